@@ -18,11 +18,11 @@ from alerting.settings.machine import read_memory, read_time
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from alerting.adapters.channels.egress import Egress
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
     from alerting.adapters.mongo.mongo import MongoStores
     from alerting.adapters.predictions import PredictFolder
-    from alerting.adapters.sinks.receivers import Surroundings
+    from alerting.adapters.receivers.egress import Egress
+    from alerting.adapters.receivers.sinks import Surroundings
     from alerting.stores.database.documents import MongoDatabase
     from alerting.usecases.sinks import OpenSink
     from alerting.usecases.sources.poll import Readers
@@ -131,7 +131,7 @@ def _checked(
 
 
 def _owns_database(settings: Settings) -> bool:
-    from alerting.adapters.embedded.running import running
+    from alerting.adapters.mongo.running import running
 
     return settings.mongodb_uri is None and running(settings.home) is None
 
@@ -159,8 +159,7 @@ def database_warning(settings: Settings) -> str | None:
 def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True) -> Platform:
     """Return a platform of these stores."""
     from alerting.adapters.mlflow.file_cache import FolderFileCache
-    from alerting.adapters.mongo.clock import MongoClock
-    from alerting.adapters.mongo.mongo import list_disks, read_database
+    from alerting.adapters.mongo.mongo import MongoClock, list_disks, read_database
 
     delivers = _channels(settings) if channels else {}
     clock = MongoClock(stores.database)
@@ -199,8 +198,7 @@ def source_readers(
     from alerting.adapters.mongo.mongo import is_outage
     from alerting.adapters.sources.addresses import allowed_secrets
     from alerting.adapters.sources.brokers import look_at
-    from alerting.adapters.sources.folder import FolderDrop
-    from alerting.adapters.sources.remote import SourceFiles
+    from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles
     from alerting.adapters.sources.sql import SqlReader
     from alerting.usecases.sources.poll import Readers
 
@@ -218,8 +216,8 @@ def sink_surroundings(
     settings: Settings, environ: Mapping[str, str] = os.environ
 ) -> "Surroundings":
     """Return what the receivers of sinks need of this process."""
-    from alerting.adapters.channels.egress import Egress
-    from alerting.adapters.sinks.receivers import Surroundings
+    from alerting.adapters.receivers.egress import Egress
+    from alerting.adapters.receivers.sinks import Surroundings
     from alerting.adapters.sources.addresses import allowed_secrets
 
     return Surroundings(
@@ -230,7 +228,7 @@ def sink_surroundings(
 
 def sink_opener(settings: Settings, environ: Mapping[str, str] = os.environ) -> "OpenSink":
     """Return what connects to the receivers of sinks."""
-    from alerting.adapters.sinks.receivers import open_receiver
+    from alerting.adapters.receivers.sinks import open_receiver
 
     return partial(open_receiver, surroundings=sink_surroundings(settings, environ))
 
@@ -251,7 +249,7 @@ def _database(settings: Settings) -> "AbstractContextManager[str]":
     if settings.mongodb_uri is not None:
         return nullcontext(settings.mongodb_uri)
     require_embedded(settings.home)
-    from alerting.adapters.embedded.shared_mongod import shared_mongod
+    from alerting.adapters.mongo.shared_mongod import shared_mongod
 
     return shared_mongod(settings.home)
 
@@ -287,7 +285,7 @@ def mlflow_sign_in(settings: Settings) -> dict[str, str]:
 def running_mlflow(settings: Settings) -> str | None:
     """Return the address of the MLflow server that `alerting up` runs on this home; None if it does
     not answer."""
-    from alerting.adapters.embedded.running import running
+    from alerting.adapters.mongo.running import running
 
     up = running(settings.home)
     if up is None:
@@ -306,7 +304,7 @@ def _channels(settings: Settings) -> dict[str, Channel]:
 
     Raises UserError if a channel is not configured correctly.
     """
-    from alerting.adapters.channels.log import LogChannel, append_to
+    from alerting.adapters.receivers.log import LogChannel, append_to
 
     channels: dict[str, Channel] = {"log": LogChannel(append_to(settings.notification_file))}
     for kind, channel in _outgoing(settings):
@@ -321,14 +319,14 @@ def _channels(settings: Settings) -> dict[str, Channel]:
 
 def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
     """Yield every channel that leaves this machine, all through one egress rule."""
-    from alerting.adapters.channels.egress import Egress
+    from alerting.adapters.receivers.egress import Egress
 
     delivery = settings.delivery
     egress = Egress(delivery.egress_allow)
     if settings.webhook_urls or delivery.has_chats:
         yield from _http_channels(settings, egress)
     if delivery.smtp is not None:
-        from alerting.adapters.channels.email import EmailChannel
+        from alerting.adapters.receivers.email import EmailChannel
 
         password = delivery.smtp.read_password()
         for name, address in delivery.emails.items():
@@ -337,7 +335,7 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
 
 def _http_channels(settings: Settings, egress: "Egress") -> Iterator[tuple[str, Channel]]:
     """Yield webhooks and chats; apart from the others, because the client of HTTP loads slowly."""
-    from alerting.adapters.channels.http_channels import (
+    from alerting.adapters.receivers.http_channels import (
         NtfyChannel,
         SlackChannel,
         TeamsChannel,
@@ -368,7 +366,7 @@ def console_address(settings: Settings) -> str:
 
 
 def _links(settings: Settings, database: "MongoDatabase") -> Links:
-    from alerting.adapters.channels.links import SignedLinks
+    from alerting.adapters.passwords_and_links import SignedLinks
 
     delivery = settings.delivery
     key = cache(partial(_link_key, settings, database))

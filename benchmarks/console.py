@@ -15,7 +15,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.api.views import cursor_after

@@ -29,11 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.memory.evaluation import MemoryModels
-from alerting.adapters.memory.platform import memory_platform
-from alerting.adapters.mongo.clock import MongoClock
-from alerting.adapters.mongo.mongo import MongoStores, connect
+from alerting.adapters.memory.platform import MemoryModels, memory_platform
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.mongo import MongoClock, MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.deferred import load
 from alerting.definitions.asset_documents import Asset, Variable

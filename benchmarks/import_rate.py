@@ -22,9 +22,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.ports import Platform, ReadingBatch, silent

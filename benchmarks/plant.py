@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.demo.stored_line import MongoLines, advance_line, fill, stored_line
 from alerting.local import parts

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from fastapi.testclient import TestClient
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.console.app import create_app

@@ -26,7 +26,7 @@ import httpx
 import numpy as np
 import psutil
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.learning.data.files import dataset_from_files
 from alerting.local.secrets import load_or_create

@@ -111,7 +111,7 @@ def too_much(node):
 @pytest.fixture(scope="session")
 def real_mongod(tmp_path_factory):
     """Return the session's one real server."""
-    from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+    from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
     from tests.support import free_port, require_real_server
 
     require_real_server()

@@ -6,7 +6,7 @@ Stores without a twin in memory are on the server of the lane (`helpers/lane_sto
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
-from alerting.adapters.memory import evaluation as memory
+from alerting.adapters.memory import platform as memory
 from alerting.adapters.memory import platform as sandbox
 from alerting.ports import DeliveryFailed, ModelUnavailable, Platform, SandboxPorts
 from tests.builders import at

@@ -3,7 +3,7 @@
 import pytest
 
 from alerting import wiring
-from alerting.adapters.channels.email import EmailChannel
+from alerting.adapters.receivers.email import EmailChannel
 from alerting.definitions.faults import UserError
 from alerting.ports import DeliveryFailed, Message
 from alerting.settings.environment import read_settings

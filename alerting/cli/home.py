@@ -10,7 +10,7 @@ from uuid import uuid4
 import typer
 
 from alerting import wiring
-from alerting.adapters.mongo.clock import MongoClock
+from alerting.adapters.mongo.mongo import MongoClock
 from alerting.cli.main import command_group
 from alerting.cli.output import Line, Output, OutputTable, note_line_clock, short
 from alerting.cli.support import (

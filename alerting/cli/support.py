@@ -22,8 +22,8 @@ from rich.progress import (
 from rich.text import Text
 
 from alerting import wiring
-from alerting.adapters.embedded.running import running
-from alerting.adapters.files.yaml_documents import read_yaml
+from alerting.adapters.mongo.running import running
+from alerting.adapters.yaml_documents import read_yaml
 from alerting.cli.output import (
     Line,
     Output,
@@ -105,8 +105,8 @@ def platform(service: bool = False) -> Iterator["Platform"]:
             note_line_clock(opened.line_speed())
             yield opened
     except DatabaseDown as down:
-        from alerting.adapters.embedded.embedded_mongod import LOG, cause
-        from alerting.adapters.embedded.shared_mongod import data_folder
+        from alerting.adapters.mongo.embedded_mongod import LOG, cause
+        from alerting.adapters.mongo.shared_mongod import data_folder
 
         folder = data_folder(settings.home)
         if settings.mongodb_uri is None and (why := cause(folder / LOG, folder)) is not None:

@@ -17,7 +17,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.adapters.deadline import OtherProcess, RegistryOfPages
-from alerting.adapters.passwords import Argon2Passwords
+from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.console import audit_page, login, people_pages, platform_health, scripts
 from alerting.console.access import Access
 from alerting.console.alarms import (

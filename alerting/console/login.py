@@ -17,7 +17,7 @@ from fastapi import APIRouter, FastAPI, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 
-from alerting.adapters.files.yaml_documents import read_yaml
+from alerting.adapters.yaml_documents import read_yaml
 from alerting.console.access import Access, Person, person_of
 from alerting.console.gate import COOKIE, DEVICE_COOKIE, READING, WrongAttempts, client_of
 from alerting.console.problems import is_for_programs

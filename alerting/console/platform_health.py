@@ -32,7 +32,7 @@ from alerting.definitions.sources import LEASE_LASTS
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.definitions.wording.language import template
 from alerting.ports import Platform, PlatformAlert
-from alerting.stores.database.leases import STREAM
+from alerting.stores.database.concurrency import STREAM
 from alerting.usecases.access.audit import backup_age
 from alerting.usecases.definitions.faults_and_alerts import (
     DRIFTED,

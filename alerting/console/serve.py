@@ -21,7 +21,7 @@ import uvicorn
 from pymongo.errors import PyMongoError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from alerting.adapters.embedded.running import running
+from alerting.adapters.mongo.running import running
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload

@@ -15,7 +15,7 @@ from math import ceil, isfinite
 
 from pymongo import ReturnDocument
 
-from alerting.adapters.mongo.clock import MongoClock
+from alerting.adapters.mongo.mongo import MongoClock
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError, close_names
 from alerting.demo.asset import ASSET, EVENT_TYPES, demo_asset

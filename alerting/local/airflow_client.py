@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from alerting.adapters.embedded.running import running
+from alerting.adapters.mongo.running import running
 from alerting.local import parts
 from alerting.ports import Platform
 from alerting.settings.environment import Settings

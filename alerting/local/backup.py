@@ -29,10 +29,10 @@ from pydantic import TypeAdapter, ValidationError
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import check_server, open_database
 from alerting.adapters.mongo.prepare import prepare_database
+from alerting.adapters.mongo.shared_mongod import data_folder, exclusive_mongod
 from alerting.definitions.faults import UserError, first_line, legible
 from alerting.definitions.removed_features import LEFT_IN_0_2_0
 from alerting.local.prepare import prepare_home

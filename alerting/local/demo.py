@@ -14,7 +14,7 @@ from typing import NamedTuple
 import yaml
 
 from alerting import wiring
-from alerting.adapters.mongo.clock import MongoClock
+from alerting.adapters.mongo.mongo import MongoClock
 from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.faults import UserError
 from alerting.demo.stored_line import DAYS, Filled, MongoLines, fill, run_line

@@ -12,10 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from alerting.adapters.airflow.dag_files import dag_folder, write_pools
-from alerting.adapters.embedded import embedded_mongod
-from alerting.adapters.embedded.embedded_mongod import cause
-from alerting.adapters.embedded.mongod_access import address
-from alerting.adapters.embedded.shared_mongod import data_folder
+from alerting.adapters.mongo import embedded_mongod
+from alerting.adapters.mongo.embedded_mongod import cause
+from alerting.adapters.mongo.mongod_access import address
+from alerting.adapters.mongo.shared_mongod import data_folder
 from alerting.deferred import httpx
 from alerting.definitions.faults import UserError
 from alerting.local.mlflow_app import PASSWORD_FILE

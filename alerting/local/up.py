@@ -14,10 +14,10 @@ from typing import TextIO
 
 from rich.console import Console
 
-from alerting.adapters.embedded import mongod_access
-from alerting.adapters.embedded.running import hold
-from alerting.adapters.embedded.shared_mongod import data_folder, exclusive_mongod
 from alerting.adapters.mlflow.connection import public_address
+from alerting.adapters.mongo import mongod_access
+from alerting.adapters.mongo.running import hold
+from alerting.adapters.mongo.shared_mongod import data_folder, exclusive_mongod
 from alerting.definitions.faults import UserError
 from alerting.local import parts
 from alerting.local.prepare import prepare_home

@@ -78,11 +78,16 @@ from alerting.ports.plant import (
 )
 
 if TYPE_CHECKING:
-    from alerting.stores.database.leases import Leases
+    from alerting.stores.database.concurrency import Leases
     from alerting.stores.database.sweeps import Sweeps
-    from alerting.stores.deliveries import DeadMessages, SinkDeliveries, SinkFeed, SourceDeliveries
+    from alerting.stores.deliveries import (
+        ChangeFeed,
+        DeadMessages,
+        SinkDeliveries,
+        SinkFeed,
+        SourceDeliveries,
+    )
     from alerting.stores.episodes import MongoNotifications
-    from alerting.stores.live import ChangeFeed
     from alerting.stores.operators import AccessTokens, Accounts, FeedbackLog, Sessions
     from alerting.stores.readings.arrivals import MongoArrivals
     from alerting.stores.readings.rollups import MongoLabels, Rollups

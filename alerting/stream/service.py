@@ -29,7 +29,7 @@ from alerting.definitions.sources import Streamed
 from alerting.ports import Platform, SourceLoss
 from alerting.settings.environment import Settings, read_settings
 from alerting.settings.environment_variables import Variables, read_secret_rules
-from alerting.stores.database.leases import STREAM, Leases
+from alerting.stores.database.concurrency import STREAM, Leases
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.polls import PollService
 from alerting.stream.sinks import SinkService

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.sinks.receivers import Surroundings, open_receiver
+from alerting.adapters.receivers.sinks import Surroundings, open_receiver
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import Sink
 from alerting.definitions.wording.language import Translatable, template, translatable

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from alerting.adapters.memory.evaluation import MemoryModels
+from alerting.adapters.memory.platform import MemoryModels
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import question_of
 from alerting.ports import DecisionRecord, Platform, ReadingRow

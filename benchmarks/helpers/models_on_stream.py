@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 import paho.mqtt.client as mqtt
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.ports import DecisionRecord, Message, Platform

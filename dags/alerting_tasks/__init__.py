@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, Param, get_current_context, get_parsing_context
 from airflow.sdk.exceptions import AirflowFailException
 
-from alerting.adapters.airflow.dag_files import BACKGROUND_POOL, PREDICT_POOL
-from alerting.adapters.airflow.dag_snapshot import (
+from alerting.adapters.airflow.dag_files import (
+    BACKGROUND_POOL,
+    PREDICT_POOL,
     DagSnapshot,
     PolledRow,
     TrainedRevision,
 )
-from alerting.adapters.embedded.mongod_access import address
-from alerting.adapters.embedded.shared_mongod import data_folder
+from alerting.adapters.mongo.mongod_access import address
+from alerting.adapters.mongo.shared_mongod import data_folder
 from alerting.definitions.alert_definition import EVALUATION_PREFIX
 from alerting.settings.environment import read_settings
 

@@ -4,7 +4,7 @@ place, without a traceback."""
 import pytest
 from typer.testing import CliRunner
 
-from alerting.adapters.files.yaml_documents import parse_yaml
+from alerting.adapters.yaml_documents import parse_yaml
 from alerting.cli.main import app
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alerting.adapters.airflow.dag_files import write_dag_files
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.local import parts
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters.channels.links import SignedLinks
+from alerting.adapters.passwords_and_links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.gate import REQUESTS, RateLimit
 from alerting.console.serve import tls_options

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.clock import MongoClock
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.mongo import MongoClock
 from alerting.ports import Platform, ReadingRow
 from alerting.settings.environment import Delivery, Settings, Smtp
 from alerting.usecases.definitions.revisions_and_targets import apply

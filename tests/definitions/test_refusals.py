@@ -3,7 +3,7 @@ write instead."""
 
 import pytest
 
-from alerting.adapters.files.yaml_documents import parse_yaml
+from alerting.adapters.yaml_documents import parse_yaml
 from alerting.definitions.asset_documents import parse_asset, parse_event_type
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.fields.names_and_times import Hours

@@ -10,8 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from alerting.adapters.mongo.clock import MongoClock
-from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from alerting.adapters.mongo.mongo import MongoClock, MongoStores, open_stores
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow

@@ -11,9 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.clock import MongoClock
-from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.mongo import MongoClock, MongoStores, open_stores
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import WAITING, Notification
 from alerting.operators.actions_and_mutes import Mute

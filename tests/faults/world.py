@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.mlflow.file_cache import FolderFileCache
+from alerting.adapters.mongo.mongod_access import address
 from alerting.local.secrets import load_or_create
 from alerting.ports import Platform
 from alerting.settings.environment import Settings, read_settings

@@ -13,8 +13,8 @@ from pathlib import Path
 SERVER = Path(__file__).with_name("forked_server.py")
 TIMEOUT_S = 600.0
 LIBRARIES_OF_COMMANDS = (
-    "alerting.adapters.channels.egress",
-    "alerting.adapters.embedded.shared_mongod",
+    "alerting.adapters.receivers.egress",
+    "alerting.adapters.mongo.shared_mongod",
     "alerting.adapters.mlflow.mlflow_registry",
     "alerting.adapters.mongo.prepare",
     "alerting.local.prepare",

@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 from pymongo import MongoClient, monitoring
 
-from alerting.adapters.embedded import mongod_access
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo import mongod_access
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect, open_stores
 from alerting.stores.database.documents import MongoDatabase
 from tests.helpers.databases import empty_database, filled_collections

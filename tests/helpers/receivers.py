@@ -9,8 +9,8 @@ from threading import Event, Thread
 
 import pytest
 
-from alerting.adapters.channels.egress import Egress
-from alerting.adapters.sinks.receivers import Surroundings
+from alerting.adapters.receivers.egress import Egress
+from alerting.adapters.receivers.sinks import Surroundings
 from alerting.adapters.sources.addresses import resolver
 from tests.helpers import brokers
 from tests.helpers.http_receiver import http_receiver

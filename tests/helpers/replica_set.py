@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from pymongo.errors import PyMongoError
 
-from alerting.adapters.embedded import mongod_access
-from alerting.adapters.embedded.embedded_mongod import make_primary, mongod_command
+from alerting.adapters.mongo import mongod_access
+from alerting.adapters.mongo.embedded_mongod import make_primary, mongod_command
 from tests.support import free_port
 
 ELECTION_MS = 5000

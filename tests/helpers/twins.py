@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from alerting.adapters.memory import platform as sandbox
 from alerting.adapters.memory.episodes import MemoryNotifications
-from alerting.adapters.memory.evaluation import MemoryArrivals
 from alerting.adapters.memory.plant import MemoryLabels
+from alerting.adapters.memory.platform import MemoryArrivals
 from alerting.ports import SandboxPorts
 
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from alerting.adapters.embedded.running import hold, running
+from alerting.adapters.mongo.running import hold, running
 from alerting.definitions.faults import UserError
 
 pytestmark = pytest.mark.fast
@@ -24,7 +24,7 @@ def test_a_home_has_one_holder_and_commands_see_it(tmp_path):
 
 def test_a_holder_that_was_killed_holds_nothing(tmp_path):
     script = (
-        "import os, pathlib, sys; from alerting.adapters.embedded.running import hold\n"
+        "import os, pathlib, sys; from alerting.adapters.mongo.running import hold\n"
         "with hold(pathlib.Path(sys.argv[1]), '', lambda: None): os.kill(os.getpid(), 9)"
     )
     assert (

@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from alerting.adapters.embedded.running import hold
+from alerting.adapters.mongo.running import hold
 from alerting.local.parts import mlflow_part
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings

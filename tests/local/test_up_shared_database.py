@@ -11,7 +11,7 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
-from alerting.adapters.embedded.shared_mongod import exclusive_mongod, shared_mongod
+from alerting.adapters.mongo.shared_mongod import exclusive_mongod, shared_mongod
 from alerting.definitions.faults import UserError
 from alerting.local.prepare import prepare_home
 from alerting.settings.environment import Settings
@@ -20,7 +20,7 @@ from tests.support import require_real_server
 
 USER = """
 import pathlib, sys
-from alerting.adapters.embedded.shared_mongod import shared_mongod
+from alerting.adapters.mongo.shared_mongod import shared_mongod
 with shared_mongod(pathlib.Path(sys.argv[1])) as uri:
     print(uri, flush=True)
     sys.stdin.read()

@@ -7,8 +7,8 @@ from typing import get_args
 import httpx
 from fastapi.testclient import TestClient
 
-from alerting.adapters.channels.http_channels import WebhookChannel
-from alerting.adapters.channels.links import SignedLinks
+from alerting.adapters.passwords_and_links import SignedLinks
+from alerting.adapters.receivers.http_channels import WebhookChannel
 from alerting.console.app import create_app
 from alerting.notifications.notification import Purpose
 from alerting.usecases.definitions.revisions_and_targets import apply

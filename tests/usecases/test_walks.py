@@ -6,10 +6,10 @@ import sys
 from itertools import zip_longest
 from pathlib import Path
 
-from alerting.adapters.channels.egress import Egress
-from alerting.adapters.channels.email import EmailChannel
 from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
+from alerting.adapters.receivers.egress import Egress
+from alerting.adapters.receivers.email import EmailChannel
 from alerting.settings.environment import Smtp
 from alerting.usecases.document_kinds import DEFINITIONS
 from alerting.usecases.evaluation.rounds import evaluate

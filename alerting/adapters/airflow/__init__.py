@@ -1,1 +1,1 @@
-"""Last good copy on disk of the definitions that the DAG folder reads."""
+"""DAG files for Airflow, and parts that Airflow loads."""

@@ -1,21 +1,48 @@
-"""Airflow's DAG files in the home: copies of `dags/`, with the training DAGs dealt to sixteen files
-by a hash of the name.
+"""Airflow's DAG files in the home, copies of `dags/` with the training DAGs dealt to sixteen files
+by a hash of the name; and what they read: the active definitions, by one bounded query, with a last
+good copy on disk.
 
 Airflow reads all files every half hour, because reading a thousand DAGs takes a quarter of a
 minute of CPU; a file that was modified it reads within seconds. So a changed definition marks its
 own file as modified.
+
+The copy serves while the database does not answer. Airflow reads a DAG file every few minutes and
+once more in each task, so this module imports nothing heavy. Its result is sorted and holds no
+clock: the same definitions give the same DAGs.
 """
 
 import json
+import logging
 import os
 import shutil
+import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from alerting.definitions.alert_definition import SHARDS, shard_of
+import pymongo
+from pymongo.errors import PyMongoError
+
+from alerting.definitions.alert_definition import SHARDS, ModelDefinition, shard_of
+from alerting.definitions.faults import format_duration, parse_duration, shown
+from alerting.definitions.sources import (
+    LEASE_LASTS,
+    POLLED,
+    SHORTEST_SCHEDULED,
+    PolledFields,
+    parse_source,
+)
+from alerting.kinds.registry import definition_types, sometimes_trained_kinds, trained_kinds
+from alerting.kinds.validation import parse_definition, parse_revision
 from alerting.settings.home_folder import home_errors
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+    from pymongo.database import Database
 
 BACKGROUND_POOL = "background"
 PREDICT_POOL = "predict"
@@ -101,3 +128,250 @@ def _files() -> Iterable[tuple[Path, Path]]:
             yield from ((Path(f"train_{number:02}.py"), source) for number in range(SHARDS))
         elif source.suffix == ".py" or source.name == ".airflowignore":
             yield name, source
+
+
+LIMIT_S = 2.0
+AT_MOST_HOURLY = timedelta(hours=1)
+_SERVICE_GONE = 2 * LEASE_LASTS
+"""Time without a note after which Airflow reads in place of a process, which another one may have
+taken over from by then."""
+_log = logging.getLogger(__name__)
+Document = dict[str, Any]
+
+# Newest revision of each definition; the sort can use the unique index on name and number.
+NEWEST_ACTIVE: tuple[Document, ...] = (
+    {"$sort": {"name": -1, "number": -1}},
+    {
+        "$group": {
+            "_id": "$name",
+            "number": {"$first": "$number"},
+            "definition": {"$first": "$definition"},
+        }
+    },
+    {"$match": {"definition.state": "active"}},
+)
+
+
+@dataclass(frozen=True)
+class TrainedRevision:
+    """An active definition with a trained model, and the number of its revision."""
+
+    revision: int
+    definition: ModelDefinition
+
+
+class PolledRow(NamedTuple):
+    """A source that the platform reads, at which interval Airflow reads it, and its name for
+    people, if it has one."""
+
+    name: str
+    every: timedelta
+    title: str | None = None
+
+
+class NoDefinitionsRead(Exception):
+    """Error: neither the database nor a copy of its last answer can be read."""
+
+
+@dataclass(frozen=True)
+class DagSnapshot:
+    """Reader of the active definitions for DAG files: from MongoDB, else from the last good copy in
+    the folder `copies`.
+
+    Waits `limit_s` seconds for MongoDB. Raises NoDefinitionsRead if there is no copy either, so
+    that Airflow shows an import error instead of an empty list.
+    """
+
+    uri: str
+    database: str
+    copies: Path
+    limit_s: float = LIMIT_S
+
+    def cadences(self) -> list[str]:
+        """Return the distinct cadences, shortest first: short for ten thousand definitions."""
+        found: list[str] = self._read("cadences", lambda read: {"cadences": _cadences(read)})[
+            "cadences"
+        ]
+        return found
+
+    def trained(self, number: int) -> tuple[TrainedRevision, ...]:
+        """Return definitions with a trained model whose DAGs belong to this shard, by name."""
+        answer = self._read(
+            f"train_{number:02}", lambda revisions: {"trained": _trained_rows(revisions, number)}
+        )
+        return tuple(row for row in map(_trained, answer["trained"]) if row is not None)
+
+    def sources(self) -> tuple[PolledRow, ...]:
+        """Return the active sources that the platform reads by itself, by name. One that the stream
+        service reads now is read by Airflow at most once an hour, as a visible record."""
+        rows = self._read("sources", lambda found: {"sources": _polled_rows(found)}, "sources")[
+            "sources"
+        ]
+        return tuple(
+            PolledRow(row["name"], parse_duration(row["every"]), row.get("title")) for row in rows
+        )
+
+    def _read(
+        self,
+        name: str,
+        query: "Callable[[Collection[Document]], Document]",
+        collection: str = "definition_revisions",
+    ) -> Document:
+        copy = self.copies / f"{name}.json"
+        limit_ms = int(self.limit_s * 1000)
+        try:
+            client: pymongo.MongoClient[Document] = pymongo.MongoClient(
+                self.uri,
+                tz_aware=True,
+                serverSelectionTimeoutMS=limit_ms,
+                datetime_conversion="DATETIME_AUTO",
+                unicode_decode_error_handler="replace",
+            )
+            with client, pymongo.timeout(self.limit_s):
+                answer = query(client[self.database][collection])
+        except PyMongoError as error:
+            _log.warning("definitions are read from the last good copy %s: %s", copy, error)
+            try:
+                document: Document = json.loads(copy.read_text(encoding="utf-8"))
+            except (FileNotFoundError, ValueError):
+                raise NoDefinitionsRead(
+                    f"the database does not answer, and there is no earlier answer in {copy}: "
+                    f"{error}"
+                ) from error
+            return document
+        _keep(copy, answer)
+        return answer
+
+
+def read_by_service(database: "Database[Document]") -> set[str]:
+    """Return the polled sources that the stream service reads now, by the clock of the database."""
+    gone_ms = _SERVICE_GONE.total_seconds() * 1000
+    lately = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", gone_ms]}]}}
+    found = database["leases"].find_one({"_id": "stream", "at": {"$type": "date"}, **lately})
+    return set() if found is None else set(found.get("reads", ()))
+
+
+def _polled_rows(sources: "Collection[Document]") -> list[Document]:
+    found = []
+    of_service = read_by_service(sources.database)
+    for document in sources.find({"kind": {"$in": list(POLLED)}}, {"_id": False}).sort("name", 1):
+        try:
+            source = parse_source(document)
+        except Exception as error:  # one faulty document must not stop the others
+            _log.warning("no DAG for a source that cannot be read: %s", shown(str(error)))
+            continue
+        if source.state == "active" and isinstance(source, PolledFields):
+            least = AT_MOST_HOURLY if source.name in of_service else SHORTEST_SCHEDULED
+            every = format_duration(max(source.every, least))
+            found.append({"name": source.name, "every": every, "title": source.title})
+    return found
+
+
+def _cadences(revisions: "Collection[Document]") -> list[str]:
+    groups = revisions.aggregate(
+        [*NEWEST_ACTIVE, {"$group": {"_id": "$definition.schedule.every"}}]
+    )
+    replaced = _instead_of_faulty(revisions, [])
+    durations = [
+        *(row["_id"] for row in groups),
+        *(row["definition"]["schedule"]["every"] for row in replaced),
+    ]
+    lengths = set()
+    for text in durations:
+        try:
+            lengths.add(parse_duration(text))
+        except (ValueError, TypeError, AttributeError):
+            _log.warning("no evaluation DAG for the cadence %s", shown(text))
+    return [format_duration(length) for length in sorted(lengths)]
+
+
+def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Document]:
+    trained = revisions.aggregate([*NEWEST_ACTIVE, {"$match": {"$or": _with_model()}}])
+    rows = [
+        (str(row["_id"]), {"revision": row["number"], "definition": row["definition"]})
+        for row in trained
+    ]
+    found = [(name, row) for name, row in rows if shard_of(name) == number]
+    readable = {
+        name: row
+        for name, row in found
+        if (one := _trained(row)) is not None and one.definition.name == name
+    }
+    replaced = _instead_of_faulty(revisions, [name for name, _ in found if name not in readable])
+    of_shard = [row for row in replaced if _trained(row) is not None]
+    good = [
+        *readable.values(),
+        *(row for row in of_shard if shard_of(row["definition"]["name"]) == number),
+    ]
+    return sorted(good, key=lambda row: str(row["definition"]["name"]))
+
+
+def _with_model() -> list[Document]:
+    """Return queries, one of which each definition with a model meets."""
+    found: list[Document] = [{"definition.kind": {"$in": trained_kinds()}}]
+    for kind, paths in sometimes_trained_kinds().items():
+        found.append(
+            {
+                "definition.kind": kind,
+                "$or": [{f"definition.{path}": {"$exists": True}} for path in paths],
+            }
+        )
+    return found
+
+
+def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
+    """Return the last valid revisions, if active, of definitions with an unreadable one."""
+    readable = {
+        "definition.kind": {"$in": list(definition_types())},
+        "definition.state": {"$in": ["draft", "active", "retired"]},
+        "definition.schedule.every": {"$type": "string"},
+        "number": {"$type": "number"},
+    }
+    odd = revisions.aggregate([*NEWEST_ACTIVE[:2], {"$match": {"$nor": [readable]}}])
+    names = [row["_id"] for row in odd] + faulty
+    found = []
+    for name in sorted({name for name in names if isinstance(name, str)}):
+        for document in revisions.find({"name": name}, {"_id": False}).sort("number", -1):
+            row = _valid(document)
+            if row is not None:
+                found += [row] if row["definition"]["state"] == "active" else []
+                break
+    return found
+
+
+def _valid(document: Document) -> Document | None:
+    try:
+        revision = parse_revision(document)
+    except Exception as error:  # one faulty document must not stop the others
+        _log.warning("a revision cannot be read: %s", shown(str(error)))
+        return None
+    written = revision.definition.model_dump(mode="json", by_alias=True)
+    return {"revision": revision.number, "definition": written}
+
+
+def _keep(copy: Path, document: Document) -> None:
+    """Write the copy in one step if it changed, so that a reader never sees a partial copy."""
+    text = json.dumps(document, sort_keys=True, indent=1, default=str)
+    with suppress(FileNotFoundError):
+        if copy.read_text(encoding="utf-8") == text:
+            return
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=copy.parent, prefix=f"{copy.name}.", delete=False, encoding="utf-8"
+    ) as draft:
+        draft.write(text)
+    Path(draft.name).replace(copy)
+
+
+def _trained(row: Document) -> TrainedRevision | None:
+    """Return the trained revision of a row; None, with a log line, if it cannot be read."""
+    try:
+        definition = parse_definition(row["definition"])
+        return (
+            TrainedRevision(int(row["revision"]), definition)
+            if isinstance(definition, ModelDefinition)
+            else None
+        )
+    except Exception as error:  # one faulty document must not stop the others
+        _log.warning("no training DAG for a revision that cannot be read: %s", shown(str(error)))
+        return None

@@ -1,1 +1,1 @@
-"""Readers of files of readings, events and assets."""
+"""Readers of files of readings, events and assets: tables of text cells in CSV and Parquet."""

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.checks import EXAMPLES, bad_lines, profile_column, read_names
+from alerting.adapters.files.chunks import Chunk, column, magic
 from alerting.adapters.files.recognition import NumberForm, number_form, sample
 from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, open_table, value_names
-from alerting.adapters.files.tables.chunks import Chunk, column, magic
-from alerting.adapters.files.yaml_documents import read_yaml
+from alerting.adapters.yaml_documents import read_yaml
 from alerting.definitions.faults import UserError
 from alerting.readings.foreign_columns import BadLine, ColumnProfile
 from alerting.usecases.ingestion.assets import GivenAsset

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, FloatArray
+from alerting.adapters.files.chunks import Chunk
 from alerting.adapters.files.recognition import NumberForm
-from alerting.adapters.files.tables.chunks import Chunk
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError

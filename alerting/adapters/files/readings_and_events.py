@@ -28,9 +28,9 @@ from alerting.adapters.files.checks import (
     profile_column,
     read_names,
 )
+from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.rows import Keyed, Layout, Qualities, TableRows, open_table
-from alerting.adapters.files.tables.parquet_table import ParquetTable
 from alerting.deferred import pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError, shown, storable

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
-from alerting.adapters.files.tables.chunks import (
+from alerting.adapters.files.chunks import (
     ChunkedTable,
     no_column,
     similar_titles,

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import Check, read_names
+from alerting.adapters.files.chunks import PARQUET, Chunk, ChunkedTable, column, magic
+from alerting.adapters.files.csv_table import CsvTable
 from alerting.adapters.files.instants import (
     DEFAULT_START,
     SequenceStamps,
@@ -22,6 +24,7 @@ from alerting.adapters.files.instants import (
     find_zone,
     zone_shown,
 )
+from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import (
     JOINED,
     NumberForm,
@@ -34,9 +37,6 @@ from alerting.adapters.files.recognition import (
     time_columns,
     with_order,
 )
-from alerting.adapters.files.tables.chunks import PARQUET, Chunk, ChunkedTable, column, magic
-from alerting.adapters.files.tables.csv_table import CsvTable
-from alerting.adapters.files.tables.parquet_table import ParquetTable
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import variable_name
 from alerting.definitions.faults import UserError, shown

@@ -1,10 +1,13 @@
-"""The connection to MongoDB, its errors as messages for people, all stores behind the ports, and
-the state of the server and of the disks."""
+"""The connection to MongoDB, its errors as messages for people, all stores behind the ports, the
+state of the server and of the disks, and the clock that DAGs, commands and API share: real time, or
+the demo line's, in one document."""
 
 import atexit
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,12 +27,15 @@ from pymongo.errors import (
 from pymongo.synchronous import monitor
 
 from alerting import ports
-from alerting.adapters.embedded.mongod_access import TRANSACTION_LIFETIME_S
+from alerting.adapters.mongo.mongod_access import TRANSACTION_LIFETIME_S
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.definitions.faults import UserError
 from alerting.ports import DatabaseState, Disk, Platform
+from alerting.readings.history import whole_millis
 from alerting.stores.assets import MongoAssets
+from alerting.stores.database.concurrency import ELECTION_S, Leases, MongoUnitOfWork
 from alerting.stores.database.documents import (
+    CLOCK,
     CODEC,
     ROUTE_REVISIONS,
     ROUTES,
@@ -41,11 +47,15 @@ from alerting.stores.database.documents import (
     MongoDatabase,
 )
 from alerting.stores.database.faulty_documents import MongoDocuments
-from alerting.stores.database.leases import Leases
 from alerting.stores.database.sweeps import Sweeps
-from alerting.stores.database.transactions import ELECTION_S, MongoUnitOfWork
 from alerting.stores.definitions import MongoDefinitions, MongoDerivedFeatures, MongoDocumentStore
-from alerting.stores.deliveries import DeadMessages, SinkDeliveries, SinkFeed, SourceDeliveries
+from alerting.stores.deliveries import (
+    ChangeFeed,
+    DeadMessages,
+    SinkDeliveries,
+    SinkFeed,
+    SourceDeliveries,
+)
 from alerting.stores.episodes import MongoEpisodes, MongoNotifications
 from alerting.stores.evaluation import (
     MongoDecisions,
@@ -54,7 +64,6 @@ from alerting.stores.evaluation import (
     MongoScores,
     MongoTrainings,
 )
-from alerting.stores.live import ChangeFeed
 from alerting.stores.operators import (
     AccessTokens,
     Accounts,
@@ -368,3 +377,72 @@ def read_database(database: MongoDatabase) -> DatabaseState:
         hosts = hello.get("hosts", [])
         members = {host: "primary" if host == primary else "member" for host in hosts}
     return DatabaseState(server, size, members)
+
+
+_ID = "clock"
+_real_time = partial(datetime.now, UTC)
+
+
+class MongoClock:
+    """Ports `Clock` and `LineClock`: without a document real time, else `base` and `speed` since
+    `anchored`.
+
+    The clock stops at `until`, so that it does not run ahead of a line whose process has ended. It
+    never goes back.
+    """
+
+    def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] = _real_time) -> None:
+        self._clock = database[CLOCK]
+        self._real = wall
+
+    def now(self) -> datetime:
+        """Return the time of this clock, to the millisecond."""
+        stored = self._clock.find_one({"_id": _ID})
+        wall = self._wall()
+        return wall if stored is None else _shown(stored, wall)
+
+    def line_speed(self) -> float | None:
+        """Return seconds of the simulated line per second, 0 while it stands; else None."""
+        stored = self._clock.find_one({"_id": _ID})
+        if stored is None:
+            return None
+        return float(stored["speed"]) if self._wall() < stored["until"] else 0.0
+
+    def start(self, base: datetime, speed: float, lease: timedelta) -> None:
+        """Show from now on `base` plus `speed` seconds per second of real time, and stop at the end
+        of the lease.
+
+        A clock that has passed `base` meanwhile, within its last lease, continues from its own
+        time.
+        """
+        stored = self._clock.find_one({"_id": _ID})
+        wall = self._wall()
+        shown = base if stored is None else max(base, _shown(stored, wall))
+        self._store_clock(shown, speed, wall, wall + lease)
+
+    def renew(self, lease: timedelta) -> None:
+        """Continue for another `lease` of real time, from where a stopped clock stands."""
+        stored = self._clock.find_one({"_id": _ID})
+        if stored is not None:
+            wall = self._wall()
+            self._store_clock(_shown(stored, wall), stored["speed"], wall, wall + lease)
+
+    def freeze(self) -> None:
+        """Stop at the current instant of this clock."""
+        wall = self._wall()
+        self._store_clock(self.now(), 0.0, wall, wall)
+
+    def _wall(self) -> datetime:
+        """Return the real time in the stored precision, so that a renewal does not change it."""
+        return whole_millis(self._real())
+
+    def _store_clock(
+        self, base: datetime, speed: float, anchored: datetime, until: datetime
+    ) -> None:
+        document = {"_id": _ID, "base": base, "speed": speed, "anchored": anchored, "until": until}
+        self._clock.replace_one({"_id": _ID}, document, upsert=True)
+
+
+def _shown(stored: Document, wall: datetime) -> datetime:
+    elapsed = min(wall, stored["until"]) - stored["anchored"]
+    return whole_millis(stored["base"] + stored["speed"] * max(elapsed, timedelta(0)))

@@ -1,1 +1,1 @@
-"""Readers of polled sources."""
+"""Readers of polled sources, and subscriptions of streamed ones."""

@@ -26,7 +26,7 @@ from alerting.definitions.alert_definition import SEVERITIES
 from alerting.definitions.faults import first_line
 from alerting.operators.accounts import hash_secret
 from alerting.ports import LiveChange, LiveEpisode, Platform
-from alerting.stores.live import ChangeFeed
+from alerting.stores.deliveries import ChangeFeed
 
 MOST_EPISODES = 200
 """Episodes named in one frame; where more have changed, readers look at everything again."""

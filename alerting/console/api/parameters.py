@@ -18,7 +18,7 @@ from pydantic import (
 )
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from alerting.adapters.files.yaml_documents import parse_json, parse_yaml
+from alerting.adapters.yaml_documents import parse_json, parse_yaml
 from alerting.definitions.faults import UserError, parse_duration
 from alerting.definitions.fields.names_and_times import require_no_number
 from alerting.definitions.wording.clean_text import clean_text

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 
-from alerting.adapters.files.yaml_documents import parse_yaml
+from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.alarms.mute_pages import present_mutes
 from alerting.console.alarms.shapes import preview_shape, raises_shape
 from alerting.console.api.api import Engineer, Served, Viewer

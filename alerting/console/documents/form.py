@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from alerting.adapters.files.yaml_documents import parse_yaml
+from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.api.parameters import write_yaml
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError

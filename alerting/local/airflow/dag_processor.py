@@ -24,13 +24,13 @@ from alerting.adapters.airflow.dag_files import (
     dag_folder,
     mark,
     mark_all,
+    read_by_service,
     training_file,
     write_dag_files,
 )
-from alerting.adapters.airflow.dag_snapshot import read_by_service
-from alerting.adapters.embedded.mongod_access import address
-from alerting.adapters.embedded.shared_mongod import data_folder
 from alerting.adapters.mongo.mongo import connect
+from alerting.adapters.mongo.mongod_access import address
+from alerting.adapters.mongo.shared_mongod import data_folder
 from alerting.definitions.faults import UserError, first_line
 from alerting.kinds.registry import sometimes_trained_kinds, trained_kinds
 from alerting.local.supervisor import ending_with_this

@@ -6,8 +6,8 @@ import sys
 
 from pymongo.synchronous import auth
 
-from alerting.adapters.airflow import dag_files, dag_snapshot
-from alerting.adapters.embedded import mongod_access, shared_mongod
+from alerting.adapters.airflow import dag_files
+from alerting.adapters.mongo import mongod_access, shared_mongod
 from alerting.kinds.registry import definition_types
 from alerting.reporting.page import decision_text
 from alerting.settings import environment
@@ -15,7 +15,6 @@ from alerting.settings import environment
 __all__ = [
     "auth",
     "dag_files",
-    "dag_snapshot",
     "decision_text",
     "environment",
     "mongod_access",

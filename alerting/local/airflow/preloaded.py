@@ -12,13 +12,13 @@ import gc
 from pymongo.synchronous import auth
 
 from alerting import wiring
-from alerting.adapters.airflow import dag_snapshot
-from alerting.adapters.channels import egress, links, log
-from alerting.adapters.embedded import running
+from alerting.adapters import passwords_and_links
+from alerting.adapters.airflow import dag_files
 from alerting.adapters.memory import platform
 from alerting.adapters.mlflow import file_cache, mlflow_registry
-from alerting.adapters.mongo import clock, mongo
+from alerting.adapters.mongo import mongo, running
 from alerting.adapters.mongo.prepare import code_hash
+from alerting.adapters.receivers import egress, log
 from alerting.kinds.registry import load_kinds
 from alerting.usecases import upkeep as maintain
 from alerting.usecases.evaluation import arrived

@@ -2,6 +2,7 @@
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from alerting.stores.database.concurrency import LEASES
 from alerting.stores.database.documents import (
     ACCESS_TOKENS,
     ACCOUNTS,
@@ -60,7 +61,6 @@ from alerting.stores.database.documents import (
     WRONG_ATTEMPTS,
     Document,
 )
-from alerting.stores.database.leases import LEASES
 
 OVER_UNACKNOWLEDGED: Document = {
     "condition": "closed",

@@ -11,6 +11,7 @@ from pymongo.client_session import ClientSession
 
 from alerting.episodes.evaluation_plan import TargetKey
 from alerting.ports import Arrival, LatePart, ReprocessingRequest, Unfinished, Unit
+from alerting.stores.database.concurrency import session_of
 from alerting.stores.database.documents import (
     ARRIVALS,
     EVALUATED_UNTIL,
@@ -24,7 +25,6 @@ from alerting.stores.database.documents import (
     upsert,
     utc,
 )
-from alerting.stores.database.transactions import session_of
 
 _DOCUMENT_ID = "evaluated_until"
 _OLDEST_FIRST = {"arrived_at": 1, "_id": 1}

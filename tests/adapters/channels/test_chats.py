@@ -6,8 +6,8 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from alerting.adapters.channels.egress import Egress, EgressRefused
-from alerting.adapters.channels.http_channels import (
+from alerting.adapters.receivers.egress import Egress, EgressRefused
+from alerting.adapters.receivers.http_channels import (
     LONGEST_HEADER,
     LONGEST_OF_NTFY,
     LONGEST_SECTION,

@@ -12,10 +12,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from fastapi.testclient import TestClient
 
-from alerting.adapters.channels.egress import Egress, EgressRefused
-from alerting.adapters.channels.email import EmailChannel
-from alerting.adapters.channels.http_channels import WebhookChannel
-from alerting.adapters.channels.log import LogChannel
+from alerting.adapters.receivers.egress import Egress, EgressRefused
+from alerting.adapters.receivers.email import EmailChannel
+from alerting.adapters.receivers.http_channels import WebhookChannel
+from alerting.adapters.receivers.log import LogChannel
 from alerting.console.app import create_app
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.ports import DeliveryFailed, Message

@@ -11,8 +11,8 @@ from functools import partial
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-from alerting.adapters.channels.egress import Egress, EgressRefused
-from alerting.adapters.channels.email import EmailChannel
+from alerting.adapters.receivers.egress import Egress, EgressRefused
+from alerting.adapters.receivers.email import EmailChannel
 from alerting.ports import DeliveryFailed, Message, MessageLink, Picture
 from alerting.settings.environment import Smtp
 from tests.helpers.console.pages import lacks

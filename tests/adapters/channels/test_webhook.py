@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from alerting.adapters.channels.http_channels import WebhookChannel, sign
-from alerting.adapters.channels.log import LogChannel
+from alerting.adapters.receivers.http_channels import WebhookChannel, sign
+from alerting.adapters.receivers.log import LogChannel
 from alerting.ports import DeliveryFailed, Message
 from tests.helpers.refusals import lacking, refusal_of
 

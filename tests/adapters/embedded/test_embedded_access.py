@@ -8,7 +8,7 @@ import psutil
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from tests.helpers.processes import suspend
 from tests.support import free_port, require_real_server
 

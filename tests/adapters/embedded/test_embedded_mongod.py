@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from pymongo.errors import OperationFailure, PyMongoError
 
-from alerting.adapters.embedded import embedded_mongod
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod, serves
+from alerting.adapters.mongo import embedded_mongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod, serves
 from alerting.adapters.mongo.mongo import DatabaseDown, connect, open_database, open_stores
 from alerting.definitions.faults import UserError
 from tests.support import free_port, require_real_server

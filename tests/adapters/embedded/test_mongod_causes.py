@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.adapters.embedded.embedded_mongod import LOG, EmbeddedMongod, cause
+from alerting.adapters.mongo.embedded_mongod import LOG, EmbeddedMongod, cause
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.definitions.faults import UserError
 from alerting.settings.home_folder import create_home

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from alerting.adapters.embedded import embedded_mongod
-from alerting.adapters.embedded.embedded_mongod import (
+from alerting.adapters.mongo import embedded_mongod
+from alerting.adapters.mongo.embedded_mongod import (
     LIBCURL,
     find_mongod,
     libcurl_of_wheel,

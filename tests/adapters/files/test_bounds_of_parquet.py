@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from alerting.adapters.files import parquet_table
 from alerting.adapters.files.rows import open_table
-from alerting.adapters.files.tables import parquet_table
 from alerting.definitions.faults import UserError
 
 ROWS = 100_000

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from alerting.adapters.files.tables.csv_table import CsvTable
+from alerting.adapters.files.csv_table import CsvTable
 from alerting.definitions.faults import UserError
 
 pytestmark = pytest.mark.fast

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from alerting.adapters.files import chunks
 from alerting.adapters.files.rows import open_table
-from alerting.adapters.files.tables import chunks
 from alerting.definitions.faults import UserError
 
 pytestmark = pytest.mark.fast

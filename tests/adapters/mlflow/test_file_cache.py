@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.adapters.memory.evaluation import MemoryDecisions
+from alerting.adapters.memory.platform import MemoryDecisions
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.learning.models import files as model_files
 from alerting.ports import ModelUnavailable, RegistryPorts

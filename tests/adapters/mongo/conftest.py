@@ -5,7 +5,7 @@ import subprocess
 import pymongo
 import pytest
 
-from alerting.adapters.embedded.embedded_mongod import find_mongod
+from alerting.adapters.mongo.embedded_mongod import find_mongod
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.support import free_port, require_real_server
 

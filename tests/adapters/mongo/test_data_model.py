@@ -6,8 +6,7 @@ from pathlib import Path
 
 from bson.codec_options import CodecOptions
 
-from alerting.adapters.mongo.clock import MongoClock
-from alerting.adapters.mongo.mongo import MongoStores
+from alerting.adapters.mongo.mongo import MongoClock, MongoStores
 from alerting.adapters.mongo.prepare import VALIDATORS
 from alerting.demo.stored_line import MongoLines
 from alerting.stores.database.documents import SCHEMA, WRITTEN

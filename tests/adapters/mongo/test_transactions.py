@@ -5,7 +5,7 @@ import pytest
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
-from alerting.adapters.embedded import mongod_access
+from alerting.adapters.mongo import mongod_access
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.definitions.faults import UserError
 from alerting.ports import Conflict

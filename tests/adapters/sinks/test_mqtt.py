@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.adapters.sinks.mqtt import MqttReceiver
+from alerting.adapters.receivers.mqtt_sink import MqttReceiver
 from alerting.definitions.routes_and_sinks import parse_sink
 from alerting.ports import ReceiverAway, Score, TargetScore
 from alerting.usecases.sinks import alarm_messages, message_for_a_test, value_messages

@@ -8,8 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.adapters.sources.addresses import resolver
-from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.remote import SourceFiles
+from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import SINK_KINDS, parse_sink

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.console.app import create_app
 from alerting.console.documents.sources_and_sinks import STARTS
 from alerting.definitions.sources import KINDS, parse_source

@@ -16,10 +16,10 @@ from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from alerting.adapters.channels.links import SignedLinks
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
+from alerting.adapters.passwords_and_links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN, WrongAttempts
 from alerting.console.plant.import_jobs import Imports

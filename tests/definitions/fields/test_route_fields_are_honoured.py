@@ -4,7 +4,7 @@ here."""
 from dataclasses import replace
 from datetime import timedelta
 
-from alerting.adapters.channels.links import SignedLinks
+from alerting.adapters.passwords_and_links import SignedLinks
 from alerting.definitions.routes_and_sinks import Route
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply

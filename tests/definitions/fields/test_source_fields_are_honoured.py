@@ -7,8 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from alerting.adapters.sources.addresses import resolver
-from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.remote import SourceFiles
+from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.source_fields import (

@@ -12,7 +12,7 @@ from importlib import import_module
 import yaml
 from typer.testing import CliRunner
 
-from alerting.adapters.channels.links import SignedLinks
+from alerting.adapters.passwords_and_links import SignedLinks
 from alerting.cli import main
 from alerting.definitions.sources import parse_source
 from alerting.notifications.notification import Notification

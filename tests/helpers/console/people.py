@@ -3,7 +3,7 @@
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from alerting.adapters.passwords import Argon2Passwords
+from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.console.app import create_app
 from alerting.ports import AuditFilter
 from alerting.usecases.access.people import add_person, make_link, set_password

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.adapters.embedded import embedded_mongod
-from alerting.adapters.embedded.shared_mongod import data_folder
+from alerting.adapters.mongo import embedded_mongod
 from alerting.adapters.mongo.mongo import open_stores
+from alerting.adapters.mongo.shared_mongod import data_folder
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.local.backup import restore_backup, save_backup

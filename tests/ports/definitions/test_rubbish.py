@@ -7,7 +7,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import WriteError
 
-from alerting.adapters.airflow.dag_snapshot import DagSnapshot
+from alerting.adapters.airflow.dag_files import DagSnapshot
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.alert_definition import SHARDS
 from alerting.definitions.asset_documents import Asset, EventType

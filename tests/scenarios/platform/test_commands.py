@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import open_stores
 from tests.builders import at
 from tests.support import free_port, require_real_server

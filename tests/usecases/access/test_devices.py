@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from alerting.adapters.passwords import Argon2Passwords
+from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.definitions.faults import UserError
 from alerting.operators.accounts import TooManyPins, WrongPin
 from alerting.ports import AuditFilter

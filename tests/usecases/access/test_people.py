@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from alerting.adapters.passwords import Argon2Passwords
+from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import PLATFORM
 from alerting.operators.accounts import LINK_LASTS, is_reserved

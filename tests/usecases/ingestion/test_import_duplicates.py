@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from alerting.adapters.files import chunks
 from alerting.adapters.files.rows import QualityLayout
-from alerting.adapters.files.tables import chunks
 
 MINUTE = timedelta(minutes=1)
 # as a German historian writes: semicolons, decimal commas, instants that two collectors have

@@ -16,7 +16,7 @@ from alerting.definitions.asset_documents import Asset
 from tests.helpers.tables import Importer
 
 BERLIN = ZoneInfo("Europe/Berlin")
-TEXT = "alerting.adapters.files.tables.chunks"
+TEXT = "alerting.adapters.files.chunks"
 INSTANT = datetime(2026, 3, 14, 6, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 

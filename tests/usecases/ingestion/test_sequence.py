@@ -57,7 +57,7 @@ def test_rows_are_counted_for_each_asset_and_over_all_chunks(importer, monkeypat
     importer.readings(rows, asset=None)
     assert torque(importer) == {0: 1.5, 1: 3.5}
     assert torque(importer, "press-2") == {0: 2.5, 1: 4.5, 2: 5.5}
-    monkeypatch.setattr("alerting.adapters.files.tables.chunks.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("alerting.adapters.files.chunks.BLOCK_BYTES", 1000)
     lines = "".join(f"{i},5;1\n" for i in range(1000))
     long = importer.alone(f"Drehmoment [Nm];x\n{lines}")
     assert torque(long) == {i: i + 0.5 for i in range(1000)}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import Signer, URLSafeSerializer
 
-from alerting.adapters.channels.links import SignedLinks
+from alerting.adapters.passwords_and_links import SignedLinks
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import next_revision
 from alerting.notifications import notification

@@ -9,9 +9,9 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from alerting.adapters.mongo.mongo import is_outage
-from alerting.adapters.sources import folder as folders
+from alerting.adapters.sources import file_drops as folders
 from alerting.adapters.sources.addresses import resolver
-from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.usecases.sources.poll import Readers, poll

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from alerting.adapters.sources import remote
+from alerting.adapters.sources import file_drops
 from alerting.adapters.sources.addresses import resolver
-from alerting.adapters.sources.folder import FolderDrop
-from alerting.adapters.sources.remote import SourceFiles, object_store
+from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles, object_store
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.usecases.sources.poll import Readers, poll
@@ -134,9 +133,9 @@ def test_a_folder_that_is_not_there_or_too_full_and_a_file_that_is_too_large_are
     for name in "abc":
         server.write(f"in/{name}.csv", GOOD)
     with monkeypatch.context() as few, pytest.raises(UserError, match="narrower pattern"):
-        few.setattr(remote, "MOST_ENTRIES", 2)
+        few.setattr(file_drops, "MOST_ENTRIES", 2)
         poll(platform, readers(server), "lab", at(1))
-    monkeypatch.setattr(remote, "MOST_BYTES", 10)
+    monkeypatch.setattr(file_drops, "MOST_BYTES", 10)
     assert poll(platform, readers(server), "lab", at(3)).refused == 3
     assert "at most 10 of a file" in platform.deliveries.progress("lab").fault
     assert server.names()[:2] == ["bad/a.csv", "bad/a.csv.reason.txt"]
@@ -154,7 +153,7 @@ def test_a_name_that_leaves_the_folder_or_a_file_of_another_size_than_listed_is_
         "type": "file",
         "mtime": datetime.now(UTC) - timedelta(days=1),
     }
-    monkeypatch.setattr(remote.RemoteDrop, "_list", lambda *_: [entry])
+    monkeypatch.setattr(file_drops.RemoteDrop, "_list", lambda *_: [entry])
     with pytest.raises(UserError, match=r"no name of a file|no such file|changed while it was"):
         poll(platform, readers(sftp), "lab", at(1))
 

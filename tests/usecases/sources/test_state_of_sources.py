@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.adapters.sources.addresses import resolver
-from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.operating_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.sources import parse_source

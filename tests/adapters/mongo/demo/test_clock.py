@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from alerting.adapters.mongo.clock import MongoClock
+from alerting.adapters.mongo.mongo import MongoClock
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BASE = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from alerting.adapters.sources import sql
 from alerting.adapters.sources.addresses import resolver
-from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.usecases.sources.poll import Readers, poll

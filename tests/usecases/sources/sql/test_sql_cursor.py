@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mssql
 
 from alerting.adapters.sources.addresses import resolver
-from alerting.adapters.sources.folder import FolderDrop
+from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader, _Fetched, _statement
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import parse_source

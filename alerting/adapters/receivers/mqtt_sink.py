@@ -9,8 +9,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from alerting.adapters.channels.http_channels import write_json
-from alerting.adapters.sinks.receivers import Surroundings
+from alerting.adapters.receivers.http_channels import write_json
+from alerting.adapters.receivers.sinks import Surroundings
 from alerting.adapters.sources.addresses import CONNECT_S
 from alerting.adapters.sources.mqtt import new_client
 from alerting.definitions.routes_and_sinks import MqttSink, fill_pattern

@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.tables.chunks import Cells, Chunk, Position, read_titles
+from alerting.adapters.files.chunks import Cells, Chunk, Position, read_titles
 from alerting.deferred import pa, pc, pq
 from alerting.definitions.faults import UserError, shown, storable
 from alerting.definitions.wording.language import ENGLISH, Styled

@@ -12,7 +12,7 @@ from email.utils import formatdate, parseaddr
 from html import escape
 from typing import Any
 
-from alerting.adapters.channels.egress import Egress
+from alerting.adapters.receivers.egress import Egress
 from alerting.definitions.wording.language import language, template, translatable
 from alerting.ports import DeliveryFailed, Message, Picture
 from alerting.settings.environment import Smtp

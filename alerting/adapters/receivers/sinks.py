@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from alerting.adapters.channels.egress import Egress
+from alerting.adapters.receivers.egress import Egress
 from alerting.adapters.sources.addresses import Resolve
 from alerting.adapters.sources.brokers import load_client
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import Sink
 from alerting.ports import ReceiverAway, SinkClient
 
-_HERE = "alerting.adapters.sinks"
+_HERE = "alerting.adapters.receivers"
 RECEIVERS: Mapping[str, str] = {
-    "webhook": f"{_HERE}.webhook:WebhookReceiver",
-    "mqtt": f"{_HERE}.mqtt:MqttReceiver",
-    "sql": f"{_HERE}.sql:SqlReceiver",
+    "webhook": f"{_HERE}.http_channels:WebhookReceiver",
+    "mqtt": f"{_HERE}.mqtt_sink:MqttReceiver",
+    "sql": f"{_HERE}.sql_sink:SqlReceiver",
 }
 """Class of the port `SinkClient` by kind; that of a kind which a package adds is its `client`."""
 

@@ -1,7 +1,8 @@
-"""Channels that post messages over HTTP, each to one address, which the egress rule checks when the
-connection is made: to Slack (or a chat that takes Slack's incoming webhooks), to Microsoft Teams (a
-workflow that takes an Adaptive Card), to ntfy, which shows them on phones, and to other systems,
-signed as Standard Webhooks 1.0.
+"""Receivers of messages that are posted over HTTP, each to one address, which the egress rule
+checks when the connection is made: the channels Slack (or a chat that takes Slack's incoming
+webhooks), Microsoft Teams (a workflow that takes an Adaptive Card), ntfy, which shows messages on
+phones, and other systems, signed as Standard Webhooks 1.0; and the sink of a web server, which
+takes each message as JSON by POST, signed as notifications are.
 
 Text and links are cut to the limits of each chat.
 """
@@ -11,18 +12,30 @@ import binascii
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
 import httpx
 from pydantic_core import to_json
 
-from alerting.adapters.channels.egress import Egress
+from alerting.adapters.receivers.egress import Egress
 from alerting.definitions.faults import UserError
-from alerting.ports import DeliveryFailed, Message, MessageLink
+from alerting.definitions.routes_and_sinks import WebhookSink
+from alerting.ports import (
+    ACCEPTED,
+    Answer,
+    DeliveryFailed,
+    Message,
+    MessageLink,
+    ReceiverAway,
+    SinkMessage,
+)
+
+if TYPE_CHECKING:
+    from alerting.adapters.receivers.sinks import Surroundings
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 
@@ -337,3 +350,49 @@ def _signing_key(name: str, secret: str) -> bytes:
             f'e.g. from: echo "{SECRET_PREFIX}$(openssl rand -base64 32)"'
         )
     return key
+
+
+_REFUSED_ALL = frozenset({401, 403, 404, 405, 407, 408, 425, 429, 502, 503, 504})
+"""Answers that concern the receiver and not one message: nothing is given up."""
+
+
+class WebhookReceiver:
+    """Port `SinkClient`."""
+
+    def __init__(self, sink: WebhookSink, surroundings: "Surroundings") -> None:
+        secret = None if sink.secret is None else surroundings.resolve(sink.secret)
+        url = surroundings.resolve(sink.url)
+        self._channel = WebhookChannel(sink.name, url, secret, egress=surroundings.egress)
+
+    def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
+        for one in messages:
+            yield answer_of(partial(self._channel.deliver, _message_of_sink(one)))
+
+    def keep_alive(self) -> None:
+        """Do nothing: a server that is away is found when something is sent."""
+
+    def probe(self, message: SinkMessage) -> str:
+        answer = answer_of(partial(self._channel.deliver, _message_of_sink(message)))
+        if answer != ACCEPTED:
+            raise ReceiverAway(answer.reason)
+        return "the receiver accepted a message with `test: true`"
+
+    def close(self) -> None:
+        """Connections end by themselves."""
+
+
+def answer_of(post: Callable[[], None]) -> Answer:
+    """Return what a web server answers to a message. Raises ReceiverAway."""
+    try:
+        post()
+    except DeliveryFailed as fault:
+        if fault.status is None or fault.status in _REFUSED_ALL:
+            raise ReceiverAway(fault.reason) from fault
+        return Answer("refused" if fault.permanent else "failed", str(fault))
+    return ACCEPTED
+
+
+def _message_of_sink(one: SinkMessage) -> Message:
+    title = one.content.get("title", f"{one.definition} on {one.asset}")
+    text = one.content.get("message", "")
+    return Message(one.key, str(title), str(text), one.content)

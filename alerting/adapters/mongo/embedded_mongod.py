@@ -27,13 +27,8 @@ from typing import Self
 
 from pymongo.errors import ConnectionFailure, OperationFailure
 
-from alerting.adapters.embedded import mongod_access
-from alerting.adapters.embedded.mongod_access import (
-    HOST,
-    REPLICA_SET,
-    TRANSACTION_LIFETIME_S,
-    Client,
-)
+from alerting.adapters.mongo import mongod_access
+from alerting.adapters.mongo.mongod_access import HOST, REPLICA_SET, TRANSACTION_LIFETIME_S, Client
 from alerting.definitions.faults import UserError
 from alerting.settings.machine import is_free
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alerting.adapters.files.tables.chunks import (
+from alerting.adapters.files.chunks import (
     MOST_COLUMNS,
     Block,
     Chunk,

@@ -10,13 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from alerting.adapters.sinks.receivers import Surroundings
-from alerting.adapters.sources.sql import (
-    STATEMENT_S,
-    engine_of,
-    reason_of,
-    write_transaction,
-)
+from alerting.adapters.receivers.sinks import Surroundings
+from alerting.adapters.sources.sql import STATEMENT_S, engine_of, reason_of, write_transaction
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import SinkContent, SqlSink
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage

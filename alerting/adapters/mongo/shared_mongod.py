@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from alerting.adapters.embedded import embedded_mongod
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.embedded.mongod_access import address
-from alerting.adapters.embedded.running import try_lock
+from alerting.adapters.mongo import embedded_mongod
+from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
+from alerting.adapters.mongo.mongod_access import address
+from alerting.adapters.mongo.running import try_lock
 from alerting.definitions.faults import UserError
 from alerting.settings.home_folder import claim_folder, home_errors
 from alerting.settings.machine import free_port

@@ -1,1 +1,0 @@
-"""Channels that deliver messages, and the rule of the addresses that they may reach."""

@@ -1,1 +1,0 @@
-"""The MongoDB server that runs on this machine with the platform."""

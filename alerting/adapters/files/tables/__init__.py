@@ -1,1 +1,0 @@
-"""Tables of text cells in files: CSV and Parquet."""

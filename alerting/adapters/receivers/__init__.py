@@ -1,0 +1,1 @@
+"""Receivers of messages: channels and sinks, and the rule of the addresses that they may reach."""

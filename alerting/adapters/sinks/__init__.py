@@ -1,1 +1,0 @@
-"""Receivers of sinks: brokers, web servers, databases and folders."""
