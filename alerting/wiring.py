@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from alerting.adapters.receivers.egress import Egress
     from alerting.adapters.receivers.sinks import Surroundings
     from alerting.stores.database.documents import MongoDatabase
-    from alerting.usecases.sinks import OpenSink
+    from alerting.usecases.sink_delivery import OpenSink
     from alerting.usecases.sources.poll import Readers
 
 HEALTH_TIMEOUT_S = 1.0

@@ -31,8 +31,8 @@ from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.learning.metrics.confidence import wilson_interval
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.training.train import train
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
+from alerting.usecases.training.training_steps import train
 
 Line = Literal["noise", "signal", "alone"]
 LINES: tuple[Line, ...] = ("noise", "signal", "alone")

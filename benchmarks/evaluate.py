@@ -42,7 +42,7 @@ from alerting.ports import Platform, ReadingRow, WritePorts
 from alerting.settings.machine import free_port
 from alerting.stores.database.documents import DEFINITIONS, READINGS, REVISIONS
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from benchmarks.helpers.memory import peak_mib
 from benchmarks.helpers.timing import cpu_seconds
 from benchmarks.peers import prometheus

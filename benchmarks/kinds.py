@@ -37,9 +37,9 @@ from alerting.ports import FixedClock, ReadingRow, SandboxPorts
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.promote import promote_run
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from benchmarks.helpers.champions import copy_champion
 from benchmarks.helpers.memory import peak_mib
 

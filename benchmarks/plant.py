@@ -37,9 +37,9 @@ from alerting.settings.machine import free_port
 from alerting.stores.database.documents import STATES
 from alerting.stores.states import from_shard
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.promote import promote_run
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from alerting.wiring import assemble, open_stores, prepare_database
 from benchmarks.evaluate import ASSETS, asset_name, write_definitions, writes_of
 from benchmarks.helpers.champions import copy_champion

@@ -31,7 +31,7 @@ from alerting.readings.history import no_instants, to_millis
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.database.documents import READINGS, ROLLUPS
-from alerting.usecases.upkeep import roll_up
+from alerting.usecases.data_upkeep import roll_up
 from alerting.wiring import assemble
 from benchmarks.helpers import preview_times
 

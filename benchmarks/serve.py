@@ -29,13 +29,13 @@ import psutil
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.learning.data.files import dataset_from_files
-from alerting.local.secrets import load_or_create
+from alerting.local.prepare import load_or_create
 from alerting.ports import Platform, ReadingRow
 from alerting.settings.environment import read_settings
 from alerting.settings.machine import free_port
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.training.train import train
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.training.training_steps import train
 from alerting.wiring import open_platform, prepare_database
 from benchmarks.helpers.clients import Question, ask_together
 from benchmarks.helpers.servers import started_server

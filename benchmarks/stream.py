@@ -36,8 +36,8 @@ from alerting.ports import Platform
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.database.documents import READINGS
-from alerting.stream.evaluator import Evaluator
 from alerting.stream.service import StreamService, interpreter_for_messages
+from alerting.stream.threads import Evaluator
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.sources.status import SOURCES
 from alerting.wiring import assemble

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, cadences
-from alerting_tasks.evaluation import SLOTS, evaluate, notify, plan
+from alerting_tasks.evaluation_tasks import SLOTS, evaluate, notify, plan
 
 from alerting.definitions.alert_definition import evaluation_dag
 from alerting.definitions.faults import parse_duration

@@ -1,14 +1,72 @@
-"""One DAG per source that the platform reads by itself: files of a folder, rows of a database.
+"""The DAGs of sources: one for each source that the platform reads by itself, files of a folder or
+rows of a database, and the evaluation, besides the cadences, of what any has just delivered.
 
 A source that the stream service reads has a run an hour, as a visible record; without the service
 one at each interval.
 """
 
+import os
+from collections.abc import Sequence
 from datetime import timedelta
 
-from airflow.sdk import dag
-from alerting_tasks import DAG_OPTIONS, TASK_OPTIONS, polled_sources
-from alerting_tasks.ingestion import read
+from airflow.sdk import AssetAlias, AssetAny, dag, get_current_context, task
+from alerting_tasks import (
+    DAG_OPTIONS,
+    TASK_OPTIONS,
+    arriving_sources,
+    opened_platform,
+    polled_sources,
+    say,
+    source_asset,
+)
+from alerting_tasks.evaluation_tasks import evaluate_arrived, notify, plan_arrived
+
+ARRIVED = AssetAlias("arrived")
+"""Through it a task emits the event of the asset of its source, but only after new rows."""
+
+
+@task(execution_timeout=timedelta(hours=1), outlets=[ARRIVED])
+def read(name: str) -> dict[str, int]:
+    """Read a source on from where it was read last, and return how many rows it had, how many were
+    new, and how many refused.
+
+    New rows are an event of the source's asset. A source that another reader reads at this moment
+    is left to it.
+    """
+    from alerting.adapters.sources.claims import poll_claimed
+    from alerting.settings.environment import read_settings
+    from alerting.wiring import source_readers
+
+    readers = source_readers(read_settings(os.environ), connection=connection_address)
+    with opened_platform() as platform:
+        found = poll_claimed(platform, readers, name, "scheduler", platform.clock)
+    if found is None:
+        say(f"the source {name} is being read by another reader, the stream service or a command")
+        return {"rows": 0, "new": 0, "refused": 0}
+    say(f"{found.rows} rows, {found.new} of them new; {found.refused} refused")
+    if found.new:
+        get_current_context()["outlet_events"][ARRIVED].add(
+            source_asset(name), extra={"new": found.new}
+        )
+    return {"rows": found.rows, "new": found.new, "refused": found.refused}
+
+
+def connection_address(id: str) -> str:
+    """Return a connection's address as SQLAlchemy writes it. Raises UserError for none."""
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowException
+
+    from alerting.definitions.faults import UserError, first_line
+
+    try:
+        address: str = Connection.get(id).get_uri()
+    except AirflowException as fault:
+        raise UserError(f"Airflow has no connection {id!r}: {first_line(fault)}") from fault
+    return (
+        f"postgresql{address.removeprefix('postgres')}"
+        if address.startswith("postgres://")
+        else address
+    )
 
 
 def build(name: str, every: timedelta, title: str | None) -> None:
@@ -33,5 +91,35 @@ def build(name: str, every: timedelta, title: str | None) -> None:
     ingestion()
 
 
-for row in polled_sources():
+def build_evaluation(sources: Sequence[str]) -> None:
+    """Build the DAG of the evaluation, which runs after new rows of any of these sources."""
+
+    @dag(
+        dag_id="evaluate__arrived",
+        schedule=AssetAny(*map(source_asset, sources)) if sources else None,
+        tags=["evaluate"],
+        description="Evaluates the definitions that read a source when it has delivered new rows",
+        doc_md="Evaluation, besides the cadences, of what a source has just delivered.",
+        default_args=TASK_OPTIONS
+        | {
+            "retries": 2,
+            "retry_delay": timedelta(seconds=5),
+            "priority_weight": 10,
+            "weight_rule": "absolute",
+        },
+        dagrun_timeout=timedelta(hours=1),
+        **DAG_OPTIONS,
+    )
+    def evaluation() -> None:
+        planned = plan_arrived()
+        notify(planned, evaluate_arrived.expand_kwargs(planned))
+
+    evaluation()
+
+
+polled = polled_sources()
+for row in polled:
     build(row.name, row.every, row.title)
+
+if (names := arriving_sources(polled)) is not None:
+    build_evaluation(names)

@@ -24,7 +24,7 @@ from alerting_tasks import (
 def due() -> list[dict[str, object]]:
     """Return shards of definitions with a report due, sixteen at most, with the instant."""
     from alerting.definitions.alert_definition import shard_of
-    from alerting.usecases.reports.issue import due_reports, end_old_failures
+    from alerting.usecases.issue_reports import due_reports, end_old_failures
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
@@ -43,7 +43,7 @@ def due() -> list[dict[str, object]]:
 )
 def make(shard: int, at: str) -> int:
     """Make the reports of one shard that are due at the run's instant, and return their number."""
-    from alerting.usecases.reports.issue import make_due_reports
+    from alerting.usecases.issue_reports import make_due_reports
 
     with background_platform() as platform:
         made = make_due_reports(platform, shard, read_instant(at), say)
@@ -54,7 +54,7 @@ def make(shard: int, at: str) -> int:
 @task(execution_timeout=timedelta(hours=2), **BACKGROUND)
 def unseen() -> int:
     """Make reports on test periods evaluated since the last run; return how many."""
-    from alerting.usecases.reports.issue import make_unseen_reports
+    from alerting.usecases.issue_reports import make_unseen_reports
 
     with background_platform() as platform:
         return make_unseen_reports(platform, read_instant(run_as_of(platform)), say)
@@ -63,7 +63,7 @@ def unseen() -> int:
 @task(trigger_rule="all_done")
 def announce() -> int:
     """Add notifications of new reports, also after failed ones; return how many."""
-    from alerting.usecases.reports.issue import announce_reports
+    from alerting.usecases.issue_reports import announce_reports
 
     with opened_platform() as platform:
         return announce_reports(platform, platform.clock.now())

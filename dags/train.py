@@ -9,7 +9,7 @@ from pathlib import Path
 
 from airflow.sdk import dag
 from alerting_tasks import trained_definitions
-from alerting_tasks.training import (
+from alerting_tasks.training_tasks import (
     Approval,
     ask,
     candidate,

@@ -23,9 +23,8 @@ import yaml
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from alerting.demo.asset import EVENT_TYPES, demo_asset
 from alerting.demo.disturbances import DAY
-from alerting.demo.line import DemoLineState, new_line, simulate
+from alerting.demo.line import EVENT_TYPES, DemoLineState, demo_asset, new_line, simulate
 from alerting.demo.stored_line import SetPointRequest, take_over
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.kinds.classifier.definition import ClassifierDefinition

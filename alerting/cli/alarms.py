@@ -36,9 +36,9 @@ from alerting.usecases.episodes.stored_episodes import (
     in_groups,
 )
 from alerting.usecases.explain import why as explain
+from alerting.usecases.issue_reports import issue_by_hand
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.operators.operate import operator_state
-from alerting.usecases.reports.issue import issue_by_hand
-from alerting.usecases.reports.make import make_report
 
 
 @command

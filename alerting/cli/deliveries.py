@@ -35,13 +35,12 @@ from alerting.settings.environment_variables import Variables, read_secret_rules
 from alerting.stream.service import new_process, run
 from alerting.usecases.ingestion.tables import check_readings, refuse_line
 from alerting.usecases.notification import delivery
-from alerting.usecases.sinks import SINKS, retry_letters, try_sink
-from alerting.usecases.sources.deliver import deliver as deliver_rows
-from alerting.usecases.sources.deliver import require_active
-from alerting.usecases.sources.json_rows import read_json, read_lines
+from alerting.usecases.sink_delivery import SINKS, retry_letters, try_sink
 from alerting.usecases.sources.poll import Readers, try_source
-from alerting.usecases.sources.status import SOURCES
-from alerting.usecases.sources.stream import retry_dead, try_records
+from alerting.usecases.sources.status import SOURCES, try_records
+from alerting.usecases.sources.store_rows import deliver as deliver_rows
+from alerting.usecases.sources.store_rows import require_active
+from alerting.usecases.sources.stream import read_json, read_lines, retry_dead
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 

@@ -198,7 +198,7 @@ def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, 
 
 def _derived(p: "Platform", definition: Any) -> list[str]:
     from alerting.definitions.alert_definition import TrainedDefinition
-    from alerting.usecases.training.dataset import describe_features
+    from alerting.usecases.training.definition_dataset import describe_features
 
     if not isinstance(definition, TrainedDefinition):
         return []
@@ -455,7 +455,7 @@ def _lines_of_source(one: Any) -> Iterator[Line]:
 
 
 def _list_sinks(p: "Platform") -> Output:
-    from alerting.usecases.sinks import SINKS, sink_statuses
+    from alerting.usecases.sink_delivery import SINKS, sink_statuses
 
     statuses = sink_statuses(p, p.clock.now())
     columns = ["name", "kind", "state", "sent", "left_out", "letters", "lag"]

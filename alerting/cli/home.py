@@ -27,8 +27,7 @@ from alerting.cli.support import (
 from alerting.deferred import pa, pd, pq
 from alerting.definitions.asset_documents import types_of
 from alerting.definitions.faults import UserError
-from alerting.demo.asset import ASSET, demo_asset
-from alerting.demo.line import DemoLineState
+from alerting.demo.line import ASSET, DemoLineState, demo_asset
 from alerting.demo.line import causes as find_causes
 from alerting.demo.stored_line import (
     MongoLines,
@@ -43,7 +42,7 @@ from alerting.local.prepare import prepare as prepare_home
 from alerting.local.up import up as run
 from alerting.operators.actions_and_mutes import ROLES
 from alerting.settings.environment import read_settings
-from alerting.usecases.access import people
+from alerting.usecases.access import accounts
 
 access_group = command_group("Access: the first administrator, and a new link for a lost one.")
 _person_group = command_group("People: all else about them is done in the console.")
@@ -124,9 +123,9 @@ def add_person(
     now = datetime.now(UTC)  # by which links end
     with platform() as p:
         if p.accounts.get(name) is not None:
-            code = people.make_link(p, name, user(), now)
+            code = accounts.make_link(p, name, user(), now)
         else:
-            code = people.add_person(p, name, chosen, user(), now, shown.strip())[1]
+            code = accounts.add_person(p, name, chosen, user(), now, shown.strip())[1]
     address = f"{wiring.console_address(read_settings(os.environ))}password/{code}"
     said = f"{name} sets the password or a PIN with this link, once, within three days:"
     return Output({"name": name, "link": address}, [said, address])

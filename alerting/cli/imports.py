@@ -17,7 +17,7 @@ from alerting.cli.files import file_layout
 from alerting.cli.main import command_group
 from alerting.cli.output import Line, Output, OutputTable, errors, print_lines, short
 from alerting.cli.support import platform, progress, user, writes
-from alerting.usecases.ingestion.assets import AssetsResult, import_assets
+from alerting.usecases.ingestion.asset_import import AssetsResult, import_assets, titles_by_name
 from alerting.usecases.ingestion.imported_files import (
     FileForm,
     Reject,
@@ -30,7 +30,6 @@ from alerting.usecases.ingestion.tables import (
     check_events,
     check_readings,
 )
-from alerting.usecases.ingestion.text_names import titles_by_name
 
 if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout

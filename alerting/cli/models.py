@@ -33,7 +33,7 @@ from alerting.reporting.phrases import seconds
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.model_registry import export_onnx
 from alerting.usecases.scoring.past_scores import champion
-from alerting.usecases.training.dataset import dataset_of, profile
+from alerting.usecases.training.definition_dataset import dataset_of, profile
 from alerting.usecases.training.due import (
     UnderWay,
     end_dead_trainings,
@@ -42,8 +42,8 @@ from alerting.usecases.training.due import (
 )
 from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.promote import rollback as roll_back
-from alerting.usecases.training.runs import answer_run, require_none_under_way
-from alerting.usecases.training.train import train as train_now
+from alerting.usecases.training.training_requests import answer_run, require_none_under_way
+from alerting.usecases.training.training_steps import train as train_now
 
 model_group = command_group("Models: approve, reject and roll back champions.")
 

@@ -22,7 +22,7 @@ from alerting.operators.accounts import (
 )
 from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import AccessPorts
-from alerting.usecases.access.people import begin_session, find_session, find_session_account
+from alerting.usecases.access.accounts import begin_session, find_session, find_session_account
 from alerting.usecases.access.sign_in import find_token_user
 
 _LEAST_LENGTH = 16

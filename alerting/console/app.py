@@ -58,8 +58,8 @@ from alerting.ports import Platform
 from alerting.ports.use_cases import id_logger, log_context
 from alerting.reporting import phrases
 from alerting.settings.environment import UTC
+from alerting.usecases.access.accounts import Passwords
 from alerting.usecases.access.audit import audit_refusals
-from alerting.usecases.access.people import Passwords
 from alerting.usecases.document_kinds import KINDS
 from alerting.usecases.operators.known_plant import RecentPlant
 
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from alerting.adapters.predictions import PredictFolder
     from alerting.console.login import Directory
     from alerting.console.plant.import_jobs import Imports
-    from alerting.usecases.sinks import OpenSink
+    from alerting.usecases.sink_delivery import OpenSink
     from alerting.usecases.sources.poll import Readers
 
 

@@ -25,7 +25,7 @@ from alerting.console.rendering import FormViewer, page_address, render
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.definitions.wording.language import translatable
-from alerting.local.secrets import SIGN_IN_PATH, take_link
+from alerting.local.prepare import SIGN_IN_PATH, take_link
 from alerting.operators.accounts import (
     DEVICE_SESSION_LASTS,
     SESSION_LASTS,
@@ -36,7 +36,7 @@ from alerting.operators.accounts import (
 from alerting.operators.actions_and_mutes import ACTION_NAMES, Role
 from alerting.ports import AccessPorts
 from alerting.settings.environment_variables import read_private_file
-from alerting.usecases.access.people import (
+from alerting.usecases.access.accounts import (
     Passwords,
     admit_from_directory,
     begin_session,

@@ -29,8 +29,8 @@ from alerting.definitions.wording.language import LANGUAGES, translatable
 from alerting.operators.accounts import DEVICE_SESSION_LASTS, Account, hash_secret, may_answer
 from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import Platform
-from alerting.usecases.access import people, sign_in
-from alerting.usecases.access.people import (
+from alerting.usecases.access import accounts, sign_in
+from alerting.usecases.access.accounts import (
     change_password,
     end_session,
     find_link,
@@ -373,7 +373,7 @@ def add(
 ) -> Response:
     """Add a person, or a shared device, and show the link that sets the password, or starts it."""
     try:
-        account, code = people.add_person(
+        account, code = accounts.add_person(
             platform,
             name.strip().lower(),
             role,
@@ -405,21 +405,21 @@ def change(
     link = None
     try:
         if what == "link":
-            code = people.make_link(platform, name, person.name, now)
-            link = (people.find_account(platform, name), link_address(request, code))
+            code = accounts.make_link(platform, name, person.name, now)
+            link = (accounts.find_account(platform, name), link_address(request, code))
         elif what == "role":
             wanted = next((known for known in PERSON_ROLES if known == role), None)
             if wanted is None:
                 raise UserError(f"choose one of the roles {', '.join(PERSON_ROLES)}")
-            people.change_person(platform, name, person.name, now, wanted)
+            accounts.change_person(platform, name, person.name, now, wanted)
         elif what == "disable":
-            people.disable_account(platform, name, person.name, now)
+            accounts.disable_account(platform, name, person.name, now)
         elif what == "enable":
-            people.enable_account(platform, name, person.name, now)
+            accounts.enable_account(platform, name, person.name, now)
         elif what == "no-pin":
             remove_pin(platform, name, person.name, now)
         else:
-            people.remove_person(platform, name, person.name, now)
+            accounts.remove_person(platform, name, person.name, now)
     except UserError as refusal:
         return HTMLResponse(_access_page(request, platform, refusal=str(refusal)), 422)
     if link is not None:
@@ -501,7 +501,7 @@ def _access_page(
         own_session=hash_secret(person.session or ""),
         device_ends={session.account: session.ends_at for session in sessions},
         person_roles=PERSON_ROLES,
-        device_roles=people.DEVICE_ROLES,
+        device_roles=accounts.DEVICE_ROLES,
         roles=ROLES,
         usual_days=USUAL_TOKEN_DAYS,
         refusal=refusal,

@@ -42,24 +42,22 @@ from alerting.usecases.definitions.faults_and_alerts import (
     WAITING,
 )
 from alerting.usecases.notification.routing import ROUTES, platform_recipients
-from alerting.usecases.platform_health.check import (
+from alerting.usecases.platform_health import (
     BEHIND,
     FAILED,
+    LABELLED,
     LOST,
     REFUSED,
     STALE,
     STOPPED,
     SURPLUS,
-    mending_command,
-)
-from alerting.usecases.platform_health.metrics import (
-    LABELLED,
     Inventory,
     PlatformMetrics,
+    mending_command,
     platform_metrics,
     read_inventory,
 )
-from alerting.usecases.sinks import SinkStatus, sink_statuses
+from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
 from alerting.usecases.sources.status import SourceStatus, source_statuses
 from alerting.usecases.sources.stream import retry_dead
 

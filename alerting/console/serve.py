@@ -34,7 +34,7 @@ from alerting.ports import DeliveryFailed, Platform, PlatformAlert
 from alerting.readings.history import whole_millis
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
-from alerting.usecases.access.people import register_services
+from alerting.usecases.access.accounts import register_services
 from alerting.usecases.definitions.faults_and_alerts import DATABASE
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import (
@@ -43,8 +43,7 @@ from alerting.usecases.notification.routing import (
     platform_recipients,
     record_outage,
 )
-from alerting.usecases.platform_health.check import LATE, check_platform
-from alerting.usecases.platform_health.metrics import Inventory, read_inventory
+from alerting.usecases.platform_health import LATE, Inventory, check_platform, read_inventory
 from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")

@@ -1,5 +1,5 @@
-"""The line between two instants: its physics, and from these and its programme to readings and
-events.
+"""The demo line as one asset, and its readings and events between two instants: from its physics
+and its programme.
 
 Pure. Simulating [0, n) at once or in any chunks gives the same bits: randomness is stateless
 (`disturbances.py`), and the whole state of the line is in `DemoLineState`, whose document survives
@@ -12,21 +12,115 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import exp, pi, sin
 
-from alerting.demo.asset import ASSET, MINUTE, SET_POINTS, demo_asset
-from alerting.demo.disturbances import DAY, DayOfChance, Disturbance, LineSchedule, day_of_chance
-from alerting.demo.machines import (
+from alerting.definitions.asset_documents import Asset, EventType, Relation, Variable
+from alerting.demo.disturbances import (
     AIR_FILTER,
     CHECKWEIGHER,
+    DAY,
     EXHAUST_FAN,
+    MINUTE,
+    SET_POINTS,
     WEIGHT,
+    DayOfChance,
+    Disturbance,
+    LineSchedule,
     belt_slips,
     calibration_steps,
     cloggings,
+    day_of_chance,
     fan_values,
     pressure_drops,
     weights,
 )
 from alerting.ports import EventRow, ReadingRow
+
+ASSET = "oven-1"
+
+EVENT_TYPES = (
+    EventType(name="line-stop", duration="lasting"),
+    EventType(name="maintenance", duration="lasting"),
+    EventType(name="set-point-change", duration="instant"),
+)
+
+
+def _measured_variable(title: str, unit: str, low: float, high: float) -> Variable:
+    return Variable(title=title, unit=unit, low=low, high=high, sampling=MINUTE)
+
+
+def _zone_setpoint(zone: int, minimum: float, maximum: float) -> Variable:
+    return Variable(
+        title=f"Zone {zone} set-point",
+        unit="°C",
+        low=150,
+        high=260,
+        sampling=MINUTE,
+        controllable=True,
+        min=minimum,
+        max=maximum,
+        step=1,
+        max_change=10,
+    )
+
+
+# Relations to set-points: a zone's temperature within minutes, as far as its burner can, and the
+# belt's speed.
+RELATIONS = (
+    *(
+        Relation(
+            variable=f"zone_{z}_temperature",
+            kind="lag",
+            of=f"zone_{z}_setpoint",
+            time_constant=timedelta(minutes=2),
+        )
+        for z in (1, 2, 3)
+    ),
+    Relation(variable="belt_speed", kind="equal", of="belt_speed_setpoint"),
+)
+
+
+def demo_asset() -> Asset:
+    """Return the oven: 15 numbers, one reading a minute, four set-points with followers."""
+    zones = {
+        f"zone_{z}_temperature": _measured_variable(f"Zone {z} temperature", "°C", 20, 350)
+        for z in (1, 2, 3)
+    }
+    burners = {
+        f"zone_{z}_burner_power": _measured_variable(f"Zone {z} burner power", "%", 0, 100)
+        for z in (1, 2, 3)
+    }
+    belt = Variable(
+        title="Belt speed set-point",
+        unit="m/min",
+        low=0,
+        high=15,
+        sampling=MINUTE,
+        controllable=True,
+        min=6.5,
+        max=10.5,
+        step=0.1,
+        max_change=0.8,
+        cost=2,
+    )
+    return Asset(
+        name=ASSET,
+        title="Biscuit oven 1",
+        attributes={"product": "butter biscuit", "zones": 3.0},
+        variables={
+            **zones,
+            **burners,
+            "belt_speed": _measured_variable("Belt speed", "m/min", 0, 15),
+            "dough_moisture": _measured_variable("Dough moisture at the oven inlet", "%", 5, 50),
+            "air_humidity": _measured_variable("Relative humidity of the supply air", "%", 0, 100),
+            "moisture": _measured_variable("Biscuit moisture at the oven outlet", "%", 0, 30),
+            "colour": _measured_variable("Biscuit lightness L* at the oven outlet", "L*", 0, 100),
+            "zone_1_setpoint": _zone_setpoint(1, 185, 225),
+            "zone_2_setpoint": _zone_setpoint(2, 205, 236),
+            "zone_3_setpoint": _zone_setpoint(3, 195, 235),
+            "belt_speed_setpoint": belt,
+        },
+        relations=RELATIONS,
+    )
+
 
 ZONES = 3
 ZONE_LENGTH = 14.0

@@ -18,10 +18,17 @@ from pymongo import ReturnDocument
 from alerting.adapters.mongo.mongo import MongoClock
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError, close_names
-from alerting.demo.asset import ASSET, EVENT_TYPES, demo_asset
-from alerting.demo.disturbances import DAY
-from alerting.demo.line import DemoLineState, SetPointChange, new_line, simulate, weigh
-from alerting.demo.machines import air_filter, checkweigher, exhaust_fan
+from alerting.demo.disturbances import DAY, air_filter, checkweigher, exhaust_fan
+from alerting.demo.line import (
+    ASSET,
+    EVENT_TYPES,
+    DemoLineState,
+    SetPointChange,
+    demo_asset,
+    new_line,
+    simulate,
+    weigh,
+)
 from alerting.ports import Assets, Progress, WritePorts, silent
 from alerting.stores.database.documents import (
     LINES,
@@ -32,7 +39,7 @@ from alerting.stores.database.documents import (
     insert_new,
     to_document,
 )
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 
 
 @dataclass(frozen=True)

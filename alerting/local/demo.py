@@ -18,14 +18,14 @@ from alerting.adapters.mongo.mongo import MongoClock
 from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.faults import UserError
 from alerting.demo.stored_line import DAYS, Filled, MongoLines, fill, run_line
-from alerting.local import parts, secrets
+from alerting.local import parts, prepare
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
 from alerting.ports import ModelUnavailable, Platform
 from alerting.settings.environment import read_settings
 from alerting.usecases.definitions import revisions_and_targets
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.rounds import evaluate_past
-from alerting.usecases.reports.make import make_report
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.training.due import DueTraining, find_due_trainings, unfinished_training
 
 EXAMPLES = parts.ROOT / "config" / "examples" / "demo"
@@ -88,7 +88,7 @@ def train() -> None:
     """Start the first training and follow it until there is a champion or a reason for having none;
     the platform runs without one."""
     settings = read_settings(os.environ)
-    password = secrets.load_or_create(settings.home / "secrets").airflow_password
+    password = prepare.load_or_create(settings.home / "secrets").airflow_password
     airflow = AirflowClient(parts.airflow_uri(settings), password)
     with wiring.open_platform(settings, channels=False) as platform:
         due = [

@@ -19,8 +19,7 @@ from alerting.adapters.mongo.shared_mongod import data_folder
 from alerting.deferred import httpx
 from alerting.definitions.faults import UserError
 from alerting.local.mlflow_app import PASSWORD_FILE
-from alerting.local.prepare import NEW_KEYS
-from alerting.local.secrets import Secrets
+from alerting.local.prepare import NEW_KEYS, Secrets
 from alerting.local.supervisor import Part
 from alerting.settings.environment import LOOPBACK, Settings, variable
 from alerting.wiring import MLFLOW_PASSWORD, mlflow_sign_in

@@ -20,8 +20,7 @@ from alerting.adapters.mongo.running import hold
 from alerting.adapters.mongo.shared_mongod import data_folder, exclusive_mongod
 from alerting.definitions.faults import UserError
 from alerting.local import parts
-from alerting.local.prepare import prepare_home
-from alerting.local.secrets import LINK_VALID, Secrets, make_link
+from alerting.local.prepare import LINK_VALID, Secrets, make_link, prepare_home
 from alerting.local.supervisor import StartFailed, Supervisor, run_guarded
 from alerting.settings.environment import Settings
 from alerting.settings.home_folder import database_of, make_private_folder, record_last_home

@@ -30,9 +30,7 @@ from alerting.ports import Platform, SourceLoss
 from alerting.settings.environment import Settings, read_settings
 from alerting.settings.environment_variables import Variables, read_secret_rules
 from alerting.stores.database.concurrency import STREAM, Leases
-from alerting.stream.evaluator import Evaluator
-from alerting.stream.polls import PollService
-from alerting.stream.sinks import SinkService
+from alerting.stream.threads import Evaluator, PollService, SinkService
 from alerting.usecases.sources.status import SERVICE, SOURCES
 from alerting.usecases.sources.stream import (
     BrokerMessage,

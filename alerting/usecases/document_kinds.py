@@ -20,9 +20,9 @@ from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUM
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.document_life import ANY_REVISION, DocumentKind, DocumentReview, Expected
 from alerting.usecases.evaluation.rounds import close_orphans
-from alerting.usecases.ingestion.assets import ASSETS
+from alerting.usecases.ingestion.asset_import import ASSETS
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.sinks import SINKS
+from alerting.usecases.sink_delivery import SINKS
 from alerting.usecases.sources.status import SOURCES
 
 

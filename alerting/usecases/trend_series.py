@@ -37,7 +37,7 @@ from alerting.readings.history import (
     from_millis,
     to_millis,
 )
-from alerting.usecases.labels import without_bad_values
+from alerting.usecases.time_labels import without_bad_values
 from alerting.usecases.trend_samples import IntervalBuckets, read_buckets, read_samples
 
 MOST_VARIABLES = 12

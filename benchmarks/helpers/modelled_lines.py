@@ -13,9 +13,9 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import question_of
 from alerting.ports import DecisionRecord, Platform, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import register_model
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 
 MODEL = "moist"
 VARIABLES = ("moisture", "humidity", "dough", "speed")

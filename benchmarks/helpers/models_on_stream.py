@@ -34,8 +34,8 @@ from alerting.adapters.mongo.prepare import prepare_database
 from alerting.ports import DecisionRecord, Message, Platform
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
-from alerting.stream.evaluator import Evaluator
 from alerting.stream.service import StreamService, interpreter_for_messages
+from alerting.stream.threads import Evaluator
 from alerting.usecases.sources.status import SOURCES
 from alerting.wiring import assemble
 from benchmarks.helpers import modelled_lines

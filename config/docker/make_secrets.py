@@ -13,7 +13,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from alerting.local.secrets import load_or_create
+from alerting.local.prepare import load_or_create
 
 SERVICES = Path("/secrets/alerting")
 MONGODB = Path("/secrets/mongodb")

@@ -6,7 +6,7 @@ and nothing changes with time.
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -83,10 +83,10 @@ def polled_sources() -> list[PolledRow]:
     return [row for row in _snapshot().sources() if own in (None, f"ingest__{row.name}")]
 
 
-def arriving_sources() -> list[str] | None:
+def arriving_sources(polled: Sequence[PolledRow]) -> list[str] | None:
     """Return the sources whose rows start an evaluation; None without one, or in a task."""
     own = get_parsing_context().dag_id
-    names = [row.name for row in _snapshot().sources()] if own is None else []
+    names = [row.name for row in polled] if own is None else []
     return names if names or own == "evaluate__arrived" else None
 
 

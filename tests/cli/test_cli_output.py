@@ -12,7 +12,7 @@ import yaml
 
 from alerting.cli.main import app
 from alerting.ports import Training
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.operators import operate
 from tests.builders import at, too_hot
 from tests.helpers.command_line import TITLE, output, run, write

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from alerting.cli.main import app
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at
 
 DAY = 60 * 24

@@ -13,7 +13,7 @@ from alerting.learning.data.findings import Finding, describe_findings
 from alerting.local.supervisor import own_identity
 from alerting.ports import Training
 from alerting.usecases.training.due import find_due_trainings
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from tests.helpers.command_line import output, run, write
 from tests.helpers.learning.proposals import PROFILE, proposal
 from tests.helpers.learning.stored_platforms import stored_platform

@@ -12,7 +12,7 @@ from pathlib import Path
 from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.local import parts
-from alerting.local.secrets import load_or_create
+from alerting.local.prepare import load_or_create
 from alerting.settings.environment import Settings
 from alerting.settings.home_folder import load_or_create_key
 from alerting.wiring import prepare_database

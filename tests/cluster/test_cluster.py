@@ -8,7 +8,7 @@ import pytest
 
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.wiring import open_platform
 from tests.builders import at, oven, too_hot
 from tests.cluster.cluster import running_cluster, started_redis

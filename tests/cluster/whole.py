@@ -13,7 +13,7 @@ import psutil
 from alerting.client import Client
 from alerting.local import parts
 from alerting.local.parts import Part
-from alerting.local.secrets import Secrets, load_or_create
+from alerting.local.prepare import Secrets, load_or_create
 from alerting.settings.environment import Settings
 from tests.cluster.cluster import Cluster, running_cluster
 from tests.helpers.replica_set import Members, replica_set

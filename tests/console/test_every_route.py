@@ -13,7 +13,7 @@ from alerting.console.gate import OPEN
 from alerting.console.plant.import_jobs import Imports
 from alerting.operators.accounts import PERMISSIONS
 from alerting.operators.actions_and_mutes import ROLES
-from alerting.usecases.access import people
+from alerting.usecases.access import accounts
 from tests.builders import at
 from tests.helpers.console.full_plant import (
     DISABLED,
@@ -134,11 +134,11 @@ def test_a_route_answers_each_sender_as_its_permission_says(ask):
 
 
 def test_an_open_route_asks_for_no_permission(ask):
-    people = [*STRANGERS, *map(sender, ROLES)]
+    accounts = [*STRANGERS, *map(sender, ROLES)]
     found = {}
     for line in [line for line, permission in EXPECTED.items() if not permission]:
         method, path = line.split()
-        found[line] = len({ask(who, method, path_of(path)) for who in people})
+        found[line] = len({ask(who, method, path_of(path)) for who in accounts})
     assert found == dict.fromkeys(found, 1)
 
 
@@ -152,7 +152,7 @@ def asks_for_a_password(app, path, base):
 
 def test_no_page_asks_for_a_password_that_another_machine_could_read(app, platform):
     name = "admin-plant"
-    code = people.make_link(platform, "viewer-plant", "ada", at(NOW))
+    code = accounts.make_link(platform, "viewer-plant", "ada", at(NOW))
     platform.accounts.replace(platform.accounts.get(name).next_version(password="x"))
     add_sessions(platform)
     pages = [path_of(line.split()[1]) for line in EXPECTED if line.startswith("GET /")]

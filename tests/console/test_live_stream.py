@@ -17,7 +17,7 @@ from alerting.console.app import create_app
 from alerting.episodes.episode import ActorStamp
 from alerting.operators.accounts import hash_secret
 from alerting.ports import LiveChange
-from alerting.usecases.access import people
+from alerting.usecases.access import accounts
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode
 from tests.helpers.console.server import serving_thread
@@ -200,8 +200,8 @@ def test_a_stream_ends_at_once_when_its_person_is_disabled(fed, feed, changed):
         ended = begun(read())
         other = begun(read(OPERATOR))
         feed.commit(thing="access", access="somebody")
-        people.register_services(fed, dict(TOKENS.values()), datetime.now(UTC))
-        people.disable_account(fed, "vera", "ada", datetime.now(UTC))
+        accounts.register_services(fed, dict(TOKENS.values()), datetime.now(UTC))
+        accounts.disable_account(fed, "vera", "ada", datetime.now(UTC))
         since = monotonic()
         feed.commit(thing="access", access=changed)
         assert ended.next() is None

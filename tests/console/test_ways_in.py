@@ -19,9 +19,9 @@ from alerting.console.gate import REQUESTS, RateLimit
 from alerting.console.serve import tls_options
 from alerting.definitions.faults import UserError
 from alerting.local.parts import answers
-from alerting.local.secrets import LINK_VALID, ROLES, make_link, take_link
+from alerting.local.prepare import LINK_VALID, ROLES, make_link, take_link
 from alerting.settings.environment import SettingsRefused, read_settings
-from alerting.usecases.access import people
+from alerting.usecases.access import accounts
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.pages import csrf_of
@@ -138,7 +138,7 @@ def test_a_form_that_one_made_is_taken_by_the_other(proxy):
 
 
 def test_a_one_time_link_is_good_once_on_either(proxy, platform, wall):
-    code = people.make_link(platform, "anna", "ada", wall())
+    code = accounts.make_link(platform, "anna", "ada", wall())
     browser = browser_of(proxy)
     fields = {"password": "a wholly new password", "again": "a wholly new password"}
     answers = [browser.post(f"/password/{code}", data=fields).status_code for _ in range(2)]

@@ -18,12 +18,12 @@ pytest.importorskip("airflow.sdk")
 
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import TaskAwaitingInput
-from alerting_tasks import training
-from alerting_tasks.training import answer_of
+from alerting_tasks import training_tasks
+from alerting_tasks.training_tasks import answer_of
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.training.runs import answer_waiting
+from alerting.usecases.training.training_requests import answer_waiting
 from tests.builders import at, oven, too_moist
 from tests.helpers.learning.waiting import add_waiting
 from tests.in_memory_platform import in_memory_platform
@@ -43,7 +43,7 @@ def platform(monkeypatch):
     def opened(*_, **__):
         yield made
 
-    monkeypatch.setattr(training, "opened_platform", opened)
+    monkeypatch.setattr(training_tasks, "opened_platform", opened)
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **_: None)
     return made
 
@@ -53,7 +53,7 @@ CONTEXT = {"task_instance": SimpleNamespace(id="ti")}
 
 @pytest.fixture
 def task(platform):
-    return training.Approval(task_id="approve", mlflow_run=add_waiting(platform, NAME))
+    return training_tasks.Approval(task_id="approve", mlflow_run=add_waiting(platform, NAME))
 
 
 def parked(call, *arguments, **options):
@@ -83,7 +83,7 @@ def test_a_database_that_is_away_ends_no_wait(task, monkeypatch):
         raise DatabaseDown("away")
         yield
 
-    monkeypatch.setattr(training, "opened_platform", away)
+    monkeypatch.setattr(training_tasks, "opened_platform", away)
     asked = parked(task.execute, CONTEXT)
     again = parked(task.execute_complete, CONTEXT, answered(), **asked.kwargs)
     assert again.kwargs == asked.kwargs

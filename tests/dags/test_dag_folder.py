@@ -13,7 +13,6 @@ pytestmark = pytest.mark.models
 MOST_TRAININGS = "train_*[!2].py"
 READ_THE_DATABASE = {
     "evaluate.py",
-    "evaluate_arrived.py",
     "ingest.py",
     "train_02.py",  # the shard of too-moist
     "train_12.py",

@@ -12,7 +12,7 @@ import pytest
 
 from alerting.adapters.airflow.dag_files import (
     EVALUATION_FILE,
-    SOURCE_FILES,
+    SOURCE_FILE,
     dag_folder,
     training_file,
 )
@@ -30,7 +30,7 @@ class Host:
         self.home = home
         dag_folder(home).mkdir(parents=True)
         trained = {f"train_{number:02}.py" for number in range(16)}
-        self.files = {EVALUATION_FILE, *SOURCE_FILES, *trained, "report.py"}
+        self.files = {EVALUATION_FILE, SOURCE_FILE, *trained, "report.py"}
         for name in self.files:
             (dag_folder(home) / name).touch()
         self.clear()
@@ -100,7 +100,7 @@ def test_every_host_marks_the_files_of_a_revision_and_no_others(database, tmp_pa
             assert host.marked() == {EVALUATION_FILE}
         store(database, collection="source_revisions")
         for host in hosts:
-            host.wait_for(set(SOURCE_FILES))
+            host.wait_for({SOURCE_FILE})
 
 
 def test_a_source_that_the_stream_service_reads_no_more_marks_the_file_of_sources_alone(

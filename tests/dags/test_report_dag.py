@@ -17,7 +17,7 @@ from alerting.ports import Platform, ReadingRow
 from alerting.settings.environment import Delivery, Settings, Smtp
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.wiring import open_platform, open_stores, prepare_database
 from tests.builders import at, oven, too_hot
 from tests.helpers.scheduler import Airflow, running_airflow

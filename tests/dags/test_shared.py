@@ -14,9 +14,10 @@ sys.path.append(str(Path(__file__).parents[2] / "dags"))
 
 pytest.importorskip("airflow.sdk")
 
+import start_due
 from airflow.sdk.exceptions import AirflowFailException
-from alerting_tasks import opened_platform, read_instant, training
-from alerting_tasks.training import answer_of, side_by_side
+from alerting_tasks import opened_platform, read_instant
+from alerting_tasks.training_tasks import answer_of, side_by_side
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.usecases.definitions.revisions_and_targets import apply
@@ -86,10 +87,10 @@ def test_a_training_of_which_airflow_has_no_run_any_more_is_ended_and_one_that_r
     begun = begin_training(platform, revision, None)
     runs = {begun.run: 1}
     ti = SimpleNamespace(get_dr_count=lambda dag_id, run_ids, states: runs[run_ids[0]])
-    monkeypatch.setattr(training, "get_current_context", lambda: {"ti": ti})
+    monkeypatch.setattr(start_due, "get_current_context", lambda: {"ti": ti})
     for count, has_ended in ((1, False), (0, True)):
         runs[begun.run] = count
-        training._end_lost_trainings(platform)
+        start_due._end_lost_trainings(platform)
         [stored] = platform.trainings.for_definitions(["too-moist"])
         assert (stored.ended_at is not None) == has_ended
     assert "ended in Airflow" in stored.failure

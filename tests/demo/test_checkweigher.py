@@ -7,9 +7,16 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from alerting.demo.disturbances import DAY, LineSchedule
+from alerting.demo.disturbances import (
+    CHECKWEIGHER,
+    DAY,
+    SPREAD,
+    USUAL,
+    LineSchedule,
+    calibration_steps,
+    weights,
+)
 from alerting.demo.line import causes, new_line, simulate, weigh
-from alerting.demo.machines import CHECKWEIGHER, SPREAD, USUAL, calibration_steps, weights
 from alerting.kinds.control_chart.model import estimate
 
 MINUTE_MS = 60_000

@@ -16,8 +16,7 @@ from typer.testing import CliRunner
 from alerting.adapters.mongo.mongo import MongoClock, MongoStores, open_stores
 from alerting.cli.main import app
 from alerting.definitions.faults import UserError
-from alerting.demo.asset import ASSET, demo_asset
-from alerting.demo.line import new_line, simulate
+from alerting.demo.line import ASSET, demo_asset, new_line, simulate
 from alerting.demo.stored_line import SEED, MongoLines, SetPointRequest, fill, run_line
 
 pytestmark = pytest.mark.models

@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from alerting.demo.disturbances import DAY, LineSchedule
+from alerting.demo.disturbances import DAY, EXHAUST_FLOW, LineSchedule, belt_slips, fan_values
 from alerting.demo.line import causes, new_line, simulate
-from alerting.demo.machines import EXHAUST_FLOW, belt_slips, fan_values
 
 SCHEDULE = LineSchedule(seed=1, live_from=30 * DAY)
 

@@ -9,7 +9,6 @@ from statistics import fmean
 import pytest
 from pydantic import TypeAdapter
 
-from alerting.demo.asset import demo_asset
 from alerting.demo.disturbances import DAY, Cause, Disturbance
 from alerting.demo.line import (
     HOLD,
@@ -17,6 +16,7 @@ from alerting.demo.line import (
     LineAdvance,
     SetPointChange,
     causes,
+    demo_asset,
     new_line,
     simulate,
 )

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from alerting.definitions.faults import UserError
-from alerting.demo.asset import demo_asset
-from alerting.demo.line import new_line, simulate
+from alerting.demo.line import demo_asset, new_line, simulate
 from alerting.demo.stored_line import SetPointRequest, check_set_point, take_over
 
 pytestmark = pytest.mark.fast

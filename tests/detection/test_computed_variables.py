@@ -16,13 +16,13 @@ from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.revisions_and_targets import apply, current_plan
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.explain import why
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.ingestion.assets import GivenAsset, import_assets
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.ingestion.asset_import import GivenAsset, import_assets
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.episode_values import chart_of
-from alerting.usecases.reports.make import make_report
-from alerting.usecases.sources.deliver import fit_readings
 from alerting.usecases.sources.records import map_readings
+from alerting.usecases.sources.store_rows import fit_readings
 from tests import small_models
 from tests.builders import at
 from tests.in_memory_platform import Mailbox, in_memory_platform

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from alerting.usecases.episodes.outcomes import current_progress, determine_due_outcomes
 from alerting.usecases.explain import why
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.notification.episode_values import chart_of
-from alerting.usecases.reports.make import make_report
 from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned
 
 __all__ = ["last_humidity"]  # a fixture

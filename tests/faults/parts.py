@@ -15,7 +15,7 @@ from typing import Any
 
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.client import Client
-from alerting.local.secrets import load_or_create
+from alerting.local.prepare import load_or_create
 from alerting.settings.environment import variable
 from benchmarks.helpers.ports import await_port
 from tests.faults.world import World

@@ -17,7 +17,7 @@ from alerting.episodes.episode import Episode
 from alerting.notifications.notification import WAITING, Notification
 from alerting.operators.actions_and_mutes import Mute
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
 from tests.faults.account import (
     Account,

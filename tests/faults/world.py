@@ -11,7 +11,7 @@ from typing import Any
 
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.adapters.mongo.mongod_access import address
-from alerting.local.secrets import load_or_create
+from alerting.local.prepare import load_or_create
 from alerting.ports import Platform
 from alerting.settings.environment import Settings, read_settings
 from tests.support import free_port

@@ -11,7 +11,7 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.model_registry import register_model
 from alerting.usecases.notification.delivery import deliver_due
 from tests import small_models

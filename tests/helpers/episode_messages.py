@@ -17,11 +17,11 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.model_registry import register_model
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from tests import small_models
 from tests.builders import at as first_minute_and
 from tests.helpers import fan_line, press_line

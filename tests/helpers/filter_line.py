@@ -5,11 +5,11 @@ from pathlib import Path
 
 import yaml
 
+from alerting.demo.disturbances import AIR_FILTER, air_filter
 from alerting.demo.line import new_line, weigh
-from alerting.demo.machines import AIR_FILTER, air_filter
 from alerting.usecases.definitions.revisions_and_targets import apply, check
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.training.train import train
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.training.training_steps import train
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 

@@ -20,7 +20,7 @@ LIBRARIES_OF_COMMANDS = (
     "alerting.local.prepare",
     "alerting.usecases.definitions.revisions_and_targets",
     "alerting.usecases.evaluation.rounds",
-    "alerting.usecases.ingestion.arrivals",
+    "alerting.usecases.ingestion.arrived_rows",
     "alerting.wiring",
 )
 

@@ -8,7 +8,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import EvaluationSources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import trained_kind_of
 from alerting.kinds.shared_inputs import SharedInputs
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 

@@ -4,9 +4,9 @@ its past."""
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.revisions_and_targets import apply, check
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.reports.make import make_report
-from alerting.usecases.training.train import train
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.make_reports import make_report
+from alerting.usecases.training.training_steps import train
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 

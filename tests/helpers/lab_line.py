@@ -8,8 +8,8 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.training.train import train
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.training.training_steps import train
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 

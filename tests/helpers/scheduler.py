@@ -16,7 +16,7 @@ import psutil
 
 from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.local import parts
-from alerting.local.secrets import load_or_create
+from alerting.local.prepare import load_or_create
 from alerting.settings.environment import Settings
 
 HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs

@@ -8,7 +8,7 @@ from alerting.adapters.files.assets import read_assets
 from alerting.adapters.files.readings_and_events import EventColumns, EventsFile, ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.definitions.faults import UserError
-from alerting.usecases.ingestion.assets import import_assets
+from alerting.usecases.ingestion.asset_import import import_assets
 from alerting.usecases.ingestion.tables import check_events, check_readings
 from tests.memory_plant import Plant
 

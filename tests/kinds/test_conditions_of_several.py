@@ -10,10 +10,10 @@ from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.explain import why
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.episode_values import chart_of
-from alerting.usecases.reports.make import make_report
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import Mailbox, in_memory_platform
 

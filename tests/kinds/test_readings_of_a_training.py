@@ -14,14 +14,14 @@ from alerting.kinds.training_protocol import NormalTime
 from alerting.ports import EventRow, ReadingRow, TrainingLimits
 from alerting.readings.history import History
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.training.run_files import (
     BYTES_PER_VALUE,
     ReadingsWriter,
     load_learning_data,
     stored_history,
 )
-from alerting.usecases.training.train import fit, prepare
+from alerting.usecases.training.training_steps import fit, prepare
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 

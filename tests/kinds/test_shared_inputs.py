@@ -21,7 +21,7 @@ from alerting.learning.features.build import build_features, grid
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import millis, to_millis
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from tests import small_models
 from tests.builders import revision
 from tests.in_memory_platform import in_memory_platform

@@ -7,9 +7,9 @@ from alerting.kinds.registry import registered, trained_kinds
 from alerting.usecases.definitions.revisions_and_targets import apply, check
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.explain import why
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import load_model
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from tests.builders import at
 from tests.helpers.kind_life import assert_past_agrees_with_live
 from tests.humid_line import ASSET, DAY, humid_oven, learned_quickly, line

@@ -23,7 +23,7 @@ from alerting.stores.database.documents import READINGS
 from alerting.usecases.backtest.sandbox import ReadingsUntil
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.model_registry import register_model
 from alerting.usecases.training.promote import rollback
 from tests import small_models

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from alerting.local.secrets import ROLES, load_or_create
+from alerting.local.prepare import ROLES, load_or_create
 from alerting.local.up import Screen, address_lines
 from alerting.settings.environment import Settings
 

@@ -11,7 +11,7 @@ from alerting.ports import ReadingRow
 from alerting.settings.logs import configure_logging
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.operators.operate import Actor, acknowledge
 from tests.builders import at, oven, too_hot

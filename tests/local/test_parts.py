@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alerting.local import parts
-from alerting.local.secrets import load_or_create
+from alerting.local.prepare import load_or_create
 from alerting.settings.environment import Settings
 
 pytestmark = pytest.mark.fast

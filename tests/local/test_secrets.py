@@ -5,7 +5,7 @@ import pytest
 
 from alerting.console.access import read_tokens
 from alerting.definitions.faults import UserError
-from alerting.local.secrets import load_or_create
+from alerting.local.prepare import load_or_create
 
 pytestmark = pytest.mark.fast
 

@@ -24,7 +24,7 @@ from pymongo.errors import OperationFailure
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.predictions import score_file
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.demo.asset import ASSET
+from alerting.demo.line import ASSET
 from alerting.local.demo import EXAMPLES
 from alerting.settings.machine import is_free
 from alerting.usecases.definitions.revisions_and_targets import apply

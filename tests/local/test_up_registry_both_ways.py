@@ -10,7 +10,7 @@ import pytest
 
 from alerting.adapters.mongo.running import hold
 from alerting.local.parts import mlflow_part
-from alerting.local.secrets import load_or_create
+from alerting.local.prepare import load_or_create
 from alerting.settings.environment import Settings
 from alerting.wiring import models, running_mlflow
 from tests.support import free_port

@@ -9,7 +9,7 @@ import pytest
 
 from alerting.ports import ReadingBatch, ReadingRow, SampleColumn
 from alerting.stores.readings import writes as batch_bson
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at
 
 LATER = at(10_000)

@@ -28,7 +28,7 @@ from alerting.reporting.definition.money import Amount
 from alerting.reporting.estimates import to_document
 from alerting.reporting.page.details import key_metrics, tables
 from alerting.reporting.page.page import draw, render_page
-from alerting.usecases.reports.make import with_misses
+from alerting.usecases.make_reports import with_misses
 from tests import report_material
 from tests.report_material import (
     CLASSIFIER,

@@ -23,7 +23,7 @@ from alerting.reporting.definition.money import Amount
 from alerting.reporting.estimates import to_document
 from alerting.reporting.page.page import draw, render_page
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.reports.issue import announce_reports
+from alerting.usecases.issue_reports import announce_reports
 from tests.builders import at, oven, too_hot
 from tests.helpers.marked_language import marked_language, words_left
 from tests.helpers.reports import store_report

@@ -7,7 +7,7 @@ import pytest
 
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, written_subject
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import in_memory_platform
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from alerting.definitions.operating_limits import Retention
 from alerting.ports import DeliveryFailed, Swept
+from alerting.usecases.data_upkeep import retain
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.notification.delivery import CLAIM, SILENT_AFTER, deliver_due
-from alerting.usecases.upkeep import retain
 from tests.builders import at
 from tests.helpers.notifications import notifications_of
 from tests.helpers.ovens import feed, oven_platform, run

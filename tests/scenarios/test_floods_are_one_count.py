@@ -12,7 +12,7 @@ from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.revisions_and_targets import apply, plan
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import in_memory_platform
 

@@ -12,7 +12,7 @@ from alerting.ports import ReadingRow
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import FIELDS, Line
 from tests.in_memory_platform import in_memory_platform

@@ -16,10 +16,10 @@ from alerting.ports import EventRow
 from alerting.stores.episodes import MongoEpisodes
 from alerting.stores.evaluation import MongoDecisions
 from alerting.stores.operators import FeedbackLog, MongoAudit, MongoMutes
-from alerting.usecases.ingestion.arrivals import add_events
+from alerting.usecases.data_upkeep import maintain
+from alerting.usecases.ingestion.arrived_rows import add_events
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.operate import give_feedback, list_mutes
-from alerting.usecases.upkeep import maintain
 from tests.builders import at
 from tests.helpers.notifications import notifications_of
 from tests.helpers.ovens import (

@@ -14,7 +14,7 @@ import pytest
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import T0
 from tests.in_memory_platform import in_memory_platform
 from tests.threshold_cases import BAD, random_batch

@@ -20,7 +20,7 @@ from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.routes_and_sinks import parse_sink
 from alerting.definitions.sources import parse_source
 from alerting.ports import ACCEPTED, Answer
-from alerting.stream import sinks as stream_sinks
+from alerting.stream import threads as stream_sinks
 from alerting.stream.service import StreamService
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven

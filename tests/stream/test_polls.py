@@ -17,8 +17,8 @@ from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import parse_source
-from alerting.stream import polls
-from alerting.stream.polls import PolledHere, PollService
+from alerting.stream import threads
+from alerting.stream.threads import PolledHere, PollService
 from alerting.usecases.sources.poll import Readers
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at
@@ -36,8 +36,8 @@ SOURCE = {
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(polls, "TAKEN_S", 0.05)
-    monkeypatch.setattr(polls, "TICK_S", 0.02)
+    monkeypatch.setattr(threads, "TAKEN_S", 0.05)
+    monkeypatch.setattr(threads, "TICK_S", 0.02)
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.ports import Platform, Score
-from alerting.stream import sinks as stream_sinks
-from alerting.stream.sinks import SinkService
-from alerting.usecases.sinks import SINKS
+from alerting.stream import threads as stream_sinks
+from alerting.stream.threads import SinkService
+from alerting.usecases.sink_delivery import SINKS
 from tests.builders import at, oven
 from tests.helpers.episodes import episode
 from tests.helpers.proxy import Proxy

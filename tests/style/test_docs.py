@@ -12,8 +12,8 @@ import yaml
 
 from alerting.cli.main import app
 from alerting.console.documents.definition_pages import list_starts
-from alerting.demo.asset import demo_asset
-from alerting.demo.machines import air_filter, checkweigher, exhaust_fan
+from alerting.demo.disturbances import air_filter, checkweigher, exhaust_fan
+from alerting.demo.line import demo_asset
 from alerting.kinds.registry import definition_types
 from alerting.settings.environment import Settings
 from alerting.usecases.definitions.revisions_and_targets import check

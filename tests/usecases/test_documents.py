@@ -4,7 +4,7 @@ import pytest
 
 from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUMENTS
 from alerting.usecases.document_life import ChangedMeanwhile
-from alerting.usecases.ingestion.assets import ASSETS
+from alerting.usecases.ingestion.asset_import import ASSETS
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import in_memory_platform
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 BACKGROUND_POOL = "background"
 PREDICT_POOL = "predict"
 EVALUATION_FILE = "evaluate.py"
-SOURCE_FILES = ("ingest.py", "evaluate_arrived.py")
+SOURCE_FILE = "ingest.py"
 SOURCE = Path(__file__).parents[3] / "dags"
 MARGIN_S = 2.0  # a mark is this much later than now, so that a reading under way does not hide it
 
@@ -118,7 +118,7 @@ def mark(home: Path, files: Iterable[str]) -> None:
 def mark_all(home: Path) -> None:
     """Mark every DAG file that depends on a definition or a source."""
     trained = (f"train_{number:02}.py" for number in range(SHARDS))
-    mark(home, (EVALUATION_FILE, *SOURCE_FILES, *trained))
+    mark(home, (EVALUATION_FILE, SOURCE_FILE, *trained))
 
 
 def _files() -> Iterable[tuple[Path, Path]]:

@@ -16,8 +16,7 @@ from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, open_tabl
 from alerting.adapters.yaml_documents import read_yaml
 from alerting.definitions.faults import UserError
 from alerting.readings.foreign_columns import BadLine, ColumnProfile
-from alerting.usecases.ingestion.assets import GivenAsset
-from alerting.usecases.ingestion.text_names import TextNames, Titles
+from alerting.usecases.ingestion.asset_import import GivenAsset, TextNames, Titles
 
 
 def read_assets(

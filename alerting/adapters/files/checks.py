@@ -23,8 +23,8 @@ from alerting.definitions.wording.clean_text import spreadsheet_text
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.foreign_columns import BadLine, ColumnProfile
 from alerting.readings.history import Millis, Quality
+from alerting.usecases.ingestion.asset_import import TextNames
 from alerting.usecases.ingestion.imported_files import DuplicatesRule
-from alerting.usecases.ingestion.text_names import TextNames
 
 EXAMPLES = 5
 

@@ -37,6 +37,7 @@ from alerting.definitions.faults import UserError, shown, storable
 from alerting.ports import EventRow, Progress, ReadingBatch
 from alerting.readings.foreign_columns import ColumnProfile, Units
 from alerting.readings.history import Millis, Quality, datetimes, from_millis
+from alerting.usecases.ingestion.asset_import import TextNames, Titles
 from alerting.usecases.ingestion.imported_files import (
     DuplicatesRule,
     Duration,
@@ -46,7 +47,6 @@ from alerting.usecases.ingestion.imported_files import (
     Profile,
     Reject,
 )
-from alerting.usecases.ingestion.text_names import TextNames, Titles
 
 
 class HasKeys(Protocol):

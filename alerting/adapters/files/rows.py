@@ -42,8 +42,8 @@ from alerting.definitions.asset_documents import variable_name
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.foreign_columns import ColumnProfile, Units, column_names
 from alerting.readings.history import Codes, Millis, duration_millis, grade, why_no_quality
+from alerting.usecases.ingestion.asset_import import TextNames, Titles
 from alerting.usecases.ingestion.imported_files import DuplicatesRule, FileForm
-from alerting.usecases.ingestion.text_names import TextNames, Titles
 
 Grades = npt.NDArray[np.int8]
 _UNREADABLE = -1

@@ -36,7 +36,7 @@ from alerting.adapters.sources.addresses import Resolve
 from alerting.deferred import fs, pa
 from alerting.definitions.faults import UserError, first_line, legible, storable
 from alerting.definitions.sources import FilesSource, level_matches
-from alerting.usecases.sources.files import FileRefused, FoundFile
+from alerting.usecases.sources.poll import FileRefused, FoundFile
 
 REASON = ".reason.txt"
 LONGEST_NAME = 255  # bytes of a name in a folder

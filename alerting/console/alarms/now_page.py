@@ -48,6 +48,7 @@ from alerting.usecases.access.sign_in import renew_display
 from alerting.usecases.alarm_load.definition_overview import describe_work
 from alerting.usecases.episodes.mutes_and_suppression import find_not_notified
 from alerting.usecases.episodes.stored_episodes import find_episode
+from alerting.usecases.make_reports import read_numbers, worth_sentences
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.handover import shift_hours
@@ -62,8 +63,7 @@ from alerting.usecases.operators.present_state import (
     read_earlier,
     read_now,
 )
-from alerting.usecases.platform_health.check import alarms_off
-from alerting.usecases.reports.make import read_numbers, worth_sentences
+from alerting.usecases.platform_health import alarms_off
 
 pages = APIRouter(include_in_schema=False)
 EARLIER_SHOWN = 50

@@ -24,8 +24,8 @@ from alerting.ports import Platform, ReportContent, ReportHead
 from alerting.reporting.estimates import Table
 from alerting.reporting.phrases import money
 from alerting.usecases.alarm_load.alarm_metrics import AlarmQuality, alarm_quality
+from alerting.usecases.make_reports import read_numbers, worth_sentences
 from alerting.usecases.operators.links_and_misses import report_miss
-from alerting.usecases.reports.make import read_numbers, worth_sentences
 
 router = APIRouter(include_in_schema=False)
 _POLICY = (

@@ -19,9 +19,9 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources import HttpSource
 from alerting.ports import Platform
 from alerting.stores.deliveries import SourceDeliveries
-from alerting.usecases.sources.deliver import deliver, require_active
-from alerting.usecases.sources.json_rows import JsonRows, TooDeep, read_json, read_lines
 from alerting.usecases.sources.status import SOURCES
+from alerting.usecases.sources.store_rows import deliver, require_active
+from alerting.usecases.sources.stream import JsonRows, TooDeep, read_json, read_lines
 
 AT_ONCE = 4
 BODIES_AT_ONCE = 64 << 20  # bytes of bodies that are under way or wait to be stored

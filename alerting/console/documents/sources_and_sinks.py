@@ -25,7 +25,7 @@ from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DeadMessage, Document, Platform, SinkLetter
 from alerting.usecases.document_life import StoredDocument
-from alerting.usecases.sinks import (
+from alerting.usecases.sink_delivery import (
     LETTERS_SHOWN,
     SINKS,
     OpenSink,
@@ -35,8 +35,8 @@ from alerting.usecases.sinks import (
     try_sink,
 )
 from alerting.usecases.sources.poll import Readers, try_source
-from alerting.usecases.sources.status import SOURCES, SourceStatus, source_status
-from alerting.usecases.sources.stream import SourceTrial, StreamCount, retry_dead
+from alerting.usecases.sources.status import SOURCES, SourceStatus, SourceTrial, source_status
+from alerting.usecases.sources.stream import StreamCount, retry_dead
 
 TRIALS_AT_ONCE = 2
 Opened = TypeVar("Opened")

@@ -17,7 +17,7 @@ from alerting.reporting.model_charts import CurvePoint, operating_points
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.model_registry import ModelEvidence, SetPointEffect
 from alerting.usecases.training.promote import rollback
-from alerting.usecases.training.runs import (
+from alerting.usecases.training.training_requests import (
     ModelLine,
     ModelState,
     answer_waiting,

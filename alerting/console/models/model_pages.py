@@ -55,7 +55,7 @@ from alerting.usecases.document_life import ChangedMeanwhile
 from alerting.usecases.model_registry import ModelEvidence
 from alerting.usecases.training.due import training_under_way
 from alerting.usecases.training.promote import rollback
-from alerting.usecases.training.runs import (
+from alerting.usecases.training.training_requests import (
     ModelReport,
     answer_waiting,
     cancel_training,

@@ -34,7 +34,7 @@ from alerting.usecases.alarm_load.asset_overview import (
     asset_overview,
     asset_tree,
 )
-from alerting.usecases.ingestion.assets import ASSETS, AffectedDefinition
+from alerting.usecases.ingestion.asset_import import ASSETS, AffectedDefinition
 from alerting.usecases.trend_series import (
     MOST_VARIABLES,
     EventBand,

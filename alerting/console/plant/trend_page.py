@@ -65,7 +65,7 @@ from alerting.usecases.explain import (
     numeric_variables,
     selected_statistics,
 )
-from alerting.usecases.labels import (
+from alerting.usecases.time_labels import (
     LabelPosition,
     list_labels,
     mark_interval,

@@ -20,7 +20,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from alerting.adapters.airflow.dag_files import (
     EVALUATION_FILE,
-    SOURCE_FILES,
+    SOURCE_FILE,
     dag_folder,
     mark,
     mark_all,
@@ -134,14 +134,14 @@ class DagMarks:
         self.looked_at = time.monotonic()
         found = read_by_service(self.database)
         if self.read_by_service not in (None, found):
-            mark(self.home, SOURCE_FILES[:1])
+            mark(self.home, (SOURCE_FILE,))
         self.read_by_service = found
 
 
 def _changed_files(change: dict[str, Any]) -> tuple[str, ...]:
     """Return the DAG files that a stored revision changes."""
     if change["ns"]["coll"] == _SOURCES:
-        return SOURCE_FILES
+        return (SOURCE_FILE,)
     revision = change.get("fullDocument") or {}
     if _is_trained(revision.get("definition")):
         return (EVALUATION_FILE, training_file(str(revision.get("name"))))

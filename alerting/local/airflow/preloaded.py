@@ -20,7 +20,7 @@ from alerting.adapters.mongo import mongo, running
 from alerting.adapters.mongo.prepare import code_hash
 from alerting.adapters.receivers import egress, log
 from alerting.kinds.registry import load_kinds
-from alerting.usecases import upkeep as maintain
+from alerting.usecases import data_upkeep as maintain
 from alerting.usecases.evaluation import arrived
 from alerting.usecases.notification import delivery
 from alerting.usecases.operators import links_and_misses as links_of_operators

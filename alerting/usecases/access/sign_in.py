@@ -34,7 +34,7 @@ from alerting.operators.accounts import (
 )
 from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import AccessPorts
-from alerting.usecases.access.people import (
+from alerting.usecases.access.accounts import (
     Passwords,
     begin_session,
     check_own_password,

@@ -16,7 +16,7 @@ from alerting.usecases.alarm_load.definition_overview import (
     WantedDefinitions,
     find_definitions,
 )
-from alerting.usecases.ingestion.assets import ASSETS
+from alerting.usecases.ingestion.asset_import import ASSETS
 from alerting.usecases.trend_series import (
     Bands,
     VariablePage,

@@ -32,7 +32,7 @@ from alerting.usecases.definitions.faults_and_alerts import WAITING
 from alerting.usecases.definitions.next_steps import champion_versions, describe_trainings
 from alerting.usecases.definitions.revisions_and_targets import target_keys
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.platform_health.check import is_refused
+from alerting.usecases.platform_health import is_refused
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.training.due import newest_trainings, unfinished_training
 

@@ -75,9 +75,9 @@ from alerting.usecases.definitions.versions import champion_at, require_revision
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.report_material import gather_material
-from alerting.usecases.training.dataset import fix_features
+from alerting.usecases.training.definition_dataset import fix_features
 from alerting.usecases.training.promote import promote_run
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 
 RULES = 5  # part of a run's identity: results stored under other rules do not count
 # length of a segment without training, which bounds the work that an interruption loses

@@ -47,8 +47,8 @@ from alerting.readings.history import FIRST_INSTANT, History, from_millis, to_mi
 from alerting.reporting.page.details import SegmentMetrics
 from alerting.stores.reports import Backtests
 from alerting.usecases.definitions.versions import champion_at, stored_features
-from alerting.usecases.labels import without_bad_values
 from alerting.usecases.model_registry import register_model, search_run
+from alerting.usecases.time_labels import without_bad_values
 
 Retrain = timedelta | Literal["scheduled", "never"]
 

@@ -65,7 +65,7 @@ from alerting.usecases.evaluation.compose import (
     with_window,
 )
 from alerting.usecases.evaluation.target import Batch, EvaluationRun
-from alerting.usecases.ingestion.arrivals import LateCounts, route_arrivals
+from alerting.usecases.ingestion.arrived_rows import LateCounts, route_arrivals
 from alerting.usecases.notification.routing import change_notifications, raise_notifications
 
 _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day

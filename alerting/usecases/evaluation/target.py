@@ -49,7 +49,7 @@ from alerting.readings.variable_series import Flags, RaggedReadings, Series, pac
 from alerting.usecases.definitions.versions import first_instant
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_between
 from alerting.usecases.episodes.stored_episodes import why_not_in_service
-from alerting.usecases.ingestion.arrivals import LateCounts
+from alerting.usecases.ingestion.arrived_rows import LateCounts
 from alerting.usecases.model_registry import ModelCache
 
 

@@ -23,7 +23,7 @@ from alerting.ports import EventRow, Progress, ReadingBatch
 from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units, split_title
 from alerting.readings.history import Millis
 from alerting.readings.variable_series import describe_doubtful
-from alerting.usecases.ingestion.text_names import Titles
+from alerting.usecases.ingestion.asset_import import Titles
 
 
 @dataclass(frozen=True)

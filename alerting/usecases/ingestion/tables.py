@@ -37,7 +37,7 @@ from alerting.readings.foreign_columns import (
     whole_title,
 )
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT
-from alerting.usecases.ingestion.arrivals import (
+from alerting.usecases.ingestion.arrived_rows import (
     add_events,
     add_readings,
     late_rows,
@@ -46,6 +46,7 @@ from alerting.usecases.ingestion.arrivals import (
     same_events,
     same_readings,
 )
+from alerting.usecases.ingestion.asset_import import titles_by_name
 from alerting.usecases.ingestion.imported_files import (
     SHOWN,
     Duration,
@@ -60,7 +61,6 @@ from alerting.usecases.ingestion.imported_files import (
     refuse_doubtful,
     understand,
 )
-from alerting.usecases.ingestion.text_names import titles_by_name
 
 
 def column_types(

@@ -41,9 +41,9 @@ from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
 from alerting.usecases.episodes.stored_episodes import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.sources.deliver import fit_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.sources.records import map_readings
+from alerting.usecases.sources.store_rows import fit_readings
 
 
 class PredictQuestion(NamedTuple):

@@ -1,20 +1,63 @@
-"""Read a polled source on from where it was read last."""
+"""Read a polled source on from where it was read last: rows of a database, or the files that it
+finds, each once: checked as a whole as an import does, stored, then put away.
+
+A file is known by path, size and hash. It is marked after its rows are stored, and moved after it
+is marked, so a process that is killed in between reads it again, which changes nothing. An error of
+a file is the fault of this file: the others are read.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
 
-from alerting.definitions.faults import UserError
+from alerting.definitions.asset_documents import Asset, Variable
+from alerting.definitions.faults import UserError, first_line, storable
+from alerting.definitions.operating_limits import DeclarationLimits
 from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
-from alerting.definitions.wording.language import count_in_english
-from alerting.ports import Delivered, RecordReader, SourcePorts
-from alerting.usecases.sources.deliver import fit, require_active, store
-from alerting.usecases.sources.files import FileDrop, IsOutage, read_files, try_files
-from alerting.usecases.sources.status import SOURCES
-from alerting.usecases.sources.stream import Look, SourceTrial, try_messages, try_records
+from alerting.definitions.wording.language import ENGLISH, Translatable, count_in_english
+from alerting.ports import (
+    MOST_IN_FUTURE,
+    Assets,
+    Delivered,
+    DocumentStore,
+    FileMark,
+    IngestionPorts,
+    ReadingRow,
+    RecordReader,
+    SourcePorts,
+)
+from alerting.ports.use_cases import id_logger
+from alerting.usecases.ingestion.imported_files import Duration, EventSource, ReadingSource
+from alerting.usecases.ingestion.tables import (
+    Checked,
+    CheckedFile,
+    check_events,
+    check_readings,
+    first_rows,
+    ignore_line,
+    name_options,
+)
+from alerting.usecases.sources.records import (
+    BeyondBounds,
+    Headroom,
+    NewNames,
+    RefusedRow,
+    new_names,
+    refuse_surplus,
+)
+from alerting.usecases.sources.status import SHOWN, SOURCES, SourceTrial, described, try_records
+from alerting.usecases.sources.store_rows import fit, record_declared, require_active, store
+from alerting.usecases.sources.stream import Look, try_messages
+
+if TYPE_CHECKING:
+    from alerting.stores.deliveries import SourceDeliveries
 
 TRIAL_S = 10.0
 """Time that a trial waits for messages."""
@@ -154,4 +197,400 @@ def try_source(
     raise UserError(
         f"source {source.name!r} is of kind {source.kind}: give a file with rows as they will be "
         "sent, --rows FILE"
+    )
+
+
+FORGET_AFTER = timedelta(days=90)
+"""Time after which a file that is no longer there is forgotten. If it comes again, it is read
+again."""
+MOST_FILES = 1000
+"""Number of files that are read at one poll, and of paths whose marks are asked for at once."""
+_LONGEST_FAULT = 4000
+IsOutage = Callable[[Exception], bool]
+"""Whether an error is one of the database, so that no file is to blame."""
+_log = id_logger(__name__)
+_FIELDS = {
+    "--asset-column": "asset_column",
+    "--asset": "asset",
+    "--time-format": "time_format",
+    "--time": "time",
+    "--tz": "timezone",
+    "--sep": "separator",
+    "--decimal": "decimal:",
+    "--encoding": "encoding",
+    "--rename": "variables",
+    "--only": "others",
+    "--missing": "missing",
+    "--duplicates": "duplicates:",
+    "--skip-bad": "bad_lines: skip",
+    "--quality-codes": "quality_codes",
+    "--type-column": "events.type_column",
+    "--type-prefix": "events.type_prefix",
+    "--type": "events.type",
+    "--end-column": "events.end_column",
+    "--lasting": "events.lasting: true",
+    "--instant": "events.lasting: false",
+}
+"""The field of a source that does what an option of `alerting import` does, which messages of the
+check name."""
+
+
+class FileRefused(UserError):
+    """Refusal of a file that cannot be read as it is, however often it is tried."""
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file that matches the pattern of a source. `modified`: ns since 1970."""
+
+    path: str
+    size: int
+    modified: int
+
+    @property
+    def name(self) -> str:
+        """Return the path for people and for the store; `path` itself may hold bytes that are no
+        text."""
+        return storable(self.path)
+
+
+class FileDrop(Protocol):
+    """Files of a source, and where they go. Raises UserError for a folder or file that cannot be
+    read."""
+
+    def found(self, source: FilesSource) -> list[FoundFile]:
+        """Return the files that match and are not being written any more, the oldest first."""
+
+    def sha256(self, file: FoundFile) -> str:
+        """Return the hash of the content of a file."""
+
+    def readings(self, source: FilesSource, file: FoundFile) -> ReadingSource:
+        """Return the readings in a file."""
+
+    def events(self, source: FilesSource, file: FoundFile) -> EventSource:
+        """Return the events in a file."""
+
+    def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
+        """Return whether messages about a file that is refused may quote it."""
+
+    def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
+        """Move a file to the folder of stored or of bad ones, if the source names it and it has not
+        changed since. Idempotent."""
+
+
+@dataclass(frozen=True)
+class FilesRead:
+    """Result of reading files: their rows, how many changed anything, and the number of refused
+    files."""
+
+    rows: int
+    new: int
+    refused: int
+
+
+def read_files(
+    plant: SourcePorts,
+    drop: FileDrop,
+    source: FilesSource,
+    now: datetime,
+    is_outage: IsOutage,
+    *,
+    again: bool = False,
+) -> FilesRead:
+    """Store the files of a source that were not read before, and put them away. Idempotent.
+    `again`: all files that are there.
+
+    A file that cannot be read or moved does not stop the others. Raises UserError that names the
+    first such file, at the end.
+    """
+    found = drop.found(source)
+    rows = new = refused = read = 0
+    faults: list[str] = []
+    for file, earlier in _with_marks(plant, drop, source, found, again, faults, is_outage):
+        if earlier is None and read == MOST_FILES and not again:
+            break
+        try:
+            mark = earlier or _read(plant, drop, source, file, now, is_outage)
+            if earlier is None:
+                rows = rows + mark.rows
+                new = new + mark.new
+                refused = refused + (mark.fault is not None)
+                read = read + 1
+            with _blamed(file, is_outage):
+                drop.put_away(source, file, mark.fault)
+        except UserError as fault:
+            faults.append(storable(str(fault)))
+    if read:
+        plant.deliveries.forget_files(
+            source.name, now - FORGET_AFTER, {file.name for file in found}
+        )
+    if faults:
+        others = (
+            f"; {len(faults) - 1} other files could not be read or moved either"
+            if len(faults) > 1
+            else ""
+        )
+        raise UserError(f"{faults[0]}{others}")
+    return FilesRead(rows, new, refused)
+
+
+def _with_marks(
+    plant: SourcePorts,
+    drop: FileDrop,
+    source: FilesSource,
+    found: Sequence[FoundFile],
+    again: bool,
+    faults: list[str],
+    is_outage: IsOutage,
+) -> Iterator[tuple[FoundFile, FileMark | None]]:
+    """Yield each file with its mark; None without one, or with `again`. Add files that cannot be
+    read to `faults`."""
+    for start in range(0, len(found), MOST_FILES):
+        piece = found[start : start + MOST_FILES]
+        marks = (
+            []
+            if again
+            else _marks(plant.sources, plant.deliveries, source, [file.name for file in piece])
+        )
+        by_path: dict[str, list[FileMark]] = {}
+        for mark in marks:
+            by_path.setdefault(mark.path, []).append(mark)
+        for file in piece:
+            try:
+                with _blamed(file, is_outage):
+                    earlier = _mark_of(drop, by_path.get(file.name, []), file)
+            except UserError as fault:
+                faults.append(storable(str(fault)))
+            else:
+                yield file, earlier
+
+
+def _marks(
+    sources: DocumentStore,
+    deliveries: SourceDeliveries,
+    source: FilesSource,
+    paths: Sequence[str],
+) -> list[FileMark]:
+    """Return the marks of files, without those that were refused before the source was last
+    changed: they get another try."""
+    changed = max((revision.at for revision in sources.revisions(source.name)), default=None)
+    marks = deliveries.file_marks(source.name, paths)
+    return [mark for mark in marks if mark.fault is None or changed is None or mark.at >= changed]
+
+
+def _mark_of(drop: FileDrop, marks: Sequence[FileMark], file: FoundFile) -> FileMark | None:
+    """Return the mark of a file; its content is read only if it was modified since."""
+    same = [mark for mark in marks if (mark.path, mark.size) == (file.name, file.size)]
+    unchanged = next((mark for mark in same if mark.modified == file.modified), None)
+    if unchanged is not None or not any(
+        mark.sha256 for mark in same
+    ):  # the hash of one that is too large is not known
+        return unchanged
+    digest = drop.sha256(file)
+    return next((mark for mark in same if mark.sha256 == digest), None)
+
+
+@contextmanager
+def _blamed(file: FoundFile, is_outage: IsOutage) -> Iterator[None]:
+    """Turn every error but an outage of the database into a UserError that names the file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # any content of a file, and any answer of a server
+        if is_outage(error):
+            raise
+        _log.exception("a file cannot be read", file=file.name)
+        raise UserError(
+            f"{file.name}: cannot be read: {type(error).__name__}: {first_line(error)}"
+        ) from error
+
+
+def _read(
+    plant: SourcePorts,
+    drop: FileDrop,
+    source: FilesSource,
+    file: FoundFile,
+    now: datetime,
+    is_outage: IsOutage,
+) -> FileMark:
+    mark = FileMark(source.name, file.name, file.size, file.modified, "", now)
+    try:
+        with _blamed(file, is_outage):
+            mark = replace(mark, sha256=drop.sha256(file))
+            checked = _check(plant, drop, source, file, is_outage)
+            new = _new_names(
+                plant.assets, plant.deliveries, plant.declaration_limits, source, file, checked
+            )
+            result = checked.write(now=now, actor=f"source {source.name}")
+    except UserError as refusal:
+        if not (mark.sha256 or isinstance(refusal, FileRefused)):
+            raise  # the file may be good, and is read at the next poll
+        mark = replace(mark, fault=_with_fields(refusal.message))
+        if isinstance(refusal, BeyondBounds):
+            plant.deliveries.note_surplus(source.name, str(mark.fault), now)
+        plant.deliveries.record(source.name, Delivered(now, 0, 1, why=mark.fault))
+        plant.deliveries.set_fault(source.name, mark.fault)
+    else:
+        mark = replace(mark, rows=result.rows, new=result.new)
+        if new.count:
+            record_declared(
+                plant.audit, plant.deliveries, new, source.name, f"source {source.name}", now
+            )
+        last = (
+            {"asset": result.assets[0], "ts": result.last, "values": {"file": file.name}}
+            if result.assets
+            else None
+        )
+        newest = result.last if result.last and result.last <= now + MOST_IN_FUTURE else None
+        plant.deliveries.record(
+            source.name, Delivered(now, result.new, result.rejected, newest, last)
+        )
+    plant.deliveries.mark_file(mark)
+    return mark
+
+
+def _with_fields(part: Any) -> Any:
+    """Return a text, or a part of one, that names fields of the source, and can be stored."""
+    if isinstance(part, Translatable) and part.template and len(part) <= _LONGEST_FAULT:
+        values = {name: _with_fields(value) for name, value in part.values.items()}
+        return ENGLISH.say(name_fields(part.template), **values)
+    return storable(name_fields(part)) if isinstance(part, str) else part
+
+
+def _new_names(
+    assets: Assets,
+    deliveries: SourceDeliveries,
+    declaration_limits: DeclarationLimits,
+    source: FilesSource,
+    file: FoundFile,
+    checked: CheckedFile,
+) -> NewNames:
+    """Return what a file declares for the first time. Raises BeyondBounds if that is more than its
+    source may declare."""
+    if checked.what == "readings":
+        new = new_names(assets.get_many([asset.name for asset in checked.assets]), checked.assets)
+    else:
+        stored = {type.name for type in assets.event_types()}
+        new = NewNames(
+            checked.understood.new_assets,
+            (),
+            [type.name for type in checked.event_types if type.name not in stored],
+        )
+    refuse_surplus(Headroom(declaration_limits, deliveries, source.name), new, file.name)
+    return new
+
+
+def _check(
+    plant: IngestionPorts,
+    drop: FileDrop,
+    source: FilesSource,
+    file: FoundFile,
+    is_outage: IsOutage,
+    now: datetime | None = None,
+) -> CheckedFile:
+    """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line
+    refuses it. Raises UserError, which quotes nothing of a file that is no table."""
+    try:
+        skipped = ignore_line if source.bad_lines == "skip" else None
+        if source.delivers == "events":
+            lasting = source.events.lasting
+            duration: Duration | None = (
+                None if lasting is None else "lasting" if lasting else "instant"
+            )
+            return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
+        return _with_source(
+            check_readings(drop.readings(source, file), plant, reject=skipped, now=now),
+            plant.assets,
+            source,
+        )
+    except Exception as refusal:  # an unexpected one quotes what it wants
+        if is_outage(refusal) or drop.may_be_quoted(source, file):
+            raise
+        raise UserError(no_table(file.name)) from refusal
+
+
+def _with_source(
+    checked: Checked[ReadingRow], assets: Assets, source: FilesSource
+) -> Checked[ReadingRow]:
+    """Return checked readings that also note the source, and the unit that it states, at variables
+    without one."""
+    columns = checked.profile.columns
+    units = {
+        columns[title].name: mapped.unit
+        for title, mapped in source.variables.items()
+        if mapped.unit and title in columns
+    }
+    changed = {asset.name: asset for asset in checked.assets}
+    names = {columns[title].name for title in checked.types}
+    changes = []
+    for name in sorted(checked.profile.assets):
+        before = assets.get(name)
+        asset = changed.get(name) or before or Asset(name=name)
+        noted = _note(asset, before, names, units, source.name)
+        if noted != before:
+            changes.append(noted)
+    return replace(checked, assets=changes)
+
+
+def _note(
+    asset: Asset, before: Asset | None, names: set[str], units: Mapping[str, str], source: str
+) -> Asset:
+    noted: dict[str, Variable] = {}
+    for name in names & asset.variables.keys():
+        variable = asset.variables[name]
+        is_new = before is None or name not in before.variables
+        update = {
+            "source": variable.source or source,
+            "unit": units.get(name, variable.unit) if is_new else variable.unit,
+        }
+        noted[name] = variable.model_copy(update=update)
+    return asset.model_copy(update={"variables": {**asset.variables, **noted}})
+
+
+def try_files(
+    plant: IngestionPorts,
+    drop: FileDrop,
+    source: FilesSource,
+    is_outage: IsOutage,
+    now: datetime | None = None,
+) -> SourceTrial:
+    """Return the first rows of the newest file of a source as they would be stored. Writes nothing.
+    `now`: readings after it are told of."""
+    found = drop.found(source)
+    if not found:
+        raise UserError(
+            f"source {source.name}: no file matches {source.pattern}, or the last one was written "
+            "just now"
+        )
+    file = found[-1]
+    try:
+        with _blamed(file, is_outage):
+            skipping = source.model_copy(update={"bad_lines": "skip"})
+            checked = _check(plant, drop, skipping, file, is_outage, now)
+            rows = first_rows(checked, SHOWN)
+    except UserError as refusal:
+        raise UserError(name_fields(str(refusal))) from refusal
+    refused = [RefusedRow(line.line, line.reason) for line in checked.profile.first_bad[:SHOWN]]
+    notes = [
+        f"rows are of {file.name}, the newest of {len(found)} that match",
+        *map(name_fields, checked.understood.notes),
+    ]
+    return SourceTrial(
+        source.name, checked.profile.lines, list(described(rows))[:SHOWN], refused, notes
+    )
+
+
+def name_fields(text: str) -> str:
+    """Return a message of the check with the fields of a source in place of options."""
+    return name_options(text, _FIELDS)
+
+
+def no_table(file: str) -> str:
+    """Return the refusal of a file that is no table of time stamps: who chooses a path may not read
+    by messages what is there."""
+    return (
+        f"{file} was not imported: no table with a column of time stamps was found in it, "
+        "as the source describes it (time, time_format, separator, encoding); nothing of "
+        "it is quoted here"
     )

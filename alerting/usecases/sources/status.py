@@ -1,11 +1,17 @@
-"""SourceDeliveries of each source, and whether it is stale."""
+"""Sources as people see them: what each delivered, whether it or an asset is stale, and a trial:
+its first rows as they would be stored, which writes nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerting.definitions.source_fields import SourceState, StreamedSource
+import numpy as np
+
+from alerting.definitions.fields.names_and_times import Interval, intersection, merge
+from alerting.definitions.fields.shared_fields import Suppression
+from alerting.definitions.source_fields import SourceFields, SourceState, StreamedSource
 from alerting.definitions.sources import (
     PolledBy,
     PolledFields,
@@ -16,9 +22,24 @@ from alerting.definitions.sources import (
     source_kinds,
 )
 from alerting.definitions.wording.language import ENGLISH, template
-from alerting.ports import PollReader, SourcePorts, SourceProgress
-from alerting.readings.variable_series import SKEW, rough_duration
+from alerting.episodes.evaluation_plan import EvaluationTarget
+from alerting.ports import (
+    EpisodePorts,
+    EventRow,
+    NewestReading,
+    PollReader,
+    ReadingRow,
+    Record,
+    SourcePorts,
+    SourceProgress,
+    UpkeepPorts,
+)
+from alerting.readings.history import to_millis
+from alerting.readings.variable_series import SKEW, describe_doubtful, rough_duration
 from alerting.usecases.document_life import DocumentKind, DocumentReview, StateChange
+from alerting.usecases.episodes.mutes_and_suppression import suppressed_between
+from alerting.usecases.sources.records import RefusedRow
+from alerting.usecases.sources.store_rows import fit
 
 SOURCES: DocumentKind[SourcePorts, Source] = DocumentKind(
     word="source",
@@ -159,3 +180,151 @@ def _rate(progress: SourceProgress, now: datetime) -> float:
         return 0.0
     seconds = (now - progress.recent[0].at).total_seconds()
     return sum(delivery.rows for delivery in progress.recent[1:]) / max(seconds, 1.0) * _MINUTE_S
+
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class SourceTrial:
+    """The first rows of a source as they would be stored, and refused ones. `read`: the number of
+    rows looked at.
+
+    `notes`: sentences on what was found, e.g. the format of a file.
+    """
+
+    source: str
+    read: int
+    rows: Sequence[Mapping[str, Any]]
+    refused: Sequence[RefusedRow]
+    notes: Sequence[str] = ()
+
+
+def try_records(
+    plant: SourcePorts,
+    source: SourceFields,
+    records: Sequence[Record],
+    now: datetime | None = None,
+) -> SourceTrial:
+    """Return the first rows of records as they would be stored, and the first refused ones. `now`:
+    readings after it are told of."""
+    found = fit(plant, source, records, source.name)
+    rows = [*described(found.readings), *described(found.events)]
+    return SourceTrial(
+        source.name,
+        len(records),
+        rows[:SHOWN],
+        found.refused[:SHOWN],
+        [*doubtful_notes(found.readings, now)],
+    )
+
+
+def doubtful_notes(rows: Sequence[ReadingRow], now: datetime | None) -> Iterator[str]:
+    """Yield sentences on readings far from all others, and after now."""
+    return describe_doubtful(np.array([to_millis(row.ts) for row in rows], np.int64), now)
+
+
+def described(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str, Any]]:
+    """Yield rows for people: asset and instant first, then the values, or type, end and
+    attributes."""
+    for row in rows:
+        if isinstance(row, ReadingRow):
+            yield {
+                "asset": row.asset,
+                "ts": row.ts,
+                **row.values,
+                **{f"{name} (quality)": q for name, q in row.quality.items()},
+            }
+        else:
+            yield {
+                "asset": row.asset,
+                "ts": row.start,
+                "type": row.type,
+                "end": row.end,
+                **row.attributes,
+            }
+
+
+# for which suppressed times are looked up: what is silent for longer is no holiday
+HOURS_BACK = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class AssetFreshness:
+    """The newest reading of an asset of a target.
+
+    `sampling`: declared interval of its fastest variable. `at_rest`: times since then in which all
+    definitions on the asset are suppressed by design; they do not overlap.
+    """
+
+    asset: str
+    line: str
+    newest: NewestReading
+    sampling: timedelta | None
+    at_rest: tuple[Interval, ...] = ()
+
+
+def asset_freshness(
+    platform: UpkeepPorts,
+    targets: Iterable[EvaluationTarget],
+    suppressions: Mapping[str, Suppression | None],
+    now: datetime,
+) -> list[AssetFreshness]:
+    """Return the newest readings of the assets of targets. `suppressions`: by definition."""
+    newest = platform.readings.newest_readings(now)
+    assets = platform.assets.all()
+    used = defaultdict[str, set[Suppression | None]](set)
+    for target in targets:
+        used[target.asset].add(suppressions.get(target.definition))
+    parents = {asset.name: asset.parent for asset in assets}
+    found = []
+    for asset in assets:
+        if asset.name in used and asset.name in newest:
+            ts = newest[asset.name].ts
+            rests = (
+                _at_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now)
+                if now - newest[asset.name].ts > platform.health_limits.source_stale
+                else ()
+            )
+            line = _line(asset.name, parents)
+            found.append(
+                AssetFreshness(
+                    asset.name,
+                    line,
+                    newest[asset.name],
+                    min(
+                        (v.sampling for v in asset.variables.values() if v.sampling is not None),
+                        default=None,
+                    ),
+                    rests,
+                )
+            )
+    return found
+
+
+def _at_rest(
+    platform: EpisodePorts,
+    asset: str,
+    suppressions: Collection[Suppression | None],
+    start: datetime,
+    end: datetime,
+) -> tuple[Interval, ...]:
+    """Return when all definitions on an asset are suppressed; none if one never is."""
+    found: list[Interval] = [(start, end)]
+    for suppression in suppressions:
+        if suppression is None:
+            return ()
+        of_one = [
+            (s.start, s.end)
+            for s in suppressed_between(platform, suppression.of_plant, asset, start, end)
+        ]
+        found = intersection(found, merge(of_one, start, end))
+    return tuple(found)
+
+
+def _line(asset: str, parents: Mapping[str, str | None]) -> str:
+    """Return the outermost asset above an asset, or its own name; rings end."""
+    passed = [asset]
+    while (parent := parents.get(passed[-1])) in parents and parent not in passed:
+        passed.append(str(parent))
+    return passed[-1]

@@ -44,7 +44,6 @@ from alerting.usecases.definitions.versions import (
     serves_twin,
     with_stored_features,
 )
-from alerting.usecases.labels import record_labels
 from alerting.usecases.model_registry import (
     EVIDENCE,
     ModelCache,
@@ -53,7 +52,8 @@ from alerting.usecases.model_registry import (
     register_model,
     search_run,
 )
-from alerting.usecases.training.dataset import (
+from alerting.usecases.time_labels import record_labels
+from alerting.usecases.training.definition_dataset import (
     acted_windows,
     dataset_at,
     histories_at,

@@ -49,8 +49,8 @@ from alerting.reporting.page.decision_text import chance_lines
 from alerting.usecases.definitions.faults_and_alerts import record_waiting
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
-from alerting.usecases.labels import labelled_intervals, without_bad_values
-from alerting.usecases.training.dataset import require_model
+from alerting.usecases.time_labels import labelled_intervals, without_bad_values
+from alerting.usecases.training.definition_dataset import require_model
 
 # folders of a run, and of the run of a candidate
 DATASET = "dataset"

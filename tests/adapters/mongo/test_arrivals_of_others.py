@@ -8,9 +8,9 @@ from alerting.adapters.mongo.mongo import MongoStores
 from alerting.definitions.asset_documents import EventType
 from alerting.ports import EventRow, LatePart, ReadingRow
 from alerting.stores.readings.arrivals import MongoArrivals
-from alerting.stream.evaluator import Evaluator
+from alerting.stream.threads import Evaluator
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.receivers import wait_until
 from tests.in_memory_platform import HandClock, Mailbox, platform_on

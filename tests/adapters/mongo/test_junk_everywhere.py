@@ -15,16 +15,16 @@ from alerting.definitions.alert_definition import shard_of
 from alerting.definitions.asset_documents import EventType
 from alerting.ports import EventRow, ReadingRow
 from alerting.stores.database.indexes import INDEXES
+from alerting.usecases.data_upkeep import maintain, retain
 from alerting.usecases.definitions import revisions_and_targets
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.ingestion.assets import ASSETS
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
+from alerting.usecases.ingestion.asset_import import ASSETS
+from alerting.usecases.issue_reports import make_due_reports
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.reports.issue import make_due_reports
-from alerting.usecases.sinks import SINKS
+from alerting.usecases.sink_delivery import SINKS
 from alerting.usecases.sources.status import SOURCES
-from alerting.usecases.upkeep import maintain, retain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS, VIEWER
 from tests.helpers.console.pages import log_in

@@ -5,7 +5,7 @@ import pytest
 from alerting.adapters.receivers.mqtt_sink import MqttReceiver
 from alerting.definitions.routes_and_sinks import parse_sink
 from alerting.ports import ReceiverAway, Score, TargetScore
-from alerting.usecases.sinks import alarm_messages, message_for_a_test, value_messages
+from alerting.usecases.sink_delivery import alarm_messages, message_for_a_test, value_messages
 from tests.builders import at
 from tests.helpers.episodes import episode
 from tests.helpers.receivers import RECEIVERS, surroundings, wait_until

@@ -9,8 +9,8 @@ import pytest
 from fastapi import HTTPException
 
 from alerting.console.api import ingest_api
-from alerting.usecases.sources.json_rows import LONGEST_LINE
 from alerting.usecases.sources.status import SOURCES
+from alerting.usecases.sources.stream import LONGEST_LINE
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, SENDER, expect_problem
 from tests.helpers.console.pages import lacks

@@ -18,7 +18,7 @@ from alerting.ports import ReadingRow
 from alerting.usecases.access.audit import BACKUP_MADE
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import Failing
 from tests.in_memory_platform import Mailbox, in_memory_platform

@@ -5,7 +5,7 @@ import pytest
 from alerting.definitions.asset_documents import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases import trend_samples, trend_series
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from tests.builders import at, oven
 from tests.helpers.console.api import VIEWER, episode, expect_problem, read
 

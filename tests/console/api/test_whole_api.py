@@ -20,7 +20,7 @@ from alerting.console.api.predict_api import PARQUET
 from alerting.console.app import create_app
 from alerting.console.gate import largest_body
 from alerting.console.plant.import_jobs import Imports
-from alerting.local.secrets import make_link
+from alerting.local.prepare import make_link
 from tests.builders import at
 from tests.helpers.console.api import (
     OPERATOR,

@@ -9,8 +9,8 @@ import pytest
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.ingestion.assets import GivenAsset, import_assets
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
+from alerting.usecases.ingestion.asset_import import GivenAsset, import_assets
 from tests.builders import at, too_hot
 from tests.helpers.console.api import ADMIN, VIEWER, read
 from tests.helpers.console.forms import expect_detail, fields_of

@@ -10,8 +10,8 @@ from alerting.console.app import create_app
 from alerting.console.documents.sources_and_sinks import SINK_STARTS
 from alerting.definitions.routes_and_sinks import SINK_KINDS, parse_sink
 from alerting.ports import ReceiverAway, SinkLetter, SinkMessage, SinkStep
-from alerting.usecases.platform_health.check import check_platform
-from alerting.usecases.sinks import SINKS
+from alerting.usecases.platform_health import check_platform
+from alerting.usecases.sink_delivery import SINKS
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, TOKENS, expect_problem
 from tests.helpers.console.pages import ADMIN_TOKEN, lacks, log_in, send_form

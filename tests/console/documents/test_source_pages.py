@@ -11,9 +11,9 @@ from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.console.app import create_app
 from alerting.console.documents.sources_and_sinks import STARTS
 from alerting.definitions.sources import KINDS, parse_source
-from alerting.usecases.sources.deliver import deliver
 from alerting.usecases.sources.poll import Readers
 from alerting.usecases.sources.status import SOURCES
+from alerting.usecases.sources.store_rows import deliver
 from alerting.usecases.sources.stream import BrokerMessage, Look, store_messages
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, TOKENS, expect_problem

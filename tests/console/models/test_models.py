@@ -19,8 +19,8 @@ from alerting.usecases.definitions.faults_and_alerts import record_waiting
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.training.due import begin_training, end_training, find_due_trainings
 from alerting.usecases.training.promote import model_history
-from alerting.usecases.training.runs import answer_run
-from alerting.usecases.training.train import prepare, train
+from alerting.usecases.training.training_requests import answer_run
+from alerting.usecases.training.training_steps import prepare, train
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.api import ADMIN, TOKENS, VIEWER
 from tests.helpers.console.episode_page import browser_of

@@ -10,7 +10,7 @@ from alerting.episodes.episode import ActorStamp
 from alerting.ports import AuditFilter, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.console.api import OPERATOR, VIEWER, episode
 from tests.helpers.console.pages import lacks, log_in, send_form, text_of

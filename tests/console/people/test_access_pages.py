@@ -7,7 +7,7 @@ import re
 import pytest
 
 from alerting.ports import AuditFilter
-from alerting.usecases.access.people import register_services
+from alerting.usecases.access.accounts import register_services
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.pages import lacks, send_form

@@ -8,9 +8,9 @@ import pytest
 from alerting.operators.accounts import JOINED
 from alerting.ports import AuditFilter
 from alerting.stores.database.documents import SCHEMA
-from alerting.usecases.access.people import make_link, register_services
+from alerting.usecases.access.accounts import make_link, register_services
+from alerting.usecases.data_upkeep import retain
 from alerting.usecases.notification.muting_and_summaries import tend_mutes
-from alerting.usecases.upkeep import retain
 from tests.builders import at, too_hot
 from tests.helpers.console.audited_plant import ACCOUNT, AuditedPlant
 from tests.helpers.console.pages import lacks

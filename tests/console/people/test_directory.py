@@ -11,7 +11,7 @@ import pytest
 from alerting.console.login import open_directory
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.ports import AuditFilter
-from alerting.usecases.access import people
+from alerting.usecases.access import accounts
 from tests.helpers.console.pages import csrf_of, lacks, send_form
 from tests.helpers.console.people import app_of, browser_of, person_on, sign_in
 from tests.helpers.console.server import serving_thread
@@ -148,7 +148,7 @@ def test_nobody_is_created_unless_that_is_asked_for(platform, wall, app_by):
     app = app_by(create=False)
     assert proxied(app).get("/").status_code == 403
     assert platform.accounts.all() == []
-    people.add_person(platform, "anna.berg", "viewer", "ada", wall())
+    accounts.add_person(platform, "anna.berg", "viewer", "ada", wall())
     assert signed_in(app).get("/").status_code == 200
     account = platform.accounts.get("anna.berg")
     assert (account.role, account.link) == ("operator", None)
@@ -162,7 +162,7 @@ def test_no_user_takes_over_an_account_of_somebody_else(app, platform, wall):
         proxied(app, user="bo@two.example").get("/").status_code,
     ]
     assert (statuses, platform.accounts.get("anna.berg").identity) == ([403, 403], None)
-    people.disable_account(platform, "bo", "ada", wall())
+    accounts.disable_account(platform, "bo", "ada", wall())
     assert proxied(app, user="bo@one.example").get("/").status_code == 403
 
 
@@ -175,7 +175,7 @@ def test_beside_a_directory_only_an_administrator_has_a_password(app, platform, 
     assert signed.why == "with a password, beside the directory"
     signed_in(app)
     of_anna = (platform, "anna.berg", "ada", wall())
-    for change, more in ((people.make_link, ()), (people.change_person, ("admin",))):
+    for change, more in ((accounts.make_link, ()), (accounts.change_person, ("admin",))):
         with pytest.raises(UserError, match="its groups give the role"):
             change(*of_anna, *more)
 

@@ -9,7 +9,7 @@ import pytest
 from alerting.console.gate import OPEN
 from alerting.operators.accounts import DEVICE_SESSION_LASTS
 from alerting.ports import AuditFilter
-from alerting.usecases.access import people
+from alerting.usecases.access import accounts
 from alerting.usecases.access.sign_in import create_token
 from tests.helpers.console.api import episode
 from tests.helpers.console.pages import csrf_of, lacks, send_form
@@ -127,7 +127,7 @@ def test_an_engineer_has_on_a_tablet_the_rights_of_an_operator(tablet, platform,
 def test_after_too_many_wrong_pins_the_page_says_how_long_to_wait_and_holds_the_comment(
     app, tablet, platform, wall
 ):
-    code = people.make_link(platform, "anna", "ada", wall())
+    code = accounts.make_link(platform, "anna", "ada", wall())
     given = {"password": PASSWORD, "again": PASSWORD}
     assert browser_of(app, "10.0.0.9").post(f"/password/{code}", data=given).status_code == 303
     path = f"{PAGE}/feedback"
@@ -212,7 +212,7 @@ def test_a_pin_is_taken_only_where_no_other_machine_can_read_it(app, tablet, pla
         asks = 'name="pin"' in send(browser).text
         answers = [send(browser, **ANNA)]
         for name, end in (("tablet-1", ""), ("anna", "/pin")):
-            code = people.make_link(platform, name, "ada", wall())
+            code = accounts.make_link(platform, name, "ada", wall())
             answers.append(browser.post(f"/password/{code}{end}", data=pins))
         found[url] = (asks, *(answer.status_code for answer in answers))
     assert [*found.values()] == [(False, 403, 403, 403), (True, 303, 303, 200)]
@@ -247,7 +247,7 @@ def test_a_person_logs_in_on_a_tablet_and_leaves_it_as_it_was(tablet, platform):
 def test_a_person_without_a_password_sets_a_pin_by_the_link_and_no_session_begins(
     tablet, app, platform, wall
 ):
-    _, code = people.add_person(platform, "otto", "operator", "ada", wall())
+    _, code = accounts.add_person(platform, "otto", "operator", "ada", wall())
     phone = browser_of(app, "10.0.0.8")
     tried = [("1234", "1234"), ("0394", "0395"), ("0394", "0394"), ("0394", "0394")]
     answers = [

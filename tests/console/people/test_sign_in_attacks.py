@@ -25,8 +25,8 @@ from alerting.console.gate import OPEN, WrongAttempts
 from alerting.console.plant.import_jobs import Imports
 from alerting.operators.accounts import SESSION_LASTS, hash_secret
 from alerting.ports import AuditFilter
-from alerting.usecases.access import people
-from alerting.usecases.access.people import end_session
+from alerting.usecases.access import accounts
+from alerting.usecases.access.accounts import end_session
 from alerting.usecases.access.sign_in import create_token, revoke_token
 from alerting.usecases.definitions.revisions_and_targets import apply
 from tests.builders import at, oven, too_hot
@@ -119,7 +119,7 @@ def test_replicas_with_connections_of_their_own_refuse_at_once_what_another_has_
 
     by_password = {"name": "anna", "password": PASSWORD}
     browser, copy = signed_in(**by_password)
-    people.change_person(platform, "anna", "ada", wall(), role="operator")
+    accounts.change_person(platform, "anna", "ada", wall(), role="operator")
     assert [one.get("/audit").status_code for one in (browser, copy)] == [403, 403]
     send_form(browser, "/logout", "/")
     assert copy.get("/").status_code == 303
@@ -131,13 +131,13 @@ def test_replicas_with_connections_of_their_own_refuse_at_once_what_another_has_
     assert [copy.get("/").status_code, program.get("/api/v1/episodes").status_code] == [303, 401]
 
     def set_password(_):
-        code = people.make_link(platform, "anna", "ada", wall())
-        people.set_password(platform, QUICK, code, PASSWORD, wall())
+        code = accounts.make_link(platform, "anna", "ada", wall())
+        accounts.set_password(platform, QUICK, code, PASSWORD, wall())
 
     for end in (
         lambda hashed: end_session(platform, hashed[:10], "ada", wall()),
         set_password,
-        lambda _: people.disable_account(platform, "anna", "ada", wall()),
+        lambda _: accounts.disable_account(platform, "anna", "ada", wall()),
     ):
         browser, copy = signed_in(**by_password)
         wall.instant += timedelta(milliseconds=1)
@@ -146,10 +146,10 @@ def test_replicas_with_connections_of_their_own_refuse_at_once_what_another_has_
 
 
 def test_a_disabled_service_of_the_tokens_file_is_refused_within_a_second(app, platform, wall):
-    people.register_services(platform, dict(TOKENS.values()), wall())
+    accounts.register_services(platform, dict(TOKENS.values()), wall())
     client = browser_of(app, headers=OPERATOR)
     assert client.get("/api/v1/episodes").status_code == 200
-    people.disable_account(platform, "otto", "ada", wall())
+    accounts.disable_account(platform, "otto", "ada", wall())
     wall.instant += timedelta(seconds=1)
     assert client.get("/api/v1/episodes").status_code == 401
 
@@ -238,7 +238,7 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(platform, wall, monke
     )
     app = app_of(platform, wall)
     person_on(platform, wall())
-    people.add_person(platform, "bob", "viewer", "ada", wall())
+    accounts.add_person(platform, "bob", "viewer", "ada", wall())
     for n, name in enumerate(("anna", "bob", "nobody")):
         assert guess(browser_of(app, f"10.0.1.{n}"), 1, name) == [401]
     assert costs == ["m=8,t=1,p=1"] * 3
@@ -301,7 +301,7 @@ def test_a_password_is_asked_for_and_taken_only_where_no_other_machine_can_read_
         app = app_of(platform, wall, public_url=public_url)
         browser = browser_of(app, url=url, headers=headers)
         assert sign_in(browser).status_code == (303 if takes_passwords(browser) else 403)
-        link = f"/password/{people.make_link(platform, 'anna', 'ada', wall())}"
+        link = f"/password/{accounts.make_link(platform, 'anna', 'ada', wall())}"
         opened = (browser.get(link).status_code, browser.post(link, data=given).status_code)
         assert opened == ((200, 303) if takes_passwords(browser) else (403, 403))
         found.append((url, headers, public_url, takes_passwords(browser)))
@@ -319,7 +319,7 @@ def test_a_link_sets_a_password_once_and_signs_in(platform, wall):
     app = app_of(platform, wall)
     browser = browser_of(app)
     assert not takes_passwords(browser)  # there are no people
-    _, code = people.add_person(platform, "bob", "viewer", "ada", wall())
+    _, code = accounts.add_person(platform, "bob", "viewer", "ada", wall())
     link = f"/password/{code}"
     assert "For bob" in browser.get(link).text
     given = {"password": PASSWORD, "again": PASSWORD}

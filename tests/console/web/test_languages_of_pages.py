@@ -9,8 +9,8 @@ import pytest
 from alerting.definitions.wording.language import NATIVE_NAMES, language
 from alerting.episodes.episode import Episode, Feedback
 from alerting.stores.database.documents import from_document, to_document
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.operators.operate import give_feedback
-from alerting.usecases.reports.make import make_report
 from tests.builders import at
 from tests.helpers.console.episode_page import browser_of, hot_now
 from tests.helpers.console.pages import lacks, send_form

@@ -10,7 +10,7 @@ from alerting.adapters.mongo.mongo import read_database
 from alerting.console.app import create_app
 from alerting.ports import DatabaseState, DeadMessage
 from alerting.usecases.definitions.faults_and_alerts import FAULTY, UNREADABLE
-from alerting.usecases.platform_health.check import (
+from alerting.usecases.platform_health import (
     BEHIND,
     FAILED,
     LOST,

@@ -16,7 +16,7 @@ from alerting.reporting.definition.money import Amount, DefinitionNumbers, Money
 from alerting.reporting.estimates import to_document
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import OPERATOR, TOKENS, VIEWER, episode
 from tests.helpers.console.pages import lacks, log_in, send_form, text_of

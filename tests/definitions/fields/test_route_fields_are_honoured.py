@@ -9,7 +9,7 @@ from alerting.definitions.routes_and_sinks import Route
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import ROUTES
 from tests.builders import at, oven, too_hot

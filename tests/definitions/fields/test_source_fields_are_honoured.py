@@ -15,9 +15,9 @@ from alerting.definitions.source_fields import (
     MqttSource,
 )
 from alerting.definitions.sources import FilesSource, HttpSource, SqlSource, parse_source
-from alerting.usecases.sources.deliver import deliver, require_active
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SOURCES, source_statuses
+from alerting.usecases.sources.store_rows import deliver, require_active
 from alerting.usecases.sources.stream import BrokerMessage, store_messages, subscription
 from tests.builders import at
 from tests.helpers.fields import leaves

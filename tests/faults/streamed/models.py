@@ -18,10 +18,10 @@ from alerting.adapters.mongo.mongo import DatabaseDown, MongoStores, open_stores
 from alerting.ports import DecisionRecord, Platform
 from alerting.stores.database.documents import ARRIVALS, DECISIONS, SCORES
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import load_model
 from alerting.usecases.training.promote import promote_run
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from benchmarks.helpers import modelled_lines
 from tests.faults.account import Account
 from tests.faults.lines import (

@@ -23,7 +23,7 @@ from alerting.ports import Platform, ReadingRow
 from alerting.readings.history import to_millis
 from alerting.usecases.definitions.revisions_and_targets import apply, current_plan
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import _WRITER_GIVEN_UP, add_readings
+from alerting.usecases.ingestion.arrived_rows import _WRITER_GIVEN_UP, add_readings
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.sources.status import SOURCES as KIND
 from tests.faults.account import (

@@ -16,10 +16,10 @@ from alerting.adapters.passwords_and_links import SignedLinks
 from alerting.cli import main
 from alerting.definitions.sources import parse_source
 from alerting.notifications.notification import Notification
+from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import store_messages
-from alerting.usecases.upkeep import maintain
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import ADMIN
 from tests.helpers.console.pages import WallClock, csrf_of

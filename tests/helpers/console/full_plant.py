@@ -28,13 +28,13 @@ from alerting.ports import (
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.operators.handover import ChosenShift, write_note
 from alerting.usecases.operators.operate import Actor
-from alerting.usecases.sinks import SINKS
-from alerting.usecases.sources.deliver import deliver
+from alerting.usecases.sink_delivery import SINKS
 from alerting.usecases.sources.status import SOURCES
+from alerting.usecases.sources.store_rows import deliver
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
 from tests.helpers.learning.waiting import add_waiting

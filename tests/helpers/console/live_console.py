@@ -6,7 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager, suppress
 
-from alerting.local.secrets import load_or_create
+from alerting.local.prepare import load_or_create
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.chromium import open_chromium, wait_until
 from tests.helpers.console.pages import OPERATOR_TOKEN

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from alerting.definitions.operating_limits import AlarmBudget
 from alerting.ports import ReadingRow
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven
 from tests.in_memory_platform import in_memory_platform
 

@@ -8,7 +8,7 @@ from alerting.episodes.episode import Feedback, OutcomeRecord, episode_id
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import too_hot
 from tests.helpers.console.api import episode
 from tests.in_memory_platform import HandClock, platform_on

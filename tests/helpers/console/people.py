@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.console.app import create_app
 from alerting.ports import AuditFilter
-from alerting.usecases.access.people import add_person, make_link, set_password
+from alerting.usecases.access.accounts import add_person, make_link, set_password
 from alerting.usecases.access.sign_in import set_pin
 from tests.helpers.console.api import TOKENS
 

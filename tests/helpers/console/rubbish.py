@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from alerting.console.app import create_app
-from alerting.usecases.access.people import register_services
+from alerting.usecases.access.accounts import register_services
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.sinks import SINKS
+from alerting.usecases.sink_delivery import SINKS
 from alerting.usecases.sources.poll import Readers
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven, too_hot, too_moist

@@ -6,7 +6,7 @@ import pytest
 
 from alerting.definitions.asset_documents import EventType
 from alerting.ports import EventRow, ReadingRow
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from tests.builders import at, oven
 from tests.helpers.console.api import episode
 from tests.in_memory_platform import in_memory_platform

@@ -120,7 +120,7 @@ def promoted(**changes):
 
 def dag(**changes):
     sys.path.insert(0, str(DAGS))
-    from alerting_tasks.training import training_options
+    from alerting_tasks.training_tasks import training_options
 
     options = training_options(small_models.definition(**changes), 1)
     timetable = options.pop("schedule")

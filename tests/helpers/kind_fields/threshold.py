@@ -8,7 +8,7 @@ from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate, plan_round
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.notification.delivery import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.fields import leaves, once_per_change

@@ -21,9 +21,9 @@ from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.readings.history import in_memory
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.run_files import load_learning_data
-from alerting.usecases.training.train import prepare
+from alerting.usecases.training.training_steps import prepare
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of
 from tests.in_memory_platform import in_memory_platform

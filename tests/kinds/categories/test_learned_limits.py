@@ -32,11 +32,11 @@ from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.explain import why
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.notification.episode_values import chart_of, draw_episode
 from alerting.usecases.report_material import gather_material
-from alerting.usecases.reports.make import make_report
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of
 from tests.helpers.recipe_line import DAY, DOCUMENT, force, running

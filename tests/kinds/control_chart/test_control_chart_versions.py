@@ -28,7 +28,7 @@ from alerting.ports import ReadingRow
 from alerting.readings.history import in_memory
 from alerting.usecases.definitions.revisions_and_targets import apply, current_plan
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings, route_arrivals
+from alerting.usecases.ingestion.arrived_rows import add_readings, route_arrivals
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluate_part, evaluated_to, sources_of
 from tests.in_memory_platform import in_memory_platform

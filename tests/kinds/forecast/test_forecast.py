@@ -22,10 +22,10 @@ from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.explain import why
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.model_registry import ModelCache, load_model
 from alerting.usecases.notification.episode_values import chart_of
-from alerting.usecases.platform_health.models_in_service import verify_models
-from alerting.usecases.reports.make import make_report
+from alerting.usecases.scoring.models_in_service import verify_models
 from tests.builders import at
 from tests.helpers.filter_line import (
     AIR_FILTER,

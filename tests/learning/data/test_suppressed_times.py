@@ -18,8 +18,8 @@ from alerting.learning.selection.promotion import common_window
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.training.dataset import dataset_of
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
+from alerting.usecases.training.definition_dataset import dataset_of
 from tests import small_models
 from tests.builders import at, history, oven, too_moist
 from tests.in_memory_platform import in_memory_platform

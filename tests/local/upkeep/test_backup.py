@@ -20,11 +20,11 @@ from alerting.settings.environment import Settings
 from alerting.settings.home_folder import database_of
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import load_model
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.operators.operate import give_feedback
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from tests.builders import at, oven
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import HandClock, Mailbox

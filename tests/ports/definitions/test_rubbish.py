@@ -14,12 +14,12 @@ from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.stores.database.documents import to_document
+from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.definitions import revisions_and_targets
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.issue_reports import due_reports
 from alerting.usecases.notification.delivery import deliver_due
-from alerting.usecases.reports.issue import due_reports
-from alerting.usecases.upkeep import maintain
 from tests.builders import at, classifier, oven, revision, threshold, too_hot, too_moist
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 from tests.rubbish import NAMES, rubbish

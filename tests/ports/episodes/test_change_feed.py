@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from alerting.operators.accounts import hash_secret
-from alerting.usecases.access import people
-from alerting.usecases.access.people import begin_session
+from alerting.usecases.access import accounts
+from alerting.usecases.access.accounts import begin_session
 from alerting.usecases.access.sign_in import create_token, revoke_token
 from tests.builders import at
 from tests.helpers.episodes import episode, live_episode
@@ -47,12 +47,12 @@ def test_each_change_is_read_once_and_in_order(real):
 
 
 def test_the_end_of_what_somebody_may_is_a_change(real):
-    account, _ = people.add_person(real, "anna", "operator", "ada", at(0))
+    account, _ = accounts.add_person(real, "anna", "operator", "ada", at(0))
     cookie = begin_session(real, "anna", at(0), "10.0.0.7")
     ends = at(60)
     token, _ = create_token(real, "rows", "anna", "viewer", ends, "ada", at(0))
     with real.changes.read() as reader:
-        people.disable_account(real, "anna", "ada", at(1))
+        accounts.disable_account(real, "anna", "ada", at(1))
         revoke_token(real, token.key, "ada", at(2))
         found = read(reader, 3)
         assert {(one.thing, one.access) for one in found} == {

@@ -10,7 +10,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import parse_route, route_document
 from alerting.notifications.notification import new_message
 from alerting.ports import Conflict
-from alerting.usecases.upkeep import retain
+from alerting.usecases.data_upkeep import retain
 from tests.builders import at
 from tests.helpers.contracts import each, having, step
 from tests.helpers.episodes import full_episode

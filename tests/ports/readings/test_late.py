@@ -8,7 +8,7 @@ from alerting.definitions.asset_documents import EventType
 from alerting.detection.evaluation_result import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.ports import Checkpoint, EventRow, LatePart, ReadingRow
-from alerting.usecases.ingestion.arrivals import (
+from alerting.usecases.ingestion.arrived_rows import (
     add_events,
     add_readings,
     remove_events,

@@ -12,7 +12,7 @@ from alerting.definitions.asset_documents import EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import EventRow, ReadingRow, WantedHistory
 from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE, to_millis
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from tests.builders import T0, at, oven
 from tests.helpers.contracts import having, step
 from tests.helpers.stores import broken_in_memory

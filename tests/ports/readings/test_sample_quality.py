@@ -8,7 +8,7 @@ import numpy as np
 from alerting.definitions.asset_documents import Variable
 from alerting.ports import LatePart, ReadingRow, Wanted
 from alerting.readings.history import to_millis
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven
 from tests.helpers.contracts import having, step
 

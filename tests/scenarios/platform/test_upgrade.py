@@ -10,7 +10,7 @@ import pytest
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.ports import ReadingRow, WritePorts
 from alerting.stores.database.documents import READINGS, SCHEMA
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.faults.account import (
     Account,
     compare_episodes,

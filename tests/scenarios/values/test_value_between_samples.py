@@ -11,11 +11,11 @@ from alerting.learning.metrics.graded_values import GradedValues
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply, check
 from alerting.usecases.explain import why
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.model_registry import ModelCache
-from alerting.usecases.reports.make import make_report
 from alerting.usecases.scoring.predict import predict
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from alerting.usecases.trend_samples import load_served_values
 from tests.builders import at
 from tests.helpers.console.episode_page import browser_of

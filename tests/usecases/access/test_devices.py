@@ -9,8 +9,8 @@ from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.definitions.faults import UserError
 from alerting.operators.accounts import TooManyPins, WrongPin
 from alerting.ports import AuditFilter
-from alerting.usecases.access import people, sign_in
-from alerting.usecases.access.people import begin_session, find_session
+from alerting.usecases.access import accounts, sign_in
+from alerting.usecases.access.accounts import begin_session, find_session
 from alerting.usecases.access.sign_in import create_token
 from tests.builders import at
 from tests.in_memory_platform import memory_platform
@@ -20,7 +20,7 @@ PASSWORD = "correct horse battery"
 
 
 def with_pin(platform, name="anna", pin="4827"):
-    _, code = people.add_person(platform, name, "operator", "ada", at(0))
+    _, code = accounts.add_person(platform, name, "operator", "ada", at(0))
     return sign_in.set_pin(platform, QUICK, code, pin, at(0))
 
 
@@ -28,7 +28,7 @@ def with_pin(platform, name="anna", pin="4827"):
 def platform():
     made = memory_platform()
     with_pin(made)
-    _, code = people.add_person(made, "tablet-1", "operator", "ada", at(0), kind="device")
+    _, code = accounts.add_person(made, "tablet-1", "operator", "ada", at(0), kind="device")
     sign_in.start_device(made, code, at(0))
     return made
 
@@ -48,10 +48,10 @@ def test_a_person_signs_with_the_pin_and_is_refused_with_another(platform):
 @pytest.mark.parametrize(
     "end",
     [
-        people.disable_account,
-        partial(people.change_person, role="viewer"),
+        accounts.disable_account,
+        partial(accounts.change_person, role="viewer"),
         sign_in.remove_pin,
-        people.remove_person,
+        accounts.remove_person,
     ],
     ids=["disabled", "viewer", "without PIN", "removed"],
 )
@@ -145,7 +145,7 @@ def test_an_unknown_name_costs_a_check_as_a_wrong_pin_does(platform):
 
 def test_the_link_of_a_device_starts_it_once_and_ends_its_session_of_before(platform):
     before = begin_session(platform, "tablet-1", at(1), "10.0.0.7", lasts=timedelta(days=90))
-    code = people.make_link(platform, "tablet-1", "ada", at(2))
+    code = accounts.make_link(platform, "tablet-1", "ada", at(2))
     assert find_session(platform, before, at(2)) is not None
     sign_in.start_device(platform, code, at(3))
     assert find_session(platform, before, at(3)) is None
@@ -154,11 +154,11 @@ def test_the_link_of_a_device_starts_it_once_and_ends_its_session_of_before(plat
 
 
 def test_a_link_does_for_another_kind_of_account_nothing(platform):
-    of_device = people.make_link(platform, "tablet-1", "ada", at(1))
-    of_person = people.make_link(platform, "anna", "ada", at(1))
+    of_device = accounts.make_link(platform, "tablet-1", "ada", at(1))
+    of_person = accounts.make_link(platform, "anna", "ada", at(1))
     for use, *given in (
         (sign_in.start_device, of_person),
-        (people.set_password, QUICK, of_device, PASSWORD),
+        (accounts.set_password, QUICK, of_device, PASSWORD),
         (sign_in.set_pin, QUICK, of_device, "4827"),
     ):
         with pytest.raises(UserError, match="no longer valid"):
@@ -168,9 +168,9 @@ def test_a_link_does_for_another_kind_of_account_nothing(platform):
 @pytest.mark.parametrize("role", ["engineer", "admin", "sender"])
 def test_a_device_has_no_role_beyond_that_of_an_operator(platform, role):
     with pytest.raises(UserError):
-        people.add_person(platform, "tablet-2", role, "ada", at(0), kind="device")
+        accounts.add_person(platform, "tablet-2", role, "ada", at(0), kind="device")
     with pytest.raises(UserError):
-        people.change_person(platform, "tablet-1", "ada", at(0), role=role)
+        accounts.change_person(platform, "tablet-1", "ada", at(0), role=role)
 
 
 def test_a_device_has_no_token(platform):

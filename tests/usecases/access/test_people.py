@@ -9,8 +9,8 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import PLATFORM
 from alerting.operators.accounts import LINK_LASTS, is_reserved
 from alerting.ports import AuditFilter
-from alerting.usecases.access import people
-from alerting.usecases.access.people import (
+from alerting.usecases.access import accounts
+from alerting.usecases.access.accounts import (
     admit_from_directory,
     begin_session,
     check_password,
@@ -35,8 +35,8 @@ def platform():
 
 
 def with_password(platform, name="anna", role="operator"):
-    _, code = people.add_person(platform, name, role, "ada", at(0))
-    people.set_password(platform, QUICK, code, PASSWORD, at(0))
+    _, code = accounts.add_person(platform, name, role, "ada", at(0))
+    accounts.set_password(platform, QUICK, code, PASSWORD, at(0))
     return code
 
 
@@ -56,11 +56,11 @@ def test_a_person_signs_in_with_the_password_set_by_a_link_that_works_once():
     for name, password in (("anna", PASSWORD + "x"), ("nobody", PASSWORD)):
         assert check_password(platform, QUICK, name, password) is None
     with pytest.raises(UserError, match="no longer valid"):
-        people.set_password(platform, QUICK, code, "another long password", at(1))
+        accounts.set_password(platform, QUICK, code, "another long password", at(1))
 
 
 def test_nobody_is_called_as_the_platform_acts(platform):
-    add = partial(people.add_person, platform)
+    add = partial(accounts.add_person, platform)
     refused = []
     for name in (EDITOR, "directory", PLATFORM, "demo", "admin"):
         assert is_reserved(name)
@@ -73,7 +73,7 @@ def test_nobody_is_called_as_the_platform_acts(platform):
         changed = {"display_name": shown}
         refused += [
             partial(add, "bob", "viewer", "ada", at(0), **changed),
-            partial(people.change_person, platform, "anna", "ada", at(1), **changed),
+            partial(accounts.change_person, platform, "anna", "ada", at(1), **changed),
         ]
     for act in refused:
         with pytest.raises(UserError, match="platform itself acts"):
@@ -82,21 +82,21 @@ def test_nobody_is_called_as_the_platform_acts(platform):
 
 def test_a_link_ends_after_three_days_and_with_the_next_one_and_outlasts_a_weak_password():
     platform = memory_platform()
-    _, first = people.add_person(platform, "anna", "viewer", "ada", at(0))
+    _, first = accounts.add_person(platform, "anna", "viewer", "ada", at(0))
     with pytest.raises(UserError, match="12 to 200"):
-        people.set_password(platform, QUICK, first, "short", at(1))
-    assert people.find_link(platform, first, at(1)).id == "anna"
-    assert people.find_link(platform, first, at(0) + LINK_LASTS) is None
-    second = people.make_link(platform, "anna", "ada", at(1))
-    assert people.find_link(platform, first, at(2)) is None
-    assert people.find_link(platform, second, at(2)).id == "anna"
+        accounts.set_password(platform, QUICK, first, "short", at(1))
+    assert accounts.find_link(platform, first, at(1)).id == "anna"
+    assert accounts.find_link(platform, first, at(0) + LINK_LASTS) is None
+    second = accounts.make_link(platform, "anna", "ada", at(1))
+    assert accounts.find_link(platform, first, at(2)) is None
+    assert accounts.find_link(platform, second, at(2)).id == "anna"
 
 
 def test_disabling_ends_sessions_and_tokens_at_once_and_enabling_only_brings_back_tokens(platform):
     cookie = begin_session(platform, "anna", at(1), "10.0.0.7")
     token, _ = make_token(platform)
     found = []
-    for minute, act in ((2, None), (3, people.disable_account), (4, people.enable_account)):
+    for minute, act in ((2, None), (3, accounts.disable_account), (4, accounts.enable_account)):
         if act is not None:
             act(platform, "anna", "ada", at(minute))
         user = find_token_user(platform, token.id, at(minute))
@@ -108,16 +108,18 @@ def test_disabling_ends_sessions_and_tokens_at_once_and_enabling_only_brings_bac
 def test_a_new_password_ends_the_sessions_of_before(platform):
     cookie = begin_session(platform, "anna", at(1), "10.0.0.7")
     with pytest.raises(UserError, match="wrong"):
-        people.change_password(platform, QUICK, "anna", "not it at all", "another long one", at(2))
+        accounts.change_password(
+            platform, QUICK, "anna", "not it at all", "another long one", at(2)
+        )
     assert is_signed_in(platform, cookie, 2)
-    people.change_password(platform, QUICK, "anna", PASSWORD, "another long one", at(2))
+    accounts.change_password(platform, QUICK, "anna", PASSWORD, "another long one", at(2))
     assert not is_signed_in(platform, cookie, 2)
 
 
 def test_a_removed_person_leaves_the_audit_and_nothing_else(platform):
     make_token(platform)
     cookie = begin_session(platform, "anna", at(1), "10.0.0.7")
-    people.remove_person(platform, "anna", "ada", at(2))
+    accounts.remove_person(platform, "anna", "ada", at(2))
     assert (platform.accounts.all(), platform.access_tokens.all()) == ([], [])
     assert not is_signed_in(platform, cookie, 2)
     entries = reversed(platform.audit.find(AuditFilter(), 100))
@@ -133,28 +135,28 @@ def test_a_role_that_shrinks_shrinks_the_tokens_too():
     platform = memory_platform()
     with_password(platform, role="engineer")
     tokens = [make_token(platform, role, role)[0] for role in ("engineer", "sender")]
-    people.change_person(platform, "anna", "ada", at(2), role="viewer")
+    accounts.change_person(platform, "anna", "ada", at(2), role="viewer")
     assert [find_token_user(platform, one.id, at(3)).role for one in tokens] == ["viewer"] * 2
 
 
 def test_refusals_name_what_is_wrong_and_nobody_takes_their_own_rights_by_mistake(platform):
     with_password(platform, "ada", "admin")
     own = (platform, "ada", "ada", at(1))
-    add = partial(people.add_person, platform)
+    add = partial(accounts.add_person, platform)
     for act, fault in (
-        (partial(people.disable_account, *own), "your own account"),
-        (partial(people.remove_person, *own), "your own account"),
-        (partial(people.change_person, *own, role="viewer"), "your own account"),
+        (partial(accounts.disable_account, *own), "your own account"),
+        (partial(accounts.remove_person, *own), "your own account"),
+        (partial(accounts.change_person, *own, role="viewer"), "your own account"),
         (partial(add, "anna", "viewer", "ada", at(0)), "is taken"),
         (partial(add, "gateway", "sender", "ada", at(0)), "for programs"),
-        (partial(people.make_link, platform, "ana", "ada", at(0)), "anna"),
+        (partial(accounts.make_link, platform, "ana", "ada", at(0)), "anna"),
     ):
         with pytest.raises((UserError, NotFound), match=fault):
             act()
 
 
 def test_the_audit_of_people_holds_before_and_after_but_no_secret(platform):
-    people.change_person(platform, "anna", "ada", at(3), role="engineer")
+    accounts.change_person(platform, "anna", "ada", at(3), role="engineer")
     changed = platform.audit.find(AuditFilter(what="person changed"), 1)[0]
     assert (changed.before["role"], changed.after["role"]) == ("operator", "engineer")
     whole = str(platform.audit.entries)
@@ -164,15 +166,15 @@ def test_the_audit_of_people_holds_before_and_after_but_no_secret(platform):
 
 def test_names_of_the_tokens_file_become_services_that_can_be_disabled():
     platform = memory_platform()
-    people.register_services(platform, {"operator": "operator", "gateway-3": "sender"}, at(0))
-    people.register_services(platform, {"operator": "viewer"}, at(1))
+    accounts.register_services(platform, {"operator": "operator", "gateway-3": "sender"}, at(0))
+    accounts.register_services(platform, {"operator": "viewer"}, at(1))
     assert [(a.id, a.kind, a.role) for a in platform.accounts.all()] == [
         ("gateway-3", "service", "sender"),
         ("operator", "service", "viewer"),
     ]
     with pytest.raises(UserError, match="tokens file"):
-        people.remove_person(platform, "operator", "ada", at(2))
-    assert people.disable_account(platform, "operator", "ada", at(2)).disabled_at == at(2)
+        accounts.remove_person(platform, "operator", "ada", at(2))
+    assert accounts.disable_account(platform, "operator", "ada", at(2)).disabled_at == at(2)
 
 
 # Tokens

@@ -16,10 +16,10 @@ from alerting.operators.alarm_load import PositionLoad
 from alerting.readings.history import History
 from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.usecases.alarm_load.budget_gate import forecasts
+from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.definitions import revisions_and_targets
 from alerting.usecases.document_kinds import DEFINITIONS
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.upkeep import maintain
 from tests.builders import at, oven, too_hot, too_moist
 from tests.frame_readings import OneByOne
 from tests.helpers.episodes import episode

@@ -13,7 +13,7 @@ from alerting.ports import DecisionRecord
 from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.definitions import revisions_and_targets
 from alerting.usecases.evaluation.rounds import evaluate_past
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import register_model
 from tests import small_models
 from tests.in_memory_platform import in_memory_platform

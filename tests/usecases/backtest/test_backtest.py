@@ -26,7 +26,7 @@ from alerting.usecases.backtest.backtest import (
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, classifier, history, oven, revision, threshold, too_hot, too_moist
 from tests.frame_readings import FrameReadings
 from tests.helpers.episodes import closed, episode

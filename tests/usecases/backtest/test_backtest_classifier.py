@@ -13,7 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.usecases.backtest.backtest import backtest, written_subject
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from tests.builders import at, history, oven, too_moist
 from tests.frame_readings import FrameReadings
 from tests.in_memory_platform import in_memory_platform

@@ -14,7 +14,7 @@ from alerting.usecases.definitions.faults_and_alerts import warnings_of
 from alerting.usecases.definitions.revisions_and_targets import check
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 

@@ -14,7 +14,7 @@ from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.episodes.outcomes import current_progress
 from alerting.usecases.evaluation.rounds import evaluate_past
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.operators import operate
 from tests.helpers.coming_true import CRITICAL, HELD, NORMAL, Line, at, warned
 from tests.helpers.mutes import mute_target

@@ -3,13 +3,13 @@ import pytest
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
+from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUMENTS, apply
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.operators.operate import give_feedback
-from alerting.usecases.upkeep import maintain
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.late_line import Line, told
 from tests.helpers.ovens import feed, oven_platform

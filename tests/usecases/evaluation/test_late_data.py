@@ -6,7 +6,7 @@ import pytest
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.episodes.stored_episodes import episodes_of
-from alerting.usecases.ingestion.arrivals import add_readings, remove_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings, remove_readings
 from alerting.usecases.operators.operate import Actor, acknowledge, give_feedback
 from tests.builders import at
 from tests.helpers.late_line import Line

@@ -14,7 +14,7 @@ from alerting.learning.models import files as model_files
 from alerting.ports import DecisionRecord
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import register_model
 from tests import small_models
 from tests.helpers.stores import states_of

@@ -11,7 +11,7 @@ from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line
 from tests.helpers.stores import states_of

@@ -10,9 +10,9 @@ import pytest
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import register_model
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from tests.builders import at
 from tests.helpers import press_line
 from tests.helpers.learning.stored_platforms import stored_platform

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.faults import UserError
+from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import close_orphans, plan_round
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.operators import operate
-from alerting.usecases.upkeep import maintain
 from tests.builders import at, too_hot
 from tests.helpers.ovens import EVE, feed, oven_platform, ovens, run
 from tests.helpers.stores import real  # noqa: F401 - a fixture

@@ -14,7 +14,7 @@ from alerting.usecases.explain import (
     numeric_variables,
     selected_statistics,
 )
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven
 from tests.helpers.refusals import assert_refused
 from tests.in_memory_platform import in_memory_platform

@@ -2,7 +2,7 @@
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.helpers.tables import NOW
 from tests.memory_plant import Assets, Plant
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from alerting.ports import ReadingRow
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.helpers.tables import NOW, SIX
 
 LINES = """time;Ofen;T

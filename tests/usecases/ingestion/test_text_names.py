@@ -4,8 +4,7 @@ refusal that says what to write."""
 from alerting.adapters.files.assets import read_assets
 from alerting.adapters.files.rows import Layout
 from alerting.definitions.asset_documents import Asset, EventType
-from alerting.usecases.ingestion.assets import import_assets
-from alerting.usecases.ingestion.text_names import TextNames, titles_by_name
+from alerting.usecases.ingestion.asset_import import TextNames, import_assets, titles_by_name
 from tests.helpers.tables import NOW
 from tests.memory_plant import Assets, Plant
 

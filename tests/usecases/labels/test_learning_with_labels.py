@@ -7,11 +7,11 @@ from alerting.readings.history import to_millis
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.definitions.versions import require_revision
-from alerting.usecases.labels import labelled_times, mark_interval, undo_label
-from alerting.usecases.training.dataset import dataset_of, suppressed_at
+from alerting.usecases.time_labels import labelled_times, mark_interval, undo_label
+from alerting.usecases.training.definition_dataset import dataset_of, suppressed_at
 from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.run_files import load_learning_data
-from alerting.usecases.training.train import prepare, train
+from alerting.usecases.training.training_steps import prepare, train
 from tests.builders import at, too_moist
 from tests.helpers.learning.training import MINUTES, oven_platform
 from tests.helpers.mutes import mute

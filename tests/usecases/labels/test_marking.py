@@ -11,9 +11,10 @@ from alerting.definitions.faults import Conflicting, NotFound
 from alerting.ports import AuditFilter, ReadingRow, Wanted
 from alerting.readings.buckets import columns_of
 from alerting.readings.history import to_millis
-from alerting.usecases import labels as marking
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.labels import (
+from alerting.usecases import time_labels as marking
+from alerting.usecases.data_upkeep import roll_up
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.time_labels import (
     list_labels,
     mark_interval,
     undo_label,
@@ -21,7 +22,6 @@ from alerting.usecases.labels import (
 )
 from alerting.usecases.trend_samples import read_buckets
 from alerting.usecases.trend_series import read_series
-from alerting.usecases.upkeep import roll_up
 from tests.builders import at
 from tests.helpers.refusals import assert_refused
 from tests.in_memory_platform import in_memory_platform

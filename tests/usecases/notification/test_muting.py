@@ -8,7 +8,7 @@ from alerting.operators.actions_and_mutes import EndingEvent, Matcher, NotAllowe
 from alerting.ports import EventRow
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.episodes.outcomes import update_outcome
-from alerting.usecases.ingestion.arrivals import add_events
+from alerting.usecases.ingestion.arrived_rows import add_events
 from alerting.usecases.operators.operate import end_mute, list_mutes, prolong_mute, start_mute
 from alerting.usecases.report_material import gather_material
 from tests.builders import at

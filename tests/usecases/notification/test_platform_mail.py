@@ -9,12 +9,12 @@ import pytest
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.serve import HealthMonitor
 from alerting.ports import Disk, ModelUnavailable
+from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.upkeep import maintain
 from tests.builders import at
 from tests.humid_line import DAY, humid_oven, learned_quickly, line
 from tests.in_memory_platform import Mailbox, in_memory_platform

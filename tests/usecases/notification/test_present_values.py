@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from alerting.ports import ReadingRow
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.episode_values import present_values
 from tests.builders import at, oven, threshold
 from tests.helpers.console.api import episode

@@ -5,7 +5,7 @@ import pytest
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.operators import known_plant as gaps_module
 from alerting.usecases.operators.known_plant import RecentPlant, find_gaps, read_plant
 from alerting.usecases.operators.present_state import NowFilters, read_now

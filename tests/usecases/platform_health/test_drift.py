@@ -9,13 +9,13 @@ import pytest
 from alerting.definitions.wording.language import language
 from alerting.usecases.definitions.faults_and_alerts import DRIFTED
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.labels import mark_interval
 from alerting.usecases.notification.delivery import deliver_due
-from alerting.usecases.platform_health.models_in_service import (
+from alerting.usecases.scoring.models_in_service import (
     check_drift,
     compare_hours,
     compare_texts,
 )
+from alerting.usecases.time_labels import mark_interval
 from tests.builders import too_moist
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.drifting_line import (

@@ -10,7 +10,7 @@ from alerting.usecases.definitions.faults_and_alerts import record_waiting
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
 

@@ -6,9 +6,9 @@ from typer.main import get_command
 
 from alerting.cli.main import app
 from alerting.ports import PlatformAlert
+from alerting.usecases import platform_health as conditions
 from alerting.usecases.definitions import faults_and_alerts
-from alerting.usecases.platform_health import check as conditions
-from alerting.usecases.platform_health.check import mending_command
+from alerting.usecases.platform_health import mending_command
 from tests.builders import at
 
 KINDS = [

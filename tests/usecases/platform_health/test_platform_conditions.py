@@ -15,15 +15,14 @@ from alerting.ports import (
     Training,
 )
 from alerting.usecases.definitions.revisions_and_targets import apply
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.platform_health.check import (
-    AssetFreshness,
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
+from alerting.usecases.platform_health import (
+    DefinitionLag,
     PlatformFacts,
     platform_conditions,
     read_facts,
 )
-from alerting.usecases.platform_health.metrics import DefinitionLag
-from alerting.usecases.sources.status import SOURCES
+from alerting.usecases.sources.status import SOURCES, AssetFreshness
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import memory_platform
 

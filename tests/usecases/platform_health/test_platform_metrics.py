@@ -6,9 +6,9 @@ import pytest
 
 from alerting.ports import ReadingRow
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
-from alerting.usecases.platform_health.metrics import (
+from alerting.usecases.platform_health import (
     DefinitionLag,
     platform_metrics,
     read_inventory,

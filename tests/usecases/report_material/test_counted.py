@@ -6,13 +6,13 @@ import pandas as pd
 
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.ports import DecisionRecord
-from alerting.usecases.platform_health.models_in_service import learned_from
 from alerting.usecases.report_material import (
     decisions_made,
     notifiable_scores,
     raised_unscored,
     unscored_times,
 )
+from alerting.usecases.scoring.models_in_service import learned_from
 from tests.report_material import CLASSIFIER, START, THRESHOLD, H, episode
 
 END = START + 10 * H

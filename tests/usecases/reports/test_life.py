@@ -13,13 +13,11 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import PastEvaluation, ReadingRow
 from alerting.reporting.periods import read_period
+from alerting.usecases import make_reports
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.notification.delivery import deliver_due
-from alerting.usecases.operators.operate import give_feedback
-from alerting.usecases.reports import make
-from alerting.usecases.reports.issue import (
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.issue_reports import (
     FAILED,
     announce_reports,
     compose,
@@ -29,6 +27,8 @@ from alerting.usecases.reports.issue import (
     make_unseen_reports,
     waits_for_retry,
 )
+from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.operators.operate import give_feedback
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.refusals import assert_refused
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -138,14 +138,14 @@ def test_a_crash_after_the_notifications_announces_nothing_twice(platform, monke
 def test_a_report_that_fails_does_not_stop_the_others(platform, monkeypatch):
     document = too_hot(name="broken", schedule={"every": "1h"}, stale_after="3h")
     apply(platform, [document], "engineer", at(1), "test")
-    gathered = make.gather_material
+    gathered = make_reports.gather_material
 
     def gather(p, revision, *rest):
         if revision.name == "broken":
             raise ValueError("cannot be read")
         return gathered(p, revision, *rest)
 
-    monkeypatch.setattr(make, "gather_material", gather)
+    monkeypatch.setattr(make_reports, "gather_material", gather)
     failures = []
     for shard in range(16):
         try:

@@ -16,8 +16,8 @@ from alerting.ports import (
     SinkChanges,
     TargetScore,
 )
-from alerting.usecases import sinks
-from alerting.usecases.sinks import (
+from alerting.usecases import sink_delivery
+from alerting.usecases.sink_delivery import (
     SINKS,
     DeliveredElsewhere,
     SinkDelivery,
@@ -181,7 +181,7 @@ def test_a_refused_message_is_a_dead_letter_that_can_be_sent_again():
 def test_a_message_that_fails_again_and_again_is_given_up():
     sink = Sink()
     sink.receiver.answers["bad"] = Answer("failed", "an error of its own")
-    for _ in range(sinks.GIVE_UP_AFTER - 1):
+    for _ in range(sink_delivery.GIVE_UP_AFTER - 1):
         with pytest.raises(ReceiverAway):
             sink.change(alarm(1, definition="bad"), alarm(2))
     sink.change(alarm(1, definition="bad"), alarm(2))
@@ -190,7 +190,7 @@ def test_a_message_that_fails_again_and_again_is_given_up():
 
 
 def test_a_sink_with_too_many_dead_letters_stands_still(monkeypatch):
-    monkeypatch.setattr(sinks, "MOST_LETTERS", 1)
+    monkeypatch.setattr(sink_delivery, "MOST_LETTERS", 1)
     sink = Sink()
     sink.receiver.answers["bad"] = Answer("refused", "no")
     sink.change(alarm(1, definition="bad"))

@@ -18,7 +18,7 @@ from alerting.usecases.evaluation.arrived import (
     plan_arrived,
 )
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_now
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven, too_hot, too_moist

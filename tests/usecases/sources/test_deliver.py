@@ -10,8 +10,8 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.sources import parse_source
-from alerting.usecases.sources.deliver import deliver, fit
 from alerting.usecases.sources.status import SOURCES, source_statuses
+from alerting.usecases.sources.store_rows import deliver, fit
 from tests.builders import at, oven
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, memory_platform, platform_on

@@ -187,7 +187,7 @@ def test_a_look_shows_rows_of_the_newest_file_and_refused_lines_and_changes_noth
 def test_more_files_that_stay_than_are_read_at_once_do_not_keep_a_new_one_out(
     platform, folder, monkeypatch
 ):
-    monkeypatch.setattr("alerting.usecases.sources.files.MOST_FILES", 2)
+    monkeypatch.setattr("alerting.usecases.sources.poll.MOST_FILES", 2)
     SOURCES.apply(platform, [source(folder, done=None)], "ada", at(0))
     for minute in range(5):
         write(folder, ROW.format(minute, minute), name=f"{minute}.csv", age=90 - minute)

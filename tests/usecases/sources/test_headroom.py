@@ -10,9 +10,9 @@ from alerting.definitions.asset_documents import MOST_VARIABLES, Asset, Variable
 from alerting.definitions.operating_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.sources import parse_source
 from alerting.ports import AuditFilter
-from alerting.usecases.ingestion.assets import GivenAsset, import_assets
-from alerting.usecases.sources.deliver import deliver
-from alerting.usecases.upkeep import maintain
+from alerting.usecases.data_upkeep import maintain
+from alerting.usecases.ingestion.asset_import import GivenAsset, import_assets
+from alerting.usecases.sources.store_rows import deliver
 from tests.builders import at
 from tests.in_memory_platform import memory_platform
 

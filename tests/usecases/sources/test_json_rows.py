@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from alerting.usecases.sources.json_rows import parse_json, read_json, read_lines
+from alerting.usecases.sources.stream import parse_json, read_json, read_lines
 
 pytestmark = pytest.mark.fast
 

@@ -10,10 +10,10 @@ from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.operating_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.sources import parse_source
 from alerting.ports import SourceLoss
-from alerting.usecases.sources.deliver import deliver
+from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SERVICE, SOURCES, source_statuses
-from alerting.usecases.upkeep import maintain
+from alerting.usecases.sources.store_rows import deliver
 from tests.builders import at
 from tests.in_memory_platform import memory_platform
 

@@ -12,7 +12,7 @@ from alerting.definitions.fields import learning
 from alerting.kinds.validation import parse_definition
 from alerting.learning.models.families.contract import get_family
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import load_model
 from tests.builders import at, classifier
 from tests.helpers.learning import mean_difference

@@ -16,8 +16,8 @@ from alerting.readings.history import to_millis
 from alerting.reporting.page.decision_text import decision_markdown, proposed_alert
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.model_registry import load_model
-from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.run_files import load_dataset
 from tests.builders import at, classifier, too_moist
 from tests.helpers.console.episode_page import browser_of

@@ -16,11 +16,11 @@ from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.explain import why
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.report_material import gather_material
-from alerting.usecases.reports.make import make_report
 from alerting.usecases.training.run_files import load_dataset, read_proposal
-from alerting.usecases.training.train import train
+from alerting.usecases.training.training_steps import train
 from tests.builders import at, oven, too_moist
 from tests.helpers.learning.stored_platforms import stored_platform
 from tests.helpers.learning.training import oven_platform, train_document

@@ -25,14 +25,14 @@ from alerting.ports import TrainingLimits
 from alerting.reporting.page.decision_text import cut_short_lines, decision_markdown
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.model_registry import export_onnx, load_model
 from alerting.usecases.operators.operate import give_feedback
-from alerting.usecases.reports.make import make_report
-from alerting.usecases.training.dataset import dataset_of
+from alerting.usecases.training.definition_dataset import dataset_of
 from alerting.usecases.training.promote import model_history, promote_run
 from alerting.usecases.training.run_files import load_dataset
-from alerting.usecases.training.train import fit, prepare, train
+from alerting.usecases.training.training_steps import fit, prepare, train
 from tests.builders import at, classifier, too_moist
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.learning.machine_time import time_of_trials

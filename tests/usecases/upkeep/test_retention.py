@@ -7,10 +7,10 @@ import pytest
 
 from alerting.definitions.operating_limits import Retention
 from alerting.ports import DecisionRecord, PastEvaluation, ReadingRow, Score
+from alerting.usecases.data_upkeep import retain
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.ingestion.arrivals import add_readings
-from alerting.usecases.upkeep import retain
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.ovens import ovens
 from tests.helpers.reports import store_report

@@ -13,9 +13,9 @@ from alerting.definitions.operating_limits import Retention
 from alerting.ports import ReadingRow
 from alerting.readings.buckets import HOUR, WIDTHS, columns_of, merge_buckets
 from alerting.readings.history import to_millis
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.data_upkeep import retain, roll_up
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.trend_samples import read_buckets
-from alerting.usecases.upkeep import retain, roll_up
 from tests.builders import at, oven
 from tests.in_memory_platform import HandClock, in_memory_platform, platform_on
 

@@ -18,7 +18,7 @@ from alerting.usecases.training.due import (
 )
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from alerting.usecases.training.run_files import report_waiting
-from alerting.usecases.training.runs import (
+from alerting.usecases.training.training_requests import (
     answer_run,
     answer_waiting,
     cancel_training,

@@ -17,14 +17,14 @@ from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.explain import why
-from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.training.compare import compare_run, review_refit
 from alerting.usecases.training.due import find_due_trainings
 from alerting.usecases.training.promote import model_history, promote_run, rollback
 from alerting.usecases.training.run_files import candidate_families, read_proposal
-from alerting.usecases.training.train import fit, prepare, train
+from alerting.usecases.training.training_steps import fit, prepare, train
 from tests import small_models
 from tests.builders import at, classifier
 from tests.helpers.learning.small_plant import decided, serve, small_plant

@@ -36,9 +36,8 @@ from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.faults_and_alerts import DRIFTED, MISCALIBRATED, record_faults
 from alerting.usecases.definitions.versions import active, answer_at, segments, with_stored_features
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
-from alerting.usecases.labels import labelled_intervals
 from alerting.usecases.model_registry import ModelCache
-from alerting.usecases.platform_health.check import MOST_NAMED
+from alerting.usecases.time_labels import labelled_intervals
 from alerting.usecases.trend_samples import load_columns, read_buckets
 
 if TYPE_CHECKING:
@@ -58,6 +57,7 @@ _UNSEEN_TEXTS = 0.05  # share
 _MOST_READINGS = 500_000  # that are not rolled up
 _MOST_VARIABLES = 200
 _BINS = 10
+_MOST_NAMED = 3
 _LEAST_SHARE = 1e-3  # of a bin, so that an empty one has a logarithm
 _VALUE = template("{variable} ({level} instead of {low} to {high})")
 _ADVICE = template(
@@ -277,8 +277,8 @@ def _reason(moved: Sequence[Moved], readers: Sequence[str]) -> str:
     ]
     what = translatable(
         "{moved} left what {models} learned from.",
-        moved=join_first(named, MOST_NAMED),
-        models=join_first(readers, MOST_NAMED),
+        moved=join_first(named, _MOST_NAMED),
+        models=join_first(readers, _MOST_NAMED),
     )
     return joined(" ", what, translatable(_ADVICE))
 

@@ -8,7 +8,6 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import CronTriggerTimetable, Param, get_current_context, task, timezone
 from airflow.sdk.exceptions import (
     AirflowFailException,
-    AirflowRuntimeError,
     AirflowSkipException,
     TaskAwaitingInput,
 )
@@ -24,24 +23,20 @@ from alerting_tasks import (
     say,
     say_where,
 )
-from alerting_tasks.predictions import jobs_to_start
 
 from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.faults import format_duration
 from alerting.reporting.page.decision_text import result_line, side_by_side
 
 if TYPE_CHECKING:
-    from alerting.ports import Platform
-    from alerting.usecases.training.due import DueTraining
-
-STARTED_AT_ONCE = 20  # trainings that one round starts; each costs a task
+    pass
 
 
 @task
 def dataset(name: str) -> str:
     """Build the dataset of the newest revision; return the id of its MLflow run."""
     from alerting.usecases.training.due import NotDue
-    from alerting.usecases.training.train import prepare
+    from alerting.usecases.training.training_steps import prepare
 
     with background_platform() as platform:
         try:
@@ -63,7 +58,7 @@ def dataset(name: str) -> str:
 )
 def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
     """Search one model family; return its summary."""
-    from alerting.usecases.training.train import fit
+    from alerting.usecases.training.training_steps import fit
 
     with background_platform() as platform:
         return fit(platform, mlflow_run, family).model_dump(mode="json")
@@ -122,66 +117,6 @@ def record_failure(name: str) -> None:
             run,
             failed_in_airflow(failed, run, dag_id),
         )
-
-
-@task
-def find_due() -> list[dict[str, str]]:
-    """Return DAG and run id of the trainings and predict jobs to start now. A definition whose DAG
-    does not exist yet waits for the next round."""
-    from alerting.local.supervisor import may_run
-    from alerting.usecases.training.due import end_dead_trainings, find_due_trainings
-
-    found: list[dict[str, str]] = []
-    with opened_platform() as platform:
-        jobs = jobs_to_start()
-        end_dead_trainings(platform, may_run)
-        _end_lost_trainings(platform)
-        for due in find_due_trainings(platform, platform.clock.now()):
-            if len(found) < STARTED_AT_ONCE and _may_start(platform, due):
-                found.append(
-                    {"trigger_dag_id": f"train__{due.definition}", "trigger_run_id": due.run}
-                )
-    return jobs + found
-
-
-def _end_lost_trainings(platform: "Platform") -> None:
-    """Record the end of trainings that Airflow carried out, and of which no run goes on here."""
-    from alerting.usecases.training.due import end_run, ended_in_airflow, unfinished_trainings
-
-    ti = get_current_context()["ti"]
-    for training in unfinished_trainings(platform, in_airflow=True):
-        dag_id = f"train__{training.definition}"
-        if not ti.get_dr_count(dag_id, run_ids=[training.run], states=["queued", "running"]):
-            reason = ended_in_airflow(training.run, "over")
-            end_run(platform, training.definition, training.run, reason)
-
-
-def _may_start(platform: "Platform", due: "DueTraining") -> bool:
-    """Return whether the DAG exists without such a run; one without a record has failed."""
-    from alerting.usecases.training.due import end_run, ended_in_airflow
-
-    ti = get_current_context()["ti"]
-    dag_id = f"train__{due.definition}"
-    try:
-        ti.get_dag(dag_id)
-    except AirflowRuntimeError as missing:
-        say(f"{due.definition} waits for its DAG: {missing}")
-        return False
-    if due.abandoned and ti.get_dr_count(
-        dag_id, run_ids=[due.abandoned], states=["queued", "running"]
-    ):
-        return False  # it only waits for slots
-    if not ti.get_dr_count(dag_id, run_ids=[due.run]):
-        return True
-    state = ti.get_dagrun_state(dag_id, due.run)
-    if state in ("success", "failed"):
-        end_run(
-            platform,
-            due.definition,
-            due.run,
-            ended_in_airflow(due.run, state),
-        )
-    return False
 
 
 def training_options(definition: ModelDefinition, revision: int) -> dict[str, Any]:
@@ -323,7 +258,7 @@ class Approval(HITLOperator):
     def _is_decided(self) -> bool:
         """Return whether the proposal has a decision; False while that cannot be read, because the
         next look comes soon, and retries are few."""
-        from alerting.usecases.training.runs import is_decided
+        from alerting.usecases.training.training_requests import is_decided
 
         try:
             with opened_platform() as platform:

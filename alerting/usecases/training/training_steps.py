@@ -37,10 +37,10 @@ from alerting.usecases.definitions.versions import (
     require_revision,
     with_stored_features,
 )
-from alerting.usecases.labels import labelled_times, with_labels
 from alerting.usecases.model_registry import search_run
+from alerting.usecases.time_labels import labelled_times, with_labels
 from alerting.usecases.training.compare import compare_run
-from alerting.usecases.training.dataset import dataset_at, fix_features, require_model
+from alerting.usecases.training.definition_dataset import dataset_at, fix_features, require_model
 from alerting.usecases.training.due import (
     INTERRUPTED,
     begin_training,
@@ -65,7 +65,7 @@ from alerting.usecases.training.run_files import (
     read_histories,
     read_run,
 )
-from alerting.usecases.training.runs import same_result_before
+from alerting.usecases.training.training_requests import same_result_before
 
 _log = id_logger(__name__)
 

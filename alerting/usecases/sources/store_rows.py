@@ -29,27 +29,25 @@ from alerting.ports import (
     SourcePorts,
 )
 from alerting.readings.foreign_columns import Units, split_title, units_by_name, whole_title
-from alerting.usecases.ingestion.arrivals import add_events, add_readings
-from alerting.usecases.ingestion.text_names import Titles, titles_by_name
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
+from alerting.usecases.ingestion.asset_import import Titles, titles_by_name
 from alerting.usecases.sources import records
-from alerting.usecases.sources.declare import (
-    Headroom,
-    NewNames,
-    RowBeyondBounds,
-    declarer_of,
-    new_names,
-    refuse_full,
-    spoken,
-)
 from alerting.usecases.sources.records import (
+    Headroom,
     MappedRows,
+    NewNames,
     RefusedRow,
     Row,
+    RowBeyondBounds,
     RowRefused,
     Scalar,
+    declarer_of,
     map_events,
     map_readings,
+    new_names,
+    refuse_full,
     refuse_value,
+    spoken,
 )
 
 if TYPE_CHECKING:

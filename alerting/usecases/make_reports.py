@@ -36,8 +36,8 @@ from alerting.stores.reports import Reports
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at
 from alerting.usecases.model_registry import ModelCache
-from alerting.usecases.platform_health.models_in_service import verify_model
 from alerting.usecases.report_material import gather_material
+from alerting.usecases.scoring.models_in_service import verify_model
 
 _LEAST_DISTANCE = timedelta(minutes=5)
 _NEWEST = 500

@@ -1,16 +1,23 @@
-"""Check the platform itself: gather facts, and raise or resolve its alerts."""
+"""Health of the platform: gather facts and metrics, and raise or resolve its alerts."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from shlex import quote
 from typing import NamedTuple
 
-from alerting.definitions.alert_definition import ModelDefinition, evaluation_dag
+from alerting.definitions.alert_definition import (
+    SEVERITIES,
+    AssetIndex,
+    ModelDefinition,
+    Revision,
+    evaluation_dag,
+)
 from alerting.definitions.faults import format_duration
-from alerting.definitions.fields.names_and_times import Interval, intersection, length, merge
-from alerting.definitions.fields.shared_fields import Suppression
+from alerting.definitions.fields.names_and_times import length
 from alerting.definitions.operating_limits import HealthLimits
 from alerting.definitions.wording.language import (
     Styled,
@@ -20,19 +27,22 @@ from alerting.definitions.wording.language import (
     translatable,
     translatable_count,
 )
+from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.ports import (
     DecisionRecord,
     Declarations,
     DeliveryPorts,
     Disk,
-    EpisodePorts,
     Models,
     ModelUnavailable,
-    NewestReading,
+    PlanPorts,
     PlatformAlert,
+    Readings,
+    States,
     Training,
     UpkeepPorts,
 )
+from alerting.readings.history import NO_TIME, to_millis
 from alerting.usecases.definitions.faults_and_alerts import (
     DATABASE,
     DOCUMENT,
@@ -42,17 +52,21 @@ from alerting.usecases.definitions.faults_and_alerts import (
     WAITING,
     record_faults,
 )
-from alerting.usecases.episodes.mutes_and_suppression import suppressed_between
-from alerting.usecases.notification.routing import DeliveredMessage, delivered_message
-from alerting.usecases.platform_health.metrics import (
-    DefinitionLag,
-    Inventory,
-    evaluation_lags,
-    read_inventory,
+from alerting.usecases.definitions.revisions_and_targets import (
+    answering_revisions,
+    list_targets,
+    source_hash_of,
 )
-from alerting.usecases.sinks import SinkStatus, sink_statuses
-from alerting.usecases.sources.declare import spoken
-from alerting.usecases.sources.status import SourceStatus, source_statuses
+from alerting.usecases.ingestion.arrived_rows import count_late
+from alerting.usecases.notification.routing import DeliveredMessage, delivered_message
+from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
+from alerting.usecases.sources.records import spoken
+from alerting.usecases.sources.status import (
+    AssetFreshness,
+    SourceStatus,
+    asset_freshness,
+    source_statuses,
+)
 from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
 
 LATE = template("evaluation late")
@@ -76,8 +90,6 @@ MOST_NAMED = 3
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
 # after the last row that was refused because it would declare too much
 _SURPLUS_FOR = timedelta(days=1)
-# for which suppressed times are looked up: what is silent for longer is no holiday
-HOURS_BACK = timedelta(days=14)
 
 
 _COMMANDS = {
@@ -102,21 +114,6 @@ class PlatformFault(NamedTuple):
     kind: str
     subject: str
     reason: str
-
-
-@dataclass(frozen=True)
-class AssetFreshness:
-    """The newest reading of an asset of a target.
-
-    `sampling`: declared interval of its fastest variable. `at_rest`: times since then in which all
-    definitions on the asset are suppressed by design; they do not overlap.
-    """
-
-    asset: str
-    line: str
-    newest: NewestReading
-    sampling: timedelta | None
-    at_rest: tuple[Interval, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -391,8 +388,11 @@ def read_facts(
     trained = [r.name for r in by_model]
     return PlatformFacts(
         lags=evaluation_lags(platform.states, inventory, now),
-        readings=_readings(
-            platform, inventory, {r.name: r.definition.suppression for r in inventory.active}, now
+        readings=asset_freshness(
+            platform,
+            inventory.targets,
+            {r.name: r.definition.suppression for r in inventory.active},
+            now,
         ),
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
         decisions=platform.decisions.newest_decisions(trained, REFUSALS) if trained else {},
@@ -405,71 +405,6 @@ def read_facts(
     )
 
 
-def _readings(
-    platform: UpkeepPorts,
-    inventory: Inventory,
-    suppressions: Mapping[str, Suppression | None],
-    now: datetime,
-) -> list[AssetFreshness]:
-    newest = platform.readings.newest_readings(now)
-    assets = platform.assets.all()
-    used = defaultdict[str, set[Suppression | None]](set)
-    for target in inventory.targets:
-        used[target.asset].add(suppressions.get(target.definition))
-    parents = {asset.name: asset.parent for asset in assets}
-    found = []
-    for asset in assets:
-        if asset.name in used and asset.name in newest:
-            ts = newest[asset.name].ts
-            rests = (
-                _at_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now)
-                if now - newest[asset.name].ts > platform.health_limits.source_stale
-                else ()
-            )
-            line = _line(asset.name, parents)
-            found.append(
-                AssetFreshness(
-                    asset.name,
-                    line,
-                    newest[asset.name],
-                    min(
-                        (v.sampling for v in asset.variables.values() if v.sampling is not None),
-                        default=None,
-                    ),
-                    rests,
-                )
-            )
-    return found
-
-
-def _at_rest(
-    platform: EpisodePorts,
-    asset: str,
-    suppressions: Collection[Suppression | None],
-    start: datetime,
-    end: datetime,
-) -> tuple[Interval, ...]:
-    """Return when all definitions on an asset are suppressed; none if one never is."""
-    found: list[Interval] = [(start, end)]
-    for suppression in suppressions:
-        if suppression is None:
-            return ()
-        of_one = [
-            (s.start, s.end)
-            for s in suppressed_between(platform, suppression.of_plant, asset, start, end)
-        ]
-        found = intersection(found, merge(of_one, start, end))
-    return tuple(found)
-
-
-def _line(asset: str, parents: Mapping[str, str | None]) -> str:
-    """Return the outermost asset above an asset, or its own name; rings end."""
-    passed = [asset]
-    while (parent := parents.get(passed[-1])) in parents and parent not in passed:
-        passed.append(str(parent))
-    return passed[-1]
-
-
 def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:
     """Return why the registry does not answer, if a definition in service needs it."""
     if not trained:
@@ -479,3 +414,161 @@ def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:
     except ModelUnavailable as fault:
         return str(fault)
     return None
+
+
+# Number of definitions, and of assets, with an own label: the most overdue ones, and those with the
+# oldest newest reading.
+LABELLED = 50
+COUNTED = 10_000  # largest count of open episodes, and of documents with pending notifications
+LATE_WINDOW = timedelta(hours=1)
+_ZERO = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Definitions by state, the newest revisions of those in service, and all targets. `written`:
+    the last write that changed them."""
+
+    written: str
+    states: Mapping[str, int]
+    active: tuple[Revision, ...]
+    targets: tuple[EvaluationTarget, ...]
+
+
+@dataclass(frozen=True)
+class DefinitionLag:
+    """A definition's lag: the largest of its assets, and the interval of evaluation."""
+
+    lag: timedelta
+    every: timedelta
+
+
+@dataclass(frozen=True)
+class PlatformMetrics:
+    """Everything at one instant.
+
+    `definitions`: by state; faulty ones count as well under the state of the revision in force.
+    `lag`: by definition, at most `LABELLED`. `overdue`: largest lag beyond schedule and latency, of
+    all targets. `reading_age`: by asset of a target, at most `LABELLED`; `oldest_reading_age`: of
+    all of them. `late_rows`, `too_late_rows`: that arrived within `LATE_WINDOW`. `notifications`:
+    pending, held, dead. `delivery_overdue`: how long the oldest notification has been due.
+    """
+
+    at: datetime
+    open_episodes: Mapping[str, int]
+    definitions: Mapping[str, int]
+    targets: int
+    never_evaluated: int
+    lag: Mapping[str, DefinitionLag]
+    overdue: timedelta
+    reading_age: Mapping[str, timedelta]
+    oldest_reading_age: timedelta
+    assets_without_readings: int
+    late_rows: int
+    too_late_rows: int
+    unrouted_arrivals: int
+    notifications: Mapping[str, int]
+    delivery_overdue: timedelta
+    platform_alerts: Mapping[str, int]
+
+
+def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inventory:
+    """Return definitions by state and all targets; `before` if nothing was written since."""
+    written = source_hash_of(platform)
+    if before is not None and written and before.written == written:
+        return before
+    revisions = platform.definitions.latest_revisions()
+    active = tuple(r for r in revisions if r.definition.state == "active")
+    plan = platform.evaluation_plans.get(written)
+    if plan is not None:
+        targets = plan.targets
+    else:
+        pairs = answering_revisions(platform.definitions, platform.decisions, active)
+        targets = tuple(list_targets(pairs, AssetIndex(platform.assets.all()), platform.latency))
+    return Inventory(written, Counter(r.definition.state for r in revisions), active, targets)
+
+
+def platform_metrics(platform: UpkeepPorts, inventory: Inventory, now: datetime) -> PlatformMetrics:
+    """Measure the platform as of now. Writes nothing."""
+    open_episodes = Counter(
+        e.severity for e in platform.episodes.find(open_only=True, limit=COUNTED)
+    )
+    lags, overdue, count_never = _lags(platform.states, inventory.targets, now)
+    ages, without = _reading_ages(platform.readings, inventory.targets, now)
+    arrivals = platform.arrivals.arrived_since(now - LATE_WINDOW)
+    pending = platform.notifications.waiting(COUNTED)
+    postponed = sum(n.postponed_by is not None for n in pending)
+    due = [
+        n.next_attempt_at
+        for n in pending
+        if n.postponed_by is None and n.next_attempt_at is not None
+    ]
+    return PlatformMetrics(
+        at=now,
+        open_episodes={severity: open_episodes[severity] for severity in SEVERITIES},
+        definitions={
+            **{state: inventory.states.get(state, 0) for state in ("active", "draft", "retired")},
+            "faulty": len(platform.definitions.faulty()),
+        },
+        targets=len(inventory.targets),
+        never_evaluated=count_never,
+        lag=lags,
+        overdue=overdue,
+        reading_age=dict(sorted(ages.items(), key=lambda item: (-item[1], item[0]))[:LABELLED]),
+        oldest_reading_age=max(ages.values(), default=_ZERO),
+        assets_without_readings=without,
+        late_rows=count_late(platform, arrivals),
+        too_late_rows=sum(arrival.too_late for arrival in arrivals),
+        unrouted_arrivals=len(platform.arrivals.unfinished().arrivals),
+        notifications={
+            "pending": len(pending) - postponed,
+            "postponed": postponed,
+            "dead": len(platform.notifications.dead()),
+        },
+        delivery_overdue=max((now - at for at in due if at < now), default=_ZERO),
+        platform_alerts=Counter(alert.kind for alert in platform.platform_alerts.open()),
+    )
+
+
+def evaluation_lags(
+    states: States, inventory: Inventory, now: datetime
+) -> dict[str, DefinitionLag]:
+    """Return the lags of the most overdue definitions. Writes nothing."""
+    return _lags(states, inventory.targets, now)[0]
+
+
+def _lags(
+    states: States, targets: Iterable[EvaluationTarget], now: datetime
+) -> tuple[dict[str, DefinitionLag], timedelta, int]:
+    """Return the most overdue lags, the worst, and targets that were never evaluated."""
+    of_all = list(targets)
+    watermarks = states.watermarks([target.key for target in of_all])
+    overdue: dict[str, timedelta] = {}
+    lags: dict[str, DefinitionLag] = {}
+    instant = to_millis(now)
+    for target, watermark in zip(of_all, watermarks, strict=True):
+        lag = timedelta(
+            milliseconds=max(instant - (target.since if watermark == NO_TIME else watermark), 0)
+        )
+        every = timedelta(milliseconds=target.every)
+        beyond = max(lag - every - timedelta(milliseconds=target.latency), _ZERO)
+        overdue[target.definition] = max(beyond, overdue.get(target.definition, _ZERO))
+        largest = lags.get(target.definition)
+        if largest is None or lag > largest.lag:
+            lags[target.definition] = DefinitionLag(lag, every)
+    named = sorted(lags, key=lambda name: (-overdue[name], -lags[name].lag, name))[:LABELLED]
+    return (
+        {name: lags[name] for name in named},
+        max(overdue.values(), default=_ZERO),
+        watermarks.count(NO_TIME),
+    )
+
+
+def _reading_ages(
+    readings: Readings, targets: Iterable[EvaluationTarget], now: datetime
+) -> tuple[dict[str, timedelta], int]:
+    """Return the newest reading's age by asset of a target, and how many have none."""
+    assets = {target.asset for target in targets}
+    newest = readings.newest_readings(now, assets)
+    ages = {asset: max(now - newest[asset].ts, _ZERO) for asset in assets if asset in newest}
+    return ages, len(assets) - len(ages)

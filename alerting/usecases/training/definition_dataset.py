@@ -18,11 +18,7 @@ from alerting.detection.problems import BoolArray
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
 from alerting.learning.data.dataset import Dataset, build_dataset, derive_at
-from alerting.learning.data.labels import (
-    FeedbackLabel,
-    collect_feedback_labels,
-    collect_misses,
-)
+from alerting.learning.data.labels import FeedbackLabel, collect_feedback_labels, collect_misses
 from alerting.learning.data.rows import PARTS
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import DerivedFeatures
@@ -31,7 +27,7 @@ from alerting.readings.history import History, from_millis
 from alerting.usecases.definitions.revisions_and_targets import sync
 from alerting.usecases.definitions.versions import require_revision, stored_features
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
-from alerting.usecases.labels import labelled_intervals, labels_read, without_bad_values
+from alerting.usecases.time_labels import labelled_intervals, labels_read, without_bad_values
 
 
 def fix_features(

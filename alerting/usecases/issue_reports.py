@@ -22,7 +22,7 @@ from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.use_cases import id_logger
 from alerting.reporting.periods import Period, period_before, periods_within
 from alerting.usecases.definitions.versions import active, require_revision
-from alerting.usecases.reports.make import (
+from alerting.usecases.make_reports import (
     ComposedReport,
     compose_report,
     make_report,

@@ -1,1 +1,0 @@
-"""Health of the platform: conditions with alerts, metrics, last runs, verification."""

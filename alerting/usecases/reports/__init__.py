@@ -1,1 +1,0 @@
-"""Performance reports: made for a period, revised after late data, announced."""
