@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from alerting.adapters.airflow.dag_files import dag_folder
-from alerting.cli import home as commands
+from alerting.cli import home_commands as commands
 from alerting.cli.main import app as alerting
 from alerting.console.app import create_app
 from tests.helpers.compose_files import usual_services

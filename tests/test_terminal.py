@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.table import Table
 
-from alerting.cli import support
-from alerting.cli.output import console
+from alerting.cli import command
+from alerting.cli.command import console
 from alerting.definitions.faults import UserError
 
 pytestmark = pytest.mark.fast
@@ -32,7 +32,7 @@ def test_titles_in_a_table_give_the_terminal_no_commands(monkeypatch):
 
 
 def test_a_refusal_that_repeats_what_was_given_gives_no_commands(capsys):
-    @support.command
+    @command.command
     def refuses():
         raise UserError(f"there is no asset {ATTACK}")
 

@@ -3,7 +3,8 @@ first use; the help of groups, and suggestions for a mistyped command."""
 
 import gc
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from alerting.cli.output import readable_output
 from alerting.definitions.faults import close_names
 from alerting.definitions.removed_features import find_left
 
@@ -151,37 +151,52 @@ def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
 
 
 COMMANDS = MappingProxyType({
-    "up": ("home:up", "Start the platform on this machine"),
-    "import": ("imports:import_group", "Import readings, events and assets from files"),
-    "check": ("documents:check", "Check files of definitions, sources, sinks or routes"),
-    "apply": ("documents:apply", "Apply files of definitions, sources, sinks or routes"),
+    "up": ("home_commands:up", "Start the platform on this machine"),
+    "import": ("import_commands:import_group", "Import readings, events and assets from files"),
+    "check": ("document_commands:check", "Check files of definitions, sources, sinks or routes"),
+    "apply": ("document_commands:apply", "Apply files of definitions, sources, sinks or routes"),
     "list": (
-        "documents:list_documents",
+        "document_commands:list_documents",
         "List definitions, sources, sinks, routes or dead messages",
     ),
-    "show": ("documents:show_document", "Show documents as YAML, with their revisions"),
-    "train": ("models:train", "Train a model and decide on its promotion"),
-    "models": ("models:models", "Show the models of a definition and the decisions on them"),
-    "evaluate": ("runs:evaluate", "Evaluate new readings, or a past interval again"),
-    "backtest": ("runs:backtest", "Show the alerts that a definition would have raised"),
-    "episodes": ("alarms:episodes", "List episodes, or show one"),
-    "why": ("alarms:why", "Explain why an alarm was raised or not"),
-    "report": ("alarms:report", "Write the performance report of a definition"),
-    "test": ("runs:test", "Run scenarios against definitions"),
-    "model": ("models:model_group", "approve, rollback, export"),
-    "try": ("deliveries:try_connection", "Try a source, sink, route or channel"),
-    "read": ("deliveries:read", "Read a source of files or a database now"),
-    "retry": ("deliveries:retry", "Try dead messages once more"),
-    "stream": ("deliveries:stream", "Store and evaluate the messages of brokers until stopped"),
-    "replay": ("deliveries:replay", "Send recorded readings to a source, as a line would"),
-    "access": ("home:access_group", "person add: the first administrator"),
-    "score": ("runs:score", "Show the newest scores, or write those of the past or a file"),
-    "dataset": ("models:dataset", "Show or export the rows of a training"),
-    "prepare": ("home:prepare", "Create or update home and database without starting anything"),
-    "backup": ("home:backup", "Back up database, models and secrets"),
-    "restore": ("home:restore", "Restore a backup into an empty home"),
-    "export": ("home:export", "Write readings of an asset to a Parquet file"),
-    "demo": ("home:demo_group", "Show the simulated line, change its set-points, try the advice"),
+    "show": ("document_commands:show_document", "Show documents as YAML, with their revisions"),
+    "train": ("model_commands:train", "Train a model and decide on its promotion"),
+    "models": (
+        "model_commands:models",
+        "Show the models of a definition and the decisions on them",
+    ),
+    "evaluate": ("alarm_commands:evaluate", "Evaluate new readings, or a past interval again"),
+    "backtest": ("alarm_commands:backtest", "Show the alerts that a definition would have raised"),
+    "episodes": ("alarm_commands:episodes", "List episodes, or show one"),
+    "why": ("alarm_commands:why", "Explain why an alarm was raised or not"),
+    "report": ("alarm_commands:report", "Write the performance report of a definition"),
+    "test": ("alarm_commands:test", "Run scenarios against definitions"),
+    "model": ("model_commands:model_group", "approve, rollback, export"),
+    "try": ("delivery_commands:try_connection", "Try a source, sink, route or channel"),
+    "read": ("delivery_commands:read", "Read a source of files or a database now"),
+    "retry": ("delivery_commands:retry", "Try dead messages once more"),
+    "stream": (
+        "delivery_commands:stream",
+        "Store and evaluate the messages of brokers until stopped",
+    ),
+    "replay": ("delivery_commands:replay", "Send recorded readings to a source, as a line would"),
+    "access": ("home_commands:access_group", "person add: the first administrator"),
+    "score": (
+        "model_commands:score",
+        "Show the newest scores, or write those of the past or a file",
+    ),
+    "dataset": ("model_commands:dataset", "Show or export the rows of a training"),
+    "prepare": (
+        "home_commands:prepare",
+        "Create or update home and database without starting anything",
+    ),
+    "backup": ("home_commands:backup", "Back up database, models and secrets"),
+    "restore": ("home_commands:restore", "Restore a backup into an empty home"),
+    "export": ("home_commands:export", "Write readings of an asset to a Parquet file"),
+    "demo": (
+        "home_commands:demo_group",
+        "Show the simulated line, change its set-points, try the advice",
+    ),
 })  # fmt: skip
 """Of each command or group, the everyday ones first: its module and name, and its line in the
 help."""
@@ -204,6 +219,14 @@ app = typer.Typer(
 @app.callback()
 def _begin() -> None:
     pass
+
+
+def readable_output() -> None:
+    """Make the terminal replace characters that it cannot show, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
 
 
 def main() -> None:

@@ -3,16 +3,20 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
+
+from fastapi import Depends, HTTPException, Request, Security
+from fastapi.security import HTTPBearer
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import LanguageCode
+from alerting.definitions.wording.language import LanguageCode, translatable
 from alerting.operators.accounts import (
     ACTORS_OF_THE_PLATFORM,
+    LEAST_ROLES,
     Account,
     Permission,
     hash_secret,
@@ -21,9 +25,11 @@ from alerting.operators.accounts import (
     may_answer,
 )
 from alerting.operators.actions_and_mutes import ROLES, Role
-from alerting.ports import AccessPorts
+from alerting.ports import AccessPorts, Platform
 from alerting.usecases.access.accounts import begin_session, find_session, find_session_account
 from alerting.usecases.access.sign_in import find_token_user
+from alerting.usecases.notification.delivery import DeliveryCounts, deliver_due
+from alerting.usecases.operators import operate
 
 _LEAST_LENGTH = 16
 _ACCOUNT_IS_RECENT_FOR = timedelta(seconds=1)
@@ -158,6 +164,58 @@ def person_of(account: Account) -> Person:
 def confirms(person: Person, csrf: str) -> bool:
     """Return whether this console made the form for this session, and not another site."""
     return person.csrf is not None and hmac.compare_digest(person.csrf.encode(), csrf.encode())
+
+
+# What waits for nothing is `async`: the other dependencies each wait for a thread of their own.
+_bearer = HTTPBearer(auto_error=False, description="A token of a program, or of the tokens file.")
+
+
+def require(permission: Permission) -> Callable[..., Awaitable[Person]]:
+    """Return a dependency that gives the person of a request with this permission."""
+
+    async def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
+        found: Person | None = request.state.person
+        if found is None:
+            raise HTTPException(401, "log in first")
+        if not found.may(permission):
+            raise HTTPException(
+                403,
+                translatable(
+                    "this needs the role {role}; {person} has the role {own}",
+                    role=LEAST_ROLES[permission],
+                    person=found.name,
+                    own=found.role,
+                ),
+            )
+        return found
+
+    # the description of the API states it, and a test that no route is without
+    person.permission = permission  # type: ignore[attr-defined]
+    return person
+
+
+async def the_platform(request: Request) -> Platform:
+    """Return the platform that this application serves."""
+    platform: Platform = request.app.state.platform
+    return platform
+
+
+async def the_delivery(request: Request) -> Callable[[], DeliveryCounts]:
+    """Return the function that delivers what is due now, as the platform does by itself."""
+    platform = await the_platform(request)
+    return lambda: deliver_due(platform, platform.clock.now())
+
+
+Served = Annotated[Platform, Depends(the_platform)]
+Delivery = Annotated[Callable[[], DeliveryCounts], Depends(the_delivery)]
+Viewer = Annotated[Person, Depends(require("read"))]
+Operator = Annotated[Person, Depends(require("operate"))]
+Engineer = Annotated[Person, Depends(require("configure"))]
+
+
+def actor_of(person: Person) -> operate.Actor:
+    """Return the person of a request as the actor of a use case."""
+    return operate.Actor(person.name, person.role)
 
 
 def read_tokens(path: Path) -> dict[str, tuple[str, Role]]:

@@ -28,7 +28,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from alerting.adapters.deadline import CHANGE_WITHIN_S, PAGE, WITHIN_S, Page
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Access, Person
-from alerting.console.problems import API, DATABASE_DOWN, is_for_programs, problem
+from alerting.console.api.parameters import LARGEST_DELIVERY
+from alerting.console.fault_responses import API, DATABASE_DOWN, is_for_programs, problem
 from alerting.console.rendering import PATH as LANGUAGE
 from alerting.console.rendering import page_address
 from alerting.definitions.faults import first_line
@@ -302,7 +303,6 @@ LINKS = (
 )
 SIGN_IN = "/sign-in/"  # the one-time link of `alerting up`, checked by its route
 LARGEST_BODY = 64 * 1024
-LARGEST_DELIVERY = 16 << 20
 DELIVERIES = frozenset({"/api/v1/readings", "/api/v1/events"})
 """Paths that take readings and events, in larger bodies than the others."""
 LARGEST_QUESTION = 4 << 20

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationErro
 
 from alerting.adapters.yaml_documents import read_yaml
 from alerting.console.access import Access, Person, person_of
+from alerting.console.fault_responses import is_for_programs
 from alerting.console.gate import COOKIE, DEVICE_COOKIE, READING, WrongAttempts, client_of
-from alerting.console.problems import is_for_programs
 from alerting.console.rendering import FormViewer, page_address, render
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.wording.fault_messages import model_faults

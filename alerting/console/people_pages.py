@@ -10,10 +10,9 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from alerting.console.access import Person
+from alerting.console.access import Person, Served, Viewer, require
 from alerting.console.api import views
-from alerting.console.api.api import MAY_NAME_NOTHING, Served, Viewer, require
-from alerting.console.api.parameters import FormField, Id, Instant
+from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Instant
 from alerting.console.login import (
     LONGEST,
     NOT_CONFIDENTIAL,

@@ -1,11 +1,25 @@
-"""Rendering of pages from templates, in which all text written by people is escaped, and the
-reading of forms that they send.
+"""Rendering of pages from templates, in which all text written by people is escaped; the reading of
+forms that they send; stylesheets and scripts; and addresses below a path of the public address.
+
+Of the scripts (our own modules, and uPlot and Swagger UI from installed packages) only listed files
+are served, each with a tag of its content, so that a browser asks again and gets a short answer
+while it has not changed.
+
+The console may lie below a path, as https://plant.example/alerting. Inside, every address begins
+with `/`. On the way in the prefix is removed, if the proxy has left it; on the way out it is put
+before addresses in pages (`prefixed`, which `render` calls), redirects and cookies, and by
+`address_of` in answers of the API. Scripts use addresses relative to their own.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import cache, partial
+from hashlib import sha256
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
@@ -16,12 +30,13 @@ from fastapi.responses import RedirectResponse, Response
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context, Macro
 from markupsafe import Markup, escape
+from starlette.datastructures import MutableHeaders
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alerting.console.access import Person, confirms
-from alerting.console.api.api import require
-from alerting.console.api.parameters import FormField
-from alerting.console.prefix import prefixed
-from alerting.definitions.faults import UserError
+from alerting.console.access import Person, Viewer, confirms, require
+from alerting.console.api.parameters import FormField, Id
+from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import (
     ENGLISH,
@@ -366,7 +381,7 @@ def submitted_by(permission: Permission) -> Callable[..., object]:
             for name, value in (await request.form()).multi_items()
             if name not in _OWN_FIELDS and isinstance(value, str)
         ]
-        # set by `signing.py`, which uses pages that use this module
+        # set by `login.sign_forms`, which uses this module
         signed: Person = await run_in_threadpool(
             request.app.state.sign, request, found, signer, pin, typed
         )
@@ -388,3 +403,141 @@ def read_revision(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 9:
         raise UserError("the form does not name a revision; open the page again")
     return int(text)
+
+
+OWN_SCRIPTS = (
+    *("lanes.js", "language.js", "live.js", "menu.js", "preview.js", "reference.js"),
+    *("refresh.js", "trends.js"),
+)
+UPLOT = {"uplot.js": "uPlot.iife.js", "uplot.css": "uPlot.min.css"}
+"""Files of uPlot, by the name under which they are served."""
+SWAGGER = {name: name for name in ("swagger-ui-bundle.js", "swagger-ui.css")}
+_TYPES = {".js": "text/javascript", ".css": "text/css"}
+script_routes = APIRouter(include_in_schema=False)
+
+
+class Script(NamedTuple):
+    """A file for browsers, its type, and a tag of its content."""
+
+    content: bytes
+    type: str
+    tag: str
+
+
+@script_routes.get("/scripts/{name}")
+def script(name: Id, request: Request, _: Viewer) -> Response:
+    """Return a script or style of the pages; 304 if the browser has it already."""
+    found = scripts().get(name)
+    if found is None:
+        raise NotFound(f"there is no script {name!r}")
+    headers = {"etag": found.tag, "cache-control": "private, no-cache"}
+    if request.headers.get("if-none-match") == found.tag:
+        return Response(status_code=304, headers=headers)
+    return Response(found.content, media_type=found.type, headers=headers)
+
+
+@cache
+def scripts() -> dict[str, Script]:
+    """Return all files that are served, by name; without those of missing packages."""
+    folder = files("alerting.console").joinpath("scripts")
+    found = {name: folder.joinpath(name).read_bytes() for name in OWN_SCRIPTS}
+    for package, static_files in (("uplot", UPLOT), ("fastapi_offline", SWAGGER)):
+        spec = find_spec(package)  # not imported: that would need its dependencies
+        for installed in spec.submodule_search_locations or () if spec is not None else ():
+            paths = {name: Path(installed, "static", file) for name, file in static_files.items()}
+            found |= {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+    return {
+        name: Script(content, _TYPES[Path(name).suffix], f'"{sha256(content).hexdigest()[:16]}"')
+        for name, content in found.items()
+    }
+
+
+def has_uplot() -> bool:
+    """Return whether uPlot is installed, so that pages can draw with it."""
+    return scripts().keys() >= UPLOT.keys()
+
+
+_PREFIX: ContextVar[str] = ContextVar("prefix", default="")
+_PAGE_LINK = re.compile(
+    r'(\s(?:href|src|action|formaction)="|\scontent="[0-9]+; url=)/(?!/)', re.IGNORECASE
+)
+_COOKIE_PATH = re.compile(r"(;\s*path=)(/[^;]*)", re.IGNORECASE)
+
+
+class Prefix:
+    """Middleware that serves an application below a path; both `/prefix/x` and `/x` reach it."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        _PREFIX.set(self._prefix)
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._set_before(MutableHeaders(scope=message))
+            await send(message)
+
+        await self._app(self._inner(scope), receive, sending)
+
+    def _inner(self, scope: Scope) -> Scope:
+        inner = {**scope, "path": without_prefix(scope["path"], self._prefix)}
+        if raw := scope.get("raw_path"):
+            inner["raw_path"] = without_prefix(raw.decode("latin-1"), self._prefix).encode(
+                "latin-1"
+            )
+        headers = MutableHeaders(raw=list(scope["headers"]))
+        if (referer := headers.get("referer")) is not None:
+            parts = urlsplit(referer)
+            page = parts._replace(path=without_prefix(parts.path, self._prefix))
+            headers["referer"] = page.geturl()
+        return {**inner, "headers": headers.raw}
+
+    def _set_before(self, headers: MutableHeaders) -> None:
+        location = headers.get("location", "")
+        if location.startswith("/") and not location.startswith("//"):
+            headers["location"] = self._prefix + location
+        for number, (name, value) in enumerate(headers.raw):
+            if name == b"set-cookie":
+                text = _COOKIE_PATH.sub(self._path_of_cookie, value.decode("latin-1"))
+                headers.raw[number] = (name, text.encode("latin-1"))
+
+    def _path_of_cookie(self, found: re.Match[str]) -> str:
+        return found[1] + self._prefix + found[2].rstrip("/")
+
+
+def prefix_of(public_url: str | None) -> str:
+    """Return the path of the public address, such as `/alerting`; empty without one."""
+    return urlsplit(public_url or "").path.rstrip("/")
+
+
+def require_free(prefix: str, routes: Iterable[BaseRoute]) -> None:
+    """Raise UserError if own pages begin as the prefix does: proxies may keep or remove it."""
+    first = prefix.split("/")[1]
+    if any(getattr(route, "path", "/").split("/")[1] == first for route in routes):
+        raise UserError(
+            f"ALERTING_PUBLIC_URL: pages of the console have addresses that begin with /{first}; "
+            "give another path, for example /alerting"
+        )
+
+
+def without_prefix(path: str, prefix: str) -> str:
+    """Return a path as the application knows it."""
+    if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+        return path.removeprefix(prefix) or "/"
+    return path
+
+
+def prefixed(page: str) -> str:
+    """Return a page whose links, forms and scripts have the prefix of this request."""
+    prefix = _PREFIX.get()
+    return _PAGE_LINK.sub(rf"\1{prefix}/", page) if prefix else page
+
+
+def address_of(path: str) -> str:
+    """Return an address of the console with the prefix of this request, for programs."""
+    return _PREFIX.get() + path

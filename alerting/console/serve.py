@@ -27,7 +27,7 @@ from alerting.console.app import create_app
 from alerting.console.gate import LARGEST_HEAD, UPLOAD_SECONDS, is_upload
 from alerting.console.login import open_directory
 from alerting.console.plant.import_jobs import Imports
-from alerting.console.prefix import prefix_of, without_prefix
+from alerting.console.rendering import prefix_of, without_prefix
 from alerting.definitions.faults import UserError, first_line
 from alerting.local.parts import airflow_uri, mlflow_uri
 from alerting.ports import DeliveryFailed, Platform, PlatformAlert

@@ -130,8 +130,8 @@ def test_what_a_library_in_c_prints_does_not_reach_the_document(tmp_path):
     script = tmp_path / "noisy.py"
     script.write_text(
         "import os, typer\n"
-        "from alerting.cli.output import Output\n"
-        "from alerting.cli.support import command\n"
+        "from alerting.cli.command import Output\n"
+        "from alerting.cli.command import command\n"
         "app = typer.Typer()\n"
         "@app.command()\n"
         "@command\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alerting.cli.alarms import lines_of_episode
-from alerting.cli.documents import sort_of
+from alerting.cli.alarm_commands import lines_of_episode
+from alerting.cli.document_commands import sort_of
 from alerting.definitions.faults import UserError
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import RecommendationResult

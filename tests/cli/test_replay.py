@@ -5,7 +5,7 @@ from datetime import UTC
 import pytest
 from typer.testing import CliRunner
 
-from alerting.cli.deliveries import messages
+from alerting.cli.delivery_commands import messages
 from alerting.cli.main import app
 from alerting.definitions.sources import parse_source
 from alerting.ports import ReadingRow

@@ -9,7 +9,7 @@ from threading import Timer
 import pytest
 import yaml
 
-from alerting.cli import documents as sources
+from alerting.cli import document_commands as sources
 from alerting.usecases.sources.status import SOURCES, subscribed_by_stream
 from tests.builders import at
 from tests.in_memory_platform import HandClock, memory_platform

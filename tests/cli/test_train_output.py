@@ -6,8 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from alerting.cli.models import lines_of_proposal
-from alerting.cli.output import print_lines
+from alerting.cli.command import print_lines
+from alerting.cli.model_commands import lines_of_proposal
 from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.local.supervisor import own_identity

@@ -9,8 +9,8 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from alerting.cli.command import console, errors
 from alerting.cli.main import app
-from alerting.cli.output import console, errors
 
 TITLE = (
     "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long title that no table of "

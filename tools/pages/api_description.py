@@ -7,8 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from alerting.console.api.openapi import describe
-from alerting.console.app import PROGRAMS, list_document_kinds
+from alerting.console.app import PROGRAMS, describe, list_document_kinds
 from alerting.console.documents.document_api import DocumentApi
 
 _PROSE = ("description", "summary", "title", "examples", "tags")

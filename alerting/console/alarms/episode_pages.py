@@ -13,10 +13,10 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from alerting.console.access import Person
+from alerting.console.access import Delivery, Person, Served, Viewer, actor_of
 from alerting.console.alarms.shapes import chart_shape
 from alerting.console.api import views
-from alerting.console.api.api import Delivery, Served, Viewer, actor_of, record_feedback
+from alerting.console.api.episode_api import record_feedback
 from alerting.console.api.parameters import FormField, FormText, Id, NameQuery, read_duration
 from alerting.console.gate import LINKS, WITHIN, RateLimit, client_of
 from alerting.console.plant.trend_picture import trend_of_episode

@@ -19,9 +19,8 @@ from pymongo.errors import PyMongoError
 from starlette.types import Receive, Scope, Send
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.console.access import Access, Person
-from alerting.console.api.api import Viewer
-from alerting.console.problems import DATABASE_DOWN, problem
+from alerting.console.access import Access, Person, Viewer
+from alerting.console.fault_responses import DATABASE_DOWN, problem
 from alerting.definitions.alert_definition import SEVERITIES
 from alerting.definitions.faults import first_line
 from alerting.operators.accounts import hash_secret

@@ -9,20 +9,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ConfigDict, Field, model_validator
 
-from alerting.console.access import Person
+from alerting.console.access import Delivery, Operator, Person, Served, Viewer, actor_of
 from alerting.console.alarms.episode_pages import lead_back
 from alerting.console.api import views
-from alerting.console.api.api import (
+from alerting.console.api.episode_api import Body
+from alerting.console.api.parameters import (
     MAY_CONFLICT,
     MAY_NAME_NOTHING,
-    Body,
-    Delivery,
-    Operator,
-    Served,
-    Viewer,
-    actor_of,
-)
-from alerting.console.api.parameters import (
     Duration,
     FormField,
     Id,

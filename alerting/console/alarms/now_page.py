@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import AwareDatetime
 
-from alerting.console.access import Person
+from alerting.console.access import Person, Served, Viewer, actor_of
 from alerting.console.alarms.episode_pages import (
     MUTE_REASONS,
     NOT_NOTIFIED_WITHIN,
@@ -20,7 +20,6 @@ from alerting.console.alarms.episode_pages import (
 )
 from alerting.console.alarms.mute_pages import with_texts
 from alerting.console.api import views
-from alerting.console.api.api import Served, Viewer, actor_of
 from alerting.console.api.parameters import (
     Cursor,
     FormField,

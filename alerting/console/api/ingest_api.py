@@ -11,10 +11,8 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
-from alerting.console.access import Person
-from alerting.console.api.api import MAY_NAME_NOTHING, Served, require
-from alerting.console.api.parameters import NameQuery
-from alerting.console.gate import LARGEST_DELIVERY
+from alerting.console.access import Person, Served, require
+from alerting.console.api.parameters import LARGEST_DELIVERY, MAY_NAME_NOTHING, NameQuery
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import HttpSource
 from alerting.ports import Platform

@@ -331,3 +331,12 @@ def _require_document(found: list[Any], origin: str) -> Document:
     if wrong := [key for key in found[0] if not isinstance(key, str)]:
         raise UserError(f"{origin}: {str(wrong[0])[:80]!r} is no name of a field")
     return found[0]
+
+
+MAY_NAME_NOTHING = {"x-names-something": True}
+"""For operations that answer 404 to a name in their query or body; see `app.py`."""
+MAY_CONFLICT = {"x-may-conflict": True}
+"""For operations that answer 409 to what another person did before; see `app.py`."""
+
+
+LARGEST_DELIVERY = 16 << 20

@@ -18,10 +18,10 @@ from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.predictions import JOB_ID, JobsFull, PredictFolder, PredictJob
-from alerting.console.api.api import Engineer, Served, Viewer
+from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api.parameters import NAME, Id, Instant, NameText
 from alerting.console.api.views import View, plant_times, with_plant_times
-from alerting.console.prefix import address_of
+from alerting.console.rendering import address_of
 from alerting.deferred import load
 from alerting.definitions.alert_definition import Definition
 from alerting.definitions.faults import NotFound, UserError

@@ -12,7 +12,7 @@ from pydantic.config import JsonDict
 from pydantic_core import to_jsonable_python
 
 from alerting.console.api.parameters import Instant, NameText, Short, Text
-from alerting.console.prefix import address_of
+from alerting.console.rendering import address_of
 from alerting.definitions.alert_definition import Severity
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import (
@@ -328,6 +328,40 @@ _STAMP = re.compile(
 )
 """A stamp that the platform wrote: no example, and none of a request, which is shown in quotes as
 it was sent."""
+
+
+class FieldChange(View):
+    """A field that differs; null where it is not written."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class DifferenceView(View):
+    """The fields that differ between two revisions."""
+
+    name: str
+    start: int = Field(alias="from")
+    end: int = Field(alias="to")
+    changes: list[FieldChange]
+
+
+def shown_document(document: Document) -> Document:
+    """Return a document as stored, with values that JSON does not know as text."""
+    own = {key: value for key, value in document.items() if not key.startswith("_")}
+    shown: Document = to_jsonable_python(
+        own, fallback=str, inf_nan_mode="strings", bytes_mode="base64"
+    )
+    return shown
+
+
+def field_changes(changes: Any) -> list[FieldChange]:
+    """Return the view of fields with their values before and after."""
+    return [
+        FieldChange(field=field, before=before, after=after)
+        for field, (before, after) in changes.items()
+    ]
 
 
 def plant_times(text: str, zone: tzinfo) -> str:

@@ -1,20 +1,40 @@
-"""REST API, version 1: the list of definitions, and scenarios that are run against a draft; and the
-answers on definitions."""
+"""REST API, version 1: the list of definitions, scenarios that are run against a draft, and
+previews of drafts: jobs in the memory of this process, one for each person, a few at once."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import BoundedSemaphore, Event, Lock, Thread, Timer
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import to_jsonable_python
 
-from alerting.console.api.api import Engineer, Served, Viewer
-from alerting.console.api.parameters import EXAMPLE, SCENARIO_EXAMPLE
-from alerting.console.api.views import View
-from alerting.definitions.alert_definition import Definition, Revision
-from alerting.ports import Document, Platform
+from alerting.console.access import Engineer, Served, Viewer
+from alerting.console.api.parameters import EXAMPLE, SCENARIO_EXAMPLE, Instant
+from alerting.console.api.views import (
+    View,
+    plant_times,
+)
+from alerting.console.documents.document_api import Draft
+from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.wording.language import translatable
+from alerting.ports import Document, Platform, Progress
 from alerting.usecases.alarm_load.definition_overview import DefinitionLine, definition_lines
+from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.preview import (
+    CACHED_S,
+    PastProblems,
+    PreviewedAlarms,
+    SeriesCache,
+    preview,
+    require_preview,
+)
+from alerting.usecases.backtest.preview_chart import PreviewChart, sketch_preview
+from alerting.usecases.backtest.sandbox import Subject
 from alerting.usecases.definitions.revisions_and_targets import check
 from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
 
@@ -58,14 +78,6 @@ class DefinitionSummary(View):
     precision: PrecisionView | None = Field(description="null without an alarm with an outcome.")
 
 
-class FieldChange(View):
-    """A field that differs; null where it is not written."""
-
-    field: str
-    before: Any
-    after: Any
-
-
 class LoadView(View):
     """Alarms a day that a definition adds at a position: beside `now` of all others, and the budget
     of the position. `before`: of the definition as it is in service now."""
@@ -104,35 +116,9 @@ class ScenariosView(View):
     scenarios: list[ScenarioView]
 
 
-class DifferenceView(View):
-    """The fields that differ between two revisions."""
-
-    name: str
-    start: int = Field(alias="from")
-    end: int = Field(alias="to")
-    changes: list[FieldChange]
-
-
 def summary_view(line: DefinitionLine) -> DefinitionSummary:
     """Return the view of a definition for lists."""
     return DefinitionSummary(**_summary(line))
-
-
-def shown_document(document: Document) -> Document:
-    """Return a document as stored, with values that JSON does not know as text."""
-    own = {key: value for key, value in document.items() if not key.startswith("_")}
-    shown: Document = to_jsonable_python(
-        own, fallback=str, inf_nan_mode="strings", bytes_mode="base64"
-    )
-    return shown
-
-
-def field_changes(changes: Any) -> list[FieldChange]:
-    """Return the view of fields with their values before and after."""
-    return [
-        FieldChange(field=field, before=before, after=after)
-        for field, (before, after) in changes.items()
-    ]
 
 
 def _summary(line: DefinitionLine) -> dict[str, Any]:
@@ -162,27 +148,6 @@ def scenarios_view(found: Sequence[ScenarioResult]) -> ScenariosView:
         passed=all(one.passed for one in found),
         scenarios=[ScenarioView.model_validate(one) for one in found],
     )
-
-
-def written_assets(latest: Revision | None) -> Sequence[str]:
-    """Return the names and patterns of assets in the newest revision of a definition."""
-    return latest.definition.assets if latest else ()
-
-
-def shown_assets(latest: Revision | None, titles: Mapping[str, str]) -> str:
-    """Return the assets of a definition by their titles, and patterns as they are written."""
-    return ", ".join(titles.get(name, name) for name in written_assets(latest))
-
-
-def describe_definition(platform: Platform, definition: Definition | None) -> str:
-    """Return what a definition watches, with titles and units of the variables; empty without
-    one."""
-    if definition is None:
-        return ""
-    matched = platform.assets.find_matching(definition.assets)
-    variables = {name: one for asset in matched for name, one in asset.variables.items()}
-    events = {one.name: one.title or one.name for one in platform.assets.event_types()}
-    return definition.describe(variables, events)
 
 
 router = APIRouter(prefix="/api/v1", tags=["definitions"])
@@ -217,3 +182,416 @@ def test_definition(platform: Served, body: ScenariosBody, _: Engineer) -> Scena
     check(platform, [body.definition])
     found = run_scenarios(body.definition, body.scenarios, "the body", platform.zone)
     return scenarios_view(found)
+
+
+AT_ONCE = 2
+MOST_PREVIEWS = 20
+LONGEST_S = 120.0
+PreviewState = Literal["waiting", "running", "done", "failed", "cancelled"]
+Compute = Callable[[Progress, Callable[[], None]], PreviewedAlarms]
+_log = logging.getLogger(__name__)
+
+
+class PreviewsFull(UserError):
+    """Refusal because too many previews are under way."""
+
+
+class _Cancelled(Exception):
+    """Signal: the person no longer wants the preview."""
+
+
+@dataclass
+class PreviewJob:
+    """A preview of one person. `identity`: of draft and period; `made`: its result, once done;
+    `draft`: of the editor, None through the API; `sketch`: what its page draws meanwhile."""
+
+    owner: str
+    definition: str
+    identity: tuple[str, datetime, datetime]
+    draft: Draft | None = None
+    sketch: PreviewChart | None = None
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    ended_at: datetime | None = None
+    state: PreviewState = "waiting"
+    step: str = ""
+    progress: float = 0.0
+    fault: str | None = None
+    made: PreviewedAlarms | None = None
+    cancelled: Event = field(default_factory=Event)
+    ended: Event = field(default_factory=Event)
+
+
+class Previews:
+    """The newest preview of each person. A new one cancels the one before; at most `most` are
+    stored, of which `AT_ONCE` run, each for `longest_s`. The oldest results give way."""
+
+    def __init__(self, most: int = MOST_PREVIEWS, longest_s: float = LONGEST_S) -> None:
+        self._most = most
+        self._longest_s = longest_s
+        self._lock = Lock()
+        self._by_owner: dict[str, PreviewJob] = {}
+        self._under_way: set[str] = set()
+        self._running = BoundedSemaphore(AT_ONCE)
+        self.cache = SeriesCache(time.monotonic)
+        self._sweep: Timer | None = None
+
+    def start(
+        self,
+        platform: Platform,
+        owner: str,
+        subject: Subject,
+        start: datetime,
+        end: datetime,
+        draft: Draft | None = None,
+    ) -> PreviewJob:
+        """Return the preview of a draft, a new one unless this person's is of the same draft and
+        period. Raises PreviewsFull if too many are under way."""
+
+        def compute(progress: Progress, require_time: Callable[[], None]) -> PreviewedAlarms:
+            return preview(platform, subject, start, end, progress, require_time, self.cache)
+
+        identity = (subject.revision.hash, start, end)
+        sketch = sketch_preview(platform, subject.definition, start, end) if draft else None
+        job = PreviewJob(owner, subject.definition.name, identity, draft, sketch)
+        return self.run(job, compute)
+
+    def run(self, job: PreviewJob, compute: Compute) -> PreviewJob:
+        """Run a preview in a thread of its own, as `start`."""
+        with self._lock:
+            before = self._by_owner.get(job.owner)
+            if before is not None:
+                if before.identity == job.identity and before.state not in ("cancelled", "failed"):
+                    before.draft = job.draft or before.draft
+                    return before
+                before.cancelled.set()
+            if len(self._under_way) >= self._most:
+                raise PreviewsFull(
+                    translatable("too many previews are under way; try again in a minute")
+                )
+            self._by_owner.pop(job.owner, None)
+            self._make_headroom()
+            self._by_owner[job.owner] = job
+            self._under_way.add(job.id)
+        Thread(target=self._work, args=(job, compute), name="preview", daemon=True).start()
+        return job
+
+    def find(self, owner: str, id: str) -> PreviewJob:
+        """Return a person's own preview. Raises NotFound for any other."""
+        job = self._by_owner.get(owner)
+        if job is None or job.id != id:
+            raise NotFound(f"you have no preview {id!r}; a newer one takes the place of another")
+        return job
+
+    def find_newest(self, owner: str) -> PreviewJob | None:
+        """Return a person's newest preview, None without one."""
+        return self._by_owner.get(owner)
+
+    def cancel(self, owner: str, id: str) -> None:
+        """Cancel and forget a person's own preview. Raises NotFound for any other."""
+        with self._lock:
+            self.find(owner, id).cancelled.set()
+            del self._by_owner[owner]
+
+    def cancel_newest(self, owner: str) -> None:
+        """Cancel and forget a person's preview, if there is one."""
+        with self._lock:
+            job = self._by_owner.pop(owner, None)
+            if job is not None:
+                job.cancelled.set()
+
+    def _make_headroom(self) -> None:
+        over = [owner for owner, job in self._by_owner.items() if job.ended.is_set()]
+        for owner in over[: max(0, len(self._by_owner) - self._most + 1)]:
+            del self._by_owner[owner]
+
+    def _work(self, job: PreviewJob, compute: Compute) -> None:
+        try:
+            with self._running:
+                self._compute(job, compute)
+        finally:
+            with self._lock:
+                self._under_way.discard(job.id)
+            job.ended_at = datetime.now(UTC)
+            job.ended.set()
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        """Drop held series when they are old, also where no preview follows."""
+        with self._lock:
+            if self._sweep is None:
+                self._sweep = Timer(CACHED_S + 1, self._drop_old)
+                self._sweep.daemon = True
+                self._sweep.start()
+
+    def _drop_old(self) -> None:
+        with self._lock:
+            self._sweep = None
+        if self.cache.drop_old():
+            self._sweep_later()
+
+    def _compute(self, job: PreviewJob, compute: Compute) -> None:
+        until = time.monotonic() + self._longest_s
+
+        def require_time() -> None:
+            if job.cancelled.is_set():
+                raise _Cancelled
+            if time.monotonic() > until:
+                raise UserError(
+                    f"the preview took longer than {self._longest_s:g} s; choose a shorter period "
+                    "or fewer assets, or run `alerting backtest`"
+                )
+
+        def report_progress(step: str, done: int, total: int | None) -> None:
+            job.step = step
+            job.progress = done / total if total else 0.0
+
+        try:
+            require_time()
+            job.state = "running"
+            job.made = compute(report_progress, require_time)
+            job.progress = 1.0
+            job.state = "done"
+        except _Cancelled:
+            job.state = "cancelled"
+        except UserError as refusal:
+            job.fault = refusal.message
+            job.state = "failed"
+        except Exception:  # of a thread, which has no request to answer
+            _log.exception("preview of definition %s", job.definition)
+            job.fault = translatable("a fault of the server; its log has the details")
+            job.state = "failed"
+
+
+PreviewId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Id of a preview.")]
+USUAL_PERIOD = timedelta(weeks=4)
+
+
+class PreviewBody(BaseModel):
+    """A draft and the period over which it is tried."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    definition: Document = Field(json_schema_extra={"examples": [dict(EXAMPLE)]})
+    start: Instant | None = Field(
+        None, alias="from", description="Four weeks before `to` if left out."
+    )
+    end: Instant | None = Field(
+        None, alias="to", description="The last midnight (UTC) if left out."
+    )
+
+
+class PreviewEpisode(View):
+    """An episode that the draft would have raised; `closed_at` is null if it was still open."""
+
+    asset: str
+    severity: str
+    raised_at: datetime
+    closed_at: datetime | None
+    value: float | None
+    threshold: float | None
+    reason: str
+
+
+class ComparisonView(View):
+    """Numbers of episodes of the draft alone, of the revision in service alone, and of both."""
+
+    revision: int
+    only_draft: int
+    only_served: int
+    both: int
+
+
+class PastProblemView(View):
+    """A time at which the problem of a draft happened."""
+
+    asset: str
+    start: datetime
+    end: datetime
+
+
+class PastProblemsView(View):
+    """The times of the problem from which a model would learn; `newest`: at most 200 of them.
+
+    `assets`: on how many it happened; `median_s` and `longest_s`: how long; `are_few`: whether they
+    are too few to learn from. `uncounted`: more that begin within an earlier one or its recovery;
+    `merged`: so many they would be with `merge_within_s`, where most begin soon after another one.
+    """
+
+    number: int
+    assets: int
+    median_s: float | None
+    longest_s: float | None
+    are_few: bool
+    uncounted: int
+    merged: int | None
+    merge_within_s: float | None
+    newest: list[PastProblemView]
+
+
+class PreviewResult(View):
+    """The alarms that a draft would have raised.
+
+    `episodes`: in all; `shown`: the newest 200. `alarms_per_day`: over the evaluated time; `peak`:
+    the most within ten minutes; `floods`: periods of ten minutes with more than the budget allows;
+    `warnings`: what can never be fulfilled as the readings come.
+    """
+
+    episodes: int
+    shown: list[PreviewEpisode]
+    alarms_per_day: float | None
+    peak: int | None
+    floods: int | None
+    days_without: int | None
+    warnings: list[str]
+    since: datetime = Field(
+        description="From when on: the begin of the period, or of the readings if that is later."
+    )
+    read_at: datetime = Field(
+        description="When its readings were read: those of a preview just before are used again."
+    )
+    compared: ComparisonView | None = Field(
+        description="With the revision in service; null without another one that needs no model."
+    )
+    problems: PastProblemsView | None = Field(
+        description="Instead of alarms, of a draft whose model is yet to be trained."
+    )
+
+
+class PreviewView(View):
+    """A preview; of the person who asks."""
+
+    id: str
+    definition: str
+    start: datetime = Field(alias="from")
+    end: datetime = Field(alias="to")
+    state: PreviewState
+    progress: float = Field(description="Share that is done, from 0 to 1.")
+    step: str
+    created_at: datetime
+    ended_at: datetime | None
+    fault: str | None = Field(description="Why it failed.")
+    result: PreviewResult | None
+
+
+async def _previews(request: Request) -> Previews:
+    found: Previews = request.app.state.previews
+    return found
+
+
+RunningPreviews = Annotated[Previews, Depends(_previews)]
+
+
+@router.post("/definitions:preview", status_code=202)
+def start_preview(
+    body: PreviewBody, platform: Served, person: Engineer, previews: RunningPreviews
+) -> PreviewView:
+    """Try a draft on past readings without applying it: the episodes it would have raised, and how
+    many a day. Role: engineer.
+
+    Of a definition that predicts a problem: when that happened. For these, and for definitions
+    without a model, over at most 92 days, 10 million readings and 120 seconds. A person has one
+    preview: a new one takes the place of the one before, and the same draft over the same period is
+    the same preview. Results are in memory only. The readings are held for ten minutes, so that
+    another draft over the same period is tried at once; of what arrives late meanwhile, `read_at`
+    tells.
+    """
+    try:
+        job = begin_preview(platform, previews, person.name, body.definition, body.start, body.end)
+    except PreviewsFull as full:
+        raise HTTPException(429, full.message, {"retry-after": "60"}) from full
+    return preview_view(job, platform)
+
+
+@router.get("/previews/{id}")
+def show_preview(
+    id: PreviewId,
+    platform: Served,
+    person: Engineer,
+    previews: RunningPreviews,
+    wait: Annotated[
+        int, Query(ge=0, le=10, description="Seconds to wait for its end before the answer.")
+    ] = 0,
+) -> PreviewView:
+    """Show one's own preview with its progress, and its result or fault. Role: engineer."""
+    job = previews.find(person.name, id)
+    job.ended.wait(wait)
+    return preview_view(job, platform)
+
+
+@router.delete("/previews/{id}", status_code=204, response_class=Response)
+def cancel_preview(id: PreviewId, person: Engineer, previews: RunningPreviews) -> None:
+    """Cancel one's own preview, or forget its result. Role: engineer."""
+    previews.cancel(person.name, id)
+
+
+def begin_preview(
+    platform: Platform,
+    previews: Previews,
+    owner: str,
+    document: Document,
+    start: datetime | None,
+    end: datetime | None,
+    draft: Draft | None = None,
+) -> PreviewJob:
+    """Begin the preview of a draft, or find the same one. Raises UserError for a draft with faults
+    or with a model, and a wrong period; PreviewsFull if too many are under way."""
+    now = platform.clock.now()
+    until = end or now.replace(hour=0, minute=0, second=0, microsecond=0)
+    since = start or until - USUAL_PERIOD
+    subject = written_subject(platform, document)
+    require_preview(subject, since, until, now)
+    return previews.start(platform, owner, subject, since, until, draft)
+
+
+def preview_view(job: PreviewJob, platform: Platform) -> PreviewView:
+    """Return the view of a preview."""
+    _, start, end = job.identity
+    fault = None if job.fault is None else plant_times(job.fault, platform.zone)
+    fields = {"from": start, "to": end, "fault": fault, "result": preview_result(job)}
+    return PreviewView.model_validate(vars(job) | fields)
+
+
+def preview_result(job: PreviewJob) -> PreviewResult | None:
+    """Return the result of a preview, None before it is done."""
+    made = job.made
+    if made is None:
+        return None
+    return PreviewResult(
+        episodes=made.episodes,
+        shown=[
+            PreviewEpisode(
+                asset=e.asset,
+                severity=e.severity,
+                raised_at=e.raised_at,
+                closed_at=e.closed_at,
+                value=e.evaluation.value,
+                threshold=e.evaluation.threshold,
+                reason=e.evaluation.reason,
+            )
+            for e in made.newest
+        ],
+        alarms_per_day=made.load.get("per_day"),
+        peak=made.load.get("peak"),
+        floods=made.load.get("floods"),
+        days_without=made.load.get("days_without"),
+        warnings=list(made.warnings),
+        problems=_problems_view(made.problems) if made.problems else None,
+        since=made.since,
+        read_at=made.read_at,
+        compared=ComparisonView.model_validate(made.compared) if made.compared else None,
+    )
+
+
+def _problems_view(found: PastProblems) -> PastProblemsView:
+    return PastProblemsView(
+        number=found.number,
+        assets=found.assets,
+        median_s=found.median.total_seconds() if found.median is not None else None,
+        longest_s=found.longest.total_seconds() if found.longest is not None else None,
+        are_few=found.are_few,
+        uncounted=found.uncounted,
+        merged=found.bursts.merged if found.bursts else None,
+        merge_within_s=found.bursts.merge_within.total_seconds() if found.bursts else None,
+        newest=[PastProblemView.model_validate(one) for one in found.newest],
+    )

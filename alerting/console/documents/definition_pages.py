@@ -5,7 +5,7 @@ A text to start from follows from what is there and what is wanted, on the asset
 were chosen. Where there are several and none was chosen, the text leaves them empty.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Annotated, Any
@@ -16,9 +16,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 
 from alerting.adapters.yaml_documents import parse_yaml
+from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.alarms.mute_pages import present_mutes
 from alerting.console.alarms.shapes import preview_shape, raises_shape
-from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import (
     EXAMPLE,
     MOST_VALUES,
@@ -29,7 +29,17 @@ from alerting.console.api.parameters import (
     write_yaml,
     write_yaml_document,
 )
-from alerting.console.documents.console_kind import (
+from alerting.console.documents.definition_api import (
+    DefinitionSummary,
+    ForecastView,
+    PreviewId,
+    PreviewJob,
+    Previews,
+    RunningPreviews,
+    begin_preview,
+    summary_view,
+)
+from alerting.console.documents.document_api import (
     ConsoleKind,
     Draft,
     EditorAnswer,
@@ -38,25 +48,10 @@ from alerting.console.documents.console_kind import (
     ReviewView,
     SentDraft,
 )
-from alerting.console.documents.definition_api import (
-    DefinitionSummary,
-    ForecastView,
-    describe_definition,
-    shown_assets,
-    summary_view,
-    written_assets,
-)
 from alerting.console.documents.document_pages import apply_draft, render_editor, review_draft
 from alerting.console.documents.form import variables_of
-from alerting.console.documents.previews import (
-    PreviewId,
-    PreviewJob,
-    Previews,
-    RunningPreviews,
-    begin_preview,
-)
 from alerting.console.rendering import FormEngineer, language_of, render, zone_of
-from alerting.definitions.alert_definition import Definition, ModelDefinition
+from alerting.definitions.alert_definition import Definition, ModelDefinition, Revision
 from alerting.definitions.asset_documents import Asset, asset_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.fields.shared_fields import Start
@@ -468,3 +463,24 @@ def _limit(platform: Platform, subject: ChosenSubject) -> float | None:
             value = float(values.iloc[-1])
             return float(f"{value + abs(value) * 0.1:.3g}")
     return _LIMIT if declared.high is None else declared.high
+
+
+def written_assets(latest: Revision | None) -> Sequence[str]:
+    """Return the names and patterns of assets in the newest revision of a definition."""
+    return latest.definition.assets if latest else ()
+
+
+def shown_assets(latest: Revision | None, titles: Mapping[str, str]) -> str:
+    """Return the assets of a definition by their titles, and patterns as they are written."""
+    return ", ".join(titles.get(name, name) for name in written_assets(latest))
+
+
+def describe_definition(platform: Platform, definition: Definition | None) -> str:
+    """Return what a definition watches, with titles and units of the variables; empty without
+    one."""
+    if definition is None:
+        return ""
+    matched = platform.assets.find_matching(definition.assets)
+    variables = {name: one for asset in matched for name, one in asset.variables.items()}
+    events = {one.name: one.title or one.name for one in platform.assets.event_types()}
+    return definition.describe(variables, events)

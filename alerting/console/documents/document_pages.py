@@ -10,8 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.console.access import Person
-from alerting.console.api.api import Served, require
+from alerting.console.access import Person, Served, require
 from alerting.console.api.parameters import (
     MOST_NUMBER,
     FormField,
@@ -21,14 +20,14 @@ from alerting.console.api.parameters import (
     read_yaml_document,
     write_yaml_document,
 )
-from alerting.console.documents.console_kind import (
+from alerting.console.api.views import shown_document
+from alerting.console.documents.document_api import (
     ConsoleKind,
     Draft,
     EditorAnswer,
     PressedButton,
     SentDraft,
 )
-from alerting.console.documents.definition_api import shown_document
 from alerting.console.documents.form import (
     FormGroup,
     change_form,

@@ -12,12 +12,12 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field, StringConstraints
 from pydantic_core import to_json
 
+from alerting.console.access import Served, Viewer
 from alerting.console.alarms.mute_pages import present_mutes
 from alerting.console.alarms.shapes import bands_of_times, raises_shape
-from alerting.console.api.api import MAY_NAME_NOTHING, Served, Viewer
-from alerting.console.api.parameters import NAME, Id, Instant, NameQuery
+from alerting.console.api.parameters import MAY_NAME_NOTHING, NAME, Id, Instant, NameQuery
 from alerting.console.api.views import View
-from alerting.console.documents.console_kind import ConsoleKind, FormFields, ReviewView
+from alerting.console.documents.document_api import ConsoleKind, FormFields, ReviewView
 from alerting.console.documents.document_pages import Number, describe_revisions
 from alerting.console.plant.trend_picture import trend_of_variables
 from alerting.console.rendering import language_of, render, zone_of

@@ -14,8 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from pydantic import ValidationError
 
 from alerting.adapters.files.recognition import FORMATS, ISO, ORDERS
-from alerting.console.access import confirms
-from alerting.console.api.api import Engineer, Served
+from alerting.console.access import Engineer, Served, confirms
 from alerting.console.api.parameters import Id
 from alerting.console.plant.import_jobs import (
     MOST_BYTES,

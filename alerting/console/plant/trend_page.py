@@ -15,8 +15,10 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from alerting.console.api.api import MAY_CONFLICT, MAY_NAME_NOTHING, Engineer, Served, Viewer
+from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api.parameters import (
+    MAY_CONFLICT,
+    MAY_NAME_NOTHING,
     NAME,
     Cursor,
     Duration,
@@ -48,8 +50,7 @@ from alerting.console.plant.trend_picture import (
     read_time,
     ticks,
 )
-from alerting.console.rendering import FormEngineer, language_of, render, zone_of
-from alerting.console.scripts import has_uplot
+from alerting.console.rendering import FormEngineer, has_uplot, language_of, render, zone_of
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import Language, translatable

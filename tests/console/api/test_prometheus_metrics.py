@@ -13,7 +13,7 @@ from pymongo.errors import ExecutionTimeout, ServerSelectionTimeoutError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.app import create_app
-from alerting.console.platform_health import FRESH_S, PlatformReader
+from alerting.console.platform_pages import FRESH_S, PlatformReader
 from alerting.ports import ReadingRow
 from alerting.usecases.access.audit import BACKUP_MADE
 from alerting.usecases.definitions.revisions_and_targets import apply

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.console.documents.previews import PreviewJob, Previews, PreviewsFull
+from alerting.console.documents.definition_api import PreviewJob, Previews, PreviewsFull
 from alerting.definitions.faults import NotFound, UserError
 from alerting.ports import silent
 from alerting.usecases.backtest.backtest import written_subject

@@ -7,7 +7,7 @@ import yaml
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.console.documents.sources_and_sinks import SINK_STARTS
+from alerting.console.documents.sources_sinks_routes import SINK_STARTS
 from alerting.definitions.routes_and_sinks import SINK_KINDS, parse_sink
 from alerting.ports import ReceiverAway, SinkLetter, SinkMessage, SinkStep
 from alerting.usecases.platform_health import check_platform

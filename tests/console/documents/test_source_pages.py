@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.console.app import create_app
-from alerting.console.documents.sources_and_sinks import STARTS
+from alerting.console.documents.sources_sinks_routes import STARTS
 from alerting.definitions.sources import KINDS, parse_source
 from alerting.usecases.sources.poll import Readers
 from alerting.usecases.sources.status import SOURCES

@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.console import scripts as serving
+from alerting.console import rendering as serving
 from alerting.console.app import create_app
 from alerting.definitions.asset_documents import Asset, Variable
 from tests.builders import at

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
-from alerting.cli.models import lines_of_proposal
-from alerting.cli.output import print_lines
+from alerting.cli.command import print_lines
+from alerting.cli.model_commands import lines_of_proposal
 from alerting.definitions.asset_documents import Variable
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.build import build_features

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from alerting.cli import documents, models
+from alerting.cli import document_commands, model_commands
 from alerting.cli.main import app
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.revisions import question_hash
@@ -224,7 +224,7 @@ def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_lead
 
 def call(platform, monkeypatch, *words):
     """Return what a command on this platform prints."""
-    for module in (documents, models):
+    for module in (document_commands, model_commands):
         monkeypatch.setattr(module, "platform", lambda: nullcontext(platform))
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output

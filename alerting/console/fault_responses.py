@@ -15,15 +15,8 @@ from starlette.routing import Match
 
 from alerting.adapters.mongo.mongo import KEYS_NOT_LOADED, DatabaseDown
 from alerting.console.api.views import plant_times
-from alerting.console.prefix import address_of
-from alerting.console.rendering import language_of, render
-from alerting.definitions.faults import (
-    Conflicting,
-    DocumentRefused,
-    Fault,
-    NotFound,
-    UserError,
-)
+from alerting.console.rendering import address_of, language_of, render
+from alerting.definitions.faults import Conflicting, DocumentRefused, Fault, NotFound, UserError
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.definitions.wording.fault_messages import message_of
 from alerting.definitions.wording.language import template, translatable

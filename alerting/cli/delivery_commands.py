@@ -20,11 +20,22 @@ from alerting import wiring
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.sources.addresses import allowed_secrets
 from alerting.adapters.sources.claims import poll_claimed
-from alerting.cli import files as options
-from alerting.cli.documents import As, Sort, sort_of, sort_of_name, stored_names
-from alerting.cli.files import file_layout
-from alerting.cli.output import Output, OutputTable, colored, console, table_output
-from alerting.cli.support import command, platform, progress, read_document, user, writes
+from alerting.cli import options
+from alerting.cli.command import (
+    Output,
+    OutputTable,
+    colored,
+    command,
+    console,
+    platform,
+    progress,
+    read_document,
+    table_output,
+    user,
+    writes,
+)
+from alerting.cli.document_commands import As, Sort, sort_of, sort_of_name, stored_names
+from alerting.cli.options import file_layout
 from alerting.definitions.faults import UserError
 from alerting.definitions.source_fields import MessageSource
 from alerting.definitions.sources import Source

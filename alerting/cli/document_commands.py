@@ -10,46 +10,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.output import (
+from alerting.cli.command import (
     Line,
     Output,
     OutputTable,
+    cell,
     colored,
-    console,
-    plain,
-    print_lines,
-    prints_json,
-)
-from alerting.cli.support import (
-    DryRun,
     command,
+    console,
     definition_notes,
     is_served,
     lines_of_notes,
+    plain,
     platform,
+    print_lines,
+    prints_json,
     read_documents,
+    short,
+    table_lines,
+    table_output,
     user,
     writes,
 )
+from alerting.cli.options import DryRun
 from alerting.definitions.faults import NotFound, UserError, name_hint
 from alerting.definitions.removed_features import find_left
+from alerting.definitions.wording.clean_text import clean_text
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from alerting.ports import Platform, SourcePorts
     from alerting.usecases.document_life import DocumentKind, DocumentReview
-from typing import TYPE_CHECKING
-
-from alerting.cli.output import (
-    cell,
-    short,
-    table_lines,
-    table_output,
-)
-from alerting.definitions.wording.clean_text import clean_text
-
-if TYPE_CHECKING:
-    from alerting.ports import Platform
 
 Sort = str
 """The word for a document of a kind, such as `source`."""

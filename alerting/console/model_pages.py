@@ -9,9 +9,8 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from alerting.console.access import Person
+from alerting.console.access import Engineer, Person, Served, Viewer
 from alerting.console.alarms.shapes import chart_shape
-from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.plant.trend_picture import trend_of_variables
 from alerting.console.rendering import FormEngineer, language_of, render, zone_of

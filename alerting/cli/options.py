@@ -1,18 +1,55 @@
-"""Options of commands that read a file of rows, and the layout that they state."""
+"""Options of commands, and the layout of a file of rows that they state."""
 
 import os
-from collections.abc import Sequence as Several
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alerting.cli.support import read_duration
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout
+from datetime import UTC, datetime
+
+from alerting.definitions.faults import parse_duration
+
+
+def read_instant(text: str) -> datetime:
+    """Return an ISO 8601 instant with zone. Raises a usage error (exit code 2)."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is not an ISO 8601 time; write for example 2015-03-14T06:00Z"
+        ) from error
+    if value.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone; add Z for UTC or an offset such as +01:00")
+    return value.astimezone(UTC)
+
+
+def read_duration(text: str) -> timedelta:
+    """Return a duration such as `7d`. Raises a usage error."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+DefinitionName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a definition.")]
+Start = Annotated[
+    datetime | None,
+    typer.Option("--from", parser=read_instant, help="Start, ISO 8601 with zone.", metavar="TIME"),
+]
+End = Annotated[
+    datetime | None,
+    typer.Option("--to", parser=read_instant, help="End, ISO 8601 with zone.", metavar="TIME"),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan without applying it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
 
 File = Annotated[
     Path,
@@ -42,7 +79,7 @@ TimeFormat = Annotated[
         metavar="FORMAT",
     ),
 ]
-Sequence = Annotated[
+SequenceStep = Annotated[
     timedelta | None,
     typer.Option(
         "--sequence",
@@ -53,7 +90,7 @@ Sequence = Annotated[
         metavar="STEP",
     ),
 ]
-Start = Annotated[
+SequenceStart = Annotated[
     str | None,
     typer.Option(
         "--start",
@@ -153,7 +190,7 @@ TakeBack = Annotated[
         ),
     ),
 ]
-DryRun = Annotated[
+CheckOnly = Annotated[
     bool,
     typer.Option("--dry-run", help="Check the file, print the detected format, and write nothing."),
 ]
@@ -259,7 +296,7 @@ def file_layout(
     separator: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
-    rename: Several[str] | None = None,
+    rename: Sequence[str] | None = None,
     only: str | None = None,
 ) -> "Layout":
     """Return the layout of a file as its options state it; ALERTING_TIMEZONE: of the plant."""

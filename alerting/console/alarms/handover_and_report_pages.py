@@ -1,31 +1,153 @@
-"""Reports for people and over the REST API, version 1: periods side by side, one with its tables,
-numbers of all definitions, and reported misses."""
+"""The hand-over of a shift, as a page; and reports for people and over the REST API, version 1:
+periods side by side, one with its tables, numbers of all definitions, and reported misses."""
 
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from markupsafe import Markup
 
+from alerting.console.access import Delivery, Operator, Served, Viewer, actor_of
 from alerting.console.alarms.now_page import known_plant
 from alerting.console.api import views
-from alerting.console.api.api import MAY_NAME_NOTHING, Operator, Served, Viewer, actor_of
-from alerting.console.api.parameters import NAME, FormField, FormText, Id, Instant, NameQuery
+from alerting.console.api.parameters import (
+    MAY_NAME_NOTHING,
+    NAME,
+    FormField,
+    FormText,
+    Id,
+    Instant,
+    NameQuery,
+)
 from alerting.console.rendering import FormOperator, language_of, menu_style, render, zone_of
 from alerting.definitions.alert_definition import matching_assets
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import template, translatable
+from alerting.operators.alarm_views import Shift
 from alerting.operators.kpis import MANAGEABLE, USUAL
 from alerting.ports import Platform, ReportContent, ReportHead
 from alerting.reporting.estimates import Table
 from alerting.reporting.phrases import money
 from alerting.usecases.alarm_load.alarm_metrics import AlarmQuality, alarm_quality
 from alerting.usecases.make_reports import read_numbers, worth_sentences
+from alerting.usecases.operators.handover import (
+    LONGEST_NOTE,
+    ChosenShift,
+    choose_shift,
+    read_shift,
+    send_handover,
+    write_note,
+)
 from alerting.usecases.operators.links_and_misses import report_miss
+
+pages = APIRouter(include_in_schema=False)
+UNFOLDED = 4
+FormInstant = Annotated[Instant | None, Form()]
+
+
+@pages.get("/handover", response_class=HTMLResponse)
+def handover_page(
+    request: Request,
+    platform: Served,
+    _: Viewer,
+    line: NameQuery | None = None,
+    at: Annotated[Instant | None, Query()] = None,
+    shift: NameQuery | None = None,
+) -> str:
+    """Return the page of the hand-over of a shift."""
+    return _handover_page(request, platform, _chosen_shift(request, platform, line, at, shift))
+
+
+@pages.post("/handover/note", response_class=HTMLResponse)
+def add_note(
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    line: FormField = "",
+    at: FormInstant = None,
+    shift: FormField = "",
+    text: FormText = "",
+) -> Response:
+    """Write a note of a shift."""
+    chosen = _chosen_shift(request, platform, line, at, shift)
+    try:
+        write_note(platform, chosen, text, actor_of(person), platform.clock.now())
+    except UserError as fault:
+        page = _handover_page(request, platform, chosen, refusal=fault.message, text=text)
+        return HTMLResponse(page, 422)
+    return RedirectResponse(f"{_handover_address(chosen.part, chosen.shift)}#notes", 303)
+
+
+@pages.post("/handover/send", response_class=HTMLResponse)
+def send(
+    request: Request,
+    platform: Served,
+    deliver: Delivery,
+    person: FormOperator,
+    route: FormField = "",
+    line: FormField = "",
+    at: FormInstant = None,
+    shift: FormField = "",
+) -> Response:
+    """Send the hand-over of a shift to the recipients of a route."""
+    chosen = _chosen_shift(request, platform, line, at, shift)
+    plant = known_plant(request, platform)
+    address = _handover_address(chosen.part, chosen.shift)
+    try:
+        count = send_handover(
+            platform, plant, chosen, route, address, actor_of(person), platform.clock.now()
+        )
+    except NotFound:
+        raise
+    except UserError as fault:
+        return HTMLResponse(_handover_page(request, platform, chosen, refusal=fault.message), 422)
+    deliver()
+    return HTMLResponse(_handover_page(request, platform, chosen, sent=count, sent_to=route))
+
+
+def _chosen_shift(
+    request: Request, platform: Platform, line: str | None, at: datetime | None, shift: str | None
+) -> ChosenShift:
+    plant = known_plant(request, platform)
+    now = platform.clock.now()
+    return choose_shift(platform, plant, request.app.state.zone, now, line, at, shift or None)
+
+
+def _handover_address(part: str | None, shift: Shift | None = None) -> str:
+    """Return the address of a shift, of the present one for None."""
+    values = {"line": part or ""}
+    if shift is not None:
+        values |= {"at": f"{shift.start.astimezone(UTC):%Y-%m-%dT%H:%MZ}", "shift": shift.name}
+    given = urlencode({name: value for name, value in values.items() if value})
+    return f"/handover?{given}" if given else "/handover"
+
+
+def _handover_page(request: Request, platform: Platform, chosen: ChosenShift, **values: Any) -> str:
+    plant = known_plant(request, platform)
+    account = read_shift(platform, plant, chosen, platform.clock.now(), language_of(request))
+    shift = chosen.shift
+    return render(
+        "now/handover.html",
+        request,
+        account=account,
+        chosen=chosen,
+        shift=shift,
+        is_running=shift.has(account.at),
+        has_begun=shift.start <= account.at,
+        address=lambda one: _handover_address(chosen.part, one),
+        lines=[(name, title, _handover_address(name)) for name, title in plant.lines.items()],
+        whole=_handover_address(None),
+        unfolded=UNFOLDED,
+        most=LONGEST_NOTE,
+        now=account.at,
+        **{"refusal": "", "text": "", "sent": 0, "sent_to": "", **values},
+    )
+
 
 router = APIRouter(include_in_schema=False)
 _POLICY = (
@@ -212,7 +334,6 @@ def _mark(period: str) -> str:
 
 
 api = APIRouter(prefix="/api/v1")
-pages = APIRouter(include_in_schema=False)
 MONTH = timedelta(days=30)
 LONGEST = timedelta(days=1100)
 BANDS = (

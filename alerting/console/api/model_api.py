@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from alerting.console.api.api import MAY_CONFLICT, Engineer, Served, Viewer
-from alerting.console.api.parameters import Id, Short, SomeShort, require_number
+from alerting.console.access import Engineer, Served, Viewer
+from alerting.console.api.parameters import MAY_CONFLICT, Id, Short, SomeShort, require_number
 from alerting.console.api.views import View, plant_times
 from alerting.definitions.alert_definition import Definition, TrainedDefinition
 from alerting.definitions.revisions import question_of

@@ -1,18 +1,15 @@
-"""REST API, version 1: episodes, what operators do with them, and suppressions; before these the
-person of a request or of a submitted form, and the permission that each operation and page asks
-for."""
+"""REST API, version 1: episodes, what operators do with them, and suppressions."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from alerting.console.access import Person
+from alerting.console.access import Operator, Person, Served, Viewer, actor_of
 from alerting.console.api import views
 from alerting.console.api.parameters import (
+    MAY_NAME_NOTHING,
     Cursor,
     Id,
     Instant,
@@ -23,70 +20,16 @@ from alerting.console.api.parameters import (
     SomeText,
 )
 from alerting.console.api.views import plant_times, with_plant_times
-from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import ActorStamp, Episode, Feedback, FirstOut
 from alerting.kinds.protocol import Why
-from alerting.operators.accounts import LEAST_ROLES, Permission
 from alerting.operators.actions_and_mutes import IsaState, Mute
 from alerting.ports import Platform, PlatformAlert
 from alerting.usecases.episodes.mutes_and_suppression import SuppressedTarget, list_suppressed
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.explain import why
-from alerting.usecases.notification.delivery import DeliveryCounts, deliver_due
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.operate import give_feedback
 
-MAY_NAME_NOTHING = {"x-names-something": True}
-"""For operations that answer 404 to a name in their query or body; see `openapi.py`."""
-MAY_CONFLICT = {"x-may-conflict": True}
-"""For operations that answer 409 to what another person did before; see `openapi.py`."""
-_bearer = HTTPBearer(auto_error=False, description="A token of a program, or of the tokens file.")
-
-
-# What waits for nothing is `async`: the other dependencies each wait for a thread of their own.
-
-
-def require(permission: Permission) -> Callable[..., Awaitable[Person]]:
-    """Return a dependency that gives the person of a request with this permission."""
-
-    async def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
-        found: Person | None = request.state.person
-        if found is None:
-            raise HTTPException(401, "log in first")
-        if not found.may(permission):
-            raise HTTPException(
-                403,
-                translatable(
-                    "this needs the role {role}; {person} has the role {own}",
-                    role=LEAST_ROLES[permission],
-                    person=found.name,
-                    own=found.role,
-                ),
-            )
-        return found
-
-    # the description of the API states it, and a test that no route is without
-    person.permission = permission  # type: ignore[attr-defined]
-    return person
-
-
-async def the_platform(request: Request) -> Platform:
-    """Return the platform that this application serves."""
-    platform: Platform = request.app.state.platform
-    return platform
-
-
-async def the_delivery(request: Request) -> Callable[[], DeliveryCounts]:
-    """Return the function that delivers what is due now, as the platform does by itself."""
-    platform = await the_platform(request)
-    return lambda: deliver_due(platform, platform.clock.now())
-
-
-Served = Annotated[Platform, Depends(the_platform)]
-Delivery = Annotated[Callable[[], DeliveryCounts], Depends(the_delivery)]
-Viewer = Annotated[Person, Depends(require("read"))]
-Operator = Annotated[Person, Depends(require("operate"))]
-Engineer = Annotated[Person, Depends(require("configure"))]
 router = APIRouter(prefix="/api/v1")
 
 
@@ -312,11 +255,6 @@ def show_why(
     return with_plant_times(
         why(platform, definition, asset, at or platform.clock.now()), platform.zone
     )
-
-
-def actor_of(person: Person) -> operate.Actor:
-    """Return the person of a request as the actor of a use case."""
-    return operate.Actor(person.name, person.role)
 
 
 def _operated_view(platform: Served, episode: Episode) -> Operated:

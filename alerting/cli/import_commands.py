@@ -12,11 +12,21 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from alerting.cli import files as options
-from alerting.cli.files import file_layout
+from alerting.cli import options
+from alerting.cli.command import (
+    Line,
+    Output,
+    OutputTable,
+    errors,
+    platform,
+    print_lines,
+    progress,
+    short,
+    user,
+    writes,
+)
 from alerting.cli.main import command_group
-from alerting.cli.output import Line, Output, OutputTable, errors, print_lines, short
-from alerting.cli.support import platform, progress, user, writes
+from alerting.cli.options import file_layout
 from alerting.usecases.ingestion.asset_import import AssetsResult, import_assets, titles_by_name
 from alerting.usecases.ingestion.imported_files import (
     FileForm,
@@ -53,8 +63,8 @@ def readings(
     file: options.File,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
-    sequence: options.Sequence = None,
-    start: options.Start = None,
+    sequence: options.SequenceStep = None,
+    start: options.SequenceStart = None,
     asset: options.AssetName = None,
     asset_column: options.AssetColumn = None,
     asset_prefix: options.AssetPrefix = "",
@@ -72,7 +82,7 @@ def readings(
     skip_bad: options.SkipBad = False,
     rejects: options.Rejects = None,
     take_back: options.TakeBack = False,
-    dry_run: options.DryRun = False,
+    dry_run: options.CheckOnly = False,
 ) -> Output:
     """Import readings: one line per asset and instant, one column per variable.
 
@@ -144,8 +154,8 @@ def events(
     file: options.File,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
-    sequence: options.Sequence = None,
-    start: options.Start = None,
+    sequence: options.SequenceStep = None,
+    start: options.SequenceStart = None,
     asset: options.AssetName = None,
     asset_column: options.AssetColumn = None,
     asset_prefix: options.AssetPrefix = "",
@@ -164,7 +174,7 @@ def events(
     skip_bad: options.SkipBad = False,
     rejects: options.Rejects = None,
     take_back: options.TakeBack = False,
-    dry_run: options.DryRun = False,
+    dry_run: options.CheckOnly = False,
 ) -> Output:
     """Import events: one line per failure, stop, maintenance; further columns become attributes of
     the event.

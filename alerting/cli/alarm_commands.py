@@ -1,48 +1,71 @@
-"""Commands that run definitions over data: `evaluate`, `score`, `backtest` and `test`."""
+"""Commands that raise and explain alarms: `evaluate`, `backtest` and `test`, which run definitions
+over data; `episodes`, `why` and `report`."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from alerting.cli import files as options
-from alerting.cli.files import file_layout
-from alerting.cli.output import Line, Output, OutputTable, colored, plain, short, table_output, zone
-from alerting.cli.support import (
-    DefinitionName,
-    End,
-    Start,
+from alerting.cli.command import (
+    Line,
+    Output,
+    OutputTable,
+    colored,
     command,
     definition_notes,
     lines_of_notes,
+    plain,
     platform,
     progress,
     read_document,
-    read_duration,
-    read_instant,
     require_past,
+    short,
+    table_output,
     user,
     write_file,
     writes,
+    zone,
 )
+from alerting.cli.options import (
+    DefinitionName,
+    End,
+    Start,
+    read_duration,
+    read_instant,
+)
+from alerting.definitions.alert_definition import TrainedDefinition, matching_assets
+from alerting.definitions.faults import NotFound, UserError, close_names
+from alerting.definitions.fields.definition_checks import advice_warnings
 from alerting.definitions.revisions import definition_document, in_plant_zone
 from alerting.episodes.episode import Episode
-from alerting.kinds.protocol import ScoredRows
 from alerting.kinds.validation import parse_definition
-from alerting.ports import Platform
-from alerting.readings.history import from_millis
-from alerting.reporting import phrases
+from alerting.notifications.notification import Notification
+from alerting.operators.actions_and_mutes import ISA_LETTERS, describe_mute
+from alerting.ports import Platform, ReportContent, ReportHead
+from alerting.reporting import phrases, sentences
+from alerting.reporting.estimates import Table
 from alerting.reporting.page.decision_text import METRIC_TITLES, counts, format_metric
+from alerting.reporting.periods import read_period
+from alerting.reporting.phrases import OUTCOME_NAMES
 from alerting.usecases.backtest import backtest as backtesting
 from alerting.usecases.backtest.backtest import named_subject, written_subject
 from alerting.usecases.backtest.sandbox import Backtest, Retrain, Subject
 from alerting.usecases.definitions import revisions_and_targets, versions
 from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
+from alerting.usecases.episodes.stored_episodes import (
+    episodes_of,
+    find_episode,
+    group_of,
+    in_groups,
+)
 from alerting.usecases.evaluation import rounds as evaluation
+from alerting.usecases.explain import why as explain
+from alerting.usecases.issue_reports import issue_by_hand
+from alerting.usecases.make_reports import make_report
 from alerting.usecases.notification.delivery import deliver_due
-from alerting.usecases.scoring.past_scores import plan_scoring, score_past
+from alerting.usecases.operators.operate import operator_state
 
 _COUNTED = [
     "definitions",
@@ -121,139 +144,6 @@ def evaluate(
         lines += count.notes
         lines += (f"unknown: {target}: {reason}" for target, reason in count.unknown.items())
     return Output(rows, lines)
-
-
-@command
-def score(
-    name: DefinitionName,
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Readings to score, CSV or Parquet as `import readings` reads them.",
-            metavar="[FILE]",
-        ),
-    ] = None,
-    history: Annotated[
-        bool,
-        typer.Option("--history", help="Write past scores to --out, instead of the newest ones."),
-    ] = False,
-    start: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from",
-            parser=read_instant,
-            help="Start, ISO 8601 with zone; the training cutoff of the model when left out.",
-            metavar="TIME",
-        ),
-    ] = None,
-    end: Annotated[
-        datetime | None,
-        typer.Option(
-            "--to",
-            parser=read_instant,
-            help="End, ISO 8601 with zone; the last reading when left out.",
-            metavar="TIME",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Version of the model; the champion when left out.", metavar="VERSION"),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="File to write, .csv or .parquet.", metavar="FILE")
-    ] = None,
-    time: options.Time = None,
-    time_format: options.TimeFormat = None,
-    asset: options.AssetName = None,
-    asset_column: options.AssetColumn = None,
-    asset_prefix: options.AssetPrefix = "",
-    tz: options.Zone = None,
-    rename: options.Rename = None,
-) -> Output:
-    """Show the newest score of each asset, or write those of the past or of a FILE: time, asset,
-    score, threshold, reason.
-
-    The scores are those that live evaluation gives: no instant sees later readings, and instants
-    that the model has learned from, or in recovery after a problem, are unknown. Those of a FILE
-    are computed from its readings and the stored events. Nothing is stored, and nothing is sent.
-    """
-    if (history or file is not None) == (out is None) or (history and file is not None):
-        raise typer.BadParameter(
-            "give --out together with --history or with a FILE", param_hint="--out"
-        )
-    if (start or end) and not history:
-        raise typer.BadParameter("goes with --history only", param_hint="--from/--to")
-    of_file = (time, time_format, asset, asset_column, asset_prefix, tz, rename)
-    if file is None and any(of_file):
-        raise typer.BadParameter("options of a file go with a FILE only", param_hint="FILE")
-    if file is None or out is None:
-        return _score_stored(name, start, end, model, out)
-    if model is not None:
-        raise typer.BadParameter("a FILE is scored by the champion", param_hint="--model")
-    from alerting.adapters.predictions import score_file
-
-    layout = file_layout(
-        asset=asset,
-        asset_column=asset_column,
-        asset_prefix=asset_prefix,
-        time=time,
-        time_format=time_format,
-        zone=tz,
-        rename=rename,
-    )
-    with platform() as p, progress() as report:
-        scored = score_file(p, name, file, layout, out, report)
-    written = (
-        f"{scored.scores:,} scores of {scored.rows:,} rows by version {scored.version}, written to "
-        f"{out}"
-    )
-    lines = [written, *_unknown(scored.unknown), *scored.notes]
-    return Output(vars(scored) | {"file": str(out)}, lines)
-
-
-def _score_stored(
-    name: str, start: datetime | None, end: datetime | None, model: str | None, out: Path | None
-) -> Output:
-    """Return the newest score of each asset, or write those of an interval to a file."""
-    from alerting.adapters.predictions import write_scores
-
-    with platform() as p, progress() as report:
-        require_past(p.clock.now(), start, end)
-        plan = plan_scoring(p, name, start, end, model, newest=out is None)
-        scored: Iterable[tuple[str, ScoredRows]] = score_past(p, plan, report)
-        if out is None:
-            newest = [_newest_row(asset, rows) for asset, rows in scored]
-            values = [one for one in ("low", "median", "high") if any(one in r for r in newest)]
-            columns = ["asset", "time", "score", "threshold", *values, "model_version", "reason"]
-            return table_output(newest, columns, "no asset")
-        counts = write_scores(out, scored)
-    known = counts.pop("", 0)
-    unknown = dict(counts.most_common())
-    written = (
-        f"{known:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, "
-        f"written to {out}"
-    )
-    found = {"file": str(out), "version": plan.version, "from": plan.start, "to": plan.end}
-    return Output(found | {"scores": known, "unknown": unknown}, [written, *_unknown(unknown)])
-
-
-def _unknown(counts: Mapping[str, int]) -> list[str]:
-    return [f"unknown: {count:,} instants: {reason}" for reason, count in counts.items()]
-
-
-def _newest_row(asset: str, rows: ScoredRows) -> dict[str, Any]:
-    known = not rows.unknown[-1]
-    found = {
-        "asset": asset,
-        "time": from_millis(int(rows.at[-1])),
-        "score": float(rows.score[-1]) if known and rows.has_alarm else None,
-        "threshold": rows.threshold if rows.has_alarm else None,
-        "model_version": rows.model_version,
-        "reason": rows.unknown[-1] or None,
-    }
-    if rows.values is None or not known:
-        return found
-    return found | dict(zip(("low", "median", "high"), rows.values[-1][0].tolist(), strict=True))
 
 
 def _read_cadence(text: str) -> Retrain:
@@ -444,3 +334,208 @@ def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
     with platform() as p:
         revisions_and_targets.sync(p, p.clock.now())
         return definition_document(versions.require_revision(p.definitions, written).definition)
+
+
+@command
+def episodes(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of a definition, or the id of one episode to show its details.",
+            metavar="[NAME|ID]",
+        ),
+    ] = None,
+    start: Start = None,
+    end: End = None,
+) -> Output:
+    """List episodes: happening, expected, over but not acknowledged, earlier; with --from and --to
+    those that were open at some time between; with the id of one, all its details."""
+    with platform() as p:
+        require_past(p.clock.now(), start, end)
+        names = {r.name for r in p.definitions.latest_revisions()}
+        if name is not None and name not in names:
+            one = _find_episode(p, name, names)
+            sent = p.notifications.of_episodes([one.id])[one.id]
+            states = [*_state_lines(p, one), *_advice_lines(p, one)]
+            return Output(vars(one) | {"notifications": sent}, lines_of_episode(one, sent, states))
+        found = episodes_of(p, name, start, end)
+    rows = [
+        {
+            "id": e.id[:10],
+            "now": group_of(e),
+            "definition": e.definition,
+            "asset": e.asset,
+            "severity": e.severity,
+            "raised": e.raised_at,
+            "outcome": "" if e.condition == "open" else _ended_as(e),
+            "why": sentences.headline(e),
+        }
+        for e in in_groups(found)
+    ]
+    columns = ["id", "now", "definition", "asset", "severity", "raised", "outcome", "why"]
+    return table_output(rows, columns, "no episodes")._replace(value=found)
+
+
+def _find_episode(p: Platform, text: str, names: Collection[str]) -> Episode:
+    try:
+        return find_episode(p.episodes, text)
+    except NotFound as unknown:
+        meant = close_names(text, names)
+        hint = f", or did you mean {' or '.join(meant)}?" if meant else ""
+        raise NotFound(f"{unknown}{hint}") from unknown
+
+
+def _ended_as(episode: Episode) -> str:
+    outcome = OUTCOME_NAMES[episode.outcome_record.outcome] if episode.outcome_record else ""
+    return ", ".join(filter(None, (outcome, "found in past data" if episode.backfilled else "")))
+
+
+def lines_of_episode(
+    episode: Episode, notifications: Sequence[Notification], states: Sequence[str]
+) -> Iterator[Line]:
+    """Yield all that is known of an episode. `states`: sentences on what operators did."""
+    yield colored(
+        f"{episode.title} on {episode.asset}: {episode.phase} ({episode.severity})", "bold"
+    )
+    yield f"  {short(episode.raised_at)}  {episode.evaluation.reason}"
+    yield from (f"  {state}" for state in states)
+    yield from (f"  why: {reason.message}" for reason in sentences.reasons(episode)[0])
+    at_raise = episode.recommendation.message if episode.recommendation else None
+    if at_raise:
+        yield f"  what-if ({short(episode.raised_at)}): {at_raise}"
+    present = episode.present.recommendation.message if episode.present else at_raise
+    if present != at_raise:
+        yield f"  what-if ({short(episode.advised_at)}): {present}"
+    yield from (f"  {title}: {text}" for title, text in episode.guidance.items())
+    if episode.outcome_record and episode.condition != "open":
+        yield f"  outcome: {episode.outcome_record.outcome}: {episode.outcome_record.reason}"
+    moves = [
+        vars(t) | {"what": t.kind, "reason": sentences.describe_transition(t)[1]}
+        for t in episode.transitions
+    ]
+    yield OutputTable(moves, ["at", "what", "actor", "reason"])
+    sent = [vars(n) | {"of": n.transition} for n in notifications]
+    yield OutputTable(sent, ["channel", "of", "status", "attempts"], "no notifications")
+
+
+def _advice_lines(p: Platform, episode: Episode) -> Iterable[str]:
+    """Return what to declare if there is no advice, as operators can set no variable."""
+    latest = p.definitions.newest_revision(episode.definition)
+    advice = episode.recommendation
+    if (
+        latest is None
+        or not isinstance(latest.definition, TrainedDefinition)
+        or (advice is not None and advice.changes)
+    ):
+        return []
+    return advice_warnings(latest.definition, matching_assets(latest.definition, p.assets.all()))
+
+
+def _state_lines(p: Platform, episode: Episode) -> Iterator[str]:
+    """Yield the operator state of an episode."""
+    state = operator_state(p, episode, p.clock.now())
+    yield f"state: {state.state} (ISA-18.2 {ISA_LETTERS[state.state]})"
+    for title, stamp in (("acknowledged", episode.acknowledged), ("confirmed", episode.confirmed)):
+        if stamp is not None:
+            yield f"{title} by {stamp.actor} at {short(stamp.at)}"
+    if episode.assigned_to:
+        yield f"assigned to {episode.assigned_to}"
+    if state.first_out == "first":
+        yield "first-out: the first of several alarms of this asset"
+    yield from map(describe_mute, state.mutes)
+    if state.suppressed:
+        yield f"suppressed by design: {state.suppressed}"
+    else:
+        yield from (f"an unknown state does not suppress it: {why}" for why in state.unknown)
+
+
+@command
+def why(
+    name: DefinitionName,
+    asset: Annotated[
+        str, typer.Argument(metavar="ASSET", help="Name of an asset that it applies to.")
+    ],
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            "--at",
+            parser=read_instant,
+            help="The instant, ISO 8601 with zone; now when left out.",
+            metavar="TIME",
+        ),
+    ] = None,
+) -> Output:
+    """Explain why an alarm was raised or not: value and limit, missing readings, score, mute, and
+    notifications."""
+    with platform() as p:
+        require_past(p.clock.now(), at, option="--at")
+        found = explain(p, name, asset, at or p.clock.now())
+    head = f"{name} on {asset} at {short(found.at)}: {found.verdict}"
+    return Output(found, [head, *(f"  {line}" for line in (found.answer, *found.facts))])
+
+
+@command
+def report(
+    name: DefinitionName,
+    start: Start = None,
+    end: End = None,
+    period: Annotated[
+        str | None,
+        typer.Option(
+            help="A closed calendar period: 2026-W46, 2026-11 or 2026-Q4.", metavar="PERIOD"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="HTML file to write; NAME-report-PERIOD.html when left out."),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Folder for a CSV file of each table.", metavar="DIR"),
+    ] = None,
+) -> Output:
+    """Write a performance report: of an interval (the last four weeks when left out), or of a
+    calendar period, which is stored and which its recipients get."""
+    if period and (start or end):
+        raise typer.BadParameter("give a period or an interval, not both", param_hint="--period")
+    with platform() as p:
+        now = p.clock.now()
+        require_past(now, start, end)
+        until = end or now
+        id = (
+            issue_by_hand(p, name, read_period(period, p.zone), now).id
+            if period
+            else make_report(p, name, start or until - timedelta(weeks=4), until, now).id
+        )
+        head = p.reports.get(id)
+        content = p.reports.content(id)
+    if head is None or content is None:
+        raise NotFound(f"the report {id} is deleted")
+    if head.empty:
+        raise UserError(
+            f"there is nothing to report on {name} in {head.period}: no episode, problem, "
+            "promotion, answer, miss or gap"
+        )
+    target = out or Path(_file_name(head, is_interval=bool(start or end)))
+    write_file(target, content.page)
+    if csv is not None:
+        _write_tables(csv, content)
+    written = f"written to {target}" + (f" and {csv}/" if csv else "")
+    found = {**content.metrics, "id": head.id, "page": str(target)}
+    return Output(found, [content.metrics["judgement"]["sentence"], written])
+
+
+def _file_name(head: ReportHead, *, is_interval: bool) -> str:
+    """Return the name of the file of a report: with its period, or with its days where an interval
+    is given."""
+    if head.period is not None:
+        return f"{head.definition}-report-{head.period}.html"
+    days = f"-{head.start:%Y-%m-%d}-to-{head.end:%Y-%m-%d}" if is_interval else ""
+    return f"{head.definition}-report{days}.html"
+
+
+def _write_tables(folder: Path, content: ReportContent) -> None:
+    for name, stored in content.tables.items():
+        rows = tuple(tuple(row) for row in stored["rows"])
+        table = Table(name, tuple(stored["columns"]), rows)
+        write_file(folder / f"{name}.csv", table.to_csv())

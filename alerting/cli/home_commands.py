@@ -11,19 +11,21 @@ import typer
 
 from alerting import wiring
 from alerting.adapters.mongo.mongo import MongoClock
-from alerting.cli.main import command_group
-from alerting.cli.output import Line, Output, OutputTable, note_line_clock, short
-from alerting.cli.support import (
-    End,
-    Start,
+from alerting.cli.command import (
+    Line,
+    Output,
+    OutputTable,
     command,
+    note_line_clock,
     platform,
     progress,
-    read_instant,
     require_file,
+    short,
     user,
     writes,
 )
+from alerting.cli.main import command_group
+from alerting.cli.options import End, Start, read_instant
 from alerting.deferred import pa, pd, pq
 from alerting.definitions.asset_documents import types_of
 from alerting.definitions.faults import UserError

@@ -1,7 +1,7 @@
-"""Commands on models: `train`, `models`, `dataset` and `alerting model …`, and the result of a
-training in words."""
+"""Commands on models: `train`, `models`, `dataset`, `score` and `alerting model …`, and the result
+of a training in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,30 +9,37 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from alerting.cli.main import command_group
-from alerting.cli.output import Line, Output, OutputTable, colored, short, table_output
-from alerting.cli.support import (
-    DefinitionName,
+from alerting.cli import options
+from alerting.cli.command import (
+    Line,
+    Output,
+    OutputTable,
+    colored,
     command,
     platform,
     progress,
-    read_instant,
     require_file,
     require_past,
+    short,
+    table_output,
     user,
     writes,
 )
+from alerting.cli.main import command_group
+from alerting.cli.options import DefinitionName, file_layout, read_instant
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import format_threshold
+from alerting.kinds.protocol import ScoredRows
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.learning.selection.decision import WORSE, CandidateSummary, Proposal
 from alerting.local.supervisor import may_run, own_identity
 from alerting.ports import Platform, Progress
+from alerting.readings.history import from_millis
 from alerting.reporting.page import decision_text
 from alerting.reporting.phrases import seconds
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.model_registry import export_onnx
-from alerting.usecases.scoring.past_scores import champion
+from alerting.usecases.scoring.past_scores import champion, plan_scoring, score_past
 from alerting.usecases.training.definition_dataset import dataset_of, profile
 from alerting.usecases.training.due import (
     UnderWay,
@@ -190,6 +197,139 @@ def export(
     out.write_bytes(data)
     result = {"definition": name, "version": number, "file": str(out), "bytes": len(data)}
     return Output(result, [f"version {number} of {name} written to {out} ({len(data)} bytes)"])
+
+
+@command
+def score(
+    name: DefinitionName,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Readings to score, CSV or Parquet as `import readings` reads them.",
+            metavar="[FILE]",
+        ),
+    ] = None,
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="Write past scores to --out, instead of the newest ones."),
+    ] = False,
+    start: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from",
+            parser=read_instant,
+            help="Start, ISO 8601 with zone; the training cutoff of the model when left out.",
+            metavar="TIME",
+        ),
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option(
+            "--to",
+            parser=read_instant,
+            help="End, ISO 8601 with zone; the last reading when left out.",
+            metavar="TIME",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Version of the model; the champion when left out.", metavar="VERSION"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write, .csv or .parquet.", metavar="FILE")
+    ] = None,
+    time: options.Time = None,
+    time_format: options.TimeFormat = None,
+    asset: options.AssetName = None,
+    asset_column: options.AssetColumn = None,
+    asset_prefix: options.AssetPrefix = "",
+    tz: options.Zone = None,
+    rename: options.Rename = None,
+) -> Output:
+    """Show the newest score of each asset, or write those of the past or of a FILE: time, asset,
+    score, threshold, reason.
+
+    The scores are those that live evaluation gives: no instant sees later readings, and instants
+    that the model has learned from, or in recovery after a problem, are unknown. Those of a FILE
+    are computed from its readings and the stored events. Nothing is stored, and nothing is sent.
+    """
+    if (history or file is not None) == (out is None) or (history and file is not None):
+        raise typer.BadParameter(
+            "give --out together with --history or with a FILE", param_hint="--out"
+        )
+    if (start or end) and not history:
+        raise typer.BadParameter("goes with --history only", param_hint="--from/--to")
+    of_file = (time, time_format, asset, asset_column, asset_prefix, tz, rename)
+    if file is None and any(of_file):
+        raise typer.BadParameter("options of a file go with a FILE only", param_hint="FILE")
+    if file is None or out is None:
+        return _score_stored(name, start, end, model, out)
+    if model is not None:
+        raise typer.BadParameter("a FILE is scored by the champion", param_hint="--model")
+    from alerting.adapters.predictions import score_file
+
+    layout = file_layout(
+        asset=asset,
+        asset_column=asset_column,
+        asset_prefix=asset_prefix,
+        time=time,
+        time_format=time_format,
+        zone=tz,
+        rename=rename,
+    )
+    with platform() as p, progress() as report:
+        scored = score_file(p, name, file, layout, out, report)
+    written = (
+        f"{scored.scores:,} scores of {scored.rows:,} rows by version {scored.version}, written to "
+        f"{out}"
+    )
+    lines = [written, *_unknown(scored.unknown), *scored.notes]
+    return Output(vars(scored) | {"file": str(out)}, lines)
+
+
+def _score_stored(
+    name: str, start: datetime | None, end: datetime | None, model: str | None, out: Path | None
+) -> Output:
+    """Return the newest score of each asset, or write those of an interval to a file."""
+    from alerting.adapters.predictions import write_scores
+
+    with platform() as p, progress() as report:
+        require_past(p.clock.now(), start, end)
+        plan = plan_scoring(p, name, start, end, model, newest=out is None)
+        scored: Iterable[tuple[str, ScoredRows]] = score_past(p, plan, report)
+        if out is None:
+            newest = [_newest_row(asset, rows) for asset, rows in scored]
+            values = [one for one in ("low", "median", "high") if any(one in r for r in newest)]
+            columns = ["asset", "time", "score", "threshold", *values, "model_version", "reason"]
+            return table_output(newest, columns, "no asset")
+        counts = write_scores(out, scored)
+    known = counts.pop("", 0)
+    unknown = dict(counts.most_common())
+    written = (
+        f"{known:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, "
+        f"written to {out}"
+    )
+    found = {"file": str(out), "version": plan.version, "from": plan.start, "to": plan.end}
+    return Output(found | {"scores": known, "unknown": unknown}, [written, *_unknown(unknown)])
+
+
+def _unknown(counts: Mapping[str, int]) -> list[str]:
+    return [f"unknown: {count:,} instants: {reason}" for reason, count in counts.items()]
+
+
+def _newest_row(asset: str, rows: ScoredRows) -> dict[str, Any]:
+    known = not rows.unknown[-1]
+    found = {
+        "asset": asset,
+        "time": from_millis(int(rows.at[-1])),
+        "score": float(rows.score[-1]) if known and rows.has_alarm else None,
+        "threshold": rows.threshold if rows.has_alarm else None,
+        "model_version": rows.model_version,
+        "reason": rows.unknown[-1] or None,
+    }
+    if rows.values is None or not known:
+        return found
+    return found | dict(zip(("low", "median", "high"), rows.values[-1][0].tolist(), strict=True))
 
 
 @command
