@@ -126,8 +126,8 @@ class RegistryOfPages:
         self._late: dict[tuple[str, int], dict[str, bytes]] = {}
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._registry, name)
-        return self._punctual(found) if callable(found) else found
+        attribute = getattr(self._registry, name)
+        return self._punctual(attribute) if callable(attribute) else attribute
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
         """Return the files of a version. Reading goes on after the deadline of a page, and the next
@@ -170,12 +170,12 @@ def find_silent(others: Mapping[str, tuple[OtherProcess, str]]) -> list[str]:
     if not others:
         return []
 
-    def ask(other: tuple[OtherProcess, str]) -> bool:
+    def ask(process: OtherProcess, address: str) -> bool:
         PAGE.set(page and Page(_SIGN_WITHIN_S))
-        return _is_silent(*other)
+        return _is_silent(process, address)
 
     with ThreadPoolExecutor(len(others)) as threads, turn.given_back() if turn else nullcontext():
-        silent = [*threads.map(ask, others.values())]
+        silent = [*threads.map(ask, *zip(*others.values(), strict=True))]
     return [name for name, is_silent in zip(others, silent, strict=True) if is_silent]
 
 

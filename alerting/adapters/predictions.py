@@ -103,10 +103,10 @@ def score_file(
             platform, name, ReadingsFile(file, layout), ParquetStore(Path(folder)), progress
         )
         counts = write_scores(out, planned.scores(progress))
-    known = counts.pop("", 0)
+    scored = counts.pop("", 0)
     rows = planned.checked.profile.rows
     unknown = dict(counts.most_common())
-    return ScoredFile(planned.plan.version, rows, known, unknown, tuple(planned.notes))
+    return ScoredFile(planned.plan.version, rows, scored, unknown, tuple(planned.notes))
 
 
 class JobsFull(UserError):
@@ -151,8 +151,8 @@ class PredictFolder:
 
     def jobs(self) -> list[PredictJob]:
         """Return all jobs, newest first."""
-        found = [_JOB.validate_json(p.read_bytes()) for p in self.folder.glob("*/job.json")]
-        return sorted(found, key=lambda job: job.created_at, reverse=True)
+        unsorted = [_JOB.validate_json(p.read_bytes()) for p in self.folder.glob("*/job.json")]
+        return sorted(unsorted, key=lambda job: job.created_at, reverse=True)
 
     def get(self, id: str) -> PredictJob:
         """Return a job whose readings have arrived. Raises NotFound."""
@@ -180,8 +180,8 @@ class PredictFolder:
         job = PredictJob(uuid.uuid4().hex[:12], definition, actor, datetime.now(UTC), size, layout)
         self.clean(job.created_at, lasts)
         self.store(job)
-        open_jobs = [other for other in self.jobs() if other.ended_at is None]
-        needed = _SCRATCH * sum(other.bytes for other in open_jobs)
+        open_jobs = [stored for stored in self.jobs() if stored.ended_at is None]
+        needed = _SCRATCH * sum(stored.bytes for stored in open_jobs)
         room = min(MOST_BYTES, shutil.disk_usage(self.folder).free - _SPARE)
         if len(open_jobs) > MOST_WAITING or needed > room:
             self.drop(job.id)
@@ -242,8 +242,8 @@ class PredictFolder:
     def _end(self, job: PredictJob) -> PredictJob:
         ended = self.store(replace(job, ended_at=datetime.now(UTC)))
         self.readings(job.id).unlink(missing_ok=True)
-        for left in self.file(job.id, "").glob("try-*"):  # of a worker that was killed
-            shutil.rmtree(left, ignore_errors=True)
+        for draft in self.file(job.id, "").glob("try-*"):  # of a worker that was killed
+            shutil.rmtree(draft, ignore_errors=True)
         return ended
 
 
@@ -295,8 +295,8 @@ class ParquetStore(Readings):
         with_events: bool = True,  # noqa: ARG002
     ) -> History:
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
-            found = self._columns(asset.name, since, end, types_of(asset, names))
-            return frame_of(found), found.doubts
+            columns = self._columns(asset.name, since, end, types_of(asset, names))
+            return frame_of(columns), columns.doubts
 
         readings, doubts = read_computed(
             asset, asset.variables if variables is None else variables, start, read
@@ -316,13 +316,13 @@ class ParquetStore(Readings):
     ) -> dict[str, NewestReading]:
         """Return the last instant of each asset; its arrival is not known, and is that instant."""
         folders = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
-        found = {
+        newest = {
             asset: self._last(asset, until)
             for asset in folders
             if assets is None or asset in assets
         }
         return {
-            asset: NewestReading(last, last) for asset, last in found.items() if last is not None
+            asset: NewestReading(last, last) for asset, last in newest.items() if last is not None
         }
 
     def _last(self, asset: str, until: datetime | None) -> datetime | None:

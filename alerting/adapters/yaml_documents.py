@@ -65,7 +65,7 @@ def read_yaml(file: Path) -> list[Any]:
 def _near(file: Path) -> str:
     """Return a question for files of the folder that a mistyped name may mean, or ""."""
     try:
-        stems = {one.stem: one for one in file.parent.iterdir() if one.suffix == file.suffix}
+        stems = {path.stem: path for path in file.parent.iterdir() if path.suffix == file.suffix}
     except OSError:
         return f"; folder {file.parent} does not exist" if not file.parent.exists() else ""
     close = close_names(file.stem, stems)
@@ -93,22 +93,22 @@ def parse_json(text: str, origin: str) -> Any:
     """Return the value of a JSON text. Raises UserError for what `parse_yaml` refuses, NaN and
     infinities."""
     try:
-        found = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
-        _check_json(found, 0)
+        parsed = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
+        _check_json(parsed, 0)
     except RecursionError as error:
         raise UserError(f"{origin}: {_TOO_DEEP}") from error
     except ValueError as error:  # also of `json`, with line and column
         raise UserError(f"{origin}: is not legal JSON: {error}") from error
-    return found
+    return parsed
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the key {shown(twice)} occurs twice")
-    return found
+    return fields
 
 
 def _refuse_constant(name: str) -> Any:
@@ -120,12 +120,12 @@ def _check_json(value: Any, depth: int) -> None:
     if depth > _DEEPEST:
         raise ValueError(_TOO_DEEP)
     if isinstance(value, dict):
-        for name, one in value.items():
+        for name, part in value.items():
             _check_json(name, depth)
-            _check_json(one, depth + 1)
+            _check_json(part, depth + 1)
     elif isinstance(value, list):
-        for one in value:
-            _check_json(one, depth + 1)
+        for part in value:
+            _check_json(part, depth + 1)
     elif isinstance(value, str) and (wrong := _unstorable(value)) is not None:
         raise ValueError(wrong)
     elif isinstance(value, int) and abs(value) >= 10**_MOST_DIGITS:

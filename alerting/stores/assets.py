@@ -72,14 +72,15 @@ class MongoAssets(MongoDocumentStore):
         """Return the valid assets of these names or patterns with *, and those above, by name."""
         if "*" in patterns:
             return self.all()
-        found = {asset.name: asset for asset in self._find({"$or": _name_conditions(patterns)})}
-        asked = set(found)
+        assets = {asset.name: asset for asset in self._find({"$or": _name_conditions(patterns)})}
+        requested = set(assets)
         while (
-            above := {asset.parent for asset in found.values() if asset.parent is not None} - asked
+            above := {asset.parent for asset in assets.values() if asset.parent is not None}
+            - requested
         ):
-            asked |= above
-            found |= self.get_many(above)
-        return [found[name] for name in sorted(found)]
+            requested |= above
+            assets |= self.get_many(above)
+        return [assets[name] for name in sorted(assets)]
 
     def get(self, name: str) -> Asset | None:
         """Return the asset of this name; None also if its document is faulty."""
@@ -90,8 +91,8 @@ class MongoAssets(MongoDocumentStore):
         return {asset.name: asset for asset in self._find({"name": {"$in": list(names)}})}
 
     def _find(self, query: Document) -> list[Asset]:
-        found = self._raw.aggregate([{"$match": query}, {"$sort": {"name": 1}}])
-        assets = good_values(ASSETS, [_read_asset(bytes(document.raw)) for document in found])
+        documents = self._raw.aggregate([{"$match": query}, {"$sort": {"name": 1}}])
+        assets = good_values(ASSETS, [_read_asset(bytes(document.raw)) for document in documents])
         latencies = self._latencies(assets)
         return [asset.with_latencies(latencies) for asset in assets] if latencies else assets
 
@@ -100,8 +101,8 @@ class MongoAssets(MongoDocumentStore):
         return source_latencies(self._database) if is_named else {}
 
     def find(self, name: str) -> Document | None:
-        found = super().find(name)
-        return None if found is None else _without_left_field(found)
+        document = super().find(name)
+        return None if document is None else _without_left_field(document)
 
     def store_document(self, document: Document) -> None:
         """Insert or replace by name. Raises UserError, before writing, for an unreadable one, and
@@ -185,12 +186,12 @@ def _store_documents(
     name: str,
     documents: Mapping[str, Document],
     parse: Callable[[Document], Any],
-    what: str,
+    noun: str,
 ) -> None:
     collection = database[name]
     for document in documents.values():
         parse(document)
-    _refuse_to_hide(collection, list(documents), parse, what)
+    _refuse_to_hide(collection, list(documents), parse, noun)
     if documents:
         note_written(database, name, documents)
         collection.bulk_write(
@@ -202,7 +203,7 @@ def _store_documents(
 
 
 def _refuse_to_hide(
-    collection: MongoCollection, names: Sequence[str], parse: Callable[[Document], Any], what: str
+    collection: MongoCollection, names: Sequence[str], parse: Callable[[Document], Any], noun: str
 ) -> None:
     """Raise UserError if a faulty document would be overwritten, and its content lost."""
     stored = collection.find({"name": {"$in": list(names)}}) if names else ()
@@ -215,5 +216,5 @@ def _refuse_to_hide(
         path = f"collection {collection.name}"
         raise UserError(
             f"nothing was written: correct these documents in the database ({path}), or remove "
-            "them, then try again:\n" + "\n".join(f"{line[:4]}{what} {line[4:]}" for line in faulty)
+            "them, then try again:\n" + "\n".join(f"{line[:4]}{noun} {line[4:]}" for line in faulty)
         )

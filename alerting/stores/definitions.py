@@ -87,8 +87,8 @@ class NamedDocuments:
         return self._documents.delete_one({"name": name}).deleted_count == 1
 
     def last_number(self, name: str) -> int:
-        found = self._revisions.find({"name": name}, {"number": True})
-        numbers = [one.get("number") for one in found]
+        revisions = self._revisions.find({"name": name}, {"number": True})
+        numbers = [revision.get("number") for revision in revisions]
         legal = [n for n in numbers if isinstance(n, int | float) and 0 < n <= LAST_NUMBER]
         return int(max(legal, default=0))
 
@@ -103,8 +103,8 @@ class MongoDocumentStore(NamedDocuments):
         return insert_new(self._revisions, to_document(revision))
 
     def revisions(self, name: str) -> list[DocumentRevision]:
-        found = self._revisions.find({"name": name}).sort("number", 1)
-        return read_stored(self._revisions.name, DocumentRevision, found)
+        documents = self._revisions.find({"name": name}).sort("number", 1)
+        return read_stored(self._revisions.name, DocumentRevision, documents)
 
 
 _DEFINITION = b"\x03definition\0"  # type and name of the field of a revision
@@ -119,10 +119,10 @@ class MongoDefinitions(NamedDocuments):
         self._faults = database[FAULTS]
 
     def documents(self, names: Collection[str] | None = None) -> list[Document]:
-        wanted = None if names is None else {"$in": list(names)}
-        marks = _marks(self._faults.find(wanted and {"_id": wanted}))
-        found = self._documents.find(wanted and {"name": wanted}).sort("name")
-        return [_with_marks(document, marks) for document in found.to_list()]
+        chosen = None if names is None else {"$in": list(names)}
+        marks = _marks(self._faults.find(chosen and {"_id": chosen}))
+        stored = self._documents.find(chosen and {"name": chosen}).sort("name")
+        return [_with_marks(document, marks) for document in stored.to_list()]
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
         if faults:
@@ -135,7 +135,7 @@ class MongoDefinitions(NamedDocuments):
         marks = _marks(self._faults.find())
         if not marks:  # thousands of names need not be read
             return {}
-        names = {label(found) for found in self._documents.find({}, {"name": True})}
+        names = {label(document) for document in self._documents.find({}, {"name": True})}
         return {name: faults for name, faults in marks.items() if name in names}
 
     def add_revision(self, revision: Revision) -> bool:
@@ -146,17 +146,17 @@ class MongoDefinitions(NamedDocuments):
 
     def newest_revision(self, name: str) -> Revision | None:
         """Return the newest valid revision of a definition, None without one."""
-        found = self._revisions.find_one({"name": name}, sort=[("number", DESCENDING)])
-        valid = good(REVISIONS, [] if found is None else [found], parse_revision)
-        if found is not None and not valid:
+        document = self._revisions.find_one({"name": name}, sort=[("number", DESCENDING)])
+        valid = good(REVISIONS, [] if document is None else [document], parse_revision)
+        if document is not None and not valid:
             valid = self.revisions(name)
         return valid[-1] if valid else None
 
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
-        found = self._revisions.find({"name": {"$in": list(names)}}).sort(
+        documents = self._revisions.find({"name": {"$in": list(names)}}).sort(
             [("name", 1), ("number", 1)]
         )
-        revisions = good(REVISIONS, found, parse_revision)
+        revisions = good(REVISIONS, documents, parse_revision)
         return {
             name: list(group)
             for name, group in groupby(revisions, key=lambda revision: revision.name)
@@ -185,13 +185,13 @@ class MongoDefinitions(NamedDocuments):
             {"$sort": {"_id": 1}},
         ]
         groups = list(self._revisions.aggregate(newest))
-        found = []
+        revisions = []
         for group, read in zip(
             groups, read_each((group["revision"] for group in groups), parse_revision), strict=True
         ):
             valid = [read.value] if read.value is not None else self._before(group["_id"])
-            found += valid[-1:]
-        return found
+            revisions += valid[-1:]
+        return revisions
 
     def _before(self, name: Any) -> list[Revision]:
         """Return the valid revisions of a definition whose newest one is invalid."""
@@ -223,11 +223,11 @@ def _parse_with_current(document: bytes, current: Mapping[str, Definition]) -> R
     others, _, definition = document[4:].partition(_DEFINITION)
     try:
         fields = bson.decode((len(others) + 5).to_bytes(4, "little") + others + b"\0", CODEC)
-        found = current.get(str(fields.get("name")))
-        if found is None or definition != bson.encode(definition_fields(found)) + b"\0":
+        newest = current.get(str(fields.get("name")))
+        if newest is None or definition != bson.encode(definition_fields(newest)) + b"\0":
             return None
         del fields["_id"]
-        return Revision.model_validate({**fields, "definition": found})
+        return Revision.model_validate({**fields, "definition": newest})
     except (InvalidBSON, ValidationError):  # of which the whole document says more
         return None
 
@@ -236,8 +236,8 @@ def _numbered(name: str, number: Any) -> str:
     return f"{name} r{number}" if isinstance(number, int) and number < 10**12 else name
 
 
-def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
-    faults = {mark["_id"]: mark.get("faults") for mark in found if isinstance(mark["_id"], str)}
+def _marks(marks: Iterable[Document]) -> dict[str, list[str]]:
+    faults = {mark["_id"]: mark.get("faults") for mark in marks if isinstance(mark["_id"], str)}
     return {
         name: [str(f) for f in reasons]
         for name, reasons in faults.items()
@@ -245,15 +245,15 @@ def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
     }
 
 
-def _with_marks(found: Document, marks: Mapping[str, list[str]]) -> Document:
-    name = label(found)
+def _with_marks(document: Document, marks: Mapping[str, list[str]]) -> Document:
+    name = label(document)
     for ours in _OURS:
-        found.pop(ours, None)
-    if found.get("name") != name:
-        found["_label"] = name
+        document.pop(ours, None)
+    if document.get("name") != name:
+        document["_label"] = name
     if name in marks:
-        found["_faults"] = marks[name]
-    return found
+        document["_faults"] = marks[name]
+    return document
 
 
 class MongoDerivedFeatures:
@@ -263,15 +263,15 @@ class MongoDerivedFeatures:
         self._derived = database[DERIVED_FEATURES]
 
     def get(self, definition: str, question: str) -> DerivedFeatures | None:
-        found = self._derived.find_one({"_id": f"{definition}|{question}"})
-        return read_one(DERIVED_FEATURES, DerivedFeatures, found)
+        document = self._derived.find_one({"_id": f"{definition}|{question}"})
+        return read_one(DERIVED_FEATURES, DerivedFeatures, document)
 
     def fix(self, definition: str, question: str, derived: DerivedFeatures) -> DerivedFeatures:
         """Store the values unless some are stored already; return the stored ones."""
-        one = {"_id": f"{definition}|{question}"}
+        id = {"_id": f"{definition}|{question}"}
         upsert(
             lambda: self._derived.update_one(
-                one, {"$setOnInsert": to_document(derived)}, upsert=True
+                id, {"$setOnInsert": to_document(derived)}, upsert=True
             )
         )
         return self.get(definition, question) or derived
@@ -296,8 +296,10 @@ def note_written(
 ) -> None:
     """Store copies of documents by name, to be called before they are written; None: removed."""
     changes = {
-        f"{collection}/{name}": {"$push": {"versions": {"$each": [_version(one)], "$slice": -2}}}
-        for name, one in documents.items()
+        f"{collection}/{name}": {
+            "$push": {"versions": {"$each": [_version(document)], "$slice": -2}}
+        }
+        for name, document in documents.items()
     }
     if changes:
         updates = [UpdateOne({"_id": id}, change, upsert=True) for id, change in changes.items()]
@@ -313,9 +315,9 @@ def note_existing(database: MongoDatabase) -> None:
     """Store copies of all documents of a database that was prepared without them. Idempotent."""
     if database[WRITTEN].find_one({"_id": _BASELINE}) is None:
         for collection in EDITABLE:
-            known = {name for name, _ in _version_hashes(database, collection)}
+            noted = {name for name, _ in _version_hashes(database, collection)}
             for document in database[collection].find():
-                if (name := label(document)) not in known:
+                if (name := label(document)) not in noted:
                     note_written(database, collection, {name: _content(document)})
         database[WRITTEN].replace_one({"_id": _BASELINE}, {"versions": []}, upsert=True)
 
@@ -333,17 +335,18 @@ def find_edits(database: MongoDatabase) -> list[DocumentEdit]:
 def _suspects(database: MongoDatabase, collection: str) -> list[str]:
     """Return names of documents that seem edited, and forget versions that were replaced."""
     current = {
-        label(found): _content_hash(_content(found)) for found in database[collection].find()
+        label(document): _content_hash(_content(document))
+        for document in database[collection].find()
     }
-    known = dict(_version_hashes(database, collection))
-    for name, versions in known.items():
+    noted = dict(_version_hashes(database, collection))
+    for name, versions in noted.items():
         if len(versions) > 1 and current.get(name) == versions[-1]:
             written = {"_id": f"{collection}/{name}", "versions.1.hash": versions[-1]}
             database[WRITTEN].update_one(written, {"$pop": {"versions": -1}})
     return [
         name
-        for name in sorted({*current, *known})
-        if current.get(name) not in known.get(name, [None])
+        for name in sorted({*current, *noted})
+        if current.get(name) not in noted.get(name, [None])
     ]
 
 
@@ -351,8 +354,8 @@ def _version_hashes(
     database: MongoDatabase, collection: str
 ) -> Iterator[tuple[str, list[str | None]]]:
     start = f"{collection}/"
-    found = database[WRITTEN].find({"_id": {"$regex": f"^{start}"}}, {"versions.hash": True})
-    return ((d["_id"].removeprefix(start), [v["hash"] for v in _versions(d)]) for d in found)
+    documents = database[WRITTEN].find({"_id": {"$regex": f"^{start}"}}, {"versions.hash": True})
+    return ((d["_id"].removeprefix(start), [v["hash"] for v in _versions(d)]) for d in documents)
 
 
 def _versions(copies: Document | None) -> list[Document]:
@@ -368,10 +371,10 @@ def _edit(database: MongoDatabase, collection: str, name: str) -> DocumentEdit |
     """Return the edit of one document, None if it is as written: it is read once more, after its
     copies."""
     versions = _versions(database[WRITTEN].find_one({"_id": f"{collection}/{name}"}))
-    found = next((d for d in database[collection].find({"name": name})), None) or next(
+    stored = next((d for d in database[collection].find({"name": name})), None) or next(
         (d for d in database[collection].find({"name": None}) if label(d) == name), None
     )
-    after = None if found is None else _content(found)
+    after = None if stored is None else _content(stored)
     if _content_hash(after) in [version["hash"] for version in versions]:
         return None
     before = versions[-1]["document"]

@@ -125,10 +125,13 @@ class SourceDeliveries:
         """
         fields = [field.name for field in dataclasses.fields(Declarations)]
         counted = [{field: {"$gt": 0}} for field in ("declared_assets", "declared_variables")]
-        found = self._progress.find(
+        documents = self._progress.find(
             {"$or": [*counted, {"surplus_at": {"$type": "date"}}]}, fields
         ).sort("_id", 1)
-        read = {str(one["_id"]): read_one(SOURCE_PROGRESS, Declarations, one) for one in found}
+        read = {
+            str(document["_id"]): read_one(SOURCE_PROGRESS, Declarations, document)
+            for document in documents
+        }
         return {name: declared for name, declared in read.items() if declared is not None}
 
     def count_declared(self, name: str, assets: int, variables: int) -> None:
@@ -145,27 +148,27 @@ class SourceDeliveries:
         noted: Document = {"$set": {"polled_at": to_bson(at), "polled_by": by}}
         upsert(lambda: self._counts.update_one({"_id": name}, noted, upsert=True))
 
-    def set_cursor(self, name: str, cursor: str, of: str) -> None:
-        """Store how far a polled source is read. `of`: hash of what the cursor belongs to."""
-        self._change(name, {"$set": {"cursor": cursor, "cursor_of": of}})
+    def set_cursor(self, name: str, cursor: str, query_hash: str) -> None:
+        """Store how far a polled source is read. `query_hash`: of what the cursor belongs to."""
+        self._change(name, {"$set": {"cursor": cursor, "cursor_of": query_hash}})
 
     def set_fault(self, name: str, fault: str | None) -> None:
         """Store why the last attempt to read a source failed; None once it is over."""
         self._change(name, {"$set": stored_text("fault", fault)})
 
     def file_marks(self, name: str, paths: Sequence[str]) -> list[FileMark]:
-        found = self._files.find({"source": name, "path": {"$in": list(paths)}})
-        return read_stored(SOURCE_FILES, FileMark, found)
+        documents = self._files.find({"source": name, "path": {"$in": list(paths)}})
+        return read_stored(SOURCE_FILES, FileMark, documents)
 
     def mark_file(self, mark: FileMark) -> None:
         key = {"source": mark.source, "path": mark.path, "size": mark.size, "sha256": mark.sha256}
         upsert(lambda: self._files.replace_one(key, to_document(mark), upsert=True))
 
-    def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
-        """Remove the marks of a source from before an instant, except of paths that are still
-        there. Return how many."""
+    def forget_files(self, name: str, before: datetime, paths: Collection[str]) -> int:
+        """Remove the marks of a source from before an instant, except of `paths`, whose files still
+        exist. Return how many."""
         old = self._files.find({"source": name, "at": {"$lt": to_bson(before)}}, {"path": True})
-        gone = [mark["_id"] for mark in old if mark.get("path") not in there]
+        gone = [mark["_id"] for mark in old if mark.get("path") not in paths]
         return (
             self._files.delete_many({"_id": {"$in": gone[:_MOST_FORGOTTEN]}}).deleted_count
             if gone
@@ -175,8 +178,8 @@ class SourceDeliveries:
     def answer(self, key: str) -> Document | None:
         """Return the stored answer to a delivery with this key; None without one of the last
         day."""
-        found = self._answers.find_one({"_id": key})
-        stored = None if found is None else found.get("answer")
+        document = self._answers.find_one({"_id": key})
+        stored = None if document is None else document.get("answer")
         return dict(stored) if isinstance(stored, dict) else None
 
     def keep_answer(self, key: str, answer: Document) -> None:
@@ -197,7 +200,10 @@ class DeadMessages:
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         insert_all_new(
             self._dead,
-            [{**to_document(one), "_id": one.id, "size": len(one.payload)} for one in messages],
+            [
+                {**to_document(message), "_id": message.id, "size": len(message.payload)}
+                for message in messages
+            ],
         )
 
     def dead(
@@ -208,15 +214,15 @@ class DeadMessages:
         chosen: Document = {} if name is None else {"source": name}
         if after is not None:
             chosen["$or"] = [{"at": {"$gt": after.at}}, {"at": after.at, "_id": {"$gt": after.id}}]
-        found = self._dead.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
-        return read_stored(DEAD_MESSAGES, DeadMessage, found, id="id")
+        documents = self._dead.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
+        return read_stored(DEAD_MESSAGES, DeadMessage, documents, id="id")
 
     def dead_bytes(self, name: str) -> int:
         """Return the sum of the sizes, from an index alone."""
         total = {"$group": {"_id": None, "bytes": {"$sum": "$size"}}}
         return sum(
-            int(found["bytes"])
-            for found in self._dead.aggregate(
+            int(group["bytes"])
+            for group in self._dead.aggregate(
                 [{"$match": {"source": name}}, total], hint={"source": 1, "size": 1}
             )
         )
@@ -230,8 +236,8 @@ class DeadMessages:
 
 def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:
     """Return how long evaluation waits for values of each source that states it and is valid."""
-    found = good(SOURCES, database[SOURCES].find(), parse_source)
-    return {source.name: source.waits for source in found if source.waits is not None}
+    sources = good(SOURCES, database[SOURCES].find(), parse_source)
+    return {source.name: source.waits for source in sources if source.waits is not None}
 
 
 _LOST = (136, 260, 280, 286)
@@ -251,8 +257,8 @@ class SinkDeliveries:
         self._letters = database[SINK_LETTERS]
 
     def progress(self, name: str) -> SinkProgress:
-        found = self._progress.find_one({"_id": name})
-        return read_one(SINK_PROGRESS, SinkProgress, found) or SinkProgress()
+        document = self._progress.find_one({"_id": name})
+        return read_one(SINK_PROGRESS, SinkProgress, document) or SinkProgress()
 
     def begin(self, name: str, position: str | None, at: datetime) -> None:
         """Store where a new sink begins; change nothing of one that has begun."""
@@ -264,13 +270,15 @@ class SinkDeliveries:
     def sent_alarms(self, name: str, episodes: Collection[str]) -> Mapping[str, int]:
         if not episodes:
             return {}
-        found = self._alarms.find({"sink": name, "episode": {"$in": list(episodes)}})
-        return {str(one["episode"]): int(one["sent"]) for one in found}
+        alarms = self._alarms.find({"sink": name, "episode": {"$in": list(episodes)}})
+        return {str(alarm["episode"]): int(alarm["sent"]) for alarm in alarms}
 
     def advance(self, name: str, before: str | None, step: SinkStep) -> bool:
         """Store what was delivered, the position last: a process that dies before it delivers
         these messages once more, under the same keys."""
-        insert_all_new(self._letters, [{**to_document(one), "_id": one.id} for one in step.letters])
+        insert_all_new(
+            self._letters, [{**to_document(letter), "_id": letter.id} for letter in step.letters]
+        )
         self._note_alarms(name, step)
         change: Document = {
             "$set": {"position": step.position, "until": to_bson(step.until)},
@@ -300,8 +308,8 @@ class SinkDeliveries:
     def letters(self, name: str, limit: int, *, again: bool = False) -> list[SinkLetter]:
         """Return dead letters of a sink, oldest first; with `again` those to be sent once more."""
         chosen: Document = {"sink": name, "again": True} if again else {"sink": name}
-        found = self._letters.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
-        return read_stored(SINK_LETTERS, SinkLetter, found, id="id")
+        documents = self._letters.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
+        return read_stored(SINK_LETTERS, SinkLetter, documents, id="id")
 
     def count_letters(self, name: str) -> int:
         return self._letters.count_documents({"sink": name})
@@ -369,8 +377,8 @@ class SinkFeed:
         oldest of them first, then every episode that was open then or later (None: is open)."""
         if values_since is not None:
             oldest = ObjectId.from_datetime(values_since - _UNDER_WAY)
-            found = self._database[SCORES].find({"_id": {"$gte": oldest}}, sort=[("_id", -1)])
-            scores = good(SCORES, reversed(found.limit(most).to_list()), _score)
+            newest = self._database[SCORES].find({"_id": {"$gte": oldest}}, sort=[("_id", -1)])
+            scores = good(SCORES, reversed(newest.limit(most).to_list()), _score)
             yield from scores
         if alarms:
             found_by: list[Document] = [{"condition": "open"}]
@@ -391,18 +399,18 @@ class SinkReader:
 
     def next(self, most: int) -> SinkChanges:
         """Return the next changes; none after a short wait."""
-        found: list[SinkChange] = []
+        changes: list[SinkChange] = []
         is_all = False
         read_at = datetime.now(UTC)
         with _faults():
-            while len(found) < most:
+            while len(changes) < most:
                 event = self._stream.try_next()
                 if event is None:
                     is_all = True
                     break
-                found += _changes(event)
+                changes += _changes(event)
         token = self._stream.resume_token or {}
-        return SinkChanges(found, str(token.get("_data", "")), read_at, is_all)
+        return SinkChanges(changes, str(token.get("_data", "")), read_at, is_all)
 
 
 @contextmanager
@@ -428,7 +436,9 @@ def _changes(event: Document) -> list[SinkChange]:
     position = str(event["_id"]["_data"])
     collection = SCORES if is_score else EPISODES
     read = _score if is_score else _episode
-    return [SinkChange(position, at, one) for one in good(collection, with_ids([document]), read)]
+    return [
+        SinkChange(position, at, value) for value in good(collection, with_ids([document]), read)
+    ]
 
 
 def _episode(document: Document) -> Any:
@@ -523,24 +533,25 @@ class ChangeReader:
 
     def open_episodes(self) -> list[LiveEpisode]:
         query = {"condition": "open", "backfilled": False}
-        found = self._database[EPISODES].find(query, dict.fromkeys(_FIELDS, True))
-        return [made for one in found if (made := _live_episode(one["_id"], one)) is not None]
+        documents = self._database[EPISODES].find(query, dict.fromkeys(_FIELDS, True))
+        episodes = (_live_episode(document["_id"], document) for document in documents)
+        return [episode for episode in episodes if episode is not None]
 
     def mark(self) -> str:
         return self._mark
 
     def next(self) -> list[LiveChange]:
         """Return the changes since the last call, in their order; none after a short wait."""
-        found: list[LiveChange] = []
+        changes: list[LiveChange] = []
         until = None
-        while len(found) < _MOST and (change := self._stream.try_next()) is not None:
-            found += _live_changes(change)
+        while len(changes) < _MOST and (change := self._stream.try_next()) is not None:
+            changes += _live_changes(change)
             until = until or monotonic() + _GATHER_S
             if monotonic() >= until:
                 break
-        if found:
-            self._mark = found[-1].mark
-        return found
+        if changes:
+            self._mark = changes[-1].mark
+        return changes
 
 
 def _live_changes(change: Document) -> list[LiveChange]:

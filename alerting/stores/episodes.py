@@ -113,8 +113,8 @@ class MongoEpisodes:
         return len(bson.encode(_episode_document(episode)))
 
     def get(self, id: str) -> Episode | None:
-        found = self._episodes.find_one({"_id": id})
-        return next(iter(_episodes([] if found is None else [found])), None)
+        document = self._episodes.find_one({"_id": id})
+        return next(iter(_episodes([] if document is None else [document])), None)
 
     @repeated
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
@@ -208,12 +208,12 @@ class MongoEpisodes:
         batches: Iterable[Any] = chain.from_iterable(
             self._episodes.find_raw_batches(query, _EXTRACT) for query in queries
         )
-        found = (
+        read = (
             _read_alarm(batch[begin:stop])
             for batch in batches
             for begin, stop in document_bounds(batch)
         )
-        return sorted(good_values(EPISODES, found), key=lambda alarm: (alarm.raised_at, alarm.id))
+        return sorted(good_values(EPISODES, read), key=lambda alarm: (alarm.raised_at, alarm.id))
 
     def starting_with(self, prefix: str, assets: Collection[str] | None = None) -> list[Episode]:
         begins: Document = {"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}
@@ -282,8 +282,8 @@ def _open_key(episode: Episode) -> str | None:
     return f"{episode.definition}|{episode.asset}" if is_open else None
 
 
-def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
-    return good(EPISODES, with_ids(found), _parse)
+def _episodes(documents: Iterable[dict[str, Any]]) -> list[Episode]:
+    return good(EPISODES, with_ids(documents), _parse)
 
 
 @lru_cache(_MOST_REMEMBERED)  # the front page takes 41 to 61 % less CPU
@@ -345,10 +345,10 @@ class MongoNotifications:
             for before, after in changes
         ]
         with conflicts():
-            found = self._notifications.bulk_write(writes, session=session_of(unit)).matched_count
-        if unit is not None and found < len(writes):
+            changed = self._notifications.bulk_write(writes, session=session_of(unit)).matched_count
+        if unit is not None and changed < len(writes):
             raise Conflict("another process has changed some of these notifications")
-        return int(found)
+        return int(changed)
 
     @repeated
     def due(self, now: datetime, limit: int) -> list[Notification]:
@@ -382,13 +382,16 @@ class MongoNotifications:
 
     @repeated
     def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
-        found: dict[str, list[Notification]] = {id: [] for id in episodes}
-        wanted: Document = {"episode": {"$in": list(found)}}
-        if len(found) == 1:  # whose keys begin alike: a sharded cluster then asks one server
-            wanted["_id"] = {"$gte": f"{next(iter(found))}:", "$lt": f"{next(iter(found))};"}
-        for n in _read_notifications(self._notifications.find(wanted).sort(_OLDEST_MESSAGE_FIRST)):
-            found[n.episode or ""].append(n)
-        return {id: tuple(of_episode) for id, of_episode in found.items()}
+        by_episode: dict[str, list[Notification]] = {id: [] for id in episodes}
+        query: Document = {"episode": {"$in": list(by_episode)}}
+        if len(by_episode) == 1:  # whose keys begin alike: a sharded cluster then asks one server
+            query["_id"] = {
+                "$gte": f"{next(iter(by_episode))}:",
+                "$lt": f"{next(iter(by_episode))};",
+            }
+        for n in _read_notifications(self._notifications.find(query).sort(_OLDEST_MESSAGE_FIRST)):
+            by_episode[n.episode or ""].append(n)
+        return {id: tuple(of_episode) for id, of_episode in by_episode.items()}
 
     @repeated
     def waiting(self, limit: int | None = None) -> list[Notification]:
@@ -446,5 +449,5 @@ def _notification_document(notification: Notification) -> Document:
     return document
 
 
-def _read_notifications(found: Iterable[Document]) -> list[Notification]:
-    return read_stored(NOTIFICATIONS, Notification, found, id="key")
+def _read_notifications(documents: Iterable[Document]) -> list[Notification]:
+    return read_stored(NOTIFICATIONS, Notification, documents, id="key")

@@ -111,24 +111,24 @@ class MongoEvaluationPlans:
     def source_hash(self, read_plan: bool = False) -> str:
         plan = list[bytes]()
         is_wanted = read_plan and self._newest is None
-        found = raw_documents(self._sources, _OTHER_SOURCES + _STORED_PLAN * is_wanted)
-        sources_end = len(found)
+        documents = raw_documents(self._sources, _OTHER_SOURCES + _STORED_PLAN * is_wanted)
+        sources_end = len(documents)
         definitions_end = 0
         others_start = 0
         counted = {"revisions": 0, "promotions": 0}
-        for start, end in document_bounds(found):
-            if found.startswith(_PLAN, start + 4):  # the last documents
-                plan.append(found[start:end])
+        for start, end in document_bounds(documents):
+            if documents.startswith(_PLAN, start + 4):  # the last documents
+                plan.append(documents[start:end])
                 sources_end = min(sources_end, start)
-            elif found.startswith(_PROMOTIONS, start + 4):  # the last before them
-                counted |= bson.decode(found[start:end])
+            elif documents.startswith(_PROMOTIONS, start + 4):  # the last before them
+                counted |= bson.decode(documents[start:end])
                 sources_end = min(sources_end, start)
-            elif found.startswith(_REVISIONS, start + 4):  # between definitions and others
-                counted |= bson.decode(found[start:end])
+            elif documents.startswith(_REVISIONS, start + 4):  # between definitions and others
+                counted |= bson.decode(documents[start:end])
                 definitions_end = start
                 others_start = end
         self._read = [bson.decode(part)["plan"] for part in plan]
-        sources = memoryview(found)
+        sources = memoryview(documents)
         definitions = _hash_of(sources[:definitions_end]).hex()
         others = _hash_of(sources[others_start:sources_end]).hex()
         return f"{definitions}/{others}/{counted['revisions']}.{counted['promotions']}"
@@ -151,10 +151,10 @@ class MongoEvaluationPlans:
         names = parts[0]["names"]
         if is_wanted is not None:
             return EvaluationPlan(tuple(filter(is_wanted, names)), targets)
-        found = EvaluationPlan(tuple(names), targets)
-        self._newest = parts[0]["source_hash"], found
+        plan = EvaluationPlan(tuple(names), targets)
+        self._newest = parts[0]["source_hash"], plan
         self._read = []
-        return found
+        return plan
 
     @repeated
     def store_plan(
@@ -186,14 +186,14 @@ class MongoEvaluationPlans:
         if not source_hash.startswith(f"{_hash_of(documents).hex()}/"):
             return  # a document was written meanwhile
         hashes = (_hash_of(documents[start:end]) for start, end in document_bounds(documents))
-        found = {
+        document = {
             "of_plan": source_hash,
             "hashes": b"".join(hashes),
             "names": list(made_of.numbers),
             "numbers": list(made_of.numbers.values()),
             "linked": sorted(made_of.linked),
         }
-        upsert(partial(self._parts.replace_one, {"_id": _MADE_OF}, found, upsert=True))
+        upsert(partial(self._parts.replace_one, {"_id": _MADE_OF}, document, upsert=True))
 
     @repeated
     def find_edits(self, source_hash: str) -> PlanEdits | None:
@@ -230,9 +230,9 @@ def _edited_names(
     before = {hashes[start : start + _HASH] for start in range(0, len(hashes), _HASH)}
     edited = list[str]()
     for start, end in document_bounds(documents):
-        own = _hash_of(documents[start:end])
-        if own in before:
-            before.remove(own)
+        hash = _hash_of(documents[start:end])
+        if hash in before:
+            before.remove(hash)
             continue
         name = bson.decode(documents[start:end], CODEC).get("name")
         if not isinstance(name, str):
@@ -340,8 +340,8 @@ class MongoPastEvaluations:
         return self._find({"start": {"$lt": end}, "end": {"$gt": start}})
 
     def _find(self, query: Document) -> list[PastEvaluation]:
-        found = self._evaluations.find(query).sort([("at", 1), ("_id", 1)])
-        return read_stored(PAST_EVALUATIONS, PastEvaluation, found)
+        documents = self._evaluations.find(query).sort([("at", 1), ("_id", 1)])
+        return read_stored(PAST_EVALUATIONS, PastEvaluation, documents)
 
 
 class MongoTrainings:
@@ -351,18 +351,18 @@ class MongoTrainings:
         self._trainings = database[TRAININGS]
 
     def for_definitions(self, definitions: Collection[str]) -> list[Training]:
-        found = self._trainings.find({"definition": {"$in": list(definitions)}}).sort(
+        documents = self._trainings.find({"definition": {"$in": list(definitions)}}).sort(
             [("started_at", 1), ("_id", 1)]
         )
-        return read_stored(TRAININGS, Training, found)
+        return read_stored(TRAININGS, Training, documents)
 
     def begin(self, training: Training) -> None:
-        one = {"_id": f"{training.definition}|{training.question}"}
-        upsert(lambda: self._trainings.replace_one(one, to_document(training), upsert=True))
+        id = {"_id": f"{training.definition}|{training.question}"}
+        upsert(lambda: self._trainings.replace_one(id, to_document(training), upsert=True))
 
     def end(self, training: Training) -> bool:
-        own = {"_id": f"{training.definition}|{training.question}", "run": training.run}
-        return self._trainings.replace_one(own, to_document(training)).matched_count == 1
+        query = {"_id": f"{training.definition}|{training.question}", "run": training.run}
+        return self._trainings.replace_one(query, to_document(training)).matched_count == 1
 
 
 class MongoDecisions:
@@ -385,14 +385,14 @@ class MongoDecisions:
         return insert_new(self._decisions, document)
 
     def for_definition(self, definition: str) -> list[DecisionRecord]:
-        found = self._decisions.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
-        return read_stored(DECISIONS, DecisionRecord, found)
+        documents = self._decisions.find({"definition": definition}).sort([("at", 1), ("_id", 1)])
+        return read_stored(DECISIONS, DecisionRecord, documents)
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
-        found = self._decisions.find(
+        documents = self._decisions.find(
             {"definition": {"$in": list(definitions)}}, {"evidence": False}
         )
-        ordered = found.sort([("definition", 1), ("at", 1), ("_id", 1)])
+        ordered = documents.sort([("definition", 1), ("at", 1), ("_id", 1)])
         by_name = groupby(ordered, key=lambda document: str(document["definition"]))
         return {name: _without_evidence(made) for name, made in by_name}
 
@@ -405,8 +405,8 @@ class MongoDecisions:
             {"$group": {"_id": "$definition", "made": {"$push": _SCORE_FIELDS}}},
             {"$project": {"made": {"$slice": ["$made", -count]}}},
         ]
-        found = self._decisions.aggregate(stages)
-        return {of["_id"]: _without_evidence(of["made"]) for of in found}
+        groups = self._decisions.aggregate(stages)
+        return {group["_id"]: _without_evidence(group["made"]) for group in groups}
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
         # a name has a dot: unsuitable for a field name
@@ -434,10 +434,10 @@ class MongoDecisions:
         )
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
-        found = self._decisions.find_one(
+        document = self._decisions.find_one(
             {"files_of": definition, "version": version}, sort=[("order", DESCENDING)]
         )
-        return [] if found is None else [dict(tried) for tried in found["tries"]]
+        return [] if document is None else [dict(tried) for tried in document["tries"]]
 
 
 def _without_evidence(documents: Iterable[Mapping[str, Any]]) -> list[DecisionRecord]:

@@ -68,8 +68,8 @@ class Accounts:
         return _read_account(self._accounts.find_one({"_id": id}))
 
     def all(self) -> list[Account]:
-        found = map(_without_scope, self._accounts.find().sort("_id", 1))
-        return read_stored(ACCOUNTS, Account, found, "id")
+        documents = map(_without_scope, self._accounts.find().sort("_id", 1))
+        return read_stored(ACCOUNTS, Account, documents, "id")
 
     def find_by_link(self, link: str) -> Account | None:
         return _read_account(self._accounts.find_one({"link": link}))
@@ -90,12 +90,12 @@ class AccessTokens:
         return insert_new(self._tokens, to_identified(token))
 
     def get(self, id: str) -> AccessToken | None:
-        found = self._tokens.find_one({"_id": id})
-        return read_one(ACCESS_TOKENS, AccessToken, found and _over_with_scope(found), "id")
+        document = self._tokens.find_one({"_id": id})
+        return read_one(ACCESS_TOKENS, AccessToken, document and _over_with_scope(document), "id")
 
     def all(self, owner: str | None = None) -> list[AccessToken]:
-        found = self._tokens.find({} if owner is None else {"owner": owner})
-        tokens = map(_over_with_scope, found.sort([("made_at", 1), ("_id", 1)]))
+        documents = self._tokens.find({} if owner is None else {"owner": owner})
+        tokens = map(_over_with_scope, documents.sort([("made_at", 1), ("_id", 1)]))
         return read_stored(ACCESS_TOKENS, AccessToken, tokens, "id")
 
     def record_use(self, id: str, at: datetime) -> None:
@@ -124,8 +124,8 @@ class Sessions:
         query: Document = {"ends_at": {"$gt": to_bson(now)}}
         if account is not None:
             query["account"] = account
-        found = self._sessions.find(query).sort([("began_at", -1), ("_id", -1)])
-        return read_stored(SESSIONS, Session, found, "id")
+        documents = self._sessions.find(query).sort([("began_at", -1), ("_id", -1)])
+        return read_stored(SESSIONS, Session, documents, "id")
 
     def end(self, id: str) -> bool:
         """Delete a session; return False if there is none. Idempotent."""
@@ -135,7 +135,7 @@ class Sessions:
         """Count a wrong attempt of a key, from 1 again if the last one was not after `since`;
         return the count."""
         more = {"$cond": [{"$gt": ["$last", to_bson(since)]}, {"$add": ["$wrong", 1]}, 1]}
-        found = upsert(
+        before = upsert(
             lambda: self._wrong.find_one_and_update(
                 {"_id": key},
                 [{"$set": {"wrong": more, "last": to_bson(at)}}],
@@ -143,7 +143,7 @@ class Sessions:
                 return_document=ReturnDocument.AFTER,
             )
         )
-        return 1 if found is None else int(found["wrong"])
+        return 1 if before is None else int(before["wrong"])
 
     def take_back_wrong(self, key: str, at: datetime, last: datetime | None) -> None:
         """Count one attempt less: that of `at` was right. The last wrong one is of `last` again,
@@ -199,8 +199,8 @@ class FeedbackLog:
         return read_one(FEEDBACK, Feedback, self._feedback.find_one({"key": key})) or feedback
 
     def for_episode(self, episode: str) -> list[Feedback]:
-        found = self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
-        return read_stored(FEEDBACK, Feedback, found)
+        documents = self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
+        return read_stored(FEEDBACK, Feedback, documents)
 
 
 class MongoMisses:
@@ -232,8 +232,8 @@ class MongoMisses:
             query["definition"] = definition
         if assets is not None:
             query["asset"] = {"$in": sorted(assets)}
-        found = self._feedback.find(query).sort([("missed_at", -1), ("_id", -1)]).limit(limit)
-        return read_stored(FEEDBACK, ReportedMiss, found)
+        documents = self._feedback.find(query).sort([("missed_at", -1), ("_id", -1)]).limit(limit)
+        return read_stored(FEEDBACK, ReportedMiss, documents)
 
 
 class MongoAudit:
@@ -271,8 +271,8 @@ class MongoAudit:
             # the first condition bounds the index: the second alone reads all that is newer
             query["at"] = {**query.get("at", {}), "$lte": at}
             query["$or"] = [{"at": {"$lt": at}}, {"_id": {"$lt": id}}]
-        found = self._audit.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
-        return read_stored(AUDIT, AuditEntry, ({**d, "id": str(d["_id"])} for d in found))
+        documents = self._audit.find(query).sort([("at", -1), ("_id", -1)]).limit(limit)
+        return read_stored(AUDIT, AuditEntry, ({**d, "id": str(d["_id"])} for d in documents))
 
 
 def _object_id(text: str) -> ObjectId:
@@ -292,22 +292,22 @@ class MongoPlatformAlerts:
         self._alerts = database[PLATFORM_ALERTS]
 
     def open(self) -> list[PlatformAlert]:
-        found = self._alerts.find({"open_key": {"$exists": True}}).sort(
+        documents = self._alerts.find({"open_key": {"$exists": True}}).sort(
             [("opened_at", 1), ("open_key", 1)]
         )
-        return read_stored(PLATFORM_ALERTS, PlatformAlert, found)
+        return read_stored(PLATFORM_ALERTS, PlatformAlert, documents)
 
     def subjects(self, kind: str) -> set[str]:
-        found = self._alerts.find(
+        documents = self._alerts.find(
             {"kind": kind, "subject": {"$type": "string"}}, {"_id": False, "subject": True}
         )
-        return {document["subject"] for document in found}
+        return {document["subject"] for document in documents}
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
-        found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort(
+        documents = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort(
             [("resolved_at", 1), ("_id", 1)]
         )
-        return read_stored(PLATFORM_ALERTS, PlatformAlert, found)
+        return read_stored(PLATFORM_ALERTS, PlatformAlert, documents)
 
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:
         key = f"{kind}|{subject}"
@@ -356,7 +356,7 @@ def parse_mute(document: Document) -> Mute:
         mute = _MUTE.validate_python(document)
     except ValidationError as error:
         raise DocumentRefused(document.get("id"), model_faults(error.errors()), "mute") from error
-    instants = [(one.name, getattr(mute, one.name)) for one in fields(mute)]
+    instants = [(field.name, getattr(mute, field.name)) for field in fields(mute)]
     naive = [name for name, at in instants if isinstance(at, datetime) and at.tzinfo is None]
     if naive:
         faults = [Fault(name, "is an instant without a time zone") for name in naive]

@@ -57,18 +57,18 @@ class Reports:
         self._reports.update_one({"_id": id}, {"$set": {"announced": True}})
 
     def get(self, id: str) -> ReportHead | None:
-        found = self._reports.find_one({"_id": id}, _CONTENT)
-        return next(iter(_heads([] if found is None else [found])), None)
+        document = self._reports.find_one({"_id": id}, _CONTENT)
+        return next(iter(_heads([] if document is None else [document])), None)
 
     def content(self, id: str) -> ReportContent | None:
-        found = self._reports.find_one(
+        document = self._reports.find_one(
             {"_id": id}, {"page": True, "content": True, "picture": True}
         )
-        return None if found is None else _content(found)
+        return None if document is None else _content(document)
 
     def page(self, id: str) -> str | None:
-        found = self._reports.find_one({"_id": id}, {"page": True})
-        return None if found is None else _page(found["page"])
+        document = self._reports.find_one({"_id": id}, {"page": True})
+        return None if document is None else _page(document["page"])
 
     def for_definition(self, definition: str | None) -> list[ReportHead]:
         return _heads(self._reports.find({"definition": definition}, _CONTENT).sort(_NEWEST_FIRST))
@@ -76,13 +76,17 @@ class Reports:
     def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
         """Return the newest report of each definition on a calendar period; an index answers it."""
         by_then = {} if as_of is None else {"as_of": {"$lte": to_bson(as_of)}}
-        found = self._reports.find({"period": period, **by_then}, _CONTENT)
-        return {head.definition: head for head in sorted(_heads(found), key=lambda h: h.as_of)}
+        documents = self._reports.find({"period": period, **by_then}, _CONTENT)
+        return {head.definition: head for head in sorted(_heads(documents), key=lambda h: h.as_of)}
 
     def metrics_of(self, ids: Collection[str]) -> dict[str, Document]:
-        found = self._reports.find({"_id": {"$in": sorted(ids)}}, {"content": True})
+        documents = self._reports.find({"_id": {"$in": sorted(ids)}}, {"content": True})
         return dict(
-            good(REPORTS, with_ids(found), lambda one: (one["id"], _unpack(one)["metrics"]))
+            good(
+                REPORTS,
+                with_ids(documents),
+                lambda document: (document["id"], _unpack(document)["metrics"]),
+            )
         )
 
     def newest_reports(
@@ -95,8 +99,8 @@ class Reports:
         return _heads(self._reports.find(query, _CONTENT).sort(newest_first).limit(limit))
 
     def unannounced(self, limit: int) -> list[ReportHead]:
-        found = self._reports.find({"announced": False, **_SHOWN}, _CONTENT)
-        return _heads(found.sort([("as_of", 1), ("_id", 1)]).limit(limit))
+        documents = self._reports.find({"announced": False, **_SHOWN}, _CONTENT)
+        return _heads(documents.sort([("as_of", 1), ("_id", 1)]).limit(limit))
 
 
 def _with_defaults(document: Document) -> Document:
@@ -124,10 +128,10 @@ def _document(head: ReportHead, content: ReportContent) -> Document:
     }
 
 
-def _heads(found: Iterable[Document]) -> list[ReportHead]:
+def _heads(documents: Iterable[Document]) -> list[ReportHead]:
     return good(
         REPORTS,
-        (_with_defaults(document) for document in found),
+        (_with_defaults(document) for document in documents),
         partial(from_document, ReportHead),
     )
 
@@ -164,10 +168,10 @@ class Backtests:
         """Open a run, or find the existing one; return its document with `segments` (summaries,
         oldest first)."""
         insert_new(self._runs, {"_id": id, **to_bson(document), "segments": {}})
-        found = self.get(id)
-        if found is None:
+        stored = self.get(id)
+        if stored is None:
             raise LookupError(f"backtest {id!r} was removed while it began")
-        return found
+        return stored
 
     def store_segment(
         self, id: str, number: int, summary: Document, files: Mapping[str, bytes]
@@ -194,8 +198,8 @@ class Backtests:
         self._files.delete_many({"backtest": id, "segment": {"$ne": _WHOLE_RUN}})
 
     def get(self, id: str) -> Document | None:
-        found = self._runs.find_one({"_id": id})
-        return next(iter(_runs([] if found is None else [found])), None)
+        document = self._runs.find_one({"_id": id})
+        return next(iter(_runs([] if document is None else [document])), None)
 
     def for_definition(self, definition: str) -> list[Document]:
         return _runs(
@@ -203,8 +207,8 @@ class Backtests:
         )
 
     def episodes(self, id: str) -> list[Episode]:
-        found = self._episodes.find({"backtest": id}).sort([("raised_at", 1), ("id", 1)])
-        return read_stored(BACKTEST_EPISODES, Episode, found)
+        documents = self._episodes.find({"backtest": id}).sort([("raised_at", 1), ("id", 1)])
+        return read_stored(BACKTEST_EPISODES, Episode, documents)
 
     def page(self, id: str) -> str | None:
         files = self.segment_files(id, _WHOLE_RUN)
@@ -227,8 +231,8 @@ class Backtests:
             )
 
 
-def _runs(found: Iterable[Document]) -> list[Document]:
-    return good(BACKTESTS, with_ids(found), _run)
+def _runs(documents: Iterable[Document]) -> list[Document]:
+    return good(BACKTESTS, with_ids(documents), _run)
 
 
 def _run(document: Document) -> Document:

@@ -84,12 +84,12 @@ class MongoStates:
         for _, stored in self._last[number].values():
             stored_rows = _find_rows(stored, [table.keys[row] for row in rows])
             existing = [
-                (row, found)
-                for row, found in zip(rows, stored_rows, strict=True)
-                if found is not None
+                (row, position)
+                for row, position in zip(rows, stored_rows, strict=True)
+                if position is not None
             ]
             table.put_rows(
-                [row for row, _ in existing], stored.take([found for _, found in existing])
+                [row for row, _ in existing], stored.take([position for _, position in existing])
             )
 
     @repeated
@@ -98,22 +98,22 @@ class MongoStates:
         columns = ["definition", "asset", "watermark"]
         stored = self._shards.find({"$or": ranges}, columns) if ranges else ()
         shards = good(STATES, with_ids(stored), _read_watermarks)
-        found = {key: watermark for shard in shards for key, watermark in shard.items()}
-        return [found.get(key, NO_TIME) for key in keys]
+        by_target = {key: watermark for shard in shards for key, watermark in shard.items()}
+        return [by_target.get(key, NO_TIME) for key in keys]
 
     @repeated
     def versions(self) -> str:
-        found = self._shards.find({}, {"version": True}).sort("_id")
-        return " ".join(f"{one['_id']}:{one.get('version')}" for one in found)
+        shards = self._shards.find({}, {"version": True}).sort("_id")
+        return " ".join(f"{shard['_id']}:{shard.get('version')}" for shard in shards)
 
     def moves(self, keys: Sequence[TargetKey], every: int) -> bool:
         """Return whether a target of a shard was stored under another cadence or number of parts
         when last read."""
         ids = {self._shard_id(definition, every) for definition, _ in keys}
-        wanted = set(keys)
-        known = self._shards_of(shard_of(keys[0][0]))
+        chosen = set(keys)
+        shards = self._shards_of(shard_of(keys[0][0]))
         return any(
-            id not in ids and not wanted.isdisjoint(table.keys) for id, (_, table) in known.items()
+            id not in ids and not chosen.isdisjoint(table.keys) for id, (_, table) in shards.items()
         )
 
     def advance(
@@ -136,27 +136,27 @@ class MongoStates:
     def _advance(
         self, shard: str, before: ConditionTable, after: ConditionTable, unit: Unit | None
     ) -> None:
-        known = self._shards_of(int(shard[:2]))
-        wanted = set(before.keys)
-        version, stored = known.get(shard, (0, ConditionTable([])))
+        shards = self._shards_of(int(shard[:2]))
+        moved = set(before.keys)
+        version, stored = shards.get(shard, (0, ConditionTable([])))
         others = {
-            id: one
-            for id, one in known.items()
-            if id != shard and not wanted.isdisjoint(one[1].keys)
+            id: stored_shard
+            for id, stored_shard in shards.items()
+            if id != shard and not moved.isdisjoint(stored_shard[1].keys)
         }
         for _, origin in others.values():
             stored = _joined(
-                stored, origin.take([row for row, key in enumerate(origin.keys) if key in wanted])
+                stored, origin.take([row for row, key in enumerate(origin.keys) if key in moved])
             )
         written = {shard: (version, merge(stored, before, after))}
         for id, (other_version, origin) in others.items():
             written[id] = (
                 other_version,
-                origin.take([row for row, key in enumerate(origin.keys) if key not in wanted]),
+                origin.take([row for row, key in enumerate(origin.keys) if key not in moved]),
             )
         for id, (read_version, table) in written.items():
             self._write(id, read_version, table, unit)
-            known[id] = read_version + 1, table
+            shards[id] = read_version + 1, table
 
     def _shard_id(self, definition: str, every: int) -> str:
         whole = f"{shard_of(definition):02}-{every}"
@@ -174,15 +174,15 @@ class MongoStates:
         """Read the shards of all cadences of these numbers: one query of the ids' index."""
         ranges = _ranges(numbers)
         self._last.update({number: {} for number in numbers})
-        found = self._shards.find({"$or": ranges}) if ranges else ()
-        for id, version, table in good(STATES, with_ids(found), _read_shard):
+        documents = self._shards.find({"$or": ranges}) if ranges else ()
+        for id, version, table in good(STATES, with_ids(documents), _read_shard):
             self._last[int(id[:2])][id] = version, table
 
     def _write(self, shard: str, version: int, table: ConditionTable, unit: Unit | None) -> None:
         """Replace a shard. Raises Conflict if it was written since `version` (0: if it exists)."""
         document = {"_id": shard, "version": version + 1, **to_shard(table)}
         with conflicts():
-            found = self._shards.find_one_and_replace(
+            replaced = self._shards.find_one_and_replace(
                 {"_id": shard, "version": version},
                 document,
                 projection={"_id": True},
@@ -190,7 +190,7 @@ class MongoStates:
                 session=session_of(unit),
                 maxTimeMS=LONGEST_WRITE_MS,
             )
-        if version and found is None:
+        if version and replaced is None:
             raise Conflict(f"the shard {shard} has changed since its version {version}")
 
 
@@ -220,10 +220,10 @@ def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
     return document["id"], version, table
 
 
-def _joined(one: ConditionTable, other: ConditionTable) -> ConditionTable:
-    table = ConditionTable([*one.keys, *other.keys])
-    table.put_rows(range(len(one)), one)
-    table.put_rows(range(len(one), len(table)), other)
+def _joined(first: ConditionTable, second: ConditionTable) -> ConditionTable:
+    table = ConditionTable([*first.keys, *second.keys])
+    table.put_rows(range(len(first)), first)
+    table.put_rows(range(len(first), len(table)), second)
     return table
 
 
@@ -303,8 +303,8 @@ def _from_texts(column: Document) -> Objects:
     for number, template in column.get("templates", {}).items():
         with suppress(LookupError, TypeError, ValueError, AttributeError):  # English remains
             texts[int(number)] = read_template(template, texts[int(number)])
-    found: Objects = texts[np.frombuffer(column["rows"], "<i4")]
-    return found
+    values: Objects = texts[np.frombuffer(column["rows"], "<i4")]
+    return values
 
 
 def _to_bytes(carried: CarriedState) -> bytes:
@@ -381,11 +381,11 @@ class MongoCheckpoints:
         hours: dict[int, dict[TargetKey, datetime]] = {}
         for key, instant in instants.items():
             hours.setdefault(to_millis(instant) // 3_600_000, {})[key] = instant
-        found = {
+        latest = {
             key: document for hour in hours.values() for key, document in self._before(hour).items()
         }
         states = {
-            key: read_one(CHECKPOINTS, ConditionState, document) for key, document in found.items()
+            key: read_one(CHECKPOINTS, ConditionState, document) for key, document in latest.items()
         }
         return {key: state for key, state in states.items() if state is not None}
 
@@ -402,18 +402,18 @@ class MongoCheckpoints:
             "watermark": {"$lt": last},
         }
         query["$or"] = [{"next_at": None}, {"next_at": {"$gte": first}}]
-        found: dict[TargetKey, Document] = {}
+        latest_by_target: dict[TargetKey, Document] = {}
         for document in self._checkpoints.find(query).batch_size(10_000):
             key = document["definition"], document["asset"]
             at = document["watermark"]
-            latest = found.get(key)
+            latest = latest_by_target.get(key)
             if not (isinstance(at, datetime) and key in instants):
                 continue
             if utc(at) < instants[key] and (latest is None or latest["watermark"] < at):
-                found[key] = document
-        return found
+                latest_by_target[key] = document
+        return latest_by_target
 
     def state_after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         query = {"definition": definition, "asset": asset, "watermark": {"$gte": to_bson(instant)}}
-        found = self._checkpoints.find_one(query, sort=[("watermark", 1)])
-        return read_one(CHECKPOINTS, ConditionState, found)
+        document = self._checkpoints.find_one(query, sort=[("watermark", 1)])
+        return read_one(CHECKPOINTS, ConditionState, document)

@@ -64,13 +64,13 @@ def write_dag_files(home: Path) -> None:
     A file that is unchanged is not written again, because Airflow would read it again.
     """
     folder = dag_folder(home)
-    wanted = dict(_files())
+    sources = dict(_files())
     with home_errors(home):
         for old in [
-            path for path in folder.rglob("*.py") if path.relative_to(folder) not in wanted
+            path for path in folder.rglob("*.py") if path.relative_to(folder) not in sources
         ]:
             old.unlink()
-        for name, source in wanted.items():
+        for name, source in sources.items():
             copy = folder / name
             content = source.read_bytes()
             if copy.exists() and copy.read_bytes() == content:
@@ -90,10 +90,10 @@ def write_pools(home: Path, background_slots: int) -> Path:
     """Write the file of Airflow's pools into the home, for `airflow pools import`; return its
     path. Airflow never starts a task of a missing pool."""
     background = "Trainings and reports: long work, which leaves the other slots to evaluation."
-    wanted = ((BACKGROUND_POOL, background_slots, background), (PREDICT_POOL, 1, "Predict jobs."))
+    rows = ((BACKGROUND_POOL, background_slots, background), (PREDICT_POOL, 1, "Predict jobs."))
     pools = {
         name: {"slots": slots, "description": text, "include_deferred": False}
-        for name, slots, text in wanted
+        for name, slots, text in rows
     }
     path = home / "airflow_pools.json"
     with home_errors(home):
@@ -189,10 +189,10 @@ class DagSnapshot:
 
     def cadences(self) -> list[str]:
         """Return the distinct cadences, shortest first: short for ten thousand definitions."""
-        found: list[str] = self._read("cadences", lambda read: {"cadences": _cadences(read)})[
+        texts: list[str] = self._read("cadences", lambda read: {"cadences": _cadences(read)})[
             "cadences"
         ]
-        return found
+        return texts
 
     def trained(self, number: int) -> tuple[TrainedRevision, ...]:
         """Return definitions with a trained model whose DAGs belong to this shard, by name."""
@@ -204,7 +204,7 @@ class DagSnapshot:
     def sources(self) -> tuple[PolledRow, ...]:
         """Return the active sources that the platform reads by itself, by name. One that the stream
         service reads now is read by Airflow at most once an hour, as a visible record."""
-        rows = self._read("sources", lambda found: {"sources": _polled_rows(found)}, "sources")[
+        rows = self._read("sources", lambda read: {"sources": _polled_rows(read)}, "sources")[
             "sources"
         ]
         return tuple(
@@ -247,12 +247,12 @@ def read_by_service(database: "Database[Document]") -> set[str]:
     """Return the polled sources that the stream service reads now, by the clock of the database."""
     gone_ms = _SERVICE_GONE.total_seconds() * 1000
     lately = {"$expr": {"$gt": ["$at", {"$subtract": ["$$NOW", gone_ms]}]}}
-    found = database["leases"].find_one({"_id": "stream", "at": {"$type": "date"}, **lately})
-    return set() if found is None else set(found.get("reads", ()))
+    lease = database["leases"].find_one({"_id": "stream", "at": {"$type": "date"}, **lately})
+    return set() if lease is None else set(lease.get("reads", ()))
 
 
 def _polled_rows(sources: "Collection[Document]") -> list[Document]:
-    found = []
+    rows = []
     of_service = read_by_service(sources.database)
     for document in sources.find({"kind": {"$in": list(POLLED)}}, {"_id": False}).sort("name", 1):
         try:
@@ -263,8 +263,8 @@ def _polled_rows(sources: "Collection[Document]") -> list[Document]:
         if source.state == "active" and isinstance(source, PolledFields):
             least = AT_MOST_HOURLY if source.name in of_service else SHORTEST_SCHEDULED
             every = format_duration(max(source.every, least))
-            found.append({"name": source.name, "every": every, "title": source.title})
-    return found
+            rows.append({"name": source.name, "every": every, "title": source.title})
+    return rows
 
 
 def _cadences(revisions: "Collection[Document]") -> list[str]:
@@ -291,13 +291,15 @@ def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Docume
         (str(row["_id"]), {"revision": row["number"], "definition": row["definition"]})
         for row in trained
     ]
-    found = [(name, row) for name, row in rows if shard_of(name) == number]
+    rows_of_shard = [(name, row) for name, row in rows if shard_of(name) == number]
     readable = {
         name: row
-        for name, row in found
-        if (one := _trained(row)) is not None and one.definition.name == name
+        for name, row in rows_of_shard
+        if (readable_row := _trained(row)) is not None and readable_row.definition.name == name
     }
-    replaced = _instead_of_faulty(revisions, [name for name, _ in found if name not in readable])
+    replaced = _instead_of_faulty(
+        revisions, [name for name, _ in rows_of_shard if name not in readable]
+    )
     of_shard = [row for row in replaced if _trained(row) is not None]
     good = [
         *readable.values(),
@@ -308,15 +310,15 @@ def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Docume
 
 def _with_model() -> list[Document]:
     """Return queries, one of which each definition with a model meets."""
-    found: list[Document] = [{"definition.kind": {"$in": trained_kinds()}}]
+    conditions: list[Document] = [{"definition.kind": {"$in": trained_kinds()}}]
     for kind, paths in sometimes_trained_kinds().items():
-        found.append(
+        conditions.append(
             {
                 "definition.kind": kind,
                 "$or": [{f"definition.{path}": {"$exists": True}} for path in paths],
             }
         )
-    return found
+    return conditions
 
 
 def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
@@ -329,14 +331,14 @@ def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> 
     }
     odd = revisions.aggregate([*NEWEST_ACTIVE[:2], {"$match": {"$nor": [readable]}}])
     names = [row["_id"] for row in odd] + faulty
-    found = []
+    rows = []
     for name in sorted({name for name in names if isinstance(name, str)}):
         for document in revisions.find({"name": name}, {"_id": False}).sort("number", -1):
             row = _valid(document)
             if row is not None:
-                found += [row] if row["definition"]["state"] == "active" else []
+                rows += [row] if row["definition"]["state"] == "active" else []
                 break
-    return found
+    return rows
 
 
 def _valid(document: Document) -> Document | None:

@@ -40,8 +40,8 @@ class WaitingCeleryExecutor(CeleryExecutor):  # type: ignore[misc]  # Airflow ha
         """
         sent: list[WorkloadInCeleryResult] = []
         for workload in workload_tuples_to_send:
-            found = send_workload_to_executor(workload)
-            result = found[2]
+            answer = send_workload_to_executor(workload)
+            result = answer[2]
             if isinstance(result, ExceptionWithTraceback) and isinstance(result.exception, _AWAY):
                 _log.warning(
                     "the broker does not answer (%s): %d tasks wait",
@@ -49,7 +49,7 @@ class WaitingCeleryExecutor(CeleryExecutor):  # type: ignore[misc]  # Airflow ha
                     len(workload_tuples_to_send) - len(sent),
                 )
                 break
-            sent.append(found)
+            sent.append(answer)
         return sent
 
     def revoke_task(self, *, ti: "TaskInstance") -> None:

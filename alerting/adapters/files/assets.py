@@ -32,7 +32,7 @@ def read_assets(
     """
     if path.suffix.lower() in (".yaml", ".yml", ".json"):
         magic(path)
-        return [given for part in read_yaml(path) for given in _list_assets(path, part)]
+        return [asset for part in read_yaml(path) for asset in _list_assets(path, part)]
     return _table(path, layout, TextNames("asset", layout.asset_prefix, stored))
 
 
@@ -42,7 +42,7 @@ def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
         and "name" not in part
         and all(isinstance(v, Mapping) for v in part.values())
     ):
-        part = [{"name": name, **rest} for name, rest in part.items()]
+        part = [{"name": name, **attributes} for name, attributes in part.items()]
     for i, document in enumerate(part if isinstance(part, list) else [part], 1):
         if not isinstance(document, Mapping):
             raise UserError(
@@ -56,8 +56,8 @@ def _table(path: Path, layout: Layout, texts: TextNames) -> list[GivenAsset]:
     table = open_table(path, layout.separator, layout.encoding)
     key = column(table, layout.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column")
     names = value_names(table, [t for t in table.titles if t != key], layout)
-    found = number_form(sample(table), list(names), getattr(table, "separator", None))
-    numbers = replace(found, decimal=layout.decimal) if layout.decimal else found
+    form = number_form(sample(table), list(names), getattr(table, "separator", None))
+    numbers = replace(form, decimal=layout.decimal) if layout.decimal else form
     profiles = [ColumnProfile(title, name) for title, name in names.items()]
     parts: list[_AssetChunk] = []
     bad: list[BadLine] = []
@@ -76,14 +76,14 @@ def _table(path: Path, layout: Layout, texts: TextNames) -> list[GivenAsset]:
             + "".join(f"\n  - {table.unit} {line}" for line in bad)
         )
     titles = texts.new_titles()
-    given = [
+    given_assets = [
         asset
         for part in parts
         for asset in _read_assets(part, profiles, table.unit, numbers, titles)
     ]
-    if not given:
+    if not given_assets:
         raise UserError(f"{path} has a header but no lines; nothing was written")
-    return given
+    return given_assets
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,12 @@ def bad_rows(checks: Sequence[Check], rows: int) -> BoolArray:
 def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
     """Return all lines that fail a check, each with its first reason; or the first `limit` as
     examples, without their text: there may be some for each of thousands of columns."""
-    found = []
+    lines = []
     for row in map(int, np.flatnonzero(bad_rows(checks, len(chunk.lines)))[:limit]):
         check = next(c for c in checks if c.bad[row])
         text = chunk.original(row) if limit is None else ""
-        found.append(BadLine(int(chunk.lines[row]), check.column, check.why(row), text))
-    return found
+        lines.append(BadLine(int(chunk.lines[row]), check.column, check.why(row), text))
+    return lines
 
 
 def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
@@ -93,15 +93,15 @@ def read_names(
     codes = np.where(
         absent, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
     ).astype(np.int64)
-    found: list[str | None] = []
+    resolved: list[str | None] = []
     reasons: dict[int, str] = {}
     for code, text in enumerate(encoded.dictionary.to_pylist()):
         try:
-            found.append(names.read(text))
+            resolved.append(names.read(text))
         except ValueError as reason:
-            found.append(text)
+            resolved.append(text)
             reasons[code] = reason.args[0]
-    return np.array([*found, None], dtype=object)[codes], [
+    return np.array([*resolved, None], dtype=object)[codes], [
         Check(absent, title, lambda _: names.missing),
         Check(np.isin(codes, [*reasons]), title, lambda row: reasons[int(codes[row])]),
     ]
@@ -158,18 +158,23 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
         _count_texts(profile.marks, texts, marked)
 
 
-def _count_texts(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
+def _count_texts(counts: dict[str, int], cells: Cells, among: BoolArray) -> None:
     for word, count in cell.commonest(cells, among, MOST_TEXTS).items():
-        if word in found or len(found) < MOST_TEXTS:
-            found[word] = found.get(word, 0) + count
+        if word in counts or len(counts) < MOST_TEXTS:
+            counts[word] = counts.get(word, 0) + count
 
 
 def _examples(
-    found: list[BadLine], chunk: Chunk, cells: Cells, title: str, bad: BoolArray, type: VariableType
+    examples: list[BadLine],
+    chunk: Chunk,
+    cells: Cells,
+    title: str,
+    bad: BoolArray,
+    type: VariableType,
 ) -> None:
-    if len(found) < EXAMPLES and bad.any():
-        found.extend(
-            faulty_lines(chunk, [type_check(cells, title, bad, type)], EXAMPLES - len(found))
+    if len(examples) < EXAMPLES and bad.any():
+        examples.extend(
+            faulty_lines(chunk, [type_check(cells, title, bad, type)], EXAMPLES - len(examples))
         )
 
 
@@ -214,11 +219,11 @@ class Duplicates:
         codes = self._encode(series[rows])
         instants = pd.DataFrame({"code": codes, "at": at[rows]})
         is_last = self._last_at[codes] == at[rows]
-        found = Found(np.zeros(len(at), dtype=bool), {}, np.zeros(len(at), dtype=bool))
+        repeats = Found(np.zeros(len(at), dtype=bool), {}, np.zeros(len(at), dtype=bool))
         if self._rule != "refuse":
-            found.again[rows[instants.duplicated().to_numpy() | is_last]] = True
+            repeats.again[rows[instants.duplicated().to_numpy() | is_last]] = True
             self._last_at[codes] = at[rows]
-            return found
+            return repeats
         suspicious = np.flatnonzero(instants.duplicated(keep=False).to_numpy() | is_last)
         compared: dict[tuple[int, int], list[str | None]] = {}
         for i in suspicious:
@@ -226,9 +231,9 @@ class Duplicates:
             row = int(rows[i])
             now = [column[row].as_py() for column in cells]
             before = compared.get(key) or self._last_cells(*key)
-            compared[key] = _compare(found, row, before, now) if before else now
+            compared[key] = _compare(repeats, row, before, now) if before else now
         self._carry(codes, at, rows, cells)
-        return found
+        return repeats
 
     def _encode(self, series: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
         codes, names = pd.factorize(series)
@@ -255,22 +260,23 @@ class Duplicates:
             return
         last = np.full(len(self._codes), -1, dtype=np.int64)
         last[codes] = rows  # of several rows of a series, the last one is stored
-        here = np.flatnonzero(last >= 0)
-        self._last_at[here] = at[last[here]]
+        filled = np.flatnonzero(last >= 0)
+        self._last_at[filled] = at[last[filled]]
         before = len(self._last[0]) if self._last else 0
         source = np.arange(len(self._codes))
-        source[here] = before + np.arange(len(here))
+        source[filled] = before + np.arange(len(filled))
         old = self._last or [pa.array([], pa.string()) for _ in cells]
         self._last = [
             pc.take(
-                pa.concat_arrays([earlier, pc.take(column, pa.array(last[here]))]), pa.array(source)
+                pa.concat_arrays([earlier, pc.take(column, pa.array(last[filled]))]),
+                pa.array(source),
             )
             for earlier, column in zip(old, cells, strict=True)
         ]
 
 
 def _compare(
-    found: Found, row: int, before: list[str | None], now: list[str | None]
+    repeats: Found, row: int, before: list[str | None], now: list[str | None]
 ) -> list[str | None]:
     """Record how this row relates to the earlier one; return the union of both."""
     against = next(
@@ -282,10 +288,10 @@ def _compare(
         None,
     )
     if against is not None:
-        found.contradictions[row] = against
+        repeats.contradictions[row] = against
         return before
     if all(a or not b for a, b in zip(before, now, strict=True)):
-        found.same[row] = True
+        repeats.same[row] = True
     return [a or b for a, b in zip(before, now, strict=True)]
 
 
@@ -349,11 +355,11 @@ def _last_of_group(
     last = np.full(groups, -1, dtype=np.int64)
     sampled = np.flatnonzero(column.present | bad)
     last[group[sampled]] = sampled
-    there = last >= 0
+    has_row = last >= 0
     return (
-        SampleColumn(column.values[last], there & column.present[last]),
-        there & bad[last],
-        there & uncertain[last],
+        SampleColumn(column.values[last], has_row & column.present[last]),
+        has_row & bad[last],
+        has_row & uncertain[last],
     )
 
 
@@ -363,16 +369,16 @@ def _mean_of_group(
     """Return each group's mean; without one, if a sample is bad; and if one is uncertain."""
     rows = np.flatnonzero(column.present)
     count = np.bincount(group[rows], minlength=groups)
-    one = np.zeros(groups)
-    one[group[rows]] = column.values[rows]  # the mean of equal values is that value, exactly
+    base = np.zeros(groups)
+    base[group[rows]] = column.values[rows]  # the mean of equal values is that value, exactly
     beyond = np.bincount(
-        group[rows], weights=column.values[rows] - one[group[rows]], minlength=groups
+        group[rows], weights=column.values[rows] - base[group[rows]], minlength=groups
     )
     is_bad, is_uncertain = (
         np.bincount(group[mask], minlength=groups) > 0 for mask in (bad, uncertain & column.present)
     )
     return (
-        SampleColumn(one + beyond / np.maximum(count, 1), count > 0),
+        SampleColumn(base + beyond / np.maximum(count, 1), count > 0),
         is_bad & (count == 0),
         is_uncertain,
     )

@@ -50,7 +50,7 @@ class ChunkedTable(Protocol):
     as_written: Mapping[str, str]
     position: Position
 
-    def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]: ...
+    def chunks(self, titles: Sequence[str]) -> Iterator[Chunk]: ...
 
     def first_rows(self, rows: int) -> Chunk | None:
         """Return at least `rows` first rows, or all, with all columns; None without one."""
@@ -64,19 +64,19 @@ class RepeatedTitle(UserError):
     """Refusal of a header that names a column twice; the message quotes it."""
 
 
-def column(table: ChunkedTable, wanted: str, option: str) -> str:
+def column(table: ChunkedTable, title: str, option: str) -> str:
     """Return the title of the wanted column. Raises UserError with the nearest titles."""
-    if wanted in table.titles:
-        return wanted
-    near = similar_titles(wanted, table.titles)
-    raise no_column(table, wanted, option, near)
+    if title in table.titles:
+        return title
+    near = similar_titles(title, table.titles)
+    raise no_column(table, title, option, near)
 
 
-def no_column(table: ChunkedTable, wanted: str, option: str, near: Sequence[str]) -> UserError:
+def no_column(table: ChunkedTable, title: str, option: str, near: Sequence[str]) -> UserError:
     """Return the refusal of a title that the table does not have. `near`: what may be meant."""
     values = {
         "path": str(table.path),
-        "column": shown(wanted),
+        "column": shown(title),
         "option": option,
         "names": title_list(table.titles),
     }
@@ -97,10 +97,10 @@ def no_column(table: ChunkedTable, wanted: str, option: str, near: Sequence[str]
     )
 
 
-def similar_titles(wanted: str, titles: Sequence[str]) -> list[str]:
+def similar_titles(title: str, titles: Sequence[str]) -> list[str]:
     """Return the titles most similar to this one: its letters, a part of it, or a typing error."""
-    folded = {title: _letters(title) for title in titles}
-    plain = _letters(wanted)
+    folded = {candidate: _letters(candidate) for candidate in titles}
+    plain = _letters(title)
     same = [title for title, letters in folded.items() if plain and letters == plain]
     if same:
         return same[:3]
@@ -245,21 +245,21 @@ def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[
     compressed file is damaged.
     """
     line = 1
-    rest = b""
+    remainder = b""
     reader = _BlockReader(path, encoding)
     with _open_unpacked(path) as (stream, raw):
         for piece in _pieces(path, stream, encoding.name):
             position.done = min(raw.tell(), position.total)
-            data = rest + piece
+            data = remainder + piece
             cut = _cut(data)
-            rest = data[cut:]
+            remainder = data[cut:]
             _refuse_long_line(path, line, data, cut)
             if cut:
                 block = reader.block(line, data[:cut])
                 line += block.lines
                 yield block
-    if rest:
-        yield reader.block(line, rest)
+    if remainder:
+        yield reader.block(line, remainder)
     position.done = position.total
 
 
@@ -412,17 +412,17 @@ class _XzFile(io.RawIOBase):
     def readinto(self, target: Any) -> int:
         """Fill the target; return the number of bytes, 0 at the end of the file."""
         while True:
-            given = b""
+            data = b""
             if self._decoder.eof:  # another one may follow, after zeros
-                given = self._decoder.unused_data.lstrip(b"\0")
-                while not given and (more := self._raw.read(1 << 16)):
-                    given = more.lstrip(b"\0")
-                if not given:
+                data = self._decoder.unused_data.lstrip(b"\0")
+                while not data and (more := self._raw.read(1 << 16)):
+                    data = more.lstrip(b"\0")
+                if not data:
                     return 0
                 self._decoder = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
-            elif self._decoder.needs_input and not (given := self._raw.read(1 << 16)):
+            elif self._decoder.needs_input and not (data := self._raw.read(1 << 16)):
                 raise EOFError("it ends before its end mark")
-            piece = self._decoder.decompress(given, len(target))
+            piece = self._decoder.decompress(data, len(target))
             if piece:
                 target[: len(piece)] = piece
                 return len(piece)

@@ -200,11 +200,11 @@ def find_head(first: Block, skipped: int, separator: str | None) -> FileHead | N
     """Return the head of a file: lines with titles of the file are not its header. None if the
     line behind the skipped ones is empty, and no later one names columns."""
     header, count = header_record(first, skipped)
-    found = fit_separator(header, first, skipped + count, separator)
-    head = FileHead(header, skipped + count, found.separator, (), ())
+    fitting = fit_separator(header, first, skipped + count, separator)
+    head = FileHead(header, skipped + count, fitting.separator, (), ())
     fields = split_fields(header, head.separator)
     is_padded = len(fields) > 2 and _filled(fields) < 2
-    if not header.strip() or is_padded or not found.fits:
+    if not header.strip() or is_padded or not fitting.fits:
         head = _below_titles(first, skipped, separator) or head
     return _with_units(first, head) if head.header.strip() else None
 
@@ -218,13 +218,13 @@ def _below_titles(first: Block, skipped: int, separator: str | None) -> FileHead
         header, count = header_record(first, lines)
         if not count or lines >= first.lines:
             return None
-        found = fit_separator(header, first, lines + count, separator)
-        fields = split_fields(header, found.separator)
-        names = found.fits and not any(_BEGINS_A_VALUE.match(field.strip()) for field in fields)
+        fitting = fit_separator(header, first, lines + count, separator)
+        fields = split_fields(header, fitting.separator)
+        names = fitting.fits and not any(_BEGINS_A_VALUE.match(field.strip()) for field in fields)
         if names and lines > skipped and _filled(fields) >= max(2, 2 * above):
             shown = title if len(title) <= _SHOWN else f"{title[: _SHOWN - 1]}…"
             note = f"line {lines + 1} names the columns; the lines above it are not read: {shown!r}"
-            return FileHead(header, lines + count, found.separator, (), (note,))
+            return FileHead(header, lines + count, fitting.separator, (), (note,))
         above = max(above, _filled(fields))
         title = title or " ".join(field.strip() for field in fields if field.strip())
         lines += count
@@ -239,18 +239,20 @@ def _with_units(first: Block, head: FileHead) -> FileHead:
         return head
     units = [_unit(cell) for cell in cells]
     others = [c for c, unit in zip(cells, units, strict=True) if c and not unit]
-    if not any(units) or not all(_NOT_A_UNIT.fullmatch(other.strip("[]()")) for other in others):
+    if not any(units) or not all(_NOT_A_UNIT.fullmatch(cell.strip("[]()")) for cell in others):
         return head
     below = _first_cells(first, head.lines + count, head.separator, len(titles))
     if any(u and b and not _NUMBER.fullmatch(b) for u, b in zip(units, below, strict=True)):
         return head
     titled = [split_title(title).unit for title in titles]
-    kept = [
+    beside_titles = [
         "" if named or (i == 0 and unit in _COUNTS_TIME) else unit
         for i, (unit, named) in enumerate(zip(units, titled, strict=True))
     ]
     note = f"line {head.lines + 1} holds the units of the columns"
-    return head._replace(lines=head.lines + count, units=tuple(kept), notes=(*head.notes, note))
+    return head._replace(
+        lines=head.lines + count, units=tuple(beside_titles), notes=(*head.notes, note)
+    )
 
 
 def _unit(cell: str) -> str:
@@ -260,14 +262,14 @@ def _unit(cell: str) -> str:
 
 def _first_cells(first: Block, lines: int, separator: str, width: int) -> Sequence[str]:
     """Return the first filled cell of each column below this line; empty where there is none."""
-    found = [""] * width
+    cells = [""] * width
     for _ in range(_ROWS):
         record, count = header_record(first, lines)
         fields = split_fields(record, separator)
         if len(fields) == width:
-            found = [old or new.strip() for old, new in zip(found, fields, strict=True)]
+            cells = [old or new.strip() for old, new in zip(cells, fields, strict=True)]
         lines += count
-    return found
+    return cells
 
 
 def split_fields(record: str, separator: str) -> list[str]:
@@ -334,13 +336,13 @@ class CsvTable:
                 f"{self.path!s}: line 1 cannot be split into titles of columns: {error!s}"
             ) from error
 
-    def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
+    def chunks(self, titles: Sequence[str]) -> Iterator[Chunk]:
         """Yield rows in file order, only with the wanted columns."""
         self.position = self.position.reopen()
         for block in blocks(self.path, self.encoding, self.position):
             body = without_lines(block, self._header_lines) if block.first_line == 1 else block
             if body.data and not body.data.isspace():
-                yield self._quick(body, wanted) or self._exact(body, wanted)
+                yield self._quick(body, titles) or self._exact(body, titles)
 
     def first_rows(self, rows: int) -> Chunk | None:
         """Return at least `rows` first rows, or all, with all columns; None without one."""
@@ -353,7 +355,7 @@ class CsvTable:
                 return chunk
         return next(self.chunks(self.titles), None)
 
-    def _quick(self, block: Block, wanted: Sequence[str]) -> Chunk | None:
+    def _quick(self, block: Block, titles: Sequence[str]) -> Chunk | None:
         """Return the chunk if each line is one whole row, else None."""
         invalid = []
 
@@ -375,7 +377,7 @@ class CsvTable:
                 convert_options=arrow_csv.ConvertOptions(
                     column_types=dict.fromkeys(self.titles, pa.string()),
                     strings_can_be_null=False,
-                    include_columns=list(wanted),
+                    include_columns=list(titles),
                 ),
             )
         except pa.ArrowInvalid:
@@ -390,9 +392,9 @@ class CsvTable:
                 texts.extend(block.data.decode().split("\n"))
             return texts[row].rstrip("\r")
 
-        return Chunk(lines, {t: table[t].combine_chunks() for t in wanted}, (), original)
+        return Chunk(lines, {t: table[t].combine_chunks() for t in titles}, (), original)
 
-    def _exact(self, block: Block, wanted: Sequence[str]) -> Chunk:
+    def _exact(self, block: Block, titles: Sequence[str]) -> Chunk:
         """Return the chunk parsed record by record, with incomplete records listed separately."""
         texts = split_lines(block.data)
         good: list[Record] = []
@@ -405,10 +407,10 @@ class CsvTable:
             else:
                 good.append(record)
         index = {title: i for i, title in enumerate(self.titles)}
-        at = [index[t] for t in wanted]
+        at = [index[t] for t in titles]
         cells = {
             t: pa.array([r.fields[i] for r in good], pa.string())
-            for t, i in zip(wanted, at, strict=True)
+            for t, i in zip(titles, at, strict=True)
         }
         lines = np.array([block.first_line + r.first for r in good], dtype=np.int64)
 

@@ -61,10 +61,10 @@ class LocalClock:
 
     def _localize(self, local: Millis, *, summer: bool) -> Millis:
         stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
-        found = stamps.tz_localize(
+        localized = stamps.tz_localize(
             self.zone, ambiguous=np.full(len(stamps), summer), nonexistent="NaT"
         )
-        return np.asarray(found.as_unit("ms").asi8)
+        return np.asarray(localized.as_unit("ms").asi8)
 
     def _second_time(
         self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None
@@ -76,17 +76,19 @@ class LocalClock:
         )
         still_open: dict[str | None, Millis] = {}
         for code, name in enumerate(names):
-            own = np.arange(len(rows)) if codes is None else np.flatnonzero(codes[rows] == code)
-            if not len(own):
+            of_asset = (
+                np.arange(len(rows)) if codes is None else np.flatnonzero(codes[rows] == code)
+            )
+            if not len(of_asset):
                 continue
             everything = local if codes is None else local[codes == code]
             steps = np.diff(everything[everything != NO_INSTANT])
             order = _Order(
                 int((steps < 0).sum()) > int((steps > 0).sum()), int((steps == 0).sum()) > 1
             )
-            days = local[rows[own]] // _DAY_MS
+            days = local[rows[of_asset]] // _DAY_MS
             for day in np.unique(days):
-                mine = own[days == day]
+                mine = of_asset[days == day]
                 carried = self._open.get(name, np.empty(0, dtype=np.int64))
                 before = carried[carried // _DAY_MS == day]
                 run = np.concatenate([before, local[rows[mine]]])

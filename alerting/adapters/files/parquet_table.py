@@ -54,36 +54,36 @@ class ParquetTable:
             self._names = dict(zip(read_titles(path, names), names, strict=True))
             self.titles = tuple(self._names)
 
-    def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
+    def chunks(self, titles: Sequence[str]) -> Iterator[Chunk]:
         """Yield rows in file order, only with the wanted columns."""
-        return self._batches(wanted, max(100, min(20_000, 500_000 // max(1, len(wanted)))))
+        return self._batches(titles, max(100, min(20_000, 500_000 // max(1, len(titles)))))
 
-    def _batches(self, wanted: Sequence[str], rows: int) -> Iterator[Chunk]:
+    def _batches(self, titles: Sequence[str], rows: int) -> Iterator[Chunk]:
         """Yield chunks of about `rows` rows, and of less where these have many bytes."""
         self.position = self.position.reopen()
         first = 1
-        columns = [self._names[t] for t in wanted]
+        columns = [self._names[t] for t in titles]
         with _parquet(self.path, as_dictionaries=True) as file:
             total = max(1, file.metadata.num_rows)
-            step = self._rows_at_once(file, wanted, rows)
+            step = self._rows_at_once(file, titles, rows)
             batches = file.iter_batches(batch_size=step, columns=columns, use_threads=False)
-            for some in self._gathered(batches, wanted, rows):
-                cells = {t: self._text(t, some.column(self._names[t])) for t in wanted}
+            for some in self._gathered(batches, titles, rows):
+                cells = {t: self._text(t, some.column(self._names[t])) for t in titles}
                 yield self._chunk(first, cells, some.num_rows)
                 first += some.num_rows
                 self.position.done = self.position.total * (first - 1) // total
 
-    def _rows_at_once(self, file: Any, wanted: Sequence[str], rows: int) -> int:
+    def _rows_at_once(self, file: Any, titles: Sequence[str], rows: int) -> int:
         """Return how many rows may be decoded at once. Raises UserError for a column of a kind that
         no cell has, and for a page that is too large to unpack."""
         schema = file.schema_arrow
-        for title in wanted:
+        for title in titles:
             kind = schema.field(self._names[title]).type
             is_wide = pa.types.is_fixed_size_binary(kind) and kind.byte_width > LONGEST_TEXT
             if is_wide or pa.types.is_nested(kind):
                 raise self._no_cell(title, kind)
         bytes_of_value: dict[str, float] = {}
-        for title, page in _pages(self.path, file.metadata, {self._names[t]: t for t in wanted}):
+        for title, page in _pages(self.path, file.metadata, {self._names[t]: t for t in titles}):
             if page.size > LARGEST_PAGE:
                 raise UserError(
                     ENGLISH.say(
@@ -102,13 +102,13 @@ class ParquetTable:
             return rows
         return max(1, min(rows, _MOST_AT_ONCE, int(_BATCH_BYTES / sum(bytes_of_value.values()))))
 
-    def _gathered(self, batches: Iterator[Any], wanted: Sequence[str], rows: int) -> Iterator[Any]:
+    def _gathered(self, batches: Iterator[Any], titles: Sequence[str], rows: int) -> Iterator[Any]:
         """Yield batches put together or divided, as tables of at most `rows` rows and a number of
         bytes, but of at least one row."""
         some: list[Any] = []
         size = count = 0
         for batch in batches:
-            for piece, bytes_of_piece in self._divided(batch, wanted):
+            for piece, bytes_of_piece in self._divided(batch, titles):
                 too_large = size + bytes_of_piece > _BATCH_BYTES or count + len(piece) > rows
                 if some and too_large:
                     yield pa.Table.from_batches(some)
@@ -120,10 +120,10 @@ class ParquetTable:
         if some:
             yield pa.Table.from_batches(some)
 
-    def _divided(self, batch: Any, wanted: Sequence[str]) -> Iterator[tuple[Any, int]]:
+    def _divided(self, batch: Any, titles: Sequence[str]) -> Iterator[tuple[Any, int]]:
         """Yield a batch in pieces, each with its bytes as text, which are bounded."""
         of_rows = np.zeros(len(batch), dtype=np.int64)
-        for title in wanted:
+        for title in titles:
             of_rows += self._bytes(title, batch.column(self._names[title]))
         until = np.cumsum(of_rows)
         start = 0
@@ -172,10 +172,10 @@ class ParquetTable:
             stated = [meta.row_group(i).column(column) for i in range(meta.num_row_groups)]
             if file.schema_arrow.names != list(file.schema.names):
                 return None  # of nested columns
-        found = [one.statistics.max for one in stated if one.is_stats_set]
-        if not found or len(found) < len(stated) or not isinstance(found[0], datetime):
+        newest = [chunk.statistics.max for chunk in stated if chunk.is_stats_set]
+        if not newest or len(newest) < len(stated) or not isinstance(newest[0], datetime):
             return None
-        last: datetime = max(found)
+        last: datetime = max(newest)
         return last.replace(tzinfo=UTC) + _WESTMOST if last.tzinfo is None else last
 
     def _chunk(self, first: int, cells: dict[str, Cells], rows: int) -> Chunk:
@@ -320,7 +320,7 @@ def _read_struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]
     IndexError if the data end before, OSError for what no page has."""
     if depth > _DEEPEST:
         raise OSError("the header of a page cannot be read")
-    found: dict[int, Any] = {}
+    fields: dict[int, Any] = {}
     field = 0
     while data[at]:
         step, kind = divmod(data[at], 16)
@@ -330,15 +330,15 @@ def _read_struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]
         else:
             field, at = _read_number(data, at)
         if kind == _STRUCT:
-            found[field], at = _read_struct(data, at, depth + 1)
+            fields[field], at = _read_struct(data, at, depth + 1)
         elif kind in _NUMBERS:
-            found[field], at = _read_number(data, at)
+            fields[field], at = _read_number(data, at)
         elif kind == _BYTES:
             length, at = _read_varint(data, at)
             at += length
         elif kind not in _FLAGS:
             raise OSError("the header of a page cannot be read")
-    return found, at + 1
+    return fields, at + 1
 
 
 def _read_number(data: bytes, at: int) -> tuple[int, int]:

@@ -99,17 +99,18 @@ class TableFile(ABC, Generic[C, P]):
 
         `stop_early`: stop soon after the first bad line.
         """
-        while (found := self._profile_once(progress, stop_early)) is None:
-            pass
+        profile = None
+        while profile is None:
+            profile = self._profile_once(progress, stop_early)
         clock = self._rows.stamps.clock
-        found.head_notes = self._rows.table.notes
-        found.asset_texts = self._rows.assets.texts
+        profile.head_notes = self._rows.table.notes
+        profile.asset_texts = self._rows.assets.texts
         if clock is not None:
-            found.zone = clock.zone.key
-            found.clock_changes = {
+            profile.zone = clock.zone.key
+            profile.clock_changes = {
                 day: (change.first, change.second) for day, change in clock.changes.items()
             }
-        return found
+        return profile
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> P | None:
         """Return the profile of one pass; None if the file's format is not the assumed one."""
@@ -139,9 +140,9 @@ class TableFile(ABC, Generic[C, P]):
     ) -> tuple[Found, list[Check]]:
         """Return the duplicates among rows without a fault, and the checks with theirs."""
         series, at, cells = self._compared(chunk)
-        found = duplicates.find(series, at, [*cells.values()], ~bad_rows(checks, len(at)))
-        contradictions = duplicate_checks(len(at), found.contradictions, [*cells])
-        return found, [*checks, *contradictions]
+        repeats = duplicates.find(series, at, [*cells.values()], ~bad_rows(checks, len(at)))
+        contradictions = duplicate_checks(len(at), repeats.contradictions, [*cells])
+        return repeats, [*checks, *contradictions]
 
     @abstractmethod
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> P: ...
@@ -164,8 +165,8 @@ def note_spacing(
     rows = int(usable.sum())
     if rows < 20 or not any(2 * np.count_nonzero(present) < rows for present in filled.values()):
         return
-    one = usable & (keyed.assets == keyed.assets[int(np.argmax(usable))])
-    line_ms = _usual_step(keyed.at[one])
+    of_first = usable & (keyed.assets == keyed.assets[int(np.argmax(usable))])
+    line_ms = _usual_step(keyed.at[of_first])
     for column in profile.columns.values():
         present = filled[column.name]
         if (
@@ -174,7 +175,7 @@ def note_spacing(
             or not 3 <= np.count_nonzero(present) < rows / _RARER
         ):
             continue
-        every = _usual_step(keyed.at[one & present])
+        every = _usual_step(keyed.at[of_first & present])
         if every >= _RARER * line_ms:
             column.every_ms = every
 
@@ -239,11 +240,11 @@ class ReadingsFile(TableFile[Keyed, Profile]):
             self._parsed = None
         if self._parsed is not None:
             self._parsed.append(keyed)
-        found, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
-        usable = ~bad_rows(checks, len(keyed.at)) & ~found.same
+        repeats, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
+        usable = ~bad_rows(checks, len(keyed.at)) & ~repeats.same
         note_chunk(profile, keyed, checks, usable)
-        profile.repeated += int((found.same | found.again).sum())
-        profile.contradictions += len(found.contradictions)
+        profile.repeated += int((repeats.same | repeats.again).sum())
+        profile.contradictions += len(repeats.contradictions)
         no_values = keyed.quality.bad
         filled = {
             c.name: profile_column(
@@ -257,7 +258,7 @@ class ReadingsFile(TableFile[Keyed, Profile]):
             for c in profile.columns.values()
         }
         note_spacing(profile, keyed, usable, filled)
-        profile.rows += int((usable & ~found.again).sum())
+        profile.rows += int((usable & ~repeats.again).sum())
         profile.empty += int(
             (
                 usable
@@ -353,7 +354,7 @@ def _qualities(
     quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]
 ) -> dict[int, dict[str, Quality]]:
     """Return the quality of samples that are not good, by position among the rows and variable."""
-    found: dict[int, dict[str, Quality]] = {}
+    grades: dict[int, dict[str, Quality]] = {}
     masks: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (
         ("bad", quality.bad),
         ("uncertain", quality.uncertain),
@@ -361,8 +362,8 @@ def _qualities(
     for grade, by_title in masks:
         for title in by_title.keys() & names.keys():
             for position in np.flatnonzero(by_title[title][rows]).tolist():
-                found.setdefault(position, {})[names[title]] = grade
-    return found
+                grades.setdefault(position, {})[names[title]] = grade
+    return grades
 
 
 DEFAULT_TYPE_COLUMN = "type"
@@ -417,8 +418,8 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
             self._end_column: "--end-column",
         }
         self._keys = [title for title in keys if title]
-        found = [(title, option) for title, option in keys.items() if title]
-        super().__init__(path, TableRows(path, layout, found))
+        key_titles = [(title, option) for title, option in keys.items() if title]
+        super().__init__(path, TableRows(path, layout, key_titles))
 
     def keep_names(self, titles: Titles, types: Titles) -> None:
         """Give texts that are titles of assets or event types the names of these; before the
@@ -453,12 +454,12 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
         count_filled(profile.assets, typed.keyed.assets, usable, {})
         profile.rows += int(usable.sum())
         for name in dict.fromkeys(typed.types[usable].tolist()):
-            found = profile.types.setdefault(name, EventTypeProfile())
+            of_type = profile.types.setdefault(name, EventTypeProfile())
             check = self._ends_check(typed, usable & (typed.types == name))
-            found.ends += int(check.bad.sum())
+            of_type.ends += int(check.bad.sum())
             if check.bad.any():
-                found.first_ends.extend(
-                    faulty_lines(typed.keyed.chunk, [check], EXAMPLES - len(found.first_ends))
+                of_type.first_ends.extend(
+                    faulty_lines(typed.keyed.chunk, [check], EXAMPLES - len(of_type.first_ends))
                 )
 
     def _chunks(self) -> Iterator[_Typed]:
@@ -510,8 +511,8 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
     ) -> tuple[npt.NDArray[np.object_], Millis, dict[str, cell.Cells]]:
         keyed = typed.keyed
         titles = [*([self._end_column] if self._end_column else []), *self._rows.names]
-        both = zip(keyed.assets, typed.types, strict=True)
-        series = np.array([f"{asset}\n{type}" for asset, type in both], dtype=object)
+        pairs = zip(keyed.assets, typed.types, strict=True)
+        series = np.array([f"{asset}\n{type}" for asset, type in pairs], dtype=object)
         return series, keyed.at, {title: keyed.cells[title] for title in titles}
 
     def read(

@@ -68,59 +68,59 @@ def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> 
 
 
 def time_columns(
-    table: ChunkedTable, wanted: str | None, cells: Sample, others: Sequence[str]
+    table: ChunkedTable, time: str | None, cells: Sample, others: Sequence[str]
 ) -> tuple[str, ...]:
     """Return the title of the column of stamps, or those of date and time; `others` have another
     known meaning.
 
     Raises UserError if there is none, or several match.
     """
-    if wanted is not None:
-        return _find_titles(table, wanted, cells)
+    if time is not None:
+        return _find_titles(table, time, cells)
     if DEFAULT_TIME in table.titles:
         return (DEFAULT_TIME,)
-    found = [
+    candidates = [
         title
         for title in table.titles
         if title not in others and contains_stamps(cells[title], title)
     ]
-    if len(found) > 1:
-        days = [t for t in found if _share(cells[t], _DAY_ONLY) > _LEAST_SHARE_OF_STAMPS]
-        found = [t for t in found if t not in days] or found
-    if len(found) == 1 and _share(cells[found[0]], _DAY_ONLY) > _LEAST_SHARE_OF_STAMPS:
+    if len(candidates) > 1:
+        days = [t for t in candidates if _share(cells[t], _DAY_ONLY) > _LEAST_SHARE_OF_STAMPS]
+        candidates = [t for t in candidates if t not in days] or candidates
+    if len(candidates) == 1 and _share(cells[candidates[0]], _DAY_ONLY) > _LEAST_SHARE_OF_STAMPS:
         clocks = [
             title
             for title in table.titles
             if _share(cells[title], _CLOCK_ONLY) > _LEAST_SHARE_OF_STAMPS
         ]
-        found += clocks if len(clocks) == 1 else []
-        return tuple(found)
-    named = [t for word in _PREFERRED_TITLES for t in found if t.lower() == word]
-    if len(found) > 1 and named:
+        candidates += clocks if len(clocks) == 1 else []
+        return tuple(candidates)
+    named = [t for word in _PREFERRED_TITLES for t in candidates if t.lower() == word]
+    if len(candidates) > 1 and named:
         return (named[0],)
-    if len(found) > 1:
+    if len(candidates) > 1:
         raise UserError(
-            f"{table.path!s}: the columns {title_list([repr(t) for t in found])} all hold "
+            f"{table.path!s}: the columns {title_list([repr(t) for t in candidates])} all hold "
             "time stamps; name with --time the one of the measurement, of events that of their "
             "starts"
         )
-    if not found:
+    if not candidates:
         raise UserError(
             f"{table.path!s}: no column of time stamps was found: there is no column "
             f"{shown(DEFAULT_TIME)}; name it with --time. Columns: {title_list(table.titles)}"
         )
-    return (found[0],)
+    return (candidates[0],)
 
 
-def _find_titles(table: ChunkedTable, wanted: str, cells: Sample) -> tuple[str, ...]:
-    if wanted in table.titles:
-        return (wanted,)
-    parts = tuple(part.strip() for part in wanted.split("+"))
+def _find_titles(table: ChunkedTable, time: str, cells: Sample) -> tuple[str, ...]:
+    if time in table.titles:
+        return (time,)
+    parts = tuple(part.strip() for part in time.split("+"))
     if len(parts) == 2 and all(part in table.titles for part in parts):
         return parts
     stamps = [title for title in table.titles if contains_stamps(cells[title], title)]
-    near = similar_titles(wanted, stamps) or stamps[:3] or similar_titles(wanted, table.titles)
-    raise no_column(table, wanted, "--time", near)
+    near = similar_titles(time, stamps) or stamps[:3] or similar_titles(time, table.titles)
+    raise no_column(table, time, "--time", near)
 
 
 def has_stamps(table: ChunkedTable, time: str | None, form: StampFormat | None) -> bool:
@@ -128,13 +128,13 @@ def has_stamps(table: ChunkedTable, time: str | None, form: StampFormat | None) 
     below which numbers count as such; `form`: a further format."""
     cells = sample(table)
     return len(cells) > 1 and any(
-        contains_stamps(found, title)
+        contains_stamps(column, title)
         or (
             form is not None
-            and float(form.matches(found).mean() if len(found) else 0) > _LEAST_SHARE_OF_STAMPS
+            and float(form.matches(column).mean() if len(column) else 0) > _LEAST_SHARE_OF_STAMPS
         )
-        or (title == time and _share(found, _SINCE_1970) > _LEAST_SHARE_OF_STAMPS)
-        for title, found in cells.items()
+        or (title == time and _share(column, _SINCE_1970) > _LEAST_SHARE_OF_STAMPS)
+        for title, column in cells.items()
     )
 
 
@@ -145,8 +145,8 @@ def contains_stamps(cells: Cells, title: str) -> bool:
     speaks = re.match(_TIME_TITLES, title.strip()) is not None
     if _share(cells, _SINCE_1970) > _LEAST_SHARE_OF_STAMPS:
         return speaks
-    found = stamp_format(cells)
-    return found is not None and (speaks or not found.name.startswith("yyyymmdd"))
+    form = stamp_format(cells)
+    return form is not None and (speaks or not form.name.startswith("yyyymmdd"))
 
 
 def stamp_format(cells: Cells) -> StampFormat | None:
@@ -162,11 +162,11 @@ def stamp_format(cells: Cells) -> StampFormat | None:
     return best if shares[best] > _LEAST_SHARE_OF_STAMPS else None
 
 
-def with_order(table: ChunkedTable, title: str, found: StampFormat) -> StampFormat:
+def with_order(table: ChunkedTable, title: str, form: StampFormat) -> StampFormat:
     """Return the format, month first if the file shows it. Raises UserError without proof."""
-    mark = next((mark for mark, orders in ORDERS.items() if found == orders[0]), None)
+    mark = next((mark for mark, orders in ORDERS.items() if form == orders[0]), None)
     if mark is None:
-        return found
+        return form
     for chunk in table.chunks([title]):
         order = order_shown(cell.clean(chunk.columns[title]), mark)
         if order >= 0:
@@ -230,10 +230,10 @@ class StampFormat:
             at, valid, cut = _assemble(digits, np.ones(len(cells), dtype=bool))
             return LocalStamps(np.where(valid, at, NO_INSTANT), valid, cut)
         parts = pc.extract_regex(cells, self.pattern)
-        found = _numbers({field.name: pc.struct_field(parts, field.name) for field in parts.type})
-        at, valid, cut = _assemble(found, as_mask(pc.is_valid(parts)))
-        offset = found.get("z", 0)
-        zoned = found.get("zoned", np.zeros(len(cells), dtype=bool))
+        numbers = _numbers({field.name: pc.struct_field(parts, field.name) for field in parts.type})
+        at, valid, cut = _assemble(numbers, as_mask(pc.is_valid(parts)))
+        offset = numbers.get("z", 0)
+        zoned = numbers.get("zoned", np.zeros(len(cells), dtype=bool))
         return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
 
     def _of_one_width(self, cells: Cells) -> dict[str, Any] | None:
@@ -252,11 +252,11 @@ class StampFormat:
         digits = texts - np.uint8(48)
         if (digits[:, inside] > 9).any() or (texts[:, ~inside] != texts[0, ~inside]).any():
             return None
-        found = {name: _number(digits[:, start:end]) for name, (start, end) in spans.items()}
-        found["Y"] = _with_century(found["Y"], np.full(len(cells), len(match["Y"]) == 2))
-        if "f" in found:
-            found["f"] *= 10 ** (9 - len(match["f"]))
-        return found
+        numbers = {name: _number(digits[:, start:end]) for name, (start, end) in spans.items()}
+        numbers["Y"] = _with_century(numbers["Y"], np.full(len(cells), len(match["Y"]) == 2))
+        if "f" in numbers:
+            numbers["f"] *= 10 ** (9 - len(match["f"]))
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ ORDERS = {
     )
     for mark in "/-"
 }
-NAMED = {f.name: f for f in (*FORMATS, *(f for both in ORDERS.values() for f in both))}
+NAMED = {f.name: f for f in (*FORMATS, *(f for orders in ORDERS.values() for f in orders))}
 _DIRECTIVES = {
     "d": r"(?P<d>\d{1,2})",
     "m": r"(?P<m>\d{1,2})",
@@ -402,28 +402,28 @@ def _number(digits: npt.NDArray[np.uint8]) -> Ints:
 
 def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of stamps as numbers: nanoseconds, months, zones in milliseconds."""
-    found: dict[str, Any] = {name: _ints(texts[name], 0) for name in "dmYHMS" if name in texts}
-    found["Y"] = _with_century(
-        found["Y"], as_mask(pc.equal(pc.fill_null(pc.binary_length(texts["Y"]), 0), 2))
+    numbers: dict[str, Any] = {name: _ints(texts[name], 0) for name in "dmYHMS" if name in texts}
+    numbers["Y"] = _with_century(
+        numbers["Y"], as_mask(pc.equal(pc.fill_null(pc.binary_length(texts["Y"]), 0), 2))
     )
     if "b" in texts:
-        found["m"] = _months(texts["b"])
+        numbers["m"] = _months(texts["b"])
     if "f" in texts:
         padded = pc.utf8_rpad(pc.fill_null(texts["f"], ""), width=9, padding="0")
-        found["f"] = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
+        numbers["f"] = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
     if "p" in texts:
-        found["p"] = texts["p"]
+        numbers["p"] = texts["p"]
     if "z" in texts:
-        found["z"], found["zoned"] = _offsets(texts["z"])
-    return found
+        numbers["z"], numbers["zoned"] = _offsets(texts["z"])
+    return numbers
 
 
-def _assemble(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
-    year = found["Y"]
-    month = found["m"]
-    day = found["d"]
-    hour, minute, second, nanos = (found.get(name, np.zeros_like(year)) for name in "HMSf")
-    hour, of_clock = _by_half_day(hour, found.get("p"))
+def _assemble(numbers: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
+    year = numbers["Y"]
+    month = numbers["m"]
+    day = numbers["d"]
+    hour, minute, second, nanos = (numbers.get(name, np.zeros_like(year)) for name in "HMSf")
+    hour, of_clock = _by_half_day(hour, numbers.get("p"))
     months = np.where((month >= 1) & (month <= 12), month, 1)
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     days = np.where((months == 2) & ~leap, 28, _DAYS[months - 1])

@@ -135,7 +135,7 @@ class QualityColumns:
             worst = np.maximum(of_row, grades[self._of[title]]) if title in self._of else of_row
             bad[title] = worst == _BAD
             uncertain[title] = (worst == _UNCERTAIN) & filled[title]
-        unreadable = {title: of == _UNREADABLE for title, of in grades.items()}
+        unreadable = {title: codes == _UNREADABLE for title, codes in grades.items()}
         return Qualities(_any(bad), _any(uncertain), _any(unreadable))
 
     def why(self, text: str) -> str:
@@ -151,14 +151,14 @@ class QualityColumns:
 
 
 def _by_suffix(table: ChunkedTable, suffix: str) -> dict[str, str]:
-    found = {title: title + suffix for title in table.titles if title + suffix in table.titles}
-    if not found:
+    columns = {title: title + suffix for title in table.titles if title + suffix in table.titles}
+    if not columns:
         raise UserError(
             f"{table.path}: no column has the title of another column followed by {suffix!r} "
             "(--quality-suffix). "
             f"Columns: {', '.join(table.titles)}"
         )
-    return found
+    return columns
 
 
 def _any(masks: Mapping[str, BoolArray]) -> dict[str, BoolArray]:
@@ -299,9 +299,9 @@ class TableRows:
             self.names = value_names(self.table, list(self.names), self.layout, units)
 
     def _numbers(self) -> NumberForm:
-        found = number_form(self.sample, list(self.names), self._separator)
+        form = number_form(self.sample, list(self.names), self._separator)
         return (
-            NumberForm(self.layout.decimal, True, found.thousands) if self.layout.decimal else found
+            NumberForm(self.layout.decimal, True, form.thousands) if self.layout.decimal else form
         )
 
     def _format(self) -> StampFormat | None:
@@ -309,8 +309,8 @@ class TableRows:
             return None
         if self.layout.time_format is not None:
             return named_format(self.layout.time_format)
-        found = stamp_format(self._time_cells(self.sample))
-        return with_order(self.table, self.times[0], found) if found else None
+        form = stamp_format(self._time_cells(self.sample))
+        return with_order(self.table, self.times[0], form) if form else None
 
     def _zone(self) -> tuple[ZoneInfo | None, str]:
         if self.layout.zone is not None:
@@ -383,8 +383,8 @@ class TableRows:
         if self.layout.sequence is not None:
             return True
         cells = self._time_cells(self.sample)
-        found = StampReader(self.format, None).read(cells)
-        return bool(len(cells)) and not found.zoneless and not found.bad.all()
+        instants = StampReader(self.format, None).read(cells)
+        return bool(len(cells)) and not instants.zoneless and not instants.bad.all()
 
     def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
         """Return the cells of stamps, date and time joined; empty ones without a column."""
@@ -424,14 +424,14 @@ class TableRows:
         assets, named_checks = self._assets(chunk, cells)
         times = self._time_cells(cells)
         stamps = self.stamps
-        found = stamps.read(times, assets if self.asset_column else None)
+        instants = stamps.read(times, assets if self.asset_column else None)
         checks = [
             Check(
-                found.absent,
+                instants.absent,
                 self.time,
                 lambda _: _NO_NUMBER if self.layout.sequence else _NO_TIME,
             ),
-            Check(found.bad, self.time, lambda row: stamps.why(times[row].as_py())),
+            Check(instants.bad, self.time, lambda row: stamps.why(times[row].as_py())),
             *named_checks,
         ]
         quality = self.quality.read(cells, list(self.names))
@@ -440,14 +440,14 @@ class TableRows:
             for title, bad in quality.unreadable.items()
         ]
         usable = {title: values for title, values in floats.items() if title not in quality.bad}
-        return Keyed(chunk, found, assets, quality.without_bad(cells), checks, quality, usable)
+        return Keyed(chunk, instants, assets, quality.without_bad(cells), checks, quality, usable)
 
     def _plain_numbers(self, chunk: Chunk) -> dict[str, FloatArray]:
         """Return the value columns that hold only plain numbers, none of which means missing."""
         if self.numbers.decimal != "." or self.layout.missing:
             return {}
-        found = {title: cell.plain_numbers(chunk.columns[title]) for title in self.names}
-        return {title: floats for title, floats in found.items() if floats is not None}
+        columns = {title: cell.plain_numbers(chunk.columns[title]) for title in self.names}
+        return {title: floats for title, floats in columns.items() if floats is not None}
 
     def _clean(self, title: str, cells: Cells) -> Cells:
         return cell.clean(cells, NULLS if title in self.quality.titles else self._missing)
@@ -496,13 +496,13 @@ def value_names(
 
 
 def _given_name(title: str, layout: Layout) -> str:
-    wanted = layout.rename[title]
-    if not wanted or variable_name(wanted) != wanted:
+    name = layout.rename[title]
+    if not name or variable_name(name) != name:
         raise UserError(
-            f"{shown(wanted)} is not a legal name; write for example --rename "
-            f"'{title}={variable_name(wanted or title)}'"
+            f"{shown(name)} is not a legal name; write for example --rename "
+            f"'{title}={variable_name(name or title)}'"
         )
-    return wanted
+    return name
 
 
 def open_table(

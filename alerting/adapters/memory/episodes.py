@@ -67,9 +67,9 @@ class MemoryTable(Generic[R]):
 def plain(value: Any) -> Any:
     """Return a value as a store gives it back: lists, plain numbers, texts as keys."""
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(entry) for entry in value]
     return value.tolist() if hasattr(value, "tolist") else value
 
 
@@ -152,8 +152,8 @@ class MemoryEpisodes(MemoryTable[Episode]):
         return {id: self.rows[id] for id in ids if id in self.rows}
 
     def starting_with(self, prefix: str, assets: Collection[str] | None = None) -> list[Episode]:
-        found = (e for e in self.rows.values() if e.id.startswith(prefix) and _is_of(e, assets))
-        return [*found][:10]
+        episodes = (e for e in self.rows.values() if e.id.startswith(prefix) and _is_of(e, assets))
+        return [*episodes][:10]
 
     def find(
         self,
@@ -167,7 +167,7 @@ class MemoryEpisodes(MemoryTable[Episode]):
         assets: Collection[str] | None = None,
         with_earlier: bool = False,
     ) -> list[Episode]:
-        found = (
+        episodes = (
             e
             for e in ([self.rows[id] for id in self._open] if open_only else self.rows.values())
             if (definition is None or e.definition == definition)
@@ -181,14 +181,16 @@ class MemoryEpisodes(MemoryTable[Episode]):
             and (before is None or (e.raised_at, e.id) < before)
             and _is_of(e, assets)
         )
-        return _oldest_first(found)[::-1][:limit]
+        return _oldest_first(episodes)[::-1][:limit]
 
     def overlapping(
         self, definition: str, asset: str, start: datetime, end: datetime
     ) -> list[Episode]:
-        found = self.find(definition, asset)
+        episodes = self.find(definition, asset)
         return [
-            e for e in found if e.raised_at <= end and (e.closed_at is None or e.closed_at > start)
+            e
+            for e in episodes
+            if e.raised_at <= end and (e.closed_at is None or e.closed_at > start)
         ]
 
     def over_unacknowledged(
@@ -257,11 +259,11 @@ class MemoryNotifications:
         return len(self._rows) - before
 
     def change(self, changes: Sequence[Change], unit: Unit | None = None) -> int:
-        found = [after for before, after in changes if self._is_stored(before, after)]
-        if unit is not None and len(found) < len(changes):
+        changed = [after for before, after in changes if self._is_stored(before, after)]
+        if unit is not None and len(changed) < len(changes):
             raise Conflict("another process has changed some of these notifications")
-        self._rows |= {n.key: n for n in found}
-        return len(found)
+        self._rows |= {n.key: n for n in changed}
+        return len(changed)
 
     def _is_stored(self, before: Notification | None, after: Notification) -> bool:
         stored = self._rows.get(after.key)
@@ -292,16 +294,16 @@ class MemoryMutes(MemoryTable[Mute]):
     """Port `Mutes`."""
 
     def not_ended(self) -> list[Mute]:
-        found = [one for one in self.rows.values() if one.ended_at is None]
-        return sorted(found, key=lambda one: (one.since, one.id))
+        mutes = [mute for mute in self.rows.values() if mute.ended_at is None]
+        return sorted(mutes, key=lambda mute: (mute.since, mute.id))
 
     def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Mute]:
-        found = [
-            one
-            for one in self.rows.values()
-            if one.since < end and (start is None or start < one.end)
+        mutes = [
+            mute
+            for mute in self.rows.values()
+            if mute.since < end and (start is None or start < mute.end)
         ]
-        newest = sorted(found, key=lambda one: (one.since, one.id), reverse=True)
+        newest = sorted(mutes, key=lambda mute: (mute.since, mute.id), reverse=True)
         return newest[: limit or None]
 
 
@@ -322,7 +324,7 @@ class MemoryMisses:
         limit: int = 0,
         assets: Collection[str] | None = None,
     ) -> list[ReportedMiss]:
-        found = [
+        misses = [
             miss
             for miss in self._misses.values()
             if (start is None or miss.missed_at >= start)
@@ -330,7 +332,7 @@ class MemoryMisses:
             and definition in (None, miss.definition)
             and (assets is None or miss.asset in assets)
         ]
-        return sorted(found, key=lambda miss: (miss.missed_at, miss.id), reverse=True)[
+        return sorted(misses, key=lambda miss: (miss.missed_at, miss.id), reverse=True)[
             : limit or None
         ]
 
@@ -369,11 +371,11 @@ class MemoryAudit:
         self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
     ) -> list[AuditEntry]:
         numbered = enumerate(zip(self.entries, self._origins, strict=True))
-        found = [AuditEntry(**e, origin=origin, id=f"{n:024x}") for n, (e, origin) in numbered]
+        entries = [AuditEntry(**e, origin=origin, id=f"{n:024x}") for n, (e, origin) in numbered]
         exact = {"actor": wanted.actor, "subject": wanted.subject, "what": wanted.what}
         fits = [
             e
-            for e in found
+            for e in entries
             if all(value in (None, getattr(e, name)) for name, value in exact.items())
             and (wanted.start is None or e.at >= wanted.start)
             and (wanted.end is None or e.at < wanted.end)

@@ -64,14 +64,14 @@ class MemoryDefinitions:
 
     def documents(self, names: Collection[str] | None = None) -> list[Document]:
         marks = self.faulty()
-        wanted = self._documents.keys() if names is None else self._documents.keys() & set(names)
-        found = deepcopy([self._documents[name] for name in sorted(wanted)])
+        chosen = self._documents.keys() if names is None else self._documents.keys() & set(names)
+        copies = deepcopy([self._documents[name] for name in sorted(chosen)])
         return [
             {
                 **document,
                 **({"_faults": marks[name]} if (name := document["name"]) in marks else {}),
             }
-            for document in found
+            for document in copies
         ]
 
     def store_document(self, document: Document) -> None:
@@ -139,9 +139,9 @@ class MemoryAssets(MemoryDocumentStore):
 
     def find_matching(self, patterns: Collection[str]) -> list[Asset]:
         index = AssetIndex(self.all())
-        found = {asset.name for asset in index.find_matching([*patterns])}
-        found.update(above for name in tuple(found) for above in index.ancestors(index[name]))
-        return [index[name] for name in sorted(found)]
+        names = {asset.name for asset in index.find_matching([*patterns])}
+        names.update(above for name in tuple(names) for above in index.ancestors(index[name]))
+        return [index[name] for name in sorted(names)]
 
     def get(self, name: str) -> Asset | None:
         return self._assets.get(name)
@@ -185,18 +185,16 @@ class MemoryReadings(Readings):
     def match(self, batch: ReadingBatch) -> BatchMatch:
         keys = list(zip(batch.assets.tolist(), batch.at.tolist(), strict=True))
         stored = self.stored(keys)
-        found = [
-            (stored.get(key), row.values.items()) for key, row in zip(keys, batch, strict=True)
-        ]
+        rows = [(stored.get(key), row.values.items()) for key, row in zip(keys, batch, strict=True)]
         same = [
             row is not None and not row.quality and samples <= row.values.items()
-            for row, samples in found
+            for row, samples in rows
         ]
-        return BatchMatch(np.array([row is None for row, _ in found]), np.array(same))
+        return BatchMatch(np.array([row is None for row, _ in rows]), np.array(same))
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
-        found = {(asset, ts): self._rows.get(asset, {}).get(from_millis(ts)) for asset, ts in keys}
-        return {key: row for key, row in found.items() if row is not None}
+        rows = {(asset, ts): self._rows.get(asset, {}).get(from_millis(ts)) for asset, ts in keys}
+        return {key: row for key, row in rows.items() if row is not None}
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
         for row in rows:
@@ -218,14 +216,14 @@ class MemoryReadings(Readings):
             stored = of_asset.get(row.ts)
             if stored is None or merge_rows(stored, row) != stored:
                 continue
-            given = row.values.keys() | row.quality.keys()
-            left = replace(
+            deleted = row.values.keys() | row.quality.keys()
+            remaining = replace(
                 stored,
-                values={name: v for name, v in stored.values.items() if name not in given},
-                quality={name: q for name, q in stored.quality.items() if name not in given},
+                values={name: v for name, v in stored.values.items() if name not in deleted},
+                quality={name: q for name, q in stored.quality.items() if name not in deleted},
             )
-            of_asset[row.ts] = left
-            if not left.values and not left.quality:
+            of_asset[row.ts] = remaining
+            if not remaining.values and not remaining.quality:
                 del of_asset[row.ts]
                 self._instants[row.asset].remove(row.ts)
 
@@ -290,17 +288,17 @@ class MemoryReadings(Readings):
         self, asset: str, instant: Collection[str], end: datetime | None, since: datetime | None
     ) -> list[Document]:
         """Return events that start until `end`; until `since` each type's last, and lasting."""
-        found = sorted(
+        events = sorted(
             map(vars, self._events.get(asset, {}).values()),
             key=lambda event: (event["start"], event["type"]),
         )
-        found = [event for event in found if end is None or event["start"] <= end]
+        events = [event for event in events if end is None or event["start"] <= end]
         if since is None:
-            return found
-        last = {event["type"]: event for event in found if event["start"] <= since}
+            return events
+        last = {event["type"]: event for event in events if event["start"] <= since}
         return [
             e
-            for e in found
+            for e in events
             if e["start"] > since
             or e is last[e["type"]]
             or (e["type"] not in instant and (e["end"] is None or e["end"] > since))
@@ -327,15 +325,15 @@ class MemoryReadings(Readings):
         newest = {
             asset: self._instants[asset][count - 1] for asset, count in counted.items() if count
         }
-        wanted = newest.keys() if assets is None else newest.keys() & set(assets)
+        names = newest.keys() if assets is None else newest.keys() & set(assets)
         return {
             asset: NewestReading(newest[asset], self._arrived[asset, newest[asset]])
-            for asset in sorted(wanted)
+            for asset in sorted(names)
         }
 
     def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
-        found = self._instants.get(asset, [])
-        instants = found if until is None else found[: bisect_right(found, until)]
+        stored = self._instants.get(asset, [])
+        instants = stored if until is None else stored[: bisect_right(stored, until)]
         if not instants:
             return None
         first = 0
@@ -355,5 +353,5 @@ class MemoryLabels:
         return self._labels.setdefault(label.id, label) is label
 
     def in_force(self, assets: Collection[str], at: datetime | None) -> list[IntervalLabel]:
-        found = [o for o in self._labels.values() if o.asset in assets and o.in_force(at)]
-        return sorted(found, key=lambda one: (one.start, one.id))
+        labels = [o for o in self._labels.values() if o.asset in assets and o.in_force(at)]
+        return sorted(labels, key=lambda label: (label.start, label.id))

@@ -173,8 +173,8 @@ class MemoryEvaluationPlans:
     ) -> EvaluationPlan | None:
         if self._plan is None or self._plan[0] not in valid_sources(source_hash):
             return None
-        found = self._plan[1]
-        return found if is_wanted is None else found.select(is_wanted)
+        plan = self._plan[1]
+        return plan if is_wanted is None else plan.select(is_wanted)
 
     def store_plan(
         self,
@@ -226,8 +226,8 @@ class MemoryCheckpoints:
     def states_before(
         self, instants: Mapping[TargetKey, datetime]
     ) -> dict[TargetKey, ConditionState]:
-        found = {key: self._split(key, instant)[0][-1:] for key, instant in instants.items()}
-        return {key: states[0] for key, states in found.items() if states}
+        before = {key: self._split(key, instant)[0][-1:] for key, instant in instants.items()}
+        return {key: states[0] for key, states in before.items() if states}
 
     def state_after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         return next(iter(self._split((definition, asset), instant)[1]), None)
@@ -294,11 +294,11 @@ class MemoryArrivals:
         self._remove(instead_of)
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
-        wanted = set(definitions)
+        chosen = set(definitions)
         return {
             key: ReprocessingRequest(*key, min(starts.values()), tuple(starts))
             for key, starts in self._requests.items()
-            if key[0] in wanted
+            if key[0] in chosen
         }
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:  # noqa: ARG002
@@ -308,9 +308,9 @@ class MemoryArrivals:
         for done in requests:
             key = done.definition, done.asset
             starts = self._requests.pop(key, {})
-            left = {n: start for n, start in starts.items() if n not in done.stored}
-            if left:
-                self._requests[key] = left
+            remaining = {n: start for n, start in starts.items() if n not in done.stored}
+            if remaining:
+                self._requests[key] = remaining
 
 
 class MemoryScores:
@@ -469,8 +469,8 @@ class MemoryModels:
     def start_run(
         self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None
     ) -> str:
-        own = "-".join(name.split())
-        id = own if parent is None else f"{parent}.{own}"
+        run_name = "-".join(name.split())
+        id = run_name if parent is None else f"{parent}.{run_name}"
         before = sum(run.partition("~")[0] == id for run in self.runs)
         id = f"{id}~{before + 1}" if before else id
         self.runs[id] = MemoryRun(definition, parent, dict(tags), datetime.now(UTC))

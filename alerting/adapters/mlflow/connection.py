@@ -108,8 +108,8 @@ def search_all(search: Callable[[str | None], Any]) -> list[Any]:
 
 def public_address(uri: str) -> str:
     """Return an address without user and password."""
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    scheme, _, address = uri.partition("://")
+    return f"{scheme}://{address.rpartition('@')[2]}"
 
 
 def _prepare_mlflow() -> None:

@@ -101,8 +101,8 @@ def _remove(entry: Path) -> None:
 
 def _read_entry(entry: Path, most_bytes: int) -> dict[str, bytes]:
     """Return an entry's files by name. Raises OSError if not plain, or too large."""
-    found = entry.lstat()
-    if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes + (1 << 20):
+    status = entry.lstat()
+    if not stat.S_ISREG(status.st_mode) or status.st_size > most_bytes + (1 << 20):
         raise OSError(f"{entry} is not of the cache")
     head, _, content = entry.read_bytes().partition(b"\n")
     files = {}

@@ -160,12 +160,12 @@ class MlflowModels:
             experiment = client.get_run(run_id).info.experiment_id
             below = f"tags.`{PARENT_RUN}` = '{run_id}'"
             order = ["attributes.start_time ASC"]
-            found = search_all(
+            runs = search_all(
                 lambda token: client.search_runs(
                     [experiment], below, order_by=order, page_token=token
                 )
             )
-            return [_run_state(run) for run in found]
+            return [_run_state(run) for run in runs]
 
     def tags(self, run_id: str) -> dict[str, str]:
         with self._connection.client() as client:
@@ -276,12 +276,12 @@ class MlflowModels:
     def versions(self, definition: str) -> list[int]:
         """Return the numbers of all versions, oldest first."""
         with self._connection.client() as client:
-            found = search_all(
+            registered = search_all(
                 lambda token: client.search_model_versions(
                     f"name = '{definition}'", page_token=token
                 )
             )
-            return sorted(int(version.version) for version in found)
+            return sorted(int(version.version) for version in registered)
 
     def alias(self, definition: str, alias: str) -> int | None:
         with self._connection.client() as client:
@@ -309,8 +309,8 @@ class MlflowModels:
         folder = (
             None if self._artifacts is None else (self._artifacts.absolute() / definition).as_uri()
         )
-        found = client.get_experiment_by_name(definition)
-        if found is None:
+        experiment = client.get_experiment_by_name(definition)
+        if experiment is None:
             try:
                 return str(
                     client.create_experiment(
@@ -320,10 +320,10 @@ class MlflowModels:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-                found = client.get_experiment_by_name(definition)
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
+                experiment = client.get_experiment_by_name(definition)
+        if experiment.lifecycle_stage == "deleted":
+            client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
 
 
 def _run_state(run: Any) -> RunState:
@@ -484,10 +484,10 @@ def _list_sizes(uri: str, address: str) -> Iterator[int]:
     artifacts = get_artifact_repository(address, tracking_uri=uri, registry_uri=uri)
     folders: list[str | None] = [None]
     while folders:
-        for found in artifacts.list_artifacts(folders.pop()):
-            if found.is_dir:
-                folders.append(found.path)
-            yield int(found.file_size or 0)
+        for file in artifacts.list_artifacts(folders.pop()):
+            if file.is_dir:
+                folders.append(file.path)
+            yield int(file.file_size or 0)
 
 
 def _check_size(sizes: Iterable[int], definition: str, version: int) -> None:

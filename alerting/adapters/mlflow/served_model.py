@@ -48,7 +48,7 @@ def _load_pyfunc(data_path: str) -> ServedModel:
 
 def _kind(description: bytes) -> str:
     try:
-        found = cast("dict[str, Any]", yaml.safe_load(description) or {})
-        return str(found["flavors"]["alerting"]["kind"])
+        fields = cast("dict[str, Any]", yaml.safe_load(description) or {})
+        return str(fields["flavors"]["alerting"]["kind"])
     except (KeyError, TypeError, yaml.YAMLError) as fault:
         raise ModelRefused(f"{DESCRIPTION} cannot be read: it was changed or damaged") from fault

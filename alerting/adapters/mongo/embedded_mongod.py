@@ -320,18 +320,18 @@ def _take_office(folder: Path, port: int) -> bool:
 
 
 def _ensure_membership(client: Client, port: int) -> None:
-    here = f"{HOST}:{port}"
+    host = f"{HOST}:{port}"
     try:
         config = client.admin.command("replSetGetConfig")["config"]
     except OperationFailure as error:
         if error.code != 94:  # NotYetInitialized
             raise
         client.admin.command(
-            "replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": here}]}
+            "replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": host}]}
         )
         return
-    if [member["host"] for member in config["members"]] != [here]:
-        config["members"] = [{**config["members"][0], "host": here}]
+    if [member["host"] for member in config["members"]] != [host]:
+        config["members"] = [{**config["members"][0], "host": host}]
         config["version"] += 1
         client.admin.command("replSetReconfig", config, force=True)
 

@@ -350,14 +350,14 @@ def _brief(error: PyMongoError) -> str:
 
 def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:
     """Return the disk of the home, and the database's, if its server tells its size."""
-    found = shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.exists()))
-    disks = [Disk("home", found.free)]
+    usage = shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.exists()))
+    disks = [Disk("home", usage.free)]
     try:
         stats = database.command("dbStats")
     except OperationFailure:  # a user without this right
         return disks
     total, used = (int(stats.get(name, 0)) for name in ("fsTotalSize", "fsUsedSize"))
-    return disks if total in (0, found.total) else [*disks, Disk("database", total - used)]
+    return disks if total in (0, usage.total) else [*disks, Disk("database", total - used)]
 
 
 def read_database(database: MongoDatabase) -> DatabaseState:
@@ -369,8 +369,8 @@ def read_database(database: MongoDatabase) -> DatabaseState:
     size = int(stats.get("storageSize", 0)) + int(stats.get("indexSize", 0))
     server = f"MongoDB {database.client.server_info()['version']}"
     try:
-        found = database.client.admin.command("replSetGetStatus")["members"]
-        members = {str(one["name"]): str(one["stateStr"]).lower() for one in found}
+        statuses = database.client.admin.command("replSetGetStatus")["members"]
+        members = {str(member["name"]): str(member["stateStr"]).lower() for member in statuses}
     except OperationFailure:  # an account without this right
         hello = database.client.admin.command("hello")
         primary = hello.get("primary")

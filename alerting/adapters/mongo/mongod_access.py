@@ -93,15 +93,15 @@ def _direct(port: int, **credentials: Any) -> Client:
 
 def ensure_user(system: Client, folder: Path, port: int) -> None:
     """Create the user, or restore its password and roles. The server must be primary."""
-    found = system.admin.command("usersInfo", USER)["users"]
+    users = system.admin.command("usersInfo", USER)["users"]
     options: dict[str, Any] = {
         "pwd": (folder / PASSWORD_FILE).read_text(),
         "roles": list(ROLES),
         "mechanisms": [MECHANISM],
     }
-    if not found:
+    if not users:
         system.admin.command("createUser", USER, **options)
-    elif {role["role"] for role in found[0]["roles"]} != set(ROLES) or not _lets_in(folder, port):
+    elif {role["role"] for role in users[0]["roles"]} != set(ROLES) or not _lets_in(folder, port):
         system.admin.command("updateUser", USER, **options)
 
 

@@ -114,7 +114,9 @@ class NotPrepared(UserError):
 @cache
 def schema_hash() -> str:
     """Return a hash of all collections, validators and indexes that this version needs."""
-    indexes = {name: [index.document for index in wanted] for name, wanted in INDEXES.items()}
+    indexes = {
+        name: [index.document for index in of_collection] for name, of_collection in INDEXES.items()
+    }
     validators = {name: _made(validator) for name, validator in VALIDATORS.items()}
     ordered = json.dumps([indexes, validators])  # unsorted: the order of an index's fields counts
     return hashlib.sha256(ordered.encode()).hexdigest()[:32]
@@ -173,13 +175,14 @@ def _is_readable_newer(name: str, stored: Document) -> bool:
     writes documents that this version cannot read."""
     if int(stored.get("number", 0)) > SCHEMA_NUMBER:
         return True
-    own = version("alerting")
-    if _numbers(stored.get("version")) <= _numbers(own):
+    installed = version("alerting")
+    if _numbers(stored.get("version")) <= _numbers(installed):
         return False
-    if _numbers(stored.get("readable_from", stored.get("version"))) > _numbers(own):
+    if _numbers(stored.get("readable_from", stored.get("version"))) > _numbers(installed):
         raise NotPrepared(
             f"the database {name!r} was prepared by alerting {stored.get('version')}, whose "
-            f"documents alerting {own} cannot read: install that version here, then run this again"
+            f"documents alerting {installed} cannot read: install that version here, then run this "
+            "again"
         )
     return True
 
@@ -231,7 +234,7 @@ def move_mutes(database: MongoDatabase) -> None:
 def find_left_parts(database: MongoDatabase, settings: Iterable[str]) -> list[str]:
     """Return, for people, what the database and the names of settings have of parts of the platform
     that left."""
-    found = [
+    lines = [
         text
         for name, word in DOCUMENTS.items()
         for text in left_of_documents(
@@ -239,7 +242,7 @@ def find_left_parts(database: MongoDatabase, settings: Iterable[str]) -> list[st
         )
     ]
     filled = (name for name in database.list_collection_names() if database[name].find_one())
-    return [*found, *left_names("collection", filled), *left_names("setting", settings)]
+    return [*lines, *left_names("collection", filled), *left_names("setting", settings)]
 
 
 def known_keys(database: MongoDatabase) -> set[str]:
@@ -272,15 +275,15 @@ def forget_keys(database: MongoDatabase) -> None:
 
 def create_collections(database: MongoDatabase) -> None:
     """Create missing collections; the server then refuses malformed documents that people edit."""
-    found = {
+    stored = {
         collection["name"]: collection.get("options", {})
         for collection in database.list_collections()
     }
     for name in INDEXES:
         options = _options(name)
-        if name not in found and _create(database, name, options):
+        if name not in stored and _create(database, name, options):
             continue
-        if {key: found.get(name, {}).get(key) for key in options} != options:
+        if {key: stored.get(name, {}).get(key) for key in options} != options:
             database.command("collMod", name, **options)
 
 
@@ -304,8 +307,8 @@ def _replace_indexes(collection: MongoCollection, indexes: list[IndexModel]) -> 
     """Drop the indexes with the name or the fields of a wanted one, and create the wanted ones."""
     names = {index.document["name"] for index in indexes}
     fields = [list(index.document["key"].items()) for index in indexes]
-    for name, found in collection.index_information().items():
-        if name != "_id_" and (name in names or found["key"] in fields):
+    for name, stored in collection.index_information().items():
+        if name != "_id_" and (name in names or stored["key"] in fields):
             collection.drop_index(name)
     collection.create_indexes(indexes)
 
@@ -365,7 +368,7 @@ def label_validator() -> Document:
     """Return the validator of labels of times, which has no other fields."""
     text = {"bsonType": "string", "minLength": 1}
     when_undone = {"bsonType": ["date", "null"]}
-    found = _validator(
+    validator = _validator(
         _id={"bsonType": "string", "pattern": "^[0-9a-f]{16}$"},
         asset=text,
         variables={
@@ -383,8 +386,8 @@ def label_validator() -> Document:
         undone_at=when_undone,
         undone_by={"bsonType": ["string", "null"]},
     )
-    found["$jsonSchema"]["additionalProperties"] = False
-    return found
+    validator["$jsonSchema"]["additionalProperties"] = False
+    return validator
 
 
 def _validator(**properties: Document) -> Document:

@@ -63,11 +63,11 @@ def hold(
     deadline = time.monotonic() + patience
     has_reported = False
     while not try_lock(file, fcntl.LOCK_EX):
-        other = _read(file)
-        if other is not None and (other.state == "running" or time.monotonic() > deadline):
+        holder = _read(file)
+        if holder is not None and (holder.state == "running" or time.monotonic() > deadline):
             file.close()
             raise UserError(
-                f"`alerting up` already runs on {home} (process {other.pid}): stop it first, or "
+                f"`alerting up` already runs on {home} (process {holder.pid}): stop it first, or "
                 "set ALERTING_HOME"
             )
         if not has_reported:

@@ -100,10 +100,10 @@ class Egress:
         service knows none.
         """
         try:
-            found = self._resolve(host, port, type=socket.SOCK_STREAM)
+            entries = self._resolve(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as fault:
             raise DeliveryFailed(f"{host} is not known to the name service") from fault
-        addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+        addresses = [str(entry[4][0]).partition("%")[0] for entry in entries]
         for address in addresses:
             self.check(host, address)
         if not addresses:
@@ -152,18 +152,18 @@ def meant(address: str) -> tuple[Address, ...]:
     IPv4; an ISATAP address means itself and the IPv4 address in it. Raises ValueError if the text
     is no address.
     """
-    found = ip_address(address)
-    if isinstance(found, IPv4Address):
-        return (found,)
-    low = IPv4Address(int(found) & 0xFFFFFFFF)
-    is_compatible = found in _COMPATIBLE and int(found) > 1
-    if is_compatible or any(found in block for block in (_MAPPED, _TRANSLATED, _NAT64)):
+    parsed = ip_address(address)
+    if isinstance(parsed, IPv4Address):
+        return (parsed,)
+    low = IPv4Address(int(parsed) & 0xFFFFFFFF)
+    is_compatible = parsed in _COMPATIBLE and int(parsed) > 1
+    if is_compatible or any(parsed in block for block in (_MAPPED, _TRANSLATED, _NAT64)):
         return (low,)
-    if found.sixtofour is not None:
-        return (found.sixtofour,)
-    if found.teredo is not None:
-        return found.teredo
-    return (found, low) if int(found) >> 32 & 0xFFFFFFFF in _ISATAP else (found,)
+    if parsed.sixtofour is not None:
+        return (parsed.sixtofour,)
+    if parsed.teredo is not None:
+        return parsed.teredo
+    return (parsed, low) if int(parsed) >> 32 & 0xFFFFFFFF in _ISATAP else (parsed,)
 
 
 def is_public(address: Address) -> bool:

@@ -159,13 +159,15 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
         )
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Alerting-Key"] = " ".join(message.key.split())
-    said = language(message.language)
+    wording = language(message.language)
     captions = (
-        [f"\n{said.say('Figure: {description}', description=picture.description)}"]
+        [f"\n{wording.say('Figure: {description}', description=picture.description)}"]
         if picture
         else []
     )
-    links = [said.say("{name}: {text}", name=link.label, text=link.url) for link in message.links]
+    links = [
+        wording.say("{name}: {text}", name=link.label, text=link.url) for link in message.links
+    ]
     text = "\n".join([message.text, *captions, *(f"\n{link}" for link in links)])
     mail.set_content(f"{text}\n", cte=_transfer_encoding(text))
     cid = f"{_digest(message.key)}.figure@{domain}"

@@ -365,8 +365,8 @@ class WebhookReceiver:
         self._channel = WebhookChannel(sink.name, url, secret, egress=surroundings.egress)
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
-        for one in messages:
-            yield answer_of(partial(self._channel.deliver, _message_of_sink(one)))
+        for message in messages:
+            yield answer_of(partial(self._channel.deliver, _message_of_sink(message)))
 
     def keep_alive(self) -> None:
         """Do nothing: a server that is away is found when something is sent."""
@@ -392,7 +392,7 @@ def answer_of(post: Callable[[], None]) -> Answer:
     return ACCEPTED
 
 
-def _message_of_sink(one: SinkMessage) -> Message:
-    title = one.content.get("title", f"{one.definition} on {one.asset}")
-    text = one.content.get("message", "")
-    return Message(one.key, str(title), str(text), one.content)
+def _message_of_sink(message: SinkMessage) -> Message:
+    title = message.content.get("title", f"{message.definition} on {message.asset}")
+    text = message.content.get("message", "")
+    return Message(message.key, str(title), str(text), message.content)

@@ -52,9 +52,11 @@ class MqttReceiver:
 
     def send(self, messages: Sequence[SinkMessage]) -> Iterator[Answer]:
         for start in range(0, len(messages), _AT_ONCE):
-            sent = [self._publish(one) for one in messages[start : start + _AT_ONCE]]
-            for one in sent:
-                yield one if isinstance(one, Answer) else self._answer(one)
+            sent = [self._publish(message) for message in messages[start : start + _AT_ONCE]]
+            for answer_or_id in sent:
+                yield (
+                    answer_or_id if isinstance(answer_or_id, Answer) else self._answer(answer_or_id)
+                )
 
     def keep_alive(self) -> None:
         if not self._client.is_connected():
@@ -100,14 +102,14 @@ class MqttReceiver:
         reason = f"the broker answers: {code}"
         return Answer("failed" if code.value in _IN_THE_WAY else "refused", reason)
 
-    def _wait_for(self, mid: int, what: str) -> Any:
+    def _wait_for(self, mid: int, packet: str) -> Any:
         """Return the reason code for a message, 0 stands for the connection."""
         until = time.monotonic() + CONNECT_S
         while mid not in self._answers:
             try:
                 number, code = self._events.get(timeout=max(until - time.monotonic(), 0.001))
             except Empty:
-                raise ReceiverAway(f"no {what} of the broker within {CONNECT_S} s") from None
+                raise ReceiverAway(f"no {packet} of the broker within {CONNECT_S} s") from None
             if number is None:
                 raise ReceiverAway(f"the broker ended the connection: {code!s}")
             self._answers[number] = code

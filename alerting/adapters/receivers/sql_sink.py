@@ -105,12 +105,12 @@ class SqlReceiver:
         for content in sink.sends:
             schema, _, name = sink.table.replace("{sends}", content).rpartition(".")
             key = f"{schema}.{name}" if schema else name
-            known = metadata.tables.get(key)
-            columns = [_column(*one) for one in COLUMNS[content]] if known is None else []
+            table = metadata.tables.get(key)
+            columns = [_column(*column) for column in COLUMNS[content]] if table is None else []
             self._tables[content] = (
                 sa.Table(name, metadata, *columns, schema=schema or None)
-                if known is None
-                else known
+                if table is None
+                else table
             )
         try:
             self._connection = self._engine.connect()
@@ -125,7 +125,7 @@ class SqlReceiver:
             if len(piece) > 1 and self._store(piece) == ACCEPTED:
                 yield from [ACCEPTED] * len(piece)
             else:
-                yield from (self._store([one]) for one in piece)
+                yield from (self._store([message]) for message in piece)
 
     def keep_alive(self) -> None:
         try:
@@ -151,9 +151,9 @@ class SqlReceiver:
 
     def _store(self, messages: Sequence[SinkMessage]) -> Answer:
         by_table: dict[sa.Table, list[dict[str, Any]]] = {}
-        for one in messages:
-            rows = by_table.setdefault(self._tables[one.sends], [])
-            rows += [{name: self._value(v) for name, v in row.items()} for row in rows_of(one)]
+        for message in messages:
+            rows = by_table.setdefault(self._tables[message.sends], [])
+            rows += [{name: self._value(v) for name, v in row.items()} for row in rows_of(message)]
         try:
             with write_transaction(self._connection, STATEMENT_S):
                 for table, rows in by_table.items():

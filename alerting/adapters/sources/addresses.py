@@ -116,14 +116,14 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
 
     def resolve(secret: Secret) -> str:
         if secret.env is not None:
-            found = environ.get(secret.env, "")
-            if not found:
+            text = environ.get(secret.env, "")
+            if not text:
                 raise UserError(
                     f"the environment variable {secret.env} is not set; the process that connects "
                     "needs "
                     "it"
                 )
-            return found
+            return text
         if secret.file is not None:
             return _read_secret(Path(secret.file))
         if connection is None:

@@ -88,10 +88,10 @@ class AmqpClient:
             self._connection.process_data_events(0)
         if self._cancelled:
             raise UserError("the broker has deleted the queue, or given it to another reader")
-        found = self._received
+        received = self._received
         self._received = []
         self._bytes = 0
-        return found
+        return received
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
         """Acknowledge all messages before the first that is not stored at once, later ones each."""
@@ -149,8 +149,8 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
                 auto_ack=True,
             )
             until = time.monotonic() + seconds
-            while len(received) < _TRIED and (left := until - time.monotonic()) > 0:
-                connection.process_data_events(left)
+            while len(received) < _TRIED and (seconds_left := until - time.monotonic()) > 0:
+                connection.process_data_events(seconds_left)
     except AMQPError as error:
         raise UserError(f"the broker refuses: {reason_of(error)}") from error
     return received, [

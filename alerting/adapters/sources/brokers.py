@@ -81,7 +81,7 @@ def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> 
         ) from error
     now = datetime.now(UTC)
     return Look(
-        [BrokerMessage(one.topic, one.payload, one.at or now, lambda: None) for one in received],
+        [BrokerMessage(r.topic, r.payload, r.at or now, lambda: None) for r in received],
         notes,
     )
 
@@ -222,11 +222,11 @@ class _Connection:
     ) -> None:
         self.unacknowledged = self.unacknowledged + 1
         self.bytes = self.bytes + len(payload)
-        left = [(token, len(payload))]
+        unsettled = [(token, len(payload))]
 
         def acknowledge() -> None:  # one that is stored again after an outage is acknowledged once
-            if left:
-                self.done.put(left.pop())
+            if unsettled:
+                self.done.put(unsettled.pop())
 
         self.messages.append(BrokerMessage(topic, payload, at, acknowledge, fault))
 
@@ -259,11 +259,11 @@ class _Connection:
     @property
     def headroom(self) -> int:
         """Return how many messages may come: as large as the largest, first LARGEST_MESSAGE."""
-        left = MOST_BYTES - self.bytes
+        room = MOST_BYTES - self.bytes
         return max(
             min(
                 self._most - self.unacknowledged,
-                max(left // (self._largest or LARGEST_MESSAGE), left > 0),
+                max(room // (self._largest or LARGEST_MESSAGE), room > 0),
             ),
             0,
         )
@@ -305,14 +305,14 @@ class ThreadedStream:
 
     def batch(self) -> list[BrokerMessage]:
         """Return the next messages. Raises UserError when none is left and the broker is away."""
-        found: list[BrokerMessage] = []
+        taken: list[BrokerMessage] = []
         messages = self._connection.messages
         with suppress(IndexError):
-            while len(found) < BATCH:
-                found.append(messages.popleft())
-        if not found and self._fault is not None:
+            while len(taken) < BATCH:
+                taken.append(messages.popleft())
+        if not taken and self._fault is not None:
             raise UserError(f"source {self._name}: {self._fault}")
-        return found
+        return taken
 
     def losses(self) -> list[SourceLoss]:
         """Return what was lost for ever since the last call."""
@@ -333,11 +333,11 @@ class ThreadedStream:
                 Exception
             ) as error:  # of any client library, or of the platform: the connection is opened again
                 wait = _FIRST_WAIT_S if time.monotonic() - began > _GOOD_S else wait
-                own = (
+                ours = (
                     "the stream service itself fails, not the broker: "
                     f"{f'{type(error).__name__}: {first_line(error)}'}"
                 )
-                reason = error.message if isinstance(error, UserError) else own
+                reason = error.message if isinstance(error, UserError) else ours
                 self._fault = reason
                 _log.warning("source %s: %s; trying again in %.1f s", self._name, reason, wait)
                 self._closed.wait(wait)
@@ -373,10 +373,10 @@ class ThreadedStream:
             with suppress(Exception):
                 client.close()
 
-    def _add(self, connection: _Connection, found: list[Received]) -> list[Received]:
+    def _add(self, connection: _Connection, messages: list[Received]) -> list[Received]:
         """Add messages stamped now. Return those that wait because the clock fails."""
-        if not found:
-            return found
+        if not messages:
+            return messages
         try:
             now = self._now()
         except Exception as error:
@@ -384,14 +384,14 @@ class ThreadedStream:
             if self._fault != fault:
                 _log.warning("source %s: %s", self._name, fault)
             self._fault = fault
-            if self._is_sent_once and len(found) > MOST_WAITING:
+            if self._is_sent_once and len(messages) > MOST_WAITING:
                 self._losses.add(
-                    "the clock of the platform could not be read", len(found) - MOST_WAITING
+                    "the clock of the platform could not be read", len(messages) - MOST_WAITING
                 )
-                return found[-MOST_WAITING:]
-            return found
+                return messages[-MOST_WAITING:]
+            return messages
         self._fault = None
-        for received, at in zip(found, self._stamps.stamp_messages(found, now), strict=True):
+        for received, at in zip(messages, self._stamps.stamp_messages(messages, now), strict=True):
             connection.add(received, at)
         return []
 
@@ -400,9 +400,9 @@ class ThreadedStream:
     ) -> None:
         with suppress(Exception):
             waiting = [*waiting, *client.receive(0)]
-        if left := self._add(connection, waiting):
+        if lost := self._add(connection, waiting):
             self._losses.add(
-                "the clock of the platform could not be read when the connection ended", len(left)
+                "the clock of the platform could not be read when the connection ended", len(lost)
             )
         self._drop_oldest(connection)
         with suppress(Exception):
@@ -461,10 +461,10 @@ class _Stamps:
     def __init__(self) -> None:
         self._last: dict[str, datetime] = {}
 
-    def stamp_messages(self, found: Sequence[Received], now: datetime) -> Iterator[datetime]:
+    def stamp_messages(self, messages: Sequence[Received], now: datetime) -> Iterator[datetime]:
         """Yield the stamps of messages that are received at once."""
         self._last = {topic: at for topic, at in self._last.items() if at + _MILLISECOND > now}
-        for received in found:
+        for received in messages:
             last = self._last.get(received.topic)
             self._last[received.topic] = now if last is None else last + _MILLISECOND
             yield self._last[received.topic]

@@ -56,14 +56,14 @@ class FolderDrop:
         latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
         files = map(_file, glob(source.pattern))  # noqa: PTH207 - the pattern is absolute
         away = {Path(folder) for folder in (source.done, source.bad) if folder}
-        found = [
+        matching = [
             file
             for file in files
             if file and file.modified <= latest and Path(file.path).parent not in away
         ]
-        if not found:
+        if not matching:
             _require_folder(source.pattern)
-        return sorted(found, key=lambda file: (file.modified, file.path))
+        return sorted(matching, key=lambda file: (file.modified, file.path))
 
     def sha256(self, file: FoundFile) -> str:
         try:
@@ -119,7 +119,7 @@ class FolderDrop:
 
     def _layout(self, source: FilesSource, file: FoundFile) -> Layout:
         """Return the layout of an import, without columns that the file lacks."""
-        given = source.model_fields_set
+        stated = source.model_fields_set
         table = open_table(Path(file.path), source.separator, source.encoding)
         titles = table.titles
         names = {title: title for title in titles} | {v: k for k, v in table.as_written.items()}
@@ -135,7 +135,7 @@ class FolderDrop:
             else source.asset_column
         )
         return Layout(
-            time=source.time if "time" in given else None,
+            time=source.time if "time" in stated else None,
             time_format=source.time_format,
             asset=source.asset,
             asset_column=column,
@@ -345,12 +345,12 @@ class RemoteDrop:
         self._entries = 0
         latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
         with self._errors(source.pattern):
-            found = [
+            files = [
                 file
                 for file in self._below("", source.pattern.strip("/").split("/"))
                 if file.modified <= latest
             ]
-        return sorted(found, key=lambda file: (file.modified, file.path))
+        return sorted(files, key=lambda file: (file.modified, file.path))
 
     def _below(self, folder: str, levels: list[str]) -> Iterator[FoundFile]:
         """Yield files below a folder that match a pattern's levels, the last of them files'."""
@@ -456,10 +456,10 @@ class RemoteDrop:
         if folder is None or not self._is_unchanged(file):
             return
         with self._errors(file.path):
-            there = self._there(folder).rstrip("/")
+            place = self._there(folder).rstrip("/")
             if self._root:  # object stores have no folders, and no links
-                self._system.makedirs(there, exist_ok=True)
-                if self._system.is_link(there):
+                self._system.makedirs(place, exist_ok=True)
+                if self._system.is_link(place):
                     raise UserError(
                         f"source {self._name}: {folder} is a link at the server: name the folder "
                         "itself"
@@ -468,7 +468,7 @@ class RemoteDrop:
                 target
                 for free in free_names(file.path.rpartition("/")[2], fault)
                 if not (
-                    self._system.exists(target := f"{there}/{free}")
+                    self._system.exists(target := f"{place}/{free}")
                     or (fault and self._system.exists(f"{target}{REASON}"))
                 )
             )
@@ -569,13 +569,13 @@ def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
 def _s3(
     key: str | None, secret: str | None, query: Mapping[str, str], environ: Mapping[str, str]
 ) -> Any:
-    given = (
+    address = (
         query.get("endpoint_url")
         or environ.get("AWS_ENDPOINT_URL_S3")
         or environ.get("AWS_ENDPOINT_URL")
         or ""
     )
-    scheme, _, endpoint = given.rpartition("://")
+    scheme, _, endpoint = address.rpartition("://")
     if scheme not in ("", "http", "https"):
         raise UserError(
             "the endpoint of the object store is no address: write for example "

@@ -38,12 +38,12 @@ def new_client(
     source: Encrypted,
     address: str,
     id: str,
-    of: type[mqtt.Client] = mqtt.Client,
+    make: type[mqtt.Client] = mqtt.Client,
     **options: Any,
 ) -> tuple[mqtt.Client, str, int]:
     """Return a client to connect, host and port of its broker. Raises UserError for no address."""
     broker = read_address(source, address, _PORTS)
-    client = of(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5, **options)
+    client = make(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5, **options)
     if broker.user:
         client.username_pw_set(broker.user, broker.password or "")
     if broker.tls is not None:
@@ -180,13 +180,13 @@ class MqttClient:
         self._work(WAIT_S)
         taken = self._received
         self._received = []
-        found = [received for received, qos in taken if qos or most > 0]
-        if len(found) < len(taken):
+        messages = [received for received, qos in taken if qos or most > 0]
+        if len(messages) < len(taken):
             self._losses.add(
                 "too many messages wait, and those of quality of service 0 are sent once",
-                len(taken) - len(found),
+                len(taken) - len(messages),
             )
-        return found
+        return messages
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
         for mid in tokens:
@@ -199,12 +199,12 @@ class MqttClient:
         self._client.disconnect()
         self._client.loop_write()
 
-    def _await(self, what: str) -> None:
+    def _await(self, fault: str) -> None:
         """Wait for the answer to what was sent last. Raises UserError without a good one."""
         until = time.monotonic() + self._timeout
         while not self._answers:
             if time.monotonic() > until:
-                raise UserError(what)
+                raise UserError(fault)
             self._work(WAIT_S)
         if (refusal := self._answers.pop()) is not None:
             raise UserError(refusal)
@@ -260,12 +260,12 @@ def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Receive
     """Return copies of messages that come within some seconds, by a session of its own."""
     until = time.monotonic() + seconds
     client = MqttClient(source, address, (), Losses(source.name), seconds)
-    found: list[Received] = []
+    messages: list[Received] = []
     try:
-        while len(found) < _TRIED and time.monotonic() < until:
-            found += client.receive(_TRIED)
+        while len(messages) < _TRIED and time.monotonic() < until:
+            messages += client.receive(_TRIED)
     finally:
         client.close()
-    found = found[:_TRIED]
+    messages = messages[:_TRIED]
     topic = source.form.subscription(source.plain_topic)
-    return found, [f"{len(found)} messages came on topic {topic} within {seconds:g} s"]
+    return messages, [f"{len(messages)} messages came on topic {topic} within {seconds:g} s"]

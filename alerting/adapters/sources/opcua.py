@@ -150,26 +150,26 @@ class OpcUaClient:
 
     def present_values(self, most: int) -> tuple[list[Received], list[str]]:
         """Return present values of the first nodes, and a sentence for each refused one."""
-        found = list[Received]()
+        values = list[Received]()
         notes = list[str]()
         for id, name in [*self._names.items()][:most]:
             try:
-                found.append(
+                values.append(
                     self._received(name, self._run(self._client.get_node(id).read_data_value()))
                 )
             except ua.UaStatusCodeError as error:
                 notes.append(f"the server refuses node {name!r}: {first_line(error)}")
-        return found, notes
+        return values, notes
 
     def datachange_notification(self, node: Any, _: Any, data: Any) -> None:
         """Take a value that the server sends."""
-        found = data.monitored_item.Value
+        value = data.monitored_item.Value
         name = self._names.get(node.nodeid, str(node.nodeid))
-        if found.StatusCode is not None and found.StatusCode.value & _OVERFLOW == _OVERFLOW:
+        if value.StatusCode is not None and value.StatusCode.value & _OVERFLOW == _OVERFLOW:
             self._losses.add(
                 f"the server dropped values of node {name}: more than {QUEUE} came at once", 1
             )
-        self._values.append(self._received(name, found))
+        self._values.append(self._received(name, value))
 
     async def _lose(self, error: Exception) -> None:
         self._lost = first_line(error)
@@ -182,16 +182,16 @@ class OpcUaClient:
             self._run(asyncio.sleep(0 if self._past and most else WAIT_S))
         if most and not (self._values or self._past) and self._history and self._lost is None:
             self._run(self._read_history(*self._history.popleft()))
-        found = self._values
+        values = self._values
         self._values = []
         return [
-            *found,
-            *(self._past.popleft() for _ in range(min(most - len(found), len(self._past)))),
+            *values,
+            *(self._past.popleft() for _ in range(min(most - len(values), len(self._past)))),
         ]
 
     async def _read_history(self, node: str, start: datetime, end: datetime) -> None:
         try:
-            found = await self._client.get_node(node).read_raw_history(
+            values = await self._client.get_node(node).read_raw_history(
                 start, end, return_bounds=False
             )
         except ua.UaStatusCodeError as error:
@@ -199,9 +199,9 @@ class OpcUaClient:
                 f"the server gives no history of node {node} ({first_line(error)}): what changed "
                 "without a connection is missing"
             )
-            self._history = deque(one for one in self._history if one[0] != node)
+            self._history = deque(request for request in self._history if request[0] != node)
         else:
-            self._past += [self._received(node, value) for value in found]
+            self._past += [self._received(node, value) for value in values]
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
         """Do nothing: the server keeps no values that were sent."""
@@ -214,15 +214,15 @@ class OpcUaClient:
             self._loop.run_until_complete(_cancel_others())
             self._loop.close()
 
-    def _received(self, node: str, found: Any) -> Received:
+    def _received(self, node: str, data: Any) -> Received:
         """Return a value as a row, none for bad quality; missing, endless or NaN is bad."""
         source = self._source
         spec = self._source.nodes[node]
-        code = found.StatusCode.value if found.StatusCode is not None else 0
-        value = found.Value.Value if found.Value is not None else None
+        code = data.StatusCode.value if data.StatusCode is not None else 0
+        value = data.Value.Value if data.Value is not None else None
         is_value = value is not None and not (isinstance(value, float) and not isfinite(value))
         quality = ("good", "uncertain")[code >> 30] if code >> 30 < 2 and is_value else "bad"
-        at = found.SourceTimestamp or found.ServerTimestamp or self._now()
+        at = data.SourceTimestamp or data.ServerTimestamp or self._now()
         row: dict[str, Any] = {
             source.time: (at if at.tzinfo else at.replace(tzinfo=UTC)).isoformat(),
             **({source.asset_column: spec.asset} if spec.asset is not None else {}),

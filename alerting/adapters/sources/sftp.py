@@ -21,8 +21,8 @@ _ANSWER_S = 60
 class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
     """Client for which a name that is no UTF-8 is a name, with its bytes as Python holds them."""
 
-    def _request(self, *given: Any) -> Any:
-        kind, message = super()._request(*given)
+    def _request(self, *arguments: Any) -> Any:
+        kind, message = super()._request(*arguments)
         message.get_text = lambda: message.get_string().decode("utf-8", "surrogateescape")
         return kind, message
 
@@ -52,10 +52,10 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
         """Return an entry; pipes and devices are `other`: to open one would wait for ever."""
         for field in ("st_mode", "st_atime", "st_mtime"):  # a server may leave them out
             setattr(stat, field, getattr(stat, field) or 0)
-        found: dict[str, Any] = SFTPFileSystem._decode_stat(stat, parent_path)
-        if found["type"] == "file" and S_IFMT(stat.st_mode) not in (0, S_IFREG):
-            found["type"] = "other"
-        return found
+        entry: dict[str, Any] = SFTPFileSystem._decode_stat(stat, parent_path)
+        if entry["type"] == "file" and S_IFMT(stat.st_mode) not in (0, S_IFREG):
+            entry["type"] = "other"
+        return entry
 
     def exists(self, path: str, **_: Any) -> bool:
         """Return whether a name is taken, also by a link to nothing."""

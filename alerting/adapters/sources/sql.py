@@ -277,11 +277,13 @@ def _fetch(
     with read_transaction(connection, seconds):
         is_postgres = connection.dialect.name == "postgresql"
         statement = _statement(source, last, _columns(connection, source) if is_postgres else ())
-        found = connection.execute(statement, execution_options={"stream_results": True}).mappings()
+        cursor = connection.execute(
+            statement, execution_options={"stream_results": True}
+        ).mappings()
         rows: list[dict[str, Any]] = []
         size = 0
         at_once = 1
-        while new := found.fetchmany(min(at_once, source.chunk - len(rows))):
+        while new := cursor.fetchmany(min(at_once, source.chunk - len(rows))):
             added = sum(_size(row) for row in new)
             # other drivers hand on row by row without a way to the server
             at_once = min(2 * at_once, _MOST_AT_ONCE) if is_postgres and added < _LARGE_BYTES else 1
@@ -300,7 +302,7 @@ def _fetch(
                     "MB: name "
                     "another column as cursor, or a query without the large columns"
                 )
-        found.close()
+        cursor.close()
         return _Fetched(rows, is_cut=False)
 
 
@@ -323,9 +325,9 @@ def _newest_stamp(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
         )
     values = [value for row in rows if _is_finite(value := row[source.cursor])]
     if not values:
-        found = shown(rows[-1][source.cursor])
+        newest = shown(rows[-1][source.cursor])
         raise UserError(
-            f"source {source.name}: its cursor {shown(source.cursor)} is {found}, after which "
+            f"source {source.name}: its cursor {shown(source.cursor)} is {newest}, after which "
             "nothing can come: name a column that only increases, or leave such rows out by a "
             "query"
         )

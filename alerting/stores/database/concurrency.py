@@ -137,7 +137,7 @@ class Leases:
         change = {key: {"$cond": [is_free, new, f"${key}"]} for key, new in taken.items()}
         while True:
             try:
-                found = self._leases.find_one_and_update(
+                lease = self._leases.find_one_and_update(
                     {"_id": name},
                     [{"$set": change}],
                     upsert=True,
@@ -145,7 +145,7 @@ class Leases:
                 )
             except DuplicateKeyError:  # another process inserts it now
                 continue
-            return found is not None and bool(found["holder"] == holder)
+            return lease is not None and bool(lease["holder"] == holder)
 
     def release(self, name: str, holder: str) -> None:
         """End a lease, unless another holder has taken it since."""
@@ -153,7 +153,7 @@ class Leases:
 
     def find(self, name: str) -> Lease | None:
         """Return a lease of the last day, also one that is over; None without one."""
-        found = self._leases.find_one({"_id": name, "at": {"$type": "date"}})
-        if found is None:
+        lease = self._leases.find_one({"_id": name, "at": {"$type": "date"}})
+        if lease is None:
             return None
-        return Lease(str(found["holder"]), found["at"], found.get("reads", ()))
+        return Lease(str(lease["holder"]), lease["at"], lease.get("reads", ()))

@@ -441,10 +441,10 @@ def read_stored(
 
     `id`: the field that is stored as `_id`.
     """
-    given = (
+    identified = (
         documents if id is None else ({**document, id: document["_id"]} for document in documents)
     )
-    return good(collection, given, partial(from_document, cls))
+    return good(collection, identified, partial(from_document, cls))
 
 
 def read_one(
@@ -458,23 +458,23 @@ def read_one(
 
 def good_values(collection: str, reads: Iterable[Read[T]]) -> list[T]:
     """Return the values that could be read. The others are left out, with a line in the log."""
-    found = []
+    values = []
     for read in reads:
         if read.value is None:
             logging.getLogger(__name__).warning(
                 "%s/%s is faulty and left out: %s", collection, read.name, "; ".join(read.reasons)
             )
         else:
-            found.append(read.value)
-    return found
+            values.append(read.value)
+    return values
 
 
 def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> Iterator[Read[T]]:
     """Yield every document with its result of `parse`; an exception is a fault of this one."""
     for document in documents:
-        own = {key: value for key, value in document.items() if key != "_id"}
+        fields = {key: value for key, value in document.items() if key != "_id"}
         try:
-            yield Read("", parse(own))
+            yield Read("", parse(fields))
         except DocumentRefused as refusal:
             yield Read(label(document), None, tuple(str(fault) for fault in refusal.faults))
         except Exception as error:

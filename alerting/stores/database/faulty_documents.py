@@ -42,13 +42,13 @@ class MongoDocuments:
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
         chosen = [name for name in _PARSERS if collections is None or name in collections]
-        found = [
+        documents = [
             FaultyDocument(collection, read.name, read.reasons)
             for collection in chosen
             for read in self._read(collection)
             if read.value is None
         ]
-        return sorted(found, key=lambda one: (one.collection, one.name))
+        return sorted(documents, key=lambda document: (document.collection, document.name))
 
     def edits(self) -> list[DocumentEdit]:
         return find_edits(self._database)
@@ -59,8 +59,8 @@ class MongoDocuments:
     def _read(self, collection: str) -> Iterable[Read[Any]]:
         if collection == ASSETS:
             return read_whole(whole_collection(self._database[ASSETS]))
-        found = self._database[collection]
+        stored = self._database[collection]
         documents = (
-            with_ids(found.find({"ended_at": None})) if collection == MUTES else found.find()
+            with_ids(stored.find({"ended_at": None})) if collection == MUTES else stored.find()
         )
         return read_each(documents, _PARSERS[collection])

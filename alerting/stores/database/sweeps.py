@@ -57,12 +57,12 @@ class Sweeps:
                 "ts": {**within, "$lte": last},
                 "arrived_at": {"$lt": limit},
             }
-            found = (
+            in_slice = (
                 readings.count_documents(old) if dry else readings.delete_many(old).deleted_count
             )
-            if not found:
+            if not in_slice:
                 break
-            count = count + found
+            count = count + in_slice
             within = {"$gt": last}
         return self._swept("readings", READINGS, count)
 
@@ -71,48 +71,50 @@ class Sweeps:
             "scores", SCORES, {"definition": definition, "ts": {"$lt": to_bson(before)}}, dry
         )
 
-    def log(self, what: Log, before: datetime, keep: Collection[str] = (), *, dry: bool) -> Swept:
+    def log(self, kind: Log, before: datetime, keep: Collection[str] = (), *, dry: bool) -> Swept:
         """Delete documents that were written before an instant; of platform alerts those resolved
         before it.
 
         `keep`: subjects of platform alerts that stay.
         """
-        collection, field = _LOGS[what]
+        collection, field = _LOGS[kind]
         old: Document = {
             field: {"$lt": to_bson(before)},
             **({"subject": {"$nin": list(keep)}} if keep else {}),
         }
-        if what == "backtests" and not dry:
+        if kind == "backtests" and not dry:
             backtests = Backtests(self._database)
-            ids = [found["_id"] for found in self._database[collection].find(old, {"_id": True})]
+            ids = [
+                backtest["_id"] for backtest in self._database[collection].find(old, {"_id": True})
+            ]
             for id in ids:
                 backtests.forget(id)
-            return self._swept(what, collection, len(ids))
-        return self._sweep(what, collection, old, dry)
+            return self._swept(kind, collection, len(ids))
+        return self._sweep(kind, collection, old, dry)
 
-    def _sweep(self, what: str, collection: str, old: Document, dry: bool) -> Swept:
+    def _sweep(self, log: str, collection: str, old: Document, dry: bool) -> Swept:
         stored = self._database[collection]
         return self._swept(
-            what,
+            log,
             collection,
             stored.count_documents(old) if dry else stored.delete_many(old).deleted_count,
         )
 
-    def _swept(self, what: str, collection: str, count: int) -> Swept:
+    def _swept(self, log: str, collection: str, count: int) -> Swept:
         if not count:
-            return Swept(what, 0, 0)
+            return Swept(log, 0, 0)
         sizes = next(
             iter(self._database[collection].aggregate([{"$collStats": {"storageStats": {}}}]))
         )["storageStats"]
-        return Swept(what, count, count * int(sizes.get("avgObjSize", 0)))
+        return Swept(log, count, count * int(sizes.get("avgObjSize", 0)))
 
 
 def _end_of_slice(readings: MongoCollection, asset: str, within: Document) -> Any | None:
     """Return the instant of the last reading of the first slice; None without readings."""
-    found = (
+    documents = (
         readings.find({"asset": asset, "ts": within}, {"_id": False, "ts": True})
         .sort("ts", 1)
         .limit(10_000)
     )
-    instants = [document["ts"] for document in found]
+    instants = [document["ts"] for document in documents]
     return instants[-1] if instants else None

@@ -96,8 +96,8 @@ class MongoArrivals:
         self._done.delete_one({"_id": id})
 
     def evaluated_until(self) -> datetime | None:
-        found = self._evaluated_until.find_one({"_id": _DOCUMENT_ID}) or {}
-        return utc(found["up_to"]) if "up_to" in found else None
+        document = self._evaluated_until.find_one({"_id": _DOCUMENT_ID}) or {}
+        return utc(document["up_to"]) if "up_to" in document else None
 
     def has_evaluated(self) -> bool:
         self._has_evaluated = self._has_evaluated or self.evaluated_until() is not None
@@ -110,14 +110,14 @@ class MongoArrivals:
 
     @repeated
     def unfinished(self) -> Unfinished:
-        found = list(self._arrivals.aggregate(_UNFINISHED))
-        waiting = [document for document in found if "waits" in document]
-        return Unfinished(_arrivals(waiting), len(waiting) < len(found))
+        documents = list(self._arrivals.aggregate(_UNFINISHED))
+        waiting = [document for document in documents if "waits" in document]
+        return Unfinished(_arrivals(waiting), len(waiting) < len(documents))
 
     @repeated
     def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
-        found = self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}})
-        return _arrivals(found.sort(_OLDEST_FIRST))
+        documents = self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}})
+        return _arrivals(documents.sort(_OLDEST_FIRST))
 
     def written_by_others(self, stop: Callable[[], bool]) -> Iterator[tuple[LatePart, ...]]:
         """Yield what is written from now on otherwise than by this object, each time once it is
@@ -191,18 +191,18 @@ class MongoArrivals:
 
     @repeated
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
-        wanted = set(definitions)
+        chosen = set(definitions)
         starts: dict[TargetKey, datetime] = {}
         stored: dict[TargetKey, list[RequestPosition]] = {}
-        for one in read_stored(REPROCESSING_REQUESTS, ShardRequests, self._requests.find(), "id"):
-            for position in one.waiting:
-                definition = one.definitions[position]
-                if definition in wanted:
-                    key = definition, one.assets[position]
-                    start = one.starts[position]
+        for shard in read_stored(REPROCESSING_REQUESTS, ShardRequests, self._requests.find(), "id"):
+            for position in shard.waiting:
+                definition = shard.definitions[position]
+                if definition in chosen:
+                    key = definition, shard.assets[position]
+                    start = shard.starts[position]
                     starts[key] = min(start, starts.get(key, start))
                     stored.setdefault(key, []).append(
-                        RequestPosition(one.id, position, len(one.waiting))
+                        RequestPosition(shard.id, position, len(shard.waiting))
                     )
         return {
             key: ReprocessingRequest(*key, start, tuple(stored[key]))
@@ -233,8 +233,8 @@ class MongoArrivals:
             self._requests.delete_many({"_id": {"$in": whole}}, session=session)
 
 
-def _arrivals(found: Iterable[Document]) -> list[Arrival]:
-    return read_stored(ARRIVALS, Arrival, found, id="id")
+def _arrivals(documents: Iterable[Document]) -> list[Arrival]:
+    return read_stored(ARRIVALS, Arrival, documents, id="id")
 
 
 def _requests_of(starts: Sequence[tuple[TargetKey, datetime]]) -> Document:

@@ -36,9 +36,9 @@ def sample_fields(row: ReadingRow) -> Document:
 
 def merge_rows(earlier: ReadingRow, later: ReadingRow) -> ReadingRow:
     """Return rows of one instant as one: a later sample replaces value and quality."""
-    given = later.values.keys() | later.quality.keys()
-    values = {name: value for name, value in earlier.values.items() if name not in given}
-    quality = {name: grade for name, grade in earlier.quality.items() if name not in given}
+    replaced = later.values.keys() | later.quality.keys()
+    values = {name: value for name, value in earlier.values.items() if name not in replaced}
+    quality = {name: grade for name, grade in earlier.quality.items() if name not in replaced}
     return replace(later, values={**values, **later.values}, quality={**quality, **later.quality})
 
 
@@ -50,10 +50,10 @@ def readings_frame(
 
     Raises UserError if a value is not of its variable's type.
     """
-    found = readings_columns(asset, documents, types)
-    for fault in found.faults.values():
+    columns = readings_columns(asset, documents, types)
+    for fault in columns.faults.values():
         raise UserError(fault)
-    return frame_of(found), found.doubts
+    return frame_of(columns), columns.doubts
 
 
 def joined_frame(
@@ -61,10 +61,10 @@ def joined_frame(
 ) -> tuple[pd.DataFrame, Doubts]:
     """Return pieces, each after the one before it, as `readings_frame` does. Raises UserError if a
     value is not of its variable's type."""
-    found = join_columns(pieces, types, sum(len(piece.ts) for piece in pieces))
-    for fault in found.faults.values():
+    columns = join_columns(pieces, types, sum(len(piece.ts) for piece in pieces))
+    for fault in columns.faults.values():
         raise UserError(fault)
-    return frame_of(found), found.doubts
+    return frame_of(columns), columns.doubts
 
 
 def columns_of(history: History) -> ReadingColumns:
@@ -100,20 +100,22 @@ def join_columns(
                 of_all.setdefault(name, []).append(instants)
         rows = until
     values = {name: column[:rows] for name, column in columns.items() if name not in faults}
-    doubts = Doubts(
-        *({name: np.concatenate(found) for name, found in of.items()} for of in (bad, uncertain))
-    )
+    doubts = Doubts(_concatenated(bad), _concatenated(uncertain))
     return ReadingColumns(ts[:rows], values, faults, doubts)
+
+
+def _concatenated(pieces: Mapping[str, list[Column]]) -> dict[str, Column]:
+    return {name: np.concatenate(columns) for name, columns in pieces.items()}
 
 
 _NO_VALUES: Document = {}
 _FEW_ROWS = 1_000  # of which a copy costs less than a series for each column
 
 
-def frame_of(found: ReadingColumns) -> pd.DataFrame:
+def frame_of(readings: ReadingColumns) -> pd.DataFrame:
     """Return columns of readings as a frame of the core."""
-    index = pd.DatetimeIndex(found.ts.view("datetime64[ms]"), name="ts").tz_localize("UTC")
-    columns = found.values
+    index = pd.DatetimeIndex(readings.ts.view("datetime64[ms]"), name="ts").tz_localize("UTC")
+    columns = readings.values
     if len(index) <= _FEW_ROWS and columns and all(c.dtype == np.float64 for c in columns.values()):
         block = np.empty((len(index), len(columns)), order="F")
         for position, column in enumerate(columns.values()):
@@ -164,7 +166,7 @@ def newest_frame(
     load: Callable[..., History], asset: Asset, since: Mapping[str, datetime], until: datetime
 ) -> pd.DataFrame:
     """Return each variable's newest value in (since, until] within its range."""
-    found: dict[datetime, Document] = {}
+    by_instant: dict[datetime, Document] = {}
     for name, start in since.items():
         length = SHORTEST_SEARCH
         while True:  # a value of long ago is searched for in lengths that grow tenfold
@@ -175,8 +177,8 @@ def newest_frame(
                 break
             length *= 10
         for ts, value in newest.items():
-            found.setdefault(pd.Timestamp(str(ts)).to_pydatetime(), {})[name] = value
-    documents = ({"ts": ts, "v": found[ts]} for ts in sorted(found))
+            by_instant.setdefault(pd.Timestamp(str(ts)).to_pydatetime(), {})[name] = value
+    documents = ({"ts": ts, "v": by_instant[ts]} for ts in sorted(by_instant))
     return readings_frame(asset.name, documents, types_of(asset, since))[0]
 
 
@@ -194,15 +196,15 @@ def joined_newest(measured: pd.DataFrame, computed: pd.DataFrame) -> pd.DataFram
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:
     """Return documents {type, start, end} as a frame; instant events end where they start."""
-    found = list(documents)
-    if not found:
+    events = list(documents)
+    if not events:
         return no_events()
     ends = [
-        d["start"] if d["end"] is None and d["type"] in instant_types else d["end"] for d in found
+        d["start"] if d["end"] is None and d["type"] in instant_types else d["end"] for d in events
     ]
-    types = pd.Series([d["type"] for d in found], dtype=object)
+    types = pd.Series([d["type"] for d in events], dtype=object)
     return pd.DataFrame(
-        {"type": types, "start": _instants([d["start"] for d in found]), "end": _instants(ends)}
+        {"type": types, "start": _instants([d["start"] for d in events]), "end": _instants(ends)}
     )
 
 
@@ -211,17 +213,17 @@ def _instants(values: Sequence[datetime | None]) -> pd.Series:
 
 
 def _doubts(documents: Sequence[Document], names: Iterable[str]) -> Doubts:
-    found: dict[str, dict[str, list[datetime]]] = {name: {} for name in names}
+    instants: dict[str, dict[str, list[datetime]]] = {name: {} for name in names}
     for document in documents:
         for name, quality in document["q"].items():
-            if name in found:
+            if name in instants:
                 kind = "uncertain" if quality == "uncertain" else "bad"
-                found[name].setdefault(kind, []).append(document["ts"].replace(tzinfo=None))
+                instants[name].setdefault(kind, []).append(document["ts"].replace(tzinfo=None))
     bad, uncertain = (
         {
-            name: np.array(of[kind], "datetime64[ms]").view(np.int64)
-            for name, of in found.items()
-            if kind in of
+            name: np.array(by_kind[kind], "datetime64[ms]").view(np.int64)
+            for name, by_kind in instants.items()
+            if kind in by_kind
         }
         for kind in ("bad", "uncertain")
     )
@@ -235,11 +237,11 @@ def _empty(type_: VariableType) -> Column:
 def _numbers(values: Sequence[Any]) -> Column | None:
     """Return values as float64; None if one of them is no number, as None and a list."""
     try:
-        found = np.array(values)
+        array = np.array(values)
     except ValueError:  # lists of different lengths
         return None
-    is_numbers = found.dtype.kind in "fiub" and found.ndim == 1
-    return found.astype(np.float64, copy=False) if is_numbers else None
+    is_numbers = array.dtype.kind in "fiub" and array.ndim == 1
+    return array.astype(np.float64, copy=False) if is_numbers else None
 
 
 def _column(
@@ -270,7 +272,7 @@ def _column(
 
 
 def _require(
-    asset: str, name: str, chunk: Sequence[Document], wanted: str, right: Sequence[bool]
+    asset: str, name: str, chunk: Sequence[Document], type_text: str, right: Sequence[bool]
 ) -> None:
     if all(right):
         return
@@ -278,7 +280,6 @@ def _require(
     at = document["ts"].replace(tzinfo=UTC).isoformat()
     value = document["v"][name]
     raise UserError(
-        f"the reading of {asset!r} at {at} has {value!r} as {name}, which is not {wanted}: correct "
-        "the reading in collection "
-        "`readings`, or the type of the variable in the asset"
+        f"the reading of {asset!r} at {at} has {value!r} as {name}, which is not {type_text}: "
+        "correct the reading in collection `readings`, or the type of the variable in the asset"
     )

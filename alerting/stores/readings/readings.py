@@ -120,35 +120,37 @@ class MongoReadings:
     @repeated
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Return readings of assets until `end`: one query for all with the same begin."""
-        found: dict[str, ReadingColumns] = {}
+        columns: dict[str, ReadingColumns] = {}
         by_start = attrgetter("start")
         for start, group in groupby(sorted(wanted, key=by_start), key=by_start):
-            found |= self._load_from(list(group), start, end)
-        return found
+            columns |= self._load_from(list(group), start, end)
+        return columns
 
     @repeated
     def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
         """Return the histories of assets, without those with a computed variable or a value of the
         wrong type."""
-        measured = [one for one in wanted if not any(map(one.asset.is_computed, one.names))]
+        measured = [
+            request for request in wanted if not any(map(request.asset.is_computed, request.names))
+        ]
         columns = self.load_many(
             [Wanted(a.name, types_of(a, names), start) for a, start, names, _ in measured], end
         )
-        by_events = [one.asset.name for one in measured if one.with_events]
+        by_events = [request.asset.name for request in measured if request.with_events]
         event_types = tuple(self._assets.event_types()) if by_events else ()
         with_events = self._assets_with_events(by_events) if by_events else set()
         return {
-            one.asset.name: History(
-                one.asset,
-                frame_of(found),
-                load_events(self._events, one.asset.name, event_types, end, one.start)
-                if one.asset.name in with_events
+            request.asset.name: History(
+                request.asset,
+                frame_of(readings),
+                load_events(self._events, request.asset.name, event_types, end, request.start)
+                if request.asset.name in with_events
                 else no_events(),
-                event_types if one.with_events else (),
-                found.doubts,
+                event_types if request.with_events else (),
+                readings.doubts,
             )
-            for one in measured
-            if not (found := columns[one.asset.name]).faults
+            for request in measured
+            if not (readings := columns[request.asset.name]).faults
         }
 
     def _assets_with_events(self, assets: Sequence[str]) -> set[str]:
@@ -156,21 +158,23 @@ class MongoReadings:
         of_assets: Document = {"$match": {"asset": {"$in": list(assets)}}}
         group: Document = {"$group": {"_id": "$asset"}}
         return {
-            one["_id"]
-            for one in self._events.aggregate([of_assets, {"$sort": {"asset": 1}}, group])
+            document["_id"]
+            for document in self._events.aggregate([of_assets, {"$sort": {"asset": 1}}, group])
         }
 
     def _load_from(
-        self, wanted: Sequence[Wanted], start: datetime, end: datetime
+        self, requests: Sequence[Wanted], start: datetime, end: datetime
     ) -> dict[str, ReadingColumns]:
-        types = {w.asset: w.types for w in wanted}
-        names = {name for known in types.values() for name in known}
+        types = {w.asset: w.types for w in requests}
+        names = {name for of_asset in types.values() for name in of_asset}
         within = {"$gt": start, "$lte": end}
         if len(types) == 1:
-            ((asset, of),) = types.items()
-            one: Document = {"asset": asset, "ts": within}
-            pieces = list(read_pieces(self._readings, asset, one, of))
-            return {asset: join_columns(pieces, of, sum(len(piece.ts) for piece in pieces))}
+            ((asset, asset_types),) = types.items()
+            selection: Document = {"asset": asset, "ts": within}
+            pieces = list(read_pieces(self._readings, asset, selection, asset_types))
+            return {
+                asset: join_columns(pieces, asset_types, sum(len(piece.ts) for piece in pieces))
+            }
         query: Document = {"asset": {"$in": list(types)}, "ts": within}
         cursor = (
             self._readings.find(query, _fields("asset ts", names))
@@ -200,21 +204,23 @@ class MongoReadings:
             if document is not None:
                 at.setdefault(utc(document["ts"]), {}).update(document.get("v", {}))
         documents = ({"ts": ts, "v": at[ts]} for ts in sorted(at))
-        found = readings_frame(asset.name, documents, types_of(asset, measured))[0]
+        frame = readings_frame(asset.name, documents, types_of(asset, measured))[0]
         computed = {name: start for name, start in since.items() if name not in measured}
         return (
-            joined_newest(found, newest_frame(self.load, asset, computed, until))
+            joined_newest(frame, newest_frame(self.load, asset, computed, until))
             if computed
-            else found
+            else frame
         )
 
     def index_newest(self, variables: Iterable[str]) -> None:
         """Create the index of each variable, unless the server refuses it. Idempotent."""
         keys = [("asset", ASCENDING), ("ts", DESCENDING)]
         for name in variables:
-            there = {f"v.{name}": {"$exists": True}}
+            has_variable = {f"v.{name}": {"$exists": True}}
             try:
-                self._readings.create_index(keys, name=_index(name), partialFilterExpression=there)
+                self._readings.create_index(
+                    keys, name=_index(name), partialFilterExpression=has_variable
+                )
             except OperationFailure as error:
                 # codes of Unauthorized and CannotCreateIndex: a collection has at most 64
                 if error.code not in (13, 67):
@@ -233,15 +239,15 @@ class MongoReadings:
             "ts": {"$first": "$ts"},
             "arrived_at": {"$first": "$arrived_at"},
         }
-        wanted: list[Document] = (
+        stages: list[Document] = (
             [] if assets is None else [{"$match": {"asset": {"$in": list(assets)}}}]
         )
-        found = self._readings.aggregate(
-            [*wanted, {"$sort": {"asset": -1, "ts": -1}}, {"$group": first}]
+        documents = self._readings.aggregate(
+            [*stages, {"$sort": {"asset": -1, "ts": -1}}, {"$group": first}]
         )
         read = {
             document["_id"]: _newest_reading(document)
-            for document in found
+            for document in documents
             if isinstance(document["_id"], str)
         }
         newest = {asset: reading for asset, reading in read.items() if reading is not None}
@@ -281,8 +287,8 @@ class MongoReadings:
         """Return the first and the last instants that a query finds, each in order."""
         first, last = (
             [
-                to_millis(utc(one["ts"]))
-                for one in self._readings.find(query, {"_id": False, "ts": True})
+                to_millis(utc(document["ts"]))
+                for document in self._readings.find(query, {"_id": False, "ts": True})
                 .sort([("asset", way), ("ts", way)])
                 .limit(count)
             ]
@@ -308,9 +314,9 @@ def read_pieces(
 
 
 def _columns(asset: str, batch: bytes, types: Mapping[str, VariableType]) -> ReadingColumns:
-    found = None if "category" in types.values() else uniform_columns(batch, types)
-    if found is not None:
-        return found
+    columns = None if "category" in types.values() else uniform_columns(batch, types)
+    if columns is not None:
+        return columns
     documents = bson.decode_all(batch, _NAIVE)
     return readings_columns(asset, iter(documents), types)
 
@@ -353,9 +359,9 @@ def load_events(
     instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
     within = {op: at for op, at in (("$gt", since), ("$lte", end)) if at is not None}
     query: Document = {"asset": asset, **({"start": within} if within else {})}
-    found = list(events.find(query, _FIELDS).sort([("start", 1), ("type", 1)]))
+    events_within = list(events.find(query, _FIELDS).sort([("start", 1), ("type", 1)]))
     earlier = [] if since is None else _earlier(events, asset, instant, since)
-    return events_frame(good(EVENTS, [*earlier, *found], _require_event), instant)
+    return events_frame(good(EVENTS, [*earlier, *events_within], _require_event), instant)
 
 
 def _require_event(document: Document) -> Document:
@@ -379,15 +385,15 @@ def _earlier(
             {"$group": {"_id": "$type", "event": {"$first": "$$ROOT"}}},
         ]
     )
-    found = {
+    by_id = {
         group["event"]["_id"]: group["event"] for group in last if isinstance(group["_id"], str)
     }
-    lasting = sorted({event["type"] for event in found.values()}.difference(instant))
+    lasting = sorted({event["type"] for event in by_id.values()}.difference(instant))
     if lasting:
         ongoing = {"$or": [{"end": None}, {"end": {"$gt": since}}]}
         query = {"asset": asset, "type": {"$in": lasting}, "start": {"$lte": since}, **ongoing}
-        found.update((event["_id"], event) for event in events.find(query, _FIELDS))
-    return sorted(found.values(), key=lambda event: (event["start"], str(event["type"])))
+        by_id.update((event["_id"], event) for event in events.find(query, _FIELDS))
+    return sorted(by_id.values(), key=lambda event: (event["start"], str(event["type"])))
 
 
 def uniform_columns(batch: bytes, names: Collection[str]) -> ReadingColumns | None:
@@ -423,7 +429,7 @@ def uniform_columns(batch: bytes, names: Collection[str]) -> ReadingColumns | No
 
 def _offsets(document: bytes) -> dict[str, int] | None:
     """Return the offset of the eight bytes of each field of a document {ts, v}, or None."""
-    found: dict[str, int] = {}
+    offsets: dict[str, int] = {}
     prefix = ""
     at = 4
     while at < len(document):
@@ -439,11 +445,11 @@ def _offsets(document: bytes) -> dict[str, int] | None:
             prefix = "v."
             at += 4
         elif kind == (_DOUBLE if prefix else _DATE):
-            found[prefix + name] = at
+            offsets[prefix + name] = at
             at += 8
         else:
             return None
-    return found
+    return offsets
 
 
 def _eight(rows: Bytes, offset: int) -> Bytes:

@@ -48,17 +48,17 @@ class Rollups:
 
     def state(self, asset: str) -> RollupState | None:
         """Return what is rolled up of an asset; None before anything is."""
-        found = read_stored(ROLLUP_STATES, RollupState, self._states.find({"asset": asset}))
-        return found[0] if found else None
+        states = read_stored(ROLLUP_STATES, RollupState, self._states.find({"asset": asset}))
+        return states[0] if states else None
 
     def states(self) -> dict[str, RollupState]:
-        found = read_stored(ROLLUP_STATES, RollupState, self._states.find())
-        return {state.asset: state for state in found}
+        stored = read_stored(ROLLUP_STATES, RollupState, self._states.find())
+        return {state.asset: state for state in stored}
 
     def store_state(self, state: RollupState) -> None:
         document = to_document(state)
-        one = {"asset": state.asset}
-        upsert(lambda: self._states.replace_one(one, document, upsert=True))
+        query = {"asset": state.asset}
+        upsert(lambda: self._states.replace_one(query, document, upsert=True))
 
     def store(self, asset: str, size: RollupSize, parts: HourlyParts) -> None:
         updates = [
@@ -67,8 +67,8 @@ class Rollups:
                 _change(hours),
                 upsert=any(hours.values()),
             )
-            for variable, of in parts.items()
-            for start, hours in _by_document(size, of).items()
+            for variable, hourly in parts.items()
+            for start, hours in _by_document(size, hourly).items()
         ]
         if updates:
             upsert(lambda: self._rollups.bulk_write(updates, ordered=False))
@@ -92,20 +92,20 @@ class Rollups:
             for batch in batches
             for begin, stop in document_bounds(batch)
         )
-        for variable, found in good_values(ROLLUPS, read):
-            pieces[variable].append(found)
-        return {name: join_buckets(of).select(start, end) for name, of in pieces.items()}
+        for variable, buckets in good_values(ROLLUPS, read):
+            pieces[variable].append(buckets)
+        return {name: join_buckets(parts).select(start, end) for name, parts in pieces.items()}
 
     def forget(self, asset: str, before: int, variables: Collection[str] | None = None) -> int:
         """Delete the documents that end by an instant (ms), of these variables or of all; return
         their number."""
-        of: Document = {} if variables is None else {"variable": {"$in": list(variables)}}
+        of_variables: Document = {} if variables is None else {"variable": {"$in": list(variables)}}
         limit = from_millis(before)
         deleted = 0
         month, _ = month_interval(month_of(limit))
         last_whole_month, _ = month_interval(month_of(month - _DAY))
         for size, longest in (("minutes", limit - _DAY), ("hours", last_whole_month)):
-            old = {"asset": asset, **of, "size": size, "start": {"$lte": longest}}
+            old = {"asset": asset, **of_variables, "size": size, "start": {"$lte": longest}}
             deleted += self._rollups.delete_many(old).deleted_count
         return deleted
 
@@ -126,10 +126,10 @@ def _month(document: bytes) -> tuple[str, Buckets]:
 
 
 def _unpacked(document: bytes, size: RollupSize) -> tuple[str, Buckets]:
-    found = bson.decode(document, CODEC)
-    begin = to_millis(utc(found["start"]))
-    parts = {begin + int(at) * HOUR: part for at, part in found.get("parts", {}).items()}
-    return found["variable"], unpack(parts, size)
+    fields = bson.decode(document, CODEC)
+    begin = to_millis(utc(fields["start"]))
+    parts = {begin + int(at) * HOUR: part for at, part in fields.get("parts", {}).items()}
+    return fields["variable"], unpack(parts, size)
 
 
 def _change(hours: dict[str, bytes]) -> Document:
@@ -139,11 +139,11 @@ def _change(hours: dict[str, bytes]) -> Document:
 
 
 def _by_document(size: RollupSize, parts: Any) -> dict[datetime, dict[str, bytes]]:
-    found: dict[datetime, dict[str, bytes]] = {}
+    documents: dict[datetime, dict[str, bytes]] = {}
     for at, part in parts.items():
         start, _ = _document_span(size, from_millis(at))
-        found.setdefault(start, {})[str((at - to_millis(start)) // HOUR)] = part
-    return found
+        documents.setdefault(start, {})[str((at - to_millis(start)) // HOUR)] = part
+    return documents
 
 
 def _document_span(size: RollupSize, at: datetime) -> tuple[datetime, datetime]:
@@ -193,5 +193,5 @@ class MongoLabels:
     def _read(
         self, query: Document, *order: tuple[str, int], limit: int = 0
     ) -> list[IntervalLabel]:
-        found = self._labels.find(query).sort(list(order)).limit(limit)
-        return read_stored(LABELS, IntervalLabel, found, "id")
+        documents = self._labels.find(query).sort(list(order)).limit(limit)
+        return read_stored(LABELS, IntervalLabel, documents, "id")

@@ -80,22 +80,24 @@ class MongoReadingWrites:
     @repeated
     def match(self, batch: ReadingBatch) -> BatchMatch:
         """Compare a batch with what is stored: by one short query if all rows are new."""
-        found = BatchMatch(np.ones(len(batch), bool), np.zeros(len(batch), bool))
+        matches = BatchMatch(np.ones(len(batch), bool), np.zeros(len(batch), bool))
         codes, assets = pd.factorize(batch.assets)
         within = {"$gte": from_millis(batch.at.min()), "$lte": from_millis(batch.at.max())}
         query = {"asset": {"$in": assets.tolist()}, "ts": within}
         if self._readings.find_one(query, {"_id": True}) is None:
-            return found
+            return matches
         for code, asset in enumerate(assets):
             rows = np.flatnonzero(codes == code)
             for piece in self._pieces_at(asset, batch.at[rows], _types(batch)):
                 if not len(piece.ts):
                     continue
                 positions = np.minimum(np.searchsorted(piece.ts, batch.at[rows]), len(piece.ts) - 1)
-                there = piece.ts[positions] == batch.at[rows]
-                found.free[rows[there]] = False
-                found.same[rows[there]] = _are_same(batch, rows[there], piece, positions[there])
-        return found
+                is_stored = piece.ts[positions] == batch.at[rows]
+                matches.free[rows[is_stored]] = False
+                matches.same[rows[is_stored]] = _are_same(
+                    batch, rows[is_stored], piece, positions[is_stored]
+                )
+        return matches
 
     def _pieces_at(
         self, asset: str, at: Millis, types: Mapping[str, VariableType]
@@ -105,9 +107,9 @@ class MongoReadingWrites:
         within = {"$gte": from_millis(at.min()), "$lte": from_millis(at.max())}
         most = 2 * len(at)
         query: Document = {"asset": asset, "ts": within}
-        found = list(read_pieces(self._readings, asset, query, types, limit=most))
-        if sum(len(piece.ts) for piece in found) < most:
-            return found
+        pieces = list(read_pieces(self._readings, asset, query, types, limit=most))
+        if sum(len(piece.ts) for piece in pieces) < most:
+            return pieces
         query["ts"] = {"$in": datetimes(at)}
         return list(read_pieces(self._readings, asset, query, types))
 
@@ -126,12 +128,12 @@ class MongoReadingWrites:
             return self._stored(
                 self._rows_within(by_asset, min(instants), max(instants)) if is_mixed else by_asset
             )
-        found: dict[ReadingKey, ReadingRow] = {}
+        rows: dict[ReadingKey, ReadingRow] = {}
         for asset, instants in by_asset.items():
             between = {"$gte": from_millis(min(instants)), "$lte": from_millis(max(instants))}
             if self._readings.find_one({"asset": asset, "ts": between}, {"_id": True}) is not None:
-                found |= self._stored({asset: instants})
-        return found
+                rows |= self._stored({asset: instants})
+        return rows
 
     def _stored(self, by_asset: Mapping[str, set[int]]) -> dict[ReadingKey, ReadingRow]:
         """Return samples at these instants: the index is searched once per asset and instant."""
@@ -142,15 +144,15 @@ class MongoReadingWrites:
             "asset": {"$in": list(by_asset)},
             "ts": {"$in": [from_millis(at) for at in instants]},
         }
-        found: dict[ReadingKey, ReadingRow] = {}
+        rows: dict[ReadingKey, ReadingRow] = {}
         for document in self._readings.find(query, _SAMPLES):
             asset = document["asset"]
             ts = utc(document["ts"])
             if (at := to_millis(ts)) in by_asset[asset]:
-                found[asset, at] = ReadingRow(
+                rows[asset, at] = ReadingRow(
                     asset, ts, document.get("v", {}), document.get("q", {})
                 )
-        return found
+        return rows
 
     def _rows_within(
         self, by_asset: Mapping[str, set[int]], first: int, last: int
@@ -165,7 +167,7 @@ class MongoReadingWrites:
             "asset": {"$in": list(by_asset)},
             "ts": {"$gte": from_millis(first), "$lte": from_millis(last)},
         }
-        there: dict[str, set[int]] = {}
+        stored: dict[str, set[int]] = {}
         covered = self._readings.find(query, {"_id": False, "asset": True, "ts": True}).limit(
             _MOST_IN_RANGE
         )
@@ -173,8 +175,8 @@ class MongoReadingWrites:
             if number == _MOST_IN_RANGE:
                 return by_asset
             if (at := to_millis(utc(document["ts"]))) in by_asset[document["asset"]]:
-                there.setdefault(document["asset"], set()).add(at)
-        return there
+                stored.setdefault(document["asset"], set()).add(at)
+        return stored
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
         documents: Sequence[Any] | None = None
@@ -302,7 +304,9 @@ def _sample_update(stored: ReadingRow, new: ReadingRow, arrived_at: datetime) ->
         f"q.{name}" for name in stored.quality if name in new.values and name not in new.quality
     ]
     fields = {
-        f"{part}.{name}": one for part, samples in put.items() for name, one in samples.items()
+        f"{part}.{name}": sample
+        for part, samples in put.items()
+        for name, sample in samples.items()
     }
     update = {"$set": {**fields, "arrived_at": arrived_at}}
     return {**update, "$unset": dict.fromkeys(gone, "")} if gone else update
