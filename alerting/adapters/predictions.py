@@ -103,10 +103,10 @@ def score_file(
             platform, name, ReadingsFile(file, layout), ParquetStore(Path(folder)), progress
         )
         counts = write_scores(out, planned.scores(progress))
-    scored = counts.pop("", 0)
+    scores = counts.pop("", 0)
     rows = planned.checked.profile.rows
     unknown = dict(counts.most_common())
-    return ScoredFile(planned.plan.version, rows, scored, unknown, tuple(planned.notes))
+    return ScoredFile(planned.plan.version, rows, scores, unknown, tuple(planned.notes))
 
 
 class JobsFull(UserError):
@@ -262,8 +262,8 @@ class ParquetStore(Readings):
         for batch in batches:
             for asset, table in _tables(batch):
                 self._waiting.setdefault(asset, []).append(table)
-            written = written + len(batch)
-            self._rows = self._rows + len(batch)
+            written += len(batch)
+            self._rows += len(batch)
             if self._rows >= self._most_rows:
                 self._flush()
         self._flush()
@@ -273,7 +273,8 @@ class ParquetStore(Readings):
         try:
             for asset, tables in self._waiting.items():
                 table = pa.concat_tables(tables, promote_options="default").sort_by(_TIME)
-                first, last = (to_millis(table[_TIME][i].as_py()) for i in (0, -1))
+                first = to_millis(table[_TIME][0].as_py())
+                last = to_millis(table[_TIME][-1].as_py())
                 (self._folder / asset).mkdir(parents=True, exist_ok=True)
                 path = self._folder / asset / f"{first}_{last}_{self._number}.parquet"
                 pq.write_table(table, path, row_group_size=20_000, compression="zstd")
@@ -396,7 +397,9 @@ class ParquetStore(Readings):
 def _interval_filter(start: datetime | None, end: datetime | None) -> Any:
     after = None if start is None else pc.field(_TIME) > pa.scalar(start, _stamp())
     until = None if end is None else pc.field(_TIME) <= pa.scalar(end, _stamp())
-    return until if after is None else after if until is None else after & until
+    if after is None or until is None:
+        return until if after is None else after
+    return after & until
 
 
 def _column(column: Any, type_: VariableType) -> npt.NDArray[Any]:

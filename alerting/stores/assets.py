@@ -64,9 +64,9 @@ class MongoAssets(MongoDocumentStore):
         ]
         assets = good_values(ASSETS, reads)
         latencies = self._latencies(assets)
-        return [
-            *_whole_with_latencies(documents, tuple(sorted(latencies.items())))
-        ] if latencies else assets, faulty
+        if latencies:
+            assets = list(_whole_with_latencies(documents, tuple(sorted(latencies.items()))))
+        return assets, faulty
 
     def find_matching(self, patterns: Collection[str]) -> list[Asset]:
         """Return the valid assets of these names or patterns with *, and those above, by name."""

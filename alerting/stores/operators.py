@@ -135,7 +135,7 @@ class Sessions:
         """Count a wrong attempt of a key, from 1 again if the last one was not after `since`;
         return the count."""
         more = {"$cond": [{"$gt": ["$last", to_bson(since)]}, {"$add": ["$wrong", 1]}, 1]}
-        before = upsert(
+        counted = upsert(
             lambda: self._wrong.find_one_and_update(
                 {"_id": key},
                 [{"$set": {"wrong": more, "last": to_bson(at)}}],
@@ -143,7 +143,7 @@ class Sessions:
                 return_document=ReturnDocument.AFTER,
             )
         )
-        return 1 if before is None else int(before["wrong"])
+        return 1 if counted is None else int(counted["wrong"])
 
     def take_back_wrong(self, key: str, at: datetime, last: datetime | None) -> None:
         """Count one attempt less: that of `at` was right. The last wrong one is of `last` again,

@@ -391,9 +391,8 @@ class MongoCheckpoints:
 
     def _before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, Document]:
         """Return the latest states before neighbouring instants, without older ones."""
-        names, assets = (
-            list(dict.fromkeys(key[position] for key in instants)) for position in (0, 1)
-        )
+        names = list(dict.fromkeys(definition for definition, _ in instants))
+        assets = list(dict.fromkeys(asset for _, asset in instants))
         first = to_bson(min(instants.values()))
         last = to_bson(max(instants.values()))
         query: Document = {

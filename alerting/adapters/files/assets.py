@@ -102,16 +102,17 @@ def _read_assets(
     numbers: NumberForm,
     titles: Mapping[str, str],
 ) -> Iterator[GivenAsset]:
-    typed = [(s, kind) for s in profiles if (kind := s.attribute_type())]
-    columns = [
-        (
-            s.name,
-            cell.values(part.cells[s.title], kind, numbers.decimal, numbers.thousands)[0].tolist(),
-        )
-        for s, kind in typed
-    ]
+    columns: dict[str, list[Any]] = {}
+    for profile in profiles:
+        kind = profile.attribute_type()
+        if kind:
+            cells = part.cells[profile.title]
+            values, _ = cell.values(cells, kind, numbers.decimal, numbers.thousands)
+            columns[profile.name] = values.tolist()
     for row, name in enumerate(part.assets):
-        attributes = {key: values[row] for key, values in columns if values[row] is not None}
+        attributes = {
+            key: column[row] for key, column in columns.items() if column[row] is not None
+        }
         title = {"title": titles[name]} if name in titles else {}
         yield GivenAsset(
             f"{unit} {part.chunk.lines[row]} ({name})",

@@ -193,10 +193,12 @@ def booleans_among(
     cells: Cells, floats: FloatArray, texts: BoolArray
 ) -> tuple[BoolArray, BoolArray]:
     """Return the masks of `booleans` for cells that are parsed as numbers already."""
-    true, false = (
-        as_mask(pc.equal(pc.utf8_lower(cells), word).fill_null(False)) if texts.any() else texts
-        for word in ("true", "false")
-    )
+    true = texts
+    false = texts
+    if texts.any():
+        words = pc.utf8_lower(cells)
+        true = as_mask(pc.equal(words, "true").fill_null(False))
+        false = as_mask(pc.equal(words, "false").fill_null(False))
     return true | (floats == 1), (texts & ~true & ~false) | (
         ~texts & ~np.isnan(floats) & (floats != 0) & (floats != 1)
     )
@@ -306,7 +308,8 @@ def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
 
 def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
     """Return the reason why the local time in this cell is no instant of a zone."""
-    first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    first = local.replace(tzinfo=zone, fold=0).utcoffset()
+    second = local.replace(tzinfo=zone, fold=1).utcoffset()
     if first and second and first > second:
         return (
             f"{shown(cell)} comes twice in {zone.key} (the clocks are set back), and the order "

@@ -183,7 +183,7 @@ _GRADES: tuple[Quality, Quality] = ("bad", "uncertain")
 
 
 @dataclass(frozen=True)
-class Found:
+class Repeats:
     """Duplicates of a chunk.
 
     `same`: rows that add nothing to an earlier row. `contradictions`: rows, with the column in
@@ -213,13 +213,13 @@ class Duplicates:
 
     def find(
         self, series: npt.NDArray[np.object_], at: Millis, cells: Sequence[Cells], usable: BoolArray
-    ) -> Found:
+    ) -> Repeats:
         """Compare the usable rows of the next chunk: 1.0 equals 1.00, a missing cell equals all."""
         rows = np.flatnonzero(usable)
         codes = self._encode(series[rows])
         instants = pd.DataFrame({"code": codes, "at": at[rows]})
         is_last = self._last_at[codes] == at[rows]
-        repeats = Found(np.zeros(len(at), dtype=bool), {}, np.zeros(len(at), dtype=bool))
+        repeats = Repeats(np.zeros(len(at), dtype=bool), {}, np.zeros(len(at), dtype=bool))
         if self._rule != "refuse":
             repeats.again[rows[instants.duplicated().to_numpy() | is_last]] = True
             self._last_at[codes] = at[rows]
@@ -276,7 +276,7 @@ class Duplicates:
 
 
 def _compare(
-    repeats: Found, row: int, before: list[str | None], now: list[str | None]
+    repeats: Repeats, row: int, before: list[str | None], now: list[str | None]
 ) -> list[str | None]:
     """Record how this row relates to the earlier one; return the union of both."""
     against = next(
@@ -335,13 +335,12 @@ def _merge(batch: ReadingBatch, rule: DuplicatesRule) -> ReadingBatch:
     columns: dict[str, SampleColumn] = {}
     quality: dict[int, dict[str, Quality]] = {}
     for name, column in batch.columns.items():
-        bad, uncertain = (
-            np.array([batch.quality.get(row, {}).get(name) == grade for row in range(len(batch))])
-            for grade in _GRADES
-        )
+        grades = np.array([batch.quality.get(row, {}).get(name) for row in range(len(batch))])
         is_mean = rule == "mean" and column.values.dtype == np.float64
         merge = _mean_of_group if is_mean else _last_of_group
-        columns[name], *graded = merge(column, bad, uncertain, group, len(first))
+        columns[name], *graded = merge(
+            column, grades == "bad", grades == "uncertain", group, len(first)
+        )
         for grade, mask in zip(_GRADES, graded, strict=True):
             for row in np.flatnonzero(mask).tolist():
                 quality.setdefault(row, {})[name] = grade
@@ -374,9 +373,8 @@ def _mean_of_group(
     beyond = np.bincount(
         group[rows], weights=column.values[rows] - base[group[rows]], minlength=groups
     )
-    is_bad, is_uncertain = (
-        np.bincount(group[mask], minlength=groups) > 0 for mask in (bad, uncertain & column.present)
-    )
+    is_bad = np.bincount(group[bad], minlength=groups) > 0
+    is_uncertain = np.bincount(group[uncertain & column.present], minlength=groups) > 0
     return (
         SampleColumn(base + beyond / np.maximum(count, 1), count > 0),
         is_bad & (count == 0),

@@ -242,7 +242,8 @@ class StampReader:
         if self.format is None:
             local, naive, cut = cell.iso_stamps(cells)
         else:
-            local = (stamps := self.format.read(cells)).at
+            stamps = self.format.read(cells)
+            local = stamps.at
             naive = stamps.naive
             cut = stamps.cut
         local = _within_bounds(local)

@@ -301,7 +301,9 @@ def _pages_of(raw: IO[bytes], column: Any) -> Iterator[_Page]:
             # of which each value may begin as all of the one before
             is_shared = encoding == _DELTA_BYTE_ARRAY
             per_value = size if is_shared else size / max(1, values)
-        yield _Page(size, per_value if about else None if per_value is None else 0)
+        if per_value is not None and not about:
+            per_value = 0
+        yield _Page(size, per_value)
 
 
 def _page_header(raw: IO[bytes], at: int) -> tuple[dict[int, Any], int]:

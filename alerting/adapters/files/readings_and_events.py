@@ -19,7 +19,7 @@ from alerting.adapters.files.checks import (
     EXAMPLES,
     Check,
     Duplicates,
-    Found,
+    Repeats,
     bad_lines,
     bad_rows,
     duplicate_checks,
@@ -137,7 +137,7 @@ class TableFile(ABC, Generic[C, P]):
         duplicates: Duplicates,
         chunk: C,
         checks: Sequence[Check],
-    ) -> tuple[Found, list[Check]]:
+    ) -> tuple[Repeats, list[Check]]:
         """Return the duplicates among rows without a fault, and the checks with theirs."""
         series, at, cells = self._compared(chunk)
         repeats = duplicates.find(series, at, [*cells.values()], ~bad_rows(checks, len(at)))
@@ -555,13 +555,16 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
         selected = np.flatnonzero(~bad_rows(checks, len(instant)) & ~again.same)
         names = [self._rows.names[title] for title in types]
         starts = datetimes(typed.keyed.at[selected])
-        ends = datetimes(np.where(typed.has_end, typed.ends, 0)[selected])
+        stated = datetimes(np.where(typed.has_end, typed.ends, 0)[selected])
+        ends = [
+            at if typed.has_end[row] else None for row, at in zip(selected, stated, strict=True)
+        ]
         return [
             EventRow(
                 asset=typed.keyed.assets[row],
                 type=typed.types[row],
                 start=start,
-                end=start if instant[row] else end if typed.has_end[row] else None,
+                end=start if instant[row] else end,
                 source=ORIGIN,
                 attributes={
                     name: value

@@ -359,8 +359,8 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
     at = 0
     while at < len(text):
         if text[at] != "%":
-            pattern = pattern + ("[ T]+" if text[at] == " " else re.escape(text[at]))
-            at = at + 1
+            pattern += "[ T]+" if text[at] == " " else re.escape(text[at])
+            at += 1
             continue
         directive = text[at + 1 : at + 2]
         if directive not in _DIRECTIVES:
@@ -368,8 +368,8 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
             raise UserError(
                 f"{shown(text)} (--time-format): %{directive} is not known; known are {directives}"
             )
-        pattern = pattern + _DIRECTIVES[directive]
-        at = at + 2
+        pattern += _DIRECTIVES[directive]
+        at += 2
         if directive != "%":
             groups.append({"y": "Y", "I": "H", "B": "b"}.get(directive, directive))
     return f"^{pattern}$", groups
@@ -378,7 +378,8 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
 def order_shown(cells: Cells, mark: str) -> int:
     """Return the index in `ORDERS` that these cells show by a number above 12; -1 without one."""
     parts = pc.extract_regex(cells, rf"^(?P<a>\d{{1,2}}){mark}(?P<b>\d{{1,2}}){mark}")
-    first, second = (_ints(pc.struct_field(parts, name), 0) for name in ("a", "b"))
+    first = _ints(pc.struct_field(parts, "a"), 0)
+    second = _ints(pc.struct_field(parts, "b"), 0)
     if len(first) and first.max() > 12:
         return 0
     return 1 if len(second) and second.max() > 12 else -1
@@ -422,8 +423,11 @@ def _assemble(numbers: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, Boo
     year = numbers["Y"]
     month = numbers["m"]
     day = numbers["d"]
-    hour, minute, second, nanos = (numbers.get(name, np.zeros_like(year)) for name in "HMSf")
-    hour, of_clock = _by_half_day(hour, numbers.get("p"))
+    zero = np.zeros_like(year)
+    minute = numbers.get("M", zero)
+    second = numbers.get("S", zero)
+    nanos = numbers.get("f", zero)
+    hour, of_clock = _by_half_day(numbers.get("H", zero), numbers.get("p"))
     months = np.where((month >= 1) & (month <= 12), month, 1)
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     days = np.where((months == 2) & ~leap, 28, _DAYS[months - 1])
@@ -453,7 +457,8 @@ def _by_half_day(hour: Ints, half: Any) -> tuple[Ints, BoolArray]:
     if half is None:
         return hour, np.ones(len(hour), dtype=bool)
     letter = pc.utf8_lower(half)
-    after, before = (as_mask(pc.fill_null(pc.equal(letter, x), False)) for x in "pa")
+    after = as_mask(pc.fill_null(pc.equal(letter, "p"), False))
+    before = as_mask(pc.fill_null(pc.equal(letter, "a"), False))
     has_half = after | before
     return np.where(has_half, hour % 12 + 12 * after, hour), ~has_half | (
         (hour >= 1) & (hour <= 12)

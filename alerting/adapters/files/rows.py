@@ -365,6 +365,7 @@ class TableRows:
         zoned = self.stamps_name_zone
         sequence = self.stamps.message if isinstance(self.stamps, SequenceStamps) else None
         encoding = getattr(self.table, "encoding", None)
+        zone = self.zone.key if self.zone else "UTC"
         return FileForm(
             encoding=encoding.name if encoding else None,
             separator=self._separator,
@@ -372,7 +373,7 @@ class TableRows:
             time_columns=self.times,
             time_format=sequence
             or (self.format.name if self.format else iso_or_epoch(self._time_cells(self.sample))),
-            zone=None if zoned else self.zone.key if self.zone else "UTC",
+            zone=None if zoned else zone,
             zone_from=None if zoned else self.zone_from,
             sequence=self.layout.sequence,
         )

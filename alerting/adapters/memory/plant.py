@@ -69,7 +69,7 @@ class MemoryDefinitions:
         return [
             {
                 **document,
-                **({"_faults": marks[name]} if (name := document["name"]) in marks else {}),
+                **({"_faults": marks[document["name"]]} if document["name"] in marks else {}),
             }
             for document in copies
         ]

@@ -356,8 +356,10 @@ def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:
         stats = database.command("dbStats")
     except OperationFailure:  # a user without this right
         return disks
-    total, used = (int(stats.get(name, 0)) for name in ("fsTotalSize", "fsUsedSize"))
-    return disks if total in (0, usage.total) else [*disks, Disk("database", total - used)]
+    total = int(stats.get("fsTotalSize", 0))
+    if total in (0, usage.total):
+        return disks
+    return [*disks, Disk("database", total - int(stats.get("fsUsedSize", 0)))]
 
 
 def read_database(database: MongoDatabase) -> DatabaseState:

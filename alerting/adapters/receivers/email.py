@@ -153,10 +153,9 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
     mail["Date"] = formatdate(localtime=False)
     domain = parseaddr(sender)[1].rpartition("@")[2]
     mail["Message-ID"] = f"<{_digest(message.key)}@{domain}>"
-    if episode := message.payload.get("episode"):
-        mail["References"] = (
-            f"<{_digest(str(episode))}@{domain}>"  # mail programs show one episode as one thread
-        )
+    episode = message.payload.get("episode")
+    if episode:  # mail programs show one episode as one thread
+        mail["References"] = f"<{_digest(str(episode))}@{domain}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Alerting-Key"] = " ".join(message.key.split())
     wording = language(message.language)

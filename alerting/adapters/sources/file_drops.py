@@ -464,13 +464,14 @@ class RemoteDrop:
                         f"source {self._name}: {folder} is a link at the server: name the folder "
                         "itself"
                     )
+            targets = (
+                f"{place}/{free}" for free in free_names(file.path.rpartition("/")[2], fault)
+            )
             target = next(
-                target
-                for free in free_names(file.path.rpartition("/")[2], fault)
-                if not (
-                    self._system.exists(target := f"{place}/{free}")
-                    or (fault and self._system.exists(f"{target}{REASON}"))
-                )
+                path
+                for path in targets
+                if not self._system.exists(path)
+                and not (fault and self._system.exists(f"{path}{REASON}"))
             )
             if fault is not None:
                 with self._system.open(
@@ -537,8 +538,10 @@ def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
             name: values[-1]
             for name, values in parse_qs(url.query, strict_parsing=bool(url.query)).items()
         }
-        key, secret = (unquote(part) if part else None for part in (url.username, url.password))
-        if unknown := query.keys() - _ADDRESS_FIELDS[kind]:
+        key = unquote(url.username) if url.username else None
+        secret = unquote(url.password) if url.password else None
+        unknown = query.keys() - _ADDRESS_FIELDS[kind]
+        if unknown:
             raise UserError(
                 f"the address of the object store has unknown fields: {', '.join(sorted(unknown))}"
             )

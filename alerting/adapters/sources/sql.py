@@ -323,7 +323,7 @@ def _newest_stamp(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
             f"source {source.name}: the rows have no column {shown(source.cursor)}: "
             f"{', '.join(rows[0])}"
         )
-    values = [value for row in rows if _is_finite(value := row[source.cursor])]
+    values = [row[source.cursor] for row in rows if _is_finite(row[source.cursor])]
     if not values:
         newest = shown(rows[-1][source.cursor])
         raise UserError(
@@ -387,15 +387,11 @@ def _at_most(value: Any, latest: datetime) -> Any:
 
 
 def _write_cursor(value: Any) -> str:
-    kind = (
-        "instant" if isinstance(value, datetime) else "text" if isinstance(value, str) else "number"
-    )
-    text = (
-        value.isoformat()
-        if isinstance(value, datetime)
-        else str(int(value) if isinstance(value, bool) else value)
-    )
-    return json.dumps({kind: text})
+    if isinstance(value, datetime):
+        return json.dumps({"instant": value.isoformat()})
+    if isinstance(value, str):
+        return json.dumps({"text": str(value)})
+    return json.dumps({"number": str(int(value) if isinstance(value, bool) else value)})
 
 
 def _read_cursor(name: str, text: object) -> Cursor:

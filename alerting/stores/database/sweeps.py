@@ -50,7 +50,7 @@ class Sweeps:
         readings = self._database[READINGS]
         limit = to_bson(before)
         count = 0
-        within = dict[str, Any]()
+        within: Document = {}
         while (last := _end_of_slice(readings, asset, {**within, "$lt": limit})) is not None:
             old: Document = {
                 "asset": asset,
@@ -62,7 +62,7 @@ class Sweeps:
             )
             if not in_slice:
                 break
-            count = count + in_slice
+            count += in_slice
             within = {"$gt": last}
         return self._swept("readings", READINGS, count)
 
@@ -92,21 +92,21 @@ class Sweeps:
             return self._swept(kind, collection, len(ids))
         return self._sweep(kind, collection, old, dry)
 
-    def _sweep(self, log: str, collection: str, old: Document, dry: bool) -> Swept:
+    def _sweep(self, kind: str, collection: str, old: Document, dry: bool) -> Swept:
         stored = self._database[collection]
         return self._swept(
-            log,
+            kind,
             collection,
             stored.count_documents(old) if dry else stored.delete_many(old).deleted_count,
         )
 
-    def _swept(self, log: str, collection: str, count: int) -> Swept:
+    def _swept(self, kind: str, collection: str, count: int) -> Swept:
         if not count:
-            return Swept(log, 0, 0)
+            return Swept(kind, 0, 0)
         sizes = next(
             iter(self._database[collection].aggregate([{"$collStats": {"storageStats": {}}}]))
         )["storageStats"]
-        return Swept(log, count, count * int(sizes.get("avgObjSize", 0)))
+        return Swept(kind, count, count * int(sizes.get("avgObjSize", 0)))
 
 
 def _end_of_slice(readings: MongoCollection, asset: str, within: Document) -> Any | None:

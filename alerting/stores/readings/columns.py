@@ -213,21 +213,22 @@ def _instants(values: Sequence[datetime | None]) -> pd.Series:
 
 
 def _doubts(documents: Sequence[Document], names: Iterable[str]) -> Doubts:
-    instants: dict[str, dict[str, list[datetime]]] = {name: {} for name in names}
+    bad: dict[str, list[datetime]] = {name: [] for name in names}
+    uncertain: dict[str, list[datetime]] = {name: [] for name in bad}
     for document in documents:
         for name, quality in document["q"].items():
-            if name in instants:
-                kind = "uncertain" if quality == "uncertain" else "bad"
-                instants[name].setdefault(kind, []).append(document["ts"].replace(tzinfo=None))
-    bad, uncertain = (
-        {
-            name: np.array(by_kind[kind], "datetime64[ms]").view(np.int64)
-            for name, by_kind in instants.items()
-            if kind in by_kind
-        }
-        for kind in ("bad", "uncertain")
-    )
-    return Doubts(bad, uncertain)
+            if name in bad:
+                instants = uncertain if quality == "uncertain" else bad
+                instants[name].append(document["ts"].replace(tzinfo=None))
+    return Doubts(_millis_by_name(bad), _millis_by_name(uncertain))
+
+
+def _millis_by_name(instants: Mapping[str, Sequence[datetime]]) -> dict[str, Column]:
+    return {
+        name: np.array(ats, "datetime64[ms]").view(np.int64)
+        for name, ats in instants.items()
+        if ats
+    }
 
 
 def _empty(type_: VariableType) -> Column:

@@ -142,15 +142,15 @@ class MongoReadings:
         return {
             request.asset.name: History(
                 request.asset,
-                frame_of(readings),
+                frame_of(columns[request.asset.name]),
                 load_events(self._events, request.asset.name, event_types, end, request.start)
                 if request.asset.name in with_events
                 else no_events(),
                 event_types if request.with_events else (),
-                readings.doubts,
+                columns[request.asset.name].doubts,
             )
             for request in measured
-            if not (readings := columns[request.asset.name]).faults
+            if not columns[request.asset.name].faults
         }
 
     def _assets_with_events(self, assets: Sequence[str]) -> set[str]:
@@ -285,16 +285,14 @@ class MongoReadings:
 
     def _ends(self, query: Document, count: int) -> tuple[Millis, Millis]:
         """Return the first and the last instants that a query finds, each in order."""
-        first, last = (
-            [
-                to_millis(utc(document["ts"]))
-                for document in self._readings.find(query, {"_id": False, "ts": True})
-                .sort([("asset", way), ("ts", way)])
-                .limit(count)
-            ]
-            for way in (1, -1)
+        return self._first(query, ASCENDING, count), self._first(query, DESCENDING, count)[::-1]
+
+    def _first(self, query: Document, direction: int, count: int) -> Millis:
+        documents = self._readings.find(query, {"_id": False, "ts": True}).sort(
+            [("asset", direction), ("ts", direction)]
         )
-        return np.array(first, np.int64), np.array(last[::-1], np.int64)
+        instants = [to_millis(utc(document["ts"])) for document in documents.limit(count)]
+        return np.array(instants, np.int64)
 
 
 def read_pieces(

@@ -122,7 +122,8 @@ class MongoReadingWrites:
         by_asset: dict[str, set[int]] = {}
         for asset, at in keys:
             by_asset.setdefault(asset, set()).add(at)
-        if (pairs := sum(map(len, by_asset.values()))) <= _SMALL_BATCH:
+        pairs = sum(map(len, by_asset.values()))
+        if pairs <= _SMALL_BATCH:
             instants = set[int]().union(*by_asset.values())
             is_mixed = len(by_asset) * len(instants) > 4 * pairs
             return self._stored(
@@ -148,7 +149,8 @@ class MongoReadingWrites:
         for document in self._readings.find(query, _SAMPLES):
             asset = document["asset"]
             ts = utc(document["ts"])
-            if (at := to_millis(ts)) in by_asset[asset]:
+            at = to_millis(ts)
+            if at in by_asset[asset]:
                 rows[asset, at] = ReadingRow(
                     asset, ts, document.get("v", {}), document.get("q", {})
                 )
@@ -174,7 +176,8 @@ class MongoReadingWrites:
         for number, document in enumerate(covered, 1):
             if number == _MOST_IN_RANGE:
                 return by_asset
-            if (at := to_millis(utc(document["ts"]))) in by_asset[document["asset"]]:
+            at = to_millis(utc(document["ts"]))
+            if at in by_asset[document["asset"]]:
                 stored.setdefault(document["asset"], set()).add(at)
         return stored
 
