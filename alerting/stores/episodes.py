@@ -48,6 +48,7 @@ from alerting.stores.database.documents import (
     upsert,
     utc,
     with_ids,
+    without_none,
 )
 from alerting.stores.database.indexes import OVER_UNACKNOWLEDGED
 
@@ -113,8 +114,7 @@ class MongoEpisodes:
         return len(bson.encode(_episode_document(episode)))
 
     def get(self, id: str) -> Episode | None:
-        document = self._episodes.find_one({"_id": id})
-        return next(iter(_episodes([] if document is None else [document])), None)
+        return next(iter(_episodes(self._episodes.find({"_id": id}))), None)
 
     @repeated
     def get_many(self, ids: Collection[str]) -> dict[str, Episode]:
@@ -133,14 +133,10 @@ class MongoEpisodes:
         assets: Collection[str] | None = None,
         with_earlier: bool = False,
     ) -> list[Episode]:
-        query: Document = {
-            "definition": definition,
-            "asset": asset,
-            "condition": "open" if open_only else None,
-        }
-        query = {field: value for field, value in query.items() if value is not None}
-        from_start = None if with_earlier else start
-        if raised := {op: at for op, at in (("$gte", from_start), ("$lt", end)) if at is not None}:
+        condition = "open" if open_only else None
+        query = without_none({"definition": definition, "asset": asset, "condition": condition})
+        raised = without_none({"$gte": None if with_earlier else start, "$lt": end})
+        if raised:
             query["raised_at"] = raised
         if with_earlier and start is not None:
             query["$or"] = [

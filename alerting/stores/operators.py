@@ -5,7 +5,7 @@ with actor and reason."""
 from collections.abc import Collection, Iterable
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from bson import ObjectId
 from bson.errors import InvalidId
@@ -43,7 +43,10 @@ from alerting.stores.database.documents import (
     upsert,
     with_ids,
     without_large,
+    without_none,
 )
+
+E = TypeVar("E", Feedback, ReportedMiss)
 
 
 class Accounts:
@@ -194,9 +197,7 @@ class FeedbackLog:
         Of equal feedback, or of feedback with the same text `once`, the first is stored.
         """
         key = fingerprint(feedback) if once is None else fingerprint("once", once)
-        if insert_new(self._feedback, {**to_document(feedback), "key": key}):
-            return feedback
-        return read_one(FEEDBACK, Feedback, self._feedback.find_one({"key": key})) or feedback
+        return _append_once(self._feedback, feedback, key)
 
     def for_episode(self, episode: str) -> list[Feedback]:
         documents = self._feedback.find({"episode": episode}).sort([("at", 1), ("_id", 1)])
@@ -210,10 +211,7 @@ class MongoMisses:
         self._feedback = database[FEEDBACK]
 
     def append(self, miss: ReportedMiss) -> ReportedMiss:
-        key = f"miss:{miss.id}"
-        if insert_new(self._feedback, {**to_document(miss), "key": key}):
-            return miss
-        return read_one(FEEDBACK, ReportedMiss, self._feedback.find_one({"key": key})) or miss
+        return _append_once(self._feedback, miss, f"miss:{miss.id}")
 
     def for_interval(
         self,
@@ -223,17 +221,21 @@ class MongoMisses:
         limit: int = 0,
         assets: Collection[str] | None = None,
     ) -> list[ReportedMiss]:
-        within = {"$gte": to_bson(start), "$lt": to_bson(end)}
-        query: dict[str, Any] = {
-            "missed_at": {op: at for op, at in within.items() if at is not None}
-            or {"$exists": True}
-        }
+        within = without_none({"$gte": to_bson(start), "$lt": to_bson(end)})
+        query: Document = {"missed_at": within or {"$exists": True}}
         if definition is not None:
             query["definition"] = definition
         if assets is not None:
             query["asset"] = {"$in": sorted(assets)}
         documents = self._feedback.find(query).sort([("missed_at", -1), ("_id", -1)]).limit(limit)
         return read_stored(FEEDBACK, ReportedMiss, documents)
+
+
+def _append_once(log: MongoCollection, entry: E, key: str) -> E:
+    """Store an entry unless there is one of this key; return the stored one."""
+    if insert_new(log, {**to_document(entry), "key": key}):
+        return entry
+    return read_one(FEEDBACK, type(entry), log.find_one({"key": key})) or entry
 
 
 class MongoAudit:
@@ -262,9 +264,10 @@ class MongoAudit:
         self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
     ) -> list[AuditEntry]:
         exact = {"actor": wanted.actor, "subject": wanted.subject, "what": wanted.what}
-        query: Document = {name: value for name, value in exact.items() if value is not None}
-        times = {"$gte": to_bson(wanted.start), "$lt": to_bson(wanted.end)}
-        query |= {"at": span} if (span := {op: t for op, t in times.items() if t}) else {}
+        query = without_none(exact)
+        within = without_none({"$gte": to_bson(wanted.start), "$lt": to_bson(wanted.end)})
+        if within:
+            query["at"] = within
         if older_than is not None:
             at = to_bson(older_than[0])
             id = _object_id(older_than[1])

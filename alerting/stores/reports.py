@@ -57,8 +57,7 @@ class Reports:
         self._reports.update_one({"_id": id}, {"$set": {"announced": True}})
 
     def get(self, id: str) -> ReportHead | None:
-        document = self._reports.find_one({"_id": id}, _CONTENT)
-        return next(iter(_heads([] if document is None else [document])), None)
+        return next(iter(_heads(self._reports.find({"_id": id}, _CONTENT))), None)
 
     def content(self, id: str) -> ReportContent | None:
         document = self._reports.find_one(
@@ -198,8 +197,7 @@ class Backtests:
         self._files.delete_many({"backtest": id, "segment": {"$ne": _WHOLE_RUN}})
 
     def get(self, id: str) -> Document | None:
-        document = self._runs.find_one({"_id": id})
-        return next(iter(_runs([] if document is None else [document])), None)
+        return next(iter(_runs(self._runs.find({"_id": id}))), None)
 
     def for_definition(self, definition: str) -> list[Document]:
         return _runs(

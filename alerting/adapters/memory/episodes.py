@@ -76,12 +76,38 @@ def plain(value: Any) -> Any:
 _BYTES = 1_000  # of an episode, about
 
 
-class MemoryDocumentStore:
-    """Port `DocumentStore`."""
+class Numbered(Protocol):
+    """A revision of what has a name."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+
+
+N = TypeVar("N", bound=Numbered)
+
+
+class MemoryRevisions(Generic[N]):
+    """Documents by name, with their revisions by number."""
 
     def __init__(self) -> None:
         self._documents: dict[str, Document] = {}
-        self._revisions: dict[str, dict[int, DocumentRevision]] = {}
+        self._revisions: dict[str, dict[int, N]] = {}
+
+    def add_revision(self, revision: N) -> bool:
+        numbered = self._revisions.setdefault(revision.name, {})
+        return numbered.setdefault(revision.number, revision) is revision
+
+    def revisions(self, name: str) -> list[N]:
+        return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
+
+    def last_number(self, name: str) -> int:
+        return max(self._revisions.get(name, ()), default=0)
+
+
+class MemoryDocumentStore(MemoryRevisions[DocumentRevision]):
+    """Port `DocumentStore`."""
 
     def documents(self) -> list[Document]:
         return deepcopy([self._documents[name] for name in sorted(self._documents)])
@@ -94,16 +120,6 @@ class MemoryDocumentStore:
 
     def remove(self, name: str) -> bool:
         return self._documents.pop(name, None) is not None
-
-    def add_revision(self, revision: DocumentRevision) -> bool:
-        numbers = self._revisions.setdefault(revision.name, {})
-        return numbers.setdefault(revision.number, revision) is revision
-
-    def revisions(self, name: str) -> list[DocumentRevision]:
-        return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
-
-    def last_number(self, name: str) -> int:
-        return max(self._revisions.get(name, ()), default=0)
 
 
 class MemoryEpisodes(MemoryTable[Episode]):

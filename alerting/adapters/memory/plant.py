@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from alerting.adapters.memory.episodes import MemoryDocumentStore
+from alerting.adapters.memory.episodes import MemoryDocumentStore, MemoryRevisions
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import AssetIndex, Revision
 from alerting.definitions.asset_documents import (
@@ -54,13 +54,12 @@ from alerting.stores.readings.columns import (
 )
 
 
-class MemoryDefinitions:
+class MemoryDefinitions(MemoryRevisions[Revision]):
     """Port `Definitions`."""
 
     def __init__(self) -> None:
-        self._documents: dict[str, Document] = {}
+        super().__init__()
         self._faults: dict[str, list[str]] = {}
-        self._revisions: dict[str, dict[int, Revision]] = {}
 
     def documents(self, names: Collection[str] | None = None) -> list[Document]:
         marks = self.faulty()
@@ -89,21 +88,11 @@ class MemoryDefinitions:
             if faults and name in self._documents
         }
 
-    def add_revision(self, revision: Revision) -> bool:
-        numbered = self._revisions.setdefault(revision.name, {})
-        return numbered.setdefault(revision.number, revision) is revision
-
-    def revisions(self, name: str) -> list[Revision]:
-        return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
-
     def newest_revision(self, name: str) -> Revision | None:
         return next(reversed(self.revisions(name)), None)
 
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
         return {name: self.revisions(name) for name in names if name in self._revisions}
-
-    def last_number(self, name: str) -> int:
-        return max(self._revisions.get(name, ()), default=0)
 
     def load_revisions(self) -> ParseRevisions:
         latest = self.latest_revisions()

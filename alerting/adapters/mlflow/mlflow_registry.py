@@ -32,66 +32,6 @@ MOST_FILES = 100  # of one version, with folders
 MOST_BYTES = MOST_MODEL_BYTES
 
 
-def forget_models(
-    client: "MlflowClient", definition: str, keep: Collection[int], before: int, dry: bool
-) -> list[Swept]:
-    """Delete versions and runs before an instant (ms), except `keep` and their trainings."""
-    experiment = client.get_experiment_by_name(definition)
-    if experiment is None:
-        return []
-    versions = search_all(
-        lambda token: client.search_model_versions(f"name = '{definition}'", page_token=token)
-    )
-    runs = search_all(
-        lambda token: client.search_runs([experiment.experiment_id], page_token=token)
-    )
-    old = [v for v in versions if int(v.version) not in keep and v.creation_timestamp < before]
-    needed = _needed_trainings([v for v in versions if v not in old], runs)
-    trainings = {run.info.run_id: run for run in runs}
-    unused = [
-        run
-        for run in runs
-        if _training(run) not in needed
-        and int(trainings.get(_training(run), run).info.start_time) < before
-    ]
-    result = [
-        Swept("model versions", len(old), None),
-        Swept("training runs", len(unused), _bytes_of(unused)),
-    ]
-    if not dry:
-        for version in old:
-            client.delete_model_version(definition, version.version)
-            if version.model_id:
-                client.delete_logged_model(version.model_id)
-        for run in sorted(
-            unused, key=lambda run: PARENT_RUN not in run.data.tags
-        ):  # a training after its searches
-            client.delete_run(run.info.run_id)
-    return result
-
-
-def _needed_trainings(versions: Sequence[Any], runs: Sequence[Any]) -> set[str]:
-    trainings = {run.info.run_id: _training(run) for run in runs}
-    named = {version.run_id for version in versions}
-    named |= {
-        version.tags[tag] for version in versions for tag in _RUNS_OF_VERSION if tag in version.tags
-    }
-    return {trainings.get(run, run) for run in named}
-
-
-def _training(run: Any) -> str:
-    return str(run.data.tags.get(PARENT_RUN, run.info.run_id))
-
-
-def _bytes_of(runs: Sequence[Any]) -> int | None:
-    folders = [urlsplit(run.info.artifact_uri) for run in runs]
-    if any(folder.scheme not in ("", "file") for folder in folders):
-        return None
-    files = (file for folder in folders for file in Path(unquote(folder.path)).rglob("*"))
-    return sum(file.stat().st_size for file in files if file.is_file())
-
-
-__all__ = ["MlflowModels", "RegistryUnavailable"]
 T = TypeVar("T")
 # tag by which its pages show runs and models
 _KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
@@ -239,7 +179,8 @@ class MlflowModels:
         shows.
         """
         with self._connection.client() as client:
-            _ensure_registered(client, definition)
+            with _passing("RESOURCE_ALREADY_EXISTS"):
+                client.create_registered_model(definition)
             existing = client.search_model_versions(
                 f"name = '{definition}' and run_id = '{run_id}'"
             )
@@ -304,23 +245,18 @@ class MlflowModels:
 
     def _experiment(self, client: "MlflowClient", definition: str) -> str:
         """Return the id of the definition's experiment, made or restored if needed."""
-        from mlflow.exceptions import MlflowException
-
         folder = (
             None if self._artifacts is None else (self._artifacts.absolute() / definition).as_uri()
         )
         experiment = client.get_experiment_by_name(definition)
         if experiment is None:
-            try:
+            with _passing("RESOURCE_ALREADY_EXISTS"):
                 return str(
                     client.create_experiment(
                         definition, artifact_location=folder, tags=_KIND_OF_EXPERIMENT
                     )
                 )
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-                experiment = client.get_experiment_by_name(definition)
+            experiment = client.get_experiment_by_name(definition)
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment.experiment_id)
         return str(experiment.experiment_id)
@@ -358,36 +294,86 @@ def _batches(values: Mapping[str, T]) -> Iterator[list[tuple[str, T]]]:
         yield batch
 
 
-def _ensure_registered(client: "MlflowClient", definition: str) -> None:
+@contextmanager
+def _passing(code: str) -> Iterator[None]:
+    """Pass over MLflow's error of this code."""
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(definition)
+        yield
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        if error.error_code != code:
             raise
 
 
 def _has_files(client: "MlflowClient", run_id: str, folder: str) -> bool:
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with _passing("RESOURCE_DOES_NOT_EXIST"):
         return bool(client.list_artifacts(run_id, folder))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return False
+    return False
 
 
 def _aliases(client: "MlflowClient", definition: str) -> dict[str, str]:
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with _passing("RESOURCE_DOES_NOT_EXIST"):
         return dict(client.get_registered_model(definition).aliases)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return {}
+    return {}
+
+
+def forget_models(
+    client: "MlflowClient", definition: str, keep: Collection[int], before: int, dry: bool
+) -> list[Swept]:
+    """Delete versions and runs before an instant (ms), except `keep` and their trainings."""
+    experiment = client.get_experiment_by_name(definition)
+    if experiment is None:
+        return []
+    versions = search_all(
+        lambda token: client.search_model_versions(f"name = '{definition}'", page_token=token)
+    )
+    runs = search_all(
+        lambda token: client.search_runs([experiment.experiment_id], page_token=token)
+    )
+    old = [v for v in versions if int(v.version) not in keep and v.creation_timestamp < before]
+    needed = _needed_trainings([v for v in versions if v not in old], runs)
+    trainings = {run.info.run_id: run for run in runs}
+    unused = [
+        run
+        for run in runs
+        if _training(run) not in needed
+        and int(trainings.get(_training(run), run).info.start_time) < before
+    ]
+    result = [
+        Swept("model versions", len(old), None),
+        Swept("training runs", len(unused), _bytes_of(unused)),
+    ]
+    if not dry:
+        for version in old:
+            client.delete_model_version(definition, version.version)
+            if version.model_id:
+                client.delete_logged_model(version.model_id)
+        searches_first = sorted(unused, key=lambda run: PARENT_RUN not in run.data.tags)
+        for run in searches_first:
+            client.delete_run(run.info.run_id)
+    return result
+
+
+def _needed_trainings(versions: Sequence[Any], runs: Sequence[Any]) -> set[str]:
+    trainings = {run.info.run_id: _training(run) for run in runs}
+    named = {version.run_id for version in versions}
+    named |= {
+        version.tags[tag] for version in versions for tag in _RUNS_OF_VERSION if tag in version.tags
+    }
+    return {trainings.get(run, run) for run in named}
+
+
+def _training(run: Any) -> str:
+    return str(run.data.tags.get(PARENT_RUN, run.info.run_id))
+
+
+def _bytes_of(runs: Sequence[Any]) -> int | None:
+    folders = [urlsplit(run.info.artifact_uri) for run in runs]
+    if any(folder.scheme not in ("", "file") for folder in folders):
+        return None
+    files = (file for folder in folders for file in Path(unquote(folder.path)).rglob("*"))
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def log_model(

@@ -279,6 +279,11 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
+def without_none(document: Mapping[str, Any]) -> Document:
+    """Return the fields that are not None: of a query those that are asked for."""
+    return {name: value for name, value in document.items() if value is not None}
+
+
 def without_large(document: Document, most: int = 1 << 20) -> Document:
     """Return a document in which fields that are larger than this, in bytes, are their size."""
     sizes = {name: len(bson.encode({name: value})) for name, value in document.items()}

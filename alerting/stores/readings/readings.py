@@ -43,6 +43,7 @@ from alerting.stores.database.documents import (
     MongoDatabase,
     good,
     repeated,
+    without_none,
     utc,
 )
 from alerting.stores.readings.columns import (
@@ -99,7 +100,8 @@ class MongoReadings:
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
             types = types_of(asset, names)
             query: Document = {"asset": asset.name}
-            if within := {op: at for op, at in (("$gt", since), ("$lte", end)) if at is not None}:
+            within = without_none({"$gt": since, "$lte": end})
+            if within:
                 query["ts"] = within
             return joined_frame(list(read_pieces(self._readings, asset.name, query, types)), types)
 
@@ -355,7 +357,7 @@ def load_events(
     lasting ones that go on after it: without a scan of the others.
     """
     instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
-    within = {op: at for op, at in (("$gt", since), ("$lte", end)) if at is not None}
+    within = without_none({"$gt": since, "$lte": end})
     query: Document = {"asset": asset, **({"start": within} if within else {})}
     events_within = list(events.find(query, _FIELDS).sort([("start", 1), ("type", 1)]))
     earlier = [] if since is None else _earlier(events, asset, instant, since)
