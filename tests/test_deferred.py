@@ -39,7 +39,7 @@ class Noted:
 
 sys.meta_path.insert(0, Noted())
 
-from alerting.adapters.mlflow.connection import MlflowConnection
+from alerting.adapters.mlflow.mlflow_registry import MlflowConnection
 
 def ask():
     with MlflowConnection("sqlite:///" + sys.argv[1], 1).client():

@@ -14,7 +14,7 @@ from typing import TextIO
 
 from rich.console import Console
 
-from alerting.adapters.mlflow.connection import public_address
+from alerting.adapters.mlflow.mlflow_registry import public_address
 from alerting.adapters.mongo import mongod_access
 from alerting.adapters.mongo.running import hold
 from alerting.adapters.mongo.shared_mongod import data_folder, exclusive_mongod

@@ -279,7 +279,7 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
-def without_none(document: Mapping[str, Any]) -> Document:
+def without_none(document: Document) -> Document:
     """Return the fields that are not None: of a query those that are asked for."""
     return {name: value for name, value in document.items() if value is not None}
 

@@ -43,8 +43,8 @@ from alerting.stores.database.documents import (
     MongoDatabase,
     good,
     repeated,
-    without_none,
     utc,
+    without_none,
 )
 from alerting.stores.readings.columns import (
     CHUNK,
