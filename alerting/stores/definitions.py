@@ -112,7 +112,7 @@ _OURS = ("_id", "_faults", "_label")
 
 
 class MongoDefinitions(NamedDocuments):
-    """Port `Definitions`. The server refuses malformed documents once `ensure` has run."""
+    """Port `Definitions`. The server of a prepared database refuses malformed documents."""
 
     def __init__(self, database: MongoDatabase) -> None:
         super().__init__(database, DEFINITIONS, REVISIONS, "definition")

@@ -161,7 +161,7 @@ class TrainedRevision:
 
 
 class PolledRow(NamedTuple):
-    """A source that the platform reads, at which interval Airflow reads it, and its name for
+    """A source that the platform reads, the interval at which Airflow reads it, and its name for
     people, if it has one."""
 
     name: str

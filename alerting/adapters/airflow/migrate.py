@@ -9,8 +9,8 @@ from airflow.__main__ import main as airflow
 
 
 def main(done_as: str, done: str, pools: str) -> None:
-    """Run both commands, then write into the file `done` as what it was done. A command that fails
-    ends the process with its exit code."""
+    """Run both commands, then write `done_as` into the file `done`. A command that fails ends the
+    process with its exit code."""
     for words in (("db", "migrate"), ("pools", "import", pools)):
         sys.argv[1:] = words
         airflow()

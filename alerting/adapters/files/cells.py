@@ -179,7 +179,7 @@ def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
     }
 
 
-def first_line(cells: Cells) -> BoolArray:
+def states_fault(cells: Cells) -> BoolArray:
     """Return a mask of cells that state a missing value; in a column of text they may be text."""
     return as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
 

@@ -140,7 +140,7 @@ def profile_column(
     _count_marks(profile, chunk.columns[profile.title], usable & ~is_present)
     if texts.any():
         profile.decimal_commas += int((texts & cell.decimal_commas(cells)).sum())
-        profile.faults += int((texts & cell.first_line(cells)).sum())
+        profile.faults += int((texts & cell.states_fault(cells)).sum())
         profile.grouped += int(cell.plainly_grouped(cells, numbers.decimal).any())
         _count_texts(profile.common_texts, cells, texts)
     _examples(profile.first_not_number, chunk, cells, profile.title, texts | infinite, "number")

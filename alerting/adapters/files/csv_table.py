@@ -43,7 +43,7 @@ def header_record(block: Block, skipped: int) -> tuple[str, int]:
 
 
 class FittingSeparator(NamedTuple):
-    """A separator; `fits` if most first lines have by it the header's number of fields."""
+    """A separator; `fits`: by it most of the first lines have as many fields as the header."""
 
     separator: str
     fits: bool
@@ -52,8 +52,8 @@ class FittingSeparator(NamedTuple):
 def fit_separator(
     header: str, first: Block, skipped: int, separator: str | None
 ) -> FittingSeparator:
-    """Return the separator, or that by which most first lines have the header's number of fields,
-    and whether they have."""
+    """Return the given separator, else the one by which most of the first lines have as many fields
+    as the header; and whether they have."""
     data = first.data[:_HEADER_BYTES]
     start = _end_of_lines(data, skipped)
     texts = data[start : _end_of_lines(data, 20, start)].decode("utf-8", "ignore").split("\n")

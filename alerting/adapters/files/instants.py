@@ -156,7 +156,7 @@ DEFAULT_START = "2000-01-01T00:00:00Z"
 
 @dataclass
 class SequenceStamps:
-    """Reader of instants chunk by chunk, with the methods of `Stamps`. `start`, `step`: ms.
+    """Reader of instants chunk by chunk, with the methods of `StampReader`. `start`, `step`: ms.
 
     `title`: of the column whose cells hold the number of the unit, from 1; without it the rows of
     each asset are counted.

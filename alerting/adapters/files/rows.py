@@ -292,8 +292,8 @@ class TableRows:
         self._missing = (*MISSING_TEXTS, *layout.missing)
 
     def keep_names(self, titles: Titles, units: Units | None = None) -> None:
-        """Take texts that are titles of assets for these, and name the columns again, those of
-        declared variables as these."""
+        """Give texts that are titles of assets, and columns of declared variables, the names of
+        these."""
         self.assets = TextNames("asset", self.layout.asset_prefix, lambda: titles)
         if units is not None:
             self.names = value_names(self.table, list(self.names), self.layout, units)

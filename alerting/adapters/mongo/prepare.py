@@ -232,8 +232,8 @@ def move_mutes(database: MongoDatabase) -> None:
 
 
 def find_left_parts(database: MongoDatabase, settings: Iterable[str]) -> list[str]:
-    """Return, for people, what the database and the names of settings have of parts of the platform
-    that left."""
+    """Return, for people, the documents, collections and settings that belong to removed parts of
+    the platform."""
     lines = [
         text
         for name, word in DOCUMENTS.items()

@@ -52,8 +52,8 @@ _CONNECT_S = 10
 
 
 def engine_of(name: str, address: str, word: str = "source") -> sa.Engine:
-    """Return an engine of a source or sink (`word`), no pool. Raises UserError, without the
-    address, if bad."""
+    """Return an engine without a pool, of a source or sink (`word`). Raises UserError, without the
+    address, if that is bad."""
     try:
         url = sa.make_url(address)
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))

@@ -182,7 +182,7 @@ def from_document(cls: type[T], document: Document) -> T:
     """Return a dataclass from its document: absent fields take their default, unknown fields such
     as `_id` are ignored.
 
-    Raises an error of some kind if a field is missing or not of its type: `each.read_stored` reads
+    Raises an error of some kind if a field is missing or not of its type: `read_stored` reads
     many, and leaves out those.
     """
     return _CONVERTER.structure(document, cls)

@@ -50,10 +50,7 @@ def readings_frame(
 
     Raises UserError if a value is not of its variable's type.
     """
-    columns = readings_columns(asset, documents, types)
-    for fault in columns.faults.values():
-        raise UserError(fault)
-    return frame_of(columns), columns.doubts
+    return _frame_without_faults(readings_columns(asset, documents, types))
 
 
 def joined_frame(
@@ -61,7 +58,13 @@ def joined_frame(
 ) -> tuple[pd.DataFrame, Doubts]:
     """Return pieces, each after the one before it, as `readings_frame` does. Raises UserError if a
     value is not of its variable's type."""
-    columns = join_columns(pieces, types, sum(len(piece.ts) for piece in pieces))
+    return _frame_without_faults(
+        join_columns(pieces, types, sum(len(piece.ts) for piece in pieces))
+    )
+
+
+def _frame_without_faults(columns: ReadingColumns) -> tuple[pd.DataFrame, Doubts]:
+    """Return columns as a frame. Raises UserError for the first column with a fault."""
     for fault in columns.faults.values():
         raise UserError(fault)
     return frame_of(columns), columns.doubts
