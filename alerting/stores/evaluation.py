@@ -109,7 +109,7 @@ class MongoEvaluationPlans:
 
     @repeated
     def source_hash(self, read_plan: bool = False) -> str:
-        plan = list[bytes]()
+        plan: list[bytes] = []
         is_wanted = read_plan and self._newest is None
         documents = raw_documents(self._sources, _OTHER_SOURCES + _STORED_PLAN * is_wanted)
         sources_end = len(documents)
@@ -228,7 +228,7 @@ def _edited_names(
     """Return the names of definitions whose documents have none of these hashes; None if a document
     was deleted or renamed since, or has no name."""
     before = {hashes[start : start + _HASH] for start in range(0, len(hashes), _HASH)}
-    edited = list[str]()
+    edited: list[str] = []
     for start, end in document_bounds(documents):
         hash = _hash_of(documents[start:end])
         if hash in before:

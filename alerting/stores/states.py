@@ -71,7 +71,7 @@ class MongoStates:
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order, whatever their cadence."""
         table = ConditionTable(keys)
-        numbers = dict[int, list[int]]()
+        numbers: dict[int, list[int]] = {}
         for row, (definition, _) in enumerate(keys):
             numbers.setdefault(shard_of(definition), []).append(row)
         self._read(numbers)

@@ -105,13 +105,10 @@ class SqlReceiver:
         for content in sink.sends:
             schema, _, name = sink.table.replace("{sends}", content).rpartition(".")
             key = f"{schema}.{name}" if schema else name
-            table = metadata.tables.get(key)
-            columns = [_column(*column) for column in COLUMNS[content]] if table is None else []
-            self._tables[content] = (
+            if key not in metadata.tables:  # as for another content with the same table
+                columns = [_column(*column) for column in COLUMNS[content]]
                 sa.Table(name, metadata, *columns, schema=schema or None)
-                if table is None
-                else table
-            )
+            self._tables[content] = metadata.tables[key]
         try:
             self._connection = self._engine.connect()
             with write_transaction(self._connection, STATEMENT_S):

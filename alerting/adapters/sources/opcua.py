@@ -150,8 +150,8 @@ class OpcUaClient:
 
     def present_values(self, most: int) -> tuple[list[Received], list[str]]:
         """Return present values of the first nodes, and a sentence for each refused one."""
-        values = list[Received]()
-        notes = list[str]()
+        values: list[Received] = []
+        notes: list[str] = []
         for id, name in [*self._names.items()][:most]:
             try:
                 values.append(

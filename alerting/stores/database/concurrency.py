@@ -73,7 +73,7 @@ def session_of(unit: Unit | None) -> ClientSession | None:
 
 @contextmanager
 def conflicts() -> Iterator[None]:
-    """Raise Conflict for an error that says that another process was faster, or has the documents."""
+    """Raise Conflict where another process was faster, or still has the documents."""
     try:
         yield
     except PyMongoError as error:
