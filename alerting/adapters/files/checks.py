@@ -183,7 +183,7 @@ _GRADES: tuple[Quality, Quality] = ("bad", "uncertain")
 
 
 @dataclass(frozen=True)
-class Repeats:
+class DuplicateRows:
     """Duplicates of a chunk.
 
     `same`: rows that add nothing to an earlier row. `contradictions`: rows, with the column in
@@ -213,17 +213,19 @@ class Duplicates:
 
     def find(
         self, series: npt.NDArray[np.object_], at: Millis, cells: Sequence[Cells], usable: BoolArray
-    ) -> Repeats:
+    ) -> DuplicateRows:
         """Compare the usable rows of the next chunk: 1.0 equals 1.00, a missing cell equals all."""
         rows = np.flatnonzero(usable)
         codes = self._encode(series[rows])
         instants = pd.DataFrame({"code": codes, "at": at[rows]})
         is_last = self._last_at[codes] == at[rows]
-        repeats = Repeats(np.zeros(len(at), dtype=bool), {}, np.zeros(len(at), dtype=bool))
+        duplicate_rows = DuplicateRows(
+            np.zeros(len(at), dtype=bool), {}, np.zeros(len(at), dtype=bool)
+        )
         if self._rule != "refuse":
-            repeats.again[rows[instants.duplicated().to_numpy() | is_last]] = True
+            duplicate_rows.again[rows[instants.duplicated().to_numpy() | is_last]] = True
             self._last_at[codes] = at[rows]
-            return repeats
+            return duplicate_rows
         suspicious = np.flatnonzero(instants.duplicated(keep=False).to_numpy() | is_last)
         compared: dict[tuple[int, int], list[str | None]] = {}
         for i in suspicious:
@@ -231,9 +233,9 @@ class Duplicates:
             row = int(rows[i])
             now = [column[row].as_py() for column in cells]
             before = compared.get(key) or self._last_cells(*key)
-            compared[key] = _compare(repeats, row, before, now) if before else now
+            compared[key] = _compare(duplicate_rows, row, before, now) if before else now
         self._carry(codes, at, rows, cells)
-        return repeats
+        return duplicate_rows
 
     def _encode(self, series: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
         codes, names = pd.factorize(series)
@@ -276,7 +278,7 @@ class Duplicates:
 
 
 def _compare(
-    repeats: Repeats, row: int, before: list[str | None], now: list[str | None]
+    duplicate_rows: DuplicateRows, row: int, before: list[str | None], now: list[str | None]
 ) -> list[str | None]:
     """Record how this row relates to the earlier one; return the union of both."""
     against = next(
@@ -288,10 +290,10 @@ def _compare(
         None,
     )
     if against is not None:
-        repeats.contradictions[row] = against
+        duplicate_rows.contradictions[row] = against
         return before
     if all(a or not b for a, b in zip(before, now, strict=True)):
-        repeats.same[row] = True
+        duplicate_rows.same[row] = True
     return [a or b for a, b in zip(before, now, strict=True)]
 
 

@@ -18,8 +18,8 @@ from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells
 from alerting.adapters.files.checks import (
     EXAMPLES,
     Check,
+    DuplicateRows,
     Duplicates,
-    Repeats,
     bad_lines,
     bad_rows,
     duplicate_checks,
@@ -137,12 +137,12 @@ class TableFile(ABC, Generic[C, P]):
         duplicates: Duplicates,
         chunk: C,
         checks: Sequence[Check],
-    ) -> tuple[Repeats, list[Check]]:
+    ) -> tuple[DuplicateRows, list[Check]]:
         """Return the duplicates among rows without a fault, and the checks with theirs."""
         series, at, cells = self._compared(chunk)
-        repeats = duplicates.find(series, at, [*cells.values()], ~bad_rows(checks, len(at)))
-        contradictions = duplicate_checks(len(at), repeats.contradictions, [*cells])
-        return repeats, [*checks, *contradictions]
+        duplicate_rows = duplicates.find(series, at, [*cells.values()], ~bad_rows(checks, len(at)))
+        contradictions = duplicate_checks(len(at), duplicate_rows.contradictions, [*cells])
+        return duplicate_rows, [*checks, *contradictions]
 
     @abstractmethod
     def _new_profile(self, columns: dict[str, ColumnProfile]) -> P: ...
@@ -240,11 +240,11 @@ class ReadingsFile(TableFile[Keyed, Profile]):
             self._parsed = None
         if self._parsed is not None:
             self._parsed.append(keyed)
-        repeats, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
-        usable = ~bad_rows(checks, len(keyed.at)) & ~repeats.same
+        duplicate_rows, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
+        usable = ~bad_rows(checks, len(keyed.at)) & ~duplicate_rows.same
         note_chunk(profile, keyed, checks, usable)
-        profile.repeated += int((repeats.same | repeats.again).sum())
-        profile.contradictions += len(repeats.contradictions)
+        profile.repeated += int((duplicate_rows.same | duplicate_rows.again).sum())
+        profile.contradictions += len(duplicate_rows.contradictions)
         no_values = keyed.quality.bad
         filled = {
             c.name: profile_column(
@@ -258,7 +258,7 @@ class ReadingsFile(TableFile[Keyed, Profile]):
             for c in profile.columns.values()
         }
         note_spacing(profile, keyed, usable, filled)
-        profile.rows += int((usable & ~repeats.again).sum())
+        profile.rows += int((usable & ~duplicate_rows.again).sum())
         profile.empty += int(
             (
                 usable
