@@ -27,8 +27,7 @@ from alerting.kinds.anomaly.scored_strides import THRESHOLD
 from alerting.kinds.anomaly.training import TRAINING
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
-from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.learning.features.build import build_features
+from alerting.learning.features.point_in_time import build_features, point_in_time_view
 from alerting.learning.features.reading_counts import has_enough_readings
 from alerting.readings.history import History, from_millis, in_memory, millis, to_millis
 from benchmarks.helpers.public_data import ABSENT, folder

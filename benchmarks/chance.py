@@ -28,7 +28,7 @@ import pandas as pd
 import alerting.learning
 from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.asset_documents import Asset, EventType, Variable
-from alerting.learning.metrics.confidence import wilson_interval
+from alerting.learning.score_metrics import wilson_interval
 from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings

@@ -22,8 +22,8 @@ import pandas as pd
 import pyarrow as pa
 
 from alerting.definitions.asset_documents import Asset
-from alerting.learning.features.build import FeaturePlan, build_features
 from alerting.learning.features.plan import NumberSource
+from alerting.learning.features.point_in_time import FeaturePlan, build_features
 from alerting.readings.history import History
 from benchmarks.helpers.memory import peak_mib
 

@@ -37,7 +37,7 @@ from alerting.kinds.forecast.training import (
 )
 from alerting.learning.data.dataset import Dataset, build_dataset
 from alerting.learning.features.plan import Columns
-from alerting.learning.search.candidates import Candidate
+from alerting.learning.selection.candidates import Candidate
 from alerting.ports import silent
 from alerting.readings.history import History
 from benchmarks.helpers.public_data import ABSENT, EXAMPLES, folder, hourly_machines, indexed

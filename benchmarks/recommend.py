@@ -28,10 +28,10 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.search.candidates import Candidate, Trial
+from alerting.learning.selection.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History, from_millis
-from alerting.recommendation.whatif import recommend
+from alerting.recommendation.explanation import recommend
 from benchmarks.helpers import public_data
 from benchmarks.helpers.memory import peak_mib
 

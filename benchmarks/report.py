@@ -25,9 +25,9 @@ from alerting.episodes.episode import Contribution, Episode, Feedback, OutcomeRe
 from alerting.kinds.validation import parse_definition
 from alerting.ports import PastEvaluation, Platform, ReadingRow, Score
 from alerting.reporting.definition.conclusion import conclude
-from alerting.reporting.definition.metrics import compute_metrics
-from alerting.reporting.page.details import tables
-from alerting.reporting.page.page import draw, render_page
+from alerting.reporting.definition.report_metrics import compute_metrics
+from alerting.reporting.report_details import tables
+from alerting.reporting.report_page import draw, render_page
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.database.documents import EPISODES, to_document

@@ -28,7 +28,7 @@ import psutil
 
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.learning.data.files import dataset_from_files
+from alerting.learning.data.dataset import dataset_from_files
 from alerting.local.prepare import load_or_create
 from alerting.ports import Platform, ReadingRow
 from alerting.settings.environment import read_settings

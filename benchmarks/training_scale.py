@@ -6,7 +6,7 @@ problem that follows one variable. It fits two parameter sets of LightGBM on two
 steps of a training, one process makes the dataset and writes its files, another one trains on them.
 `search_trees` is the number of trees in each fit of the search, `final_trees` that of the model,
 and `notes` the number of searched rows. `cells_mib` is what the cells of the readings and rows may
-take (`learning/data/rows.py`): an upper bound of what each step adds to its process, or the
+take (`learning/data/dataset_rows.py`): an upper bound of what each step adds to its process, or the
 benchmark fails its goal.
 """
 
@@ -24,13 +24,12 @@ import pandas as pd
 
 from alerting.definitions.asset_documents import Asset
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.files import dataset_files, dataset_from_files
-from alerting.learning.data.rows import BYTES_PER_CELL, count_cells
-from alerting.learning.metrics.metrics import evaluate_rows, time_blocks
+from alerting.learning.data.dataset import build_dataset, dataset_files, dataset_from_files
+from alerting.learning.data.dataset_rows import BYTES_PER_CELL, count_cells
 from alerting.learning.models.families.lightgbm import LightGbm
-from alerting.learning.search.search import search_candidate
+from alerting.learning.score_metrics import evaluate_rows, time_blocks
 from alerting.learning.selection.challenger import finish_challenger
+from alerting.learning.selection.parameter_search import search_candidate
 from alerting.readings.history import History
 from benchmarks.helpers.memory import peak_mib
 

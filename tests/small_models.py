@@ -13,7 +13,7 @@ import pandas as pd
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import Dataset, build_dataset
-from alerting.learning.features.build import FeaturePlan
+from alerting.learning.features.point_in_time import FeaturePlan
 from alerting.ports import ReadingRow
 from alerting.readings.history import History
 

@@ -30,13 +30,13 @@ from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.labels import FeedbackLabel, label_instants
-from alerting.learning.features.build import build_features, grid
-from alerting.learning.metrics.metrics import row_metrics
+from alerting.learning.data.row_labels import FeedbackLabel, label_instants
+from alerting.learning.features.point_in_time import build_features, grid
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.search.search import search_candidate
+from alerting.learning.score_metrics import row_metrics
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.operating_point import evaluate_threshold, observe_rows
+from alerting.learning.selection.parameter_search import search_candidate
 from alerting.ports import ReadingRow, silent
 from alerting.readings.history import History, duration_millis, from_millis, no_events, to_millis
 

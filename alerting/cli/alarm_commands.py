@@ -45,8 +45,8 @@ from alerting.notifications.notification import Notification
 from alerting.operators.actions_and_mutes import ISA_LETTERS, describe_mute
 from alerting.ports import Platform, ReportContent, ReportHead
 from alerting.reporting import phrases, sentences
+from alerting.reporting.definition.decision_text import METRIC_TITLES, counts, format_metric
 from alerting.reporting.estimates import Table
-from alerting.reporting.page.decision_text import METRIC_TITLES, counts, format_metric
 from alerting.reporting.periods import read_period
 from alerting.reporting.phrases import OUTCOME_NAMES
 from alerting.usecases.backtest import backtest as backtesting

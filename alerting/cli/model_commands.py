@@ -35,7 +35,7 @@ from alerting.learning.selection.decision import WORSE, CandidateSummary, Propos
 from alerting.local.supervisor import may_run, own_identity
 from alerting.ports import Platform, Progress
 from alerting.readings.history import from_millis
-from alerting.reporting.page import decision_text
+from alerting.reporting.definition import decision_text
 from alerting.reporting.phrases import seconds
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.model_registry import export_onnx
@@ -353,7 +353,7 @@ def dataset(
         require_past(p.clock.now(), as_of, option="--as-of")
         built = dataset_of(p, name, as_of or p.clock.now())
     if out is not None:
-        from alerting.learning.data.files import export_table
+        from alerting.learning.data.dataset import export_table
 
         require_file(out, "dataset.parquet")
         export_table(built).to_parquet(out, index=False)

@@ -23,27 +23,25 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import Conflicting, NotFound, UserError
 from alerting.definitions.wording.language import Language, Styled, template, translatable
-from alerting.learning.metrics.confidence import merge_metrics
-from alerting.learning.metrics.graded_values import ServedValues
+from alerting.learning.graded_values import ServedValues
+from alerting.learning.score_metrics import merge_metrics
 from alerting.learning.selection.decision import Proposal
 from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform, PlatformAlert
 from alerting.readings.history import from_millis, to_millis
-from alerting.reporting.definition.decisions import (
-    describe_unseen,
-    explain_waiting,
-    summarise_decision,
-)
-from alerting.reporting.model_charts import curve_line, importance_bars, operating_points
-from alerting.reporting.page.decision_text import (
+from alerting.reporting.definition.decision_text import (
     candidate_titles,
     cut_short_lines,
+    describe_unseen,
+    explain_waiting,
     format_metric,
     metric_lines,
     proposed_alert,
     ranked,
     side_by_side,
+    summarise_decision,
 )
+from alerting.reporting.model_charts import curve_line, importance_bars, operating_points
 from alerting.reporting.phrases import NONE, number, seconds
 from alerting.reporting.variable_charts import EpisodeChart, Fan, Panel, problem_levels
 from alerting.usecases.alarm_load.asset_overview import newest_importance

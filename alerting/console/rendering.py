@@ -52,7 +52,7 @@ from alerting.definitions.wording.language import (
 from alerting.episodes.episode import Episode
 from alerting.operators.accounts import Permission
 from alerting.operators.alarm_views import PartTiles
-from alerting.recommendation.messages import (
+from alerting.recommendation.variable_text import (
     describe_unusual,
     quantity_name,
     quantity_usual,

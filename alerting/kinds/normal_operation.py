@@ -22,7 +22,7 @@ from alerting.kinds.protocol import (
     VersionInterval,
 )
 from alerting.kinds.training_protocol import NormalTime, TrainingSource
-from alerting.learning.metrics.confidence import wilson_interval
+from alerting.learning.score_metrics import wilson_interval
 from alerting.ports import ModelUnavailable
 from alerting.readings.history import Millis, duration_millis, from_millis, to_millis
 

@@ -50,8 +50,12 @@ from alerting.kinds.protocol import (
     carried_reason,
 )
 from alerting.kinds.shared_inputs import ModelScores, SharedInputs
-from alerting.learning.data.point_in_time import evaluated_instants, has_any_value, has_needed_value
-from alerting.learning.features.build import grid
+from alerting.learning.features.point_in_time import (
+    evaluated_instants,
+    grid,
+    has_any_value,
+    has_needed_value,
+)
 from alerting.learning.features.reading_counts import TOO_FEW, most_have_enough_readings
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Definitions, Episodes, ModelUnavailable
@@ -159,12 +163,7 @@ def prediction_rule(
     )
     window, horizon = (duration_millis(d) for d in times)
     return PredictionRule(
-        occurrences,
-        window,
-        horizon,
-        alarm_end_of(definition, stride),
-        state,
-        definition.is_of_unit,
+        occurrences, window, horizon, alarm_end_of(definition, stride), state, definition.is_of_unit
     )
 
 

@@ -41,17 +41,17 @@ from alerting.kinds.protocol import (
     WhyQuestion,
 )
 from alerting.kinds.shared_inputs import SharedInputs
-from alerting.learning.features.build import build_features
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.point_in_time import build_features
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, from_millis, to_millis
-from alerting.recommendation.contributions import (
+from alerting.recommendation.explanation import (
     Explanation,
     contributions,
     explain,
     explain_matrix,
+    recommend,
 )
-from alerting.recommendation.whatif import recommend
 from alerting.reporting.variable_charts import ChartLevel, levels_by_variable, problem_levels
 
 T = TypeVar("T")

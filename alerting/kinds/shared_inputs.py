@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from alerting.deferred import np, pd
 from alerting.definitions.faults import UserError
-from alerting.learning.features.build import (
+from alerting.learning.features.plan import Columns
+from alerting.learning.features.point_in_time import (
     build_features,
     build_features_of_assets,
     declares_numbers_alike,
 )
-from alerting.learning.features.plan import Columns
 from alerting.ports import Readings, WantedHistory
 from alerting.readings.history import (
     History,

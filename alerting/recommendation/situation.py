@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.asset_documents import Relation
-from alerting.learning.features.build import build_features, build_features_many
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.point_in_time import build_features, build_features_many
 from alerting.learning.models.trained import NormalSample, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, millis, with_computed
 from alerting.recommendation.levers import (

@@ -24,13 +24,15 @@ from alerting.definitions.wording.language import (
     translatable,
     translatable_count,
 )
-from alerting.learning.metrics.confidence import poisson_interval, weighted_median, wilson_interval
-from alerting.learning.metrics.metrics import (
+from alerting.learning.score_metrics import (
     Labels,
     evaluate_rows,
+    poisson_interval,
     reliability_with_intervals,
     row_metrics,
     time_blocks,
+    weighted_median,
+    wilson_interval,
 )
 from alerting.readings.history import millis
 

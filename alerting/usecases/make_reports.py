@@ -27,11 +27,15 @@ from alerting.ports import (
 )
 from alerting.reporting.definition.conclusion import Judgement, conclude, mail_sentences
 from alerting.reporting.definition.material import Material
-from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics
-from alerting.reporting.definition.money import DefinitionNumbers, read_summary, sum_money
+from alerting.reporting.definition.operators_and_money import (
+    DefinitionNumbers,
+    read_summary,
+    sum_money,
+)
+from alerting.reporting.definition.report_metrics import ReportMetrics, compute_metrics
 from alerting.reporting.estimates import to_document
-from alerting.reporting.page.details import key_metrics, tables
 from alerting.reporting.phrases import money
+from alerting.reporting.report_details import key_metrics, tables
 from alerting.stores.reports import Reports
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at
@@ -197,7 +201,7 @@ def compose_report(
     document = {**to_document(metrics), **told}
     zone = platform.zone
     of_plant = language(platform.language)
-    from alerting.reporting.page.page import draw, draw_picture, render_page  # noqa: PLC0415 - only reports draw
+    from alerting.reporting.report_page import draw, draw_picture, render_page  # noqa: PLC0415 - only reports draw
 
     drawn = draw(metrics, material, zone, of_plant)
     page = render_page(metrics, judgement, drawn, zone=zone, language=of_plant, unseen=unseen)

@@ -33,10 +33,10 @@ from alerting.detection.problems import (
 from alerting.detection.suppressed_intervals import first_free, is_covered
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import has_score_each_stride, kind_of
-from alerting.learning.data.labels import label_instants, persistence
-from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.learning.data.rows import PROBLEM_COLUMNS
-from alerting.learning.metrics.graded_values import ServedValues, compare_values
+from alerting.learning.data.dataset_rows import PROBLEM_COLUMNS
+from alerting.learning.data.row_labels import label_instants, persistence
+from alerting.learning.features.point_in_time import point_in_time_view
+from alerting.learning.graded_values import ServedValues, compare_values
 from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import DecisionRecord, Document, Readings, ReportPorts, SandboxPorts
 from alerting.readings.history import (
@@ -48,10 +48,13 @@ from alerting.readings.history import (
     to_millis,
     with_older,
 )
-from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
+from alerting.reporting.definition.decision_text import (
+    DecisionMade,
+    proposed_alert,
+    summarise_decision,
+)
 from alerting.reporting.definition.material import Material, ModelInService
-from alerting.reporting.page.decision_text import proposed_alert
-from alerting.reporting.page.details import variable_of
+from alerting.reporting.report_details import variable_of
 from alerting.reporting.variable_charts import LevelsInForce
 from alerting.usecases.definitions.versions import answer_at, live_from, with_stored_features
 from alerting.usecases.episodes.mutes_and_suppression import (

@@ -18,7 +18,7 @@ from alerting.detection.problems import (
     problem_samples,
 )
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.learning.data.point_in_time import point_in_time_view
+from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.readings.history import to_millis
 from tests.builders import at, history, oven
 

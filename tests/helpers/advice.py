@@ -22,8 +22,8 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.models.trained import Estimator, NormalSample, Platt, TrainedModel
 from alerting.readings.history import History
+from alerting.recommendation.explanation import MARGIN, recommend
 from alerting.recommendation.levers import ANY_CHANGE
-from alerting.recommendation.whatif import MARGIN, recommend
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = 60_000

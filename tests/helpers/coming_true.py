@@ -7,7 +7,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.revisions import definition_document
-from alerting.learning.models import files as model_files
+from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate

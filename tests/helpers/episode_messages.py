@@ -13,7 +13,7 @@ from alerting.definitions.wording.language import LANGUAGES
 from alerting.kinds.forecast.training import TRAINING
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.models import files as model_files
+from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate

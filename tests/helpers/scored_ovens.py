@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.definitions.revisions import definition_document
-from alerting.learning.models import files as model_files
+from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings

@@ -17,7 +17,7 @@ from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import add_objection, decide, met_condition
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.ports import Training
-from alerting.reporting.page.decision_text import result_line
+from alerting.reporting.definition.decision_text import result_line
 from alerting.usecases.definitions.next_steps import describe_training, describe_waiting, one_step
 from tests.builders import at, too_moist
 from tests.helpers.learning.proposals import proposal

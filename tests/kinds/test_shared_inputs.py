@@ -17,7 +17,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds import shared_inputs
 from alerting.kinds.protocol import VersionInterval
 from alerting.kinds.shared_inputs import SharedInputs, score_matrix
-from alerting.learning.features.build import build_features, grid
+from alerting.learning.features.point_in_time import build_features, grid
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import millis, to_millis
 from alerting.usecases.evaluation.target import evaluate_parts

@@ -15,8 +15,8 @@ from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.features.build import build_features
-from alerting.learning.models import files as model_files
+from alerting.learning.features.point_in_time import build_features
+from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow
 from alerting.readings.history import History, from_millis, millis, to_millis
 from alerting.stores.database.documents import READINGS

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.asset_documents import Asset
-from alerting.recommendation.contributions import contributions, explain
+from alerting.recommendation.explanation import contributions, explain
 from tests import small_models
 from tests.helpers.learning.trained import finished
 

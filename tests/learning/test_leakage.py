@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.choice import choose
+from alerting.learning.selection.parameter_search import search_candidate
 from alerting.ports import silent
 from tests import small_models
 

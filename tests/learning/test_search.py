@@ -11,15 +11,15 @@ from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import ColumnPairs, Columns, Dense
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import LightGbm
-from alerting.learning.models.files import model_files, model_from_files
+from alerting.learning.models.model_files import model_files, model_from_files
 from alerting.learning.models.trained import fit_platt, sigmoid
-from alerting.learning.search import candidates
-from alerting.learning.search.candidates import (
+from alerting.learning.selection import candidates
+from alerting.learning.selection.candidates import (
     candidate_files,
     candidate_from_files,
     usable_folds,
 )
-from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.parameter_search import search_candidate
 from tests import small_models
 from tests.helpers.learning.machine_time import time_of_trials
 from tests.helpers.learning.trained import chosen, finished

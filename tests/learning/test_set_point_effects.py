@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.files import dataset_files, dataset_from_files
+from alerting.learning.data.dataset import build_dataset, dataset_files, dataset_from_files
 from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects
-from alerting.learning.models.files import model_files, model_from_files
+from alerting.learning.models.model_files import model_files, model_from_files
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History
 from tests import small_models

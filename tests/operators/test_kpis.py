@@ -20,7 +20,7 @@ from alerting.operators.alarm_load import (
     quieten,
 )
 from alerting.operators.kpis import Targets, find_chattering, find_stale, kpis, most_frequent
-from alerting.reporting.definition.operators import spread
+from alerting.reporting.definition.operators_and_money import spread
 from tests.builders import at, history, threshold
 from tests.helpers.episodes import episode
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.learning.data.point_in_time import long_view, point_in_time_view
+from alerting.learning.features.point_in_time import long_view, point_in_time_view
 from alerting.readings.history import History, in_memory, split_instants
 from alerting.readings.variable_series import UsualDistance, sampling_ms
 

@@ -13,7 +13,7 @@ from alerting.definitions.asset_documents import Relation
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import CategorySource
 from alerting.learning.features.set_point_effects import SetPointEffects
-from alerting.recommendation.whatif import recommend
+from alerting.recommendation.explanation import recommend
 from tests.helpers.advice import AT, history, lever, model_of, plan
 
 LEVELS = ("soft", "crisp", "sweet")

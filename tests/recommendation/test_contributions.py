@@ -8,8 +8,8 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Change, Quantity
 from alerting.learning.features.plan import Column
-from alerting.recommendation.contributions import contributions
-from alerting.recommendation.messages import (
+from alerting.recommendation.explanation import contributions
+from alerting.recommendation.variable_text import (
     column_unit,
     describe_contribution,
     describe_setting,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.learning.models import files as model_files
+from alerting.learning.models import model_files
 from tests import small_models
 from tests.helpers.coming_true import CRITICAL, NORMAL, START, Line, at
 from tests.helpers.console.episode_page import browser_of

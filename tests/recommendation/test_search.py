@@ -12,9 +12,9 @@ from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import CategorySource, NumberSource
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.learning.models.trained import NormalSample
-from alerting.recommendation import search
+from alerting.recommendation import settings_search
+from alerting.recommendation.explanation import recommend
 from alerting.recommendation.levers import ANY_CHANGE
-from alerting.recommendation.whatif import recommend
 from tests.helpers.advice import (
     AT,
     Formula,
@@ -283,7 +283,7 @@ def test_no_cheaper_answer_exists_than_the_least_one(share):
 def test_a_search_that_ran_out_of_scorings_still_gives_the_largest_effect_and_claims_no_more(
     monkeypatch, rate
 ):
-    monkeypatch.setattr(search, "MOST_SCORINGS", 20)
+    monkeypatch.setattr(settings_search, "MOST_SCORINGS", 20)
     found = advise(
         lambda a, b: 1.1 - 0.02 * (a + b),
         dict.fromkeys("ab", lever(rate=rate)),

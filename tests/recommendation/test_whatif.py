@@ -9,13 +9,13 @@ from alerting.definitions.asset_documents import Asset, parse_asset
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.wording.language import spoken_share
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.features.build import build_features
-from alerting.learning.models.files import META, model_files, model_from_files
+from alerting.learning.features.point_in_time import build_features
+from alerting.learning.models.model_files import META, model_files, model_from_files
 from alerting.learning.models.trained import MOST_NORMAL_ROWS, ModelRefused, sample_normal
 from alerting.readings.history import to_millis
+from alerting.recommendation.explanation import MARGIN, recommend
 from alerting.recommendation.levers import find_levers
 from alerting.recommendation.situation import base_row
-from alerting.recommendation.whatif import MARGIN, recommend
 from tests import small_models
 from tests.helpers.learning.trained import finished
 

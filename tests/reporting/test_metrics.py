@@ -17,17 +17,16 @@ from alerting.definitions.alert_definition import Costs
 from alerting.episodes.episode import ActorStamp, RecommendationResult
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.episodes.prediction_rule import CountedEpisode
-from alerting.learning.metrics.confidence import poisson_interval
-from alerting.learning.metrics.metrics import event_metrics, problem_intervals
+from alerting.learning.score_metrics import event_metrics, poisson_interval, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.definition.conclusion import conclude, found_late, head_sentences
-from alerting.reporting.definition.decisions import DecisionMade
+from alerting.reporting.definition.decision_text import DecisionMade
 from alerting.reporting.definition.material import ModelInService
-from alerting.reporting.definition.metrics import compute_metrics
-from alerting.reporting.definition.money import Amount
+from alerting.reporting.definition.operators_and_money import Amount
+from alerting.reporting.definition.report_metrics import compute_metrics
 from alerting.reporting.estimates import to_document
-from alerting.reporting.page.details import key_metrics, tables
-from alerting.reporting.page.page import draw, render_page
+from alerting.reporting.report_details import key_metrics, tables
+from alerting.reporting.report_page import draw, render_page
 from alerting.usecases.make_reports import with_misses
 from tests import report_material
 from tests.report_material import (

@@ -37,10 +37,10 @@ from alerting.reporting.model_charts import (
     risk_steps,
     waterfall,
 )
-from alerting.reporting.page.details import operator_load
-from alerting.reporting.page.page import importance
 from alerting.reporting.periods import period_at, period_before, periods_within, read_period
 from alerting.reporting.phrases import moment, number, percent, seconds
+from alerting.reporting.report_details import operator_load
+from alerting.reporting.report_page import importance
 from alerting.reporting.variable_charts import ChartLevel, sparkline
 from tests.builders import at, oven, threshold
 from tests.helpers.episodes import episode

@@ -17,11 +17,11 @@ from alerting.episodes.episode import RecommendationResult
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.readings.history import History
 from alerting.reporting.definition.conclusion import conclude, head_sentences, mail_sentences
-from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
-from alerting.reporting.definition.metrics import compute_metrics
-from alerting.reporting.definition.money import Amount
+from alerting.reporting.definition.decision_text import DecisionMade, summarise_decision
+from alerting.reporting.definition.operators_and_money import Amount
+from alerting.reporting.definition.report_metrics import compute_metrics
 from alerting.reporting.estimates import to_document
-from alerting.reporting.page.page import draw, render_page
+from alerting.reporting.report_page import draw, render_page
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.issue_reports import announce_reports
 from tests.builders import at, oven, too_hot

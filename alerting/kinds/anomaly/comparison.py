@@ -25,8 +25,8 @@ from alerting.kinds.normal_operation import (
     share_interval,
 )
 from alerting.kinds.training_protocol import Comparison, LearningData
-from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.models.trained import Floats
+from alerting.learning.score_metrics import poisson_interval
 from alerting.learning.selection.decision import Objection, decide
 from alerting.readings.history import LongHistory, Millis, duration_millis, to_millis
 from alerting.readings.variable_series import Labels

@@ -14,8 +14,8 @@ from alerting.detection.suppressed_intervals import SuppressedInterval, is_cover
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import known_variables
 from alerting.kinds.training_protocol import LearningData, VerdictInterval
-from alerting.learning.features.build import build_features, grid
 from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
+from alerting.learning.features.point_in_time import build_features, grid
 from alerting.learning.features.reading_counts import (
     Windowed,
     are_filled,

@@ -36,13 +36,13 @@ from alerting.kinds.protocol import (
     carried_reason,
 )
 from alerting.kinds.shared_inputs import SharedInputs
-from alerting.learning.features.build import grid
 from alerting.learning.features.plan import Column
+from alerting.learning.features.point_in_time import grid
 from alerting.learning.features.reading_counts import TOO_FEW, has_enough_readings, reach_of_pauses
 from alerting.learning.models.trained import Floats, TrainedModel
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 from alerting.readings.variable_series import CategoryValues, Labels
-from alerting.recommendation.messages import column_unit, column_value, describe_column
+from alerting.recommendation.variable_text import column_unit, column_value, describe_column
 
 _LEVELS = ("mean", "max", "min")
 _SHARE = template(

@@ -60,8 +60,8 @@ from alerting.kinds.training_protocol import (
     NormalTime,
     TrainingSource,
 )
-from alerting.learning.data.point_in_time import long_view
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.point_in_time import long_view
 from alerting.readings.history import LongHistory, Millis, duration_millis, to_millis
 from alerting.readings.variable_series import Labels
 

@@ -11,7 +11,7 @@ class ClassifierKind(PredictionKind):
     """A trained model that predicts whether the problem occurs within the horizon."""
 
     def load(self, files: Files) -> TrainedModel:
-        from alerting.learning.models.files import model_from_files  # noqa: PLC0415 - loads LightGBM and scikit-learn: seconds
+        from alerting.learning.models.model_files import model_from_files  # noqa: PLC0415 - loads LightGBM and scikit-learn: seconds
 
         return model_from_files(files)
 

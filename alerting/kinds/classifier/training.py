@@ -7,12 +7,12 @@ from dataclasses import replace
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.models.files import model_files, requirements_file
+from alerting.learning.models.model_files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.search.candidates import Candidate
-from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.candidates import Candidate
 from alerting.learning.selection.challenger import finish_challenger, refit, sample_shares
 from alerting.learning.selection.choice import ChanceTest, choose
+from alerting.learning.selection.parameter_search import search_candidate
 from alerting.learning.selection.promotion import compare
 from alerting.ports import Files
 

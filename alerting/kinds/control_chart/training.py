@@ -57,7 +57,7 @@ from alerting.kinds.training_protocol import (
     NormalTime,
     TrainingSource,
 )
-from alerting.learning.metrics.confidence import poisson_interval
+from alerting.learning.score_metrics import poisson_interval
 from alerting.learning.selection.decision import Objection, decide
 from alerting.readings.history import History, Millis, duration_millis, has_data, millis, to_millis
 

@@ -293,7 +293,7 @@ class ForecastKind(PredictionKind):
 
     def load(self, files: Files) -> TrainedModel:
         from alerting.kinds.forecast.forecasters import find_forecaster  # noqa: PLC0415 - loads LightGBM: seconds
-        from alerting.learning.models.files import model_from_files  # noqa: PLC0415
+        from alerting.learning.models.model_files import model_from_files  # noqa: PLC0415
 
         return model_from_files(files, find_forecaster)
 

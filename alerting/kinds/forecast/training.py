@@ -28,12 +28,12 @@ from alerting.kinds.forecast.model import (
 from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
-from alerting.learning.data.rows import leads_of, walk_forward_folds
+from alerting.learning.data.dataset_rows import leads_of, walk_forward_folds
 from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
-from alerting.learning.metrics.metrics import time_blocks
-from alerting.learning.models.files import model_files
+from alerting.learning.models.model_files import model_files
 from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash, sigmoid
-from alerting.learning.search.candidates import (
+from alerting.learning.score_metrics import time_blocks
+from alerting.learning.selection.candidates import (
     Candidate,
     Fold,
     Trial,
@@ -41,9 +41,6 @@ from alerting.learning.search.candidates import (
     average_precision,
     usable_folds,
 )
-from alerting.learning.search.ceiling import ReadTime, run_trials
-from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
-from alerting.learning.search.search import SearchProgress
 from alerting.learning.selection.challenger import (
     finish_challenger,
     importance_by_source,
@@ -55,12 +52,16 @@ from alerting.learning.selection.challenger import (
 )
 from alerting.learning.selection.choice import (
     LEAST_PROBLEMS,
+    NOTHING_TRIED,
     QUANTILE,
     ChanceTest,
+    ShiftedLabels,
     compare_best,
     evaluate_onset,
 )
 from alerting.learning.selection.decision import ValueEvidence, ValueTest, describe_worse
+from alerting.learning.selection.parameter_search import SearchProgress
+from alerting.learning.selection.search_ceiling import ReadTime, run_trials
 from alerting.ports import Files
 from alerting.readings.history import duration_millis
 

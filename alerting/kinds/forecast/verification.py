@@ -16,10 +16,14 @@ from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.forecast.kind import forecast_of
 from alerting.kinds.forecast.model import Floats, covered, crps
 from alerting.kinds.protocol import ModelVerification, Served
-from alerting.learning.data.labels import label_instants
-from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
-from alerting.learning.data.rows import future_values
-from alerting.learning.features.build import build_features
+from alerting.learning.data.dataset_rows import future_values
+from alerting.learning.data.row_labels import label_instants
+from alerting.learning.features.point_in_time import (
+    build_features,
+    evaluated_instants,
+    is_known,
+    point_in_time_view,
+)
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.decision import Objection, PromotionDecision, decide
 from alerting.learning.selection.promotion import (

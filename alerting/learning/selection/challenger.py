@@ -21,15 +21,8 @@ from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.data.rows import THINNED
+from alerting.learning.data.dataset_rows import THINNED
 from alerting.learning.features.plan import Columns, FeaturePlan
-from alerting.learning.metrics.confidence import flatten_metrics, merge_metrics
-from alerting.learning.metrics.metrics import (
-    EventMetrics,
-    evaluate_rows,
-    reliability_with_intervals,
-    time_blocks,
-)
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import (
     AT_ONCE,
@@ -41,15 +34,22 @@ from alerting.learning.models.trained import (
     sample_normal,
     take_levels,
 )
-from alerting.learning.search.candidates import (
+from alerting.learning.score_metrics import (
+    EventMetrics,
+    evaluate_rows,
+    flatten_metrics,
+    merge_metrics,
+    reliability_with_intervals,
+    time_blocks,
+)
+from alerting.learning.selection.candidates import (
     Candidate,
     ColumnLimit,
     margin_out_of_fold,
     rows_out_of_fold,
     take_part,
 )
-from alerting.learning.search.chance import count_problems, placed_share
-from alerting.learning.selection.choice import ValidationChance
+from alerting.learning.selection.choice import ValidationChance, count_problems, placed_share
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.operating_point import (
     OUT_OF_FOLD,

@@ -1,28 +1,45 @@
 """The choice among the candidates of a training: the best, if it exceeds chance; persistence where
-nothing is better than it."""
+nothing is better than it. And chance: the figures that scores reach on labels which tell nothing of
+them.
+
+Labels are shifted circularly in time within each asset and fold, so their runs and the spacing of
+problems stay while their relation to the scores is lost. Every trial is scored on the same shifts:
+the maximum over all trials is then what the best of a whole search reaches by chance, and no model
+is fitted again (Westfall and Young 1993, on shifts instead of permutations).
+
+The rows after a problem (its recovery) are no rows of a fold. A score that varies slowly, and is
+high before a problem by chance, would be high there too. So as many rows after a shifted problem
+are left out; otherwise noise exceeds its bound twice as often as stated.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import ceil, log
-from typing import Any
+from math import ceil, log, sqrt
+from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
+import numpy.typing as npt
 
 from alerting.definitions.alert_definition import TrainedDefinition
-from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.definitions.fields.names_and_times import NAME_LENGTH
 from alerting.detection.occurrences import Occurrences
 from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.metrics.metrics import row_metrics
-from alerting.learning.search.candidates import Candidate, Fold, draw_fold, usable_folds
-from alerting.learning.search.chance import SHIFTS, ShiftedLabels
+from alerting.learning.features.moments import Floats
+from alerting.learning.score_metrics import row_metrics
+from alerting.learning.selection.candidates import (
+    MOST_SEARCHED,
+    Candidate,
+    Fold,
+    Positions,
+    draw_fold,
+    evenly,
+    usable_folds,
+)
+from alerting.learning.selection.decision import threshold_alert
 
-_SUFFIX = "-at-limit"
-_SAME_FIELDS = ("assets", "severity", "owner", "tags", "guidance", "suppression", "notify")
-_OF_CONDITION = ("variable", "above", "below", "equals", "any", "all")
 LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975
 MOST_BY_CHANCE = 1 - QUANTILE  # probability: of the rows, or of them and validation together
@@ -36,9 +53,8 @@ _ROUNDING = 1e-9  # equal scores reach the prevalence, but not to the last bit
 _ROUNDED_FROM = 20  # problems; a forecast of more is no more exact than tens
 # times the known problems; beyond it the figure is hardly above guessing, and no number is honest
 _MOST_MORE = 10
-CONFIDENCE = (
-    0.9  # share of the bootstrap samples in which a candidate must be better than persistence
-)
+# share of the bootstrap samples in which a candidate must be better than persistence
+CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True)
@@ -139,33 +155,6 @@ def _mean_average_precision(dataset: Dataset, shifted: ShiftedLabels, one: Candi
     return float(np.mean([ap or 0.0 for ap in found]))
 
 
-def threshold_alert(definition: TrainedDefinition) -> str:
-    """Return the definition of a threshold that raises where the problem of a trained definition
-    begins, as YAML; empty for a problem by events."""
-    problem = definition.problem
-    if problem.event is not None:
-        return ""
-    written = definition.model_dump(
-        mode="json", by_alias=True, exclude_defaults=True, include=set(_SAME_FIELDS)
-    )
-    of_problem = problem.model_dump(mode="json", by_alias=True, exclude_none=True)
-    document: dict[str, Any] = {
-        "name": definition.name[: NAME_LENGTH - len(_SUFFIX)] + _SUFFIX,
-        "kind": "threshold",
-        **written,
-        **{name: of_problem[name] for name in _OF_CONDITION if name in of_problem},
-    }
-    if problem.clear is not None and problem.above is not None:
-        document["clear_above_at"] = problem.clear_limits.above
-    if problem.clear is not None and problem.below is not None:
-        document["clear_below_at"] = problem.clear_limits.below
-    if problem.hold:
-        document["for"] = format_duration(problem.hold)
-    if problem.merge_within:
-        document["clear_for"] = format_duration(problem.merge_within)
-    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1 << 20))
-
-
 @dataclass(frozen=True)
 class ChanceTest:
     """Test of the best average precision out of fold against what the best of everything tried
@@ -244,17 +233,16 @@ class ChanceTest:
         if self.problems < LEAST_PROBLEMS:
             return (
                 f"Too few problems to tell a model from chance: {self.problems} in the rows that "
-                "the folds score, "
-                f"{LEAST_PROBLEMS} are needed; use a longer history or fewer learning.folds."
+                f"the folds score, {LEAST_PROBLEMS} are needed; use a longer history or fewer "
+                "learning.folds."
             )
         if self.onset is not None and not self.onset.passed:
             return self.onset.message
         rows = (
             f"The best average precision out of fold, {self.ap:.3f}, "
-            f"{'exceeds' if self.is_above else 'does not exceed'} what "
-            f"the best of {self.trials} trials reaches by chance in 1 of 40 cases, "
-            f"{self.bound:.3f} "
-            f"(labels shifted in time {SHIFTS} times)."
+            f"{'exceeds' if self.is_above else 'does not exceed'} what the best of {self.trials} "
+            f"trials reaches by chance in 1 of 40 cases, {self.bound:.3f} (labels shifted in time "
+            f"{SHIFTS} times)."
         )
         if self.is_above or not self.is_confirmed:
             return rows
@@ -348,10 +336,9 @@ def choose(
         return Choice(best, test)
     note = (
         "The last known value was chosen, because no candidate is better beyond chance: the best, "
-        f"{best.family}, has an average "
-        f"precision of {best.ap:.3f} out of fold, the last known value {simple.ap:.3f}; it is "
-        f"better in {share:.0%} of the "
-        f"samples ({CONFIDENCE:.0%} needed)."
+        f"{best.family}, has an average precision of {best.ap:.3f} out of fold, the last known "
+        f"value {simple.ap:.3f}; it is better in {share:.0%} of the samples ({CONFIDENCE:.0%} "
+        "needed)."
     )
     return Choice(replace(simple, notes=(*simple.notes, note)), test)
 
@@ -382,3 +369,230 @@ def _share_better(dataset: Dataset, candidate: Candidate, other: Candidate, fold
     lead = np.mean(drawn[0], axis=0) - np.mean(drawn[1], axis=0)
     known = lead[~np.isnan(lead)]
     return float(np.mean(known > 0)) if len(known) else 0.0
+
+
+SHIFTS = 400
+PLACEMENTS = 2_000
+NOTHING_TRIED = np.zeros(SHIFTS)  # of nothing tried
+_AT_ONCE = 4_000_000  # ranks that are sorted together
+Ranks = npt.NDArray[np.int32]
+
+
+class _AssetRows(NamedTuple):
+    """Some rows of a fold: their `position` in the rows of their asset, where these `begin` among
+    the rows of the fold, how many they are (`length`), and the number of the `asset`."""
+
+    position: Positions
+    begin: Positions
+    length: Positions
+    asset: Positions
+
+    def shift(self, offsets: npt.NDArray[np.int64]) -> Positions:
+        """Return where they lie after shifts (shifts x assets)."""
+        moved: Positions = (self.position + offsets[:, self.asset]) % self.length
+        return self.begin + moved
+
+
+@dataclass(frozen=True)
+class _ShiftedFold:
+    """The scored rows of a fold, and where its positives lie after each shift.
+
+    `after`: the rows after problems, which shifts leave out. `offsets`: shifts x assets.
+    """
+
+    rows: Positions
+    positive: _AssetRows
+    after: _AssetRows
+    offsets: npt.NDArray[np.int64]
+
+    @property
+    def prevalence(self) -> float:
+        return len(self.positive.position) / max(len(self.rows), 1)
+
+    def average_precisions(self, score: Floats) -> Floats:
+        """Return the average precision of the scores of the rows on each shift of the labels."""
+        if not len(self.positive.position):
+            return np.zeros(SHIFTS)
+        at_or_above = (len(score) - np.searchsorted(np.sort(score), score, side="left")).astype(
+            np.int32
+        )
+        moved = len(self.positive.position) + len(self.after.position)
+        step = max(_AT_ONCE // moved, 1)
+        return np.concatenate(
+            [self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)]
+        )
+
+    def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
+        """Return the same for some shifts. `at_or_above`: rows that score no lower."""
+        below = np.sort(at_or_above[self.positive.shift(offsets)], axis=1)
+        found = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)
+        ties = below[:, :-1] == below[:, 1:]
+        if ties.any():  # rows of one score are found together
+            last = np.where(np.pad(ties, ((0, 0), (0, 1))), below.shape[1], found)
+            found = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+        if count := len(self.after.position):
+            left_out = np.sort(at_or_above[self.after.shift(offsets)], axis=1)
+            # all shifts are searched at once, each in a range of its own
+            number = np.arange(len(offsets))[:, None]
+            own = number * (len(at_or_above) + 1)
+            before = np.searchsorted((left_out + own).ravel(), below + own, side="right")
+            negative = len(at_or_above) - below.shape[1]
+            # the other rows without a problem count for those left out: their share stays
+            weight = negative / max(negative - count, 1)
+            below = found + weight * (below - (before - number * count) - found)
+        return np.asarray((found / below).mean(axis=1), np.float64)
+
+
+class ShiftedLabels:
+    """The labels of all folds' scored rows, shifted SHIFTS times, always alike.
+
+    `rows`: by fold, the positions of its scored rows: all test rows; of a large table as many as a
+    search uses, evenly in time. `problems`: runs of rows with a problem ahead among them.
+    """
+
+    def __init__(self, dataset: Dataset, folds: Sequence[Fold], seed: int) -> None:
+        total = sum(len(fold.test) for fold in folds)
+        random = np.random.default_rng(seed)
+        self._folds = [
+            _shift_fold(
+                dataset,
+                evenly(fold.test, ceil(len(fold.test) * min(1.0, MOST_SEARCHED / total))),
+                random,
+            )
+            for fold in folds
+        ]
+        self.rows = [fold.rows for fold in self._folds]
+        self._problems = [count_problems(dataset, rows) for rows in self.rows]
+        self.problems = sum(self._problems)
+
+    @property
+    def prevalence(self) -> float:
+        """Return the share of rows with a problem ahead, on average over the folds."""
+        return float(np.mean([fold.prevalence for fold in self._folds])) if self._folds else 0.0
+
+    def evaluate(self, scores: Sequence[Floats]) -> Floats:
+        """Return the mean average precision over the folds on each shift, of scores of `rows`.
+
+        A pruned trial has scored the first folds alone, whose few problems scatter more than those
+        of all: what it reaches above their prevalence counts by the square root of their share of
+        the problems, so that it scatters as if it had scored all folds.
+        """
+        above = np.mean(
+            [
+                fold.average_precisions(score) - fold.prevalence
+                for fold, score in zip(self._folds, scores, strict=False)
+            ],
+            axis=0,
+        )
+        scored = sum(self._problems[: len(scores)]) / max(self.problems, 1)
+        return np.asarray(above * sqrt(scored) + self.prevalence, np.float64)
+
+
+def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) -> _ShiftedFold:
+    """Draw a fold's shifts, none shorter than a label looks ahead, if rows allow."""
+    _, first, number = np.unique(
+        dataset.asset[rows].astype(str), return_index=True, return_inverse=True
+    )
+    counts = np.bincount(number)
+    near = _label_length(dataset)
+    least = np.minimum(near, counts // 4)
+    offsets = random.integers(
+        least, np.maximum(counts - least, least + 1), size=(SHIFTS, len(counts))
+    )
+    positive = np.flatnonzero(dataset.label[rows] == 1)
+    after = _rows_after(dataset, rows, near)
+
+    def locate(chosen: Positions) -> _AssetRows:
+        asset = number[chosen]
+        return _AssetRows(chosen - first[asset], first[asset], counts[asset], asset)
+
+    return _ShiftedFold(rows, locate(positive), locate(after), offsets)
+
+
+def _label_length(dataset: Dataset) -> int:
+    """Return how many rows a label looks ahead."""
+    return max(1, ceil((dataset.gap_ms + dataset.horizon_ms) / dataset.plan.stride_ms))
+
+
+def _rows_after(dataset: Dataset, rows: Positions, most: int) -> Positions:
+    """Return the rows (positions among `rows`) that stand for the rows without evaluation after a
+    problem: as many after each as are missing there, at most `most`, without those of a problem."""
+    label = dataset.label[rows]
+    at = dataset.at[rows]
+    asset = dataset.asset[rows]
+    if len(rows) < 2:
+        return np.empty(0, np.int64)
+    usual = max(dataset.plan.stride_ms, float(np.median(np.abs(np.diff(at)))))
+    missing = np.diff(at) / usual - 1
+    last = np.flatnonzero((label[:-1] == 1) & (asset[1:] == asset[:-1]) & (missing >= 1))
+    count = np.minimum(missing[last], most).astype(np.int64)
+    found = [last[count > number] + 1 + number for number in range(int(count.max(initial=0)))]
+    rows_after = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+    rows_after = rows_after[rows_after < len(rows)]
+    return np.asarray(rows_after[label[rows_after] == 0], np.int64)
+
+
+def count_problems(dataset: Dataset, rows: Positions | BoolArray) -> int:
+    """Return the number of runs of rows with a problem ahead among these, of one asset each."""
+    return int(_first_rows(dataset, rows).sum())
+
+
+def _first_rows(dataset: Dataset, rows: Positions | BoolArray) -> BoolArray:
+    """Return which of these rows begin a run of rows with a problem ahead, of one asset."""
+    label = dataset.label[rows]
+    asset = dataset.asset[rows]
+    after_other = np.append(True, (label[:-1] == 0) | (asset[1:] != asset[:-1]))[: len(label)]
+    return np.asarray((label == 1) & after_other)
+
+
+def placed_share(dataset: Dataset, rows: Positions, score: Floats, seed: int) -> float:
+    """Return the probability that chance ranks the rows before problems so high; 1 without any.
+
+    `rows`: they chose nothing; `score`: of all rows of the dataset. Each problem is placed
+    PLACEMENTS times anywhere among the rows of its asset, by itself: few rows have no more than
+    rows / horizon shifts together that differ, too few for a small probability. Where problems come
+    independently of each other it is exact for any score, also a slow one; those at regular
+    intervals are not taken for chance. Rows count by Savage's scores (1956), minus the logarithm of
+    the share of rows that score as high, because the highest raise the alarms; compared is their
+    mean before problems, less that of the other rows.
+    """
+    rows = evenly(rows, min(len(rows), MOST_SEARCHED))
+    score = score[rows]
+    positive = np.flatnonzero(dataset.label[rows] == 1)
+    if not len(positive) or len(positive) == len(rows):
+        return 1.0
+    _, first, number = np.unique(
+        dataset.asset[rows].astype(str), return_index=True, return_inverse=True
+    )
+    counts = np.bincount(number)
+    begins = _first_rows(dataset, rows)
+    problem = np.cumsum(begins) - 1
+    length = counts[number[begins]]
+    after = _rows_after(dataset, rows, _label_length(dataset))
+
+    def locate(chosen: Positions) -> _AssetRows:
+        begin = first[number[chosen]]
+        return _AssetRows(chosen - begin, begin, counts[number[chosen]], problem[chosen])
+
+    as_high = len(score) - np.searchsorted(np.sort(score), score, side="left")
+    savage = -np.log(as_high / len(score))
+    placed = (locate(positive), locate(after))
+    none_after = (placed[0], locate(after[:0]))
+    observed = _lead(savage, none_after, np.zeros((1, len(length)), np.int64))[0]
+    random = np.random.default_rng(seed)
+    step = max(_AT_ONCE // (len(positive) + len(after)), 1)
+    reached = 0
+    for done in range(0, PLACEMENTS, step):
+        size = (min(step, PLACEMENTS - done), len(length))
+        leads = _lead(savage, placed, random.integers(0, length, size=size))
+        reached += int((leads >= observed - _ROUNDING).sum())
+    return (reached + 1) / (PLACEMENTS + 1)
+
+
+def _lead(value: Floats, placed: tuple[_AssetRows, _AssetRows], offsets: Positions) -> Floats:
+    """Return the mean of a value before problems less that of other rows, at some placements.
+    `placed`: the rows before problems, and those after them, which are left out."""
+    before, after = (value[rows.shift(offsets)].sum(axis=1) for rows in placed)
+    count, left_out = (len(rows.position) for rows in placed)
+    others = max(len(value) - count - left_out, 1)
+    return np.asarray(before / count - (value.sum() - before - after) / others, np.float64)

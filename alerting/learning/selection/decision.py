@@ -22,7 +22,16 @@ from alerting.definitions.wording.language import translatable
 from alerting.learning.data.findings import Finding
 
 if TYPE_CHECKING:
-    from alerting.learning.search.candidates import Candidate
+    from alerting.learning.selection.candidates import Candidate
+import yaml
+
+from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.faults import format_duration
+from alerting.definitions.fields.names_and_times import NAME_LENGTH
+
+_SUFFIX = "-at-limit"
+_SAME_FIELDS = ("assets", "severity", "owner", "tags", "guidance", "suppression", "notify")
+_OF_CONDITION = ("variable", "above", "below", "equals", "any", "all")
 
 PROPOSAL = "proposal.json"  # in the folder `decision` of a run
 Verdict = Literal[
@@ -502,3 +511,30 @@ def add_objection(
         objection=rule.objection if rule.by_person else decision.objection,
         evidence={**decision.evidence, **({objection: dict(facts)} if facts else {})},
     )
+
+
+def threshold_alert(definition: TrainedDefinition) -> str:
+    """Return the definition of a threshold that raises where the problem of a trained definition
+    begins, as YAML; empty for a problem by events."""
+    problem = definition.problem
+    if problem.event is not None:
+        return ""
+    written = definition.model_dump(
+        mode="json", by_alias=True, exclude_defaults=True, include=set(_SAME_FIELDS)
+    )
+    of_problem = problem.model_dump(mode="json", by_alias=True, exclude_none=True)
+    document: dict[str, Any] = {
+        "name": definition.name[: NAME_LENGTH - len(_SUFFIX)] + _SUFFIX,
+        "kind": "threshold",
+        **written,
+        **{name: of_problem[name] for name in _OF_CONDITION if name in of_problem},
+    }
+    if problem.clear is not None and problem.above is not None:
+        document["clear_above_at"] = problem.clear_limits.above
+    if problem.clear is not None and problem.below is not None:
+        document["clear_below_at"] = problem.clear_limits.below
+    if problem.hold:
+        document["for"] = format_duration(problem.hold)
+    if problem.merge_within:
+        document["clear_for"] = format_duration(problem.merge_within)
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1 << 20))

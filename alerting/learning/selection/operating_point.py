@@ -27,7 +27,7 @@ from alerting.episodes.prediction_rule import (
     count_episodes,
     predicted_episodes,
 )
-from alerting.learning.metrics.metrics import (
+from alerting.learning.score_metrics import (
     EventMetrics,
     Floats,
     ProblemIntervals,

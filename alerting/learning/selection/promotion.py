@@ -17,12 +17,16 @@ from alerting.definitions.faults import format_duration
 from alerting.detection.problems import BoolArray, predicts
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.prediction_rule import alarm_end_of
-from alerting.learning.data.labels import Labels as InstantLabels
-from alerting.learning.data.labels import label_instants
-from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
-from alerting.learning.features.build import build_features
-from alerting.learning.metrics.metrics import Floats, Labels, evaluate_rows, time_blocks
+from alerting.learning.data.row_labels import Labels as InstantLabels
+from alerting.learning.data.row_labels import label_instants
+from alerting.learning.features.point_in_time import (
+    build_features,
+    evaluated_instants,
+    is_known,
+    point_in_time_view,
+)
 from alerting.learning.models.trained import TrainedModel
+from alerting.learning.score_metrics import Floats, Labels, evaluate_rows, time_blocks
 from alerting.learning.selection.decision import Objection, PromotionDecision, decide
 from alerting.learning.selection.operating_point import (
     ObservedRows,

@@ -9,7 +9,7 @@ from pymongo.synchronous import auth
 from alerting.adapters.airflow import dag_files
 from alerting.adapters.mongo import mongod_access, shared_mongod
 from alerting.kinds.registry import definition_types
-from alerting.reporting.page import decision_text
+from alerting.reporting.definition import decision_text
 from alerting.settings import environment
 
 __all__ = [

@@ -18,8 +18,8 @@ from alerting.definitions.wording.language import (
     translatable,
     translatable_count,
 )
-from alerting.learning.metrics.confidence import wilson_interval
-from alerting.reporting.definition.decisions import DecisionMade
+from alerting.learning.score_metrics import wilson_interval
+from alerting.reporting.definition.decision_text import DecisionMade
 from alerting.reporting.definition.material import (
     ValueMetrics,
     advise_value,
@@ -27,7 +27,7 @@ from alerting.reporting.definition.material import (
     value_rule,
     value_trust,
 )
-from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.definition.report_metrics import ReportMetrics
 from alerting.reporting.estimates import LEAST_EVENTS, Estimate, RowMetrics
 from alerting.reporting.phrases import false_alarms, seconds
 from alerting.reporting.sentences import sentence

@@ -24,15 +24,15 @@ from alerting.definitions.wording.language import (
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.episodes.prediction_rule import CountedEpisode, PredictedEpisode, count_episodes
-from alerting.learning.metrics.graded_values import GradedValues, ServedValues
-from alerting.learning.metrics.metrics import (
+from alerting.learning.graded_values import GradedValues, ServedValues
+from alerting.learning.score_metrics import (
     ProblemIntervals,
     announces,
     occurred_after,
     problem_intervals,
 )
 from alerting.readings.history import History, duration_millis, to_millis
-from alerting.reporting.definition.decisions import DecisionMade
+from alerting.reporting.definition.decision_text import DecisionMade
 from alerting.reporting.estimates import Cases, Estimate, median, nothing, share
 from alerting.reporting.variable_charts import NO_MOVING_LEVELS, LevelsInForce
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from alerting.definitions.alert_definition import AssetIndex, ModelDefinition, matching_assets
 from alerting.definitions.asset_documents import Asset
 from alerting.episodes.episode import Episode
-from alerting.learning.metrics.confidence import poisson_interval
+from alerting.learning.score_metrics import poisson_interval
 from alerting.operators.alarm_views import counting_order
 from alerting.ports import DecisionRecord, UpkeepPorts
 from alerting.usecases.alarm_load.definition_overview import (

@@ -15,7 +15,7 @@ from alerting.definitions.asset_documents import event_titles
 from alerting.definitions.faults import NotFound
 from alerting.episodes.episode import Alarm
 from alerting.episodes.evaluation_plan import TargetKey
-from alerting.learning.metrics.confidence import wilson_interval
+from alerting.learning.score_metrics import wilson_interval
 from alerting.ports import (
     BacktestPorts,
     DecisionRecord,

@@ -31,7 +31,7 @@ from alerting.definitions.revisions import definition_document, next_revision
 from alerting.episodes.episode import Episode
 from alerting.episodes.prediction_rule import CountedEpisode
 from alerting.learning.data.quality import find_bursts
-from alerting.learning.metrics.metrics import (
+from alerting.learning.score_metrics import (
     EventMetrics,
     ProblemIntervals,
     event_metrics,
@@ -51,9 +51,9 @@ from alerting.ports.use_cases import log_context
 from alerting.readings.history import millis, to_millis
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.material import Material, as_counted, gap_and_horizon
-from alerting.reporting.definition.metrics import compute_metrics
+from alerting.reporting.definition.report_metrics import compute_metrics
 from alerting.reporting.estimates import to_document
-from alerting.reporting.page.details import (
+from alerting.reporting.report_details import (
     BacktestMetrics,
     Cost,
     Load,
@@ -384,7 +384,7 @@ def finish(
         bursts=bursts_of(material),
     )
     judgement = conclude(metrics)
-    from alerting.reporting.page.page import draw, render_page  # noqa: PLC0415 - Matplotlib takes 30 MB; previews draw no report
+    from alerting.reporting.report_page import draw, render_page  # noqa: PLC0415 - Matplotlib takes 30 MB; previews draw no report
 
     page = render_page(metrics, judgement, draw(metrics, material), top)
     results: Document = {

@@ -44,7 +44,7 @@ from alerting.ports import (
     Wanted,
 )
 from alerting.readings.history import FIRST_INSTANT, History, from_millis, to_millis
-from alerting.reporting.page.details import SegmentMetrics
+from alerting.reporting.report_details import SegmentMetrics
 from alerting.stores.reports import Backtests
 from alerting.usecases.definitions.versions import champion_at, stored_features
 from alerting.usecases.model_registry import register_model, search_run

@@ -43,7 +43,7 @@ from alerting.episodes.lifecycle import (
     outcome_in_maintenance,
 )
 from alerting.kinds.registry import kind_of
-from alerting.learning.data.labels import last_known_instant
+from alerting.learning.data.row_labels import last_known_instant
 from alerting.ports import (
     Assets,
     Definitions,

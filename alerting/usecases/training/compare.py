@@ -17,7 +17,7 @@ from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.search.candidates import candidate_from_files
+from alerting.learning.selection.candidates import candidate_from_files
 from alerting.learning.selection.challenger import ChallengerEvidence, compare_with_twin
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import (
@@ -35,7 +35,11 @@ from alerting.learning.selection.operating_point import VALIDATION
 from alerting.ports import DecisionRecord, Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.use_cases import id_logger
 from alerting.reporting import charts as charts_of
-from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
+from alerting.reporting.definition.decision_text import (
+    decision_markdown,
+    headline_metrics,
+    metrics_text,
+)
 from alerting.usecases.definitions.faults_and_alerts import record_model_faults
 from alerting.usecases.definitions.versions import (
     champion_at,

@@ -18,8 +18,8 @@ from alerting.detection.problems import BoolArray
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
 from alerting.learning.data.dataset import Dataset, build_dataset, derive_at
-from alerting.learning.data.labels import FeedbackLabel, collect_feedback_labels, collect_misses
-from alerting.learning.data.rows import PARTS
+from alerting.learning.data.dataset_rows import PARTS
+from alerting.learning.data.row_labels import FeedbackLabel, collect_feedback_labels, collect_misses
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import Episodes, LabelPorts, TrainingPorts

@@ -27,11 +27,10 @@ from alerting.kinds.training_protocol import (
     TrainingSource,
     VerdictInterval,
 )
-from alerting.learning.data.dataset import Dataset
-from alerting.learning.data.files import dataset_from_files
+from alerting.learning.data.dataset import Dataset, dataset_from_files
 from alerting.learning.data.findings import describe_findings
-from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.learning.selection.decision import PROPOSAL, DatasetProfile, PartProfile, Proposal
 from alerting.ports import (
     DecisionRecord,
@@ -44,8 +43,11 @@ from alerting.ports import (
 )
 from alerting.readings.history import History, LongHistory, from_millis, millis, to_millis
 from alerting.readings.variable_series import Labels, longest_hold
-from alerting.reporting.definition.decisions import explain_waiting, summarise_decision
-from alerting.reporting.page.decision_text import chance_lines
+from alerting.reporting.definition.decision_text import (
+    chance_lines,
+    explain_waiting,
+    summarise_decision,
+)
 from alerting.usecases.definitions.faults_and_alerts import record_waiting
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset

@@ -21,8 +21,7 @@ from alerting.ports import (
     TrainingRuns,
 )
 from alerting.reporting import phrases
-from alerting.reporting.definition.decisions import summarise_decision
-from alerting.reporting.page.decision_text import proposed_alert, ranked
+from alerting.reporting.definition.decision_text import proposed_alert, ranked, summarise_decision
 from alerting.usecases.definitions.faults_and_alerts import WAITING, why_waiting
 from alerting.usecases.definitions.next_steps import waiting_proposal
 from alerting.usecases.definitions.versions import (

@@ -13,10 +13,9 @@ from typing import Any
 from alerting.definitions.alert_definition import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.faults import UserError
 from alerting.kinds.registry import estimation_of, training_of
-from alerting.learning.data.dataset import Dataset
-from alerting.learning.data.files import dataset_files
+from alerting.learning.data.dataset import Dataset, dataset_files
 from alerting.learning.features.plan import describe_window
-from alerting.learning.search.candidates import candidate_files, candidate_from_files
+from alerting.learning.selection.candidates import candidate_files, candidate_from_files
 from alerting.learning.selection.decision import (
     CandidateSummary,
     DatasetProfile,
@@ -26,7 +25,7 @@ from alerting.learning.selection.decision import (
 from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.use_cases import id_logger
 from alerting.readings.history import duration_millis
-from alerting.reporting.page.decision_text import (
+from alerting.reporting.definition.decision_text import (
     MAIN_METRICS,
     candidate_metrics,
     describe_experiment,

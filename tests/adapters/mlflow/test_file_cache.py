@@ -9,7 +9,7 @@ import pytest
 
 from alerting.adapters.memory.platform import MemoryDecisions
 from alerting.adapters.mlflow.file_cache import FolderFileCache
-from alerting.learning.models import files as model_files
+from alerting.learning.models import model_files
 from alerting.ports import ModelUnavailable, RegistryPorts
 from alerting.usecases.model_registry import load_model, register_model
 from tests.builders import classifier

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from alerting.reporting.definition.conclusion import conclude
-from alerting.reporting.definition.metrics import compute_metrics
-from alerting.reporting.page.details import BacktestMetrics, SegmentMetrics
-from alerting.reporting.page.page import draw, render_page
+from alerting.reporting.definition.report_metrics import compute_metrics
+from alerting.reporting.report_details import BacktestMetrics, SegmentMetrics
+from alerting.reporting.report_page import draw, render_page
 from alerting.usecases.backtest.backtest import cost_of, events_of, load_of
 from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS
 from tests.report_material import THRESHOLD, episode, good_material, problems, threshold_material

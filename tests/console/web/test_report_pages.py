@@ -12,7 +12,7 @@ from alerting.episodes.episode import ActorStamp
 from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import EventRow, ReadingRow
-from alerting.reporting.definition.money import Amount, DefinitionNumbers, Money
+from alerting.reporting.definition.operators_and_money import Amount, DefinitionNumbers, Money
 from alerting.reporting.estimates import to_document
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate

@@ -19,8 +19,8 @@ from alerting.episodes.prediction_rule import (
     predicted_episodes,
 )
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.labels import FeedbackLabel
-from alerting.learning.search.search import search_candidate
+from alerting.learning.data.row_labels import FeedbackLabel
+from alerting.learning.selection.parameter_search import search_candidate
 from alerting.learning.selection.promotion import compare
 from alerting.ports import silent
 from alerting.readings.history import to_millis

@@ -1,7 +1,7 @@
 """A plant with the small line and models whose weights are written by hand."""
 
 from alerting.definitions.revisions import definition_document
-from alerting.learning.models import files as model_files
+from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings

@@ -7,7 +7,7 @@ import numpy as np
 
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.search.candidates import Candidate, Trial
+from alerting.learning.selection.candidates import Candidate, Trial
 from alerting.learning.selection.challenger import ChallengerEvidence, finish_challenger
 from tests import small_models
 

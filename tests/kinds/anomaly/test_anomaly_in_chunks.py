@@ -24,8 +24,8 @@ from alerting.kinds.anomaly.normal_space import NormalSpace, spread_floors
 from alerting.kinds.anomaly.normal_time import plan_of, rows_of
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
-from alerting.learning.features.build import build_features
 from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
+from alerting.learning.features.point_in_time import build_features
 from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import ReadingRow

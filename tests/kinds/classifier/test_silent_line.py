@@ -10,7 +10,7 @@ from alerting.definitions.wording.language import language
 from alerting.kinds.protocol import NO_MODEL, NOT_ASKED
 from alerting.learning.features.plan import UsualCount
 from alerting.learning.features.reading_counts import TOO_FEW
-from alerting.learning.models import files as model_files
+from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate

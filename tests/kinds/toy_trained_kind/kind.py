@@ -7,7 +7,7 @@ import numpy as np
 from alerting.detection.evaluation_result import Evaluation, StatusInterval
 from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.kinds.protocol import Charted, Inputs, Raise, RaiseEvidence, ScoredRows
-from alerting.learning.features.build import build_features, grid
+from alerting.learning.features.point_in_time import build_features, grid
 from alerting.ports import ModelUnavailable
 from alerting.readings.history import from_millis, to_millis
 

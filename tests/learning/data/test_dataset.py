@@ -10,7 +10,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
-from alerting.learning.data.files import dataset_files, dataset_from_files
+from alerting.learning.data.dataset import dataset_files, dataset_from_files
 from alerting.readings.history import History
 from tests.helpers.learning.dataset import (
     AS_OF,

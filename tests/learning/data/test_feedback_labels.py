@@ -12,9 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.episodes.episode import Feedback
-from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.files import dataset_files, dataset_from_files, export_table
-from alerting.learning.data.labels import (
+from alerting.learning.data.dataset import (
+    build_dataset,
+    dataset_files,
+    dataset_from_files,
+    export_table,
+)
+from alerting.learning.data.row_labels import (
     CONFIRMED,
     LEFT_OUT,
     POSITIVE,

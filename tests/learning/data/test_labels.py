@@ -9,8 +9,8 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.detection.occurrences import INSIDE_PROBLEM, RECOVERY
 from alerting.detection.problems import problem_samples
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.learning.data.labels import IMMATURE, NO_SAMPLE, label_instants, persistence
-from alerting.learning.data.point_in_time import point_in_time_view
+from alerting.learning.data.row_labels import IMMATURE, NO_SAMPLE, label_instants, persistence
+from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.readings.history import to_millis
 from tests.builders import T0
 from tests.builders import history as recorded

@@ -11,8 +11,9 @@ import pytest
 
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.faults import UserError
-from alerting.learning.data.dataset import build_dataset, leak_suspects
-from alerting.learning.features.build import build_features
+from alerting.learning.data.dataset import build_dataset
+from alerting.learning.data.quality import leak_suspects
+from alerting.learning.features.point_in_time import build_features
 from tests import small_models
 from tests.builders import with_quality
 

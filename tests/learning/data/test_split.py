@@ -9,10 +9,8 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.files import dataset_files, dataset_from_files
-from alerting.learning.data.findings import Finding, describe_findings
-from alerting.learning.data.rows import (
+from alerting.learning.data.dataset import build_dataset, dataset_files, dataset_from_files
+from alerting.learning.data.dataset_rows import (
     BYTES_PER_CELL,
     PARTS,
     assign_parts,
@@ -23,6 +21,7 @@ from alerting.learning.data.rows import (
     split_borders,
     walk_forward_folds,
 )
+from alerting.learning.data.findings import Finding, describe_findings
 from alerting.learning.features.plan import FeaturePlan
 from tests import small_models
 

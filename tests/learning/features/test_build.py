@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.learning.data.point_in_time import point_in_time_view
-from alerting.learning.features import build
-from alerting.learning.features.build import (
+from alerting.learning.features import point_in_time
+from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
+from alerting.learning.features.planning import default_windows
+from alerting.learning.features.point_in_time import (
     build_features,
     build_features_many,
     grid,
     plan_features,
+    point_in_time_view,
 )
-from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
-from alerting.learning.features.planning import default_windows
 from alerting.readings.history import History, has_data, to_millis, with_older
 from tests.builders import T0
 from tests.builders import history as recorded
@@ -295,9 +295,9 @@ def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small
     history = recorded(minutes, asset(), x=values[0], y=values[1])
     tables = []
     for large in (1 << 60, 0):
-        monkeypatch.setattr(build, "LARGE", large)
-        monkeypatch.setattr(build, "COMPILED_AT_ONCE", 300)
-        monkeypatch.setattr(build, "WINDOWS_AT_ONCE", 1)
+        monkeypatch.setattr(point_in_time, "LARGE", large)
+        monkeypatch.setattr(point_in_time, "COMPILED_AT_ONCE", 300)
+        monkeypatch.setattr(point_in_time, "WINDOWS_AT_ONCE", 1)
         tables.append(bits(build_features(wide, history, START + at * MINUTE)))
     assert tables[0] == tables[1]
 

@@ -10,10 +10,14 @@ import pytest
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.kinds.forecast.definition import ForecastDefinition
-from alerting.learning.data.point_in_time import has_any_value, is_known
 from alerting.learning.data.quality import find_oddities
-from alerting.learning.features.build import build_features, plan_features
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
+from alerting.learning.features.point_in_time import (
+    build_features,
+    has_any_value,
+    is_known,
+    plan_features,
+)
 from alerting.readings.history import History
 
 MINUTE = 60_000

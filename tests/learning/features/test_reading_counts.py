@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.learning.data.point_in_time import has_any_value
 from alerting.learning.features.plan import FeaturePlan, NumberSource
+from alerting.learning.features.point_in_time import has_any_value
 from alerting.learning.features.reading_counts import (
     count_readings,
     has_enough_readings,

@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.definitions.asset_documents import Asset, EventType, Variable
-from alerting.learning.features.build import (
-    build_features,
-    build_features_of_assets,
-    declares_numbers_alike,
-)
 from alerting.learning.features.plan import (
     CarryForward,
     CategorySource,
     FeaturePlan,
     Lagged,
     NumberSource,
+)
+from alerting.learning.features.point_in_time import (
+    build_features,
+    build_features_of_assets,
+    declares_numbers_alike,
 )
 from alerting.readings.history import History, millis
 

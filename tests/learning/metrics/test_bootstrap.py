@@ -6,12 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from alerting.learning.metrics.confidence import flatten_metrics, merge_metrics
-from alerting.learning.metrics.metrics import (
+from alerting.learning.score_metrics import (
     DAY_MS,
     MOST_BLOCKS,
     bootstrap_rows,
     evaluate_rows,
+    flatten_metrics,
+    merge_metrics,
     reliability_with_intervals,
     row_metrics,
     time_blocks,

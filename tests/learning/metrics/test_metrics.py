@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from alerting.episodes.prediction_rule import CountedEpisode
-from alerting.learning.metrics.confidence import weighted_median
-from alerting.learning.metrics.metrics import (
+from alerting.learning.score_metrics import (
     ProblemIntervals,
     count_warnable,
     event_metrics,
@@ -16,6 +15,7 @@ from alerting.learning.metrics.metrics import (
     problem_intervals,
     reliability,
     row_metrics,
+    weighted_median,
 )
 
 GAP = 10

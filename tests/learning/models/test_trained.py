@@ -19,7 +19,7 @@ from alerting.learning.features.plan import Columns
 from alerting.learning.models.families import lightgbm as family
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import BoosterMean, LightGbm
-from alerting.learning.models.files import META, model_files, model_from_files
+from alerting.learning.models.model_files import META, model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import from_millis

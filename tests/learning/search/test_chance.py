@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from alerting.learning.search.candidates import evenly, search_sample, usable_folds
-from alerting.learning.search.chance import SHIFTS, ShiftedLabels, count_problems, placed_share
+from alerting.learning.selection.candidates import evenly, search_sample, usable_folds
+from alerting.learning.selection.choice import SHIFTS, ShiftedLabels, count_problems, placed_share
 
 pytestmark = pytest.mark.models
 

@@ -5,7 +5,7 @@ import pytest
 
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.models.families.contract import STRONGEST, get_family
-from alerting.learning.search.candidates import ColumnLimit, ranking_strength
+from alerting.learning.selection.candidates import ColumnLimit, ranking_strength
 
 HOUR = 3_600_000
 

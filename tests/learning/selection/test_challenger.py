@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alerting.learning.search.search import search_candidate
 from alerting.learning.selection.challenger import (
     find_problems_in_recovery,
     finish_challenger,
     sample_shares,
 )
 from alerting.learning.selection.operating_point import OUT_OF_FOLD, VALIDATION
+from alerting.learning.selection.parameter_search import search_candidate
 from alerting.ports import silent
 from alerting.readings.history import millis
-from alerting.recommendation.contributions import explain
+from alerting.recommendation.explanation import explain
 from tests.small_models import dataset, definition, linear_model
 
 pytestmark = pytest.mark.models

@@ -7,18 +7,19 @@ import numpy as np
 import pytest
 
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.learning.search.candidates import Trial, assemble, average_precision, usable_folds
-from alerting.learning.search.chance import ShiftedLabels, placed_share
-from alerting.learning.search.search import search_candidate
+from alerting.learning.selection.candidates import Trial, assemble, average_precision, usable_folds
 from alerting.learning.selection.choice import (
     ChanceTest,
     OnsetTest,
+    ShiftedLabels,
     ValidationChance,
     choose,
     combine_shares,
     find_present,
+    placed_share,
 )
 from alerting.learning.selection.decision import add_objection, decide
+from alerting.learning.selection.parameter_search import search_candidate
 from tests import small_models
 
 pytestmark = pytest.mark.models

@@ -10,7 +10,7 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.learning.data.findings import Finding
 from alerting.learning.selection.decision import Proposal
-from alerting.reporting.page.decision_text import decision_markdown
+from alerting.reporting.definition.decision_text import decision_markdown
 from tests.builders import at
 from tests.helpers.learning.proposals import LIGHTGBM, proposal
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from alerting.learning.data.dataset_rows import THINNED
 from alerting.learning.data.findings import Finding
-from alerting.learning.data.rows import THINNED
-from alerting.learning.models.files import REFIT, model_files, model_from_files
+from alerting.learning.models.model_files import REFIT, model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.selection.challenger import compare_with_twin, refit
 from alerting.readings.history import from_millis

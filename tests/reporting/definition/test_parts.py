@@ -9,9 +9,15 @@ from alerting.definitions.alert_definition import Costs
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import PresentAdvice, RecommendationResult
 from alerting.learning.selection.decision import RULES
-from alerting.reporting.definition.decisions import explain_waiting, summarise_decision
-from alerting.reporting.definition.money import Amount, CountedCosts, compute_money
-from alerting.reporting.definition.operators import drivers, frequent_actions, verdict_metrics
+from alerting.reporting.definition.decision_text import explain_waiting, summarise_decision
+from alerting.reporting.definition.operators_and_money import (
+    Amount,
+    CountedCosts,
+    compute_money,
+    drivers,
+    frequent_actions,
+    verdict_metrics,
+)
 from tests.report_material import episode
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)

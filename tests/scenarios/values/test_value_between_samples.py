@@ -7,7 +7,7 @@ import pytest
 
 from alerting.definitions.revisions import question_hash
 from alerting.kinds.validation import parse_definition
-from alerting.learning.metrics.graded_values import GradedValues
+from alerting.learning.graded_values import GradedValues
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply, check
 from alerting.usecases.explain import why

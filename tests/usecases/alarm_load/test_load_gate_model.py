@@ -8,7 +8,7 @@ import pytest
 
 from alerting.definitions.operating_limits import AlarmBudget
 from alerting.definitions.revisions import definition_document
-from alerting.learning.models import files as model_files
+from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord
 from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.definitions import revisions_and_targets

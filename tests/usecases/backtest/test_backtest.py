@@ -10,10 +10,10 @@ import pytest
 from alerting.adapters.mlflow.file_cache import FolderFileCache
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
-from alerting.learning.metrics.metrics import EventMetrics
+from alerting.learning.score_metrics import EventMetrics
 from alerting.ports import NoDocuments, ReadingRow, SandboxPorts
 from alerting.readings.history import to_millis
-from alerting.reporting.page.details import Cost
+from alerting.reporting.report_details import Cost
 from alerting.usecases.backtest.backtest import (
     backtest,
     cost_of,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alerting.definitions.asset_documents import EventType
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import VersionInterval
-from alerting.learning.features.build import build_features
+from alerting.learning.features.point_in_time import build_features
 from alerting.ports import EventRow
 from alerting.readings.history import millis
 from alerting.usecases.evaluation.target import evaluate_parts

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.learning.models import files as model_files
+from alerting.learning.models import model_files
 from alerting.ports import ModelUnavailable
 from alerting.usecases.explain import why
 from tests import small_models

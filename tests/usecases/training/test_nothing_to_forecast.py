@@ -10,10 +10,11 @@ from alerting.cli.command import print_lines
 from alerting.cli.model_commands import lines_of_proposal
 from alerting.definitions.asset_documents import Variable
 from alerting.kinds.validation import parse_definition
-from alerting.learning.features.build import build_features
-from alerting.learning.selection.choice import find_present, threshold_alert
+from alerting.learning.features.point_in_time import build_features
+from alerting.learning.selection.choice import find_present
+from alerting.learning.selection.decision import threshold_alert
 from alerting.readings.history import to_millis
-from alerting.reporting.page.decision_text import decision_markdown, proposed_alert
+from alerting.reporting.definition.decision_text import decision_markdown, proposed_alert
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.make_reports import make_report

@@ -20,9 +20,9 @@ from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Feedback
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.planning import DerivedFeatures
-from alerting.learning.search.candidates import candidate_from_files
+from alerting.learning.selection.candidates import candidate_from_files
 from alerting.ports import TrainingLimits
-from alerting.reporting.page.decision_text import cut_short_lines, decision_markdown
+from alerting.reporting.definition.decision_text import cut_short_lines, decision_markdown
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrived_rows import add_readings

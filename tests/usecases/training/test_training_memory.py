@@ -9,11 +9,10 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.asset_documents import Asset
-from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.files import dataset_files, dataset_from_files
-from alerting.learning.data.rows import BYTES_PER_CELL, count_cells
-from alerting.learning.search.search import search_candidate
+from alerting.learning.data.dataset import build_dataset, dataset_files, dataset_from_files
+from alerting.learning.data.dataset_rows import BYTES_PER_CELL, count_cells
 from alerting.learning.selection.challenger import finish_challenger
+from alerting.learning.selection.parameter_search import search_candidate
 from alerting.readings.history import History
 from benchmarks.helpers.memory import peak_mib
 from tests.builders import classifier

@@ -13,7 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import BUILT_IN, PERSISTENCE
 from alerting.learning.features.plan import CategorySource, Columns, FeaturePlan, NumberSource
 from alerting.learning.models.families.contract import LabelledRows, get_family
-from alerting.learning.models.files import META, model_files, model_from_files
+from alerting.learning.models.model_files import META, model_files, model_from_files
 from alerting.learning.models.trained import ModelRefused, Platt, TrainedModel, model_hash
 from tests.helpers.learning.mean_difference import FAMILY
 

@@ -11,7 +11,7 @@ from alerting.definitions.revisions import question_of
 from alerting.episodes.episode import Feedback
 from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
-from alerting.learning.models.files import REFIT
+from alerting.learning.models.model_files import REFIT
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply
 from alerting.usecases.definitions.versions import champion_at

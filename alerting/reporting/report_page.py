@@ -13,7 +13,7 @@ from markupsafe import Markup
 from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.lifecycle import ReportedMiss
-from alerting.learning.metrics.graded_values import ServedValues
+from alerting.learning.graded_values import ServedValues
 from alerting.readings.history import to_millis
 from alerting.reporting import phrases
 from alerting.reporting.charts import (
@@ -32,10 +32,10 @@ from alerting.reporting.charts import (
 )
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement, head_sentences
 from alerting.reporting.definition.material import Material
-from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.definition.report_metrics import ReportMetrics
 from alerting.reporting.estimates import RowMetrics
 from alerting.reporting.model_charts import titles_of
-from alerting.reporting.page.details import (
+from alerting.reporting.report_details import (
     BacktestMetrics,
     ExplainedEpisode,
     MissedProblem,

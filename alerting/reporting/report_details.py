@@ -16,12 +16,12 @@ from alerting.definitions.fields.condition_fields import single_condition
 from alerting.definitions.fields.shared_fields import SEVERITIES
 from alerting.definitions.wording.language import ENGLISH, Language, template, templates
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
-from alerting.learning.metrics.metrics import EventMetrics
+from alerting.learning.score_metrics import EventMetrics
 from alerting.operators.alarm_load import PERIOD, count_by_period, find_floods
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.definition.material import Material, outcome_of
-from alerting.reporting.definition.metrics import DataMetrics, ModelMetrics, ReportMetrics
-from alerting.reporting.definition.operators import VerdictMetrics
+from alerting.reporting.definition.operators_and_money import VerdictMetrics
+from alerting.reporting.definition.report_metrics import DataMetrics, ModelMetrics, ReportMetrics
 from alerting.reporting.estimates import (
     Cases,
     Estimate,

@@ -25,7 +25,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.detection.problems import BoolArray, match_names, problem_samples
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.learning.data.findings import Finding
-from alerting.learning.data.labels import (
+from alerting.learning.data.row_labels import (
     LEFT_OUT,
     POSITIVE,
     WEIGHTED,
@@ -36,10 +36,10 @@ from alerting.learning.data.labels import (
     persistence,
     relabel,
 )
-from alerting.learning.data.point_in_time import evaluated_instants, is_known
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.learning.features.planning import event_types
+from alerting.learning.features.point_in_time import evaluated_instants, is_known
 from alerting.readings.history import (
     History,
     Millis,

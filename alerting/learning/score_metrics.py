@@ -1,6 +1,6 @@
 """Metrics of scores: by rows (ranking, calibration) and by the alerts of operators (events,
-episodes, false alarms); and 95 % confidence intervals of metrics over rows, by a block bootstrap,
-because rows near in time are not independent.
+episodes, false alarms). And 95 % confidence intervals: of shares and rates, and of metrics over
+rows by a block bootstrap, because rows near in time are not independent.
 
 Events are never point-adjusted: an episode counts by the first problem after its raise, as its
 outcome does; a chain of episodes that continue each other is one hit at most.
@@ -11,33 +11,23 @@ intervals of time are drawn with replacement, and every metric is computed from 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from alerting.deferred import pd
+from alerting.deferred import np, npt, pd
 from alerting.detection.problems import NOT_YET, BoolArray
 from alerting.episodes.prediction_rule import CountedEpisode
-from alerting.learning.metrics.confidence import (
-    ConfidenceInterval,
-    enclosing_interval,
-    percentile_interval,
-    poisson_interval,
-    weighted_median,
-    wilson_interval,
-)
 from alerting.readings.history import Millis, millis
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int8]
-Counts = npt.NDArray[np.int64]
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+Labels: TypeAlias = "npt.NDArray[np.int8]"
+Counts: TypeAlias = "npt.NDArray[np.int64]"
 Occurred = Literal["in_time", "too_late", "no"]
 SAMPLES = 1000
 WEEK_S = 604_800.0
-_FOREVER = np.iinfo(np.int64).max // 2
+_FOREVER = 2**62 - 1
 
 
 def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
@@ -200,7 +190,7 @@ def event_metrics(
             )
         )
         if parts
-        else _NOTHING
+        else _no_evaluated_rows()
     )
     observed = float(sum(observed_s_by_asset.values()))
     measured = _event_values(
@@ -290,9 +280,11 @@ def _evaluate(
     )
 
 
-_NO_COUNTS = np.empty(0, np.int64)
-_NO_FLAGS = np.empty(0, np.bool_)
-_NOTHING = _EvaluatedRows(_NO_COUNTS, _NO_COUNTS, _NO_FLAGS, np.empty(0), _NO_FLAGS, np.empty(0))
+def _no_evaluated_rows() -> _EvaluatedRows:
+    counts = np.empty(0, np.int64)
+    flags = np.empty(0, np.bool_)
+    values = np.empty(0)
+    return _EvaluatedRows(counts, counts, flags, values, flags, values)
 
 
 def _event_values(
@@ -345,7 +337,7 @@ def _confidence_intervals(
     }
 
 
-Blocks = npt.NDArray[np.int64]
+Blocks: TypeAlias = "npt.NDArray[np.int64]"
 DAY_MS = 86_400_000
 ENOUGH_BLOCKS = 20
 MOST_BLOCKS = 2000
@@ -494,3 +486,79 @@ def _precisions(positives: Floats, negatives: Floats) -> Floats:
         precision = true / (true + np.cumsum(negatives, axis=1))
         found = np.where(positives > 0, positives * precision, 0.0).sum(axis=1) / true[:, -1]
     return np.where(negatives.any(axis=1), found, np.nan)
+
+
+ConfidenceInterval = tuple[float, float]
+_TAIL = 0.025
+_Z = 1.959963984540054
+
+
+def flatten_metrics(prefix: str, metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """Flatten metrics and their `intervals`: `test_ap`, `test_ap_low`, `test_ap_high` for the
+    prefix `test`."""
+    flat = {f"{prefix}_{name}": value for name, value in metrics.items() if name != "intervals"}
+    for name, (low, high) in metrics.get("intervals", {}).items():
+        flat |= {f"{prefix}_{name}_low": low, f"{prefix}_{name}_high": high}
+    return flat
+
+
+def merge_metrics(rows: Mapping[str, Any], events: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge metrics over rows and over events, with the intervals of both."""
+    return {
+        **rows,
+        **events,
+        "intervals": {**rows.get("intervals", {}), **events.get("intervals", {})},
+    }
+
+
+def wilson_interval(count: float, total: float) -> ConfidenceInterval:
+    """Return the interval of a share (Wilson 1927): it stays within 0 and 1, and is right for few
+    cases too."""
+    p = count / total
+    n = total
+    centre = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
+    half = _Z * math.sqrt(p * (1 - p) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
+    return (max(0.0, centre - half) if count else 0.0), (
+        min(1.0, centre + half) if count < total else 1.0
+    )
+
+
+def poisson_interval(count: int) -> ConfidenceInterval:
+    """Return the exact interval of an expected count (Garwood 1936)."""
+    from scipy.special import gammaincinv  # noqa: PLC0415 - takes 15 MB; only rates with an interval need it
+
+    low = gammaincinv(count, _TAIL) if count else 0.0
+    return float(low), float(gammaincinv(count + 1, 1 - _TAIL))
+
+
+def weighted_median(values: Floats, weights: npt.NDArray[Any]) -> Floats:
+    """Return the median of `values` under each row of weights, between the two middle ones where
+    the half lies between them; NaN where all weights are zero.
+
+    Lead times of trainings and of reports have this one median.
+    """
+    if not len(values):
+        return np.full(len(weights), np.nan)
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    reached = np.cumsum(weights[:, order], axis=1)
+    half = reached[:, -1:] / 2
+    low = ordered[np.argmax(reached >= half, axis=1)]
+    high = ordered[np.argmax(reached > half, axis=1)]
+    return np.where(reached[:, -1] > 0, (low + high) / 2, np.nan)
+
+
+def percentile_interval(values: Floats) -> ConfidenceInterval | None:
+    """Return the middle 95 % of bootstrap values; NaN is ignored, None without any other value."""
+    present = values[~np.isnan(values)]
+    if not len(present):
+        return None
+    low, high = np.quantile(present, [_TAIL, 1 - _TAIL])
+    return float(low), float(high)
+
+
+def enclosing_interval(*intervals: ConfidenceInterval | None) -> ConfidenceInterval:
+    """Return the smallest interval around all of these; None is ignored, at least one interval is
+    required."""
+    present = [b for b in intervals if b is not None]
+    return min(low for low, _ in present), max(high for _, high in present)

@@ -22,12 +22,17 @@ from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.wording.language import joined, template, translatable
 from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.data.rows import walk_forward_folds
+from alerting.learning.data.dataset_rows import walk_forward_folds
 from alerting.learning.features.plan import Columns, FeaturePlan, Floats
-from alerting.learning.metrics.confidence import enclosing_interval, percentile_interval
-from alerting.learning.metrics.metrics import bootstrap_rows, row_metrics, time_blocks
 from alerting.learning.models.families.contract import STRONGEST
 from alerting.learning.models.trained import Estimator
+from alerting.learning.score_metrics import (
+    bootstrap_rows,
+    enclosing_interval,
+    percentile_interval,
+    row_metrics,
+    time_blocks,
+)
 
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 ARRAYS = ("oof", "chance", "loss")  # of a candidate, stored as a file each

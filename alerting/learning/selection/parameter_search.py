@@ -13,7 +13,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import Floats
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params, get_family
 from alerting.learning.models.trained import Estimator
-from alerting.learning.search.candidates import (
+from alerting.learning.selection.candidates import (
     Candidate,
     ColumnLimit,
     Fold,
@@ -25,8 +25,8 @@ from alerting.learning.search.candidates import (
     take_part,
     usable_folds,
 )
-from alerting.learning.search.ceiling import ReadTime, run_trials
-from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
+from alerting.learning.selection.choice import NOTHING_TRIED, ShiftedLabels
+from alerting.learning.selection.search_ceiling import ReadTime, run_trials
 
 # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most
 # variables

@@ -13,7 +13,7 @@ from alerting.definitions.fields.names_and_times import Interval, length
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.lifecycle import RULES, consensus, undetermined_reason
-from alerting.reporting.definition.decisions import DecisionMade
+from alerting.reporting.definition.decision_text import DecisionMade
 from alerting.reporting.definition.material import (
     Material,
     ModelInService,
@@ -28,11 +28,13 @@ from alerting.reporting.definition.material import (
     lead_time,
     outcome_of,
 )
-from alerting.reporting.definition.money import CountedCosts, Money, compute_money
-from alerting.reporting.definition.operators import (
+from alerting.reporting.definition.operators_and_money import (
+    CountedCosts,
     Driver,
+    Money,
     Spread,
     VerdictMetrics,
+    compute_money,
     drivers,
     verdict_metrics,
 )

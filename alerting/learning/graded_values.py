@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from alerting.deferred import pd
-from alerting.learning.metrics.metrics import Floats
+from alerting.learning.score_metrics import Floats
 from alerting.readings.history import History, Millis, duration_millis, has_data, millis, to_millis
 
 

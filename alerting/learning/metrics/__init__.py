@@ -1,1 +1,0 @@
-"""Metrics of scores, with confidence intervals."""

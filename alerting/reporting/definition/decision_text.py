@@ -1,0 +1,555 @@
+"""Promotion decisions for people: as a Markdown page, for the engineer who opens the run of a
+training, and in sentences, as a report shows them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from alerting.definitions.alert_definition import ModelDefinition
+from alerting.definitions.fields.problem import ALARM_RULE
+from alerting.definitions.wording.language import (
+    Styled,
+    Translatable,
+    Value,
+    format_threshold,
+    template,
+    templates,
+    translatable,
+    translatable_count,
+)
+from alerting.learning.score_metrics import merge_metrics
+from alerting.learning.selection.decision import CandidateSummary, DatasetProfile, Proposal
+from alerting.reporting.phrases import seconds
+from alerting.reporting.templates import render
+
+METRIC_TITLES = {
+    "ap": "average precision",
+    "event_recall": "share of problems found",
+    "false_alarms_per_week": "false alarms a week and asset",
+    "median_lead_time": "median lead time",
+    "episode_precision": "precision over episodes",
+    "time_in_alarm": "share of time in alarm",
+    "roc_auc": "ROC-AUC",
+    "brier": "Brier score",
+}
+# The five metrics by which engineers compare models; MLflow sorts by name, and these names come
+# before all others.
+MAIN_METRICS = {
+    "event_recall": "1 share of problems found",
+    "false_alarms_per_week": "2 false alarms a week and asset",
+    "median_lead_time": "3 median lead time in minutes",
+    "episode_precision": "4 precision over episodes",
+    "ap": "5 average precision",
+}
+CANDIDATE_METRICS = {key: METRIC_TITLES[key] for key in ("ap", "roc_auc")}
+_HEADLINES = {
+    "promote": "The challenger is better and goes into service",
+    "provisional": "The challenger goes into service",
+    "keep": "The champion stays",
+    "refreshed": "The champion stays, refitted on the newest data",
+    "cannot_tell": "The evidence shows no difference; the champion stays",
+    "no_challenger": "No challenger: nothing exceeds chance",
+    "rejected": "A person rejected the challenger",
+    "stale": "Too late: another model is in service since",
+}
+_WAITING = {
+    "promote": "The challenger is better",
+    "provisional": "A person decides on the challenger",
+    "refreshed": "The champion, refitted on the newest data",
+}
+EARLIER_RULE = (
+    "these figures are of an earlier rule, by which an alarm ended one horizon after its raise, or "
+    "announced a problem that began with it; they are compared with nothing"
+)
+_MINUTE = "%Y-%m-%d %H:%M"
+
+_DROPPED = {
+    "immature": "too recent to know",
+    "no_sample": "problem variable not measured",
+    "inside_problem": "problem already present",
+    "recovery": "just after a problem",
+    "suppressed": "suppressed by design",
+}
+
+
+def drop_reason(code: str) -> str:
+    """Return why rows were left out of a dataset, in words."""
+    return _DROPPED.get(code, code.replace("_", " "))
+
+
+def decision_markdown(proposal: Proposal) -> str:
+    """Return the page of a decision, or of a proposal that waits for approval."""
+    page = render(
+        "page/decision.md",
+        p=proposal,
+        headline=_headline(proposal),
+        comparison=side_by_side(proposal),
+        chance=chance_lines(proposal.evidence),
+        alert=proposed_alert(proposal.evidence),
+        candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
+        cut_short=cut_short_lines(proposal.leaderboard),
+        candidate_titles=candidate_titles(proposal.leaderboard),
+        titles=METRIC_TITLES,
+        metric=format_metric,
+        counts=counts(proposal.test),
+        threshold=format_threshold,
+        most=10,
+    )
+    return page.rstrip("\n") + "\n"
+
+
+def _headline(proposal: Proposal) -> str:
+    if proposal.approved_by is not None:
+        return f"{proposal.approved_by} approved the challenger, which goes into service"
+    if proposal.verdict == "promote" and "compared" in proposal.evidence:
+        return (
+            "The newly estimated model"
+            if proposal.waiting
+            else "The newly estimated model goes into service"
+        )
+    if proposal.waiting:
+        return _WAITING.get(proposal.verdict, proposal.verdict)
+    if proposal.verdict == "no_challenger" and "chance" not in proposal.evidence:
+        return "No challenger: nothing is better than the last known value"
+    return _HEADLINES.get(proposal.verdict, proposal.verdict)
+
+
+def side_by_side(proposal: Proposal) -> str:
+    """Return both models as a Markdown table, on their unseen window or the test period."""
+    evidence = proposal.evidence
+    if "compared" in evidence:
+        rows = [
+            f"| {row['title']} | {row['champion']} | {row['challenger']} |"
+            for row in evidence["compared"]
+        ]
+        return "\n".join([_versions(proposal), "| --- | ---: | ---: |", *rows])
+    metrics_by_model: dict[str, Mapping[str, Any]] = {
+        model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model])
+        if "rows" in evidence
+        else {}
+        for model in ("champion", "challenger")
+    }
+    challenger = metrics_by_model["challenger"] or proposal.test
+    lines = [
+        f"| {title} | {format_metric(metrics_by_model['champion'], key)} | "
+        f"{format_metric(challenger, key)} |"
+        for key, title in METRIC_TITLES.items()
+    ]
+    return "\n".join([_versions(proposal), "| --- | ---: | ---: |", *lines])
+
+
+def _versions(proposal: Proposal) -> str:
+    return (
+        f"| | champion {proposal.champion_version or '(none)'} | challenger "
+        f"{proposal.challenger_version or '(none)'} |"
+    )
+
+
+def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
+    """Return the main metrics of the test period that are known, by their names in MLflow."""
+    found = {key: test.get(key) for key in MAIN_METRICS}
+    scaled = {
+        key: value / 60 if key == "median_lead_time" else value
+        for key, value in found.items()
+        if value is not None
+    }
+    return {MAIN_METRICS[key]: float(value) for key, value in scaled.items()}
+
+
+def metrics_text(test: Mapping[str, Any]) -> str:
+    """Describe the five metrics in one line: `share of problems found 0.8 (0.6 to 1), ...`."""
+    return ", ".join(f"{METRIC_TITLES[key]} {format_metric(test, key)}" for key in MAIN_METRICS)
+
+
+def describe_experiment(definition: ModelDefinition) -> str:
+    """Describe the trainings of a definition for the page that lists them."""
+    title = definition.title or definition.name
+    assets = ", ".join(definition.assets)
+    return (
+        f"**{title}**\n\n{definition.training_text}, for {assets}.\n\nA run is one training; the "
+        "runs below it are the families of models that it tried. Its metrics 1 to 5 are those of "
+        "the test period, which no training saw. Its description says which model went into "
+        "service, and why."
+    )
+
+
+def period_lines(profile: DatasetProfile) -> list[str]:
+    """Describe the periods of a training with their rows, one line each."""
+    what = "rows, {} labelled as a problem" if profile.columns else "readings"
+    return [
+        f"{name}: {part.rows} {what.format(part.positives)}, {part.start:{_MINUTE}} to "
+        f"{part.end:{_MINUTE}} UTC"
+        for name, part in profile.parts.items()
+    ]
+
+
+def cut_short_lines(leaderboard: Sequence[CandidateSummary]) -> list[str]:
+    """Return a sentence on searches that a ceiling ended; none without one."""
+    ended = [
+        f"{one.title} after {one.trials}" + (f" of {one.trials_asked}" if one.trials_asked else "")
+        for one in leaderboard
+        if one.cut_short
+    ]
+    if not ended:
+        return []
+    return [
+        f"cut short by learning.time_budget (trials done): {', '.join(ended)}; all trials: a "
+        "longer time_budget"
+    ]
+
+
+def candidate_metrics(candidate: CandidateSummary) -> str:
+    """Describe the metrics of a candidate: `average precision 0.61 (0.52 to 0.7), ...`."""
+    return ", ".join(
+        f"{title} {format_metric(vars(candidate), key)}"
+        for key, title in candidate_titles([candidate]).items()
+    )
+
+
+def ranked(leaderboard: Sequence[CandidateSummary]) -> list[CandidateSummary]:
+    """Return the candidates, the best first; where nothing could be warned of, by CRPS."""
+    return sorted(leaderboard, key=lambda one: (one.ap is None, -(one.ap or 0), one.crps or 0))
+
+
+def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
+    """Return the titles of the metrics by which candidates are compared; CRPS where nothing could
+    be warned of."""
+    is_of_values = any(candidate.ap is None for candidate in leaderboard)
+    return {"crps": "CRPS"} if is_of_values else CANDIDATE_METRICS
+
+
+def result_line(proposal: Proposal) -> str:
+    """Return the decision and its reason."""
+    return f"{_headline(proposal)}. {proposal.reason}"
+
+
+def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
+    """Return the sentence on the test against chance; where it failed, the reason has it."""
+    chance = evidence.get("chance", {})
+    return [chance["message"]] if chance.get("passed") else []
+
+
+def proposed_alert(evidence: Mapping[str, Any]) -> str:
+    """Return the definition, as YAML, that a training proposes where there is nothing to forecast;
+    empty elsewhere."""
+    chance = evidence.get("chance", {})
+    onset = None if chance.get("passed") else chance.get("onset")
+    return str(onset["alert"]) if onset else ""
+
+
+def format_metric(metrics: Mapping[str, Any], key: str) -> str:
+    """Format a metric with its interval: `0.61 (0.52 to 0.7)`; `-` where it is unknown."""
+    value = metrics.get(key)
+    bounds = metrics.get("intervals", {}).get(key)
+    say = seconds if key == "median_lead_time" else "{:.3g}".format
+    return (
+        "-"
+        if value is None
+        else say(value) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
+    )
+
+
+def metric_lines(test: Mapping[str, Any]) -> list[str]:
+    """Describe the metrics of a test period, one line each, with the counts behind them."""
+    behind = counts(test)
+    has_alarms = test.get("n_events") is not None
+    earlier = [EARLIER_RULE] if has_alarms and test.get("alarm_rule", 1) < ALARM_RULE else []
+    titles = {
+        key: title
+        for key, title in METRIC_TITLES.items()
+        if key != "median_lead_time" or test.get(key) is not None
+    }
+    return [
+        *earlier,
+        *(
+            f"{title}: {format_metric(test, key)}{behind.get(key, '')}"
+            for key, title in titles.items()
+        ),
+    ]
+
+
+def counts(test: Mapping[str, Any]) -> dict[str, str]:
+    """Return, by metric, the counts behind it, as the end of its line."""
+    if test.get("n_events") is None:
+        return {}
+    left_out = len(test.get("problems_in_recovery", ()))
+    outside = (
+        f"; {left_out} more began in the recovery or hold-off after another one" if left_out else ""
+    )
+    rate = test["false_alarms_per_week"]
+    assets = test.get("n_assets", 1)
+    on_all = (
+        ""
+        if rate is None or assets == 1
+        else f"; {rate * assets:.3g} on all {assets} assets together"
+    )
+    precision = test.get("episode_precision")
+    counted = test["n_false_alarms"] / (1 - precision) if precision not in (None, 1) else 0
+    repeated = (
+        ", where a long false one counts once for each horizon that it lasts"
+        if round(counted) > test["n_episodes"]
+        else ""
+    )
+    return {
+        "event_recall": f", {test['n_found']} of {test['n_events']}{outside}",
+        "false_alarms_per_week": (
+            f", {test['n_false_alarms']} in {test['n_episodes']} episodes{repeated}{on_all}"
+        ),
+    }
+
+
+_PLATFORM = "platform"
+_UNREADABLE = template("The model in service could not be read, so the two could not be compared.")
+_FIRST_TRAINED = template(
+    "First model. It is clearly better than chance and is used until a comparison is possible."
+)
+_PLAIN = {
+    "no_challenger": template("No candidate was better than chance."),
+    "stale": template("Another model had gone into service meanwhile."),
+    "refreshed": template("The model in service was fitted again on the newest data."),
+    "gave_way": template(
+        "Fitted on all data, the model did worse than the same one fitted on the training part "
+        "alone."
+    ),
+}
+_FOUND_BY_CHANCE = template(
+    "First model. In the validation period its scores before the {problems} problems were no "
+    "higher than chance explains, so a person decides."
+)
+_NOTHING_TO_FORECAST = template(
+    "Nothing shows this problem before it is there, so there is nothing to forecast. An alert at "
+    "the limit says as much, without a model."
+)
+_TOO_FEW = template(
+    "First model of this alert. There are too few readings yet that it had not seen to count its "
+    "false alarms."
+)
+_APPROVED = template("{actor} approved it: by itself it would not have gone into service.")
+_NOT_PASSED = template("It did not pass the comparison with the model in service.")
+_FIRST = template(
+    "First model of this alert. It passed the tests on readings that it had not seen."
+)
+_WITHOUT_NUMBERS = {
+    "promote": template("It passed the comparison with the model in service."),
+    "cannot_tell": template("There is no problem yet that neither model had seen."),
+}
+_BY_FORECASTS = {
+    "promote": template(
+        "Its forecasts were better, and its warnings no worse (mean CRPS {new}, before {old})."
+    ),
+    "keep": template(
+        "Its warnings were better, but its forecasts worse (mean CRPS {new}, before {old})."
+    ),
+}
+_CUT_SHORT = template("{why} Its search was cut short by the time budget (trials: {families}).")
+_BY_VALUES = {
+    "promote": template("Its values were better (mean CRPS {new}, before {old})."),
+    "keep": template("Its values were no better (mean CRPS {new}, before {old})."),
+}
+_BY_CRPS = {"forecasts": _BY_FORECASTS, "values": _BY_VALUES}
+_FIRST_VALUES = template(
+    "First model of this value. On readings that it had not seen it was better than the last known "
+    "value; it raises no alarm."
+)
+_NO_VALUES = template("No candidate was better than the last known value.")
+_NO_BETTER = templates(
+    "It was no better on {number} problem that neither model had seen{measured}.",
+    "It was no better on {number} problems that neither model had seen{measured}.",
+)
+_ON_PROBLEMS = {
+    "promote": templates(
+        "It was better on {number} problem that neither model had seen{measured}.",
+        "It was better on {number} problems that neither model had seen{measured}.",
+    ),
+    "cannot_tell": templates(
+        "Whether it is better cannot be told from {number} problem that neither model had "
+        "seen{measured}.",
+        "Whether it is better cannot be told from {number} problems that neither model had "
+        "seen{measured}.",
+    ),
+}
+
+
+_UNSEEN = templates(
+    "On data that its training had not seen, version {version} announced {found} of {number} "
+    "problem; false alarms: {false}.",
+    "On data that its training had not seen, version {version} announced {found} of {number} "
+    "problems; false alarms: {false}.",
+)
+_OBJECTIONS: Mapping[str, str] = {
+    "unreadable_champion": template(
+        "The model in service cannot be read, so the two could not be compared."
+    ),
+    "lost_assets": template("It no longer watches each asset that the one in service watches."),
+    "moved": template("Its limits are far from those in service."),
+    "no_unseen_time": template(
+        "There is no normal time that it has not seen, in which its false alarms could be counted."
+    ),
+    "champion_raises_too_many": template(
+        "The model in service raises too many false alarms: normal operation has moved, or a fault "
+        "goes on."
+    ),
+    "lasting_alarms": template(
+        "It is in alarm for too much of the normal time that it has not seen."
+    ),
+    "too_many_alarms": template(
+        "It raises too many false alarms in the normal time that it has not seen."
+    ),
+    "lasting_signals": template(
+        "Its signals last for too many of the points that it has not seen."
+    ),
+    "too_many_signals": template("It has too many signals at points that it has not seen."),
+    "too_little_time": template(
+        "There is too little normal time that it has not seen to count its false alarms."
+    ),
+    "too_few_points": template(
+        "There are too few points that it has not seen to count its signals."
+    ),
+    "fewer_problems": template("It finds fewer of the problems than the one in service."),
+    "no_synthetic_time": template(
+        "There is no time that it has not seen in which synthetic anomalies could be tried."
+    ),
+    "fewer_synthetic": template("It finds fewer synthetic anomalies than the one in service."),
+    "too_many_on_new_assets": template(
+        "It raises too many false alarms on assets that the one in service does not watch."
+    ),
+    "finds_nothing": template("Its threshold finds no problem of the validation period."),
+    "found_by_chance": template(
+        "In the validation period its scores before the problems were no higher than chance "
+        "explains."
+    ),
+}
+_NO_OBJECTION = template("It goes into service only if a person approves.")
+
+
+def explain_waiting(objection: str | None) -> Translatable:
+    """Say why a proposal waits for a person: for an objection of `decision_table`, or because its
+    definition wants it."""
+    return translatable(_OBJECTIONS.get(objection or "", _NO_OBJECTION))
+
+
+def describe_unseen(version: int, test: Mapping[str, Any]) -> Translatable | None:
+    """Say what a version found in the test period of its training; None where no problems were
+    counted in it."""
+    problems = test.get("n_events")
+    if problems is None:
+        return None
+    counted: dict[str, Value] = {
+        "version": str(version),
+        "found": str(test["n_found"]),
+        "false": str(test["n_false_alarms"]),
+    }
+    return translatable_count(*_UNSEEN, problems, **counted)
+
+
+@dataclass(frozen=True)
+class DecisionMade:
+    """A promotion decision of the period.
+
+    `expected`: metrics at the decision by name, on data that the model had not seen;
+    `expected_intervals`: of 95 %, where they were recorded. `reason`: as it was recorded, in
+    English; `summary`: for people, in every language. `alert`: the definition that was proposed
+    instead of a model, as YAML.
+    """
+
+    at: datetime
+    verdict: str
+    promoted: bool
+    version: int | None
+    champion: int | None
+    reason: str
+    actor: str
+    run_id: str | None
+    expected: Mapping[str, float] = field(default_factory=dict)
+    summary: str = ""
+    expected_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    alert: str = ""
+
+
+def summarise_decision(
+    verdict: str, champion: int | None, actor: str, reason: str, evidence: Mapping[str, Any]
+) -> Translatable:
+    """Say why a decision was made, and whether a search was cut short.
+
+    `champion`: until then; `reason`: used if a person's words.
+    """
+    why = _why(verdict, champion, actor, reason, evidence)
+    cut_short = evidence.get("cut_short")
+    if cut_short is None:
+        return why
+    return translatable(
+        _CUT_SHORT,
+        why=why,
+        families=", ".join(
+            f"{family.replace('_', ' ')} {done}/{asked}"
+            for family, (done, asked) in cut_short["trials"].items()
+        ),
+    )
+
+
+def _why(
+    verdict: str, champion: int | None, actor: str, reason: str, evidence: Mapping[str, Any]
+) -> Translatable:
+    words = reason.partition(": ")[2]
+    if verdict == "rejected":
+        return translatable(
+            "{actor} rejected it: {reason}", actor=actor, reason=words.partition(" (")[0]
+        )
+    if verdict == "rollback":
+        return translatable("{actor} rolled back: {reason}", actor=actor, reason=words)
+    if verdict in _PLAIN or verdict == "provisional":
+        return _without_comparison(verdict, champion, actor, evidence)
+    by_crps = _BY_CRPS.get(evidence.get("decided_by", ""), {})
+    if verdict in by_crps:
+        new, old = (Styled(evidence["crps"][model], ".4g") for model in ("challenger", "champion"))
+        return translatable(by_crps[verdict], new=new, old=old)
+    events = evidence.get("events")
+    if events is None:
+        is_first = verdict == "promote" and champion is None
+        return translatable(_FIRST if is_first else _WITHOUT_NUMBERS.get(verdict, _NOT_PASSED))
+    return translatable_count(
+        *_ON_PROBLEMS.get(verdict, _NO_BETTER), events, measured=_measured(evidence)
+    )
+
+
+def _without_comparison(
+    verdict: str, champion: int | None, actor: str, evidence: Mapping[str, Any]
+) -> Translatable:
+    if verdict == "no_challenger":
+        return translatable(_without_challenger(evidence))
+    if verdict != "provisional":
+        return translatable(_PLAIN[verdict])
+    by_chance = evidence.get("found_by_chance")
+    if by_chance is None or champion is not None:
+        return translatable(_provisional(champion, actor, evidence), actor=actor)
+    return translatable(_FOUND_BY_CHANCE, problems=Styled(by_chance["problems"], ".0f"))
+
+
+def _without_challenger(evidence: Mapping[str, Any]) -> str:
+    if (evidence.get("chance") or {}).get("onset"):
+        return _NOTHING_TO_FORECAST
+    return (
+        _NO_VALUES if "values" in evidence and "chance" not in evidence else _PLAIN["no_challenger"]
+    )
+
+
+def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) -> str:
+    """Return why a model serves that was not compared with another one, or did not pass."""
+    if "compared" in evidence:  # learned from readings alone
+        return _TOO_FEW if actor == _PLATFORM else _APPROVED
+    if champion is not None:
+        return _UNREADABLE
+    return _FIRST_VALUES if "values" in evidence else _FIRST_TRAINED
+
+
+def _measured(evidence: Mapping[str, Any]) -> Value:
+    """Return the average precision of both models as a clause; empty where not measured."""
+    counted = evidence.get("acted_left_out") or {}
+    new = counted.get("challenger_ap")
+    old = counted.get("champion_ap")
+    if new is None or old is None:
+        return ""
+    return translatable(
+        " (average precision {new}, before {old})", new=Styled(new, ".3f"), old=Styled(old, ".3f")
+    )

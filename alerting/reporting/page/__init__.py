@@ -1,1 +1,0 @@
-"""The page of a definition's report and its charts; the texts of decisions and routes."""
