@@ -111,7 +111,9 @@ class MongoEvaluationPlans:
     def source_hash(self, read_plan: bool = False) -> str:
         plan: list[bytes] = []
         is_wanted = read_plan and self._newest is None
-        documents = raw_documents(self._sources, _OTHER_SOURCES + _STORED_PLAN * is_wanted)
+        documents = raw_documents(
+            self._sources, _OTHER_SOURCES + (_STORED_PLAN if is_wanted else [])
+        )
         sources_end = len(documents)
         definitions_end = 0
         others_start = 0

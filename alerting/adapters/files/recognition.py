@@ -60,8 +60,8 @@ def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> 
     point = comma = 0
     for title in titles:
         points, commas = cell.decimal_mark(cells[title])
-        point = point + points
-        comma = comma + commas
+        point += points
+        comma += commas
     decimal = "," if comma > point and separator != "," else "."
     thousands = any(cell.plainly_grouped(cells[title], decimal).any() for title in titles)
     return NumberForm(decimal, bool(point or comma), thousands)

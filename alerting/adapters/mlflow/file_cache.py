@@ -38,13 +38,8 @@ class FolderFileCache:
             files = _read_entry(entry, min(self._most_bytes, MOST_MODEL_BYTES))
             os.utime(entry)
             return {name: files[name] for name in hashes}
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-        ):  # a damaged entry can fail in each of these ways
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            # a damaged entry can fail in each of these ways
             self.drop(definition, version, hashes)  # so that it can be stored again
             return None
 

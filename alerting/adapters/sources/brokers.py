@@ -220,8 +220,8 @@ class _Connection:
     def _queue_message(
         self, topic: str, payload: bytes, at: datetime, token: Any, fault: str | None
     ) -> None:
-        self.unacknowledged = self.unacknowledged + 1
-        self.bytes = self.bytes + len(payload)
+        self.unacknowledged += 1
+        self.bytes += len(payload)
         unsettled = [(token, len(payload))]
 
         def acknowledge() -> None:  # one that is stored again after an outage is acknowledged once
@@ -253,8 +253,8 @@ class _Connection:
         return [token for token in tokens if token is not None]
 
     def _forget(self, size: int) -> None:
-        self.unacknowledged = self.unacknowledged - 1
-        self.bytes = self.bytes - size
+        self.unacknowledged -= 1
+        self.bytes -= size
 
     @property
     def headroom(self) -> int:
@@ -329,13 +329,12 @@ class ThreadedStream:
             began = time.monotonic()
             try:
                 self._serve_connection()
-            except (
-                Exception
-            ) as error:  # of any client library, or of the platform: the connection is opened again
+            except Exception as error:
+                # of any client library, or of the platform: the connection is opened again
                 wait = _FIRST_WAIT_S if time.monotonic() - began > _GOOD_S else wait
                 ours = (
                     "the stream service itself fails, not the broker: "
-                    f"{f'{type(error).__name__}: {first_line(error)}'}"
+                    f"{type(error).__name__}: {first_line(error)}"
                 )
                 reason = error.message if isinstance(error, UserError) else ours
                 self._fault = reason
@@ -426,9 +425,7 @@ class ThreadedStream:
             return
         try:
             now = self._now()
-        except (
-            Exception
-        ):  # of a clock in a database that is away: it is noted at the next connection
+        except Exception:  # the database of the clock is away: noted at the next connection
             return
         if self._broken_at is not None and now - self._broken_at > self._history:
             self._losses.add(gap("there was no connection", self._broken_at, now))

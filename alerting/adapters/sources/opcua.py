@@ -91,7 +91,7 @@ class OpcUaClient:
         """Connect and subscribe all nodes. Raises UserError that names a node that the server
         refuses.
 
-        Without `is_reader` nothing is subscribed, and only `present` can be called.
+        Without `is_reader` nothing is subscribed, and only `present_values` can be called.
         """
         self._source = source
         self._now = now
@@ -116,7 +116,6 @@ class OpcUaClient:
 
     async def _connect(self) -> None:
         client = self._client
-        source = self._source
         tls = self._source.tls
         client.connection_lost_callback = self._lose
         if tls is not None:
@@ -125,7 +124,7 @@ class OpcUaClient:
                 str(tls.certificate),
                 str(tls.key),
                 server_certificate=str(tls.ca),
-                mode=_MODES[source.security],
+                mode=_MODES[self._source.security],
             )
         await client.connect()
 
@@ -217,7 +216,7 @@ class OpcUaClient:
     def _received(self, node: str, data: Any) -> Received:
         """Return a value as a row, none for bad quality; missing, endless or NaN is bad."""
         source = self._source
-        spec = self._source.nodes[node]
+        spec = source.nodes[node]
         code = data.StatusCode.value if data.StatusCode is not None else 0
         value = data.Value.Value if data.Value is not None else None
         is_value = value is not None and not (isinstance(value, float) and not isfinite(value))

@@ -112,9 +112,8 @@ def _bounded(connection: sa.Connection, seconds: float) -> Iterator[None]:
         for limit in limits:
             connection.exec_driver_sql(limit)
         yield
-    except (
-        Exception
-    ) as fault:  # drivers disagree on the exception of a connection that was closed under them
+    except Exception as fault:
+        # drivers disagree on the exception of a connection that was closed under them
         if is_late.is_set():
             raise TimeoutError(f"no answer within {seconds:g} s") from fault
         raise
