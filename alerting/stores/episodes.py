@@ -284,13 +284,11 @@ def _episodes(documents: Iterable[dict[str, Any]]) -> list[Episode]:
 
 @lru_cache(_MOST_REMEMBERED)  # the front page takes 41 to 61 % less CPU
 def _read_document(document: bytes) -> Read[Episode]:
-    """Read an episode as it is stored."""
     return _read_bytes(document, _parse)
 
 
 @lru_cache(_KNOWN_ALARMS)  # the page of definitions takes 64 % less CPU
 def _read_alarm(document: bytes) -> Read[Alarm]:
-    """Read the extract of an episode as it is stored."""
     return _read_bytes(document, _alarm)
 
 

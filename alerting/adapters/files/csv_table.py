@@ -237,7 +237,8 @@ def _with_units(first: Block, head: FileHead) -> FileHead:
     cells = [cell.strip() for cell in split_fields(record, head.separator)]
     if len(cells) != len(titles) or len(titles) < 2:
         return head
-    units = [_unit(cell) for cell in cells]
+    # as those of a title: `x (°C)`; a cell has them with or without brackets
+    units = [split_title(f"x ({cell.strip('[]()').strip()})").unit or "" for cell in cells]
     others = [c for c, unit in zip(cells, units, strict=True) if c and not unit]
     if not any(units) or not all(_NOT_A_UNIT.fullmatch(cell.strip("[]()")) for cell in others):
         return head
@@ -253,11 +254,6 @@ def _with_units(first: Block, head: FileHead) -> FileHead:
     return head._replace(
         lines=head.lines + count, units=tuple(beside_titles), notes=(*head.notes, note)
     )
-
-
-def _unit(cell: str) -> str:
-    """Return the unit that a cell holds, with or without brackets, else an empty text."""
-    return split_title(f"x ({cell.strip('[]()').strip()})").unit or ""
 
 
 def _first_cells(first: Block, lines: int, separator: str, width: int) -> Sequence[str]:

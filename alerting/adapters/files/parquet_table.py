@@ -227,7 +227,8 @@ def _parquet(path: Path, *, as_dictionaries: bool = False) -> Iterator[Any]:
     """
     try:
         with path.open("rb") as raw:
-            source = _readable(path, raw)
+            # the path is faster for the library, which takes none that is no UTF-8
+            source = path if storable(str(path), sys.maxsize) == str(path) else raw
             texts: list[str] = []
             if as_dictionaries:
                 texts = _texts_stored_once(pq.ParquetFile(source))
@@ -239,11 +240,6 @@ def _parquet(path: Path, *, as_dictionaries: bool = False) -> Iterator[Any]:
             f"{path}: the Parquet file cannot be read: "
             f"{str(error).splitlines()[0] if str(error) else error!r}"
         ) from error
-
-
-def _readable(path: Path, raw: IO[bytes]) -> Path | IO[bytes]:
-    """Return the path, which is faster for the library; the file if its name is no UTF-8."""
-    return path if storable(str(path), sys.maxsize) == str(path) else raw
 
 
 def _texts_stored_once(file: Any) -> list[str]:
