@@ -304,8 +304,11 @@ class ParquetStore(Readings):
         )
         return History(asset, readings, no_events(), (), doubts)
 
-    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        return {one.asset: self._columns(one.asset, one.start, end, one.types) for one in wanted}
+    def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        return {
+            request.asset: self._columns(request.asset, request.start, end, request.types)
+            for request in requests
+        }
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

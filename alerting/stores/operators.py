@@ -261,11 +261,11 @@ class MongoAudit:
         insert_new(self._audit, {**entry, "origin": origin, "key": fingerprint(entry)})
 
     def find(
-        self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
+        self, selected: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
     ) -> list[AuditEntry]:
-        exact = {"actor": wanted.actor, "subject": wanted.subject, "what": wanted.what}
+        exact = {"actor": selected.actor, "subject": selected.subject, "what": selected.what}
         query = without_none(exact)
-        within = without_none({"$gte": to_bson(wanted.start), "$lt": to_bson(wanted.end)})
+        within = without_none({"$gte": to_bson(selected.start), "$lt": to_bson(selected.end)})
         if within:
             query["at"] = within
         if older_than is not None:

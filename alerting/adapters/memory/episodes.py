@@ -384,17 +384,17 @@ class MemoryAudit:
             self._origins.append(AUDIT_ORIGIN.get())
 
     def find(
-        self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
+        self, selected: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
     ) -> list[AuditEntry]:
         numbered = enumerate(zip(self.entries, self._origins, strict=True))
         entries = [AuditEntry(**e, origin=origin, id=f"{n:024x}") for n, (e, origin) in numbered]
-        exact = {"actor": wanted.actor, "subject": wanted.subject, "what": wanted.what}
+        exact = {"actor": selected.actor, "subject": selected.subject, "what": selected.what}
         fits = [
             e
             for e in entries
             if all(value in (None, getattr(e, name)) for name, value in exact.items())
-            and (wanted.start is None or e.at >= wanted.start)
-            and (wanted.end is None or e.at < wanted.end)
+            and (selected.start is None or e.at >= selected.start)
+            and (selected.end is None or e.at < selected.end)
             and (older_than is None or (e.at, e.id) < older_than)
         ]
         return sorted(fits, key=lambda e: (e.at, e.id), reverse=True)[:limit]

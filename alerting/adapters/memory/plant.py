@@ -293,10 +293,10 @@ class MemoryReadings(Readings):
             or (e["type"] not in instant and (e["end"] is None or e["end"] > since))
         ]
 
-    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+    def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return {
             w.asset: readings_columns(w.asset, self._documents(w.asset, w.start, end), w.types)
-            for w in wanted
+            for w in requests
         }
 
     def newest_values(

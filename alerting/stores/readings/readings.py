@@ -120,20 +120,24 @@ class MongoReadings:
         )
 
     @repeated
-    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+    def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Return readings of assets until `end`: one query for all with the same begin."""
         columns: dict[str, ReadingColumns] = {}
         by_start = attrgetter("start")
-        for start, group in groupby(sorted(wanted, key=by_start), key=by_start):
+        for start, group in groupby(sorted(requests, key=by_start), key=by_start):
             columns |= self._load_from(list(group), start, end)
         return columns
 
     @repeated
-    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+    def load_histories(
+        self, requests: Sequence[WantedHistory], end: datetime
+    ) -> dict[str, History]:
         """Return the histories of assets, without those with a computed variable or a value of the
         wrong type."""
         measured = [
-            request for request in wanted if not any(map(request.asset.is_computed, request.names))
+            request
+            for request in requests
+            if not any(map(request.asset.is_computed, request.names))
         ]
         columns = self.load_many(
             [Wanted(a.name, types_of(a, names), start) for a, start, names, _ in measured], end
