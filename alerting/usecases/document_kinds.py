@@ -55,12 +55,18 @@ class BudgetedDefinitions(DefinitionKind[BacktestPorts]):
     ) -> list[DocumentReview[Definition]]:
         """Return the effect of each document as it would be beside the others. Writes nothing."""
         reviews = super().review_all(ports, documents, on_host=on_host)
-        load = {one.definition: one for one in forecasts(ports, reviews, ports.clock.now())}
+        load = {
+            forecast.definition: forecast
+            for forecast in forecasts(ports, reviews, ports.clock.now())
+        }
         return [
-            replace(one, effects=self._effects(ports, one, one.read, load.get(one.name)))
-            if one.read
-            else one
-            for one in reviews
+            replace(
+                forecast,
+                effects=self._effects(ports, forecast, forecast.read, load.get(forecast.name)),
+            )
+            if forecast.read
+            else forecast
+            for forecast in reviews
         ]
 
     def apply_plan(
@@ -78,11 +84,11 @@ class BudgetedDefinitions(DefinitionKind[BacktestPorts]):
         more. Raises UserError if one breaks the alarm budget and no reason to accept that is given,
         ChangedMeanwhile."""
         broken = [
-            one.effects.load
-            for one in reviews
-            if isinstance(one.effects, DefinitionEffects)
-            and one.effects.load
-            and one.effects.load.breaks
+            review.effects.load
+            for review in reviews
+            if isinstance(review.effects, DefinitionEffects)
+            and review.effects.load
+            and review.effects.load.breaks
         ]
         require_within_budget(ports.budget, broken, accepted)
         super().apply_plan(ports, reviews, actor, at, reason, read=read)

@@ -78,8 +78,10 @@ class ChangedMeanwhile(UserError):
             f"{field}: {shown(before)} → {shown(after)}"
             for field, (before, after) in self.changes.items()
         )
-        what = f"; it changed {fields}" if fields else ""
-        return f"{self.message}{what}; read it again and apply your change to its newest revision"
+        changed = f"; it changed {fields}" if fields else ""
+        return (
+            f"{self.message}{changed}; read it again and apply your change to its newest revision"
+        )
 
 
 P_contra = TypeVar("P_contra", bound=Audited, contravariant=True)
@@ -147,7 +149,7 @@ class DocumentKind(Generic[P_contra, T]):
     model: type[BaseModel] | None = None
     models: Callable[[], Mapping[str, type[BaseModel]]] = dict
     acts: Mapping[str, StateChange] = field(default_factory=dict)
-    complete: Callable[[P_contra, T], T] = lambda _, one: one
+    complete: Callable[[P_contra, T], T] = lambda _, content: content
     faults: Callable[[P_contra, T], Iterable[Fault]] = lambda *_: ()
     effects: Callable[[P_contra, T, Changes], object | None] = lambda *_: None
     prepare: Callable[[P_contra, Sequence[str], datetime], None] = lambda *_: None
@@ -177,30 +179,30 @@ class DocumentKind(Generic[P_contra, T]):
         self, ports: P_contra, document: Mapping[str, Any], on_host: bool
     ) -> DocumentReview[T]:
         try:
-            one = self.complete(ports, self.parse(document))
+            content = self.complete(ports, self.parse(document))
         except DocumentRefused as refusal:
             return DocumentReview(refusal.name, "new", refusal.faults)
-        faults = list(self.faults(ports, one))
+        faults = list(self.faults(ports, content))
         if not on_host:
             message = "a path on the host is given there: `alerting apply FILE`"
-            before = self.get(ports, one.name)
-            faults += [Fault(path, message) for path in new_host_paths(one, before)]
+            before = self.get(ports, content.name)
+            faults += [Fault(path, message) for path in new_host_paths(content, before)]
         if faults:
-            return DocumentReview(one.name, "new", tuple(faults))
-        return self.compare(ports, one)
+            return DocumentReview(content.name, "new", tuple(faults))
+        return self.compare(ports, content)
 
-    def compare(self, ports: P_contra, one: T) -> DocumentReview[T]:
+    def compare(self, ports: P_contra, content: T) -> DocumentReview[T]:
         """Return the effect of a valid document: what it changes of the stored one."""
-        stored = self.store(ports).find(one.name)
-        before = self.get(ports, one.name)
+        stored = self.store(ports).find(content.name)
+        before = self.get(ports, content.name)
         written = stored or {} if before is None else self.write(before)
-        changes = flat_changes(written, self.write(one))
+        changes = flat_changes(written, self.write(content))
         if before is not None and not changes:
-            return DocumentReview(one.name, "unchanged", (), {}, one)
-        effects = self.effects(ports, one, changes)
+            return DocumentReview(content.name, "unchanged", (), {}, content)
+        effects = self.effects(ports, content, changes)
         if stored is None:
-            return DocumentReview(one.name, "new", (), {}, one, effects)
-        return DocumentReview(one.name, "changed", (), changes, one, effects)
+            return DocumentReview(content.name, "new", (), {}, content, effects)
+        return DocumentReview(content.name, "changed", (), changes, content, effects)
 
     def check(
         self,
@@ -223,28 +225,31 @@ class DocumentKind(Generic[P_contra, T]):
         """Return the changes that `apply` would make. `origins`: the file of each document, for
         messages, empty for a stored one. Raises UserError with all faults."""
         reviews = self.review_all(ports, documents, on_host=on_host)
-        of = len(reviews)
-        if of == 1 and reviews[0].faults and not any(origins):
+        count = len(reviews)
+        if count == 1 and reviews[0].faults and not any(origins):
             raise DocumentRefused(reviews[0].name, reviews[0].faults, self.word)
         messages = []
         positions: dict[str, list[str]] = {}
-        for number, (document, one) in enumerate(zip(documents, reviews, strict=True), 1):
-            if not one.faults:
-                positions.setdefault(one.name, []).append(str(number))
+        for number, (document, review) in enumerate(zip(documents, reviews, strict=True), 1):
+            if not review.faults:
+                positions.setdefault(review.name, []).append(str(number))
                 continue
-            is_found_by_name = "name" in document or of == 1
-            label = one.name if is_found_by_name else f"{one.name}, document {number} of {of}"
+            is_found_by_name = "name" in document or count == 1
+            label = (
+                review.name if is_found_by_name else f"{review.name}, document {number} of {count}"
+            )
             origin = origins[number - 1] if origins else ""
-            refusal = str(DocumentRefused(label, one.faults, self.word))
+            refusal = str(DocumentRefused(label, review.faults, self.word))
             messages.append(f"{origin}: {refusal}" if origin else refusal)
         messages += [
-            f"{self.word} {name!r} occurs twice in these documents: {' and '.join(numbers)} of {of}"
+            f"{self.word} {name!r} occurs twice in these documents: "
+            f"{' and '.join(numbers)} of {count}"
             for name, numbers in sorted(positions.items())
             if len(numbers) > 1
         ]
         if messages:
             raise UserError("\n".join(messages))
-        new = sum(one.action == "new" for one in reviews)
+        new = sum(review.action == "new" for review in reviews)
         if self.most and new and len(self.store(ports).documents()) + new > self.most[0]:
             raise UserError(f"there are at most {self.most[0]} {self.word}s; {self.most[1]}")
         return reviews
@@ -289,10 +294,12 @@ class DocumentKind(Generic[P_contra, T]):
         """Store the changes of a plan, each with its revision. `read`: numbers of the revisions
         from which documents were changed, by name. Raises ChangedMeanwhile."""
         del accepted
-        self.prepare(ports, [one.name for one in reviews if one.action == "new"], at)
-        for one in reviews:
-            if one.action != "unchanged" and one.read is not None:
-                self._store(ports, one.read, self.applied, actor, at, reason, read.get(one.name))
+        self.prepare(ports, [review.name for review in reviews if review.action == "new"], at)
+        for review in reviews:
+            if review.action != "unchanged" and review.read is not None:
+                self._store(
+                    ports, review.read, self.applied, actor, at, reason, read.get(review.name)
+                )
 
     def change_state(
         self,
@@ -309,12 +316,12 @@ class DocumentKind(Generic[P_contra, T]):
         """Pause, resume or retire one, as its kind has acts. Idempotent. Raises UserError for an
         unknown or faulty one, ChangedMeanwhile for another revision than expected."""
         del accepted
-        found = self.find(ports, name)
+        content = self.find(ports, name)
         read = None if expected is None else self.require_revision(ports, name, expected, at)
-        wanted = self.acts[act]
-        changed = self.parse({**self.write(found), "state": wanted.state})
-        if self.write(changed) != self.write(found):
-            self._store(ports, changed, wanted.audited, actor, at, reason, read)
+        change = self.acts[act]
+        changed = self.parse({**self.write(content), "state": change.state})
+        if self.write(changed) != self.write(content):
+            self._store(ports, changed, change.audited, actor, at, reason, read)
         return changed
 
     def restore(
@@ -376,11 +383,11 @@ class DocumentKind(Generic[P_contra, T]):
         """Return one. Raises NotFound if there is none of this name, and UserError if its document
         is faulty."""
         self._require(ports, name)
-        found = self.get(ports, name)
-        if found is None:
+        content = self.get(ports, name)
+        if content is None:
             word = self.word
             raise UserError(f"{word} {name!r} is faulty and not used; see: alerting list {word}s")
-        return found
+        return content
 
     def show(self, ports: P_contra, name: str, at: datetime) -> StoredDocument[T]:
         """Return one, valid or not, with its revisions; an edit in the database gets its revision
@@ -392,7 +399,7 @@ class DocumentKind(Generic[P_contra, T]):
             name,
             self.write(good[0]) if good else stored,
             next(iter(good), None),
-            tuple(fault for found in faults.values() for fault in found),
+            tuple(fault for of_document in faults.values() for fault in of_document),
             tuple(self.store(ports).revisions(name)),
         )
 
@@ -403,10 +410,10 @@ class DocumentKind(Generic[P_contra, T]):
 
     def find_revision(self, ports: P_contra, name: str, number: int) -> DocumentRevision:
         """Return a revision. Raises NotFound."""
-        found = {one.number: one for one in self.store(ports).revisions(name)}
-        if number not in found:
+        by_number = {revision.number: revision for revision in self.store(ports).revisions(name)}
+        if number not in by_number:
             raise NotFound(f"{self.word} {name!r} has no revision {number}")
-        return found[number]
+        return by_number[number]
 
     def record_edits(
         self, ports: P_contra, at: datetime, names: Sequence[str] | None = None
@@ -414,18 +421,18 @@ class DocumentKind(Generic[P_contra, T]):
         """Store a revision of every valid document, or of those of these names, that was edited in
         the database. Return their names. Idempotent."""
         store = self.store(ports)
-        found = store.documents() if names is None else map(store.find, names)
+        stored = store.documents() if names is None else map(store.find, names)
         edited = []
-        for document in filter(None, found):
-            one = self.read_stored(ports, document)
-            if one is not None and self.record_edit(ports, one, at):
-                edited.append(one.name)
+        for document in filter(None, stored):
+            content = self.read_stored(ports, document)
+            if content is not None and self.record_edit(ports, content, at):
+                edited.append(content.name)
         return edited
 
-    def record_edit(self, ports: P_contra, one: T, at: datetime) -> int:
+    def record_edit(self, ports: P_contra, content: T, at: datetime) -> int:
         """Store a revision of a document that was edited in the database; return its number, 0 if
         the newest one says the same."""
-        return self.add_revision(ports, one, self.unrecorded[0], at, self.unrecorded[1])
+        return self.add_revision(ports, content, self.unrecorded[0], at, self.unrecorded[1])
 
     def require_revision(self, ports: P_contra, name: str, expected: Expected, at: datetime) -> int:
         """Return the number of the newest revision, 0 without one. Raises ChangedMeanwhile if it is
@@ -457,13 +464,16 @@ class DocumentKind(Generic[P_contra, T]):
             number=str(newest.number),
             reason=newest.reason,
         )
-        known = next((one.document for one in revisions if one.number == read), newest.document)
-        return ChangedMeanwhile(message, newest, flat_changes(known, newest.document))
+        read_document = next(
+            (revision.document for revision in revisions if revision.number == read),
+            newest.document,
+        )
+        return ChangedMeanwhile(message, newest, flat_changes(read_document, newest.document))
 
     def add_revision(
         self,
         ports: P_contra,
-        one: T,
+        content: T,
         actor: str,
         at: datetime,
         reason: str,
@@ -473,22 +483,24 @@ class DocumentKind(Generic[P_contra, T]):
         same. `read`: the number of the newest one so far: another process that stores the next one
         first is found by the store. Raises ChangedMeanwhile."""
         store = self.store(ports)
-        document = self.write(one)
+        document = self.write(content)
         while True:
-            newest = next(reversed(store.revisions(one.name)), None)
+            newest = next(reversed(store.revisions(content.name)), None)
             if newest is not None and not flat_changes(newest.document, document):
                 return 0
             if read is not None and read != (newest.number if newest else 0):
-                raise self._changed_meanwhile(ports, one.name, read)
-            number = store.last_number(one.name) + 1
-            if store.add_revision(DocumentRevision(one.name, number, at, actor, document, reason)):
+                raise self._changed_meanwhile(ports, content.name, read)
+            number = store.last_number(content.name) + 1
+            if store.add_revision(
+                DocumentRevision(content.name, number, at, actor, document, reason)
+            ):
                 return number
 
     def _store(
         self,
         ports: P_contra,
         changed: T,
-        what: str,
+        audited: str,
         actor: str,
         at: datetime,
         reason: str,
@@ -507,7 +519,7 @@ class DocumentKind(Generic[P_contra, T]):
             raise
         written = stored if before is None else self.write(before)
         after = {**document, "revision": number} if number else document
-        ports.audit.add(actor, what, changed.name, at, written, after, reason)
+        ports.audit.add(actor, audited, changed.name, at, written, after, reason)
 
     def _require(self, ports: P_contra, name: str) -> Document:
         store = self.store(ports)
@@ -521,26 +533,26 @@ class DocumentKind(Generic[P_contra, T]):
 
 def list_history(revisions: Sequence[DocumentRevision]) -> list[tuple[DocumentRevision, list[str]]]:
     """Return the revisions, newest first, each with the fields that it changed."""
-    before = [None, *(one.document for one in revisions)]
+    before = [None, *(revision.document for revision in revisions)]
     return [
-        (one, [] if earlier is None else [*flat_changes(earlier, one.document)])
-        for earlier, one in zip(before, revisions, strict=False)
+        (revision, [] if earlier is None else [*flat_changes(earlier, revision.document)])
+        for earlier, revision in zip(before, revisions, strict=False)
     ][::-1]
 
 
 def audit_edits(platform: DefinitionPorts, at: datetime) -> list[str]:
     """Audit edits made in the database since the last time; return what was edited."""
-    found = platform.documents.edits()
+    edits = platform.documents.edits()
     origin = AUDIT_ORIGIN.set(EDITOR)
     try:
-        for edit in found:
+        for edit in edits:
             done = (
                 "added" if edit.before is None else "removed" if edit.after is None else "changed"
             )
-            what = f"{edit.what} {done}"
+            audited = f"{edit.what} {done}"
             why = "edited in MongoDB"
-            platform.audit.add(EDITOR, what, edit.name, at, edit.before, edit.after, why)
+            platform.audit.add(EDITOR, audited, edit.name, at, edit.before, edit.after, why)
             platform.documents.note(edit)
     finally:
         AUDIT_ORIGIN.reset(origin)
-    return [f"{edit.collection}/{edit.name}" for edit in found]
+    return [f"{edit.collection}/{edit.name}" for edit in edits]

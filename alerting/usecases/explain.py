@@ -57,12 +57,12 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     latest = require_revision(platform.definitions, name)
     asset = require_asset(platform.assets, asset_name)
     covering = _covering(platform.episodes, name, asset_name, at)
-    found = _evaluated_or_why_not(platform, latest, asset, at, covering)
+    explanation = _evaluated_or_why_not(platform, latest, asset, at, covering)
     severity = covering.severity if covering else latest.definition.severity
     mutes = mutes_at(platform, at).find(name, asset_name, severity, at)[:1]
     muted = [f"no notification is sent: {describe_mute(mute)}" for mute in mutes]
     ahead = _readings_after_now(platform, latest, asset, at)
-    facts = (*found.facts, *_record(platform, found, covering, at), *muted, *ahead)
+    facts = (*explanation.facts, *_record(platform, explanation, covering, at), *muted, *ahead)
     condition = line_condition(platform, latest.definition, asset_name, at)
     reasons = (
         [f"no notification is sent: suppressed by design: {condition.reason}"]
@@ -72,10 +72,12 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     unknown = () if condition.suppressed else condition.unknown
     facts += (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
     answer, *local = [
-        phrases.zoned_times(sentence, platform.zone) for sentence in (found.answer, *facts)
+        phrases.zoned_times(sentence, platform.zone) for sentence in (explanation.answer, *facts)
     ]
     episode = covering.id if covering else None
-    return replace(found, answer=answer, facts=tuple(local), episode=episode, muted=bool(mutes))
+    return replace(
+        explanation, answer=answer, facts=tuple(local), episode=episode, muted=bool(mutes)
+    )
 
 
 def _readings_after_now(
@@ -91,8 +93,8 @@ def _readings_after_now(
     ahead = platform.readings.load(asset, now, newest.ts, names, with_events=False).readings
     times = millis(pd.DatetimeIndex(ahead.dropna(how="all").index))
     return [
-        f"{said}: its clock may be fast; no evaluation uses them before their time"
-        for said in describe_doubtful(times, now)
+        f"{doubt}: its clock may be fast; no evaluation uses them before their time"
+        for doubt in describe_doubtful(times, now)
     ]
 
 
@@ -141,9 +143,9 @@ def _evaluated_or_why_not(
 
     blank = replace(blank, model_version=answer.version)
     question = WhyQuestion(platform, asset, at, covering, blank, evaluate)
-    found = kind_of(current.definition).why(current.definition, question)
+    explanation = kind_of(current.definition).why(current.definition, question)
     if (
-        found.verdict == "unknown"
+        explanation.verdict == "unknown"
         and answer.version is None
         and (
             isinstance(current.definition, ModelDefinition)
@@ -151,8 +153,12 @@ def _evaluated_or_why_not(
         )
     ):
         missing = describe_missing_champion(platform, current, describe_step(platform, current))
-        found = replace(found, answer=f"cannot tell: {found.unknown}: {missing}")
-    return replace(found, facts=(*found.facts, answer.message)) if answer.message else found
+        explanation = replace(explanation, answer=f"cannot tell: {explanation.unknown}: {missing}")
+    return (
+        replace(explanation, facts=(*explanation.facts, answer.message))
+        if answer.message
+        else explanation
+    )
 
 
 # --- stored data
@@ -162,12 +168,12 @@ def _evaluated_or_why_not(
 def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
     """Return the episode open then; a live one before a backfilled one."""
     near = episodes.find(definition, asset, end=at + timedelta(milliseconds=1), limit=20)
-    found = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
-    return min(found, key=lambda e: e.backfilled, default=None)
+    open_then = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
+    return min(open_then, key=lambda e: e.backfilled, default=None)
 
 
 def _record(
-    platform: EvaluationPorts, found: Why, covering: Episode | None, at: datetime
+    platform: EvaluationPorts, explanation: Why, covering: Episode | None, at: datetime
 ) -> list[str]:
     """Return sentences on stored episodes, and how they differ from the evaluation."""
     lines = []
@@ -189,30 +195,32 @@ def _record(
                 f"acknowledged by {covering.acknowledged.actor} at "
                 f"{covering.acknowledged.at.isoformat()}"
             )
-    elif found.verdict == "open":
+    elif explanation.verdict == "open":
         lines.append(
             "no episode covers this instant: the readings came after its evaluation, or it is not "
             "evaluated yet"
         )
-    if covering is not None and found.verdict == "normal" and covering.valid_until is None:
+    if covering is not None and explanation.verdict == "normal" and covering.valid_until is None:
         lines.append("the readings known now would not have raised it: some of them came later")
-    return lines + _progress(platform, found, at)
+    return lines + _progress(platform, explanation, at)
 
 
-def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
-    state = platform.states.load_many([(found.definition, found.asset)]).state(0)
+def _progress(platform: EvaluationPorts, explanation: Why, at: datetime) -> list[str]:
+    state = platform.states.load_many([(explanation.definition, explanation.asset)]).state(0)
     if state is None:
         return (
             []
-            if found.verdict == "not evaluated" or found.unknown
+            if explanation.verdict == "not evaluated" or explanation.unknown
             else ["it is not evaluated yet: run `alerting evaluate`"]
         )
     behind = "" if state.watermark >= at else ", which is before this instant"
     lines = [
         "evaluated to "
-        f"{state.watermark.isoformat()}{latency_note(_latency(platform.assets, platform.definitions, platform.latency, found.definition, found.asset))}{behind}"  # noqa: E501
+        f"{state.watermark.isoformat()}{latency_note(_latency(platform.assets, platform.definitions, platform.latency, explanation.definition, explanation.asset))}{behind}"  # noqa: E501
     ]
-    requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
+    requested = platform.arrivals.requests([explanation.definition]).get(
+        (explanation.definition, explanation.asset)
+    )
     if requested is not None:
         lines.append(
             "the next evaluation evaluates it again with late data, from "
@@ -295,8 +303,8 @@ class LimitCondition:
                 )
             )
         limits = {"above": self.above, "below": self.below}
-        given = {name: value for name, value in limits.items() if value is not None}
-        return Problem.model_validate({"variable": self.variable, "for": self.lasting, **given})
+        stated = {name: value for name, value in limits.items() if value is not None}
+        return Problem.model_validate({"variable": self.variable, "for": self.lasting, **stated})
 
 
 def numeric_variables(asset: Asset | None, variables: Sequence[str]) -> Asset:
@@ -347,14 +355,14 @@ def find_times(
     Raises UserError as `selected_statistics`."""
     problem = condition.problem()
     history = load_selected(readings, asset, [condition.variable], start, end, most)
-    there = has_data(history, condition.variable)
-    found = problem_intervals(problem, replace(history, readings=history.readings[there]))
+    has_value = has_data(history, condition.variable)
+    intervals = problem_intervals(problem, replace(history, readings=history.readings[has_value]))
     return FoundTimes(
-        len(found),
-        timedelta(milliseconds=sum(last - first for first, last in found)),
+        len(intervals),
+        timedelta(milliseconds=sum(last - first for first, last in intervals)),
         tuple(
             FoundTime(from_millis(first), from_millis(last))
-            for first, last in reversed(found[-MOST_TIMES:])
+            for first, last in reversed(intervals[-MOST_TIMES:])
         ),
     )
 

@@ -61,7 +61,7 @@ class AssetSamples(NamedTuple):
     """The samples of each variable as buckets of one, from `start` (ms) on; `rows`: instants that
     were read."""
 
-    of: Mapping[str, Buckets]
+    by_variable: Mapping[str, Buckets]
     start: int
     rows: int
 
@@ -80,16 +80,16 @@ def read_samples(
     length = _FIRST
     while first > start and rows < most:
         begin = max(start, first - length)
-        found = load_columns(readings, asset, names, begin, first)
-        for fault in found.faults.values():
+        columns = load_columns(readings, asset, names, begin, first)
+        for fault in columns.faults.values():
             raise UserError(fault)
         for name in names:
-            pieces[name].append(samples_of(asset, name, found))
+            pieces[name].append(samples_of(asset, name, columns))
         first = begin
-        rows = rows + len(found.ts)
+        rows = rows + len(columns.ts)
         fits = (most - rows) * (end - first) / rows if rows else 10 * length
         length = int(min(10 * length, max(fits, _FIRST)))
-    joined = {name: join_buckets(reversed(found)) for name, found in pieces.items()}
+    joined = {name: join_buckets(reversed(buckets)) for name, buckets in pieces.items()}
     return AssetSamples(joined, first, rows)
 
 
@@ -109,8 +109,8 @@ def load_columns(
     after = from_millis(start) - _MOMENT
     until = from_millis(end) - _MOMENT
     if not any(asset.is_computed(name) for name in names):
-        wanted = Wanted(asset.name, types_of(asset, names), after)
-        return readings.load_many([wanted], until)[asset.name]
+        request = Wanted(asset.name, types_of(asset, names), after)
+        return readings.load_many([request], until)[asset.name]
     history = readings.load(asset, after, until, names, events_since=until)
     columns = {name: history.readings[name].to_numpy() for name in names}
     return ReadingColumns(
@@ -123,7 +123,7 @@ class IntervalBuckets:
     """Buckets by variable. `rolled`: variables with some from rollups; `unread`: times (ms) whose
     readings are too many."""
 
-    of: Mapping[str, Buckets]
+    by_variable: Mapping[str, Buckets]
     rolled: set[str] = field(default_factory=set)
     unread: tuple[Interval, ...] = ()
 
@@ -145,7 +145,7 @@ def read_buckets(
     """
     if size is None:
         samples = read_samples(platform.readings, asset, names, start, end, most)
-        return IntervalBuckets(samples.of, unread=_rest(start, samples.start))
+        return IntervalBuckets(samples.by_variable, unread=_rest(start, samples.start))
     width = WIDTHS[size]
     first = start // width * width
     state = platform.rollups.state(asset.name)
@@ -158,28 +158,31 @@ def read_buckets(
         for name in names
     }
     rolled = {name for name in names if covered[name]}
-    found = platform.rollups.load(asset.name, sorted(rolled), size, first, end)
+    rollups = platform.rollups.load(asset.name, sorted(rolled), size, first, end)
     pieces: dict[str, list[Buckets]] = {}
     for name in names:
         pieces[name] = [
-            without_good(found[name].select(*span), bad[name], width) for span in covered[name]
+            without_good(rollups[name].select(*span), bad[name], width) for span in covered[name]
         ]
     unread: list[Interval] = []
     rows = 0
-    for missing in dict.fromkeys(tuple(subtract([(start, end)], covered[n])) for n in names):
-        alike = [n for n in names if tuple(subtract([(start, end)], covered[n])) == missing]
+    alike_by_missing: dict[tuple[Interval, ...], list[str]] = {}
+    for name in names:
+        missing = tuple(subtract([(start, end)], covered[name]))
+        alike_by_missing.setdefault(missing, []).append(name)
+    for missing, alike in alike_by_missing.items():
         for since, until in reversed(missing):
-            left = most - rows
-            if left <= 0:
+            allowed = most - rows
+            if allowed <= 0:
                 unread.append((since, until))
                 continue
-            samples = read_samples(platform.readings, asset, alike, since, until, left)
+            samples = read_samples(platform.readings, asset, alike, since, until, allowed)
             rows += samples.rows
             unread += _rest(since, samples.start)
             for name in alike:
-                pieces[name].append(merge_buckets(samples.of[name], width))
-    of = {name: _in_order(found) for name, found in pieces.items()}
-    return IntervalBuckets(of, rolled, merge_intervals(unread))
+                pieces[name].append(merge_buckets(samples.by_variable[name], width))
+    by_variable = {name: _in_order(buckets) for name, buckets in pieces.items()}
+    return IntervalBuckets(by_variable, rolled, merge_intervals(unread))
 
 
 def _edges(bad: Sequence[Interval], width: int) -> list[Interval]:

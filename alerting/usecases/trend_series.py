@@ -104,31 +104,31 @@ def read_series(
     number, a span that does not end after its start or is longer than ten years, and a stored value
     that is not of its variable's type.
     """
-    found = find_asset(platform, asset)
+    declared = find_asset(platform, asset)
     platform = without_bad_values(platform)
     names = list(dict.fromkeys(variables))
     for name in names:
-        _require_number(found, name)
+        _require_number(declared, name)
     require_span(start, end)
     first = to_millis(start)
     last = to_millis(end)
     span = first, last
     size = _rollup_size(last - first, points)
-    buckets = read_buckets(platform, found, names, *span, size, MOST_READINGS)
+    buckets = read_buckets(platform, declared, names, *span, size, MOST_READINGS)
     made = {name: _made(buckets, name, size) for name in names}
-    made |= _refined(platform, found, made, span)
+    made |= _refined(platform, declared, made, span)
     width = max(1, -(-(last - first) // points))
-    known = first, max(first, min(last, to_millis(now)))
-    series = [_series(found, name, made[name], known, buckets.unread, width) for name in names]
-    return SeriesAnswer(found.name, start, end, series, buckets.unread)
+    past = first, max(first, min(last, to_millis(now)))
+    series = [_series(declared, name, made[name], past, buckets.unread, width) for name in names]
+    return SeriesAnswer(declared.name, start, end, series, buckets.unread)
 
 
 def find_asset(platform: PlantPorts, name: str) -> Asset:
     """Return an asset. Raises NotFound."""
-    found = platform.assets.get(name)
-    if found is None:
+    asset = platform.assets.get(name)
+    if asset is None:
         raise NotFound(f"there is no asset {name!r}")
-    return found
+    return asset
 
 
 def require_span(start: datetime, end: datetime) -> None:
@@ -169,14 +169,14 @@ class _Shown(NamedTuple):
         return self.width > 0 and max(self.good, len(self.buckets.start)) <= AS_THEY_ARE
 
 
-def _made(found: IntervalBuckets, name: str, size: RollupSize | None) -> _Shown:
+def _made(read: IntervalBuckets, name: str, size: RollupSize | None) -> _Shown:
     """Return the buckets of a variable; as samples, if each holds a single good one."""
-    buckets = found.of[name]
+    buckets = read.by_variable[name]
     if size is None:
         return _Shown(buckets, 0, "readings")
     if not buckets.bad.any() and (buckets.count <= 1).all():
         return _Shown(replace(buckets, start=buckets.first), 0, "readings")
-    return _Shown(buckets, WIDTHS[size], size if name in found.rolled else "readings")
+    return _Shown(buckets, WIDTHS[size], size if name in read.rolled else "readings")
 
 
 def _rollup_size(length: int, points: int) -> RollupSize | None:
@@ -190,7 +190,7 @@ def _refined(
     """Return the samples of variables with few: of minutes, if these hold one each, or of readings,
     if there are not many of other variables among them."""
     better: dict[str, _Shown] = {}
-    few = [name for name, one in made.items() if one.is_few()]
+    few = [name for name, shown in made.items() if shown.is_few()]
     hourly = [name for name in few if made[name].width == HOUR]
     if hourly and span[1] - span[0] <= _LONGEST_OF_MINUTES:
         fine = read_buckets(platform, asset, hourly, *span, "minutes", MOST_READINGS)
@@ -199,7 +199,7 @@ def _refined(
     if few:
         samples = read_samples(platform.readings, asset, few, *span, _MOST_AMONG_OTHERS)
         if samples.start == span[0]:
-            better |= {name: _Shown(samples.of[name], 0, "readings") for name in few}
+            better |= {name: _Shown(samples.by_variable[name], 0, "readings") for name in few}
     return better
 
 
@@ -215,8 +215,8 @@ def gaps_of(
     declared: Variable, buckets: Buckets, span: Interval, unread: Iterable[Interval]
 ) -> tuple[Interval, ...]:
     """Return the times of a span without a good sample, beside those that were not read."""
-    found = find_gaps(buckets, *span, longest_hold(declared, buckets))
-    return tuple(subtract(merge_intervals((a, b) for a, b in found.tolist()), unread))
+    gaps = find_gaps(buckets, *span, longest_hold(declared, buckets))
+    return tuple(subtract(merge_intervals((a, b) for a, b in gaps.tolist()), unread))
 
 
 def _series(
@@ -332,32 +332,34 @@ def variable_page(
 ) -> VariablePage:
     """Return variables of an asset with names after one, with what came over the last day. Raises
     NotFound for an unknown asset."""
-    found = find_asset(platform, asset)
+    page_asset = find_asset(platform, asset)
     platform = without_bad_values(platform)
-    following = sorted(name for name in found.variables if after is None or name > after)
+    following = sorted(name for name in page_asset.variables if after is None or name > after)
     names = following[:limit]
     until = to_millis(now) + 1
     day = (until - DAY, until)
-    samples = read_buckets(platform, found, names, *day, "hours", _MOST_READINGS)
-    values = _last_values(platform.readings, found, samples.of)
-    users = _users(platform.definitions, found)
+    samples = read_buckets(platform, page_asset, names, *day, "hours", _MOST_READINGS)
+    values = _last_values(platform.readings, page_asset, samples.by_variable)
+    users = _users(platform.definitions, page_asset)
     items = [
         VariableLine(
             name,
-            found.variables[name],
-            found.delay(name),
+            page_asset.variables[name],
+            page_asset.delay(name),
             values.get(name),
-            int(samples.of[name].count.sum()),
-            int(samples.of[name].bad.sum()),
-            _coverage(found.variables[name], samples.of[name], day, samples.unread),
+            int(samples.by_variable[name].count.sum()),
+            int(samples.by_variable[name].bad.sum()),
+            _coverage(page_asset.variables[name], samples.by_variable[name], day, samples.unread),
             users.get(name, []),
-            samples.of[name],
-            _silent_since(found.variables[name], samples.of[name], day, samples.unread),
+            samples.by_variable[name],
+            _silent_since(
+                page_asset.variables[name], samples.by_variable[name], day, samples.unread
+            ),
         )
         for name in names
     ]
     more = names[-1] if len(following) > limit else None
-    return VariablePage(found.name, from_millis(day[0]), now, samples.unread, items, more)
+    return VariablePage(page_asset.name, from_millis(day[0]), now, samples.unread, items, more)
 
 
 def _coverage(
@@ -378,7 +380,7 @@ def silent_variables(platform: SeriesPorts, asset: Asset, now: datetime) -> list
     return [
         name
         for name, declared in asset.variables.items()
-        if _silent_since(declared, samples.of[name], day, samples.unread) is not None
+        if _silent_since(declared, samples.by_variable[name], day, samples.unread) is not None
     ]
 
 
@@ -398,8 +400,8 @@ def _last_values(
 ) -> dict[str, LastSample]:
     """Return instant and value of the newest good sample of each variable with one."""
     by_instant: dict[int, list[str]] = {}
-    for name, found in samples.items():
-        if len(good := found.has_good().last):
+    for name, buckets in samples.items():
+        if len(good := buckets.has_good().last):
             by_instant.setdefault(int(good[-1]), []).append(name)
     values = {}
     for at, names in by_instant.items():
@@ -417,13 +419,13 @@ def _last_values(
 def _users(definitions: Definitions, asset: Asset) -> dict[str, list[str]]:
     """Return the names of the definitions in draft or in service that read each variable."""
     index = AssetIndex([asset])
-    found: dict[str, list[str]] = {}
+    users: dict[str, list[str]] = {}
     for revision in definitions.latest_revisions():
         definition = revision.definition
         if definition.state != "retired" and matching_assets(definition, index):
             for name in asset.with_parts(definition.variables_read(asset)):
-                found.setdefault(name, []).append(definition.name)
-    return found
+                users.setdefault(name, []).append(definition.name)
+    return users
 
 
 MOST_BANDS = 1_000
@@ -455,18 +457,18 @@ class Bands:
 def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetime) -> Bands:
     """Return the events and episodes that overlap [start, end). Raises NotFound for an unknown
     asset, UserError for a wrong span."""
-    found = find_asset(platform, asset)
+    band_asset = find_asset(platform, asset)
     require_span(start, end)
     titles = event_titles(platform.assets.event_types())
     events = [
         event
-        for one in _with_ancestors(platform, found)
-        for event in _events(platform, one, titles, start, end)
+        for ancestor in _with_ancestors(platform, band_asset)
+        for event in _events(platform, ancestor, titles, start, end)
     ]
     events.sort(key=lambda event: (event.start, event.asset, event.type))
     alarms = [
         alarm
-        for alarm in platform.episodes.alarms(start, end, start - _ACTIVE_FOR, {found.name})
+        for alarm in platform.episodes.alarms(start, end, start - _ACTIVE_FOR, {band_asset.name})
         if alarm.closed_at is None or alarm.closed_at > start
     ]
     newest = [alarm.id for alarm in alarms[-MOST_BANDS:]]
@@ -479,12 +481,12 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
 
 
 def _with_ancestors(platform: PlantPorts, asset: Asset) -> list[Asset]:
-    found = [asset]
-    while (parent := platform.assets.get(found[-1].parent or "")) is not None:
-        if parent in found:
+    line = [asset]
+    while (parent := platform.assets.get(line[-1].parent or "")) is not None:
+        if parent in line:
             break
-        found.append(parent)
-    return found
+        line.append(parent)
+    return line
 
 
 def _events(

@@ -62,14 +62,14 @@ def alarm_quality(
     budget = platform.budget
     targets = Targets(budget.flood_above, budget.most_floods)
     stored = platform.episodes.alarms(start, end, start - _BEFORE)
-    wanted = [e for e in stored if assets is None or fnmatchcase(e.asset, assets)]
-    alarms, found = with_past(wanted, start, end, past)
-    evaluated = evaluated_times(platform, start, end, assets, found.counted)
-    every = merge((i for own in evaluated.values() for i in own), start, end)
+    selected = [e for e in stored if assets is None or fnmatchcase(e.asset, assets)]
+    alarms, past_alarms = with_past(selected, start, end, past)
+    evaluated = evaluated_times(platform, start, end, assets, past_alarms.counted)
+    every = merge((i for intervals in evaluated.values() for i in intervals), start, end)
     return AlarmQuality(
         kpis(alarms, start, end, targets, every),
         tuple(_by_position(platform, alarms, (start, end), targets, evaluated)),
-        found,
+        past_alarms,
     )
 
 
@@ -87,20 +87,24 @@ def _by_position(
     shown = {
         a.name for r in active(platform.definitions) for a in matching_assets(r.definition, assets)
     }
-    of: dict[str, list[Alarm]] = defaultdict(list)
+    alarms_of: dict[str, list[Alarm]] = defaultdict(list)
     times: dict[str, list[Interval]] = defaultdict(list)
     for alarm in alarms:
-        of[position_of.get(alarm.asset, alarm.asset)].append(alarm)
+        alarms_of[position_of.get(alarm.asset, alarm.asset)].append(alarm)
     for asset, intervals in evaluated.items():
         times[position_of.get(asset, asset)] += intervals
-    found = []
-    for name in sorted({*of, *(position_of[asset] for asset in shown)}):
+    positions = []
+    for name in sorted({*alarms_of, *(position_of[asset] for asset in shown)}):
         most = platform.budget.for_position(name)
-        own = replace(targets, per_day=most)
-        found.append(
-            PositionKpis(name, kpis(of[name], *period, own, merge(times[name], *period)), most)
+        position_targets = replace(targets, per_day=most)
+        positions.append(
+            PositionKpis(
+                name,
+                kpis(alarms_of[name], *period, position_targets, merge(times[name], *period)),
+                most,
+            )
         )
-    return found
+    return positions
 
 
 def evaluated_times(
@@ -123,11 +127,11 @@ def evaluated_times(
         *_live(platform, revisions, end),
         *(_past(platform.past_evaluations, revisions, start, end) if past else ()),
     ]
-    found: dict[str, list[Interval]] = defaultdict(list)
+    by_asset: dict[str, list[Interval]] = defaultdict(list)
     for asset, interval in times:
         if assets is None or fnmatchcase(asset, assets):
-            found[asset].append(interval)
-    merged = {asset: merge(intervals, start, end) for asset, intervals in found.items()}
+            by_asset[asset].append(interval)
+    merged = {asset: merge(intervals, start, end) for asset, intervals in by_asset.items()}
     return {asset: intervals for asset, intervals in merged.items() if intervals}
 
 
@@ -160,12 +164,12 @@ def _began(
     made = decisions.histories(
         [r.name for r in revisions if isinstance(r.definition, ModelDefinition)]
     )
-    found = {}
+    began = {}
     for revision in revisions:
         since = live_from(histories.get(revision.name, [revision]), made.get(revision.name, []))
         if since is not None:
-            found[revision.name] = since
-    return found
+            began[revision.name] = since
+    return began
 
 
 def _past(

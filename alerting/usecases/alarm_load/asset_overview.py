@@ -112,8 +112,8 @@ def asset_tree(
     """Return a page of the tree of assets, or of those with a text in name or title. Writes
     nothing."""
     ordered = assets_in_tree(platform.assets.all())
-    wanted = [(a, depth) for a, depth in ordered if _is_wanted(a, text)]
-    shown = wanted[after : after + limit]
+    selected = [(a, depth) for a, depth in ordered if _is_wanted(a, text)]
+    shown = selected[after : after + limit]
     index = AssetIndex(asset for asset, _ in ordered)
     watching: dict[str, int] = {}
     for revision in platform.definitions.latest_revisions():
@@ -136,7 +136,7 @@ def asset_tree(
         for asset, depth in shown
     ]
     end = after + limit
-    return AssetPage(tuple(rows), len(wanted), end if len(wanted) > end else None)
+    return AssetPage(tuple(rows), len(selected), end if len(selected) > end else None)
 
 
 def asset_overview(
@@ -145,7 +145,7 @@ def asset_overview(
     """Return what is known of an asset, with a page of its variables behind one. Raises NotFound
     for an unknown asset. Writes nothing."""
     asset = ASSETS.find(platform, name)
-    known = AssetIndex(platform.assets.all())
+    index = AssetIndex(platform.assets.all())
     watching = find_definitions(
         platform, now, WantedDefinitions(asset=name), "", MOST_DEFINITIONS, alarms_on=(name,)
     )
@@ -155,23 +155,23 @@ def asset_overview(
         if line.latest is not None and isinstance(line.latest.definition, ModelDefinition)
     ]
     decided = platform.decisions.histories(names) if names else {}
-    measured = {one: newest_importance(made) for one, made in decided.items()}
+    measured = {definition: newest_importance(made) for definition, made in decided.items()}
     newest = platform.readings.newest_readings(now, {name})
     bands = find_bands(platform, name, now - HISTORY, now)
     return AssetOverview(
         asset,
-        tuple(known[above] for above in reversed(known.ancestors(asset))),
-        tuple(sorted((a for a in known.assets if a.parent == name), key=_order)),
+        tuple(index[above] for above in reversed(index.ancestors(asset))),
+        tuple(sorted((a for a in index.assets if a.parent == name), key=_order)),
         newest[name].ts if name in newest else None,
         variable_page(platform, name, now, limit, after),
         watching.lines,
         watching.number - len(watching.lines),
         tuple(
-            platform.episodes.find(open_only=True, limit=MOST_OPEN, assets=known.at_or_below(name))
+            platform.episodes.find(open_only=True, limit=MOST_OPEN, assets=index.at_or_below(name))
         ),
         tuple(_lanes(bands)),
         bands.cut,
-        {one: decision for one, decision in measured.items() if decision is not None},
+        {definition: decision for definition, decision in measured.items() if decision is not None},
     )
 
 
@@ -197,7 +197,7 @@ def _lanes(bands: Bands) -> list[Lane]:
             alarms.setdefault(episode.definition, []).append(episode)
     return [
         *(
-            Lane(type_, title, on, True, tuple(sorted(times, key=lambda one: one[0])))
+            Lane(type_, title, on, True, tuple(sorted(times, key=lambda time: time[0])))
             for (on, type_, title), times in events.items()
         ),
         *(
@@ -206,7 +206,7 @@ def _lanes(bands: Bands) -> list[Lane]:
                 made[-1].title,
                 made[-1].asset,
                 False,
-                tuple((one.raised_at, one.closed_at) for one in made),
+                tuple((episode.raised_at, episode.closed_at) for episode in made),
             )
             for definition, made in alarms.items()
         ),
@@ -224,14 +224,14 @@ def assets_in_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
     below: dict[str | None, list[Asset]] = {}
     for asset in sorted(assets, key=_order):
         below.setdefault(asset.parent if asset.parent in names else None, []).append(asset)
-    found: list[tuple[Asset, int]] = []
+    ordered: list[tuple[Asset, int]] = []
     waiting = [(asset, 0) for asset in reversed(below.get(None, []))]
     while waiting:
         asset, depth = waiting.pop()
-        found.append((asset, depth))
-        waiting += [(one, depth + 1) for one in reversed(below.get(asset.name, []))]
-    there = {asset.name for asset, _ in found}
-    return [*found, *((asset, 0) for asset in assets if asset.name not in there)]
+        ordered.append((asset, depth))
+        waiting += [(child, depth + 1) for child in reversed(below.get(asset.name, []))]
+    placed = {asset.name for asset, _ in ordered}
+    return [*ordered, *((asset, 0) for asset in assets if asset.name not in placed)]
 
 
 def _is_wanted(asset: Asset, text: str) -> bool:

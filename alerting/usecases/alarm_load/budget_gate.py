@@ -66,9 +66,9 @@ class ExpectedLoad:
 
 def expected_load(platform: BacktestPorts, definition: Definition, now: datetime) -> ExpectedLoad:
     """Return the alarms of the days before `now`, by position."""
-    found = platform.assets.find_matching(definition.assets)
+    with_parents = platform.assets.find_matching(definition.assets)
     model_version = None
-    targets = matching_assets(definition, found)
+    targets = matching_assets(definition, with_parents)
     if isinstance(definition, ModelDefinition):
         question = question_after(definition, platform.definitions.newest_revision(definition.name))
         model_version = champion_at(
@@ -76,7 +76,7 @@ def expected_load(platform: BacktestPorts, definition: Definition, now: datetime
         )
         if model_version is None:
             return ExpectedLoad({}, None, (_no_champion(definition, len(targets)),))
-    positions = position_by_asset(found)
+    positions = position_by_asset(with_parents)
     by_position = defaultdict[str, list[Asset]](list)
     for asset in targets:
         by_position[positions[asset.name]].append(asset)
@@ -339,7 +339,9 @@ class LoadForecast:
             if self.over
             else ""
         )
-        helps = (translatable("it would fit with {remedy}", remedy=one) for one in self.remedies)
+        helps = (
+            translatable("it would fit with {remedy}", remedy=remedy) for remedy in self.remedies
+        )
         return (*(joined("", load.message, over) for load in self.loads), *self.notes, *helps)
 
 
@@ -354,7 +356,7 @@ def forecasts(
         return []
     revisions = {r.name: r for r in platform.definitions.latest_revisions()}
     before, others = _load_now(platform, revisions, {d.name for d in gated}, now)
-    found = []
+    load_forecasts = []
     for definition in gated:
         expected = expected_load(platform, definition, now)
         forecast = _forecast(
@@ -365,9 +367,10 @@ def forecasts(
             before.get(definition.name, {}),
             now,
         )
-        found.append(replace(forecast, remedies=_remedies(platform, definition, forecast, now)))
+        remedies = _remedies(platform, definition, forecast, now)
+        load_forecasts.append(replace(forecast, remedies=remedies))
         others = _sum(others, expected.alarms)
-    return found
+    return load_forecasts
 
 
 def require_within_budget(
@@ -505,8 +508,8 @@ def _experienced_load(
     }
 
 
-def _sum(one: Mapping[str, Alarms], other: Mapping[str, Alarms]) -> dict[str, Alarms]:
-    return {p: one.get(p, Alarms()).plus(other.get(p, Alarms())) for p in {*one, *other}}
+def _sum(a: Mapping[str, Alarms], b: Mapping[str, Alarms]) -> dict[str, Alarms]:
+    return {p: a.get(p, Alarms()).plus(b.get(p, Alarms())) for p in {*a, *b}}
 
 
 def _forecast(
@@ -520,15 +523,16 @@ def _forecast(
     start = now - budget.days * DAY
     loads = []
     for position, alarms in sorted(expected.alarms.items()):
-        there = others.get(position, Alarms())
+        present = others.get(position, Alarms())
         floods_now, floods = (
-            flood_share(a.at, start, now, budget.flood_above) for a in (there, there.plus(alarms))
+            flood_share(a.at, start, now, budget.flood_above)
+            for a in (present, present.plus(alarms))
         )
         loads.append(
             PositionLoad(
                 position,
                 alarms.per_day,
-                there.per_day,
+                present.per_day,
                 budget.for_position(position),
                 floods,
                 floods_now,
@@ -549,10 +553,10 @@ def _remedies(
     condition = single_condition(definition)
     if broken is None or condition is None or broken.now >= broken.budget:
         return ()
-    found = platform.assets.find_matching(definition.assets)
-    positions = position_by_asset(found)
+    assets = platform.assets.find_matching(definition.assets)
+    positions = position_by_asset(assets)
     asset = next(
-        a for a in matching_assets(definition, found) if positions[a.name] == broken.position
+        a for a in matching_assets(definition, assets) if positions[a.name] == broken.position
     )
     headroom = min((broken.budget - broken.now) / broken.expected, 1.0)
     return LoadEstimate(platform, definition, None, now).remedies(condition, asset, headroom)

@@ -136,7 +136,7 @@ def state_of(document: Document) -> str:
 def find_definitions(
     platform: BacktestPorts,
     now: datetime,
-    wanted: WantedDefinitions,
+    filters: WantedDefinitions,
     after: str,
     limit: int,
     alarms_on: Collection[str] | None = None,
@@ -144,15 +144,16 @@ def find_definitions(
     """Return the page of wanted definitions behind a name, by name. `alarms_on`: the assets whose
     alarms are counted (None: all). Writes nothing."""
     documents = platform.definitions.documents()
-    matching = [document for document in documents if _is_wanted(document, wanted)]
-    rest = [document for document in matching if str(document.get("name")) > after]
-    shown = rest[:limit]
+    matching = [document for document in documents if _is_wanted(document, filters)]
+    following = [document for document in matching if str(document.get("name")) > after]
+    shown = following[:limit]
+    patterns = {pattern for document in documents for pattern in _patterns(document)}
     return FoundDefinitions(
         tuple(_lines(platform, now, shown, alarms_on=alarms_on)),
         len(matching),
         Counter(map(state_of, documents)),
-        tuple(sorted(p for p in {p for one in documents for p in _patterns(one)} if "*" not in p)),
-        str(shown[-1].get("name")) if len(rest) > limit else None,
+        tuple(sorted(name for name in patterns if "*" not in name)),
+        str(shown[-1].get("name")) if len(following) > limit else None,
     )
 
 
@@ -165,15 +166,15 @@ def definition_lines(platform: BacktestPorts, now: datetime) -> list[DefinitionL
 def definition_line(platform: BacktestPorts, now: datetime, name: str) -> DefinitionLine:
     """Return the line of a definition. Raises NotFound without a document of this name."""
     documents = platform.definitions.documents([name])
-    found = _lines(
+    lines = _lines(
         platform,
         now,
         documents,
         lambda newest: last_runs(platform, newest),
     )
-    if not found:
+    if not lines:
         raise NotFound(f"there is no definition {name!r}")
-    return found[0]
+    return lines[0]
 
 
 def _lines(
@@ -209,15 +210,15 @@ def _lines(
             in_past[alarm.definition] += alarm.raised_at >= now - RAISES_DAYS * DAY
         elif not alarm.withdrawn:
             alarms.setdefault(alarm.definition, []).append(alarm)
-    found = []
+    lines = []
     for document in documents:
         name = str(document.get("name"))
         latest = revisions.get(name)
-        own = alarms.get(name, [])
-        notified = sum(not one.silent and one.raised_at >= now - days * DAY for one in own)
+        definition_alarms = alarms.get(name, [])
+        notified = sum(not a.silent and a.raised_at >= now - days * DAY for a in definition_alarms)
         is_active = latest is not None and latest.definition.state == "active"
         targets = assets.find_matching(latest.definition.assets) if latest else []
-        found.append(
+        lines.append(
             DefinitionLine(
                 document,
                 latest,
@@ -225,15 +226,17 @@ def _lines(
                 runs.get(name, LastRuns()),
                 champions.get(name),
                 notified / days if is_active else None,
-                _raises(own, now),
+                _raises(definition_alarms, now),
                 in_past[name],
-                _precision([one for one in own if one.raised_at >= now - RAISES_DAYS * DAY]),
+                _precision(
+                    [a for a in definition_alarms if a.raised_at >= now - RAISES_DAYS * DAY]
+                ),
                 latest.definition.describe(targets[0].variables if targets else {}, events)
                 if latest
                 else "",
             )
         )
-    return found
+    return lines
 
 
 def _raises(alarms: Sequence[Alarm], now: datetime) -> tuple[int, ...]:
@@ -248,26 +251,30 @@ def _precision(alarms: Sequence[Alarm]) -> AlarmPrecision | None:
     return AlarmPrecision(right, counted, *wilson_interval(right, counted)) if counted else None
 
 
-def _is_wanted(document: Document, wanted: WantedDefinitions) -> bool:
-    if wanted == _ANY:
+def _is_wanted(document: Document, filters: WantedDefinitions) -> bool:
+    if filters == _ANY:
         return True
-    if wanted.state and state_of(document) != wanted.state:
+    if filters.state and state_of(document) != filters.state:
         return False
-    if wanted.asset and not any(
-        fnmatchcase(wanted.asset, pattern) for pattern in _patterns(document)
+    if filters.asset and not any(
+        fnmatchcase(filters.asset, pattern) for pattern in _patterns(document)
     ):
         return False
     tags = document.get("tags")
     texts = [document.get(name) for name in ("name", "title", "owner", "variable")]
     texts += tags if isinstance(tags, list | tuple) else []
-    text = wanted.text.casefold()
-    return not text or any(text in one.casefold() for one in texts if isinstance(one, str))
+    text = filters.text.casefold()
+    return not text or any(text in t.casefold() for t in texts if isinstance(t, str))
 
 
 def _patterns(document: Document) -> list[str]:
     """Return the names or patterns of assets in a document as people wrote it."""
     written = document.get("assets")
-    return [one for one in written if isinstance(one, str)] if isinstance(written, list) else []
+    return (
+        [pattern for pattern in written if isinstance(pattern, str)]
+        if isinstance(written, list)
+        else []
+    )
 
 
 _ASKED_FOR_DATA = 50  # assets; of an imported plant, one of the first has a reading
@@ -302,19 +309,19 @@ def last_runs(platform: EvaluationPorts, revisions: Sequence[Revision]) -> dict[
         else {}
     )
     waiting = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING}
-    found = {}
+    runs = {}
     for revision in revisions:
         name = revision.name
         at = evaluated.get(revision.name)
         if isinstance(revision.definition, ModelDefinition):
             training = trainings.get(name)
             decisions = last.get(name, ())
-            found[name] = LastRuns(
+            runs[name] = LastRuns(
                 at, _trained_at(training, decisions), _state(training, decisions, name in waiting)
             )
         else:
-            found[name] = LastRuns(at)
-    return found
+            runs[name] = LastRuns(at)
+    return runs
 
 
 @dataclass(frozen=True)
@@ -397,18 +404,18 @@ def first_steps(
 def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> DefinitionAtWork:
     definition = revision.definition
     is_trained = isinstance(definition, ModelDefinition)
-    found = DefinitionAtWork(
+    work = DefinitionAtWork(
         revision.name, definition.title or revision.name, definition.assets, is_trained, runs
     )
     if runs.model != "training" or not isinstance(definition, ModelDefinition):
-        return found
+        return work
     decided = {decision.run_id for decision in platform.decisions.for_definition(revision.name)}
     try:
         unfinished = unfinished_training(platform, revision.name, decided)
     except ModelUnavailable:
-        return found
+        return work
     return replace(
-        found,
+        work,
         step=unfinished["step_number"] if unfinished else 1,
         steps=len(definition.families) + 2,
     )

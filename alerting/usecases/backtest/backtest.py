@@ -324,7 +324,9 @@ def _train(
             "reason": decided.reason,
             "promoted": decided.promote,
         }
-        outcome["cut_short"] = tuple(one.family for one in decided.leaderboard if one.cut_short)
+        outcome["cut_short"] = tuple(
+            candidate.family for candidate in decided.leaderboard if candidate.cut_short
+        )
     except UserError as refusal:
         outcome = {
             "verdict": "not_trained",
@@ -458,11 +460,11 @@ def describe_training(
     message += f"; {_count(failed, 'training')} not possible" if failed else ""
     needed = definition.promotion.mode == "approval" or any(s.approved for s in segments)
     approval = " Promotions that need approval were taken as approved at once." if needed else ""
-    other = (
+    remark = (
         " Each time with what was known by then: what a later training prints for this period is "
         "of another model."
     )
-    return f"{message}.{other if models else ''}{approval}"
+    return f"{message}.{remark if models else ''}{approval}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -499,9 +501,11 @@ def events_of(material: Material) -> EventMetrics | None:
     end = to_millis(material.end)
     begun = {  # problems that began outside of [start, end) confirm episodes, but do not count
         asset: ProblemIntervals(
-            found.start, found.end, found.counted & (found.start >= start) & (found.start < end)
+            problems.start,
+            problems.end,
+            problems.counted & (problems.start >= start) & (problems.start < end),
         )
-        for asset, found in intervals.items()
+        for asset, problems in intervals.items()
     }
     return event_metrics(episodes_of, begun, gap, horizon, observed, seed)
 
@@ -518,10 +522,10 @@ def bursts_of(material: Material) -> str:
 def _counted(material: Material, asset: str) -> list[CountedEpisode]:
     """Return the episodes of the period on one asset whose outcome is known, with the time that was
     evaluated."""
-    own = as_counted(material.definition, [e for e in material.episodes if e.asset == asset])
+    episodes = as_counted(material.definition, [e for e in material.episodes if e.asset == asset])
     return [
         counted._replace(ended=to_millis(e.raised_at + length(material.in_alarm(e))))
-        for e, counted in own
+        for e, counted in episodes
         if e.outcome_record is not None
         and e.outcome_record.occurred is not None
         and material.start <= e.raised_at < material.end
@@ -563,11 +567,11 @@ def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
     gap, horizon = gap_and_horizon(material.definition)
     intervals = {}
     for asset, (first, last) in material.evaluated.items():
-        own = material.problems[material.problems["asset"] == asset].sort_values("start")
-        found = problem_intervals(own, onset=material.predicts == "onset")
-        latest = found.start - gap
+        of_asset = material.problems[material.problems["asset"] == asset].sort_values("start")
+        problems = problem_intervals(of_asset, onset=material.predicts == "onset")
+        latest = problems.start - gap
         counted = (to_millis(first) < latest) & (latest - horizon < to_millis(last))
-        intervals[asset] = ProblemIntervals(found.start, found.end, counted)
+        intervals[asset] = ProblemIntervals(problems.start, problems.end, counted)
     return intervals
 
 

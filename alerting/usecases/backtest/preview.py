@@ -193,17 +193,17 @@ def preview(
     at_hours = tuple(clock_times(subject.definition))
     if _learns_from_problems(subject):
         learning = cast(TrainedDefinition, subject.definition)
-        found = _past_problems(caching, readings, learning, start, end)
+        previewed = _past_problems(caching, readings, learning, start, end)
         warnings = _warnings_by(platform, readings, learning, end)
-        return replace(found, warnings=warnings, clock_times=at_hours)
+        return replace(previewed, warnings=warnings, clock_times=at_hours)
     served = _served(platform, subject)
     tried = [subject, *([served] if served else [])]
-    wanted = {
+    series = {
         (asset.name, names)
-        for one in tried
-        for asset, _, names in _wanted(caching, one.definition, start)
+        for tested in tried
+        for asset, _, names in _wanted(caching, tested.definition, start)
     }
-    readings.expect(len(wanted))
+    readings.expect(len(series))
     made = _find(caching, readings, subject, start, end, require_time)
     before: FoundAlarms | None = None
     not_compared = ""
@@ -287,7 +287,7 @@ def _past_problems(
     problem = definition.problem
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
     readings.expect(len(targets))
-    found: list[PastProblem] = []
+    problems: list[PastProblem] = []
     histories: list[History] = []
     uncounted = 0
     for asset in targets:
@@ -295,27 +295,27 @@ def _past_problems(
         since = start - first_lookback(problem) if problem.variables else end
         history = platform.readings.load(asset, since, end, problem.variables, events_since=start)
         times = _counted_times(definition, history, start, end)
-        found += [PastProblem(asset.name, *one) for one, counts in times if counts]
+        problems += [PastProblem(asset.name, *time) for time, counts in times if counts]
         uncounted += sum(not counts for _, counts in times)
         histories.append(history)
-    counts = Counter(one.asset for one in found)
-    most = max(targets, key=lambda one: counts[one.name])
-    own = [(one.start, one.end) for one in found if one.asset == most.name]
-    found.sort(key=lambda one: one.start, reverse=True)
-    lengths = sorted(one.end - one.start for one in found)
+    counts = Counter(p.asset for p in problems)
+    most = max(targets, key=lambda asset: counts[asset.name])
+    drawn = [(p.start, p.end) for p in problems if p.asset == most.name]
+    problems.sort(key=lambda p: p.start, reverse=True)
+    lengths = sorted(p.end - p.start for p in problems)
     return PreviewedAlarms(
         0,
         (),
         {},
         readings.read_at,
         start,
-        drawn=draw_problems(platform.readings, definition, most, own, start, end),
+        drawn=draw_problems(platform.readings, definition, most, drawn, start, end),
         problems=PastProblems(
-            len(found),
+            len(problems),
             len(counts),
             lengths[len(lengths) // 2] if lengths else None,
             lengths[-1] if lengths else None,
-            tuple(found[:EPISODES_SHOWN]),
+            tuple(problems[:EPISODES_SHOWN]),
             uncounted,
             None if definition.is_of_unit else find_bursts(problem, histories, NEAR),
         ),
@@ -326,10 +326,10 @@ def _counted_times(
     definition: TrainedDefinition, history: History, start: datetime, end: datetime
 ) -> list[tuple[tuple[datetime, datetime], bool]]:
     """Return begin and end of each problem of a period, and whether a training counts it."""
-    found = find_problems(definition.problem, history, definition.is_of_unit)
+    problems = find_problems(definition.problem, history, definition.is_of_unit)
     is_onset = predicts(definition, history.asset) == "onset"
-    counted = counted_problems(found, find_occurrences(definition, history), is_onset)
-    columns = (millis(counted[name]).tolist() for name in ("start", "end", "last"))
+    counted = counted_problems(problems, find_occurrences(definition, history), is_onset)
+    columns = [millis(counted[name]).tolist() for name in ("start", "end", "last")]
     return [
         ((from_millis(a), min(from_millis(max(a, over, last)), end)), not skipped)
         for a, over, last, skipped in zip(*columns, counted["uncounted"].tolist(), strict=True)
@@ -414,7 +414,7 @@ class SeriesCache:
         """Return the bytes of all series that are held now."""
         with self._lock:
             self._drop_old()
-            return sum(one.size for _, one in self._cached)
+            return sum(series.size for _, series in self._cached)
 
     def find(
         self,
@@ -427,21 +427,23 @@ class SeriesCache:
         """Return a series with these readings, None unless the newest reading is still the same."""
         with self._lock:
             self._drop_old()
-            covering = (one for _, one in self._cached if one.covers(asset, start, end, names))
-            return next((one for one in covering if one.newest == newest), None)
+            covering = (
+                series for _, series in self._cached if series.covers(asset, start, end, names)
+            )
+            return next((series for series in covering if series.newest == newest), None)
 
     def hold(self, series: CachedSeries) -> None:
         """Hold a series, in place of those that it contains, and of the oldest if need be."""
         with self._lock:
             self._drop_old()
             self._cached = [
-                (until, one)
-                for until, one in self._cached
-                if not series.covers(one.history.asset, one.start, one.end, one.names)
+                (until, cached)
+                for until, cached in self._cached
+                if not series.covers(cached.history.asset, cached.start, cached.end, cached.names)
             ]
             if series.size > self._most_bytes:
                 return
-            while sum(one.size for _, one in self._cached) + series.size > self._most_bytes:
+            while sum(cached.size for _, cached in self._cached) + series.size > self._most_bytes:
                 del self._cached[0]
             self._cached.append((self._monotonic() + self._cached_s, series))
 
@@ -453,7 +455,7 @@ class SeriesCache:
 
     def _drop_old(self) -> None:
         now = self._monotonic()
-        self._cached = [(until, one) for until, one in self._cached if until > now]
+        self._cached = [(until, series) for until, series in self._cached if until > now]
 
 
 class CachedReadings(Readings):
@@ -488,7 +490,7 @@ class CachedReadings(Readings):
     @property
     def read_at(self) -> datetime:
         """Return when the oldest readings that this preview has used were read."""
-        return min((one.read_at for one in self._used), default=self._now)
+        return min((series.read_at for series in self._used), default=self._now)
 
     def hold_no_more(self) -> None:
         """From now on read what is not held from the live port, and hold nothing of it."""
@@ -510,12 +512,12 @@ class CachedReadings(Readings):
         names = list(asset.variables if variables is None else variables)
         if start is None or end is None:
             return self._load_counted(asset, start, end, names, events_since, with_events)
-        found = next((one for one in self._used if one.covers(asset, start, end, names)), None)
-        if found is None and names and end - start >= self._least:
-            found = self.hold(asset, start, end, names)
-        if found is None:
+        series = self._find_used(asset, start, end, names)
+        if series is None and names and end - start >= self._least:
+            series = self.hold(asset, start, end, names)
+        if series is None:
             return self._load_counted(asset, start, end, names, events_since, with_events)
-        history = found.part(start, end, names)
+        history = series.part(start, end, names)
         if events_since is None:
             return history
         events = events_between(history, to_millis(events_since), to_millis(end))
@@ -525,20 +527,26 @@ class CachedReadings(Readings):
         self, asset: Asset, start: datetime, end: datetime, names: Sequence[str]
     ) -> CachedSeries | None:
         """Return a series from the store, else read it; None of an asset without readings."""
-        used = next((one for one in self._used if one.covers(asset, start, end, names)), None)
+        used = self._find_used(asset, start, end, names)
         if used is not None:
             return used
         newest = self._live.newest_readings(until=end, assets=[asset.name]).get(asset.name)
         if newest is None:
             return None
-        found = self._store.find(asset, start, end, names, newest)
-        if found is None:
+        series = self._store.find(asset, start, end, names, newest)
+        if series is None:
             history = self._read(asset, start, end, names)
-            found = CachedSeries(start, end, frozenset(names), history, newest, self._now)
-            self._store.hold(found)
-        self._used.append(found)
+            series = CachedSeries(start, end, frozenset(names), history, newest, self._now)
+            self._store.hold(series)
+        self._used.append(series)
         self._done += 1
-        return found
+        return series
+
+    def _find_used(
+        self, asset: Asset, start: datetime, end: datetime, names: Collection[str]
+    ) -> CachedSeries | None:
+        covering = (series for series in self._used if series.covers(asset, start, end, names))
+        return next(covering, None)
 
     def _read(self, asset: Asset, start: datetime, end: datetime, names: Sequence[str]) -> History:
         parts: list[History] = []
@@ -550,13 +558,13 @@ class CachedReadings(Readings):
             self._progress("reading", *share)
             since = None if number == count - 1 else stop
             parts.append(self._load_counted(asset, begin, stop, names, since))
-        frames = [one.readings for one in parts if len(one.readings)]
+        frames = [part.readings for part in parts if len(part.readings)]
         return replace(
             parts[-1],
             readings=pd.concat(frames) if frames else parts[-1].readings,
             doubts=Doubts(
-                join_instants([one.doubts.bad for one in parts]),
-                join_instants([one.doubts.uncertain for one in parts]),
+                join_instants([part.doubts.bad for part in parts]),
+                join_instants([part.doubts.uncertain for part in parts]),
             ),
         )
 
@@ -580,8 +588,8 @@ class CachedReadings(Readings):
             )
         return history
 
-    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        return self._live.load_many(wanted, end)
+    def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        return self._live.load_many(requests, end)
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

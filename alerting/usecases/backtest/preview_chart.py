@@ -3,7 +3,7 @@ alarms."""
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -75,16 +75,16 @@ class FoundAlarms:
 
     def newest_episodes(self, count: int) -> tuple[Episode, ...]:
         """Return the newest episodes with their reasons, newest first."""
-        newest = sorted(self.alarms, key=lambda one: (one.raised_at, one.asset))[-count:]
-        found: list[Episode] = []
+        newest = sorted(self.alarms, key=lambda alarm: (alarm.raised_at, alarm.asset))[-count:]
+        episodes: list[Episode] = []
         for asset in self.targets:
-            chosen = {one.raised_at for one in newest if one.asset == asset.name}
+            chosen = {alarm.raised_at for alarm in newest if alarm.asset == asset.name}
             if chosen:
                 whole = _joined(self.evaluations[asset.name], chosen)
-                found += new_episodes(
+                episodes += new_episodes(
                     whole, self.revision, asset, detected_at=None, backfilled=False
                 ).values()
-        return tuple(sorted(found, key=lambda e: (e.raised_at, e.id), reverse=True))
+        return tuple(sorted(episodes, key=lambda e: (e.raised_at, e.id), reverse=True))
 
     def load(
         self, suppressed: dict[str, list[SuppressedInterval]], end: datetime, flood_above: int
@@ -95,15 +95,16 @@ class FoundAlarms:
             return None
         suppression = self.revision.definition.suppression
         notified = [
-            one
-            for one in self.alarms
-            if one.raised_at < end
+            alarm
+            for alarm in self.alarms
+            if alarm.raised_at < end
             and not (
-                suppression and never_notified(suppression, suppressed.get(one.asset, ()), one, end)
+                suppression
+                and never_notified(suppression, suppressed.get(alarm.asset, ()), alarm, end)
             )
         ]
         last = max(self.evaluated.values())
-        spans = [(one.raised_at, min(one.closed_at or last, last)) for one in notified]
+        spans = [(alarm.raised_at, min(alarm.closed_at or last, last)) for alarm in notified]
         return operator_load(spans, self.start, last, flood_above)
 
 
@@ -123,12 +124,12 @@ def find_past_alarms(
     evaluations: dict[str, Sequence[TargetEvaluation]] = {}
     for asset in targets:
         last = end - definition.latency(asset, platform.latency)
-        found = _evaluate(platform, revision, asset, start, last, require_time)
-        evaluations[asset.name] = found
-        alarms += [one for one in _alarms(asset, found) if one.raised_at < end]
-        known = _known_until(platform, revision, asset, start, last, found)
-        if known is not None:
-            evaluated[asset.name] = known
+        evaluation = _evaluate(platform, revision, asset, start, last, require_time)
+        evaluations[asset.name] = evaluation
+        alarms += [alarm for alarm in _alarms(asset, evaluation) if alarm.raised_at < end]
+        known_until = _known_until(platform, revision, asset, start, last, evaluation)
+        if known_until is not None:
+            evaluated[asset.name] = known_until
     return FoundAlarms(revision, start, tuple(alarms), evaluated, tuple(targets), evaluations)
 
 
@@ -142,31 +143,31 @@ def _evaluate(
 ) -> list[TargetEvaluation]:
     models = ModelCache(platform)
     state = ConditionState(watermark=start)
-    found: list[TargetEvaluation] = []
+    evaluations: list[TargetEvaluation] = []
     while state.watermark < end:
         require_time()
         until = min(state.watermark + STEP, end)
         part = VersionInterval(state.watermark, until, revision, None)
-        found.append(evaluate_parts(platform, models, asset, state, [part]))
-        state = found[-1].state
-    return found
+        evaluations.append(evaluate_parts(platform, models, asset, state, [part]))
+        state = evaluations[-1].state
+    return evaluations
 
 
 def _alarms(asset: Asset, evaluations: Sequence[TargetEvaluation]) -> list[PastAlarm]:
-    found: dict[datetime, PastAlarm] = {}
+    by_raise: dict[datetime, PastAlarm] = {}
     for evaluation in evaluations:
         for step, part in evaluation.steps:
             if step.kind == "raised" and part.revision is not None:
                 severity = step.severity or part.revision.definition.severity
-                found[step.raised_at] = PastAlarm(asset.name, step.raised_at, severity, severity)
+                by_raise[step.raised_at] = PastAlarm(asset.name, step.raised_at, severity, severity)
                 continue
-            alarm = found[step.raised_at]
+            alarm = by_raise[step.raised_at]
             if step.kind == "severity" and step.severity is not None:
                 alarm.severity = step.severity
                 alarm.severity_peak = max(alarm.severity_peak, step.severity, key=SEVERITIES.index)
             elif step.kind == "closed":
                 alarm.closed_at = step.at
-    return list(found.values())
+    return list(by_raise.values())
 
 
 def _known_until(
@@ -195,10 +196,12 @@ def _known_until(
 def _joined(evaluations: Sequence[TargetEvaluation], raised: set[datetime]) -> TargetEvaluation:
     """Return one evaluation with the steps of some episodes."""
     joined = TargetEvaluation(evaluations[-1].state)
-    for one in evaluations:
-        joined.steps.extend(pair for pair in one.steps if pair[0].raised_at in raised)
-        joined.raises.update({at: known for at, known in one.raises.items() if at in raised})
-        joined.changes.update(one.changes)
+    for evaluation in evaluations:
+        joined.steps.extend(pair for pair in evaluation.steps if pair[0].raised_at in raised)
+        joined.raises.update(
+            {at: raised_now for at, raised_now in evaluation.raises.items() if at in raised}
+        )
+        joined.changes.update(evaluation.changes)
     return joined
 
 
@@ -240,23 +243,24 @@ def compare_alarms(draft: Sequence[PastAlarm], served: Sequence[PastAlarm]) -> C
     in_both = _overlap(draft, served)
     in_draft = _overlap(served, draft)
     return ComparedAlarms(
-        tuple(one for one, is_both in zip(draft, in_both, strict=True) if not is_both),
-        tuple(one for one, is_both in zip(served, in_draft, strict=True) if not is_both),
-        tuple(one for one, is_both in zip(draft, in_both, strict=True) if is_both),
+        tuple(alarm for alarm, is_both in zip(draft, in_both, strict=True) if not is_both),
+        tuple(alarm for alarm, is_both in zip(served, in_draft, strict=True) if not is_both),
+        tuple(alarm for alarm, is_both in zip(draft, in_both, strict=True) if is_both),
     )
 
 
 def _overlap(alarms: Sequence[PastAlarm], others: Sequence[PastAlarm]) -> list[bool]:
     """Return whether each alarm overlaps one of the others on its asset."""
     by_asset: dict[str, list[PastAlarm]] = {}
-    for other in sorted(others, key=lambda one: one.raised_at):
-        by_asset.setdefault(other.asset, []).append(other)
-    found: list[bool] = []
-    for one in alarms:
-        there = by_asset.get(one.asset, [])
-        last = bisect_right(there, one.closed_at or _END, key=lambda other: other.raised_at)
-        found.append(bool(last) and (there[last - 1].closed_at or _END) >= one.raised_at)
-    return found
+    for alarm in sorted(others, key=lambda alarm: alarm.raised_at):
+        by_asset.setdefault(alarm.asset, []).append(alarm)
+    overlaps: list[bool] = []
+    for alarm in alarms:
+        on_asset = by_asset.get(alarm.asset, [])
+        number = bisect_right(on_asset, alarm.closed_at or _END, key=lambda a: a.raised_at)
+        last = on_asset[number - 1] if number else None
+        overlaps.append(last is not None and (last.closed_at or _END) >= alarm.raised_at)
+    return overlaps
 
 
 @dataclass(frozen=True)
@@ -282,12 +286,12 @@ def limits_by_variable(
 ) -> dict[str, tuple[list[ChartLevel], timedelta]]:
     """Return the limits of each variable that is drawn, and how long a value of it holds."""
     combination = definition.combination
-    found: dict[str, tuple[list[ChartLevel], timedelta]] = {}
-    for one in (definition,) if combination is None else combination.leaves():
-        condition: Condition = one
-        levels, _ = found.setdefault(condition.variable, ([], condition.stale_after))
+    limits: dict[str, tuple[list[ChartLevel], timedelta]] = {}
+    conditions: Iterable[Condition] = (definition,) if combination is None else combination.leaves()
+    for condition in conditions:
+        levels, _ = limits.setdefault(condition.variable, ([], condition.stale_after))
         levels += condition_levels(condition, asset)
-    return dict(list(found.items())[:MOST_PANELS])
+    return dict(list(limits.items())[:MOST_PANELS])
 
 
 def draw_preview(
@@ -302,10 +306,10 @@ def draw_preview(
     """Return the drawing of a draft, None of one without limits on numbers."""
     if not isinstance(definition, Conditions) or not targets:
         return None
-    most = Counter(
-        one.asset for one in (*compared.only_draft, *compared.both, *compared.only_served)
+    counts = Counter(
+        alarm.asset for alarm in (*compared.only_draft, *compared.both, *compared.only_served)
     )
-    asset = max(targets, key=lambda one: most[one.name])
+    asset = max(targets, key=lambda target: counts[target.name])
     panels = [
         draw_variable(readings, asset, variable, levels, hold, (start, end))
         for variable, (levels, hold) in limits_by_variable(definition, asset).items()
@@ -315,7 +319,7 @@ def draw_preview(
         tuple(panel for panel in panels if panel is not None),
         start,
         end,
-        tuple((one.start, one.end) for one in suppressed.get(asset.name, ())),
+        tuple((s.start, s.end) for s in suppressed.get(asset.name, ())),
         _spans(compared.only_draft, asset, end),
         _spans(compared.only_served, asset, end),
         _spans(compared.both, asset, end),
@@ -324,8 +328,8 @@ def draw_preview(
 
 def _limits_drawn(definition: Definition, asset: Asset) -> dict[str, Sequence[ChartLevel]]:
     if isinstance(definition, Conditions):
-        found = limits_by_variable(definition, asset)
-        return {variable: levels for variable, (levels, _) in found.items()}
+        limits = limits_by_variable(definition, asset)
+        return {variable: levels for variable, (levels, _) in limits.items()}
     if isinstance(definition, TrainedDefinition):
         levels = problem_levels(definition.problem)
         return dict.fromkeys(definition.problem.variables[:MOST_PANELS], levels)
@@ -347,18 +351,18 @@ def sketch_preview(
         if name in asset.variables and asset.variables[name].type != "category"
     }
     span = to_millis(start), to_millis(end)
-    found = read_buckets(platform, asset, list(limits), *span, "hours", most=0).of
+    buckets = read_buckets(platform, asset, list(limits), *span, "hours", most=0).by_variable
     panels = [
         _new_panel(
             asset,
             variable,
-            np.column_stack((found[variable].start, found[variable].start + HOUR // 2)).ravel(),
-            np.column_stack((found[variable].low, found[variable].high)).ravel(),
+            np.column_stack((buckets[variable].start, buckets[variable].start + HOUR // 2)).ravel(),
+            np.column_stack((buckets[variable].low, buckets[variable].high)).ravel(),
             levels,
             timedelta(milliseconds=HOUR),
         )
         for variable, levels in limits.items()
-        if len(found[variable].start)
+        if len(buckets[variable].start)
     ]
     return PreviewChart(asset.name, tuple(panels), start, end) if panels else None
 
@@ -376,7 +380,7 @@ def draw_problems(
     problem = definition.problem
     levels = problem_levels(problem)
     seen = definition.variables_evaluated(asset)
-    numbers = [name for name, one in asset.variables.items() if one.type == "number"]
+    numbers = [name for name, variable in asset.variables.items() if variable.type == "number"]
     names = problem.variables or [name for name in numbers if name in seen][:1]
     panels = [
         draw_variable(readings, asset, name, levels, _PROBLEM_HOLD, (start, end))
@@ -387,7 +391,9 @@ def draw_problems(
 
 
 def _spans(alarms: Sequence[PastAlarm], asset: Asset, end: datetime) -> tuple[Interval, ...]:
-    return tuple((one.raised_at, one.closed_at or end) for one in alarms if one.asset == asset.name)
+    return tuple(
+        (alarm.raised_at, alarm.closed_at or end) for alarm in alarms if alarm.asset == asset.name
+    )
 
 
 def draw_variable(
@@ -416,7 +422,7 @@ def _new_panel(
     levels: Sequence[ChartLevel],
     hold: timedelta,
 ) -> Panel:
-    known = asset.variables.get(variable)
-    unit = known.unit if known else None
+    declared = asset.variables.get(variable)
+    unit = declared.unit if declared else None
     title = variable_title(variable, asset.variables)
     return new_panel(Panel(title, unit, at, values, tuple(dict.fromkeys(levels)), hold=hold))

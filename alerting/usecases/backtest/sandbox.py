@@ -120,8 +120,8 @@ class ReadingsUntil(Readings):
             with_events,
         )
 
-    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        return self._live.load_many(wanted, min(end, self._until))
+    def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        return self._live.load_many(requests, min(end, self._until))
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
@@ -156,7 +156,7 @@ class Sandbox:
         revisions = (revision, *live.definitions.revisions(revision.name))
         self.memory.assets.store_assets(
             live.assets.find_matching(
-                {pattern for one in revisions for pattern in one.definition.assets}
+                {pattern for r in revisions for pattern in r.definition.assets}
             )
         )
         self.memory.assets.put_event_types(live.assets.event_types())
@@ -167,7 +167,7 @@ class Sandbox:
                 revision.name, question_hash(revision.definition), fixed
             )
         # a past training leaves out what was labelled since
-        for label in live.labels.in_force([one.name for one in self.memory.assets.all()], None):
+        for label in live.labels.in_force([asset.name for asset in self.memory.assets.all()], None):
             self.memory.labels.insert(replace(label, made_at=FIRST_INSTANT))
         self.stored: dict[str, Episode] = {}
 
@@ -185,13 +185,13 @@ class Sandbox:
 
     def training(self, at: datetime) -> SandboxPorts:
         """Return the platform for a training at an instant, with earlier live episodes."""
-        known = self._live.in_memory()
+        memory = self._live.in_memory()
         name = self._revision.name
         for revision in (self._revision, *self._live.definitions.revisions(name)):
-            known.definitions.add_revision(revision)
+            memory.definitions.add_revision(revision)
         for episode in self._live.episodes.find(name, end=at):
-            known.episodes.insert(episode)
-        return replace(self.live_view(at), definitions=known.definitions, episodes=known.episodes)
+            memory.episodes.insert(episode)
+        return replace(self.live_view(at), definitions=memory.definitions, episodes=memory.episodes)
 
     def drop_models(self, at: datetime) -> None:
         """Drop files and candidates of models that nothing after `at` reads.
@@ -204,10 +204,10 @@ class Sandbox:
         kept_models = self._live.in_memory()
         decisions = self.memory.decisions.for_definition(name)
         since = self.evaluated_until(at)
-        kept = {champion_at(decisions, since, question=None)}
-        kept |= {d.challenger_version for d in decisions if d.promoted and d.at > since}
+        needed = {champion_at(decisions, since, question=None)}
+        needed |= {d.challenger_version for d in decisions if d.promoted and d.at > since}
         if moving_kind_of(self._revision.definition) is not None:
-            kept |= self._newest_revisions(name)
+            needed |= self._newest_revisions(name)
         for number in self.memory.models.versions(name):
             copy_model(
                 self.memory,
@@ -215,19 +215,19 @@ class Sandbox:
                 kept_models.runs,
                 name,
                 number,
-                with_files=number in kept,
+                with_files=number in needed,
             )
         self.memory = replace(self.memory, models=kept_models.models, runs=kept_models.runs)
 
     def _newest_revisions(self, name: str) -> set[int]:
-        found = set[int]()
+        newest = set[int]()
         size = 0
         for number in sorted(self.memory.models.versions(name), reverse=True):
             size += sum(len(data) for data in self.memory.models.model_files(name, number).values())
             if size > _MOST_DRAWN_BYTES:
                 break
-            found.add(number)
-        return found
+            newest.add(number)
+        return newest
 
     def evaluated_until(self, at: datetime) -> datetime:
         """Return the earliest watermark before `at`."""
@@ -361,10 +361,14 @@ def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
                 _none_if_nan(threshold),
                 version,
                 _none_if_nan(twin),
-                tuple(Predicted(timedelta(milliseconds=v[0]), *v[1:]) for v in json.loads(said)),
+                tuple(
+                    Predicted(timedelta(milliseconds=v[0]), *v[1:]) for v in json.loads(values_json)
+                ),
             ),
         )
-        for asset, ts, score, threshold, version, twin, said in zip(*columns, values, strict=True)
+        for asset, ts, score, threshold, version, twin, values_json in zip(
+            *columns, values, strict=True
+        )
     ]
 
 

@@ -74,23 +74,26 @@ def check_each(
     the plant when left out."""
     zone = str(platform.zone) if zone is None else zone
     read = [_in_zone(_read_definition(document), zone) for document in documents]
-    assets = _assets_of(
-        platform.assets, [one.definition for one in read if one.definition is not None]
-    )
+    definitions = [checked.definition for checked in read if checked.definition is not None]
+    assets = _assets_of(platform.assets, definitions)
     types = platform.assets.event_types()
-    good = [one.definition for one in read if one.definition is not None and not one.faults]
+    good = [
+        checked.definition
+        for checked in read
+        if checked.definition is not None and not checked.faults
+    ]
     inhibited = _inhibition_faults(platform, good, assets)
-    if any(_is_no_name(fault) for one in read for fault in one.faults):
+    if any(_is_no_name(fault) for checked in read for fault in checked.faults):
         assets = all_assets(platform.assets)
     return [
         replace(
-            one,
+            checked,
             faults=tuple(
-                _name_titled(_all_faults(one, assets, types), document, assets)
-                + inhibited.get(one.name, [])
+                _name_titled(_all_faults(checked, assets, types), document, assets)
+                + inhibited.get(checked.name, [])
             ),
         )
-        for one, document in zip(read, documents, strict=True)
+        for checked, document in zip(read, documents, strict=True)
     ]
 
 
@@ -98,11 +101,11 @@ def read_documents(
     documents: Sequence[Document], assets: AssetIndex, types: Sequence[EventType]
 ) -> dict[str, Definition | list[Fault]]:
     """Return the definition of each stored document, or its faults, by its name or label."""
-    found = {}
+    definitions = {}
     for marked in documents:
         document = {k: v for k, v in marked.items() if not k.startswith("_")}
-        found[label_of(marked)] = read_beside_assets(document, assets, types)
-    return found
+        definitions[label_of(marked)] = read_beside_assets(document, assets, types)
+    return definitions
 
 
 def label_of(document: Document) -> str:
@@ -173,8 +176,8 @@ def _read_definition(document: Document) -> CheckedDocument:
 
 
 def _in_zone(read: CheckedDocument, zone: str) -> CheckedDocument:
-    found = read.definition
-    return read if found is None else replace(read, definition=in_plant_zone(found, zone))
+    definition = read.definition
+    return read if definition is None else replace(read, definition=in_plant_zone(definition, zone))
 
 
 def _all_faults(
@@ -192,7 +195,7 @@ def _all_faults(
 def _name_titled(faults: Sequence[Fault], document: Document, assets: AssetIndex) -> list[Fault]:
     """Return the faults of a document; one of a text that is no name of an asset or variable, but a
     title, says the name."""
-    found = list(faults)
+    named = list(faults)
     for number, fault in enumerate(faults):
         if not _is_no_name(fault):
             continue
@@ -203,8 +206,8 @@ def _name_titled(faults: Sequence[Fault], document: Document, assets: AssetIndex
                 "that is a title; the name is {names}",
                 names=join_with_or(*list(dict.fromkeys(titled))[:_MOST_MEANT]),
             )
-            found[number] = replace(fault, hint=hint)
-    return found
+            named[number] = replace(fault, hint=hint)
+    return named
 
 
 def _titles(fault: Fault, assets: AssetIndex) -> Iterator[tuple[str, str]]:
@@ -213,7 +216,7 @@ def _titles(fault: Fault, assets: AssetIndex) -> Iterator[tuple[str, str]]:
         if fault.path.startswith("assets."):
             yield asset.name, asset.title or ""
         else:
-            yield from ((name, one.title or "") for name, one in asset.variables.items())
+            yield from ((name, variable.title or "") for name, variable in asset.variables.items())
 
 
 def _value_at(document: Any, path: str) -> Any:
@@ -244,8 +247,8 @@ def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
     if any(map(inhibitors_of, definitions)):
         return all_assets(stored)
     patterns = {pattern for d in definitions for pattern in d.assets}
-    found = AssetIndex(stored.find_matching(patterns))
-    return found if all(map(found.names_like, patterns)) else all_assets(stored)
+    matching = AssetIndex(stored.find_matching(patterns))
+    return matching if all(map(matching.names_like, patterns)) else all_assets(stored)
 
 
 def _inhibition_faults(
@@ -302,29 +305,29 @@ def _unfulfillable(
     needing = kind if isinstance(kind, NeedsSpacing) else None
     problem = definition.problem.combination if definition.problem else None
     for asset in targets[:_MOST_ASSETS]:
-        wanted = {*(needing.spacing_variables(definition, asset) if needing else ())}
-        wanted |= {*(problem.variables if problem else ())}
-        names = sorted(wanted & {*asset.variables})
+        variables = {*(needing.spacing_variables(definition, asset) if needing else ())}
+        variables |= {*(problem.variables if problem else ())}
+        names = sorted(variables & {*asset.variables})
         span = platform.readings.span(asset.name, until) if names else None
         if span is None:
             continue
         times = {name: _newest_times(platform, asset, name, span[1]) for name in names}
-        found = [*needing.describe_spacing(definition, times)] if needing else []
+        sentences = [*needing.describe_spacing(definition, times)] if needing else []
         if problem:
-            found += describe_unfulfillable(Lasting(problem, timedelta(0), timedelta(0)), times)
-        for sentence in found:
+            sentences += describe_unfulfillable(Lasting(problem, timedelta(0), timedelta(0)), times)
+        for sentence in sentences:
             yield joined(": ", asset.name, sentence) if len(targets) > 1 else sentence
 
 
 def _newest_times(platform: PlantPorts, asset: Asset, name: str, last: datetime) -> Millis:
     """Return the instants of the newest values of a variable."""
-    found: Millis = np.empty(0, np.int64)
+    times: Millis = np.empty(0, np.int64)
     for length in _LENGTHS:
         history = platform.readings.load(asset, last - length, last, [name], with_events=False)
-        found = value_times(history, name)
-        if len(found) >= (_ENOUGH if length == _LENGTHS[0] else 5 * LEAST):
+        times = value_times(history, name)
+        if len(times) >= (_ENOUGH if length == _LENGTHS[0] else 5 * LEAST):
             break
-    return found
+    return times
 
 
 UNREADABLE = template("champion unreadable")
@@ -434,7 +437,7 @@ def record_document_faults(
 ) -> None:
     """Open alerts on these faulty documents, which are left out; resolve others of these
     collections (by default of all)."""
-    faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in documents}
+    faulty = {f"{d.collection}/{d.name}": "; ".join(d.reasons) for d in documents}
     record_faults(
         alerts,
         DOCUMENT,

@@ -76,9 +76,9 @@ def one_step(steps: Sequence[str]) -> str | None:
 
 def clock_times(definition: Definition) -> list[str]:
     """Return the hours and the schedule of a definition, each with its time zone."""
-    found: list[str] = []
+    times: list[str] = []
     if definition.suppression is not None and definition.suppression.windows:
-        found.append(
+        times.append(
             translatable(
                 "suppressed: {hours} {zone}",
                 hours=hours_text(definition.suppression.windows),
@@ -87,10 +87,10 @@ def clock_times(definition: Definition) -> list[str]:
         )
     if isinstance(definition, ModelDefinition) and (cron := definition.retrain_cron):
         zone = definition.schedule.timezone
-        found.append(translatable("trained by cron {cron} {zone}", cron=cron, zone=zone))
+        times.append(translatable("trained by cron {cron} {zone}", cron=cron, zone=zone))
     if isinstance(definition, ModelDefinition) and definition.question_fields().get("timezone"):
-        found.append(translatable("hours of the day: {zone}", zone=definition.schedule.timezone))
-    return found
+        times.append(translatable("hours of the day: {zone}", zone=definition.schedule.timezone))
+    return times
 
 
 def _evaluation(stored: Assets, definition: Definition) -> str | None:
@@ -264,9 +264,9 @@ def waiting_proposal(
     try:
         for run in runs.open_runs(name)[:_SEARCHED]:
             data = runs.files(run.id, "decision").get(PROPOSAL) if run.id not in decided else None
-            found = None if data is None else Proposal.from_json(data, run.id)
-            if found is not None and found.promote:
-                return found
+            proposal = None if data is None else Proposal.from_json(data, run.id)
+            if proposal is not None and proposal.promote:
+                return proposal
     except (ModelUnavailable, UserError):  # the registry is away, or a proposal is damaged
         return None
     return None
@@ -293,7 +293,7 @@ def describe_trainings(
     histories = definitions.histories(names) if names else {}
     made = decisions.histories(names) if names else {}
     by_question = {(t.definition, t.question): t for t in trainings.for_definitions(names)}
-    found = dict[str, str]()
+    descriptions = dict[str, str]()
     for revision in trained:
         answer = present_answer(
             histories.get(revision.name, [revision]), made.get(revision.name, [])
@@ -304,8 +304,8 @@ def describe_trainings(
         worse = describe_worse_forecasts(made.get(revision.name, []), answer.version)
         sentences = [s for s in (answer.message, state, worse) if s]
         if sentences:
-            found[revision.name] = joined("; ", *sentences)
-    return found
+            descriptions[revision.name] = joined("; ", *sentences)
+    return descriptions
 
 
 def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> str | None:

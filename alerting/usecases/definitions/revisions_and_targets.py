@@ -135,10 +135,10 @@ class DefinitionKind(DocumentKind[P_contra, Definition]):
         """Return the effect of each document as it would be beside the others. Writes nothing."""
         del on_host  # no definition names a path of the host
         return [
-            DocumentReview(one.name, "new", one.faults)
-            if one.faults or one.definition is None
-            else self.compare(ports, one.definition)
-            for one in check_each(ports, [dict(document) for document in documents])
+            DocumentReview(checked.name, "new", checked.faults)
+            if checked.faults or checked.definition is None
+            else self.compare(ports, checked.definition)
+            for checked in check_each(ports, [dict(document) for document in documents])
         ]
 
     def get(self, ports: P_contra, name: str) -> Definition | None:
@@ -150,13 +150,13 @@ class DefinitionKind(DocumentKind[P_contra, Definition]):
         """Return what a stored document says; None of a faulty one. Its clock times without a zone
         are in that of the revision in force, so that those of before stay what they were."""
         try:
-            (found,) = check_each(ports, [document], "UTC")
+            (checked,) = check_each(ports, [document], "UTC")
         except Exception:  # any content of a document, as in `sync`, which marks it as faulty
             return None
-        if found.definition is None or found.faults:
+        if checked.definition is None or checked.faults:
             return None
-        before = self.get(ports, found.name)
-        return in_plant_zone(found.definition, str(ports.zone), before)
+        before = self.get(ports, checked.name)
+        return in_plant_zone(checked.definition, str(ports.zone), before)
 
     def show(self, ports: P_contra, name: str, at: datetime) -> StoredDocument[Definition]:
         """Return a definition, valid or not, with its revisions. Raises NotFound."""
@@ -173,13 +173,13 @@ class DefinitionKind(DocumentKind[P_contra, Definition]):
         self,
         ports: P_contra,
         changed: Definition,
-        what: str,
+        audited: str,
         actor: str,
         at: datetime,
         reason: str,
         read: int | None,
     ) -> None:
-        super()._store(ports, changed, what, actor, at, reason, read)
+        super()._store(ports, changed, audited, actor, at, reason, read)
         record_definition_faults(ports.platform_alerts, changed.name, [], at)
         ports.definitions.mark_faulty(changed.name, [])
 
@@ -226,7 +226,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     documents = platform.definitions.documents()
     read = read_documents(documents, beside.assets, beside.types)
     latest, faulty_revisions = parse_revisions(
-        {name: found for name, found in read.items() if isinstance(found, Definition)}
+        {name: content for name, content in read.items() if isinstance(content, Definition)}
     )
     faulty_documents = [*beside.faulty, *faulty_revisions]
     record_document_faults(platform.platform_alerts, faulty_documents, at)
@@ -246,7 +246,7 @@ def sync_edited(
     beside = _read_beside(platform)
     documents = platform.definitions.documents(names)
     read = read_documents(documents, beside.assets, beside.types)
-    if any(isinstance(found, Definition) and inhibitors_of(found) for found in read.values()):
+    if any(isinstance(content, Definition) and inhibitors_of(content) for content in read.values()):
         return None
     record_document_faults(platform.platform_alerts, beside.faulty, at)
     synced = _take_documents(platform, documents, read, latest, beside, at)
@@ -288,8 +288,8 @@ def _take_documents(
         """Store a changed definition, unless it is faulty; one that others inhibit then waits."""
         before = latest[name].definition if name in latest else None
         definition = in_plant_zone(definition, str(platform.zone), before)
-        found = faults_in_force(definition, in_force, beside.assets, beside.types)
-        faulty[name] = [str(fault) for fault in found]
+        faults = faults_in_force(definition, in_force, beside.assets, beside.types)
+        faulty[name] = [str(fault) for fault in faults]
         if faulty[name] and inhibitors_of(definition):
             waiting[name] = definition
         elif not faulty[name] and (name not in latest or latest[name].definition != definition):
@@ -298,11 +298,11 @@ def _take_documents(
             new.append(revision)
             in_force[revision.name] = revision.definition
 
-    for name, found in read.items():
-        if isinstance(found, Definition):
-            take(name, found)
+    for name, content in read.items():
+        if isinstance(content, Definition):
+            take(name, content)
         else:
-            faulty[name] = [str(fault) for fault in found]
+            faulty[name] = [str(fault) for fault in content]
     looked_at = len(waiting) + 1
     while len(waiting) < looked_at:  # what inhibits them may be in force only since this look
         looked_at = len(waiting)
@@ -310,11 +310,11 @@ def _take_documents(
         waiting.clear()
         for name, definition in again.items():
             take(name, definition)
-    marked = {label_of(one): one["_faults"] for one in documents if "_faults" in one}
+    marked = {label_of(d): d["_faults"] for d in documents if "_faults" in d}
     for name, faults in faulty.items():
         _record_faults(platform, name, faults, marked.get(name, []), at)
-    latest.update({one.name: one for one in new})
-    definitions = [found for found in read.values() if isinstance(found, Definition)]
+    latest.update({revision.name: revision for revision in new})
+    definitions = [content for content in read.values() if isinstance(content, Definition)]
     return Synced(
         tuple(latest[name] for name in sorted(latest)),
         tuple(new),
@@ -341,10 +341,10 @@ def _record_faults(
     # Before the mark: after an interruption between the two both are done again.
     record_definition_faults(platform.platform_alerts, name, faults, at)
     platform.definitions.mark_faulty(name, faults)
-    what = template("definition is valid again")
+    change = template("definition is valid again")
     if faults:
-        what = template("definition is faulty; its last valid revision stays in force")
-    platform.audit.add("platform", what, name, at, earlier, faults)
+        change = template("definition is faulty; its last valid revision stays in force")
+    platform.audit.add("platform", change, name, at, earlier, faults)
 
 
 class CurrentPlan(NamedTuple):
@@ -385,10 +385,10 @@ class _MadePlan(NamedTuple):
 def _plan_after_edits(platform: PlanPorts, before: str) -> _MadePlan | None:
     """Return the stored plan with the targets of edited definitions made again; None if all must be
     made, or if anything was written meanwhile."""
-    found = read_edits(platform, before)
-    if found is None:
+    edited = read_edits(platform, before)
+    if edited is None:
         return None
-    edits, synced = found
+    edits, synced = edited
     targets = _targets_in_service(platform, synced.latest, synced.assets)
     read_from = source_hash_of(platform)
     if not is_all_that_changed(before, read_from, len(synced.new)):
@@ -406,10 +406,10 @@ def _plan_of_all(platform: PlanPorts, before: str) -> _MadePlan:
     if synced.new:  # which change the hash, and another process may have written meanwhile
         read_from = source_hash_of(platform)
         parse = platform.definitions.load_revisions()
-        latest, _ = parse({one.name: one.definition for one in synced.latest})
+        latest, _ = parse({revision.name: revision.definition for revision in synced.latest})
         synced = replace(synced, latest=tuple(latest), assets=all_assets(platform.assets))
     targets = _targets_in_service(platform, synced.latest, synced.assets)
-    names = tuple(one.name for one in synced.latest if one.definition.state == "active")
+    names = tuple(r.name for r in synced.latest if r.definition.state == "active")
     plan = EvaluationPlan(names, tuple(targets))
     return _MadePlan(plan, read_from, find_plan_revisions(synced))
 
@@ -460,19 +460,21 @@ def list_targets(
     the newest, on which the answer is unknown. `latency`: the platform's, for variables without
     their own.
     """
-    found = [
+    targets = [
         _target(newest, answering, asset, assets, latency)
         for newest, answering in revisions
         for asset in _matched(newest, answering, assets)
     ]
-    return sorted(found, key=lambda target: target.asset)
+    return sorted(targets, key=lambda target: target.asset)
 
 
 def target_keys(platform: PlanPorts, revisions: Sequence[Revision]) -> list[TargetKey]:
     """Return definition and asset of every target of these revisions. What a target reads is left
     out: that loads the methods of all kinds."""
     pairs = answering_revisions(platform.definitions, platform.decisions, revisions)
-    patterns = {pattern for pair in pairs for one in pair for pattern in one.definition.assets}
+    patterns = {
+        pattern for pair in pairs for revision in pair for pattern in revision.definition.assets
+    }
     assets = AssetIndex(platform.assets.find_matching(patterns))
     return [
         (newest.name, asset.name)
@@ -557,7 +559,7 @@ def read_edits(platform: PlanPorts, source_hash: str) -> EditedRevisions | None:
     numbers = edits.made_of.numbers
     histories = platform.definitions.histories(edits.names)
     latest = [history[-1] for history in histories.values()]
-    if sum(one.number - numbers.get(one.name, 0) for one in latest) != edits.added:
+    if sum(revision.number - numbers.get(revision.name, 0) for revision in latest) != edits.added:
         return None
     synced = sync_edited(platform, edits.names, latest, platform.clock.now())
     return None if synced is None else EditedRevisions(edits, synced)
@@ -579,10 +581,10 @@ def merge_plan(
     the plan of all definitions."""
     names = {revision.name for revision in edited}
     in_service = {revision.name for revision in edited if revision.definition.state == "active"}
-    kept = (target for target in plan.targets if target.definition not in names)
+    unchanged = (target for target in plan.targets if target.definition not in names)
     return EvaluationPlan(
         tuple(sorted({*plan.names} - names | in_service)),
-        tuple(sorted([*kept, *targets], key=lambda target: (target.asset, target.definition))),
+        tuple(sorted([*unchanged, *targets], key=lambda target: (target.asset, target.definition))),
     )
 
 

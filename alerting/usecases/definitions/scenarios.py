@@ -192,9 +192,9 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     conditions: list[Condition] = (
         [definition] if combination is None else list(combination.leaves())
     )
-    history = _history(definition, [one.variable for one in conditions], scenario)
+    history = _history(definition, [condition.variable for condition in conditions], scenario)
     for path, sentence in (
-        fault for one in conditions for fault in unknown_limits(one, history.asset)
+        fault for condition in conditions for fault in unknown_limits(condition, history.asset)
     ):
         raise UserError(
             f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:"
@@ -211,7 +211,7 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         severities(definition),
     )
     last = end if scenario.before is None else scenario.before
-    found = [
+    lines = [
         _line(s.at - scenario.start, s)
         for s in steps
         if scenario.after <= s.at - scenario.start <= last
@@ -219,7 +219,9 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     expected = [_expected_line(e, scenario) for e in scenario.expect]
     if scenario.notified is not None:
         if definition.suppression and definition.suppression.inhibited:
-            others = ", ".join(other.definition for other in definition.suppression.inhibited)
+            others = ", ".join(
+                inhibitor.definition for inhibitor in definition.suppression.inhibited
+            )
             raise UserError(
                 f"scenario {scenario.title!r}: notified cannot be compared: it also depends on "
                 f"episodes of {others}"
@@ -228,11 +230,13 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
             at - scenario.start
             for at in _notified_instants(definition, scenario, history, steps, scenario.start + end)
         ]
-        found += [f"{_clock(at)}  notified" for at in notified if scenario.after <= at <= last]
+        lines += [f"{_clock(at)}  notified" for at in notified if scenario.after <= at <= last]
         expected += [f"{_clock(at)}  notified" for at in scenario.notified]
-    times = {one.variable: value_times(history, one.variable) for one in conditions}
+    times = {
+        condition.variable: value_times(history, condition.variable) for condition in conditions
+    }
     notes = tuple(describe_unfulfillable(lasting_condition(definition), times))
-    return ScenarioResult(scenario.title, tuple(found), tuple(expected), notes)
+    return ScenarioResult(scenario.title, tuple(lines), tuple(expected), notes)
 
 
 def _refuse_too_long(scenario: Scenario) -> None:
@@ -266,8 +270,8 @@ def _notified_instants(
         suppressed_intervals(suppression, [history], scenario.start, end) if suppression else []
     )
     muted = [
-        SuppressedInterval(scenario.start + one.start, scenario.start + one.end, "muted")
-        for one in scenario.muted
+        SuppressedInterval(scenario.start + interval.start, scenario.start + interval.end, "muted")
+        for interval in scenario.muted
     ]
     return notification_instants(
         steps, silent, suppression.still_notify if suppression else (), end + _MOMENT, muted
@@ -275,22 +279,22 @@ def _notified_instants(
 
 
 def _line(at: timedelta, step: Step) -> str:
-    what = "closed" if step.kind == "closed" else f"{step.kind}: {step.severity}"
-    return f"{_clock(at)}  {what}"
+    text = "closed" if step.kind == "closed" else f"{step.kind}: {step.severity}"
+    return f"{_clock(at)}  {text}"
 
 
 def _expected_line(expected: ExpectedTransition, scenario: Scenario) -> str:
-    given = {
+    stated = {
         n: getattr(expected, n)
         for n in ("raised", "severity", "closed")
         if getattr(expected, n) is not None
     }
-    if len(given) != 1:
+    if len(stated) != 1:
         raise UserError(
             f"scenario {scenario.title!r}: at {_clock(expected.at)} write exactly one of raised, "
             "severity and closed"
         )
-    ((name, value),) = given.items()
+    ((name, value),) = stated.items()
     return f"{_clock(expected.at)}  {name if name == 'closed' else f'{name}: {value}'}"
 
 
@@ -341,39 +345,39 @@ def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario)
         raise UserError(
             f"scenario {scenario.title!r}: asset: {model_faults(error.errors())[0]}"
         ) from error
-    found = {
+    undescribed = {
         n: Variable(type=_type(_spread(v)))
         for n, v in scenario.readings.items()
         if n not in asset.variables
     }
     for variable in variables:
-        if variable not in {*asset.variables, *found}:
+        if variable not in {*asset.variables, *undescribed}:
             raise UserError(
                 f"scenario {scenario.title!r}: has no readings of {variable!r}, a variable of the "
                 "definition"
             )
-    whole = asset.model_copy(update={"variables": {**asset.variables, **found}})
+    whole = asset.model_copy(update={"variables": {**asset.variables, **undescribed}})
     for fault in computed_faults(whole):
         raise UserError(f"scenario {scenario.title!r}: asset: {fault}")
     return whole
 
 
 def _type(values: Sequence[Value]) -> VariableType:
-    there = [v for v in values if v not in (None, BAD_QUALITY)]
-    found = (t for t, (kind, _) in TYPES.items() if all(isinstance(v, kind) for v in there))
-    return cast(VariableType, next(found, "number") if there else "number")
+    present = [v for v in values if v not in (None, BAD_QUALITY)]
+    types = (t for t, (kind, _) in TYPES.items() if all(isinstance(v, kind) for v in present))
+    return cast(VariableType, next(types, "number") if present else "number")
 
 
 def _column(
     name: str, values: Iterable[Value], type_: VariableType, scenario: Scenario
 ) -> list[float | str | None]:
-    kind, wanted = TYPES[type_]
+    kind, description = TYPES[type_]
     column: list[float | str | None] = []
     for value in (None if v == BAD_QUALITY else v for v in values):
         if value is not None and not isinstance(value, kind):
             raise UserError(
                 f"scenario {scenario.title!r}: {value!r} is not a value of {name!r}, which takes "
-                f"{wanted}"
+                f"{description}"
             )
         column.append(value if value is None or isinstance(value, str) else float(value))
     return column

@@ -22,14 +22,18 @@ from alerting.ports import DecisionRecord, Definitions, DerivedFeatureStore, Doc
 def require_document(definitions: Definitions, name: str) -> Document:
     """Return the stored document of a definition, also a faulty one. Raises UserError with the
     names that may be meant."""
-    found = next(
-        (one for one in definitions.documents() if name in (one.get("name"), one.get("_label"))),
+    marked = next(
+        (
+            document
+            for document in definitions.documents()
+            if name in (document.get("name"), document.get("_label"))
+        ),
         None,
     )
-    if found is None:
+    if marked is None:
         names = [r.name for r in definitions.latest_revisions()]
         raise UserError(unknown_definition(name, names))
-    return {key: value for key, value in found.items() if not key.startswith("_")}
+    return {key: value for key, value in marked.items() if not key.startswith("_")}
 
 
 def newest_of_target(definitions: Definitions, name: str) -> Revision | None:
@@ -55,10 +59,10 @@ def require_revision(definitions: Definitions, name: str, number: int | None = N
         raise NotFound(unknown_definition(name, names))
     if number in (None, newest.number):
         return newest
-    found = next((r for r in definitions.revisions(name) if r.number == number), None)
-    if found is None:
+    revision = next((r for r in definitions.revisions(name) if r.number == number), None)
+    if revision is None:
         raise NotFound(f"definition {name!r} has no revision {number}; it has 1 to {newest.number}")
-    return found
+    return revision
 
 
 def active(definitions: Definitions) -> list[Revision]:
@@ -144,18 +148,18 @@ def segments(
     sorted, oldest first."""
     changes = {r.at for r in revisions} | {d.at for d in decisions if d.promoted}
     cuts = [start, *sorted(c for c in changes if start < c < end), end]
-    found = []
+    intervals = []
     before = answer_at(revisions, decisions, start - datetime.resolution).revision
     for a, b in pairwise(cuts):
         revision, version, awaited = answer_at(revisions, decisions, a)
         is_new = before is not None and revision is not None and before.number != revision.number
-        found.append(
+        intervals.append(
             VersionInterval(
                 a, b, revision, version, serves_twin(decisions, version, a), is_new, awaited
             )
         )
         before = revision
-    return found
+    return intervals
 
 
 def serves_twin(decisions: Sequence[DecisionRecord], version: int | None, at: datetime) -> bool:
@@ -196,8 +200,8 @@ def promotions(decisions: Sequence[DecisionRecord], question: str | None) -> lis
 def describe_worse_forecasts(decisions: Sequence[DecisionRecord], version: int | None) -> str:
     """Say that the values that a version predicts were worse than the last known one on its test
     period; empty otherwise. `decisions`: those that put it into service are among them."""
-    own = [d.reason for d in decisions if d.promoted and d.challenger_version == version]
-    if not any(WORSE in reason for reason in own):
+    reasons = [d.reason for d in decisions if d.promoted and d.challenger_version == version]
+    if not any(WORSE in reason for reason in reasons):
         return ""
     return translatable(
         "On its test period the values that it predicts were worse than the last known value "

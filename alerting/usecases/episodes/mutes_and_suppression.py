@@ -114,12 +114,12 @@ def never_notified(
     until: datetime,
 ) -> str | None:
     """Return the same as `suppressed_all_along`, from given suppressed intervals."""
-    here = [s for s in intervals if s.start <= episode.raised_at < s.end]
-    if not here or (episode.severity_peak or episode.severity) in suppression.still_notify:
+    at_raise = [s for s in intervals if s.start <= episode.raised_at < s.end]
+    if not at_raise or (episode.severity_peak or episode.severity) in suppression.still_notify:
         return None
     free = first_free(intervals, episode.raised_at)
     was_free = free < episode.closed_at if episode.closed_at is not None else free <= until
-    return None if was_free else describe_reasons(here)
+    return None if was_free else describe_reasons(at_raise)
 
 
 def suppressed_intervals_by_asset(
@@ -136,12 +136,12 @@ def suppressed_intervals_by_asset(
     suppression = definition.suppression
     if suppression is None:
         return maintenance
-    found = {}
+    suppressed = {}
     for asset in watched:
         stored_range = platform.readings.span(asset.name)
         begin = start or (stored_range[0] if stored_range else end)
-        found[asset.name] = suppressed_between(platform, suppression, asset.name, begin, end)
-    return merge_by_asset(found, maintenance) if maintenance else found
+        suppressed[asset.name] = suppressed_between(platform, suppression, asset.name, begin, end)
+    return merge_by_asset(suppressed, maintenance) if maintenance else suppressed
 
 
 def suppressed_between(
@@ -195,8 +195,8 @@ def find_not_notified(
     newest first. `names`: of the definitions with such a suppression."""
     alarms = episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
     ids = [a.id for a in alarms if a.definition in names and a.silent and a.suppressed]
-    found = episodes.get_many(ids) if ids else {}
-    return [found[id] for id in reversed(ids) if id in found]
+    by_id = episodes.get_many(ids) if ids else {}
+    return [by_id[id] for id in reversed(ids) if id in by_id]
 
 
 def _suppressible(definitions: Definitions, name: str | None) -> list[Definition]:
@@ -219,13 +219,13 @@ def _chain(
     end: datetime,
 ) -> list[History]:
     """Load the histories that a suppression needs, of an asset and of its ancestors."""
-    found = assets.get(asset)
-    if found is None or not suppression.when:
+    declared = assets.get(asset)
+    if declared is None or not suppression.when:
         return []
     variables = [s.variable for s in suppression.when if s.variable is not None]
     return [
         readings.load(a, start - lookback(suppression), end, variables)
-        for a in assets_upwards(assets, found)
+        for a in assets_upwards(assets, declared)
     ]
 
 
@@ -235,15 +235,17 @@ def _inhibited(
     """Return the intervals that meet [start, end] in which episodes of other alerts inhibit on an
     asset."""
     others = platform.inhibiting or platform
-    found = []
-    for other in suppression.inhibited:
-        for episode in others.episodes.overlapping(other.definition, asset, start, end):
+    intervals = []
+    for inhibitor in suppression.inhibited:
+        for episode in others.episodes.overlapping(inhibitor.definition, asset, start, end):
             over = episode.closed_at or _out_of_force_since(
                 others.assets, others.definitions, episode
             )
             if over is None or over > start:
-                found.append(inhibited_interval(other.definition, asset, episode.raised_at, over))
-    return found
+                intervals.append(
+                    inhibited_interval(inhibitor.definition, asset, episode.raised_at, over)
+                )
+    return intervals
 
 
 def _out_of_force_since(
@@ -285,18 +287,21 @@ class MutesInForce:
     def line(self, asset: str) -> tuple[str, ...]:
         """Return the names of an asset and of all above it."""
         if asset not in self._lines:
-            found = self.assets.get(asset)
-            above = () if found is None else assets_upwards(self.assets, found)
-            self._lines[asset] = (asset, *(one.name for one in above if one.name != asset))
+            declared = self.assets.get(asset)
+            above = () if declared is None else assets_upwards(self.assets, declared)
+            self._lines[asset] = (
+                asset,
+                *(ancestor.name for ancestor in above if ancestor.name != asset),
+            )
         return self._lines[asset]
 
     def select_for(self, definition: str | None, asset: str | None) -> list[Mute]:
         """Return the mutes that name a definition, and that cover alarms of an asset; None: any."""
         return [
-            one
-            for one in self.mutes
-            if definition in (None, one.definition)
-            and (asset is None or one.is_on(self.line(asset)))
+            mute
+            for mute in self.mutes
+            if definition in (None, mute.definition)
+            and (asset is None or mute.is_on(self.line(asset)))
         ]
 
 
@@ -307,8 +312,8 @@ def mutes_at(platform: MutePorts, at: datetime) -> MutesInForce:
 
 def mutes_between(platform: MutePorts, start: datetime | None, end: datetime) -> MutesInForce:
     """Return the mutes that meet [start, end)."""
-    found = [end_by_event(platform, one) for one in platform.mutes.overlapping(start, end)]
-    meeting = [one for one in found if start is None or start < one.end]
+    mutes = [end_by_event(platform, mute) for mute in platform.mutes.overlapping(start, end)]
+    meeting = [mute for mute in mutes if start is None or start < mute.end]
     return MutesInForce(meeting, platform.assets)
 
 
@@ -342,14 +347,16 @@ def maintenance_intervals(
 ) -> dict[str, list[SuppressedInterval]]:
     """Return the times of maintenance that meet [start, end), of each asset of a definition at its
     severity; without assets that had none."""
-    found = mutes_between(platform, start, end)
-    there = [one for one in found.mutes if one.kind == "maintenance" and one.since < one.end]
+    in_force = mutes_between(platform, start, end)
+    maintenance = [
+        mute for mute in in_force.mutes if mute.kind == "maintenance" and mute.since < mute.end
+    ]
     times: dict[str, list[SuppressedInterval]] = {}
-    for asset in assets if there else ():
-        line = found.line(asset.name)
-        for one in there:
-            if one.covers(definition.name, line, definition.severity):
-                interval = SuppressedInterval(one.since, one.end, describe_mute(one))
+    for asset in assets if maintenance else ():
+        line = in_force.line(asset.name)
+        for mute in maintenance:
+            if mute.covers(definition.name, line, definition.severity):
+                interval = SuppressedInterval(mute.since, mute.end, describe_mute(mute))
                 times.setdefault(asset.name, []).append(interval)
     return times
 
@@ -359,7 +366,7 @@ def merge_by_asset(
 ) -> dict[str, list[SuppressedInterval]]:
     """Return the intervals of several mappings together, by asset."""
     names = dict.fromkeys(name for part in parts for name in part)
-    return {name: [one for part in parts for one in part.get(name, ())] for name in names}
+    return {name: [interval for part in parts for interval in part.get(name, ())] for name in names}
 
 
 def assets_upwards(assets: Assets, asset: Asset) -> list[Asset]:

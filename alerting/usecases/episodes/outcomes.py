@@ -115,12 +115,12 @@ def outcome_at(platform: OutcomePorts, episode: Episode, as_of: datetime) -> Epi
     """Return an episode as it was known at `as_of`: without later feedback, with the outcome that
     was determined by then."""
     determined = [t.at for t in episode.transitions if t.kind == "outcome"]
-    given = tuple(f for f in episode.feedback if f.at <= as_of)
-    if len(given) == len(episode.feedback) and all(at <= as_of for at in determined):
+    feedback = tuple(f for f in episode.feedback if f.at <= as_of)
+    if len(feedback) == len(episode.feedback) and all(at <= as_of for at in determined):
         return episode
     before = replace(
         episode,
-        feedback=given,
+        feedback=feedback,
         closed_at=_by(episode.closed_at, as_of),
         prediction_ended_at=_by(episode.prediction_ended_at, as_of),
         transitions=tuple(t for t in episode.transitions if t.at <= as_of),
@@ -172,7 +172,7 @@ def _outcome_record(
     definition = definition if asset is None else definition.for_assets([asset])
     window = _outcome_window(platform.derived_features, definition, episode)
     if asset is None and any(
-        one.name == episode.asset for one in platform.assets.read_all()[1]
+        faulty.name == episode.asset for faulty in platform.assets.read_all()[1]
     ):  # determined once it is corrected
         unknown = Observed("unknown", reason=translatable("the document of the asset is faulty"))
         return episode.outcome_record or determine_outcome(
@@ -247,8 +247,8 @@ def _observe(
 ) -> Observed:
     start = window.start - problem.hold - problem_lookback(problem) - timedelta(days=1)
     history = readings.load(asset, start, min(as_of, mature_at + _BEYOND))
-    found = find_problems(problem, history)
-    problems_known = found[(millis(found["known_at"]) <= to_millis(as_of))]
+    problems = find_problems(problem, history)
+    problems_known = problems[(millis(problems["known_at"]) <= to_millis(as_of))]
     starts = millis(problems_known["start"])
     if kind_of(definition).outcome(definition, asset) == "state":
         starts = _states(problem, history, problems_known, window, as_of)
@@ -265,7 +265,11 @@ def _observe(
 
 
 def _states(
-    problem: Problem, history: History, found: pd.DataFrame, window: _OutcomeWindow, as_of: datetime
+    problem: Problem,
+    history: History,
+    problems: pd.DataFrame,
+    window: _OutcomeWindow,
+    as_of: datetime,
 ) -> Millis:
     """Return the instants that show the problem, for predictions of a state: its known samples, or
     that of an event.
@@ -273,8 +277,8 @@ def _states(
     An event shows it at its start, or from the first instant of the window on.
     """
     if problem.event is not None:
-        start = millis(found["start"])
-        end = millis(found["end"])
+        start = millis(problems["start"])
+        end = millis(problems["end"])
         in_time = to_millis(window.too_late_until) + 1
         lasts = (end == NOT_YET) | (end > in_time)
         return np.where(lasts, np.maximum(start, in_time), start)
@@ -353,21 +357,23 @@ def _last_values(
 ) -> ProblemProgress:
     """Return the state of a problem of several variables, by the values that are in force."""
     at = now - problem_delay(problem, asset, ())
-    found = conditions_at(
+    evaluations = conditions_at(
         combination,
         readings.load(asset, at - 2 * problem_lookback(problem), at, problem.variables),
         at,
     )
-    truth = combined_truth(combination, found)
+    truth = combined_truth(combination, evaluations)
     if truth == "unknown":
         return ProblemProgress(
-            False, joined("; ", translatable("Not known now"), unknown_message(asset, found))
+            False, joined("; ", translatable("Not known now"), unknown_message(asset, evaluations))
         )
     if truth == "clear":
         return ProblemProgress(True, translatable("Its conditions do not hold any more."))
     return ProblemProgress(
         True,
-        combined_happening_message(combination, asset, conditions_that_count(combination, found)),
+        combined_happening_message(
+            combination, asset, conditions_that_count(combination, evaluations)
+        ),
     )
 
 
@@ -379,14 +385,14 @@ def _last_value(
     happening_at: datetime,
     now: datetime,
 ) -> ProblemProgress:
-    known = asset.variables.get(variable)
+    declared = asset.variables.get(variable)
     delay = asset.delay(variable)
     newest = readings.newest_values(asset, {variable: happening_at - _LONGEST}, now - delay)
     if newest.empty:
         return ProblemProgress(False, unknown_since_message(asset, variable, happening_at))
     at = newest.index[-1].to_pydatetime()
     value = newest[variable].dropna().iloc[-1]
-    usual = known.sampling if known and known.sampling else timedelta(0)
+    usual = declared.sampling if declared and declared.sampling else timedelta(0)
     if now - delay - at > max(_STALE_AFTER, 2 * usual):
         return ProblemProgress(False, unknown_since_message(asset, variable, at))
     return ProblemProgress(True, current_value_message(problem, asset, value, at))
@@ -449,9 +455,9 @@ def _asset(assets: Assets, definitions: Definitions, episode: Episode) -> Asset 
 def all_advice(episode: Episode) -> list[RecommendationResult]:
     """Return the advice of the raise, that of now, and the settings of the advice between them."""
     present = episode.present
-    found = [episode.recommendation, present.recommendation if present else None]
-    found += [
+    advice = [episode.recommendation, present.recommendation if present else None]
+    advice += [
         RecommendationResult(e.changes, e.risk, e.risk, helps=False, message=e.message)
         for e in (present.earlier if present else ())
     ]
-    return [one for one in found if one is not None]
+    return [recommendation for recommendation in advice if recommendation is not None]

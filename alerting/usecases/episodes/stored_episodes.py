@@ -40,7 +40,7 @@ def require_asset(assets: Assets, name: str) -> Asset:
     asset = assets.get(name)
     if asset is None:
         raise NotFound(
-            unknown_name("asset", name, [one.name for one in assets.all()], ASSET_REMEDY)
+            unknown_name("asset", name, [asset.name for asset in assets.all()], ASSET_REMEDY)
         )
     return asset
 
@@ -99,8 +99,8 @@ def episodes_of(
     withdrawn ones. Raises UserError for an unknown definition name."""
     if name is not None:
         require_revision(platform.definitions, name)
-    found = platform.episodes.find(definition=name, start=start, end=end, with_earlier=True)
-    return [e for e in found if not e.withdrawn]
+    episodes = platform.episodes.find(definition=name, start=start, end=end, with_earlier=True)
+    return [e for e in episodes if not e.withdrawn]
 
 
 _ATTEMPTS = 20  # with pauses of half a minute altogether
@@ -152,16 +152,16 @@ class EpisodeChanges:
         limit: int | None = None,
     ) -> list[Episode]:
         """Return the episodes of a target raised in [start, end), newest first."""
-        found = {e.id: e for e in self._stored.find(definition, asset, start, end, limit=limit)}
-        self._read |= {id: e for id, e in found.items() if id not in self._changed}
-        found |= {
+        by_id = {e.id: e for e in self._stored.find(definition, asset, start, end, limit=limit)}
+        self._read |= {id: e for id, e in by_id.items() if id not in self._changed}
+        by_id |= {
             id: e
             for id, e in self._changed.items()
             if (e.definition, e.asset) == (definition, asset)
             and (start is None or e.raised_at >= start)
             and (end is None or e.raised_at < end)
         }
-        return sorted(found.values(), key=lambda e: (e.raised_at, e.id), reverse=True)[:limit]
+        return sorted(by_id.values(), key=lambda e: (e.raised_at, e.id), reverse=True)[:limit]
 
     def live_open(self, definition: str, asset: str) -> Episode | None:
         """Return the open live episode of a target; None without one."""

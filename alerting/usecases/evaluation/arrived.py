@@ -64,9 +64,9 @@ class ArrivedRows:
         by_asset: dict[str, list[ReadingRow | EventRow]] = {}
         for row in rows:
             by_asset.setdefault(row.asset, []).append(row)
-        for asset, found in by_asset.items():
-            readings = [row for row in found if isinstance(row, ReadingRow)]
-            events = [row for row in found if isinstance(row, EventRow)]
+        for asset, asset_rows in by_asset.items():
+            readings = [row for row in asset_rows if isinstance(row, ReadingRow)]
+            events = [row for row in asset_rows if isinstance(row, EventRow)]
             instants = [row.ts for row in readings]
             instants += [
                 instant for row in events for instant in (row.start, row.end) if instant is not None
@@ -227,12 +227,12 @@ class PromptEvaluation:
 
     def _next_due(self, plan: EvaluationPlan) -> int | None:
         """Return when the first of the waiting targets is due (ms), None without one."""
-        found = []
+        instants = []
         for target in plan.targets:
             if (stamps := self._waiting.get(target.key)) is not None:
                 stride = self._strides.get(target.key, 1)
-                found.append(-(-to_millis(stamps.first) // stride) * stride + target.latency)
-        return min(found, default=None)
+                instants.append(-(-to_millis(stamps.first) // stride) * stride + target.latency)
+        return min(instants, default=None)
 
     def _until(self, target: EvaluationTarget, as_of: datetime) -> datetime:
         """Return the instant up to which a target is evaluated with effect: `as_of` less its
@@ -293,10 +293,10 @@ def plan_arrived(
     At most `count` shards, as in `plan_round`.
     """
     plan, source_hash, _ = find_current_plan(platform)
-    found = _reading(platform, plan, sources)
-    shards = sorted({task_of(name, count) for name in found.names})
+    affected = _reading(platform, plan, sources)
+    shards = sorted({task_of(name, count) for name in affected.names})
     late = begin_round(platform, plan.targets, as_of)
-    return RoundPlan(shards, source_hash, late, found.is_small)
+    return RoundPlan(shards, source_hash, late, affected.is_small)
 
 
 @log_run()
@@ -311,21 +311,21 @@ def evaluate_arrived(
 ) -> EvaluationCounts:
     """Evaluate the targets of one of `count` shards that read these sources; `plan_arrived` has
     begun the round. Idempotent."""
-    found = _reading(platform, plan_of_round(platform, source_hash, as_of), sources)
-    names = [name for name in found.names if task_of(name, count) == shard]
-    return evaluate_targets(platform, found.select_definitions(names), as_of, has_requests)
+    affected = _reading(platform, plan_of_round(platform, source_hash, as_of), sources)
+    names = [name for name in affected.names if task_of(name, count) == shard]
+    return evaluate_targets(platform, affected.select_definitions(names), as_of, has_requests)
 
 
 def _reading(platform: SourcePorts, plan: EvaluationPlan, sources: Sequence[str]) -> EvaluationPlan:
     """Return the targets that read a variable of one of these sources; for a source of events, all
     that read any event."""
-    wanted = set(sources)
+    source_names = set(sources)
     has_events = any(
         source is not None and source.delivers == "events"
         for source in (SOURCES.get(platform, name) for name in sources)
     )
     delivered = {
-        asset.name: {n for n, v in asset.variables.items() if v.source in wanted}
+        asset.name: {n for n, v in asset.variables.items() if v.source in source_names}
         for asset in platform.assets.all()
     }
 
@@ -336,6 +336,6 @@ def _reading(platform: SourcePorts, plan: EvaluationPlan, sources: Sequence[str]
             for asset in (target.asset, *target.above)
         )
 
-    found = tuple(filter(reads, plan.targets))
-    names = {target.definition for target in found}
-    return EvaluationPlan(tuple(name for name in plan.names if name in names), found)
+    targets = tuple(filter(reads, plan.targets))
+    names = {target.definition for target in targets}
+    return EvaluationPlan(tuple(name for name in plan.names if name in names), targets)

@@ -65,15 +65,21 @@ def evaluate_batch(run: EvaluationRun, batch: Batch) -> Batch | None:
     ready = by_shard(batch, staying)
     cut: list[int] = []
     for evaluated in _portions(run, inputs, batch, others):
-        cut += [row for row, one in evaluated.items() if one.is_cut]
-        for row, one in evaluated.items():
-            result.reprocessed[row] = one.reprocessed.state if one.is_reprocessed else None
-            if not one.changes_episodes:
+        cut += [row for row, evaluation in evaluated.items() if evaluation.is_cut]
+        for row, evaluation in evaluated.items():
+            result.reprocessed[row] = (
+                evaluation.reprocessed.state if evaluation.is_reprocessed else None
+            )
+            if not evaluation.changes_episodes:
                 result.after.write_state(
-                    row, one.count_unknown(one.since.state), one.reprocessed.state
+                    row,
+                    evaluation.count_unknown(evaluation.since.state),
+                    evaluation.reprocessed.state,
                 )
                 ready.setdefault(batch.targets[row].shard, []).append(row)
-        changed = {row: one for row, one in evaluated.items() if one.changes_episodes}
+        changed = {
+            row: evaluation for row, evaluation in evaluated.items() if evaluation.changes_episodes
+        }
         for shard, of_shard in by_shard(batch, changed).items():
             commit_shard(
                 run, batch, result, {row: changed[row] for row in of_shard}, ready.pop(shard, [])
@@ -94,8 +100,8 @@ def _fetch(run: EvaluationRun, batch: Batch) -> BatchReadings:
         if target.variable is not None:
             types.setdefault(target.asset, {})[target.variable] = target.type
             starts[target.asset] = min(start - target.lookback, starts.get(target.asset, start))
-    wanted = [Wanted(name, types[name], from_millis(starts[name])) for name in types]
-    return BatchReadings(run.platform.readings, wanted, run.as_of)
+    fetched = [Wanted(name, types[name], from_millis(starts[name])) for name in types]
+    return BatchReadings(run.platform.readings, fetched, run.as_of)
 
 
 def _portions(
@@ -106,10 +112,11 @@ def _portions(
     portion: dict[int, EvaluatedTarget] = {}
     values = 0
     for row in rows:
-        portion[row] = one = _evaluate_target(run, inputs, batch, row)
+        evaluated = _evaluate_target(run, inputs, batch, row)
+        portion[row] = evaluated
         values += sum(
             0 if e.history is None else e.history.readings.size
-            for e in (one.reprocessed, one.since)
+            for e in (evaluated.reprocessed, evaluated.since)
         )
         if len(portion) == _AT_ONCE or values > _VALUES_AT_ONCE:
             yield portion
@@ -201,9 +208,9 @@ def _evaluate(
 def _count(counts: EvaluationCounts, batch: Batch, result: BatchResult, going_on: int) -> None:
     counts.targets += int(result.advanced.sum()) - going_on
     counts.elsewhere += int((~result.advanced).sum())
-    counts.raised += sum(one.raised for one in result.composed.values())
-    counts.closed += sum(one.closed for one in result.composed.values())
-    counts.withdrawn += sum(one.withdrawn for one in result.composed.values())
+    counts.raised += sum(composed.raised for composed in result.composed.values())
+    counts.closed += sum(composed.closed for composed in result.composed.values())
+    counts.withdrawn += sum(composed.withdrawn for composed in result.composed.values())
     for target, reason in zip(batch.targets, result.after.unknown_reason, strict=True):
         if reason is not None:
             counts.unknown[f"{target.definition} on {target.asset}"] = reason
@@ -226,14 +233,14 @@ def advance_unchanged(
     limits = LimitColumns([target.limits for target in targets if target.limits])
     severities = [target.severities for target in targets]
     carried = states.carried_columns(severities)
-    found = evaluate_unchanged(
+    evaluation = evaluate_unchanged(
         limits, carried, summarise_windows(series_values, series, begin, end), begin, end
     )
     unknown = ending_message(
-        found, [target.title or target.variable or "" for target in targets], limits
+        evaluation, [target.title or target.variable or "" for target in targets], limits
     )
-    advanced = advance_states(states, found, unknown, end - 1)
-    unchanged = find_unchanged(states, severities, found)
+    advanced = advance_states(states, evaluation, unknown, end - 1)
+    unchanged = find_unchanged(states, severities, evaluation)
     reprocessed = np.flatnonzero(unchanged & batch.reprocessed[rows]).tolist()
     if reprocessed:
         unchanged[reprocessed] = _needs_no_write(batch, [rows[i] for i in reprocessed])
@@ -256,7 +263,7 @@ def _simple_rows(batch: Batch) -> list[int]:
     """Return the rows of the targets that the fast path can evaluate."""
     columns = batch.reprocessed, batch.base.watermark, batch.base.at, batch.base.variable
     rows = zip(batch.targets, *(column.tolist() for column in columns), strict=True)
-    return [row for row, given in enumerate(rows) if _is_simple(*given)]
+    return [row for row, values in enumerate(rows) if _is_simple(*values)]
 
 
 def _is_simple(

@@ -133,7 +133,7 @@ def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
 def compose_target(
     platform: EvaluationPorts,
     changes: EpisodeChanges,
-    one: EvaluatedTarget,
+    evaluated: EvaluatedTarget,
     request: ReprocessingRequest | None,
     as_of: datetime,
 ) -> Composed:
@@ -141,15 +141,21 @@ def compose_target(
 
     `request`: the reprocessing request that the evaluation has answered, if any.
     """
-    target = Composition(platform, changes, one.revision, one.asset, as_of, not one.is_cut)
-    corrected = Composed(one.reprocessed.state)
-    if one.may_correct:
-        corrected = compose_reprocessed(target, one.reprocessed, one.since, one.evaluated_from)
-    live = compose_live(target, replace(one.since, refreshes=one.refreshes))
-    if request is not None and one.may_change_outcomes:
-        make_outcomes_due(changes, one.revision, one.asset, request.start, live.state.watermark)
+    target = Composition(
+        platform, changes, evaluated.revision, evaluated.asset, as_of, not evaluated.is_cut
+    )
+    corrected = Composed(evaluated.reprocessed.state)
+    if evaluated.may_correct:
+        corrected = compose_reprocessed(
+            target, evaluated.reprocessed, evaluated.since, evaluated.evaluated_from
+        )
+    live = compose_live(target, replace(evaluated.since, refreshes=evaluated.refreshes))
+    if request is not None and evaluated.may_change_outcomes:
+        make_outcomes_due(
+            changes, evaluated.revision, evaluated.asset, request.start, live.state.watermark
+        )
     return Composed(
-        one.count_unknown(live.state),
+        evaluated.count_unknown(live.state),
         live.raised + corrected.raised,
         live.closed,
         corrected.withdrawn,
@@ -173,10 +179,10 @@ class BatchResult:
 
 def by_shard(batch: Batch, rows: Iterable[int]) -> dict[tuple[int, int], list[int]]:
     """Return rows by the shard that stores their states."""
-    found: dict[tuple[int, int], list[int]] = {}
+    rows_by_shard: dict[tuple[int, int], list[int]] = {}
     for row in rows:
-        found.setdefault(batch.targets[row].shard, []).append(row)
-    return found
+        rows_by_shard.setdefault(batch.targets[row].shard, []).append(row)
+    return rows_by_shard
 
 
 def commit_shard(
@@ -213,7 +219,7 @@ def commit_shard(
                 )
                 return
             unmoved = _unmoved(run, batch, [*unchanged, *waiting])
-            waiting = {row: one for row, one in waiting.items() if row in unmoved}
+            waiting = {row: evaluated for row, evaluated in waiting.items() if row in unmoved}
             unchanged = [row for row in unchanged if row in unmoved]
             continue
         changes.log()
@@ -221,7 +227,7 @@ def commit_shard(
         result.composed.update(composed)
         for request in late.done:
             run.requests.pop((request.definition, request.asset))
-        waiting = {row: one for row, one in waiting.items() if row not in composed}
+        waiting = {row: evaluated for row, evaluated in waiting.items() if row not in composed}
         unchanged = unchanged[_TARGETS:]
         attempts = 0
 
@@ -233,10 +239,10 @@ def _compose(
     `after`."""
     changes = EpisodeChanges(run.platform)
     composed = dict[int, Composed]()
-    for row, one in waiting.items():
-        request = run.requests.get((one.revision.name, one.asset.name))
-        composed[row] = compose_target(run.platform, changes, one, request, run.as_of)
-        after.write_state(row, composed[row].state, one.reprocessed.state)
+    for row, evaluated in waiting.items():
+        request = run.requests.get((evaluated.revision.name, evaluated.asset.name))
+        composed[row] = compose_target(run.platform, changes, evaluated, request, run.as_of)
+        after.write_state(row, composed[row].state, evaluated.reprocessed.state)
         if len(changes.episodes) >= _EPISODES or changes.size() >= _BYTES:
             break
     return changes, composed

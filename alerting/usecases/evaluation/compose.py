@@ -54,14 +54,14 @@ class Composition:
 
 @dataclass(frozen=True)
 class Composed:
-    """The state to write, and how many episodes were raised, closed or withdrawn. `found`: of past
-    times, also those that were stored before."""
+    """The state to write, and how many episodes were raised, closed or withdrawn. `of_past`: those
+    of past times, also those that were stored before."""
 
     state: ConditionState
     raised: int = 0
     closed: int = 0
     withdrawn: int = 0
-    found: int = 0
+    of_past: int = 0
 
 
 def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
@@ -113,13 +113,13 @@ def _steps_of_earlier(
     target: Composition, evaluation: TargetEvaluation
 ) -> dict[str, list[tuple[Step, VersionInterval]]]:
     """Return the steps of episodes that were raised before this run, by episode id."""
-    found: dict[str, list[tuple[Step, VersionInterval]]] = {}
+    steps_by_id: dict[str, list[tuple[Step, VersionInterval]]] = {}
     for step, part in evaluation.steps:
         if step.kind != "raised" and step.raised_at not in evaluation.raises:
-            found.setdefault(
+            steps_by_id.setdefault(
                 episode_id(target.revision.name, target.asset.name, step.raised_at), []
             ).append((step, part))
-    return found
+    return steps_by_id
 
 
 def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> None:
@@ -248,7 +248,7 @@ def new_episodes(
     backfilled: bool,
 ) -> dict[str, Episode]:
     """Return the episodes raised in this run by id, oldest first, with their later steps."""
-    found: dict[str, Episode] = {}
+    episodes: dict[str, Episode] = {}
     for step, part in result.steps:
         key = episode_id(revision.name, asset.name, step.raised_at)
         if step.kind == "raised" and part.revision is not None:
@@ -263,14 +263,14 @@ def new_episodes(
                         ),
                     ),
                 )
-            found[key] = replace(raised, backfilled=backfilled)
-        elif key in found:
-            found[key] = with_step(found[key], step, part, result)
+            episodes[key] = replace(raised, backfilled=backfilled)
+        elif key in episodes:
+            episodes[key] = with_step(episodes[key], step, part, result)
     if not backfilled:  # past times have no operator who could follow later advice
         for raised_at, refresh in result.refreshes.items():
-            if (key := episode_id(revision.name, asset.name, raised_at)) in found:
-                found[key] = with_refresh(found[key], refresh, asset)
-    return found
+            if (key := episode_id(revision.name, asset.name, raised_at)) in episodes:
+                episodes[key] = with_refresh(episodes[key], refresh, asset)
+    return episodes
 
 
 def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
@@ -279,14 +279,20 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
     definition = refresh.definition
     values = refresh.values
     step = Step("raised", refresh.at, episode.raised_at, "")
-    found = _evidence(definition, asset, step, values, values.history)
-    if found.recommendation is None or found.evaluation.value is None:
+    evidence = _evidence(definition, asset, step, values, values.history)
+    if evidence.recommendation is None or evidence.evaluation.value is None:
         return episode
-    risk = found.evaluation.value
-    threshold = found.evaluation.threshold
+    risk = evidence.evaluation.value
+    threshold = evidence.evaluation.threshold
     version = values.model_version
     return with_present_advice(
-        episode, refresh.at, risk, threshold, version, found.contributions, found.recommendation
+        episode,
+        refresh.at,
+        risk,
+        threshold,
+        version,
+        evidence.contributions,
+        evidence.recommendation,
     )
 
 
@@ -362,12 +368,12 @@ def with_step(
     if step.kind == "closed" and step.prediction_ended_at is not None:
         return close(episode, step)
     if step.kind == "closed":
-        other = part.revision is not None and part.revision.number != episode.revision
+        is_other_revision = part.revision is not None and part.revision.number != episode.revision
         return close(
             episode,
             step,
             translatable(" (evaluated by revision {revision})", revision=str(part.revision.number))
-            if other and part.revision
+            if is_other_revision and part.revision
             else "",
         )
     if step.kind == "severity" and step.severity is not None:

@@ -139,14 +139,14 @@ def _past_states(
     checkpoints = run.platform.checkpoints.states_before(
         {targets[row].key: start for row, start in starts.items()}
     )
-    found = {row: checkpoints.get(targets[row].key) for row in starts}
-    missing = [row for row, state in found.items() if state is None]
+    nearest = {row: checkpoints.get(targets[row].key) for row in starts}
+    missing = [row for row, state in nearest.items() if state is None]
     for row, first in run.first_instants(targets, missing).items():
         if first is not None and states.watermark[row] - first <= 2 * targets[row].allowed_lateness:
-            found[row] = _state_at_first(targets[row], from_millis(first))
+            nearest[row] = _state_at_first(targets[row], from_millis(first))
         else:
-            found[row] = run.platform.checkpoints.state_after(*targets[row].key, starts[row])
-    return {row: state for row, state in found.items() if state is not None}
+            nearest[row] = run.platform.checkpoints.state_after(*targets[row].key, starts[row])
+    return {row: state for row, state in nearest.items() if state is not None}
 
 
 def _state_at_first(target: EvaluationTarget, first: datetime) -> ConditionState:
@@ -418,11 +418,11 @@ def _late_episodes(
     of_new = replace(
         reprocessed, steps=[(s, part) for s, part in reprocessed.steps if s.raised_at in raised]
     )
-    found = new_episodes(of_new, revision, asset, detected_at=as_of, backfilled=False).values()
+    episodes = new_episodes(of_new, revision, asset, detected_at=as_of, backfilled=False).values()
     late_from = until - revision.definition.delay(asset)
     return [
         replace(e, late_data_status="found_late" if e.raised_at <= late_from else None)
-        for e in found
+        for e in episodes
     ]
 
 
@@ -441,7 +441,7 @@ def persist_past(
     episode open at `end` is closed there. Idempotent. Raises UserError if other processes keep
     changing these episodes.
     """
-    found = [
+    past_episodes = [
         _close_at_end(e, end)
         for e in new_episodes(
             evaluation, revision, asset, detected_at=None, backfilled=True
@@ -450,7 +450,7 @@ def persist_past(
     written: list[Episode] = []
     for attempt in range(_ATTEMPTS):
         changes = EpisodeChanges(platform)
-        _compose_past(changes, (revision.name, asset.name), found, start, end)
+        _compose_past(changes, (revision.name, asset.name), past_episodes, start, end)
         episodes = changes.episodes
         try:
             for first in range(0, len(episodes), _AT_ONCE):
@@ -469,7 +469,7 @@ def persist_past(
             raised=raised,
             closed=raised,
             withdrawn=withdrawn,
-            found=len(found),
+            of_past=len(past_episodes),
         )
     raise UserError(
         f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate "
@@ -480,7 +480,7 @@ def persist_past(
 def _compose_past(
     changes: EpisodeChanges,
     key: TargetKey,
-    found: Sequence[Episode],
+    past_episodes: Sequence[Episode],
     start: datetime,
     end: datetime,
 ) -> None:
@@ -489,21 +489,22 @@ def _compose_past(
 
     A live episode that was found again stays as it is.
     """
-    by_raise = {episode.raised_at: episode for episode in found}
+    by_raise = {episode.raised_at: episode for episode in past_episodes}
     stored = [
         e
         for e in stored_episodes(changes, key, start, end)
         if not e.withdrawn or e.raised_at in by_raise
     ]
     evaluated = [
-        EvaluatedEpisode(e.raised_at, e.closed_at, happening_at=e.happening_at) for e in found
+        EvaluatedEpisode(e.raised_at, e.closed_at, happening_at=e.happening_at)
+        for e in past_episodes
     ]
     reconciled = reconcile(stored, evaluated, evaluated, start, backfilled=True)
-    for same, one, _ in reconciled.corrections:
-        if same.backfilled or same.withdrawn:
-            changes.update(
-                same.id, partial(_correct_past, evaluated=by_raise[one.raised_at], at=end)
-            )
+    for correction in reconciled.corrections:
+        episode = correction.stored
+        if episode.backfilled or episode.withdrawn:
+            again = by_raise[correction.evaluated.raised_at]
+            changes.update(episode.id, partial(_correct_past, evaluated=again, at=end))
     for raised_at in sorted(reconciled.new):
         changes.add(link_continuation(by_raise[raised_at], stored))
     for episode, _ in reconciled.withdrawn:

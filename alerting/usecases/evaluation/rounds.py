@@ -134,8 +134,12 @@ def evaluate_shard(
 
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
-    own = plan_of_round(platform, source_hash, as_of, lambda name: task_of(name, count) == shard)
-    evaluation_plan = own.select_definitions(own.definitions_at(duration_millis(every)))
+    shard_plan = plan_of_round(
+        platform, source_hash, as_of, lambda name: task_of(name, count) == shard
+    )
+    evaluation_plan = shard_plan.select_definitions(
+        shard_plan.definitions_at(duration_millis(every))
+    )
     counts = evaluate_targets(platform, evaluation_plan, as_of, has_requests)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts
@@ -263,7 +267,7 @@ def evaluate_past(
         counts.targets += 1
         counts.raised += persisted.raised
         counts.closed += persisted.closed
-        counts.found += persisted.found
+        counts.found += persisted.of_past
         counts.withdrawn += persisted.withdrawn
         if evaluation.unknown:
             counts.unknown[f"{name} on {asset.name}"] = evaluation.unknown
@@ -404,17 +408,17 @@ def close_orphans(platform: EvaluationPorts, as_of: datetime) -> int:
     """End every open episode that no evaluation will end, and notify its recipients; return how
     many. Idempotent."""
     still_open = platform.episodes.find(open_only=True)  # before the plan, which is not older
-    wanted = {(one.definition, one.asset) for one in still_open}
-    targets = current_plan(platform).targets if wanted else ()
-    wanted.difference_update([t.key for t in targets if t.key in wanted])
-    if not wanted:
+    keys = {(episode.definition, episode.asset) for episode in still_open}
+    targets = current_plan(platform).targets if keys else ()
+    keys.difference_update([t.key for t in targets if t.key in keys])
+    if not keys:
         return 0
-    reasons = _find_reasons(platform, wanted)
-    left = [one for one in still_open if (one.definition, one.asset) in reasons]
-    for episode in left:
+    reasons = _find_reasons(platform, keys)
+    ending = [e for e in still_open if (e.definition, e.asset) in reasons]
+    for episode in ending:
         revision, why = reasons[episode.definition, episode.asset]
         _end(platform, episode, revision, why, as_of)
-    return len(left)
+    return len(ending)
 
 
 def _find_reasons(
@@ -422,9 +426,9 @@ def _find_reasons(
 ) -> dict[TargetKey, tuple[Revision | None, str]]:
     """Return why each of these targets is not evaluated any more, with the newest revision of its
     definition. What cannot be read now, a faulty revision or asset, is left out."""
-    faulty_assets = {one.name for one in platform.assets.read_all()[1]}
-    known = platform.assets.get_many({asset for _, asset in keys})
-    found = dict[TargetKey, tuple[Revision | None, str]]()
+    faulty_assets = {document.name for document in platform.assets.read_all()[1]}
+    assets = platform.assets.get_many({asset for _, asset in keys})
+    reasons = dict[TargetKey, tuple[Revision | None, str]]()
     for name in {definition for definition, _ in keys}:
         revision = platform.definitions.newest_revision(name)
         if revision is None and _has_faulty_revision(platform, name):
@@ -432,16 +436,16 @@ def _find_reasons(
         for key in (key for key in keys if key[0] == name):
             asset = key[1]
             why = why_not_in_service(revision, asset)
-            if why is None and asset not in known and asset not in faulty_assets:
+            if why is None and asset not in assets and asset not in faulty_assets:
                 why = without_asset(asset)
             if why is not None:
-                found[key] = (revision, why)
-    return found
+                reasons[key] = (revision, why)
+    return reasons
 
 
 def _has_faulty_revision(platform: EvaluationPorts, name: str) -> bool:
     _, faulty = platform.definitions.load_revisions()({})
-    return any(one.name.startswith(name) for one in faulty)
+    return any(revision.name.startswith(name) for revision in faulty)
 
 
 def _end(

@@ -214,11 +214,11 @@ class BatchReadings:
     """Readings fetched for a batch. A request beyond the fetched interval is answered from the
     store."""
 
-    def __init__(self, stored: Readings, wanted: Sequence[Wanted], until: datetime) -> None:
+    def __init__(self, stored: Readings, series: Sequence[Wanted], until: datetime) -> None:
         self._stored = stored
         self._until = until
-        self._starts = {w.asset: w.start for w in wanted}
-        self._fetched = stored.load_many(wanted, until)
+        self._starts = {w.asset: w.start for w in series}
+        self._fetched = stored.load_many(series, until)
 
     def pack_series(self) -> tuple[RaggedReadings, dict[Name, int]]:
         """Return all numeric series side by side, and the index of each. A series with samples of
@@ -284,15 +284,15 @@ class EvaluationCounts:
 
     def add(self, others: "EvaluationCounts") -> None:
         """Add those of another run."""
-        for one in fields(self):
-            mine = getattr(self, one.name)
-            more = getattr(others, one.name)
-            if one.name == "latency_s":
+        for counted in fields(self):
+            mine = getattr(self, counted.name)
+            more = getattr(others, counted.name)
+            if counted.name == "latency_s":
                 self.latency_s = max(mine, more)
             elif isinstance(mine, dict):
                 mine.update(more)
             else:
-                setattr(self, one.name, mine + more)
+                setattr(self, counted.name, mine + more)
 
 
 @dataclass(frozen=True)
@@ -361,7 +361,7 @@ class EvaluationRun:
     ) -> BatchInputs:
         """Return everything with which these targets are evaluated one by one."""
         versions = self.load_versions({target.definition for target in targets})
-        valid = {name: found for name, found in versions.items() if found.revisions}
+        valid = {name: history for name, history in versions.items() if history.revisions}
         names = {target.asset for target in targets if target.definition in valid}
         assets = self._load_assets(names)
         shared = SharedInputs(self.platform.readings, self.spans)
@@ -374,11 +374,11 @@ class EvaluationRun:
     def load_versions(self, names: set[str]) -> dict[str, Versions]:
         """Return the versions of these definitions."""
         if missing := names - self._versions.keys():
-            found = self.platform.definitions.histories(missing)
-            trained = [name for name in missing if _has_models(found.get(name, []))]
+            histories = self.platform.definitions.histories(missing)
+            trained = [name for name in missing if _has_models(histories.get(name, []))]
             decisions = self.platform.decisions.histories(trained) if trained else {}
             for name in missing:
-                self._versions[name] = Versions(found.get(name, []), decisions.get(name, []))
+                self._versions[name] = Versions(histories.get(name, []), decisions.get(name, []))
         return {name: self._versions[name] for name in names}
 
     def _load_assets(self, names: set[str]) -> dict[str, Asset]:
@@ -393,7 +393,7 @@ class EvaluationRun:
         never."""
         changed = {targets[row].definition for row in rows if targets[row].revision > 1}
         versions = self.load_versions(changed)
-        first = {name: first_instant(found.revisions) for name, found in versions.items()}
+        first = {name: first_instant(history.revisions) for name, history in versions.items()}
         instants = {name: None if at is None else to_millis(at) for name, at in first.items()}
         return {row: instants.get(targets[row].definition, targets[row].since) for row in rows}
 
@@ -410,7 +410,7 @@ class EvaluationRun:
 
 
 def _has_models(revisions: Sequence[Revision]) -> bool:
-    return any(isinstance(one.definition, ModelDefinition) for one in revisions)
+    return any(isinstance(revision.definition, ModelDefinition) for revision in revisions)
 
 
 @dataclass(frozen=True)

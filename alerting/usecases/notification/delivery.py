@@ -53,8 +53,10 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 def announce_due(platform: DeliveryPorts, now: datetime) -> int:
     """Add the notifications that have become due. Return how many. Idempotent."""
     routes, _ = ROUTES.read(platform)
-    found = _of_open_episodes(platform, routes, now) + platform_notifications(platform, routes, now)
-    return platform.notifications.add(found + _heartbeats(platform, routes, now))
+    notifications = _of_open_episodes(platform, routes, now) + platform_notifications(
+        platform, routes, now
+    )
+    return platform.notifications.add(notifications + _heartbeats(platform, routes, now))
 
 
 def _of_open_episodes(
@@ -68,12 +70,12 @@ def _of_open_episodes(
         name: platform.definitions.newest_revision(name)
         for name in {e.definition for e in open_episodes}
     }
-    found: list[Notification] = []
+    notifications: list[Notification] = []
     for episode in open_episodes:
         revision = newest[episode.definition]
         if revision is not None:
             current = record_suppression(platform, revision.definition, episode, now)
-            found += timed_notifications(
+            notifications += timed_notifications(
                 platform.channels,
                 revision.definition,
                 current,
@@ -81,7 +83,7 @@ def _of_open_episodes(
                 routes,
                 now,
             )
-    return found
+    return notifications
 
 
 def _heartbeats(
@@ -105,7 +107,7 @@ def _heartbeats(
         return []
     still_open = [episode.asset for episode in platform.episodes.find(open_only=True)]
     dead_letters = [letter.asset or "" for letter in platform.notifications.dead()]
-    found = []
+    messages = []
     by_name = {route.name: route for route in routes}
     for key, (name, channel, every) in beats.items():
         open_ = sum(is_for(by_name[name], asset) for asset in still_open)
@@ -124,7 +126,7 @@ def _heartbeats(
             route=name,
         )
         counts = {"open": open_, "dead_letters": dead}
-        found.append(
+        messages.append(
             new_message(
                 key,
                 channel,
@@ -135,7 +137,7 @@ def _heartbeats(
                 **counts,
             )
         )
-    return found
+    return messages
 
 
 __all__ = ["DeliveryCounts", "deliver_due", "deliver_now", "message", "retry", "send_test"]
@@ -449,7 +451,7 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
             {"test": True, "route": route.name if route else None, "channel": channel},
             language=reads.code,
         )
-        failure = _attempt(platform.channels, channel, lambda one=test_message: one)  # type: ignore[misc]
+        failure = _attempt(platform.channels, channel, lambda composed=test_message: composed)  # type: ignore[misc]
         results[channel] = "sent" if failure is None else failure.reason
         if failure is None:
             stored = new_message(
@@ -464,8 +466,8 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
                 stored, status="sent", attempts=1, delivered_at=now, next_attempt_at=None
             )
             platform.notifications.add([delivered])
-    said = {channel: str(result) for channel, result in results.items()}
-    platform.audit.add(actor, "test message sent", name, now, None, said)
+    answers = {channel: str(result) for channel, result in results.items()}
+    platform.audit.add(actor, "test message sent", name, now, None, answers)
     return results
 
 

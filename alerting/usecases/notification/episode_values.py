@@ -63,14 +63,12 @@ def draw_episode(
     chart = chart_of(platform, episode, now, language)
     if chart is None:
         return None
-    found = (
-        risk_steps(episode, language),
-        reasons_waterfall(episode, platform.assets.get(episode.asset), language),
-    )
-    bars = [one for one in found if one is not None]
+    steps = risk_steps(episode, language)
+    waterfall = reasons_waterfall(episode, platform.assets.get(episode.asset), language)
+    bars = [bar for bar in (steps, waterfall) if bar is not None]
     shown_in = zone or platform.zone
     description = ". ".join(
-        [describe(chart, shown_in, language), *(one.description for one in bars)]
+        [describe(chart, shown_in, language), *(bar.description for bar in bars)]
     )
     return Picture(episode_image(chart, shown_in, bars, language), description)
 
@@ -120,10 +118,10 @@ def chart_of(
         panels.append(_risk(platform, episode, start, stop))
     if charted.statistic is not None:
         panels.append(_statistic(platform, episode, start, stop, charted.statistic))
-    drawn = [(one.variable, one) for one in (charted, *charted.others) if one.variable is not None]
     panels += [
-        _readings(platform.readings, asset, name, start, stop, one, moving.get(name, ()))
-        for name, one in drawn
+        _readings(platform.readings, asset, name, start, stop, shown, moving.get(name, ()))
+        for shown in (charted, *charted.others)
+        if (name := shown.variable) is not None
     ]
     for variable, value in _advised(episode).items():
         if variable != charted.variable:
@@ -193,9 +191,9 @@ def load_variable(
         return readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[
             asset.name
         ]
-    found = readings.load(asset, start, stop, [variable], events_since=stop).readings[variable]
+    values = readings.load(asset, start, stop, [variable], events_since=stop).readings[variable]
     return ReadingColumns(
-        millis(pd.DatetimeIndex(found.index)), {variable: found.to_numpy(np.float64)}
+        millis(pd.DatetimeIndex(values.index)), {variable: values.to_numpy(np.float64)}
     )
 
 
@@ -235,20 +233,20 @@ def _readings(
 def _statistic(
     platform: ChartPorts, episode: Episode, start: datetime, stop: datetime, statistic: Statistic
 ) -> Panel | None:
-    found = _scores(platform, episode, start, stop)
-    if found is None:
+    scores = _scores(platform, episode, start, stop)
+    if scores is None:
         return None
-    at, values, interval = found
+    at, values, interval = scores
     return new_panel(
         Panel(statistic.name, statistic.unit, at, values, statistic.levels, hold=10 * interval)
     )
 
 
 def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetime) -> Panel | None:
-    found = _scores(platform, episode, start, stop)
-    if found is None:
+    scores = _scores(platform, episode, start, stop)
+    if scores is None:
         return None
-    at, values, stride = found
+    at, values, stride = scores
     levels = (
         ()
         if episode.evaluation.threshold is None
@@ -273,13 +271,13 @@ def _scores(
         for row in rows
         if row["model_version"] == episode.model_version
     }
-    found = {to_millis(row["ts"]): row["score"] for row in rows} | chosen
-    if not found and episode.evaluation.value is not None:
-        found = {to_millis(episode.raised_at): episode.evaluation.value}
-    if not found:
+    score_at = {to_millis(row["ts"]): row["score"] for row in rows} | chosen
+    if not score_at and episode.evaluation.value is not None:
+        score_at = {to_millis(episode.raised_at): episode.evaluation.value}
+    if not score_at:
         return None
-    at = np.array(sorted(found), np.int64)
-    values = np.array([found[t] for t in at.tolist()], np.float64)
+    at = np.array(sorted(score_at), np.int64)
+    values = np.array([score_at[t] for t in at.tolist()], np.float64)
     return (
         at,
         values,
@@ -307,22 +305,24 @@ def present_values(
     variable has a number, and the last value of a week of those without one then. One query for all
     assets, two for all of which some are silent, and one for each that goes on without the
     variable. Computed variables have none."""
-    wanted: dict[str, tuple[str, str, tuple[ChartLevel, ...], bool]] = {}
+    charted: dict[str, tuple[str, str, tuple[ChartLevel, ...], bool]] = {}
     since: dict[str, datetime] = {}
     names: dict[str, set[str]] = {}
     for episode in episodes:
         asset = assets.get(episode.asset)
         definition = definitions.get(episode.definition)
-        found = _charted(definition, asset, episode)
-        if asset is None or found is None or asset.is_computed(found[0]):
+        variable_and_levels = _charted(definition, asset, episode)
+        if asset is None or variable_and_levels is None:
             continue
-        variable, levels = found
+        variable, levels = variable_and_levels
+        if asset.is_computed(variable):
+            continue
         is_alone = _subject(definitions[episode.definition], asset) == {variable}
-        wanted[episode.id] = (asset.name, variable, levels, is_alone)
+        charted[episode.id] = (asset.name, variable, levels, is_alone)
         names.setdefault(asset.name, set()).add(variable)
         start = now - _back(asset, variable)
         since[asset.name] = min(start, since.get(asset.name, start))
-    if not wanted:
+    if not charted:
         return {}
     loaded = readings.load_many(
         [Wanted(name, types_of(assets[name], sorted(names[name])), since[name]) for name in names],
@@ -330,17 +330,17 @@ def present_values(
     )
     silent = {
         (name, variable)
-        for name, variable, _, _ in wanted.values()
+        for name, variable, _, _ in charted.values()
         if not len(_numbers(loaded.get(name), variable)[0])
     }
     last = _last_values(readings, assets, silent, now) if silent else {}
     lines = {}
-    for id, (name, variable, levels, is_alone) in wanted.items():
+    for id, (name, variable, levels, is_alone) in charted.items():
         asset = assets[name]
         at, numbers = last.get((name, variable)) or _numbers(loaded.get(name), variable)
-        known = asset.variables.get(variable)
-        unit = known.unit if known else None
-        title = (known.title if known else None) or variable.replace("_", " ")
+        declared = asset.variables.get(variable)
+        unit = declared.unit if declared else None
+        title = (declared.title if declared else None) or variable.replace("_", " ")
         line = sparkline(at, numbers, levels, unit, None if is_alone else title)
         if line is not None:
             is_old = now - line.when > _fresh_for(asset, variable, at)
@@ -354,8 +354,8 @@ def _numbers(columns: ReadingColumns | None, variable: str) -> tuple[Millis, Flo
     if columns is None or values is None or values.dtype.kind not in "fiub":
         return np.empty(0, np.int64), np.empty(0)
     numbers = values.astype(np.float64)
-    there = ~np.isnan(numbers)
-    return columns.ts[there], numbers[there]
+    is_number = ~np.isnan(numbers)
+    return columns.ts[is_number], numbers[is_number]
 
 
 def _last_values(
@@ -367,17 +367,17 @@ def _last_values(
     for name, variable in sorted(silent):
         variables.setdefault(name, []).append(variable)
     newest = readings.newest_readings(now, list(variables))
-    found = {name: newest[name].ts for name in variables if name in newest}
-    wanted = [
+    newest_at = {name: newest[name].ts for name in variables if name in newest}
+    requests = [
         Wanted(
             name,
             types_of(assets[name], variables[name]),
             at - max(_back(assets[name], variable) for variable in variables[name]),
         )
-        for name, at in found.items()
+        for name, at in newest_at.items()
         if at > since
     ]
-    loaded = readings.load_many(wanted, now) if wanted else {}
+    loaded = readings.load_many(requests, now) if requests else {}
     last = {}
     for name in loaded:
         others = []
@@ -396,23 +396,23 @@ def _last_of_going_asset(
     readings: Readings, asset: Asset, variables: Sequence[str], since: datetime, now: datetime
 ) -> dict[tuple[str, str], tuple[Millis, Floats]]:
     """Return the last number of variables of an asset whose other variables have newer ones."""
-    found = readings.newest_values(asset, dict.fromkeys(variables, since), now)
+    newest = readings.newest_values(asset, dict.fromkeys(variables, since), now)
     last = {}
     for variable in variables:
-        if variable in found and found[variable].dtype.kind in "fiub":
-            values = found[variable].dropna()[-1:]
-            at = np.array([to_millis(one) for one in values.index], np.int64)
+        if variable in newest and newest[variable].dtype.kind in "fiub":
+            values = newest[variable].dropna()[-1:]
+            at = np.array([to_millis(instant) for instant in values.index], np.int64)
             last[asset.name, variable] = at, values.to_numpy(np.float64)
     return last
 
 
 def _fresh_for(asset: Asset, variable: str, at: Millis) -> timedelta:
     """Return how old the last value of a variable may be while readings come as usual."""
-    known = asset.variables.get(variable)
-    usual = known.sampling if known is not None else None
+    declared = asset.variables.get(variable)
+    usual = declared.sampling if declared is not None else None
     if usual is None and len(at) > 1:
         usual = timedelta(milliseconds=float(np.median(np.diff(at))))
-    delay = known.delay if known is not None else None
+    delay = declared.delay if declared is not None else None
     return max(_LEAST_FRESH, _SAMPLES_MISSED * (usual or timedelta(0))) + (delay or timedelta(0))
 
 
@@ -429,11 +429,11 @@ def present_value(
     on another day."""
     table = platform.states.load_many([(episode.definition, episode.asset)])
     unknown = table.unknown_reason[0] if table.unknown_count[0] else None
-    said = [_last_sentence(platform, episode, now, zone, language, dated)]
+    sentences = [_last_sentence(platform, episode, now, zone, language, dated)]
     if unknown and unknown not in NOT_COUNTED.values():  # the alarm itself shows its problem
         reason = local_times(unknown, now, zone, language, dated)
-        said.append(language.say("Not evaluated now: {reason}.", reason=reason))
-    return " ".join(filter(None, said)) or None
+        sentences.append(language.say("Not evaluated now: {reason}.", reason=reason))
+    return " ".join(filter(None, sentences)) or None
 
 
 def _last_sentence(
@@ -449,21 +449,21 @@ def _last_sentence(
     if revision is None or asset is None:
         return None
     definitions = {episode.definition: revision.definition}
-    found = present_values(platform.readings, [episode], definitions, {asset.name: asset}, now)
-    line = found.get(episode.id)
+    lines = present_values(platform.readings, [episode], definitions, {asset.name: asset}, now)
+    line = lines.get(episode.id)
     if line is None:
         return None
     when = clock_time(line.when, now, zone, language, dated)
     value = line.describe(language)
     limit = line.describe_limit(language)
-    said = (
+    text = (
         language.say("Last value ({when}): {value}.", when=when, value=value)
         if limit is None
         else language.say(
             "Last value ({when}): {value}; {limit}.", when=when, value=value, limit=limit
         )
     )
-    return f"{said} {language.say('No value has come since.')}" if line.is_old else said
+    return f"{text} {language.say('No value has come since.')}" if line.is_old else text
 
 
 def _charted(
@@ -479,8 +479,8 @@ def _charted(
         return None
     if charted.variable is None:
         return None
-    own = tuple(level for level in charted.levels if level.label == episode.severity)
-    return charted.variable, own or charted.levels
+    levels = tuple(level for level in charted.levels if level.label == episode.severity)
+    return charted.variable, levels or charted.levels
 
 
 def _subject(definition: Definition, asset: Asset) -> frozenset[str]:
@@ -491,6 +491,6 @@ def _subject(definition: Definition, asset: Asset) -> frozenset[str]:
 
 
 def _back(asset: Asset, variable: str) -> timedelta:
-    known = asset.variables.get(variable)
-    sampling = known.sampling if known is not None else None
+    declared = asset.variables.get(variable)
+    sampling = declared.sampling if declared is not None else None
     return _BACK if sampling is None else min(max(_BACK, _SAMPLES * sampling), _LONGEST_BACK)

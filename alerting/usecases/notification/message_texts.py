@@ -166,7 +166,7 @@ def message(
     if present is not None:
         lines.insert(2, present)
     if notification.transition not in _DETAILS:
-        lines += [language.translate(one) for one in conflicts]
+        lines += [language.translate(conflict) for conflict in conflicts]
     text = "\n".join(lines)
     advice = advice_shown(episode)
     (strongest, weaker) = reasons(episode)
@@ -408,7 +408,7 @@ def _advice_lines(episode: Episode, notification: Notification, reader: Reader) 
     step = what_to_do(episode)
     when = _computed_at(episode, notification, reader)
     text = "" if step is None else reader.language.translate(step)
-    told = "" if advice is None else reader.language.translate(advice.message)
+    model_advice = "" if advice is None else reader.language.translate(advice.message)
     lines = []
     course = risk_since_raise(episode, None, reader.language)
     if course is not None and episode.present is not None:
@@ -424,9 +424,9 @@ def _advice_lines(episode: Episode, notification: Notification, reader: Reader) 
         lines.append(reader.say("What to do: {step}", step=text))
     if advice is not None and advice.message != step:
         if when is None:
-            lines.append(reader.say("The model: {advice}", advice=told))
+            lines.append(reader.say("The model: {advice}", advice=model_advice))
         else:
-            lines.append(reader.say("The model ({when}): {advice}", when=when, advice=told))
+            lines.append(reader.say("The model ({when}): {advice}", when=when, advice=model_advice))
     if action and action != step and not is_low:
         lines.append(reader.say(OTHERWISE, action=reader.full(action)))
     if advice is not None and advice.changes:

@@ -67,10 +67,10 @@ def tend_mutes(platform: MutingPorts, now: datetime) -> None:
     """Tell of mutes that have begun, mute the open episodes that they cover, record those that time
     or an event has ended, and notify once of episodes still open afterwards. Idempotent."""
     for mute in platform.mutes.not_ended():
-        known = end_by_event(platform, mute)
-        if known.end <= now:
-            reason = known.end_reason or translatable("its time is over")
-            record_end(platform, mute, known.end, PLATFORM, reason)
+        dated = end_by_event(platform, mute)
+        if dated.end <= now:
+            reason = dated.end_reason or translatable("its time is over")
+            record_end(platform, mute, dated.end, PLATFORM, reason)
         elif mute.since <= now:
             platform.notifications.add(_begun(platform, mute, now))
     present = mutes_at(platform, now)
@@ -107,9 +107,9 @@ def why_muted(
 ) -> MuteReason | None:
     """Return why an episode is muted now, None if it is not. A mute takes precedence over
     suppression."""
-    found = mutes.find(episode.definition, episode.asset, episode.severity, now)
-    if found:
-        return _by_mute(found[0])
+    covering = mutes.find(episode.definition, episode.asset, episode.severity, now)
+    if covering:
+        return _by_mute(covering[0])
     reason = suppression_now(platform, definition, episode, now) if definition is not None else None
     return None if reason is None else _by_design(reason, now)
 
@@ -162,9 +162,9 @@ def record_mutes(platform: OutcomePorts, present: MutesInForce, now: datetime) -
     """Record on the open episodes that mutes cover now, that these mute them. Idempotent."""
     for episode in platform.episodes.find(open_only=True) if present.mutes else ():
         if episode.muted_by is None and not episode.backfilled:
-            found = present.find(episode.definition, episode.asset, episode.severity, now)
-            if found:
-                _record_muting(platform, episode, _by_mute(found[0]), now)
+            covering = present.find(episode.definition, episode.asset, episode.severity, now)
+            if covering:
+                _record_muting(platform, episode, _by_mute(covering[0]), now)
 
 
 def record_suppression(
@@ -262,7 +262,7 @@ def _reasons(
     platform: MutingPorts, episodes: Iterable[Episode], now: datetime
 ) -> dict[str, MuteReason]:
     """Return why episodes are muted now, by id; without those that are not."""
-    found = dict[str, MuteReason]()
+    reasons = dict[str, MuteReason]()
     by_id = {episode.id: episode for episode in episodes}
     mutes = mutes_at(platform, now) if by_id else MutesInForce((), platform.assets)
     names = {episode.definition for episode in by_id.values()}
@@ -272,8 +272,8 @@ def _reasons(
         definition = revision.definition if revision else None
         reason = why_muted(platform, definition, episode, mutes, now)
         if reason is not None:
-            found[id] = reason
-    return found
+            reasons[id] = reason
+    return reasons
 
 
 def _why_withheld(
@@ -352,7 +352,7 @@ def _over(platform: MutingPorts, mute: Mute) -> list[Notification]:
         if mute.kind == "maintenance"
         else reads.say("No longer muted: {scope}", scope=scope)
     )
-    found = raised_meanwhile(platform, mute, mute.end)
+    raised = raised_meanwhile(platform, mute, mute.end)
     lines = [
         subject,
         reads.say(
@@ -360,14 +360,16 @@ def _over(platform: MutingPorts, mute: Mute) -> list[Notification]:
         ),
         reads.say("Ended: {reason}", reason=reads.translate(mute.end_reason or "")),
     ]
-    if found:
-        lines.append(reads.say("Raised meanwhile: {number}", number=len(found)))
-        titles = asset_titles(platform.assets.get_many({e.asset for e in found[:_LISTED]}).values())
-        lines += [_line(episode, titles, reads) for episode in found[:_LISTED]]
+    if raised:
+        lines.append(reads.say("Raised meanwhile: {number}", number=len(raised)))
+        titles = asset_titles(
+            platform.assets.get_many({e.asset for e in raised[:_LISTED]}).values()
+        )
+        lines += [_line(episode, titles, reads) for episode in raised[:_LISTED]]
     else:
         lines.append(reads.say("No alarm was raised meanwhile."))
-    if len(found) > _LISTED:
-        more = len(found) - _LISTED
+    if len(raised) > _LISTED:
+        more = len(raised) - _LISTED
         lines.append(reads.say_count("and {number} other", "and {number} others", more))
     return _messages(mute, "ended", subject, lines, mute.end)
 
@@ -384,17 +386,19 @@ def _line(episode: Episode, titles: Mapping[str, str], reads: Language) -> str:
 
 
 def _messages(
-    mute: Mute, what: _Change, subject: str, lines: Sequence[str], now: datetime
+    mute: Mute, change: _Change, subject: str, lines: Sequence[str], now: datetime
 ) -> list[Notification]:
     text = "\n".join(lines)
-    about = {"mute": mute.id, "transition": what}
+    about = {"mute": mute.id, "transition": change}
     return [
         replace(
-            new_message(f"mute:{mute.id}:{what}:{one}", one, subject, text, now, None, **about),
-            transition=_TRANSITIONS[what],
+            new_message(
+                f"mute:{mute.id}:{change}:{channel}", channel, subject, text, now, None, **about
+            ),
+            transition=_TRANSITIONS[change],
             asset=mute.asset or mute.part,
         )
-        for one in mute.notified
+        for channel in mute.notified
     ]
 
 
@@ -551,12 +555,16 @@ def _values(episode: Episode, titles: Titles, language: Language) -> dict[str, s
 
 def _listed(members: Sequence[Member]) -> list[Episode]:
     """Return the episodes to list, by raise: of too many those that are open, and the worst."""
-    found = sorted((episode for episode, _ in members), key=lambda e: (e.raised_at, e.id))
-    found.sort(key=lambda e: (e.condition != "open", -SEVERITIES.index(e.severity)))
-    return sorted(found[:_LISTED], key=lambda e: (e.raised_at, e.id))
+    episodes = sorted((episode for episode, _ in members), key=lambda e: (e.raised_at, e.id))
+    episodes.sort(key=lambda e: (e.condition != "open", -SEVERITIES.index(e.severity)))
+    return sorted(episodes[:_LISTED], key=lambda e: (e.raised_at, e.id))
 
 
 def _listing(head: str, lines: Sequence[str], count: int, language: Language) -> str:
-    left = count - len(lines)
-    more = [language.say_count("and {number} other", "and {number} others", left)] if left else []
+    unlisted = count - len(lines)
+    more = (
+        [language.say_count("and {number} other", "and {number} others", unlisted)]
+        if unlisted
+        else []
+    )
     return "\n".join([head, *lines, *more])

@@ -237,13 +237,13 @@ def platform_notifications(
     """Return a notification of each open fault, and to the same recipients one of its end."""
     still_open = platform.platform_alerts.open()
     recipients = platform_recipients(platform, routes, now) if still_open else []
-    found = [
+    opening = [
         _opening_message(alert, channel, route, now)
         for alert in still_open
         for channel, route in recipients
     ]
     ended = platform.platform_alerts.resolved_since(now - _LOOK_BACK)
-    return found + _end_messages(platform.notifications, platform.channels, ended, now)
+    return opening + _end_messages(platform.notifications, platform.channels, ended, now)
 
 
 def outage_message(alert: PlatformAlert, channel: str, now: datetime) -> Message:
@@ -292,8 +292,10 @@ def delivered_message(
         min((sent[key] for key in of_one if key in sent), key=lambda d: d.at, default=None)
         for of_one in keys
     ]
-    found = [first for first in firsts if first is not None]
-    return max(found, key=lambda d: d.at) if found and len(found) == len(firsts) else None
+    delivered = [first for first in firsts if first is not None]
+    return (
+        max(delivered, key=lambda d: d.at) if delivered and len(delivered) == len(firsts) else None
+    )
 
 
 def opening_keys(channels: Mapping[str, Channel], platform_alerts: PlatformAlerts) -> list[str]:
@@ -308,18 +310,20 @@ def platform_recipients(
 ) -> list[tuple[str, str | None]]:
     """Return the channels to notify, with their routes. Routes in quiet hours or off shift notify
     later."""
-    asked = [route for route in routes if route.platform]
-    if not asked:
+    platform_routes = [route for route in routes if route.platform]
+    if not platform_routes:
         return [(LOG, None)] if LOG in platform.channels else []
-    found: dict[str, str | None] = {}
-    for route in asked:
+    route_names: dict[str, str | None] = {}
+    for route in platform_routes:
         if is_on_shift(route, now) and end_of(route.quiet, route.zone, now) is None:
-            found |= {channel: route.name for channel in route.channels if channel not in found}
-    return list(found.items())
+            route_names |= {
+                channel: route.name for channel in route.channels if channel not in route_names
+            }
+    return list(route_names.items())
 
 
-def _key(what: str, alert: PlatformAlert, channel: str) -> str:
-    return f"{what}:{alert.kind.replace(' ', '-')}:{alert.subject}:{alert.opened_at.isoformat()}:{channel}"  # noqa: E501
+def _key(event: str, alert: PlatformAlert, channel: str) -> str:
+    return f"{event}:{alert.kind.replace(' ', '-')}:{alert.subject}:{alert.opened_at.isoformat()}:{channel}"  # noqa: E501
 
 
 def _opening_message(

@@ -112,17 +112,17 @@ def choose_shift(
     """
     if line and line not in plant.parts.values():
         raise NotFound(translatable("there is no part of the plant “{name}”", name=line))
-    assets = frozenset(a for a, of in plant.parts.items() if of == line) if line else None
-    known = plant.assets if assets is None else assets
+    assets = frozenset(a for a, part in plant.parts.items() if part == line) if line else None
+    covered = plant.assets if assets is None else assets
     stored = ROUTES.read(platform)[0]
-    routes = [r for r in stored if not known or any(is_for(r, one) for one in known)]
+    routes = [r for r in stored if not covered or any(is_for(r, asset) for asset in covered)]
     named = shift_hours(routes)
     plans = named or [usual_hours(zone)]
-    asked = at or now
-    running = find_running(plans, asked, name)
-    changing = None if at else find_change(plans, asked)
+    instant = at or now
+    running = find_running(plans, instant, name)
+    changing = None if at else find_change(plans, instant)
     if changing is not None and name in (None, changing.name):
-        running = [changing, *(one for one in running if one != changing)]
+        running = [changing, *(shift for shift in running if shift != changing)]
     if not running:
         raise NotFound(translatable("no shift runs at that time, or ran in the eight days before"))
     shift, *others = running
@@ -153,25 +153,29 @@ def read_shift(
     since = shift.start - QUESTIONS_FROM
     read = find(open_only=True, limit=_MOST_READ, assets=chosen.assets)
     read += find(start=since, end=shift.end, limit=_MOST_READ, assets=chosen.assets)
-    found = sorted({one.id: one for one in read}.values(), key=_urgency)
-    alarms = [e for e in found if not (e.backfilled or e.withdrawn) and e.raised_at < shift.end]
+    episodes = sorted({e.id: e for e in read}.values(), key=_urgency)
+    alarms = [e for e in episodes if not (e.backfilled or e.withdrawn) and e.raised_at < shift.end]
     still = [e for e in alarms if e.closed_at is None]
     over = [e for e in alarms if e.closed_at and (shift.has(e.raised_at) or shift.has(e.closed_at))]
-    left = [e for e in alarms if e.closed_at and e not in over and _is_question(e)]
-    deeds = sorted(deed for one in alarms for deed in _deeds(one, plant, shift, language))
+    unanswered = [e for e in alarms if e.closed_at and e not in over and _is_question(e)]
+    deeds = sorted(deed for e in alarms for deed in _deeds(e, plant, shift, language))
     muted = _muted(platform, plant, chosen, now, language)
     total = language.say(
         "{raised} raised, {open} open, {unanswered} not answered, {done} done",
         raised=str(sum(shift.has(e.raised_at) for e in alarms)),
         open=str(len(still)),
-        unanswered=str(sum(map(_is_question, (*still, *over, *left)))),
+        unanswered=str(sum(map(_is_question, (*still, *over, *unanswered)))),
         done=str(len(deeds)),
     )
     listed = (
         ("done", language.say("What was done"), [line for _, line in reversed(deeds)]),
         ("open", language.say("Open"), _alarms(still, plant, language)),
         ("notes", language.say("Notes"), _notes(platform, plant, chosen)),
-        ("left", language.say("Unanswered, of earlier shifts"), _alarms(left, plant, language)),
+        (
+            "left",
+            language.say("Unanswered, of earlier shifts"),
+            _alarms(unanswered, plant, language),
+        ),
         ("over", language.say("Ended in this shift"), _alarms(over, plant, language)),
         ("muted", language.say("Muted"), [Line(text) for text in muted]),
     )
@@ -201,7 +205,7 @@ def write_note(
         raise UserError(translatable("this shift has not begun yet"))
     subject = _subject(chosen.part, chosen.shift)
     newest = platform.audit.find(AuditFilter(actor.name, subject, NOTE_WRITTEN), 1)
-    if [one.after for one in newest] != [note]:  # else a form that was sent twice
+    if [entry.after for entry in newest] != [note]:  # else a form that was sent twice
         platform.audit.add(actor.name, NOTE_WRITTEN, subject, at, after=note)
 
 
@@ -221,13 +225,13 @@ def send_handover(
     recipient.
     """
     permit("comment", actor.role)
-    found = next((one for one in chosen.routes if one.name == route), None)
-    if found is None:
+    recipient = next((r for r in chosen.routes if r.name == route), None)
+    if recipient is None:
         raise NotFound(translatable("there is no route “{name}” for this line", name=route))
-    recipients = [name for name in channels_of(found) if name in platform.channels]
+    recipients = [name for name in channels_of(recipient) if name in platform.channels]
     if not recipients:
         raise UserError(translatable("the route “{name}” has no configured channel", name=route))
-    language = language_of(found, platform.language)
+    language = language_of(recipient, platform.language)
     account = read_shift(platform, plant, chosen, at, language)
     names = " · ".join(filter(None, (chosen.shift.name, chosen.title)))
     subject = language.say("Hand-over {shift}", shift=names or language.say("of the plant"))
@@ -238,11 +242,11 @@ def send_handover(
     payload = {"page": address, "sender": actor.name}
     messages = [
         replace(
-            new_message(f"handover:{digest}:{one}", one, subject, text, at, route, **payload),
+            new_message(f"handover:{digest}:{name}", name, subject, text, at, route, **payload),
             asset=chosen.part,
             transition="reminder",
         )
-        for one in recipients
+        for name in recipients
     ]
     if platform.notifications.add(messages):
         sent = template("shift hand-over sent")
@@ -276,9 +280,9 @@ def _notes(platform: OperatorPorts, plant: KnownPlant, chosen: ChosenShift) -> l
     ]
     entries.sort(key=lambda pair: pair[0].at, reverse=True)
     lines = []
-    for one, part in entries:
+    for note, part in entries:
         where = f" ({plant.asset_titles[part]})" if part and part != chosen.part else ""
-        lines.append(Line(f"{one.at.isoformat()} {one.actor}{where}: {one.after}"))
+        lines.append(Line(f"{note.at.isoformat()} {note.actor}{where}: {note.after}"))
     return lines
 
 
@@ -295,28 +299,28 @@ def _muted(
     language: Language,
 ) -> Iterator[str]:
     """Yield the mutes that are present or begin soon."""
-    found = mutes_between(platform, now, now + (chosen.shift.end - chosen.shift.start))
-    about = {*found.line(chosen.part), *(chosen.assets or ())} if chosen.part else None
-    for one in sorted(found.mutes, key=lambda mute: (mute.since, mute.id)):
-        named = one.asset or one.part
-        if one.phase(now) != "over" and (about is None or named in (None, *about)):
+    mutes = mutes_between(platform, now, now + (chosen.shift.end - chosen.shift.start))
+    about = {*mutes.line(chosen.part), *(chosen.assets or ())} if chosen.part else None
+    for mute in sorted(mutes.mutes, key=lambda mute: (mute.since, mute.id)):
+        named = mute.asset or mute.part
+        if mute.phase(now) != "over" and (about is None or named in (None, *about)):
             title = plant.asset_titles.get(named or "")
-            definition = plant.titles.get(one.definition or "")
-            has_end = one.end != LAST_INSTANT
+            definition = plant.titles.get(mute.definition or "")
+            has_end = mute.end != LAST_INSTANT
             yield language.say(
                 "{kind}: {scope}, {start} to {end}: {reason} ({person})",
-                kind=sentence(language.translate(MUTE_KINDS[one.kind])).rstrip("."),
-                scope=describe_matcher(one, title, definition, language),
-                start=one.since.isoformat(),
-                end=one.end.isoformat() if has_end else language.say("returned by hand"),
-                reason=language.translate(one.reason),
-                person=one.actor,
+                kind=sentence(language.translate(MUTE_KINDS[mute.kind])).rstrip("."),
+                scope=describe_matcher(mute, title, definition, language),
+                start=mute.since.isoformat(),
+                end=mute.end.isoformat() if has_end else language.say("returned by hand"),
+                reason=language.translate(mute.reason),
+                person=mute.actor,
             )
 
 
 def _alarms(episodes: Sequence[Episode], plant: KnownPlant, language: Language) -> list[Line]:
     """Return a line for each alarm: since when, who has taken it over, and what came of it."""
-    found = []
+    lines = []
     for e in episodes:
         values = {
             "severity": language.translate(SEVERITY_NAMES[e.severity_peak or e.severity]),
@@ -324,7 +328,7 @@ def _alarms(episodes: Sequence[Episode], plant: KnownPlant, language: Language) 
             "asset": plant.asset_titles.get(e.asset, e.asset),
         }
         start = e.raised_at.isoformat()
-        said = (
+        text = (
             language.say("{severity}: {title} on {asset}, since {since}", **values, since=start)
             if e.closed_at is None
             else language.say(
@@ -334,8 +338,8 @@ def _alarms(episodes: Sequence[Episode], plant: KnownPlant, language: Language) 
                 end=e.closed_at.isoformat(),
             )
         )
-        found.append(Line(", ".join([said, *_state(e, language)]), e.id))
-    return found
+        lines.append(Line(", ".join([text, *_state(e, language)]), e.id))
+    return lines
 
 
 def _state(e: Episode, language: Language) -> Iterator[str]:
@@ -348,18 +352,18 @@ def _state(e: Episode, language: Language) -> Iterator[str]:
         yield language.say("muted")
     if e.outcome_record and e.outcome_record.outcome != "undetermined":
         yield language.translate(OUTCOME_NAMES[e.outcome_record.outcome])
-    verdicts = [given.verdict for given in e.feedback if given.verdict is not None]
+    verdicts = [answer.verdict for answer in e.feedback if answer.verdict is not None]
     if _is_question(e):
         yield language.say("not answered")
     elif verdicts:
         yield language.translate(VERDICT_NAMES[verdicts[-1]])
-    elif any(given.acted for given in e.feedback):
+    elif any(answer.acted for answer in e.feedback):
         yield language.say("acted")
 
 
 def _is_question(e: Episode) -> bool:
     """Return whether an answer to an alarm is still expected."""
-    return e.muted_by is None and not any(given.verdict or given.acted for given in e.feedback)
+    return e.muted_by is None and not any(answer.verdict or answer.acted for answer in e.feedback)
 
 
 def _deeds(
@@ -367,26 +371,30 @@ def _deeds(
 ) -> Iterator[tuple[datetime, Line]]:
     """Yield what people did about an alarm in a shift."""
     done: list[tuple[str, datetime, str, str | None]] = []
-    for given in e.feedback:
-        if given.acted:
-            text = given.action or given.comment
-            done.append((_ACTED, given.acted_at or given.at, given.actor, text))
-        elif given.comment:
-            done.append((_COMMENTED, given.at, given.actor, given.comment))
-    for one in e.transitions:
-        if one.kind == "commented":
-            done.append((_COMMENTED, one.at, one.actor, language.translate(one.reason)))
-        elif one.kind == "assigned":
-            done.append((_TOOK_OVER, one.at, e.assigned_to or one.actor, None))
-        elif one.kind == "closed" and one.actor != "platform":
-            done.append((_CLOSED, one.at, one.actor, language.translate(one.reason)))
+    for answer in e.feedback:
+        if answer.acted:
+            text = answer.action or answer.comment
+            done.append((_ACTED, answer.acted_at or answer.at, answer.actor, text))
+        elif answer.comment:
+            done.append((_COMMENTED, answer.at, answer.actor, answer.comment))
+    for transition in e.transitions:
+        if transition.kind == "commented":
+            done.append(
+                (_COMMENTED, transition.at, transition.actor, language.translate(transition.reason))
+            )
+        elif transition.kind == "assigned":
+            done.append((_TOOK_OVER, transition.at, e.assigned_to or transition.actor, None))
+        elif transition.kind == "closed" and transition.actor != "platform":
+            done.append(
+                (_CLOSED, transition.at, transition.actor, language.translate(transition.reason))
+            )
     record = e.outcome_record
     came = f" ({language.translate(OUTCOME_NAMES[record.outcome])})" if record else ""
     where = f"{e.title}, {plant.asset_titles.get(e.asset, e.asset)}{came}"
-    for kind, at, person, said in done:
+    for kind, at, person, words in done:
         if shift.has(at):
-            what = language.say(kind, person=person) + (f": {said}" if said else "")
-            yield at, Line(f"{at.isoformat()} {what}; {where}", e.id)
+            deed = language.say(kind, person=person) + (f": {words}" if words else "")
+            yield at, Line(f"{at.isoformat()} {deed}; {where}", e.id)
 
 
 def _urgency(e: Episode) -> tuple[bool, int, float, str]:

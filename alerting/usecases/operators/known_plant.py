@@ -49,8 +49,8 @@ class KnownPlant:
         """Return the names of the active definitions with suppression by design."""
         return frozenset(
             name
-            for name, one in self.latest.items()
-            if one.definition.suppression is not None and one.definition.state == "active"
+            for name, revision in self.latest.items()
+            if revision.definition.suppression is not None and revision.definition.state == "active"
         )
 
     @cached_property
@@ -65,12 +65,12 @@ class KnownPlant:
     @cached_property
     def titles(self) -> dict[str, str]:
         """Return the title of each definition, by name."""
-        return {name: one.definition.title or name for name, one in self.latest.items()}
+        return {name: revision.definition.title or name for name, revision in self.latest.items()}
 
     @cached_property
     def asset_titles(self) -> dict[str, str]:
         """Return the title of each asset, by name."""
-        return {name: one.title for name, one in self.assets.items()}
+        return {name: asset.title for name, asset in self.assets.items()}
 
     @cached_property
     def parents(self) -> dict[str, str | None]:
@@ -107,13 +107,13 @@ class RecentPlant:
             self._hash = now, written
             return written
 
-        found = self._hash
-        if found is None or not timedelta(0) <= now - found[0] < _RECENT_HASH:
+        newest = self._hash
+        if newest is None or not timedelta(0) <= now - newest[0] < _RECENT_HASH:
             return read()
-        if self._later is not None and now - found[0] >= _SOON and self._begun is not found:
-            self._begun = found
+        if self._later is not None and now - newest[0] >= _SOON and self._begun is not newest:
+            self._begun = newest
             self._later(read)
-        return found[1]
+        return newest[1]
 
 
 def read_plant(platform: EvaluationPorts, later: Later | None = None) -> KnownPlant:
@@ -121,7 +121,8 @@ def read_plant(platform: EvaluationPorts, later: Later | None = None) -> KnownPl
     inventory = read_inventory(platform)
     documents = {asset.name: asset for asset in platform.assets.all()}
     assets = {
-        name: PlantAsset(name, one.title or name, one.parent) for name, one in documents.items()
+        asset.name: PlantAsset(asset.name, asset.title or asset.name, asset.parent)
+        for asset in documents.values()
     }
     tree = AssetTree(documents.values())
     definition_counts: dict[str, int] = {}
@@ -131,8 +132,8 @@ def read_plant(platform: EvaluationPorts, later: Later | None = None) -> KnownPl
         documents,
         assets,
         find_parts(assets),
-        {name: tree.position(one) for name, one in documents.items()},
-        {one.name: one for one in platform.definitions.latest_revisions()},
+        {name: tree.position(asset) for name, asset in documents.items()},
+        {r.name: r for r in platform.definitions.latest_revisions()},
         inventory.targets,
         definition_counts,
         RecentCoverage(later),
@@ -179,11 +180,11 @@ class EvaluationCoverage:
     @cached_property
     def unknown_by_asset(self) -> Mapping[str, int]:
         """Return on how many definitions nothing is known, by asset."""
-        found: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for gap in self.gaps:
             for asset in gap.assets:
-                found[asset] = found.get(asset, 0) + 1
-        return found
+                counts[asset] = counts.get(asset, 0) + 1
+        return counts
 
 
 class _Found(NamedTuple):
@@ -253,7 +254,7 @@ def find_gaps(
     is_unknown = table.unknown_count > 0
     needs_model = np.array([t.needs_model for t in targets])
     suspects = np.flatnonzero(is_late | is_unknown | (needs_model & ~has_state)).tolist()
-    found: dict[tuple[str, GapKind, str], list[int]] = {}
+    rows_by_gap: dict[tuple[str, GapKind, str], list[int]] = {}
     for row in suspects:
         kind: GapKind
         reason: str
@@ -269,12 +270,12 @@ def find_gaps(
         else:
             kind = "never"
             reason = NOT_EVALUATED_YET
-        found.setdefault((targets[row].definition, kind, reason), []).append(row)
+        rows_by_gap.setdefault((targets[row].definition, kind, reason), []).append(row)
     on_time = np.setdiff1d(np.flatnonzero(has_state), suspects)
     until = from_millis(int(table.watermark[on_time].min())) if len(on_time) else None
     gaps = [
         _gap(definition, kind, reason, [targets[row].asset for row in rows], table.watermark[rows])
-        for (definition, kind, reason), rows in found.items()
+        for (definition, kind, reason), rows in rows_by_gap.items()
     ]
     ordered = sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason))
     on_time_until = None if is_late.all() else from_millis(int(last_on_time[~is_late].min()))
@@ -304,6 +305,6 @@ def _lacks_model(gap: Gap) -> bool:
 def _gap(
     definition: str, kind: GapKind, reason: str, assets: Iterable[str], watermarks: np.ndarray
 ) -> Gap:
-    known = watermarks[watermarks != NO_TIME]
-    since = from_millis(int(known.min())) if len(known) else None
+    watermarks_known = watermarks[watermarks != NO_TIME]
+    since = from_millis(int(watermarks_known.min())) if len(watermarks_known) else None
     return Gap(definition, kind, reason, tuple(sorted(assets)), since)

@@ -161,7 +161,7 @@ def _faults(
     comment: str,
     at: datetime,
 ) -> Iterator[str]:
-    names = [one.name for one in matching_assets(definition, platform.assets.all())]
+    names = [a.name for a in matching_assets(definition, platform.assets.all())]
     if asset not in names:
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
         yield translatable(

@@ -361,10 +361,10 @@ def start_mute(
         kind, matcher, since, until, event, reason, channels, actor.name, actor.role, now
     )
     while True:
-        known = [end_by_event(platform, one) for one in platform.mutes.not_ended()]
-        running = [one for one in known if one.phase(now) != "over"]
+        stored = [end_by_event(platform, mute) for mute in platform.mutes.not_ended()]
+        running = [mute for mute in stored if mute.phase(now) != "over"]
         _require_possible(running, made, now)
-        same = next((one for one in running if _is_same(one, made, now)), None)
+        same = next((mute for mute in running if _is_same(mute, made, now)), None)
         longer = made if same is None else made.instead_of(same)
         if platform.mutes.insert(made) if same is None else platform.mutes.replace(longer):
             break
@@ -381,14 +381,14 @@ def start_mute(
 def end_mute(platform: MutingPorts, id: str, actor: Actor, now: datetime, reason: str = "") -> Mute:
     """End a mute before its time, or cancel a planned one; an episode that is still open is
     announced once. Idempotent. Raises NotFound."""
-    found = find_mute(platform, id)
-    permit(_END[found.kind], actor.role)
-    while found.phase(now) != "over":
+    mute = find_mute(platform, id)
+    permit(_END[mute.kind], actor.role)
+    while mute.phase(now) != "over":
         why = " ".join(reason.split()) or translatable("ended by an operator")
-        over = record_end(platform, found, now, actor.name, why)
-        found = over or find_mute(platform, id)
+        over = record_end(platform, mute, now, actor.name, why)
+        mute = over or find_mute(platform, id)
     tend_mutes(platform, now)
-    return found
+    return mute
 
 
 def prolong_mute(
@@ -397,22 +397,22 @@ def prolong_mute(
     """Move the end of a mute, for the same reason. Raises NotFound, UserError for one that is over,
     and as `require_length`."""
     while True:
-        found = find_mute(platform, id)
-        permit(_START[found.kind], actor.role)
-        if found.phase(now) == "over":
+        mute = find_mute(platform, id)
+        permit(_START[mute.kind], actor.role)
+        if mute.phase(now) == "over":
             raise UserError(translatable("it is over already: mute it again"))
         end = from_millis(to_millis(until))
         made_at = from_millis(to_millis(now))
-        require_length(found.kind, actor.role, max(found.since, now), end, by_event=False)
-        require_length(found.kind, "admin", found.since, end, found.event is not None)
-        longer = replace(found, until=end, made_at=made_at, version=found.version + 1)
+        require_length(mute.kind, actor.role, max(mute.since, now), end, by_event=False)
+        require_length(mute.kind, "admin", mute.since, end, mute.event is not None)
+        longer = replace(mute, until=end, made_at=made_at, version=mute.version + 1)
         if platform.mutes.replace(longer):
             platform.audit.add(
                 actor.name,
                 PROLONGED,
-                audit_subject(found),
+                audit_subject(mute),
                 now,
-                _audited_mute(found),
+                _audited_mute(mute),
                 _audited_mute(longer),
             )
             return longer
@@ -420,10 +420,10 @@ def prolong_mute(
 
 def find_mute(platform: MutingPorts, id: str) -> Mute:
     """Return the mute of this id, with the event that ended it. Raises NotFound."""
-    found = platform.mutes.get(id)
-    if found is None:
+    mute = platform.mutes.get(id)
+    if mute is None:
         raise NotFound(translatable("there is no mute “{id}”", id=id))
-    return end_by_event(platform, found)
+    return end_by_event(platform, mute)
 
 
 def list_mutes(
@@ -432,39 +432,39 @@ def list_mutes(
     """Return the mutes that are present or planned, and those of the last month; of those that
     name a definition or cover alarms of an asset."""
     stored = [*platform.mutes.overlapping(now - _PAST, now, _MOST), *platform.mutes.not_ended()]
-    known = {one.id: end_by_event(platform, one) for one in stored}
-    about = MutesInForce([*known.values()], platform.assets).select_for(definition, asset)
+    dated = {mute.id: end_by_event(platform, mute) for mute in stored}
+    about = MutesInForce([*dated.values()], platform.assets).select_for(definition, asset)
 
     def those(phase: MutePhase) -> list[Mute]:
-        return [one for one in about if one.phase(now) == phase]
+        return [mute for mute in about if mute.phase(now) == phase]
 
     return MuteList(
         now,
-        tuple(sorted(those("present"), key=lambda one: one.end)),
-        tuple(sorted(those("planned"), key=lambda one: one.since)),
-        tuple(sorted(those("over"), key=lambda one: one.end, reverse=True)[:_MOST_PAST]),
+        tuple(sorted(those("present"), key=lambda mute: mute.end)),
+        tuple(sorted(those("planned"), key=lambda mute: mute.since)),
+        tuple(sorted(those("over"), key=lambda mute: mute.end, reverse=True)[:_MOST_PAST]),
     )
 
 
-def _is_same(one: Mute, made: Mute, now: datetime) -> bool:
+def _is_same(mute: Mute, made: Mute, now: datetime) -> bool:
     """Return whether a mute is prolonged by a new one: of the same alarms, and of one begin or both
     on a single target now."""
-    both = [Matcher(m.part, m.asset, m.definition, m.up_to) for m in (one, made)]
-    begins = one.since == made.since or (made.is_target and one.since <= made.since <= now)
-    return one.kind == made.kind and both[0] == both[1] and begins
+    matchers = [Matcher(m.part, m.asset, m.definition, m.up_to) for m in (mute, made)]
+    begins = mute.since == made.since or (made.is_target and mute.since <= made.since <= now)
+    return mute.kind == made.kind and matchers[0] == matchers[1] and begins
 
 
 def _require_possible(running: Iterable[Mute], made: Mute, now: datetime) -> None:
     """Raise UserError for what is out of service, Conflicting where there are too many."""
-    others = [one for one in running if not _is_same(one, made, now)]
+    others = [mute for mute in running if not _is_same(mute, made, now)]
     if len(others) >= _MOST:
         raise Conflicting(
             translatable("{number} mutes are present or planned; end some of them", number=_MOST)
         )
     out = any(
-        one.kind == "out_of_service"
-        and (one.definition, one.asset) == (made.definition, made.asset)
-        for one in running
+        mute.kind == "out_of_service"
+        and (mute.definition, mute.asset) == (made.definition, made.asset)
+        for mute in running
     )
     if made.is_target:
         move(Flags(out_of_service=out), _START[made.kind])
@@ -479,7 +479,7 @@ def _require_known(
             raise NotFound(translatable("there is no asset “{name}”", name=name))
     if matcher.definition:
         _require_definition(platform, matcher.definition, matcher.asset)
-    types = [one.name for one in platform.assets.event_types()]
+    types = [event_type.name for event_type in platform.assets.event_types()]
     if event is not None and event.type not in types:
         near = ", ".join(close_names(event.type, types) or types[:10])
         raise NotFound(
@@ -494,12 +494,14 @@ def _require_known(
 
 
 def _require_definition(platform: MutingPorts, name: str, asset: str | None) -> None:
-    found = newest_of_target(platform.definitions, name) or require_revision(
+    revision = newest_of_target(platform.definitions, name) or require_revision(
         platform.definitions, name
     )
     if asset is None:
         return
-    assets = [one.name for one in matching_assets(found.definition, platform.assets.all())]
+    assets = [
+        matched.name for matched in matching_assets(revision.definition, platform.assets.all())
+    ]
     if asset not in assets:
         raise NotFound(
             f"{name!r} does not apply to {asset!r}; it applies to "
@@ -523,14 +525,14 @@ def _audited_mute(mute: Mute) -> dict[str, Any]:
     return {name: document[name] for name in (*names, "notified") if document[name]}
 
 
-def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = None) -> Episode:
+def give_feedback(platform: OperatorPorts, answer: Feedback, once: str | None = None) -> Episode:
     """Append the feedback of an operator to an episode and determine its outcome again.
 
-    `given.episode` may be the unique beginning of an id. Of several answers at the same time with
+    `answer.episode` may be the unique beginning of an id. Of several answers at the same time with
     the same text `once` one is stored. Raises UserError for an empty answer, and NotFound for an
     unknown episode.
     """
-    feedback = replace(given, episode=find_episode(platform.episodes, given.episode).id)
+    feedback = replace(answer, episode=find_episode(platform.episodes, answer.episode).id)
     if not (
         feedback.verdict or feedback.acted or feedback.comment or feedback.recommendation_taken
     ):
@@ -555,7 +557,11 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
         )
     stored = platform.feedback.append(feedback, once)
     why = stored.comment or stored.action or ""
-    earlier = [one for one in platform.feedback.for_episode(stored.episode) if one.at < stored.at]
+    earlier = [
+        previous
+        for previous in platform.feedback.for_episode(stored.episode)
+        if previous.at < stored.at
+    ]
     platform.audit.add(
         stored.actor,
         "feedback",

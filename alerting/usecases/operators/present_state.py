@@ -176,9 +176,9 @@ def read_now(
         windows=find_windows(shows, definitions),
         values=present_values(platform.readings, leading, definitions, plant.documents, now),
         mutes=tuple(
-            one
-            for one in mutes.mutes
-            if one.phase(now) == "present" and _is_about(one, filters, plant, mutes)
+            mute
+            for mute in mutes.mutes
+            if mute.phase(now) == "present" and _is_about(mute, filters, plant, mutes)
         ),
     )
 
@@ -199,19 +199,19 @@ def read_earlier(
     if assets is None and filters.line is not None:
         assets = [a for a in plant.assets if is_part(a, filters, plant)]
     since = hours[0][0] if hours else None
-    found: list[Episode] = []
+    episodes: list[Episode] = []
     last = None
     for _ in range(_EARLIER_READS):
         read = platform.episodes.find(start=since, limit=limit + 1, before=before, assets=assets)
         page = read[:limit]
-        found += [e for e in page if _lets_through(e, filters, plant, person, hours)]
+        episodes += [e for e in page if _lets_through(e, filters, plant, person, hours)]
         if len(read) <= limit:
-            return Earlier(tuple(found), None)
+            return Earlier(tuple(episodes), None)
         last = page[-1]
         before = (last.raised_at, last.id)
-        if 2 * len(found) > limit:
+        if 2 * len(episodes) > limit:
             break
-    return Earlier(tuple(found), last)
+    return Earlier(tuple(episodes), last)
 
 
 def find_definitions(
@@ -219,31 +219,31 @@ def find_definitions(
 ) -> dict[str, Definition]:
     """Return the newest definition of each name; one that a person sees on a single asset only is
     read by itself."""
-    found = {}
+    newest = {}
     for name in dict.fromkeys(names):
         revision = plant.latest.get(name) or next(reversed(definitions.revisions(name)), None)
         if revision is not None:
-            found[name] = revision.definition
-    return found
+            newest[name] = revision.definition
+    return newest
 
 
 def find_windows(
     episodes: Iterable[Episode], definitions: Mapping[str, Definition]
 ) -> dict[str, ExpectedWindow]:
     """Return when the problem of each episode is expected, by its id."""
-    found = {}
+    windows = {}
     for episode in episodes:
         definition = definitions.get(episode.definition)
         horizon = timedelta(0) if definition is None else definition.horizon
         window = expected_window(episode, horizon)
         if window is not None:
-            found[episode.id] = window
-    return found
+            windows[episode.id] = window
+    return windows
 
 
 def _find_marks(plant: KnownPlant, mutes: MutesInForce, now: datetime) -> dict[str, MuteMark]:
     """Return what is muted beyond single targets."""
-    wide = [one for one in mutes.mutes if not one.is_target]
+    wide = [mute for mute in mutes.mutes if not mute.is_target]
     if not wide:
         return {}
     lines = {}

@@ -165,7 +165,7 @@ def find_moved(
     names = sorted(seen & asset.variables.keys())[:_MOST_VARIABLES]
     numbers = [name for name in names if asset.variables[name].type != "category"]
     parts = [
-        read_buckets(platform, asset, numbers, *span, "hours", _MOST_READINGS).of
+        read_buckets(platform, asset, numbers, *span, "hours", _MOST_READINGS).by_variable
         for span in ((first, last), (until - _DAY, until))
     ]
     compared = []

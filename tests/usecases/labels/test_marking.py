@@ -173,9 +173,14 @@ def test_buckets_of_rollups_are_those_of_the_readings_with_the_labels(platform, 
     assert not before.rolled
     assert rolled.rolled == {"a", "b", "more"}
     for name in given[1]:
-        of_readings, of_rollups = (columns_of(found.of[name]) for found in (before, rolled))
+        of_readings, of_rollups = (
+            columns_of(found.by_variable[name]) for found in (before, rolled)
+        )
         np.testing.assert_array_equal(of_readings, of_rollups)
-    assert (before.of["a"].count.sum(), before.of["a"].bad.sum()) == (start + 50, 130 - start)
+    assert (before.by_variable["a"].count.sum(), before.by_variable["a"].bad.sum()) == (
+        start + 50,
+        130 - start,
+    )
 
 
 def test_a_series_shows_the_time_as_bad(platform):

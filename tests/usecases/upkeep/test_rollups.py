@@ -54,10 +54,10 @@ def untrue_buckets(platform, names=None):
     return [
         (size, name, got, want)
         for size in ("minutes", "hours")
-        for name, buckets in read(platform, size, names=names).of.items()
+        for name, buckets in read(platform, size, names=names).by_variable.items()
         for got, want in zip(
             columns_of(buckets),
-            columns_of(merge_buckets(plain.of[name], WIDTHS[size])),
+            columns_of(merge_buckets(plain.by_variable[name], WIDTHS[size])),
             strict=True,
         )
         if not is_same(got, want)
@@ -134,14 +134,14 @@ def platform():
 def test_what_is_rolled_up_needs_no_reading_and_the_present_hour_is_read_beside_it(platform):
     assert rolled(platform) == rolled(platform, "hours") == {*NAMES}
     add(platform, [60 * HOURS + 10], temperature=299.0)
-    assert read(platform, "hours", end=HOURS + 1).of["temperature"].high[-1] == 299.0
+    assert read(platform, "hours", end=HOURS + 1).by_variable["temperature"].high[-1] == 299.0
     assert not rolled(platform, end=HOURS + 1)
 
 
 def test_a_new_range_of_a_variable_makes_its_rollups_anew(platform):
     narrow = {**OVEN.variables, "temperature": Variable(low=0, high=150)}
     platform.assets.store_assets([OVEN.model_copy(update={"variables": narrow})])
-    assert read(platform, "hours").of["temperature"].count.sum() == 0
+    assert read(platform, "hours").by_variable["temperature"].count.sum() == 0
     assert rolled(platform) == set()
     roll_up(platform, platform.clock.now())
     assert rolled(platform) == {*NAMES}
@@ -171,6 +171,6 @@ def test_rollups_go_with_their_readings(real):
     retain(short, at(60 * 61))
     first = (to_millis(platform.readings.span("oven-1")[0]) - to_millis(at(0))) // HOUR
     assert first > 0
-    assert read(platform, "hours").of["temperature"].start[0] >= to_millis(at(60 * first))
+    assert read(platform, "hours").by_variable["temperature"].start[0] >= to_millis(at(60 * first))
     left = platform.rollups.load("oven-1", ["temperature"], "minutes", 0, to_millis(at(0)))
     assert not len(left["temperature"].start)
