@@ -546,10 +546,11 @@ def audit_edits(platform: DefinitionPorts, at: datetime) -> list[str]:
     origin = AUDIT_ORIGIN.set(EDITOR)
     try:
         for edit in edits:
-            done = (
-                "added" if edit.before is None else "removed" if edit.after is None else "changed"
-            )
-            audited = f"{edit.what} {done}"
+            audited = f"{edit.what} changed"
+            if edit.before is None:
+                audited = f"{edit.what} added"
+            elif edit.after is None:
+                audited = f"{edit.what} removed"
             why = "edited in MongoDB"
             platform.audit.add(EDITOR, audited, edit.name, at, edit.before, edit.after, why)
             platform.documents.note(edit)

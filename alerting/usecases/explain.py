@@ -24,7 +24,7 @@ from alerting.episodes.reconciliation import LATE_DATA
 from alerting.kinds.protocol import TargetEvaluation, Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.actions_and_mutes import describe_mute
-from alerting.ports import Assets, Definitions, Episodes, EvaluationPorts, Readings
+from alerting.ports import Episodes, EvaluationPorts, Readings
 from alerting.readings.history import History, from_millis, has_data, millis
 from alerting.readings.variable_series import Statistics, describe_doubtful, statistics_of
 from alerting.reporting import phrases
@@ -71,12 +71,12 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     )
     unknown = () if condition.suppressed else condition.unknown
     facts += (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
-    answer, *local = [
-        phrases.zoned_times(sentence, platform.zone) for sentence in (explanation.answer, *facts)
-    ]
-    episode = covering.id if covering else None
     return replace(
-        explanation, answer=answer, facts=tuple(local), episode=episode, muted=bool(mutes)
+        explanation,
+        answer=phrases.zoned_times(explanation.answer, platform.zone),
+        facts=tuple(phrases.zoned_times(fact, platform.zone) for fact in facts),
+        episode=covering.id if covering else None,
+        muted=bool(mutes),
     )
 
 
@@ -213,11 +213,9 @@ def _progress(platform: EvaluationPorts, explanation: Why, at: datetime) -> list
             if explanation.verdict == "not evaluated" or explanation.unknown
             else ["it is not evaluated yet: run `alerting evaluate`"]
         )
+    latency = _latency(platform, explanation.definition, explanation.asset)
     behind = "" if state.watermark >= at else ", which is before this instant"
-    lines = [
-        "evaluated to "
-        f"{state.watermark.isoformat()}{latency_note(_latency(platform.assets, platform.definitions, platform.latency, explanation.definition, explanation.asset))}{behind}"  # noqa: E501
-    ]
+    lines = [f"evaluated to {state.watermark.isoformat()}{latency_note(latency)}{behind}"]
     requested = platform.arrivals.requests([explanation.definition]).get(
         (explanation.definition, explanation.asset)
     )
@@ -233,12 +231,12 @@ def _progress(platform: EvaluationPorts, explanation: Why, at: datetime) -> list
     return lines
 
 
-def _latency(
-    assets: Assets, definitions: Definitions, latency: timedelta, name: str, asset_name: str
-) -> timedelta:
-    asset = assets.get(asset_name)
-    latest = newest_of_target(definitions, name)
-    return latest.definition.latency(asset, latency) if asset and latest else latency
+def _latency(platform: EvaluationPorts, name: str, asset_name: str) -> timedelta:
+    asset = platform.assets.get(asset_name)
+    latest = newest_of_target(platform.definitions, name)
+    if asset is None or latest is None:
+        return platform.latency
+    return latest.definition.latency(asset, platform.latency)
 
 
 def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime, timedelta] | None:
@@ -246,20 +244,9 @@ def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime,
     if episode.condition != "open":
         return None
     state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
-    return (
-        (
-            state.watermark,
-            _latency(
-                platform.assets,
-                platform.definitions,
-                platform.latency,
-                episode.definition,
-                episode.asset,
-            ),
-        )
-        if state
-        else None
-    )
+    if state is None:
+        return None
+    return state.watermark, _latency(platform, episode.definition, episode.asset)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from alerting.readings.history import (
     from_millis,
     to_millis,
 )
+from alerting.usecases.episodes.mutes_and_suppression import assets_upwards
 from alerting.usecases.time_labels import without_bad_values
 from alerting.usecases.trend_samples import IntervalBuckets, read_buckets, read_samples
 
@@ -259,10 +260,11 @@ def _points(
     nothing = np.full(len(breaks), np.nan)
     t = np.concatenate([t, breaks])
     order = np.argsort(t, kind="stable")
-    low, high, middle = (
-        np.concatenate([column, nothing])[order] for column in (shown.low, shown.high, mean)
-    )
-    return t[order], low, high, middle
+
+    def with_breaks(column: Floats) -> Floats:
+        return np.concatenate([column, nothing])[order]
+
+    return t[order], with_breaks(shown.low), with_breaks(shown.high), with_breaks(mean)
 
 
 _MOST_READINGS = 4_000
@@ -462,7 +464,7 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
     titles = event_titles(platform.assets.event_types())
     events = [
         event
-        for ancestor in _with_ancestors(platform, band_asset)
+        for ancestor in assets_upwards(platform.assets, band_asset)
         for event in _events(platform, ancestor, titles, start, end)
     ]
     events.sort(key=lambda event: (event.start, event.asset, event.type))
@@ -478,15 +480,6 @@ def find_bands(platform: EpisodePorts, asset: str, start: datetime, end: datetim
         [episodes[id] for id in newest if id in episodes],
         max(len(events), len(alarms)) > MOST_BANDS,
     )
-
-
-def _with_ancestors(platform: PlantPorts, asset: Asset) -> list[Asset]:
-    line = [asset]
-    while (parent := platform.assets.get(line[-1].parent or "")) is not None:
-        if parent in line:
-            break
-        line.append(parent)
-    return line
 
 
 def _events(

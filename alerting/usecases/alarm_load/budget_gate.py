@@ -524,10 +524,8 @@ def _forecast(
     loads = []
     for position, alarms in sorted(expected.alarms.items()):
         present = others.get(position, Alarms())
-        floods_now, floods = (
-            flood_share(a.at, start, now, budget.flood_above)
-            for a in (present, present.plus(alarms))
-        )
+        floods_now = flood_share(present.at, start, now, budget.flood_above)
+        floods = flood_share(present.plus(alarms).at, start, now, budget.flood_above)
         loads.append(
             PositionLoad(
                 position,

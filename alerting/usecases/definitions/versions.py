@@ -59,10 +59,15 @@ def require_revision(definitions: Definitions, name: str, number: int | None = N
         raise NotFound(unknown_definition(name, names))
     if number in (None, newest.number):
         return newest
-    revision = next((r for r in definitions.revisions(name) if r.number == number), None)
+    revision = find_revision(definitions, name, number)
     if revision is None:
         raise NotFound(f"definition {name!r} has no revision {number}; it has 1 to {newest.number}")
     return revision
+
+
+def find_revision(definitions: Definitions, name: str, number: int | None) -> Revision | None:
+    """Return the revision of a number; None without one, or if its document is faulty."""
+    return next((r for r in definitions.revisions(name) if r.number == number), None)
 
 
 def active(definitions: Definitions) -> list[Revision]:

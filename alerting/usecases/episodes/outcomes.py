@@ -55,7 +55,7 @@ from alerting.ports import (
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
 from alerting.recommendation.experience import Recognition, recognise
 from alerting.recommendation.levers import narrow
-from alerting.usecases.definitions.versions import with_stored_features
+from alerting.usecases.definitions.versions import find_revision, with_stored_features
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges, update
 
 _SOON = timedelta(hours=6)
@@ -96,8 +96,7 @@ def update_outcome(
 
     def determine(episode: Episode, changes: EpisodeChanges) -> Episode:
         nonlocal changed
-        revisions = platform.definitions.revisions(episode.definition)
-        revision = next((r for r in revisions if r.number == episode.revision), None)
+        revision = find_revision(platform.definitions, episode.definition, episode.revision)
         if revision is None:  # its document is faulty: determined once it is corrected
             return episode
         outcome_record, next_due = _outcome_record(platform, episode, revision.definition, as_of)
@@ -126,20 +125,11 @@ def outcome_at(platform: OutcomePorts, episode: Episode, as_of: datetime) -> Epi
         transitions=tuple(t for t in episode.transitions if t.at <= as_of),
     )
     earlier = [at for at in determined if at <= as_of]
-    revision = next(
-        (
-            r
-            for r in platform.definitions.revisions(episode.definition)
-            if r.number == episode.revision
-        ),
-        None,
-    )
+    revision = find_revision(platform.definitions, episode.definition, episode.revision)
     if not earlier or revision is None:
         return replace(before, outcome_record=None)
-    return replace(
-        before,
-        outcome_record=_outcome_record(platform, before, revision.definition, max(earlier))[0],
-    )
+    outcome_record, _ = _outcome_record(platform, before, revision.definition, max(earlier))
+    return replace(before, outcome_record=outcome_record)
 
 
 def _by(at: datetime | None, as_of: datetime) -> datetime | None:
@@ -169,22 +159,15 @@ def _outcome_record(
     if problem is None:
         return determine_outcome(False, Observed("unknown"), False, verdict), None
     asset = platform.assets.get(episode.asset)
-    definition = definition if asset is None else definition.for_assets([asset])
-    window = _outcome_window(platform.derived_features, definition, episode)
-    if asset is None and any(
-        faulty.name == episode.asset for faulty in platform.assets.read_all()[1]
-    ):  # determined once it is corrected
-        unknown = Observed("unknown", reason=translatable("the document of the asset is faulty"))
-        return episode.outcome_record or determine_outcome(
-            True, unknown, False, verdict
-        ), as_of + _TRY_AGAIN
     if asset is None:
-        return determine_outcome(
-            True,
-            Observed("unknown", reason=translatable("the asset no longer exists")),
-            False,
-            verdict,
-        ), None
+        if any(document.name == episode.asset for document in platform.assets.read_all()[1]):
+            reason = translatable("the document of the asset is faulty")
+            record = determine_outcome(True, Observed("unknown", reason=reason), False, verdict)
+            return episode.outcome_record or record, as_of + _TRY_AGAIN  # until it is corrected
+        reason = translatable("the asset no longer exists")
+        return determine_outcome(True, Observed("unknown", reason=reason), False, verdict), None
+    definition = definition.for_assets([asset])
+    window = _outcome_window(platform.derived_features, definition, episode)
     mature_at = _mature_at(platform, problem, asset, window.end)
     observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
@@ -327,14 +310,7 @@ def current_progress(
     """Return the current state of the problem of an episode; None if it is not happening, or its
     definition is gone."""
     asset = platform.assets.get(episode.asset)
-    revision = next(
-        (
-            r
-            for r in platform.definitions.revisions(episode.definition)
-            if r.number == episode.revision
-        ),
-        None,
-    )
+    revision = find_revision(platform.definitions, episode.definition, episode.revision)
     problem = revision.definition.problem if revision else None
     if (
         episode.phase != "happening"
@@ -439,10 +415,7 @@ def _asset(assets: Assets, definitions: Definitions, episode: Episode) -> Asset 
     """Return the asset of an episode, its variables within the narrower limits of the
     definition."""
     asset = assets.get(episode.asset)
-    revision = next(
-        (r for r in definitions.revisions(episode.definition) if r.number == episode.revision),
-        None,
-    )
+    revision = find_revision(definitions, episode.definition, episode.revision)
     if asset is None or revision is None or not isinstance(revision.definition, TrainedDefinition):
         return asset
     limits = revision.definition.recommendation.variables

@@ -106,15 +106,6 @@ class ArrivedRows:
         ]
 
 
-def _ignore() -> None:
-    """Do nothing."""
-
-
-def _never() -> bool:
-    """Return false."""
-    return False
-
-
 class PromptEvaluation:
     """Evaluates targets as soon as the latency of the rows that arrived for them is over.
 
@@ -150,8 +141,8 @@ class PromptEvaluation:
         self,
         arrived: ArrivedRows,
         as_of: datetime,
-        evaluated: Callable[[], None] = _ignore,
-        goes_on: Callable[[], bool] = _never,
+        evaluated: Callable[[], None] = lambda: None,
+        goes_on: Callable[[], bool] = lambda: False,
     ) -> EvaluationCounts:
         """Evaluate the targets with rows older than their latency up to `as_of` less this latency:
         all that need no model, then a portion of the others, and further ones while `goes_on`.

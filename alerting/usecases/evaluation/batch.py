@@ -136,9 +136,9 @@ def _evaluate_target(
     state = batch.before.state(row) or ConditionState(watermark=from_millis(batch.starts[row]))
     evaluated_from = (batch.base.state(row) if batch.reprocessed[row] else None) or state
     reprocessed = _evaluate(run, inputs, revision, asset, evaluated_from, state.watermark)
-    if (
-        reprocessed.state.watermark < state.watermark
-    ):  # a model or value cannot be read: the next round tries again
+    if reprocessed.state.watermark < state.watermark:
+        # A model or value cannot be read. The stored request stays for the next round; without it
+        # here this round evaluates the new times alone, from the state that is stored.
         run.requests.pop(target.key)
         reprocessed = TargetEvaluation(state)
         evaluated_from = state
@@ -170,6 +170,7 @@ def _cut(evaluation: TargetEvaluation) -> datetime | None:
     """Return the instant up to which an evaluation fits into one unit of work; None if it fits as a
     whole."""
     raises = [step.at for step, _ in evaluation.steps if step.kind == "raised"]
+    # a moment before the first raise too many, so that the next unit of work finds it as new
     return raises[RAISES_OF_TARGET] - _MOMENT if len(raises) > RAISES_OF_TARGET else None
 
 

@@ -218,6 +218,8 @@ def commit_shard(
                     conflict,
                 )
                 return
+            # Composed again, and not only written again: what another evaluator or an operator has
+            # written meanwhile may be of the same episodes.
             unmoved = _unmoved(run, batch, [*unchanged, *waiting])
             waiting = {row: evaluated for row, evaluated in waiting.items() if row in unmoved}
             unchanged = [row for row in unchanged if row in unmoved]
@@ -263,11 +265,12 @@ def _write(
     before = batch.before.take(rows)
     every = batch.targets[rows[0]].every
     if not (changes.episodes or late or states.moves(before.keys, every)):
-        states.advance(before, after, every=every)
+        states.advance(before, after, every=every)  # one document: it needs no transaction
         return
     with run.platform.unit_of_work.begin(attempt) as unit:
         changes.write(unit)
         late.write(run.platform, unit)
+        # last, so that the document that evaluators contend for is locked for the shortest time
         states.advance(before, after, unit, every)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerting.definitions.alert_definition import SEVERITIES, Definition, Revision, Severity
+from alerting.definitions.alert_definition import SEVERITIES, Definition, Revision
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import joined, spoken_duration, translatable
 from alerting.episodes.advice import with_present_advice
@@ -377,23 +377,16 @@ def with_step(
             else "",
         )
     if step.kind == "severity" and step.severity is not None:
+        severity = step.severity
+        peak = max(severity, episode.severity_peak or severity, key=SEVERITIES.index)
+        reason = step.reason
         why = result.changes.get(step.at)
-        return _with_severity(
-            episode,
-            step,
-            step.severity,
-            translatable("{change}: {reason}", change=step.reason, reason=why)
-            if why
-            else step.reason,
+        if why:
+            reason = translatable("{change}: {reason}", change=step.reason, reason=why)
+        return episode.with_transition(
+            "severity", step.at, reason, severity=severity, severity_peak=peak
         )
     return episode.with_transition(step.kind, step.at, step.reason)
-
-
-def _with_severity(episode: Episode, step: Step, severity: Severity, reason: str) -> Episode:
-    peak = max(severity, episode.severity_peak or severity, key=SEVERITIES.index)
-    return episode.with_transition(
-        "severity", step.at, reason, severity=severity, severity_peak=peak
-    )
 
 
 def close(episode: Episode, step: Step, by: str = "") -> Episode:

@@ -125,6 +125,7 @@ def base_states(
     for row, state in _past_states(run, targets, states, by_checkpoint).items():
         if to_millis(state.watermark) < states.watermark[row]:
             base.write_state(row, state)
+    # it counts rounds that ended unknown, and evaluating earlier times again is no further round
     base.unknown_count = states.unknown_count.copy()
     return base
 
@@ -217,6 +218,7 @@ def late_updates(
             state = _state_at_start(batch, after, reprocessed, row, bool(again[i]))
             needed_from = from_millis(int(watermark[i]) - target.allowed_lateness)
             updates.checkpoints.append(Checkpoint(*target.key, state, needed_from))
+        # the state of one step earlier has no checkpoint behind it that could be wrong
         if again[i] and evaluated_from[i] != batch.before.earlier.watermark[row]:
             updates.refuted[target.key] = from_millis(int(evaluated_from[i])) + _MOMENT
         if target.key in run.requests:
@@ -325,6 +327,8 @@ def compose_reprocessed(
         target.changes, (target.revision.name, target.asset.name), base.watermark, until
     )
     reconciled = reconcile(stored, by_watermark, final, base.watermark)
+    # in this order, because one episode at most may be open: a refuted one must close before a
+    # corrected one is opened again, and that before a new one is raised
     for episode, containing in reconciled.withdrawn:
         _withdraw_one(target, episode, containing)
     for correction in reconciled.corrections:

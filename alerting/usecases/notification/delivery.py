@@ -140,7 +140,6 @@ def _heartbeats(
     return messages
 
 
-__all__ = ["DeliveryCounts", "deliver_due", "deliver_now", "message", "retry", "send_test"]
 _log = id_logger(__name__)
 _NOT_MADE = template("{name}: the message could not be made or sent ({fault})")
 _FAILED = ("failed, another attempt follows", "undelivered after the last attempt")
@@ -432,7 +431,8 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     name.
     """
     route = next((r for r in ROUTES.read(platform)[0] if r.name == name), None)
-    channels = channels_of(route) if route else [name] if name in platform.channels else []
+    channel_alone = (name,) if name in platform.channels else ()
+    channels = channels_of(route) if route else channel_alone
     if not channels:
         names = ", ".join([r.name for r in ROUTES.read(platform)[0]] + sorted(platform.channels))
         raise UserError(f"there is no route and no channel {name!r}; there are: {names}")

@@ -39,6 +39,7 @@ from alerting.reporting.variable_charts import (
     sparkline,
 )
 from alerting.stores.reports import Reports
+from alerting.usecases.definitions.versions import find_revision
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.trend_samples import levels_in_force
 
@@ -91,14 +92,7 @@ def chart_of(
     and each variable that the advice changes with the advised value. The number of readings is
     bounded; if there are more, the chart shows the newest part and `cut` states it.
     """
-    revision = next(
-        (
-            r
-            for r in platform.definitions.revisions(episode.definition)
-            if r.number == episode.revision
-        ),
-        None,
-    )
+    revision = find_revision(platform.definitions, episode.definition, episode.revision)
     asset = platform.assets.get(episode.asset)
     if revision is None or asset is None:
         return None

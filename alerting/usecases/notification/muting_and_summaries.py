@@ -488,24 +488,9 @@ def _flood_summary(
 ) -> tuple[str, str]:
     asset = titles.get(members[0][0].asset, members[0][0].asset)
     subject = language.say("+{number} more on {asset}", number=len(members), asset=asset)
-    lines = []
-    for episode in _listed(members):
-        values = _values(episode, titles, language)
-        start = episode.raised_at.isoformat()
-        if episode.closed_at:
-            end = episode.closed_at.isoformat()
-            lines.append(
-                language.say(
-                    "{severity}: {title}, {start} to {end}: {reason}",
-                    start=start,
-                    end=end,
-                    **values,
-                )
-            )
-        else:
-            lines.append(
-                language.say("{severity}: {title}, since {since}: {reason}", since=start, **values)
-            )
+    over = template("{severity}: {title}, {start} to {end}: {reason}")
+    still_open = template("{severity}: {title}, since {since}: {reason}")
+    lines = _member_lines(members, titles, language, over, still_open)
     return subject, _listing(subject, lines, len(members), language)
 
 
@@ -518,34 +503,32 @@ def _digest(members: Sequence[Member], titles: Titles, language: Language) -> tu
             "Raised and over: {severity}: {title} on {asset}",
             **_values(members[0][0], titles, language),
         )
-    lines = []
-    for episode in _listed(members):
-        values = _values(episode, titles, language)
-        start = episode.raised_at.isoformat()
-        if episode.closed_at:
-            end = episode.closed_at.isoformat()
-            lines.append(
-                language.say(
-                    "{severity}: {title} on {asset}, {start} to {end}: {reason}",
-                    start=start,
-                    end=end,
-                    **values,
-                )
-            )
-        else:
-            lines.append(
-                language.say(
-                    "{severity}: {title} on {asset}, {start} and open again: {reason}",
-                    start=start,
-                    **values,
-                )
-            )
+    over = template("{severity}: {title} on {asset}, {start} to {end}: {reason}")
+    still_open = template("{severity}: {title} on {asset}, {start} and open again: {reason}")
+    lines = _member_lines(members, titles, language, over, still_open)
     head = language.say("{name}:", name=subject)
     return subject, _listing(head, lines, len(members), language)
 
 
+def _member_lines(
+    members: Sequence[Member], titles: Titles, language: Language, over: str, still_open: str
+) -> list[str]:
+    """Return a line for each episode to list, by the template of those that are over, or open."""
+    lines = []
+    for episode in _listed(members):
+        values = _values(episode, titles, language)
+        if episode.closed_at:
+            lines.append(language.say(over, end=episode.closed_at.isoformat(), **values))
+        else:
+            lines.append(language.say(still_open, **values))
+    return lines
+
+
 def _values(episode: Episode, titles: Titles, language: Language) -> dict[str, str]:
+    start = episode.raised_at.isoformat()
     return {
+        "start": start,
+        "since": start,
         "severity": language.translate(SEVERITY_NAMES[episode.severity]).upper(),
         "title": episode.title,
         "asset": titles.get(episode.asset, episode.asset),
