@@ -265,12 +265,12 @@ def _write(
     before = batch.before.take(rows)
     every = batch.targets[rows[0]].every
     if not (changes.episodes or late or states.moves(before.keys, every)):
-        states.advance(before, after, every=every)  # one document: it needs no transaction
+        states.advance(before, after, every=every)  # of one document: it needs no transaction
         return
     with run.platform.unit_of_work.begin(attempt) as unit:
         changes.write(unit)
         late.write(run.platform, unit)
-        # last, so that the document that evaluators contend for is locked for the shortest time
+        # last, because other evaluators of the shard conflict with it from here on to the end
         states.advance(before, after, unit, every)
 
 
