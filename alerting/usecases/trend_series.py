@@ -400,7 +400,6 @@ def _length(spans: Iterable[Interval]) -> int:
 def _last_values(
     readings: Readings, asset: Asset, samples: Mapping[str, Buckets]
 ) -> dict[str, LastSample]:
-    """Return instant and value of the newest good sample of each variable with one."""
     by_instant: dict[int, list[str]] = {}
     for name, buckets in samples.items():
         if len(good := buckets.has_good().last):
@@ -419,7 +418,6 @@ def _last_values(
 
 
 def _users(definitions: Definitions, asset: Asset) -> dict[str, list[str]]:
-    """Return the names of the definitions in draft or in service that read each variable."""
     index = AssetIndex([asset])
     users: dict[str, list[str]] = {}
     for revision in definitions.latest_revisions():

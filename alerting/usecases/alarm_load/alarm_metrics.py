@@ -148,12 +148,14 @@ def _live(
     ]
     times = []
     for (name, asset), watermark in zip(targets, platform.states.watermarks(targets), strict=True):
-        if watermark != NO_TIME:
-            until = from_millis(watermark)
-            times.append(
-                (asset, (began[name], max(until, end) if end - until < _CATCHING_UP else until))
-            )
-    return [(asset, (since, until)) for asset, (since, until) in times if since < until]
+        if watermark == NO_TIME:
+            continue
+        until = from_millis(watermark)
+        if end - until < _CATCHING_UP:
+            until = max(until, end)
+        if began[name] < until:
+            times.append((asset, (began[name], until)))
+    return times
 
 
 def _began(
@@ -175,7 +177,6 @@ def _began(
 def _past(
     past: PastEvaluations, revisions: Sequence[Revision], start: datetime, end: datetime
 ) -> list[tuple[str, Interval]]:
-    """Return the past times evaluated while a revision and a model were in force."""
     without_model = {r.name for r in revisions if not isinstance(r.definition, ModelDefinition)}
     return [
         (e.asset, (e.start, e.end))

@@ -268,7 +268,6 @@ def _is_wanted(document: Document, filters: WantedDefinitions) -> bool:
 
 
 def _patterns(document: Document) -> list[str]:
-    """Return the names or patterns of assets in a document as people wrote it."""
     written = document.get("assets")
     return (
         [pattern for pattern in written if isinstance(pattern, str)]

@@ -1,11 +1,10 @@
 """Preview of a draft on past readings, by the functions that evaluate live. Nothing is stored: the
 readings are held in memory for a while, so that a change of the draft is tried on them at once.
 
-A held series is read in parts, with progress: another preview of the same times reads nothing. It
-is found again by asset, variables and times, and by its newest reading, which is asked for through
-the port of whoever previews: a person who may not read an asset finds no series of it. What arrives
-late before the newest reading is not in a held series, so a preview states at what time its
-readings were read.
+A held series is read in parts, with progress; another preview of the same times reads nothing. It
+is found by asset, variables, times and the newest reading. The port of the person who previews
+gives that reading: without access to an asset, no series of it is found. A held series lacks what
+arrives late before its newest reading, so a preview states when its readings were read.
 """
 
 from __future__ import annotations
@@ -192,10 +191,10 @@ def preview(
     caching = without_bad_values(replace(platform, readings=readings))
     at_hours = tuple(clock_times(subject.definition))
     if _learns_from_problems(subject):
-        learning = cast(TrainedDefinition, subject.definition)
-        previewed = _past_problems(caching, readings, learning, start, end)
-        warnings = _warnings_by(platform, readings, learning, end)
-        return replace(previewed, warnings=warnings, clock_times=at_hours)
+        trained = cast(TrainedDefinition, subject.definition)
+        problems = _past_problems(caching, readings, trained, start, end)
+        warnings = _warnings_by(platform, readings, trained, end)
+        return replace(problems, warnings=warnings, clock_times=at_hours)
     served = _served(platform, subject)
     tried = [subject, *([served] if served else [])]
     series = {
@@ -205,7 +204,7 @@ def preview(
     }
     readings.expect(len(series))
     made = _find(caching, readings, subject, start, end, require_time)
-    before: FoundAlarms | None = None
+    before = None
     not_compared = ""
     if served is not None:
         try:
@@ -342,8 +341,8 @@ def _served(platform: BacktestPorts, subject: Subject) -> Subject | None:
     newest = platform.definitions.newest_revision(subject.definition.name)
     if newest is None or newest.definition.state != "active" or subject.applied:
         return None
-    is_trained = isinstance(newest.definition, ModelDefinition)
-    return None if is_trained else Subject(newest, applied=True)
+    needs_model = isinstance(newest.definition, ModelDefinition)
+    return None if needs_model else Subject(newest, applied=True)
 
 
 MOST_CACHED_BYTES = 256 << 20
@@ -559,14 +558,10 @@ class CachedReadings(Readings):
             since = None if number == count - 1 else stop
             parts.append(self._load_counted(asset, begin, stop, names, since))
         frames = [part.readings for part in parts if len(part.readings)]
-        return replace(
-            parts[-1],
-            readings=pd.concat(frames) if frames else parts[-1].readings,
-            doubts=Doubts(
-                join_instants([part.doubts.bad for part in parts]),
-                join_instants([part.doubts.uncertain for part in parts]),
-            ),
-        )
+        readings = pd.concat(frames) if frames else parts[-1].readings
+        bad = join_instants([part.doubts.bad for part in parts])
+        uncertain = join_instants([part.doubts.uncertain for part in parts])
+        return replace(parts[-1], readings=readings, doubts=Doubts(bad, uncertain))
 
     def _load_counted(
         self,

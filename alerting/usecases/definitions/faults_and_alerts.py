@@ -320,7 +320,6 @@ def _unfulfillable(
 
 
 def _newest_times(platform: PlantPorts, asset: Asset, name: str, last: datetime) -> Millis:
-    """Return the instants of the newest values of a variable."""
     times: Millis = np.empty(0, np.int64)
     for length in _LENGTHS:
         history = platform.readings.load(asset, last - length, last, [name], with_events=False)

@@ -218,7 +218,6 @@ def _chain(
     start: datetime,
     end: datetime,
 ) -> list[History]:
-    """Load the histories that a suppression needs, of an asset and of its ancestors."""
     declared = assets.get(asset)
     if declared is None or not suppression.when:
         return []

@@ -129,7 +129,6 @@ def _portions(
 def _evaluate_target(
     run: EvaluationRun, inputs: BatchInputs, batch: Batch, row: int
 ) -> EvaluatedTarget:
-    """Evaluate one target reading by reading."""
     target = batch.targets[row]
     revision = _answering(inputs.versions[target.definition], run.as_of)
     asset = inputs.assets[target.asset]
@@ -261,7 +260,6 @@ def advance_unchanged(
 
 
 def _simple_rows(batch: Batch) -> list[int]:
-    """Return the rows of the targets that the fast path can evaluate."""
     columns = batch.reprocessed, batch.base.watermark, batch.base.at, batch.base.variable
     rows = zip(batch.targets, *(column.tolist() for column in columns), strict=True)
     return [row for row, values in enumerate(rows) if _is_simple(*values)]

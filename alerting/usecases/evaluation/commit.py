@@ -275,7 +275,6 @@ def _write(
 
 
 def _unmoved(run: EvaluationRun, batch: Batch, rows: Sequence[int]) -> set[int]:
-    """Return the rows that no other evaluator has advanced meanwhile."""
     before = batch.before.take(rows)
     unmoved = run.platform.states.load_many(before.keys).watermark == before.watermark
     return {rows[i] for i in np.flatnonzero(unmoved).tolist()}

@@ -123,7 +123,6 @@ def _steps_of_earlier(
 
 
 def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> None:
-    """Add a new episode, muted or with its notifications."""
     as_of = target.as_of
     reason: str = (
         translatable("continues") if episode.continues else translatable("first notification")
@@ -157,7 +156,6 @@ def _continue_episode(
     id: str,
     steps: Sequence[tuple[Step, VersionInterval]],
 ) -> None:
-    """Add the new steps of an earlier episode, with the notifications that they cause."""
 
     def add_steps(episode: Episode) -> Episode:
         was_open = episode.condition == "open"
@@ -197,7 +195,6 @@ def _continue_episode(
 def _refresh_episode(
     target: Composition, evaluation: TargetEvaluation, raised_at: datetime, refresh: Refresh
 ) -> None:
-    """Add reasons and advice of the newest scored instant to an earlier episode."""
     id = episode_id(target.revision.name, target.asset.name, raised_at)
     if target.changes.get(id) is None:
         open_one = target.changes.live_open(target.revision.name, target.asset.name)

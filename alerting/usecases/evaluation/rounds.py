@@ -184,7 +184,6 @@ def evaluate_targets(
 
 
 def _log_counts(counts: EvaluationCounts, targets: int) -> None:
-    """Log what one round of evaluation did, and each definition whose model cannot be read."""
     _log.info(
         "evaluated %d targets: %d raised, %d closed, %d withdrawn, %d unknown, %d late readings",
         targets,

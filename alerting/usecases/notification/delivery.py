@@ -354,7 +354,6 @@ def _message(
 
 
 def _with_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Message:
-    """Return the message on a report with its link and its main picture."""
     id = str(plain.payload["report"])
     links = (
         (platform.links.page(f"/reports/{id}", reads.say("Open the report")),)
@@ -436,39 +435,37 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     if not channels:
         names = ", ".join([r.name for r in ROUTES.read(platform)[0]] + sorted(platform.channels))
         raise UserError(f"there is no route and no channel {name!r}; there are: {names}")
-    results = {}
-    reads = language_of(route, platform.language)
-    for channel in channels:
-        test_message = Message(
-            f"test:{now.isoformat()}:{channel}",
-            reads.say("Test message of alerting"),
-            reads.say(
-                "This is a test, sent by {person} {when}. No alarm is raised and no action is "
-                "needed.",
-                person=actor,
-                when=clock_time(now, now, platform.zone, reads, dated=True),
-            ),
-            {"test": True, "route": route.name if route else None, "channel": channel},
-            language=reads.code,
-        )
-        failure = _attempt(platform.channels, channel, lambda composed=test_message: composed)  # type: ignore[misc]
-        results[channel] = "sent" if failure is None else failure.reason
-        if failure is None:
-            stored = new_message(
-                test_message.key,
-                channel,
-                test_message.subject,
-                test_message.text,
-                now,
-                name if route else None,
-            )
-            delivered = replace(
-                stored, status="sent", attempts=1, delivered_at=now, next_attempt_at=None
-            )
-            platform.notifications.add([delivered])
+    results = {channel: _send_test(platform, route, channel, actor, now) for channel in channels}
     answers = {channel: str(result) for channel, result in results.items()}
     platform.audit.add(actor, "test message sent", name, now, None, answers)
     return results
+
+
+def _send_test(
+    platform: DeliveryPorts, route: Route | None, channel: str, actor: str, now: datetime
+) -> str:
+    reads = language_of(route, platform.language)
+    route_name = route.name if route else None
+    test_message = Message(
+        f"test:{now.isoformat()}:{channel}",
+        reads.say("Test message of alerting"),
+        reads.say(
+            "This is a test, sent by {person} {when}. No alarm is raised and no action is needed.",
+            person=actor,
+            when=clock_time(now, now, platform.zone, reads, dated=True),
+        ),
+        {"test": True, "route": route_name, "channel": channel},
+        language=reads.code,
+    )
+    failure = _attempt(platform.channels, channel, lambda: test_message)
+    if failure is not None:
+        return failure.reason
+    stored = new_message(
+        test_message.key, channel, test_message.subject, test_message.text, now, route_name
+    )
+    delivered = replace(stored, status="sent", attempts=1, delivered_at=now, next_attempt_at=None)
+    platform.notifications.add([delivered])
+    return "sent"
 
 
 LOOK_BACK = timedelta(days=8)
@@ -566,7 +563,6 @@ def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> 
 
 
 def _latest_sent(sent: Iterable[Notification]) -> dict[str, datetime]:
-    """Return the last delivery by channel."""
     delivered = sorted((n.delivered_at, n.channel) for n in sent if n.delivered_at is not None)
     return {channel: at for at, channel in delivered}
 

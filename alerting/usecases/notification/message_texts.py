@@ -54,8 +54,6 @@ def stated_severity(episode: Episode, notification: Notification) -> Severity:
 
 
 def _advice_payload(advice: RecommendationResult) -> dict[str, Any]:
-    """Return a recommendation for programs: each change with its variable, settings and unit, and
-    the risk before and after."""
     return {
         "message": advice.message,
         "background": advice.background,
@@ -265,7 +263,6 @@ def _subject(episode: Episode, notification: Notification, reader: Reader, asset
 
 
 def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
-    """Return the lines of an ended episode: its duration, why it ended, what remains to do."""
     happening_at = None if episode.withdrawn else episode.happening_at
     ended = episode.closed_at or reader.now
     lasted = reader.range(episode.raised_at, ended)
@@ -308,7 +305,6 @@ def _severity_changes(episode: Episode) -> list[Transition]:
 
 
 def _corrected_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
-    """Return the lines of a correction: what was said before, and what is known now."""
     when = reader.clock(episode.raised_at)
     reason = reader.full(episode.evaluation.reason)
     return [
@@ -334,7 +330,6 @@ def _open_lines(episode: Episode, notification: Notification, reader: Reader) ->
 
 
 def _time_lines(episode: Episode, reader: Reader) -> list[str]:
-    """Return since when it is open, and until when its problem is expected or was predicted."""
     since = reader.moment(episode.raised_at)
     expected = (
         episode.valid_until
@@ -376,7 +371,6 @@ def _computed_at(episode: Episode, notification: Notification, reader: Reader) -
 
 
 def _reason_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
-    """Return the lines on why: the strongest contributions, then what the engineer wrote."""
     strongest, weaker = reasons(episode)
     when = _computed_at(episode, notification, reader) if episode.is_prediction else None
     why = template("Why: {reason}") if when is None else template("Why ({when}): {reason}")

@@ -189,7 +189,6 @@ def _record_muting(
 
 
 def _unmute(platform: MutingPorts, episode: Episode, present: MutesInForce, now: datetime) -> None:
-    """Notify of an episode that is no longer muted, if it is still open."""
     revision = newest_of_target(platform.definitions, episode.definition)
     definition = revision.definition if revision else None
     if why_muted(platform, definition, episode, present, now) is not None:

@@ -298,7 +298,6 @@ def _muted(
     now: datetime,
     language: Language,
 ) -> Iterator[str]:
-    """Yield the mutes that are present or begin soon."""
     mutes = mutes_between(platform, now, now + (chosen.shift.end - chosen.shift.start))
     about = {*mutes.line(chosen.part), *(chosen.assets or ())} if chosen.part else None
     for mute in sorted(mutes.mutes, key=lambda mute: (mute.since, mute.id)):
@@ -369,7 +368,6 @@ def _is_question(e: Episode) -> bool:
 def _deeds(
     e: Episode, plant: KnownPlant, shift: Shift, language: Language
 ) -> Iterator[tuple[datetime, Line]]:
-    """Yield what people did about an alarm in a shift."""
     done: list[tuple[str, datetime, str, str | None]] = []
     for answer in e.feedback:
         if answer.acted:

@@ -126,11 +126,8 @@ def confirm(
     give_feedback(platform, feedback)
 
     def done(current: Episode, _: EpisodeChanges) -> Episode:
-        marked = (
-            current
-            if current.confirmed
-            else replace(current, confirmed=ActorStamp(actor.name, acted_at or at))
-        )
+        stamp = ActorStamp(actor.name, acted_at or at)
+        marked = replace(current, confirmed=current.confirmed or stamp)
         return _set_acknowledged(marked, actor, at).with_transition(
             "confirmed", at, did, actor.name
         )
@@ -222,14 +219,11 @@ def assign(platform: MutingPorts, id: str, actor: Actor, at: datetime, to: str) 
         raise UserError(translatable("name the responsible person"))
 
     def hand_over(episode: Episode, _: EpisodeChanges) -> Episode:
+        if episode.assigned_to == to:
+            return episode
         after = replace(episode, assigned_to=to)
-        return (
-            episode
-            if after == episode
-            else after.with_transition(
-                "assigned", at, translatable("to {person}", person=to), actor.name
-            )
-        )
+        reason = translatable("to {person}", person=to)
+        return after.with_transition("assigned", at, reason, actor.name)
 
     return _act(platform, id, "assign", actor, at, hand_over, to)
 
@@ -305,11 +299,7 @@ def _audited(platform: MutingPorts, episode: Episode, at: datetime) -> dict[str,
 
 
 def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
-    return (
-        episode
-        if episode.acknowledged
-        else replace(episode, acknowledged=ActorStamp(actor.name, at))
-    )
+    return replace(episode, acknowledged=episode.acknowledged or ActorStamp(actor.name, at))
 
 
 BEGUN = template("muted")
