@@ -161,10 +161,6 @@ def _evaluated_or_why_not(
     )
 
 
-# --- stored data
-# --------------------------------------------------------------------------------------------------
-
-
 def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
     """Return the episode open then; a live one before a backfilled one."""
     near = episodes.find(definition, asset, end=at + timedelta(milliseconds=1), limit=20)

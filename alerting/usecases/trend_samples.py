@@ -210,7 +210,7 @@ def levels_in_force(
     start: datetime,
     end: datetime,
 ) -> LevelsInForce:
-    """Return the limits in force in (start, end]; none of limits that do not change."""
+    """Return the limits in force in (start, end]; nothing for limits that do not change."""
     kind = moving_kind_of(definition) if isinstance(definition, ModelDefinition) else None
     if kind is None or start >= end:
         return NO_MOVING_LEVELS
@@ -243,8 +243,8 @@ def load_served_values(
     start: datetime,
     end: datetime,
 ) -> ServedValues | None:
-    """Return the values said of an asset in [start, end], with the samples known at `end`; None if
-    none was said."""
+    """Return the stored predictions of an asset in [start, end], with the samples known at `end`;
+    None without any."""
     name = definition.must_know
     if name is None or name not in asset.variables:
         return None

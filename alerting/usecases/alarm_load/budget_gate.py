@@ -298,9 +298,8 @@ class PastSteps:
         return [step for step, _ in evaluated.steps]
 
 
-_MOST_YOUNG = (
-    20  # definitions in service for less than a day whose load is not known from experience
-)
+# definitions in service for less than a day whose load is not known from experience
+_MOST_YOUNG = 20
 _CHECKED_AT_ONCE = 20  # definitions edited in the database, in one round of upkeep
 _NO_LOAD = {
     "title",
@@ -450,10 +449,6 @@ def _changes_load(definitions: Definitions, review: DocumentReview[Definition]) 
     )
     is_active = review.read is not None and review.read.state == "active"
     return is_active and review.action != "unchanged" and not irrelevant
-
-
-# --- present load
-# --------------------------------------------------------------------------------------------------
 
 
 def _load_now(

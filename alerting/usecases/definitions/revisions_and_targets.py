@@ -238,7 +238,7 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
 def sync_edited(
     platform: DefinitionPorts, names: Collection[str], latest: Sequence[Revision], at: datetime
 ) -> Synced | None:
-    """Do the same for the documents of these definitions alone, and return what was read of them.
+    """Sync the documents of these definitions alone, and return what was read of them.
 
     `latest`: their newest revisions. None, and nothing is written, if one of them is suppressed by
     others.
@@ -363,7 +363,7 @@ def current_plan(platform: PlanPorts) -> EvaluationPlan:
 
 
 def find_current_plan(platform: PlanPorts) -> CurrentPlan:
-    """Return the same plan with the hash of its sources."""
+    """Return the plan of `current_plan` with the hash of its sources."""
     before = source_hash_of(platform, read_plan=True)
     if (cached := platform.evaluation_plans.get(before)) is not None:
         return CurrentPlan(cached, before, is_new=False)

@@ -161,9 +161,8 @@ def list_suppressed(
     suppressed episodes `since`."""
     definitions = _suppressible(platform.definitions, name)
     assets = AssetIndex(platform.assets.all())
-    conditions: dict[
-        tuple[str, Suppression | None], LineCondition
-    ] = {}  # many definitions of one asset share a suppression
+    # many definitions of one asset share a suppression
+    conditions: dict[tuple[str, Suppression | None], LineCondition] = {}
     targets = []
     for definition in definitions:
         for asset in matching_assets(definition, assets):

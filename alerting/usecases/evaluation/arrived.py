@@ -42,7 +42,7 @@ class StampRange(NamedTuple):
     last: datetime
 
     def with_others(self, others: "StampRange | None") -> "StampRange":
-        """Return those of both."""
+        """Return the range of both."""
         return (
             self
             if others is None
@@ -88,7 +88,7 @@ class ArrivedRows:
             self._add(part.asset, stamps, part.variables, part.events)
 
     def join(self, others: "ArrivedRows") -> None:
-        """Add those of others."""
+        """Add the rows of others."""
         self.add_parts(others.parts())
 
     def _add(
@@ -99,7 +99,7 @@ class ArrivedRows:
         self.events.setdefault(asset, set()).update(events)
 
     def parts(self) -> list[LatePart]:
-        """Return them by asset."""
+        """Return the rows as parts, one for each asset."""
         return [
             LatePart(asset, *stamps, 0, tuple(self.variables[asset]), tuple(self.events[asset]))
             for asset, stamps in self.stamps.items()
@@ -132,8 +132,8 @@ class PromptEvaluation:
         return bool(self._waiting)
 
     def is_due(self, as_of: datetime) -> bool:
-        """Return whether a target with such rows is due; those that rows arrive for meanwhile are
-        known with these."""
+        """Return whether a target with such rows is due; rows that `evaluate` was not given yet do
+        not count."""
         return self._due_at is not None and self._due_at <= to_millis(as_of)
 
     @log_run()
@@ -278,10 +278,10 @@ def stride_in_force(models: ModelCache, target: EvaluationTarget) -> int:
 def plan_arrived(
     platform: UpkeepPorts, sources: Sequence[str], count: int, as_of: datetime
 ) -> RoundPlan:
-    """Begin a round of the targets that read these sources, of whatever kind: their shards, the
+    """Begin a round of the targets of any kind that read these sources. Return their shards, the
     plan's hash, and late readings.
 
-    At most `count` shards, as in `plan_round`.
+    There are at most `count` shards, as in `plan_round`.
     """
     plan, source_hash, _ = find_current_plan(platform)
     affected = _reading(platform, plan, sources)

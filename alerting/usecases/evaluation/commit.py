@@ -40,9 +40,8 @@ _BYTES = 4_000_000
 # whose states, and at most as many checkpoints, are written together, beside those with changed
 # episodes
 _TARGETS = 5_000
-_ATTEMPTS = (
-    10  # with pauses of 9 s altogether: nearly as long as a transaction of a dead process lasts
-)
+# with pauses of 9 s altogether: nearly as long as a transaction of a dead process lasts
+_ATTEMPTS = 10
 _log = id_logger(__name__)
 
 

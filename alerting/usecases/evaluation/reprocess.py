@@ -173,7 +173,7 @@ class LateUpdates:
         return bool(self.checkpoints or self.refuted or self.done)
 
     def write(self, platform: EvaluationPorts, unit: Unit) -> None:
-        """Write them in a unit of work."""
+        """Write the updates in a unit of work."""
         platform.checkpoints.write(self.refuted, self.checkpoints, unit)
         platform.arrivals.remove_requests(self.done, unit)
 
@@ -290,17 +290,19 @@ def plan_of_round(
 _AT_ONCE = 500
 _ATTEMPTS = 10
 _EVALUATED = (
-    *(
-        "revision",
-        "severity",
-        "severity_peak",
-        "model_version",
-        "evaluation",
-        "closed_at",
-        "valid_until",
-        "is_prediction",
-    ),
-    *("happening_at", "prediction_ended_at", "contributions", "recommendation", "inputs"),
+    "revision",
+    "severity",
+    "severity_peak",
+    "model_version",
+    "evaluation",
+    "closed_at",
+    "valid_until",
+    "is_prediction",
+    "happening_at",
+    "prediction_ended_at",
+    "contributions",
+    "recommendation",
+    "inputs",
 )
 """The fields of an episode that another evaluation may change."""
 

@@ -283,7 +283,7 @@ class EvaluationCounts:
     notes: list[str] = field(default_factory=list)
 
     def add(self, others: "EvaluationCounts") -> None:
-        """Add those of another run."""
+        """Add the counts of another run."""
         for counted in fields(self):
             mine = getattr(self, counted.name)
             more = getattr(others, counted.name)

@@ -64,8 +64,8 @@ class MuteReason:
 
 
 def tend_mutes(platform: MutingPorts, now: datetime) -> None:
-    """Tell of mutes that have begun, mute the open episodes that they cover, record those that time
-    or an event has ended, and notify once of episodes still open afterwards. Idempotent."""
+    """Announce mutes that have begun, mute the open episodes that they cover, record the mutes that
+    time or an event has ended, and notify once of episodes still open afterwards. Idempotent."""
     for mute in platform.mutes.not_ended():
         dated = end_by_event(platform, mute)
         if dated.end <= now:
@@ -82,8 +82,8 @@ def tend_mutes(platform: MutingPorts, now: datetime) -> None:
 def record_end(
     platform: MutingPorts, mute: Mute, at: datetime, by: str, reason: str
 ) -> Mute | None:
-    """End a mute, and tell of it. Return it as it is then, None if another process changed it in
-    between."""
+    """End a mute, and announce its end. Return the ended mute; None if another process changed it
+    in between."""
     over = mute.ended(at, by, reason)
     if mute.since < at:
         platform.notifications.add(_over(platform, over))

@@ -279,8 +279,8 @@ class DeliveredMessage(NamedTuple):
 def delivered_message(
     platform: DeliveryPorts, alerts: Sequence[PlatformAlert]
 ) -> DeliveredMessage | None:
-    """Return the message after which each of these faults was told of; None as long as one of them
-    has no delivered message. The log tells nobody."""
+    """Return the delivery after which recipients know each of these faults; None while one of them
+    has no delivered message. The log is no recipient."""
     people = [name for name in platform.channels if name != LOG]
     keys = [{_key("platform", alert, channel) for channel in people} for alert in alerts]
     sent = {

@@ -326,7 +326,7 @@ _SEARCHED = 100
 
 
 def experience_of(episodes: Episodes, episode: Episode) -> Experience:
-    """Return the earlier episodes most like one, and what was done about them."""
+    """Return the earlier episodes most similar to one, and what was done about them."""
     before = (episode.raised_at, episode.id)
     earlier = episodes.find(episode.definition, limit=_SEARCHED, before=before)
     return summarise(find_similar(episode, earlier))
