@@ -157,7 +157,7 @@ def _read_cadence(text: str) -> Retrain:
 
 @writes
 def backtest(
-    what: Annotated[
+    name_or_file: Annotated[
         str,
         typer.Argument(
             metavar="NAME|FILE", help="Name of a definition, draft or not; or a YAML or JSON file."
@@ -214,24 +214,24 @@ def backtest(
     shows a finished one at once.
     """
     with platform() as p, progress() as report:
-        subject = _subject(p, what)
+        subject = _subject(p, name_or_file)
         begin, until = backtesting.find_period(p, subject, start, end)
         made = backtesting.backtest(p, subject, begin, until, retrain, fresh, report)
         notes = definition_notes(p, [subject.definition])
     target = out or Path(f"{made.definition}-backtest.html")
     write_file(target, made.page)
-    found = vars(made) | {"episodes": [_raised(episode) for episode in made.episodes]}
-    found |= {"page": str(target), **notes[made.definition]}
+    value = vars(made) | {"episodes": [_raised(episode) for episode in made.episodes]}
+    value |= {"page": str(target), **notes[made.definition]}
     done = (
         f"no notification was sent, no live data changed; written to {target} (backtest {made.id})"
     )
-    return Output(found, [*lines_of_notes(notes), *_lines_of_backtest(made), done])
+    return Output(value, [*lines_of_notes(notes), *_lines_of_backtest(made), done])
 
 
-def _subject(p: Platform, what: str) -> Subject:
-    file = Path(what)
+def _subject(p: Platform, name_or_file: str) -> Subject:
+    file = Path(name_or_file)
     if file.suffix not in (".yaml", ".yml", ".json") and not file.exists():
-        return named_subject(p, what)
+        return named_subject(p, name_or_file)
     return written_subject(p, read_document(file))
 
 
@@ -354,11 +354,13 @@ def episodes(
         require_past(p.clock.now(), start, end)
         names = {r.name for r in p.definitions.latest_revisions()}
         if name is not None and name not in names:
-            one = _find_episode(p, name, names)
-            sent = p.notifications.of_episodes([one.id])[one.id]
-            states = [*_state_lines(p, one), *_advice_lines(p, one)]
-            return Output(vars(one) | {"notifications": sent}, lines_of_episode(one, sent, states))
-        found = episodes_of(p, name, start, end)
+            episode = _find_episode(p, name, names)
+            sent = p.notifications.of_episodes([episode.id])[episode.id]
+            states = [*_state_lines(p, episode), *_advice_lines(p, episode)]
+            return Output(
+                vars(episode) | {"notifications": sent}, lines_of_episode(episode, sent, states)
+            )
+        listed = episodes_of(p, name, start, end)
     rows = [
         {
             "id": e.id[:10],
@@ -370,10 +372,10 @@ def episodes(
             "outcome": "" if e.condition == "open" else _ended_as(e),
             "why": sentences.headline(e),
         }
-        for e in in_groups(found)
+        for e in in_groups(listed)
     ]
     columns = ["id", "now", "definition", "asset", "severity", "raised", "outcome", "why"]
-    return table_output(rows, columns, "no episodes")._replace(value=found)
+    return table_output(rows, columns, "no episodes")._replace(value=listed)
 
 
 def _find_episode(p: Platform, text: str, names: Collection[str]) -> Episode:
@@ -469,9 +471,11 @@ def why(
     notifications."""
     with platform() as p:
         require_past(p.clock.now(), at, option="--at")
-        found = explain(p, name, asset, at or p.clock.now())
-    head = f"{name} on {asset} at {short(found.at)}: {found.verdict}"
-    return Output(found, [head, *(f"  {line}" for line in (found.answer, *found.facts))])
+        explanation = explain(p, name, asset, at or p.clock.now())
+    head = f"{name} on {asset} at {short(explanation.at)}: {explanation.verdict}"
+    return Output(
+        explanation, [head, *(f"  {line}" for line in (explanation.answer, *explanation.facts))]
+    )
 
 
 @command
@@ -521,8 +525,8 @@ def report(
     if csv is not None:
         _write_tables(csv, content)
     written = f"written to {target}" + (f" and {csv}/" if csv else "")
-    found = {**content.metrics, "id": head.id, "page": str(target)}
-    return Output(found, [content.metrics["judgement"]["sentence"], written])
+    value = {**content.metrics, "id": head.id, "page": str(target)}
+    return Output(value, [content.metrics["judgement"]["sentence"], written])
 
 
 def _file_name(head: ReportHead, *, is_interval: bool) -> str:

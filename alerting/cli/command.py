@@ -35,16 +35,14 @@ from rich.text import Text
 from alerting import wiring
 from alerting.adapters.mongo.running import running
 from alerting.adapters.yaml_documents import read_yaml
-from alerting.cli.options import (
-    Json,
-)
+from alerting.cli.options import Json
 from alerting.definitions.alert_definition import Definition
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.ports import AUDIT_ORIGIN, Platform
 from alerting.ports import Progress as ProgressPort
 from alerting.reporting import phrases
-from alerting.settings.environment import read_settings
+from alerting.settings.environment import UTC, read_settings
 from alerting.settings.home_folder import find_home
 from alerting.settings.logs import configure_logging
 from alerting.usecases.definitions.faults_and_alerts import warnings_of
@@ -117,10 +115,10 @@ def _command(function: Callable[P, Any], *, ends: bool) -> Callable[..., None]:
         with printing(as_json):
             try:
                 configure_logging(os.environ)
-                found = function(*args, **kwargs)
-                if isinstance(found, Output):
-                    print_output(found, as_json)
-                if ends and not kwargs.get("dry_run") and found.has_written:
+                answer = function(*args, **kwargs)
+                if isinstance(answer, Output):
+                    print_output(answer, as_json)
+                if ends and not kwargs.get("dry_run") and answer.has_written:
                     errors.print(f"written to {read_settings(os.environ).location}")
             except UserError as refusal:
                 errors.print(Text.assemble(("refused:", "red"), f" {readable(str(refusal))}"))
@@ -138,15 +136,15 @@ def _command(function: Callable[P, Any], *, ends: bool) -> Callable[..., None]:
                 raise typer.Exit(130) from None
             finally:
                 AUDIT_ORIGIN.reset(origin)
-        if isinstance(found, Output) and found.is_failure:
+        if isinstance(answer, Output) and answer.is_failure:
             raise typer.Exit(1)
 
     if signature.return_annotation is Output:
         as_json = inspect.Parameter(
             "as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Json
         )
-        given = [*signature.parameters.values(), as_json]
-        run.__dict__["__signature__"] = signature.replace(parameters=given)
+        parameters = [*signature.parameters.values(), as_json]
+        run.__dict__["__signature__"] = signature.replace(parameters=parameters)
         run.__annotations__ = function.__annotations__ | {"as_json": Json}
     return run
 
@@ -180,8 +178,8 @@ def write_file(path: Path, text: str) -> None:
 def read_documents(files: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the documents of YAML or JSON files, as written, and the file of each. Raises
     UserError for a file with none or other content."""
-    found = [(document, str(file)) for file in files for document in _read_file(file)]
-    return [document for document, _ in found], [file for _, file in found]
+    documents = [(document, str(file)) for file in files for document in _read_file(file)]
+    return [document for document, _ in documents], [file for _, file in documents]
 
 
 def read_document(file: Path) -> dict[str, Any]:
@@ -245,9 +243,9 @@ def definition_notes(
 
 def lines_of_notes(notes: Mapping[str, Mapping[str, Any]]) -> Iterator["Line"]:
     """Yield the notes of definitions."""
-    for name, of in notes.items():
+    for name, texts in notes.items():
         for key, style in {"derived": "", "clock_times": "", "warnings": "yellow"}.items():
-            yield from (colored(f"{name}: {text}", style) for text in of.get(key, ()))
+            yield from (colored(f"{name}: {text}", style) for text in texts.get(key, ()))
 
 
 _GAP = 2
@@ -312,8 +310,8 @@ def printing(as_json: bool) -> Iterator[None]:
     _running = _Command()
     try:
         if as_json:
-            with _descriptor() as own, redirect_stdout(sys.stderr):
-                _running.document = own
+            with _descriptor() as document, redirect_stdout(sys.stderr):
+                _running.document = document
                 yield
         else:
             yield
@@ -335,8 +333,8 @@ def _descriptor() -> Iterator[TextIO]:
     try:
         with os.fdopen(
             os.dup(original), "w", encoding=stream.encoding, errors=stream.errors
-        ) as own:
-            yield own
+        ) as copy:
+            yield copy
     finally:
         os.dup2(original, number)
         os.close(original)
@@ -379,7 +377,7 @@ def plain(value: Any) -> Any:
 
 
 class OutputTable(NamedTuple):
-    """Rows for people, with these columns of theirs; `empty` is said where there is none."""
+    """Rows for people, with the columns to show. `empty`: the text if there are no rows."""
 
     rows: Sequence[Mapping[str, Any]]
     columns: Sequence[str]
@@ -451,9 +449,9 @@ def table_lines(
     yield Text(_line(titles, beside, right), style="bold")
     for row in cells:
         yield Text(_line(row, beside, right))
-        rest = [f"{titles[i]}: {text}" for i, text in enumerate(row) if text and i not in beside]
-        joined = ", ".join(rest)
-        for text in [joined] if cell_len(joined) + len(_INDENT) <= width else rest:
+        below = [f"{titles[i]}: {text}" for i, text in enumerate(row) if text and i not in beside]
+        joined = ", ".join(below)
+        for text in [joined] if cell_len(joined) + len(_INDENT) <= width else below:
             yield from map(Text, _wrap_indented(text, width))
     if times and not _running.zone_shown:
         yield Text(f"times: {zone()}{_running.line_clock}", style="dim")
@@ -502,9 +500,9 @@ def _line(parts: Sequence[str], beside: Mapping[int, int], right: Sequence[bool]
 
 
 def _all_numbers(values: Sequence[Any]) -> bool:
-    given = [value for value in values if value is not None]
-    return bool(given) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in given
+    present = [value for value in values if value is not None]
+    return bool(present) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in present
     )
 
 
@@ -543,8 +541,6 @@ def note_line_clock(speed: float | None) -> None:
 
 def zone() -> tzinfo:
     """Return the plant's time zone from `ALERTING_TIMEZONE`."""
-    from alerting.settings.environment import UTC, read_settings
-
     if _running.zone is None:
         try:
             _running.zone = read_settings(os.environ).timezone

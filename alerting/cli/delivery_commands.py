@@ -1,4 +1,5 @@
-"""Commands on what comes in and goes out: `try`, `read`, `retry`, and the service `stream`."""
+"""Commands on what comes in and goes out: `try`, `read`, `retry`, `replay`, and the service
+`stream`."""
 
 import json
 import os
@@ -93,17 +94,17 @@ def try_connection(
     documents = [read_document(file)] if file.is_file() else []
     with platform() as p:
         if documents:
-            found = sort_of(documents, sort)
+            kind = sort_of(documents, sort)
         elif sort is None and name in p.channels:
-            found = "route"
+            kind = "route"
         else:
-            found = sort_of_name(p, name, sort, ["source", "sink", "route"])
-        if found in ("route", "definition"):
+            kind = sort_of_name(p, name, sort, ["source", "sink", "route"])
+        if kind in ("route", "definition"):
             results = delivery.send_test(p, name, user(), p.clock.now())
             sent = [{"channel": channel, "result": result} for channel, result in results.items()]
             failed = any(result != "sent" for result in results.values())
             return table_output(sent, ["channel", "result"], is_failure=failed)
-        if found == "sink":
+        if kind == "sink":
             sink = SINKS.check(p, documents)[0] if documents else SINKS.find(p, name)
             opener = wiring.sink_opener(read_settings(os.environ))
             done = try_sink(opener, sink, user(), p.clock.now())
@@ -126,8 +127,8 @@ def _read_rows(file: Path) -> list[Any]:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read: {error}") from error
-    given = read_lines(text) if file.suffix in (".ndjson", ".jsonl") else read_json(text)
-    return [*given.rows.values()]
+    parsed = read_lines(text) if file.suffix in (".ndjson", ".jsonl") else read_json(text)
+    return [*parsed.rows.values()]
 
 
 def _readers() -> Readers:
@@ -144,7 +145,7 @@ def read(
 ) -> Output:
     """Read a source of files or a database now, on from where it was read last."""
     with platform() as p, progress() as report:
-        found = poll_claimed(
+        counts = poll_claimed(
             p,
             _readers(),
             name,
@@ -153,15 +154,15 @@ def read(
             again=again,
             report=lambda rows: report("reading", rows, None),
         )
-        if found is None:
+        if counts is None:
             raise UserError(
                 f"source {name} is being read at this moment, by the stream service or Airflow; "
                 "try again once it is read"
             )
-        what = "source read again" if again else "source read"
-        p.audit.add(user(), what, name, p.clock.now(), after=asdict(found))
-    text = f"{found.rows} rows, {found.new} of them new; {found.refused} refused"
-    return Output(found, [text])
+        act = "source read again" if again else "source read"
+        p.audit.add(user(), act, name, p.clock.now(), after=asdict(counts))
+    text = f"{counts.rows} rows, {counts.new} of them new; {counts.refused} refused"
+    return Output(counts, [text])
 
 
 @writes
@@ -179,7 +180,7 @@ def retry(
     keys."""
     with platform() as p:
         among: list[Sort] = ["source", "sink"]
-        is_stored = any(name in stored_names(p)[one] for one in among)
+        is_stored = any(name in stored_names(p)[kind] for kind in among)
         now = p.clock.now()
         if name == "notifications" and sort is None and not is_stored:
             count = delivery.retry(p, "all", user(), now)
@@ -187,9 +188,9 @@ def retry(
             text = f"{count} tried again; {done.sent} messages sent, {done.failed} failed"
             return Output({"retried": count, "sent": done.sent, "failed": done.failed}, [text])
         if sort_of_name(p, name, sort, among) == "source":
-            found = retry_dead(p, name, user(), now, is_outage)
-            text = f"{found.new} of {found.messages} dead messages are stored; {found.dead} stay"
-            return Output(found, [text])
+            counts = retry_dead(p, name, user(), now, is_outage)
+            text = f"{counts.new} of {counts.messages} dead messages are stored; {counts.dead} stay"
+            return Output(counts, [text])
         count = retry_letters(p, name, user(), now)
         text = f"{count} dead letters of sink {name} are sent once more"
         return Output({"sink": name, "letters": count}, [text])
@@ -268,9 +269,9 @@ def replay(
                     raise UserError(f"{file}: {ts.isoformat()} is before {first}: sort it by time")
                 at = begin + (ts - first) / speed
                 clock.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))
-                found = [one for row in rows for one in messages(source, row, at)]
-                send(source, found)
-                sent += len(found)
+                made = [message for row in rows for message in messages(source, row, at)]
+                send(source, made)
+                sent += len(made)
                 report("sending", sent, None)
     return Output({"source": to, "messages": sent}, [f"{sent:,} messages sent to {to}"])
 
@@ -307,9 +308,9 @@ def messages(source: "Source", row: "ReadingRow", at: datetime) -> list[Message]
 def _store(p: Platform, source: Source, messages: Sequence[Message]) -> None:
     """Store messages as the API does."""
     records = [json.loads(payload) for _, payload in messages]
-    found = deliver_rows(p, source, records, p.clock.now(), by=source.name, sender=user())
-    if found.refused:
-        raise UserError(f"source {source.name}: a row is refused: {found.refused[0].reason}")
+    counts = deliver_rows(p, source, records, p.clock.now(), by=source.name, sender=user())
+    if counts.refused:
+        raise UserError(f"source {source.name}: a row is refused: {counts.refused[0].reason}")
 
 
 @contextmanager
@@ -326,9 +327,9 @@ def _to_broker(source: Any) -> Iterator[Callable[[Any, Sequence[Message]], None]
     def publish(_: Any, messages: Sequence[Message]) -> None:
         if not connected.wait(_ANSWER_S):
             raise UserError(f"source {source.name}: the broker {host} does not answer, or refuses")
-        for one in [client.publish(topic, payload, qos=1) for topic, payload in messages]:
-            one.wait_for_publish(_ANSWER_S)
-            if not one.is_published():
+        for message in [client.publish(topic, payload, qos=1) for topic, payload in messages]:
+            message.wait_for_publish(_ANSWER_S)
+            if not message.is_published():
                 raise UserError(f"source {source.name}: a message was not acknowledged")
 
     try:

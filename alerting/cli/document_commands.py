@@ -1,14 +1,16 @@
-"""Commands on documents of all kinds: `check` and `apply`."""
+"""Commands on documents of all kinds: `check`, `apply`, `list` and `show`."""
 
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import yaml
 
 from alerting.cli.command import (
     Line,
@@ -65,11 +67,11 @@ _SERVICE_WITHIN_S = 5.0
 _POLL_S = 0.2
 
 
-def sort_of(documents: Sequence[Mapping[str, Any]], given: Sort | None = None) -> Sort:
-    """Return what documents are, as given, else by their fields. Raises UserError if they are of
-    several sorts."""
-    if given:
-        return require_sort(given)
+def sort_of(documents: Sequence[Mapping[str, Any]], chosen: Sort | None = None) -> Sort:
+    """Return the sort of documents: the chosen one, else by their fields. Raises UserError if they
+    are of several sorts."""
+    if chosen:
+        return require_sort(chosen)
     sorts = {_sort_of_one(document) for document in documents}
     if len(sorts) > 1:
         raise UserError(
@@ -93,13 +95,13 @@ def _sort_of_one(document: Mapping[str, Any]) -> Sort:
         if fields or find_left(f"kind of {sort}", kind):
             needed = {name for name, field in fields.items() if field.is_required()}
             fits[sort] = (needed <= document.keys(), len(document.keys() & fields.keys()))
-    if len(fits) == 2 and not any(known for _, known in fits.values()):
+    if len(fits) == 2 and not any(number for _, number in fits.values()):
         return "sink" if "sends" in document else "source"
     return max(fits, key=lambda sort: fits[sort], default="definition")
 
 
 def kinds() -> "Mapping[str, DocumentKind[Any, Any]]":
-    """Return the kinds of documents, which a list of definitions does without: they load numpy."""
+    """Return the kinds of documents. They load numpy, which a list of definitions does not need."""
     from alerting.usecases.document_kinds import KINDS
 
     return KINDS
@@ -108,34 +110,34 @@ def kinds() -> "Mapping[str, DocumentKind[Any, Any]]":
 def stored_names(p: "Platform") -> dict[Sort, list[str]]:
     """Return the names of all stored documents by their sort."""
     return {
-        sort: [str(one.get("name")) for one in kind.store(p).documents()]
+        sort: [str(document.get("name")) for document in kind.store(p).documents()]
         for sort, kind in kinds().items()
     }
 
 
-def require_sort(given: Sort) -> Sort:
-    """Return what was given for `--as`. Raises UserError for no kind of documents."""
-    if given not in kinds():
-        hint = name_hint(given, kinds(), "kinds")
-        raise UserError(f"--as: {given!r} is no kind of documents; {hint}")
-    return given
+def require_sort(sort: Sort) -> Sort:
+    """Return a sort that `--as` names. Raises UserError if there is no such kind of documents."""
+    if sort not in kinds():
+        hint = name_hint(sort, kinds(), "kinds")
+        raise UserError(f"--as: {sort!r} is no kind of documents; {hint}")
+    return sort
 
 
-def sort_of_name(p: "Platform", name: str, given: Sort | None, among: Sequence[Sort]) -> Sort:
-    """Return of which sort the stored document of a name is. Raises NotFound, and UserError if
-    several bear it."""
-    names = {sort: of for sort, of in stored_names(p).items() if sort in among}
-    found = [sort for sort, of in names.items() if name in of]
-    if given is not None:
-        return require_sort(given)
-    if not found:
-        every = [one for of in names.values() for one in of]
+def sort_of_name(p: "Platform", name: str, chosen: Sort | None, among: Sequence[Sort]) -> Sort:
+    """Return the sort of the stored document with a name. Raises NotFound without one, and
+    UserError if several have the name."""
+    names = {sort: sort_names for sort, sort_names in stored_names(p).items() if sort in among}
+    bearing = [sort for sort, sort_names in names.items() if name in sort_names]
+    if chosen is not None:
+        return require_sort(chosen)
+    if not bearing:
+        every = [candidate for sort_names in names.values() for candidate in sort_names]
         nouns = ", ".join(among[:-1]) + f" or {among[-1]}" if len(among) > 1 else among[0]
         hint = name_hint(name, every, "names") or "there are none yet"
         raise NotFound(f"there is no {nouns} {name!r}; {hint}")
-    if len(found) > 1:
-        raise UserError(f"{name} is the name of a {' and a '.join(found)}: say which with --as")
-    return found[0]
+    if len(bearing) > 1:
+        raise UserError(f"{name} is the name of a {' and a '.join(bearing)}: say which with --as")
+    return bearing[0]
 
 
 @command
@@ -156,17 +158,20 @@ def check(
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     documents, origins = read_documents([file for file in files if file not in names])
-    found = sort_of(documents, sort)
+    kind = sort_of(documents, sort)
     notes: dict[str, dict[str, Any]] = {}
     with platform() as p:
-        if found == DEFINITION:
+        if kind == DEFINITION:
             stored = [versions.require_document(p.definitions, str(name)) for name in sorted(names)]
             good = revisions_and_targets.check(p, documents + stored, origins + [""] * len(stored))
             derived = {d.name: {"derived": _derived(p, d)} for d in good}
-            notes = {name: derived[name] | of for name, of in definition_notes(p, good).items()}
+            notes = {
+                name: derived[name] | described
+                for name, described in definition_notes(p, good).items()
+            }
         else:
-            good = kinds()[found].check(p, documents, origins)
-    columns = kinds()[found].columns
+            good = kinds()[kind].check(p, documents, origins)
+    columns = kinds()[kind].columns
     rows = rows_of(good, columns)
     table = OutputTable(rows, columns, "no documents in these files")
     value = [row | notes.get(row["name"], {}) for row in rows]
@@ -179,11 +184,13 @@ def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, 
 
     return [
         {
-            name: match_text(one.match) if name == "match" and hasattr(one, "channels") else value
+            name: match_text(document.match)
+            if name == "match" and hasattr(document, "channels")
+            else value
             for name in columns
-            if (value := getattr(one, name, None)) is not None
+            if (value := getattr(document, name, None)) is not None
         }
-        for one in documents
+        for document in documents
     ]
 
 
@@ -224,8 +231,8 @@ def apply(
     from alerting.usecases.sources.status import subscribed_by_stream
 
     documents, origins = read_documents(files)
-    found = sort_of(documents, sort)
-    kind = kinds()[found]
+    word = sort_of(documents, sort)
+    kind = kinds()[word]
     with platform() as p:
         now = p.clock.now()
         reviews = kind.plan(p, documents, origins)
@@ -233,13 +240,13 @@ def apply(
         print_lines(_lines_of_plan(rows))
         if not dry_run:
             kind.apply_plan(p, reviews, user(), now, reason, accepted=accept_load)
-        if found == "source" and not (dry_run or prints_json()):
+        if word == "source" and not (dry_run or prints_json()):
             wait_for_brokers(p, subscribed_by_stream(reviews), now)
         pages = {} if dry_run else _start_trainings(p, reviews)
     changed = [row for row in rows if row["action"] != "unchanged"]
     value = {"plan": rows, "applied": not dry_run, "started": pages}
     if dry_run:
-        return Output(value, [f"dry run: no {found} was changed"])
+        return Output(value, [f"dry run: no {word} was changed"])
     steps = [row["next"] for row in changed if row.get("next")]
     lines = [f"applied: {len(changed)} of {len(rows)} changed"]
     lines += [f"next: {step}" for step in [next_steps.one_step(steps)] if step]
@@ -318,11 +325,12 @@ _LONGEST_PAYLOAD_BYTES = 64 * 1024
 
 @command
 def list_documents(
-    what: Annotated[
+    list_name: Annotated[
         str,
         typer.Argument(
+            metavar="WHAT",
             help="definitions, sources, sinks, routes, assets, or dead: messages that a source, a "
-            "sink or a channel refused."
+            "sink or a channel refused.",
         ),
     ] = "definitions",
 ) -> Output:
@@ -336,30 +344,30 @@ def list_documents(
         "dead": _list_dead,
     }
     with platform() as p:
-        return lists[what](p) if what in lists else _list_kind(p, what, [*lists])
+        return lists[list_name](p) if list_name in lists else _list_kind(p, list_name, [*lists])
 
 
-def _list_kind(p: "Platform", what: str, others: Sequence[str]) -> Output:
+def _list_kind(p: "Platform", listed: str, others: Sequence[str]) -> Output:
     words = {f"{word}s": word for word in kinds()}
-    if what not in words:
-        hint = name_hint(what, {*others, *words}, "lists")
-        raise UserError(f"there is no list {what!r}; {hint}")
-    kind = kinds()[words[what]]
+    if listed not in words:
+        hint = name_hint(listed, {*others, *words}, "lists")
+        raise UserError(f"there is no list {listed!r}; {hint}")
+    kind = kinds()[words[listed]]
     good, faults = kind.read(p)
-    table = OutputTable(rows_of(good, kind.columns), kind.columns, f"no {what}")
-    return _with_faulty(what, [kind.write(one) for one in good], faults, [table])
+    table = OutputTable(rows_of(good, kind.columns), kind.columns, f"no {listed}")
+    return _with_faulty(listed, [kind.write(document) for document in good], faults, [table])
 
 
 def _with_faulty(
-    what: str, items: Sequence[Any], faults: Mapping[str, Sequence[str]], lines: Sequence[Line]
+    listed: str, items: Sequence[Any], faults: Mapping[str, Sequence[str]], lines: Sequence[Line]
 ) -> Output:
     """Return a list of documents, with the faults of those that are not used."""
     faulty = [
-        colored(f"{what[:-1]} {name} is faulty and not used: {fault}", "red")
-        for name, of in faults.items()
-        for fault in of
+        colored(f"{listed[:-1]} {name} is faulty and not used: {fault}", "red")
+        for name, texts in faults.items()
+        for fault in texts
     ]
-    return Output({what: items, "faulty": faults}, [*lines, *faulty])
+    return Output({listed: items, "faulty": faults}, [*lines, *faulty])
 
 
 def _list_definitions(p: "Platform") -> Output:
@@ -423,26 +431,26 @@ def _list_sources(p: "Platform") -> Output:
     statuses = source_statuses(p, p.clock.now())
     columns = ["name", "title", "kind", "state", "rows", "refused", "rate", "lag", "unread", "by"]
     rows = [
-        vars(one) | {"rate": f"{one.rate:.1f}/min", "by": one.polled_by or one.read_by}
-        for one in statuses
+        vars(status) | {"rate": f"{status.rate:.1f}/min", "by": status.polled_by or status.read_by}
+        for status in statuses
     ]
-    notes = [note for one in statuses for note in _lines_of_source(one)]
+    notes = [note for status in statuses for note in _lines_of_source(status)]
     lines: list[Line] = [OutputTable(rows, columns, "no sources"), *notes]
     return _with_faulty("sources", statuses, SOURCES.read(p)[1], lines)
 
 
-def _lines_of_source(one: Any) -> Iterator[Line]:
-    if one.fault or one.is_stale:
-        said = one.fault or f"no row for {cell(one.silent)}"
-        yield colored(f"source {one.name}: {said}", "red")
-    if one.after_now:
-        yield colored(f"source {one.name}: {one.after_now}", "red")
-    if one.last_lost and one.lost_at:
-        lost = f"{one.lost} values lost so far, the last" if one.lost else "values were lost"
-        when = one.lost_at.isoformat(timespec="seconds")
-        yield colored(f"source {one.name}: {lost} at {when}: {one.last_lost}", "red")
-    if one.last_refused and not one.fault:
-        yield f"source {one.name}: last refused: {one.last_refused}"
+def _lines_of_source(status: Any) -> Iterator[Line]:
+    if status.fault or status.is_stale:
+        fault = status.fault or f"no row for {cell(status.silent)}"
+        yield colored(f"source {status.name}: {fault}", "red")
+    if status.after_now:
+        yield colored(f"source {status.name}: {status.after_now}", "red")
+    if status.last_lost and status.lost_at:
+        lost = f"{status.lost} values lost so far, the last" if status.lost else "values were lost"
+        when = status.lost_at.isoformat(timespec="seconds")
+        yield colored(f"source {status.name}: {lost} at {when}: {status.last_lost}", "red")
+    if status.last_refused and not status.fault:
+        yield f"source {status.name}: last refused: {status.last_refused}"
 
 
 def _list_sinks(p: "Platform") -> Output:
@@ -450,8 +458,13 @@ def _list_sinks(p: "Platform") -> Output:
 
     statuses = sink_statuses(p, p.clock.now())
     columns = ["name", "kind", "state", "sent", "left_out", "letters", "lag"]
-    notes = [colored(f"sink {one.name}: {one.fault}", "red") for one in statuses if one.fault]
-    lines: list[Line] = [OutputTable([vars(one) for one in statuses], columns, "no sinks"), *notes]
+    notes = [
+        colored(f"sink {status.name}: {status.fault}", "red") for status in statuses if status.fault
+    ]
+    lines: list[Line] = [
+        OutputTable([vars(status) for status in statuses], columns, "no sinks"),
+        *notes,
+    ]
     return _with_faulty("sinks", statuses, SINKS.read(p)[1], lines)
 
 
@@ -467,8 +480,6 @@ def _list_routes(p: "Platform") -> Output:
 
 
 def _list_dead(p: "Platform") -> Output:
-    from itertools import islice
-
     from alerting.usecases.sources.stream import list_dead
 
     rows: list[dict[str, Any]] = [
@@ -482,9 +493,9 @@ def _list_dead(p: "Platform") -> Output:
     ]
     for sink in stored_names(p)["sink"]:
         rows += [
-            {"id": one.id, "of": f"sink {sink}", "at": one.at, "reason": one.reason}
-            | {"what": f"{one.message.sends} of {one.message.definition} on {one.message.asset}"}
-            for one in p.sink_deliveries.letters(sink, _MOST_DEAD)
+            {"id": dead.id, "of": f"sink {sink}", "at": dead.at, "reason": dead.reason}
+            | {"what": f"{dead.message.sends} of {dead.message.definition} on {dead.message.asset}"}
+            for dead in p.sink_deliveries.letters(sink, _MOST_DEAD)
         ]
     rows += [
         vars(letter)
@@ -509,8 +520,8 @@ def show_document(
     follow as comments."""
     with platform() as p:
         if names and len(names) == 1:
-            of = sort_of_name(p, names[0], sort, list(stored_names(p)))
-            return _show_one(p, of, names[0], revision)
+            kind = sort_of_name(p, names[0], sort, list(stored_names(p)))
+            return _show_one(p, kind, names[0], revision)
         from alerting.definitions.revisions import definition_document
         from alerting.usecases.definitions import revisions_and_targets, versions
 
@@ -523,8 +534,6 @@ def show_document(
 
 
 def _yaml(document: Mapping[str, Any]) -> str:
-    import yaml
-
     return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=1 << 20)
 
 
@@ -551,18 +560,18 @@ def _show_one(p: "Platform", sort: str, name: str, revision: int | None) -> Outp
         columns = ["revision", "at", "author", "reason"]
         lines += [line.plain for line in table_lines(rows, columns, console.width - 2)]
         in_force = f", revision {stored.number} stays in force" if stored.read else ""
-        lines += [f"the current document is faulty{in_force}: {one}" for one in stored.faults]
+        lines += [f"the current document is faulty{in_force}: {fault}" for fault in stored.faults]
     notes = [] if stored.read is None else _notes_of(p, sort, stored.read)
     text = "".join(
         f"# {line}\n"
         for noted in [*lines, *notes]
         for line in clean_text(noted, visible=True).splitlines()
     )
-    found = {sort: document, "revisions": stored.revisions, "faults": stored.faults, "notes": notes}
-    return Output(found, text=_yaml(document) + text)
+    value = {sort: document, "revisions": stored.revisions, "faults": stored.faults, "notes": notes}
+    return Output(value, text=_yaml(document) + text)
 
 
-def _notes_of(p: "Platform", sort: str, one: Any) -> list[str]:
+def _notes_of(p: "Platform", sort: str, document: Any) -> list[str]:
     """Return what is known of a document in force: what was derived, and when it is trained; what
     was refused last."""
     from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
@@ -570,16 +579,16 @@ def _notes_of(p: "Platform", sort: str, one: Any) -> list[str]:
     from alerting.usecases.definitions.versions import stored_features
 
     if sort == "source":
-        refused = p.deliveries.progress(one.name).last_refused
+        refused = p.deliveries.progress(document.name).last_refused
         return [f"last refused: {refused}"] if refused else []
     notes = []
-    if isinstance(one, TrainedDefinition):
-        derived = stored_features(p.derived_features, one)
+    if isinstance(document, TrainedDefinition):
+        derived = stored_features(p.derived_features, document)
         notes += [] if derived is None else [derived.message]
-    if isinstance(one, ModelDefinition):
-        cron = one.retrain_cron or "null: only by hand"
-        notes.append(f"trained by the schedule {cron} ({one.schedule.timezone})")
-        newest = p.definitions.revisions(one.name)[-1:]
+    if isinstance(document, ModelDefinition):
+        cron = document.retrain_cron or "null: only by hand"
+        notes.append(f"trained by the schedule {cron} ({document.schedule.timezone})")
+        newest = p.definitions.revisions(document.name)[-1:]
         states = describe_trainings(p.definitions, p.decisions, p.trainings, newest, p.zone)
         notes += states.values()
     return notes

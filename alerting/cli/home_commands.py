@@ -98,10 +98,10 @@ def prepare(
     this command and `alerting up` create one.
     """
     settings = read_settings(os.environ, last=False)
-    left = prepare_home(settings, new_keys=new_keys)
+    warnings = prepare_home(settings, new_keys=new_keys)
     warning = wiring.database_warning(settings)
-    lines = [f"prepared: {settings.location}", *([warning] if warning else []), *left]
-    return Output({"prepared": settings.location, "warning": warning, "left": left}, lines)
+    lines = [f"prepared: {settings.location}", *([warning] if warning else []), *warnings]
+    return Output({"prepared": settings.location, "warning": warning, "left": warnings}, lines)
 
 
 @_person_group.command("add")
@@ -118,7 +118,7 @@ def add_person(
 
     All else about people, devices and tokens is done in the console, under Access.
     """
-    chosen = next((one for one in ROLES if one == role), None)
+    chosen = next((known_role for known_role in ROLES if known_role == role), None)
     if chosen is None:
         raise UserError(f"there is no role {role!r}: {', '.join(ROLES)}")
     name = name.lower()
@@ -129,8 +129,8 @@ def add_person(
         else:
             code = accounts.add_person(p, name, chosen, user(), now, shown.strip())[1]
     address = f"{wiring.console_address(read_settings(os.environ))}password/{code}"
-    said = f"{name} sets the password or a PIN with this link, once, within three days:"
-    return Output({"name": name, "link": address}, [said, address])
+    text = f"{name} sets the password or a PIN with this link, once, within three days:"
+    return Output({"name": name, "link": address}, [text, address])
 
 
 @command
@@ -152,7 +152,9 @@ def backup(
         made = save_backup(settings, folder, progress=report, actor=user())
     documents = sum(made.database.values())
     size = sum(file.bytes for file in made.files.values())
-    own = "no models: the registry is a server of your own, back it up with its own tools"
+    without_models = (
+        "no models: the registry is a server of your own, back it up with its own tools"
+    )
     return Output(
         {
             "folder": folder,
@@ -164,7 +166,7 @@ def backup(
         [
             f"backup in {folder}: {documents} documents, {len(made.files)} files, "
             f"{size / (1 << 20):.1f} MiB",
-            *([own] if settings.mlflow_uri else []),
+            *([without_models] if settings.mlflow_uri else []),
         ],
     )
 
@@ -197,8 +199,8 @@ def restore(
         f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} "
         "documents"
     )
-    found = {"restored": settings.location, "made_at": made.at, "missing": missing}
-    return Output(found, [done, *notes])
+    value = {"restored": settings.location, "made_at": made.at, "missing": missing}
+    return Output(value, [done, *notes])
 
 
 @command
@@ -217,22 +219,28 @@ def export(
         span = p.readings.span(name)
         if asset is None or span is None:
             raise UserError(f"there is no asset {name!r} with readings: see /assets")
-        names = [one for one in asset.variables if not asset.is_computed(one)]
-        arrow = {one: pa.type_for_alias(_ARROW[t]) for one, t in types_of(asset, names).items()}
-        own = {"time": pa.timestamp("ms", "UTC"), "asset": pa.string()}
+        names = [variable for variable in asset.variables if not asset.is_computed(variable)]
+        arrow = {
+            variable: pa.type_for_alias(_ARROW[t]) for variable, t in types_of(asset, names).items()
+        }
+        key_types = {"time": pa.timestamp("ms", "UTC"), "asset": pa.string()}
         at = max(start or span[0], span[0]) - timedelta(milliseconds=1)
         last = min(end or span[1], span[1])
-        with pq.ParquetWriter(out, pa.schema(own | arrow), compression="zstd") as file:
+        with pq.ParquetWriter(out, pa.schema(key_types | arrow), compression="zstd") as file:
             while at < last:
                 to = min(at + _AT_ONCE, last)
-                found = p.readings.load(asset, at, to, names, with_events=False).readings
-                values = [pa.array(found[one]).cast(kind) for one, kind in arrow.items()]
+                readings = p.readings.load(asset, at, to, names, with_events=False).readings
+                values = [
+                    pa.array(readings[variable]).cast(kind) for variable, kind in arrow.items()
+                ]
                 keys = [
-                    pa.array(pd.DatetimeIndex(found.index).tz_convert(None)).cast(own["time"]),
-                    pa.array([name] * len(found)),
+                    pa.array(pd.DatetimeIndex(readings.index).tz_convert(None)).cast(
+                        key_types["time"]
+                    ),
+                    pa.array([name] * len(readings)),
                 ]
                 file.write_table(pa.table([*keys, *values], schema=file.schema))
-                rows += len(found)
+                rows += len(readings)
                 report("readings", rows, None)
                 at = to
     return Output({"file": out, "rows": rows}, [f"{rows} readings of {name} in {out}"])
@@ -267,14 +275,16 @@ def set_point(
         lines = MongoLines(stores.database)
         line = stored_line(lines)
         before = present_setting(line, variable) if variable in line.state.setpoints() else 0.0
-        wanted = check_set_point(demo_asset(), variable, value, before)
-        lines.ask(ASSET, SetPointRequest(uuid4().hex, variable, wanted, user()))
+        checked = check_set_point(demo_asset(), variable, value, before)
+        lines.ask(ASSET, SetPointRequest(uuid4().hex, variable, checked, user()))
         at = MongoClock(stores.database).now()
-        stores.audit.add(user(), "set-point-change", f"{ASSET}/{variable}", at, before, wanted, why)
+        stores.audit.add(
+            user(), "set-point-change", f"{ASSET}/{variable}", at, before, checked, why
+        )
     start = line.state.until
-    result = {"variable": variable, "before": before, "value": wanted, "from": start}
+    result = {"variable": variable, "before": before, "value": checked, "from": start}
     text = (
-        f"{variable}: {before:g} → {wanted:g}, from {short(start)} on, the next minute that the "
+        f"{variable}: {before:g} → {checked:g}, from {short(start)} on, the next minute that the "
         "line computes"
     )
     return Output(result, [text])
@@ -318,7 +328,7 @@ def status(
         {"cause": d.cause, "start": start, "end": end, "peak": d.size}
         for start, end, d in (find_causes(state, timedelta(days=1)) if causes else ())
     ]
-    found = {"asset": ASSET, "now": now, "seed": state.seed, "variables": rows}
+    value = {"asset": ASSET, "now": now, "seed": state.seed, "variables": rows}
     lines: list[Line] = [
         f"{asset.title} at {short(now)} (seed {state.seed})",
         OutputTable(rows, ["variable", "title", "value", "unit", "set_by"]),
@@ -326,7 +336,7 @@ def status(
     if causes:
         columns = ["cause", "start", "end", "peak"]
         lines.append(OutputTable(true_causes, columns, "no disturbance in the last day"))
-    return Output(found | {"causes": true_causes if causes else None}, lines)
+    return Output(value | {"causes": true_causes if causes else None}, lines)
 
 
 def _set_by(state: DemoLineState, name: str) -> str:

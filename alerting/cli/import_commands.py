@@ -204,7 +204,9 @@ def events(
             "needs --time: the column with the number of the unit", param_hint="--sequence"
         )
     source = EventsFile(file, layout, columns)
-    duration: Any = None if lasting is None else "lasting" if lasting else "instant"
+    duration: Any = None
+    if lasting is not None:
+        duration = "lasting" if lasting else "instant"
     check = partial(check_events, source, duration=duration, delay=delay, take_back=take_back)
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
         return _import(check, reject, dry_run)
@@ -250,9 +252,9 @@ def assets(
         only=only,
     )
     with platform() as p:
-        given = read_assets(file, layout, lambda: titles_by_name(p.assets.all()))
+        documents = read_assets(file, layout, lambda: titles_by_name(p.assets.all()))
         result = import_assets(
-            str(file), given, p, now=p.clock.now(), actor=user(), dry_run=dry_run
+            str(file), documents, p, now=p.clock.now(), actor=user(), dry_run=dry_run
         )
     return Output(result, _lines_of_assets(result))
 
@@ -287,8 +289,8 @@ def _import(check: "Check", reject: Reject | None, dry_run: bool) -> Output:
             checked = check(p, reject=reject, progress=report)
         print_lines(_lines_of_understood(checked.understood))
         if dry_run:
-            found = {"dry_run": True, "understood": checked.understood}
-            return Output(found, ["dry run: nothing was written"])
+            value = {"dry_run": True, "understood": checked.understood}
+            return Output(value, ["dry run: nothing was written"])
         with progress() as report, _interruption_explained():
             result = checked.write(now=p.clock.now(), actor=user(), progress=report)
     rejects = str(getattr(reject, "path", "")) if result.rejected else None
@@ -297,7 +299,7 @@ def _import(check: "Check", reject: Reject | None, dry_run: bool) -> Output:
 
 @contextmanager
 def _interruption_explained() -> Iterator[None]:
-    """Print of an import that ends before its last row that it can be repeated."""
+    """If an import ends before its last row, print that it can be repeated."""
     try:
         yield
     except (Exception, KeyboardInterrupt):
@@ -335,8 +337,8 @@ def _lines_of_understood(understood: Understood) -> Iterator[Line]:
         yield f"  {_count(understood.removes, 'row')} stored exactly as in this file"
 
 
-def _count(what: int | Sequence[str], noun: str) -> str:
-    count = what if isinstance(what, int) else len(what)
+def _count(counted: int | Sequence[str], noun: str) -> str:
+    count = counted if isinstance(counted, int) else len(counted)
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 

@@ -37,27 +37,27 @@ class CommandGroup(TyperGroup):
             and not ctx.resilient_parsing
         ):
             root = ctx.find_root()
-            if said := _left(ctx, args):
-                ctx.fail(said)
-            found = nearest_commands(root.command, typed)
+            if hint := _left(ctx, args):
+                ctx.fail(hint)
+            nearest = nearest_commands(root.command, typed)
             meant = " or ".join(
-                f"`{' '.join([root.info_name or 'alerting', *path])}`" for path in found
+                f"`{' '.join([root.info_name or 'alerting', *path])}`" for path in nearest
             )
             ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
         return super().resolve_command(ctx, args)
 
 
 def _left(ctx: Any, args: list[str]) -> str:
-    """Return what does now what a command that left did; empty if none of that name did."""
+    """Return what replaces a command that was removed; empty if none of this name was."""
     words = list(args)
     while ctx.parent is not None:
         words.insert(0, ctx.info_name)
         ctx = ctx.parent
     for count in range(min(len(words), 3), 0, -1):
         name = " ".join(words[:count])
-        found = find_left("command", name) or find_left("command", f"{name} ")
-        if found and len(found.name.split()) in (count, count + (found.name[-1] == "*")):
-            return f"alerting {name} left in 0.2.0: {found.instead}"
+        removed = find_left("command", name) or find_left("command", f"{name} ")
+        if removed and len(removed.name.split()) in (count, count + (removed.name[-1] == "*")):
+            return f"alerting {name} left in 0.2.0: {removed.instead}"
     return ""
 
 
@@ -71,10 +71,10 @@ class LoadedCommands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
             module, _, attribute = self._locations[name][0].partition(":")
-            found = getattr(import_module(f"alerting.cli.{module}"), attribute)
-            group = found if isinstance(found, typer.Typer) else command_group("")
-            if group is not found:
-                group.command(name)(found)
+            loaded = getattr(import_module(f"alerting.cli.{module}"), attribute)
+            group = loaded if isinstance(loaded, typer.Typer) else command_group("")
+            if group is not loaded:
+                group.command(name)(loaded)
             self._loaded[name] = typer.main.get_command(group)
             self._loaded[name].name = name
         return self._loaded[name]
@@ -112,10 +112,10 @@ class LazyGroup(CommandGroup):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options, hidden from the help: people know them, or use them once."""
-        found: list[Any] = super().get_params(ctx)
-        for parameter in found:
+        parameters: list[Any] = super().get_params(ctx)
+        for parameter in parameters:
             parameter.hidden = True
-        return found
+        return parameters
 
 
 def command_group(help: str, epilog: str | None = None) -> typer.Typer:

@@ -105,17 +105,17 @@ def train(
             return table_output(trained, ["definition", "verdict", "reason"], "no training is due")
         if not again:
             require_none_under_way(p, name)
-        known = {d.run_id for d in p.decisions.for_definition(name)}
+        run_ids = {d.run_id for d in p.decisions.for_definition(name)}
         result = _train(p, name, as_of or p.clock.now(), report_progress, only_new=not again)
-    whose = _whose(result, as_of, is_known=result.run_id in known)
+    whose = _whose(result, as_of, is_known=result.run_id in run_ids)
     return Output(result, [*whose, *lines_of_proposal(result, verbose)])
 
 
 def _train_due(p: Platform, progress: Progress) -> Iterator[dict[str, Any]]:
-    for one in find_due_trainings(p, p.clock.now()):
-        row = {"definition": one.definition, "run": one.run}
+    for due in find_due_trainings(p, p.clock.now()):
+        row = {"definition": due.definition, "run": due.run}
         try:
-            result = _train(p, one.definition, p.clock.now(), progress)
+            result = _train(p, due.definition, p.clock.now(), progress)
             yield row | {"verdict": result.verdict, "reason": result.reason}
         except UserError as refusal:
             yield row | {"verdict": "failed", "reason": str(refusal)}
@@ -131,7 +131,7 @@ def _train(
 
 
 def _whose(result: Proposal, as_of: datetime | None, *, is_known: bool) -> Iterator[Line]:
-    """Yield which training the result is of, if it is not one of this command."""
+    """Yield the training that the result belongs to, if this command did not run it."""
     if is_known:
         exact = f" --as-of {as_of.isoformat()}" if as_of else ""
         anew = f"alerting train {result.definition}{exact} --again"
@@ -299,18 +299,20 @@ def _score_stored(
         scored: Iterable[tuple[str, ScoredRows]] = score_past(p, plan, report)
         if out is None:
             newest = [_newest_row(asset, rows) for asset, rows in scored]
-            values = [one for one in ("low", "median", "high") if any(one in r for r in newest)]
+            values = [
+                value for value in ("low", "median", "high") if any(value in r for r in newest)
+            ]
             columns = ["asset", "time", "score", "threshold", *values, "model_version", "reason"]
             return table_output(newest, columns, "no asset")
         counts = write_scores(out, scored)
-    known = counts.pop("", 0)
+    number = counts.pop("", 0)
     unknown = dict(counts.most_common())
     written = (
-        f"{known:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, "
+        f"{number:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, "
         f"written to {out}"
     )
-    found = {"file": str(out), "version": plan.version, "from": plan.start, "to": plan.end}
-    return Output(found | {"scores": known, "unknown": unknown}, [written, *_unknown(unknown)])
+    content = {"file": str(out), "version": plan.version, "from": plan.start, "to": plan.end}
+    return Output(content | {"scores": number, "unknown": unknown}, [written, *_unknown(unknown)])
 
 
 def _unknown(counts: Mapping[str, int]) -> list[str]:
@@ -318,18 +320,18 @@ def _unknown(counts: Mapping[str, int]) -> list[str]:
 
 
 def _newest_row(asset: str, rows: ScoredRows) -> dict[str, Any]:
-    known = not rows.unknown[-1]
-    found = {
+    is_known = not rows.unknown[-1]
+    row = {
         "asset": asset,
         "time": from_millis(int(rows.at[-1])),
-        "score": float(rows.score[-1]) if known and rows.has_alarm else None,
+        "score": float(rows.score[-1]) if is_known and rows.has_alarm else None,
         "threshold": rows.threshold if rows.has_alarm else None,
         "model_version": rows.model_version,
         "reason": rows.unknown[-1] or None,
     }
-    if rows.values is None or not known:
-        return found
-    return found | dict(zip(("low", "median", "high"), rows.values[-1][0].tolist(), strict=True))
+    if rows.values is None or not is_known:
+        return row
+    return row | dict(zip(("low", "median", "high"), rows.values[-1][0].tolist(), strict=True))
 
 
 @command
@@ -369,8 +371,8 @@ def dataset(
 def _lines_of_dataset(
     content: Mapping[str, Any], findings: Sequence[Finding], verbose: bool
 ) -> Iterator[Line]:
-    known = f"{content['columns']} features, {content['problems']} problems known"
-    yield f"{content['definition']}, revision {content['revision']}: {known}"
+    size = f"{content['columns']} features, {content['problems']} problems known"
+    yield f"{content['definition']}, revision {content['revision']}: {size}"
     yield OutputTable(content["parts"], ["part", "rows", "positive", "assets", "from", "to"])
     if content["dropped"]:
         dropped = [
@@ -467,8 +469,8 @@ def _lines_of_training(training: Mapping[str, Any] | None) -> Iterator[Line]:
     yield from training["chance"]
     yield from _lines_of_test(training["test"])
     if training["waiting"]:
-        said = f"waits for approval: alerting model approve {training['run_id']}"
-        yield colored(said, "yellow")
+        text = f"waits for approval: alerting model approve {training['run_id']}"
+        yield colored(text, "yellow")
     yield ""
 
 
@@ -487,7 +489,7 @@ def _lines_of_candidates(leaderboard: Sequence[CandidateSummary]) -> Iterator[Li
         line | {key: decision_text.format_metric(line, key) for key in titles} for line in lines
     ]
     yield OutputTable(rows, ["family", *titles, "trials", "cut_short"])
-    yield from (colored(said, "yellow") for said in decision_text.cut_short_lines(leaderboard))
+    yield from (colored(line, "yellow") for line in decision_text.cut_short_lines(leaderboard))
 
 
 def _lines_of_test(test: Mapping[str, Any]) -> Iterator[Line]:

@@ -85,8 +85,7 @@ SequenceStep = Annotated[
         "--sequence",
         parser=read_duration,
         help="The file has no time stamps: rows are this far apart, e.g. 1m, in their order for "
-        "each asset, or by the number "
-        "of the unit (from 1) in the column --time.",
+        "each asset, or by the number of the unit (from 1) in the column --time.",
         metavar="STEP",
     ),
 ]
@@ -107,8 +106,7 @@ Delay = Annotated[
         "--delay",
         parser=read_duration,
         help="Time from the start of an event, and from its end, until it is known, e.g. 14d for "
-        "complaints; it is stored with "
-        "the type.",
+        "complaints; it is stored with the type.",
         metavar="DURATION",
     ),
 ]
@@ -278,8 +276,7 @@ Lasting = Annotated[
     typer.Option(
         "--lasting/--instant",
         help="Lasting events go on until their end is known, instant ones have none. Left out: as "
-        "these types are stored "
-        "already, else lasting if there is a column of ends.",
+        "these types are stored already, else lasting if there is a column of ends.",
         show_default=False,
     ),
 ]

@@ -30,6 +30,7 @@ from alerting.usecases.access.accounts import begin_session, find_session, find_
 from alerting.usecases.access.sign_in import find_token_user
 from alerting.usecases.notification.delivery import DeliveryCounts, deliver_due
 from alerting.usecases.operators import operate
+from alerting.usecases.operators.known_plant import KnownPlant, RecentPlant
 
 _LEAST_LENGTH = 16
 _ACCOUNT_IS_RECENT_FOR = timedelta(seconds=1)
@@ -174,20 +175,20 @@ def require(permission: Permission) -> Callable[..., Awaitable[Person]]:
     """Return a dependency that gives the person of a request with this permission."""
 
     async def person(request: Request, _: Annotated[object, Security(_bearer)] = None) -> Person:
-        found: Person | None = request.state.person
-        if found is None:
+        sender: Person | None = request.state.person
+        if sender is None:
             raise HTTPException(401, "log in first")
-        if not found.may(permission):
+        if not sender.may(permission):
             raise HTTPException(
                 403,
                 translatable(
                     "this needs the role {role}; {person} has the role {own}",
                     role=LEAST_ROLES[permission],
-                    person=found.name,
-                    own=found.role,
+                    person=sender.name,
+                    own=sender.role,
                 ),
             )
-        return found
+        return sender
 
     # the description of the API states it, and a test that no route is without
     person.permission = permission  # type: ignore[attr-defined]
@@ -204,6 +205,12 @@ async def the_delivery(request: Request) -> Callable[[], DeliveryCounts]:
     """Return the function that delivers what is due now, as the platform does by itself."""
     platform = await the_platform(request)
     return lambda: deliver_due(platform, platform.clock.now())
+
+
+def known_plant(request: Request, platform: Platform) -> KnownPlant:
+    """Return what is known of the plant now."""
+    plant: RecentPlant = request.app.state.known_plant
+    return plant.find(platform, request.app.state.entrance.now())
 
 
 Served = Annotated[Platform, Depends(the_platform)]

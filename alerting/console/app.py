@@ -11,7 +11,7 @@ from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.adapters.deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords_and_links import Argon2Passwords
+from alerting.adapters.predictions import PredictFolder
 from alerting.console import login, model_pages, people_pages, platform_pages, rendering
 from alerting.console.access import Access, Viewer, require
 from alerting.console.alarms import (
@@ -46,8 +47,9 @@ from alerting.console.documents.document_pages import DocumentPages
 from alerting.console.documents.sources_sinks_routes import Trials
 from alerting.console.fault_responses import METRICS, PROBLEM, handle_problems
 from alerting.console.gate import BODY_SECONDS, OPEN, READING, SIGN_IN, Gate, Turns, WrongAttempts
-from alerting.console.login import Entrance, sign_in_routes
+from alerting.console.login import Directory, Entrance, sign_in_routes
 from alerting.console.plant import asset_pages, import_pages, trend_page
+from alerting.console.plant.import_jobs import Imports
 from alerting.console.platform_pages import PlatformReader, metrics_routes
 from alerting.console.rendering import Prefix, language_routes, prefix_of, render, require_free
 from alerting.definitions.wording.language import Language, LanguageCode
@@ -61,13 +63,8 @@ from alerting.usecases.access.accounts import Passwords
 from alerting.usecases.access.audit import audit_refusals
 from alerting.usecases.document_kinds import KINDS
 from alerting.usecases.operators.known_plant import RecentPlant
-
-if TYPE_CHECKING:
-    from alerting.adapters.predictions import PredictFolder
-    from alerting.console.login import Directory
-    from alerting.console.plant.import_jobs import Imports
-    from alerting.usecases.sink_delivery import OpenSink
-    from alerting.usecases.sources.poll import Readers
+from alerting.usecases.sink_delivery import OpenSink
+from alerting.usecases.sources.poll import Readers
 
 
 class HeadAsGet:
@@ -183,8 +180,8 @@ PROGRAMS = (
 )
 """Routes for programs."""
 DOCUMENTS: Mapping[str, ConsoleKind] = {
-    one.kind.word: one
-    for one in (
+    shown.kind.word: shown
+    for shown in (
         sources_sinks_routes.SOURCE_PAGES,
         sources_sinks_routes.SINK_PAGES,
         sources_sinks_routes.ROUTE_PAGES,
@@ -224,12 +221,12 @@ def create_app(
     sign_in: Path | None = None,
     public_url: str | None = None,
     body_seconds: float = BODY_SECONDS,
-    predict_files: "PredictFolder | None" = None,
-    import_files: "Imports | None" = None,
+    predict_files: PredictFolder | None = None,
+    import_files: Imports | None = None,
     passwords: Passwords | None = None,
-    directory: "Directory | None" = None,
-    source_readers: "Callable[[], Readers] | None" = None,
-    sink_opener: "Callable[[], OpenSink] | None" = None,
+    directory: Directory | None = None,
+    source_readers: Callable[[], Readers] | None = None,
+    sink_opener: Callable[[], OpenSink] | None = None,
     airflow: str | None = None,
     mlflow: str | None = None,
 ) -> FastAPI:
@@ -246,7 +243,7 @@ def create_app(
     of its pages, for links; `mlflow`: likewise.
     """
     registries: dict[Any, Any] = {
-        one: RegistryOfPages(one) for one in (platform.runs, platform.models)
+        registry: RegistryOfPages(registry) for registry in (platform.runs, platform.models)
     }
     platform = replace(platform, runs=registries[platform.runs], models=registries[platform.models])
     access = Access(platform, tokens)
@@ -347,9 +344,9 @@ def _add_routes(
     shared = (metrics_routes(app.state.reader), describe(app))
     kinds = app.state.document_kinds
     documents = [*map(_document_api, kinds), *map(_document_pages, kinds)]
-    for one in (*PROGRAMS, *PEOPLE, *documents, *shared, *entrances):
+    for router in (*PROGRAMS, *PEOPLE, *documents, *shared, *entrances):
         # as `include_router` without arguments, which makes every route again: .5 s
-        app.router.routes.extend(one.routes)
+        app.router.routes.extend(router.routes)
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))
 
@@ -500,8 +497,10 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas |= _problem_schemas()
     schemas |= {body.__name__: body.model_json_schema() for body in BODIES}
-    documents = {one.kind.word: one.example for one in app.state.document_kinds}
-    schemas |= {f"{of.capitalize()}Body": describe_schema(of, one) for of, one in documents.items()}
+    schemas |= {
+        f"{shown.kind.word.capitalize()}Body": describe_schema(shown.kind.word, shown.example)
+        for shown in app.state.document_kinds
+    }
     for name in EXAMPLES.keys() & schemas.keys():
         schemas[name] = schemas[name] | {"examples": [EXAMPLES[name]]}
     for route in routes:
@@ -540,7 +539,7 @@ def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterat
         yield 409
     if "parameters" in operation or "requestBody" in operation:
         yield 422
-    if any(one["name"] == "if-match" for one in operation.get("parameters", ())):
+    if any(parameter["name"] == "if-match" for parameter in operation.get("parameters", ())):
         yield from (412, 428) if method == "PUT" else (412,)
     if method not in READING:
         yield from (411, 413)

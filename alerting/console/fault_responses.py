@@ -37,6 +37,12 @@ LONGEST_DETAIL = 4000
 DATABASE_DOWN = translatable(
     "the database does not answer; try again later; all acknowledged data are kept"
 )
+_STATUSES: dict[type[UserError], int] = {
+    NotFound: 404,
+    Conflicting: 409,
+    ChangedMeanwhile: 412,
+    DatabaseDown: 503,
+}
 _TITLES = (
     template("Bad Request"),
     template("Forbidden"),
@@ -64,7 +70,9 @@ def problem(
     if not is_for_programs(request.url.path):
         detail = _shorten(language_of(request).translate(detail))
         is_read = request.method in ("GET", "HEAD")
-        passes = None if status != HTTPStatus.SERVICE_UNAVAILABLE else "read" if is_read else "sent"
+        passes = None
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            passes = "read" if is_read else "sent"
         page = render("problem.html", request, title=title, detail=detail, passes=passes)
         return HTMLResponse(page, status, headers)
     content: dict[str, Any] = {
@@ -113,29 +121,24 @@ def handle_problems(app: FastAPI) -> None:
         errors = fault.errors()
         faults = [_fault(error) for error in errors[:MOST]]
         more = [f"and {len(errors) - MOST} more"] if len(errors) > MOST else []
-        texts = (f"{one.path}: {one.message}" if one.path else one.message for one in faults)
+        texts = (
+            f"{invalid_field.path}: {invalid_field.message}"
+            if invalid_field.path
+            else invalid_field.message
+            for invalid_field in faults
+        )
         return problem(request, 422, "; ".join([*texts, *more]), faults=faults)
 
     @app.exception_handler(UserError)
     def refused(request: Request, fault: UserError) -> Response:
         if isinstance(fault, NotAllowed):
             return problem(request, 403, fault.message)
-        status = (
-            404
-            if isinstance(fault, NotFound)
-            else 409
-            if isinstance(fault, Conflicting)
-            else 412
-            if isinstance(fault, ChangedMeanwhile)
-            else 503
-            if isinstance(fault, DatabaseDown)
-            else 422
-        )
+        statuses = (status for kind, status in _STATUSES.items() if isinstance(fault, kind))
         zone = request.app.state.platform.zone
         message = fault.detail if isinstance(fault, ChangedMeanwhile) else fault.message
         detail = plant_times(message, zone) if is_for_programs(request.url.path) else fault.message
         faults = fault.faults if isinstance(fault, DocumentRefused) else ()
-        return problem(request, status, detail, faults=faults)
+        return problem(request, next(statuses, 422), detail, faults=faults)
 
     @app.exception_handler(ModelUnavailable)
     def no_registry(request: Request, fault: ModelUnavailable) -> Response:
@@ -162,8 +165,8 @@ def _wrong_method(request: Request) -> Response:
     matching = [
         route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE
     ]
-    found = {method for route in matching for method in getattr(route, "methods", None) or ()}
-    allowed = ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
+    methods = {method for route in matching for method in getattr(route, "methods", None) or ()}
+    allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
     return problem(
         request,
         405,

@@ -89,7 +89,7 @@ class WrongAttempts:
 
     def begin(self, clients: Sequence[str], now: datetime) -> "Attempt":
         """Return an attempt to guess a password, counted as wrong for all clients before anything
-        is compared: of many at once no more are taken than of as many one after another."""
+        is compared: so attempts at once are limited as those one after another are."""
         taken: list[tuple[str, datetime | None]] = []
         for client in clients:
             self._ask_shared(client)
@@ -112,10 +112,10 @@ class WrongAttempts:
                 with suppress(PyMongoError, DatabaseDown):
                     self._shared.take_back_wrong(hash_secret(client), at, last)
             with self._lock:
-                own = self._clients.get(client)
-                if own is not None:
-                    own.wrong = max(own.wrong - 1, 0)
-                    own.last = last if own.last == at and last is not None else own.last
+                counted = self._clients.get(client)
+                if counted is not None:
+                    counted.wrong = max(counted.wrong - 1, 0)
+                    counted.last = last if counted.last == at and last is not None else counted.last
 
     def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
         """Return the time until this client's attempt is taken, or None. `person`: its owner."""
@@ -128,12 +128,12 @@ class WrongAttempts:
                 or (person is not None and person in client_record.people)
             ):
                 return None
-            left = (
+            remaining = (
                 client_record.last
                 + min(timedelta(seconds=2 ** min(client_record.wrong - FREE, 10)), LONGEST)
                 - now
             )
-            return left if left > timedelta(0) else None
+            return remaining if remaining > timedelta(0) else None
 
     def record_attempt(self, client: str, person: str | None, now: datetime) -> int:
         """Record an attempt, and return how many wrong ones there are with it. `person`: the owner
@@ -159,23 +159,25 @@ class WrongAttempts:
     def _recent(self, client: str, now: datetime) -> _Client:
         """Return the count of a client as of now; none after a pause."""
         with self._lock:
-            found = self._clients.get(client)
-            if found is None or found.last is None:
+            client_record = self._clients.get(client)
+            if client_record is None or client_record.last is None:
                 return _Client()
-            return replace(found, wrong=found.wrong if found.last > now - FORGET else 0)
+            return replace(
+                client_record, wrong=client_record.wrong if client_record.last > now - FORGET else 0
+            )
 
     def _ask_shared(self, client: str) -> None:
-        found = None
+        shared = None
         if self._shared is not None:
             with suppress(PyMongoError, DatabaseDown):
-                found = self._shared.count_wrong(hash_secret(client))
-        if found is None:
+                shared = self._shared.count_wrong(hash_secret(client))
+        if shared is None:
             return
         with self._lock:
-            own = self._clients.setdefault(client, _Client())
-            if own.last is None or (found.last, found.wrong) > (own.last, own.wrong):
-                own.wrong = found.wrong
-                own.last = found.last
+            counted = self._clients.setdefault(client, _Client())
+            if counted.last is None or (shared.last, shared.wrong) > (counted.last, counted.wrong):
+                counted.wrong = shared.wrong
+                counted.last = shared.last
 
     def _add_shared(self, client: str, now: datetime) -> int:
         if self._shared is not None:
@@ -449,7 +451,6 @@ class Gate:
             return await run_in_threadpool(self._by_proxy, request)
         except (ConnectionFailure, DatabaseDown):
             return problem(request, 503, DATABASE_DOWN)
-        return None
 
 
 class BodyDeadline:
@@ -483,13 +484,9 @@ def largest_body(path: str) -> int:
         return LARGEST_DELIVERY
     if path == IMPORT:
         return LARGEST_IMPORT
-    return (
-        LARGEST_UPLOAD
-        if is_upload(path)
-        else LARGEST_QUESTION
-        if _QUESTION.fullmatch(path)
-        else LARGEST_BODY
-    )
+    if is_upload(path):
+        return LARGEST_UPLOAD
+    return LARGEST_QUESTION if _QUESTION.fullmatch(path) else LARGEST_BODY
 
 
 def is_upload(path: str) -> bool:
@@ -507,10 +504,10 @@ def _refused(request: Request, status: int) -> Refusal | None:
     why = "link not valid" if status == 410 else HTTPStatus(status).phrase.lower()
     shown = f"{secret}…" if secret else clean_line(path)[:_LONGEST_PATH]
     usual = ("request refused", f"{request.method} {shown}", why)
-    what, subject, why = refused or usual
+    act, subject, why = refused or usual
     person = request.state.person
     name = person.name if person is not None else ""
-    return Refusal(client_of(request), name, what, clean_line(subject)[:_LONGEST_PATH], why)
+    return Refusal(client_of(request), name, act, clean_line(subject)[:_LONGEST_PATH], why)
 
 
 def _refused_body(request: Request) -> Response | None:

@@ -21,7 +21,7 @@ from alerting.adapters.yaml_documents import read_yaml
 from alerting.console.access import Access, Person, person_of
 from alerting.console.fault_responses import is_for_programs
 from alerting.console.gate import COOKIE, DEVICE_COOKIE, READING, WrongAttempts, client_of
-from alerting.console.rendering import FormViewer, page_address, render
+from alerting.console.rendering import FormViewer, local_target, page_address, render
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.definitions.wording.language import translatable
@@ -135,8 +135,8 @@ class Entrance:
         why = "" if self.directory is None else "with a password, beside the directory"
         record_sign_in(self.platform, account.id, client_of(request), now, why)
         answer = self.signed_in(request, session, target)
-        known = _known_browser(account, secrets.token_hex(16))
-        self.set_cookie(answer, request, KNOWN_BROWSER, known, _KNOWN_FOR)
+        cookie = _known_browser(account, secrets.token_hex(16))
+        self.set_cookie(answer, request, KNOWN_BROWSER, cookie, _KNOWN_FOR)
         return answer
 
     def device_started(self, request: Request, device: Account) -> Response:
@@ -163,11 +163,11 @@ class Entrance:
     def attempt_keys(self, request: Request, name: str) -> tuple[str, ...]:
         """Return what wrong passwords are counted by: this browser if the person signed in with it
         before, else its address and the name."""
-        known = request.cookies.get(KNOWN_BROWSER, "")
+        cookie = request.cookies.get(KNOWN_BROWSER, "")
         account = self.platform.accounts.get(name)
-        browser = known.partition(".")[0]
+        browser = cookie.partition(".")[0]
         if account is not None and hmac.compare_digest(
-            _known_browser(account, browser).encode(), known.encode(errors="surrogatepass")
+            _known_browser(account, browser).encode(), cookie.encode(errors="surrogatepass")
         ):
             return (f"browser {browser}",)
         return (client_of(request), f"name {name}")
@@ -299,15 +299,6 @@ def login_page(request: Request, target: str, refusal: str, name: str = "") -> s
     )
 
 
-def local_target(target: str) -> str:
-    """Return the target if it is a page of the console, else `/`: never another site."""
-    return (
-        target
-        if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
-        else "/"
-    )
-
-
 def _known_browser(account: Account, browser: str) -> str:
     """Return the cookie of a browser known to a person, void with the next password."""
     key = (account.password or secrets.token_hex(16)).encode()
@@ -376,7 +367,7 @@ _NAMES = {
 }
 """Names of forms, by the last part of their address; others are shown without."""
 _REMEMBERED_FOR = timedelta(minutes=10)
-"""For so long the person who signed last on a device is proposed."""
+"""How long the person who signed last on a device is proposed."""
 _TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment", "text")
 """Fields that the page shows again before they are signed."""
 
@@ -489,10 +480,9 @@ class Directory(BaseModel):
         address = getattr(address, "ipv4_mapped", None) or address
         if address is None or not any(address in network for network in self.proxies):
             return None
-        secret, user, groups = (
-            _only(request, name)
-            for name in (self.secret_header, self.user_header, self.groups_header)
-        )
+        secret = _only(request, self.secret_header)
+        user = _only(request, self.user_header)
+        groups = _only(request, self.groups_header)
         if not hmac.compare_digest(secret.encode(), self.read_secret().encode()):
             raise UserError(translatable("the proxy did not send the right secret"))
         return (user, [group.strip() for group in groups.split(",")]) if user else None
@@ -511,30 +501,32 @@ def open_directory(file: Path) -> Directory:
     """Return the directory of a settings file. Raises UserError with all its faults."""
     try:
         (document,) = read_yaml(file)
-        found = Directory.model_validate(document)
+        directory = Directory.model_validate(document)
     except ValidationError as error:
         faults = model_faults(error.errors(), Directory.model_fields)
         raise DocumentRefused(str(file), faults) from error
     except ValueError as error:
         raise UserError(f"{file}: holds not one document of the directory") from error
-    found.read_secret()
-    return found
+    directory.read_secret()
+    return directory
 
 
 def enter_by_proxy(request: Request) -> Response | None:
-    """Take the person whom the proxy names as that of a request, whatever session it has; return
-    the page that begins a session for it, or a refusal; None where the request goes on."""
+    """Make the person whom the proxy names the sender of a request, whatever session it has.
+
+    Returns the page that begins a session, or a refusal; None where the request goes on.
+    """
     entrance = entrance_of(request)
     directory = entrance.directory
     if directory is None:
         return None
-    found = request.state.person
+    sender = request.state.person
     now = entrance.now()
     client = client_of(request)
     try:
         named = directory.read(request)
         if named is None:
-            if found is not None and found.identity is not None:
+            if sender is not None and sender.identity is not None:
                 request.state.person = None  # a session of the directory counts behind it alone
             return None
         account = admit_from_directory(
@@ -544,7 +536,7 @@ def enter_by_proxy(request: Request) -> Response | None:
         request.state.person = None
         request.state.refused = ("sign-in refused", "directory", str(fault))
         return HTMLResponse(login_page(request, "/", fault.message), 403)
-    if found is not None and found.name == account.id:
+    if sender is not None and sender.name == account.id:
         return None
     request.state.person = person_of(account)
     if is_for_programs(request.url.path):
@@ -561,7 +553,7 @@ def enter_by_proxy(request: Request) -> Response | None:
 
 def _only(request: Request, header: str) -> str:
     """Return the value of a header, empty without it. Raises UserError for two of them."""
-    found = request.headers.getlist(header)
-    if len(found) > 1:
+    values = request.headers.getlist(header)
+    if len(values) > 1:
         raise UserError(translatable("the proxy sent the header {name} twice", name=header))
-    return found[0].strip() if found else ""
+    return values[0].strip() if values else ""

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.console.access import Engineer, Person, Served, Viewer
-from alerting.console.alarms.shapes import chart_shape
+from alerting.console.alarms.page_parts import chart_shape
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.plant.trend_picture import trend_of_variables
 from alerting.console.rendering import FormEngineer, language_of, render, zone_of
@@ -153,8 +153,8 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
 def _alerts(platform: Platform, name: str, assets: Sequence[Asset]) -> list[PlatformAlert]:
     """Return the open alerts on a model and on the inputs from its assets."""
     subjects = {MISCALIBRATED: {name}, DRIFTED: {asset.name for asset in assets}}
-    found = platform.platform_alerts.open()
-    return [alert for alert in found if alert.subject in subjects.get(alert.kind, ())]
+    alerts = platform.platform_alerts.open()
+    return [alert for alert in alerts if alert.subject in subjects.get(alert.kind, ())]
 
 
 def describe_curve(evidence: ModelEvidence | None, definition: Definition) -> dict[str, Any] | None:
@@ -240,8 +240,8 @@ def _links(
     except ModelUnavailable:
         run = None
     airflow = request.app.state.airflow
-    found = {"MLflow": run, "Airflow": airflow and f"{airflow}/dags/train__{name}"}
-    return {title: address for title, address in found.items() if address}
+    addresses = {"MLflow": run, "Airflow": airflow and f"{airflow}/dags/train__{name}"}
+    return {title: address for title, address in addresses.items() if address}
 
 
 def _has_values_alone(decisions: Sequence[DecisionRecord], version: int | None) -> bool:
@@ -282,7 +282,7 @@ def _summary(decision: DecisionRecord) -> str:
 
 
 def _reason(decision: DecisionRecord) -> str:
-    """Return why a model serves, without what the candidates below say of the search."""
+    """Return why a model serves, without remarks on the search, which stand with the candidates."""
     return _summary(replace(decision, evidence={**decision.evidence, "cut_short": None}))
 
 
@@ -430,7 +430,7 @@ def value_shapes(
         return []
     now = platform.clock.now()
     start = now - min(_GRADED, _MOST_VALUES * definition.stride)
-    found = []
+    shapes = []
     for asset in matching_assets(definition, assets)[:MOST_ASSETS]:
         served = load_served_values(
             platform.scores, platform.readings, definition, asset, start, now
@@ -442,12 +442,12 @@ def value_shapes(
             described = _describe(served, language_of(request))
             trend = trend_of_variables(asset, [served.variable], chart.start, now)
             shown = {"asset": asset.name, "variable": title, "chart": shape, "trend": trend}
-            found.append({**shown, **described})
-    return found
+            shapes.append({**shown, **described})
+    return shapes
 
 
 def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
-    said = served.predicted
+    predicted = served.predicted
     graded = served.graded
 
     def show(value: float) -> str:
@@ -468,11 +468,11 @@ def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
     ]
     return {
         "unit": served.unit,
-        "median": show(said.median[-1]),
-        "low": show(said.low[-1]),
-        "high": show(said.high[-1]),
-        "predicted_at": from_millis(int(said.at[-1])),
-        "until": from_millis(int(said.at[-1] + said.lead[-1])),
+        "median": show(predicted.median[-1]),
+        "low": show(predicted.low[-1]),
+        "high": show(predicted.high[-1]),
+        "predicted_at": from_millis(int(predicted.at[-1])),
+        "until": from_millis(int(predicted.at[-1] + predicted.lead[-1])),
         "samples": len(graded.at),
         "since": from_millis(int(graded.at[0])) if len(graded.at) else None,
         "error": show(graded.error),
@@ -486,21 +486,21 @@ def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
 def _chart(
     served: ServedValues, title: str, definition: TrainedDefinition, now: datetime
 ) -> EpisodeChart:
-    """Return the last samples, with the band and the median that were said of their time."""
-    known = served.samples.known_at <= to_millis(now)
-    at = served.samples.at[known][-_MOST_SAMPLES:]
+    """Return the last samples, with the band and the median that were predicted for their time."""
+    is_known = served.samples.known_at <= to_millis(now)
+    at = served.samples.at[is_known][-_MOST_SAMPLES:]
     drawn = served.drawn_at
     begin = max(int(at[0]), int(drawn[0])) if len(at) else int(drawn[0])
     inside = drawn >= begin
     is_shown = at >= begin
-    said = served.predicted
+    predicted = served.predicted
     fan = Fan(
         tuple(drawn[inside].tolist()),
-        tuple(said.low[inside].tolist()),
-        tuple(said.median[inside].tolist()),
-        tuple(said.high[inside].tolist()),
+        tuple(predicted.low[inside].tolist()),
+        tuple(predicted.median[inside].tolist()),
+        tuple(predicted.high[inside].tolist()),
     )
-    values = served.samples.value[known][-_MOST_SAMPLES:][is_shown]
+    values = served.samples.value[is_known][-_MOST_SAMPLES:][is_shown]
     levels = problem_levels(definition.problem)
     panel = Panel(title, served.unit, at[is_shown], values, levels, fan=fan)
     start = from_millis(begin)

@@ -117,7 +117,7 @@ def _changed(
     keys = entrance.attempt_keys(request, person.name)
     if not is_confidential(request, entrance.public_url):
         return HTMLResponse(_account_page(request, platform, NOT_CONFIDENTIAL), 403)
-    if (own := platform.accounts.get(person.name)) and not entrance.takes_password_of(own):
+    if (account := platform.accounts.get(person.name)) and not entrance.takes_password_of(account):
         return HTMLResponse(_account_page(request, platform, PASSWORD_BESIDE_DIRECTORY), 403)
     if differ:
         return HTMLResponse(_account_page(request, platform, differ), 422)
@@ -155,8 +155,8 @@ def choose(
 def end_own(key: Id, request: Request, platform: Served, person: FormViewer) -> Response:
     """End one's own session in another browser."""
     now = entrance_of(request).now()
-    own = [session.key for session in platform.sessions.all(now, person.name)]
-    if key in own:
+    keys = [session.key for session in platform.sessions.all(now, person.name)]
+    if key in keys:
         end_session(platform, key, person.name, now)
     return RedirectResponse("/account", 303)
 
@@ -240,7 +240,7 @@ def set_pin_by_link(
 
 
 def _logged_in(request: Request) -> bool:
-    """Return whether a person is logged in, whom a session of a device would take the place of."""
+    """Return whether a person is logged in, whose session that of a device would replace."""
     person = request.state.person
     return person is not None and person.device is None
 
@@ -253,8 +253,10 @@ def _password_page(
     if not is_confidential(request, entrance.public_url):
         return HTMLResponse(_render(request, code, None, NOT_CONFIDENTIAL), 403)
     account = find_link(entrance.platform, code, entrance.now())
-    page = _render(request, code, account, refusal if account else "", of_pin)
-    return HTMLResponse(page, 410 if account is None else 422 if refusal else 200)
+    if account is None:
+        return HTMLResponse(_render(request, code, None, "", of_pin), 410)
+    page = _render(request, code, account, refusal, of_pin)
+    return HTMLResponse(page, 422 if refusal else 200)
 
 
 def _render(
@@ -395,7 +397,7 @@ def change(
     request: Request,
     platform: Served,
     person: FormAdministrator,
-    what: Annotated[Change, Form()],
+    act: Annotated[Change, Form(alias="what")],
     role: FormField = "",
 ) -> Response:
     """Change, disable, enable or remove a person or a device, make a new link, or take the PIN
@@ -403,19 +405,21 @@ def change(
     now = _real_time(request)
     link = None
     try:
-        if what == "link":
+        if act == "link":
             code = accounts.make_link(platform, name, person.name, now)
             link = (accounts.find_account(platform, name), link_address(request, code))
-        elif what == "role":
-            wanted = next((known for known in PERSON_ROLES if known == role), None)
-            if wanted is None:
+        elif act == "role":
+            chosen = next(
+                (person_role for person_role in PERSON_ROLES if person_role == role), None
+            )
+            if chosen is None:
                 raise UserError(f"choose one of the roles {', '.join(PERSON_ROLES)}")
-            accounts.change_person(platform, name, person.name, now, wanted)
-        elif what == "disable":
+            accounts.change_person(platform, name, person.name, now, chosen)
+        elif act == "disable":
             accounts.disable_account(platform, name, person.name, now)
-        elif what == "enable":
+        elif act == "enable":
             accounts.enable_account(platform, name, person.name, now)
-        elif what == "no-pin":
+        elif act == "no-pin":
             remove_pin(platform, name, person.name, now)
         else:
             accounts.remove_person(platform, name, person.name, now)
@@ -439,12 +443,12 @@ def create_by_form(
     """Make a token, and show it this one time."""
     now = _real_time(request)
     try:
-        wanted = next((known for known in ROLES if known == role), None)
-        if wanted is None or not days.isdecimal() or len(days) > 4:
+        chosen = next((token_role for token_role in ROLES if token_role == role), None)
+        if chosen is None or not days.isdecimal() or len(days) > 4:
             raise UserError("choose a role, and the days until the token ends")
         ends_at = now + timedelta(days=int(days))
         token, secret = sign_in.create_token(
-            platform, name, owner, wanted, ends_at, person.name, now
+            platform, name, owner, chosen, ends_at, person.name, now
         )
     except UserError as refusal:
         typed = TypedAccess("token", name, "", role, owner, days)

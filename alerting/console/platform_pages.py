@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import pymongo
@@ -27,7 +27,7 @@ from alerting.adapters.deadline import find_silent
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api import views
-from alerting.console.api.parameters import EARLIEST, LATEST, Cursor, Id, Instant, NameQuery
+from alerting.console.api.parameters import EARLIEST, LATEST, NAME, Cursor, Id, Instant, NameQuery
 from alerting.console.fault_responses import METRICS
 from alerting.console.login import entrance_of
 from alerting.console.rendering import FormEngineer, render, zone_of
@@ -251,9 +251,10 @@ class PlatformCollector(Collector):
             scrape.seconds,
         )
         if scrape.metrics is not None:
-            yield from _families(scrape.metrics)
-            yield from _source_families(scrape.sources[:LABELLED])
-            yield from _sink_families(scrape.sinks[:LABELLED])
+            for name, about, read, label in _GAUGES:
+                yield _gauge(name, about, read(scrape.metrics), label)
+            yield from _status_families("source", _SOURCE_GAUGES, scrape.sources[:LABELLED])
+            yield from _status_families("sink", _SINK_GAUGES, scrape.sinks[:LABELLED])
             if scrape.backup_age is not None:
                 about = "Age of the newest backup."
                 yield _gauge("alerting_backup_age_seconds", about, scrape.backup_age)
@@ -365,11 +366,6 @@ _GAUGES: tuple[tuple[str, str, Callable[[PlatformMetrics], _GaugeValue], str], .
 """Name, help, value and label of each gauge of the platform."""
 
 
-def _families(m: PlatformMetrics) -> Iterator[Metric]:
-    for name, about, read, label in _GAUGES:
-        yield _gauge(name, about, read(m), label)
-
-
 _SOURCE_GAUGES: tuple[tuple[str, str, Callable[[SourceStatus], float | timedelta | None]], ...] = (
     ("rows", "Rows of a source that changed anything, so far.", lambda s: s.rows),
     ("refused_rows", "Rows of a source that could not be stored, so far.", lambda s: s.refused),
@@ -390,12 +386,6 @@ _SOURCE_GAUGES: tuple[tuple[str, str, Callable[[SourceStatus], float | timedelta
 )
 
 
-def _source_families(sources: Sequence[SourceStatus]) -> Iterator[Metric]:
-    for name, about, read in _SOURCE_GAUGES:
-        found = {s.name: value for s in sources if (value := read(s)) is not None}
-        yield _gauge(f"alerting_source_{name}", about, found, "source")
-
-
 _SINK_GAUGES: tuple[tuple[str, str, Callable[[SinkStatus], float | timedelta]], ...] = (
     ("sent_messages", "Messages of a sink that its receiver accepted, so far.", lambda s: s.sent),
     ("left_out_values", "Values of a sink that waited too long, so far.", lambda s: s.left_out),
@@ -405,9 +395,14 @@ _SINK_GAUGES: tuple[tuple[str, str, Callable[[SinkStatus], float | timedelta]], 
 )
 
 
-def _sink_families(sinks: Sequence[SinkStatus]) -> Iterator[Metric]:
-    for name, about, read in _SINK_GAUGES:
-        yield _gauge(f"alerting_sink_{name}", about, {s.name: read(s) for s in sinks}, "sink")
+def _status_families(
+    label: Literal["source", "sink"],
+    gauges: Sequence[tuple[str, str, Callable[[Any], float | timedelta | None]]],
+    statuses: Sequence[SourceStatus | SinkStatus],
+) -> Iterator[Metric]:
+    for name, about, read in gauges:
+        values = {s.name: value for s in statuses if (value := read(s)) is not None}
+        yield _gauge(f"alerting_{label}_{name}", about, values, label)
 
 
 def _gauge(
@@ -446,18 +441,18 @@ def list_entries(
     _: Engineer,
     actor: NameQuery | None = None,
     subject: NameQuery | None = None,
-    what: NameQuery | None = None,
+    act: Annotated[NameQuery | None, Query(alias="what")] = None,
     start: Annotated[Instant | None, Query(alias="from")] = None,
     end: Annotated[Instant | None, Query(alias="to")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = PAGE,
     cursor: Cursor | None = None,
 ) -> AuditPageView:
     """List what people, commands and the platform did, newest first. Role: engineer."""
-    wanted = AuditFilter(actor, subject, what, start, end)
-    found = platform.audit.find(wanted, limit + 1, views.read_cursor(cursor) if cursor else None)
+    filters = AuditFilter(actor, subject, act, start, end)
+    entries = platform.audit.find(filters, limit + 1, views.read_cursor(cursor) if cursor else None)
     return AuditPageView(
-        items=list(found[:limit]),
-        next=_cursor(found[limit - 1]) if len(found) > limit else None,
+        items=list(entries[:limit]),
+        next=_cursor(entries[limit - 1]) if len(entries) > limit else None,
     )
 
 
@@ -467,7 +462,7 @@ class AuditForm:
 
     actor: NameQuery = ""
     subject: NameQuery = ""
-    what: NameQuery = ""
+    act: Annotated[str, Query(alias="what", max_length=NAME)] = ""
     start: Annotated[str, Query(alias="from", max_length=30)] = ""
     end: Annotated[str, Query(alias="to", max_length=30)] = ""
 
@@ -476,7 +471,7 @@ class AuditForm:
         return AuditFilter(
             self.actor.strip() or None,
             self.subject.strip() or None,
-            self.what.strip() or None,
+            self.act.strip() or None,
             _local_time(request, self.start),
             _local_time(request, self.end),
         )
@@ -495,12 +490,12 @@ def audit(
 ) -> str:
     """Return one page of the audit, newest first."""
     before = views.read_cursor(cursor) if cursor else None
-    found = platform.audit.find(form.wanted(request), PAGE + 1, before)
+    entries = platform.audit.find(form.wanted(request), PAGE + 1, before)
     return render(
         "audit.html",
         request,
-        entries=[(entry, changed_fields(entry)) for entry in found[:PAGE]],
-        older=_cursor(found[PAGE - 1]) if len(found) > PAGE else None,
+        entries=[(entry, changed_fields(entry)) for entry in entries[:PAGE]],
+        older=_cursor(entries[PAGE - 1]) if len(entries) > PAGE else None,
         wanted=asdict(form),
         is_first=cursor is None,
     )
@@ -530,8 +525,8 @@ def csv_lines(entries: Iterator[AuditEntry]) -> Iterator[str]:
             for name, before, after in changed_fields(entry)
         )
         at = entry.at.isoformat(timespec="milliseconds")
-        rest = (entry.actor, entry.what, entry.subject, entry.origin, entry.why, changes)
-        yield _line((at, *map(spreadsheet_text, rest)))
+        fields = (entry.actor, entry.what, entry.subject, entry.origin, entry.why, changes)
+        yield _line((at, *map(spreadsheet_text, fields)))
 
 
 def _line(values: tuple[str, ...]) -> str:

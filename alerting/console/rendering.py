@@ -12,7 +12,7 @@ before addresses in pages (`prefixed`, which `render` calls), redirects and cook
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -21,7 +21,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
@@ -85,8 +85,7 @@ def language_routes() -> APIRouter:
     def choose(
         language: Annotated[LanguageCode, Form()], next: Annotated[str, Form(max_length=2000)] = "/"
     ) -> Response:
-        local = next.startswith("/") and not next.startswith(("//", "/\\")) and next.isprintable()
-        answer = RedirectResponse(next if local else "/", 303)
+        answer = RedirectResponse(local_target(next), 303)
         answer.set_cookie(COOKIE, language, max_age=365 * 86_400, httponly=True, samesite="lax")
         return answer
 
@@ -184,11 +183,11 @@ def render(template: str, request: Request, **values: Any) -> str:
 
 @pass_context
 def render_again(
-    page: Context, macro: Macro, thing: Episode | tuple[Episode, ...] | PartTiles, *given: str | int
+    page: Context, macro: Macro, thing: Episode | tuple[Episode, ...] | PartTiles, *texts: str | int
 ) -> str:
-    """Return what a macro makes of an episode, several ones or a part of the plant, and some texts
-    or numbers; as before if it is asked the same again within a minute of the line: pages show the
-    same alarms again and again.
+    """Return the output of a macro for an episode, several ones or a part of the plant, with some
+    texts or numbers. The same call within a minute of the line returns the stored output, because
+    pages show the same alarms again and again.
 
     The macro must read nothing else of the page but `now`, `zone`, `language`, and what is the
     same on all pages.
@@ -196,18 +195,18 @@ def render_again(
     now: datetime = page["now"]
     language: Language = page["language"]
     minute = int(now.timestamp()) // 60
-    key = (macro.name, _identity(thing), given, minute, page["zone"].key, language.code)
+    key = (macro.name, _identity(thing), texts, minute, page["zone"].key, language.code)
     made = _MADE.get(key)
     if made is None or made[1] is not language:
         if len(_MADE) >= _MOST_MADE:
             _MADE.clear()
-        made = _MADE[key] = thing, language, macro(thing, *given)
+        made = _MADE[key] = thing, language, macro(thing, *texts)
     return made[2]
 
 
 def _identity(thing: Episode | tuple[Episode, ...] | PartTiles) -> object:
-    """Return what tells a thing from others: episodes are as large as they are many, and remembered
-    with what is made of them, so that no other one is at their place."""
+    """Return a key of a thing: of episodes, which are large and many, their place in memory. They
+    are remembered with what is made of them, so that no other one takes this place."""
     if isinstance(thing, Episode):
         return id(thing)
     return tuple(map(id, thing)) if isinstance(thing, tuple) else thing
@@ -358,19 +357,19 @@ def submitted_by(permission: Permission) -> Callable[..., object]:
     async def person(
         request: Request, csrf: FormField = "", signer: FormField = "", pin: FormField = ""
     ) -> Person:
-        found: Person | None = request.state.person
-        to_be_signed = found is not None and found.signs and permission == "operate"
-        if found is None or not to_be_signed:
-            found = await needed(request)
-        if not confirms(found, csrf):
+        sender: Person | None = request.state.person
+        to_be_signed = sender is not None and sender.signs and permission == "operate"
+        if sender is None or not to_be_signed:
+            sender = await needed(request)
+        if not confirms(sender, csrf):
             raise HTTPException(
                 403,
                 translatable(
                     "this form belongs to another session; open the page again and repeat"
                 ),
             )
-        if found.device is None:
-            return found
+        if sender.device is None:
+            return sender
         if not to_be_signed:
             raise HTTPException(
                 403,
@@ -383,7 +382,7 @@ def submitted_by(permission: Permission) -> Callable[..., object]:
         ]
         # set by `login.sign_forms`, which uses this module
         signed: Person = await run_in_threadpool(
-            request.app.state.sign, request, found, signer, pin, typed
+            request.app.state.sign, request, sender, signer, pin, typed
         )
         return signed
 
@@ -427,28 +426,28 @@ class Script(NamedTuple):
 @script_routes.get("/scripts/{name}")
 def script(name: Id, request: Request, _: Viewer) -> Response:
     """Return a script or style of the pages; 304 if the browser has it already."""
-    found = scripts().get(name)
-    if found is None:
+    file = scripts().get(name)
+    if file is None:
         raise NotFound(f"there is no script {name!r}")
-    headers = {"etag": found.tag, "cache-control": "private, no-cache"}
-    if request.headers.get("if-none-match") == found.tag:
+    headers = {"etag": file.tag, "cache-control": "private, no-cache"}
+    if request.headers.get("if-none-match") == file.tag:
         return Response(status_code=304, headers=headers)
-    return Response(found.content, media_type=found.type, headers=headers)
+    return Response(file.content, media_type=file.type, headers=headers)
 
 
 @cache
 def scripts() -> dict[str, Script]:
     """Return all files that are served, by name; without those of missing packages."""
     folder = files("alerting.console").joinpath("scripts")
-    found = {name: folder.joinpath(name).read_bytes() for name in OWN_SCRIPTS}
+    contents = {name: folder.joinpath(name).read_bytes() for name in OWN_SCRIPTS}
     for package, static_files in (("uplot", UPLOT), ("fastapi_offline", SWAGGER)):
         spec = find_spec(package)  # not imported: that would need its dependencies
         for installed in spec.submodule_search_locations or () if spec is not None else ():
             paths = {name: Path(installed, "static", file) for name, file in static_files.items()}
-            found |= {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+            contents |= {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
     return {
         name: Script(content, _TYPES[Path(name).suffix], f'"{sha256(content).hexdigest()[:16]}"')
-        for name, content in found.items()
+        for name, content in contents.items()
     }
 
 
@@ -506,8 +505,8 @@ class Prefix:
                 text = _COOKIE_PATH.sub(self._path_of_cookie, value.decode("latin-1"))
                 headers.raw[number] = (name, text.encode("latin-1"))
 
-    def _path_of_cookie(self, found: re.Match[str]) -> str:
-        return found[1] + self._prefix + found[2].rstrip("/")
+    def _path_of_cookie(self, match: re.Match[str]) -> str:
+        return match[1] + self._prefix + match[2].rstrip("/")
 
 
 def prefix_of(public_url: str | None) -> str:
@@ -541,3 +540,27 @@ def prefixed(page: str) -> str:
 def address_of(path: str) -> str:
     """Return an address of the console with the prefix of this request, for programs."""
     return _PREFIX.get() + path
+
+
+# the front page with filters, or an alarm, and a part of it
+_BACK = re.compile(r"/(episodes/\w{1,100})?(\?[\w=&%+.~-]{0,1500})?(#[\w-]{1,100})?", re.ASCII)
+
+
+def lead_back(address: str, otherwise: str) -> str:
+    """Return where a form leads after it was sent: the front page or an alarm, else `otherwise`."""
+    return address if address and _BACK.fullmatch(address) else otherwise
+
+
+def local_target(target: str) -> str:
+    """Return the target if it is a page of the console, else `/`: never another site."""
+    return (
+        target
+        if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+        else "/"
+    )
+
+
+def address_with(path: str, values: Mapping[str, object]) -> str:
+    """Return an address with those values that are not empty as its query."""
+    query = urlencode({name: value for name, value in values.items() if value})
+    return f"{path}?{query}" if query else path

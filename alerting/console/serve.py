@@ -125,9 +125,9 @@ def main() -> int:
     parser.add_argument(
         "--port", type=int, help="port to listen on (default: ALERTING_API_PORT, or 8000)"
     )
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        serve(given.host, given.port)
+        serve(arguments.host, arguments.port)
     except UserError as refusal:
         print(f"refused: {refusal}", file=sys.stderr)  # noqa: T201 - a message to the person who started it
         return 1

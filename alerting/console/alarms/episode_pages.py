@@ -2,26 +2,30 @@
 link in a message opens."""
 
 import logging
-import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
 from alerting.console.access import Delivery, Person, Served, Viewer, actor_of
-from alerting.console.alarms.shapes import chart_shape
+from alerting.console.alarms.page_parts import MUTE_REASONS, chart_shape
 from alerting.console.api import views
 from alerting.console.api.episode_api import record_feedback
-from alerting.console.api.parameters import FormField, FormText, Id, NameQuery, read_duration
+from alerting.console.api.parameters import FormField, FormText, Id, read_duration
 from alerting.console.gate import LINKS, WITHIN, RateLimit, client_of
 from alerting.console.plant.trend_picture import trend_of_episode
-from alerting.console.rendering import FormOperator, language_of, render, stylesheet, zone_of
-from alerting.definitions.alert_definition import Severity
+from alerting.console.rendering import (
+    FormOperator,
+    language_of,
+    lead_back,
+    render,
+    stylesheet,
+    zone_of,
+)
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.definitions.wording.language import Language, translatable
@@ -33,7 +37,6 @@ from alerting.recommendation.experience import Recognition
 from alerting.reporting import phrases, sentences
 from alerting.reporting.model_charts import CAVEAT, reasons_waterfall, risk_steps
 from alerting.reporting.variable_charts import EpisodeChart
-from alerting.usecases.episodes.mutes_and_suppression import list_suppressed
 from alerting.usecases.episodes.outcomes import all_advice, current_progress, recommendation_taken
 from alerting.usecases.episodes.stored_episodes import find_episode, opposite_open
 from alerting.usecases.explain import watermark_of
@@ -44,64 +47,13 @@ from alerting.usecases.operators.operate import can_be_closed, operator_state, s
 from alerting.usecases.operators.present_state import (
     OPEN_READ,
     OVER_READ,
-    NowFilters,
     experience_of,
     find_windows,
 )
 
-# the front page with filters, or an alarm, and a part of it
-_BACK = re.compile(r"/(episodes/\w{1,100})?(\?[\w=&%+.~-]{0,1500})?(#[\w-]{1,100})?", re.ASCII)
-
-
-async def _filters(
-    line: NameQuery | None = None,
-    asset: NameQuery | None = None,
-    severity: Annotated[
-        Severity | None, Query(description="Only alarms of this severity or a worse one.")
-    ] = None,
-    shift: NameQuery | None = None,
-    mine: Annotated[
-        Literal["yes"] | None,
-        Query(description="yes: only alarms that you took over or acknowledged."),
-    ] = None,
-) -> NowFilters:
-    """Return the filters in an address."""
-    return NowFilters(line, asset, severity, shift, mine == "yes")
-
-
-AskedFilters = Annotated[NowFilters, Depends(_filters)]
-
-
-def address_of(filters: NowFilters, **changes: str | None) -> str:
-    """Return the address of the front page with these filters, some of them changed."""
-    values: dict[str, str | None] = {
-        "line": filters.line,
-        "asset": filters.asset,
-        "severity": filters.severity,
-        "shift": filters.shift,
-        "mine": "yes" if filters.mine else None,
-    }
-    given = {name: value for name, value in {**values, **changes}.items() if value}
-    return f"/?{urlencode(given)}" if given else "/"
-
-
-def lead_back(wanted: str, otherwise: str) -> str:
-    """Return where a form leads after it was sent: the front page or an alarm, else `otherwise`."""
-    return wanted if wanted and _BACK.fullmatch(wanted) else otherwise
-
-
 router = APIRouter(include_in_schema=False)
-MUTE_REASONS = (
-    translatable("maintenance"),
-    translatable("cleaning"),
-    translatable("sensor fault"),
-    translatable("nuisance alarm"),
-    translatable("product change"),
-    translatable("start-up or shut-down"),
-    translatable("known, being repaired"),
-    translatable("test"),
-)
-NOT_NOTIFIED_WITHIN = timedelta(hours=24)
+_FAULTS_OF_DATA = (UserError, ValueError, ArithmeticError, LookupError, TypeError)
+"""Caused by data that people wrote: a page comes without what they concern."""
 
 
 @router.get("/episodes/{id}", response_class=HTMLResponse)
@@ -139,26 +91,6 @@ def say(
     return RedirectResponse(lead_back(next, f"/episodes/{id}#said"), 303)
 
 
-@router.get("/suppressed", response_class=HTMLResponse)
-def suppressed(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of suppressions by design, with the last day's silent episodes."""
-    now = platform.clock.now()
-    found = list_suppressed(platform, now, now - NOT_NOTIFIED_WITHIN)
-    by_reason: dict[tuple[str, str], list[str]] = {}
-    for target in found.targets:
-        if target.suppressed:
-            by_reason.setdefault((target.definition, target.reason), []).append(target.asset)
-    unknown = {
-        reason: None
-        for target in found.targets
-        if not target.suppressed
-        for reason in target.unknown
-    }
-    return render(
-        "suppressed.html", request, by_reason=by_reason, unknown=list(unknown), found=found, now=now
-    )
-
-
 @router.get("/style.css")
 def style() -> Response:
     """Return the stylesheet of all pages."""
@@ -175,54 +107,54 @@ def episode_page(
     closing: str = "",
 ) -> str:
     """Return the page of one episode. `refusal` and others: faults of submitted forms."""
-    found = find_episode(platform.episodes, id)
+    episode = find_episode(platform.episodes, id)
     now = platform.clock.now()
-    strongest, weaker = sentences.reasons(found)
+    strongest, weaker = sentences.reasons(episode)
     language = language_of(request)
-    asset = platform.assets.get(found.asset)
-    chart = _chart(platform, found, now, language)
-    reached = watermark_of(platform, found)
-    seen = recognition_of(platform, found, now)
-    definition = platform.definitions.newest_revision(found.definition)
+    asset = platform.assets.get(episode.asset)
+    chart = _chart(platform, episode, now, language)
+    reached = watermark_of(platform, episode)
+    seen = recognition_of(platform, episode, now)
+    definition = platform.definitions.newest_revision(episode.definition)
     return render(
         "episode.html",
         request,
-        e=found,
-        windows=find_windows([found], {d.name: d.definition for d in [definition] if d}),
-        experience=experience_of(platform.episodes, found),
-        progress=current_progress(platform, found, now),
-        closable=can_be_closed(platform, found, now),
+        e=episode,
+        windows=find_windows([episode], {d.name: d.definition for d in [definition] if d}),
+        experience=experience_of(platform.episodes, episode),
+        progress=current_progress(platform, episode, now),
+        closable=can_be_closed(platform, episode, now),
         evaluated_to=phrases.data_up_to(reached[0], now, zone_of(request), language)
         if reached
         else None,
-        present=present_value(platform, found, now, zone_of(request), language)
-        if found.condition == "open"
+        present=present_value(platform, episode, now, zone_of(request), language)
+        if episode.condition == "open"
         else None,
-        conflicts=opposite_open(platform.episodes, found),
+        conflicts=opposite_open(platform.episodes, episode),
         strongest=strongest,
         weaker=weaker,
-        advice=sentences.advice_shown(found),
-        course=sentences.risk_since_raise(found, seen.proposed if seen else None, language),
+        advice=sentences.advice_shown(episode),
+        course=sentences.risk_since_raise(episode, seen.proposed if seen else None, language),
         seen=seen,
-        taken=sentences.last_taken(found, person.name) or (seen.proposed if seen else None),
-        risk_steps=risk_steps(found, language),
-        waterfall=reasons_waterfall(found, asset, language),
+        taken=sentences.last_taken(episode, person.name) or (seen.proposed if seen else None),
+        risk_steps=risk_steps(episode, language),
+        waterfall=reasons_waterfall(episode, asset, language),
         caveat=CAVEAT,
-        reasons_at=sentences.reasons_at(found),
+        reasons_at=sentences.reasons_at(episode),
         scale=max((abs(c.share) for c in (*strongest, *weaker)), default=1.0) or 1.0,
-        trend=trend_of_episode(asset, found, now),
+        trend=trend_of_episode(asset, episode, now),
         chart=None if chart is None else chart_shape(chart, zone_of(request), language),
-        own=sentences.last_answer(found, person.name),
-        acted=sentences.has_acted(found, person.name),
+        own=sentences.last_answer(episode, person.name),
+        acted=sentences.has_acted(episode, person.name),
         history=sentences.history(
-            found, platform.notifications.of_episodes([found.id])[found.id], language
+            episode, platform.notifications.of_episodes([episode.id])[episode.id], language
         ),
         guidance_names=phrases.GUIDANCE_NAMES,
         presets=MUTE_REASONS,
-        operator_state=operator_state(platform, found, now),
+        operator_state=operator_state(platform, episode, now),
         mute_kinds=MUTE_KINDS,
         variables=asset.variables if asset else {},
-        asset_title=asset.title if asset and asset.title else found.asset,
+        asset_title=asset.title if asset and asset.title else episode.asset,
         refusal=refusal,
         muting=muting,
         closing=closing,
@@ -234,13 +166,7 @@ def recognition_of(platform: Platform, episode: Episode, now: datetime) -> Recog
     """Return what the readings show of the recommendation; None if they cannot be read."""
     try:
         return recommendation_taken(platform, episode, now)
-    except (
-        UserError,
-        ValueError,
-        ArithmeticError,
-        LookupError,
-        TypeError,
-    ):  # caused by data that people wrote
+    except _FAULTS_OF_DATA:
         logging.getLogger(__name__).exception("no look at the set-points of episode %s", episode.id)
         return None
 
@@ -251,13 +177,7 @@ def _chart(
     """Return the chart of an episode; None if it cannot be drawn, for a page without."""
     try:
         return chart_of(platform, episode, now, language)
-    except (
-        UserError,
-        ValueError,
-        ArithmeticError,
-        LookupError,
-        TypeError,
-    ):  # caused by data that people wrote
+    except _FAULTS_OF_DATA:
         logging.getLogger(__name__).exception("no chart for episode %s", episode.id)
         return None
 
@@ -328,7 +248,7 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
     asks = (
         grant.purpose == "acted"
         and not answered
-        and any(one.changes for one in all_advice(episode))
+        and any(advice.changes for advice in all_advice(episode))
     )
     seen = recognition_of(platform, episode, now) if asks else None
     asset = platform.assets.get(episode.asset)
@@ -414,7 +334,7 @@ def mute(
         until = now + read_duration(lasting)
         start_mute(platform, "plain", target, None, until, None, text, (), actor_of(person), now)
     except (UserError, ValueError) as refusal:
-        said = refusal.message if isinstance(refusal, UserError) else str(refusal)
-        page = episode_page(request, platform, person, id, muting=said)
+        message = refusal.message if isinstance(refusal, UserError) else str(refusal)
+        page = episode_page(request, platform, person, id, muting=message)
         return HTMLResponse(page, 422)
     return RedirectResponse(lead_back(next, f"/episodes/{id}"), 303)

@@ -5,15 +5,13 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from markupsafe import Markup
 
-from alerting.console.access import Delivery, Operator, Served, Viewer, actor_of
-from alerting.console.alarms.now_page import known_plant
+from alerting.console.access import Delivery, Operator, Served, Viewer, actor_of, known_plant
 from alerting.console.api import views
 from alerting.console.api.parameters import (
     MAY_NAME_NOTHING,
@@ -24,7 +22,14 @@ from alerting.console.api.parameters import (
     Instant,
     NameQuery,
 )
-from alerting.console.rendering import FormOperator, language_of, menu_style, render, zone_of
+from alerting.console.rendering import (
+    FormOperator,
+    address_with,
+    language_of,
+    menu_style,
+    render,
+    zone_of,
+)
 from alerting.definitions.alert_definition import matching_assets
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import template, translatable
@@ -123,8 +128,7 @@ def _handover_address(part: str | None, shift: Shift | None = None) -> str:
     values = {"line": part or ""}
     if shift is not None:
         values |= {"at": f"{shift.start.astimezone(UTC):%Y-%m-%dT%H:%MZ}", "shift": shift.name}
-    given = urlencode({name: value for name, value in values.items() if value})
-    return f"/handover?{given}" if given else "/handover"
+    return address_with("/handover", values)
 
 
 def _handover_page(request: Request, platform: Platform, chosen: ChosenShift, **values: Any) -> str:
@@ -139,7 +143,7 @@ def _handover_page(request: Request, platform: Platform, chosen: ChosenShift, **
         shift=shift,
         is_running=shift.has(account.at),
         has_begun=shift.start <= account.at,
-        address=lambda one: _handover_address(chosen.part, one),
+        address=lambda other_shift: _handover_address(chosen.part, other_shift),
         lines=[(name, title, _handover_address(name)) for name, title in plant.lines.items()],
         whole=_handover_address(None),
         unfolded=UNFOLDED,
@@ -187,13 +191,13 @@ def reports(
 @router.get("/plant", response_class=HTMLResponse)
 def plant(request: Request, platform: Served, _: Viewer) -> str:
     """Return the newest reports' numbers of each definition: precision, load and money."""
-    found = read_numbers(platform.reports)
+    numbers = read_numbers(platform.reports)
     language = language_of(request)
     return render(
         "plant.html",
         request,
-        rows=found,
-        sums=worth_sentences(found, language),
+        rows=numbers,
+        sums=worth_sentences(numbers, language),
         money=lambda amount, currency: money(amount.low, amount.high, currency, language),
         now=platform.clock.now(),
     )
@@ -228,8 +232,8 @@ def framed(page: str, head: str, end: str) -> str:
     before, body, after = page.partition("<body>")
     if not body:
         return f"{head}{page}{end}"
-    main, closing, rest = after.rpartition("</body>")
-    return f"{before}{body}\n{head}{main}{end}{closing}{rest}"
+    main, closing, tail = after.rpartition("</body>")
+    return f"{before}{body}\n{head}{main}{end}{closing}{tail}"
 
 
 def _titles(platform: Platform) -> dict[str | None, str]:
@@ -281,12 +285,12 @@ def reports_page(
     revision = platform.definitions.newest_revision(definition) if definition else None
     if definition and revision is None:
         raise NotFound(translatable("there is no definition “{name}”", name=definition))
-    found = (
+    stored = (
         platform.reports.for_definition(definition)
         if definition
         else platform.reports.newest_reports(500)
     )
-    heads = [head for head in found if not head.empty]
+    heads = [head for head in stored if not head.empty]
     assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
     return render(
         "reports.html",
@@ -311,14 +315,14 @@ def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodT
         (template("Months"), ""),
         (template("Quarters"), "-Q"),
     ):
-        own = [h for h in heads if h.period and _mark(h.period) == mark]
-        periods = tuple(sorted({h.period for h in own if h.period}, reverse=True)[:most])
+        marked = [h for h in heads if h.period and _mark(h.period) == mark]
+        periods = tuple(sorted({h.period for h in marked if h.period}, reverse=True)[:most])
         names = sorted(
-            {h.definition for h in own if h.period in periods},
+            {h.definition for h in marked if h.period in periods},
             key=lambda name: (name is not None, name or ""),
         )
         rows = tuple(
-            (name, _newest_by_period([h for h in own if h.definition == name])) for name in names
+            (name, _newest_by_period([h for h in marked if h.definition == name])) for name in names
         )
         if periods:
             tables.append(PeriodTable(title, periods, rows))
@@ -384,9 +388,9 @@ def quality(
     zone: ZoneInfo = zone_of(request)
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     start = (midnight - timedelta(days=days)).astimezone(UTC)
-    found = alarm_quality(platform, start, now, past=past)
-    chosen = next((p for p in found.positions if p.name == position), None)
-    k = chosen.kpis if chosen else found.kpis
+    alarm_metrics = alarm_quality(platform, start, now, past=past)
+    chosen = next((p for p in alarm_metrics.positions if p.name == position), None)
+    k = chosen.kpis if chosen else alarm_metrics.kpis
     most = math.log10(1 + max(k.distribution)) or 1.0
     plant = known_plant(request, platform)
     return render(
@@ -394,8 +398,8 @@ def quality(
         request,
         k=k,
         chosen=chosen,
-        positions=found.positions if len(found.positions) > 1 else (),
-        past=found.past,
+        positions=alarm_metrics.positions if len(alarm_metrics.positions) > 1 else (),
+        past=alarm_metrics.past,
         findings={f.metric: f for f in k.findings},
         days=days,
         periods=(1, 7, 30, 90),
@@ -432,8 +436,9 @@ def list_reports(
     """List performance reports by definition, newest first; those on the plant come first."""
     if definition is not None and platform.definitions.newest_revision(definition) is None:
         raise NotFound(f"there is no definition {definition!r}")
-    every = [None, *(revision.name for revision in platform.definitions.latest_revisions())]
-    names = [definition] if definition else [None] if plant else every
+    names: list[str | None] = [definition] if definition else [None]
+    if not definition and not plant:
+        names += [revision.name for revision in platform.definitions.latest_revisions()]
     return [
         views.report_summary(head)
         for name in names
@@ -460,8 +465,8 @@ def show_metrics(id: Id, platform: Served, _: Viewer) -> views.ReportDetail:
 @api.get("/reports/{id}/tables/{table}", tags=["reports"], operation_id="show_report_table")
 def show_table(id: Id, table: Id, platform: Served, _: Viewer) -> views.TableView:
     """Show a table of a report as JSON."""
-    found = find_table(platform, id, table)
-    return views.TableView(name=found.name, columns=list(found.columns), rows=found.to_records())
+    stored = find_table(platform, id, table)
+    return views.TableView(name=stored.name, columns=list(stored.columns), rows=stored.to_records())
 
 
 @api.get(

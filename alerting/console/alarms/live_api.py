@@ -49,12 +49,12 @@ def frame(
     things = {change.thing for change in changes}
     content = {
         "all": look_again or too_many,
-        "episodes": [] if too_many else [asdict(one) for one in changed.values()],
+        "episodes": [] if too_many else [asdict(episode) for episode in changed.values()],
         "mutes": "mute" in things,
         "platform": "platform" in things,
         "open": _by_severity(shown),
         "unacknowledged": _by_severity(
-            one for one in shown if not one.acknowledged and not one.muted
+            episode for episode in shown if not episode.acknowledged and not episode.muted
         ),
     }
     return event(mark, content)
@@ -66,7 +66,7 @@ def event(mark: str, content: dict[str, Any]) -> bytes:
 
 
 def _by_severity(episodes: Iterable[LiveEpisode]) -> dict[str, int]:
-    counts = Counter(one.severity for one in episodes)
+    counts = Counter(episode.severity for episode in episodes)
     return {severity: counts[severity] for severity in SEVERITIES}
 
 
@@ -75,10 +75,10 @@ MOST_OF_A_PERSON = 60
 """Open streams of a process, and of one person: a browser needs one for all its pages."""
 MOST_CHANGES = 2000
 JOIN_S = 0.2
-"""For so long changes are gathered after those that were told."""
+"""How long changes are gathered after those that were sent."""
 READ_AGAIN_S = 1.0
 LINGER_S = 30.0
-"""For so long the database is read on after the last stream, for a person who changes the page."""
+"""How long the database is read after the last stream, for a person who changes the page."""
 START_S = 5.0
 FeedState = Literal["idle", "starting", "ready", "away"]
 _log = logging.getLogger(__name__)
@@ -89,57 +89,36 @@ class LiveChanges:
 
     All methods are called in the event loop. A stream holds a position alone, so that a
     slow reader takes no memory: it gets what it missed in one frame.
+
+    `is_closed`: the process ends. `round`: how often reading has begun; positions are of one round.
+    `count`: changes since the first one, which is a position; `access_count`: those of what people
+    may, likewise.
     """
 
     def __init__(self, platform: Platform) -> None:
         self._feed = platform.changes
-        self._state: FeedState = "idle"
-        self._closed = False
+        self.state: FeedState = "idle"
+        self.is_closed = False
         self._stop = Event()
         self._open: dict[str, LiveEpisode] = {}
         self._changes: deque[LiveChange] = deque(maxlen=MOST_CHANGES)
         self._access: deque[str] = deque(maxlen=MOST_CHANGES)
-        self._access_count = 0
+        self.access_count = 0
         self._first_mark = ""
-        self._count = 0
-        self._round = 0
+        self.count = 0
+        self.round = 0
         self._frames: dict[int, bytes] = {}
         self._waiting: set[asyncio.Future[None]] = set()
         self._people: Counter[str] = Counter()
 
-    @property
-    def state(self) -> FeedState:
-        """Return whether changes are read."""
-        return self._state
-
-    @property
-    def is_closed(self) -> bool:
-        """Return whether the process ends."""
-        return self._closed
-
-    @property
-    def round(self) -> int:
-        """Return how often reading has begun: positions are of one round."""
-        return self._round
-
     def goes_on(self, round: int) -> bool:
         """Return whether streams of a round may go on; else their readers begin again."""
-        return not self._closed and self._state == "ready" and self._round == round
-
-    @property
-    def count(self) -> int:
-        """Return the number of changes since the first one, which is a position."""
-        return self._count
-
-    @property
-    def access_count(self) -> int:
-        """Return the number of changes of what people may, which is a position among these."""
-        return self._access_count
+        return not self.is_closed and self.state == "ready" and self.round == round
 
     def is_access_changed(self, keys: Collection[str], since: int) -> bool:
         """Return whether one of an account, a session and a token may have changed after a
         position of `access_count`."""
-        new = self._access_count - since
+        new = self.access_count - since
         return new > len(self._access) or any(self._access[n] in keys for n in range(-new, 0))
 
     @property
@@ -158,12 +137,12 @@ class LiveChanges:
     async def begin(self, person: Person) -> None:
         """Count a stream, begin to read if it is the first, and wait until changes are known."""
         self._people[person.name] += 1
-        if self._state == "idle":
-            self._state = "starting"
+        if self.state == "idle":
+            self.state = "starting"
             self._stop = Event()
-            given = (self._feed, asyncio.get_running_loop(), self._stop)
-            Thread(target=self._read, args=given, name="live", daemon=True).start()
-        if self._state == "starting":
+            arguments = (self._feed, asyncio.get_running_loop(), self._stop)
+            Thread(target=self._read, args=arguments, name="live", daemon=True).start()
+        if self.state == "starting":
             await self.wait(START_S)
 
     def end(self, person: Person) -> None:
@@ -176,46 +155,46 @@ class LiveChanges:
         """Wait for changes, the end of the process or of the reader (`gone`), or the time."""
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(waiting)
-        wanted = {waiting} if gone is None else {waiting, gone}
+        awaited = {waiting} if gone is None else {waiting, gone}
         try:
-            await asyncio.wait(wanted, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(awaited, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._waiting.discard(waiting)
 
     def close(self) -> None:
         """End all streams, for the end of the process."""
-        self._closed = True
+        self.is_closed = True
         self._stop.set()
         self._wake()
 
     def position_after(self, mark: str) -> int | None:
         """Return the position of the changes at or after a mark; None if some may be forgotten."""
-        before = len(self._changes) < self._count
+        before = len(self._changes) < self.count
         first = self._changes[0].mark if before else self._first_mark
         if not mark or mark < first:
             return None
         later = sum(change.mark >= mark for change in self._changes)
-        return self._count - later
+        return self.count - later
 
     def first_frame(self, since: int | None) -> bytes:
         """Return the first event of a stream. `since`: None if its reader knows nothing."""
-        changes = self._since(self._count if since is None else since)
+        changes = self._since(self.count if since is None else since)
         return frame(self._mark(), changes, self._open.values(), look_again=since is None)
 
     def frame_since(self, since: int) -> bytes | None:
         """Return the event of the changes after a position, None without any; computed once for all
         streams at this position."""
-        if since == self._count:
+        if since == self.count:
             return None
         if since not in self._frames:
-            forgotten = self._count - since > len(self._changes)
+            forgotten = self.count - since > len(self._changes)
             self._frames[since] = frame(
                 self._mark(), self._since(since), self._open.values(), look_again=forgotten
             )
         return self._frames[since]
 
     def _since(self, since: int) -> list[LiveChange]:
-        new = min(self._count - since, len(self._changes))
+        new = min(self.count - since, len(self._changes))
         return [self._changes[n] for n in range(-new, 0)]
 
     def _mark(self) -> str:
@@ -227,9 +206,9 @@ class LiveChanges:
     def _read(self, feed: ChangeFeed, loop: asyncio.AbstractEventLoop, stop: Event) -> None:
         """Read changes until it is to stop. Never raises."""
 
-        def call(act: Callable[..., None], *given: object) -> None:
+        def call(act: Callable[..., None], *arguments: object) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(lambda: None if stop.is_set() else act(*given))
+                loop.call_soon_threadsafe(lambda: None if stop.is_set() else act(*arguments))
 
         while not stop.is_set():
             try:
@@ -250,30 +229,30 @@ class LiveChanges:
     # in the event loop
 
     def _start_over(self, still_open: Sequence[LiveEpisode], mark: str) -> None:
-        self._open = {one.id: one for one in still_open}
+        self._open = {episode.id: episode for episode in still_open}
         self._changes.clear()
-        self._count = 0
-        self._round += 1
+        self.count = 0
+        self.round += 1
         self._first_mark = mark
         self._become("ready")
 
-    def _add(self, found: Sequence[LiveChange]) -> None:
-        access = [change.access for change in found if change.access is not None]
+    def _add(self, new: Sequence[LiveChange]) -> None:
+        access = [change.access for change in new if change.access is not None]
         self._access.extend(access)
-        self._access_count += len(access)
-        changes = [change for change in found if change.access is None]
+        self.access_count += len(access)
+        changes = [change for change in new if change.access is None]
         for change in changes:
-            one = change.episode
-            if one is not None and one.state == "over":
-                self._open.pop(one.id, None)
-            elif one is not None:
-                self._open[one.id] = one
+            episode = change.episode
+            if episode is not None and episode.state == "over":
+                self._open.pop(episode.id, None)
+            elif episode is not None:
+                self._open[episode.id] = episode
         self._changes.extend(changes)
-        self._count += len(changes)
+        self.count += len(changes)
         self._wake()
 
     def _become(self, state: FeedState) -> None:
-        self._state = state
+        self.state = state
         self._wake()
 
     def _wake(self) -> None:
@@ -285,15 +264,15 @@ class LiveChanges:
     def _rest(self) -> None:
         if not self._people:
             self._stop.set()
-            self._state = "idle"
+            self.state = "idle"
 
 
 ALIVE_S = 15.0
-"""At least so often something is sent, and the reader's permission is looked at again; at once when
-the account, the session or the token changes."""
+"""How often at least something is sent, and the reader's permission is checked again; it is checked
+at once when the account, the session or the token changes."""
 EVENT_STREAM = "text/event-stream"
 _RETRY_MS = 1000
-"""After so long, and up to three times that, a browser connects again: not all at once."""
+"""A browser connects again after one to three times this time: not all browsers at once."""
 
 
 class LiveStream(Response):

@@ -1,16 +1,15 @@
 """Pages and API of mutes: those present, planned and past, one of them, and a new one."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple, Self, cast
+from typing import Annotated, NamedTuple, Self, cast
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ConfigDict, Field, model_validator
 
 from alerting.console.access import Delivery, Operator, Person, Served, Viewer, actor_of
-from alerting.console.alarms.episode_pages import lead_back
+from alerting.console.alarms.page_parts import texts_of
 from alerting.console.api import views
 from alerting.console.api.episode_api import Body
 from alerting.console.api.parameters import (
@@ -28,7 +27,7 @@ from alerting.console.api.parameters import (
 )
 from alerting.console.api.views import MUTE_ENDS, with_plant_times
 from alerting.console.plant.trend_picture import read_instant
-from alerting.console.rendering import FormOperator, language_of, render
+from alerting.console.rendering import FormOperator, lead_back, render
 from alerting.definitions.alert_definition import SEVERITIES, Severity
 from alerting.definitions.asset_documents import Asset, asset_titles, event_titles
 from alerting.definitions.faults import NotFound, UserError
@@ -44,9 +43,7 @@ from alerting.operators.actions_and_mutes import (
 from alerting.operators.alarm_views import counting_order
 from alerting.ports import Platform
 from alerting.usecases.alarm_load.asset_overview import assets_in_tree
-from alerting.usecases.definitions.versions import newest_title
-from alerting.usecases.episodes.mutes_and_suppression import mutes_at
-from alerting.usecases.notification.muting_and_summaries import describe_matcher, raised_meanwhile
+from alerting.usecases.notification.muting_and_summaries import raised_meanwhile
 from alerting.usecases.operators.operate import (
     MuteList,
     end_mute,
@@ -148,19 +145,19 @@ def show_mutes(
 ) -> MuteList:
     """List the mutes that are present or planned, and those of the last month; of those that name a
     definition or cover alarms of an asset."""
-    found = list_mutes(platform, platform.clock.now(), definition, asset)
-    return with_plant_times(found, platform.zone)
+    mutes = list_mutes(platform, platform.clock.now(), definition, asset)
+    return with_plant_times(mutes, platform.zone)
 
 
 @api.get("/mutes/{id}", operation_id="show_mute")
 def show_mute(id: Id, platform: Served, _: Viewer) -> MuteDetail:
     """Show a mute, and the alarms that were raised while it covered them."""
     now = platform.clock.now()
-    found = find_mute(platform, id)
-    raised = raised_meanwhile(platform, found, now)
+    mute = find_mute(platform, id)
+    raised = raised_meanwhile(platform, mute, now)
     return MuteDetail(
-        mute=with_plant_times(found, platform.zone),
-        phase=found.phase(now),
+        mute=with_plant_times(mute, platform.zone),
+        phase=mute.phase(now),
         raised=[views.episode_summary(episode, platform.zone) for episode in raised],
     )
 
@@ -229,12 +226,12 @@ class MuteForm(NamedTuple):
 def mutes(request: Request, platform: Served, person: Viewer) -> str:
     """Return the page of mutes that are present, planned and past."""
     now = platform.clock.now()
-    found = list_mutes(platform, now)
-    every = [*found.present, *found.planned, *found.past]
+    listed = list_mutes(platform, now)
+    every = [*listed.present, *listed.planned, *listed.past]
     return render(
         "mutes/mutes.html",
         request,
-        found=found,
+        found=listed,
         texts=texts_of(request, platform, every),
         may_answer=person.may_answer,
         now=now,
@@ -244,7 +241,7 @@ def mutes(request: Request, platform: Served, person: Viewer) -> str:
 @pages.get("/mutes/{id}", response_class=HTMLResponse)
 def mute(id: Id, request: Request, platform: Served, person: Viewer) -> str:
     """Return the page of a mute, with the alarms that were raised meanwhile."""
-    return _one(request, platform, id, person)
+    return _mute_page(request, platform, id, person)
 
 
 @pages.get("/new-mute", response_class=HTMLResponse)
@@ -297,7 +294,7 @@ def submit(
         begin = read_instant(request, since) if since else None
         if kind not in ("maintenance", "plain"):
             raise UserError(translatable("choose mute or maintenance"))
-        highest = next((one for one in SEVERITIES if one == up_to), None)
+        highest = next((severity for severity in SEVERITIES if severity == up_to), None)
         if up_to and highest is None:
             raise UserError(translatable("choose a severity of the list"))
         made = start_mute(
@@ -345,90 +342,36 @@ def prolong(
     next: FormField = "",
 ) -> Response:
     """Move the end of a mute by a duration; a refusal is shown on its page."""
-    found = find_mute(platform, id)
+    mute = find_mute(platform, id)
     try:
-        if found.until is None:
+        if mute.until is None:
             raise UserError(translatable("it has no end, so it cannot end later"))
-        until = found.until + read_duration(lasting)
+        until = mute.until + read_duration(lasting)
         prolong_mute(platform, id, until, actor_of(person), platform.clock.now())
     except (UserError, ValueError) as refusal:
         text = refusal.message if isinstance(refusal, UserError) else str(refusal)
-        return HTMLResponse(_one(request, platform, id, person, text), 422)
+        return HTMLResponse(_mute_page(request, platform, id, person, text), 422)
     return RedirectResponse(lead_back(next, f"/mutes/{id}"), 303)
 
 
-@dataclass(frozen=True)
-class MuteTexts:
-    """A mute for people: what it covers, and the titles of the event that ends it and of its
-    asset."""
-
-    scope: str
-    event: str
-    event_asset: str
-
-
-def texts_of(
-    request: Request, platform: Platform, found: Sequence[Mute]
-) -> Mapping[str, MuteTexts]:
-    """Return the texts of each mute by its id."""
-    names = {name for one in found for name in (one.part, one.asset, one.event_asset) if name}
-    known = platform.assets.get_many(names) if names else {}
-    assets = {name: asset.title for name, asset in known.items() if asset.title}
-    has_events = any(one.event for one in found)
-    events = event_titles(platform.assets.event_types()) if has_events else {}
-    definitions = {one.definition for one in found if one.definition}
-    titles = {name: newest_title(platform.definitions, name) for name in definitions}
-    language = language_of(request)
-    return {
-        one.id: MuteTexts(
-            describe_matcher(
-                one,
-                assets.get(one.asset or one.part or ""),
-                titles.get(one.definition or ""),
-                language,
-            ),
-            events.get(one.event or "", one.event or ""),
-            assets.get(one.event_asset or "", one.event_asset or ""),
-        )
-        for one in found
-    }
-
-
-def present_mutes(
-    request: Request,
-    platform: Platform,
-    now: datetime,
-    asset: str | None = None,
-    definition: str | None = None,
-) -> dict[str, Any]:
-    """Return the mutes of this instant with their texts, for other pages; of one asset and those
-    above it, or that name one definition."""
-    found = mutes_at(platform, now).select_for(definition, asset)
-    return with_texts(request, platform, [one for one in found if one.phase(now) == "present"])
-
-
-def with_texts(request: Request, platform: Platform, present: Sequence[Mute]) -> dict[str, Any]:
-    """Return mutes with their texts, for the list on other pages."""
-    return {"present": present, "texts": texts_of(request, platform, present)}
-
-
-def _one(request: Request, platform: Platform, id: str, person: Person, refusal: str = "") -> str:
+def _mute_page(
+    request: Request, platform: Platform, id: str, person: Person, refusal: str = ""
+) -> str:
     now = platform.clock.now()
-    found = find_mute(platform, id)
-    raised = raised_meanwhile(platform, found, now)
+    mute = find_mute(platform, id)
+    raised = raised_meanwhile(platform, mute, now)
     return render(
         "mutes/mute.html",
         request,
-        s=found,
-        phase=found.phase(now),
-        texts=texts_of(request, platform, [found])[found.id],
+        s=mute,
+        phase=mute.phase(now),
+        texts=texts_of(request, platform, [mute])[mute.id],
         raised=raised[:RAISED_SHOWN],
         asset_titles=asset_titles(
             platform.assets.get_many({e.asset for e in raised[:RAISED_SHOWN]}).values()
         ),
         more=len(raised) - len(raised[:RAISED_SHOWN]),
-        may_change=person.may_answer
-        and (found.kind != "out_of_service" or person.may("configure")),
+        may_change=person.may_answer and (mute.kind != "out_of_service" or person.may("configure")),
         refusal=refusal,
         now=now,
     )
@@ -451,7 +394,7 @@ def _form(
         severities=SEVERITIES[:-1],
         events=sorted(
             event_titles(platform.assets.event_types()).items(),
-            key=lambda one: counting_order(one[1]),
+            key=lambda event: counting_order(event[1]),
         ),
         channels=sorted(platform.channels),
         lengths=LENGTHS,
@@ -465,11 +408,11 @@ def _form(
 def _tree(assets: Sequence[Asset], chosen: str) -> list[tuple[str, str]]:
     """Return name and indented title of assets, each below the one above it; of very many only
     those with others below, and the chosen one."""
-    above = {one.parent for one in assets}
+    above = {asset.parent for asset in assets}
     return [
-        (one.name, "\u2003" * depth + (one.title or one.name))
-        for one, depth in assets_in_tree(assets)
-        if len(assets) <= MOST_PARTS or one.name in above or one.name == chosen
+        (asset.name, "\u2003" * depth + (asset.title or asset.name))
+        for asset, depth in assets_in_tree(assets)
+        if len(assets) <= MOST_PARTS or asset.name in above or asset.name == chosen
     ]
 
 

@@ -3,22 +3,15 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import AwareDatetime
 
-from alerting.console.access import Person, Served, Viewer, actor_of
-from alerting.console.alarms.episode_pages import (
-    MUTE_REASONS,
-    NOT_NOTIFIED_WITHIN,
-    AskedFilters,
-    address_of,
-    lead_back,
-)
-from alerting.console.alarms.mute_pages import with_texts
+from alerting.console.access import Person, Served, Viewer, actor_of, known_plant
+from alerting.console.alarms.page_parts import MUTE_REASONS, with_texts
 from alerting.console.api import views
 from alerting.console.api.parameters import (
     Cursor,
@@ -31,7 +24,14 @@ from alerting.console.api.parameters import (
 from alerting.console.api.views import with_plant_times
 from alerting.console.gate import DEVICE_COOKIE, client_of
 from alerting.console.login import entrance_of
-from alerting.console.rendering import FormOperator, language_of, render, zone_of
+from alerting.console.rendering import (
+    FormOperator,
+    address_with,
+    language_of,
+    lead_back,
+    render,
+    zone_of,
+)
 from alerting.definitions.alert_definition import SEVERITIES, Severity
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
@@ -45,13 +45,13 @@ from alerting.recommendation.experience import outcome_of
 from alerting.reporting import sentences
 from alerting.usecases.access.sign_in import renew_display
 from alerting.usecases.alarm_load.definition_overview import describe_work
-from alerting.usecases.episodes.mutes_and_suppression import find_not_notified
+from alerting.usecases.episodes.mutes_and_suppression import find_not_notified, list_suppressed
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.make_reports import read_numbers, worth_sentences
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.handover import shift_hours
-from alerting.usecases.operators.known_plant import Gap, KnownPlant, RecentPlant
+from alerting.usecases.operators.known_plant import Gap, KnownPlant
 from alerting.usecases.operators.links_and_misses import NoMiss, report_miss
 from alerting.usecases.operators.present_state import (
     Earlier,
@@ -65,6 +65,39 @@ from alerting.usecases.operators.present_state import (
 from alerting.usecases.platform_health import alarms_off
 
 pages = APIRouter(include_in_schema=False)
+
+
+async def _filters(
+    line: NameQuery | None = None,
+    asset: NameQuery | None = None,
+    severity: Annotated[
+        Severity | None, Query(description="Only alarms of this severity or a worse one.")
+    ] = None,
+    shift: NameQuery | None = None,
+    mine: Annotated[
+        Literal["yes"] | None,
+        Query(description="yes: only alarms that you took over or acknowledged."),
+    ] = None,
+) -> NowFilters:
+    """Return the filters in an address."""
+    return NowFilters(line, asset, severity, shift, mine == "yes")
+
+
+AskedFilters = Annotated[NowFilters, Depends(_filters)]
+
+
+def address_of(filters: NowFilters, **changes: str | None) -> str:
+    """Return the address of the front page with these filters, some of them changed."""
+    values: dict[str, str | None] = {
+        "line": filters.line,
+        "asset": filters.asset,
+        "severity": filters.severity,
+        "shift": filters.shift,
+        "mine": "yes" if filters.mine else None,
+    }
+    return address_with("/", {**values, **changes})
+
+
 EARLIER_SHOWN = 50
 OVER_UNFOLDED = 3
 CAUSES_UNFOLDED = 12
@@ -94,30 +127,33 @@ def now_page(
         plant = known_plant(request, platform)
         routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
         before = views.read_cursor(cursor)
-        found = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN, before)
+        earlier = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN, before)
         now = platform.clock.now()
         return HTMLResponse(
             render(
                 "now/older.html",
                 request,
-                days=_days(request, found.episodes, now),
+                days=_days(request, earlier.episodes, now),
                 asset_titles=plant.asset_titles,
-                older=_address_behind(filters, found),
+                older=_address_behind(filters, earlier),
                 windows={},
                 now=now,
             )
         )
-    present = _present(request, platform, person, filters)
-    answer = _unless_known(request, render("now/now.html", request, **present))
-    _stay_signed_in(request, person, answer)
-    return answer
+    return _present_page(request, platform, person, filters, "now/now.html")
 
 
 @pages.get("/now", response_class=HTMLResponse)
 def now_part(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> Response:
     """Return the part of the front page that changes, without the page around it."""
-    present = _present(request, platform, person, filters)
-    answer = _unless_known(request, render("now/now_main.html", request, **present))
+    return _present_page(request, platform, person, filters, "now/now_main.html")
+
+
+def _present_page(
+    request: Request, platform: Platform, person: Person, filters: NowFilters, template: str
+) -> Response:
+    page = render(template, request, **_present(request, platform, person, filters))
+    answer = _unless_known(request, page)
     _stay_signed_in(request, person, answer)
     return answer
 
@@ -140,12 +176,6 @@ def _unless_known(request: Request, page: str) -> Response:
     return HTMLResponse(page, headers={"etag": tag})
 
 
-def known_plant(request: Request, platform: Platform) -> KnownPlant:
-    """Return what is known of the plant now."""
-    known: RecentPlant = request.app.state.known_plant
-    return known.find(platform, request.app.state.entrance.now())
-
-
 def _present(
     request: Request, platform: Platform, person: Person, filters: NowFilters
 ) -> dict[str, Any]:
@@ -154,9 +184,9 @@ def _present(
     now = read_now(platform, plant, filters, person.name, routes)
     still_open = now.still_open
     listed = {e.id for e in still_open} | {e.id for group in now.over for e in group.episodes}
-    found = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN)
-    earlier = [e for e in found.episodes if e.id not in listed]
-    is_quiet = not found.episodes and not filters.is_set
+    history = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN)
+    earlier = [e for e in history.episodes if e.id not in listed]
+    is_quiet = not history.episodes and not filters.is_set
     return {
         "state": now,
         "filters": filters,
@@ -170,10 +200,10 @@ def _present(
         "conflicts": opposite_advice(still_open),
         "own": {e.id: sentences.last_answer(e, person.name) for e in still_open},
         "days": _days(request, earlier, now.at),
-        "older": _address_behind(filters, found),
+        "older": _address_behind(filters, history),
         "work": describe_work(platform, 12) if is_quiet else None,
-        "muted": [one for one in now.mutes if one.is_target],
-        "mutes": with_texts(request, platform, [one for one in now.mutes if not one.is_target]),
+        "muted": [mute for mute in now.mutes if mute.is_target],
+        "mutes": with_texts(request, platform, [mute for mute in now.mutes if not mute.is_target]),
         "not_notified": sum(
             is_part(episode.asset, filters, plant)
             for episode in find_not_notified(
@@ -223,20 +253,48 @@ def _days(
     language = language_of(request)
     today = now.astimezone(zone).date()
     local = {e.id: e.raised_at.astimezone(zone) for e in episodes}
-    found = group_by_day(episodes, {id: f"{at:%Y-%m-%d}" for id, at in local.items()})
+    by_day = group_by_day(episodes, {id: f"{at:%Y-%m-%d}" for id, at in local.items()})
 
     def name(at: datetime) -> str:
         passed = (today - at.date()).days
         return language.translate(_NEAR[passed]) if passed in _NEAR else language.day(at)
 
-    return [(name(local[groups[0].newest_alarm.id]), groups) for groups in found.values()]
+    return [(name(local[groups[0].newest_alarm.id]), groups) for groups in by_day.values()]
 
 
-def _address_behind(filters: NowFilters, found: Earlier) -> str | None:
+def _address_behind(filters: NowFilters, earlier: Earlier) -> str | None:
     """Return the address of the alarms behind these, None where there are none."""
-    if found.last is None:
+    if earlier.last is None:
         return None
-    return address_of(filters, cursor=views.cursor_after(found.last))
+    return address_of(filters, cursor=views.cursor_after(earlier.last))
+
+
+NOT_NOTIFIED_WITHIN = timedelta(hours=24)
+
+
+@pages.get("/suppressed", response_class=HTMLResponse)
+def suppressed(request: Request, platform: Served, _: Viewer) -> str:
+    """Return the page of suppressions by design, with the last day's silent episodes."""
+    now = platform.clock.now()
+    suppressions = list_suppressed(platform, now, now - NOT_NOTIFIED_WITHIN)
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for target in suppressions.targets:
+        if target.suppressed:
+            by_reason.setdefault((target.definition, target.reason), []).append(target.asset)
+    unknown = {
+        reason: None
+        for target in suppressions.targets
+        if not target.suppressed
+        for reason in target.unknown
+    }
+    return render(
+        "suppressed.html",
+        request,
+        by_reason=by_reason,
+        unknown=list(unknown),
+        found=suppressions,
+        now=now,
+    )
 
 
 AGO = (
@@ -307,14 +365,14 @@ def _is_stored(platform: Platform, definition: str, asset: str, at: datetime) ->
 
 def _read_ago(text: str) -> timedelta:
     try:
-        found = read_duration(text)
+        ago = read_duration(text)
     except ValueError:
         raise UserError(translatable("say how long ago the problem came")) from None
-    if found > _LONGEST_AGO:
+    if ago > _LONGEST_AGO:
         raise UserError(
             translatable("a problem of more than a week ago is reported on the page of reports")
         )
-    return found
+    return ago
 
 
 def _page(
@@ -477,40 +535,40 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
 def show_experience(id: Id, platform: Served, _: Viewer) -> ExperienceView:
     """Show what helped last time: earlier episodes most like one, what was done, and what came of
     it."""
-    found = experience_of(platform.episodes, find_episode(platform.episodes, id))
+    experience = experience_of(platform.episodes, find_episode(platform.episodes, id))
     return ExperienceView(
         similar=[
             SimilarView(
-                id=one.episode.id,
-                asset=one.episode.asset,
-                raised_at=one.episode.raised_at,
-                likeness=round(one.likeness, 3),
-                outcome=outcome_of(one.episode),
+                id=similar.episode.id,
+                asset=similar.episode.asset,
+                raised_at=similar.episode.raised_at,
+                likeness=round(similar.likeness, 3),
+                outcome=outcome_of(similar.episode),
             )
-            for one in found.similar
+            for similar in experience.similar
         ],
-        answered=found.answered,
-        is_enough=found.is_enough,
+        answered=experience.answered,
+        is_enough=experience.is_enough,
         actions=[
             ActionView(
-                action=one.action,
-                uses=one.uses,
-                avoided=one.avoided,
-                came=one.came,
-                actors=one.actors,
-                usual_minutes=None if one.took is None else one.took.total_seconds() / 60,
-                is_advice=one.is_advice,
+                action=action.action,
+                uses=action.uses,
+                avoided=action.avoided,
+                came=action.came,
+                actors=action.actors,
+                usual_minutes=None if action.took is None else action.took.total_seconds() / 60,
+                is_advice=action.is_advice,
             )
-            for one in found.actions
-            if found.is_enough
+            for action in experience.actions
+            if experience.is_enough
         ],
-        contradicts=found.contradicts,
+        contradicts=experience.contradicts,
     )
 
 
 def _cause(now: Now, cause: Cause, platform: Served) -> CauseView:
-    first, *others = (_alarm(now, cause, n, platform) for n in range(cause.size))
-    return CauseView(first=first, is_first_out=cause.is_first_out, others=others)
+    alarms = [_alarm(now, cause, n, platform) for n in range(cause.size)]
+    return CauseView(first=alarms[0], is_first_out=cause.is_first_out, others=alarms[1:])
 
 
 def _alarm(now: Now, cause: Cause, position: int, platform: Served) -> PresentAlarm:

@@ -62,12 +62,12 @@ def list_episodes(
     """List episodes, newest first, page by page; with `from` and `to` all that were open at some
     time between them. Instants are ISO 8601 with a zone."""
     before = views.read_cursor(cursor) if cursor else None
-    found = platform.episodes.find(
+    episodes = platform.episodes.find(
         definition, asset, start, end, only_open, limit + 1, before, with_earlier=True
     )
-    items = [views.episode_summary(episode, platform.zone) for episode in found[:limit]]
+    items = [views.episode_summary(episode, platform.zone) for episode in episodes[:limit]]
     return views.EpisodePage(
-        items=items, next=views.cursor_after(found[limit - 1]) if len(found) > limit else None
+        items=items, next=views.cursor_after(episodes[limit - 1]) if len(episodes) > limit else None
     )
 
 
@@ -209,9 +209,14 @@ def confirm(
     id: Id, platform: Served, person: Operator, body: ConfirmBody | None = None
 ) -> Operated:
     """Confirm an action; it counts as `acted` in the feedback. Role: operator."""
-    given = body or ConfirmBody(action="", acted_at=None)
+    confirmation = body or ConfirmBody(action="", acted_at=None)
     episode = operate.confirm(
-        platform, id, actor_of(person), platform.clock.now(), given.action, given.acted_at
+        platform,
+        id,
+        actor_of(person),
+        platform.clock.now(),
+        confirmation.action,
+        confirmation.acted_at,
     )
     return _operated_view(platform, episode)
 
@@ -240,10 +245,15 @@ def list_suppressions(
     """List targets suppressed by design now, and episodes without notification since an instant
     (default: a day ago)."""
     now = platform.clock.now()
-    found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
-    not_notified = [views.episode_summary(episode, platform.zone) for episode in found.not_notified]
+    suppressions = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
+    not_notified = [
+        views.episode_summary(episode, platform.zone) for episode in suppressions.not_notified
+    ]
     return SuppressionView(
-        at=found.at, since=found.since, targets=found.targets, not_notified=not_notified
+        at=suppressions.at,
+        since=suppressions.since,
+        targets=suppressions.targets,
+        not_notified=not_notified,
     )
 
 

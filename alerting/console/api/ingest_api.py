@@ -72,9 +72,9 @@ BODIES = (ReadingBody, EventBody)
 
 
 def _body(row: type[BaseModel]) -> dict[str, Any]:
-    one = {"$ref": f"#/components/schemas/{row.__name__}"}
+    row_schema = {"$ref": f"#/components/schemas/{row.__name__}"}
     content = {
-        _JSON: {"schema": {"anyOf": [one, {"type": "array", "items": one}]}},
+        _JSON: {"schema": {"anyOf": [row_schema, {"type": "array", "items": row_schema}]}},
         _LINES: {"schema": {"type": "string"}},
     }
     text = (
@@ -207,12 +207,12 @@ async def _receive(
     request: Request,
     platform: Platform,
     person: Person,
-    what: What,
+    kind: What,
     source: str | None,
     key: str | None,
 ) -> DeliveryView:
     deliveries: Deliveries = request.app.state.deliveries
-    document = await run_in_threadpool(_source, platform, source, what)
+    document = await run_in_threadpool(_source, platform, source, kind)
     is_lines = _is_lines(request.headers.get("content-type", ""))
     encoding = request.headers.get("content-encoding", "")
     with deliveries.body(person.name) as take:
@@ -223,29 +223,31 @@ async def _receive(
         body = b"".join(pieces)
 
         def store() -> DeliveryView:
-            given = _read(_text(body, encoding, is_lines), is_lines)
-            found = deliver(
+            sent = _read(_text(body, encoding, is_lines), is_lines)
+            delivery = deliver(
                 platform,
                 document,
-                [*given.rows.values()],
+                [*sent.rows.values()],
                 platform.clock.now(),
                 by=source,
                 sender=person.name,
             )
-            numbers = [*given.rows]
-            refused = {numbers[row.line - 1]: row.reason for row in found.refused} | dict(
-                given.unreadable
+            numbers = [*sent.rows]
+            refused = {numbers[row.line - 1]: row.reason for row in delivery.refused} | dict(
+                sent.unreadable
             )
             lines = [
                 RefusedLine(line=line, reason=refused[line])
                 for line in sorted(refused)[:MOST_ANSWERS]
             ]
-            return DeliveryView(rows=found.rows, new=found.new, refused=len(refused), lines=lines)
+            return DeliveryView(
+                rows=delivery.rows, new=delivery.new, refused=len(refused), lines=lines
+            )
 
         with deliveries.admit_delivery(person.name):
             if key is None:
                 return await run_in_threadpool(store)
-            named = f"{person.name}:{what}:{source}:{key}"
+            named = f"{person.name}:{kind}:{source}:{key}"
             return await run_in_threadpool(
                 _once, platform.deliveries, named, hashlib.sha256(body).hexdigest(), store
             )
@@ -267,22 +269,23 @@ def _once(
     return DeliveryView.model_validate(earlier["answer"])
 
 
-def _source(platform: Platform, name: str | None, what: What) -> HttpSource:
+def _source(platform: Platform, name: str | None, kind: What) -> HttpSource:
     """Return the source of a delivery; without a name, one with the usual names of fields."""
     if name is None:
-        return HttpSource(name="api", kind="http", delivers=what)
-    found = SOURCES.find(platform, name)
-    if not isinstance(found, HttpSource):
+        return HttpSource(name="api", kind="http", delivers=kind)
+    source = SOURCES.find(platform, name)
+    if not isinstance(source, HttpSource):
         raise UserError(
-            f"source {name!r} is of kind {found.kind}; only one of kind http takes rows from the "
+            f"source {name!r} is of kind {source.kind}; only one of kind http takes rows from the "
             "API"
         )
-    if found.delivers != what:
+    if source.delivers != kind:
         raise UserError(
-            f"source {name!r} delivers {found.delivers}: send its rows to /api/v1/{found.delivers}"
+            f"source {name!r} delivers {source.delivers}: send its rows to "
+            f"/api/v1/{source.delivers}"
         )
-    require_active(found)
-    return found
+    require_active(source)
+    return source
 
 
 def _read(text: str, is_lines: bool) -> JsonRows:

@@ -201,16 +201,16 @@ def _version(row: dict[str, Any]) -> ModelVersion:
     return ModelVersion(version=row["version"], aliases=aliases, tags=tags)
 
 
-def training_view(one: Training, question: str | None, platform: Platform) -> TrainingView:
+def training_view(training: Training, question: str | None, platform: Platform) -> TrainingView:
     """Return the view of a training. `question`: that the definition asks now."""
     names = ("revision", "started_at", "ended_at", "requested_by", "requested_at", "cancelled_by")
     return TrainingView(
-        id=one.run,
-        present=one.question == question,
-        state=training_state(one, platform.clock.now()),
-        attempts=one.attempts,
-        failure=None if one.failure is None else plant_times(one.failure, platform.zone),
-        **{name: getattr(one, name) for name in names},
+        id=training.run,
+        present=training.question == question,
+        state=training_state(training, platform.clock.now()),
+        attempts=training.attempts,
+        failure=None if training.failure is None else plant_times(training.failure, platform.zone),
+        **{name: getattr(training, name) for name in names},
     )
 
 
@@ -286,8 +286,8 @@ def show_models(name: Id, platform: Served, _: Viewer) -> ModelDetail:
         evidence=None if report.evidence is None else evidence_view(report.evidence, definition),
         versions=[_version(version) for version in report.history["versions"]],
         decisions=[
-            decision_view(one, row["summary"])
-            for one, row in zip(report.decisions, report.history["decisions"], strict=True)
+            decision_view(decision, row["summary"])
+            for decision, row in zip(report.decisions, report.history["decisions"], strict=True)
         ],
         unreadable=report.history["unreadable"],
     )
@@ -353,14 +353,14 @@ def end_training(name: Id, body: CancelBody, platform: Served, person: Engineer)
 
 def _trainings(platform: Platform, name: str) -> TrainingsView:
     line = model_line(platform, name)
-    found = platform.trainings.for_definitions([name])
+    trainings = platform.trainings.for_definitions([name])
     question = question_of(require_revision(platform.definitions, name))
     return TrainingsView(
         definition=name,
         state=line.state,
         reason=plant_times(line.reason, platform.zone),
         advice=line.advice,
-        items=[training_view(one, question, platform) for one in reversed(found)],
+        items=[training_view(training, question, platform) for training in reversed(trainings)],
     )
 
 

@@ -31,6 +31,11 @@ LONGEST = timedelta(days=3653)
 NAME = 200
 FIELD = 500
 TEXT = 2000
+LARGEST_DELIVERY = 16 << 20
+MAY_NAME_NOTHING = {"x-names-something": True}
+"""For operations that answer 404 to a name in their query or body; see `app.py`."""
+MAY_CONFLICT = {"x-may-conflict": True}
+"""For operations that answer 409 to what another person did before; see `app.py`."""
 _DURATION_PATTERN = r"^(?!$)([0-9]{1,2}w)?([0-9]{1,3}d)?([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"
 # what `clean_text` and stripping remove
 _UNSEEN = (
@@ -200,22 +205,22 @@ SCENARIO_EXAMPLE: dict[str, Any] = {
 }
 
 
-def describe_schema(what: str, example: Document) -> dict[str, Any]:
+def describe_schema(noun: str, example: Document) -> dict[str, Any]:
     """Return the schema of documents in bodies, of which the name ends with `Body`."""
     return {
         "type": "object",
-        "title": f"{what.capitalize()}Body",
-        "description": f"A {what}, as in its file: see the {what} reference.",
+        "title": f"{noun.capitalize()}Body",
+        "description": f"A {noun}, as in its file: see the {noun} reference.",
         "properties": {},
         "additionalProperties": True,
         "examples": [example],
     }
 
 
-def describe_body(what: str, example: Document) -> dict[str, Any]:
+def describe_body(noun: str, example: Document) -> dict[str, Any]:
     """Return the description of an operation whose body `Sent` reads. `what`: it is of."""
     content = {
-        "schema": {"$ref": f"#/components/schemas/{what.capitalize()}Body"},
+        "schema": {"$ref": f"#/components/schemas/{noun.capitalize()}Body"},
         "example": example,
     }
     return {"requestBody": {"required": True, "content": {_JSON: content, YAML: content}}}
@@ -288,8 +293,8 @@ _Writer.add_representer(dict, _Writer.represent_part)
 
 def _is_short(values: Iterable[Any]) -> bool:
     """Return whether a part holds values without parts, short enough for a line."""
-    found = [*values]
-    return not any(isinstance(one, list | dict) for one in found) and len(str(found)) < _SHORT
+    parts = [*values]
+    return not any(isinstance(part, list | dict) for part in parts) and len(str(parts)) < _SHORT
 
 
 def line_of_path(text: str, path: str) -> int | None:
@@ -302,11 +307,11 @@ def line_of_path(text: str, path: str) -> int | None:
     line = None
     for key in path.split("."):
         if isinstance(node, yaml.MappingNode):
-            found = next((pair for pair in node.value if pair[0].value == key), None)
-            if found is None:
+            field = next((pair for pair in node.value if pair[0].value == key), None)
+            if field is None:
                 break
-            line = found[0].start_mark.line + 1
-            node = found[1]
+            line = field[0].start_mark.line + 1
+            node = field[1]
         elif isinstance(node, yaml.SequenceNode) and key.isdecimal() and int(key) < len(node.value):
             node = node.value[int(key)]
             line = node.start_mark.line + 1
@@ -315,28 +320,19 @@ def line_of_path(text: str, path: str) -> int | None:
     return line
 
 
-def _require_document(found: list[Any], origin: str) -> Document:
-    if len(found) != 1:
+def _require_document(documents: list[Any], origin: str) -> Document:
+    if len(documents) != 1:
         raise UserError(
             translatable(
-                "{origin}: holds {count} documents; write one", origin=origin, count=len(found)
+                "{origin}: holds {count} documents; write one", origin=origin, count=len(documents)
             )
-            if found
+            if documents
             else translatable("{origin}: is empty; write `name: …`, `kind: …`", origin=origin)
         )
-    if not isinstance(found[0], dict):
+    if not isinstance(documents[0], dict):
         raise UserError(
             translatable("{origin}: holds no fields; write `name: …`, `kind: …`", origin=origin)
         )
-    if wrong := [key for key in found[0] if not isinstance(key, str)]:
+    if wrong := [key for key in documents[0] if not isinstance(key, str)]:
         raise UserError(f"{origin}: {str(wrong[0])[:80]!r} is no name of a field")
-    return found[0]
-
-
-MAY_NAME_NOTHING = {"x-names-something": True}
-"""For operations that answer 404 to a name in their query or body; see `app.py`."""
-MAY_CONFLICT = {"x-may-conflict": True}
-"""For operations that answer 409 to what another person did before; see `app.py`."""
-
-
-LARGEST_DELIVERY = 16 << 20
+    return documents[0]

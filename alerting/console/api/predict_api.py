@@ -126,7 +126,9 @@ class Predictor:
         requests with an equal key. What `answer` raises, all questions of its computation raise."""
         self._admit(len(questions))
         try:
-            return await asyncio.gather(*[self._join(key, one, answer) for one in questions])
+            return await asyncio.gather(
+                *[self._join(key, question, answer) for question in questions]
+            )
         finally:
             self._waiting -= len(questions)
 
@@ -161,15 +163,15 @@ class Predictor:
                 del self._batches[key]
 
         try:
-            found = await self._compute(lambda: answer(batch.questions), self._turn, begin)
+            computed = await self._compute(lambda: answer(batch.questions), self._turn, begin)
         except BaseException as fault:
             for coming in batch.answers:
                 if not coming.done():
                     coming.set_exception(fault)
             return
-        for coming, one in zip(batch.answers, found, strict=True):
+        for coming, value in zip(batch.answers, computed, strict=True):
             if not coming.done():
-                coming.set_result(one)
+                coming.set_result(value)
 
     async def _compute(
         self,
@@ -216,7 +218,7 @@ class Predictor:
             self._cache.get(missing.definition, missing.version)
         except ModelUnavailable as error:
             now = time.monotonic()
-            others = {other: noted for other, noted in self._faults.items() if now < noted.until}
+            others = {failed: noted for failed, noted in self._faults.items() if now < noted.until}
             self._faults = {**others, key: _Fault(now + _FAULT_LASTS_S, str(error))}
         except BaseException as error:  # of the database: every prediction that waits answers it
             fault = error
@@ -228,8 +230,7 @@ def _not_yet(key: _Key, why: str) -> HTTPException:
     name, version = key
     detail = (
         f"the load of version {version} of the model of {name!r} {why}; ask again after a few "
-        "seconds. If this goes on, check "
-        "that MLflow answers"
+        "seconds. If this goes on, check that MLflow answers"
     )
     return HTTPException(503, detail, {"retry-after": "5"})
 
@@ -262,8 +263,7 @@ class PredictBody(BaseModel):
     at: Instant | None = Field(
         None,
         description="Score the last instant that is evaluated up to here. When left out: up to now "
-        "less the latency, or to the "
-        "last of `rows`.",
+        "less the latency, or to the last of `rows`.",
     )
     rows: list[SentRow] | None = Field(
         None,
@@ -305,8 +305,8 @@ class PredictionBatchView(View):
 
 
 async def _predictor(request: Request) -> Predictor:
-    found: Predictor = request.app.state.predictor
-    return found
+    predictor: Predictor = request.app.state.predictor
+    return predictor
 
 
 Predicting = Annotated[Predictor, Depends(_predictor)]
@@ -320,10 +320,10 @@ async def predict_one(
     Stores nothing. Role: viewer."""
     if body.rows is not None:  # which may take long, and have nothing in common with others
         return await predictor.run(lambda: _predict_sent(platform, predictor, name, body))
-    [found] = await _ask(platform, predictor, name, [PredictQuestion(body.asset, body.at)])
-    if isinstance(found, Exception):
-        raise found
-    return found
+    [prediction] = await _ask(platform, predictor, name, [PredictQuestion(body.asset, body.at)])
+    if isinstance(prediction, Exception):
+        raise prediction
+    return prediction
 
 
 @router.post(
@@ -335,23 +335,24 @@ async def predict_several(
     """Score several assets at one instant, of the stored readings: each as `predict` does alone. An
     asset without an answer states its fault. Stores nothing. Role: viewer."""
     questions = [PredictQuestion(asset, body.at) for asset in body.assets]
-    found = await _ask(platform, predictor, name, questions)
+    predictions = await _ask(platform, predictor, name, questions)
     return PredictionBatchView(
         answers=[
-            _asset_view(platform, asset, one) for asset, one in zip(body.assets, found, strict=True)
+            _asset_view(platform, asset, prediction)
+            for asset, prediction in zip(body.assets, predictions, strict=True)
         ]
     )
 
 
 def _asset_view(
-    platform: Platform, asset: str, found: Prediction | Exception
+    platform: Platform, asset: str, prediction: Prediction | Exception
 ) -> AssetPredictionView:
-    if isinstance(found, UserError):
-        fault = plant_times(found.message, platform.zone)
+    if isinstance(prediction, UserError):
+        fault = plant_times(prediction.message, platform.zone)
         return AssetPredictionView(asset=asset, prediction=None, fault=fault)
-    if isinstance(found, Exception):
-        raise found
-    return AssetPredictionView(asset=asset, prediction=found, fault=None)
+    if isinstance(prediction, Exception):
+        raise prediction
+    return AssetPredictionView(asset=asset, prediction=prediction, fault=None)
 
 
 async def _ask(
@@ -360,8 +361,8 @@ async def _ask(
     """Return an answer to each question about stored readings, or why there is none. They join
     those of other requests that see the same: the whole plant."""
 
-    def answer(asked: Sequence[PredictQuestion]) -> list[Prediction | Exception]:
-        return _predict_together(platform, predictor, name, asked)
+    def answer(together: Sequence[PredictQuestion]) -> list[Prediction | Exception]:
+        return _predict_together(platform, predictor, name, together)
 
     return await predictor.ask((id(platform), name), questions, answer)
 
@@ -378,29 +379,29 @@ def _predict_sent(
     from alerting.usecases.scoring.predict import predict, sent_readings
 
     rows = [row.model_dump(exclude_none=True) for row in body.rows or ()]
-    given = sent_readings(platform, body.asset, rows)
-    found = predict(platform, predictor, name, body.asset, body.at, given)
-    return with_plant_times(found, platform.zone)
+    readings = sent_readings(platform, body.asset, rows)
+    prediction = predict(platform, predictor, name, body.asset, body.at, readings)
+    return with_plant_times(prediction, platform.zone)
 
 
 def _predict_together(
-    platform: Platform, predictor: Predictor, name: str, asked: Sequence[PredictQuestion]
+    platform: Platform, predictor: Predictor, name: str, questions: Sequence[PredictQuestion]
 ) -> list[Prediction | Exception]:
     """Return an answer to each question, or its own fault; to equal ones the same. Raises what is
     the fault of all of them."""
     from alerting.usecases.scoring.predict import PredictionBatch
 
-    different = dict.fromkeys(asked)
+    different = dict.fromkeys(questions)
     batch = PredictionBatch(platform, predictor, name, different)
-    found: dict[PredictQuestion, Prediction | Exception] = {}
-    for one in different:
+    answers: dict[PredictQuestion, Prediction | Exception] = {}
+    for question in different:
         try:
-            found[one] = with_plant_times(batch.answer(one), platform.zone)
+            answers[question] = with_plant_times(batch.answer(question), platform.zone)
         except (NotLoaded, DatabaseDown, PyMongoError):
             raise
         except Exception as fault:
-            found[one] = fault
-    return [found[one] for one in asked]
+            answers[question] = fault
+    return [answers[question] for question in questions]
 
 
 PARQUET = "application/vnd.apache.parquet"
@@ -418,10 +419,10 @@ class JobView(PredictJob):
 
 
 async def _files(request: Request) -> PredictFolder:
-    found: PredictFolder | None = request.app.state.predict_files
-    if found is None:
+    files: PredictFolder | None = request.app.state.predict_files
+    if files is None:
         raise HTTPException(503, "this server takes no predict jobs")
-    return found
+    return files
 
 
 Files = Annotated[PredictFolder, Depends(_files)]
@@ -451,8 +452,8 @@ async def order_scores(
     column of the time stamps, found when left out. Airflow works at one job at a time.
     """
     await run_in_threadpool(_require_scores, platform, name)
-    given = {"asset": asset, "asset_column": asset_column, "time": time}
-    layout = {key: value for key, value in given.items() if value}
+    columns = {"asset": asset, "asset_column": asset_column, "time": time}
+    layout = {key: value for key, value in columns.items() if value}
     size = int(request.headers.get("content-length", "0"))
     lasts = platform.retention.predictions
     try:

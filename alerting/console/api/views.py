@@ -349,9 +349,9 @@ class DifferenceView(View):
 
 def shown_document(document: Document) -> Document:
     """Return a document as stored, with values that JSON does not know as text."""
-    own = {key: value for key, value in document.items() if not key.startswith("_")}
+    content = {key: value for key, value in document.items() if not key.startswith("_")}
     shown: Document = to_jsonable_python(
-        own, fallback=str, inf_nan_mode="strings", bytes_mode="base64"
+        content, fallback=str, inf_nan_mode="strings", bytes_mode="base64"
     )
     return shown
 
@@ -368,7 +368,7 @@ def plant_times(text: str, zone: tzinfo) -> str:
     """Return a sentence with ISO stamps in the plant's zone: `2026-01-05 07:00 CET`."""
     if "T" not in text:
         return text
-    return _STAMP.sub(lambda found: _local(found[0], zone), text)
+    return _STAMP.sub(lambda match: _local(match[0], zone), text)
 
 
 def with_plant_times(value: T, zone: tzinfo) -> T:
@@ -383,7 +383,7 @@ def _converted(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
         return plant_times(value, zone) if is_sentence else value
     if isinstance(value, tuple | list):
         return (
-            type(value)(_converted(one, zone, is_sentence) for one in value)
+            type(value)(_converted(item, zone, is_sentence) for item in value)
             if type(value) in (tuple, list)
             else value
         )
@@ -391,16 +391,16 @@ def _converted(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
         return value
     different = {}
     for name in _field_names(type(value)):
-        found = getattr(value, name)
-        changed = _converted(found, zone, name in _SENTENCES)
-        if changed is not found and changed != found:
+        field_value = getattr(value, name)
+        changed = _converted(field_value, zone, name in _SENTENCES)
+        if changed is not field_value and changed != field_value:
             different[name] = changed
     return replace(value, **different) if different else value
 
 
 @cache
-def _field_names(of: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(of) if field.init)
+def _field_names(model: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(model) if field.init)
 
 
 def _local(stamp: str, zone: tzinfo) -> str:

@@ -4,11 +4,11 @@ previews of drafts: jobs in the memory of this process, one for each person, a f
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore, Event, Lock, Thread, Timer
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,7 +36,7 @@ from alerting.usecases.backtest.preview import (
 from alerting.usecases.backtest.preview_chart import PreviewChart, sketch_preview
 from alerting.usecases.backtest.sandbox import Subject
 from alerting.usecases.definitions.revisions_and_targets import check
-from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
+from alerting.usecases.definitions.scenarios import run_scenarios
 
 
 class PrecisionView(View):
@@ -104,7 +104,7 @@ class ScenarioView(View):
 
     title: str
     passed: bool
-    found: list[str]
+    transitions: list[str] = Field(alias="found")
     difference: list[str]
     notes: list[str]
 
@@ -118,35 +118,23 @@ class ScenariosView(View):
 
 def summary_view(line: DefinitionLine) -> DefinitionSummary:
     """Return the view of a definition for lists."""
-    return DefinitionSummary(**_summary(line))
-
-
-def _summary(line: DefinitionLine) -> dict[str, Any]:
     latest = line.latest
-    return {
-        "name": line.name,
-        "title": line.title,
-        "kind": line.kind,
-        "state": line.state,
-        "severity": latest.definition.severity if latest else None,
-        "assets": list(latest.definition.assets) if latest else [],
-        "revision": latest.number if latest else None,
-        "since": latest.at if latest else None,
-        "faults": list(line.faults),
-        "training": line.training,
-        "evaluated_at": line.runs.evaluated_at,
-        "champion": line.champion,
-        "alarms_per_day": line.alarms_per_day,
-        "raises": list(line.raises),
-        "precision": PrecisionView.model_validate(line.precision) if line.precision else None,
-    }
-
-
-def scenarios_view(found: Sequence[ScenarioResult]) -> ScenariosView:
-    """Return the view of scenarios that were run."""
-    return ScenariosView(
-        passed=all(one.passed for one in found),
-        scenarios=[ScenarioView.model_validate(one) for one in found],
+    return DefinitionSummary(
+        name=line.name,
+        title=line.title,
+        kind=line.kind,
+        state=line.state,
+        severity=latest.definition.severity if latest else None,
+        assets=list(latest.definition.assets) if latest else [],
+        revision=latest.number if latest else None,
+        since=latest.at if latest else None,
+        faults=list(line.faults),
+        training=line.training,
+        evaluated_at=line.runs.evaluated_at,
+        champion=line.champion,
+        alarms_per_day=line.alarms_per_day,
+        raises=list(line.raises),
+        precision=PrecisionView.model_validate(line.precision) if line.precision else None,
     )
 
 
@@ -180,8 +168,11 @@ def test_definition(platform: Served, body: ScenariosBody, _: Engineer) -> Scena
     follow, after the checks of `:check`. Nothing is stored; at most 50 scenarios with 100,000
     values. Role: engineer."""
     check(platform, [body.definition])
-    found = run_scenarios(body.definition, body.scenarios, "the body", platform.zone)
-    return scenarios_view(found)
+    results = run_scenarios(body.definition, body.scenarios, "the body", platform.zone)
+    return ScenariosView(
+        passed=all(result.passed for result in results),
+        scenarios=[ScenarioView.model_validate(result) for result in results],
+    )
 
 
 AT_ONCE = 2
@@ -399,7 +390,7 @@ class ComparisonView(View):
     revision: int
     only_draft: int
     only_served: int
-    both: int
+    of_both: int = Field(alias="both")
 
 
 class PastProblemView(View):
@@ -475,8 +466,8 @@ class PreviewView(View):
 
 
 async def _previews(request: Request) -> Previews:
-    found: Previews = request.app.state.previews
-    return found
+    previews: Previews = request.app.state.previews
+    return previews
 
 
 RunningPreviews = Annotated[Previews, Depends(_previews)]
@@ -583,15 +574,15 @@ def preview_result(job: PreviewJob) -> PreviewResult | None:
     )
 
 
-def _problems_view(found: PastProblems) -> PastProblemsView:
+def _problems_view(problems: PastProblems) -> PastProblemsView:
     return PastProblemsView(
-        number=found.number,
-        assets=found.assets,
-        median_s=found.median.total_seconds() if found.median is not None else None,
-        longest_s=found.longest.total_seconds() if found.longest is not None else None,
-        are_few=found.are_few,
-        uncounted=found.uncounted,
-        merged=found.bursts.merged if found.bursts else None,
-        merge_within_s=found.bursts.merge_within.total_seconds() if found.bursts else None,
-        newest=[PastProblemView.model_validate(one) for one in found.newest],
+        number=problems.number,
+        assets=problems.assets,
+        median_s=problems.median.total_seconds() if problems.median is not None else None,
+        longest_s=problems.longest.total_seconds() if problems.longest is not None else None,
+        are_few=problems.are_few,
+        uncounted=problems.uncounted,
+        merged=problems.bursts.merged if problems.bursts else None,
+        merge_within_s=problems.bursts.merge_within.total_seconds() if problems.bursts else None,
+        newest=[PastProblemView.model_validate(problem) for problem in problems.newest],
     )

@@ -7,9 +7,8 @@ were chosen. Where there are several and none was chosen, the text leaves them e
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -17,8 +16,7 @@ from pydantic import Field
 
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.access import Engineer, Served, Viewer
-from alerting.console.alarms.mute_pages import present_mutes
-from alerting.console.alarms.shapes import preview_shape, raises_shape
+from alerting.console.alarms.page_parts import present_mutes, preview_shape, raises_shape
 from alerting.console.api.parameters import (
     EXAMPLE,
     MOST_VALUES,
@@ -50,7 +48,8 @@ from alerting.console.documents.document_api import (
 )
 from alerting.console.documents.document_pages import apply_draft, render_editor, review_draft
 from alerting.console.documents.form import variables_of
-from alerting.console.rendering import FormEngineer, language_of, render, zone_of
+from alerting.console.plant.trend_picture import numeric_names
+from alerting.console.rendering import FormEngineer, address_with, language_of, render, zone_of
 from alerting.definitions.alert_definition import Definition, ModelDefinition, Revision
 from alerting.definitions.asset_documents import Asset, asset_titles
 from alerting.definitions.faults import NotFound, UserError
@@ -67,7 +66,7 @@ from alerting.usecases.alarm_load.definition_overview import (
 )
 from alerting.usecases.backtest.preview import CACHED_S, PreviewedAlarms
 from alerting.usecases.definitions.next_steps import clock_times
-from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
+from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
 from alerting.usecases.document_life import StoredDocument
 
@@ -87,24 +86,23 @@ def definitions(
     after: Annotated[str, Query(max_length=NAME)] = "",
 ) -> str:
     """Return the list of definitions, those that are wanted, from a name on."""
-    wanted = WantedDefinitions(text.strip(), state if state in STATES else "", asset.strip())
-    found = find_definitions(platform, platform.clock.now(), wanted, after, LINES_SHOWN)
-    named = {name for line in found.lines for name in written_assets(line.latest)}
+    filters = WantedDefinitions(text.strip(), state if state in STATES else "", asset.strip())
+    listed = find_definitions(platform, platform.clock.now(), filters, after, LINES_SHOWN)
+    named = {name for line in listed.lines for name in written_assets(line.latest)}
     titles = asset_titles(platform.assets.get_many(named).values())
 
     def address(**changed: str) -> str:
-        given = {key: value for key, value in (vars(wanted) | changed).items() if value}
-        return f"/definitions?{urlencode(given)}" if given else "/definitions"
+        return address_with("/definitions", vars(filters) | changed)
 
     return render(
         "definitions/definitions.html",
         request,
-        found=found,
-        shapes={line.name: raises_shape(line.raises) for line in found.lines},
-        assets={line.name: shown_assets(line.latest, titles) for line in found.lines},
-        wanted=wanted,
+        found=listed,
+        shapes={line.name: raises_shape(line.raises) for line in listed.lines},
+        assets={line.name: shown_assets(line.latest, titles) for line in listed.lines},
+        wanted=filters,
         states=STATES,
-        number=sum(found.states.values()),
+        number=sum(listed.states.values()),
         address=address,
         budget=platform.budget.per_day,
         first=not after,
@@ -115,27 +113,27 @@ def definitions(
 def page_values(
     request: Request,
     platform: Platform,
-    found: StoredDocument[Definition],
+    stored: StoredDocument[Definition],
     status: DefinitionLine | None,
 ) -> dict[str, Any]:
     """Return what the page of a definition shows. `status`: its line, None of one that was never
     valid."""
     now = platform.clock.now()
-    line = status or definition_line(platform, now, found.name)
-    episodes = platform.episodes.find(definition=found.name, limit=EPISODES_SHOWN)
+    line = status or definition_line(platform, now, stored.name)
+    episodes = platform.episodes.find(definition=stored.name, limit=EPISODES_SHOWN)
     named = {*(episode.asset for episode in episodes), *written_assets(line.latest)}
     titles = asset_titles(platform.assets.get_many(named).values())
     return {
         "d": line,
-        "clock_times": clock_times(found.read) if found.read else (),
+        "clock_times": clock_times(stored.read) if stored.read else (),
         "shape": raises_shape(line.raises),
-        "is_trained": isinstance(found.read, ModelDefinition),
+        "is_trained": isinstance(stored.read, ModelDefinition),
         "episodes": episodes,
         "asset_titles": titles,
         "assets": shown_assets(line.latest, titles),
         "budget": platform.budget.per_day,
         "days": platform.budget.days,
-        "mutes": present_mutes(request, platform, now, definition=found.name),
+        "mutes": present_mutes(request, platform, now, definition=stored.name),
     }
 
 
@@ -187,22 +185,17 @@ def end_preview(id: PreviewId, person: FormEngineer, previews: RunningPreviews) 
     previews.find(person.name, id).cancelled.set()
 
 
-def _run(document: Document, text: str, zone: tzinfo) -> Sequence[ScenarioResult]:
-    """Return the results of scenarios, of a text that is a list or a scenario file. Raises
-    UserError."""
-    found = parse_yaml(text, _SCENARIOS, MOST_VALUES)
-    written = found[0] if len(found) == 1 else None
+def _run_scenarios(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
+    """Return the answer with the results of scenarios, of a text that is a list or a scenario file.
+    Raises UserError."""
+    parsed = parse_yaml(pressed.sent.draft.scenarios, _SCENARIOS, MOST_VALUES)
+    written = parsed[0] if len(parsed) == 1 else None
     listed = written.get("scenarios") if isinstance(written, dict) else written
     if not isinstance(listed, list) or not listed:
         raise UserError(
             translatable("the scenarios: write a list, each with a title, readings, and expect")
         )
-    return run_scenarios(document, listed, _SCENARIOS, zone)
-
-
-def _run_scenarios(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
-    zone = pressed.platform.zone
-    tested = _run(pressed.document, pressed.sent.draft.scenarios, zone)
+    tested = run_scenarios(pressed.document, listed, _SCENARIOS, pressed.platform.zone)
     return replace(answer, more={"tested": tested})
 
 
@@ -261,7 +254,7 @@ def _edit_values(
         "variables": variables_of(assets),
         "offered": {
             "assets": {asset.name: asset.title or "" for asset in assets},
-            "problem.event": {one.name: one.title or "" for one in events},
+            "problem.event": {type.name: type.title or "" for type in events},
         },
         "described": describe_definition(platform, review.read) if review else "",
         "title": (newest.definition.title or draft.name) if newest else draft.name,
@@ -289,16 +282,16 @@ def _shape(request: Request, job: PreviewJob | None) -> dict[str, Any] | None:
     if job is None or job.draft is None:
         return None
     document = read_yaml_document(job.draft.text, _ORIGIN)
-    drawn = job.made.drawn if job.made else None if job.ended.is_set() else job.sketch
-    if drawn is None:
+    drawn = job.made.drawn if job.made else job.sketch
+    if drawn is None or (job.made is None and job.ended.is_set()):
         return None
     return preview_shape(drawn, zone_of(request), language_of(request), document)
 
 
 def _named_assets(made: PreviewedAlarms | None, shape: dict[str, Any] | None) -> set[str]:
-    named = {one.asset for one in made.newest} if made else set()
+    named = {episode.asset for episode in made.newest} if made else set()
     problems = made.problems.newest if made and made.problems else ()
-    return named | {one.asset for one in problems} | ({shape["asset"]} if shape else set())
+    return named | {problem.asset for problem in problems} | ({shape["asset"]} if shape else set())
 
 
 class DefinitionReviewView(ReviewView):
@@ -315,7 +308,7 @@ class DefinitionReviewView(ReviewView):
 def _starting_fields(document: Document) -> frozenset[str]:
     """Return the fields with which a definition of the kind of a document begins."""
     starts_of_kind = definition_types()[str(document["kind"])].starts
-    return frozenset(key for one in starts_of_kind for key in one.fields("", 0.0))
+    return frozenset(key for start in starts_of_kind for key in start.fields("", 0.0))
 
 
 DEFINITION_PAGES = ConsoleKind(
@@ -328,7 +321,7 @@ DEFINITION_PAGES = ConsoleKind(
     page="definitions/definition.html",
     line_view=DefinitionSummary,
     review_view=DefinitionReviewView,
-    status=lambda platform, one, now: definition_line(platform, now, one.name),
+    status=lambda platform, definition, now: definition_line(platform, now, definition.name),
     view=summary_view,
     more=page_values,
     as_form=False,
@@ -374,8 +367,7 @@ class ChosenSubject:
             "asset": asset or (self.asset.name if self.asset else ""),
             "variable": variable or self.variable,
         }
-        query = urlencode({name: value for name, value in named.items() if value})
-        return f"/definitions/new?{query}" if query else "/definitions/new"
+        return address_with("/definitions/new", named)
 
 
 def find_subject(platform: Platform, asset: str, variable: str) -> ChosenSubject:
@@ -385,13 +377,13 @@ def find_subject(platform: Platform, asset: str, variable: str) -> ChosenSubject
     if asset and named is None:
         raise NotFound(translatable("there is no such asset"))
     fitting = [named] if named else [a for a in platform.assets.all() if _fits(a, variable)]
-    if variable and not any(variable in one.variables for one in fitting):
+    if variable and not any(variable in candidate.variables for candidate in fitting):
         raise NotFound(translatable("there is no such variable"))
     if not fitting:
         return ChosenSubject(is_example=not platform.assets.all())
     if len(fitting) > 1:
         return ChosenSubject(None, variable, fitting)
-    numbers = _numbers(fitting[0])
+    numbers = numeric_names(fitting[0])
     if variable or len(numbers) == 1:
         return ChosenSubject(fitting[0], variable or numbers[0])
     titles = [(name, fitting[0].variables[name].title or "") for name in numbers]
@@ -401,27 +393,29 @@ def find_subject(platform: Platform, asset: str, variable: str) -> ChosenSubject
 def list_starts() -> list[dict[str, Any]]:
     """Return the questions of all kinds with the names under which they are chosen, the simplest
     first."""
-    found: list[dict[str, Any]] = [
+    starts: list[dict[str, Any]] = [
         {"name": f"{kind}-{number}", "kind": kind, "start": start}
         for kind, definition in definition_types().items()
         for number, start in enumerate(definition.starts, 1)
     ]
-    return sorted(found, key=lambda one: one["start"].order)
+    return sorted(starts, key=lambda described: described["start"].order)
 
 
 def starting_text(platform: Platform, chosen: str, subject: ChosenSubject) -> str:
     """Return the YAML to start from, with nothing where a person has to choose. Raises NotFound for
     a name that is none of the questions."""
-    assets = [_ASSET] if subject.is_example else [subject.asset.name] if subject.asset else []
+    assets = [subject.asset.name] if subject.asset else []
+    if subject.is_example:
+        assets = [_ASSET]
     if chosen == EMPTY:
         named: dict[str, Any] = {"assets": assets} if subject.asset else {}
         named |= {"variable": subject.variable} if subject.variable else {}
         return write_yaml_document(named) if named else ""
     variable = _VARIABLE if subject.is_example else subject.variable
     limit = _LIMIT if subject.is_example else _limit(platform, subject)
-    one = _start(chosen)
-    head = {"name": "a-name", "kind": one["kind"], "assets": assets, "title": "A title"}
-    return write_yaml_document(head | one["start"].fields(variable, limit))
+    start = _start(chosen)
+    head = {"name": "a-name", "kind": start["kind"], "assets": assets, "title": "A title"}
+    return write_yaml_document(head | start["start"].fields(variable, limit))
 
 
 def asks_for_variable(chosen: str) -> bool:
@@ -434,25 +428,21 @@ def asks_for_variable(chosen: str) -> bool:
 
 
 def _start(chosen: str) -> dict[str, Any]:
-    one = next((one for one in list_starts() if one["name"] == chosen), None)
-    if one is None:
+    start = next((start for start in list_starts() if start["name"] == chosen), None)
+    if start is None:
         raise NotFound(f"there is no start {chosen!r}")
-    return one
+    return start
 
 
 def _fits(asset: Asset, variable: str) -> bool:
-    return variable in asset.variables if variable else bool(_numbers(asset))
-
-
-def _numbers(asset: Asset) -> list[str]:
-    return [name for name, one in asset.variables.items() if one.type == "number"]
+    return variable in asset.variables if variable else bool(numeric_names(asset))
 
 
 def _limit(platform: Platform, subject: ChosenSubject) -> float | None:
     """Return a limit a little above the newest value of the variable, or its range's end; None
     where none can be proposed."""
     asset = subject.asset
-    if asset is None or subject.variable not in _numbers(asset):
+    if asset is None or subject.variable not in numeric_names(asset):
         return None
     declared = asset.variables[subject.variable]
     span = platform.readings.span(asset.name, platform.clock.now())
@@ -481,6 +471,6 @@ def describe_definition(platform: Platform, definition: Definition | None) -> st
     if definition is None:
         return ""
     matched = platform.assets.find_matching(definition.assets)
-    variables = {name: one for asset in matched for name, one in asset.variables.items()}
-    events = {one.name: one.title or one.name for one in platform.assets.event_types()}
+    variables = {name: variable for asset in matched for name, variable in asset.variables.items()}
+    events = {type.name: type.title or type.name for type in platform.assets.event_types()}
     return definition.describe(variables, events)

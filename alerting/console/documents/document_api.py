@@ -179,7 +179,7 @@ class ConsoleKind:
     own_page: bool = False
     line_view: type[object] = DocumentLine
     review_view: type[ReviewView] = ReviewView
-    status: Callable[[Platform, Any, datetime], Any] = lambda _, one, __: one
+    status: Callable[[Platform, Any, datetime], Any] = lambda _, document, __: document
     view: Callable[[Any], object] = lambda status: status
     more: Callable[[Request, Platform, StoredDocument[Any], Any], Mapping[str, Any]] = lambda *_: {}
     starts: Mapping[str, str] = field(default_factory=dict)
@@ -202,13 +202,13 @@ class ConsoleKind:
 
     def list_lines(self, platform: Platform, now: datetime) -> Sequence[Any]:
         """Return the status of each valid document."""
-        return [self.status(platform, one, now) for one in self.kind.read(platform)[0]]
+        return [self.status(platform, document, now) for document in self.kind.read(platform)[0]]
 
     def view_review(self, review: DocumentReview[Any], revision: int | None = None) -> ReviewView:
         """Return the answer to a check or a change."""
         effects = vars(review.effects) if review.effects else {}
-        given = vars(review) | effects | {"changes": field_changes(review.changes)}
-        return self.review_view.model_validate(given | {"revision": revision})
+        fields = vars(review) | effects | {"changes": field_changes(review.changes)}
+        return self.review_view.model_validate(fields | {"revision": revision})
 
     def starting_text(self, kind: str) -> str:
         """Return the text to start a document of a kind from."""
@@ -325,7 +325,7 @@ class DocumentApi:
         word = self._kind.word
         whole = f"/{shown.plural}"
         named = f"{whole}/{{name}}"
-        one = f"{whole}/{{name:without_colon}}"
+        single = f"{whole}/{{name:without_colon}}"
         body: dict[str, Any] = {"openapi_extra": describe_body(word, shown.example)}
         tagged: dict[str, Any] = {"responses": {200: ETAG}}
         made = {200: ETAG, 201: {"model": shown.review_view, "description": "Made."} | ETAG}
@@ -334,9 +334,9 @@ class DocumentApi:
             lines = ListView.__class_getitem__(shown.line_view)
             self._add("GET", whole, self.list_all, f"list_{word}s", lines, shown.lists)
         self._add("POST", f"{whole}:check", self.check, f"check_{word}", shown.review_view, **body)
-        self._add("GET", one, self.show, f"show_{word}", detail, shown.reads, **tagged)
+        self._add("GET", single, self.show, f"show_{word}", detail, shown.reads, **tagged)
         self._add(
-            "PUT", one, self.apply, f"apply_{word}", shown.review_view, **body, responses=made
+            "PUT", single, self.apply, f"apply_{word}", shown.review_view, **body, responses=made
         )
         for act in self._kind.acts:
             change = self._state_change(act)
@@ -345,7 +345,7 @@ class DocumentApi:
             "POST", f"{named}:restore", self.restore, f"restore_{word}", shown.review_view, **tagged
         )
         if self._kind.removed:
-            self._add("DELETE", one, self.remove, f"remove_{word}", None, status_code=204)
+            self._add("DELETE", single, self.remove, f"remove_{word}", None, status_code=204)
         revision = f"{named}/revisions/{{number}}"
         reads = shown.reads
         listed = f"list_{word}_revisions"
@@ -391,16 +391,16 @@ class DocumentApi:
     def show(self, name: Id, platform: Served, response: Response) -> DocumentView[Any]:
         """Show a document with its revisions. The ETag is the newest revision."""
         now = platform.clock.now()
-        found = self._kind.show(platform, name, now)
-        response.headers["etag"] = etag_of(found.number)
-        status = found.read and self._shown.view(self._shown.status(platform, found.read, now))
-        lines = [RevisionLine.model_validate(one) for one in found.revisions]
+        stored = self._kind.show(platform, name, now)
+        response.headers["etag"] = etag_of(stored.number)
+        status = stored.read and self._shown.view(self._shown.status(platform, stored.read, now))
+        lines = [RevisionLine.model_validate(revision) for revision in stored.revisions]
         return DocumentView(
             name=name,
-            revision=found.number,
-            document=shown_document(found.document),
+            revision=stored.number,
+            document=shown_document(stored.document),
             status=status,
-            faults=list(found.faults),
+            faults=list(stored.faults),
             revisions=lines,
         )
 
@@ -430,14 +430,14 @@ class DocumentApi:
                 f"send If-Match with the ETag of the {word} that was changed, or If-None-Match: * "
                 "for a new one",
             )
-        given = {"name": name, **document}
-        if given["name"] != name:
+        named = {"name": name, **document}
+        if named["name"] != name:
             raise UserError(f"name: the document is of another {word} than {name!r}")
         now = platform.clock.now()
         why = reason or "applied through the API"
         (made,) = self._kind.apply(
             platform,
-            [given],
+            [named],
             person.name,
             now,
             why,
@@ -497,14 +497,16 @@ class DocumentApi:
         ] = None,
     ) -> RevisionPage:
         """List the revisions of a document, newest first, page by page."""
-        found = [
-            one
-            for one in reversed(self._kind.show(platform, name, platform.clock.now()).revisions)
-            if before is None or one.number < before
+        revisions = [
+            revision
+            for revision in reversed(
+                self._kind.show(platform, name, platform.clock.now()).revisions
+            )
+            if before is None or revision.number < before
         ]
         return RevisionPage(
-            items=[RevisionLine.model_validate(one) for one in found[:limit]],
-            next=found[limit - 1].number if len(found) > limit else None,
+            items=[RevisionLine.model_validate(revision) for revision in revisions[:limit]],
+            next=revisions[limit - 1].number if len(revisions) > limit else None,
         )
 
     def show_revision(self, name: Id, number: Number, platform: Served) -> RevisionView:
@@ -523,11 +525,11 @@ class DocumentApi:
     ) -> DifferenceView:
         """Show the fields that differ between two revisions of a document."""
         newest = self._kind.show(platform, name, platform.clock.now()).number
-        one = self._kind.find_revision(platform, name, start)
-        other = self._kind.find_revision(platform, name, end or newest)
-        changes = field_changes(flat_changes(one.document, other.document))
+        first = self._kind.find_revision(platform, name, start)
+        second = self._kind.find_revision(platform, name, end or newest)
+        changes = field_changes(flat_changes(first.document, second.document))
         return DifferenceView.model_validate(
-            {"name": name, "from": one.number, "to": other.number, "changes": changes}
+            {"name": name, "from": first.number, "to": second.number, "changes": changes}
         )
 
     def _state_change(self, act: str) -> Callable[..., StateView]:
@@ -539,16 +541,16 @@ class DocumentApi:
             body: ChangeBody | None = None,
             if_match: IfMatch = None,
         ) -> StateView:
-            given = body or ChangeBody(reason="")
+            change = body or ChangeBody(reason="")
             self._kind.change_state(
                 platform,
                 name,
                 act,
                 person.name,
                 platform.clock.now(),
-                given.reason,
+                change.reason,
                 expected=expected_of(if_match, None),
-                accepted=given.accept_load,
+                accepted=change.accept_load,
             )
             number = self._tag(platform, name, response)
             return StateView(name=name, state=self._kind.acts[act].state, revision=number)

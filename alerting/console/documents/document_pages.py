@@ -86,11 +86,11 @@ def show_editor(
     shown: ConsoleKind, request: Request, platform: Platform, name: str, at: str = ""
 ) -> str:
     """Return the editor of a stored document, or of a part of it. Raises NotFound."""
-    found = shown.kind.show(platform, name, platform.clock.now())
-    text = write_yaml_document(shown_document(found.document))
-    part = _known_part(shown, found.document, at)
+    stored = shown.kind.show(platform, name, platform.clock.now())
+    text = write_yaml_document(shown_document(stored.document))
+    part = _known_part(shown, stored.document, at)
     return render_editor(
-        shown, request, platform, Draft(text, name, found.number, shown.as_form, part)
+        shown, request, platform, Draft(text, name, stored.number, shown.as_form, part)
     )
 
 
@@ -130,9 +130,9 @@ def submit(
     except ChangedMeanwhile as changed:
         answer = replace(answer, changed=changed)
         if name and document is not None:
-            found = shown.kind.show(platform, name, now)
-            draft = replace(draft, revision=found.number)
-            answer = replace(answer, newer=flat_changes(found.document, document))
+            stored = shown.kind.show(platform, name, now)
+            draft = replace(draft, revision=stored.number)
+            answer = replace(answer, newer=flat_changes(stored.document, document))
     except DocumentRefused as refusal:
         answer = replace(answer, faults=refusal.faults)
     except UserError as refusal:
@@ -192,7 +192,7 @@ def render_editor(
         "parts": [str(name) for name in parts],
         "part": draft.at.partition(".")[2],
         "by_path": {fault.path: fault for fault in answer.faults},
-        "faults": sorted(faults, key=lambda one: one["line"] or 0),
+        "faults": sorted(faults, key=lambda found_at: found_at["line"] or 0),
         "reason": answer.sent.reason if answer.sent else "",
         "offered": shown.offered(platform, document),
         "variables": _variables(parts),
@@ -206,8 +206,8 @@ def render_editor(
 def _variables(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return names and titles of parts that are groups of fields."""
     return [
-        (str(name), str(one.get("title") or "") if isinstance(one, dict) else "")
-        for name, one in parts.items()
+        (str(name), str(part.get("title") or "") if isinstance(part, dict) else "")
+        for name, part in parts.items()
     ]
 
 
@@ -238,8 +238,8 @@ def _in_shape(
             shown.form_schema(document)  # refuses an unknown kind
         return replace(draft, as_form=act == "form", at=draft.at if act == "form" else "")
     if act == "part":
-        wanted = f"{shown.fields.parts}.{where}" if where else ""
-        return replace(draft, at=_known_part(shown, document, wanted))
+        chosen = f"{shown.fields.parts}.{where}" if where else ""
+        return replace(draft, at=_known_part(shown, document, chosen))
     path, _, way = where.partition(":")
     if act == "add" and path == shown.fields.parts:
         return _with_part(shown, draft, document, part)
@@ -256,8 +256,8 @@ def _with_part(shown: ConsoleKind, draft: Draft, document: Document, part: str) 
     if not part or "." in part or ":" in part:
         raise UserError(translatable("write the name of the new part first, without a dot"))
     members = document.get(shown.fields.parts)
-    known = members if isinstance(members, dict) else {}
-    made = {**document, shown.fields.parts: {**known, part: known.get(part, {})}}
+    present = members if isinstance(members, dict) else {}
+    made = {**document, shown.fields.parts: {**present, part: present.get(part, {})}}
     return replace(draft, text=write_yaml_document(made), at=f"{shown.fields.parts}.{part}")
 
 
@@ -477,9 +477,11 @@ def render_refusal(
     shown: ConsoleKind, request: Request, platform: Platform, name: str, refusal: UserError
 ) -> Response:
     """Return the page of a document with the reason of a refusal."""
-    is_late = isinstance(refusal, ChangedMeanwhile)
-    text = refusal.detail if isinstance(refusal, ChangedMeanwhile) else refusal.message
-    status = 412 if is_late else 422
+    status = 422
+    text = refusal.message
+    if isinstance(refusal, ChangedMeanwhile):
+        status = 412
+        text = refusal.detail
     return render_page(shown, request, platform, name, status_code=status, refusal=text)
 
 
@@ -492,38 +494,38 @@ def render_page(
     status_code: int = 200,
     start: int = 0,
     end: int = 0,
-    **given: Any,
+    **more: Any,
 ) -> Response:
     """Return the page of a document. `given`: what its template shows beside it, e.g. a refusal."""
     now = platform.clock.now()
-    found = shown.kind.show(platform, name, now)
-    status = found.read and shown.status(platform, found.read, now)
+    stored = shown.kind.show(platform, name, now)
+    status = stored.read and shown.status(platform, stored.read, now)
     values = {
         "kind": shown,
         "own": f"/{shown.plural}/{quote(name)}",
         "s": status,
-        "title": found.document.get("title") or name,
-        "condition": found.document.get("state", "active"),
-        "text": write_yaml_document(shown_document(found.document)),
+        "title": stored.document.get("title") or name,
+        "condition": stored.document.get("state", "active"),
+        "text": write_yaml_document(shown_document(stored.document)),
         "refusal": "",
         "now": now,
-        **describe_revisions(shown, platform, found, start, end),
-        **shown.more(request, platform, found, status),
-        **given,
+        **describe_revisions(shown, platform, stored, start, end),
+        **shown.more(request, platform, stored, status),
+        **more,
     }
     return HTMLResponse(render(shown.page, request, **values), status_code)
 
 
 def describe_revisions(
-    shown: ConsoleKind, platform: Platform, found: StoredDocument[Any], start: int, end: int
+    shown: ConsoleKind, platform: Platform, stored: StoredDocument[Any], start: int, end: int
 ) -> dict[str, Any]:
     """Return the revisions of a document for a page; of two chosen ones, without `end` the newest,
     the difference."""
     difference = None
     if start:
-        one = shown.kind.find_revision(platform, found.name, start)
-        other = shown.kind.find_revision(platform, found.name, end or found.number)
-        changes = flat_changes(one.document, other.document)
-        difference = {"start": one, "end": other, "changes": changes}
-    history = list_history(found.revisions)[:REVISIONS_SHOWN]
-    return {"found": found, "history": history, "difference": difference}
+        first = shown.kind.find_revision(platform, stored.name, start)
+        second = shown.kind.find_revision(platform, stored.name, end or stored.number)
+        changes = flat_changes(first.document, second.document)
+        difference = {"start": first, "end": second, "changes": changes}
+    history = list_history(stored.revisions)[:REVISIONS_SHOWN]
+    return {"found": stored, "history": history, "difference": difference}

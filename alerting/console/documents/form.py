@@ -44,7 +44,7 @@ class FormInput:
 
 @dataclass(frozen=True)
 class FormGroup:
-    """Inputs and groups below a field. `mark`: type of the field; `rest`: those not in use, folded;
+    """Inputs and groups below a field. `mark`: type of the field; `folded`: those not in use;
     `more`: fields that can be added; `item`: the path of the next item of a list."""
 
     path: str
@@ -52,7 +52,7 @@ class FormGroup:
     help: str
     mark: str
     parts: "tuple[FormInput | FormGroup, ...]"
-    rest: "tuple[FormInput | FormGroup, ...]" = ()
+    folded: "tuple[FormInput | FormGroup, ...]" = ()
     more: tuple[tuple[str, str, str], ...] = ()
     item: str = ""
     is_removable: bool = True
@@ -84,18 +84,18 @@ class FormSchema:
     named: frozenset[str] = frozenset({"variable", "by"})
 
     def group(
-        self, schema: Schema, path: str, value: Mapping[str, Any], label: str, **given: Any
+        self, schema: Schema, path: str, value: Mapping[str, Any], label: str, **extra: Any
     ) -> FormGroup:
         """Return the fields of a group: those in use, the others folded, groups to be added."""
         required = {*schema.get("required", ())}
         first: list[FormInput | FormGroup] = []
-        rest: list[FormInput | FormGroup] = []
+        folded: list[FormInput | FormGroup] = []
         more = []
         names = schema.get("properties", {})
         value = {  # null is the same as left out, but where it means never
-            name: one
-            for name, one in value.items()
-            if one is not None or names.get(name, {}).get("default") is not None
+            name: field_value
+            for name, field_value in value.items()
+            if field_value is not None or names.get(name, {}).get("default") is not None
         }
         top = [name for name in names if name not in self.apart]
         ordered = names if path else sorted(top, key=self._rank)
@@ -108,18 +108,18 @@ class FormSchema:
                 more.append((below, humanize(name), resolved.get("description", "")))
             else:
                 drawn = self.draw(resolved, below, value.get(name), name in required, name in value)
-                (first if is_used or at_top or len(names) <= 6 else rest).append(drawn)
+                (first if is_used or at_top or len(names) <= 6 else folded).append(drawn)
         if not first:
-            first, rest = rest, first
+            first, folded = folded, first
         return FormGroup(
             path,
             label,
             schema.get("description", ""),
             "g",
             tuple(first),
-            tuple(rest),
+            tuple(folded),
             tuple(more),
-            **given,
+            **extra,
         )
 
     def _rank(self, name: str) -> int:
@@ -135,8 +135,8 @@ class FormSchema:
         branches, nullable = self.branches(schema)
         chosen = _chosen(branches, value)
         ways = tuple(
-            FormWay(number, _way_label(one))
-            for number, one in enumerate(branches)
+            FormWay(number, _way_label(branch))
+            for number, branch in enumerate(branches)
             if number != chosen
         )
         branch = branches[chosen]
@@ -159,8 +159,8 @@ class FormSchema:
         self, items: Schema, path: str, value: Sequence[Any], label: str, help: str
     ) -> FormGroup:
         parts = [
-            self.draw(items, f"{path}.{number}", one, required=False, written=True)
-            for number, one in enumerate(value)
+            self.draw(items, f"{path}.{number}", item, required=False, written=True)
+            for number, item in enumerate(value)
         ]
         return FormGroup(path, label, help, "a", tuple(parts), item=f"{path}.{len(value)}")
 
@@ -205,11 +205,13 @@ class FormSchema:
 
     def branches(self, schema: Schema) -> tuple[list[Schema], bool]:
         """Return the ways to write a field, all single values as one, and whether null is legal."""
-        flat = [self.resolve(one) for one in self._flat(schema)]
-        nullable = any(one.get("type") == "null" for one in flat)
-        given = [one for one in flat if one.get("type") != "null"]
-        values = [one for one in given if one.get("type") in _LETTERS or "enum" in one]
-        others = [one for one in given if one not in values]
+        flat = [self.resolve(branch) for branch in self._flat(schema)]
+        nullable = any(branch.get("type") == "null" for branch in flat)
+        written = [branch for branch in flat if branch.get("type") != "null"]
+        values = [
+            branch for branch in written if branch.get("type") in _LETTERS or "enum" in branch
+        ]
+        others = [branch for branch in written if branch not in values]
         if len(values) > 1:
             values = [{"scalar": True}]
         return [*values, *others] or [schema], nullable
@@ -219,17 +221,17 @@ class FormSchema:
         if key.isdecimal() and "items" in branch:
             return [self.resolve(branch["items"])]
         names = branch.get("properties", {})
-        members = [one for one in branch.get("patternProperties", {}).values() if not names]
-        found = [names[key]] if key in names else members
-        return [self.resolve(one) for one in found]
+        members = [member for member in branch.get("patternProperties", {}).values() if not names]
+        fitting = [names[key]] if key in names else members
+        return [self.resolve(member) for member in fitting]
 
     def _flat(self, schema: Schema) -> Iterable[Schema]:
         below = schema.get("anyOf") or schema.get("oneOf")
         if not below or "properties" in schema:
             yield schema
             return
-        for one in below:
-            yield from self._flat(one)
+        for branch in below:
+            yield from self._flat(branch)
 
     def _is_line(self, schema: Schema) -> bool:
         """Return whether the first way to write a field is one input."""
@@ -253,19 +255,19 @@ def draw_form(document: Document, schema: FormSchema, at: str = "") -> FormGroup
     for key in at.split(".") if at else ():
         below = next(iter(schema.step(schema.branches(below)[0][0], key)), {})
         value = value.get(key) if isinstance(value, dict) else None
-    found = value if isinstance(value, dict) else {}
+    fields = value if isinstance(value, dict) else {}
     label = at.rpartition(".")[2]
-    return schema.group(below, at, found, label, is_removable=bool(at))
+    return schema.group(below, at, fields, label, is_removable=bool(at))
 
 
 def variables_of(assets: Iterable[Asset]) -> list[tuple[str, str]]:
     """Return the variables of assets with title and unit, each once, by name."""
-    found = {
-        name: ", ".join(part for part in (one.title, one.unit) if part)
+    by_name = {
+        name: ", ".join(part for part in (variable.title, variable.unit) if part)
         for asset in assets
-        for name, one in asset.variables.items()
+        for name, variable in asset.variables.items()
     }
-    return sorted(found.items())
+    return sorted(by_name.items())
 
 
 def _chosen(branches: Sequence[Schema], value: Any) -> int:
@@ -287,23 +289,23 @@ def _way_label(branch: Schema) -> str:
 def _letter(branch: Schema, value: Any) -> tuple[str, str, tuple[str, ...]]:
     """Return type, shape and choices of an input; values that do not fit are edited as YAML."""
     type_ = branch.get("type")
-    found: tuple[str, str, tuple[str, ...]] = ("y", "yaml", ())
+    drawn: tuple[str, str, tuple[str, ...]] = ("y", "yaml", ())
     if isinstance(value, list | None) and type_ == "array":
-        if all(isinstance(one, str) and "\n" not in one for one in value or ()):
-            found = ("l", "lines", ())
+        if all(isinstance(item, str) and "\n" not in item for item in value or ()):
+            drawn = ("l", "lines", ())
     elif isinstance(value, dict | list):
         pass
     elif "const" in branch and type_ == "string":
-        found = ("s", "fixed", ())
+        drawn = ("s", "fixed", ())
     elif "enum" in branch and isinstance(value, str | None):
-        found = ("s", "choice", tuple(branch["enum"]))
+        drawn = ("s", "choice", tuple(branch["enum"]))
     elif type_ == "boolean" and isinstance(value, bool | None):
-        found = ("b", "choice", ("true", "false"))
+        drawn = ("b", "choice", ("true", "false"))
     elif type_ in _LETTERS:
-        found = (_LETTERS[type_], "line", ())
+        drawn = (_LETTERS[type_], "line", ())
     elif "scalar" in branch:
-        found = ("y", "line", ())
-    return found
+        drawn = ("y", "line", ())
+    return drawn
 
 
 def _shown(letter: str, value: Any) -> str:
@@ -328,7 +330,7 @@ _LONGEST_LIST = 1_000
 def read_form(items: Iterable[tuple[str, str]]) -> Document:
     """Return the document that a submitted form holds. Raises UserError for a form that this
     console did not draw."""
-    found: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     for name, text in items:
         letter, colon, path = name.partition(":")
         if not colon or len(letter) != 1:
@@ -337,12 +339,12 @@ def read_form(items: Iterable[tuple[str, str]]) -> Document:
         if len(keys) > _DEEPEST or not all(keys):
             raise UserError("the form cannot be read; open the page again")
         if letter in MARKS:
-            _set(found, keys, {"g": {}, "a": [], "z": None}[letter], over=letter == "z")
+            _set(groups, keys, {"g": {}, "a": [], "z": None}[letter], over=letter == "z")
             continue
         written = text.replace("\r\n", "\n").strip()
         if written or letter.isupper():
-            _set(found, keys, _read(letter.lower(), written), over=True)
-    document: Document = _compact(found)
+            _set(groups, keys, _read(letter.lower(), written), over=True)
+    document: Document = _compact(groups)
     return document
 
 
@@ -371,10 +373,12 @@ def change_form(document: Document, act: str, path: str, way: int, schema: FormS
         return _without_field(document, keys)
     below: Schema = schema.root
     for key in keys:
-        found = [one for branch in schema.branches(below)[0] for one in schema.step(branch, key)]
-        if not found:
+        fitting = [
+            field for branch in schema.branches(below)[0] for field in schema.step(branch, key)
+        ]
+        if not fitting:
             return document
-        below = found[0]
+        below = fitting[0]
     branches = schema.branches(below)[0]
     branch = branches[way] if way < len(branches) else branches[0]
     made: dict[str, Any] = deepcopy(document)
@@ -423,9 +427,9 @@ def _read(letter: str, text: str) -> Any:
     return text
 
 
-def _set(found: dict[str, Any], keys: Sequence[str], value: Any, over: bool) -> None:
+def _set(groups: dict[str, Any], keys: Sequence[str], value: Any, over: bool) -> None:
     """Set a value below groups, whose lists are still groups by number."""
-    below = found
+    below = groups
     for key in keys[:-1]:
         inner = below.get(key)
         if not isinstance(inner, dict):
@@ -449,7 +453,7 @@ def _compact(value: Any) -> Any:
     if value.pop(_LIST, False):
         numbers = sorted((key for key in value if key.isdecimal()), key=int)[:_LONGEST_LIST]
         return [_compact(value[key]) for key in numbers]
-    return {key: _compact(one) for key, one in value.items()}
+    return {key: _compact(member) for key, member in value.items()}
 
 
 def _set_in(document: Any, keys: Sequence[str], value: Any) -> None:
@@ -462,20 +466,20 @@ def _set_in(document: Any, keys: Sequence[str], value: Any) -> None:
 
 
 def _without_field(document: Document, keys: Sequence[str]) -> Document:
-    rest: Document = _without(document, keys)
-    return rest
+    without: Document = _without(document, keys)
+    return without
 
 
 def _without(document: Any, keys: Sequence[str]) -> Any:
     """Return a copy of a document without the field at a path."""
-    key, *rest = keys
+    key, *below = keys
     if isinstance(document, list):
         if not key.isdecimal() or int(key) >= len(document):
             return document
-        inner = [_without(document[int(key)], rest)] if rest else []
+        inner = [_without(document[int(key)], below)] if below else []
         return [*document[: int(key)], *inner, *document[int(key) + 1 :]]
     if not isinstance(document, dict) or key not in document:
         return document
-    if not rest:
+    if not below:
         return {name: value for name, value in document.items() if name != key}
-    return {**document, key: _without(document[key], rest)}
+    return {**document, key: _without(document[key], below)}

@@ -30,7 +30,7 @@ from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.notification import Notification, PostponedBy
-from alerting.ports import DeadMessage, Document, Platform, SinkLetter
+from alerting.ports import Document, Platform, SinkLetter
 from alerting.reporting.phrases import route_terms
 from alerting.reporting.sentences import MESSAGE_NAMES
 from alerting.usecases.document_life import StoredDocument
@@ -61,11 +61,11 @@ R = TypeVar("R")
 
 
 class Trials(Generic[Opened]):
-    """The trials of one console. `what`: a document is called; `opener`: makes what connects; None
-    where the console cannot connect."""
+    """The trials of one console. `noun`: what a document is called; `opener`: makes what connects;
+    None where the console cannot connect."""
 
-    def __init__(self, what: str, opener: Callable[[], Opened] | None) -> None:
-        self._what = what
+    def __init__(self, noun: str, opener: Callable[[], Opened] | None) -> None:
+        self._noun = noun
         self._opener = opener
         self._free = BoundedSemaphore(TRIALS_AT_ONCE)
 
@@ -73,9 +73,9 @@ class Trials(Generic[Opened]):
         """Return the result of a trial. Raises UserError if it cannot connect, HTTPException 429 if
         others are under way."""
         if self._opener is None:
-            raise UserError(f"this console connects to no {self._what}; use `alerting try`")
+            raise UserError(f"this console connects to no {self._noun}; use `alerting try`")
         if not self._free.acquire(blocking=False):
-            raise HTTPException(429, f"other {self._what}s are being tried; try again in a moment")
+            raise HTTPException(429, f"other {self._noun}s are being tried; try again in a moment")
         try:
             return attempt(self._opener())
         finally:
@@ -191,12 +191,12 @@ def retry_dead_messages(name: Id, platform: Served, person: Engineer) -> StreamC
 def look_at_rows(name: Id, request: Request, platform: Served, _: FormEngineer) -> Response:
     """Show ten rows as they would be stored."""
     try:
-        found = _look(request, platform, SOURCES.find(platform, name))
+        trial = _look(request, platform, SOURCES.find(platform, name))
     except NotFound:
         raise
     except UserError as refusal:
         return render_refusal(SOURCE_PAGES, request, platform, name, refusal)
-    return render_page(SOURCE_PAGES, request, platform, name, trial=found)
+    return render_page(SOURCE_PAGES, request, platform, name, trial=trial)
 
 
 @pages.post("/sources/{name}/retry", response_class=HTMLResponse)
@@ -221,38 +221,34 @@ def _look(request: Request, platform: Platform, source: Source) -> SourceTrial:
 
 
 def _look_at_draft(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
-    found = look_at(pressed.request, pressed.platform, pressed.document)
-    return replace(answer, more={"looked": found})
+    trial = look_at(pressed.request, pressed.platform, pressed.document)
+    return replace(answer, more={"looked": trial})
 
 
 def first_dead_messages(platform: Platform, name: str) -> DeadMessagesView:
     """Return the first messages of a source that could not be stored."""
-    found = platform.dead_messages.dead(name, DEAD_SHOWN + 1)
+    messages = platform.dead_messages.dead(name, DEAD_SHOWN + 1)
     items = [
         DeadMessageView(
             id=message.id,
             at=message.at,
             topic=message.topic,
-            payload=_text(message),
+            payload=message.payload[:LONGEST_PAYLOAD].decode("utf-8", "backslashreplace"),
             reason=message.reason,
         )
-        for message in found[:DEAD_SHOWN]
+        for message in messages[:DEAD_SHOWN]
     ]
-    return DeadMessagesView(items=items, more=len(found) > DEAD_SHOWN)
-
-
-def _text(message: DeadMessage) -> str:
-    return message.payload[:LONGEST_PAYLOAD].decode("utf-8", "backslashreplace")
+    return DeadMessagesView(items=items, more=len(messages) > DEAD_SHOWN)
 
 
 def _more_of_source(
-    _: Request, platform: Platform, found: StoredDocument[Source], __: object
+    _: Request, platform: Platform, stored: StoredDocument[Source], __: object
 ) -> dict[str, Any]:
-    dead = first_dead_messages(platform, found.name)
+    dead = first_dead_messages(platform, stored.name)
     return {
         "dead": dead.items,
         "dead_more": dead.more,
-        "can_look": isinstance(found.read, FilesSource | SqlSource | StreamedSource),
+        "can_look": isinstance(stored.read, FilesSource | SqlSource | StreamedSource),
         "trial": None,
     }
 
@@ -373,9 +369,9 @@ def _test(request: Request, platform: Platform, name: str, actor: str) -> str:
 
 
 def _more_of_sink(
-    _: Request, platform: Platform, found: StoredDocument[Sink], __: object
+    _: Request, platform: Platform, stored: StoredDocument[Sink], __: object
 ) -> dict[str, Any]:
-    letters = platform.sink_deliveries.letters(found.name, LETTERS_SHOWN)
+    letters = platform.sink_deliveries.letters(stored.name, LETTERS_SHOWN)
     return {"letters": letters, "done": ""}
 
 
@@ -509,14 +505,14 @@ def _page(
 ) -> str:
     """Return the page of routes. `results`: of the test of `tried`; `refusal`: a retry's."""
     now = platform.clock.now()
-    found = routes_overview(platform, now)
+    overview = routes_overview(platform, now)
     return render(
         "routes/routes.html",
         request,
-        found=found,
-        terms={overview.route.name: route_terms(overview.route) for overview in found.routes},
-        channels={channel.name: channel for channel in found.channels},
-        dead=found.dead[:100],
+        found=overview,
+        terms={line.route.name: route_terms(line.route) for line in overview.routes},
+        channels={channel.name: channel for channel in overview.channels},
+        dead=overview.dead[:100],
         tried=tried,
         results=results or {},
         message_name=_message_name,
@@ -543,7 +539,8 @@ def _offered(platform: Platform, document: Document) -> dict[str, dict[str, str]
         **{f"escalation.{n}.channels": channels for n in range(number)},
         "match.assets": {asset.name: asset.title or "" for asset in platform.assets.all()},
         "match.definitions": {
-            one.name: one.definition.title or "" for one in platform.definitions.latest_revisions()
+            revision.name: revision.definition.title or ""
+            for revision in platform.definitions.latest_revisions()
         },
         "match.severity": dict.fromkeys(("low", "medium", "high", "critical"), ""),
     }

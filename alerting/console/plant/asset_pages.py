@@ -4,7 +4,6 @@ over the REST API, version 1, with their variables, series of these, and events.
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
@@ -13,14 +12,13 @@ from pydantic import Field, StringConstraints
 from pydantic_core import to_json
 
 from alerting.console.access import Served, Viewer
-from alerting.console.alarms.mute_pages import present_mutes
-from alerting.console.alarms.shapes import bands_of_times, raises_shape
+from alerting.console.alarms.page_parts import bands_of_times, present_mutes, raises_shape
 from alerting.console.api.parameters import MAY_NAME_NOTHING, NAME, Id, Instant, NameQuery
 from alerting.console.api.views import View
 from alerting.console.documents.document_api import ConsoleKind, FormFields, ReviewView
 from alerting.console.documents.document_pages import Number, describe_revisions
 from alerting.console.plant.trend_picture import trend_of_variables
-from alerting.console.rendering import language_of, render, zone_of
+from alerting.console.rendering import address_with, language_of, render, zone_of
 from alerting.definitions.alert_definition import Severity
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.wording.language import translatable
@@ -96,12 +94,12 @@ def lane_shapes(
     }
 
 
-def importance_of(request: Request, found: AssetOverview) -> list[tuple[str, str, BarChart]]:
+def importance_of(request: Request, overview: AssetOverview) -> list[tuple[str, str, BarChart]]:
     """Return name, title and bars of the variables that the model of each definition uses most."""
-    titles = {name: one.title or name for name, one in found.asset.variables.items()}
+    titles = {name: variable.title or name for name, variable in overview.asset.variables.items()}
     made = []
-    for line in found.definitions:
-        decision = found.importance.get(line.name)
+    for line in overview.definitions:
+        decision = overview.importance.get(line.name)
         if decision is None:
             continue
         shares = decision.evidence["importance"]["variables"]
@@ -129,22 +127,20 @@ def assets(
 ) -> str:
     """Return the tree of assets, or those with a text in name or title."""
     now = platform.clock.now()
-    wanted = text.strip()
-    found = asset_tree(platform, now, wanted, after, ASSETS_SHOWN)
+    searched = text.strip()
+    tree = asset_tree(platform, now, searched, after, ASSETS_SHOWN)
 
     def address(position: int) -> str:
-        given = {"text": wanted, "after": position or ""}
-        query = urlencode({key: value for key, value in given.items() if value})
-        return f"/assets?{query}" if query else "/assets"
+        return address_with("/assets", {"text": searched, "after": position})
 
     return render(
         "assets/assets.html",
         request,
-        found=found,
-        text=wanted,
+        found=tree,
+        text=searched,
         address=address,
         is_first=after == 0,
-        faulty={one.name: one.reasons for one in platform.assets.read_all()[1]},
+        faulty={faulty.name: faulty.reasons for faulty in platform.assets.read_all()[1]},
         now=now,
     )
 
@@ -161,20 +157,22 @@ def asset(
 ) -> str:
     """Return the page of an asset; with `from` and `to` the difference of two revisions."""
     now = platform.clock.now()
-    found = asset_overview(platform, name, now, VARIABLES_SHOWN, after or None)
+    overview = asset_overview(platform, name, now, VARIABLES_SHOWN, after or None)
     runs = viewer.may("configure")
     stored = ASSETS.show(platform, name, now) if runs else None
     revisions = describe_revisions(ASSET_PAGES, platform, stored, start, end) if stored else {}
     return render(
         "assets/asset.html",
         request,
-        o=found,
-        asset=found.asset,
-        sparks={line.name: spark_shape(line, found.variables) for line in found.variables.items},
-        trends=_trends(found, now),
-        raises={line.name: raises_shape(line.raises) for line in found.definitions},
-        lanes=lane_shapes(request, found.lanes, now - HISTORY, now),
-        importance=importance_of(request, found),
+        o=overview,
+        asset=overview.asset,
+        sparks={
+            line.name: spark_shape(line, overview.variables) for line in overview.variables.items
+        },
+        trends=_trends(overview, now),
+        raises={line.name: raises_shape(line.raises) for line in overview.definitions},
+        lanes=lane_shapes(request, overview.lanes, now - HISTORY, now),
+        importance=importance_of(request, overview),
         **revisions,
         runs=runs,
         is_first=not after,
@@ -192,10 +190,10 @@ class AssetReviewView(ReviewView):
 
 
 def _offered(platform: Platform, _: Document) -> dict[str, dict[str, str]]:
-    known = platform.assets.all()
-    positions = {asset.position for asset in known if asset.position}
+    assets = platform.assets.all()
+    positions = {asset.position for asset in assets if asset.position}
     return {
-        "parent": {asset.name: asset.title or "" for asset in known[:500]},
+        "parent": {asset.name: asset.title or "" for asset in assets[:500]},
         "position": dict.fromkeys(sorted(positions), ""),
     }
 
@@ -220,11 +218,11 @@ ASSET_PAGES = ConsoleKind(
 )
 
 
-def _trends(found: AssetOverview, now: datetime) -> dict[str, Any]:
+def _trends(overview: AssetOverview, now: datetime) -> dict[str, Any]:
     """Return the address of the trend of each variable that is a number, over the last day."""
     return {
-        line.name: trend_of_variables(found.asset, [line.name], now - _DAY, now)
-        for line in found.variables.items
+        line.name: trend_of_variables(overview.asset, [line.name], now - _DAY, now)
+        for line in overview.variables.items
     }
 
 
@@ -365,14 +363,14 @@ def list_variables(
     after: Annotated[NameQuery | None, Query(description="`next` of the page before.")] = None,
 ) -> VariablePageView:
     """List the variables of an asset with what came of them over the last day, page by page."""
-    found = variable_page(platform, asset, platform.clock.now(), limit, after)
+    page = variable_page(platform, asset, platform.clock.now(), limit, after)
     return VariablePageView(
-        asset=found.asset,
-        since=found.since,
-        until=found.until,
-        unread=_spans(found.unread),
-        items=[variable_view(line) for line in found.items],
-        next=found.next,
+        asset=page.asset,
+        since=page.since,
+        until=page.until,
+        unread=_spans(page.unread),
+        items=[variable_view(line) for line in page.items],
+        next=page.next,
     )
 
 
@@ -393,29 +391,29 @@ def show_series(
     At most 4,000 readings of a variable are given as they are: low, high and mean are the value.
     Texts and booleans have no series.
     """
-    found = read_series(platform, asset, variable, start, end, points, platform.clock.now())
+    read = read_series(platform, asset, variable, start, end, points, platform.clock.now())
     columns = ("low", "high", "mean")
     # a model of each number would take longer than reading it
     series = [
         {
-            "variable": one.variable,
-            "title": one.title,
-            "unit": one.unit,
-            "source": one.source,
-            "t": (one.t / 1000).tolist(),
-            **{name: getattr(one, name).tolist() for name in columns},
-            "gaps": _spans(one.gaps),
-            "bad": _spans(one.bad),
-            "count": one.count,
+            "variable": line.variable,
+            "title": line.title,
+            "unit": line.unit,
+            "source": line.source,
+            "t": (line.t / 1000).tolist(),
+            **{name: getattr(line, name).tolist() for name in columns},
+            "gaps": _spans(line.gaps),
+            "bad": _spans(line.bad),
+            "count": line.count,
         }
-        for one in found.series
+        for line in read.series
     ]
     answer = {
-        "asset": found.asset,
-        "start": found.start,
-        "end": found.end,
+        "asset": read.asset,
+        "start": read.start,
+        "end": read.end,
         "series": series,
-        "unread": _spans(found.unread),
+        "unread": _spans(read.unread),
     }
     return Response(to_json(answer, inf_nan_mode="null"), media_type="application/json")
 
@@ -423,14 +421,14 @@ def show_series(
 @api.get("/events", openapi_extra=MAY_NAME_NOTHING, operation_id="list_events")
 def list_bands(platform: Served, _: Viewer, asset: NameQuery, start: Start, end: End) -> BandsView:
     """List the events of an asset and those above it, and its episodes, that overlap a span."""
-    found = find_bands(platform, asset, start, end)
+    bands = find_bands(platform, asset, start, end)
     return BandsView(
         asset=asset,
         start=start,
         end=end,
-        events=found.events,
-        episodes=[EpisodeBandView.model_validate(one) for one in found.episodes],
-        cut=found.cut,
+        events=bands.events,
+        episodes=[EpisodeBandView.model_validate(episode) for episode in bands.episodes],
+        cut=bands.cut,
     )
 
 

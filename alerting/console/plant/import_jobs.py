@@ -177,7 +177,7 @@ class Choices(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    what: Literal["readings", "events"] | None = None
+    kind: Literal["readings", "events"] | None = Field(None, alias="what")
     asset: NameText | None = None
     asset_column: NameText | None = None
     time: Short | None = None
@@ -254,35 +254,35 @@ class Imports:
 
     def all(self) -> list[Import]:
         """Return the imports whose files have arrived, newest first."""
-        found = [one for one in self._found.copy().values() if one.state != "arriving"]
-        return sorted(found, key=lambda one: one.created_at, reverse=True)
+        arrived = [job for job in self._found.copy().values() if job.state != "arriving"]
+        return sorted(arrived, key=lambda job: job.created_at, reverse=True)
 
     def find(self, id: str) -> Import:
         """Return an import whose file has arrived. Raises NotFound for any other."""
-        found = self._found.get(id)
-        if found is None or found.state == "arriving":
+        job = self._found.get(id)
+        if job is None or job.state == "arriving":
             raise NotFound(f"there is no import {id}; imports are deleted after a day")
-        return found
+        return job
 
     def admit(self, name: str, actor: str, size: int, choices: Choices) -> Import:
         """Return a new import, whose file will be written to its path. The oldest one makes room.
         Raises HTTPException 429 if too many are under way or the disk is too full."""
         id = uuid.uuid4().hex[:12]
         now = datetime.now(UTC)
-        one = Import(id, name, actor, now, self._folder / id / "file", choices)
+        job = Import(id, name, actor, now, self._folder / id / "file", choices)
         with self._lock:
             self.tidy(now)
-            busy = sum(other.is_busy for other in self._found.values())
+            busy = sum(earlier.is_busy for earlier in self._found.values())
             if busy >= MOST_AT_ONCE:
                 raise _full(f"{busy} files are being imported; send this one when some are done")
-            idle = [other for other in self._found.values() if not other.is_busy]
-            for other in idle[: max(0, len(self._found) + 1 - MOST_IMPORTS)]:
-                self.remove(other)
+            idle = [earlier for earlier in self._found.values() if not earlier.is_busy]
+            for earlier in idle[: max(0, len(self._found) + 1 - MOST_IMPORTS)]:
+                self.remove(earlier)
             self.require_space(size)
-            one.file.parent.mkdir(mode=0o700, parents=True)
+            job.file.parent.mkdir(mode=0o700, parents=True)
             self._folder.chmod(0o700)
-            self._found[id] = one
-        return one
+            self._found[id] = job
+        return job
 
     def require_space(self, size: int = 0) -> None:
         """Raise HTTPException 429 if the disk has no room for this many further bytes."""
@@ -292,106 +292,102 @@ class Imports:
 
     def tidy(self, now: datetime) -> None:
         """Remove the imports of more than a day ago."""
-        for one in list(self._found.values()):
-            if one.created_at < now - LASTS and not one.is_busy:
-                self.remove(one)
+        for job in list(self._found.values()):
+            if job.created_at < now - LASTS and not job.is_busy:
+                self.remove(job)
 
-    def remove(self, one: Import) -> None:
+    def remove(self, job: Import) -> None:
         """Remove an import and its files; work at it stops, and what is written stays."""
-        self._found.pop(one.id, None)
-        shutil.rmtree(one.file.parent, ignore_errors=True)
+        self._found.pop(job.id, None)
+        shutil.rmtree(job.file.parent, ignore_errors=True)
 
-    def check(self, platform: Platform, one: Import, choices: Choices) -> None:
+    def check(self, platform: Platform, job: Import, choices: Choices) -> None:
         """Begin to check a file with these choices. Raises UserError if it is being worked at, or
         no longer there."""
-        self._begin(one, "checking", partial(self._check_and_show, platform, one), choices)
+        self._begin(job, "checking", partial(self._check_and_show, platform, job), choices)
 
-    def write(self, platform: Platform, one: Import, actor: str) -> None:
+    def write(self, platform: Platform, job: Import, actor: str) -> None:
         """Begin to write the lines of a checked file, once more those of a failed write. Raises
         UserError if they cannot be written."""
-        if one.checked is None or one.state not in ("checked", "failed"):
+        if job.checked is None or job.state not in ("checked", "failed"):
             raise UserError("the file is not checked; look at it again")
-        self._begin(one, "writing", partial(self._write, platform, one, actor))
+        self._begin(job, "writing", partial(self._write, platform, job, actor))
 
     def _begin(
-        self, one: Import, state: State, act: Callable[[], None], choices: Choices | None = None
+        self, job: Import, state: State, act: Callable[[], None], choices: Choices | None = None
     ) -> None:
         with self._lock:
-            if one.is_busy and one.state != "arriving":
+            if job.is_busy and job.state != "arriving":
                 raise UserError("the file is being worked at; wait until that is over")
-            if not one.file.exists():
+            if not job.file.exists():
                 raise UserError("the uploaded file is no longer there; import it again")
-            one.choices = choices or one.choices
-            one.names |= choices.renamed() if choices else {}
-            one.state = state
-            one.progress = 0.0
-            one.fault = ""
-            one.result = None
-            one.over = Event()
+            job.choices = choices or job.choices
+            job.names |= choices.renamed() if choices else {}
+            job.state = state
+            job.progress = 0.0
+            job.fault = ""
+            job.result = None
+            job.over = Event()
         # the copy names the origin of the request in the audit
-        run = partial(copy_context().run, self._run, one, act)
+        run = partial(copy_context().run, self._run, job, act)
         Thread(target=run, name="import", daemon=True).start()
 
-    def _run(self, one: Import, act: Callable[[], None]) -> None:
+    def _run(self, job: Import, act: Callable[[], None]) -> None:
         try:
             with self._turns:
                 act()
         except UserError as refusal:
-            _end(one, "refused", refusal.message)
+            _end(job, "refused", refusal.message)
         except (PyMongoError, DatabaseDown):
-            _end(one, "failed", "the database did not answer; continue the import")
+            _end(job, "failed", "the database did not answer; continue the import")
         except Exception:  # of a thread, which has no request to answer
-            if one.id in self._found:
-                _log.exception("import %s", one.id)
-            _end(one, "failed", "a fault of the server; its log has the details")
+            if job.id in self._found:
+                _log.exception("import %s", job.id)
+            _end(job, "failed", "a fault of the server; its log has the details")
         finally:
-            one.over.set()
+            job.over.set()
 
-    def _check_and_show(self, platform: Platform, one: Import) -> None:
+    def _check_and_show(self, platform: Platform, job: Import) -> None:
+        job.checked = None
+        checked = self._check(platform, job, ignore_line)
+        job.rows = first_rows(checked, SHOWN_ROWS)
+        job.checked = checked
+        _end(job, "checked")
 
-        one.checked = None
-        checked = self._check(platform, one, ignore_line)
-        one.rows = first_rows(checked, SHOWN_ROWS)
-        one.checked = checked
-        _end(one, "checked")
-
-    def _check(self, platform: Platform, one: Import, reject: Reject) -> CheckedFile:
-
-        chosen = one.choices
-        layout = self._layout(one)
+    def _check(self, platform: Platform, job: Import, reject: Reject) -> CheckedFile:
+        chosen = job.choices
+        layout = self._layout(job)
         used = reject if chosen.skip_bad else None
         back = chosen.take_back
-        if self._is_of_events(one):
+        if self._is_of_events(job):
             columns = EventColumns(chosen.event_type, chosen.type_column, "", chosen.end_column)
-            events = EventsFile(one.file, layout, columns)
-            events.name = one.name
+            events = EventsFile(job.file, layout, columns)
+            events.name = job.name
             duration = chosen.duration
             return check_events(
                 events,
                 platform,
                 duration=duration,
                 reject=used,
-                progress=one.follow,
+                progress=job.follow,
                 take_back=back,
             )
-        readings = ReadingsFile(one.file, layout)
-        readings.name = one.name
+        readings = ReadingsFile(job.file, layout)
+        readings.name = job.name
         now = datetime.now(UTC)
         return check_readings(
-            readings, platform, reject=used, progress=one.follow, take_back=back, now=now
+            readings, platform, reject=used, progress=job.follow, take_back=back, now=now
         )
 
-    def _is_of_events(self, one: Import) -> bool:
-
-        chosen = one.choices
-        if chosen.what is not None:
-            return chosen.what == "events"
-        titles = {*open_table(one.file, chosen.separator, chosen.encoding).titles}
+    def _is_of_events(self, job: Import) -> bool:
+        chosen = job.choices
+        if chosen.kind is not None:
+            return chosen.kind == "events"
+        titles = {*open_table(job.file, chosen.separator, chosen.encoding).titles}
         return any({*pair} <= titles for pair in _OF_EVENTS)
 
-    def _layout(self, one: Import) -> Layout:
-
-        chosen = one.choices
+    def _layout(self, job: Import) -> Layout:
+        chosen = job.choices
         return Layout(
             time=chosen.time,
             time_format=chosen.time_format,
@@ -402,31 +398,30 @@ class Imports:
             separator=chosen.separator,
             decimal=chosen.decimal,
             encoding=chosen.encoding,
-            rename=one.names,
+            rename=job.names,
             missing=tuple(t for line in chosen.missing.splitlines() if (t := line.strip())),
             duplicates=chosen.duplicates,
         )
 
-    def _write(self, platform: Platform, one: Import, actor: str) -> None:
-
-        with RejectsFile(one.rejects, one.file) as reject:
-            checked = self._check(platform, one, reject)
+    def _write(self, platform: Platform, job: Import, actor: str) -> None:
+        with RejectsFile(job.rejects, job.file) as reject:
+            checked = self._check(platform, job, reject)
             try:
-                one.result = checked.write(
-                    now=platform.clock.now(), actor=actor, progress=one.follow
+                job.result = checked.write(
+                    now=platform.clock.now(), actor=actor, progress=job.follow
                 )
             except UserError as refusal:  # some rows are written
-                _end(one, "failed", refusal.message)
+                _end(job, "failed", refusal.message)
                 return
-        _end(one, "done")
-        if one.file.stat().st_size > MOST_LEFT:  # a smaller one can be taken back
-            one.file.unlink()
+        _end(job, "done")
+        if job.file.stat().st_size > MOST_LEFT:  # a smaller one can be taken back
+            job.file.unlink()
 
 
 def _full(why: str) -> HTTPException:
     return HTTPException(429, why, {"retry-after": "60"})
 
 
-def _end(one: Import, state: State, fault: str = "") -> None:
-    one.state = state
-    one.fault = fault
+def _end(job: Import, state: State, fault: str = "") -> None:
+    job.state = state
+    job.fault = fault

@@ -100,21 +100,21 @@ _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
 
 def the_imports(request: Request, _: Engineer) -> Imports:
     """Return the imports of this server. Raises HTTPException 503 without a folder for them."""
-    found: Imports | None = request.app.state.import_files
-    if found is None:
+    imports: Imports | None = request.app.state.import_files
+    if imports is None:
         raise HTTPException(503, "this server takes no imports")
-    return found
+    return imports
 
 
 async def read_choices(request: Request) -> Choices:
     """Return the choices of a form. Raises HTTPException 422 for what is none."""
     form = await request.form()
-    given = {key: form.getlist(key) if key in _LISTS else form[key] for key in form if form[key]}
+    fields = {key: form.getlist(key) if key in _LISTS else form[key] for key in form if form[key]}
     try:
-        return Choices.model_validate(given)
+        return Choices.model_validate(fields)
     except ValidationError as fault:
-        said = "; ".join(str(fault_of(error)) for error in fault.errors()[:5])
-        raise HTTPException(422, said) from fault
+        message = "; ".join(str(fault_of(error)) for error in fault.errors()[:5])
+        raise HTTPException(422, message) from fault
 
 
 TheImports = Annotated[Imports, Depends(the_imports)]
@@ -140,8 +140,10 @@ async def send_file(
             raise HTTPException(403, _OTHER_SESSION)
         size = int(request.headers.get("content-length", "0"))
         try:
-            given = {key: fields[key].strip() for key in ("asset", "what") if fields.get(key)}
-            choices = Choices.model_validate(given)
+            typed_choices = {
+                key: fields[key].strip() for key in ("asset", "what") if fields.get(key)
+            }
+            choices = Choices.model_validate(typed_choices)
         except ValidationError as fault:
             raise UserError("the form is not one of this page") from fault
         admitted.append(imports.admit(name, person.name, size, choices))
@@ -151,8 +153,8 @@ async def send_file(
         await receive_form(request, typed, admit, imports.require_space)
         await run_in_threadpool(imports.check, platform, admitted[0], admitted[0].choices)
     except BaseException as fault:
-        for one in admitted:
-            await run_in_threadpool(imports.remove, one)
+        for job in admitted:
+            await run_in_threadpool(imports.remove, job)
         is_full = isinstance(fault, HTTPException) and fault.status_code == 429
         if not is_full and not isinstance(fault, UserError):
             raise
@@ -160,7 +162,7 @@ async def send_file(
         page = await run_in_threadpool(_start_page, request, platform, imports, why, typed)
         headers = {"retry-after": "60"} if is_full else None
         return HTMLResponse(page, 429 if is_full else 422, headers)
-    return await run_in_threadpool(_to, admitted[0])
+    return await run_in_threadpool(_go_to, admitted[0])
 
 
 @pages.get("/import/{id}", response_class=HTMLResponse)
@@ -174,10 +176,10 @@ def import_page(
 @pages.get("/import/{id}/rejects", response_class=FileResponse)
 def send_rejects(id: Id, imports: TheImports, _: Engineer) -> FileResponse:
     """Send the bad lines that an import left out, with their reasons, as CSV."""
-    one = imports.find(id)
-    if not one.rejects.exists():
+    job = imports.find(id)
+    if not job.rejects.exists():
         raise NotFound("this import rejected no line")
-    return FileResponse(one.rejects, media_type="text/csv", filename=f"rejects-{one.id}.csv")
+    return FileResponse(job.rejects, media_type="text/csv", filename=f"rejects-{job.id}.csv")
 
 
 @pages.post("/import/{id}/check", response_class=HTMLResponse)
@@ -199,9 +201,9 @@ def take_back(
 ) -> Response:
     """Check which lines of an imported file are stored, before they are removed; of one whose lines
     were removed, how it is imported rightly."""
-    one = imports.find(id)
-    choices = one.choices.model_copy(update={"take_back": not one.choices.take_back})
-    return _check(request, platform, imports, one, choices)
+    job = imports.find(id)
+    choices = job.choices.model_copy(update={"take_back": not job.choices.take_back})
+    return _check(request, platform, imports, job, choices)
 
 
 @pages.post("/import/{id}/write", response_class=HTMLResponse)
@@ -209,12 +211,12 @@ def write_file(
     id: Id, request: Request, platform: Served, imports: TheImports, person: FormEngineer
 ) -> Response:
     """Begin to write the lines of a file, or to remove them."""
-    one = imports.find(id)
+    job = imports.find(id)
     try:
-        imports.write(platform, one, person.name)
+        imports.write(platform, job, person.name)
     except UserError as fault:
-        return HTMLResponse(_import_page(request, platform, one, fault.message), 422)
-    return _to(one)
+        return HTMLResponse(_import_page(request, platform, job, fault.message), 422)
+    return _go_to(job)
 
 
 @pages.post("/import/{id}/delete", response_class=HTMLResponse)
@@ -225,19 +227,19 @@ def delete_import(id: Id, imports: TheImports, _: FormEngineer) -> RedirectRespo
 
 
 def _check(
-    request: Request, platform: Served, imports: Imports, one: Import, choices: Choices
+    request: Request, platform: Served, imports: Imports, job: Import, choices: Choices
 ) -> Response:
     try:
-        imports.check(platform, one, choices)
+        imports.check(platform, job, choices)
     except UserError as fault:
-        return HTMLResponse(_import_page(request, platform, one, fault.message), 422)
-    return _to(one)
+        return HTMLResponse(_import_page(request, platform, job, fault.message), 422)
+    return _go_to(job)
 
 
-def _to(one: Import) -> RedirectResponse:
+def _go_to(job: Import) -> RedirectResponse:
     """Return the way to the page of an import; work that is done at once is done by then."""
-    one.over.wait(1)
-    return RedirectResponse(f"/import/{one.id}", 303)
+    job.over.wait(1)
+    return RedirectResponse(f"/import/{job.id}", 303)
 
 
 def _start_page(
@@ -260,18 +262,18 @@ def _start_page(
     )
 
 
-def _import_page(request: Request, platform: Served, one: Import, refusal: str = "") -> str:
+def _import_page(request: Request, platform: Served, job: Import, refusal: str = "") -> str:
     zone = zone_of(request)
-    understood = one.checked.understood if one.checked else None
+    understood = job.checked.understood if job.checked else None
     labels = {field: f"“{label}”" for field, label in LABELS.items()}
     names = {option: labels[field] for option, field in _OPTIONS.items()}
     names |= {o: f"“{n}”" for o, n in _LABELLED.items()}
-    asked = _asked(" ".join([one.fault, *(understood.notes if understood else ())]))
-    is_event = one.choices.what == "events" or isinstance(next(iter(one.rows), None), EventRow)
-    first = _FIRST | asked | (_OF_EVENTS if is_event else frozenset())
+    requested = _choices_named_in(" ".join([job.fault, *(understood.notes if understood else ())]))
+    is_event = job.choices.kind == "events" or isinstance(next(iter(job.rows), None), EventRow)
+    first = _FIRST | requested | (_OF_EVENTS if is_event else frozenset())
 
     def show(text: str) -> str:
-        return name_options(storable(text.replace(str(one.file), one.name)), names)
+        return name_options(storable(text.replace(str(job.file), job.name)), names)
 
     def local(instant: datetime) -> str:
         return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
@@ -280,33 +282,34 @@ def _import_page(request: Request, platform: Served, one: Import, refusal: str =
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return f"{value:.15g}" if is_number else str(value)[:200]
 
-    headline, *details = show(one.fault).split("\n")
+    headline, *details = show(job.fault).split("\n")
     return render(
         "import_job.html",
         request,
-        job=one,
+        job=job,
         u=understood,
-        rows=[_row(row) for row in one.rows],
+        rows=[_row(row) for row in job.rows],
         labels=LABELS,
         first_choices=[f for f in LABELS if f in first],
         other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
-        asked=asked,
-        options=_options(one),
-        offered=_offered(one, platform),
+        asked=requested,
+        chosen_values=job.choices.model_dump(by_alias=True),
+        options=_options(job),
+        offered=_offered(job, platform),
         fault=headline,
         is_event=is_event,
-        has_file=one.file.exists(),
+        has_file=job.file.exists(),
         fault_details=[line.strip().removeprefix("- ") for line in details],
         show=show,
         columns_shown=COLUMNS_SHOWN,
-        drawn=_drawn(one),
+        drawn=_drawn(job),
         local=local,
         exact=exact,
         refusal=refusal,
     )
 
 
-def _asked(text: str) -> frozenset[str]:
+def _choices_named_in(text: str) -> frozenset[str]:
     """Return the choices that a text of the import asks for, by the options it names."""
     named = re.findall(r"--[a-z][a-z-]*", text)
     return frozenset(_OPTIONS[option] for option in named if option in _OPTIONS)
@@ -319,10 +322,10 @@ def _row(row: ReadingRow | EventRow) -> dict[str, Any]:
     return {**begun, "type": row.type, "end": row.end}
 
 
-def _options(one: Import) -> dict[str, list[tuple[str, str]]]:
+def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
     """Return the options of each choice from a list: its value and text; what a refusal names, or
     was chosen, is first."""
-    form = one.checked.understood.form if one.checked else None
+    form = job.checked.understood.form if job.checked else None
     detected = "as recognised"
     lists = {
         "zone": _zones(),
@@ -333,10 +336,10 @@ def _options(one: Import) -> dict[str, list[tuple[str, str]]]:
     }
     options = {}
     for field, values in lists.items():
-        found = getattr(form, field, None)
-        chosen = getattr(one.choices, field)
-        usual = ("", detected if chosen or not found else f"{found} ({detected})")
-        named = [value for value in values if value in one.fault]
+        detected_value = getattr(form, field, None)
+        chosen = getattr(job.choices, field)
+        usual = ("", detected if chosen or not detected_value else f"{detected_value} ({detected})")
+        named = [value for value in values if value in job.fault]
         ordered = dict.fromkeys([*named, *([chosen] if chosen else []), *values])
         options[field] = [usual, *((value, value) for value in ordered)]
     for field, fixed in _FIXED.items():
@@ -344,9 +347,9 @@ def _options(one: Import) -> dict[str, list[tuple[str, str]]]:
     return options
 
 
-def _offered(one: Import, platform: Served) -> dict[str, list[str]]:
+def _offered(job: Import, platform: Served) -> dict[str, list[str]]:
     """Return what is offered while a name is typed."""
-    understood = one.checked.understood if one.checked else None
+    understood = job.checked.understood if job.checked else None
     columns = [column.title for column in understood.columns] if understood else []
     times = [*understood.form.time_columns, *columns] if understood else []
     named = dict.fromkeys(("asset_column", "type_column", "end_column"), columns)
@@ -359,10 +362,10 @@ def _offered(one: Import, platform: Served) -> dict[str, list[str]]:
     return {field: names[:MOST_OFFERED] for field, names in offered.items()}
 
 
-def _drawn(one: Import) -> tuple[str, list[str], str, str]:
+def _drawn(job: Import) -> tuple[str, list[str], str, str]:
     """Return the asset, the variables and the time, at most a year, that the link to the data
     shows."""
-    result = one.result
+    result = job.result
     if result is None or result.first is None or result.last is None:
         return "", [], "", ""
     numbers = [name for name, kind in result.variables.items() if kind == "number"]
@@ -379,5 +382,5 @@ def _zones() -> tuple[str, ...]:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    orders = [one.name for both in ORDERS.values() for one in both]
-    return tuple(dict.fromkeys([ISO, *(found.name for found in FORMATS), *orders]))
+    orders = [order.name for pair in ORDERS.values() for order in pair]
+    return tuple(dict.fromkeys([ISO, *(known_format.name for known_format in FORMATS), *orders]))

@@ -38,8 +38,8 @@ from alerting.console.plant.trend_picture import (
     NOTHING_TYPED,
     SPANS,
     USUAL_SPAN,
-    Asked,
     ShownTime,
+    TrendQuery,
     Typed,
     find_marks,
     lane,
@@ -124,10 +124,10 @@ def show_occurrences(
 ) -> FoundTimes:
     """Find the times at which a variable was above a value, below one, or outside of both, for at
     least a time: as the problem of a definition is found."""
-    of = numeric_variables(platform.assets.get(asset), [variable])
+    declared = numeric_variables(platform.assets.get(asset), [variable])
     condition = LimitCondition(variable, above, below, lasting)
     readings = without_bad_values(platform).readings
-    return find_times(readings, of, condition, start, end)
+    return find_times(readings, declared, condition, start, end)
 
 
 def statistic_views(
@@ -139,9 +139,9 @@ def statistic_views(
     most: int = MOST_SELECTED,
 ) -> list[VariableStatistics]:
     """Return the statistics of variables with title and unit. Raises UserError as the use case."""
-    of = numeric_variables(platform.assets.get(asset), variables)
+    declared = numeric_variables(platform.assets.get(asset), variables)
     readings = without_bad_values(platform).readings
-    found = selected_statistics(readings, of, variables, start, end, most)
+    by_variable = selected_statistics(readings, declared, variables, start, end, most)
     return [
         VariableStatistics.model_validate(
             {
@@ -149,11 +149,11 @@ def statistic_views(
                 "count": 0,
                 **(vars(statistics) if statistics else {}),
                 "variable": name,
-                "title": title_of(of, name),
-                "unit": of.variables[name].unit,
+                "title": title_of(declared, name),
+                "unit": declared.variables[name].unit,
             }
         )
-        for name, statistics in found.items()
+        for name, statistics in by_variable.items()
     ]
 
 
@@ -206,9 +206,9 @@ def show_labels(
 ) -> LabelPage:
     """List the labels of an asset, undone ones among them, page by page."""
     before = LabelPosition(*read_cursor(cursor)) if cursor else None
-    found = list_labels(platform, asset, limit + 1, before)
-    items = found[:limit]
-    last = items[-1] if len(found) > limit else None
+    labels = list_labels(platform, asset, limit + 1, before)
+    items = labels[:limit]
+    last = items[-1] if len(labels) > limit else None
     return LabelPage(items=items, next=last and f"{to_millis(last.made_at)}_{last.id}")
 
 
@@ -274,15 +274,15 @@ def trends(
     zone; `span`: the last hours or days instead. `find`: the variable whose times beyond limits are
     listed. `statistics`: also of many readings. `part`: without pictures, for a script that draws
     them. `mark`: with the form open that marks the time so."""
-    asked = Asked(asset, tuple(variable), start, end, span, find, above, below, lasting)
+    query = TrendQuery(asset, tuple(variable), start, end, span, find, above, below, lasting)
     typed = Typed(kind=mark or "")
-    return trend_page(request, platform, asked, typed, statistics=statistics, part=part)
+    return trend_page(request, platform, query, typed, statistics=statistics, part=part)
 
 
 def trend_page(
     request: Request,
     platform: Platform,
-    asked: Asked,
+    query: TrendQuery,
     typed: Typed = NOTHING_TYPED,
     *,
     statistics: bool = False,
@@ -290,68 +290,70 @@ def trend_page(
 ) -> Response:
     """Return the page of what is asked for. `typed`: a mark that was refused. Raises NotFound for
     an unknown asset or variable, UserError for a variable that is no number."""
-    assets = [one for one in platform.assets.all() if numeric_names(one)]
+    assets = [candidate for candidate in platform.assets.all() if numeric_names(candidate)]
     if not assets:
         return HTMLResponse(render("trends.html", request, of=None, assets=[]))
-    of, asked = choose(platform, asked, assets)
+    asset, query = choose(platform, query, assets)
     now = platform.clock.now()
     language = language_of(request)
-    shown, note, refusal = read_time(request, platform, asked, now)
-    found = find_part(platform, of, asked, shown)
-    marks = find_marks(platform, of, shown, language)
-    names = asked.variables
+    shown, note, refusal = read_time(request, platform, query, now)
+    part_values = find_part(platform, asset, query, shown)
+    marks = find_marks(platform, asset, shown, language)
+    names = query.variables
     page = render(
         "trends.html",
         request,
-        asked=asked,
+        asked=query,
         names=names,
         shown=shown,
-        moved=moved(asked, shown),
+        moved=moved(query, shown),
         note=note,
         refusal=refusal,
         typed=typed,
         kind_names=KIND_NAMES,
         spans=SPANS,
         usual=USUAL_SPAN,
-        titles={n: (title_of(of, n), of.variables[n].unit or "") for n in names},
+        titles={n: (title_of(asset, n), asset.variables[n].unit or "") for n in names},
         statistics=_statistics(
-            platform, of, names, shown, MOST_SELECTED if statistics else COMPUTED_AT_ONCE
+            platform, asset, names, shown, MOST_SELECTED if statistics else COMPUTED_AT_ONCE
         ),
         has_uplot=has_uplot(),
         now=now,
-        **offers(of, assets),
-        **found,
-        **_drawn(platform, asked, shown, found["levels"], language, now, without=part),
+        **offers(asset, assets),
+        **part_values,
+        **_drawn(platform, query, shown, part_values["levels"], language, now, without=part),
         **_background(request, marks, shown, language),
     )
-    return HTMLResponse(page, 422 if refusal or found["wrong"] or typed.refusal else 200)
+    return HTMLResponse(page, 422 if refusal or part_values["wrong"] or typed.refusal else 200)
 
 
-def choose(platform: Platform, asked: Asked, assets: Sequence[Asset]) -> tuple[Asset, Asked]:
+def choose(
+    platform: Platform, query: TrendQuery, assets: Sequence[Asset]
+) -> tuple[Asset, TrendQuery]:
     """Return the asset that is asked for, the first one if none is, and what is asked of it: its
     first variables if none are named. Raises NotFound and UserError."""
-    of = platform.assets.get(asked.asset) if asked.asset else assets[0]
-    if of is None:
+    asset = platform.assets.get(query.asset) if query.asset else assets[0]
+    if asset is None:
         raise NotFound(translatable("there is no such asset"))
-    usual = tuple(numeric_names(of)[:FIRST_VARIABLES])
-    names = tuple(dict.fromkeys(name for name in asked.variables if name)) or usual
-    numeric_variables(of, names)
-    return of, asked._replace(asset=of.name, variables=names)
+    usual = tuple(numeric_names(asset)[:FIRST_VARIABLES])
+    names = tuple(dict.fromkeys(name for name in query.variables if name)) or usual
+    numeric_variables(asset, names)
+    return asset, query._replace(asset=asset.name, variables=names)
 
 
-def offers(of: Asset, assets: Sequence[Asset]) -> dict[str, Any]:
+def offers(asset: Asset, assets: Sequence[Asset]) -> dict[str, Any]:
     """Return the assets and variables that the page offers."""
-    numbers = numeric_names(of)[:MOST_VARIABLES_OFFERED]
+    numbers = numeric_names(asset)[:MOST_VARIABLES_OFFERED]
     return {
-        "of": of,
-        "assets": [(one.name, one.title) for one in assets[:MOST_ASSETS_OFFERED]],
-        "offered": [(name, title_of(of, name)) for name in numbers],
+        "of": asset,
+        "assets": [(offered.name, offered.title) for offered in assets[:MOST_ASSETS_OFFERED]],
+        "offered": [(name, title_of(asset, name)) for name in numbers],
     }
 
 
 def _drawn(
     platform: Platform,
-    asked: Asked,
+    query: TrendQuery,
     shown: ShownTime,
     levels: Sequence[float],
     language: Language,
@@ -360,18 +362,18 @@ def _drawn(
     without: bool,
 ) -> dict[str, Any]:
     """Return the lanes, none `without` pictures, and whether readings are too many to be read."""
-    if without or not asked.variables:
+    if without or not query.variables:
         return {"lanes": [], "unread": False}
-    found = read_series(platform, asked.asset, asked.variables, *shown, POINTS, now)
+    read = read_series(platform, query.asset, query.variables, *shown, POINTS, now)
     lanes = [
         {
-            "name": one.variable,
-            "count": one.count,
-            **lane(one, shown, levels if one.variable == asked.find else [], language),
+            "name": series.variable,
+            "count": series.count,
+            **lane(series, shown, levels if series.variable == query.find else [], language),
         }
-        for one in found.series
+        for series in read.series
     ]
-    return {"lanes": lanes, "unread": bool(found.unread)}
+    return {"lanes": lanes, "unread": bool(read.unread)}
 
 
 def _background(
@@ -403,37 +405,39 @@ def _statistics(
         return None
 
 
-def find_part(platform: Platform, asset: Asset, asked: Asked, shown: ShownTime) -> dict[str, Any]:
+def find_part(
+    platform: Platform, asset: Asset, query: TrendQuery, shown: ShownTime
+) -> dict[str, Any]:
     """Return the condition that is asked for, its limits, the times at which it held, why they
     cannot be found, and the definition that raises an alarm at it. Raises NotFound, and UserError
     for a variable that is no number."""
-    found: dict[str, Any] = {
+    part: dict[str, Any] = {
         "condition": None,
         "levels": [],
         "found": None,
         "wrong": "",
         "draft": "",
     }
-    if not asked.find:
-        return found
-    numeric_variables(asset, [asked.find])
+    if not query.find:
+        return part
+    numeric_variables(asset, [query.find])
     try:
-        condition = _condition(asked)
-        found["condition"] = condition
-        found["levels"] = [v for v in (condition.above, condition.below) if v is not None]
-        found["draft"] = _draft(asset, condition)
+        condition = _condition(query)
+        part["condition"] = condition
+        part["levels"] = [v for v in (condition.above, condition.below) if v is not None]
+        part["draft"] = _draft(asset, condition)
         readings = without_bad_values(platform).readings
-        found["found"] = find_times(readings, asset, condition, *shown)
+        part["found"] = find_times(readings, asset, condition, *shown)
     except UserError as fault:
-        found["wrong"] = fault.message
+        part["wrong"] = fault.message
     except ValueError as fault:
-        found["wrong"] = f"“{asked.lasting}” {fault}"
-    return found
+        part["wrong"] = f"“{query.lasting}” {fault}"
+    return part
 
 
-def _condition(asked: Asked) -> LimitCondition:
-    lasting = read_duration(asked.lasting) if asked.lasting.strip() else timedelta(0)
-    condition = LimitCondition(asked.find, _number(asked.above), _number(asked.below), lasting)
+def _condition(query: TrendQuery) -> LimitCondition:
+    lasting = read_duration(query.lasting) if query.lasting.strip() else timedelta(0)
+    condition = LimitCondition(query.find, _number(query.above), _number(query.below), lasting)
     condition.problem()
     return condition
 
@@ -442,12 +446,12 @@ def _number(text: str) -> float | None:
     if not text.strip():
         return None
     try:
-        found = float(text.replace(",", "."))
+        value = float(text.replace(",", "."))
     except ValueError:
-        found = float("nan")
-    if not abs(found) < 1e300:
+        value = float("nan")
+    if not abs(value) < 1e300:
         raise UserError(translatable("“{text}” is not a number", text=text))
-    return found
+    return value
 
 
 def _draft(asset: Asset, condition: LimitCondition) -> str:
@@ -511,8 +515,8 @@ def mark(
     except (NotFound, NotAllowed):
         raise
     except UserError as refusal:
-        asked = _asked(back)._replace(asset=asset)
-        return trend_page(request, platform, asked, typed._replace(refusal=refusal.message))
+        query = _query_of(back)._replace(asset=asset)
+        return trend_page(request, platform, query, typed._replace(refusal=refusal.message))
     return RedirectResponse(_address(back, asset), 303)
 
 
@@ -529,18 +533,18 @@ def undo(
 
 def _address(back: str, asset: str) -> str:
     """Return the address of the trend from which a form was sent, rebuilt from its parameters."""
-    return f"{_asked(back)._replace(asset=asset).address()}#marks"
+    return f"{_query_of(back)._replace(asset=asset).address()}#marks"
 
 
-def _asked(back: str) -> Asked:
+def _query_of(back: str) -> TrendQuery:
     """Return what the address of a trend asks for."""
-    given = parse_qs(back.partition("?")[2], max_num_fields=100)
+    parameters = parse_qs(back.partition("?")[2], max_num_fields=100)
 
     def field(name: str) -> str:
-        return given.get(name, [""])[0][:_FIELD]
+        return parameters.get(name, [""])[0][:_FIELD]
 
-    return Asked(
+    return TrendQuery(
         field("asset"),
-        tuple(name[:NAME] for name in given.get("variable", ())[:MOST_VARIABLES]),
+        tuple(name[:NAME] for name in parameters.get("variable", ())[:MOST_VARIABLES]),
         *(field(name) for name in ("start", "end", "span", "find", "above", "below", "for")),
     )

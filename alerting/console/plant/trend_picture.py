@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
+from alerting.console.alarms.page_parts import SIDE, Shape, grid
 from alerting.console.api.parameters import EARLIEST, LATEST
 from alerting.console.rendering import zone_of
 from alerting.deferred import np
@@ -32,7 +33,7 @@ _BEFORE = timedelta(hours=2)
 _AFTER = timedelta(minutes=30)
 
 
-class Asked(NamedTuple):
+class TrendQuery(NamedTuple):
     """The parameters of the page, as they are in its address."""
 
     asset: str
@@ -47,13 +48,13 @@ class Asked(NamedTuple):
 
     def address(self, **changes: Any) -> str:
         """Return the address of the page with other parameters."""
-        it = self._replace(**changes)
+        query = self._replace(**changes)
         pairs = [
-            ("asset", it.asset),
-            *(("variable", name) for name in it.variables),
-            *((name, getattr(it, name)) for name in ("start", "end", "span", "find", "above")),
-            ("below", it.below),
-            ("for", it.lasting),
+            ("asset", query.asset),
+            *(("variable", name) for name in query.variables),
+            *((name, getattr(query, name)) for name in ("start", "end", "span", "find", "above")),
+            ("below", query.below),
+            ("for", query.lasting),
         ]
         return f"/trends?{urlencode([pair for pair in pairs if pair[1]])}"
 
@@ -68,11 +69,11 @@ def trend_of_variables(
     """Return the address of the trend of those names that are numbers of an asset; None without
     any."""
     numbers = set(numeric_names(asset)) if asset is not None else set()
-    found = tuple(name for name in dict.fromkeys(names) if name in numbers)
-    if asset is None or not found:
+    numeric = tuple(name for name in dict.fromkeys(names) if name in numbers)
+    if asset is None or not numeric:
         return None
-    asked = Asked(asset.name, found[:MOST_VARIABLES], "", "", "", "", "", "", "")
-    return asked.over(start, end)
+    query = TrendQuery(asset.name, numeric[:MOST_VARIABLES], "", "", "", "", "", "", "")
+    return query.over(start, end)
 
 
 def trend_of_episode(asset: Asset | None, episode: Episode, now: datetime) -> str | None:
@@ -87,7 +88,7 @@ def variables_of(episode: Episode) -> list[str]:
     advised = episode.recommendation.changes if episode.recommendation else ()
     return [
         *episode.inputs,
-        *(one.variable for one in episode.contributions),
+        *(contribution.variable for contribution in episode.contributions),
         *(change.variable for change in advised),
     ]
 
@@ -102,7 +103,6 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-SIDE = 1000.0
 _TICKS = 6
 _FEW = 60
 """Readings of which each has a dot, and holds until the next one."""
@@ -110,7 +110,6 @@ _STEPS_S = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
     *(86400, 172800, 345600, 604800, 1209600, 2419200, 4838400, 9676800),
 )
-Shape = dict[str, Any]
 
 
 class MarkedTime(NamedTuple):
@@ -192,30 +191,16 @@ def ticks(span: ShownTime, zone: tzinfo, language: Language) -> list[tuple[float
     local = span.start.astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     at = midnight + timedelta(seconds=step) * -(-(local - midnight) // timedelta(seconds=step))
-    found: list[tuple[float, str]] = []
-    while at <= span.end and len(found) < 2 * _TICKS:
+    marks: list[tuple[float, str]] = []
+    while at <= span.end and len(marks) < 2 * _TICKS:
         place = round(100 * span.x(at.timestamp()), 2)
         whole_day = at.hour == at.minute == at.second == 0
-        label = (
-            language.month_day(at)
-            if whole_day
-            else f"{at:%H:%M:%S}"
-            if step < 60
-            else f"{at:%H:%M}"
-        )
+        clock = f"{at:%H:%M:%S}" if step < 60 else f"{at:%H:%M}"
+        label = language.month_day(at) if whole_day else clock
         if 3 <= place <= 97:
-            found.append((place, label))
+            marks.append((place, label))
         at += timedelta(seconds=step)
-    return found
-
-
-def grid(low: float, high: float) -> list[float]:
-    """Return round values between two others, about four."""
-    rough = (high - low) / 4
-    size = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * size for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * size >= rough)
-    first = math.ceil(low / step)
-    return [round(k * step, 10) for k in range(first, first + 6) if low <= k * step <= high]
+    return marks
 
 
 class _Row(NamedTuple):
@@ -226,7 +211,7 @@ class _Row(NamedTuple):
 
 
 def _value_range(series: Sequence[VariableSeries], levels: Sequence[float]) -> tuple[float, float]:
-    columns = [column for one in series for column in (one.low, one.high)]
+    columns = [column for line in series for column in (line.low, line.high)]
     values = np.concatenate([*columns, levels])
     values = values[~np.isnan(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
@@ -259,9 +244,9 @@ def _line(
 
 def _area(part: Sequence[_Row], span: ShownTime, y: Callable[[float], float]) -> str:
     xs = [round(SIDE * span.x(row.at), 1) for row in part]
-    there = [f"{x:g} {y(row.high):g}" for x, row in zip(xs, part, strict=True)]
+    upper = [f"{x:g} {y(row.high):g}" for x, row in zip(xs, part, strict=True)]
     back = [f"{x:g} {y(row.low):g}" for x, row in zip(xs, part, strict=True)]
-    return f"M{'L'.join([*there, *reversed(back)])}Z"
+    return f"M{'L'.join([*upper, *reversed(back)])}Z"
 
 
 def _positions(times: Iterable[Interval], span: ShownTime) -> list[Shape]:
@@ -269,9 +254,9 @@ def _positions(times: Iterable[Interval], span: ShownTime) -> list[Shape]:
 
 
 def _position(span: ShownTime, first: float, last: float) -> Shape:
-    left = span.x(first)
-    width = max(100 * (span.x(last) - left), 0.15)
-    return {"x": round(100 * left, 2), "width": round(width, 2)}
+    begin = span.x(first)
+    width = max(100 * (span.x(last) - begin), 0.15)
+    return {"x": round(100 * begin, 2), "width": round(width, 2)}
 
 
 SPANS = {
@@ -285,12 +270,12 @@ USUAL_SPAN = "8h"
 
 
 def read_time(
-    request: Request, platform: Platform, asked: Asked, now: datetime
+    request: Request, platform: Platform, query: TrendQuery, now: datetime
 ) -> tuple[ShownTime, str, str]:
     """Return the time that is asked for, a sentence if it is another one, and why what was asked
     for cannot be shown; then the usual time is."""
     try:
-        return *_find_time(request, platform, asked, now), ""
+        return *_find_time(request, platform, query, now), ""
     except UserError as fault:
         return ShownTime(now - SPANS[USUAL_SPAN][0], now), "", fault.message
 
@@ -299,8 +284,8 @@ def read_instant(request: Request, text: str) -> datetime:
     """Return an instant that a person wrote: without a zone, in that of their pages. Raises
     UserError, also where no time beside it could be computed."""
     try:
-        found = datetime.fromisoformat(text.replace(" ", "+"))
-        at = found if found.tzinfo else found.replace(tzinfo=zone_of(request))
+        written = datetime.fromisoformat(text.replace(" ", "+"))
+        at = written if written.tzinfo else written.replace(tzinfo=zone_of(request))
         at = at.astimezone(UTC)
     except (ValueError, OverflowError):
         raise UserError(translatable("“{text}” is not a time", text=text)) from None
@@ -309,32 +294,32 @@ def read_instant(request: Request, text: str) -> datetime:
     return at
 
 
-def moved(asked: Asked, shown: ShownTime) -> dict[str, str]:
+def moved(query: TrendQuery, shown: ShownTime) -> dict[str, str]:
     """Return the addresses of the time before and after, and of half and twice the time."""
     width = shown.end - shown.start
     middle = shown.start + width / 2
     wide = min(width, LONGEST_SELECTED / 2)
     return {
-        "earlier": asked.over(shown.start - width, shown.start),
-        "later": asked.over(shown.end, shown.end + width),
-        "closer": asked.over(middle - width / 4, middle + width / 4),
-        "wider": asked.over(middle - wide, middle + wide),
+        "earlier": query.over(shown.start - width, shown.start),
+        "later": query.over(shown.end, shown.end + width),
+        "closer": query.over(middle - width / 4, middle + width / 4),
+        "wider": query.over(middle - wide, middle + wide),
     }
 
 
 def _find_time(
-    request: Request, platform: Platform, asked: Asked, now: datetime
+    request: Request, platform: Platform, query: TrendQuery, now: datetime
 ) -> tuple[ShownTime, str]:
-    length = SPANS.get(asked.span or USUAL_SPAN, SPANS[USUAL_SPAN])[0]
-    if not asked.span and (asked.start or asked.end):
-        end = read_instant(request, asked.end) if asked.end else now
-        start = read_instant(request, asked.start) if asked.start else end - length
+    length = SPANS.get(query.span or USUAL_SPAN, SPANS[USUAL_SPAN])[0]
+    if not query.span and (query.start or query.end):
+        end = read_instant(request, query.end) if query.end else now
+        start = read_instant(request, query.start) if query.start else end - length
         if start >= end:
             raise UserError(translatable("the time must begin before it ends"))
         if end - start > LONGEST_SELECTED:
             raise UserError(translatable("show at most a year at once"))
         return ShownTime(start, end), ""
-    last = platform.readings.span(asked.asset, now)
+    last = platform.readings.span(query.asset, now)
     if last is not None and last[1] < now - length:
         note = translatable("There are no newer readings; this is the time up to the last one.")
         return ShownTime(last[1] - length, last[1]), note
@@ -367,7 +352,7 @@ def find_marks(
 ) -> dict[str, Any]:
     """Return alarms and events within a time, the newest hundred of each, whether there are more,
     and the labels in force there, those made last first."""
-    found = find_bands(platform, asset.name, *shown)
+    read = find_bands(platform, asset.name, *shown)
     alarms = [
         MarkedTime(
             "alarm",
@@ -376,30 +361,30 @@ def find_marks(
             min(e.closed_at or shown.end, shown.end),
             f"/episodes/{e.id}",
         )
-        for e in reversed(found.episodes)
+        for e in reversed(read.episodes)
         if not e.withdrawn
     ]
     events = [
         MarkedTime("event", e.title, max(e.start, shown.start), min(e.end or shown.end, shown.end))
-        for e in reversed(found.events)
+        for e in reversed(read.events)
     ]
     labels = _labels(platform, asset, *shown)
     bands = [*alarms[:MOST_BANDS], *events[:MOST_BANDS]]
     return {
         "bands": bands,
-        "are_cut": found.cut or max(len(alarms), len(events)) > MOST_BANDS,
+        "are_cut": read.cut or max(len(alarms), len(events)) > MOST_BANDS,
         "labels": labels[:MOST_BANDS],
         "labels_cut": len(labels) > MOST_BANDS,
-        "drawn": [*bands, *(_band(one, shown, language) for one in labels[:MOST_BANDS])],
+        "drawn": [*bands, *(_band(label, shown, language) for label in labels[:MOST_BANDS])],
     }
 
 
 def _labels(
     platform: Platform, asset: Asset, start: datetime, end: datetime
 ) -> list[IntervalLabel]:
-    found = platform.labels.in_force([asset.name], None)
-    overlapping = [one for one in found if one.start < end and one.end > start]
-    return sorted(overlapping, key=lambda one: (one.made_at, one.id), reverse=True)
+    labels = platform.labels.in_force([asset.name], None)
+    overlapping = [label for label in labels if label.start < end and label.end > start]
+    return sorted(overlapping, key=lambda label: (label.made_at, label.id), reverse=True)
 
 
 def _band(label: IntervalLabel, shown: ShownTime, language: Language) -> MarkedTime:

@@ -48,7 +48,7 @@ def inputs_of(part):
     if isinstance(part, FormGroup):
         if part.path:
             yield f"{part.mark}:{part.path}", "1"
-        for below in (*part.parts, *part.rest):
+        for below in (*part.parts, *part.folded):
             yield from inputs_of(below)
         return
     if part.never:

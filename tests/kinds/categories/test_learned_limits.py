@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.console.alarms.shapes import chart_shape
+from alerting.console.alarms.page_parts import chart_shape
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.limits import key_of

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.console.alarms.shapes import chart_shape
+from alerting.console.alarms.page_parts import chart_shape
 from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState

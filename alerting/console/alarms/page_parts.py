@@ -1,5 +1,6 @@
-"""Drawings of pages as SVG shapes: the chart of an episode or a preview, raises by day, and values
-and times of an asset. Lines are stretched, text keeps its size."""
+"""Parts that several pages show: mutes with their texts; and drawings as SVG shapes, the chart of
+an episode or a preview, raises by day, and times of an asset. Lines are stretched, text keeps its
+size."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +9,13 @@ from datetime import datetime, timedelta, tzinfo
 from math import floor, log10
 from typing import Any
 
-from alerting.definitions.wording.language import ENGLISH, Language, Styled, template
-from alerting.ports import Document
+from fastapi import Request
+
+from alerting.console.rendering import language_of
+from alerting.definitions.asset_documents import event_titles
+from alerting.definitions.wording.language import ENGLISH, Language, Styled, template, translatable
+from alerting.operators.actions_and_mutes import Mute
+from alerting.ports import Document, Platform
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.phrases import number
 from alerting.reporting.variable_charts import (
@@ -25,6 +31,76 @@ from alerting.reporting.variable_charts import (
     value_range,
 )
 from alerting.usecases.backtest.preview_chart import PreviewChart
+from alerting.usecases.definitions.versions import newest_title
+from alerting.usecases.episodes.mutes_and_suppression import mutes_at
+from alerting.usecases.notification.muting_and_summaries import describe_matcher
+
+MUTE_REASONS = (
+    translatable("maintenance"),
+    translatable("cleaning"),
+    translatable("sensor fault"),
+    translatable("nuisance alarm"),
+    translatable("product change"),
+    translatable("start-up or shut-down"),
+    translatable("known, being repaired"),
+    translatable("test"),
+)
+
+
+@dataclass(frozen=True)
+class MuteTexts:
+    """A mute for people: what it covers, and the titles of the event that ends it and of its
+    asset."""
+
+    scope: str
+    event: str
+    event_asset: str
+
+
+def texts_of(
+    request: Request, platform: Platform, mutes: Sequence[Mute]
+) -> Mapping[str, MuteTexts]:
+    """Return the texts of each mute by its id."""
+    names = {name for mute in mutes for name in (mute.part, mute.asset, mute.event_asset) if name}
+    by_name = platform.assets.get_many(names) if names else {}
+    assets = {name: asset.title for name, asset in by_name.items() if asset.title}
+    has_events = any(mute.event for mute in mutes)
+    events = event_titles(platform.assets.event_types()) if has_events else {}
+    definitions = {mute.definition for mute in mutes if mute.definition}
+    titles = {name: newest_title(platform.definitions, name) for name in definitions}
+    language = language_of(request)
+    return {
+        mute.id: MuteTexts(
+            describe_matcher(
+                mute,
+                assets.get(mute.asset or mute.part or ""),
+                titles.get(mute.definition or ""),
+                language,
+            ),
+            events.get(mute.event or "", mute.event or ""),
+            assets.get(mute.event_asset or "", mute.event_asset or ""),
+        )
+        for mute in mutes
+    }
+
+
+def present_mutes(
+    request: Request,
+    platform: Platform,
+    now: datetime,
+    asset: str | None = None,
+    definition: str | None = None,
+) -> dict[str, Any]:
+    """Return the mutes of this instant with their texts, for other pages; of one asset and those
+    above it, or that name one definition."""
+    mutes = mutes_at(platform, now).select_for(definition, asset)
+    return with_texts(request, platform, [mute for mute in mutes if mute.phase(now) == "present"])
+
+
+def with_texts(request: Request, platform: Platform, present: Sequence[Mute]) -> dict[str, Any]:
+    """Return mutes with their texts, for the list on other pages."""
+    return {"present": present, "texts": texts_of(request, platform, present)}
+
 
 SIDE = 1000.0  # the plot in its own units, stretched to any width and height
 _TICKS = 5
@@ -85,7 +161,7 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
                 y(v) / SIDE * 100,
                 language.share(v) if panel.share else language.show(Styled(v, "g")),
             )
-            for v in _grid(low, high)
+            for v in grid(low, high)
         ],
         "moving": [
             (
@@ -108,11 +184,12 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
 
 def _fan(fan: Fan, chart: EpisodeChart, y: Callable[[float], float]) -> Shape:
     xs = [round(SIDE / 100 * _x(chart, t), 1) for t in fan.at]
-    low, middle, high = (
-        [f"{x:g} {y(v):g}" for x, v in zip(xs, side, strict=True)]
-        for side in (fan.low, fan.middle, fan.high)
-    )
-    return {"area": f"M{'L'.join([*high, *reversed(low)])}Z", "median": f"M{'L'.join(middle)}"}
+
+    def points(values: Sequence[float]) -> list[str]:
+        return [f"{x:g} {y(value):g}" for x, value in zip(xs, values, strict=True)]
+
+    area = [*points(fan.high), *reversed(points(fan.low))]
+    return {"area": f"M{'L'.join(area)}Z", "median": f"M{'L'.join(points(fan.middle))}"}
 
 
 def _level(panel: Panel, level: ChartLevel, language: Language) -> str:
@@ -122,11 +199,12 @@ def _level(panel: Panel, level: ChartLevel, language: Language) -> str:
     return f"{label} {number(level.value, 4, language)}{f' {panel.unit}' if panel.unit else ''}"
 
 
-def _grid(low: float, high: float) -> list[float]:
+def grid(low: float, high: float) -> list[float]:
+    """Return round values between two others, about four."""
     rough = (high - low) / 4
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(s * size for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * size >= rough)
-    first = int(-(-low // step))
+    first = math.ceil(low / step)
     return [round(k * step, 10) for k in range(first, first + 6) if low <= k * step <= high]
 
 
@@ -137,20 +215,20 @@ def _ticks(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Spot]:
     local = chart.start.astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     first = midnight + timedelta(minutes=step) * -(-(local - midnight) // timedelta(minutes=step))
-    found = []
+    ticks = []
     for k in range(_TICKS + 2):
         at = first + timedelta(minutes=step) * k
         position = _x(chart, to_millis(at))
         if 4 <= position <= 96:
-            found.append(
+            ticks.append(
                 Spot(round(position, 2), f"{at:%H:%M}" if step < 1440 else language.month_day(at))
             )
-    return found
+    return ticks
 
 
 def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shape]:
     """Return the marked instants of the chart; a text that would overlap moves a row down."""
-    found: list[Shape] = []
+    moments: list[Shape] = []
     rows: list[list[tuple[float, float]]] = []
     ahead = next((p.fan.crossing for p in chart.panels if p.fan is not None), None)
     for kind, label, at in (
@@ -164,7 +242,7 @@ def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shap
             continue
         x = round(_x(chart, to_millis(at)), 2)
         to_the_left = x > (_TEXT if kind == "raised" else 100 - _TEXT)
-        left, right = (x - _TEXT, x) if to_the_left else (x, x + _TEXT)
+        from_x, to_x = (x - _TEXT, x) if to_the_left else (x, x + _TEXT)
         spot = Spot(
             x,
             language.say(label, time=f"{at.astimezone(zone):%H:%M}"),
@@ -174,21 +252,26 @@ def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shap
             (
                 n
                 for n, taken in enumerate(rows)
-                if all(left >= end or right <= begin for begin, end in taken)
+                if all(from_x >= end or to_x <= begin for begin, end in taken)
             ),
             len(rows),
         )
         if row == len(rows):
             rows.append([])
-        rows[row].append((left, right))
-        found.append({"kind": kind, "spot": spot, "row": row})
-    return found
+        rows[row].append((from_x, to_x))
+        moments.append({"kind": kind, "spot": spot, "row": row})
+    return moments
 
 
 def _band(chart: EpisodeChart, start: datetime, end: datetime) -> Shape:
     """Return a shaded interval of time, in percent of the width."""
-    left, right = (min(max(_x(chart, to_millis(t)), 0.0), 100.0) for t in (start, max(start, end)))
-    return {"x": round(left, 2), "width": round(right - left, 2)}
+    from_x = _x_within(chart, start)
+    to_x = _x_within(chart, max(start, end))
+    return {"x": round(from_x, 2), "width": round(to_x - from_x, 2)}
+
+
+def _x_within(chart: EpisodeChart, at: datetime) -> float:
+    return min(max(_x(chart, to_millis(at)), 0.0), 100.0)
 
 
 def _x(chart: EpisodeChart, millis: int) -> float:
@@ -220,8 +303,8 @@ def preview_shape(
     }
     return {
         "panels": [
-            {**one, **_limits(panel, one["levels"], limits, language)}
-            for one, panel in zip(shape["panels"], panels, strict=True)
+            {**panel_shape, **_limits(panel, panel_shape["levels"], limits, language)}
+            for panel_shape, panel in zip(shape["panels"], panels, strict=True)
         ],
         "ticks": shape["ticks"],
         "description": describe(chart, zone, language) if panels else "",
@@ -274,20 +357,21 @@ def bands_of_times(
 ) -> list[dict[str, float]]:
     """Return spans in percent of the width; those that would touch are one."""
     whole = (end - start) / timedelta(seconds=1)
-    found: list[list[float]] = []
+
+    def x(at: datetime) -> float:
+        return 100 * min(max((at - start) / timedelta(seconds=1) / whole, 0.0), 1.0)
+
+    bands: list[list[float]] = []
     for begin, stop in sorted(spans):
-        left, right = (
-            100 * min(max((at - start) / timedelta(seconds=1) / whole, 0.0), 1.0)
-            for at in (begin, stop)
-        )
-        right = max(right, left + _LEAST_BAND)
-        if found and left <= found[-1][1]:
-            found[-1][1] = max(found[-1][1], right)
+        from_x = x(begin)
+        to_x = max(x(stop), from_x + _LEAST_BAND)
+        if bands and from_x <= bands[-1][1]:
+            bands[-1][1] = max(bands[-1][1], to_x)
         else:
-            found.append([left, right])
+            bands.append([from_x, to_x])
     return [
-        {"x": round(left, 2), "width": round(right - left, 2)}
-        for left, right in found[-MOST_BANDS:]
+        {"x": round(from_x, 2), "width": round(to_x - from_x, 2)}
+        for from_x, to_x in bands[-MOST_BANDS:]
     ]
 
 
