@@ -28,22 +28,19 @@ from alerting.detection.evaluation_result import (
     StatusInterval,
 )
 from alerting.detection.learned_limits import LearnedLimits
-from alerting.detection.occurrences import ends_of_runs
 from alerting.detection.threshold import Evaluated, evaluate_series, evaluate_values, lookback
-from alerting.readings.history import History, Millis, from_millis, to_millis
+from alerting.readings.history import BoolArray, History, Millis, from_millis, to_millis
 from alerting.readings.variable_series import Series, has_value, series_of
 
 Truths: TypeAlias = "npt.NDArray[np.int8]"
 # by truth: 0 false, 1 unknown, 2 true
-_STATUSES: tuple[Status, ...] = (
-    "clear",
-    "unknown",
-    "triggered",
-)
+_STATUSES: tuple[Status, ...] = ("clear", "unknown", "triggered")
 _UNKNOWN = _STATUSES.index("unknown")
 # for the last value of a variable that is sent only when it changes
 _LONGEST_SEARCH = timedelta(days=90)
 _COMBINED = ""  # the variable of a carried reading that consists of parts
+_MOMENT = timedelta(milliseconds=1)
+Gap = tuple[datetime, datetime]
 
 
 class _Result(NamedTuple):
@@ -67,16 +64,20 @@ class CombinedEvaluation:
         """Return every condition at an instant of the intervals, in the order in which they are
         written."""
         return [
-            ConditionAt(condition, own.status, own.fact, evaluated.reading_at(instant))
+            ConditionAt(condition, interval.status, interval.fact, evaluated.reading_at(instant))
             for condition, evaluated in self.by_condition
-            for own in evaluated.intervals
-            if own.start <= instant < own.end
+            for interval in evaluated.intervals
+            if interval.start <= instant < interval.end
         ]
 
     def is_missing(self, instant: datetime) -> bool:
         """Return whether data are missing on which the truth depends at an instant of the
         intervals."""
-        return any(one.fact in MISSING for one in self.intervals if one.start <= instant < one.end)
+        return any(
+            interval.fact in MISSING
+            for interval in self.intervals
+            if interval.start <= instant < interval.end
+        )
 
 
 def status_intervals(
@@ -116,9 +117,7 @@ def all_series(combination: Combination, history: History) -> list[Series]:
     return [series_of(condition, history) for condition in combination.leaves()]
 
 
-def known_truths(
-    combination: Combination, history: History
-) -> tuple[Millis, npt.NDArray[np.bool_]]:
+def known_truths(combination: Combination, history: History) -> tuple[Millis, BoolArray]:
     """Return the instants (ms, increasing) of all readings of the conditions' variables at which
     the truth is known, and it.
 
@@ -126,13 +125,15 @@ def known_truths(
     known nothing ever changes.
     """
     series = all_series(combination, history)
-    at = np.unique(np.concatenate([own.ts[has_value(own.values)] for own in series]))
+    at = np.unique(np.concatenate([readings.ts[has_value(readings.values)] for readings in series]))
     if not len(at):
         return at, np.empty(0, np.bool_)
     after = from_millis(int(at[0]) - 1)
     until = from_millis(int(at[-1]))
-    found = evaluate_combination(combination, history.asset, series, None, after, until).intervals
-    result = _result(found, at)
+    intervals = evaluate_combination(
+        combination, history.asset, series, None, after, until
+    ).intervals
+    result = _result(intervals, at)
     return at[result.truth != _UNKNOWN], result.truth[result.truth != _UNKNOWN] > _UNKNOWN
 
 
@@ -140,50 +141,42 @@ def conditions_at(combination: Combination, history: History, at: datetime) -> l
     """Return every condition at an instant, by the readings of a history up to it."""
     series = all_series(combination, history)
     after = at - 2 * max(leaf.stale_after for leaf in combination.leaves())
-    found = evaluate_combination(combination, history.asset, series, None, after, at).conditions_at(
-        at
-    )
-    return [one._replace(fact="stale") if one.fact == "waiting" else one for one in found]
+    evaluated = evaluate_combination(combination, history.asset, series, None, after, at)
+    return [
+        condition._replace(fact="stale") if condition.fact == "waiting" else condition
+        for condition in evaluated.conditions_at(at)
+    ]
 
 
-def combined_truth(combination: Combination, found: Sequence[ConditionAt]) -> Status:
+def combined_truth(combination: Combination, conditions: Sequence[ConditionAt]) -> Status:
     """Return whether a combination holds where its conditions are as found."""
     results = (
-        _Result(np.array([_STATUSES.index(one.status)], np.int8), [one.fact]) for one in found
+        _Result(np.array([_STATUSES.index(condition.status)], np.int8), [condition.fact])
+        for condition in conditions
     )
     return _STATUSES[int(_combine(combination, results).truth[0])]
 
 
 def conditions_that_count(
-    combination: Combination, found: Sequence[ConditionAt]
+    combination: Combination, conditions: Sequence[ConditionAt]
 ) -> list[ConditionAt]:
     """Return the conditions by which a combination holds, or for which it is unknown: none of a
     list that does not hold.
 
     Where it is unknown, those that hold count, too. All of them if it does not hold.
     """
-    truth = combined_truth(combination, found)
+    truth = combined_truth(combination, conditions)
     if truth == "clear":
-        return list(found)
-    rest = iter(found)
+        return list(conditions)
+    remaining = iter(conditions)
     counted = list[ConditionAt]()
     for member in combination.members:
         inner = member if isinstance(member, Combination) else None
-        own = list(islice(rest, len(list(inner.leaves())) if inner else 1))
-        status = combined_truth(inner, own) if inner else own[0].status
+        of_member = list(islice(remaining, len(list(inner.leaves())) if inner else 1))
+        status = combined_truth(inner, of_member) if inner else of_member[0].status
         if status in ("triggered", truth):
-            counted += conditions_that_count(inner, own) if inner else own
+            counted += conditions_that_count(inner, of_member) if inner else of_member
     return counted
-
-
-def changes_of_conditions(combination: Combination, history: History) -> Millis:
-    """Return the instants (ms) of the first and the last reading in each run of readings of which
-    one condition says the same."""
-    found = [np.empty(0, np.int64)]
-    for leaf in combination.leaves():
-        at, is_met = known_truths(Combination("all", (leaf,)), history)
-        found.append(at[ends_of_runs(is_met)])
-    return np.unique(np.concatenate(found))
 
 
 def evaluate_combination(
@@ -203,18 +196,28 @@ def evaluate_combination(
     to raise. `learned`: the learned limits in force.
     """
     conditions = list(combination.leaves())
-    parts = _parts(conditions, carried)
-    found = [
-        evaluate_series(condition, asset, own.ts, own.values, part, after, until, own.bad, learned)
-        for condition, own, part in zip(conditions, series, parts, strict=True)
+    parts: Sequence[Carried | None] = [None] * len(conditions)
+    if carried is not None and len(carried.parts) == len(conditions):
+        parts = carried.parts
+    evaluated = [
+        evaluate_series(
+            condition,
+            asset,
+            readings.ts,
+            readings.values,
+            part,
+            after,
+            until,
+            readings.bad,
+            learned,
+        )
+        for condition, readings, part in zip(conditions, series, parts, strict=True)
     ]
-    starts = np.unique(
-        np.concatenate([[to_millis(one.start) for one in own.intervals] for own in found])
-    )
-    combined = _combine(combination, (_result(own.intervals, starts) for own in found))
-    intervals = list(_intervals(starts, combined, found[0].intervals[-1].end, alert_severity))
-    kept = combine_carried((own.carried for own in found), until)
-    return CombinedEvaluation(intervals, kept, tuple(zip(conditions, found, strict=True)))
+    starts = np.unique([to_millis(interval.start) for e in evaluated for interval in e.intervals])
+    combined = _combine(combination, (_result(e.intervals, starts) for e in evaluated))
+    intervals = list(_intervals(starts, combined, evaluated[0].intervals[-1].end, alert_severity))
+    at_end = combine_carried((e.carried for e in evaluated), until)
+    return CombinedEvaluation(intervals, at_end, tuple(zip(conditions, evaluated, strict=True)))
 
 
 def under_another_revision(
@@ -226,20 +229,19 @@ def under_another_revision(
     The side of a limit is retained where as many conditions as before are on the variable, in the
     order as written.
     """
-    found: list[Carried | None] = []
-    for position, condition in enumerate(conditions):
-        name = condition.variable
-        same = [
+    readings: list[Carried | None] = []
+    names = [condition.variable for condition in conditions]
+    for position, name in enumerate(names):
+        before = [
             part
             for part in carried.parts or (carried,)
             if part is not None and part.variable == name
         ]
-        others = [one.variable for one in conditions].count(name)
-        own = replace(same[0], beyond=()) if same else None
-        if len(same) == others:
-            own = same[[one.variable for one in conditions[:position]].count(name)]
-        found.append(None if own is None else own.under_another_revision())
-    return found
+        reading = replace(before[0], beyond=()) if before else None
+        if len(before) == names.count(name):
+            reading = before[names[:position].count(name)]
+        readings.append(None if reading is None else reading.under_another_revision())
+    return readings
 
 
 def combine_carried(parts: Iterable[Carried | None], at: datetime) -> Carried:
@@ -247,17 +249,14 @@ def combine_carried(parts: Iterable[Carried | None], at: datetime) -> Carried:
     return Carried(_COMBINED, at, None, parts=tuple(parts))
 
 
-def _parts(conditions: Sequence[Condition], carried: Carried | None) -> list[Carried | None]:
-    if carried is None or len(carried.parts) != len(conditions):
-        return [None] * len(conditions)
-    return list(carried.parts)
-
-
 def _result(intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64]) -> _Result:
     """Return the result of one condition from each of the starts on."""
-    own = np.searchsorted([to_millis(one.start) for one in intervals], starts, side="right") - 1
-    truth = np.array([_STATUSES.index(one.status) for one in intervals], np.int8)
-    return _Result(truth[own], [intervals[i].fact for i in own.tolist()])
+    position = (
+        np.searchsorted([to_millis(interval.start) for interval in intervals], starts, side="right")
+        - 1
+    )
+    truth = np.array([_STATUSES.index(interval.status) for interval in intervals], np.int8)
+    return _Result(truth[position], [intervals[i].fact for i in position.tolist()])
 
 
 def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
@@ -280,7 +279,7 @@ def _intervals(
     starts: npt.NDArray[np.int64], combined: _Result, end: datetime, alert_severity: Severity | None
 ) -> Iterator[StatusInterval]:
     """Yield the intervals of the combined truth; equal neighbours are one."""
-    found: list[tuple[int, Status, Severity | None, Fact | None]] = []
+    runs: list[tuple[int, Status, Severity | None, Fact | None]] = []
     for start, truth, fact in zip(
         starts.tolist(), combined.truth.tolist(), combined.facts, strict=True
     ):
@@ -289,15 +288,11 @@ def _intervals(
         if fact in MISSING and alert_severity is not None:
             status = "triggered"
             severity = alert_severity
-        if not found or found[-1][1:] != (status, severity, fact):
-            found.append((start, status, severity, fact))
-    stops = [*(from_millis(start) for start, *_ in found[1:]), end]
-    for (start, status, severity, fact), stop in zip(found, stops, strict=True):
+        if not runs or runs[-1][1:] != (status, severity, fact):
+            runs.append((start, status, severity, fact))
+    stops = [*(from_millis(start) for start, *_ in runs[1:]), end]
+    for (start, status, severity, fact), stop in zip(runs, stops, strict=True):
         yield StatusInterval(from_millis(start), stop, status, severity, fact)
-
-
-_MOMENT = timedelta(milliseconds=1)
-Gap = tuple[datetime, datetime]
 
 
 def data_gaps(

@@ -144,12 +144,12 @@ def limit_message(
         return fact_message(definition, asset, reading.fact, reading), None
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
-    learned = [one for one in reading.learned if one.severity == level.severity]
-    numbers = {one.side: one.limit for one in learned}
+    learned = [in_force for in_force in reading.learned if in_force.severity == level.severity]
+    numbers = {in_force.side: in_force.limit for in_force in learned}
     level = replace(
         level, above=numbers.get("above", level.above), below=numbers.get("below", level.below)
     )
-    name = _title(definition, asset)
+    name = variable_title(definition.variable, asset.variables)
     if isinstance(reading.value, str):
         return joined(
             "",
@@ -170,12 +170,12 @@ def limit_message(
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
         state = translatable("{name} is {value}", name=name, value=value)
-    found = [
-        translatable(" ({learned})", learned=one.description)
-        for one in learned
-        if one.limit == limit and limit is not None
+    descriptions = [
+        translatable(" ({learned})", learned=in_force.description)
+        for in_force in learned
+        if in_force.limit == limit and limit is not None
     ]
-    return joined("", state, relation, *found[:1], *_duration(definition)), limit
+    return joined("", state, relation, *descriptions[:1], *_duration(definition)), limit
 
 
 def _beyond_message(
@@ -198,29 +198,34 @@ def _beyond_message(
 
 
 def combined_message(
-    definition: Condition, asset: Asset, found: Sequence[ConditionAt], is_missing: bool = False
+    definition: Condition, asset: Asset, conditions: Sequence[ConditionAt], is_missing: bool = False
 ) -> str:
     """Return which of several conditions hold, with their values; where data are missing, also
     which."""
-    met = [
-        limit_message(one.condition, asset, one.reading, None)[0]
-        for one in found
-        if one.status == "triggered" and one.reading
+    met = _met_messages(asset, conditions)
+    sentences: list[str] = []
+    if met:
+        duration = [] if is_missing else _duration(definition)
+        sentences.append(joined("", join_with_and(*met), *duration))
+    if is_missing or not met:
+        return joined("; ", *sentences, unknown_message(asset, conditions))
+    return sentences[0]
+
+
+def _met_messages(asset: Asset, conditions: Sequence[ConditionAt]) -> list[str]:
+    return [
+        limit_message(condition.condition, asset, condition.reading, None)[0]
+        for condition in conditions
+        if condition.status == "triggered" and condition.reading
     ]
-    said = (
-        [joined("", join_with_and(*met), *(() if is_missing else _duration(definition)))]
-        if met
-        else []
-    )
-    return joined("; ", *said, unknown_message(asset, found)) if is_missing or not met else said[0]
 
 
-def unknown_message(asset: Asset, found: Sequence[ConditionAt]) -> str:
+def unknown_message(asset: Asset, conditions: Sequence[ConditionAt]) -> str:
     """Return why conditions are unknown."""
     reasons = (
-        fact_message(one.condition, asset, one.fact, one.reading)
-        for one in found
-        if one.fact is not None
+        fact_message(condition.condition, asset, condition.fact, condition.reading)
+        for condition in conditions
+        if condition.fact is not None
     )
     return joined("; ", *dict.fromkeys(reasons))
 
@@ -230,7 +235,7 @@ def fact_message(
 ) -> str:
     """Return a description of the fault of the data."""
     variable = asset.variables.get(definition.variable)
-    name = _title(definition, asset)
+    name = variable_title(definition.variable, asset.variables)
     match fact:
         case "waiting":
             return waiting_message(name)
@@ -244,9 +249,9 @@ def fact_message(
         case "no_limit":
             unknown = [sentence for _, sentence in unknown_limits(definition, asset)]
             unknown += [
-                one.description
-                for one in (reading.learned if reading else ())
-                if one.limit is None and one.description
+                limit.description
+                for limit in (reading.learned if reading else ())
+                if limit.limit is None and limit.description
             ]
             return (
                 joined("; ", *dict.fromkeys(unknown))
@@ -261,15 +266,16 @@ def fact_message(
 
 
 def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce | None) -> str:
-    low, high = ("…" if x is None else Styled(x, "g") for x in (variable.low, variable.high))
+    low = "…" if variable.low is None else Styled(variable.low, "g")
+    high = "…" if variable.high is None else Styled(variable.high, "g")
     if reading and isinstance(reading.value, float):
-        known = template(
+        sentence = template(
             "the value {value} of {name} lies outside its engineering range, {low} to {high}"
         )
         shown = Styled(
             reading.value, f".{digits_beside(reading.value, variable.low, variable.high)}g"
         )
-        return translatable(known, value=shown, name=name, low=low, high=high)
+        return translatable(sentence, value=shown, name=name, low=low, high=high)
     return translatable(
         "the value of {name} lies outside its engineering range, {low} to {high}",
         name=name,
@@ -305,10 +311,6 @@ def unit_of(asset: Asset, variable: str) -> str:
     return declared.unit if declared and declared.unit else ""
 
 
-def _title(definition: Condition, asset: Asset) -> str:
-    return variable_title(definition.variable, asset.variables)
-
-
 def rated(
     definition: Condition, asset: Asset, value: float, style: str = "g"
 ) -> Styled | Translatable:
@@ -322,13 +324,13 @@ def rated(
 
 
 def _duration(definition: Condition) -> list[str]:
-    found: list[str] = []
+    texts: list[str] = []
     if definition.at_least:
         counts = {"number": str(definition.at_least.readings), "all": str(definition.at_least.of)}
-        found.append(translatable(" in {number} of {all} readings", **counts))
+        texts.append(translatable(" in {number} of {all} readings", **counts))
     if definition.hold:
-        found.append(translatable(" for {duration}", duration=duration_value(definition.hold)))
-    return found
+        texts.append(translatable(" for {duration}", duration=duration_value(definition.hold)))
+    return texts
 
 
 def duration_value(value: timedelta) -> Styled:
@@ -366,12 +368,14 @@ def risk_message(
     """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm
     at 89 %)`."""
     is_probable = risk >= _PROBABLE
-    if definition.is_of_unit:
-        expected = _problem_of_unit(definition.problem, event_types, is_probable)
-        window = ""
+    problem = definition.problem
+    window = "" if definition.is_of_unit else _window(definition)
+    if not definition.is_of_unit:
+        expected = _expected_problem(problem, asset, event_types, is_probable)
+    elif problem.event is None:
+        expected = translatable(_BAD_UNIT[is_probable])
     else:
-        expected = _expected_problem(definition.problem, asset, event_types, is_probable)
-        window = _window(definition)
+        expected = translatable(_GOES_ON[is_probable], event=_event_name(problem, event_types))
     share = Styled(risk, "share")
     if threshold is None:
         return joined("", expected, window, translatable(" ({risk})", risk=share))
@@ -384,30 +388,26 @@ def risk_message(
 def combination_message(combination: Combination, asset: Asset) -> str:
     """Return conditions of several variables in words: `Moisture above 4.5 % and Zone 2 temperature
     below 180 °C`."""
-    said = [
-        translatable("({conditions})", conditions=combination_message(one, asset))
-        if isinstance(one, Combination)
-        else _condition_message(one, asset)
-        for one in combination.members
+    texts = [
+        translatable("({conditions})", conditions=combination_message(member, asset))
+        if isinstance(member, Combination)
+        else _condition_message(member, asset)
+        for member in combination.members
     ]
-    return join_with_and(*said) if combination.how == "all" else join_with_or(*said)
+    return join_with_and(*texts) if combination.how == "all" else join_with_or(*texts)
 
 
 def _condition_message(condition: Condition, asset: Asset) -> str:
-    name = _name(asset, condition.variable)
-    if condition.equals is not None and not unknown_limits(condition, asset):
-        value = (
-            condition.equals
-            if isinstance(condition.equals, bool)
-            else levels_on(condition, asset)[0].equals
-        )
-        spoken = "" if value is None else _spoken_value(value, unit_of(asset, condition.variable))
-        return translatable("{name} is {value}", name=name, value=spoken)
+    name = title_in_sentence(asset, condition.variable)
     if unknown_limits(condition, asset):
         return name
     level = levels_on(condition, asset)[0]
+    if condition.equals is not None:
+        value = condition.equals if isinstance(condition.equals, bool) else level.equals
+        spoken = "" if value is None else _spoken_value(value, unit_of(asset, condition.variable))
+        return translatable("{name} is {value}", name=name, value=spoken)
     sides = {"above": level.above, "below": level.below}
-    said = [
+    texts = [
         translatable(_SIDES[side], name=name, limit=rated(condition, asset, limit))
         for side, limit in sides.items()
         if limit is not None
@@ -415,14 +415,8 @@ def _condition_message(condition: Condition, asset: Asset) -> str:
     if level.inside is not None:
         low = Styled(level.inside[0], "g")
         high = rated(condition, asset, level.inside[1])
-        said.append(translatable("{name} inside {low} … {high}", name=name, low=low, high=high))
-    return join_with_or(*said)
-
-
-def _problem_of_unit(problem: Problem, event_types: Iterable[EventType], is_probable: bool) -> str:
-    if problem.event is not None:
-        return translatable(_GOES_ON[is_probable], event=_event_name(problem, event_types))
-    return translatable(_BAD_UNIT[is_probable])
+        texts.append(translatable("{name} inside {low} … {high}", name=name, low=low, high=high))
+    return join_with_or(*texts)
 
 
 def _expected_problem(
@@ -432,7 +426,7 @@ def _expected_problem(
         return translatable(_OCCURS[is_probable], event=combination_message(combination, asset))
     if problem.variable is None:
         return translatable(_OCCURS[is_probable], event=_event_name(problem, event_types))
-    name = _name(asset, problem.variable)
+    name = title_in_sentence(asset, problem.variable)
     unit = unit_of(asset, problem.variable)
     if problem.equals is not None:
         return translatable(
@@ -465,7 +459,7 @@ def happening_message(
         return translatable(
             "{event} since {since}", event=_event_name(problem, event_types), since=begun
         )
-    name = _name(asset, problem.variable)
+    name = title_in_sentence(asset, problem.variable)
     unit = unit_of(asset, problem.variable)
     if problem.equals is not None or isinstance(value, str):
         return translatable(
@@ -499,7 +493,7 @@ def instant_event_message(problem: Problem, event_types: Iterable[EventType], at
 def combined_happening_message(
     combination: Combination,
     asset: Asset,
-    found: Sequence[ConditionAt],
+    conditions: Sequence[ConditionAt],
     since: datetime | None = None,
 ) -> str:
     """Return the conditions that hold, with their values; all of them without values where none is
@@ -508,16 +502,12 @@ def combined_happening_message(
     `since`: as in `Moisture is 4.7 %, above 4.5 % and Oven is 170 °C, below 180 °C since
     2026-01-05T17:07:00+00:00`.
     """
-    met = [
-        limit_message(one.condition, asset, one.reading, None)[0]
-        for one in found
-        if one.status == "triggered" and one.reading
-    ]
-    said = join_with_and(*met) if met else combination_message(combination, asset)
+    met = _met_messages(asset, conditions)
+    text = join_with_and(*met) if met else combination_message(combination, asset)
     return (
-        said
+        text
         if since is None
-        else translatable("{event} since {since}", event=said, since=since.isoformat())
+        else translatable("{event} since {since}", event=text, since=since.isoformat())
     )
 
 
@@ -526,7 +516,7 @@ def current_value_message(problem: Problem, asset: Asset, value: float | str, at
     (2026-01-05T17:40:00+00:00)`."""
     variable = problem.variable or ""
     stamp = at.isoformat()
-    name = _name(asset, variable)
+    name = title_in_sentence(asset, variable)
     unit = unit_of(asset, variable)
     if problem.equals is not None or isinstance(value, str):
         return translatable(
@@ -544,7 +534,7 @@ def current_value_message(problem: Problem, asset: Asset, value: float | str, at
 
 def unknown_since_message(asset: Asset, variable: str, at: datetime) -> str:
     """Return that the variable of a problem that goes on has no value."""
-    name = _name(asset, variable)
+    name = title_in_sentence(asset, variable)
     since = at.isoformat()
     return translatable(
         "Not known since {since}: no reading of {name}; it may be over", since=since, name=name
@@ -580,7 +570,14 @@ def _limit_message(problem: Problem, value: float | None, unit: str) -> Styled |
 def _event_name(problem: Problem, event_types: Iterable[EventType]) -> str:
     """Return the title of a problem's event type; without one its name in words."""
     name = problem.event or ""
-    title = next((one.title for one in event_types if one.name == name and one.title), None)
+    title = next(
+        (
+            event_type.title
+            for event_type in event_types
+            if event_type.name == name and event_type.title
+        ),
+        None,
+    )
     event = title or name.rstrip("*-_. ").replace("_", " ")
     return event[:1].upper() + event[1:] if event else translatable("The problem")
 
@@ -592,7 +589,8 @@ def _window(definition: TrainedDefinition) -> str:
     return translatable(" in {start} to {end}", start=duration_value(definition.gap), end=end)
 
 
-def _name(asset: Asset, variable: str) -> str:
+def title_in_sentence(asset: Asset, variable: str) -> str:
+    """Return the title of a variable; without one its name in words."""
     declared = asset.variables.get(variable)
     if declared and declared.title:
         return declared.title

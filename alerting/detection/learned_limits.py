@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
 from math import ceil, log
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.alert_definition import Condition, Severity
@@ -23,9 +23,8 @@ from alerting.definitions.limits import key_of, learned_sides
 from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.detection.evaluation_result import LimitInForce
 from alerting.readings.history import Millis
-from alerting.readings.variable_series import CategoryValues, Labels, labels_at
+from alerting.readings.variable_series import CategoryValues, Labels, Numbers, labels_at
 
-Numbers: TypeAlias = "npt.NDArray[np.float64]"
 Group = tuple[str, ...]
 _MISSED = 0.05  # probability that no reading lies beyond the quantile
 _WITHIN = template("{name} {value}"), template("{start}:00 to {end}:00")
@@ -57,8 +56,8 @@ class LimitTable:
         """Return the finest group with a limit among a group and the coarser ones that it belongs
         to; None without any."""
         while True:
-            found = self.groups.get(group)
-            if found is not None and found.limit is not None:
+            group_limit = self.groups.get(group)
+            if group_limit is not None and group_limit.limit is not None:
                 return group
             if not group:
                 return None
@@ -67,12 +66,12 @@ class LimitTable:
     def describe(self, group: Group) -> str:
         """Return how the limit of a group was found: `quantile 0.999 of 20160 readings, recipe A,
         14:00 to 15:00`."""
-        found = translatable(
+        readings = translatable(
             "quantile {quantile} of {count} readings",
             quantile=Styled(self.quantile, "g"),
             count=self.groups[group].readings,
         )
-        return joined(", ", found, self.name_group(group))
+        return joined(", ", readings, self.name_group(group))
 
     def name_group(self, group: Group) -> str:
         """Return the readings of a group: `recipe A, 14:00 to 15:00`; nothing for all readings."""
@@ -145,10 +144,10 @@ class LearnedLimits:
         groups, position = groups_at(labels_at(table.by, self.categories, self.zone, ts), len(ts))
         answering = [table.answering(group) for group in groups]
         limits = [np.nan if group is None else table.groups[group].limit for group in answering]
-        known = np.array([group is not None for group in answering], np.bool_)[position]
+        is_known = np.array([group is not None for group in answering], np.bool_)[position]
         values = np.array(limits, np.float64)[position]
         return Moving(
-            values, np.where(known, position, -1), [group or () for group in answering], table
+            values, np.where(is_known, position, -1), [group or () for group in answering], table
         )
 
 
@@ -161,16 +160,16 @@ def learned_sides_at(
         return []
     sides = learned_sides(definition)
     return [
-        LearnedSide(severity, side, learned.limit_at(definition.variable, one, ts))
-        for severity, side, one in sides
+        LearnedSide(severity, side, learned.limit_at(definition.variable, written, ts))
+        for severity, side, written in sides
     ]
 
 
 def unknown_rows(sides: Sequence[LearnedSide], count: int) -> npt.NDArray[np.bool_]:
     """Return the readings for which a learned limit is unknown."""
     unknown = np.zeros(count, np.bool_)
-    for one in sides:
-        unknown |= np.isnan(one.moving.values)
+    for side in sides:
+        unknown |= np.isnan(side.moving.values)
     return unknown
 
 
@@ -190,8 +189,8 @@ def groups_at(labels: Sequence[Labels], count: int) -> tuple[list[Group], npt.ND
         return [()], np.zeros(count, np.int64)
     codes = np.zeros(count, np.int64)
     for column in labels:
-        found, values = pd.factorize(column)
-        codes = codes * (len(values) + 1) + found + 1
+        numbers, values = pd.factorize(column)
+        codes = codes * (len(values) + 1) + numbers + 1
     _, first, position = np.unique(codes, return_index=True, return_inverse=True)
     return [
         _until_unknown(column[row] for column in labels) for row in first.tolist()
@@ -200,7 +199,7 @@ def groups_at(labels: Sequence[Labels], count: int) -> tuple[list[Group], npt.ND
 
 def _until_unknown(values: Iterable[str | None]) -> Group:
     return tuple(
-        value for value in takewhile(lambda one: one is not None, values) if value is not None
+        value for value in takewhile(lambda label: label is not None, values) if value is not None
     )
 
 
@@ -220,16 +219,16 @@ def estimate_limits(
     """
     least = least_readings(learned.quantile)
     groups = dict[Group, GroupLimit]()
-    found, position = groups_at(labels, len(values))
+    finest, position = groups_at(labels, len(values))
     for depth in range(len(learned.by) + 1):
-        coarser = {group[:depth] for group in found if len(group) >= depth}
+        coarser = {group[:depth] for group in finest if len(group) >= depth}
         numbers = {group: number for number, group in enumerate(sorted(coarser))}
-        own = np.array(
-            [numbers.get(group[:depth], -1) if len(group) >= depth else -1 for group in found],
+        group_of_row = np.array(
+            [numbers.get(group[:depth], -1) if len(group) >= depth else -1 for group in finest],
             np.int64,
         )[position]
-        order = np.argsort(own, kind="stable")
-        cuts = np.searchsorted(own[order], np.arange(len(numbers) + 1))
+        order = np.argsort(group_of_row, kind="stable")
+        cuts = np.searchsorted(group_of_row[order], np.arange(len(numbers) + 1))
         for group, number in numbers.items():
             of_group = values[order[cuts[number] : cuts[number + 1]]]
             enough = len(of_group) >= least
@@ -240,8 +239,8 @@ def estimate_limits(
             )
             groups[group] = GroupLimit(len(of_group), limit)
     if len(groups) > most_groups:
-        kept = sorted(groups, key=lambda group: (len(group) > 0, -groups[group].readings, group))[
-            :most_groups
-        ]
-        groups = {group: groups[group] for group in kept}
+        largest = sorted(
+            groups, key=lambda group: (len(group) > 0, -groups[group].readings, group)
+        )[:most_groups]
+        groups = {group: groups[group] for group in largest}
     return LimitTable(learned.quantile, learned.by, start, end, groups)

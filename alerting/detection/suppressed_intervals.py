@@ -17,9 +17,9 @@ from alerting.definitions.fields.problem import condition_phrase
 from alerting.definitions.fields.shared_fields import LineState, Suppression
 from alerting.definitions.wording.language import joined, translatable
 from alerting.detection.evaluation_result import StatusInterval, fact_message
-from alerting.detection.problems import NOT_YET, BoolArray
+from alerting.detection.problem_occurrences import NOT_YET
 from alerting.detection.threshold import evaluate_values
-from alerting.readings.history import History, Millis, from_millis, millis, to_millis
+from alerting.readings.history import BoolArray, History, Millis, from_millis, millis, to_millis
 
 _MOMENT = timedelta(milliseconds=1)
 _FOR_EVER = from_millis(253_402_300_799_000)  # end of the year 9999
@@ -63,14 +63,14 @@ def suppressed_intervals(
     lookback(suppression)` on. `inhibited`: intervals in which other alerts on the asset inhibit
     this one.
     """
-    found = list(inhibited)
-    found += [
+    intervals = list(inhibited)
+    intervals += [
         interval
         for state in suppression.when
         for interval in _state_intervals(state, chain, start, end)
     ]
-    found += _windows(suppression, start, end)
-    return sorted((s for s in found if s.end > start), key=lambda s: (s.start, s.end))
+    intervals += _windows(suppression, start, end)
+    return sorted((s for s in intervals if s.end > start), key=lambda s: (s.start, s.end))
 
 
 def line_condition_at(
@@ -197,7 +197,6 @@ def _evaluate_state(
 
 
 def _condition(state: LineState) -> Condition:
-    """Return the state as a condition, for the evaluator of thresholds."""
     return Condition(
         variable=state.variable or "",
         equals=state.equals,

@@ -37,6 +37,7 @@ from alerting.detection.learned_limits import (
     unknown_rows,
 )
 from alerting.readings.history import (
+    FAR_FUTURE,
     History,
     Millis,
     duration_millis,
@@ -45,7 +46,7 @@ from alerting.readings.history import (
     no_instants,
     to_millis,
 )
-from alerting.readings.variable_series import has_value, is_text, series_of
+from alerting.readings.variable_series import Flags, Numbers, has_value, is_text, series_of
 
 Codes: TypeAlias = "npt.NDArray[np.int8]"
 """Status of each reading: a rank (0 within limits, 1 low ... 4 critical), or a code of a fact."""
@@ -83,11 +84,6 @@ def _status_interval(
     return StatusInterval(start, end, "unknown", fact=fact)
 
 
-Numbers: TypeAlias = "npt.NDArray[np.float64]"
-Flags: TypeAlias = "npt.NDArray[np.bool_]"
-_LONGEST = 2**62 - 1
-
-
 @dataclass(frozen=True)
 class _Rows:
     """Readings to evaluate, the carried one first. `run`: since when each is unchanged."""
@@ -119,11 +115,15 @@ class Evaluated:
         if self.rows is None:
             return None
         i = max(int(np.searchsorted(self.rows.ts, to_millis(at), side="right")) - 1, 0)
-        own = bisect_right(self.intervals, at, key=lambda interval: interval.start) - 1
-        fact = self.intervals[own].fact if own >= 0 and at < self.intervals[own].end else None
+        position = bisect_right(self.intervals, at, key=lambda interval: interval.start) - 1
+        fact = (
+            self.intervals[position].fact
+            if position >= 0 and at < self.intervals[position].end
+            else None
+        )
         evaluated = _plain(self.rows.evaluated[i])
         number = None if isinstance(evaluated, str) else evaluated
-        limits = tuple(one.in_force(i, self.missing) for one in self.learned)
+        limits = tuple(side.in_force(i, self.missing) for side in self.learned)
         return ReadingInForce(
             from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact, limits
         )
@@ -181,11 +181,12 @@ def evaluate_series(
         )
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
-    there = (ts > begin - 1 - duration_millis(lookback(definition))) & (ts < end)
+    present = (ts > begin - 1 - duration_millis(lookback(definition))) & (ts < end)
     # a missing value is no reading
-    there &= (has_value(values) | find_members(ts, bad)) if len(bad) else has_value(values)
-    rows = _rows(definition, asset, ts[there], values[there], carried, begin)
-    frozen = _frozen(definition, rows)
+    present &= (has_value(values) | find_members(ts, bad)) if len(bad) else has_value(values)
+    rows = _rows(definition, asset, ts[present], values[present], carried, begin)
+    # readings that arrive when their value has already been the same for too long
+    frozen = rows.ts >= rows.run + frozen_millis(definition)
     sides = learned_sides_at(definition, learned, rows.ts)
     ranks, beyond = _ranks(
         levels_on(definition, asset),
@@ -255,13 +256,13 @@ def _rows(
     )
     ts = np.concatenate(([to_millis(carried.at)], ts[fresh]))
     raw = np.concatenate((before, raw[fresh]))
-    there = has_value(raw)
-    sound = np.concatenate((_possible(definition, asset, before), possible[fresh])) & there
+    present = has_value(raw)
+    sound = np.concatenate((_possible(definition, asset, before), possible[fresh])) & present
     evaluated = np.concatenate((carried_number, evaluated[fresh]))
     if evaluated.dtype != object:
         evaluated = np.where(sound, evaluated, np.nan)
     fact = np.where(sound, SOUND, OUT_OF_RANGE).astype(np.int8)
-    fact[~there] = BAD_QUALITY
+    fact[~present] = BAD_QUALITY
     if definition.rate_per is not None:
         fact[sound & np.isnan(evaluated)] = NO_RATE
     if carried.value is None and not carried.bad:
@@ -318,11 +319,13 @@ def _ranks(
     last = []
     for level in levels:
         hit = np.zeros(len(evaluated), np.bool_)
-        own = {one.side: one.moving.values for one in learned if one.severity == level.severity}
-        for side, met, over in _sides(level, evaluated, own):
+        by_side = {
+            limit.side: limit.moving.values for limit in learned if limit.severity == level.severity
+        }
+        for side, met, over in _sides(level, evaluated, by_side):
             name = f"{level.severity}.{side}"
             beyond = _lasting(met, over, name in before)
-            hit |= beyond & ~np.isnan(own[side]) if side in own else beyond
+            hit |= beyond & ~np.isnan(by_side[side]) if side in by_side else beyond
             last += [name] if beyond[-1] else []
         ranks[hit] = SEVERITIES.index(level.severity) + 1
     return ranks, tuple(last)
@@ -374,13 +377,6 @@ def _lasting(met: Flags, over: Flags, before: bool) -> Flags:
     return np.where(last_decided < 0, before, met[np.maximum(last_decided, 0)])
 
 
-def _frozen(definition: Condition, rows: _Rows) -> Flags:
-    """Return whether each reading arrives when its value has already been the same for too long."""
-    if definition.frozen_after is None:
-        return np.zeros(len(rows.ts), np.bool_)
-    return rows.ts >= rows.run + duration_millis(definition.frozen_after)
-
-
 def _ranks_by_count(
     definition: Condition, ts: Millis, ranks: Codes, sound: Flags, recent: tuple[int, ...]
 ) -> tuple[Codes, tuple[int, ...]]:
@@ -388,13 +384,13 @@ def _ranks_by_count(
 
     Readings before a hole in the data do not count.
     """
-    wanted = definition.at_least
-    if wanted is None:
+    at_least = definition.at_least
+    if at_least is None:
         return ranks, ()
-    holes = np.append(False, ts[1:] - ts[:-1] > _stale(definition))
+    holes = np.append(False, ts[1:] - ts[:-1] > stale_millis(definition))
     part = np.cumsum(holes)[sound]
     before = np.array(recent, np.int8)
-    window = wanted.of
+    window = at_least.of
     series = np.concatenate((np.zeros(window - 1, np.int8), before, ranks[sound]))
     parts = np.concatenate((np.full(window - 1, -1), np.zeros(len(before), np.int64), part))
     counted = np.zeros(len(ranks), np.int8)
@@ -403,14 +399,21 @@ def _ranks_by_count(
         same = (
             np.lib.stride_tricks.sliding_window_view(parts, window)[len(before) :] == part[:, None]
         )
-        counted[sound] = np.sort(np.where(same, windows, 0), axis=1)[:, window - wanted.readings]
+        counted[sound] = np.sort(np.where(same, windows, 0), axis=1)[:, window - at_least.readings]
     stop = len(series) - (1 if sound[-1] else 0)
     latest = series[:stop][parts[:stop] == np.count_nonzero(holes)]
     return counted, tuple(latest[len(latest) - min(len(latest), window - 1) :].tolist())
 
 
-def _stale(definition: Condition) -> int:
-    return _LONGEST if definition.no_data == "ignore" else duration_millis(definition.stale_after)
+def stale_millis(condition: Condition) -> int:
+    """Return after which time (ms) a reading no longer counts; FAR_FUTURE if it counts until the
+    next."""
+    return FAR_FUTURE if condition.no_data == "ignore" else duration_millis(condition.stale_after)
+
+
+def frozen_millis(condition: Condition) -> int:
+    """Return the time (ms) for which a value may stay the same; FAR_FUTURE for any time."""
+    return FAR_FUTURE if condition.frozen_after is None else duration_millis(condition.frozen_after)
 
 
 def _status_intervals(
@@ -421,19 +424,19 @@ def _status_intervals(
     Equal neighbours are one interval.
     """
     following = np.append(rows.ts[1:], end)
-    valid_until = np.minimum(following, rows.ts + _stale(definition))
+    valid_until = np.minimum(following, rows.ts + stale_millis(definition))
     freezes = valid_until
     if definition.frozen_after is not None:
-        freezes = np.clip(rows.run + duration_millis(definition.frozen_after), rows.ts, valid_until)
+        freezes = np.clip(rows.run + frozen_millis(definition), rows.ts, valid_until)
         freezes = np.where(np.isin(rows.fact, (SOUND, NO_RATE, NO_LIMIT)), freezes, valid_until)
     starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
     ends = np.column_stack((freezes, valid_until, following)).ravel()
     frozen = np.full(len(codes), FROZEN)
     whole = np.column_stack((codes, frozen, np.full(len(codes), STALE))).ravel()
     starts = np.maximum(starts, begin)
-    there = ends > starts
+    lasting = ends > starts
     alert = definition.severity if definition.no_data == "alert" else None
-    return intervals_of_codes(starts[there], whole[there], end, alert)
+    return intervals_of_codes(starts[lasting], whole[lasting], end, alert)
 
 
 # relative: more than two values, a limit and four operations can be off by
@@ -456,28 +459,28 @@ def rates_of_change(
     then = ts[possible]
     earlier = values[possible]
     position = np.searchsorted(then, ts - per, side="right") - 1
-    there = position >= 0
-    there[there] = then[position[there]] > ts[there] - per - stale
-    now = values[there]
-    before = earlier[position[there]]
-    took = ts[there] - then[position[there]]
+    has_earlier = position >= 0
+    has_earlier[has_earlier] = then[position[has_earlier]] > ts[has_earlier] - per - stale
+    now = values[has_earlier]
+    before = earlier[position[has_earlier]]
+    took = ts[has_earlier] - then[position[has_earlier]]
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf: no rate
-        found = (now - before) * per / took
+        changes = (now - before) * per / took
         scale = (np.abs(now) + np.abs(before)) * per / took
-    for row in np.flatnonzero(_close_to_a_limit(found, scale, limits) & (now != before)).tolist():
-        found[row] = _exact(float(now[row]), float(before[row]), per, int(took[row]))
+    for row in np.flatnonzero(_close_to_a_limit(changes, scale, limits) & (now != before)).tolist():
+        changes[row] = _exact(float(now[row]), float(before[row]), per, int(took[row]))
     rates = np.full(len(ts), np.nan)
-    rates[there] = found
+    rates[has_earlier] = changes
     return rates
 
 
 def _close_to_a_limit(
-    found: Numbers, scale: Numbers, limits: Iterable[float]
+    rates: Numbers, scale: Numbers, limits: Iterable[float]
 ) -> npt.NDArray[np.bool_]:
     """Return whether rounding alone could put each rate on the other side of a limit."""
-    close = np.zeros(len(found), np.bool_)
+    close = np.zeros(len(rates), np.bool_)
     for limit in limits:
-        close |= np.abs(found - limit) <= _ROUNDING * (scale + abs(limit))
+        close |= np.abs(rates - limit) <= _ROUNDING * (scale + abs(limit))
     return close & np.isfinite(scale)
 
 

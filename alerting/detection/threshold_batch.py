@@ -82,7 +82,8 @@ def limits_of(definition: Condition, asset: Asset) -> BatchLimits | None:
     inside = levels[0].inside or ((np.inf, -np.inf) if equals is None else (equals, equals))
     leave = levels[0].leave or inside
     ignore = definition.no_data == "ignore"
-    low, high = (None, None) if variable is None or ignore else (variable.low, variable.high)
+    low = None if variable is None or ignore else variable.low
+    high = None if variable is None or ignore else variable.high
     return BatchLimits(
         above=above,
         clear_above_at=above if clear_above is None else clear_above,
@@ -182,13 +183,13 @@ def evaluate_unchanged(
 
 
 def ending_message(
-    found: Unchanged, titles: Sequence[str], limits: LimitColumns
+    evaluated: Unchanged, titles: Sequence[str], limits: LimitColumns
 ) -> list[str | None]:
     """Return why the status at the end is unknown; None where it is known. `titles`: of the
     variables."""
     rows = zip(
-        found.status.tolist(),
-        found.ends.tolist(),
+        evaluated.status.tolist(),
+        evaluated.ends.tolist(),
         titles,
         limits.stale_after.tolist(),
         strict=True,
@@ -210,40 +211,52 @@ def _ending(ends: int, title: str, stale_after: int) -> str | None:
 
 
 def _by_value(
-    of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Numbers
+    limits: LimitColumns, carried: CarriedColumns, low: Numbers, high: Numbers
 ) -> npt.NDArray[np.int64]:
     """Return the results that the least and the greatest value allow.
 
     Between a limit and where it is over, the side before counts.
     """
     within = (
-        ~carried.above & ~carried.below & ~carried.inside & (high <= of.above) & (low >= of.below)
+        ~carried.above
+        & ~carried.below
+        & ~carried.inside
+        & (high <= limits.above)
+        & (low >= limits.below)
     )
-    clear = within & ((high < of.inside_low) | (low > of.inside_high))
-    above = carried.above & ~carried.below & (low > of.clear_above_at) & (low >= of.below)
-    below = carried.below & ~carried.above & (high < of.clear_below_at) & (high <= of.above)
-    meets = carried.inside & (low >= of.leave_low) & (high <= of.leave_high)
+    clear = within & ((high < limits.inside_low) | (low > limits.inside_high))
+    above = carried.above & ~carried.below & (low > limits.clear_above_at) & (low >= limits.below)
+    below = carried.below & ~carried.above & (high < limits.clear_below_at) & (high <= limits.above)
+    meets = carried.inside & (low >= limits.leave_low) & (high <= limits.leave_high)
     triggered = np.select([above, below, meets], [ABOVE, BELOW, MEETS], MAY_CHANGE)
-    return np.where(clear, CLEAR, np.where(of.single, triggered, MAY_CHANGE))
+    return np.where(clear, CLEAR, np.where(limits.single, triggered, MAY_CHANGE))
 
 
 def _keeps_arriving(
-    of: LimitColumns, carried: CarriedColumns, summary: WindowSummary, begin: Millis, end: Millis
+    limits: LimitColumns,
+    carried: CarriedColumns,
+    summary: WindowSummary,
+    begin: Millis,
+    end: Millis,
 ) -> Flags:
     """Return whether no reading becomes stale before the next one or the end."""
-    until_first = (summary.first <= begin) | (summary.first - carried.at <= of.stale_after)
-    fresh = until_first & (summary.gap <= of.stale_after) & (end - summary.last <= of.stale_after)
-    keeps: Flags = np.where(summary.count == 0, end - carried.at <= of.stale_after, fresh)
+    until_first = (summary.first <= begin) | (summary.first - carried.at <= limits.stale_after)
+    fresh = (
+        until_first
+        & (summary.gap <= limits.stale_after)
+        & (end - summary.last <= limits.stale_after)
+    )
+    keeps: Flags = np.where(summary.count == 0, end - carried.at <= limits.stale_after, fresh)
     return keeps
 
 
 def _changes_in_time(
-    of: LimitColumns, carried: CarriedColumns, summary: WindowSummary, end: Millis
+    limits: LimitColumns, carried: CarriedColumns, summary: WindowSummary, end: Millis
 ) -> Flags:
     """Return whether no value stays the same for too long."""
     waiting = np.isnan(carried.value)
     since = np.where(waiting, np.where(summary.count == 0, end, summary.first), carried.since)
-    changes: Flags = end - since <= of.frozen_after
+    changes: Flags = end - since <= limits.frozen_after
     return changes
 
 

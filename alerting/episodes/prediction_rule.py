@@ -17,7 +17,7 @@ from typing import NamedTuple
 from alerting.deferred import np
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.wording.language import translatable
-from alerting.detection.occurrences import Occurrences
+from alerting.detection.problem_occurrences import Occurrences
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.readings.history import FAR_FUTURE, Millis, duration_millis, from_millis, to_millis
 from alerting.readings.variable_series import Flags, Numbers, Positions

@@ -98,7 +98,7 @@ class NormalDefinition(ModelDefinition):
             )
 
     def effect_warnings(self) -> Iterable[str]:
-        """Yield which fields of before have no effect any more."""
+        """Yield a warning for each field of earlier versions that has no effect any more."""
         return ()
 
     def problem_sampling(self, assets: Sequence[Asset]) -> timedelta:
@@ -109,7 +109,9 @@ class NormalDefinition(ModelDefinition):
             for name in (self.problem.variables if self.problem else ())
             if name in asset.variables
         )
-        return max((one for one in declared if one is not None), default=timedelta(0))
+        return max(
+            (sampling for sampling in declared if sampling is not None), default=timedelta(0)
+        )
 
     @property
     def learns_from(self) -> datetime | None:
@@ -128,12 +130,12 @@ class NormalDefinition(ModelDefinition):
         do not count."""
         when = self.suppression.when if self.suppression else ()
         return super().variables_read(asset) | {
-            one.variable for one in when if one.variable is not None
+            state.variable for state in when if state.variable is not None
         }
 
     def events_read(self) -> tuple[str, ...]:
         when = self.suppression.when if self.suppression else ()
-        return (*super().events_read(), *(one.event for one in when if one.event is not None))
+        return (*super().events_read(), *(state.event for state in when if state.event is not None))
 
     def period_faults(self) -> Iterable[Fault]:
         """Yield the faults of a normal period that is given by dates."""

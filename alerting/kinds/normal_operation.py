@@ -8,14 +8,17 @@ from math import ceil, exp, lgamma, log
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, cast
 
 from alerting.definitions.alert_definition import Definition, ModelDefinition, Severity
+from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation_result import StatusInterval
-from alerting.episodes.lifecycle import advance
+from alerting.detection.evaluation_result import Evaluation, StatusInterval
+from alerting.detection.problem_occurrences import predicts
+from alerting.episodes.lifecycle import Step, advance
 from alerting.kinds.normal_definition import NormalDefinition
 from alerting.kinds.protocol import (
     EvaluationSources,
+    Inputs,
     Raise,
     RaiseEvidence,
     TargetEvaluation,
@@ -24,7 +27,7 @@ from alerting.kinds.protocol import (
 from alerting.kinds.training_protocol import NormalTime, TrainingSource
 from alerting.learning.score_metrics import wilson_interval
 from alerting.ports import ModelUnavailable
-from alerting.readings.history import Millis, duration_millis, from_millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 
 FittedT = TypeVar("FittedT")
 
@@ -101,7 +104,7 @@ def evaluate_fitted(
             else cast("NormalModel[Any]", sources.models.get(definition, version))
         )
     except ModelUnavailable as unavailable:
-        return stopped(before, f"the model cannot be read: {unavailable}")
+        return before.stop(f"the model cannot be read: {unavailable}")
     if to_millis(part.start) >= to_millis(part.end):
         return replace(before, state=replace(before.state, watermark=part.end))
     fitted = None if model is None else model.by_asset.get(sources.asset.name)
@@ -114,10 +117,23 @@ def evaluate_fitted(
     return evaluate(model, fitted, version)
 
 
-def stopped(before: TargetEvaluation, why: str) -> TargetEvaluation:
-    """Return the result of a target whose evaluation ends here: nothing after it counts as
-    evaluated."""
-    return replace(before, unknown=why, unreadable=why)
+class NormalKind:
+    """Methods of a kind whose model learns normal operation."""
+
+    outcome = staticmethod(predicts)
+
+    def inputs(self, definition: NormalDefinition, asset: Asset) -> Inputs:
+        return Inputs()
+
+    def explain(
+        self,
+        definition: NormalDefinition,
+        asset: Asset,
+        step: Step,
+        at_raise: Raise,
+        history: History | None,
+    ) -> RaiseEvidence:
+        return at_raise.content or RaiseEvidence(Evaluation(step.at, "triggered", step.reason))
 
 
 def advance_part(
@@ -151,7 +167,6 @@ _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _ENOUGH = 1.1  # of the least unseen time, because some of it is not normal
 _UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
 _MOMENT = timedelta(milliseconds=1)
-_NONE = "-"
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -190,17 +205,19 @@ def times_of_readings(
 
 
 def no_readings(
-    definition: ModelDefinition, source: TrainingSource, of: str = "", fields: str = "assets"
+    definition: ModelDefinition, source: TrainingSource, variable: str = "", fields: str = "assets"
 ) -> TrainingRefused:
     """Return the refusal of a training without any reading `of` a variable."""
     names = ", ".join(asset.name for asset in source.assets) or translatable(
         "assets that match {patterns}", patterns=", ".join(definition.assets)
     )
-    what = translatable("{variable} on {names}", variable=of, names=names) if of else names
+    text = (
+        translatable("{variable} on {names}", variable=variable, names=names) if variable else names
+    )
     return TrainingRefused(
         definition.name,
         translatable(
-            "no readings of {names}; import readings, or check {fields}", names=what, fields=fields
+            "no readings of {names}; import readings, or check {fields}", names=text, fields=fields
         ),
     )
 
@@ -240,11 +257,11 @@ def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
 
 
 class FoundProblems(NamedTuple):
-    """Problems that alarms found, those `announced` before they began, and the seconds from the
-    beginning of the others to their alarm, added up."""
+    """Problems, those `detected` by alarms, those `announced` before they began, and the seconds
+    from the beginning of the others to their alarm, added up."""
 
     problems: int
-    found: int
+    detected: int
     announced: int
     waited_s: float
 
@@ -252,11 +269,11 @@ class FoundProblems(NamedTuple):
         """Return how many problems were found, announced, and after which time the others."""
         if not self.problems:
             return "no problem to find"
-        text = f"{self.found} of {self.problems} problems found"
-        if not self.found:
+        text = f"{self.detected} of {self.problems} problems found"
+        if not self.detected:
             return text
         text += f" ({self.announced} announced"
-        if late := self.found - self.announced:
+        if late := self.detected - self.announced:
             after = format_duration(timedelta(seconds=round(self.waited_s / late)))
             text += f", {late} found while it lasted, after {after} on average"
         return f"{text})"
@@ -291,5 +308,5 @@ def compared_rows(
     titles: Sequence[str], challenger: Sequence[str], champion: Sequence[str] | None = None
 ) -> Iterator[dict[str, str]]:
     """Yield the rows of the comparison that people see; a dash where there is no champion."""
-    for title, old, new in zip(titles, champion or (_NONE,) * len(titles), challenger, strict=True):
+    for title, old, new in zip(titles, champion or ("-",) * len(titles), challenger, strict=True):
         yield {"title": title, "champion": old, "challenger": new}

@@ -16,9 +16,8 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_result import duration_value
-from alerting.detection.occurrences import REASONS, why_not_counted
-from alerting.detection.problems import (
-    BoolArray,
+from alerting.detection.problem_occurrences import (
+    REASONS,
     KnownProblem,
     Scores,
     describe_happening,
@@ -27,6 +26,7 @@ from alerting.detection.problems import (
     predicts,
     problem_delay,
     problem_lookback,
+    why_not_counted,
 )
 from alerting.episodes.episode import PLATFORM
 from alerting.episodes.lifecycle import ConditionState, Step
@@ -49,7 +49,7 @@ from alerting.kinds.protocol import (
     VersionInterval,
     carried_reason,
 )
-from alerting.kinds.shared_inputs import ModelScores, SharedInputs
+from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.point_in_time import (
     evaluated_instants,
     grid,
@@ -60,6 +60,7 @@ from alerting.learning.features.reading_counts import TOO_FEW, most_have_enough_
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Definitions, Episodes, ModelUnavailable
 from alerting.readings.history import (
+    BoolArray,
     History,
     Millis,
     duration_millis,
@@ -89,12 +90,6 @@ class OpenPrediction:
     def is_about(self, definition: TrainedDefinition) -> bool:
         """Return whether it predicts the problem of this definition."""
         return self.raising.problem == definition.problem
-
-    def rule(self, history: History, stride: timedelta) -> PredictionRule:
-        """Return how it ends."""
-        return prediction_rule(
-            self.raising, history, self.known_problem, stride, self.closed_by_hand
-        )
 
 
 def read_open_prediction(
@@ -158,12 +153,15 @@ def prediction_rule(
     if closed_by_hand is not None:
         occurrences = occurrences.ended_at(closed_by_hand)
     state = predicts(definition, history.asset) == "state"
-    times = (
-        (stride, stride) if definition.is_of_unit else (definition.window.until, definition.horizon)
-    )
-    window, horizon = (duration_millis(d) for d in times)
+    window = stride if definition.is_of_unit else definition.window.until
+    horizon = stride if definition.is_of_unit else definition.horizon
     return PredictionRule(
-        occurrences, window, horizon, alarm_end_of(definition, stride), state, definition.is_of_unit
+        occurrences,
+        duration_millis(window),
+        duration_millis(horizon),
+        alarm_end_of(definition, stride),
+        state,
+        definition.is_of_unit,
     )
 
 
@@ -223,10 +221,10 @@ def _closed_by_operator(
     """Return when an operator closed the episode that is happening, None otherwise."""
     if state.happening_since is None or state.raised_at is None:
         return None
-    found = episodes.find(name, asset.name, start=state.raised_at, end=state.watermark + _MOMENT)
+    raised = episodes.find(name, asset.name, start=state.raised_at, end=state.watermark + _MOMENT)
     closed = (
         t.at
-        for e in found
+        for e in raised
         if not e.withdrawn
         for t in e.transitions
         if t.kind == "closed" and t.actor != PLATFORM
@@ -281,8 +279,7 @@ def evaluate_part(
         inputs = _read_inputs(definition, sources, part, before.state)
         scored = _score_instants(inputs)
     except ModelUnavailable as unavailable:
-        why = f"the model cannot be read: {unavailable}"
-        return replace(before, unknown=why, unreadable=why)
+        return before.stop(f"the model cannot be read: {unavailable}")
     advanced = _advance(inputs, scored)
     return TargetEvaluation(
         advanced.state,
@@ -304,22 +301,25 @@ def _read_inputs(
     part: VersionInterval,
     state: ConditionState,
 ) -> _Inputs:
-    """Read the model in force, the open prediction, and what both need of the history."""
     asset = sources.asset
     model = _model_in_force(definition, sources, part)
     open_one = read_open_prediction(definition, sources, part, state)
     definitions = (definition, open_one.raising)
-    known = open_one.known_problem if open_one.is_about(definition) else KnownProblem(part.start)
+    known_problem = (
+        open_one.known_problem if open_one.is_about(definition) else KnownProblem(part.start)
+    )
     by_events = any(d.problem.event is not None for d in definitions) or bool(
         model is not None and model.plan.events
     )
     event_types = sources.platform.assets.event_types() if by_events else ()
-    start = read_from(asset, event_types, part, definitions, model, known.is_first)
+    start = read_from(asset, event_types, part, definitions, model, known_problem.is_first)
     history = _read_history(
         sources.shared, asset, start, part, model, definitions, with_events=by_events
     )
     stride = stride_of(definition, model)
-    open_rule = open_one.rule(history, stride)
+    open_rule = prediction_rule(
+        open_one.raising, history, open_one.known_problem, stride, open_one.closed_by_hand
+    )
     is_own = open_one.raising is definition
     return _Inputs(
         definition,
@@ -332,8 +332,8 @@ def _read_inputs(
         _evaluated_instants(definition, stride, model, history, part),
         open_one,
         open_rule,
-        open_rule if is_own else prediction_rule(definition, history, known, stride),
-        0 if known.is_first or state.rearm_at is None else to_millis(state.rearm_at),
+        open_rule if is_own else prediction_rule(definition, history, known_problem, stride),
+        0 if known_problem.is_first or state.rearm_at is None else to_millis(state.rearm_at),
     )
 
 
@@ -349,7 +349,6 @@ def _model_in_force(
 
 
 def _advance(inputs: _Inputs, scored: _Scored) -> AdvancedPredictions:
-    """Return the state at the end of a part, and the steps on the way."""
     part = inputs.part
     has_alarm = inputs.model is not None and inputs.model.has_alarm
     threshold = inputs.model.threshold if inputs.model and has_alarm else np.inf
@@ -397,7 +396,6 @@ def _with_reason(inputs: _Inputs, step: Step) -> Step:
 
 
 def _raises(inputs: _Inputs, scored: _Scored, steps: Sequence[Step]) -> dict[datetime, Raise]:
-    """Return the values at each raise of a part."""
     raised = [step.at for step in steps if step.kind == "raised"]
     if not raised:
         return {}
@@ -429,7 +427,6 @@ def _refreshes(
 
 
 def _values_at(inputs: _Inputs, scored: _Scored, row: int) -> Raise:
-    """Return score, features and model of one scored instant."""
     at = from_millis(int(inputs.at[row]))
     return Raise(
         float(scored.score[row]),
@@ -523,7 +520,10 @@ def _score_instants(inputs: _Inputs) -> _Scored:
     if model is None:
         nothing = np.full(len(at), np.nan)
         return _Scored(nothing, nothing, np.full(len(at), NO_MODEL, dtype=object))
-    rows, scored = _score_features(inputs.shared, model, inputs.history, at)
+    try:
+        rows, scored = inputs.shared.score(model, inputs.history, at)
+    except Exception as fault:  # of whatever kind: the round continues
+        raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
     unknown = np.full(len(at), "", dtype=object)
     for mask, reason in _reasons_of_unknown(inputs, model):
         unknown[mask] = reason
@@ -532,7 +532,7 @@ def _score_instants(inputs: _Inputs) -> _Scored:
         np.where(is_known, scored.score, np.nan),
         np.where(is_known, scored.twin, np.nan),
         unknown,
-        rows,
+        rows.frame,
     )
 
 
@@ -564,18 +564,6 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
     return [*reasons, *((uncounted == name, reason) for name, reason in REASONS.items())]
 
 
-def _score_features(
-    shared: SharedInputs, model: TrainedModel, history: History, at: Millis
-) -> tuple[pd.DataFrame, ModelScores]:
-    """Return feature rows and scores. Raises ModelUnavailable if a model fails in any way, so that
-    the round continues."""
-    try:
-        rows, scored = shared.score(model, history, at)
-    except Exception as fault:
-        raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
-    return rows.frame, scored
-
-
 def refreshed_rows(
     ends: Mapping[datetime, int], at: Millis, score: Scores, rule: PredictionRule, stride: int
 ) -> dict[datetime, int]:
@@ -589,10 +577,10 @@ def refreshed_rows(
     means_nothing = np.isnan(score) | (at % _REFRESHED_EVERY >= stride)
     if not rule.state:
         means_nothing |= rule.occurrences.hold_at(at)
-    known = np.flatnonzero(~means_nothing)
-    found = {}
+    scored = np.flatnonzero(~means_nothing)
+    rows = {}
     for raised_at, end in ends.items():
-        last = int(np.searchsorted(at[known], end)) - 1
-        if last >= 0 and at[known[last]] > to_millis(raised_at):
-            found[raised_at] = int(known[last])
-    return found
+        last = int(np.searchsorted(at[scored], end)) - 1
+        if last >= 0 and at[scored[last]] > to_millis(raised_at):
+            rows[raised_at] = int(scored[last])
+    return rows

@@ -23,7 +23,7 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.detection.evaluation_result import Evaluation, risk_message
-from alerting.detection.problems import find_occurrences, predicts
+from alerting.detection.problem_occurrences import find_occurrences, predicts
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.episode import Contribution, Episode, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
@@ -154,8 +154,8 @@ def advise(
     explained: Explanation | None = None,
 ) -> RecommendationResult:
     """Return the recommendation at an instant, within the limits of the definition."""
-    wanted = definition.recommendation
-    return recommend(model, history, at, wanted.max_changes, wanted.variables, explained)
+    limits = definition.recommendation
+    return recommend(model, history, at, limits.max_changes, limits.variables, explained)
 
 
 Describe: TypeAlias = "Callable[[TrainedModel, pd.DataFrame], list[str]]"
@@ -210,7 +210,7 @@ def explain_instant(
         row = build_features(serving.plan, evaluated.history, when)
         facts += describe(serving, row)
         facts += [c.message for c in split_reasons(contributions(serving, row, question.asset))[0]]
-    found = replace(
+    why = replace(
         blank,
         score=score,
         threshold=scored.threshold,
@@ -220,18 +220,16 @@ def explain_instant(
     risk = f"the risk is {spoken_share(score)} (alarm at {spoken_threshold(scored.threshold)})"
     state = evaluated.state
     if state.raised_at is not None:
-        return replace(
-            found, verdict="open", answer=_describe_open(definition, state, risk, scored)
-        )
+        return replace(why, verdict="open", answer=_describe_open(definition, state, risk, scored))
     if score < scored.threshold:
-        return replace(found, verdict="normal", answer=f"not raised: {risk}")
+        return replace(why, verdict="normal", answer=f"not raised: {risk}")
     if (
         question.covering is None
         and state.raised_at is None
         and state.rearm_at is not None
         and state.rearm_at > question.at
     ):
-        held = (
+        not_raised = (
             f"not raised: {risk}, but it has not been lower than that since the last problem was "
             "over"
         )
@@ -239,8 +237,10 @@ def explain_instant(
             f"an alert is raised after a lower risk, or from {state.rearm_at.isoformat()} on, one "
             "horizon after the recovery"
         )
-        return replace(found, verdict="pending", answer=f"{held}; {until}", due_at=state.rearm_at)
-    return replace(found, verdict="open", answer=risk)
+        return replace(
+            why, verdict="pending", answer=f"{not_raised}; {until}", due_at=state.rearm_at
+        )
+    return replace(why, verdict="open", answer=risk)
 
 
 def _describe_open(
@@ -257,7 +257,7 @@ def _describe_open(
 
 
 class PredictionKind:
-    """All methods of such a kind but `load`."""
+    """All methods of a kind whose model predicts a problem, but `load`."""
 
     evaluate = staticmethod(evaluate_part)
     explain = staticmethod(explain_raise)
@@ -289,9 +289,8 @@ class PredictionKind:
         """Draw the risk, and the variables of the problem; for a predicted event the variable that
         contributed most."""
         if (combination := definition.problem.combination) is not None:
-            first, *others = (
-                Charted(*drawn) for drawn in levels_by_variable(combination, asset).items()
-            )
+            levels = levels_by_variable(combination, asset)
+            first, *others = [Charted(*drawn) for drawn in levels.items()]
             return first._replace(scored=True, others=tuple(others))
         strongest = max(episode.contributions, key=lambda c: abs(c.share), default=None)
         if definition.problem.variable is not None or strongest is None:
@@ -321,13 +320,13 @@ class PredictionKind:
         gaps = [(max(last, start), end)] if last < end else []
         if predicts(definition, history.asset) == "onset":
             problems = find_occurrences(definition, history)
-            of = problems.lasted
+            lasted = problems.lasted
             latest = to_millis(end)
-            known = problems.known_at[of]
-            recovered = np.minimum(problems.recovered_at[of], latest)
+            known_at = problems.known_at[lasted]
+            recovered = np.minimum(problems.recovered_at[lasted], latest)
             gaps += [
                 (from_millis(a), from_millis(b))
-                for a, b in zip(known.tolist(), recovered.tolist(), strict=True)
+                for a, b in zip(known_at.tolist(), recovered.tolist(), strict=True)
                 if a < b
             ]
         return tuple(merge(gaps, start, end))

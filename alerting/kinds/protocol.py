@@ -12,7 +12,7 @@ kind with a model has a third one: `training` holds `TRAINING`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from alerting.deferred import pd
     from alerting.detection.evaluation_result import Evaluation, ReadingInForce
     from alerting.detection.learned_limits import LearnedLimits
-    from alerting.detection.problems import Scores
+    from alerting.detection.problem_occurrences import Scores
     from alerting.episodes.episode import Contribution, RecommendationResult
     from alerting.kinds.shared_inputs import SharedInputs
     from alerting.learning.features.plan import FeaturePlan
@@ -115,6 +115,18 @@ class Why:
     episode: str | None = None
     muted: bool = False
 
+    def answer_unknown(self, reason: str, state: ConditionState) -> Why:
+        """Return the answer for an unknown state."""
+        is_open = "; the open episode stays open" if state.raised_at else ""
+        return replace(self, verdict="unknown", answer=f"cannot tell: {reason}{is_open}")
+
+    def answer_open(
+        self, raised_at: datetime, clearing_since: datetime | None, clearing: str
+    ) -> Why:
+        """Return the answer for an open alarm. `clearing`: what has been true since it clears."""
+        since = f"; {clearing} since {clearing_since.isoformat()}" if clearing_since else ""
+        return replace(self, verdict="open", answer=f"open since {raised_at.isoformat()}{since}")
+
 
 @dataclass(frozen=True)
 class WhyQuestion:
@@ -131,6 +143,12 @@ class WhyQuestion:
     covering: Episode | None
     blank: Why
     evaluate: Callable[[ConditionState], TargetEvaluation]
+
+    def stored_state(self) -> ConditionState | None:
+        """Return the stored state of the target, None if it lies after the instant."""
+        target = (self.blank.definition, self.asset.name)
+        state = self.platform.states.load_many([target]).state(0)
+        return state if state is not None and state.watermark <= self.at else None
 
 
 class Kind(Protocol[D_contra]):
@@ -434,6 +452,11 @@ class TargetEvaluation:
     learned: LearnedLimits | None = None
     valid_until: Mapping[datetime, datetime] = field(default_factory=dict)
     has_model: bool = True
+
+    def stop(self, why: str) -> TargetEvaluation:
+        """Return the result of a target whose evaluation ends here, because a model is
+        unreadable."""
+        return replace(self, unknown=why, unreadable=why)
 
 
 OUT_OF_SERVICE = translatable("the definition is not in service")

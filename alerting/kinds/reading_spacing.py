@@ -17,14 +17,13 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.condition_fields import Combination, Conditions
 from alerting.definitions.wording.language import joined
-from alerting.detection.threshold import rates_of_change
-from alerting.readings.history import Millis, duration_millis
+from alerting.detection.threshold import frozen_millis, rates_of_change, stale_millis
+from alerting.readings.history import FAR_FUTURE, Millis, duration_millis
 
 Times = Mapping[str, Millis]
 """The instants (ms, increasing) of the values of each variable."""
 LEAST = 4  # values from whose distances the spacing of a variable is known
 _LEAST_SPANS = 3  # with fewer stretches of known times, the next one may be longer
-_FOREVER = 2**61
 D_contra = TypeVar("D_contra", bound=Definition, contravariant=True)
 _LONGER = (2, 3, 5, 10, 20, 50)  # usual distances, tried as a longer time
 
@@ -52,8 +51,8 @@ class Lasting:
 
     def leaves(self) -> list[Condition]:
         """Return the conditions of single variables."""
-        of = self.condition
-        return list(of.leaves()) if isinstance(of, Combination) else [of]
+        condition = self.condition
+        return list(condition.leaves()) if isinstance(condition, Combination) else [condition]
 
     def lengthened(self, field: str, factor: int, times: Times) -> tuple[Lasting, timedelta]:
         """Return it with a longer time in a field where values come more seldom, and this time."""
@@ -61,10 +60,10 @@ class Lasting:
         longest = max((_usual(times[leaf.variable]) for leaf in late), default=0)
         enough = _round_up(timedelta(milliseconds=factor * longest))
 
-        def change(of: Condition | Combination) -> Condition | Combination:
-            if isinstance(of, Combination):
-                return replace(of, members=tuple(map(change, of.members)))
-            return of.model_copy(update={field: enough}) if of in late else of
+        def change(part: Condition | Combination) -> Condition | Combination:
+            if isinstance(part, Combination):
+                return replace(part, members=tuple(map(change, part.members)))
+            return part.model_copy(update={field: enough}) if part in late else part
 
         return replace(self, condition=change(self.condition)), enough
 
@@ -92,55 +91,57 @@ def lasting_condition(definition: Conditions) -> Lasting:
     return Lasting(combination or definition, definition.hold, definition.clear_for, missing)
 
 
-def describe_unfulfillable(wanted: Lasting, times: Times) -> Iterator[str]:
+def describe_unfulfillable(lasting: Lasting, times: Times) -> Iterator[str]:
     """Yield what can never be fulfilled with values at these times, and what to write instead.
 
     Nothing where the times are too few to tell.
     """
-    if any(len(times.get(leaf.variable, ())) < LEAST for leaf in wanted.leaves()):
+    if any(len(times.get(leaf.variable, ())) < LEAST for leaf in lasting.leaves()):
         return
-    failed = list(_failures(wanted, times))
+    failed = list(_failures(lasting, times))
     if not failed:
         return
-    causes = dict.fromkeys(filter(None, (_cause(leaf, times) for leaf in wanted.leaves())))
-    remedy = _remedy(wanted, times)
+    causes = dict.fromkeys(filter(None, (_cause(leaf, times) for leaf in lasting.leaves())))
+    remedy = _remedy(lasting, times)
     for sentence in failed:
         cause = joined("; ", *causes) if causes else ""
-        what = joined(": ", cause, sentence) if cause else sentence
-        yield joined("; ", what, remedy) if remedy else what
+        text = joined(": ", cause, sentence) if cause else sentence
+        yield joined("; ", text, remedy) if remedy else text
 
 
-def _failures(wanted: Lasting, times: Times) -> Iterator[str]:
-    """Yield what can never be fulfilled."""
-    raises = _known_spans(wanted.condition, times, raises=True)
-    if not wanted.missing_raises and _never_lasts(raises, wanted.hold):
-        yield _why_not_raised(wanted, raises)
+def _failures(lasting: Lasting, times: Times) -> Iterator[str]:
+    raises = _known_spans(lasting.condition, times, raises=True)
+    if not lasting.missing_raises and _never_lasts(raises, lasting.hold):
+        yield _why_not_raised(lasting, raises)
         return
-    if wanted.clear_for and _never_lasts(_known_spans(wanted.condition, times), wanted.clear_for):
+    if lasting.clear_for and _never_lasts(
+        _known_spans(lasting.condition, times), lasting.clear_for
+    ):
         yield (
-            f"`clear_for: {format_duration(wanted.clear_for)}` can never be fulfilled, so no "
+            f"`clear_for: {format_duration(lasting.clear_for)}` can never be fulfilled, so no "
             "alarm ends"
         )
 
 
-def _never_lasts(spans: Spans, wanted: timedelta) -> bool:
+def _never_lasts(spans: Spans, needed: timedelta) -> bool:
     """Return whether no stretch is longer than this; False where there may be longer ones."""
     number = len(spans.start)
     if number and number < _LEAST_SPANS:
         return False
-    return spans.longest <= duration_millis(wanted)
+    return spans.longest <= duration_millis(needed)
 
 
-def _why_not_raised(wanted: Lasting, raises: Spans) -> str:
-    of = wanted.condition
+def _why_not_raised(lasting: Lasting, raises: Spans) -> str:
+    condition = lasting.condition
     if len(raises.start):
-        return f"`for: {format_duration(wanted.hold)}` can never be fulfilled"
-    if isinstance(of, Combination):
+        return f"`for: {format_duration(lasting.hold)}` can never be fulfilled"
+    if isinstance(condition, Combination):
         return "its conditions are never known at the same time, so no alarm comes"
-    if of.at_least is not None and of.rate_per is None:
-        return f"`at_least: {of.at_least.readings} of {of.at_least.of}` can never be fulfilled"
+    if condition.at_least is not None and condition.rate_per is None:
+        count = condition.at_least
+        return f"`at_least: {count.readings} of {count.of}` can never be fulfilled"
     return (
-        f"no rate per {format_duration(of.rate_per or timedelta(0))} is ever known, so no "
+        f"no rate per {format_duration(condition.rate_per or timedelta(0))} is ever known, so no "
         "alarm comes"
     )
 
@@ -148,7 +149,7 @@ def _why_not_raised(wanted: Lasting, raises: Spans) -> str:
 def _cut_by(leaf: Condition, times: Times) -> str:
     """Return the field whose time is over before the next value usually comes; empty if none."""
     usual = _usual(times[leaf.variable])
-    lengths = {"stale_after": _stale(leaf), "frozen_after": _frozen(leaf)}
+    lengths = {"stale_after": stale_millis(leaf), "frozen_after": frozen_millis(leaf)}
     field = min(lengths, key=lambda name: lengths[name])
     return field if lengths[field] < usual else ""
 
@@ -164,10 +165,10 @@ def _cause(leaf: Condition, times: Times) -> str:
     )
 
 
-def _remedy(wanted: Lasting, times: Times) -> str:
+def _remedy(lasting: Lasting, times: Times) -> str:
     """Return what makes it possible, tried on these times; empty if nothing does."""
     for factor in _LONGER:
-        tried = wanted
+        tried = lasting
         written = []
         for field in ("stale_after", "frozen_after"):
             tried, enough = tried.lengthened(field, factor, times)
@@ -177,27 +178,27 @@ def _remedy(wanted: Lasting, times: Times) -> str:
     return ""
 
 
-def _known_spans(of: Condition | Combination, times: Times, raises: bool = False) -> Spans:
+def _known_spans(condition: Condition | Combination, times: Times, raises: bool = False) -> Spans:
     """Return when it can be known that a condition holds, or else that it does not."""
-    if not isinstance(of, Combination):
-        return _spans_alone(of, times[of.variable], raises)
-    found = [_known_spans(member, times, raises) for member in of.members]
-    return _merge(found, 1 if (of.how == "any") == raises else len(found))
+    if not isinstance(condition, Combination):
+        return _spans_alone(condition, times[condition.variable], raises)
+    of_members = [_known_spans(member, times, raises) for member in condition.members]
+    return _merge(of_members, 1 if (condition.how == "any") == raises else len(of_members))
 
 
 def _spans_alone(leaf: Condition, ts: Millis, raises: bool) -> Spans:
     following = np.append(ts[1:], ts[-1] + _usual(ts))
-    end = np.minimum(following, ts + min(_stale(leaf), _frozen(leaf)))
-    known = np.ones(len(ts), np.bool_)
+    end = np.minimum(following, ts + min(stale_millis(leaf), frozen_millis(leaf)))
+    is_known = np.ones(len(ts), np.bool_)
     if leaf.rate_per is not None:
         per = duration_millis(leaf.rate_per)
-        rates = rates_of_change(ts, np.zeros(len(ts)), known, per, _stale(leaf), ())
-        known = ~np.isnan(rates)
+        rates = rates_of_change(ts, np.zeros(len(ts)), is_known, per, stale_millis(leaf), ())
+        is_known = ~np.isnan(rates)
     if raises and leaf.at_least is not None:
-        known &= _counts_since_hole(ts, _stale(leaf)) >= leaf.at_least.readings
-    found = _merge([Spans(ts[known], end[known])], 1)
+        is_known &= _counts_since_hole(ts, stale_millis(leaf)) >= leaf.at_least.readings
+    spans = _merge([Spans(ts[is_known], end[is_known])], 1)
     # without a hole: also before the oldest of these readings, beside rarer ones of others
-    return Spans(found.start - _FOREVER, found.end) if len(found.start) == 1 else found
+    return Spans(spans.start - FAR_FUTURE, spans.end) if len(spans.start) == 1 else spans
 
 
 def _counts_since_hole(ts: Millis, stale: int) -> npt.NDArray[np.int64]:
@@ -208,24 +209,16 @@ def _counts_since_hole(ts: Millis, stale: int) -> npt.NDArray[np.int64]:
     return np.asarray(number - first + 1)
 
 
-def _merge(found: Sequence[Spans], least: int) -> Spans:
+def _merge(spans: Sequence[Spans], least: int) -> Spans:
     """Return the stretches in which at least so many of several are."""
-    at = np.concatenate([*(one.start for one in found), *(one.end for one in found)])
-    number = sum(len(one.start) for one in found)
+    at = np.concatenate([*(part.start for part in spans), *(part.end for part in spans)])
+    number = sum(len(part.start) for part in spans)
     step = np.where(np.arange(len(at)) < number, 1, -1)
     instants, position = np.unique(at, return_inverse=True)
     within = np.cumsum(np.bincount(position, step, len(instants))) > least - 0.5
     starts = instants[within & ~np.append(False, within[:-1])[: len(within)]]
     ends = instants[~within & np.append(False, within[:-1])[: len(within)]]
     return Spans(starts, ends)
-
-
-def _stale(leaf: Condition) -> int:
-    return _FOREVER if leaf.no_data == "ignore" else duration_millis(leaf.stale_after)
-
-
-def _frozen(leaf: Condition) -> int:
-    return _FOREVER if leaf.frozen_after is None else duration_millis(leaf.frozen_after)
 
 
 def _usual(ts: Millis) -> int:
@@ -236,5 +229,5 @@ def _round_up(duration: timedelta) -> timedelta:
     """Return a duration as people write it that is not shorter: whole seconds up to a minute, then
     minutes, hours and days."""
     units = [timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)]
-    unit = max((one for one in units if one <= duration), default=units[0])
+    unit = max((length for length in units if length <= duration), default=units[0])
     return -(-duration // unit) * unit

@@ -42,22 +42,26 @@ def registered(package: str) -> Iterator[None]:
 def definition_types() -> dict[str, type[Definition]]:
     """Return the class of the definitions of each kind, by kind. Loads no library of frames or
     models."""
-    found: list[type[Definition]] = [
+    types: list[type[Definition]] = [
         import_module(f"{package}.definition").DEFINITION for package in _packages
     ]
-    return {get_args(one.model_fields["kind"].annotation)[0]: one for one in found}
+    return {get_args(type_.model_fields["kind"].annotation)[0]: type_ for type_ in types}
 
 
 def trained_kinds() -> list[str]:
     """Return the names of the kinds with a trained model."""
-    return [name for name, one in definition_types().items() if issubclass(one, ModelDefinition)]
+    return [
+        name for name, type_ in definition_types().items() if issubclass(type_, ModelDefinition)
+    ]
 
 
 def sometimes_trained_kinds() -> dict[str, tuple[str, ...]]:
     """Return the kinds of which only some definitions have a model, with the dotted paths of which
     these have one."""
     return {
-        name: one.model_fields_at for name, one in definition_types().items() if one.model_fields_at
+        name: type_.model_fields_at
+        for name, type_ in definition_types().items()
+        if type_.model_fields_at
     }
 
 
@@ -98,9 +102,9 @@ def moving_kind_of(definition: Definition) -> "MovingKind[Any] | None":
 
 def trained_kind_named(name: str) -> "TrainedKind[Any]":
     """Return a kind with a model by its name. Raises UserError for any other name."""
-    known = [*trained_kinds(), *sometimes_trained_kinds()]
-    if name not in known:
-        raise UserError(f"there is no kind {shown(name)} with a model; kinds: {', '.join(known)}")
+    names = [*trained_kinds(), *sometimes_trained_kinds()]
+    if name not in names:
+        raise UserError(f"there is no kind {shown(name)} with a model; kinds: {', '.join(names)}")
     return cast("TrainedKind[Any]", _kinds()[name])
 
 

@@ -65,13 +65,13 @@ class ReadSpan:
     size: int
     with_events: bool
 
-    def with_another(self, other: ReadSpan) -> ReadSpan:
+    def with_another(self, another: ReadSpan) -> ReadSpan:
         """Return what was read with another request."""
         return ReadSpan(
-            min(self.start, other.start),
-            self.names | other.names,
-            max(self.size, other.size),
-            self.with_events or other.with_events,
+            min(self.start, another.start),
+            self.names | another.names,
+            max(self.size, another.size),
+            self.with_events or another.with_events,
         )
 
 
@@ -227,7 +227,7 @@ class SharedInputs:
         `are_alike`: by the same models at the same instant, so that rows of features and scores are
         computed of several at once, too.
         """
-        self._coming = {one.name: one for one in assets if one.name in self._spans}
+        self._coming = {asset.name: asset for asset in assets if asset.name in self._spans}
         self._until = until
         self._are_alike = are_alike
 
@@ -244,30 +244,32 @@ class SharedInputs:
         names = list(self._coming)
         chosen: dict[str, ReadSpan] = {}
         values = 0
-        for one in names[names.index(name) :]:
-            values += self._spans[one].size
+        for asset_name in names[names.index(name) :]:
+            values += self._spans[asset_name].size
             if chosen and values > MOST_VALUES:
                 break
-            chosen[one] = self._spans[one]
+            chosen[asset_name] = self._spans[asset_name]
         starts = _common_starts(chosen, until)
         histories = self._readings.load_histories(
             [
                 WantedHistory(
-                    self._coming[one],
-                    starts[one],
-                    tuple(v for v in sorted(span.names) if v in self._coming[one].variables),
+                    self._coming[asset_name],
+                    starts[asset_name],
+                    tuple(v for v in sorted(span.names) if v in self._coming[asset_name].variables),
                     span.with_events,
                 )
-                for one, span in chosen.items()
+                for asset_name, span in chosen.items()
             ],
             until,
         )
         self._fetched = {
-            one: AssetInputs(one, _loaded(starts[one], until, chosen[one], history))
-            for one, history in histories.items()
+            asset_name: AssetInputs(
+                asset_name, _loaded(starts[asset_name], until, chosen[asset_name], history)
+            )
+            for asset_name, history in histories.items()
         }
-        for one in names[: names.index(name)] + list(chosen):
-            del self._coming[one]
+        for asset_name in names[: names.index(name)] + list(chosen):
+            del self._coming[asset_name]
 
     def load(
         self,
@@ -300,9 +302,9 @@ class SharedInputs:
     def _note(self, inputs: AssetInputs, read: ReadSpan) -> None:
         """Note what was read of an asset, for the next evaluations."""
         span = inputs.span
-        both = read if span is None else span.with_another(read)
-        inputs.span = both
-        self._spans[inputs.name] = both
+        wider = read if span is None else span.with_another(read)
+        inputs.span = wider
+        self._spans[inputs.name] = wider
 
     def _load(
         self,
@@ -393,8 +395,9 @@ class SharedInputs:
         if not others:
             return
         histories = [history, *(loaded.history for _, loaded in others)]
-        rows = [_rows_of(plan, one) for one in build_features_of_assets(plan, histories, at)]
-        matrix = np.concatenate([one.matrix for one in rows])
+        frames = build_features_of_assets(plan, histories, at)
+        rows = [_rows_of(plan, frame) for frame in frames]
+        matrix = np.concatenate([of_asset.matrix for of_asset in rows])
         scores = score_matrix(model, matrix, np.tile(at, len(rows)), self._with_twins)
         of_each = zip(
             [self._inputs_for(history.asset), *(inputs for inputs, _ in others)],
@@ -402,8 +405,8 @@ class SharedInputs:
             scores.split(len(rows)),
             strict=True,
         )
-        for inputs, of_one, scored in of_each:
-            inputs.rows.keep((plan, at.tobytes()), of_one, of_one.frame.size)
+        for inputs, of_asset, scored in of_each:
+            inputs.rows.keep((plan, at.tobytes()), of_asset, of_asset.frame.size)
             inputs.scores.keep((model_key(model), at.tobytes()), scored)
 
     def _others_with_same_numbers(
@@ -415,14 +418,14 @@ class SharedInputs:
             return []
         end = from_millis(int(at[0]))
         needed = end - plan.lookback, end, frozenset(plan.variables), bool(plan.events)
-        found = [
-            (one, one.loaded)
-            for one in self._fetched.values()
-            if one.loaded is not None
-            and one.loaded.covers(*needed)
-            and declares_numbers_alike(plan, asset, one.loaded.history.asset)
+        others = [
+            (inputs, inputs.loaded)
+            for inputs in self._fetched.values()
+            if inputs.loaded is not None
+            and inputs.loaded.covers(*needed)
+            and declares_numbers_alike(plan, asset, inputs.loaded.history.asset)
         ]
-        return found[: MOST_VALUES // len(plan.columns)]
+        return others[: MOST_VALUES // len(plan.columns)]
 
     def predicted_values(
         self, model: TrainedModel, asset: Asset, at: Millis, compute: Callable[[], Floats]
@@ -430,7 +433,9 @@ class SharedInputs:
         """Return what `compute` predicts with a model at these instants. Equal models predict
         once."""
         values = self._inputs_for(asset).values
-        return values.get((model_key(model), at.tobytes()), compute, lambda found: found.size)
+        return values.get(
+            (model_key(model), at.tobytes()), compute, lambda predicted: predicted.size
+        )
 
     def explain(
         self,
@@ -485,8 +490,10 @@ def _read(
     names: frozenset[str],
     with_events: bool,
 ) -> LoadedReadings:
-    wanted = [name for name in sorted(names) if name in asset.variables]
-    history = readings.load(asset, start, end, wanted, events_since=start, with_events=with_events)
+    variables = [name for name in sorted(names) if name in asset.variables]
+    history = readings.load(
+        asset, start, end, variables, events_since=start, with_events=with_events
+    )
     return LoadedReadings(start, end, names, with_events, history)
 
 

@@ -70,11 +70,11 @@ def parse_revision(document: Mapping[str, Any]) -> Revision:
     try:
         definition = definition_union().validate_python(definition, context={STORED: True})
     except ValidationError as error:
-        errors += [{**one, "loc": ("definition", *one["loc"])} for one in error.errors()]
+        errors += [{**fault, "loc": ("definition", *fault["loc"])} for fault in error.errors()]
     try:
         revision = Revision.model_validate({**document, "definition": definition})
     except ValidationError as error:
-        errors += [one for one in error.errors() if one["loc"][0] != "definition"]
+        errors += [fault for fault in error.errors() if fault["loc"][0] != "definition"]
     if errors:
         raise DocumentRefused(name, model_faults(errors, Revision.model_fields), "revision")
     faults = list(cross_faults(revision.definition))
@@ -127,21 +127,23 @@ def _rest(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
         else ()
     )
     return {
-        name: one for name, one in _STAND_INS.items() if name in paths and name in fields
+        name: value for name, value in _STAND_INS.items() if name in paths and name in fields
     } | drop_paths(document, paths)
 
 
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
     """Return the faults across fields that show once the faulty fields are removed."""
-    rest = _rest(document, paths)
+    remaining = _rest(document, paths)
     try:
-        found = [
-            f for f in cross_faults(definition_union().validate_python(rest)) if f.path not in paths
+        faults = [
+            f
+            for f in cross_faults(definition_union().validate_python(remaining))
+            if f.path not in paths
         ]
     except ValidationError:
         return []
     # else it may be what was removed
-    return [f for f in found if f.message != MISSING or set(rest) == set(document)]
+    return [f for f in faults if f.message != MISSING or set(remaining) == set(document)]
 
 
 def _left_out_faulty(error: Any) -> bool:
@@ -226,7 +228,7 @@ def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
         inner = field.annotation if field else None
         choices = (*getattr(inner, "__args__", ()), inner)
         choices += tuple(
-            one.__args__[0] for one in choices if getattr(one, "__origin__", None) is tuple
+            choice.__args__[0] for choice in choices if getattr(choice, "__origin__", None) is tuple
         )
         arguments = [
             b for a in choices if hasattr(b := getattr(a, "__origin__", a), "model_fields")
@@ -387,7 +389,7 @@ def _below(schema: Schema, models: dict[str, Schema]) -> Schema:
         below["items"] = _translate(schema["items"], models)
     for choice in _ALTERNATIVE_KEYWORDS:
         if choice in schema:
-            below[choice] = [_translate(one, models) for one in schema[choice]]
+            below[choice] = [_translate(alternative, models) for alternative in schema[choice]]
     if "patternProperties" in schema or "propertyNames" in schema:
         below["patternProperties"] = _by_pattern(schema, models)
         below["additionalProperties"] = False

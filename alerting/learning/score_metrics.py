@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from alerting.deferred import np, npt, pd
-from alerting.detection.problems import NOT_YET, BoolArray
+from alerting.detection.problem_occurrences import NOT_YET
 from alerting.episodes.prediction_rule import CountedEpisode
-from alerting.readings.history import Millis, millis
+from alerting.readings.history import BoolArray, Millis, millis
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"
 Labels: TypeAlias = "npt.NDArray[np.int8]"

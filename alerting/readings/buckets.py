@@ -66,10 +66,10 @@ def sample_buckets(asset: Asset, variable: str, ts: Millis, values: Floats, bad:
     """Return each sample of a number as a bucket. `bad`: instants (ms) of samples of bad
     quality."""
     is_bad = find_members(ts, bad)
-    there = ~np.isnan(values) | is_bad
-    at = ts[there]
-    sound = in_range(asset, variable, values[there])
-    good = np.isfinite(sound) & ~is_bad[there]
+    present = ~np.isnan(values) | is_bad
+    at = ts[present]
+    sound = in_range(asset, variable, values[present])
+    good = np.isfinite(sound) & ~is_bad[present]
     number = np.where(good, sound, np.nan)
     stamp = np.where(good, at, NO_TIME)
     count = good.astype(np.int64)
@@ -80,15 +80,10 @@ def sample_buckets(asset: Asset, variable: str, ts: Millis, values: Floats, bad:
 
 def join_buckets(pieces: Iterable[Buckets]) -> Buckets:
     """Return buckets of pieces, each after the one before it, as one."""
-    found = [columns_of(piece) for piece in pieces]
-    if not found:
+    columns = [vars(piece).values() for piece in pieces]
+    if not columns:
         return no_buckets()
-    return Buckets(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
-
-
-def columns_of(buckets: Buckets) -> tuple[npt.NDArray[np.float64 | np.int64], ...]:
-    """Return the columns of buckets, not copied."""
-    return tuple(getattr(buckets, field.name) for field in fields(buckets))
+    return Buckets(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
 
 
 def merge_buckets(buckets: Buckets, width: int) -> Buckets:
@@ -193,8 +188,8 @@ def find_gaps(buckets: Buckets, start: int, end: int, limit: int | None) -> Mill
     until = np.concatenate([good.first, [end], good.gap_start + good.gap])
     long = until - begin > limit
     rows = np.stack([begin[long], until[long]], axis=1)
-    found: Millis = rows[np.argsort(rows[:, 0], kind="stable")]
-    return found
+    gaps: Millis = rows[np.argsort(rows[:, 0], kind="stable")]
+    return gaps
 
 
 def find_bad(buckets: Buckets, width: int, end: int) -> Millis:
@@ -270,49 +265,49 @@ class RollupState:
 def basis_of(asset: Asset, variable: str) -> str:
     """Return a hash of all in an asset's document by which values of a variable are good or bad, or
     computed: with another one, its rollups are made again."""
-    found = []
+    contents = []
     for name in sorted(asset.with_parts([variable])):
         declared = asset.variables.get(name)
         if declared is not None:
-            of = declared.model_dump(mode="json", include={"type", "low", "high", "computed"})
-            found.append([name, of])
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+            content = declared.model_dump(mode="json", include={"type", "low", "high", "computed"})
+            contents.append([name, content])
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def subtract(spans: Iterable[Interval], without: Iterable[Interval]) -> list[Interval]:
     """Return what is left of times after others are taken out, in their order."""
-    left = list(spans)
+    remaining = list(spans)
     for start, end in without:
-        parts = [((a, min(b, start)), (max(a, end), b)) for a, b in left]
-        left = [(a, b) for pair in parts for a, b in pair if a < b]
-    return left
+        parts = [((a, min(b, start)), (max(a, end), b)) for a, b in remaining]
+        remaining = [(a, b) for pair in parts for a, b in pair if a < b]
+    return remaining
 
 
 def merge_intervals(spans: Iterable[Interval]) -> tuple[Interval, ...]:
     """Return times as few, in order, that do not touch."""
-    found: list[Interval] = []
+    merged: list[Interval] = []
     for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
-            found.append((start, end))
-    return tuple(found)
+            merged.append((start, end))
+    return tuple(merged)
 
 
 def pack(buckets: Buckets, size: RollupSize, start: int, end: int) -> dict[int, bytes]:
     """Return the buckets of each hour of [start, end) (ms, whole hours) as bytes, by its beginning;
     none of an hour without a sample."""
-    of = buckets.select(start, end)
-    good = of.count > 0
-    records = np.zeros(len(of.start), _record(size))
-    records["position"] = of.start % HOUR // MINUTE
+    selected = buckets.select(start, end)
+    good = selected.count > 0
+    records = np.zeros(len(selected.start), _record(size))
+    records["position"] = selected.start % HOUR // MINUTE
     for name in ("low", "high", "total", *_COUNTS):
-        records[name] = getattr(of, name)
+        records[name] = getattr(selected, name)
     for name in ("first", "last"):
-        records[name] = np.where(good, getattr(of, name) - of.start, 0)
-    records["gap_start"] = np.where(of.gap > 0, of.gap_start - of.start, 0)
+        records[name] = np.where(good, getattr(selected, name) - selected.start, 0)
+    records["gap_start"] = np.where(selected.gap > 0, selected.gap_start - selected.start, 0)
     hours = np.arange(start, end, HOUR)
-    edges = np.searchsorted(of.start, np.append(hours, end)).tolist()
+    edges = np.searchsorted(selected.start, np.append(hours, end)).tolist()
     return {
         hour: records[first:last].tobytes()
         for hour, first, last in zip(hours.tolist(), edges[:-1], edges[1:], strict=True)
@@ -330,17 +325,17 @@ def unpack(parts: Mapping[int, bytes], size: RollupSize) -> Buckets:
     lengths = np.array(list(map(len, packed)), np.int64) // record.itemsize
     hours = np.repeat(np.array(in_order, np.int64), lengths)
     start = hours + records["position"].astype(np.int64) * MINUTE
-    count, bad, gap = (records[name].astype(np.int64) for name in _COUNTS)
-    first, last, gap_start = (start + records[name] for name in _STAMPS)
+    count = records["count"].astype(np.int64)
+    gap = records["gap"].astype(np.int64)
     return Buckets(
         start,
         records["low"].astype(np.float64),
         records["high"].astype(np.float64),
         records["total"].astype(np.float64),
         count,
-        bad,
-        np.where(count > 0, first, NO_TIME),
-        np.where(count > 0, last, NO_TIME),
-        np.where(gap > 0, gap_start, 0),
+        records["bad"].astype(np.int64),
+        np.where(count > 0, start + records["first"], NO_TIME),
+        np.where(count > 0, start + records["last"], NO_TIME),
+        np.where(gap > 0, start + records["gap_start"], 0),
         gap,
     )

@@ -1,4 +1,4 @@
-"""Instants in milliseconds, the quality of samples, and readings and events of one asset, as the
+"""Millis in milliseconds, the quality of samples, and readings and events of one asset, as the
 pure core uses them; a history larger than memory is read piece by piece; and values of computed
 variables, as a pure function of the readings of their parts.
 
@@ -28,7 +28,7 @@ from alerting.definitions.asset_documents import LAG_LENGTHS, Asset, Computed, E
 Quality = Literal["uncertain", "bad"]
 Grade = Literal["good", "uncertain", "bad"]
 Codes = Literal["opc-ua", "opc-da"]
-Instants: TypeAlias = "npt.NDArray[np.int64]"
+Millis: TypeAlias = "npt.NDArray[np.int64]"
 _WORD = re.compile(r"(good|uncertain|bad)(?![a-z])", re.IGNORECASE)
 _CAMEL = re.compile(r"(Good|Uncertain|Bad)[A-Z]")
 _NUMBER = re.compile(r"-?\d{1,10}|0[xX][0-9a-fA-F]{1,8}")
@@ -41,7 +41,6 @@ _DA_GRADES: Mapping[int, Grade] = {
 }
 INDEX_DTYPE = "datetime64[ms, UTC]"
 EVENT_COLUMNS = ("type", "start", "end")
-Millis: TypeAlias = "npt.NDArray[np.int64]"
 NO_TIME = -(2**63)  # no instant, in a column of instants
 FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
@@ -55,23 +54,23 @@ BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
 
 
 @cache
-def no_instants() -> Instants:
+def no_instants() -> Millis:
     """Return no instants."""
     return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Doubts:
-    """Instants (ms) of samples whose quality is not good, by variable with some."""
+    """Millis (ms) of samples whose quality is not good, by variable with some."""
 
-    bad: Mapping[str, Instants] = field(default_factory=dict)
-    uncertain: Mapping[str, Instants] = field(default_factory=dict)
+    bad: Mapping[str, Millis] = field(default_factory=dict)
+    uncertain: Mapping[str, Millis] = field(default_factory=dict)
 
 
 NO_DOUBTS = Doubts()
 
 
-def join_instants(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:
+def join_instants(parts: Sequence[Mapping[str, Millis]]) -> dict[str, Millis]:
     """Return the instants of several parts by variable, increasing."""
     return {
         name: np.unique(np.concatenate([part[name] for part in parts if name in part]))
@@ -79,13 +78,13 @@ def join_instants(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants
     }
 
 
-def find_members(ts: Instants, instants: Instants) -> npt.NDArray[np.bool_]:
+def find_members(ts: Millis, instants: Millis) -> npt.NDArray[np.bool_]:
     """Return which of the instants are in another, increasing list of instants."""
     if not len(instants):
         return np.zeros(len(ts), np.bool_)
     position = np.minimum(np.searchsorted(instants, ts), len(instants) - 1)
-    found: npt.NDArray[np.bool_] = instants[position] == ts
-    return found
+    is_member: npt.NDArray[np.bool_] = instants[position] == ts
+    return is_member
 
 
 def grade(text: str, codes: Codes | None = None) -> Grade | None:
@@ -105,13 +104,9 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
     if kind is None or not _NUMBER.fullmatch(text):
         return None
     number = _as_number(text)
-    return (
-        _status(number)
-        if kind == "opc-ua"
-        else _DA_GRADES.get(number & 0xFC)
-        if 0 <= number < _SHORT
-        else None
-    )
+    if kind == "opc-ua":
+        return _status(number)
+    return _DA_GRADES.get(number & 0xFC) if 0 <= number < _SHORT else None
 
 
 def why_no_quality(text: str, codes: Codes | None) -> str:
@@ -146,8 +141,8 @@ def _status(number: int) -> Grade | None:
     """Return the quality by the highest two of 32 bits, also of a negative number."""
     if not -_STATUS // 2 <= number < _STATUS:
         return None
-    severity = number % _STATUS * 4 // _STATUS
-    return "good" if severity == 0 else "uncertain" if severity == 1 else "bad"
+    grades: tuple[Grade, ...] = ("good", "uncertain", "bad", "bad")
+    return grades[number % _STATUS * 4 // _STATUS]
 
 
 def no_readings() -> pd.DataFrame:
@@ -299,7 +294,10 @@ def duration_millis(value: timedelta) -> int:
 def engineering_range(asset: Asset, variable: str) -> tuple[float, float]:
     """Return the least and greatest possible value of a number; infinite if not stated."""
     declared = asset.variables.get(variable)
-    low, high = (None, None) if declared is None else (declared.low, declared.high)
+    if declared is None:
+        return -np.inf, np.inf
+    low = declared.low
+    high = declared.high
     return -np.inf if low is None else low, np.inf if high is None else high
 
 
@@ -325,8 +323,8 @@ def has_data(history: History, variable: str) -> BoolArray:
     if not np.issubdtype(column.to_numpy().dtype, np.number):
         return column.notna().to_numpy(np.bool_)
     values = column.to_numpy(np.float64)
-    there: BoolArray = np.isfinite(values) & ~is_outside_range(history.asset, variable, values)
-    return there
+    has_value: BoolArray = np.isfinite(values) & ~is_outside_range(history.asset, variable, values)
+    return has_value
 
 
 _EVER = (-(2**63), 2**63 - 1)
@@ -354,8 +352,8 @@ class LongHistory:
 
     def load_interval(self, start: int, end: int, names: Sequence[str] | None = None) -> History:
         """Return the history with readings, start < ts <= end (ms), of these variables."""
-        there = [name for name in self.variables if names is None or name in names]
-        return replace(self.head, readings=self.read(there, start, end))
+        present = [name for name in self.variables if names is None or name in names]
+        return replace(self.head, readings=self.read(present, start, end))
 
     def load_all(self, names: Sequence[str] | None = None) -> History:
         """Return the history with all readings of these variables: only for few ones."""
@@ -397,7 +395,6 @@ def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[sli
 # Reads stored variables after an instant, None from the first one on: a frame with the conventions
 # of `History`, and doubts.
 ReadStored: TypeAlias = "Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]"
-Flags: TypeAlias = "npt.NDArray[np.bool_]"
 _AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 
@@ -407,36 +404,40 @@ class _Part:
 
     ts: Millis
     value: Floats
-    is_bad: Flags
+    is_bad: BoolArray
 
 
 def read_computed(
     asset: Asset, names: Iterable[str], start: datetime | None, read: ReadStored
 ) -> tuple[pd.DataFrame, Doubts]:
     """Return readings after an instant, some computed from what `read` returns."""
-    wanted = list(names)
-    needed = asset.with_parts(wanted)
+    variables = list(names)
+    needed = asset.with_parts(variables)
     computed = [name for name in needed if asset.is_computed(name)]
     if not computed:
-        return read(wanted, start)
+        return read(variables, start)
     stored = [name for name in needed if name not in computed]
-    frame, doubts = read(stored, None if start is None else start - lookback(asset, wanted))
-    found = with_computed(History(asset, frame, doubts=doubts), computed)
-    readings = found.readings if start is None else found.readings.loc[found.readings.index > start]
-    return readings[wanted], _only(found.doubts, wanted)
+    frame, doubts = read(stored, None if start is None else start - lookback(asset, variables))
+    history = with_computed(History(asset, frame, doubts=doubts), computed)
+    readings = (
+        history.readings if start is None else history.readings.loc[history.readings.index > start]
+    )
+    bad = {name: ts for name, ts in history.doubts.bad.items() if name in variables}
+    uncertain = {name: ts for name, ts in history.doubts.uncertain.items() if name in variables}
+    return readings[variables], Doubts(bad, uncertain)
 
 
 def lookback(asset: Asset, names: Iterable[str]) -> timedelta:
     """Return how far before an instant readings lie that decide these variables there."""
-    found: dict[str, timedelta] = {}
+    by_name: dict[str, timedelta] = {}
     for name in asset.with_parts(names):
         computed = asset.variables[name].computed if name in asset.variables else None
-        found[name] = (
+        by_name[name] = (
             timedelta(0)
             if computed is None
-            else computed.lookback + max(found[part] for part in computed.drivers)
+            else computed.lookback + max(by_name[part] for part in computed.drivers)
         )
-    return max(found.values(), default=timedelta(0))
+    return max(by_name.values(), default=timedelta(0))
 
 
 def with_computed(history: History, names: Sequence[str]) -> History:
@@ -464,7 +465,7 @@ def with_computed(history: History, names: Sequence[str]) -> History:
     )
 
 
-def compute(computed: Computed, at: Millis, parts: Sequence[_Part]) -> tuple[Floats, Flags]:
+def compute(computed: Computed, at: Millis, parts: Sequence[_Part]) -> tuple[Floats, BoolArray]:
     """Return the value at each instant (ms, increasing), and where it has none because a part is of
     bad quality.
 
@@ -475,12 +476,12 @@ def compute(computed: Computed, at: Millis, parts: Sequence[_Part]) -> tuple[Flo
     values = np.full(len(at), np.nan)
     is_bad = np.zeros(len(at), np.bool_)
     rows = np.flatnonzero(has_reading)
-    found = [_in_force(part, at[rows], duration_millis(computed.within)) for part in parts]
-    first = found[0][0]
+    in_force = [_in_force(part, at[rows], duration_millis(computed.within)) for part in parts]
+    first = in_force[0][0]
     if computed.kind == "lag" and computed.time_constant is not None:
         first = _lagged(parts[0], at[rows], first, duration_millis(computed.time_constant))
-    values[rows] = computed.gain * _combine(computed, first, *(value for value, _ in found[1:]))
-    is_bad[rows] = np.logical_or.reduce([bad for _, bad in found])
+    values[rows] = computed.gain * _combine(computed, first, *(value for value, _ in in_force[1:]))
+    is_bad[rows] = np.logical_or.reduce([bad for _, bad in in_force])
     return np.where(np.isfinite(values), values, np.nan), is_bad
 
 
@@ -500,19 +501,19 @@ def _part(
 ) -> _Part:
     raw = columns[name].to_numpy(np.float64) if name in columns else np.full(len(ts), np.nan)
     is_bad = find_members(ts, bad.get(name, no_instants()))
-    there = ~np.isnan(raw) | is_bad
-    sound = in_range(asset, name, raw[there])
-    return _Part(ts[there], np.where(np.isfinite(sound), sound, np.nan), is_bad[there])
+    present = ~np.isnan(raw) | is_bad
+    sound = in_range(asset, name, raw[present])
+    return _Part(ts[present], np.where(np.isfinite(sound), sound, np.nan), is_bad[present])
 
 
-def _in_force(part: _Part, at: Millis, within: int) -> tuple[Floats, Flags]:
+def _in_force(part: _Part, at: Millis, within: int) -> tuple[Floats, BoolArray]:
     """Return each instant's last value, NaN unless recent and sound; and where it is bad."""
     newest = np.searchsorted(part.ts, at, side="right") - 1
-    there = newest >= 0
-    there[there] = at[there] - part.ts[newest[there]] <= within
+    recent = newest >= 0
+    recent[recent] = at[recent] - part.ts[newest[recent]] <= within
     value = np.append(part.value, np.nan)
     is_bad = np.append(part.is_bad, False)
-    newest = np.where(there, newest, len(part.ts))
+    newest = np.where(recent, newest, len(part.ts))
     return value[newest], is_bad[newest]
 
 
@@ -525,7 +526,7 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
     """
     first = np.searchsorted(part.ts, at - LAG_LENGTHS * time_constant, side="right")
     last = np.searchsorted(part.ts, at, side="right")
-    found = present.copy()
+    values = present.copy()
     bounds = np.flatnonzero(np.diff(np.cumsum(last - first) // _AT_ONCE, prepend=0))
     for rows in np.split(np.arange(len(at)), bounds):
         if not len(rows):
@@ -542,12 +543,5 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
         weight = np.where(np.isnan(value), 0.0, weight)
         total = np.add.reduceat(weight, starts)
         lagged = np.add.reduceat(weight * np.nan_to_num(value), starts)
-        found[rows] = np.where(total > 0, lagged / np.where(total > 0, total, 1.0), present[rows])
-    return np.where(np.isnan(present), np.nan, found)
-
-
-def _only(doubts: Doubts, names: Sequence[str]) -> Doubts:
-    bad, uncertain = (
-        {name: of[name] for name in names if name in of} for of in (doubts.bad, doubts.uncertain)
-    )
-    return Doubts(bad, uncertain)
+        values[rows] = np.where(total > 0, lagged / np.where(total > 0, total, 1.0), present[rows])
+    return np.where(np.isnan(present), np.nan, values)

@@ -46,9 +46,9 @@ class IntervalLabel:
             return self.undone_at is None
         return self.made_at <= at and (self.undone_at is None or at < self.undone_at)
 
-    def is_same(self, other: "IntervalLabel") -> bool:
+    def is_same(self, label: "IntervalLabel") -> bool:
         """Return whether it labels the same as another one."""
-        return self._content() == other._content()
+        return self._content() == label._content()
 
     def concerns(self, asset: Asset, names: Collection[str]) -> bool:
         """Return whether it is on one of these variables, or on a part of a computed one."""
@@ -86,7 +86,8 @@ def new_label(
             raise NotFound(
                 f"{asset.name!r} declares no variable {name!r}" + (hint and f" ({hint})")
             )
-    begin, stop = (from_millis(to_millis(at)) for at in (start, end))
+    begin = from_millis(to_millis(start))
+    stop = from_millis(to_millis(end))
     if begin >= stop:
         raise UserError(translatable("the time must begin before it ends"))
     if stop - begin > LONGEST_LABEL:
@@ -109,7 +110,7 @@ def new_label(
 def bad_intervals(labels: Iterable[IntervalLabel], asset: Asset, name: str) -> tuple[Interval, ...]:
     """Return the times (ms) at which values of a variable count as bad, in order."""
     return merge_intervals(
-        (to_millis(one.start), to_millis(one.end))
-        for one in labels
-        if one.kind == "bad" and one.concerns(asset, [name])
+        (to_millis(label.start), to_millis(label.end))
+        for label in labels
+        if label.kind == "bad" and label.concerns(asset, [name])
     )

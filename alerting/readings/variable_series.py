@@ -104,9 +104,9 @@ def pack(series: Sequence[tuple[Millis, Numbers]]) -> RaggedReadings:
     ts = np.concatenate([np.empty(0, np.int64), *(instants for instants, _ in series)])
     values = np.concatenate([np.empty(0), *(numbers for _, numbers in series)])
     number = np.repeat(np.arange(len(series)), [len(instants) for instants, _ in series])
-    there = ~np.isnan(values)
-    bounds = np.append(0, np.cumsum(np.bincount(number[there], minlength=len(series))))
-    return RaggedReadings(ts[there], values[there], bounds)
+    present = ~np.isnan(values)
+    bounds = np.append(0, np.cumsum(np.bincount(number[present], minlength=len(series))))
+    return RaggedReadings(ts[present], values[present], bounds)
 
 
 def summarise_windows(
@@ -117,8 +117,8 @@ def summarise_windows(
     stop = _positions(packed, series, end)
     width = len(packed.ts) + 1
     windows, of_row = np.unique(start * width + stop, return_inverse=True)
-    found = _summarise_rows(packed, windows // width, windows % width)
-    return WindowSummary(*(column[of_row] for column in vars(found).values()))
+    summary = _summarise_rows(packed, windows // width, windows % width)
+    return WindowSummary(*(column[of_row] for column in vars(summary).values()))
 
 
 def _positions(packed: RaggedReadings, series: Positions, at: Millis) -> Positions:
@@ -128,10 +128,10 @@ def _positions(packed: RaggedReadings, series: Positions, at: Millis) -> Positio
     origin = min(int(at.min()), int(packed.ts.min(initial=at.min())))
     span = max(int(at.max()), int(packed.ts.max(initial=at.max()))) - origin + 1
     number = np.repeat(np.arange(len(packed.bounds) - 1), np.diff(packed.bounds))
-    found: Positions = np.searchsorted(
+    positions: Positions = np.searchsorted(
         number * span + (packed.ts - origin), series * span + (at - origin)
     )
-    return found
+    return positions
 
 
 def _summarise_rows(packed: RaggedReadings, start: Positions, stop: Positions) -> WindowSummary:
@@ -162,12 +162,13 @@ def _over(
     reduce: np.ufunc, column: npt.NDArray[Any], start: Positions, stop: Positions
 ) -> npt.NDArray[Any]:
     """Return each window's least or greatest of a column with one more element."""
-    found: npt.NDArray[Any] = reduce.reduceat(column, np.column_stack((start, stop)).ravel())[::2]
-    return found
+    extremes: npt.NDArray[Any] = reduce.reduceat(column, np.column_stack((start, stop)).ravel())[
+        ::2
+    ]
+    return extremes
 
 
 Labels: TypeAlias = "npt.NDArray[np.object_]"
-BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
 LONGEST = timedelta(days=90)
 """Time for which the value of a category is carried forward, unless the asset's document says
 so."""
@@ -178,7 +179,7 @@ class Windows(NamedTuple):
     whether it changed inside."""
 
     values: Labels
-    changes: BoolArray
+    changes: Flags
 
 
 @dataclass(frozen=True)
@@ -192,12 +193,12 @@ class CategoryValues:
 
     def in_force(self, ts: Millis) -> Labels:
         """Return the value in force at each instant, None where it is not known."""
-        found = np.full(len(ts), None, object)
+        labels = np.full(len(ts), None, object)
         if len(self.at):
             last = np.searchsorted(self.at, ts, side="right") - 1
-            known = (last >= 0) & (ts - self.at[np.maximum(last, 0)] <= self.longest)
-            found[known] = self.values[last[known]]
-        return found
+            is_known = (last >= 0) & (ts - self.at[np.maximum(last, 0)] <= self.longest)
+            labels[is_known] = self.values[last[is_known]]
+        return labels
 
     def over_windows(
         self, ends: Millis, length: int, among: Collection[str] | None = None
@@ -212,10 +213,10 @@ class CategoryValues:
         instants = np.unique(np.concatenate([self.at, expiries]))
 
         def values_at(ts: Millis) -> Labels:
-            found = self.in_force(ts)
+            labels = self.in_force(ts)
             if among is not None:
-                found[[value not in among for value in found.tolist()]] = None
-            return found
+                labels[[value not in among for value in labels.tolist()]] = None
+            return labels
 
         values = values_at(instants)
         changed = instants[
@@ -243,9 +244,9 @@ def category_values(asset: Asset, name: str, frames: Sequence[pd.DataFrame]) -> 
     readings in the order of time."""
     columns = [frame[name].dropna() for frame in frames if name in frame]
     at = np.concatenate(
-        [millis(pd.DatetimeIndex(one.index)) for one in columns] or [np.empty(0, np.int64)]
+        [millis(pd.DatetimeIndex(column.index)) for column in columns] or [np.empty(0, np.int64)]
     )
-    values = [label_of(value) for one in columns for value in one.tolist()]
+    values = [label_of(value) for column in columns for value in column.tolist()]
     order = np.unique(at, return_index=True)[1] if len(at) else np.empty(0, np.int64)
     return CategoryValues(
         at[order], np.array(values, object)[order], duration_millis(longest_hold(asset, name))
@@ -257,7 +258,7 @@ def labels_at(
 ) -> list[Labels]:
     """Return for each name its value at each instant as text, None where it is not known; hours in
     the time zone, 0 to 23."""
-    found = []
+    labels = []
     for name in names:
         if name == HOUR_OF_DAY:
             hours = (
@@ -266,10 +267,10 @@ def labels_at(
                 .tz_convert(ZoneInfo(zone))
                 .hour
             )
-            found.append(np.array([str(hour) for hour in hours], object))
+            labels.append(np.array([str(hour) for hour in hours], object))
         else:
-            found.append(categories[name].in_force(ts))
-    return found
+            labels.append(categories[name].in_force(ts))
+    return labels
 
 
 _DAY = 86_400_000
@@ -322,8 +323,8 @@ def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
         declared = declared_ms(name, history.asset)
         if declared:
             return declared
-    found = distances(name, histories)
-    return int(np.median(found)) if len(found) else None
+    lengths = distances(name, histories)
+    return int(np.median(lengths)) if len(lengths) else None
 
 
 def declared_ms(name: str, asset: Asset) -> int | None:
@@ -420,17 +421,17 @@ def describe_doubtful(
     `total`: of how many these are the first and last ones.
     """
     times = np.sort(times)
-    known = len(times) if now is None else int(np.searchsorted(times, to_millis(now + SKEW)))
-    if known:
-        past = times[:known]
+    count = len(times) if now is None else int(np.searchsorted(times, to_millis(now + SKEW)))
+    if count:
+        past = times[:count]
         usual = usual_instants(past, total, is_lenient=True)
-        yield from (said for said, _ in describe_strays(past, usual))
-    if now is not None and known < len(times):
-        yield describe_after_now(from_millis(int(times[-1])) - now, len(times) - known)
+        yield from (sentence for sentence, _ in describe_strays(past, usual))
+    if now is not None and count < len(times):
+        yield describe_after_now(from_millis(int(times[-1])) - now, len(times) - count)
 
 
 def describe_after_now(by: timedelta, count: int) -> str:
-    """Say how many readings lie after now, and by how much the newest does."""
+    """Return how many readings lie after now, and by how much the newest does, as a sentence."""
     if by >= timedelta(days=730):
         years = int(by / timedelta(days=365.2425))
         return count_in_english(*_AFTER_NOW_BY_YEARS, count, years=years)

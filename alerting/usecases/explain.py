@@ -17,7 +17,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import Styled, latency_note, measured, translatable
-from alerting.detection.problems import problem_intervals
+from alerting.detection.problem_occurrences import problem_intervals
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.reconciliation import LATE_DATA

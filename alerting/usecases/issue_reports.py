@@ -16,7 +16,7 @@ from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.shared_fields import ReportPeriod
 from alerting.definitions.wording.language import language, template
-from alerting.detection.problems import problem_delay
+from alerting.detection.problem_occurrences import problem_delay
 from alerting.notifications.notification import new_message
 from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.use_cases import id_logger

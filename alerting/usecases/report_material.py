@@ -22,7 +22,7 @@ from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.fields.names_and_times import Interval, merge
 from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.detection.combined_conditions import search_from
-from alerting.detection.problems import (
+from alerting.detection.problem_occurrences import (
     counted_problems,
     find_occurrences,
     find_problems,

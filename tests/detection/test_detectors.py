@@ -11,7 +11,7 @@ from alerting.kinds.anomaly.detectors import (
     threshold_for_share,
 )
 from alerting.kinds.anomaly.model import FittedDetector
-from alerting.kinds.anomaly.normal_space import NormalSpace, far_from_others
+from alerting.kinds.anomaly.normal_rows import NormalSpace, far_from_others
 from alerting.kinds.anomaly.scored_strides import responsible
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.readings.variable_series import CategoryValues

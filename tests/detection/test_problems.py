@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.alert_definition import Problem
 from alerting.definitions.asset_documents import EventType, Variable
-from alerting.detection.problems import (
+from alerting.detection.problem_occurrences import (
     find_occurrences,
     find_problems,
     match_names,

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.detection.occurrences import KnownProblem
+from alerting.detection.problem_occurrences import KnownProblem
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.prediction_rule import (
     PredictedEpisode,

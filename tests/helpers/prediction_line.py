@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from alerting.detection.occurrences import (
+from alerting.detection.problem_occurrences import (
     ConditionSamples,
     KnownProblem,
     occurrences_of_samples,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alerting.detection.occurrences import no_occurrences
+from alerting.detection.problem_occurrences import no_occurrences
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.prediction_rule import AlarmEnd, PredictionRule
 from alerting.kinds.normal_operation import compared_rows, is_too_many, share_interval

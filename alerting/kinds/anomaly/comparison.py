@@ -11,8 +11,7 @@ import numpy as np
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import first_of_clusters, lasting_scores
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
-from alerting.kinds.anomaly.normal_space import group_rows
-from alerting.kinds.anomaly.normal_time import NormalRows, rows_of
+from alerting.kinds.anomaly.normal_rows import NormalRows, group_rows, rows_of
 from alerting.kinds.anomaly.scored_strides import THRESHOLD
 from alerting.kinds.normal_operation import (
     LEAST_ALLOWED,
@@ -66,7 +65,7 @@ class AnomalyEvidence(NamedTuple):
     false_alarms: int
     weeks: float
     allowed: float
-    found: int
+    problems_found: int
     problems: int
     synthetic: int
     injected: int
@@ -84,7 +83,7 @@ class AnomalyEvidence(NamedTuple):
     @property
     def how_found(self) -> FoundProblems:
         """Return which problems were found, and when."""
-        return FoundProblems(self.problems, self.found, self.announced, self.waited_s)
+        return FoundProblems(self.problems, self.problems_found, self.announced, self.waited_s)
 
     def describe_rate(self, share: float | None) -> str:
         """Return the rate reached on unseen normal time with its interval, and the one asked:
@@ -97,10 +96,11 @@ class AnomalyEvidence(NamedTuple):
                 f" In alarm {self.in_alarm:.2%} of that time where {share:.2%} was asked (95 % "
                 f"interval {low:.2%} to {high:.2%}, Wilson over days)."
             )
-        low, high = (count / self.weeks for count in poisson_interval(self.false_alarms))
+        low, high = poisson_interval(self.false_alarms)
         return (
             f" That is {self.false_alarms / self.weeks:.2g} a week where "
-            f"{self.allowed / self.weeks:.2g} was asked (95 % interval {low:.2g} to {high:.2g}, "
+            f"{self.allowed / self.weeks:.2g} was asked (95 % interval "
+            f"{low / self.weeks:.2g} to {high / self.weeks:.2g}, "
             "exact)."
         )
 
@@ -133,15 +133,14 @@ def compare_models(
     start = max(
         [period.unseen_from or period.cutoff, *([champion.training_cutoff] if champion else [])]
     )
-    kept, lost = (
-        ({}, []) if champion is None else _only_in_champion(definition, data, challenger, champion)
-    )
-    both = {*challenger.by_asset} & {*(champion or challenger).by_asset}
-    new = _evidence(definition, challenger, data, start, both)
-    old = None if champion is None else _evidence(definition, champion, data, start, both)
-    added = _evidence(definition, challenger, data, start, {*challenger.by_asset} - both)
+    staying, lost = _only_in_champion(definition, data, challenger, champion)
+    common = {*challenger.by_asset} & {*(champion or challenger).by_asset}
+    new = _evidence(definition, challenger, data, start, common)
+    old = None if champion is None else _evidence(definition, champion, data, start, common)
+    added = _evidence(definition, challenger, data, start, {*challenger.by_asset} - common)
     compared = [*compared_rows(_TITLES, _texts(new), None if old is None else _texts(old))]
-    evidence = {"compared": compared, **new._asdict()}
+    numbers = new._asdict()
+    evidence = {"compared": compared, "found": numbers.pop("problems_found"), **numbers}
     metrics = {
         "unseen normal weeks": new.weeks,
         "false alarms": float(new.false_alarms),
@@ -149,8 +148,8 @@ def compare_models(
         "share of unseen normal time in alarm": new.in_alarm,
     }
     share = definition.threshold.time_in_alarm
-    found = f"{_sentence(new, old)}{new.describe_rate(share)}" + "".join(
-        f" {name} has too little normal history now: it keeps its detector." for name in kept
+    summary = f"{_sentence(new, old)}{new.describe_rate(share)}" + "".join(
+        f" {name} has too little normal history now: it keeps its detector." for name in staying
     )
     same = champion is not None and champion.hash == challenger.hash
     objections: dict[Objection, bool] = {
@@ -162,7 +161,7 @@ def compare_models(
     seen = None if champion is None else champion.training_cutoff
     facts = {
         "subject": "model is",
-        "found": found,
+        "found": summary,
         "lost": ", ".join(lost),
         "in_alarm": new.in_alarm,
         "most_in_alarm": MOST_IN_ALARM,
@@ -174,30 +173,30 @@ def compare_models(
     how = (
         " No problem or verdict lies in it: compared by false alarms and synthetic anomalies alone."
     )
-    decision = decide(objections, facts, found + ("" if new.problems else how), evidence)
-    model = replace(challenger, by_asset={**challenger.by_asset, **kept})
-    return Comparison(family, decision, metrics, model if kept and not same else None)
+    decision = decide(objections, facts, summary + ("" if new.problems else how), evidence)
+    model = replace(challenger, by_asset={**challenger.by_asset, **staying})
+    return Comparison(family, decision, metrics, model if staying and not same else None)
 
 
 def _only_in_champion(
     definition: AnomalyDefinition,
     data: LearningData,
     challenger: AnomalyModel,
-    champion: AnomalyModel,
+    champion: AnomalyModel | None,
 ) -> tuple[dict[str, FittedDetector], list[str]]:
     """Return the detectors of assets that only the champion watches, and the assets whose detector
     cannot be kept."""
-    kept = dict[str, FittedDetector]()
+    staying = dict[str, FittedDetector]()
     lost = list[str]()
     for asset in (history.asset for history in data.histories):
-        fitted = champion.by_asset.get(asset.name)
+        fitted = None if champion is None else champion.by_asset.get(asset.name)
         if fitted is None or asset.name in challenger.by_asset:
             continue
         if {number.name for number in fitted.plan.numbers} <= definition.numbers_of(asset):
-            kept[asset.name] = fitted
+            staying[asset.name] = fitted
         else:
             lost.append(asset.name)
-    return kept, lost
+    return staying, lost
 
 
 def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[Objection, bool]:
@@ -208,7 +207,7 @@ def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[O
         "lasting_alarms": new.in_alarm > MOST_IN_ALARM,
         "too_many_alarms": new.is_too_many,
         "too_little_time": new.allowed < LEAST_ALLOWED,
-        "fewer_problems": old is not None and new.found < old.found,
+        "fewer_problems": old is not None and new.problems_found < old.problems_found,
         "no_synthetic_time": not new.injected,
         "fewer_synthetic": old is not None and not new.share >= old.share - _LOST,
     }
@@ -219,7 +218,7 @@ def _sentence(new: AnomalyEvidence, old: AnomalyEvidence | None) -> str:
     beside = (
         ""
         if old is None
-        else f" The one in service: {old.false_alarms}, {old.found}, {old.synthetic}."
+        else f" The one in service: {old.false_alarms}, {old.problems_found}, {old.synthetic}."
     )
     return (
         f"On {7 * new.weeks:.2g} days of unseen normal time {new.false_alarms} false alarms, "
@@ -228,10 +227,16 @@ def _sentence(new: AnomalyEvidence, old: AnomalyEvidence | None) -> str:
     )
 
 
-def _texts(one: AnomalyEvidence) -> tuple[str, ...]:
-    found = f"{one.synthetic} of {one.injected}"
-    problems = one.how_found.describe()
-    return str(one.false_alarms), f"{one.allowed:.2g}", f"{one.in_alarm:.1%}", problems, found
+def _texts(evidence: AnomalyEvidence) -> tuple[str, ...]:
+    synthetic = f"{evidence.synthetic} of {evidence.injected}"
+    problems = evidence.how_found.describe()
+    return (
+        str(evidence.false_alarms),
+        f"{evidence.allowed:.2g}",
+        f"{evidence.in_alarm:.1%}",
+        problems,
+        synthetic,
+    )
 
 
 def _evidence(
@@ -294,7 +299,7 @@ def _of_asset(
         false_alarms=len(alarms),
         weeks=weeks,
         allowed=allowed,
-        found=how.found,
+        problems_found=how.detected,
         problems=how.problems,
         synthetic=hits,
         injected=injected,
@@ -335,7 +340,7 @@ def _synthetic(fitted: FittedDetector, rows: NormalRows, categories: Labels) -> 
     Each variable in turn is shifted, and swings around its level. Sizes are in deviations of the
     variable in this time and category, so they are the same for every model.
     """
-    found = total = 0
+    hits = total = 0
     for category, which in group_rows(categories[rows.normal]).items():
         matrix = rows.matrix[rows.normal][which]
         chosen = matrix[:: max(1, len(matrix) // _CHANGED)][:_CHANGED]
@@ -353,5 +358,5 @@ def _synthetic(fitted: FittedDetector, rows: NormalRows, categories: Labels) -> 
                         changed[:, column] = effects[statistic](changed[:, column], size)
                 scores = fitted.score(changed, labels)
                 total += int((~np.isnan(scores)).sum())
-                found += int((scores >= THRESHOLD).sum())
-    return found, total
+                hits += int((scores >= THRESHOLD).sum())
+    return hits, total

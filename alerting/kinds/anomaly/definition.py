@@ -100,16 +100,14 @@ class AnomalyDefinition(NormalDefinition):
         None,
         exclude_if=lambda name: name is None,
         description="A category, e.g. the recipe: readings are compared with normal operation of "
-        "their own category. One that "
-        "was never seen, or with too little normal time, is compared with all together; a window "
-        "over a change is unknown.",
+        "their own category. One that was never seen, or with too little normal time, is compared "
+        "with all together; a window over a change is unknown.",
     )
     normal: NormalPeriod = Field(
         USUAL_PERIOD,
         description="History of normal operation: the last days before a training, e.g. 28d, of "
-        "which the newest fifth only "
-        "counts false alarms, or {from, to}. Problems, suppressed times and episodes with the "
-        "verdict true_alarm do not count.",
+        "which the newest fifth only counts false alarms, or {from, to}. Problems, suppressed "
+        "times and episodes with the verdict true_alarm do not count.",
     )
     surroundings: Duration = Field(
         timedelta(hours=1),
@@ -123,16 +121,14 @@ class AnomalyDefinition(NormalDefinition):
         ge=0,
         le=0.3,
         description="Largest share of the normal history that is left out because it lies far from "
-        "the rest. Episodes with the "
-        "verdict false_alarm are never left out.",
+        "the rest. Episodes with the verdict false_alarm are never left out.",
     )
     windows: tuple[Duration, ...] | None = Field(
         None,
         min_length=1,
         max_length=10,
         description="Lengths of the windows over which readings are described; one of 10 usual "
-        "intervals of readings when left "
-        "out, at least two strides.",
+        "intervals of readings when left out, at least two strides.",
     )
     aggregations: tuple[Statistic, ...] | None = Field(
         None,
@@ -143,8 +139,7 @@ class AnomalyDefinition(NormalDefinition):
     stride: Duration | None = Field(
         None,
         description="Time between two evaluations; the usual interval of readings when left out, "
-        "longer for a long normal "
-        "history, so that it has about 10,000 rows.",
+        "longer for a long normal history, so that it has about 10,000 rows.",
     )
     candidates: tuple[Candidate, ...] | None = Field(
         None,
@@ -168,8 +163,7 @@ class AnomalyDefinition(NormalDefinition):
     clear_for: Duration | None = Field(
         None,
         description="Off-delay: the score must be usual for this long before the episode closes; "
-        "the shortest window when left "
-        "out, at least three strides.",
+        "the shortest window when left out, at least three strides.",
     )
     escalation: tuple[ScoreEscalation, ...] = Field(
         (),
@@ -182,16 +176,15 @@ class AnomalyDefinition(NormalDefinition):
     promotion: PromotionMode = Field(
         default_factory=PromotionMode,
         description="Decision on a newly learned model. A person decides in any case where "
-        "evidence is missing, where it raises "
-        "more false alarms on unseen normal time than allowed, or finds less than the one in "
-        "service.",
+        "evidence is missing, where it raises more false alarms on unseen normal time than "
+        "allowed, or finds less than the one in service.",
     )
 
     problem: Problem | None = Field(
         None,
         description="The problem behind the anomalies, if data can confirm it. It is never "
-        "learned: its times do not count as "
-        "normal, a new model is compared by it, and it determines the outcome.",
+        "learned: its times do not count as normal, a new model is compared by it, and it "
+        "determines the outcome.",
     )
 
     @property
@@ -253,7 +246,7 @@ class AnomalyDefinition(NormalDefinition):
         return written | {"aggregations": [*(self.aggregations or _STATISTICS_BEFORE)]}
 
     def effect_warnings(self) -> Iterable[str]:
-        """Yield which fields of before have no effect any more."""
+        """Yield a warning for each field of earlier versions that has no effect any more."""
         for name in _WITHOUT_EFFECT:
             if getattr(self, name) is not None:
                 yield (
@@ -269,12 +262,12 @@ class AnomalyDefinition(NormalDefinition):
         true or false."""
         return frozenset(
             name
-            for name, one in asset.variables.items()
-            if one.type != "category" and self.may_see(name)
+            for name, variable in asset.variables.items()
+            if variable.type != "category" and self.may_see(name)
         )
 
     def severities(self) -> tuple[Severity, ...]:
-        reached = {self.severity, *(one.severity for one in self.escalation)}
+        reached = {self.severity, *(step.severity for step in self.escalation)}
         return tuple(name for name in SEVERITIES if name in reached)
 
     def faults(self) -> Iterable[Fault]:
@@ -293,22 +286,22 @@ class AnomalyDefinition(NormalDefinition):
         yield from self._time_faults()
 
     def _escalation_faults(self) -> Iterable[Fault]:
-        for number, one in enumerate(self.escalation):
+        for number, step in enumerate(self.escalation):
             at = f"escalation.{number}"
-            if SEVERITIES.index(one.severity) <= SEVERITIES.index(self.severity):
+            if SEVERITIES.index(step.severity) <= SEVERITIES.index(self.severity):
                 yield Fault(
                     f"{at}.severity",
-                    f"{one.severity} is not worse than the severity {self.severity}",
+                    f"{step.severity} is not worse than the severity {self.severity}",
                 )
-            if (one.score is None) == (one.share is None):
+            if (step.score is None) == (step.share is None):
                 yield Fault(at, "needs either score (how far) or share and over (how often)")
-            elif (one.share is None) != (one.over is None):
+            elif (step.share is None) != (step.over is None):
                 yield Fault(
                     at,
                     "share and over belong together",
                     "write for example share: 0.5, over: 1h",
                 )
-            elif one.over is not None and not timedelta(0) < one.over <= 7 * _DAY:
+            elif step.over is not None and not timedelta(0) < step.over <= 7 * _DAY:
                 yield Fault(f"{at}.over", "must be longer than 0s and at most 7d")
 
     def _time_faults(self) -> Iterable[Fault]:

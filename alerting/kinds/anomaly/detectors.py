@@ -10,6 +10,8 @@ Peaks over a threshold: scores above a high quantile come in clusters, whose max
 generalized Pareto distribution (Pickands 1975; declustering by runs: Coles 2001, chapters 4 and 5).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
@@ -18,9 +20,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from alerting.detection.problems import BoolArray
-from alerting.kinds.anomaly.normal_space import Arrays, Floats, product, squared_length
-from alerting.readings.history import Millis
+from alerting.kinds.anomaly.normal_rows import Arrays, product, squared_length
+from alerting.readings.history import BoolArray, Floats, Millis
 
 AT_ONCE = 2_000_000  # distances that are computed together
 
@@ -82,14 +83,14 @@ class LevelsAndSpreads:
     family: ClassVar[str] = "levels_and_spreads"
 
     def score(self, rows: Floats) -> Floats:
-        found = np.zeros(len(rows))
+        scores = np.zeros(len(rows))
         groups = (self.spreads == 0, self.spreads == 1)
         for columns, limits in zip(groups, self.limits, strict=True):
-            own = self.components[columns].any(axis=0)
-            components = np.ascontiguousarray(self.components[np.ix_(columns, own)])
-            part = PrincipalComponents(components, self.inverse[own], limits[:2])
-            found = np.maximum(found, part.score(rows[:, columns]) / limits[2])
-        return found
+            used = self.components[columns].any(axis=0)
+            components = np.ascontiguousarray(self.components[np.ix_(columns, used)])
+            part = PrincipalComponents(components, self.inverse[used], limits[:2])
+            scores = np.maximum(scores, part.score(rows[:, columns]) / limits[2])
+        return scores
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Neighbours:
 
     def score(self, rows: Floats) -> Floats:
         return _by_neighbours(
-            rows, self.normal, self.nearest, lambda found: found.distance.mean(axis=1)
+            rows, self.normal, self.nearest, lambda neighbours: neighbours.distance.mean(axis=1)
         )
 
 
@@ -126,9 +127,9 @@ class LocalOutliers:
     family: ClassVar[str] = "local_outliers"
 
     def score(self, rows: Floats) -> Floats:
-        def factor(found: Nearest) -> Floats:
-            own = np.maximum(found.distance, self.radius[found.which]).mean(axis=1)
-            return np.asarray(self.density[found.which].mean(axis=1) * own)
+        def factor(neighbours: Nearest) -> Floats:
+            reach = np.maximum(neighbours.distance, self.radius[neighbours.which]).mean(axis=1)
+            return np.asarray(self.density[neighbours.which].mean(axis=1) * reach)
 
         return _by_neighbours(rows, self.normal, self.nearest, factor)
 
@@ -153,16 +154,16 @@ class IsolationTrees:
     family: ClassVar[str] = "isolation_forest"
 
     def score(self, rows: Floats) -> Floats:
-        column, left, right = (
-            part.astype(np.int64) for part in (self.column, self.left, self.right)
-        )
+        column = self.column.astype(np.int64)
+        lower = self.left.astype(np.int64)
+        higher = self.right.astype(np.int64)
         every = np.arange(len(rows))
         total = np.zeros(len(rows))
         for root in self.roots.astype(np.int64).tolist():
             node = np.full(len(rows), root)
             while (inner := column[node] >= 0).any():
                 goes_left = rows[every, np.maximum(column[node], 0)] <= self.cut[node]
-                node = np.where(inner, np.where(goes_left, left[node], right[node]), node)
+                node = np.where(inner, np.where(goes_left, lower[node], higher[node]), node)
             total += self.depth[node]
         return np.asarray(1.0 - total / (len(self.roots) * self.usual[0]))
 
@@ -220,8 +221,8 @@ class Autoencoder:
 _FAR = 6.0  # usual deviations beyond which a network has learned nothing
 DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
     {
-        one.family: one
-        for one in (
+        detector.family: detector
+        for detector in (
             PrincipalComponents,
             LevelsAndSpreads,
             Neighbours,
@@ -280,10 +281,10 @@ def fit_detector(rows: Floats, spreads: BoolArray) -> Detector:
     parts = [fit_components(rows[:, columns]) for columns in groups]
     inverse = np.concatenate([part.inverse for part in parts])
     components = np.zeros((len(spreads), len(inverse)))
-    of = np.repeat([False, True], [len(part.inverse) for part in parts])
+    is_spread = np.repeat([False, True], [len(part.inverse) for part in parts])
     limits = []
-    for columns, own, part in zip(groups, (~of, of), parts, strict=True):
-        components[np.ix_(columns, own)] = part.components
+    for columns, used, part in zip(groups, (~is_spread, is_spread), parts, strict=True):
+        components[np.ix_(columns, used)] = part.components
         usual = max(float(np.quantile(part.score(rows[:, columns]), _LIMIT)), 1e-9)
         limits.append([*part.limits, usual])
     return LevelsAndSpreads(spreads.astype(np.float64), components, inverse, np.array(limits))
@@ -339,21 +340,25 @@ def threshold_for_rate(
 
     lasting = lasting_scores(at, scores, stride_ms, hold_ms)
     weeks = len(at) * stride_ms / WEEK_MS
-    known = lasting[np.isfinite(lasting)]
-    if not len(known):
+    finite = lasting[np.isfinite(lasting)]
+    if not len(finite):
         return Threshold(
             float(scores.max(initial=0.0)) * _MARGIN,
             "the largest score of too little normal time",
             weeks,
             0.0,
         )
-    floor = float(np.quantile(known, _HIGH))
+    floor = float(np.quantile(finite, _HIGH))
     peaks = cluster_peaks(at, lasting, floor, apart_ms)
     if len(peaks) < _LEAST_PEAKS or per_week * weeks * _BEYOND < 1:
-        value = float(known.max()) + (_MARGIN - 1) * (float(known.max()) - float(np.median(known)))
-        return Threshold(
-            value, _too_little(weeks, len(peaks), per_week), weeks, 1 / max(weeks, 1e-9)
+        value = float(finite.max()) + (_MARGIN - 1) * (
+            float(finite.max()) - float(np.median(finite))
         )
+        method = (
+            f"the largest score and a fifth more: {weeks * 7:.2g} days of normal time with "
+            f"{len(peaks)} peaks are too little to set {per_week:g} false alarms a week"
+        )
+        return Threshold(value, method, weeks, 1 / max(weeks, 1e-9))
     rate = len(peaks) / weeks
     if rate <= per_week:
         return Threshold(floor, "the 95 % quantile: scores pass it seldom enough", weeks, rate)
@@ -374,14 +379,6 @@ def threshold_for_share(at: Millis, scores: Floats, stride_ms: int, share: float
         f"the {1 - share:.4g} quantile of normal scores",
         len(at) * stride_ms / WEEK_MS,
         float("nan"),
-    )
-
-
-def _too_little(weeks: float, peaks: int, per_week: float) -> str:
-    return (
-        f"the largest score and a fifth more: {weeks * 7:.2g} days of normal time with {peaks} "
-        "peaks are too little to set "
-        f"{per_week:g} false alarms a week"
     )
 
 

@@ -14,10 +14,8 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import merge
 from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation_result import Evaluation
-from alerting.detection.problems import predicts
 from alerting.episodes.episode import Episode
-from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, from_files
 from alerting.kinds.anomaly.scored_strides import (
@@ -27,12 +25,10 @@ from alerting.kinds.anomaly.scored_strides import (
     evaluate_part,
     responsible,
 )
+from alerting.kinds.normal_operation import NormalKind
 from alerting.kinds.protocol import (
     Charted,
     Gap,
-    Inputs,
-    Raise,
-    RaiseEvidence,
     ScoreDetails,
     ScoredRows,
     Statistic,
@@ -68,7 +64,7 @@ def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why
     blank = question.blank
     state = evaluated.state
     facts: list[str] = []
-    if scored is not None and scored.score[-1] == scored.score[-1]:
+    if scored is not None and not np.isnan(scored.score[-1]):
         fitted = cast("AnomalyModel", scored.model).by_asset[question.asset.name]
         score = float(scored.score[-1])
         facts.append(
@@ -77,30 +73,22 @@ def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why
         )
         facts += [*scored.facts, *fitted.account]
         blank = replace(blank, score=score, threshold=THRESHOLD, model_version=scored.model_version)
-    found = replace(blank, unknown=evaluated.unknown, facts=tuple(facts))
+    why = replace(blank, unknown=evaluated.unknown, facts=tuple(facts))
     if evaluated.unknown:
-        open_text = "; the open episode stays open" if state.raised_at else ""
-        return replace(
-            found, verdict="unknown", answer=f"cannot tell: {evaluated.unknown}{open_text}"
-        )
+        return why.answer_unknown(evaluated.unknown, state)
     if state.pending_since is not None:
         due = state.pending_since + definition.hold
         answer = f"not raised yet: unlike normal since {state.pending_since.isoformat()}"
         return replace(
-            found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
+            why, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
         )
     if state.raised_at is None:
         return replace(
-            found,
+            why,
             verdict="normal",
             answer="not raised: the readings together are like normal operation",
         )
-    clearing = (
-        "" if state.clearing_since is None else f"; usual since {state.clearing_since.isoformat()}"
-    )
-    return replace(
-        found, verdict="open", answer=f"open since {state.raised_at.isoformat()}{clearing}"
-    )
+    return why.answer_open(state.raised_at, state.clearing_since, "usual")
 
 
 _ASSET = "asset"
@@ -143,14 +131,14 @@ def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
     if fitted.by is None:
         return None
     name = fitted.by.name
-    known = fitted.by.spaces
+    spaces = fitted.by.spaces
     if name not in rows:
         raise UserError(
             f"the rows have no column {name!r}, by which the model compares them: add it, empty "
             "where it is not known"
         )
     labels = [None if pd.isna(value) else label_of(value) for value in rows[name].astype(object)]
-    return np.array([label if label in known else None for label in labels], object)
+    return np.array([label if label in spaces else None for label in labels], object)
 
 
 _GAP = 10  # usual intervals of readings
@@ -158,12 +146,11 @@ _DRAWN = 3
 _MOST_NUMBERS = 20  # whose spacing is looked at
 
 
-class AnomalyKind:
+class AnomalyKind(NormalKind):
     """Readings are scored by how unlike normal operation they are together."""
 
     evaluate = staticmethod(evaluate_part)
     why = staticmethod(explain_instant)
-    outcome = staticmethod(predicts)
 
     def load(self, files: Files) -> TrainedModel:
         return cast("TrainedModel", from_files(files))
@@ -208,19 +195,6 @@ class AnomalyKind:
             contributions(asset, responsible(fitted.for_category(category), matrix[0]))
         )
 
-    def inputs(self, definition: AnomalyDefinition, asset: Asset) -> Inputs:
-        return Inputs()
-
-    def explain(
-        self,
-        definition: AnomalyDefinition,
-        asset: Asset,
-        step: Step,
-        at_raise: Raise,
-        history: History | None,
-    ) -> RaiseEvidence:
-        return at_raise.content or RaiseEvidence(Evaluation(step.at, "triggered", step.reason))
-
     def chart(self, definition: AnomalyDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the score with its threshold, and the variables most responsible, each with the
         value that was to be expected."""
@@ -234,14 +208,18 @@ class AnomalyKind:
         )
         drawn = [
             Charted(
-                one.variable,
+                contribution.variable,
                 (
-                    (ChartLevel(one.usual, translatable("to be expected"), is_limit=False),)
-                    if isinstance(one.usual, float)
+                    (
+                        ChartLevel(
+                            contribution.usual, translatable("to be expected"), is_limit=False
+                        ),
+                    )
+                    if isinstance(contribution.usual, float)
                     else ()
                 ),
             )
-            for one in episode.contributions[:_DRAWN]
+            for contribution in episode.contributions[:_DRAWN]
         ]
         if not drawn:
             return Charted(None, statistic=statistic)
@@ -256,11 +234,11 @@ class AnomalyKind:
     ) -> tuple[Gap, ...]:
         """Return the times without any reading for ten usual intervals."""
         names = [str(name) for name in history.readings if definition.may_see(str(name))]
-        there = np.zeros(len(history.readings), np.bool_)
+        present = np.zeros(len(history.readings), np.bool_)
         for name in names:
             if np.issubdtype(np.asarray(history.readings[name]).dtype, np.number):
-                there |= has_data(history, name)
-        at = millis(pd.DatetimeIndex(history.readings.index))[there]
+                present |= has_data(history, name)
+        at = millis(pd.DatetimeIndex(history.readings.index))[present]
         if not len(at):
             return ((start, end),)
         holds = _GAP * float(np.median(np.diff(at))) if len(at) > 1 else 0.0

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from alerting.detection.problems import BoolArray
 from alerting.kinds.anomaly.detectors import Detector, IsolationTrees, arrays_of, detector_of
-from alerting.kinds.anomaly.normal_space import Floats, NormalSpace, group_rows
+from alerting.kinds.anomaly.normal_rows import NormalSpace, group_rows, known_variables
 from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import Files
-from alerting.readings.history import Millis, duration_millis
+from alerting.readings.history import BoolArray, Floats, Millis, duration_millis
 from alerting.readings.variable_series import CategoryValues, Labels, Windows
 
 FILE = "anomaly.json"
@@ -66,10 +65,10 @@ class FittedDetector:
     @cached_property
     def columns_by_variable(self) -> dict[str, list[int]]:
         """Return the positions of the columns of each variable."""
-        found: dict[str, list[int]] = {}
+        positions: dict[str, list[int]] = {}
         for position, column in enumerate(self.plan.layout):
-            found.setdefault(column.source, []).append(position)
-        return found
+            positions.setdefault(column.source, []).append(position)
+        return positions
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -108,9 +107,11 @@ class FittedDetector:
 
     def _score(self, matrix: Floats) -> Floats:
         scores = np.full(len(matrix), np.nan)
-        known = self.is_known(matrix)
-        if known.any():
-            scores[known] = self.abnormality(self.detector.score(self.space.encode(matrix[known])))
+        is_known = self.is_known(matrix)
+        if is_known.any():
+            scores[is_known] = self.abnormality(
+                self.detector.score(self.space.encode(matrix[is_known]))
+            )
         return scores
 
     def is_known(self, matrix: Floats) -> Any:
@@ -162,14 +163,6 @@ def spread_columns(plan: FeaturePlan) -> BoolArray:
     return np.array([column.aggregation == "std" for column in plan.layout], np.bool_)
 
 
-def known_variables(matrix: Floats, groups: Iterable[list[int]]) -> Any:
-    """Return how many groups of columns have a value in each row."""
-    counts = np.zeros(len(matrix), np.int64)
-    for columns in groups:
-        counts += ~np.isnan(matrix[:, columns]).all(axis=1)
-    return counts
-
-
 @dataclass(frozen=True)
 class AnomalyModel(NormalModel[FittedDetector]):
     """The detectors by asset."""
@@ -207,15 +200,15 @@ def _measured(fitted: FittedDetector) -> dict[str, Any]:
 
 def _arrays(fitted: FittedDetector) -> dict[str, Floats]:
     detector = {f"detector.{name}": values for name, values in arrays_of(fitted.detector).items()}
-    found = {f"space.{name}": values for name, values in fitted.space.arrays().items()} | detector
+    arrays = {f"space.{name}": values for name, values in fitted.space.arrays().items()} | detector
     if fitted.by is not None:
         spaces = [space for _, space in sorted(fitted.by.spaces.items())]
-        found |= {f"by.{name}": values for name, values in _arrays(fitted.by.detector).items()}
-        found |= {
-            "by.centre": np.array([one.centre for one in spaces]),
-            "by.scale": np.array([one.scale for one in spaces]),
+        arrays |= {f"by.{name}": values for name, values in _arrays(fitted.by.detector).items()}
+        arrays |= {
+            "by.centre": np.array([space.centre for space in spaces]),
+            "by.scale": np.array([space.scale for space in spaces]),
         }
-    return found
+    return arrays
 
 
 def to_files(model: AnomalyModel) -> Files:
@@ -248,7 +241,9 @@ def from_files(files: Files) -> AnomalyModel:
         numbers = np.load(io.BytesIO(files[NUMBERS]), allow_pickle=False)
         if document["format"] != FORMAT or numbers.dtype != np.float64 or numbers.ndim != 1:
             raise ValueError("it is of another format")
-        detectors = {asset: _fitted(one, numbers) for asset, one in document["detectors"].items()}
+        detectors = {
+            asset: _fitted(detector, numbers) for asset, detector in document["detectors"].items()
+        }
         model = AnomalyModel(**read_header(document), by_asset=detectors)
     except (ValueError, KeyError, TypeError, IndexError) as fault:
         raise ModelRefused(f"{FILE} is damaged and was not loaded: {fault}") from fault
@@ -287,7 +282,7 @@ def _detector(
     arrays: Mapping[str, Floats],
     account: tuple[str, ...],
 ) -> FittedDetector:
-    of = {
+    by_prefix = {
         prefix: {
             name.removeprefix(f"{prefix}."): values
             for name, values in arrays.items()
@@ -296,15 +291,24 @@ def _detector(
         for prefix in ("space", "detector")
     }
     plan = FeaturePlan.from_document(document["plan"])
-    detector = detector_of(settings["family"], of["detector"])
+    detector = detector_of(settings["family"], by_prefix["detector"])
     if isinstance(detector, IsolationTrees):
         detector.check(len(plan.layout))
-    usual, limit, weeks, false_alarms = (float(settings[name]) for name in _MEASURED)
-    space = NormalSpace.from_arrays(of["space"])
+    space = NormalSpace.from_arrays(by_prefix["space"])
     if space.floors is not None and space.floors.shape != space.centre.shape:
         raise ValueError("the floors of spreads are not those of the columns")
     steady = tuple(document.get("steady", ()))
-    return FittedDetector(plan, space, detector, usual, limit, weeks, false_alarms, account, steady)
+    return FittedDetector(
+        plan,
+        space,
+        detector,
+        usual=float(settings["usual"]),
+        limit=float(settings["limit"]),
+        weeks=float(settings["weeks"]),
+        false_alarms=float(settings["false_alarms"]),
+        account=account,
+        steady=steady,
+    )
 
 
 def _array(numbers: Floats, begin: int, *shape: int) -> Floats:

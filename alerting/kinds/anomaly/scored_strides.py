@@ -6,6 +6,7 @@ again from the readings, so nothing but the condition's own state is carried: an
 same bits.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,12 +21,11 @@ from alerting.definitions.faults import first_line, format_duration
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import Styled, Translatable, template, translatable
 from alerting.detection.evaluation_result import Evaluation, Status, StatusInterval
-from alerting.detection.problems import BoolArray
 from alerting.detection.suppressed_intervals import touches
 from alerting.episodes.episode import Contribution, Quantity
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
-from alerting.kinds.normal_operation import EpisodeRule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.normal_operation import EpisodeRule, advance_part, evaluate_fitted
 from alerting.kinds.protocol import (
     NO_MODEL,
     EvaluationSources,
@@ -40,7 +40,14 @@ from alerting.learning.features.plan import Column
 from alerting.learning.features.point_in_time import grid
 from alerting.learning.features.reading_counts import TOO_FEW, has_enough_readings, reach_of_pauses
 from alerting.learning.models.trained import Floats, TrainedModel
-from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
+from alerting.readings.history import (
+    BoolArray,
+    History,
+    Millis,
+    duration_millis,
+    from_millis,
+    to_millis,
+)
 from alerting.readings.variable_series import CategoryValues, Labels
 from alerting.recommendation.variable_text import column_unit, column_value, describe_column
 
@@ -90,7 +97,7 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
     total = sum(drops.values())
     if not total:
         return []
-    found = [
+    variables = [
         _responsible(
             fitted,
             variable,
@@ -102,7 +109,7 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
         for variable, drop in drops.items()
         if drop > 0
     ]
-    return sorted(found, key=lambda one: (-one.share, one.variable))[:_MOST]
+    return sorted(variables, key=lambda v: (-v.share, v.variable))[:_MOST]
 
 
 def _distance_lost(fitted: FittedDetector, change: Floats, columns: list[int]) -> float:
@@ -131,21 +138,23 @@ def _responsible(
     return Responsible(variable, share, *shown)
 
 
-def contributions(asset: Asset, found: list[Responsible]) -> tuple[Contribution, ...]:
+def contributions(asset: Asset, variables: list[Responsible]) -> tuple[Contribution, ...]:
     """Return them as contributions with messages; `usual` is the value that the other variables
     lead to expect."""
     return tuple(
         Contribution(
-            one.variable,
-            one.share,
-            number(one.level.value),
-            number(one.level.expected),
+            variable.variable,
+            variable.share,
+            number(variable.level.value),
+            number(variable.level.expected),
             translatable(
-                _SHARE, **comparison(asset, one.strongest), share=Styled(one.share, "share")
+                _SHARE,
+                **comparison(asset, variable.strongest),
+                share=Styled(variable.share, "share"),
             ),
-            quantity=_quantity(asset, one.strongest),
+            quantity=_quantity(asset, variable.strongest),
         )
-        for one in found
+        for variable in variables
     )
 
 
@@ -184,23 +193,23 @@ _SENSOR = template(
 )
 
 
-def anomaly_message(asset: Asset, found: Sequence[Responsible], compared: str = "") -> str:
+def anomaly_message(asset: Asset, variables: Sequence[Responsible], compared: str = "") -> str:
     """Return why an episode is raised, with the variable most responsible. `compared`: with which
     normal operation."""
     text = (
-        translatable(_SENSOR, **comparison(asset, found[0].strongest))
-        if found
+        translatable(_SENSOR, **comparison(asset, variables[0].strongest))
+        if variables
         else translatable(_SOMETHING)
     )
     return translatable("{text} ({compared})", text=text, compared=compared) if compared else text
 
 
-def compared_with(by: str, own: str | None, named: str | None) -> str:
+def compared_with(by: str, category: str | None, named: str | None) -> str:
     """Return the normal operation that a row is compared with: of the `own` category, or of all
     beside the `named` one."""
     name = by.replace("_", " ")
-    if own is not None:
-        return translatable("normal operation of {category} {value}", category=name, value=own)
+    if category is not None:
+        return translatable("normal operation of {category} {value}", category=name, value=category)
     if named is None:
         return translatable(
             "{category} is not known: compared with all normal operation together", category=name
@@ -248,7 +257,7 @@ def evaluate_part(
             cutoff = to_millis(model.training_cutoff)
             scored = _score(fitted, at, matrix, categories, enough, muted, cutoff, sources.asset)
         except Exception as fault:  # of one target, which is then unknown; the round continues
-            return stopped(before, f"the model cannot score: {first_line(fault)}")
+            return before.stop(f"the model cannot score: {first_line(fault)}")
         intervals = _intervals(
             definition, fitted, scored, to_millis(part.start) + 1, to_millis(part.end) + 1
         )
@@ -288,9 +297,9 @@ def _read(
         [
             stride,
             *(
-                duration_millis(one.over) + stride
-                for one in definition.escalation
-                if one.over is not None
+                duration_millis(step.over) + stride
+                for step in definition.escalation
+                if step.over is not None
             ),
         ]
     )
@@ -355,7 +364,6 @@ def _score(
 
 
 def _missing(fitted: FittedDetector, asset: Asset, row: Floats, at: int) -> str:
-    """Return why a row cannot be scored."""
     silent = fitted.silent(row)
     window = fitted.plan.longest_window_ms
     if not silent:
@@ -375,10 +383,15 @@ def _suppressed(
     if not len(at):
         return np.zeros(0, np.bool_)
     window = fitted.plan.longest_window_ms
-    found = sources.suppressed(
+    intervals = sources.suppressed(
         definition, from_millis(max(int(at[0]) - window - 1, 0)), from_millis(int(at[-1]) + 1)
     )
-    return touches([(to_millis(one.start), to_millis(one.end)) for one in found], at, 0, window)
+    return touches(
+        [(to_millis(interval.start), to_millis(interval.end)) for interval in intervals],
+        at,
+        0,
+        window,
+    )
 
 
 def _intervals(
@@ -393,7 +406,7 @@ def _intervals(
     if begin >= end:
         return []
     severities = severities_of(definition, fitted.plan.stride_ms, scored.score)
-    found: list[StatusInterval] = []
+    intervals: list[StatusInterval] = []
     until = begin
     for at, score, severity in zip(
         scored.at.tolist(), scored.score.tolist(), severities, strict=True
@@ -402,11 +415,13 @@ def _intervals(
         stop = min(at + fitted.plan.stride_ms, end)
         if start >= stop:
             continue
-        found += [_unknown(until, start)] if until < start else []
-        status: Status = "unknown" if score != score else "triggered" if severity else "clear"  # noqa: PLR0124 - NaN
-        found.append(StatusInterval(from_millis(start), from_millis(stop), status, severity))
+        intervals += [_unknown(until, start)] if until < start else []
+        status: Status = "triggered" if severity else "clear"
+        if math.isnan(score):
+            status = "unknown"
+        intervals.append(StatusInterval(from_millis(start), from_millis(stop), status, severity))
         until = stop
-    return [*found, *([_unknown(until, end)] if until < end else [])]
+    return [*intervals, *([_unknown(until, end)] if until < end else [])]
 
 
 def _unknown(start: int, end: int) -> StatusInterval:
@@ -422,15 +437,15 @@ def severities_of(
         beyond = scores >= THRESHOLD
     order = definition.severities()
     rank = np.where(beyond, 0, -1)
-    for one in definition.escalation:
-        level = order.index(one.severity)
-        if one.score is not None:
+    for step in definition.escalation:
+        level = order.index(step.severity)
+        if step.score is not None:
             with np.errstate(invalid="ignore"):
-                reached = beyond & (scores >= one.score)
+                reached = beyond & (scores >= step.score)
         else:
             reached = beyond & (
-                _share_beyond(beyond, duration_millis(one.over or timedelta(0)), stride_ms)
-                >= (one.share or 0)
+                _share_beyond(beyond, duration_millis(step.over or timedelta(0)), stride_ms)
+                >= (step.share or 0)
             )
         rank = np.where(reached, np.maximum(rank, level), rank)
     return [None if r < 0 else order[r] for r in rank.tolist()]
@@ -452,16 +467,16 @@ def _evidence(
         return RaiseEvidence(
             Evaluation(at, "triggered", anomaly_message(asset, []), model_version=version)
         )
-    found = responsible(fitted.for_category(scored.category[row]), scored.matrix[row])
+    variables = responsible(fitted.for_category(scored.category[row]), scored.matrix[row])
     score = float(scored.score[row])
     inputs: dict[str, float | str | None] = {
-        one.variable: number(one.level.value) for one in found[:_SHOWN]
+        variable.variable: number(variable.level.value) for variable in variables[:_SHOWN]
     }
     if fitted.by is not None:
         inputs[fitted.by.name] = scored.named[row]
-    message = anomaly_message(asset, found, _compared(fitted, scored, row))
+    message = anomaly_message(asset, variables, _compared(fitted, scored, row))
     evaluation = Evaluation(at, "triggered", message, score, THRESHOLD, version)
-    return RaiseEvidence(evaluation, inputs=inputs, contributions=contributions(asset, found))
+    return RaiseEvidence(evaluation, inputs=inputs, contributions=contributions(asset, variables))
 
 
 def _compared(fitted: FittedDetector, scored: ScoredInterval, row: int) -> str:
@@ -481,18 +496,18 @@ def _rows(
     model: AnomalyModel,
 ) -> ScoredRows:
     """Return the scores of the part itself; facts name the sensors of the last one."""
-    own = scored.at > to_millis(part.start)
+    inside = scored.at > to_millis(part.start)
     facts: list[str] = []
-    if own.any() and fitted.by is not None and not scored.unknown[-1]:
+    if inside.any() and fitted.by is not None and not scored.unknown[-1]:
         facts.append(_compared(fitted, scored, -1))
-    if own.any() and scored.score[-1] >= THRESHOLD:
-        found = responsible(fitted.for_category(scored.category[-1]), scored.matrix[-1])
-        facts += [c.message for c in contributions(asset, found[:_SHOWN])]
+    if inside.any() and scored.score[-1] >= THRESHOLD:
+        variables = responsible(fitted.for_category(scored.category[-1]), scored.matrix[-1])
+        facts += [c.message for c in contributions(asset, variables[:_SHOWN])]
     return ScoredRows(
-        scored.at[own],
-        scored.score[own],
-        np.full(int(own.sum()), np.nan),
-        scored.unknown[own],
+        scored.at[inside],
+        scored.score[inside],
+        np.full(int(inside.sum()), np.nan),
+        scored.unknown[inside],
         cast("TrainedModel", model),
         part.model_version or 0,
         THRESHOLD,

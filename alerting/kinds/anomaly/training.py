@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import BoolArray
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import (
@@ -30,26 +29,23 @@ from alerting.kinds.anomaly.model import (
     usual_clear_for,
     windows_of,
 )
-from alerting.kinds.anomaly.normal_space import LEAST_ROWS as LEAST_OF_CATEGORY
-from alerting.kinds.anomaly.normal_space import (
-    Floats,
+from alerting.kinds.anomaly.normal_rows import LEAST_ROWS as LEAST_OF_CATEGORY
+from alerting.kinds.anomaly.normal_rows import (
+    MOST_CELLS,
+    NormalRows,
     Spaces,
     around_own_level,
+    computed_strides,
+    describe_plan,
     encode,
     far_from_others,
     fit_spaces,
-    spread_floors,
-    take_logarithms,
-)
-from alerting.kinds.anomaly.normal_time import (
-    MOST_CELLS,
-    NormalRows,
-    computed_strides,
-    describe_plan,
     has_all,
     plan_of,
     rows_of,
+    spread_floors,
     steady_variables,
+    take_logarithms,
 )
 from alerting.kinds.normal_operation import no_readings, normal_time
 from alerting.kinds.training_protocol import (
@@ -62,7 +58,14 @@ from alerting.kinds.training_protocol import (
 )
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import long_view
-from alerting.readings.history import LongHistory, Millis, duration_millis, to_millis
+from alerting.readings.history import (
+    BoolArray,
+    Floats,
+    LongHistory,
+    Millis,
+    duration_millis,
+    to_millis,
+)
 from alerting.readings.variable_series import Labels
 
 Positions = npt.NDArray[np.int64]
@@ -103,9 +106,9 @@ def split_rows(at: Millis, window_ms: int) -> Iterator[tuple[Positions, Position
     with those of its fit.
     """
     length = max(window_ms, (int(at[-1]) - int(at[0])) // _INTERVALS + 1)
-    of = ((at - at[0]) // length) % _FOLDS
+    fold_of_row = ((at - at[0]) // length) % _FOLDS
     for number in range(_FOLDS):
-        unseen = np.flatnonzero(of == number)
+        unseen = np.flatnonzero(fold_of_row == number)
         if not len(unseen):
             continue
         nearest = at[unseen][np.clip(np.searchsorted(at[unseen], at), 0, len(unseen) - 1)]
@@ -116,7 +119,7 @@ def split_rows(at: Millis, window_ms: int) -> Iterator[tuple[Positions, Position
             (np.abs(nearest - at) >= window_ms) & (np.abs(at - before) >= window_ms)
         )
         if len(fit) < len(at) // 4:  # a history of few windows
-            fit = np.flatnonzero(of != number)
+            fit = np.flatnonzero(fold_of_row != number)
         yield fit, unseen
 
 
@@ -144,16 +147,16 @@ _SHOWN = 20
 def known_categories(at: Millis, categories: Labels, window_ms: int) -> frozenset[str]:
     """Return the categories of which every fold has fitted on at least `LEAST_OF_CATEGORY` rows:
     also without its unseen time."""
-    known = frozenset(name for name in categories.tolist() if name is not None)
-    while known:
-        inside = are_in(categories, known)
+    learned = frozenset(name for name in categories.tolist() if name is not None)
+    while learned:
+        inside = are_in(categories, learned)
         labels = categories[inside]
         fits = [Counter(labels[fit].tolist()) for fit, _ in split_rows(at[inside], window_ms)]
-        few = {name for name in known if any(fit[name] < LEAST_OF_CATEGORY for fit in fits)}
+        few = {name for name in learned if any(fit[name] < LEAST_OF_CATEGORY for fit in fits)}
         if not few:
             break
-        known -= few
-    return known
+        learned -= few
+    return learned
 
 
 def are_in(categories: Labels, names: Collection[str]) -> BoolArray:
@@ -185,8 +188,8 @@ def describe_categories(
             f"every fit{seen}; write a longer normal history, or shorter windows"
         )
         return
-    own = _listed([f"{name} ({rows[name]} rows)" for name in sorted(learned)])
-    yield f"rows are compared with those of their own {by}: {own}"
+    counts = _listed([f"{name} ({rows[name]} rows)" for name in sorted(learned)])
+    yield f"rows are compared with those of their own {by}: {counts}"
     others = f"with too little normal time ({_listed(few)}) or never seen" if few else "never seen"
     yield (
         f"a {by} {others} is compared with all rows together: threshold by {together.method}, from "
@@ -308,8 +311,8 @@ def _learn(
     normal = rows.normal & has_all(plan, steady, rows.matrix)
     windows = windows_of(rows.categories, rows.at, plan)
     used = _use(definition, computed, rows, normal & ~windows.changes, windows.values)
-    known = known_categories(used.at, used.categories, plan.longest_window_ms)
-    if rows.categories is not None and not known:
+    learned = known_categories(used.at, used.categories, plan.longest_window_ms)
+    if rows.categories is not None and not learned:
         used = _use(definition, computed, rows, normal, windows.values)
     if len(used.at) < LEAST_ROWS:
         return None
@@ -318,33 +321,37 @@ def _learn(
     together = score_unseen(definition, thinned, used.at, used.matrix, nothing)
     fitted, _ = _fit(plan, together, used.matrix, nothing)
     of_each_row = together
-    if definition.by is not None and known:
-        inside = are_in(used.categories, known)
+    if definition.by is not None and learned:
+        inside = are_in(used.categories, learned)
         categories = used.categories[inside]
         matrix = used.matrix[inside]
         of_each_row = score_unseen(definition, thinned, used.at[inside], matrix, categories)
         detector, spaces = _fit(plan, of_each_row, matrix, categories)
         rows_of_each = Counter(categories.tolist())
-        of_each = {name: spaces[name] for name in sorted(known)}
+        of_each = {name: spaces[name] for name in sorted(learned)}
         by = ByCategory(definition.by, replace(detector, steady=steady), of_each, rows_of_each)
         fitted = replace(fitted, by=by)
     changes = int((normal & windows.changes).sum())
     left_out = {
         **rows.left_out,
         "without a variable that is nearly always there": int((rows.normal & ~normal).sum()),
-        **({f"over a change of {definition.by}": changes} if known else {}),
+        **({f"over a change of {definition.by}": changes} if learned else {}),
         **used.left_out,
     }
     account = _account(
         fitted.detector.family, describe_plan(plan), left_out, used, of_each_row.threshold
     )
     if strides > 1:
-        account += (_describe_strides(plan, strides),)
+        account += (
+            f"of the strides of the normal period only one in {strides} was computed, because the "
+            f"{len(plan.columns)} columns may have {MOST_CELLS:,} values; nothing was learned from "
+            "the others: a longer stride or a shorter period uses all",
+        )
     if definition.by is not None:
         share = changes / max(int(normal.sum()), 1)
         account += (
             *describe_categories(
-                definition.by, used.categories, known, plan, share, together.threshold
+                definition.by, used.categories, learned, plan, share, together.threshold
             ),
         )
     return replace(fitted, account=account, steady=steady), left_out, len(used.at)
@@ -411,15 +418,6 @@ def _account(
         + (f", left out: {', '.join(without)}" if without else ""),
         f"threshold by {threshold.method}, from {7 * threshold.weeks:.2g} days that the fits had "
         f"not seen{rate}",
-    )
-
-
-def _describe_strides(plan: FeaturePlan, strides: int) -> str:
-    return (
-        f"of the strides of the normal period only one in {strides} was computed, because the "
-        f"{len(plan.columns)} columns may "
-        f"have {MOST_CELLS:,} values; nothing was learned from the others: a longer stride or a "
-        "shorter period uses all"
     )
 
 

@@ -74,14 +74,14 @@ def _beyond(least: int, zone: float) -> Callable[[Sequence[float], float], bool]
         limit = zone * width
         last = z[-1]
         if last > limit:
-            return sum(one > limit for one in z) >= least
-        return last < -limit and sum(one < -limit for one in z) >= least
+            return sum(value > limit for value in z) >= least
+        return last < -limit and sum(value < -limit for value in z) >= least
 
     return test
 
 
 def _one_side(z: Sequence[float], width: float) -> bool:  # noqa: ARG001 - every test has the same arguments
-    return all(one > 0 for one in z) or all(one < 0 for one in z)
+    return all(value > 0 for value in z) or all(value < 0 for value in z)
 
 
 def _trend(z: Sequence[float], width: float) -> bool:  # noqa: ARG001
@@ -94,11 +94,11 @@ def _alternating(z: Sequence[float], width: float) -> bool:  # noqa: ARG001
 
 
 def _near_centre(z: Sequence[float], width: float) -> bool:  # noqa: ARG001 - wider zones would make it signal more often
-    return all(abs(one) < 1 for one in z)
+    return all(abs(value) < 1 for value in z)
 
 
 def _away_from_centre(z: Sequence[float], width: float) -> bool:
-    return all(abs(one) > width for one in z)
+    return all(abs(value) > width for value in z)
 
 
 _LIMIT = ChartRule(1, template("a point lies beyond the control limit"), _beyond(1, 3))
@@ -189,9 +189,8 @@ class ControlChartDefinition(NormalDefinition):
     chart: Literal["shewhart", "ewma", "cusum"] = Field(
         "ewma",
         description="shewhart: each point against control limits and zones (with subgroup: X̄, and "
-        "S); ewma: exponentially "
-        "weighted moving average, which finds small lasting shifts; cusum: cumulative sums, made "
-        "for one size of shift.",
+        "S); ewma: exponentially weighted moving average, which finds small lasting shifts; cusum: "
+        "cumulative sums, made for one size of shift.",
     )
     subgroup: int | None = Field(
         None,
@@ -204,17 +203,15 @@ class ControlChartDefinition(NormalDefinition):
         min_length=1,
         max_length=12,
         description="With chart: shewhart. Rules of Western Electric and of Nelson by name, e.g. "
-        "[nelson_1, nelson_5]; the three "
-        "of Western Electric that have a limit when left out. Rules without one bound "
-        "average_run_length.",
+        "[nelson_1, nelson_5]; the three of Western Electric that have a limit when left out. "
+        "Rules without one bound average_run_length.",
     )
     smoothing: Number | None = Field(
         None,
         gt=0,
         le=1,
         description="With chart: ewma. Weight λ of the newest point; 0.1 when left out. The "
-        "smaller, the smaller "
-        "the shifts that it finds.",
+        "smaller, the smaller the shifts that it finds.",
     )
     shift: Number | None = Field(
         None,
@@ -230,39 +227,35 @@ class ControlChartDefinition(NormalDefinition):
         ge=20,
         le=1_000_000,
         description="Points between two false alarms on average while the process is unchanged, of "
-        "all rules together: limits "
-        "and zones are set so. The points of a week when left out, at least 370.",
+        "all rules together: limits and zones are set so. The points of a week when left out, at "
+        "least 370.",
     )
     normal: NormalPeriod = Field(
         USUAL_PERIOD,
         description="The normal period from which limits are estimated (phase I): the last days "
-        "before a training, e.g. 28d, of "
-        "which the newest fifth counts false alarms, or {from, to}. Stretches out of control are "
-        "left out.",
+        "before a training, e.g. 28d, of which the newest fifth counts false alarms, or {from, "
+        "to}. Stretches out of control are left out.",
     )
     autocorrelation: Literal["residuals", "ignore"] = Field(
         "residuals",
         description="residuals: where readings depend on those before them, the residuals of an "
-        "autoregressive model are "
-        "charted, fitted to the normal period. ignore: the readings are.",
+        "autoregressive model are charted, fitted to the normal period. ignore: the readings are.",
     )
     stale_after: Duration | None = Field(
         None,
         description="Time after a reading from which the state is unknown, and after which a run "
-        "of points begins anew; ten "
-        "times the usual interval of readings when left out.",
+        "of points begins anew; ten times the usual interval of readings when left out.",
     )
     clear_for: Duration | None = Field(
         None,
         description="Off-delay: no rule may signal for this long before the episode closes; ten "
-        "times the usual interval of "
-        "points when left out.",
+        "times the usual interval of points when left out.",
     )
     promotion: PromotionMode = Field(
         default_factory=PromotionMode,
         description="Decision on newly estimated limits. A person decides in any case where they "
-        "raise more false alarms on "
-        "unseen time than average_run_length allows, or where the level has moved.",
+        "raise more false alarms on unseen time than average_run_length allows, or where the level "
+        "has moved.",
     )
 
     problem: Problem | None = Field(
@@ -299,8 +292,8 @@ class ControlChartDefinition(NormalDefinition):
     def question_fields(self) -> dict[str, Any]:
         """Return all fields that decide on the estimated limits."""
         others = {"kind", "clear_for", "promotion", "stale_after"}
-        own = {*ControlChartDefinition.model_fields} - {*Definition.model_fields} - others
-        return self.model_dump(mode="json", include=own | {"assets"}, exclude_none=True)
+        fields = {*ControlChartDefinition.model_fields} - {*Definition.model_fields} - others
+        return self.model_dump(mode="json", include=fields | {"assets"}, exclude_none=True)
 
     def stale_time(self, usual: timedelta) -> timedelta:
         """Return the time after which a reading is stale as it is written; otherwise the usual."""
@@ -334,17 +327,16 @@ class ControlChartDefinition(NormalDefinition):
     def _run_length_faults(self) -> Iterable[Fault]:
         """Yield rules that alone signal more often than the run length allows."""
         charts = 1 if self.subgroup is None else 2
-        wanted = self.average_run_length or LEAST_RUN_LENGTH
+        run_length = self.average_run_length or LEAST_RUN_LENGTH
         for name in self.rule_names:
-            own = RULES[name].run_length
-            if own is not None and own / charts < wanted:
-                message = (
-                    f"{name} signals after at most {own / charts:.0f} points on average by itself"
-                )
+            of_rule = RULES[name].run_length
+            if of_rule is not None and of_rule / charts < run_length:
+                possible = int(of_rule / charts * 0.9)
                 yield Fault(
                     "rules",
-                    message,
-                    f"leave it out, or write average_run_length: {int(own / charts * 0.9)} or less",
+                    f"{name} signals after at most {of_rule / charts:.0f} points on average by "
+                    "itself",
+                    f"leave it out, or write average_run_length: {possible} or less",
                 )
 
     def _time_faults(self) -> Iterable[Fault]:

@@ -1,5 +1,6 @@
-"""Kind `control_chart`: the process has shifted."""
+"""Kind `control_chart`: the process has shifted; and what its points state, in plain words."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,7 +15,15 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.fields.names_and_times import merge
 from alerting.definitions.fields.problem import variable_title
-from alerting.definitions.wording.language import joined, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    Translatable,
+    joined,
+    measured,
+    spoken_number,
+    template,
+    translatable,
+)
 from alerting.detection.evaluation_result import (
     Carried,
     Evaluation,
@@ -22,14 +31,16 @@ from alerting.detection.evaluation_result import (
     StatusInterval,
     bad_quality_message,
     stale_message,
+    title_in_sentence,
     waiting_message,
 )
-from alerting.detection.problems import predicts
 from alerting.detection.suppressed_intervals import is_covered
 from alerting.episodes.episode import Episode
-from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.kinds.control_chart.definition import ControlChartDefinition
+from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.control_chart.definition import RULES, ControlChartDefinition, RuleName
 from alerting.kinds.control_chart.model import (
+    LIMIT,
+    SPREAD,
     Chart,
     ChartState,
     ControlChartModel,
@@ -37,19 +48,12 @@ from alerting.kinds.control_chart.model import (
     Point,
     from_files,
 )
-from alerting.kinds.control_chart.point_messages import (
-    describe_points,
-    shift_message,
-    statistic_text,
-)
-from alerting.kinds.normal_operation import EpisodeRule, advance_part, evaluate_fitted, stopped
+from alerting.kinds.normal_operation import EpisodeRule, NormalKind, advance_part, evaluate_fitted
 from alerting.kinds.protocol import (
     NO_LIMITS,
     Charted,
     EvaluationSources,
     Gap,
-    Inputs,
-    Raise,
     RaiseEvidence,
     ScoredRows,
     Statistic,
@@ -59,17 +63,12 @@ from alerting.kinds.protocol import (
     Why,
     WhyQuestion,
 )
-from alerting.kinds.reading_spacing import (
-    Lasting,
-    Times,
-    describe_unfulfillable,
-    usual_distance,
-)
+from alerting.kinds.reading_spacing import Lasting, Times, describe_unfulfillable, usual_distance
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 from alerting.readings.history import (
     History,
-    Instants,
+    Millis,
     duration_millis,
     from_millis,
     has_data,
@@ -95,18 +94,18 @@ class Sample(NamedTuple):
 def find_samples(definition: ControlChartDefinition, history: History) -> list[Sample]:
     """Return the readings of the variable. A value that is not finite, or outside the engineering
     range, counts as none."""
-    bad: Instants = history.doubts.bad.get(definition.variable, no_instants())
-    found = [Sample(at, None) for at in bad.tolist()]
+    bad: Millis = history.doubts.bad.get(definition.variable, no_instants())
+    samples = [Sample(at, None) for at in bad.tolist()]
     if definition.variable in history.readings:
         values = history.readings[definition.variable].to_numpy(np.float64)
         ts = millis(pd.DatetimeIndex(history.readings.index))
         possible = has_data(history, definition.variable)
-        found += [
+        samples += [
             Sample(t, v)
             for t, v in zip(ts[possible].tolist(), values[possible].tolist(), strict=True)
         ]
-        found += [Sample(t, None) for t in ts[~possible & ~np.isnan(values)].tolist()]
-    return sorted(set(found), key=lambda sample: sample.at)
+        samples += [Sample(t, None) for t in ts[~possible & ~np.isnan(values)].tolist()]
+    return sorted(set(samples), key=lambda sample: sample.at)
 
 
 def evaluate_part(
@@ -133,7 +132,7 @@ def evaluate_part(
                 run.warm_up(earlier)
             intervals = run.intervals(samples, to_millis(part.start) + 1, to_millis(part.end) + 1)
         except Exception as fault:  # of one target, which is then unknown; the round continues
-            return stopped(before, f"{definition.variable} cannot be charted: {first_line(fault)}")
+            return before.stop(f"{definition.variable} cannot be charted: {first_line(fault)}")
         clear_for = definition.off_delay(fitted.clear_for)
         after = advance_part(
             before,
@@ -276,7 +275,7 @@ class _ChartRun:
     def intervals(self, samples: Sequence[Sample], begin: int, end: int) -> list[StatusInterval]:
         """Return the status from `begin` to `end` (ms) without a hole: that of each reading holds
         until the next, or is stale."""
-        found: list[tuple[int, int, int]] = []
+        pieces: list[tuple[int, int, int]] = []
         since = begin
         for sample in samples:
             if sample.at <= self._cutoff:
@@ -286,13 +285,13 @@ class _ChartRun:
                     until=from_millis(self._cutoff).isoformat(),
                 )
                 continue
-            found += self._in_force(since, sample.at)
+            pieces += self._in_force(since, sample.at)
             since = max(sample.at, begin)
             self._take(sample)
-        found += self._in_force(since, end)
+        pieces += self._in_force(since, end)
         return [
             StatusInterval(from_millis(a), from_millis(b), _STATUSES[status])
-            for a, b, status in _joined(found)
+            for a, b, status in _joined(pieces)
         ]
 
     def _in_force(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -343,10 +342,10 @@ class _ChartRun:
         )
 
 
-def _joined(found: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+def _joined(pieces: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     """Return intervals in which equal neighbours are one."""
     joined: list[tuple[int, int, int]] = []
-    for start, end, status in found:
+    for start, end, status in pieces:
         if joined and joined[-1][2] == status and joined[-1][1] == start:
             joined[-1] = joined[-1][0], end, status
         else:
@@ -392,32 +391,21 @@ def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -
         facts += fitted.describe(question.asset.name)
         limit = limits.upper if value >= limits.centre else limits.lower
         blank = replace(blank, value=value, limit=limit, model_version=scored.model_version)
-    found = replace(blank, unknown=evaluated.unknown, facts=tuple(facts))
+    why = replace(blank, unknown=evaluated.unknown, facts=tuple(facts))
     if evaluated.unknown:
-        open_text = "; the open episode stays open" if state.raised_at else ""
-        return replace(
-            found, verdict="unknown", answer=f"cannot tell: {evaluated.unknown}{open_text}"
-        )
+        return why.answer_unknown(evaluated.unknown, state)
     if state.raised_at is None:
-        return replace(found, verdict="normal", answer="not raised: no rule signals")
-    clearing = (
-        ""
-        if state.clearing_since is None
-        else f"; no rule signals since {state.clearing_since.isoformat()}"
-    )
-    return replace(
-        found, verdict="open", answer=f"open since {state.raised_at.isoformat()}{clearing}"
-    )
+        return replace(why, verdict="normal", answer="not raised: no rule signals")
+    return why.answer_open(state.raised_at, state.clearing_since, "no rule signals")
 
 
 def _start(definition: ControlChartDefinition, question: WhyQuestion) -> ConditionState:
     """Return the stored state if it lies before the instant, else a new one from long enough
     before."""
+    if (stored := question.stored_state()) is not None:
+        return stored
     at = question.at
     covering = question.covering
-    stored = question.platform.states.load_many([(definition.name, question.asset.name)]).state(0)
-    if stored is not None and stored.watermark <= at:
-        return stored
     history = question.platform.readings.load(
         question.asset, at - _LOOK_BACK, at, [definition.variable]
     )
@@ -426,18 +414,14 @@ def _start(definition: ControlChartDefinition, question: WhyQuestion) -> Conditi
     return ConditionState(watermark=max(begin, at - _LONGEST))
 
 
-class ControlChartKind:
+class ControlChartKind(NormalKind):
     """Readings are charted against limits that were estimated from a normal period."""
 
     evaluate = staticmethod(evaluate_part)
     why = staticmethod(explain_instant)
-    outcome = staticmethod(predicts)
 
     def load(self, files: Files) -> TrainedModel:
         return cast("TrainedModel", from_files(files))
-
-    def inputs(self, definition: ControlChartDefinition, asset: Asset) -> Inputs:
-        return Inputs()
 
     def spacing_variables(self, definition: ControlChartDefinition, asset: Asset) -> Sequence[str]:
         return [] if definition.stale_after is None else [definition.variable]
@@ -446,21 +430,11 @@ class ControlChartKind:
         if definition.stale_after is None:
             return
         usual = usual_distance(times.get(definition.variable, ()))
-        of = Condition.model_construct(
+        condition = Condition.model_construct(
             variable=definition.variable, stale_after=definition.stale_after
         )
         delay = definition.off_delay(_POINTS * usual)
-        yield from describe_unfulfillable(Lasting(of, timedelta(0), delay), times)
-
-    def explain(
-        self,
-        definition: ControlChartDefinition,
-        asset: Asset,
-        step: Step,
-        at_raise: Raise,
-        history: History | None,
-    ) -> RaiseEvidence:
-        return at_raise.content or RaiseEvidence(Evaluation(step.at, "triggered", step.reason))
+        yield from describe_unfulfillable(Lasting(condition, timedelta(0), delay), times)
 
     def chart(self, definition: ControlChartDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the charted statistic with its limits, as they were at the raise, and the
@@ -471,7 +445,9 @@ class ControlChartKind:
         name = next(iter(numbers), "")
         if not {"LCL", "CL", "UCL"} <= numbers.keys():
             return Charted(definition.variable)
-        lower, centre, upper = (float(numbers[limit]) for limit in ("LCL", "CL", "UCL"))
+        lower = float(numbers["LCL"])
+        centre = float(numbers["CL"])
+        upper = float(numbers["UCL"])
         levels = [ChartLevel(lower, "LCL"), ChartLevel(centre, "CL"), ChartLevel(upper, "UCL")]
         if definition.chart == "shewhart":
             third = (upper - centre) / 3
@@ -509,3 +485,110 @@ class ControlChartKind:
 
 
 KIND: TrainedKind[ControlChartDefinition] = ControlChartKind()
+
+
+_VARIES = (
+    template("{name} varies less than usual: standard deviation {value} in a subgroup"),
+    template("{name} varies more than usual: standard deviation {value} in a subgroup"),
+)
+_BEYOND = (
+    template(
+        "{name} has shifted down: its charted value {value} is below the control limit {limit}"
+    ),
+    template("{name} has shifted up: its charted value {value} is above the control limit {limit}"),
+)
+_PATTERN = (
+    template("{name} has shifted down: {rules}; now {value}, centre line {centre}"),
+    template("{name} has shifted up: {rules}; now {value}, centre line {centre}"),
+)
+
+_STATISTICS = frozenset({
+    template("value"), template("EWMA of the value"), template("CUSUM of the value"),
+    template("residual"), template("EWMA of the residual"), template("CUSUM of the residual"),
+    template("mean value of {number}"), template("EWMA of the mean value of {number}"),
+    template("CUSUM of the mean value of {number}"), template("mean residual of {number}"),
+    template("EWMA of the mean residual of {number}"),
+    template("CUSUM of the mean residual of {number}"),
+})  # fmt: skip
+_NUMBER = re.compile(r"\d+")
+
+
+def statistic_text(stored: str) -> str:
+    """Return what is charted, as an episode stores it, as a text of every language."""
+    numbers = _NUMBER.findall(stored)
+    text = _NUMBER.sub("{number}", stored)
+    return (
+        translatable(text, **({"number": numbers[0]} if numbers else {}))
+        if text in _STATISTICS
+        else stored
+    )
+
+
+def shift_message(
+    definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point
+) -> str:
+    """Return why a point signals: `Force has shifted up: its charted value 203.2 kN (EWMA of the
+    value) is above the control limit 202.9 kN`."""
+    name = title_in_sentence(asset, definition.variable)
+    variable = asset.variables.get(definition.variable)
+    unit = variable.unit if variable else None
+    if point.signals.keys() == {SPREAD} and point.spread is not None:
+        high = chart.spread is not None and point.spread > chart.spread[1] * chart.sigma
+        return translatable(_VARIES[high], name=name, value=measured(point.spread, ".3g", unit))
+    limits = chart.limits
+    of_statistic = None if chart.kind == "cusum" else unit
+    is_up = point.statistic >= limits.centre
+    beside = limits.centre
+    if LIMIT in point.signals:
+        beside = limits.upper if is_up else limits.lower
+    style = _style(point.statistic, beside)
+    now = _charted(chart, measured(point.statistic, style, of_statistic))
+    if LIMIT in point.signals:
+        limit = measured(beside, style, of_statistic)
+        return translatable(_BEYOND[is_up], name=name, value=now, limit=limit)
+    rules = joined("; ", *(describe_signal(signal) for signal in point.signals))
+    return translatable(
+        _PATTERN[is_up],
+        name=name,
+        rules=rules,
+        value=now,
+        centre=measured(beside, style, of_statistic),
+    )
+
+
+def _charted(chart: Chart, value: Styled) -> Styled | Translatable:
+    """Return a charted value with what it is, unless it is the value of the variable itself."""
+    if chart.statistic == "value":
+        return value
+    return translatable(
+        "{value} ({statistic})", value=value, statistic=statistic_text(chart.statistic)
+    )
+
+
+def _style(value: float, beside: float) -> str:
+    """Return the format of three significant digits or more in which two numbers differ."""
+    styles = (f".{digits}g" for digits in range(3, 15))
+    return next((s for s in styles if spoken_number(value, s) != spoken_number(beside, s)), ".3g")
+
+
+def describe_signal(signal: str) -> str:
+    """Return a signal in words, a rule with its name."""
+    if signal == LIMIT:
+        return translatable("the charted value lies beyond the control limit")
+    if signal == SPREAD:
+        return translatable(
+            "the standard deviation in the subgroup lies beyond its limits (S chart)"
+        )
+    name: RuleName = signal  # type: ignore[assignment]
+    return translatable("{rule} ({name})", rule=translatable(RULES[name].message), name=name)
+
+
+def describe_points(point: Point) -> list[str]:
+    """Return a sentence for each signal of a point, with the instants of the points that gave
+    it."""
+    lines = []
+    for signal, instants in point.signals.items():
+        stamps = [from_millis(t) for t in instants]
+        shown = ", ".join(f"{t:%H:%M:%S}" for t in stamps)
+        lines.append(f"{describe_signal(signal)}: points of {stamps[0]:%Y-%m-%d} UTC at {shown}")
+    return lines

@@ -21,13 +21,12 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from alerting.definitions.wording.language import spoken_duration
 from alerting.kinds.control_chart.definition import MOST_POINTS, RULES, RuleName, violated
 from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.ports import Files
-from alerting.readings.history import from_millis
+from alerting.readings.history import BoolArray, Floats, Millis, from_millis
 
 ChartKind = Literal["shewhart", "ewma", "cusum"]
 # signals that are no rule of a Shewhart chart
@@ -136,16 +135,18 @@ class ChartState:
     @staticmethod
     def from_numbers(numbers: Iterable[float]) -> ChartState:
         """Return the state of `to_numbers`."""
-        rest: Iterator[float] = iter(numbers)
-        past, group, recent = (int(next(rest)) for _ in range(3))
-        up = next(rest)
-        down = next(rest)
+        remaining: Iterator[float] = iter(numbers)
+        past = int(next(remaining))
+        group = int(next(remaining))
+        recent = int(next(remaining))
+        up = next(remaining)
+        down = next(remaining)
         return ChartState(
-            [next(rest) for _ in range(past)],
-            [next(rest) for _ in range(group)],
+            [next(remaining) for _ in range(past)],
+            [next(remaining) for _ in range(group)],
             up,
             down,
-            [(int(next(rest)), next(rest)) for _ in range(recent)],
+            [(int(next(remaining)), next(remaining)) for _ in range(recent)],
         )
 
     def break_off(self) -> None:
@@ -183,7 +184,7 @@ class ChartState:
         if chart.kind == "shewhart":
             statistic = chart.base + mean
             self.recent = [*self.recent, (at, z)][-MOST_POINTS:]
-            for name in violated(chart.rules, [one for _, one in self.recent], chart.limit):
+            for name in violated(chart.rules, [value for _, value in self.recent], chart.limit):
                 signals[name] = tuple(t for t, _ in self.recent[-RULES[name].points :])
         elif chart.kind == "ewma":
             self.up = (1 - chart.smoothing) * self.up + chart.smoothing * z
@@ -198,7 +199,7 @@ class ChartState:
             signals[LIMIT] = (at,)
         deviation = None
         if chart.spread is not None:
-            deviation = math.sqrt(sum((one - mean) ** 2 for one in group) / (len(group) - 1))
+            deviation = math.sqrt(sum((value - mean) ** 2 for value in group) / (len(group) - 1))
             low, high = chart.spread
             if not low * chart.sigma <= deviation <= high * chart.sigma:
                 signals[SPREAD] = (at,)
@@ -288,8 +289,8 @@ class ControlChartModel(NormalModel[FittedChart]):
     def hash(self) -> str:
         """Return the hash of all numbers that decide a signal."""
         charts = {
-            asset: (asdict(one.chart), one.interval_ms)
-            for asset, one in sorted(self.by_asset.items())
+            asset: (asdict(fitted.chart), fitted.interval_ms)
+            for asset, fitted in sorted(self.by_asset.items())
         }
         settings = [self.family, self.training_cutoff.isoformat(), charts]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -323,16 +324,10 @@ def _fitted(document: dict[str, Any]) -> FittedChart:
             "spread": None if spread is None else tuple(spread),
         }
     )
-    left_out = tuple(LeftOut(*one) for one in document["left_out"])
-    return FittedChart(
-        chart=chart,
-        **document | {"left_out": left_out},
-    )
+    left_out = tuple(LeftOut(*stretch) for stretch in document["left_out"])
+    return FittedChart(chart=chart, **document | {"left_out": left_out})
 
 
-Floats = npt.NDArray[np.float64]
-Millis = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 LEAST_POINTS = 30
 MOST_ORDER = 5
 _BLOCKS = 240
@@ -342,9 +337,8 @@ _FAR = 1.0  # standard deviations from the usual level from which a stretch is o
 _BEYOND = 3.5  # standard deviations from which a single point is left out
 _ROUNDS = 10
 _MAD = 1.4826
-_LEAST_GAIN = (
-    10.0  # of the Bayesian information criterion, for an autoregressive model of a higher order
-)
+# of the Bayesian information criterion, for an autoregressive model of a higher order
+_LEAST_GAIN = 10.0
 
 
 class LeftOut(NamedTuple):
@@ -445,18 +439,18 @@ def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
     lengths = np.array([b - a for a, b in parts])
     order = np.argsort(levels, kind="stable")
     usual = levels[order][int(np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2))]
-    found: list[LeftOut] = []
+    stretches: list[LeftOut] = []
     far = np.abs(levels - usual) > _FAR * sigma
     first = 0
     for number, (a, b) in enumerate(parts):
         first = first if number and far[number - 1] else int(a)
         if far[number] and (number + 1 == len(parts) or not far[number + 1]):
-            found.append(
+            stretches.append(
                 LeftOut(
                     int(at[first]), int(at[b - 1]), int(b) - first, float(values[first:b].mean())
                 )
             )
-    return tuple(found)
+    return tuple(stretches)
 
 
 def _change_points(means: Floats, penalty: float) -> list[int]:
@@ -466,7 +460,7 @@ def _change_points(means: Floats, penalty: float) -> list[int]:
     as it falls by the penalty.
     """
     sums = np.concatenate(([0.0], np.cumsum(means)))
-    found = set[int]()
+    changes = set[int]()
     open_parts = [(0, len(means))]
     while open_parts:
         a, b = open_parts.pop()
@@ -486,17 +480,17 @@ def _change_points(means: Floats, penalty: float) -> list[int]:
             - total**2 / whole,
             0.0,
         )
-        first, last = (int(i) for i in np.unravel_index(int(np.argmax(gain)), gain.shape))
+        first, last = divmod(int(np.argmax(gain)), len(at))
         if gain[first, last] > penalty:
             cuts = [a, *(cut for cut in (a + first, a + last) if a < cut < b), b]
-            found.update(cuts[1:-1])
+            changes.update(cuts[1:-1])
             open_parts += list(pairwise(cuts))
-    return sorted(found)
+    return sorted(changes)
 
 
 def _lagged(
-    at: Millis, deviations: Floats, keep: Flags, gap: int, order: int
-) -> tuple[Floats, Flags]:
+    at: Millis, deviations: Floats, keep: BoolArray, gap: int, order: int
+) -> tuple[Floats, BoolArray]:
     """Return the `order` deviations before each reading, newest first, and which readings follow on
     all of them without a gap."""
     lags = np.zeros((len(at), order))
@@ -509,7 +503,7 @@ def _lagged(
     return lags, whole
 
 
-def _autoregression(at: Millis, deviations: Floats, keep: Flags, gap: int) -> tuple[float, ...]:
+def _autoregression(at: Millis, deviations: Floats, keep: BoolArray, gap: int) -> tuple[float, ...]:
     """Return the coefficients of the autoregressive model of the least information criterion; none
     for white noise.
 
@@ -538,8 +532,8 @@ def _autoregression(at: Millis, deviations: Floats, keep: Flags, gap: int) -> tu
 
 
 def _residuals(
-    at: Millis, deviations: Floats, coefficients: tuple[float, ...], keep: Flags, gap: int
-) -> tuple[Floats, Flags]:
+    at: Millis, deviations: Floats, coefficients: tuple[float, ...], keep: BoolArray, gap: int
+) -> tuple[Floats, BoolArray]:
     """Return the residuals of all readings, and which of them have all readings before them that
     they need."""
     if not coefficients:

@@ -25,7 +25,7 @@ from scipy.stats import chi2, norm
 from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import problem_intervals
+from alerting.detection.problem_occurrences import problem_intervals
 from alerting.detection.suppressed_intervals import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, RULES, ControlChartDefinition
 from alerting.kinds.control_chart.model import (
@@ -99,8 +99,8 @@ class ControlChartTraining:
             )
             for history in data.whole_histories
         }
-        charts = {name: one for name, one in fitted.items() if one is not None}
-        without = [name for name, one in fitted.items() if one is None]
+        charts = {name: chart for name, chart in fitted.items() if chart is not None}
+        without = [name for name, chart in fitted.items() if chart is None]
         if not charts:
             raise TrainingRefused(
                 definition.name,
@@ -115,24 +115,24 @@ class ControlChartTraining:
                     end=f"{period.cutoff:%Y-%m-%d %H:%M}",
                 ),
             )
-        notes = [note for name, one in charts.items() for note in one.describe(name)]
+        notes = [note for name, chart in charts.items() for note in chart.describe(name)]
         notes += [
             f"{name}: too few readings, or they do not vary; it has no limits" for name in without
         ]
         left_out = {
             "out of control": sum(
-                stretch.readings for one in charts.values() for stretch in one.left_out
+                stretch.readings for chart in charts.values() for stretch in chart.left_out
             ),
-            "far from the others": sum(one.outliers for one in charts.values()),
+            "far from the others": sum(chart.outliers for chart in charts.values()),
         }
-        longest = max(one.run_length for one in charts.values())
+        longest = max(chart.run_length for chart in charts.values())
         return Estimated(
             ControlChartModel(family, revision, period.cutoff, charts),
-            sum(one.used for one in charts.values()),
+            sum(chart.used for chart in charts.values()),
             left_out,
             tuple(notes),
             {"chart": family, "average_run_length": longest},
-            {f"limit {name}": one.chart.limit for name, one in charts.items()},
+            {f"limit {name}": chart.chart.limit for name, chart in charts.items()},
         )
 
     def compare(
@@ -148,15 +148,15 @@ class ControlChartTraining:
         all_moved = bool(moved) and len(moved) == len(challenger.by_asset)
         lost = sorted(watched.keys() - challenger.by_asset.keys())
         stay = lost if all_moved else [*moved, *lost]  # so that the others wait for no person
-        kept = {name: watched[name] for name in stay}
-        estimated = challenger.select_assets(challenger.by_asset.keys() - kept.keys())
-        challenger = replace(challenger, by_asset={**challenger.by_asset, **kept})
+        staying = {name: watched[name] for name in stay}
+        estimated = challenger.select_assets(challenger.by_asset.keys() - staying.keys())
+        challenger = replace(challenger, by_asset={**challenger.by_asset, **staying})
         new = _count_signals(definition, estimated, data)
         counted = [new]
         if champion is not None:
-            both = estimated.by_asset.keys() & watched.keys()
-            models = (estimated.select_assets(both), champion.select_assets(both))
-            counted = [_count_signals(definition, one, data) for one in models]
+            common = estimated.by_asset.keys() & watched.keys()
+            models = (estimated.select_assets(common), champion.select_assets(common))
+            counted = [_count_signals(definition, model, data) for model in models]
         evidence = {
             "compared": [*compared_rows(_TITLES, *map(_texts, counted))],
             "points": new.points,
@@ -197,7 +197,7 @@ class ControlChartTraining:
             "limits in service stay."
         )
         decision = decide(objections, facts, stays + new.describe(), evidence, few if lost else "")
-        return Comparison(family, decision, metrics, challenger if kept else None)
+        return Comparison(family, decision, metrics, challenger if staying else None)
 
     save = staticmethod(to_files)
 
@@ -225,41 +225,41 @@ def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart
         return None
     interval = max(1, int(np.median(np.diff(at))))
     gap = duration_millis(definition.stale_time(timedelta(milliseconds=_GAP * interval)))
-    found = estimate(at, values, gap, definition.autocorrelation == "residuals")
-    if found is None:
+    phase_one = estimate(at, values, gap, definition.autocorrelation == "residuals")
+    if phase_one is None:
         return None
     size = definition.subgroup or 1
-    wanted = definition.average_run_length
-    if wanted is None:
-        wanted = max(duration_millis(_WEEK) / (interval * size), LEAST_RUN_LENGTH)
+    run_length = definition.average_run_length
+    if run_length is None:
+        run_length = max(duration_millis(_WEEK) / (interval * size), LEAST_RUN_LENGTH)
     chart = Chart(
         definition.chart,
-        found.centre,
-        found.sigma,
+        phase_one.centre,
+        phase_one.sigma,
         0.0,
-        found.coefficients,
+        phase_one.coefficients,
         definition.rule_names,
         _SMOOTHING if definition.smoothing is None else definition.smoothing,
         (_SHIFT if definition.shift is None else definition.shift) / 2,
         size,
     )
     return FittedChart(
-        _with_limits(chart, wanted),
+        _with_limits(chart, run_length),
         interval,
-        wanted,
-        found.deviation,
-        found.used,
-        found.outliers,
-        found.left_out,
+        run_length,
+        phase_one.deviation,
+        phase_one.used,
+        phase_one.outliers,
+        phase_one.left_out,
     )
 
 
-def _with_limits(chart: Chart, wanted: float) -> Chart:
+def _with_limits(chart: Chart, run_length: float) -> Chart:
     """Return the chart with the limits of a run length, of two charts each with twice of it."""
     if chart.subgroup == 1:
-        return replace(chart, limit=limit_of(chart, wanted))
-    spread = spread_limits(chart.subgroup, 2 * wanted)
-    return replace(chart, limit=limit_of(chart, 2 * wanted), spread=spread)
+        return replace(chart, limit=limit_of(chart, run_length))
+    spread = spread_limits(chart.subgroup, 2 * run_length)
+    return replace(chart, limit=limit_of(chart, 2 * run_length), spread=spread)
 
 
 def _count_signals(
@@ -267,7 +267,7 @@ def _count_signals(
 ) -> Signals:
     """Count signals on unseen readings; one that returns within the off-delay is the same, also
     after a pause without a point: only clear points end an alarm."""
-    found = Signals(0, 0, 0.0, 0)
+    counted = Signals(0, 0, 0.0, 0)
     start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
     for history in data.whole_histories:
         fitted = model.by_asset.get(history.asset.name)
@@ -280,14 +280,14 @@ def _count_signals(
         at = np.array([point.at for point in charted], np.int64)
         goes_on = at[rank[1:]] - at[rank[:-1] + 1] <= clear_for  # since the point after a signal
         signals = len(rank) - int(goes_on.sum())
-        found = Signals(
-            found.signals + signals,
-            found.points + len(charted),
-            found.expected + len(charted) / fitted.run_length,
-            found.lasting + signals + int(np.diff(rank)[goes_on].sum()),
-            _found(definition, history, charted, start, data.period.end, found.found),
+        counted = Signals(
+            counted.signals + signals,
+            counted.points + len(charted),
+            counted.expected + len(charted) / fitted.run_length,
+            counted.lasting + signals + int(np.diff(rank)[goes_on].sum()),
+            _found(definition, history, charted, start, data.period.end, counted.problems),
         )
-    return found
+    return counted
 
 
 def _found(
@@ -303,12 +303,12 @@ def _found(
     inside = [(a, b) for a, b in every if to_millis(start) < a <= to_millis(end)]
     alarms = np.array([point.at for point in charted if point.signals], np.int64)
     around = duration_millis(definition.for_assets([history.asset]).window.until)
-    own = count_found(inside, alarms, around)
+    of_asset = count_found(inside, alarms, around)
     return FoundProblems(
-        before.problems + own.problems,
-        before.found + own.found,
-        before.announced + own.announced,
-        before.waited_s + own.waited_s,
+        before.problems + of_asset.problems,
+        before.detected + of_asset.detected,
+        before.announced + of_asset.announced,
+        before.waited_s + of_asset.waited_s,
     )
 
 
@@ -344,8 +344,13 @@ def moved_assets(
             )
 
 
-def _texts(one: Signals) -> tuple[str, ...]:
-    return str(one.signals), f"{one.expected:.2g}", f"{one.in_alarm:.1%}", str(one.points)
+def _texts(signals: Signals) -> tuple[str, ...]:
+    return (
+        str(signals.signals),
+        f"{signals.expected:.2g}",
+        f"{signals.in_alarm:.1%}",
+        str(signals.points),
+    )
 
 
 TRAINING: Estimation[ControlChartDefinition] = ControlChartTraining()
@@ -354,14 +359,14 @@ TRAINING: Estimation[ControlChartDefinition] = ControlChartTraining()
 class Signals(NamedTuple):
     """Signals that began on unseen points. `expected`: false ones that are allowed on average.
 
-    `lasting`: points from the first to the last of each. `found`: problems there.
+    `lasting`: points from the first to the last of each. `problems`: there.
     """
 
     signals: int
     points: int
     expected: float
     lasting: int
-    found: FoundProblems = FoundProblems(0, 0, 0, 0.0)
+    problems: FoundProblems = FoundProblems(0, 0, 0, 0.0)
 
     @property
     def is_enough(self) -> bool:
@@ -371,7 +376,7 @@ class Signals(NamedTuple):
         """Return the count in a sentence, or how many points it needs."""
         if not self.points:
             return "There is no unseen time yet on which its false alarms could be counted."
-        problems = f" {self.found.describe()}." if self.found.problems else ""
+        problems = f" {self.problems.describe()}." if self.problems.problems else ""
         if not self.is_enough and not self.is_too_many:
             needed = ceil(LEAST_ALLOWED * self.points / self.expected)
             few = f"{self.points}; about {needed} needed"
@@ -440,7 +445,8 @@ def spread_limits(size: int, run_length: float) -> tuple[float, float]:
     From the chi-squared distribution, so that each side has half of the false alarms.
     """
     share = float(norm.cdf(_point_limit(run_length)))
-    low, high = (float(chi2.ppf(side, size - 1)) for side in (1 - share, share))
+    low = float(chi2.ppf(1 - share, size - 1))
+    high = float(chi2.ppf(share, size - 1))
     return math.sqrt(low / (size - 1)), math.sqrt(high / (size - 1))
 
 

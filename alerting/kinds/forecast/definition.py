@@ -173,8 +173,7 @@ class ForecastDefinition(TrainedDefinition):
                 if problem.combination is None
                 else (
                     "write problem: {variable: …, above: …}, or variable: … for its value alone; "
-                    "for "
-                    "conditions of several choose kind: classifier"
+                    "for conditions of several choose kind: classifier"
                 ),
             )
         elif not self.may_see(problem.variable):

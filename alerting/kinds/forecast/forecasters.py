@@ -80,8 +80,8 @@ class Task:
 
     def usual(self, matrix: Floats) -> float:
         """Return the median of the last values, which stands for a missing one."""
-        known = matrix[~np.isnan(matrix[:, self.last]), self.last]
-        return float(np.median(known)) if len(known) else 0.0
+        values = matrix[~np.isnan(matrix[:, self.last]), self.last]
+        return float(np.median(values)) if len(values) else 0.0
 
 
 @dataclass(frozen=True)
@@ -187,9 +187,9 @@ def _fit_smoothing(
     usual = task.usual(matrix)
     every = max(1, len(matrix) // _MOST_SMOOTHED)
     some = matrix[::every]
-    wanted = future[::every]
+    targets = future[::every]
     options = [Smoothing(columns, steps, *values, usual, none) for values in _GRID]
-    errors = [_absolute_error(option.centre(some), wanted) for option in options]
+    errors = [_absolute_error(option.centre(some), targets) for option in options]
     core = options[int(np.argmin(errors))]
     return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
@@ -221,24 +221,24 @@ def _solve_ridge(
     """Return weights and intercept of each lead (column of the target)."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
-    known = None
+    rows = None
     weights = []
     intercepts = []
     with threadpool_limits(limits=1):
         for values in target.T:
             # most leads have a value at the same rows, whose products take most of the time
             has_value = ~np.isnan(values)
-            if known is None or not np.array_equal(known, has_value):
-                known = has_value
-                x = encoded[known]
+            if rows is None or not np.array_equal(rows, has_value):
+                rows = has_value
+                x = encoded[rows]
                 centre = x.mean(axis=0)
                 x -= centre
                 products = x.T @ x + penalty * len(x) * np.eye(x.shape[1])
-            y = values[known]
+            y = values[rows]
             mean = float(y.mean())
-            found = np.linalg.solve(products, x.T @ (y - mean))
-            weights.append(tuple(found.tolist()))
-            intercepts.append(mean - float((centre * found).sum()))
+            solution = np.linalg.solve(products, x.T @ (y - mean))
+            weights.append(tuple(solution.tolist()))
+            intercepts.append(mean - float((centre * solution).sum()))
     return tuple(weights), tuple(intercepts)
 
 
@@ -263,11 +263,11 @@ def _fit_trees(
     strongest = task.strongest
     if strongest is None:
         strongest = _strongest_columns(params["of"], task, matrix, future, seed)
-    rows, wanted = _at_leads(matrix, strongest, leads, target)
+    rows, values = _at_leads(matrix, strongest, leads, target)
     trees = fit_quantiles(
         {key: value for key, value in params.items() if key not in ("of", "rounds")},
         rows,
-        wanted,
+        values,
         task.columns.categorical,
         QUANTILES,
         params["rounds"],
@@ -276,19 +276,21 @@ def _fit_trees(
     return task.model(Boosted(leads, last, usual, trees))
 
 
-def _strongest_columns(of: str, task: Task, matrix: Floats, future: Floats, seed: int) -> Positions:
+def _strongest_columns(
+    kind: str, task: Task, matrix: Floats, future: Floats, seed: int
+) -> Positions:
     """Return positions of the columns that a short fit of the median gains most from, in increasing
     order; all, if there are few."""
     width = matrix.shape[1]
     if width <= _MOST_COLUMNS:
         return np.arange(width)
-    last = task.last if of == DIFFERENCE else None
+    last = task.last if kind == DIFFERENCE else None
     target = _target(future, matrix, last, task.usual(matrix))
     every = -(-target.size // _ROWS_TO_CHOOSE)
     some = slice(None, None, every)
-    rows, wanted = _at_leads(matrix[some], np.arange(width), task.leads_ms, target[some])
+    rows, values = _at_leads(matrix[some], np.arange(width), task.leads_ms, target[some])
     short = fit_quantiles(
-        _TO_CHOOSE, rows, wanted, task.columns.categorical, (0.5,), _ROUNDS_TO_CHOOSE, seed
+        _TO_CHOOSE, rows, values, task.columns.categorical, (0.5,), _ROUNDS_TO_CHOOSE, seed
     )
     gains = short.importance(0)[:width]
     return np.sort(np.argsort(-gains, kind="stable")[:_MOST_COLUMNS])
@@ -329,18 +331,20 @@ def _absolute_error(centre: Floats, values: Floats) -> float:
 
 def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
     """Return the quantiles of the residuals (rows x leads) at each lead; 0 without any."""
-    found = []
+    quantiles = []
     for column in residuals.T:
-        known = column[~np.isnan(column)]
-        found.append(
-            tuple(np.quantile(known, QUANTILES).tolist()) if len(known) else (0.0,) * len(QUANTILES)
+        values = column[~np.isnan(column)]
+        quantiles.append(
+            tuple(np.quantile(values, QUANTILES).tolist())
+            if len(values)
+            else (0.0,) * len(QUANTILES)
         )
-    return tuple(found)
+    return tuple(quantiles)
 
 
 FORECASTERS: Mapping[str, Forecaster] = {
-    one.name: one
-    for one in (
+    forecaster.name: forecaster
+    for forecaster in (
         Forecaster(PERSISTENCE, _fit_persistence),
         Forecaster(SEASONAL, _fit_season),
         Forecaster("smoothing", _fit_smoothing),
@@ -348,9 +352,9 @@ FORECASTERS: Mapping[str, Forecaster] = {
             "ridge",
             _fit_ridge,
             [
-                {"of": of, "penalty": penalty}
+                {"of": kind, "penalty": penalty}
                 for penalty in (0.01, 0.1, 0.001)
-                for of in (DIFFERENCE, LEVEL)
+                for kind in (DIFFERENCE, LEVEL)
             ],
             _suggest_ridge,
         ),
@@ -359,14 +363,14 @@ FORECASTERS: Mapping[str, Forecaster] = {
             _fit_trees,
             [
                 {
-                    "of": of,
+                    "of": kind,
                     "rounds": rounds,
                     "num_leaves": leaves,
                     "learning_rate": 0.05,
                     "min_data_in_leaf": 30,
                     "feature_fraction": 0.5,
                 }
-                for of, rounds, leaves in (
+                for kind, rounds, leaves in (
                     (DIFFERENCE, 150, 15),
                     (LEVEL, 150, 15),
                     (DIFFERENCE, 300, 8),

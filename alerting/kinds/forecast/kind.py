@@ -83,10 +83,10 @@ def _predict_rows(model: TrainedModel, matrix: Floats, at: Millis) -> Floats:
     values = np.empty((len(at), len(forecast_of(model).leads_ms), len(_NUMBERS)))
     refit = model.refit
     is_later = at > (np.inf if refit is None else to_millis(refit.training_cutoff))
-    for one, own in ((model, ~is_later), (refit, is_later)):
-        if one is not None and own.any():
-            quantiles = forecast_of(one).quantiles(matrix[own])
-            values[own] = quantiles[..., list(_NUMBERS.values())]
+    for serving, rows in ((model, ~is_later), (refit, is_later)):
+        if serving is not None and rows.any():
+            quantiles = forecast_of(serving).quantiles(matrix[rows])
+            values[rows] = quantiles[..., list(_NUMBERS.values())]
     return values
 
 
@@ -121,11 +121,11 @@ def explain_forecast(
     history: History | None,
 ) -> RaiseEvidence:
     """Return a prediction's content with the values predicted at the raise."""
-    found = explain_raise(definition, asset, step, at_raise, history)
+    evidence = explain_raise(definition, asset, step, at_raise, history)
     if at_raise.model is None or at_raise.row is None:
-        return found
+        return evidence
     predicted = predict(at_raise.model, at_raise.model.estimator.columns.matrix(at_raise.row))
-    return replace(found, inputs={**found.inputs, **predicted})
+    return replace(evidence, inputs={**evidence.inputs, **predicted})
 
 
 def fan_of(definition: TrainedDefinition, episode: Episode) -> Fan | None:
@@ -176,15 +176,16 @@ def describe_forecast(
     predicted: dict[str, float],
 ) -> list[str]:
     """Return a sentence on each lead (ms), and when the median leaves its limit."""
-    found = [_sentence(definition.problem.variable or "", unit, lead, predicted) for lead in leads]
+    sentences = [
+        _sentence(definition.problem.variable or "", unit, lead, predicted) for lead in leads
+    ]
     crossing = _crossing(
         definition, leads, [last, *(predicted[_name(lead, "median")] for lead in leads)]
     )
     if crossing:  # 0: the last value is outside already
-        found.append(
-            f"the median leaves its limit in about {spoken_duration(_whole_minutes(crossing))}"
-        )
-    return found
+        minutes = timedelta(minutes=max(1, round(crossing / 60_000)))
+        sentences.append(f"the median leaves its limit in about {spoken_duration(minutes)}")
+    return sentences
 
 
 def forecast_of(model: TrainedModel) -> FittedForecast:
@@ -198,10 +199,10 @@ def forecast_in(estimator: Estimator) -> FittedForecast:
 
 
 def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float]) -> str:
-    low, middle, high = (
-        f"{predicted[_name(lead, side)]:.4g}" for side in ("low", "median", "high")
-    )
-    shown = f"{middle} {unit}" if unit else middle
+    low = f"{predicted[_name(lead, 'low')]:.4g}"
+    high = f"{predicted[_name(lead, 'high')]:.4g}"
+    median = f"{predicted[_name(lead, 'median')]:.4g}"
+    shown = f"{median} {unit}" if unit else median
     return (
         f"forecast of {name} in {spoken_duration(timedelta(milliseconds=lead))}: {shown} (90 %: "
         f"{low} to {high})"
@@ -227,10 +228,6 @@ def _crossing(
     return None
 
 
-def _whole_minutes(millis: int) -> timedelta:
-    return timedelta(minutes=max(1, round(millis / 60_000)))
-
-
 def _name(lead_ms: int, side: str) -> str:
     return f"forecast +{lead_ms // 1000}s {side}"
 
@@ -245,9 +242,7 @@ class ForecastKind(PredictionKind):
 
     evaluate = staticmethod(evaluate_forecast)
     explain = staticmethod(explain_forecast)
-
-    def why(self, definition: TrainedDefinition, question: WhyQuestion) -> Why:
-        return explain_at(definition, question)
+    why = staticmethod(explain_at)
 
     def details(
         self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs
@@ -267,7 +262,7 @@ class ForecastKind(PredictionKind):
         forecast = [
             predict_all(serving, row[None]) for row in serving.estimator.columns.matrix(rows)
         ]
-        nearest = [one[0]._asdict() for one in forecast]
+        nearest = [values[0]._asdict() for values in forecast]
         return pd.DataFrame(nearest, rows.index, columns=["low", "median", "high"])
 
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:

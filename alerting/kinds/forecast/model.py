@@ -46,9 +46,9 @@ def crps(quantiles: Floats, values: Floats) -> Floats:
     """
     off = values[..., None] - quantiles
     loss = 2 * np.maximum(_LEVELS * off, (_LEVELS - 1) * off).mean(axis=-1)
-    known = ~np.isnan(loss)
-    count = known.sum(axis=1)
-    total = np.where(known, loss, 0.0).sum(axis=1)
+    has_loss = ~np.isnan(loss)
+    count = has_loss.sum(axis=1)
+    total = np.where(has_loss, loss, 0.0).sum(axis=1)
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
@@ -68,8 +68,8 @@ def conformal_shifts(quantiles: Floats, values: Floats) -> Floats:
     """
     shifts = np.zeros(quantiles.shape[1:])
     for lead in range(quantiles.shape[1]):
-        known = ~np.isnan(values[:, lead])
-        off = np.sort(values[known, lead][:, None] - quantiles[known, lead], axis=0)
+        has_value = ~np.isnan(values[:, lead])
+        off = np.sort(values[has_value, lead][:, None] - quantiles[has_value, lead], axis=0)
         for number, level in enumerate(QUANTILES):
             rank = (
                 np.ceil((len(off) + 1) * level) if level > 0.5 else np.floor((len(off) + 1) * level)
@@ -97,9 +97,8 @@ def log_odds_outside(quantiles: Floats, above: float | None, below: float | None
 
 def _log_odds_below(quantiles: Floats, limit: float) -> Floats:
     upper = np.clip((quantiles <= limit).sum(axis=-1), 1, len(QUANTILES) - 1)
-    low, high = (
-        np.take_along_axis(quantiles, (upper - back)[..., None], axis=-1)[..., 0] for back in (1, 0)
-    )
+    low = np.take_along_axis(quantiles, (upper - 1)[..., None], axis=-1)[..., 0]
+    high = np.take_along_axis(quantiles, upper[..., None], axis=-1)[..., 0]
     share = (limit - low) / (high - low)
     return np.asarray(_LOG_ODDS[upper - 1] + share * (_LOG_ODDS[upper] - _LOG_ODDS[upper - 1]))
 
@@ -214,12 +213,8 @@ class LinearForecaster:
         # row by row, never a matrix product: the last bits of a product depend on the number of
         # rows predicted together
         parts = [np.multiply(encoded, row, out=weighted).sum(axis=1) for row in self.weights]
-        found = (
-            np.column_stack(parts)
-            + np.asarray(self.intercepts)
-            + _anchor(matrix, self.last, self.missing)[:, None]
-        )
-        return np.asarray(found)
+        anchor = _anchor(matrix, self.last, self.missing)
+        return np.asarray(np.column_stack(parts) + np.asarray(self.intercepts) + anchor[:, None])
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
         shares = self.dense.by_column(
@@ -228,10 +223,10 @@ class LinearForecaster:
         return _with_anchor(shares, self.intercepts[lead], row, self.last, self.missing)
 
     def importance(self, width: int) -> Floats:
-        found = self.dense.by_column(np.abs(np.asarray(self.weights)).mean(axis=0), width)
-        if self.last is not None and not found.any():
-            found[self.last] = 1.0
-        return found
+        shares = self.dense.by_column(np.abs(np.asarray(self.weights)).mean(axis=0), width)
+        if self.last is not None and not shares.any():
+            shares[self.last] = 1.0
+        return shares
 
 
 @dataclass(frozen=True)
@@ -280,8 +275,8 @@ class Boosted:
             flat = csr_matrix(
                 (rows.ravel(), np.tile(columns, len(flat)), ends), (len(flat), width + 1)
             )
-        found = np.asarray(self.trees.predict(flat), np.float64)
-        return found.reshape(len(self.leads), count, -1).swapaxes(0, 1)
+        predicted = np.asarray(self.trees.predict(flat), np.float64)
+        return predicted.reshape(len(self.leads), count, -1).swapaxes(0, 1)
 
 
 def _filled(values: Floats, missing: float) -> Floats:
@@ -326,10 +321,10 @@ class FittedForecast:
             return np.empty((0, len(self.leads_ms), len(QUANTILES)))
         step = max(1, _MOST_CELLS // (len(self.leads_ms) * self.width))
         parts = [slice(first, first + step) for first in range(0, count, step)]
-        found = np.concatenate(
+        predicted = np.concatenate(
             [self.core.quantiles(matrix[part if rows is None else rows[part]]) for part in parts]
         )
-        return in_order(found + np.asarray(self.shifts) if self.shifts else found)
+        return in_order(predicted + np.asarray(self.shifts) if self.shifts else predicted)
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds that the value of the worst lead lies outside of the limits."""

@@ -13,7 +13,6 @@ import optuna
 from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import BoolArray
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
 from alerting.kinds.forecast.forecasters import FORECASTERS, Forecaster, Positions, Task
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
@@ -63,7 +62,7 @@ from alerting.learning.selection.decision import ValueEvidence, ValueTest, descr
 from alerting.learning.selection.parameter_search import SearchProgress
 from alerting.learning.selection.search_ceiling import ReadTime, run_trials
 from alerting.ports import Files
-from alerting.readings.history import duration_millis
+from alerting.readings.history import BoolArray, duration_millis
 
 _NO_ALARM = Platt(1.0, 0.0)
 
@@ -78,12 +77,12 @@ def forecast_folds(dataset: Dataset, number: int) -> tuple[list[Fold], list[str]
         folds, notes = usable_folds(dataset, number)
     except UserError:
         has_value = np.asarray(~np.isnan(dataset.future).all(axis=1))
-        found = [
+        with_values = [
             Fold(place, train, test)
             for place, (train, test) in enumerate(walk_forward_folds(dataset, number), start=1)
             if has_value[train].any() and has_value[test].any()
         ]
-        if not found:
+        if not with_values:
             raise TrainingRefused(
                 dataset.definition,
                 translatable(
@@ -91,7 +90,7 @@ def forecast_folds(dataset: Dataset, number: int) -> tuple[list[Fold], list[str]
                     "longer history, or fewer learning.folds"
                 ),
             ) from None
-        return found, [], False
+        return with_values, [], False
     return folds, notes, True
 
 
@@ -147,20 +146,21 @@ def _test_values(
         none = np.nan
         return ValueTest(name, 0, none, none, none, none, none, None, confidence)
     future = dataset.future[rows]
-    own, other = (forecast_in(one).quantiles(matrix, rows) for one in (estimator, last))
-    losses = crps(own, future), crps(other, future)
+    quantiles = forecast_in(estimator).quantiles(matrix, rows)
+    loss = crps(quantiles, future)
+    last_loss = crps(forecast_in(last).quantiles(matrix, rows), future)
     block = time_blocks(dataset.at[rows], dataset.asset[rows], dataset.gap_ms, dataset.horizon_ms)
     column = Columns.from_plan(dataset.plan).names.index(f"{name}.last")
-    known = matrix[rows, column][:, None]
+    last_values = matrix[rows, column][:, None]
     return ValueTest(
         variable=name,
         values=int((~np.isnan(future)).sum()),
-        crps=float(losses[0].mean()),
-        last_crps=float(losses[1].mean()),
-        error=float(np.nanmean(np.abs(future - own[..., MEDIAN]))),
-        last_error=float(np.nanmean(np.abs(future - known))),
-        coverage=float(np.nanmean(covered(own, future))),
-        share_better=share_of_samples(losses[1] - losses[0], block),
+        crps=float(loss.mean()),
+        last_crps=float(last_loss.mean()),
+        error=float(np.nanmean(np.abs(future - quantiles[..., MEDIAN]))),
+        last_error=float(np.nanmean(np.abs(future - last_values))),
+        coverage=float(np.nanmean(covered(quantiles, future))),
+        share_better=share_of_samples(last_loss - loss, block),
         confidence=confidence,
     )
 
@@ -195,8 +195,8 @@ class ForecastTraining:
         against chance.
         """
         search = _FamilySearch(dataset, definition, FORECASTERS[family])
-        asked = definition.learning.trials if len(search.family.proven) > 1 else 1
-        learning = definition.learning.model_copy(update={"trials": asked})
+        trials = definition.learning.trials if len(search.family.proven) > 1 else 1
+        learning = definition.learning.model_copy(update={"trials": trials})
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(seed=learning.seed, n_startup_trials=4)
@@ -206,12 +206,12 @@ class ForecastTraining:
             study.enqueue_trial(params, skip_if_exists=True)
 
         def attempt(trial: optuna.Trial) -> float:
-            found = search.attempt(search.family.suggest(trial))
-            progress(f"trying {family}", len(search.tried), asked)
-            return found
+            loss = search.attempt(search.family.suggest(trial))
+            progress(f"trying {family}", len(search.tried), trials)
+            return loss
 
         ended_by = run_trials(study, attempt, learning, read_time)
-        return search.candidate(asked, ended_by, dict(warm_start or {}))
+        return search.candidate(trials, ended_by, dict(warm_start or {}))
 
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
@@ -231,7 +231,7 @@ class ForecastTraining:
 
         if chance is None or not chance.passed:
             best = choose_candidate(dataset, candidates, by_warnings=False)
-            last = next(one for one in candidates if one.family == PERSISTENCE)
+            [last] = (c for c in candidates if c.family == PERSISTENCE)
             return chance, value_challenger(dataset, definition, best, fit(best), fit(last), matrix)
         estimator = fit(best)
         model, evidence = finish_challenger(dataset, best, definition, estimator)
@@ -281,8 +281,8 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
     columns = Columns.from_plan(plan)
     name = definition.problem.variable
     leads = tuple(duration_millis(lead) for lead in leads_of(definition, plan))
-    own = next((number.sampling_ms for number in plan.numbers if number.name == name), None)
-    sampling = None if own is None else timedelta(milliseconds=own)
+    sampling_ms = next((number.sampling_ms for number in plan.numbers if number.name == name), None)
+    sampling = None if sampling_ms is None else timedelta(milliseconds=sampling_ms)
     step = duration_millis(at_stride(definition, plan).lag_step(sampling))
     spaced = [step * number for number in range(OWN_LAGS, 0, -1)]
     seasonal: list[int] = []
@@ -354,8 +354,6 @@ class _Tried:
 
 
 class _FamilySearch:
-    """The trials of one family, and the best of them."""
-
     def __init__(
         self, dataset: Dataset, definition: ForecastDefinition, family: Forecaster
     ) -> None:
@@ -395,28 +393,28 @@ class _FamilySearch:
         self.tried.append(_Tried(trial, tuple(losses), tuple(risks)))
         return self.tried[-1].crps
 
-    def candidate(self, asked: int, ended_by: str, warm_start: dict[str, Any]) -> Candidate:
+    def candidate(self, trials: int, ended_by: str, warm_start: dict[str, Any]) -> Candidate:
         """Return the best trial as a candidate. `ended_by`: the ceiling, of a search cut short."""
-        best = min(self.tried, key=lambda one: one.crps)
+        best = min(self.tried, key=lambda tried: tried.crps)
         notes = list(self.notes)
         if ended_by:
-            notes.append(f"{ended_by} ended the search after {len(self.tried)} of {asked} trials")
-        found = assemble(
+            notes.append(f"{ended_by} ended the search after {len(self.tried)} of {trials} trials")
+        assembled = assemble(
             self.family.name,
             self.dataset,
             self.folds if self.has_warnings else (),
-            [one.trial for one in self.tried],
+            [tried.trial for tried in self.tried],
             best.trial,
             best.risks,
             self.chance,
-            asked,
+            trials,
             notes,
             warm_start,
         )
         loss = np.full(len(self.dataset.at), np.nan)
         for fold, value in zip(self.folds, best.losses, strict=True):
             loss[fold.test] = value
-        return replace(found, metrics={**found.metrics, "crps": best.crps}, loss=loss)
+        return replace(assembled, metrics={**assembled.metrics, "crps": best.crps}, loss=loss)
 
     def _fit(self, params: Mapping[str, Any], fold: Fold) -> FittedForecast:
         future = self.dataset.future
@@ -442,28 +440,33 @@ class _FamilySearch:
 
 
 def _mean(values: Floats) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else 0.0
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if len(present) else 0.0
 
 
 def choose_candidate(
     dataset: Dataset, candidates: Sequence[Candidate], by_warnings: bool = True
 ) -> Candidate:
     """Return the least CRPS, of equals the best warner; a baseline if nothing beats it."""
-    best = min(candidates, key=lambda one: one.metrics["crps"])
+    best = min(candidates, key=lambda candidate: candidate.metrics["crps"])
     equal = [
-        one for one in candidates if one is best or share_worse(dataset, one, best) < _CONFIDENCE
+        candidate
+        for candidate in candidates
+        if candidate is best or share_worse(dataset, candidate, best) < _CONFIDENCE
     ]
-    simple = [one for one in equal if one.family in _BASELINES]
+    simple = [candidate for candidate in equal if candidate.family in _BASELINES]
     if by_warnings and not isnan(best.ap):
-        chosen = max(simple or equal, key=lambda one: one.ap)
+        chosen = max(simple or equal, key=lambda candidate: candidate.ap)
     else:
-        chosen = min(simple or equal, key=lambda one: one.metrics["crps"])
+        chosen = min(simple or equal, key=lambda candidate: candidate.metrics["crps"])
     baseline = min(
-        (one for one in candidates if one.family in _BASELINES), key=lambda one: one.metrics["crps"]
+        (candidate for candidate in candidates if candidate.family in _BASELINES),
+        key=lambda candidate: candidate.metrics["crps"],
     )
     others = ", ".join(
-        f"{_title(one)} {one.metrics['crps']:.4g}" for one in candidates if one is not chosen
+        f"{_title(candidate)} {candidate.metrics['crps']:.4g}"
+        for candidate in candidates
+        if candidate is not chosen
     )
     skill = ""
     if chosen is not baseline and baseline.metrics["crps"] > 0:
@@ -480,12 +483,12 @@ def choose_candidate(
     return replace(chosen, notes=(*chosen.notes, note))
 
 
-def share_worse(dataset: Dataset, one: Candidate, best: Candidate) -> float:
+def share_worse(dataset: Dataset, candidate: Candidate, best: Candidate) -> float:
     """Return the share of time block samples with a larger CRPS (Künsch 1989)."""
-    lead = one.loss - best.loss
-    known = np.flatnonzero(~np.isnan(lead))
-    block = time_blocks(dataset.at[known], dataset.asset[known], dataset.gap_ms, dataset.horizon_ms)
-    return share_of_samples(lead[known], block) or 0.0
+    lead = candidate.loss - best.loss
+    rows = np.flatnonzero(~np.isnan(lead))
+    block = time_blocks(dataset.at[rows], dataset.asset[rows], dataset.gap_ms, dataset.horizon_ms)
+    return share_of_samples(lead[rows], block) or 0.0
 
 
 def _title(candidate: Candidate) -> str:

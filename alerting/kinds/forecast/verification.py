@@ -11,7 +11,7 @@ from scipy.stats import t
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.wording.language import Styled, measured, translatable
-from alerting.detection.problems import predicts
+from alerting.detection.problem_occurrences import predicts
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.forecast.kind import forecast_of
 from alerting.kinds.forecast.model import Floats, covered, crps
@@ -71,9 +71,9 @@ def share_of_samples(
     differences: Floats, block: npt.NDArray[np.int64], seed: int = 0
 ) -> float | None:
     """Return the share of block samples with a sum above 0 (Künsch 1989); NaN left out."""
-    known = ~np.isnan(differences)
-    _, number = np.unique(block[known], return_inverse=True)
-    sums = np.bincount(number, weights=differences[known])
+    present = ~np.isnan(differences)
+    _, number = np.unique(block[present], return_inverse=True)
+    sums = np.bincount(number, weights=differences[present])
     if len(sums) < 2:
         return None
     drawn = np.random.default_rng(seed).multinomial(
@@ -107,31 +107,35 @@ def compare_forecasts(
     is_told = decision.verdict in ("promote", "keep") and "acted_left_out" in decision.evidence
     if champion is None or not is_told:
         return decision
-    found = _crps_of_both(
+    losses = _crps_of_both(
         definition, challenger, champion, histories, excluded, as_of, seed, suppressed
     )
-    if found is None:
+    if losses is None:
         return decision
     confidence = definition.promotion.confidence
-    worse = found["share_better"] <= 1 - confidence
-    better = found["share_better"] >= confidence
-    said = _describe_both(found, confidence)
-    evidence = {**decision.evidence, "crps": found}
+    worse = losses["share_better"] <= 1 - confidence
+    better = losses["share_better"] >= confidence
+    summary = _describe_both(losses, confidence)
+    evidence = {**decision.evidence, "crps": losses}
     may_win = better and not _warns_worse(decision.evidence, confidence)
     by_forecasts = worse if decision.promote else may_win  # and not by warnings
     if by_forecasts:
         warnings = decision.reason.removeprefix("The champion stays: ").rstrip(".")
-        accepted = f"The challenger replaces the champion: {said}. It warns no worse: {warnings}."
+        accepted = (
+            f"The challenger replaces the champion: {summary}. It warns no worse: {warnings}."
+        )
         evidence["decided_by"] = "forecasts"
-        return decide({"worse_forecasts": decision.promote}, {"summary": said}, accepted, evidence)
-    return replace(decision, reason=f"{decision.reason} Forecasts: {said}.", evidence=evidence)
+        return decide(
+            {"worse_forecasts": decision.promote}, {"summary": summary}, accepted, evidence
+        )
+    return replace(decision, reason=f"{decision.reason} Forecasts: {summary}.", evidence=evidence)
 
 
-def _describe_both(found: Mapping[str, float], confidence: float) -> str:
+def _describe_both(losses: Mapping[str, float], confidence: float) -> str:
     return (
-        f"the CRPS of its forecasts is {found['challenger']:.4g}, the champion's "
-        f"{found['champion']:.4g}; it is less in "
-        f"{found['share_better']:.0%} of {_SAMPLES} samples ({confidence:.0%} needed)"
+        f"the CRPS of its forecasts is {losses['challenger']:.4g}, the champion's "
+        f"{losses['champion']:.4g}; it is less in "
+        f"{losses['share_better']:.0%} of {_SAMPLES} samples ({confidence:.0%} needed)"
     )
 
 
@@ -150,26 +154,26 @@ def _compare_values(
         return decide({"first_values": True}, {})
     if champion.hash == challenger.hash:
         return decide({"same_model": True}, {})
-    found = _crps_of_both(
+    losses = _crps_of_both(
         definition, challenger, champion, histories, excluded, as_of, seed, suppressed
     )
     confidence = definition.promotion.confidence
     if challenger.has_alarm:
         first = decide({"no_champion": True}, {})
-        if found is None or found["share_better"] > 1 - confidence:
+        if losses is None or losses["share_better"] > 1 - confidence:
             return first
-    if found is None:
+    if losses is None:
         start = comparison_start(definition, challenger, champion).isoformat()
         evidence = {"window": {"start": start, "end": None}}
         return decide({"no_mature_label": True}, {"start": start}, evidence=evidence)
-    said = _describe_both(found, confidence)
+    summary = _describe_both(losses, confidence)
     objections: dict[Objection, bool] = {
         "worse_forecasts": challenger.has_alarm,
-        "not_better": found["share_better"] < confidence,
+        "not_better": losses["share_better"] < confidence,
     }
-    accepted = f"The challenger replaces the champion: {said}."
-    compared = {"crps": found, "decided_by": "values"}
-    return decide(objections, {"summary": said}, accepted, compared)
+    accepted = f"The challenger replaces the champion: {summary}."
+    compared = {"crps": losses, "decided_by": "values"}
+    return decide(objections, {"summary": summary}, accepted, compared)
 
 
 def _warns_worse(evidence: Mapping[str, Any], confidence: float) -> bool:
@@ -207,14 +211,15 @@ def _crps_of_both(
             [crps(*forecast_at(definition, model, view, at)) for model in (challenger, champion)]
         )
         instants.append(at)
-    new, old = (np.concatenate([pair[side] for pair in losses]) for side in (0, 1))
-    known = ~np.isnan(new) & ~np.isnan(old)
+    new = np.concatenate([loss for loss, _ in losses])
+    old = np.concatenate([loss for _, loss in losses])
+    present = ~np.isnan(new) & ~np.isnan(old)
     share = share_of_samples(old - new, np.concatenate(instants) // time_block_ms(definition), seed)
     if share is None:
         return None
     return {
-        "challenger": float(new[known].mean()),
-        "champion": float(old[known].mean()),
+        "challenger": float(new[present].mean()),
+        "champion": float(old[present].mean()),
         "share_better": share,
     }
 
@@ -248,12 +253,13 @@ def coverage_of(counts: Floats, block: npt.NDArray[np.int64]) -> Coverage | None
     """
     came = counts[:, 1] > 0
     _, number = np.unique(block[came], return_inverse=True)
-    held, values = (np.bincount(number, weights=counts[came, column]) for column in (0, 1))
+    inside = np.bincount(number, weights=counts[came, 0])
+    values = np.bincount(number, weights=counts[came, 1])
     blocks = len(values)
     if blocks < _LEAST_BLOCKS:
         return None
-    share = float(held.sum() / values.sum())
-    residuals = held - share * values
+    share = float(inside.sum() / values.sum())
+    residuals = inside - share * values
     error = float(np.sqrt(blocks / (blocks - 1) * np.sum(residuals**2)) / values.sum())
     wide = float(t.ppf(0.975, blocks - 1))
     far = float(t.ppf(1 - _CHANCE, blocks - 1))
@@ -274,25 +280,25 @@ def verify_intervals(
     if not parts:
         return None
     block = np.concatenate([at for at, _ in parts]) // time_block_ms(definition)
-    found = coverage_of(np.concatenate([counts for _, counts in parts]), block)
-    if found is None:
+    coverage = coverage_of(np.concatenate([counts for _, counts in parts]), block)
+    if coverage is None:
         return None
     sentence = translatable(
         "its 90 % intervals held {share} of {values} values that came from {start} to {end} (95 % "
         "confidence: {low} to {high})",
-        share=measured(100 * found.share, ".3g", "%"),
-        values=Styled(found.values, ".0f"),
+        share=measured(100 * coverage.share, ".3g", "%"),
+        values=Styled(coverage.values, ".0f"),
         start=f"{served[0].start:%Y-%m-%d}",
         end=f"{as_of:%Y-%m-%d}",
-        low=measured(100 * found.low, ".3g", "%"),
-        high=measured(100 * found.high, ".3g", "%"),
+        low=measured(100 * coverage.low, ".3g", "%"),
+        high=measured(100 * coverage.high, ".3g", "%"),
     )
     fault = (
         translatable("{sentence}: too narrow beyond chance; train again", sentence=sentence)
-        if found.is_too_low
+        if coverage.is_too_low
         else None
     )
-    return ModelVerification(sentence, fault, found.share)
+    return ModelVerification(sentence, fault, coverage.share)
 
 
 def _matured(
@@ -316,14 +322,14 @@ def _matured(
                 if refit is None
                 else at > to_millis(refit.training_cutoff)
             )
-            for model, own in ((part.model, at[~is_later]), (refit, at[is_later])):
-                if model is not None and len(own):
-                    held = covered(*forecast_at(definition, model, view, own))
-                    known = ~np.isnan(held)
+            for model, instants in ((part.model, at[~is_later]), (refit, at[is_later])):
+                if model is not None and len(instants):
+                    inside = covered(*forecast_at(definition, model, view, instants))
+                    came = ~np.isnan(inside)
                     yield (
-                        own,
+                        instants,
                         np.column_stack(
-                            [np.where(known, held, 0.0).sum(axis=1), known.sum(axis=1)]
+                            [np.where(came, inside, 0.0).sum(axis=1), came.sum(axis=1)]
                         ),
                     )
 

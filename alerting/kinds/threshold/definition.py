@@ -29,11 +29,9 @@ from alerting.definitions.fields.shared_fields import Start
 from alerting.definitions.limits import key_of, learned_limits, severities
 
 FAMILY = "quantiles"
-_SIDES = tuple(f"{side}.learned" for side in ("above", "below"))
-_LISTS = (
-    "any",
-    "all",
-    *(f"{outer}.{inner}" for outer in ("any", "all") for inner in ("any", "all")),
+_GROUPS = (
+    *(f"levels.{severity}." for severity in SEVERITIES),
+    *("any.", "all.", "any.any.", "any.all.", "all.any.", "all.all."),
 )
 
 
@@ -45,9 +43,7 @@ class ThresholdDefinition(Conditions, Definition):
     )
 
     model_fields_at: ClassVar[tuple[str, ...]] = tuple(
-        f"{prefix}{side}"
-        for prefix in ("", *(f"{one}." for one in (*(f"levels.{s}" for s in SEVERITIES), *_LISTS)))
-        for side in _SIDES
+        f"{prefix}{side}.learned" for prefix in ("", *_GROUPS) for side in ("above", "below")
     )
 
     starts: ClassVar[tuple[Start, ...]] = (
@@ -91,14 +87,15 @@ class ThresholdDefinition(Conditions, Definition):
     @model_validator(mode="wrap")
     @classmethod
     def _with_learned_limits(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        found = read(value)
+        definition = read(value)
         if cls is not ThresholdDefinition or not any(
-            learned_limits(one) for one in found.conditions
+            learned_limits(condition) for condition in definition.conditions
         ):
-            return found
-        fields = {name: getattr(found, name) for name in cls.model_fields}
+            return definition
+        fields = {name: getattr(definition, name) for name in cls.model_fields}
         return cast(
-            "Self", LearnedThresholdDefinition.model_construct(found.model_fields_set, **fields)
+            "Self",
+            LearnedThresholdDefinition.model_construct(definition.model_fields_set, **fields),
         )
 
     @property
@@ -110,10 +107,12 @@ class ThresholdDefinition(Conditions, Definition):
     @property
     def learned(self) -> tuple[tuple[str, Learned], ...]:
         """Return every learned limit with its variable, each once."""
-        found = [
-            (one.variable, learned) for one in self.conditions for _, learned in learned_limits(one)
+        limits = [
+            (condition.variable, learned)
+            for condition in self.conditions
+            for _, learned in learned_limits(condition)
         ]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(limits))
 
     @property
     def groups_by(self) -> tuple[str, ...]:
@@ -128,7 +127,7 @@ class ThresholdDefinition(Conditions, Definition):
         return condition_phrase(self, self.combination, variables)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        return frozenset(one.variable for one in self.conditions)
+        return frozenset(condition.variable for condition in self.conditions)
 
     def delay(self, asset: Asset) -> timedelta:
         return max(asset.delay(name) for name in self.variables_evaluated(asset))
@@ -185,14 +184,16 @@ class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([*(one.variable for one in self.conditions), *self.groups_by]))
+        return tuple(
+            dict.fromkeys([*(condition.variable for condition in self.conditions), *self.groups_by])
+        )
 
     def question_fields(self) -> dict[str, Any]:
         """Return what decides on the estimated limits."""
-        by_hour = any(HOUR_OF_DAY in one.by for _, one in self.learned)
+        by_hour = any(HOUR_OF_DAY in limit.by for _, limit in self.learned)
         return {
             "assets": list(self.assets),
-            "learned": [key_of(variable, one) for variable, one in self.learned],
+            "learned": [key_of(variable, limit) for variable, limit in self.learned],
             "timezone": self.schedule.timezone if by_hour else None,
         }
 

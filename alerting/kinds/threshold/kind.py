@@ -32,12 +32,11 @@ from alerting.detection.evaluation_result import (
     limit_message,
     unknown_message,
 )
-from alerting.detection.learned_limits import LearnedLimits, Numbers, learned_sides_at
+from alerting.detection.learned_limits import LearnedLimits, learned_sides_at
 from alerting.detection.threshold import evaluate_series, lookback
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step, advance
-from alerting.kinds.normal_operation import stopped
 from alerting.kinds.protocol import (
     NO_LEARNED_LIMITS,
     Charted,
@@ -56,7 +55,7 @@ from alerting.kinds.threshold.why import explain_instant
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, ModelUnavailable
 from alerting.readings.history import History, Millis, to_millis
-from alerting.readings.variable_series import Series, is_text, series_of
+from alerting.readings.variable_series import Numbers, Series, is_text, series_of
 from alerting.reporting.variable_charts import (
     AT_RAISE,
     ChartLevel,
@@ -161,17 +160,20 @@ def moving_levels(
     """
     if not isinstance(definition, LearnedThresholdDefinition) or not parts:
         return {}
-    found = [_in_part(sources, piece) for part in parts for piece in _pieces(sources, part)]
-    several = any(one.levels is not None for one in definition.conditions)
+    pieces = [_in_part(sources, piece) for part in parts for piece in _pieces(sources, part)]
+    several = any(condition.levels is not None for condition in definition.conditions)
     levels: dict[str, tuple[MovingLevel, ...]] = {}
-    for line in dict.fromkeys(line for _, lines in found for line in lines):
+    for line in dict.fromkeys(line for _, lines in pieces for line in lines):
         variable, severity, *_ = line
-        steps = [lines.get(line, (np.array([start]), np.array([np.nan]))) for start, lines in found]
-        at, values = (np.concatenate(column) for column in zip(*steps, strict=True))
+        steps = [
+            lines.get(line, (np.array([start]), np.array([np.nan]))) for start, lines in pieces
+        ]
+        at = np.concatenate([instants for instants, _ in steps])
+        values = np.concatenate([limits for _, limits in steps])
         same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
-        kept = np.append(True, ~same)
+        changes = np.append(True, ~same)
         label = severity if several else translatable("limit")
-        drawn = MovingLevel(at[kept], values[kept], to_millis(parts[-1].end), label)
+        drawn = MovingLevel(at[changes], values[changes], to_millis(parts[-1].end), label)
         levels[variable] = (*levels.get(variable, ()), drawn)
     return levels
 
@@ -188,7 +190,7 @@ def _in_part(
 ) -> tuple[int, dict[_Line, tuple[Millis, Numbers]]]:
     """Return a part's first instant and its limits: none before learned ones serve."""
     start = to_millis(part.start) + 1
-    found = dict[_Line, tuple[Millis, Numbers]]()
+    lines = dict[_Line, tuple[Millis, Numbers]]()
     definition = part.revision.definition if part.revision else None
     if isinstance(definition, LearnedThresholdDefinition) and definition.state == "active":
         learned = limits_in_force(definition, sources, part, None)
@@ -197,8 +199,8 @@ def _in_part(
                 condition, learned, start, to_millis(part.end)
             ):
                 same = (condition.variable, severity, side)
-                found[*same, sum(line[:3] == same for line in found)] = steps
-    return start, found
+                lines[*same, sum(line[:3] == same for line in lines)] = steps
+    return start, lines
 
 
 def _of_condition(
@@ -214,8 +216,8 @@ def _of_condition(
         instants += [category.at, category.at + category.longest + 1]
     ts = np.unique(np.concatenate(instants).astype(np.int64))
     ts = ts[(ts >= start) & (ts <= end)]
-    for one in learned_sides_at(condition, learned, ts):
-        yield one.severity, one.side, (ts, one.moving.values)
+    for limit in learned_sides_at(condition, learned, ts):
+        yield limit.severity, limit.side, (ts, limit.moving.values)
 
 
 def evaluate_threshold_interval(
@@ -296,16 +298,18 @@ def evaluate_combined_interval(
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         if step.kind == "raised":
-            found = evaluated.conditions_at(step.at)
+            conditions = evaluated.conditions_at(step.at)
             reason = combined_message(
                 definition,
                 asset,
-                conditions_that_count(combination, found),
+                conditions_that_count(combination, conditions),
                 evaluated.is_missing(step.at),
             )
             inputs = {
-                one.condition.variable: None if one.reading is None else one.reading.value
-                for one in found
+                condition.condition.variable: None
+                if condition.reading is None
+                else condition.reading.value
+                for condition in conditions
             }
             content = RaiseEvidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
             result.raises[step.at] = Raise(None, content=content, model_version=part.model_version)
@@ -333,9 +337,9 @@ def readings_carried_into(
     if carried is not None and carried.parts and not part.is_new:
         return carried
     leaves = list(combination.leaves())
-    known = [None] * len(leaves) if carried is None else under_another_revision(leaves, carried)
+    earlier = [None] * len(leaves) if carried is None else under_another_revision(leaves, carried)
     return combine_carried(
-        (_last_value(*one, sources, part.start) for one in zip(leaves, known, strict=True)),
+        (_last_value(*pair, sources, part.start) for pair in zip(leaves, earlier, strict=True)),
         part.start,
     )
 
@@ -381,8 +385,10 @@ class ThresholdKind:
     def inputs(self, definition: ThresholdDefinition, asset: Asset) -> Inputs:
         combination = definition.combination
         if isinstance(definition, LearnedThresholdDefinition):
-            before = max(lookback(one) for one in definition.conditions)
-            return Inputs(None, before, max(one.stale_after for one in definition.conditions))
+            before = max(lookback(condition) for condition in definition.conditions)
+            return Inputs(
+                None, before, max(condition.stale_after for condition in definition.conditions)
+            )
         if combination is not None:
             leaves = list(combination.leaves())
             stored = None if asset.is_computed(leaves[0].variable) else leaves[0].variable
@@ -401,7 +407,7 @@ class ThresholdKind:
         )
 
     def spacing_variables(self, definition: ThresholdDefinition, asset: Asset) -> Sequence[str]:
-        return [one.variable for one in definition.conditions]
+        return [condition.variable for condition in definition.conditions]
 
     def describe_spacing(self, definition: ThresholdDefinition, times: Times) -> Iterator[str]:
         return describe_unfulfillable(lasting_condition(definition), times)
@@ -416,11 +422,11 @@ class ThresholdKind:
         note_revision(before, part)
         _require_numbers(definition, sources.asset)
         try:
-            for one in split_at_cutoff(definition, sources, part, before.state.carried):
-                before = _evaluate_part(definition, sources, one, before)
+            for piece in split_at_cutoff(definition, sources, part, before.state.carried):
+                before = _evaluate_part(definition, sources, piece, before)
             return before
         except ModelUnavailable as unavailable:
-            return stopped(before, f"the limits cannot be read: {unavailable}")
+            return before.stop(f"the limits cannot be read: {unavailable}")
 
     def load(self, files: Files) -> TrainedModel:
         """Return the learned limits of these files."""
@@ -464,10 +470,10 @@ class ThresholdKind:
                 return charted
             return charted._replace(levels=(*charted.levels, ChartLevel(limit, AT_RAISE)))
         drawn: dict[str, Charted] = {}
-        for one in (_charted(leaf, asset) for leaf in combination.leaves()):
-            same = drawn.get(one.variable or "")
-            drawn[one.variable or ""] = (
-                one if same is None else same._replace(levels=(*same.levels, *one.levels))
+        for drawing in (_charted(leaf, asset) for leaf in combination.leaves()):
+            same = drawn.get(drawing.variable or "")
+            drawn[drawing.variable or ""] = (
+                drawing if same is None else same._replace(levels=(*same.levels, *drawing.levels))
             )
         first, *others = drawn.values()
         return first._replace(others=tuple(others))
@@ -477,11 +483,11 @@ def _require_numbers(definition: ThresholdDefinition, asset: Asset) -> None:
     """Raise UserError if a limit is on a variable that has become a category, which no check of the
     definition could see."""
     combination = definition.combination
-    for one in (definition,) if combination is None else combination.leaves():
-        if one.equals is None and is_text(asset, one.variable):
+    for condition in (definition,) if combination is None else combination.leaves():
+        if condition.equals is None and is_text(asset, condition.variable):
             raise UserError(
                 translatable(
-                    "{name} is a category; a limit needs a number", name=shown(one.variable)
+                    "{name} is a category; a limit needs a number", name=shown(condition.variable)
                 )
             )
 

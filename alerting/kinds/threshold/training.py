@@ -26,7 +26,7 @@ from alerting.detection.learned_limits import (
     estimate_limits,
     least_readings,
 )
-from alerting.detection.problems import problem_intervals
+from alerting.detection.problem_occurrences import problem_intervals
 from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered
 from alerting.kinds.normal_operation import (
     NormalModel,
@@ -91,10 +91,10 @@ class FittedLimits:
                 [
                     (
                         table.name_group(group) or "all",
-                        f"{one.readings}",
-                        "too few" if one.limit is None else f"{one.limit:.6g} {unit}",
+                        f"{limit.readings}",
+                        "too few" if limit.limit is None else f"{limit.limit:.6g} {unit}",
                     )
-                    for group, one in sorted(table.groups.items(), key=_position)
+                    for group, limit in sorted(table.groups.items(), key=_position)
                 ][:_MOST_ROWS],
             )
 
@@ -108,12 +108,14 @@ def _describe(variable: str, table: LimitTable) -> str:
     whole = table.groups[()]
     least = least_readings(table.quantile)
     period = f"{table.start:%Y-%m-%d %H:%M} to {table.end:%Y-%m-%d %H:%M} UTC"
-    found = "too few" if whole.limit is None else f"{whole.limit:.6g}"
+    limit = "too few" if whole.limit is None else f"{whole.limit:.6g}"
     text = (
-        f"{variable}, quantile {table.quantile:g} of {whole.readings} readings, {period}: {found}"
+        f"{variable}, quantile {table.quantile:g} of {whole.readings} readings, {period}: {limit}"
     )
     for depth in range(1, len(table.by) + 1):
-        limits = [one.limit for group, one in table.groups.items() if len(group) == depth]
+        limits = [
+            group_limit.limit for group, group_limit in table.groups.items() if len(group) == depth
+        ]
         text += (
             f"; {_describe_groups(' and '.join(table.by[:depth]).replace('_', ' '), limits, least)}"
         )
@@ -124,17 +126,17 @@ def _describe_groups(by: str, limits: Sequence[float | None], least: int) -> str
     """Return how many groups of one depth have a limit of their own, and in which range."""
     if not limits:
         return f"no reading with a known {by}: the coarser limit is taken"
-    own = [limit for limit in limits if limit is not None]
-    few = len(limits) - len(own)
-    if not own:
+    numbers = [limit for limit in limits if limit is not None]
+    few = len(limits) - len(numbers)
+    if not numbers:
         which = f"all {few} groups of {by} have" if few > 1 else f"the only group of {by} has"
         return f"{which} fewer than {least} readings: the coarser limit is taken"
-    groups = f"{len(own)} group{'s' if len(own) > 1 else ''} of {by}"
-    span = f"{min(own):.6g} to {max(own):.6g}" if len(own) > 1 else f"{own[0]:.6g}"
-    rest = (
+    groups = f"{len(numbers)} group{'s' if len(numbers) > 1 else ''} of {by}"
+    span = f"{min(numbers):.6g} to {max(numbers):.6g}" if len(numbers) > 1 else f"{numbers[0]:.6g}"
+    others = (
         f"; {few} more with fewer than {least} readings: the coarser limit is taken" if few else ""
     )
-    return f"{groups}: {span}{rest}"
+    return f"{groups}: {span}{others}"
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class LearnedLimitsModel(NormalModel[FittedLimits]):
         settings = [
             self.family,
             self.training_cutoff.isoformat(),
-            {name: _tables(one) for name, one in self.by_asset.items()},
+            {name: _tables(fitted) for name, fitted in self.by_asset.items()},
         ]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -165,8 +167,8 @@ def from_files(files: Files) -> LearnedLimitsModel:
     """Return the model of its file."""
     document: dict[str, Any] = json.loads(files[FILE])
     fitted = {
-        name: FittedLimits(_read(one["limits"]), one["left_out"])
-        for name, one in document["assets"].items()
+        name: FittedLimits(_read(stored["limits"]), stored["left_out"])
+        for name, stored in document["assets"].items()
     }
     return LearnedLimitsModel(**read_header(document), by_asset=fitted)
 
@@ -190,16 +192,16 @@ def _tables(fitted: FittedLimits) -> dict[str, Any]:
 def _read(document: Mapping[str, Any]) -> dict[str, LimitTable]:
     return {
         key: LimitTable(
-            one["quantile"],
-            tuple(one["by"]),
-            datetime.fromisoformat(one["from"]),
-            datetime.fromisoformat(one["to"]),
+            table["quantile"],
+            tuple(table["by"]),
+            datetime.fromisoformat(table["from"]),
+            datetime.fromisoformat(table["to"]),
             {
                 tuple(group["group"]): GroupLimit(group["readings"], group["limit"])
-                for group in one["groups"]
+                for group in table["groups"]
             },
         )
-        for key, one in document.items()
+        for key, table in document.items()
     }
 
 
@@ -239,27 +241,31 @@ class LearnedLimitsTraining:
             history.asset.name: _fit(definition, history, data) for history in data.whole_histories
         }
         by_asset = {
-            name: one
-            for name, one in fitted.items()
-            if any(table.answering(()) == () for table in one.tables.values())
+            name: limits
+            for name, limits in fitted.items()
+            if any(table.answering(()) == () for table in limits.tables.values())
         }
         if not by_asset:
             raise _too_few(definition, fitted, data)
-        notes = [note for name, one in fitted.items() for note in one.describe(name)]
+        notes = [note for name, limits in fitted.items() for note in limits.describe(name)]
         notes += [
             f"{name}: too few readings; it has no limits"
             for name in sorted(fitted.keys() - by_asset.keys())
         ]
         model = LearnedLimitsModel(family, revision, data.period.cutoff, by_asset)
         used = sum(
-            table.groups[()].readings for one in by_asset.values() for table in one.tables.values()
+            table.groups[()].readings
+            for limits in by_asset.values()
+            for table in limits.tables.values()
         )
         left_out: dict[str, int] = {}
-        for reason, count in (item for one in fitted.values() for item in one.left_out.items()):
+        for reason, count in (
+            item for limits in fitted.values() for item in limits.left_out.items()
+        ):
             left_out[reason] = left_out.get(reason, 0) + count
         metrics = {f"limit {name} {number}": limit for name, number, limit in _whole_limits(model)}
         groups = sum(
-            len(table.groups) for one in by_asset.values() for table in one.tables.values()
+            len(table.groups) for limits in by_asset.values() for table in limits.tables.values()
         )
         assets = [
             history.asset for history in data.whole_histories if history.asset.name in by_asset
@@ -298,21 +304,21 @@ class LearnedLimitsTraining:
             "compared": [*compared_rows(titles, [f"{limit:.6g}" for *_, limit in limits], before)]
         }
         moved = [] if champion is None else [*_moved(definition, data, champion)]
-        kept = {} if champion is None else _still_in_service(champion, challenger)
-        found = "Quantiles of the newest readings; no threshold is chosen by a problem."
+        staying = {} if champion is None else _still_in_service(champion, challenger)
+        summary = "Quantiles of the newest readings; no threshold is chosen by a problem."
         same = champion is not None and champion.hash == challenger.hash
         decision = decide(
             {"same_estimate": same, "moved": bool(moved)},
-            {"subject": "limits are", "moved": "; ".join(moved), "new": "new", "found": found},
-            found,
+            {"subject": "limits are", "moved": "; ".join(moved), "new": "new", "found": summary},
+            summary,
             evidence,
-            note=f" {', '.join(sorted(kept))}: too few readings for new limits, so those in "
+            note=f" {', '.join(sorted(staying))}: too few readings for new limits, so those in "
             "service stay."
-            if kept
+            if staying
             else "",
         )
-        model = replace(challenger, by_asset={**challenger.by_asset, **kept})
-        return Comparison(FAMILY, decision, {}, model if kept and not same else None)
+        model = replace(challenger, by_asset={**challenger.by_asset, **staying})
+        return Comparison(FAMILY, decision, {}, model if staying and not same else None)
 
     save = staticmethod(to_files)
 
@@ -353,29 +359,32 @@ def _used(
         return _Used(np.empty(0, np.int64), np.empty(0), {})
     at = millis(pd.DatetimeIndex(history.readings.index))
     values = history.readings[variable].to_numpy(np.float64)
-    there = has_data(history, variable)
+    present = has_data(history, variable)
     suppressed = is_covered(data.suppressed.get(history.asset.name, ()), at)
     before = duration_millis(definition.gap + definition.horizon)
-    found = [] if definition.problem is None else problem_intervals(definition.problem, history)
+    problems = [] if definition.problem is None else problem_intervals(definition.problem, history)
     of_asset = (
-        one
-        for one in data.verdicts
-        if one.asset == history.asset.name and one.verdict == "true_alarm"
+        verdict
+        for verdict in data.verdicts
+        if verdict.asset == history.asset.name and verdict.verdict == "true_alarm"
     )
     intervals = [
         SuppressedInterval(from_millis(max(start - before, 0)), from_millis(end + 1), "")
-        for start, end in found
+        for start, end in problems
     ]
     in_problem = is_covered(
-        [*intervals, *(SuppressedInterval(one.start, one.end + _MOMENT, "") for one in of_asset)],
+        [
+            *intervals,
+            *(SuppressedInterval(verdict.start, verdict.end + _MOMENT, "") for verdict in of_asset),
+        ],
         at,
     )
     left_out = {
-        "outside of the engineering range": int((~there & ~np.isnan(values)).sum()),
-        "in suppressed times": int((there & suppressed).sum()),
-        "in problems and the time before them": int((there & in_problem & ~suppressed).sum()),
+        "outside of the engineering range": int((~present & ~np.isnan(values)).sum()),
+        "in suppressed times": int((present & suppressed).sum()),
+        "in problems and the time before them": int((present & in_problem & ~suppressed).sum()),
     }
-    used = there & ~suppressed & ~in_problem
+    used = present & ~suppressed & ~in_problem
     return _Used(at[used], values[used], left_out)
 
 
@@ -383,7 +392,11 @@ def _too_few(
     definition: LearnedThresholdDefinition, fitted: Mapping[str, FittedLimits], data: LearningData
 ) -> TrainingRefused:
     most = max(
-        (table.groups[()].readings for one in fitted.values() for table in one.tables.values()),
+        (
+            table.groups[()].readings
+            for limits in fitted.values()
+            for table in limits.tables.values()
+        ),
         default=0,
     )
     least = min(least_readings(learned.quantile) for _, learned in definition.learned)
@@ -402,40 +415,40 @@ def _too_few(
 
 
 def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
-    found = []
+    limits = []
     for name, fitted in sorted(model.by_asset.items()):
         for number, (_, table) in enumerate(sorted(fitted.tables.items()), start=1):
             limit = table.groups[()].limit
-            found += [] if limit is None else [(name, number, limit)]
-    return found
+            limits += [] if limit is None else [(name, number, limit)]
+    return limits
 
 
 def _still_in_service(
     champion: LearnedLimitsModel, challenger: LearnedLimitsModel
 ) -> dict[str, FittedLimits]:
     """Return the assets that keep their limits, for want of readings for new ones."""
-    found = {}
+    staying = {}
     for name, old in champion.by_asset.items():
         new = challenger.by_asset.get(name)
         if new is None:
-            found[name] = old
+            staying[name] = old
             continue
-        few = [key for key, one in new.tables.items() if one.answering(()) is None]
+        few = [key for key, table in new.tables.items() if table.answering(()) is None]
         stay = {
             key: old.tables[key]
             for key in few
             if key in old.tables and old.tables[key].answering(()) is not None
         }
         if stay:
-            found[name] = FittedLimits({**new.tables, **stay}, new.left_out)
-    return found
+            staying[name] = FittedLimits({**new.tables, **stay}, new.left_out)
+    return staying
 
 
 def _moved(
     definition: LearnedThresholdDefinition, data: LearningData, champion: LearnedLimitsModel
 ) -> Sequence[str]:
     """Return a sentence for each variable beyond its limits far more often than expected."""
-    found = []
+    sentences = []
     for history in data.whole_histories:
         fitted = champion.by_asset.get(history.asset.name)
         for variable, learned in definition.learned if fitted else ():
@@ -457,17 +470,17 @@ def _moved(
             if beyond >= _LEAST_BEYOND and beyond > min(_MANY_TIMES * expected, _MOST) * len(
                 values
             ):
-                of = (
+                which = (
                     f"the limits of their groups (of all readings {whole:.6g})"
                     if table.by
                     else f"the limit in service, {whole:.6g}"
                 )
-                found.append(
+                sentences.append(
                     f"On {history.asset.name} {beyond / len(values):.2%} of the readings of "
                     f"{variable} since the last estimate "
-                    f"lie beyond {of}; {expected:.2%} were expected"
+                    f"lie beyond {which}; {expected:.2%} were expected"
                 )
-    return found
+    return sentences
 
 
 TRAINING: Estimation[LearnedThresholdDefinition] = LearnedLimitsTraining()

@@ -18,24 +18,13 @@ from alerting.detection.learned_limits import LearnedLimits
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import Why, WhyQuestion
 from alerting.kinds.threshold.definition import ThresholdDefinition
-from alerting.readings.history import History, Instants, from_millis, no_instants, to_millis
+from alerting.readings.history import History, from_millis, no_instants, to_millis
 
 _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)
 _LIMITS = (
-    *(
-        "above",
-        "below",
-        "clear_above_at",
-        "clear_below_at",
-        "outside",
-        "inside",
-        "equals",
-        "levels",
-        "rate_per",
-        "at_least",
-    ),
-    *("clear_inside", "clear_outside", "for", "clear_for"),
+    *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals"),
+    *("levels", "rate_per", "at_least", "clear_inside", "clear_outside", "for", "clear_for"),
 )
 
 
@@ -58,7 +47,7 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
         described = _describe(definition, question, evaluated.learned)
     else:
         described = _describe_combination(combination, question, state.carried, evaluated.learned)
-    found = replace(
+    why = replace(
         question.blank,
         value=described.value,
         limit=described.limit,
@@ -66,15 +55,10 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
         facts=described.facts,
     )
     if evaluated.unknown:
-        text = f"cannot tell: {evaluated.unknown}"
-        return replace(
-            found,
-            verdict="unknown",
-            answer=text + ("; the open episode stays open" if state.raised_at else ""),
-        )
+        return why.answer_unknown(evaluated.unknown, state)
     if state.raised_at is not None:
         answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
-        return replace(found, verdict="open", answer=answer)
+        return replace(why, verdict="open", answer=answer)
     if state.pending_since is not None:
         due = state.pending_since + definition.hold
         answer = (
@@ -82,9 +66,9 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
             f"hold for {spoken_duration(definition.hold)}; due at {due.isoformat()}"
         )
         return replace(
-            found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
+            why, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
         )
-    return replace(found, verdict="normal", answer=f"not raised: {described.normal}")
+    return replace(why, verdict="normal", answer=f"not raised: {described.normal}")
 
 
 def _describe(
@@ -99,15 +83,15 @@ def _describe(
         f"limits: {_limits(definition_document(definition))}",
         *_describe_sample(definition.variable, last, history),
     ]
-    found = (
+    limits = (
         []
         if learned is None or last is None
         else [*_learned_at(definition, learned, last[0], question)]
     )
-    facts[1:1] = [text for text, _ in found]
+    facts[1:1] = [text for text, _ in limits]
     value = last[1] if last is not None and isinstance(last[1], float) else None
     normal = f"{definition.variable} is within its limits"
-    numbers = [limit for _, limit in found if limit is not None]
+    numbers = [limit for _, limit in limits if limit is not None]
     nearest = (
         None if value is None else min(numbers, key=lambda limit: abs(limit - value), default=None)
     )
@@ -125,8 +109,8 @@ def _learned_at(
 ) -> Iterator[tuple[str, float | None]]:
     """Yield a sentence on each learned limit for a reading, and the limit, None if unknown."""
     version = question.blank.model_version
-    for _, side, one in learned_sides(condition):
-        moving = learned.limit_at(condition.variable, one, np.array([to_millis(taken_at)]))
+    for _, side, written in learned_sides(condition):
+        moving = learned.limit_at(condition.variable, written, np.array([to_millis(taken_at)]))
         described = moving.describe(0)
         if described is None:
             yield (
@@ -145,7 +129,7 @@ def _describe_combination(
     learned: LearnedLimits | None,
 ) -> _Described:
     """Describe every condition by its last value; nothing is read again."""
-    found = evaluate_combination(
+    evaluated = evaluate_combination(
         combination,
         question.asset,
         all_series(combination, History(question.asset)),
@@ -159,7 +143,13 @@ def _describe_combination(
         if combination.how == "any"
         else "all of these conditions must hold"
     )
-    facts = [how, *(_describe_condition(one, question) for one in found.conditions_at(question.at))]
+    facts = [
+        how,
+        *(
+            _describe_condition(condition, question)
+            for condition in evaluated.conditions_at(question.at)
+        ),
+    ]
     return _Described(
         tuple(facts),
         (
@@ -171,21 +161,21 @@ def _describe_combination(
     )
 
 
-def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
-    condition = one.condition
-    reading = one.reading
+def _describe_condition(at: ConditionAt, question: WhyQuestion) -> str:
+    condition = at.condition
+    reading = at.reading
     written = condition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    if one.status == "unknown" and one.fact is not None:
-        state = f"unknown: {fact_message(condition, question.asset, one.fact, reading)}"
+    if at.status == "unknown" and at.fact is not None:
+        state = f"unknown: {fact_message(condition, question.asset, at.fact, reading)}"
     else:
-        state = "holds" if one.status == "triggered" else "does not hold"
+        state = "holds" if at.status == "triggered" else "does not hold"
     if reading is None or reading.value is None:
         return f"{condition.variable}, {_limits(written)}: {state}"
     value = spoken_number(reading.value) if isinstance(reading.value, float) else reading.value
     learned = [
-        f"; {one.side} {spoken_number(one.limit)}: {one.description}"
-        for one in reading.learned
-        if one.limit is not None
+        f"; {limit.side} {spoken_number(limit.limit)}: {limit.description}"
+        for limit in reading.learned
+        if limit.limit is not None
     ]
     return (
         f"{condition.variable}, {_limits(written)}: {state}; it was {value} at "
@@ -195,11 +185,10 @@ def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
 
 def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:
     """Return the stored state before the instant, else a new one from long before."""
+    if (stored := question.stored_state()) is not None:
+        return stored
     at = question.at
     covering = question.covering
-    stored = question.platform.states.load_many([(definition.name, question.asset.name)]).state(0)
-    if stored is not None and stored.watermark <= at:
-        return stored
     before = definition.hold + definition.clear_for + definition.stale_after + _LOOK_BACK
     begin = at - before if covering is None else min(at - before, covering.raised_at - before)
     return ConditionState(watermark=max(begin, at - before - _LONGEST_LOOK_BACK))
@@ -229,24 +218,17 @@ def _describe_sample(
             ", of uncertain quality" if uncertain else ""
         )
     if len(bad) and (last is None or bad[-1] > to_millis(last[0])):
-        newest = from_millis(bad[-1]).isoformat()
+        first = 0 if last is None else np.searchsorted(bad, to_millis(last[0]), side="right")
         yield (
-            f"{variable} has been of bad quality since {_first_bad(bad, last).isoformat()}; its "
-            f"last sample is of {newest}"
+            f"{variable} has been of bad quality since {from_millis(bad[first]).isoformat()}; its "
+            f"last sample is of {from_millis(bad[-1]).isoformat()}"
         )
-
-
-def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
-    return from_millis(
-        bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))]
-    )
 
 
 def _limit(definition: ThresholdDefinition, value: float | None) -> float | None:
     """Return the limit with which a number is compared: of two, the nearer one."""
-    above, below = (
-        x if isinstance(x, int | float) else None for x in (definition.above, definition.below)
-    )
+    above = definition.above if isinstance(definition.above, int | float) else None
+    below = definition.below if isinstance(definition.below, int | float) else None
     if above is None or below is None or value is None:
         return below if above is None else above
     return below if value - below < above - value else above

@@ -21,7 +21,7 @@ from alerting.deferred import pa, pd, pq
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import BoolArray, predicts
+from alerting.detection.problem_occurrences import predicts
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.learning.data.dataset_rows import (
     PARTS,
@@ -57,7 +57,7 @@ from alerting.learning.features.set_point_effects import (
     effects_from,
     estimate_effects,
 )
-from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
+from alerting.readings.history import BoolArray, History, Millis, duration_millis, millis, to_millis
 
 D = TypeVar("D", bound=TrainedDefinition)
 HASHED = (

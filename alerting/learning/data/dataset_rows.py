@@ -22,7 +22,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused, format_duration, name_hint, shown
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import BoolArray, match_names, problem_samples
+from alerting.detection.problem_occurrences import match_names, problem_samples
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.learning.data.findings import Finding
 from alerting.learning.data.row_labels import (
@@ -41,6 +41,7 @@ from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.learning.features.planning import event_types
 from alerting.learning.features.point_in_time import evaluated_instants, is_known
 from alerting.readings.history import (
+    BoolArray,
     History,
     Millis,
     duration_millis,

@@ -20,14 +20,14 @@ from alerting.deferred import pd
 from alerting.definitions.alert_definition import Problem, TrainedDefinition
 from alerting.definitions.faults import format_duration
 from alerting.definitions.wording.language import spoken_about
-from alerting.detection.problems import BoolArray, find_problems, match_names
+from alerting.detection.problem_occurrences import find_problems, match_names
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
 from alerting.readings.history import (
+    BoolArray,
     History,
-    Instants,
     Millis,
     duration_millis,
     find_members,
@@ -298,7 +298,7 @@ def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) ->
             yield Finding("bad_quality", name, share, "left out", message)
 
 
-def _samples(history: History, doubted: Mapping[str, Instants], name: str) -> int:
+def _samples(history: History, doubted: Mapping[str, Millis], name: str) -> int:
     """Count the history's instants that have such a sample of a variable."""
     return int(find_members(_index(history), doubted.get(name, no_instants())).sum())
 

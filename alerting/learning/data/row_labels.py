@@ -14,17 +14,17 @@ from typing import Literal, TypeAlias
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.alert_definition import FeedbackUse, Problem, TrainedDefinition
-from alerting.detection.occurrences import is_unknown_start, why_not_counted
-from alerting.detection.problems import (
+from alerting.detection.problem_occurrences import (
     NOT_YET,
-    BoolArray,
     Occurrences,
     counted_problems,
     find_occurrences,
     find_problems,
+    is_unknown_start,
     problem_delay,
     problem_samples,
     risk_of,
+    why_not_counted,
 )
 from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered
 from alerting.episodes.episode import Episode, Verdict
@@ -33,6 +33,7 @@ from alerting.learning.features.moments import Floats
 from alerting.readings.history import (
     FAR_FUTURE,
     NO_TIME,
+    BoolArray,
     History,
     Millis,
     duration_millis,

@@ -12,7 +12,7 @@ from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused, format_duration, shown
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import match_names
+from alerting.detection.problem_occurrences import match_names
 from alerting.learning.features.plan import (
     CarryForward,
     CategorySource,

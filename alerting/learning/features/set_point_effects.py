@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from alerting.deferred import lightgbm, np, npt, pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset, in_order
-from alerting.detection.problems import find_problems
+from alerting.detection.problem_occurrences import find_problems
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import History, duration_millis, in_range
 

@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.wording.language import joined, template, translatable
-from alerting.detection.problems import BoolArray
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.dataset_rows import walk_forward_folds
 from alerting.learning.features.plan import Columns, FeaturePlan, Floats
@@ -33,6 +32,7 @@ from alerting.learning.score_metrics import (
     row_metrics,
     time_blocks,
 )
+from alerting.readings.history import BoolArray
 
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 ARRAYS = ("oof", "chance", "loss")  # of a candidate, stored as a file each

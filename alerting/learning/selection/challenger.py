@@ -18,7 +18,6 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import BoolArray
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.dataset_rows import THINNED
@@ -62,7 +61,7 @@ from alerting.learning.selection.operating_point import (
     observe_rows,
 )
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, compare
-from alerting.readings.history import History, from_millis, millis
+from alerting.readings.history import BoolArray, History, from_millis, millis
 
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
 USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual

@@ -24,8 +24,7 @@ import numpy.typing as npt
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.detection.occurrences import Occurrences
-from alerting.detection.problems import BoolArray
+from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.moments import Floats
 from alerting.learning.score_metrics import row_metrics
@@ -39,6 +38,7 @@ from alerting.learning.selection.candidates import (
     usable_folds,
 )
 from alerting.learning.selection.decision import threshold_alert
+from alerting.readings.history import BoolArray
 
 LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975

@@ -18,7 +18,7 @@ from alerting.definitions.wording.language import (
     spoken_limits,
     spoken_number,
 )
-from alerting.detection.problems import BoolArray, Occurrences
+from alerting.detection.problem_occurrences import Occurrences
 from alerting.episodes.prediction_rule import (
     AlarmEnd,
     CountedEpisode,
@@ -36,7 +36,7 @@ from alerting.learning.score_metrics import (
     occurred_after,
     problem_intervals,
 )
-from alerting.readings.history import Millis
+from alerting.readings.history import BoolArray, Millis
 
 Positions = npt.NDArray[np.int64]
 MOST_THRESHOLDS = 100

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import format_duration
-from alerting.detection.problems import BoolArray, predicts
+from alerting.detection.problem_occurrences import predicts
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.row_labels import Labels as InstantLabels
@@ -33,7 +33,14 @@ from alerting.learning.selection.operating_point import (
     evaluate_threshold,
     observe_rows,
 )
-from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
+from alerting.readings.history import (
+    BoolArray,
+    History,
+    Millis,
+    duration_millis,
+    from_millis,
+    to_millis,
+)
 
 ActedWindow = tuple[str, datetime, datetime]
 IntervalsByAsset = Mapping[str, Sequence[SuppressedInterval]]

@@ -28,7 +28,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import (
+from alerting.detection.problem_occurrences import (
     counted_problems,
     find_occurrences,
     find_problems,

@@ -25,7 +25,7 @@ from alerting.detection.evaluation_result import (
     unknown_message,
     unknown_since_message,
 )
-from alerting.detection.problems import (
+from alerting.detection.problem_occurrences import (
     NOT_YET,
     find_problems,
     problem_delay,

@@ -15,7 +15,7 @@ from alerting.definitions.alert_definition import Definition
 from alerting.definitions.asset_documents import Asset, types_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
-from alerting.detection.occurrences import REASONS as NOT_COUNTED
+from alerting.detection.problem_occurrences import REASONS as NOT_COUNTED
 from alerting.episodes.episode import Episode
 from alerting.kinds.protocol import Charted, Statistic
 from alerting.kinds.registry import kind_of

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from alerting.definitions.alert_definition import SEVERITIES, Definition, Severity
 from alerting.definitions.fields.names_and_times import spans
 from alerting.definitions.routes_and_sinks import Route
-from alerting.detection.occurrences import INSIDE_PROBLEM, REASONS
+from alerting.detection.problem_occurrences import INSIDE_PROBLEM, REASONS
 from alerting.episodes.episode import Episode, ExpectedWindow, expected_window
 from alerting.operators.actions_and_mutes import Mute, MuteMark, find_marks
 from alerting.operators.alarm_views import (

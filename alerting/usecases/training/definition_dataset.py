@@ -14,7 +14,6 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.revisions import question_hash
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problems import BoolArray
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
 from alerting.learning.data.dataset import Dataset, build_dataset, derive_at
@@ -23,7 +22,7 @@ from alerting.learning.data.row_labels import FeedbackLabel, collect_feedback_la
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import Episodes, LabelPorts, TrainingPorts
-from alerting.readings.history import History, from_millis
+from alerting.readings.history import BoolArray, History, from_millis
 from alerting.usecases.definitions.revisions_and_targets import sync
 from alerting.usecases.definitions.versions import require_revision, stored_features
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset

@@ -10,7 +10,7 @@ import pandas as pd
 
 from alerting.definitions.alert_definition import Costs
 from alerting.definitions.fields.learning import OperatingPoint
-from alerting.detection.occurrences import no_occurrences
+from alerting.detection.problem_occurrences import no_occurrences
 from alerting.detection.suppressed_intervals import suppressed_intervals
 from alerting.episodes.prediction_rule import (
     PredictionRule,

@@ -207,7 +207,7 @@ def test_rows_without_a_variable_that_is_nearly_always_there_do_not_count():
     ("limit", "most", "said"),
     [
         ("training._MOST_ROWS", 800, "operation, one in 3 so that they are at most 800"),
-        ("normal_time.MOST_CELLS", 4000, "of the normal period only one in 5 was computed"),
+        ("normal_rows.MOST_CELLS", 4000, "of the normal period only one in 5 was computed"),
     ],
 )
 def test_a_long_history_is_thinned_evenly_and_says_so(monkeypatch, limit, most, said):

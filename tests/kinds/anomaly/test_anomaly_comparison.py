@@ -11,7 +11,7 @@ from alerting.kinds.anomaly import comparison
 from alerting.kinds.anomaly.comparison import AnomalyEvidence, compare_models, list_objections
 from alerting.kinds.anomaly.detectors import fit_components
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
-from alerting.kinds.anomaly.normal_space import NormalSpace
+from alerting.kinds.anomaly.normal_rows import NormalSpace
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.plan import FeaturePlan, NumberSource
@@ -19,7 +19,7 @@ from alerting.readings.history import History, in_memory
 from tests.builders import at
 
 GOOD = AnomalyEvidence(
-    false_alarms=1, weeks=1.0, allowed=1.0, found=2, problems=2, synthetic=50, injected=60
+    false_alarms=1, weeks=1.0, allowed=1.0, problems_found=2, problems=2, synthetic=50, injected=60
 )
 
 
@@ -28,7 +28,7 @@ def raised(new, old):
     return {name for name, holds in list_objections(new, old).items() if holds}
 
 
-SHORT = GOOD._replace(false_alarms=0, weeks=0.02, allowed=0.02, found=0, problems=0)
+SHORT = GOOD._replace(false_alarms=0, weeks=0.02, allowed=0.02, problems_found=0, problems=0)
 # evidence of a new model, of the one in service, and the objections that hold
 TABLE = [
     (GOOD, None, set()),
@@ -36,7 +36,7 @@ TABLE = [
     (GOOD._replace(weeks=0.0), GOOD, {"no_unseen_time"}),
     (GOOD._replace(false_alarms=5), GOOD, {"too_many_alarms"}),
     (GOOD._replace(alarm_weeks=0.3), GOOD, {"too_many_alarms", "lasting_alarms"}),
-    (GOOD._replace(found=1), GOOD, {"fewer_problems"}),
+    (GOOD._replace(problems_found=1), GOOD, {"fewer_problems"}),
     (GOOD._replace(injected=0, synthetic=0), GOOD, {"no_synthetic_time", "fewer_synthetic"}),
     (GOOD._replace(false_alarms=0, weeks=0.003, allowed=0.003), GOOD, {"too_little_time"}),
     (GOOD._replace(synthetic=46), GOOD, {"fewer_synthetic"}),
@@ -56,7 +56,7 @@ def test_found_problems_say_how_many_were_announced_and_after_which_time_the_oth
     assert GOOD._replace(announced=2).how_found.describe() == "2 of 2 problems found (2 announced)"
     late = GOOD._replace(announced=1, waited_s=720.0).how_found.describe()
     assert late.endswith("(1 announced, 1 found while it lasted, after 12m on average)")
-    assert GOOD._replace(problems=0, found=0).how_found.describe() == "no problem to find"
+    assert GOOD._replace(problems=0, problems_found=0).how_found.describe() == "no problem to find"
 
 
 def test_the_rate_reached_is_said_beside_the_one_asked_with_its_interval():

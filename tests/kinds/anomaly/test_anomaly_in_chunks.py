@@ -20,8 +20,7 @@ from alerting.kinds.anomaly.model import (
     spread_columns,
     to_files,
 )
-from alerting.kinds.anomaly.normal_space import NormalSpace, spread_floors
-from alerting.kinds.anomaly.normal_time import plan_of, rows_of
+from alerting.kinds.anomaly.normal_rows import NormalSpace, plan_of, rows_of, spread_floors
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount

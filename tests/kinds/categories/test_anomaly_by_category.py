@@ -14,7 +14,7 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.kinds.anomaly.kind import score_rows
 from alerting.kinds.anomaly.model import from_files, to_files
-from alerting.kinds.anomaly.normal_time import plan_of, rows_of
+from alerting.kinds.anomaly.normal_rows import plan_of, rows_of
 from alerting.kinds.anomaly.training import TRAINING
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.kinds.validation import parse_definition

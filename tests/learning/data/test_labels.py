@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.detection.occurrences import INSIDE_PROBLEM, RECOVERY
-from alerting.detection.problems import problem_samples
+from alerting.detection.problem_occurrences import INSIDE_PROBLEM, RECOVERY, problem_samples
 from alerting.kinds.classifier.definition import ClassifierDefinition
 from alerting.learning.data.row_labels import IMMATURE, NO_SAMPLE, label_instants, persistence
 from alerting.learning.features.point_in_time import point_in_time_view

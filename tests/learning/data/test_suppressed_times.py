@@ -9,7 +9,7 @@ import pytest
 
 from alerting.definitions.alert_definition import Problem
 from alerting.definitions.asset_documents import EventType, Variable
-from alerting.detection.problems import find_problems
+from alerting.detection.problem_occurrences import find_problems
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset

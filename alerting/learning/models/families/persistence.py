@@ -10,7 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from alerting.definitions.alert_definition import Problem
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.detection.problems import risk_of
+from alerting.detection.problem_occurrences import risk_of
 from alerting.learning.features.plan import STORED, Columns, Encoding, Floats
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused, fit_platt
