@@ -39,16 +39,16 @@ def read(name: str) -> dict[str, int]:
 
     readers = source_readers(read_settings(os.environ), connection=connection_address)
     with opened_platform() as platform:
-        found = poll_claimed(platform, readers, name, "scheduler", platform.clock)
-    if found is None:
+        delivered = poll_claimed(platform, readers, name, "scheduler", platform.clock)
+    if delivered is None:
         say(f"the source {name} is being read by another reader, the stream service or a command")
         return {"rows": 0, "new": 0, "refused": 0}
-    say(f"{found.rows} rows, {found.new} of them new; {found.refused} refused")
-    if found.new:
+    say(f"{delivered.rows} rows, {delivered.new} of them new; {delivered.refused} refused")
+    if delivered.new:
         get_current_context()["outlet_events"][ARRIVED].add(
-            source_asset(name), extra={"new": found.new}
+            source_asset(name), extra={"new": delivered.new}
         )
-    return {"rows": found.rows, "new": found.new, "refused": found.refused}
+    return {"rows": delivered.rows, "new": delivered.new, "refused": delivered.refused}
 
 
 def connection_address(id: str) -> str:

@@ -70,11 +70,11 @@ def delete() -> dict[str, int]:
     from alerting.usecases.data_upkeep import retain
 
     with background_platform() as platform:
-        found = retain(platform, read_instant(run_as_of(platform)))
+        deleted = retain(platform, read_instant(run_as_of(platform)))
         clean_jobs(platform)
-    for swept in found:
+    for swept in deleted:
         say(f"deleted: {swept.documents} {swept.what}")
-    return {swept.what: swept.documents for swept in found}
+    return {swept.what: swept.documents for swept in deleted}
 
 
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)
@@ -85,12 +85,12 @@ def verify() -> dict[str, str]:
 
     with background_platform() as platform:
         at = read_instant(run_as_of(platform))
-        found = check_drift(platform, at)
+        sentences = check_drift(platform, at)
         for name, sentence in verify_models(platform, at).items():
-            found[name] = f"{found[name]}; {sentence}" if name in found else sentence
-    for name, sentence in found.items():
+            sentences[name] = f"{sentences[name]}; {sentence}" if name in sentences else sentence
+    for name, sentence in sentences.items():
         say(f"{name}: {sentence}")
-    return found
+    return sentences
 
 
 @dag(

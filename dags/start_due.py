@@ -33,17 +33,17 @@ def find_due() -> list[dict[str, str]]:
     from alerting.local.supervisor import may_run
     from alerting.usecases.training.due import end_dead_trainings, find_due_trainings
 
-    found: list[dict[str, str]] = []
+    due_runs: list[dict[str, str]] = []
     with opened_platform() as platform:
         jobs = jobs_to_start()
         end_dead_trainings(platform, may_run)
         _end_lost_trainings(platform)
         for due in find_due_trainings(platform, platform.clock.now()):
-            if len(found) < STARTED_AT_ONCE and _may_start(platform, due):
-                found.append(
+            if len(due_runs) < STARTED_AT_ONCE and _may_start(platform, due):
+                due_runs.append(
                     {"trigger_dag_id": f"train__{due.definition}", "trigger_run_id": due.run}
                 )
-    return jobs + found
+    return jobs + due_runs
 
 
 def _end_lost_trainings(platform: "Platform") -> None:
@@ -97,15 +97,15 @@ def jobs_to_start() -> list[dict[str, str]]:
 
     ti = get_current_context()["ti"]
     files = predict_files(read_settings(os.environ))
-    found = []
+    waiting = []
     for job in reversed(files.jobs()):
         if job.state not in ("waiting", "running"):
             continue
         if not ti.get_dr_count(DAG_ID, run_ids=[job.id]):
-            found.append({"trigger_dag_id": DAG_ID, "trigger_run_id": job.id})
+            waiting.append({"trigger_dag_id": DAG_ID, "trigger_run_id": job.id})
         elif ti.get_dr_count(DAG_ID, run_ids=[job.id], states=["failed", "success"]):
             files.fail(job.id, _LOST)
-    return found
+    return waiting
 
 
 @dag(

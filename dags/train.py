@@ -42,10 +42,10 @@ def build(definition: ModelDefinition, revision: int) -> None:
             decision >> promote(mlflow_run)
         else:
             approve = Approval(task_id="approve", mlflow_run=mlflow_run)
-            asked = ask(decision)
+            question = ask(decision)
             promoted = promote(mlflow_run, approve.output)
-            asked >> approve >> promoted
-            asked >> promoted
+            question >> approve >> promoted
+            question >> promoted
 
     training()
 

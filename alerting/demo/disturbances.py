@@ -194,8 +194,8 @@ class LineSchedule:
 
     def acting(self, minute: int) -> tuple[Disturbance, ...]:
         """Return this minute's disturbances: one of the product and one stuck valve at most."""
-        found = (_of_slot(self, minute // SLOT), _stuck_valve(self, minute // VALVE_SLOT))
-        return tuple(d for d in found if d is not None and d.start <= minute < d.end)
+        candidates = (_of_slot(self, minute // SLOT), _stuck_valve(self, minute // VALVE_SLOT))
+        return tuple(d for d in candidates if d is not None and d.start <= minute < d.end)
 
     def disturbances(self, first: int, last: int) -> list[Disturbance]:
         """Return all disturbances that begin in [first, last), in order."""
@@ -230,8 +230,12 @@ class LineSchedule:
         last: int,
     ) -> list[Disturbance]:
         """Return the disturbances that begin in [first, last); each slot has one at most."""
-        found = (of_slot(self, number) for number in range(first // slot, last // slot + 1))
-        return [one for one in found if one is not None and first <= one.start < last]
+        candidates = (of_slot(self, number) for number in range(first // slot, last // slot + 1))
+        return [
+            disturbance
+            for disturbance in candidates
+            if disturbance is not None and first <= disturbance.start < last
+        ]
 
     def maintenance(self, minute: int) -> tuple[int, int] | None:
         """Return the maintenance [start, end) that includes this minute: burners are cleaned."""

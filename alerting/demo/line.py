@@ -255,10 +255,10 @@ def _control(oven: Oven, conditions: OvenConditions, zone: int) -> None:
     """Apply a PI controller with limits, without wind-up of its integral."""
     error = conditions.setpoint[zone] - oven.temperature[zone]
     integral = oven.integral[zone] + GAIN * error * DT / RESET_TIME
-    wanted = integral + GAIN * error
-    if (wanted < 1.0 or error < 0.0) and (wanted > 0.0 or error > 0.0):
+    power = integral + GAIN * error
+    if (power < 1.0 or error < 0.0) and (power > 0.0 or error > 0.0):
         oven.integral[zone] = integral
-    oven.power[zone] = min(1.0, max(conditions.least_power[zone], wanted))
+    oven.power[zone] = min(1.0, max(conditions.least_power[zone], power))
 
 
 def _heat(oven: Oven, conditions: OvenConditions, zone: int) -> None:
@@ -278,8 +278,8 @@ def _bake(oven: Oven, conditions: OvenConditions) -> None:
     browning = [b * exp(BROWNING_SENSITIVITY * e) for b, e in zip(BROWNING, excess, strict=True)]
     move = oven.belt * DT
     for parcel in oven.parcels:
-        left = OVEN_LENGTH - parcel.position
-        time = DT if move <= left else DT * left / move
+        remaining = OVEN_LENGTH - parcel.position
+        time = DT if move <= remaining else DT * remaining / move
         zone = min(ZONES - 1, int((parcel.position + 0.5 * move) / ZONE_LENGTH))
         thick = 1.0 - STICKINESS * (parcel.dough - DOUGH_USUAL)
         parcel.moisture *= exp(-drying[zone] * thick * time)
@@ -415,11 +415,11 @@ def weigh(state: DemoLineState, until: int) -> list[ReadingRow]:
 def causes(state: DemoLineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
     """Return the true disturbances of the last `span`, with begin and end."""
     first = max(0, state.minute - span // MINUTE)
-    found = state.schedule.disturbances(first, state.minute)
+    disturbances = state.schedule.disturbances(first, state.minute)
     for beside in (calibration_steps, cloggings, belt_slips):
-        found = [*found, *beside(state.schedule, first, state.minute)]
-    found.sort(key=lambda d: d.start)
-    return [(state.instant(d.start), state.instant(d.end), d) for d in found]
+        disturbances = [*disturbances, *beside(state.schedule, first, state.minute)]
+    disturbances.sort(key=lambda d: d.start)
+    return [(state.instant(d.start), state.instant(d.end), d) for d in disturbances]
 
 
 def _minute(line: DemoLineState, minute: int) -> dict[str, float | str | bool]:
@@ -527,11 +527,11 @@ def _events(state: DemoLineState, until: int) -> Iterator[EventRow]:
 
 
 def _condition_intervals(
-    of: Callable[[int], tuple[int, int] | None], first: int, last: int
+    interval_at: Callable[[int], tuple[int, int] | None], first: int, last: int
 ) -> list[tuple[int, int]]:
     """Return what touches [first - 1, last): also an interval that ends at `first`."""
-    found = (of(minute) for minute in range(max(0, first - 1), last))
-    return sorted({interval for interval in found if interval is not None})
+    intervals = (interval_at(minute) for minute in range(max(0, first - 1), last))
+    return sorted({interval for interval in intervals if interval is not None})
 
 
 def _lasting(state: DemoLineState, type: str, interval: tuple[int, int], until: int) -> EventRow:

@@ -68,8 +68,8 @@ class MongoLines:
         self._lines = database[LINES]
 
     def load(self, asset: str) -> StoredLine | None:
-        found = self._lines.find_one({"_id": asset})
-        return next(iter(good(LINES, [] if found is None else [found], _read_line)), None)
+        document = self._lines.find_one({"_id": asset})
+        return next(iter(good(LINES, [] if document is None else [document], _read_line)), None)
 
     def save(
         self,
@@ -133,8 +133,8 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
 
 def present_setting(line: StoredLine, name: str) -> float:
     """Return the present set-point, or the last one requested since."""
-    asked = [request.value for request in line.requests if request.variable == name]
-    return asked[-1] if asked else line.state.setpoint(name, line.state.minute)
+    requested = [request.value for request in line.requests if request.variable == name]
+    return requested[-1] if requested else line.state.setpoint(name, line.state.minute)
 
 
 def take_over(state: DemoLineState, requests: Sequence[SetPointRequest]) -> DemoLineState:

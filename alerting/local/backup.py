@@ -266,12 +266,12 @@ def _check(settings: Settings, folder: Path, manifest: Manifest) -> dict[str, Pa
                 f"{manifest.version}"
             )
     places = {_ARTIFACTS: settings.mlflow_artifacts, SECRETS: settings.home / "secrets"}
-    found = {_REGISTRY: _registry(settings)} if has_registry else {}
+    files = {_REGISTRY: _registry(settings)} if has_registry else {}
     for name in manifest.files:
-        top, _, rest = name.partition("/")
+        top, _, below = name.partition("/")
         if top in places:
-            found[name] = path_inside(places[top], rest)
-    return found
+            files[name] = path_inside(places[top], below)
+    return files
 
 
 @contextmanager
@@ -293,16 +293,16 @@ def _load(database: MongoDatabase, folder: Path, manifest: Manifest, progress: P
         path = _documents_file(folder, name)
         try:
             with gzip.open(path) as file:
-                found = load_collection(
+                loaded = load_collection(
                     database, name, file, lambda n, done: progress(f"restoring {n}", done, None)
                 )
         except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
             raise UserError(f"{path} cannot be unpacked ({fault}): {_OTHER}") from fault
         except UserError as fault:
             raise UserError(f"{path}: {fault}") from fault
-        if found != count:
+        if loaded != count:
             raise UserError(
-                f"the backup has {found} documents of {name} instead of {count}: {_OTHER}"
+                f"the backup has {loaded} documents of {name} instead of {count}: {_OTHER}"
             )
 
 
@@ -328,7 +328,7 @@ def _registry(settings: Settings) -> Path:
 
 
 _RAW_DOCUMENTS: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-COLLECTIONS = {*INDEXES, *(one.name for one in LEFT_IN_0_2_0 if one.what == "collection")}
+COLLECTIONS = {*INDEXES, *(thing.name for thing in LEFT_IN_0_2_0 if thing.what == "collection")}
 """Collections of the platform, also those that left: a backup has them, so nothing is lost."""
 _DOCUMENTS_AT_ONCE = 1_000
 _LENGTH_BYTES = 4
@@ -364,8 +364,8 @@ def dump_database(
             _long_snapshots(database.client),
             database.client.start_session(snapshot=True) as session,
         ):
-            there = COLLECTIONS.intersection(database.list_collection_names())
-            for name in sorted(there - {EVALUATION_PLANS, SCHEMA}):
+            present = COLLECTIONS.intersection(database.list_collection_names())
+            for name in sorted(present - {EVALUATION_PLANS, SCHEMA}):
                 counts[name] = 0
                 with open_file(name) as file:
                     documents: Any = database.get_collection(name, codec_options=_RAW_DOCUMENTS)
@@ -435,7 +435,9 @@ def _insert_documents(name: str, target: Any, batch: list[RawBSONDocument]) -> i
         target.insert_many(batch, ordered=False, bypass_document_validation=True)
     except (OperationFailure, BSONError) as refused:
         details = getattr(refused, "details", None) or {}
-        why = next((one["errmsg"] for one in details.get("writeErrors", ())), first_line(refused))
+        why = next(
+            (error["errmsg"] for error in details.get("writeErrors", ())), first_line(refused)
+        )
         raise UserError(
             f"documents of {name} in the backup cannot be stored: {legible(why, 300)}"
         ) from refused

@@ -92,12 +92,17 @@ def train() -> None:
     airflow = AirflowClient(parts.airflow_uri(settings), password)
     with wiring.open_platform(settings, channels=False) as platform:
         due = [
-            one
-            for one in find_due_trainings(platform, platform.clock.now())
-            if one.definition in FIRST
+            training
+            for training in find_due_trainings(platform, platform.clock.now())
+            if training.definition in FIRST
         ]
-        outcomes = [f"{one.definition}: {first_training(platform, airflow, one)}" for one in due]
-        if past := evaluate_unseen_days(platform, [one.definition for one in due], _report):
+        outcomes = [
+            f"{training.definition}: {first_training(platform, airflow, training)}"
+            for training in due
+        ]
+        if past := evaluate_unseen_days(
+            platform, [training.definition for training in due], _report
+        ):
             outcomes.append(past)
     _report("; ".join(outcomes) or "the first question has been trained before")
 

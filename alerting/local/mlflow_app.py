@@ -53,8 +53,8 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     def _may_enter(self, scope: Message) -> bool:
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        kind, _, credentials = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        headers = [value for name, value in scope["headers"] if name == b"authorization"]
+        kind, _, credentials = headers[0].partition(b" ") if len(headers) == 1 else (b"", b"", b"")
         if kind.lower() != b"basic":
             return False
         try:

@@ -84,7 +84,7 @@ def environment(
         "NO_PROXY": f"{LOOPBACK},localhost",
         "no_proxy": f"{LOOPBACK},localhost",
     }
-    own = {  # the parts have one home
+    of_home = {  # the parts have one home
         variable("shared_home"): "yes",
         variable("notification_log"): str(settings.home / "logs" / "notifications.log"),
     }
@@ -92,7 +92,10 @@ def environment(
         name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"
     }
     return (
-        own | passed_on | shared | (mlflow_sign_in(settings) if settings.mlflow_uri is None else {})
+        of_home
+        | passed_on
+        | shared
+        | (mlflow_sign_in(settings) if settings.mlflow_uri is None else {})
     )
 
 
@@ -121,7 +124,7 @@ def airflow_environment(
 ) -> dict[str, str]:
     """Return the shared environment, `config/airflow.env`, and own folders, secrets."""
     home = settings.home / "airflow"
-    own = {
+    of_home = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder(settings.home)),
         "AIRFLOW__CORE__PARALLELISM": str(
@@ -138,7 +141,7 @@ def airflow_environment(
         "AIRFLOW__API_AUTH__JWT_SECRET": secrets.airflow_jwt,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(settings.home / "logs" / "airflow"),
     }
-    return {**shared, **_read_env_file(ROOT / "config" / "airflow.env"), **own}
+    return {**shared, **_read_env_file(ROOT / "config" / "airflow.env"), **of_home}
 
 
 def all_parts(
@@ -337,12 +340,12 @@ def mlflow_part(settings: Settings, environ: Mapping[str, str]) -> Part:
         *("--no-serve-artifacts", "--default-artifact-root", settings.mlflow_artifacts.as_uri()),
     )
     password = settings.home / "secrets" / MLFLOW_PASSWORD
-    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", PASSWORD_FILE: str(password)}
+    options = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", PASSWORD_FILE: str(password)}
     return Part(
         "mlflow",
         "MLflow",
         command,
-        {**environ, **own},
+        {**environ, **options},
         ready=answers(f"{mlflow_uri(settings)}/health"),
     )
 

@@ -40,9 +40,9 @@ def prepare_home(settings: Settings) -> Secrets:
     Raises UserError if the home cannot be used.
     """
     create_home(settings.home, "embedded" if settings.mongodb_uri is None else "named")
-    known = known_keys(settings)
+    keys = known_keys(settings)
     with home_errors(settings.home):
-        return load_or_create(settings.home / "secrets", known)
+        return load_or_create(settings.home / "secrets", keys)
 
 
 def prepare(settings: Settings, *, new_keys: bool = False) -> list[str]:
@@ -63,13 +63,13 @@ def main() -> int:
     try:
         settings = read_settings(os.environ)
         write_dag_files(settings.home)
-        left = prepare_database(settings, new_keys=NEW_KEYS in sys.argv[1:])
+        remains = prepare_database(settings, new_keys=NEW_KEYS in sys.argv[1:])
         warning = database_warning(settings)
     except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")
         return 1
     lines = [warning] if warning else []
-    lines += [json.dumps(left), "collections, validators and indexes"]
+    lines += [json.dumps(remains), "collections, validators and indexes"]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

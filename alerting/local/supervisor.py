@@ -139,7 +139,9 @@ class Supervisor:
             with _woken_by_signals() as wait:
                 while not self._signals:
                     self._look()
-                    for names in [one for one in ahead if self._were_ready(one)]:
+                    for names in [
+                        names_ahead for names_ahead in ahead if self._were_ready(names_ahead)
+                    ]:
                         ahead.pop(names)()
                     wait(LOOK_AT_REST_S if self._is_at_rest() else LOOK_EVERY_S)
         finally:
@@ -153,7 +155,7 @@ class Supervisor:
 
     def _is_at_rest(self) -> bool:
         """Return whether every part is ready or done."""
-        return all(one.ready or one.finished for one in self._services.values())
+        return all(service.ready or service.finished for service in self._services.values())
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
@@ -228,8 +230,8 @@ class Supervisor:
 
     def _kill_orphans(self) -> None:
         """Kill the orphans of an ended part before its restart: they use its ports and files."""
-        own = {w.process.pid for w in self._services.values() if w.process is not None}
-        orphans = reap_orphans(own)
+        of_services = {w.process.pid for w in self._services.values() if w.process is not None}
+        orphans = reap_orphans(of_services)
         for orphan in orphans:
             kill([*descendants(orphan.pid), orphan])
 
@@ -260,13 +262,13 @@ class Supervisor:
         for service in stopping:
             assert service.process is not None  # noqa: S101 - only running parts are stopped
             service.process.terminate()
-        left = list(stopping)
-        while left:
+        running = list(stopping)
+        while running:
             waited = time.monotonic() - began
             self._show(
-                f"stopping {', '.join(service.part.name for service in left)} {waited:.0f} s"
+                f"stopping {', '.join(service.part.name for service in running)} {waited:.0f} s"
             )
-            for service in list(left):
+            for service in list(running):
                 assert service.process is not None  # noqa: S101
                 if (
                     service.process.poll() is None
@@ -280,7 +282,7 @@ class Supervisor:
                 if service.process.poll() is not None:
                     service.process = None
                     service.ready = False
-                    left.remove(service)
+                    running.remove(service)
             time.sleep(LOOK_EVERY_S / 2)
         self._show("")
 
@@ -334,8 +336,8 @@ def last_lines(log: Path, count: int) -> str:
 
 def _log_with_text(service: _Service) -> Path:
     """Return the log that a part writes itself; where it has not begun one, that of its output."""
-    own = service.part.writes_to
-    return own if own is not None and own.exists() else service.log
+    written_log = service.part.writes_to
+    return written_log if written_log is not None and written_log.exists() else service.log
 
 
 def _describe_work(service: _Service) -> str:
@@ -461,9 +463,9 @@ def reap_orphans(supervised: set[int]) -> list[psutil.Process]:
 def kill_descendants(patience: float = 10.0) -> None:
     """Kill everything below this process, including what appears meanwhile, and collect it."""
     deadline = time.monotonic() + patience
-    while (found := descendants(os.getpid())) and time.monotonic() < deadline:
-        kill(found)
-        psutil.wait_procs(found, timeout=0.1)
+    while (processes := descendants(os.getpid())) and time.monotonic() < deadline:
+        kill(processes)
+        psutil.wait_procs(processes, timeout=0.1)
         reap_orphans(set())
 
 

@@ -220,8 +220,8 @@ def is_journal(environ: Mapping[str, str], output: TextIO) -> bool:
     """Return whether systemd passes an output of this process to its journal."""
     if not (stream := environ.get("JOURNAL_STREAM")):
         return False
-    found = os.fstat(output.fileno())
-    return stream == f"{found.st_dev}:{found.st_ino}"
+    status = os.fstat(output.fileno())
+    return stream == f"{status.st_dev}:{status.st_ino}"
 
 
 def read_what_left(log: Path) -> list[str]:

@@ -192,8 +192,8 @@ class StreamService:
                 self._looked_at = started
                 self._look()
             self._behind.clear()
-            for found in list(self._connections.values()):
-                self._store(found)
+            for connection in list(self._connections.values()):
+                self._store(connection)
             until = max(min([now - UNDER_WAY, *self._behind]), now - LONGEST_BEHIND)
             self.stored_until = until if self._connections else None
             if not self._behind:
@@ -203,23 +203,23 @@ class StreamService:
             _log.warning(
                 "the database does not answer; brokers keep their messages: %s", str(fault)[:200]
             )
-            for name, found in list(self._connections.items()):
-                if not found.source.is_sent_once:
-                    found.stream.close()
+            for name, connection in list(self._connections.items()):
+                if not connection.source.is_sent_once:
+                    connection.stream.close()
                     del self._connections[name]
             self._looked_at = -LOOK_S
             time.sleep(PAUSE_S)
 
     def close(self) -> None:
         """Close all subscriptions, store what is not sent again, and end the lease."""
-        for name, found in list(self._connections.items()):
+        for name, connection in list(self._connections.items()):
             try:
                 self._now = self._platform.clock.now()
-                self._leave(found)
+                self._leave(connection)
             except Exception as fault:  # the database is away: the next reader notes the gap
-                found.stream.close()
-                if found.source.is_sent_once:
-                    lost = found.drop_rest()
+                connection.stream.close()
+                if connection.source.is_sent_once:
+                    lost = connection.drop_rest()
                     _log.error(
                         "source %s: its last %s values are lost: %s", name, lost, str(fault)[:200]
                     )
@@ -233,92 +233,92 @@ class StreamService:
         reads = [*self._connections, *self._look_at_others()]
         if not self._platform.leases.claim(STREAM, self._process, reads):
             raise LeaseLost("another process of the stream service has taken over: this one waits")
-        wanted = {
+        sources = {
             source.name: source
             for source in SOURCES.read(self._platform)[0]
             if isinstance(source, StreamedSource) and source.state == "active"
         }
-        self._faults = {name: fault for name, fault in self._faults.items() if name in wanted}
-        for name, found in list(self._connections.items()):
-            if found.is_ending or wanted.get(name) != found.source:
-                self._leave(found)
-        for name, source in wanted.items():
+        self._faults = {name: fault for name, fault in self._faults.items() if name in sources}
+        for name, connection in list(self._connections.items()):
+            if connection.is_ending or sources.get(name) != connection.source:
+                self._leave(connection)
+        for name, source in sources.items():
             if name in self._connections:
                 self._note_read(self._connections[name])
             else:
                 self._open(source)
 
-    def _store(self, found: Connection) -> None:
+    def _store(self, connection: Connection) -> None:
         """Store a batch of an open source. If more may wait, note when the last of it came."""
-        name = found.source.name
-        if found.is_ending:
-            self._leave(found)
+        name = connection.source.name
+        if connection.is_ending:
+            self._leave(connection)
             return
         try:
-            batch = found.batch()
+            batch = connection.batch()
         except UserError as fault:
             self._show(name, fault.message)
             return
         try:
-            count = self._store_batch(found, batch)
+            count = self._store_batch(connection, batch)
         except TooManyDead as fault:
-            self._give_up(found, fault)
+            self._give_up(connection, fault)
             return
         if len(batch) >= brokers.BATCH:
             self._behind.append(batch[-1].received_at)
         if count.messages:
             self._faults[name] = None  # what is stored has ended a fault
         self._show(name, None)
-        if found.opened_at is not None and not found.source.is_sent_once:
+        if connection.opened_at is not None and not connection.source.is_sent_once:
             # the broker has answered: it keeps messages since the opening
-            self._platform.deliveries.note_read(name, found.opened_at)
-            found.opened_at = None
+            self._platform.deliveries.note_read(name, connection.opened_at)
+            connection.opened_at = None
         if count.dead:
             _log.warning(
                 "source %s: %s of %s messages could not be stored", name, count.dead, count.messages
             )
 
-    def _store_batch(self, found: Connection, batch: Sequence[BrokerMessage]) -> StreamCount:
+    def _store_batch(self, connection: Connection, batch: Sequence[BrokerMessage]) -> StreamCount:
         """Store messages; they wait if they cannot be stored now, and its error is raised."""
         try:
             return store_messages(
-                self._platform, found.source, batch, self._now, is_outage, self._stored
+                self._platform, connection.source, batch, self._now, is_outage, self._stored
             )
         except Exception:
-            found.waiting = [*batch, *found.waiting]
+            connection.waiting = [*batch, *connection.waiting]
             raise
 
-    def _give_up(self, found: Connection, fault: TooManyDead) -> None:
+    def _give_up(self, connection: Connection, fault: TooManyDead) -> None:
         """Pause a source of which too many messages could not be stored: the broker keeps the
         others, or they are lost."""
-        name = found.source.name
+        name = connection.source.name
         _log.warning("paused: %s", fault)
         with suppress(UserError):  # its document is gone or faulty by now: it is not read
             SOURCES.change_state(self._platform, name, "pause", SERVICE, self._now)
         self._show(name, fault.message)
-        found.stream.close()
-        if found.source.is_sent_once and (count := found.drop_rest()):
-            found.losses.append(SourceLoss("the source was paused while they waited", count))
-            self._record_losses(found)
+        connection.stream.close()
+        if connection.source.is_sent_once and (count := connection.drop_rest()):
+            connection.losses.append(SourceLoss("the source was paused while they waited", count))
+            self._record_losses(connection)
         del self._connections[name]
 
-    def _leave(self, found: Connection) -> None:
+    def _leave(self, connection: Connection) -> None:
         """Close a subscription, and store the values that its server does not send again.
 
         Raises what is an outage of the database: then it goes on ending in the next turn.
         """
-        if not found.is_ending:
-            found.stream.close()
-            found.is_ending = True
-        while found.source.is_sent_once and (batch := found.rest()):
+        if not connection.is_ending:
+            connection.stream.close()
+            connection.is_ending = True
+        while connection.source.is_sent_once and (batch := connection.rest()):
             try:
-                self._store_batch(found, batch)
+                self._store_batch(connection, batch)
             except TooManyDead:
-                found.waiting = found.waiting[len(batch) :]
+                connection.waiting = connection.waiting[len(batch) :]
                 why = "too many messages of the source could not be stored"
-                found.losses.append(SourceLoss(why, len(batch)))
-        self._note_read(found)
-        del self._connections[found.source.name]
+                connection.losses.append(SourceLoss(why, len(batch)))
+        self._note_read(connection)
+        del self._connections[connection.source.name]
 
     def _open(self, source: Streamed) -> None:
         """Open a source, or show why it cannot be opened: the next look tries again."""
@@ -337,9 +337,9 @@ class StreamService:
             why = f"source {source.name}: cannot be opened: {type(fault).__name__}"
             self._show(source.name, why)
             return
-        found = Connection(source, stream, self._now)
-        self._connections[source.name] = found
-        self._note_read(found)
+        connection = Connection(source, stream, self._now)
+        self._connections[source.name] = connection
+        self._note_read(connection)
 
     def _show(self, name: str, fault: str | None) -> None:
         """Show the fault of a source, or that it has none, unless the database shows it already."""
@@ -347,34 +347,42 @@ class StreamService:
             self._platform.deliveries.set_fault(name, fault)
             self._faults[name] = fault
 
-    def _note_read(self, found: Connection) -> None:
+    def _note_read(self, connection: Connection) -> None:
         """Note how far a source is read, and what was lost. One whose broker keeps messages is read
         once the broker has answered, and without a fault."""
-        name = found.source.name
-        if found.source.is_sent_once:
-            self._record_gap(found)
+        name = connection.source.name
+        if connection.source.is_sent_once:
+            self._record_gap(connection)
             self._platform.deliveries.note_read(name, self._now)
-        elif found.opened_at is None and self._faults.get(name) is None and not found.is_ending:
+        elif (
+            connection.opened_at is None
+            and self._faults.get(name) is None
+            and not connection.is_ending
+        ):
             self._platform.deliveries.note_read(name, self._now)
-        self._record_losses(found)
+        self._record_losses(connection)
 
-    def _record_gap(self, found: Connection) -> None:
+    def _record_gap(self, connection: Connection) -> None:
         """Record once that values were lost before the source was opened, unless its history fills
         the gap: since it was read last, or its document changed."""
-        name = found.source.name
+        name = connection.source.name
         before = self._platform.deliveries.progress(name).read_until
-        if before is not None and found.opened_at is not None:
-            last = max([before, *(one.at for one in self._platform.sources.revisions(name))])
-            if found.opened_at - last > getattr(found.source, "history", timedelta(0)):
-                why = gap("no process read the source", last, found.opened_at)
+        if before is not None and connection.opened_at is not None:
+            last = max(
+                [before, *(revision.at for revision in self._platform.sources.revisions(name))]
+            )
+            if connection.opened_at - last > getattr(connection.source, "history", timedelta(0)):
+                why = gap("no process read the source", last, connection.opened_at)
                 self._platform.deliveries.record_loss(name, SourceLoss(why), self._now)
-        found.opened_at = None
+        connection.opened_at = None
 
-    def _record_losses(self, found: Connection) -> None:
-        found.losses += found.stream.losses()
-        while found.losses:
-            self._platform.deliveries.record_loss(found.source.name, found.losses[0], self._now)
-            found.losses.pop(0)
+    def _record_losses(self, connection: Connection) -> None:
+        connection.losses += connection.stream.losses()
+        while connection.losses:
+            self._platform.deliveries.record_loss(
+                connection.source.name, connection.losses[0], self._now
+            )
+            connection.losses.pop(0)
 
 
 Opened = Callable[[], AbstractContextManager[Platform]]

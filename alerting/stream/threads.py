@@ -79,8 +79,8 @@ class Evaluator:
         """Instant before which all received messages are stored: evaluating later ones would make
         them late. None while the process reads no source."""
         self._threads = [
-            Thread(target=self._repeat, args=(one,), daemon=True)
-            for one in (self.evaluate, self.deliver, self.follow)
+            Thread(target=self._repeat, args=(work,), daemon=True)
+            for work in (self.evaluate, self.deliver, self.follow)
         ]
 
     def start(self) -> None:
@@ -237,7 +237,7 @@ class PollService:
         """Return the sources that this process reads, and has read lately. The scheduler reads all
         others."""
         now = time.monotonic()
-        return [name for name, one in list(self._sources.items()) if one.is_read(now)]
+        return [name for name, polled in list(self._sources.items()) if polled.is_read(now)]
 
     def close(self) -> None:
         """Wait some seconds for the readings under way: a process that is killed has stored what it
@@ -248,7 +248,7 @@ class PollService:
 
     def look(self) -> None:
         """Take the sources that the service reads now. A reading under way goes on."""
-        wanted = {
+        sources = {
             source.name: source
             for source in SOURCES.read(self._platform)[0]
             if isinstance(source, PolledFields)
@@ -260,32 +260,36 @@ class PollService:
             name: before[name]
             if name in before and before[name].source == source
             else PolledHere(source, now)
-            for name, source in wanted.items()
+            for name, source in sources.items()
         }
 
     def start_due(self) -> None:
         """Start the readings that are due, the longest due first."""
         now = time.monotonic()
-        due = [one for one in self._sources.values() if one.next_at <= now and not one.is_reading]
-        due.sort(key=lambda one: one.next_at)
-        for one in due[: MOST_AT_ONCE - self._reading()]:
-            one.is_reading = True
-            Thread(target=self._read, args=(one,), name=one.source.name, daemon=True).start()
+        due = [
+            polled
+            for polled in self._sources.values()
+            if polled.next_at <= now and not polled.is_reading
+        ]
+        due.sort(key=lambda polled: polled.next_at)
+        for polled in due[: MOST_AT_ONCE - self._reading()]:
+            polled.is_reading = True
+            Thread(target=self._read, args=(polled,), name=polled.source.name, daemon=True).start()
 
     def _reading(self) -> int:
-        return sum(one.is_reading for one in self._sources.values())
+        return sum(polled.is_reading for polled in self._sources.values())
 
-    def _read(self, one: PolledHere) -> None:
+    def _read(self, polled: PolledHere) -> None:
         """Read a source, and say when it is read next: soon, if another reader has it now."""
-        name = one.source.name
+        name = polled.source.name
         began = time.monotonic()
-        every = one.source.every.total_seconds()
+        every = polled.source.every.total_seconds()
         fault = None
         try:
             clock = self._platform.clock
             if poll_claimed(self._platform, self._readers, name, "service", clock) is None:
                 every = min(every, TAKEN_S)
-            one.read_at = time.monotonic()
+            polled.read_at = time.monotonic()
         except UserError as refusal:
             fault = refusal.message
         except Exception as error:
@@ -296,11 +300,11 @@ class PollService:
                 )
                 self._platform.deliveries.set_fault(name, fault)
         finally:
-            one.next_at = max(began + every, time.monotonic())
-            one.is_reading = False
-        if fault is not None and fault != one.fault:
+            polled.next_at = max(began + every, time.monotonic())
+            polled.is_reading = False
+        if fault is not None and fault != polled.fault:
             _log.warning("source %s is not read: %s", name, fault)
-        one.fault = fault
+        polled.fault = fault
 
 
 AT_ONCE = 500
@@ -324,24 +328,24 @@ class SinkService:
     def close(self) -> None:
         """End all deliveries after what they do now, or some seconds."""
         until = time.monotonic() + _STOP_S
-        for one in self._threads.values():
-            one.stopped.set()
-        for one in self._threads.values():
-            one.join(max(0.0, until - time.monotonic()))
+        for thread in self._threads.values():
+            thread.stopped.set()
+        for thread in self._threads.values():
+            thread.join(max(0.0, until - time.monotonic()))
 
     def look(self) -> None:
         """Start the deliveries that are missing, and end those of changed and retired sinks."""
-        wanted = {
+        sinks = {
             sink.name: sink
             for sink in read_sinks(self._platform, self._platform.clock.now())
             if sink.state == "active"
         }
         for name, thread in list(self._threads.items()):
-            if wanted.get(name) != thread.sink:
+            if sinks.get(name) != thread.sink:
                 thread.stopped.set()
             if not thread.is_alive():
                 del self._threads[name]
-        for name, sink in wanted.items():
+        for name, sink in sinks.items():
             if name not in self._threads:
                 self._threads[name] = SinkThread(self._platform, sink, self._surroundings)
                 self._threads[name].start()
@@ -404,10 +408,10 @@ class SinkThread(Thread):
         delivery = SinkDelivery(self._platform, self.sink, client, selection, self._failures)
         progress = self._platform.sink_deliveries.progress(self.sink.name)
         position = progress.position
-        what = {"alarms": self.sink.sends_alarms, "values": self.sink.sends_values}
+        contents = {"alarms": self.sink.sends_alarms, "values": self.sink.sends_values}
         if position is not None:
             try:
-                with feed.read(position, **what) as reader:
+                with feed.read(position, **contents) as reader:
                     if progress.selected != selected_by(self.sink):
                         self._send_open(delivery, feed, progress)
                     self._follow(delivery, reader, position)
@@ -418,7 +422,7 @@ class SinkThread(Thread):
                     self.sink.name,
                     lost,
                 )
-        with feed.read(None, **what) as reader:
+        with feed.read(None, **contents) as reader:
             self._follow(delivery, reader, self._send_missed(delivery, feed, reader, position))
 
     def _send_open(self, delivery: SinkDelivery, feed: SinkFeed, progress: SinkProgress) -> None:
@@ -457,12 +461,12 @@ class SinkThread(Thread):
             if self.sink.match.parts and time.monotonic() - selected >= SELECT_S:
                 delivery.selection = selection_of(self._platform, self.sink)
                 selected = time.monotonic()
-            found = reader.next(most)
-            most = min(2 * most, AT_ONCE) if not found.is_all else 1
+            changes = reader.next(most)
+            most = min(2 * most, AT_ONCE) if not changes.is_all else 1
             is_due = time.monotonic() - noted >= NOTE_S
             now = self._platform.clock.now()
-            if found.changes or is_due:
-                position = delivery.deliver(found, position, now)
+            if changes.changes or is_due:
+                position = delivery.deliver(changes, position, now)
             if is_due:
                 delivery.retry(now)
                 delivery.client.keep_alive()

@@ -100,9 +100,9 @@ def roll_up(platform: UpkeepPorts, as_of: datetime, most: int = MOST_READINGS) -
     states = platform.rollups.states()
     for asset in assets:
         end = min(until, _hour(newest[asset.name].ts) + HOUR)
-        known = states.get(asset.name) or RollupState(asset.name, {})
-        state = _with_arrivals(asset, _with_variables(platform, asset, known, end), arrivals)
-        if state != known:
+        stored = states.get(asset.name) or RollupState(asset.name, {})
+        state = _with_arrivals(asset, _with_variables(platform, asset, stored, end), arrivals)
+        if state != stored:
             platform.rollups.store_state(state)
         states[asset.name] = _roll_new(platform, asset, state, end, run)
     for asset in assets:
@@ -119,12 +119,12 @@ def forget_rollups(platform: UpkeepPorts, asset: str) -> int:
     first = _hour(times[0] if times else LAST_INSTANT)
     if all(span.start >= first for span in state.spans.values()):
         return 0
-    left = {
+    remaining = {
         name: replace(span, start=max(span.start, first))
         for name, span in state.spans.items()
         if span.end > first
     }
-    platform.rollups.store_state(replace(state, spans=left))
+    platform.rollups.store_state(replace(state, spans=remaining))
     return platform.rollups.forget(asset, first)
 
 
@@ -135,9 +135,9 @@ def _with_variables(
     spans = {}
     for name in asset.variables:
         basis = basis_of(asset, name)
-        known = state.spans.get(name)
-        is_good = known is not None and known.basis == basis
-        spans[name] = known if known and is_good else RolledInterval(basis, end, end)
+        rolled = state.spans.get(name)
+        is_good = rolled is not None and rolled.basis == basis
+        spans[name] = rolled if rolled and is_good else RolledInterval(basis, end, end)
     if changed := [name for name, span in state.spans.items() if spans.get(name) != span]:
         # first, so that no other state has what is deleted
         platform.rollups.store_state(replace(state, spans=_without(state.spans, changed)))
@@ -186,7 +186,11 @@ def _roll_new(
         pace = _Pace()
         while first < last and run.left > 0:
             until = min(last, first + pace.length)
-            names = [n for n, of in state.spans.items() if of.start < until and first < of.end]
+            names = [
+                n
+                for n, rolled in state.spans.items()
+                if rolled.start < until and first < rolled.end
+            ]
             if _roll(platform, asset, names, (first, until), run, pace) == set(names):
                 state = replace(state, stale=tuple(subtract(state.stale, [(first, until)])))
                 platform.rollups.store_state(state)
@@ -215,7 +219,7 @@ def _roll_back(platform: UpkeepPorts, asset: Asset, state: RollupState, run: Rol
     stuck: set[str] = set()
     pace = _Pace()
     while True:
-        starts = {n: of.start for n, of in state.spans.items() if of.start > first}
+        starts = {n: rolled.start for n, rolled in state.spans.items() if rolled.start > first}
         waiting = starts.keys() - stuck
         if not waiting or run.left <= 0:
             break
@@ -272,11 +276,11 @@ def _roll(
         minutes = {
             name: merge_buckets(samples_of(asset, name, columns), MINUTE) for name in columns.values
         }
-        hours = {name: merge_buckets(found, HOUR) for name, found in minutes.items()}
+        hours = {name: merge_buckets(of_variable, HOUR) for name, of_variable in minutes.items()}
         of_sizes: tuple[tuple[RollupSize, Mapping[str, Buckets]], ...]
         of_sizes = (("minutes", minutes), ("hours", hours))
         for size, buckets in of_sizes:
-            parts = {name: pack(found, size, *span) for name, found in buckets.items()}
+            parts = {name: pack(of_variable, size, *span) for name, of_variable in buckets.items()}
             platform.rollups.store(asset.name, size, parts)
         done |= minutes.keys()
     pace.adapt(rows)
@@ -317,7 +321,7 @@ def retain(
         *platform.episodes.find(open_only=True),
         *platform.episodes.with_due_outcomes(as_of + _FAR),
     ]
-    found = [
+    swept = [
         *_readings(platform, needed, limits["readings"], dry),
         *_scores(
             platform.definitions,
@@ -344,8 +348,8 @@ def retain(
     if not dry:
         for asset in platform.rollups.states():
             forget_rollups(platform, asset)
-    totals = _totals(found)
-    deleted = {one.what: one.documents for one in totals if one.documents}
+    totals = _totals(swept)
+    deleted = {total.what: total.documents for total in totals if total.documents}
     if deleted and not dry:
         before = {"documents": deleted}
         platform.audit.add(actor, template("old documents deleted"), "retention", as_of, before)
@@ -441,13 +445,13 @@ def _models(
             yield from models.forget(name, keep, before, dry=dry)
 
 
-def _totals(found: Iterable[Swept]) -> list[Swept]:
+def _totals(swept: Iterable[Swept]) -> list[Swept]:
     """Return the sums by kind, in the order of their first occurrence."""
     totals: dict[str, Swept] = {}
-    for one in found:
-        before = totals.get(one.what, Swept(one.what, 0, 0))
-        size = None if one.bytes is None or before.bytes is None else before.bytes + one.bytes
-        totals[one.what] = Swept(one.what, before.documents + one.documents, size)
+    for part in swept:
+        before = totals.get(part.what, Swept(part.what, 0, 0))
+        size = None if part.bytes is None or before.bytes is None else before.bytes + part.bytes
+        totals[part.what] = Swept(part.what, before.documents + part.documents, size)
     return list(totals.values())
 
 

@@ -124,12 +124,12 @@ class ReportCalendar:
     @cached_property
     def _served(self) -> list[_Served]:
         assets = self._platform.assets.all()
-        found = []
+        served = []
         for revision in self._platform.definitions.latest_revisions():
             definition = revision.definition
             if definition.state != "draft" and (length := definition.report_period) is not None:
-                found.append(_Served(revision, matching_assets(definition, assets), length))
-        return found
+                served.append(_Served(revision, matching_assets(definition, assets), length))
+        return served
 
     @cached_property
     def _longest_closing(self) -> timedelta:
@@ -195,23 +195,23 @@ def _issue_all(
     made = 0
     failed = []
     failures = _failures(platform)
-    for one in due:
-        if waits_for_retry(failures.get(one.subject), as_of):
+    for report in due:
+        if waits_for_retry(failures.get(report.subject), as_of):
             continue
         try:
-            head = _issue(platform, one, as_of)
+            head = _issue(platform, report, as_of)
         except Exception as error:  # one report must not stop the others; the task fails at its end
-            _log.exception("report on %s failed", one.subject)
+            _log.exception("report on %s failed", report.subject)
             why = f"{type(error).__name__}: {error}"
             reason = f"{why}; it is tried again, at least once a day"
-            platform.platform_alerts.report(FAILED, one.subject, reason, as_of)
-            failed.append(f"{one.subject}: {why}")
+            platform.platform_alerts.report(FAILED, report.subject, reason, as_of)
+            failed.append(f"{report.subject}: {why}")
             continue
-        if one.subject in failures:
-            platform.platform_alerts.resolve(FAILED, one.subject, as_of)
+        if report.subject in failures:
+            platform.platform_alerts.resolve(FAILED, report.subject, as_of)
         if head is not None and not head.empty:
             made += 1
-            say(f"report on {one.subject}: /reports/{head.id}")
+            say(f"report on {report.subject}: /reports/{head.id}")
     if failed:
         raise UserError(f"{len(failed)} reports failed, {made} were made:\n" + "\n".join(failed))
     return made
@@ -339,8 +339,10 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
             for e in platform.past_evaluations.for_definition(revision.name)
             if e.model_version is not None and e.end <= as_of
         ]
-        own = [e for e in past if e.model_version == past[-1].model_version]
-        period = (min(e.start for e in own), max(e.end for e in own)) if own else None
+        by_newest = [e for e in past if e.model_version == past[-1].model_version]
+        period = (
+            (min(e.start for e in by_newest), max(e.end for e in by_newest)) if by_newest else None
+        )
         if period is None or _is_reported(platform, revision.name, *period):
             continue
         try:

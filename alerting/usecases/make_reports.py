@@ -53,8 +53,8 @@ def with_misses(platform: MaterialPorts, material: Material) -> Material:
     A problem of the asset that the data show within the prediction window's length of the miss is
     the same one.
     """
-    found = platform.misses.for_interval(material.start, material.end, material.definition.name)
-    misses = [miss for miss in reversed(found) if miss.at <= material.as_of]
+    reported = platform.misses.for_interval(material.start, material.end, material.definition.name)
+    misses = [miss for miss in reversed(reported) if miss.at <= material.as_of]
     unseen = [
         miss
         for miss in misses
@@ -79,9 +79,9 @@ def with_misses(platform: MaterialPorts, material: Material) -> Material:
 def is_in_data(definition: Definition, problems: pd.DataFrame, asset: str, at: datetime) -> bool:
     """Return whether the data show a problem at an instant, or a window's length from it."""
     near = max(definition.window.length, _LEAST_DISTANCE)
-    here = problems[problems["asset"] == asset]
-    ends = here["end"].fillna(pd.Timestamp(at)) if len(here) else here["start"]
-    return bool(((here["start"] <= at + near) & (ends >= at - near)).any())
+    of_asset = problems[problems["asset"] == asset]
+    ends = of_asset["end"].fillna(pd.Timestamp(at)) if len(of_asset) else of_asset["start"]
+    return bool(((of_asset["start"] <= at + near) & (ends >= at - near)).any())
 
 
 def _problem_row(miss: ReportedMiss) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def compose_report(
     same length. `unseen`: see `ReportHead`.
     """
     material, metrics, judgement = _measure(platform, revision, start, end, as_of, previous_start)
-    told = {
+    context = {
         "judgement": to_document(judgement),
         "reported_misses": to_document(material.misses),
         "summary": to_document(
@@ -198,7 +198,7 @@ def compose_report(
             )
         ),
     }
-    document = {**to_document(metrics), **told}
+    document = {**to_document(metrics), **context}
     zone = platform.zone
     of_plant = language(platform.language)
     from alerting.reporting.report_page import draw, draw_picture, render_page  # noqa: PLC0415 - only reports draw
@@ -254,12 +254,12 @@ def material_at(
 def _verification(platform: ReportPorts, revision: Revision, start: datetime, end: datetime) -> str:
     """Return how the model in service did by the values that came; empty if unknown."""
     try:
-        found = verify_model(platform, ModelCache(platform), revision, start, end)
+        verification = verify_model(platform, ModelCache(platform), revision, start, end)
     except ModelUnavailable as unavailable:
         return translatable(
             "not measured, because the model cannot be read: {reason}", reason=str(unavailable)
         )
-    return "" if found is None else found.fault or found.sentence
+    return "" if verification is None else verification.fault or verification.sentence
 
 
 def _as_known(platform: ReportPorts, material: Material) -> Material:
@@ -287,7 +287,11 @@ def has_something_to_say(decisions: Decisions, material: Material, metrics: Repo
         or metrics.values
     )
     gaps = (
-        any(to - of >= LEAST_GAP for found in material.gaps.values() for of, to in found)
+        any(
+            closes - opens >= LEAST_GAP
+            for intervals in material.gaps.values()
+            for opens, closes in intervals
+        )
         or not metrics.evaluated
     )
     return bool(happened or decided or answered or material.misses or gaps)
@@ -315,15 +319,15 @@ def read_numbers(reports: Reports) -> list[ReportedNumbers]:
         if head.definition is not None:
             newest.setdefault(head.definition, head)
     metrics = reports.metrics_of([head.id for head in newest.values()])
-    found = []
+    numbers = []
     for head in newest.values():
         try:
             summary = read_summary(metrics.get(head.id, {}).get("summary"))
         except ValidationError:
             continue
-        found.append(ReportedNumbers(summary, head))
+        numbers.append(ReportedNumbers(summary, head))
     return sorted(
-        found,
+        numbers,
         key=lambda r: (
             r.numbers.announced - r.numbers.problems - r.numbers.false_alarms,
             r.numbers.title,
@@ -331,14 +335,14 @@ def read_numbers(reports: Reports) -> list[ReportedNumbers]:
     )
 
 
-def worth_sentences(found: list[ReportedNumbers], language: Language) -> list[str]:
+def worth_sentences(reported: list[ReportedNumbers], language: Language) -> list[str]:
     """Return a sentence for each currency on what alerts were worth and problems cost; none where
     no definition states its costs."""
     return [
         language.say(
             "The alerts that state their costs were worth {worth}; problems that came cost {lost}.",
-            worth=money(one.net.low, one.net.high, one.currency, language),
-            lost=money(one.lost.low, one.lost.high, one.currency, language),
+            worth=money(total.net.low, total.net.high, total.currency, language),
+            lost=money(total.lost.low, total.lost.high, total.currency, language),
         )
-        for one in sum_money([r.numbers.money for r in found if r.numbers.money is not None])
+        for total in sum_money([r.numbers.money for r in reported if r.numbers.money is not None])
     ]

@@ -222,19 +222,19 @@ def _select_registered(
         raise ModelUnavailable(
             f"the hashes of version {version} were stored {how_stored}; train the model again"
         )
-    found = file_hashes(definition, files, key)
-    same = next((hashes for hashes in stored if _matches(found, hashes)), None)
+    present = file_hashes(definition, files, key)
+    same = next((hashes for hashes in stored if _matches(present, hashes)), None)
     if same is not None:
         return {name: files[name] for name in same}
     newest = stored[-1]
     changed = sorted(
         name
         for name in newest
-        if name in found and not hmac.compare_digest(found[name], newest[name])
+        if name in present and not hmac.compare_digest(present[name], newest[name])
     )
     faults = {
         "changed": changed,
-        "lost": sorted(newest.keys() - found.keys()),
+        "lost": sorted(newest.keys() - present.keys()),
     }
     how_stored = ", ".join(
         f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names
@@ -245,9 +245,9 @@ def _select_registered(
     )
 
 
-def _matches(found: Mapping[str, str], stored: Mapping[str, str]) -> bool:
-    return found.keys() >= stored.keys() and all(
-        hmac.compare_digest(found[name], stored[name]) for name in stored
+def _matches(present: Mapping[str, str], stored: Mapping[str, str]) -> bool:
+    return present.keys() >= stored.keys() and all(
+        hmac.compare_digest(present[name], stored[name]) for name in stored
     )
 
 
@@ -329,16 +329,16 @@ class ModelCache:
         """Keep a model and return it, or the one that another thread has read from equal files
         meanwhile."""
         self._sizes[content] = sum(map(len, files.values()))
-        kept = self._parsed.setdefault(content, model)
+        parsed = self._parsed.setdefault(content, model)
         self._parsed.move_to_end(content)
         while len(self._parsed) > 1 and sum(self._sizes.values()) > self._most_bytes:
             oldest, _ = self._parsed.popitem(last=False)
             del self._sizes[oldest]
-        return kept
+        return parsed
 
 
 def _contents(definition: Definition, hashes: Iterable[Mapping[str, str]]) -> list[Content]:
-    return [(definition.kind, frozenset(found.items())) for found in hashes]
+    return [(definition.kind, frozenset(by_file.items())) for by_file in hashes]
 
 
 @dataclass(frozen=True)
@@ -399,10 +399,10 @@ def load_evidence(
 def _read(files: Mapping[str, bytes], name: str, kind: type) -> Any:
     data = files.get(f"{name}.json", b"")
     try:
-        found = json.loads(data) if len(data) <= _MOST_BYTES else None
+        value = json.loads(data) if len(data) <= _MOST_BYTES else None
     except ValueError:
-        found = None
-    return found if isinstance(found, kind) else kind()
+        value = None
+    return value if isinstance(value, kind) else kind()
 
 
 def effects_file(effects: "SetPointEffects | None") -> dict[str, bytes]:
@@ -417,7 +417,7 @@ def effects_file(effects: "SetPointEffects | None") -> dict[str, bytes]:
 
 
 def _effects(rows: Sequence[Any]) -> tuple[SetPointEffect, ...]:
-    names = {one.name for one in fields(SetPointEffect)}
+    names = {field.name for field in fields(SetPointEffect)}
     return tuple(
         SetPointEffect(**row) for row in rows if isinstance(row, dict) and row.keys() == names
     )

@@ -188,14 +188,14 @@ def _stale(
 ) -> Iterator[PlatformFault]:
     """Yield a fault for each line no longer read live; an imported history is not live."""
     stopped = defaultdict[str, list[AssetFreshness]](list)
-    for found in sorted(readings, key=lambda found: (found.newest.ts, found.asset)):
-        longest = max(stale, _SAMPLINGS * (found.sampling or timedelta(0)))
-        was_live = found.newest.arrived_at - found.newest.ts <= longest
-        if was_live and now - found.newest.ts - length(found.at_rest) > longest:
-            stopped[found.line].append(found)
+    for freshness in sorted(readings, key=lambda freshness: (freshness.newest.ts, freshness.asset)):
+        longest = max(stale, _SAMPLINGS * (freshness.sampling or timedelta(0)))
+        was_live = freshness.newest.arrived_at - freshness.newest.ts <= longest
+        if was_live and now - freshness.newest.ts - length(freshness.at_rest) > longest:
+            stopped[freshness.line].append(freshness)
     for line, found_stopped in stopped.items():
         since = found_stopped[0].newest.ts.isoformat(timespec="seconds")
-        assets = join_first([found.asset for found in found_stopped], MOST_NAMED)
+        assets = join_first([freshness.asset for freshness in found_stopped], MOST_NAMED)
         why = translatable(
             "no reading of {assets} since {since}, so no alarm can come; check its source",
             assets=assets,
@@ -277,12 +277,14 @@ def _behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[PlatformFaul
 
 def _surplus(declarations: Mapping[str, Declarations], now: datetime) -> Iterator[PlatformFault]:
     """Yield one fault for each sender that tried to declare too much within a day."""
-    for name, found in declarations.items():
-        if found.surplus_at is not None and now - found.surplus_at < _SURPLUS_FOR:
+    for name, declared in declarations.items():
+        if declared.surplus_at is not None and now - declared.surplus_at < _SURPLUS_FOR:
             yield PlatformFault(
                 SURPLUS,
                 spoken(name),
-                translatable("rows are refused, for example: {fault}", fault=found.surplus or ""),
+                translatable(
+                    "rows are refused, for example: {fault}", fault=declared.surplus or ""
+                ),
             )
 
 
@@ -349,8 +351,8 @@ def check_platform(
     an alert about it stays as it is."""
     facts = read_facts(platform, now, inventory, asks_registry=asks_registry)
     faults = platform_conditions(facts, platform.health_limits, now)
-    asked = [kind for kind in KINDS if asks_registry or kind != REGISTRY]
-    for kind in (*asked, *LEFT_KINDS):
+    kinds = [kind for kind in KINDS if asks_registry or kind != REGISTRY]
+    for kind in (*kinds, *LEFT_KINDS):
         current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
         record_faults(platform.platform_alerts, kind, current, now, lambda _: True)
     return faults

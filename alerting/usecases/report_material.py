@@ -147,11 +147,11 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         s.revision.name, start=start - definition.longest_window, end=end
     )
     valid = [e for e in every if not e.withdrawn]
-    found = [e for e in valid if not is_in_maintenance(s.maintenance, e)]
+    counted = [e for e in valid if not is_in_maintenance(s.maintenance, e)]
     suppression = definition.suppression
     episodes = [
         e
-        for e in found
+        for e in counted
         if not suppression
         or not never_notified(suppression, s.suppressed.get(e.asset, ()), e, s.as_of)
     ]
@@ -180,7 +180,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         evaluated=evaluated,
         gaps=gaps,
         predicts=predicts(definition, s.assets[0]) if s.assets else "onset",
-        not_notified=sum(e.id not in notified and e.raised_at >= start for e in found),
+        not_notified=sum(e.id not in notified and e.raised_at >= start for e in counted),
         in_maintenance=sum(
             e.raised_at >= start and is_in_maintenance(s.maintenance, e) for e in valid
         ),
@@ -218,13 +218,15 @@ def _problems(
     for asset, history in histories.items():
         if definition.problem is not None:
             view = point_in_time_view(history, to_millis(as_of))
-            found = find_problems(definition.problem, view, definition.is_of_unit).assign(
+            problems = find_problems(definition.problem, view, definition.is_of_unit).assign(
                 uncounted=False
             )
             if isinstance(definition, TrainedDefinition):
                 is_onset = predicts(definition, history.asset) == "onset"
-                found = counted_problems(found, find_occurrences(definition, view), is_onset)
-            frames.append(found[millis(found["known_at"]) <= to_millis(as_of)].assign(asset=asset))
+                problems = counted_problems(problems, find_occurrences(definition, view), is_onset)
+            frames.append(
+                problems[millis(problems["known_at"]) <= to_millis(as_of)].assign(asset=asset)
+            )
     columns = [*PROBLEM_COLUMNS]
     return (
         pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
@@ -237,13 +239,13 @@ def _values(s: _Sources, stored: Sequence[Document]) -> dict[str, ServedValues]:
     name = definition.must_know if isinstance(definition, TrainedDefinition) else None
     if name is None:
         return {}
-    found = {
+    served = {
         asset: compare_values(
             [row for row in stored if row["asset"] == asset], history, name, definition.gap, s.as_of
         )
         for asset, history in s.histories.items()
     }
-    return {asset: values for asset, values in found.items() if values is not None}
+    return {asset: values for asset, values in served.items() if values is not None}
 
 
 def _scores(s: _Sources, stored: Sequence[Document]) -> pd.DataFrame:
@@ -352,8 +354,8 @@ def _evaluated_intervals(
     for asset, history in s.histories.items():
         mine = [
             (max(a, start), min(b, end))
-            for of, a, b in intervals
-            if of == asset and a < end and b > start
+            for of_asset, a, b in intervals
+            if of_asset == asset and a < end and b > start
         ]
         if not mine:
             continue
@@ -403,25 +405,25 @@ def _with_last_values(readings: Readings, definition: Definition, history: Histo
 
 def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[DecisionMade]:
     """Return the decisions before `end`; a promotion without metrics has the last ones."""
-    found: list[DecisionMade] = []
+    decisions: list[DecisionMade] = []
     expected: Mapping[str, float] = {}
     intervals: Mapping[str, tuple[float, float]] = {}
     for r in records:
         if r.at >= end:
             break
         is_comparable = r.evidence.get("alarm_rule") == ALARM_RULE
-        own = {
+        stated = {
             k: v
             for k, v in r.evidence.get("expected", {}).items()
             if v is not None and (is_comparable or k not in _OF_ALARMS)
         }
-        if own or not r.promoted:
-            expected = own
+        if stated or not r.promoted:
+            expected = stated
             intervals = {
                 k: (low, high)
                 for k, (low, high) in r.evidence.get("expected_intervals", {}).items()
             }
-        found.append(
+        decisions.append(
             DecisionMade(
                 at=r.at,
                 verdict=r.verdict,
@@ -437,7 +439,7 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
                 alert=proposed_alert(r.evidence),
             )
         )
-    return found
+    return decisions
 
 
 def unfitted_times(records: Sequence[DecisionRecord], asset: str, end: datetime) -> list[Interval]:
@@ -467,8 +469,10 @@ def notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd.
         return scores
     is_suppressed = np.zeros(len(scores), np.bool_)
     for asset, intervals in suppressed.items():
-        here = (scores["asset"] == asset).to_numpy()
-        is_suppressed[here] = is_covered(intervals, millis(pd.DatetimeIndex(scores["ts"][here])))
+        of_asset = (scores["asset"] == asset).to_numpy()
+        is_suppressed[of_asset] = is_covered(
+            intervals, millis(pd.DatetimeIndex(scores["ts"][of_asset]))
+        )
     return scores[~is_suppressed].reset_index(drop=True)
 
 
@@ -514,11 +518,11 @@ def unscored_times(
     """
     if not has_score_each_stride(definition) or not definition.has_alarm:
         return None
-    own = scores[scores["asset"] == asset].sort_values("ts", kind="stable")
-    if own.empty:
+    of_asset = scores[scores["asset"] == asset].sort_values("ts", kind="stable")
+    if of_asset.empty:
         return ((start, end),)
-    at = millis(pd.DatetimeIndex(own["ts"]))
-    known_until = np.maximum.accumulate(at + _strides(at, own["model_version"].to_numpy()))
+    at = millis(pd.DatetimeIndex(of_asset["ts"]))
+    known_until = np.maximum.accumulate(at + _strides(at, of_asset["model_version"].to_numpy()))
     first = to_millis(start)
     if at[0] - first <= known_until[0] - at[0]:
         first = int(at[0])
@@ -567,7 +571,7 @@ def leave_out_deleted(
 def _strides(at: Millis, version: npt.NDArray[np.int64]) -> Millis:
     """Return the stride (ms) of each score: the shortest time between two of its version."""
     stride = np.zeros(len(at), np.int64)
-    for one in np.unique(version):
-        own = version == one
-        stride[own] = np.diff(at[own]).min() if own.sum() > 1 else 0
+    for number in np.unique(version):
+        of_version = version == number
+        stride[of_version] = np.diff(at[of_version]).min() if of_version.sum() > 1 else 0
     return np.where(stride == 0, stride.max(), stride)

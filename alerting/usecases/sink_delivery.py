@@ -120,9 +120,9 @@ class SinkSelection:
     def takes_alarm(self, episode: Episode) -> bool:
         """Return whether an alarm goes out: by its severity or its worst one, so that the end of
         each that went out goes out, too."""
-        wanted = self._match.severity
-        has_severity = wanted is None or bool(
-            {episode.severity, episode.severity_peak}.intersection(wanted)
+        severities = self._match.severity
+        has_severity = severities is None or bool(
+            {episode.severity, episode.severity_peak}.intersection(severities)
         )
         return has_severity and self.takes(episode.definition, episode.asset)
 
@@ -184,12 +184,12 @@ def _alarm_message(
     )
 
 
-def value_messages(sink: Sink, one: TargetScore) -> Iterator[SinkMessage]:
+def value_messages(sink: Sink, target_score: TargetScore) -> Iterator[SinkMessage]:
     """Yield the score and the forecast of one instant, of those that a sink sends."""
-    score = one.score
+    score = target_score.score
     if "scores" in sink.sends and score.score is not None:
         values: dict[str, Any] = {"score": score.score, "limit": score.threshold}
-        yield _value_message(sink, one, "scores", values)
+        yield _value_message(sink, target_score, "scores", values)
     if "forecasts" in sink.sends and score.values:
         ahead = [
             {
@@ -200,27 +200,29 @@ def value_messages(sink: Sink, one: TargetScore) -> Iterator[SinkMessage]:
             }
             for value in score.values
         ]
-        yield _value_message(sink, one, "forecasts", {"values": ahead})
+        yield _value_message(sink, target_score, "forecasts", {"values": ahead})
 
 
 def _value_message(
-    sink: Sink, one: TargetScore, sends: SinkContent, values: dict[str, Any]
+    sink: Sink, target_score: TargetScore, sends: SinkContent, values: dict[str, Any]
 ) -> SinkMessage:
-    ts = _stamp(one.score.ts)
-    key = f"{sink.name}:{one.definition}:{one.asset}:{ts}"
+    ts = _stamp(target_score.score.ts)
+    key = f"{sink.name}:{target_score.definition}:{target_score.asset}:{ts}"
     if sends == "forecasts":
         key = f"{key}:forecast"
     content = {
         "key": key,
         "sink": sink.name,
         "sends": sends,
-        "definition": one.definition,
-        "asset": one.asset,
+        "definition": target_score.definition,
+        "asset": target_score.asset,
         "ts": ts,
-        "model_version": one.score.model_version,
+        "model_version": target_score.score.model_version,
         **values,
     }
-    return SinkMessage(key, sends, one.definition, one.asset, one.score.ts, content)
+    return SinkMessage(
+        key, sends, target_score.definition, target_score.asset, target_score.score.ts, content
+    )
 
 
 def message_for_a_test(sink: Sink, actor: str, now: datetime) -> SinkMessage:
@@ -256,20 +258,20 @@ class SinkDelivery:
     selection: SinkSelection
     failures: Counter[str] = field(default_factory=Counter)
 
-    def deliver(self, found: SinkChanges, before: str | None, now: datetime) -> str:
+    def deliver(self, changes: SinkChanges, before: str | None, now: datetime) -> str:
         """Deliver changes, and store how far. Return the new position.
 
         What is answered is stored also if the rest fails. Raises ReceiverAway, also for a message
         that its receiver cannot take yet, and DeliveredElsewhere.
         """
-        composed = self._compose(found)
+        composed = self._compose(changes)
         letters = list[SinkLetter]()
         away: ReceiverAway | None = None
         answered = 0
         try:
-            for one in self._send([m for c in composed for m in c.messages], now):
+            for letter in self._send([m for c in composed for m in c.messages], now):
                 answered += 1
-                letters += [one] if isinstance(one, SinkLetter) else []
+                letters += [letter] if isinstance(letter, SinkLetter) else []
         except ReceiverAway as fault:
             away = fault
         done = _whole(composed, answered)
@@ -284,17 +286,17 @@ class SinkDelivery:
                 f"{MOST_LETTERS} messages were refused: correct the receiver or the sink, then "
                 f"`alerting retry {self.sink.name}`"
             )
-        position = found.position if away is None else done[-1].change.position
-        at = found.read_at if away is None else done[-1].change.at
-        messages = sum(len(one.messages) for one in done)
+        position = changes.position if away is None else done[-1].change.position
+        at = changes.read_at if away is None else done[-1].change.at
+        messages = sum(len(change.messages) for change in done)
         step = SinkStep(
             position,
             # the clocks of platform and database may differ, so only their own times are compared
-            now - max(found.read_at - at, timedelta(0)),
+            now - max(changes.read_at - at, timedelta(0)),
             messages - len(letters),
-            sum(one.left_out for one in done),
+            sum(change.left_out for change in done),
             now,
-            {name: n for one in done for name, n in one.alarms.items()},
+            {name: n for change in done for name, n in change.alarms.items()},
             letters,
         )
         self.store(step, position, before)
@@ -315,10 +317,10 @@ class SinkDelivery:
         without a position. `until`: up to which everything is then out."""
         total = SinkStep("", until, 0, 0, now, {}, selected=selected_by(self.sink))
         for piece in _pieces(changed):
-            changes = [SinkChange("", now, one) for one in piece]
+            changes = [SinkChange("", now, change) for change in piece]
             composed = self._compose(SinkChanges(changes, "", now, True))
-            messages = [message for one in composed for message in one.messages]
-            letters = [one for one in self._send(messages, now) if one is not None]
+            messages = [message for change in composed for message in change.messages]
+            letters = [letter for letter in self._send(messages, now) if letter is not None]
             total = replace(
                 total,
                 sent=total.sent + len(messages) - len(letters),
@@ -347,29 +349,29 @@ class SinkDelivery:
                 self.plant.sink_deliveries.remove_letters(accepted)
         return len(accepted)
 
-    def _compose(self, found: SinkChanges) -> list[_Composed]:
-        episodes = {c.changed.id for c in found.changes if isinstance(c.changed, Episode)}
+    def _compose(self, changes: SinkChanges) -> list[_Composed]:
+        episodes = {c.changed.id for c in changes.changes if isinstance(c.changed, Episode)}
         sent = dict(self.plant.sink_deliveries.sent_alarms(self.sink.name, episodes))
         composed = []
-        for change in found.changes:
-            one = change.changed
-            if isinstance(one, Episode):
-                before = sent.get(one.id, 0)
+        for change in changes.changes:
+            changed = change.changed
+            if isinstance(changed, Episode):
+                before = sent.get(changed.id, 0)
                 messages = (
-                    list(alarm_messages(self.sink, one, before))
-                    if self.selection.takes_alarm(one) and not one.backfilled
+                    list(alarm_messages(self.sink, changed, before))
+                    if self.selection.takes_alarm(changed) and not changed.backfilled
                     else []
                 )
-                alarms = {one.id: len(one.transitions)} if messages else {}
+                alarms = {changed.id: len(changed.transitions)} if messages else {}
                 sent |= alarms
                 composed.append(_Composed(change, messages, alarms))
                 continue
             messages = (
-                list(value_messages(self.sink, one))
-                if self.selection.takes(one.definition, one.asset)
+                list(value_messages(self.sink, changed))
+                if self.selection.takes(changed.definition, changed.asset)
                 else []
             )
-            is_old = found.read_at - change.at > self.sink.values_wait
+            is_old = changes.read_at - change.at > self.sink.values_wait
             left_out = len(messages) if is_old else 0
             composed.append(_Composed(change, [] if is_old else messages, {}, left_out))
         return composed
@@ -377,10 +379,10 @@ class SinkDelivery:
     def _send(self, messages: Sequence[SinkMessage], now: datetime) -> Iterator[SinkLetter | None]:
         """Yield None for each accepted message, a dead letter for each refused one. Raises
         ReceiverAway."""
-        rest = list(messages)
-        while rest:
+        unsent = list(messages)
+        while unsent:
             answered = 0
-            for message, answer in zip(rest, self.client.send(rest), strict=False):
+            for message, answer in zip(unsent, self.client.send(unsent), strict=False):
                 if answer.verdict == "failed":
                     self.failures[message.key] += 1
                     if self.failures[message.key] < GIVE_UP_AFTER:
@@ -394,7 +396,7 @@ class SinkDelivery:
                 )
             if not answered:
                 raise ReceiverAway("the receiver gave no answer")
-            rest = rest[answered:]
+            unsent = unsent[answered:]
 
 
 @dataclass(frozen=True)
@@ -409,21 +411,21 @@ class _Composed:
 
 def _whole(composed: Sequence[_Composed], answered: int) -> list[_Composed]:
     """Return the changes of which all messages are among the first `answered` ones."""
-    found = []
-    for one in composed:
-        answered -= len(one.messages)
+    whole = []
+    for change in composed:
+        answered -= len(change.messages)
         if answered < 0:
             break
-        found.append(one)
-    return found
+        whole.append(change)
+    return whole
 
 
 def _pieces(
     changed: Iterable[Episode | TargetScore], size: int = 500
 ) -> Iterator[list[Episode | TargetScore]]:
     piece = list[Episode | TargetScore]()
-    for one in changed:
-        piece.append(one)
+    for change in changed:
+        piece.append(change)
         if len(piece) >= size:
             yield piece
             piece = []
@@ -467,7 +469,7 @@ class SinkStatus:
 def sink_status(plant: SinkPorts, sink: Sink, now: datetime) -> SinkStatus:
     """Return the status of a sink."""
     progress = plant.sink_deliveries.progress(sink.name)
-    changed = max((one.at for one in plant.sinks.revisions(sink.name)), default=now)
+    changed = max((revision.at for revision in plant.sinks.revisions(sink.name)), default=now)
     until = changed if progress.until is None else max(progress.until, changed)
     lag = max(now - until, timedelta(0)) if sink.state == "active" else timedelta(0)
     return SinkStatus(

@@ -72,13 +72,15 @@ class LabelledReadings(Readings):
         events_since: datetime | None = None,
         with_events: bool = True,
     ) -> History:
-        found = self._stored.load(asset, start, end, variables, events_since, with_events)
-        return _without_bad(found, self._bad_labels([asset.name])[asset.name])
+        history = self._stored.load(asset, start, end, variables, events_since, with_events)
+        return _without_bad(history, self._bad_labels([asset.name])[asset.name])
 
-    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        found = self._stored.load_many(wanted, end)
-        bad = self._bad_labels(found)
-        return {name: _columns_without_bad(one, name, bad[name]) for name, one in found.items()}
+    def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        stored = self._stored.load_many(requests, end)
+        bad = self._bad_labels(stored)
+        return {
+            name: _columns_without_bad(columns, name, bad[name]) for name, columns in stored.items()
+        }
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
@@ -112,10 +114,10 @@ class LabelledReadings(Readings):
     def _bad_labels(self, assets: Iterable[str]) -> Mapping[str, tuple[IntervalLabel, ...]]:
         new = [name for name in assets if name not in self._bad_of]
         if new:
-            found = self._labels.in_force(new, self._at)
+            labels = self._labels.in_force(new, self._at)
             for name in new:
                 self._bad_of[name] = tuple(
-                    one for one in found if one.asset == name and one.kind == "bad"
+                    label for label in labels if label.asset == name and label.kind == "bad"
                 )
         return self._bad_of
 
@@ -130,8 +132,8 @@ def _without_bad(history: History, labels: Sequence[IntervalLabel]) -> History:
         column = history.readings[name]
         inside = _are_inside(ts, bad_intervals(labels, history.asset, name))
         if inside.any():
-            there = inside & column.notna().to_numpy(np.bool_)
-            bad[name] = np.union1d(bad.get(name, no_instants()), ts[there])
+            is_bad = inside & column.notna().to_numpy(np.bool_)
+            bad[name] = np.union1d(bad.get(name, no_instants()), ts[is_bad])
             columns[name] = column.where(~inside, None if column.dtype == object else np.nan)
     if not columns:
         return history
@@ -143,23 +145,23 @@ def _without_bad(history: History, labels: Sequence[IntervalLabel]) -> History:
 
 
 def _columns_without_bad(
-    found: ReadingColumns, asset: str, labels: Sequence[IntervalLabel]
+    columns: ReadingColumns, asset: str, labels: Sequence[IntervalLabel]
 ) -> ReadingColumns:
     """Return columns of stored variables without labelled values."""
     if not labels:
-        return found
-    of = Asset(name=asset)  # none of its variables is computed here
-    values = dict(found.values)
-    bad = dict(found.doubts.bad)
-    for name, column in found.values.items():
-        inside = _are_inside(found.ts, bad_intervals(labels, of, name))
+        return columns
+    stored_asset = Asset(name=asset)  # none of its variables is computed here
+    values = dict(columns.values)
+    bad = dict(columns.doubts.bad)
+    for name, column in columns.values.items():
+        inside = _are_inside(columns.ts, bad_intervals(labels, stored_asset, name))
         if inside.any():
             bad[name] = np.union1d(
-                bad.get(name, no_instants()), found.ts[inside & ~pd.isna(column)]
+                bad.get(name, no_instants()), columns.ts[inside & ~pd.isna(column)]
             )
             missing: Any = None if column.dtype == object else np.nan
             values[name] = np.where(inside, missing, column)
-    return replace(found, values=values, doubts=Doubts(bad, found.doubts.uncertain))
+    return replace(columns, values=values, doubts=Doubts(bad, columns.doubts.uncertain))
 
 
 def _are_inside(ts: Millis, intervals: Sequence[Interval]) -> npt.NDArray[np.bool_]:
@@ -198,12 +200,12 @@ def mark_interval(
     Raises NotFound for an unknown asset or variable, UserError as `new_label`, and Conflicting if
     the asset has a thousand labels.
     """
-    found = platform.assets.get(asset)
-    if found is None:
+    stored = platform.assets.get(asset)
+    if stored is None:
         raise NotFound(f"there is no asset {asset!r}")
-    label = new_label(found, variables, start, end, kind, reason, author, now)
+    label = new_label(stored, variables, start, end, kind, reason, author, now)
     in_force = platform.labels.in_force([asset], None)
-    same = next((one for one in in_force if one.is_same(label)), None)
+    same = next((earlier for earlier in in_force if earlier.is_same(label)), None)
     if same is not None:
         return same
     if len(in_force) >= MOST_LABELS:
@@ -219,15 +221,15 @@ def undo_label(
     platform: SeriesPorts, audit: Audit, id: str, by: str, now: datetime, reason: str = ""
 ) -> IntervalLabel:
     """End a label, and return it; the document stays. Idempotent. Raises NotFound."""
-    found = platform.labels.get(id)
-    if found is None:
+    label = platform.labels.get(id)
+    if label is None:
         raise NotFound(f"there is no label {id!r}")
-    if found.undone_at is not None:
-        return found
-    undone = found.undo(by, now)
+    if label.undone_at is not None:
+        return label
+    undone = label.undo(by, now)
     if not platform.labels.store_undone(undone):
         return platform.labels.get(id) or undone  # another person was first
-    audit.add(by, UNDONE, found.asset, now, _shown(found), None, reason)
+    audit.add(by, UNDONE, label.asset, now, _shown(label), None, reason)
     return undone
 
 
@@ -269,19 +271,19 @@ class LabelledTimes:
 
     def files(self) -> dict[str, bytes]:
         """Return the labels as a file of the run; none without labels."""
-        content = json.dumps([asdict(one) for one in self.labels], default=str, indent=1)
+        content = json.dumps([asdict(label) for label in self.labels], default=str, indent=1)
         return {LABELLED: content.encode()} if self.labels else {}
 
     def notes(self) -> tuple[str, ...]:
         """Return a sentence on each kind of label."""
-        found = []
+        sentences = []
         if self.left_out:
             times = "marked time" if self.left_out == 1 else "marked times"
-            found.append(f"left out: {self.left_out} {times}, {self.hours_left_out:.1f} h")
+            sentences.append(f"left out: {self.left_out} {times}, {self.hours_left_out:.1f} h")
         if self.bad:
             times = "time" if self.bad == 1 else "times"
-            found.append(f"values marked as bad: {self.bad} {times}, {self.hours_bad:.1f} h")
-        return tuple(found)
+            sentences.append(f"values marked as bad: {self.bad} {times}, {self.hours_bad:.1f} h")
+        return tuple(sentences)
 
 
 def labelled_times(
@@ -289,7 +291,7 @@ def labelled_times(
 ) -> LabelledTimes:
     """Return the labels that a training at as_of takes into account: on the readings of its
     variables, in force then."""
-    assets = {one.name: one for one in matching_assets(definition, platform.assets.all())}
+    assets = {asset.name: asset for asset in matching_assets(definition, platform.assets.all())}
     labels = labels_read(platform, definition, list(assets.values()), as_of)
     times: dict[str, dict[str, list[Interval]]] = {"bad": {}, "not_to_learn_from": {}}
     used = []
@@ -330,25 +332,25 @@ def labels_read(
     maintenance as labels not to learn from."""
     by_name = {asset.name: asset for asset in assets}
     marked = [
-        one
-        for one in platform.labels.in_force(list(by_name), at)
-        if one.concerns(by_name[one.asset], definition.variables_read(by_name[one.asset]))
+        label
+        for label in platform.labels.in_force(list(by_name), at)
+        if label.concerns(by_name[label.asset], definition.variables_read(by_name[label.asset]))
     ]
     maintained = maintenance_intervals(platform, definition, assets, None, at)
     return marked + [
         IntervalLabel(
-            f"{asset}-{one.start.isoformat()}",
+            f"{asset}-{label.start.isoformat()}",
             asset,
             (),
-            one.start,
-            one.end,
+            label.start,
+            label.end,
             "not_to_learn_from",
-            one.reason,
+            label.reason,
             PLATFORM,
-            one.start,
+            label.start,
         )
         for asset, times in maintained.items()
-        for one in times
+        for label in times
     ]
 
 
@@ -366,13 +368,13 @@ def labelled_intervals(
     They begin earlier by `lead`, how far labels of rows look into the future, and end later by
     `past`, how far windows of an asset look into the past.
     """
-    found: dict[str, list[SuppressedInterval]] = {}
-    for one in labels_read(platform, definition, assets, at):
-        if one.kind == "not_to_learn_from":
-            end = one.end + (past or {}).get(one.asset, _NONE)
-            interval = SuppressedInterval(one.start - lead, end, f"marked: {one.reason}")
-            found.setdefault(one.asset, []).append(interval)
-    return found
+    by_asset: dict[str, list[SuppressedInterval]] = {}
+    for label in labels_read(platform, definition, assets, at):
+        if label.kind == "not_to_learn_from":
+            end = label.end + (past or {}).get(label.asset, _NONE)
+            interval = SuppressedInterval(label.start - lead, end, f"marked: {label.reason}")
+            by_asset.setdefault(label.asset, []).append(interval)
+    return by_asset
 
 
 def _count(times: Mapping[str, Sequence[Interval]]) -> int:
@@ -380,5 +382,5 @@ def _count(times: Mapping[str, Sequence[Interval]]) -> int:
 
 
 def _hours(times: Mapping[str, Sequence[Interval]]) -> float:
-    of_assets = [merge_intervals(of) for of in times.values()]
-    return sum(end - start for of in of_assets for start, end in of) / _HOUR
+    of_assets = [merge_intervals(intervals) for intervals in times.values()]
+    return sum(end - start for intervals in of_assets for start, end in intervals) / _HOUR

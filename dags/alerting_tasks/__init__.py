@@ -66,28 +66,28 @@ SHORT: dict[str, Any] = {"pool": "default_pool", "queue": TASK_OPTIONS["queue"]}
 
 def cadences() -> list[str]:
     """Return the cadences with an evaluation DAG; in a task its own, without the database."""
-    own = get_parsing_context().dag_id
-    return [own.removeprefix(EVALUATION_PREFIX)] if own else _snapshot().cadences()
+    dag_id = get_parsing_context().dag_id
+    return [dag_id.removeprefix(EVALUATION_PREFIX)] if dag_id else _snapshot().cadences()
 
 
 def trained_definitions(file: str) -> list[TrainedRevision]:
     """Return definitions of this DAG file, e.g. `train_07`; in a task that of its own DAG."""
-    own = get_parsing_context().dag_id
+    dag_id = get_parsing_context().dag_id
     rows = _snapshot().trained(int(file.removeprefix("train_")))
-    return [row for row in rows if own in (None, f"train__{row.definition.name}")]
+    return [row for row in rows if dag_id in (None, f"train__{row.definition.name}")]
 
 
 def polled_sources() -> list[PolledRow]:
     """Return the sources that the platform reads; in a task that of its own DAG."""
-    own = get_parsing_context().dag_id
-    return [row for row in _snapshot().sources() if own in (None, f"ingest__{row.name}")]
+    dag_id = get_parsing_context().dag_id
+    return [row for row in _snapshot().sources() if dag_id in (None, f"ingest__{row.name}")]
 
 
 def arriving_sources(polled: Sequence[PolledRow]) -> list[str] | None:
     """Return the sources whose rows start an evaluation; None without one, or in a task."""
-    own = get_parsing_context().dag_id
-    names = [row.name for row in polled] if own is None else []
-    return names if names or own == "evaluate__arrived" else None
+    dag_id = get_parsing_context().dag_id
+    names = [row.name for row in polled] if dag_id is None else []
+    return names if names or dag_id == "evaluate__arrived" else None
 
 
 def source_asset(name: str) -> Asset:

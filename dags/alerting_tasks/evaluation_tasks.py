@@ -31,21 +31,21 @@ def plan(every: str) -> list[dict[str, object]]:
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
-        found = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of))
-        _say_late(found)
+        planned = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of))
+        _say_late(planned)
 
         def evaluate_all() -> "EvaluationCounts":
-            whole = (0, 1, read_instant(as_of), found.source_hash, found.late.has_requests)
+            whole = (0, 1, read_instant(as_of), planned.source_hash, planned.late.has_requests)
             return evaluate_shard(platform, parse_duration(every), *whole)
 
-        if found.is_small:
+        if planned.is_small:
             _evaluate_here(platform, as_of, evaluate_all)
             return []
-    return _shards(found, every=every, as_of=as_of)
+    return _shards(planned, every=every, as_of=as_of)
 
 
-def _say_late(found: "RoundPlan") -> None:
-    say(f"late readings: {found.late.late}, of which too late: {found.late.too_late}")
+def _say_late(planned: "RoundPlan") -> None:
+    say(f"late readings: {planned.late.late}, of which too late: {planned.late.too_late}")
 
 
 def _evaluate_here(
@@ -61,11 +61,11 @@ def _evaluate_here(
         say(f"delivered: {in_numbers(deliver_now(platform, platform.clock.now()))}")
 
 
-def _shards(found: "RoundPlan", **common: object) -> list[dict[str, object]]:
-    shared = {"count": SLOTS, "source_hash": found.source_hash, **common}
+def _shards(planned: "RoundPlan", **common: object) -> list[dict[str, object]]:
+    shared = {"count": SLOTS, "source_hash": planned.source_hash, **common}
     return [
-        {"shard": shard, **shared, "has_requests": found.late.has_requests}
-        for shard in found.shards
+        {"shard": shard, **shared, "has_requests": planned.late.has_requests}
+        for shard in planned.shards
     ]
 
 
@@ -115,18 +115,18 @@ def plan_arrived() -> list[dict[str, object]]:
         as_of = run_as_of(platform)
         polled = [source.name for source in SOURCES.read(platform)[0] if source.kind in POLLED]
         sources = [name for name in polled if not triggered or source_asset(name).name in triggered]
-        found = plan_round(platform, sources, SLOTS, read_instant(as_of))
+        planned = plan_round(platform, sources, SLOTS, read_instant(as_of))
         say(f"sources: {', '.join(sources)}")
-        _say_late(found)
+        _say_late(planned)
 
         def evaluate_all() -> "EvaluationCounts":
-            whole = (0, 1, read_instant(as_of), found.source_hash, found.late.has_requests)
+            whole = (0, 1, read_instant(as_of), planned.source_hash, planned.late.has_requests)
             return evaluate_shard(platform, sources, *whole)
 
-        if found.is_small:
+        if planned.is_small:
             _evaluate_here(platform, as_of, evaluate_all)
             return []
-    return _shards(found, sources=sources, as_of=as_of)
+    return _shards(planned, sources=sources, as_of=as_of)
 
 
 @task(

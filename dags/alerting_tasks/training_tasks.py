@@ -209,7 +209,7 @@ class Approval(HITLOperator):
             type=["null", "string"],
             description="Reason of a rejection; stored with the decision.",
         )
-        own = {
+        fixed = {
             "doc_md": (
                 "Asks a person whether the challenger goes into service. Approve needs no reason, "
                 "Reject does. Ends within minutes after a decision in the console or by command."
@@ -222,7 +222,7 @@ class Approval(HITLOperator):
             "execution_timeout": None,  # a person has the response timeout
             "response_timeout": _FIRST_LOOK,
         }
-        super().__init__(**options | own)
+        super().__init__(**options | fixed)
         self.mlflow_run = mlflow_run
 
     def execute(self, context: Any) -> Any:

@@ -132,10 +132,10 @@ class DagMarks:
         if time.monotonic() - self.looked_at < _LOOK_S:
             return
         self.looked_at = time.monotonic()
-        found = read_by_service(self.database)
-        if self.read_by_service not in (None, found):
+        sources = read_by_service(self.database)
+        if self.read_by_service not in (None, sources):
             mark(self.home, (SOURCE_FILE,))
-        self.read_by_service = found
+        self.read_by_service = sources
 
 
 def _changed_files(change: dict[str, Any]) -> tuple[str, ...]:

@@ -84,9 +84,9 @@ def find_account(platform: AccessPorts, name: str) -> Account:
     """Return the account of this name. Raises NotFound with similar names."""
     account = platform.accounts.get(name)
     if account is None:
-        known = [one.id for one in platform.accounts.all()]
+        names = [stored.id for stored in platform.accounts.all()]
         raise NotFound(
-            unknown_name("account", name, known, "`alerting access person add` makes one")
+            unknown_name("account", name, names, "`alerting access person add` makes one")
         )
     return account
 
@@ -284,7 +284,7 @@ def _store_password(
 def use_link(
     platform: AccessPorts,
     account: Account,
-    what: str,
+    action: str,
     actor: str,
     now: datetime,
     **changes: object,
@@ -297,7 +297,7 @@ def use_link(
             raise UserError(LINK_IS_OVER)
         return newest.next_version(link=None, link_ends=None, **changes)
 
-    return update_account(platform, account.id, change, what, actor, now)
+    return update_account(platform, account.id, change, action, actor, now)
 
 
 def end_sessions(platform: AccessPorts, name: str, now: datetime) -> None:
@@ -310,7 +310,7 @@ def update_account(
     platform: AccessPorts,
     name: str,
     change: Callable[[Account], Account],
-    what: str,
+    action: str,
     actor: str,
     now: datetime,
 ) -> Account:
@@ -320,7 +320,7 @@ def update_account(
         after = change(before)
         if platform.accounts.replace(after):
             break
-    platform.audit.add(actor, what, name, now, public_fields(before), public_fields(after))
+    platform.audit.add(actor, action, name, now, public_fields(before), public_fields(after))
     return after
 
 
@@ -354,9 +354,9 @@ def _refuse_directory(account: Account) -> None:
         )
 
 
-def _refuse_own(account: Account, actor: str, what: str) -> None:
+def _refuse_own(account: Account, actor: str, act: str) -> None:
     if account.id == actor:
-        raise UserError(f"you cannot {what} your own account: another administrator can")
+        raise UserError(f"you cannot {act} your own account: another administrator can")
 
 
 def check_password(
@@ -403,7 +403,10 @@ def find_session_account(platform: AccessPorts, session: Session) -> Account | N
 
 def end_session(platform: AccessPorts, key: str, actor: str, now: datetime) -> None:
     """End another's session by its key. Raises NotFound if it is over already."""
-    session = next((one for one in platform.sessions.all(now) if one.key == key), None)
+    session = next(
+        (open_session for open_session in platform.sessions.all(now) if open_session.key == key),
+        None,
+    )
     if session is None:
         raise NotFound("this session is over already")
     platform.sessions.end(session.id)
@@ -442,7 +445,7 @@ def admit_from_directory(
     """
     name = user.partition("@")[0].lower()
     check_account_name(name)
-    role = max((rules[one] for one in groups if one in rules), key=ROLES.index, default=None)
+    role = max((rules[group] for group in groups if group in rules), key=ROLES.index, default=None)
     while True:
         before = platform.accounts.get(name)
         if before is not None and before.disabled_at is not None:
@@ -470,9 +473,9 @@ def admit_from_directory(
             after = before.next_version(role=role, identity=user, link=None, link_ends=None)
             stored = platform.accounts.replace(after)
         if stored:
-            what = "person added" if before is None else "person changed"
+            action = "person added" if before is None else "person changed"
             old = None if before is None else public_fields(before)
-            platform.audit.add(_ACTOR, what, name, now, old, public_fields(after))
+            platform.audit.add(_ACTOR, action, name, now, old, public_fields(after))
             return after
 
 

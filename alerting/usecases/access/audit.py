@@ -15,12 +15,12 @@ BACKUP_MADE = "backup made"
 """The action of the entry that each backup leaves, from which its age is known."""
 
 
-def entries_newest_first(audit: Audit, wanted: AuditFilter) -> Iterator[AuditEntry]:
+def entries_newest_first(audit: Audit, selection: AuditFilter) -> Iterator[AuditEntry]:
     """Yield all wanted entries, newest first, read in portions."""
     older_than = None
-    while found := audit.find(wanted, EXPORTED_AT_ONCE, older_than):
-        yield from found
-        older_than = (found[-1].at, found[-1].id)
+    while page := audit.find(selection, EXPORTED_AT_ONCE, older_than):
+        yield from page
+        older_than = (page[-1].at, page[-1].id)
 
 
 def changed_fields(entry: AuditEntry) -> list[tuple[str, str, str]]:
@@ -38,8 +38,8 @@ def _flat(value: Any, path: str = "") -> dict[str, str]:
     if isinstance(value, Mapping):
         return {
             name: text
-            for key, one in value.items()
-            for name, text in _flat(one, f"{path}.{key}" if path else str(key)).items()
+            for key, field in value.items()
+            for name, text in _flat(field, f"{path}.{key}" if path else str(key)).items()
         }
     if value is None or value in ("", [], ()):
         return {}
@@ -51,15 +51,15 @@ def _flat(value: Any, path: str = "") -> dict[str, str]:
 
 def audit_refusals(audit: Audit, refused: Sequence[JoinedRefusals]) -> None:
     """Store refused sign-ins and requests, one entry for each address and time."""
-    for one in refused:
-        after = {"address": one.address, "count": one.count, "since": one.since}
+    for refusal in refused:
+        after = {"address": refusal.address, "count": refusal.count, "since": refusal.since}
         audit.add(
-            one.person or f"unknown at {one.address}",
-            one.what,
-            one.subjects[0],
-            one.at,
-            after=after | ({"also": one.subjects[1:]} if one.subjects[1:] else {}),
-            why="; ".join(one.reasons),
+            refusal.person or f"unknown at {refusal.address}",
+            refusal.what,
+            refusal.subjects[0],
+            refusal.at,
+            after=after | ({"also": refusal.subjects[1:]} if refusal.subjects[1:] else {}),
+            why="; ".join(refusal.reasons),
         )
 
 

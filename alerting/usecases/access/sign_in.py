@@ -74,9 +74,9 @@ def renew_display(platform: AccessPorts, cookie: str, now: datetime, address: st
     device = find_session_account(platform, session)
     if device is None or device.kind != "device" or may_answer(device.role):
         return None
-    for other in platform.sessions.all(now, device.id):
-        if other.id != session.id:
-            platform.sessions.end(other.id)
+    for earlier in platform.sessions.all(now, device.id):
+        if earlier.id != session.id:
+            platform.sessions.end(earlier.id)
     platform.audit.add(device.id, "device session renewed", device.id, now)
     return begin_session(platform, device.id, now, address, lasts=DEVICE_SESSION_LASTS)
 
@@ -131,7 +131,7 @@ def remove_pin(platform: AccessPorts, name: str, actor: str, now: datetime) -> A
 
 def list_signers(platform: AccessPorts) -> list[Account]:
     """Return the people who may sign on devices, by their shown name: those with a PIN."""
-    signers = [one for one in platform.accounts.all() if may_sign(one)]
+    signers = [person for person in platform.accounts.all() if may_sign(person)]
     return sorted(signers, key=lambda account: account.shown_name.casefold())
 
 
@@ -143,7 +143,7 @@ def sign_by_pin(
     A PIN is counted as wrong before it is checked, so that no number of requests at once checks
     more than the limits allow. Raises TooManyPins, with no check of the PIN, or WrongPin.
     """
-    signer = next((one for one in list_signers(platform) if one.id == name), None)
+    signer = next((account for account in list_signers(platform) if account.id == name), None)
     counted = {device: DEVICE_LIMIT} | ({signer.id: PERSON_LIMIT} if signer else {})
     for id, limit in counted.items():  # all of them before one is counted
         _refuse_too_many(find_account(platform, id), limit, now)
@@ -289,10 +289,10 @@ def token_fields(token: AccessToken) -> dict[str, Any]:
 
 
 def _find_by_key(platform: AccessPorts, key: str) -> AccessToken:
-    known = platform.access_tokens.all()
-    token = next((one for one in known if one.key == key), None)
+    tokens = platform.access_tokens.all()
+    token = next((candidate for candidate in tokens if candidate.key == key), None)
     if token is None:
-        keys = [one.key for one in known]
+        keys = [candidate.key for candidate in tokens]
         raise NotFound(unknown_name("token", key, keys, "the page Access makes one"))
     return token
 

@@ -148,20 +148,20 @@ def _merge(
             key: row if row.ts.microsecond % 1000 == 0 else replace(row, ts=from_millis(key[1]))
             for key, row in zip(keys, rows, strict=True)
         }, len(keys)
-    known = {key: _samples(row) for key, row in stored.items()}
-    found: dict[ReadingKey, _Samples] = {}
+    merged = {key: _samples(row) for key, row in stored.items()}
+    differences: dict[ReadingKey, _Samples] = {}
     changed = 0
     for key, row in zip(keys, rows, strict=True):
-        is_new = key not in known
-        before = known.setdefault(key, {})
+        is_new = key not in merged
+        before = merged.setdefault(key, {})
         difference = {
             name: sample for name, sample in _samples(row).items() if before.get(name) != sample
         }
         if is_new or difference:
             before.update(difference)
-            found.setdefault(key, {}).update(difference)
+            differences.setdefault(key, {}).update(difference)
             changed += 1
-    return {key: _row(key, samples) for key, samples in found.items()}, changed
+    return {key: _row(key, samples) for key, samples in differences.items()}, changed
 
 
 def _samples(row: ReadingRow) -> _Samples:
@@ -187,12 +187,12 @@ def same_readings(writes: ReadingWrites, rows: Sequence[ReadingRow]) -> list[Rea
     instant both may be."""
     keys = _keys(rows)
     stored = writes.stored(keys)
-    found = []
+    same = []
     for key, row in zip(keys, rows, strict=True):
         samples = _samples(row)
         if key in stored and samples and samples.items() <= _samples(stored[key]).items():
-            found.append(replace(row, ts=from_millis(key[1])))
-    return found
+            same.append(replace(row, ts=from_millis(key[1])))
+    return same
 
 
 def remove_readings(plant: WritePorts, rows: Sequence[ReadingRow], now: datetime) -> int:
@@ -256,15 +256,15 @@ def same_events(writes: ReadingWrites, rows: Sequence[EventRow]) -> list[EventRo
     """Return the stored events that equal one of these rows: of the same asset, type, start and
     end, with its attributes."""
     stored = {(event.asset, event.type, event.start): event for event in writes.stored_events(rows)}
-    found: dict[tuple[str, str, datetime], EventRow] = {}
+    same: dict[tuple[str, str, datetime], EventRow] = {}
     for row in rows:
         key = (row.asset, row.type, whole_millis(row.start))
         event = stored.get(key)
         if event is None or event.end != (row.end and whole_millis(row.end)):
             continue
         if row.attributes.items() <= event.attributes.items():
-            found[key] = event
-    return list(found.values())
+            same[key] = event
+    return list(same.values())
 
 
 def remove_events(plant: WritePorts, rows: Sequence[EventRow], now: datetime) -> int:
@@ -291,15 +291,15 @@ def _changed_events(
     merged: dict[tuple[str, str, datetime], EventRow] = {}
     changed = 0
     for row in rows:
-        given = replace(row, start=whole_millis(row.start), end=row.end and whole_millis(row.end))
-        key = (row.asset, row.type, given.start)
+        new = replace(row, start=whole_millis(row.start), end=row.end and whole_millis(row.end))
+        key = (row.asset, row.type, new.start)
         before = merged.get(key) or stored.get(key)
-        after = given
+        after = new
         if before is not None:
             after = replace(
                 before,
-                end=given.end or before.end,
-                attributes={**before.attributes, **given.attributes},
+                end=new.end or before.end,
+                attributes={**before.attributes, **new.attributes},
             )
         if after != before:
             merged[key] = after
@@ -375,9 +375,9 @@ def late_rows(stored: IngestionPorts, arrived_at: datetime) -> int:
     return count_late(
         stored,
         [
-            found
-            for found in stored.arrivals.arrived_since(arrived_at)
-            if found.arrived_at == arrived_at
+            arrival
+            for arrival in stored.arrivals.arrived_since(arrived_at)
+            if arrival.arrived_at == arrived_at
         ],
     )
 
@@ -399,7 +399,7 @@ def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[st
     if not assets:
         return {}
     active = [r for r in stored.definitions.latest_revisions() if r.definition.state == "active"]
-    found = dict[str, datetime]()
+    since = dict[str, datetime]()
     patterns = {pattern for revision in active for pattern in revision.definition.assets}
     targeted = [name for name in assets if any(fnmatchcase(name, pattern) for pattern in patterns)]
     index = AssetIndex(stored.assets.get_many(targeted).values())
@@ -409,8 +409,8 @@ def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[st
     )
     for revision in active:
         began = first_instant(changed.get(revision.name, [revision])) or revision.at
-        found |= {asset: min(began, found.get(asset, began)) for asset in targets[revision.name]}
-    return found
+        since |= {asset: min(began, since.get(asset, began)) for asset in targets[revision.name]}
+    return since
 
 
 def rows_since(assets: Assets, readings: Readings, part: LatePart, since: datetime) -> int:
@@ -502,12 +502,12 @@ def targets_by_asset(
 ) -> dict[str, list[EvaluationTarget]]:
     """Return the targets that read each of these assets: its own, and those below it that read
     their ancestors."""
-    found: dict[str, list[EvaluationTarget]] = {}
+    by_asset: dict[str, list[EvaluationTarget]] = {}
     for target in targets:
         for asset in (target.asset, *target.above):
             if asset in touched:
-                found.setdefault(asset, []).append(target)
-    return found
+                by_asset.setdefault(asset, []).append(target)
+    return by_asset
 
 
 def _request(
@@ -566,9 +566,11 @@ def _evaluated_ends(
     `evaluated_until` is that of targets with the smallest latency; the others are behind it by the
     difference, or at their watermark, if their latency was raised since.
     """
-    found = {target.key: target for of_asset in by_asset.values() for target in of_asset}.values()
-    ends = {target.key: to_millis(evaluated_until) + smallest - target.latency for target in found}
-    waiting = [target.key for target in found if target.latency > smallest]
+    targets = {target.key: target for of_asset in by_asset.values() for target in of_asset}.values()
+    ends = {
+        target.key: to_millis(evaluated_until) + smallest - target.latency for target in targets
+    }
+    waiting = [target.key for target in targets if target.latency > smallest]
     watermarks = states.load_many(waiting).watermark.tolist()
     return ends | {
         key: max(ends[key], watermark) for key, watermark in zip(waiting, watermarks, strict=True)
@@ -586,7 +588,7 @@ def _service_starts(
     definitions: Definitions, by_asset: Mapping[str, Sequence[EvaluationTarget]]
 ) -> dict[str, datetime]:
     """Return when each definition began, by name. Earlier history was never evaluated by it."""
-    targets = [target for found in by_asset.values() for target in found]
+    targets = [target for of_asset in by_asset.values() for target in of_asset]
     starts_of_service = {target.definition: from_millis(target.since) for target in targets}
     changed = {target.definition for target in targets if target.revision > 1}
     for name, revisions in definitions.histories(changed).items() if changed else ():

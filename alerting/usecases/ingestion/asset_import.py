@@ -69,7 +69,7 @@ class AssetsResult:
 
 def import_assets(
     source: str,
-    given: Sequence[GivenAsset],
+    imported: Sequence[GivenAsset],
     plant: IngestionPorts,
     *,
     now: datetime,
@@ -85,15 +85,16 @@ def import_assets(
     variable of an asset that has readings.
     """
     existing = {a.name: a for a in plant.assets.all()}
-    faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]
+    faults = [*_twice(imported), *(fault for asset in imported for fault in _faults(asset))]
     merged = (
         {}
         if faults
         else {
-            str(g.document["name"]): _merge(g, existing.get(str(g.document["name"]))) for g in given
+            str(g.document["name"]): _merge(g, existing.get(str(g.document["name"])))
+            for g in imported
         }
     )
-    faults += _parent_faults(given, {*existing, *merged})
+    faults += _parent_faults(imported, {*existing, *merged})
     faults += [
         replace(fault, path=f"{asset.name}.{fault.path}")
         for asset in merged.values()
@@ -130,10 +131,10 @@ def import_assets(
     return result
 
 
-def _merge(given: GivenAsset, existing: Asset | None) -> Asset:
+def _merge(imported: GivenAsset, existing: Asset | None) -> Asset:
     if existing is None:
-        return Asset.model_validate(dict(given.document))
-    return Asset.model_validate(_deep_merge(asset_document(existing), given.document))
+        return Asset.model_validate(dict(imported.document))
+    return Asset.model_validate(_deep_merge(asset_document(existing), imported.document))
 
 
 def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,10 +149,10 @@ def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str,
     return merged
 
 
-def _twice(given: Sequence[GivenAsset]) -> list[Fault]:
+def _twice(imported: Sequence[GivenAsset]) -> list[Fault]:
     origins: dict[str, str] = {}
     faults = []
-    for asset in given:
+    for asset in imported:
         name = str(asset.document.get("name"))
         if name in origins:
             faults.append(
@@ -165,24 +166,24 @@ def _twice(given: Sequence[GivenAsset]) -> list[Fault]:
     return faults
 
 
-def _faults(given: GivenAsset) -> list[Fault]:
+def _faults(imported: GivenAsset) -> list[Fault]:
     try:
-        Asset.model_validate(dict(given.document))
+        Asset.model_validate(dict(imported.document))
     except ValidationError as error:
         return [
-            replace(fault, path=f"{given.origin}: {fault.path}") for fault in asset_faults(error)
+            replace(fault, path=f"{imported.origin}: {fault.path}") for fault in asset_faults(error)
         ]
     return []
 
 
-def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
+def _parent_faults(imported: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
     return [
         Fault(
             f"{asset.origin}: parent",
             f"there is no asset {shown(parent)}",
             "import it with this file or before",
         )
-        for asset in given
+        for asset in imported
         if (parent := asset.document.get("parent")) and parent not in names
     ]
 
@@ -275,7 +276,7 @@ class AssetEffects:
     @property
     def broken(self) -> tuple[AffectedDefinition, ...]:
         """Return the definitions that would become faulty."""
-        return tuple(one for one in self.affected if one.faults)
+        return tuple(definition for definition in self.affected if definition.faults)
 
 
 def asset_as_written(asset: Asset) -> Document:
@@ -299,10 +300,10 @@ def _faults_in_plant(plant: IngestionPorts, asset: Asset) -> list[Fault]:
 
 
 def _effects(plant: IngestionPorts, asset: Asset, changes: Changes) -> AssetEffects:
-    known = all_assets(plant.assets)
-    dropped = known[asset.name].variables.keys() if asset.name in known.names else ()
+    assets = all_assets(plant.assets)
+    dropped = assets[asset.name].variables.keys() if asset.name in assets.names else ()
     return AssetEffects(
-        tuple(_affected(plant, asset.name, known, _with_asset(known, asset), changes)),
+        tuple(_affected(plant, asset.name, assets, _with_asset(assets, asset), changes)),
         tuple(sorted({*dropped} - {*asset.variables})),
     )
 
@@ -338,7 +339,7 @@ def _faults_of_parent(asset: Asset, assets: AssetIndex) -> list[Fault]:
             )
         ]
     line = AssetTree(assets.assets).asset_and_ancestors(assets[asset.parent])
-    if any(one.name == asset.name for one in line):
+    if any(ancestor.name == asset.name for ancestor in line):
         return [
             Fault(
                 "parent",
@@ -363,17 +364,17 @@ def _affected(
         for path in changes
         if path.startswith(_VARIABLES)
     }
-    found = []
+    affected = []
     for revision in plant.definitions.latest_revisions():
         definition = revision.definition
         if definition.state == "retired":
             continue
-        was = any(one.name == name for one in matching_assets(definition, before))
-        will = any(one.name == name for one in matching_assets(definition, after))
+        was = any(item.name == name for item in matching_assets(definition, before))
+        will = any(item.name == name for item in matching_assets(definition, after))
         faults = _new_faults(definition, before, after, types)
         if was or will or faults:
             read = _read_variables(definition, (before if was else after)[name]) & changed
-            found.append(
+            affected.append(
                 AffectedDefinition(
                     definition.name,
                     definition.title or definition.name,
@@ -383,7 +384,7 @@ def _affected(
                     faults,
                 )
             )
-    return sorted(found, key=lambda one: (not one.faults, not one.variables, one.name))
+    return sorted(affected, key=lambda item: (not item.faults, not item.variables, item.name))
 
 
 def _read_variables(definition: Definition, asset: Asset) -> frozenset[str]:
@@ -396,8 +397,8 @@ def _new_faults(
     faults = faults_against_assets(definition, after, types)
     if not faults:
         return ()
-    known = faults_against_assets(definition, before, types)
-    return tuple(fault for fault in faults if fault not in known)
+    old = faults_against_assets(definition, before, types)
+    return tuple(fault for fault in faults if fault not in old)
 
 
 Titles = Mapping[str, str | None]
@@ -433,7 +434,7 @@ _FURTHER = str.maketrans("łŁđĐı", "lLdDi")
 
 def titles_by_name(declared: Iterable[Asset | EventType]) -> dict[str, str | None]:
     """Return the titles of assets or event types by name."""
-    return {one.name: one.title for one in declared}
+    return {named.name: named.title for named in declared}
 
 
 def is_name(text: str) -> bool:
@@ -447,10 +448,10 @@ def name_from_text(text: str, prefix: str = "") -> str | None:
     None for a text without a letter, or with letters that no name can hold: these would be lost.
     """
     spelled = without_accents(text).translate(_FURTHER)
-    kept = re.sub(r"[^A-Za-z0-9_.-]+", "_", spelled).strip("_.-")
+    legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", spelled).strip("_.-")
     is_lossy = any(letter.isalpha() and not letter.isascii() for letter in spelled)
-    name = prefix + kept
-    if is_lossy or not re.search("[A-Za-z]", kept) or not text.isprintable() or not is_name(name):
+    name = prefix + legal
+    if is_lossy or not re.search("[A-Za-z]", legal) or not text.isprintable() or not is_name(name):
         return None
     return name
 
@@ -463,10 +464,10 @@ class TextNames:
     another text, in capitals and marks only is refused: it may mean the same thing.
     """
 
-    def __init__(self, what: str, prefix: str = "", stored: Callable[[], Titles] = dict) -> None:
-        """`what`: asset, or event type. `stored`: gives the titles of those that there are; asked
+    def __init__(self, kind: str, prefix: str = "", stored: Callable[[], Titles] = dict) -> None:
+        """`kind`: asset, or event type. `stored`: gives the titles of those that there are; asked
         only for a text that is no name."""
-        self.what = what
+        self.kind = kind
         self.texts: dict[str, str] = {}
         """Texts by name, of names that are not written in the file."""
         self.prefix = prefix
@@ -479,20 +480,20 @@ class TextNames:
     @property
     def missing(self) -> str:
         """Return the reason why a line without a text is bad."""
-        return _MISSING[self.what]
+        return _MISSING[self.kind]
 
-    def read(self, given: str) -> str:
+    def read(self, written: str) -> str:
         """Return the name for a text. Raises ValueError with the reason if it has none."""
-        name = self._names.get(given)
+        name = self._names.get(written)
         if name is None:
-            name = self._find(given)
-            self._names[given] = name
+            name = self._find(written)
+            self._names[written] = name
         return name
 
-    def read_option(self, given: str, option: str) -> str:
+    def read_option(self, written: str, option: str) -> str:
         """Return the name for the text of an option. Raises UserError if it has none."""
         try:
-            return self.read(given)
+            return self.read(written)
         except ValueError as reason:
             raise UserError(f"{option}: {reason.args[0]}") from None
 
@@ -500,19 +501,19 @@ class TextNames:
         """Return the titles of new ones by name: the texts from which the names were derived."""
         return {name: text for name, text in self.texts.items() if name not in self._stored}
 
-    def _find(self, given: str) -> str:
-        name = f"{self.prefix}{given}"
+    def _find(self, written: str) -> str:
+        name = f"{self.prefix}{written}"
         if is_name(name):
             if self._others and name not in self._stored:
-                self._refuse_similar(given, self._others.get(_comparable(name)))
-            self._legal.append(given)
+                self._refuse_similar(written, self._others.get(_comparable(name)))
+            self._legal.append(written)
             return name
-        text = _one_spaced(given)
-        found = self._titled(text) or self._derive(given, text)
+        text = _one_spaced(written)
+        name = self._titled(text) or self._derive(written, text)
         self._others[_comparable(self.prefix + text)] = text
-        if text != found:
-            self.texts.setdefault(found, text)
-        return found
+        if text != name:
+            self.texts.setdefault(name, text)
+        return name
 
     def _titled(self, text: str) -> str | None:
         names = [n for n in self._by_title.get(text, ()) if n.startswith(self.prefix)]
@@ -523,12 +524,12 @@ class TextNames:
             )
         return usual if usual in names else next(iter(names), None)
 
-    def _derive(self, given: str, text: str) -> str:
+    def _derive(self, written: str, text: str) -> str:
         name = name_from_text(text, self.prefix) if len(text) <= TITLE_LENGTH else None
         if name is None:
             raise ValueError(
                 ENGLISH.say(
-                    _WITHOUT_NAME[self.what], text=shown(self.prefix + given), most=NAME_LENGTH
+                    _WITHOUT_NAME[self.kind], text=shown(self.prefix + written), most=NAME_LENGTH
                 )
             )
         key = _comparable(name)
@@ -543,22 +544,22 @@ class TextNames:
     def _find_written(self, key: str) -> str | None:
         """Return a text with this key that is a name as it stands."""
         while self._legal:
-            given = self._legal.pop()
-            self._written[_comparable(self.prefix + given)] = given
+            written = self._legal.pop()
+            self._written[_comparable(self.prefix + written)] = written
         return self._written.get(key)
 
-    def _refuse_stored(self, text: str, other: str | None) -> None:
-        if other is not None:
-            title = self._stored.get(other)
-            also = f"{other} ({shown(title)})" if title else other
+    def _refuse_stored(self, text: str, stored: str | None) -> None:
+        if stored is not None:
+            title = self._stored.get(stored)
+            also = f"{stored} ({shown(title)})" if title else stored
             raise ValueError(
-                ENGLISH.say(_ALMOST[self.what], text=shown(text), other=also, name=other)
+                ENGLISH.say(_ALMOST[self.kind], text=shown(text), other=also, name=stored)
             )
 
-    def _refuse_similar(self, text: str, other: str | None) -> None:
-        if other is not None and _one_spaced(other) != _one_spaced(text):
+    def _refuse_similar(self, text: str, earlier: str | None) -> None:
+        if earlier is not None and _one_spaced(earlier) != _one_spaced(text):
             raise ValueError(
-                ENGLISH.say(_ALMOST_EARLIER[self.what], text=shown(text), other=shown(other))
+                ENGLISH.say(_ALMOST_EARLIER[self.kind], text=shown(text), other=shown(earlier))
             )
 
     @cached_property
@@ -567,11 +568,11 @@ class TextNames:
 
     @cached_property
     def _by_title(self) -> Mapping[str, list[str]]:
-        found = defaultdict[str, list[str]](list)
+        by_title = defaultdict[str, list[str]](list)
         for name, title in self._stored.items():
             if title is not None:
-                found[_one_spaced(title)].append(name)
-        return found
+                by_title[_one_spaced(title)].append(name)
+        return by_title
 
     @cached_property
     def _by_comparable(self) -> Mapping[str, str]:

@@ -309,8 +309,8 @@ def understand(
 def _column(
     profile: Profile, column: ColumnProfile, kind: VariableType, declared: Mapping[str, Variable]
 ) -> UnderstoodColumn:
-    known = declared.get(column.name)  # an import changes no declared variable
-    unit = known.unit if known else split_title(column.title).unit
+    variable = declared.get(column.name)  # an import changes no declared variable
+    unit = variable.unit if variable else split_title(column.title).unit
     wrong, first = column.bad(kind)
     texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
     empty = profile.rows - column.filled - column.marked - column.bad_quality
@@ -319,7 +319,7 @@ def _column(
         name=column.name,
         type=kind,
         unit=unit if kind == "number" else None,
-        new=known is None,
+        new=variable is None,
         values=column.filled - wrong,
         missing=max(0, empty),
         bad=column.marked + wrong,
@@ -339,9 +339,9 @@ def refuse_bad(
     if no good line is left."""
     count = profile.bad
     lines = list(profile.first_bad)
-    for found in ends:
-        count = count + found.ends
-        lines = lines + found.first_ends
+    for event_type in ends:
+        count = count + event_type.ends
+        lines = lines + event_type.first_ends
     if reject is None and count:
         raise UserError(_refusal(source, profile, count, lines))
     if not profile.assets:
@@ -455,10 +455,10 @@ def notes(
         )
 
 
-def _name_notes(what: str, texts: Mapping[str, str]) -> Iterator[str]:
+def _name_notes(message: str, texts: Mapping[str, str]) -> Iterator[str]:
     if texts:
         meant = [f"{shown(text)} is {name}" for name, text in sorted(texts.items())]
-        yield ENGLISH.say(what, names=join_first(meant, SHOWN))
+        yield ENGLISH.say(message, names=join_first(meant, SHOWN))
 
 
 def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:

@@ -100,22 +100,22 @@ def _stored_type(
     variable = column.name
     by_type: dict[VariableType, str] = {}
     for name in sorted(assets):
-        found = existing[name].variables.get(variable) if name in existing else None
-        if found and found.computed is not None:
+        stored = existing[name].variables.get(variable) if name in existing else None
+        if stored and stored.computed is not None:
             raise UserError(
                 f"{source.name}: {variable} is computed of "
-                f"{join_with_and(*found.computed.drivers)} on "
+                f"{join_with_and(*stored.computed.drivers)} on "
                 f"{name} and has no readings of its own; leave the column out, or call it otherwise"
             )
-        if found and (
-            column.inferred() in (None, found.type)
+        if stored and (
+            column.inferred() in (None, stored.type)
             or not has_open_type(existing[name], variable, readings)
         ):
-            by_type.setdefault(found.type, name)
+            by_type.setdefault(stored.type, name)
     if len(by_type) > 1:
         conflict, *others = (f"{kind} on {asset}" for kind, asset in by_type.items())
-        for other in others:
-            conflict = f"{conflict} but {other}"
+        for reason in others:
+            conflict = f"{conflict} but {reason}"
         raise UserError(
             f"{source.name}: {variable} is declared as {conflict}; import these assets from "
             "separate files"
@@ -145,21 +145,21 @@ def with_variables(
 
     Raises UserError if the asset would not be valid, so that every written asset can be read again.
     """
-    found = {
+    variables = {
         columns[title].name: _variable(columns[title], kind)
         for title, kind in types.items()
         if columns[title].name in filled
     }
     typed = {
-        variable: declared.model_copy(update={"type": found[variable].type})
+        variable: declared.model_copy(update={"type": variables[variable].type})
         for variable, declared in asset.variables.items()
-        if variable in found and found[variable].type != declared.type
+        if variable in variables and variables[variable].type != declared.type
     }
-    if not typed and not found.keys() - asset.variables.keys():
+    if not typed and not variables.keys() - asset.variables.keys():
         return asset
     try:
         return Asset.model_validate(
-            {**dict(asset), "variables": {**found, **asset.variables, **typed}}
+            {**dict(asset), "variables": {**variables, **asset.variables, **typed}}
         )
     except ValidationError as error:
         reasons = "".join(
@@ -184,16 +184,16 @@ def event_durations(
     source: Source,
     profile: EventsProfile,
     stored: Mapping[str, Duration],
-    wanted: Duration | None,
+    stated: Duration | None,
     has_events: Callable[[str], bool],
 ) -> dict[str, Duration]:
-    """Return the duration by event type: the wanted one, the stored one, else lasting if the file
+    """Return the duration by event type: the stated one, the stored one, else lasting if the file
     has a column of ends. A stored type without events (`has_events`) may get another one.
 
     Raises UserError if a stored type with events is contradicted, or if the ends may have been
-    forgotten: another column holds time stamps, and no duration is wanted or stored as instant.
+    forgotten: another column holds time stamps, and no duration is stated or stored as instant.
     """
-    undecided = wanted is None and any(stored.get(name) != "instant" for name in profile.types)
+    undecided = stated is None and any(stored.get(name) != "instant" for name in profile.types)
     if undecided and not profile.end_column and profile.stamps:
         columns = ", ".join(repr(title) for title in profile.stamps[:SHOWN])
         raise UserError(
@@ -202,16 +202,16 @@ def event_durations(
             "--instant or --lasting that none of them is"
         )
     durations: dict[str, Duration] = {}
-    for name, found in sorted(profile.types.items()):
+    for name, event_type in sorted(profile.types.items()):
         durations[name] = (
-            wanted or stored.get(name) or ("lasting" if profile.end_column else "instant")
+            stated or stored.get(name) or ("lasting" if profile.end_column else "instant")
         )
         if name not in stored or (
-            stored[name] == durations[name] and not (stored[name] == "instant" and found.ends)
+            stored[name] == durations[name] and not (stored[name] == "instant" and event_type.ends)
         ):
             continue
         if not has_events(name):
-            durations[name] = wanted or "lasting"
+            durations[name] = stated or "lasting"
             continue
         is_now = (
             "have ends"
@@ -262,10 +262,10 @@ def _refuse(
 ) -> None:
     since = min(row.ts for row in rows)
     until = max(row.ts for row in rows)
-    found = readings.load(asset, since - _MOMENT, until).readings
+    stored_rows = readings.load(asset, since - _MOMENT, until).readings
     stored = {
         at.to_pydatetime(): values
-        for at, (_, values) in zip(found.index, found.iterrows(), strict=True)
+        for at, (_, values) in zip(stored_rows.index, stored_rows.iterrows(), strict=True)
     }
     compared = [_is_other(row, stored[row.ts]) for row in rows if row.ts in stored]
     others = [is_other for is_other in compared if is_other is not None]
@@ -411,14 +411,14 @@ class Checked(Generic[Row]):
         else:
             result = replace(result, new=changed)
         if changed or (not self.take_back and (self.assets or self.event_types)):
-            what = _REMOVED[self.what] if result.removed else _IMPORTED[self.what]
+            action = _REMOVED[self.what] if result.removed else _IMPORTED[self.what]
             shortened = replace(
                 result,
                 assets=result.assets[:SHOWN],
                 created=result.created[:SHOWN],
                 understood=None,
             )
-            plant.audit.add(actor, what, result.source, now, after=asdict(shortened))
+            plant.audit.add(actor, action, result.source, now, after=asdict(shortened))
         return result
 
 

@@ -84,7 +84,7 @@ def check_drift(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
 
     What cannot be told keeps its alert. One definition that cannot be checked stops no other.
     """
-    said = dict[str, str]()
+    sentences = dict[str, str]()
     moved = dict[str, dict[str, Moved]]()
     readers = dict[str, set[str]]()
     unknown = set[str]()
@@ -92,19 +92,21 @@ def check_drift(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
         if not isinstance(revision.definition, ModelDefinition):
             continue
         try:
-            found = _check(platform, revision, revision.definition, as_of)
+            by_asset = _check(platform, revision, revision.definition, as_of)
         except Exception as fault:  # of one definition: the others are checked
             _log.warning("drift not checked: %s", first_line(fault), definition=revision.name)
-            said[revision.name] = f"cannot tell: {first_line(fault)}"
+            sentences[revision.name] = f"cannot tell: {first_line(fault)}"
             unknown |= {asset.name for asset in platform.assets.all()}
             continue
-        for asset, variables in found.items():
+        for asset, variables in by_asset.items():
             if variables is None:
                 unknown.add(asset)
             elif variables:
-                moved.setdefault(asset, {}).update({one.variable: one for one in variables})
+                moved.setdefault(asset, {}).update(
+                    {variable.variable: variable for variable in variables}
+                )
                 readers.setdefault(asset, set()).add(revision.name)
-        said[revision.name] = _describe(found)
+        sentences[revision.name] = _describe(by_asset)
     faults = {
         asset: _reason([*variables.values()], sorted(readers[asset]))
         for asset, variables in moved.items()
@@ -112,7 +114,7 @@ def check_drift(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     record_faults(
         platform.platform_alerts, DRIFTED, faults, as_of, lambda asset: asset not in unknown
     )
-    return said
+    return sentences
 
 
 def _check(
@@ -171,16 +173,16 @@ def find_moved(
     compared = []
     for name in numbers:
         (at, before), (_, recent) = (
-            _without(one[name].start, one[name].total / np.maximum(one[name].count, 1), left_out)
-            for one in ({name: part[name].has_good()} for part in parts)
+            _without(hours.start, hours.total / np.maximum(hours.count, 1), left_out)
+            for hours in (part[name].has_good() for part in parts)
         )
         compared.append(compare_hours(name, (at - until) // _DAY, before, recent))
     for name in set(names) - set(numbers):
         learned_texts = _texts(platform, asset, name, first, last, left_out)
         now = _texts(platform, asset, name, until - _DAY, until, left_out)
         compared.append(compare_texts(name, learned_texts, now))
-    told = [one for one in compared if one is not None]
-    return [one for one, is_moved in told if is_moved] if told else None
+    measured = [comparison for comparison in compared if comparison is not None]
+    return [moved for moved, is_moved in measured if is_moved] if measured else None
 
 
 def compare_hours(
@@ -188,7 +190,7 @@ def compare_hours(
 ) -> tuple[Moved, bool] | None:
     """Return a number's last hours beside those of the training, which are of these days, and
     whether it moved; None of too few."""
-    days = [before[day == one] for one in np.unique(day)]
+    days = [before[day == number] for number in np.unique(day)]
     days = [hours for hours in days if len(hours) >= _LEAST_HOURS]
     if len(days) < _LEAST_DAYS or len(recent) < _LEAST_HOURS:
         return None
@@ -218,7 +220,7 @@ def compare_texts(
     texts = sorted({*before, *recent})
     old, new = (np.searchsorted(texts, list(part)) for part in (before, recent))
     psi = _psi(old, new, np.arange(1, len(texts)))
-    unseen = 1 - sum(one in {*before} for one in recent) / len(recent)
+    unseen = 1 - sum(text in {*before} for text in recent) / len(recent)
     return Moved(name, psi, unseen), unseen > _UNSEEN_TEXTS
 
 
@@ -237,8 +239,8 @@ def _without(
     at: Hours, values: Floats, left_out: Sequence[SuppressedInterval]
 ) -> tuple[Hours, Floats]:
     """Return the hours that meet no interval."""
-    kept = ~(is_covered(left_out, at) | is_covered(left_out, at + HOUR - 1))
-    return at[kept], values[kept]
+    is_counted = ~(is_covered(left_out, at) | is_covered(left_out, at + HOUR - 1))
+    return at[is_counted], values[is_counted]
 
 
 def _texts(
@@ -250,47 +252,47 @@ def _texts(
     left_out: Sequence[SuppressedInterval],
 ) -> list[str]:
     """Return the texts of a category, day by day from the newest as far as a bound reaches."""
-    found = list[str]()
-    while end > start and len(found) < _MOST_READINGS:
+    texts = list[str]()
+    while end > start and len(texts) < _MOST_READINGS:
         first = max(start, end - _DAY)
         columns = load_columns(platform.readings, asset, [name], first, end)
         values = columns.values[name]
-        kept = ~(np.asarray(pd.isna(values)) | is_covered(left_out, columns.ts))
-        found += [str(value) for value in values[kept]]
+        is_counted = ~(np.asarray(pd.isna(values)) | is_covered(left_out, columns.ts))
+        texts += [str(value) for value in values[is_counted]]
         end = first
-    return found
+    return texts
 
 
 def _reason(moved: Sequence[Moved], readers: Sequence[str]) -> str:
     """Return what moved on an asset and what to do, for the engineer; what moved most first."""
     named = [
-        one.variable
-        if one.level is None
+        variable.variable
+        if variable.level is None
         else translatable(
             _VALUE,
-            variable=one.variable,
-            level=Styled(one.level, ".4g"),
-            low=Styled(one.low, ".4g"),
-            high=Styled(one.high, ".4g"),
+            variable=variable.variable,
+            level=Styled(variable.level, ".4g"),
+            low=Styled(variable.low, ".4g"),
+            high=Styled(variable.high, ".4g"),
         )
-        for one in sorted(moved, key=lambda one: (-one.psi, one.variable))
+        for variable in sorted(moved, key=lambda variable: (-variable.psi, variable.variable))
     ]
-    what = translatable(
+    finding = translatable(
         "{moved} left what {models} learned from.",
         moved=join_first(named, _MOST_NAMED),
         models=join_first(readers, _MOST_NAMED),
     )
-    return joined(" ", what, translatable(_ADVICE))
+    return joined(" ", finding, translatable(_ADVICE))
 
 
-def _describe(found: dict[str, list[Moved] | None]) -> str:
+def _describe(by_asset: dict[str, list[Moved] | None]) -> str:
     parts = [
-        f"{', '.join(one.variable for one in moved)} of {asset} moved"
-        for asset, moved in found.items()
+        f"{', '.join(variable.variable for variable in moved)} of {asset} moved"
+        for asset, moved in by_asset.items()
         if moved
     ]
-    parts += [f"cannot tell of {asset}" for asset, moved in found.items() if moved is None]
-    if not found:
+    parts += [f"cannot tell of {asset}" for asset, moved in by_asset.items() if moved is None]
+    if not by_asset:
         return "cannot tell: no model is in service that states from which time it learned"
     return "; ".join(parts) or "nothing moved"
 
@@ -306,7 +308,7 @@ def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     A model that cannot be measured, for example with too few values so far, keeps its alert.
     """
     models = ModelCache(platform)
-    found = dict[str, str]()
+    sentences = dict[str, str]()
     faults = dict[str, str]()
     revisions = active(platform.definitions)
     for revision in revisions:
@@ -319,7 +321,7 @@ def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
             _log.warning("not measured: %s", first_line(fault), definition=revision.name)
             continue
         if verification is not None:
-            found[revision.name] = verification.sentence
+            sentences[revision.name] = verification.sentence
             faults |= {} if verification.fault is None else {revision.name: verification.fault}
     names = {revision.name for revision in revisions}
     record_faults(
@@ -327,9 +329,9 @@ def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
         MISCALIBRATED,
         faults,
         as_of,
-        lambda name: name in found or name not in names,
+        lambda name: name in sentences or name not in names,
     )
-    return found
+    return sentences
 
 
 def verify_model(
@@ -370,7 +372,7 @@ def _served(
 ) -> list[Served]:
     """Return the models that served, each as it did, for the question of a revision."""
     question = question_of(revision)
-    found = list[Served]()
+    served = list[Served]()
     for part in segments(
         platform.definitions.revisions(revision.name),
         platform.decisions.for_definition(revision.name),
@@ -384,10 +386,10 @@ def _served(
         ):
             continue
         model = models.get(part.revision.definition, part.model_version)
-        found.append(
+        served.append(
             Served(part.start, part.end, replace(model, refit=None) if part.by_twin else model)
         )
-    return found
+    return served
 
 
 def _histories(

@@ -29,7 +29,7 @@ from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.ingestion.imported_files import ReadingSource
 from alerting.usecases.ingestion.tables import Checked, check_readings, refuse_line
 from alerting.usecases.model_registry import ModelCache
-from alerting.usecases.scoring.predict import GivenReadings, scoring_kind
+from alerting.usecases.scoring.predict import SentReadings, scoring_kind
 
 _LEAST_STEP = timedelta(days=1)
 
@@ -156,8 +156,8 @@ def score_past(
     """Yield asset and scores step by step, as `evaluate_past`. Raises UserError for a model."""
     for number, asset in enumerate(plan.assets):
 
-        def passed(done: int, of: int, name: str = asset.name, number: int = number) -> None:
-            progress(f"scoring {name}", number * of + done, len(plan.assets) * of)
+        def passed(done: int, total: int, name: str = asset.name, number: int = number) -> None:
+            progress(f"scoring {name}", number * total + done, len(plan.assets) * total)
 
         yield from (
             (asset.name, scored)
@@ -215,15 +215,15 @@ class FileScores:
         self.store.write(self.source.read(self.checked.types, reject, progress))
         platform = replace(
             self.platform,
-            readings=GivenReadings(self.store, self.checked.profile.assets, self.platform.readings),
+            readings=SentReadings(self.store, self.checked.profile.assets, self.platform.readings),
         )
         for number, asset in enumerate(self.plan.assets):
             span = self.store.span(asset.name)
             if span is None:
                 continue
 
-            def passed(done: int, of: int, name: str = asset.name, number: int = number) -> None:
-                progress(f"scoring {name}", number * of + done, len(self.plan.assets) * of)
+            def passed(done: int, total: int, name: str = asset.name, number: int = number) -> None:
+                progress(f"scoring {name}", number * total + done, len(self.plan.assets) * total)
 
             scored = score_asset(
                 platform, self.plan, asset, span[0] - timedelta(milliseconds=1), span[1], passed
@@ -251,16 +251,16 @@ def plan_file(
     checked = check_readings(source, platform, progress=progress)
     check_unseen(models, revision.definition, version, checked.profile.last or platform.clock.now())
     declared = {asset.name: asset for asset in (*platform.assets.all(), *checked.assets)}
-    found = [declared[asset] for asset in sorted(checked.profile.assets)]
-    matching = matching_assets(revision.definition, found)
+    assets = [declared[asset] for asset in sorted(checked.profile.assets)]
+    matching = matching_assets(revision.definition, assets)
     if not matching:
         patterns = ", ".join(revision.definition.assets)
-        names = ", ".join(asset.name for asset in found[:_NAMES_SHOWN])
+        names = ", ".join(asset.name for asset in assets[:_NAMES_SHOWN])
         raise UserError(
             f"{source.name}: {name!r} applies to {patterns}, and the file has readings of {names}"
         )
     plan = plan_assets(platform.clock, platform.decisions, revision, version, matching, models)
-    return FileScores(platform, source, checked, plan, store, _notes(name, found, plan, checked))
+    return FileScores(platform, source, checked, plan, store, _notes(name, assets, plan, checked))
 
 
 def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]:
@@ -271,12 +271,12 @@ def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]
 
 
 def _notes(
-    name: str, found: Sequence[Asset], plan: ScoringPlan, checked: Checked[ReadingRow]
+    name: str, assets: Sequence[Asset], plan: ScoringPlan, checked: Checked[ReadingRow]
 ) -> list[str]:
     scored = {asset.name for asset in plan.assets}
     others = [
         asset.name
-        for asset in found
+        for asset in assets
         if asset.name not in scored and asset.name not in plan.not_learned
     ]
     lacking = sorted(

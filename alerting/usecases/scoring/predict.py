@@ -128,14 +128,14 @@ class PredictionBatch:
         for one whose model gives no score to a single instant."""
         revisions = platform.definitions.revisions(name)
         if not revisions:
-            known = [revision.name for revision in platform.definitions.latest_revisions()]
-            raise NotFound(unknown_definition(name, known))
+            names = [revision.name for revision in platform.definitions.latest_revisions()]
+            raise NotFound(unknown_definition(name, names))
         self._kind = scoring_kind(revisions[-1].definition)
         self._platform = platform
         self._models = models
         self._revisions = revisions
         self._questions = questions
-        self._assets = platform.assets.get_many({one.asset for one in questions})
+        self._assets = platform.assets.get_many({question.asset for question in questions})
         self._decisions = platform.decisions.histories([name]).get(name, [])
         self._now = platform.clock.now()
         self._spans: dict[str, ReadSpan] = {}
@@ -148,18 +148,18 @@ class PredictionBatch:
         asset = self._require_match(question.asset)
         until = self._until(asset, question.at)
         versions = partial(segments, self._revisions, self._decisions)
-        found = self._predict(
+        prediction = self._predict(
             _Question(self._platform, self._models, asset, until, versions, named=False),
             self._shared,
         )
         self._expect_others(asset.name, until)
-        return found
+        return prediction
 
-    def answer_given(self, question: PredictQuestion, given: Readings) -> Prediction:
-        """Return the score of an asset, of given readings: see `predict`."""
+    def answer_sent(self, question: PredictQuestion, sent: Readings) -> Prediction:
+        """Return the score of an asset, of readings that were sent: see `predict`."""
         asset = self._require_match(question.asset)
         answer = present_answer(self._revisions, self._decisions)
-        span = given.span(asset.name)
+        span = sent.span(asset.name)
         by_twin = serves_twin(self._decisions, answer.version, self._now)
 
         def present(start: datetime, end: datetime) -> Sequence[VersionInterval]:
@@ -169,7 +169,7 @@ class PredictionBatch:
                 )
             ]
 
-        readings = GivenReadings(given, [asset.name], self._platform.readings)
+        readings = SentReadings(sent, [asset.name], self._platform.readings)
         return self._predict(
             _Question(
                 replace(self._platform, readings=readings),
@@ -187,8 +187,8 @@ class PredictionBatch:
         if latency is None:
             latency = self._revisions[-1].definition.latency(asset, self._platform.latency)
             self._latencies[asset.name] = latency
-        known = self._now - latency
-        return known if at is None else min(at, known)
+        newest = self._now - latency
+        return newest if at is None else min(at, newest)
 
     def _expect_others(self, answered: str, until: datetime) -> None:
         """Expect that the other assets of an instant need readings as the first one."""
@@ -196,13 +196,13 @@ class PredictionBatch:
         if span is None or until in self._expected:
             return
         self._expected.add(until)
-        asked = ((self._assets.get(one.asset), one.at) for one in self._questions)
+        asked_about = ((self._assets.get(q.asset), q.at) for q in self._questions)
         others = [
             asset
-            for asset, at in asked
+            for asset, at in asked_about
             if asset and asset.name not in self._spans and self._until(asset, at) == until
         ]
-        self._spans.update(dict.fromkeys((one.name for one in others), span))
+        self._spans.update(dict.fromkeys((asset.name for asset in others), span))
         self._shared.expect(others, until, are_alike=True)
 
     def _require_match(self, name: str) -> Asset:
@@ -236,25 +236,25 @@ class PredictionBatch:
             return replace(
                 blank, unknown=evaluated.unknown or "no instant of the last stride is evaluated"
             )
-        found = replace(
+        prediction = replace(
             blank,
             at=from_millis(int(scored.at[-1])),
             threshold=scored.threshold if scored.has_alarm else None,
             model_version=scored.model_version,
         )
         if scored.unknown[-1]:
-            return replace(found, unknown=str(scored.unknown[-1]))
+            return replace(prediction, unknown=str(scored.unknown[-1]))
         score = float(scored.score[-1])
         details = (
             ScoreDetails()
             if evaluated.history is None
             else self._kind.details(asset, evaluated.history, scored, shared)
         )
-        ahead = tuple(PredictedValue(*one) for one in details.forecast)
-        found = replace(found, contributions=details.contributions, forecast=ahead)
+        ahead = tuple(PredictedValue(*value) for value in details.forecast)
+        prediction = replace(prediction, contributions=details.contributions, forecast=ahead)
         if not scored.has_alarm:
-            return found
-        return replace(found, score=score, would_raise=score >= scored.threshold)
+            return prediction
+        return replace(prediction, score=score, would_raise=score >= scored.threshold)
 
 
 def predict(
@@ -263,12 +263,12 @@ def predict(
     name: str,
     asset_name: str,
     at: datetime | None = None,
-    given: Readings | None = None,
+    sent: Readings | None = None,
 ) -> Prediction:
     """Return an asset's score at the last evaluated instant up to `at`.
 
-    Without `given` the stored readings are scored, by the revision and champion in force at `at`;
-    `at` is now less the latency when left out, and at most that. With `given` these readings are
+    Without `sent` the stored readings are scored, by the revision and champion in force at `at`;
+    `at` is now less the latency when left out, and at most that. With `sent` these readings are
     scored instead, by the present champion, up to the last one when `at` is left out. Events and
     times of suppression are the stored ones in both cases. Raises NotFound for an unknown name, and
     UserError for a definition whose model gives no score to a single instant, and for an asset to
@@ -276,7 +276,7 @@ def predict(
     """
     question = PredictQuestion(asset_name, at)
     batch = PredictionBatch(platform, models, name, [question])
-    return batch.answer(question) if given is None else batch.answer_given(question, given)
+    return batch.answer(question) if sent is None else batch.answer_sent(question, sent)
 
 
 def _last_scored(evaluated: TargetEvaluation) -> ScoredRows | None:
@@ -312,16 +312,16 @@ def _stride(
     return _MOMENT if plan is None else timedelta(milliseconds=plan.stride_ms)
 
 
-class GivenReadings(Readings):
-    """Port `Readings`: those given for these assets, else the stored ones; stored events."""
+class SentReadings(Readings):
+    """Port `Readings`: those sent for these assets, else the stored ones; stored events."""
 
-    def __init__(self, given: Readings, assets: Collection[str], stored: Readings) -> None:
-        self._given = given
+    def __init__(self, sent: Readings, assets: Collection[str], stored: Readings) -> None:
+        self._sent = sent
         self._assets = frozenset(assets)
         self._stored = stored
 
     def _readings_for(self, asset: str) -> Readings:
-        return self._given if asset in self._assets else self._stored
+        return self._sent if asset in self._assets else self._stored
 
     def load(
         self,
@@ -334,17 +334,17 @@ class GivenReadings(Readings):
     ) -> History:
         if asset.name not in self._assets:
             return self._stored.load(asset, start, end, variables, events_since, with_events)
-        found = self._given.load(asset, start, end, variables, with_events=False)
+        history = self._sent.load(asset, start, end, variables, with_events=False)
         if not with_events:
-            return found
+            return history
         # of no reading, but of the events up to the end
         stored = self._stored.load(asset, end, end, (), events_since)
-        return replace(found, events=stored.events, event_types=stored.event_types)
+        return replace(history, events=stored.events, event_types=stored.event_types)
 
-    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        by_given = [one for one in wanted if one.asset in self._assets]
-        others = [one for one in wanted if one.asset not in self._assets]
-        return {**self._given.load_many(by_given, end), **self._stored.load_many(others, end)}
+    def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+        by_given = [request for request in requests if request.asset in self._assets]
+        others = [request for request in requests if request.asset not in self._assets]
+        return {**self._sent.load_many(by_given, end), **self._stored.load_many(others, end)}
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
@@ -355,8 +355,8 @@ class GivenReadings(Readings):
         self, until: datetime | None = None, assets: Collection[str] | None = None
     ) -> dict[str, NewestReading]:
         stored = self._stored.newest_readings(until, assets)
-        given = self._given.newest_readings(until, assets)
-        return {name: found for name, found in stored.items() if name not in self._assets} | given
+        sent = self._sent.newest_readings(until, assets)
+        return {name: newest for name, newest in stored.items() if name not in self._assets} | sent
 
     def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
         return self._readings_for(asset).span(asset, until)
@@ -373,19 +373,19 @@ def sent_readings(platform: BacktestPorts, asset_name: str, records: Sequence[Re
     """
     asset = require_asset(platform.assets, asset_name)
     source = HttpSource(name="sent", kind="http", asset=asset.name, quality="quality")
-    found = fit_readings(
+    fitted = fit_readings(
         platform.assets,
         source,
         map_readings(source, records, platform.zone, lambda: units_by_name([asset])),
         None,
     )
-    faults = [f"row {refused.line}: {refused.reason}" for refused in found.refused]
-    faults += [f for changed in found.assets for f in _unknown(asset, changed)]
+    faults = [f"row {refused.line}: {refused.reason}" for refused in fitted.refused]
+    faults += [f for changed in fitted.assets for f in _unknown(asset, changed)]
     if faults:
         more = [f"and {len(faults) - _FAULTS_SHOWN} more"] if len(faults) > _FAULTS_SHOWN else []
         raise UserError("; ".join([*faults[:_FAULTS_SHOWN], *more]))
     memory = platform.in_memory()
-    add_readings(memory, found.readings, platform.clock.now())
+    add_readings(memory, fitted.readings, platform.clock.now())
     return memory.readings
 
 

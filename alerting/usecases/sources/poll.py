@@ -136,18 +136,18 @@ def _poll_records(
     why = ""
     cursor = progress.cursor if progress.cursor_of in (None, origin) else None
     for piece in reader.read(source, None if again else cursor):
-        found = fit(plant, source, piece.rows, source.name)
-        if found.refused and not found.readings and not found.events:
+        fitted = fit(plant, source, piece.rows, source.name)
+        if fitted.refused and not fitted.readings and not fitted.events:
             if piece.cursor == cursor:  # the last rows, which are read again
                 continue
             plant.deliveries.record(
-                source.name, Delivered(now, 0, len(found.refused), why=found.refused[-1].reason)
+                source.name, Delivered(now, 0, len(fitted.refused), why=fitted.refused[-1].reason)
             )
             raise UserError(
-                f"source {source.name}: all {len(found.refused)} rows that came are refused: "
-                f"{found.refused[0].reason}"
+                f"source {source.name}: all {len(fitted.refused)} rows that came are refused: "
+                f"{fitted.refused[0].reason}"
             )
-        delivery = store(plant, found, now, by=source.name)
+        delivery = store(plant, fitted, now, by=source.name)
         plant.deliveries.set_cursor(source.name, piece.cursor, origin)
         rows = rows + delivery.rows
         new = new + delivery.new
@@ -157,13 +157,13 @@ def _poll_records(
         if report is not None:
             report(rows)
     if refused:
-        said = count_in_english(
+        fault = count_in_english(
             "{number} row was refused: {reason}",
             "{number} rows were refused, for example: {reason}",
             refused,
             reason=why,
         )
-        plant.deliveries.set_fault(source.name, said)
+        plant.deliveries.set_fault(source.name, fault)
     return Polled(rows, new, refused)
 
 
@@ -303,10 +303,10 @@ def read_files(
     A file that cannot be read or moved does not stop the others. Raises UserError that names the
     first such file, at the end.
     """
-    found = drop.found(source)
+    files = drop.found(source)
     rows = new = refused = read = 0
     faults: list[str] = []
-    for file, earlier in _with_marks(plant, drop, source, found, again, faults, is_outage):
+    for file, earlier in _with_marks(plant, drop, source, files, again, faults, is_outage):
         if earlier is None and read == MOST_FILES and not again:
             break
         try:
@@ -322,7 +322,7 @@ def read_files(
             faults.append(storable(str(fault)))
     if read:
         plant.deliveries.forget_files(
-            source.name, now - FORGET_AFTER, {file.name for file in found}
+            source.name, now - FORGET_AFTER, {file.name for file in files}
         )
     if faults:
         others = (
@@ -338,15 +338,15 @@ def _with_marks(
     plant: SourcePorts,
     drop: FileDrop,
     source: FilesSource,
-    found: Sequence[FoundFile],
+    files: Sequence[FoundFile],
     again: bool,
     faults: list[str],
     is_outage: IsOutage,
 ) -> Iterator[tuple[FoundFile, FileMark | None]]:
     """Yield each file with its mark; None without one, or with `again`. Add files that cannot be
     read to `faults`."""
-    for start in range(0, len(found), MOST_FILES):
-        piece = found[start : start + MOST_FILES]
+    for start in range(0, len(files), MOST_FILES):
+        piece = files[start : start + MOST_FILES]
         marks = (
             []
             if again
@@ -557,13 +557,13 @@ def try_files(
 ) -> SourceTrial:
     """Return the first rows of the newest file of a source as they would be stored. Writes nothing.
     `now`: readings after it are told of."""
-    found = drop.found(source)
-    if not found:
+    files = drop.found(source)
+    if not files:
         raise UserError(
             f"source {source.name}: no file matches {source.pattern}, or the last one was written "
             "just now"
         )
-    file = found[-1]
+    file = files[-1]
     try:
         with _blamed(file, is_outage):
             skipping = source.model_copy(update={"bad_lines": "skip"})
@@ -573,7 +573,7 @@ def try_files(
         raise UserError(name_fields(str(refusal))) from refusal
     refused = [RefusedRow(line.line, line.reason) for line in checked.profile.first_bad[:SHOWN]]
     notes = [
-        f"rows are of {file.name}, the newest of {len(found)} that match",
+        f"rows are of {file.name}, the newest of {len(files)} that match",
         *map(name_fields, checked.understood.notes),
     ]
     return SourceTrial(

@@ -152,13 +152,13 @@ class RecordMapping:
         fields = _fields(record, self._keys)
         if self._source.quality is None and (numbers := self._known_numbers(fields)):
             return ReadingRow(asset, at, numbers)
-        given = self._values(fields)
-        quality = self._quality(record, given)
-        values = cast(Mapping[str, Scalar], given)
-        if quality or None in given.values():
+        mapped = self._values(fields)
+        quality = self._quality(record, mapped)
+        values = cast(Mapping[str, Scalar], mapped)
+        if quality or None in mapped.values():
             values = {
                 name: value
-                for name, value in given.items()
+                for name, value in mapped.items()
                 if value is not None and quality.get(name) != "bad"
             }
         if not values and not quality:
@@ -197,17 +197,17 @@ class RecordMapping:
         return self._source.asset or _name(record, self._source.asset_column, self.assets)
 
     def _instant(self, record: Record, column: str) -> datetime:
-        given = record.get(column)
-        if given is None or given == "":
+        written = record.get(column)
+        if written is None or written == "":
             raise refuse_value(column, NO_TIME)
         try:
-            at = _instant(given)
+            at = _instant(written)
             at = (at if at.tzinfo else at.replace(tzinfo=self._zone)).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
-            raise refuse_value(column, NOT_A_TIME, given) from None
+            raise refuse_value(column, NOT_A_TIME, written) from None
         if not FIRST_INSTANT <= at < LAST_INSTANT:
             years = {"first": FIRST_INSTANT.year, "last": LAST_INSTANT.year}
-            raise refuse_value(column, OUTSIDE, given, **years)
+            raise refuse_value(column, OUTSIDE, written, **years)
         return whole_millis(at)
 
     def _known_numbers(self, fields: Mapping[str, Any]) -> dict[str, float] | None:
@@ -232,19 +232,19 @@ class RecordMapping:
     def _values(self, fields: Mapping[str, Any]) -> dict[str, Scalar | None]:
         if (numbers := self._known_numbers(fields)) is not None:
             return dict[str, Scalar | None](numbers)
-        found: dict[str, Scalar | None] = {}
+        values: dict[str, Scalar | None] = {}
         for title, value in fields.items():
             name = self._variable(title)
             if name is None:
                 continue
-            if name in found:
+            if name in values:
                 raise refuse_value(title, TWICE, variable=name)
-            found[name] = (
+            values[name] = (
                 value if type(value) is float and math.isfinite(value) else _scalar(title, value)
             )
-        if len(found) == len(fields) and len(self._layouts) < _MOST_LAYOUTS:
-            self._layouts[tuple(fields)] = tuple(found)
-        return found
+        if len(values) == len(fields) and len(self._layouts) < _MOST_LAYOUTS:
+            self._layouts[tuple(fields)] = tuple(values)
+        return values
 
     def _variable(self, title: Any) -> str | None:
         """Return the name of the variable of a column; None if the source leaves the column out."""
@@ -271,14 +271,14 @@ class RecordMapping:
 
     def _quality(self, record: Record, values: Mapping[str, Scalar | None]) -> dict[str, Quality]:
         column = self._source.quality
-        given = None if column is None else record.get(column)
-        if isinstance(given, Mapping):
+        written = None if column is None else record.get(column)
+        if isinstance(written, Mapping):
             return {
                 name: q
-                for title, text in given.items()
+                for title, text in written.items()
                 if (name := self._variable(title)) and (q := self._grade(title, text))
             }
-        q = None if given in (None, "") else self._grade(str(column), given)
+        q = None if written in (None, "") else self._grade(str(column), written)
         return (
             {}
             if q is None
@@ -288,10 +288,10 @@ class RecordMapping:
         )
 
     def _grade(self, title: str, text: Any) -> Quality | None:
-        found = grade(str(text), self._source.quality_codes)
-        if found is None:
+        quality = grade(str(text), self._source.quality_codes)
+        if quality is None:
             raise refuse_value(title, NO_QUALITY, text)
-        return None if found == "good" else found
+        return None if quality == "good" else quality
 
 
 def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
@@ -310,34 +310,34 @@ def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
 
 
 def _name(record: Record, column: str, names: TextNames) -> str:
-    given = record.get(column)
-    if given is None or given == "":
-        raise refuse_value(column, MISSING[names.what])
+    written = record.get(column)
+    if written is None or written == "":
+        raise refuse_value(column, MISSING[names.kind])
     if (
-        isinstance(given, bool)
-        or not isinstance(given, str | int | float | Decimal)
-        or given != given  # noqa: PLR0124 - not a number
+        isinstance(written, bool)
+        or not isinstance(written, str | int | float | Decimal)
+        or written != written  # noqa: PLR0124 - not a number
     ):
-        raise refuse_value(column, NO_NAME[names.what], given)
+        raise refuse_value(column, NO_NAME[names.kind], written)
     try:
-        return names.read(str(given))
+        return names.read(str(written))
     except ValueError as reason:
         text = reason.args[0] if reason.args else ""
         raise refuse_column(column, text) from None
 
 
-def _instant(given: Any) -> datetime:
+def _instant(written: Any) -> datetime:
     """Return an instant of a stamp; one without a zone stays without. Raises ValueError for
     anything else."""
-    if isinstance(given, datetime):
-        return given
-    if isinstance(given, bool):
+    if isinstance(written, datetime):
+        return written
+    if isinstance(written, bool):
         raise ValueError
-    if isinstance(given, int | float | Decimal):
-        seconds = float(given)
+    if isinstance(written, int | float | Decimal):
+        seconds = float(written)
         return datetime.fromtimestamp(seconds / 1000 if abs(seconds) >= _MILLIS else seconds, UTC)
-    if isinstance(given, str):
-        return datetime.fromisoformat(given.strip())
+    if isinstance(written, str):
+        return datetime.fromisoformat(written.strip())
     raise ValueError
 
 
@@ -426,8 +426,8 @@ class RowRefused(Exception):
 
 def refuse_value(column: str, text: str, value: Any = None, **values: str | int) -> RowRefused:
     """Return the refusal of a row for the value of one column. `text`: a template."""
-    said = ENGLISH.say(text, value=shown(value), **values)
-    return refuse_column(column, said)
+    reason = ENGLISH.say(text, value=shown(value), **values)
+    return refuse_column(column, reason)
 
 
 def refuse_column(column: str, reason: str) -> RowRefused:
@@ -465,8 +465,8 @@ def new_names(before: Mapping[str, Asset | None], after: Sequence[Asset]) -> New
     for asset in after:
         stored = before.get(asset.name)
         assets += [asset.name] if stored is None else []
-        known = stored.variables if stored is not None else {}
-        variables += [f"{asset.name}.{name}" for name in asset.variables if name not in known]
+        old = stored.variables if stored is not None else {}
+        variables += [f"{asset.name}.{name}" for name in asset.variables if name not in old]
     return NewNames(assets, variables)
 
 
@@ -489,9 +489,10 @@ class Headroom:
     @cached_property
     def _declared(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the numbers of assets and variables so far: of the declarer, and of all."""
-        found = self._deliveries.declarations()
+        by_declarer = self._deliveries.declarations()
         counts = {
-            name: (one.declared_assets, one.declared_variables) for name, one in found.items()
+            name: (declared.declared_assets, declared.declared_variables)
+            for name, declared in by_declarer.items()
         }
         return counts.get(self._declarer, (0, 0)), (
             sum(n for n, _ in counts.values()),
@@ -515,24 +516,28 @@ class Headroom:
                 all_variables,
             ),
         )
-        for what, names, bounds, taken, own, of_all in checked:
+        for noun, names, bounds, taken, of_source, of_all in checked:
             if names:
-                self._check(what, names, bounds, taken, own, of_all)
+                self._check(noun, names, bounds, taken, of_source, of_all)
         self._assets += len(assets)
         self._variables += len(variables)
 
     def _check(
         self,
-        what: str,
+        noun: str,
         names: Sequence[str],
         bounds: DeclarationBounds,
         taken: int,
-        own: int,
+        of_source: int,
         of_all: int,
     ) -> None:
         counted = (
             (bounds.in_all, of_all + taken, f"all sources have declared {of_all + taken}"),
-            (bounds.source, own + taken, f"{spoken(self._declarer)} has declared {own + taken}"),
+            (
+                bounds.source,
+                of_source + taken,
+                f"{spoken(self._declarer)} has declared {of_source + taken}",
+            ),
             (bounds.delivery, taken, f"this delivery declares {taken} already"),
         )
         for place, (most, already, words) in enumerate(counted):
@@ -541,7 +546,7 @@ class Headroom:
                 again = "send the row again (of a broker: alerting retry), " if is_for_now else ""
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
                 raise RowBeyondBounds(
-                    f"{shown(names[0])}{more}: would be a new {what}; {words}, and "
+                    f"{shown(names[0])}{more}: would be a new {noun}; {words}, and "
                     f"{most} are allowed: {again}declare it with alerting import assets"
                 )
 

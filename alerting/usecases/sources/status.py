@@ -208,14 +208,14 @@ def try_records(
 ) -> SourceTrial:
     """Return the first rows of records as they would be stored, and the first refused ones. `now`:
     readings after it are told of."""
-    found = fit(plant, source, records, source.name)
-    rows = [*described(found.readings), *described(found.events)]
+    fitted = fit(plant, source, records, source.name)
+    rows = [*described(fitted.readings), *described(fitted.events)]
     return SourceTrial(
         source.name,
         len(records),
         rows[:SHOWN],
-        found.refused[:SHOWN],
-        [*doubtful_notes(found.readings, now)],
+        fitted.refused[:SHOWN],
+        [*doubtful_notes(fitted.readings, now)],
     )
 
 
@@ -277,7 +277,7 @@ def asset_freshness(
     for target in targets:
         used[target.asset].add(suppressions.get(target.definition))
     parents = {asset.name: asset.parent for asset in assets}
-    found = []
+    fresh = []
     for asset in assets:
         if asset.name in used and asset.name in newest:
             ts = newest[asset.name].ts
@@ -287,7 +287,7 @@ def asset_freshness(
                 else ()
             )
             line = _line(asset.name, parents)
-            found.append(
+            fresh.append(
                 AssetFreshness(
                     asset.name,
                     line,
@@ -299,7 +299,7 @@ def asset_freshness(
                     rests,
                 )
             )
-    return found
+    return fresh
 
 
 def _at_rest(
@@ -310,7 +310,7 @@ def _at_rest(
     end: datetime,
 ) -> tuple[Interval, ...]:
     """Return when all definitions on an asset are suppressed; none if one never is."""
-    found: list[Interval] = [(start, end)]
+    at_rest: list[Interval] = [(start, end)]
     for suppression in suppressions:
         if suppression is None:
             return ()
@@ -318,8 +318,8 @@ def _at_rest(
             (s.start, s.end)
             for s in suppressed_between(platform, suppression.of_plant, asset, start, end)
         ]
-        found = intersection(found, merge(of_one, start, end))
-    return tuple(found)
+        at_rest = intersection(at_rest, merge(of_one, start, end))
+    return tuple(at_rest)
 
 
 def _line(asset: str, parents: Mapping[str, str | None]) -> str:

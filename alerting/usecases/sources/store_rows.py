@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -87,7 +88,7 @@ def fit_readings(
     `by`: the source as it is noted at variables that have none; None for rows that came without a
     source. `headroom`: what the rows may declare; without it, as much as they want.
     """
-    known = _stored_assets(assets, mapped.rows)
+    stored = _stored_assets(assets, mapped.rows)
     fits = {
         name: _Fit(
             asset or Asset(name=name, title=mapped.asset_texts.get(name)),
@@ -97,7 +98,7 @@ def fit_readings(
             by,
             headroom,
         )
-        for name, asset in known.items()
+        for name, asset in stored.items()
     }
     rows: list[ReadingRow] = []
     refused = list(mapped.refused)
@@ -108,22 +109,22 @@ def fit_readings(
         except RowRefused as refusal:
             refused.append(RefusedRow(line, refusal.reason))
             surplus = str(refusal) if isinstance(refusal, RowBeyondBounds) else surplus
-    given = {row.asset for row in rows}
-    changed = [asset for name in sorted(given) if (asset := fits[name].asset()) != known[name]]
-    refused.sort(key=lambda one: one.line)
+    names = {row.asset for row in rows}
+    changed = [asset for name in sorted(names) if (asset := fits[name].asset()) != stored[name]]
+    refused.sort(key=attrgetter("line"))
     return Declared(
         readings=rows,
         assets=changed,
         refused=refused,
-        new=new_names(known, changed),
+        new=new_names(stored, changed),
         surplus=surplus,
     )
 
 
 def _stored_assets(assets: Assets, rows: Sequence[tuple[int, Row]]) -> dict[str, Asset | None]:
     names = sorted({row.asset for _, row in rows})  # type: ignore[attr-defined]
-    found = assets.get_many(names)
-    return {name: found.get(name) for name in names}
+    stored = assets.get_many(names)
+    return {name: stored.get(name) for name in names}
 
 
 class _Fit:
@@ -194,10 +195,10 @@ class _Fit:
     def _numbers(self) -> frozenset[str]:
         """Return the variables of numbers that need no declaration any more, of which a row is
         taken as it is."""
-        known = self._asset.variables.items()
+        variables = self._asset.variables.items()
         return frozenset(
             name
-            for name, v in known
+            for name, v in variables
             if v.type == "number" and not v.computed and (v.source or self._by is None)
         )
 
@@ -255,8 +256,8 @@ def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
             return value
         if value in (0.0, 1.0):
             return bool(value)
-    said = records.KINDS[kind]
-    raise refuse_value(name, records.OTHER_TYPE, value, kind=said)
+    type_name = records.KINDS[kind]
+    raise refuse_value(name, records.OTHER_TYPE, value, kind=type_name)
 
 
 def _digits(value: float) -> str:
@@ -278,7 +279,7 @@ def fit_events(
     `headroom`: what the rows may declare; without it, as much as they want.
     """
     lasting = source.events.lasting if source.events.lasting is not None else has_ends
-    known = _stored_assets(assets, mapped.rows)
+    stored = _stored_assets(assets, mapped.rows)
     types = {type.name: type for type in assets.event_types()}
     new_assets: dict[str, Asset] = {}
     new_types: dict[str, EventType] = {}
@@ -291,7 +292,7 @@ def fit_events(
             title=mapped.type_texts.get(row.type),
             duration="lasting" if lasting else "instant",
         )
-        asset = known[row.asset] or new_assets.get(row.asset)
+        asset = stored[row.asset] or new_assets.get(row.asset)
         try:
             fitting = _event(row, type)
             if headroom is not None:
@@ -309,7 +310,7 @@ def fit_events(
         events=rows,
         assets=[*new_assets.values()],
         event_types=[*new_types.values()],
-        refused=sorted(refused, key=lambda one: one.line),
+        refused=sorted(refused, key=attrgetter("line")),
         new=NewNames([*new_assets], (), [*new_types]),
         surplus=surplus,
     )
@@ -382,14 +383,14 @@ def _units(assets: Assets, source: SourceFields, records: Sequence[Record]) -> U
     new: it has their names."""
     column = source.asset_column
     prefix = source.asset_prefix
-    given = [source.asset] if source.asset else [record.get(column) for record in records]
+    written = [source.asset] if source.asset else [record.get(column) for record in records]
     names = {
         str(name) if source.asset else f"{prefix}{name}"
-        for name in given
+        for name in written
         if isinstance(name, str | int)
     }
-    found = assets.get_many(names)
-    return units_by_name(found.values() if len(found) == len(names) else assets.all())
+    stored = assets.get_many(names)
+    return units_by_name(stored.values() if len(stored) == len(names) else assets.all())
 
 
 def deliver(
@@ -410,26 +411,31 @@ def deliver(
 
 
 def store(
-    plant: SourcePorts, found: Declared, now: datetime, *, by: str | None, sender: str | None = None
+    plant: SourcePorts,
+    declared: Declared,
+    now: datetime,
+    *,
+    by: str | None,
+    sender: str | None = None,
 ) -> DeliveryResult:
     """Declare and write rows that fit, and count them. Idempotent."""
-    rows: Sequence[ReadingRow | EventRow] = [*found.readings, *found.events]
-    if found.assets:
-        plant.assets.store_assets(found.assets)
-    if found.event_types:
-        plant.assets.put_event_types(found.event_types)
+    rows: Sequence[ReadingRow | EventRow] = [*declared.readings, *declared.events]
+    if declared.assets:
+        plant.assets.store_assets(declared.assets)
+    if declared.event_types:
+        plant.assets.put_event_types(declared.event_types)
     declarer = declarer_of(by, sender)
-    if found.new.count:
+    if declared.new.count:
         record_declared(
-            plant.audit, plant.deliveries, found.new, declarer, sender or spoken(declarer), now
+            plant.audit, plant.deliveries, declared.new, declarer, sender or spoken(declarer), now
         )
-    if found.surplus is not None:
-        plant.deliveries.note_surplus(declarer, found.surplus, now)
-    new = add_readings(plant, found.readings, now) if found.readings else 0
-    new += add_events(plant, found.events, now) if found.events else 0
+    if declared.surplus is not None:
+        plant.deliveries.note_surplus(declarer, declared.surplus, now)
+    new = add_readings(plant, declared.readings, now) if declared.readings else 0
+    new += add_events(plant, declared.events, now) if declared.events else 0
     if by is not None:
-        plant.deliveries.record(by, _delivered(rows, new, found.refused, now))
-    return DeliveryResult(len(rows), new, found.refused)
+        plant.deliveries.record(by, _delivered(rows, new, declared.refused, now))
+    return DeliveryResult(len(rows), new, declared.refused)
 
 
 def record_declared(
@@ -445,14 +451,14 @@ def record_declared(
     deliveries.count_declared(declarer, len(new.assets), len(new.variables) + len(new.event_types))
     groups = (("asset", new.assets), ("variable", new.variables), ("event type", new.event_types))
     why = "; ".join(
-        f"{len(names)} new {what}{'s' if len(names) > 1 else ''}: "
+        f"{len(names)} new {noun}{'s' if len(names) > 1 else ''}: "
         f"{shortened(names, _SHOWN_IN_LINE)}"
-        for what, names in groups
+        for noun, names in groups
         if names
     )
     after = {
-        f"{what}s".replace(" ", "_"): shortened(names, _SHOWN_IN_ENTRY)
-        for what, names in groups
+        f"{noun}s".replace(" ", "_"): shortened(names, _SHOWN_IN_ENTRY)
+        for noun, names in groups
         if names
     }
     audit.add(actor, "declared by data", spoken(declarer), now, after=after, why=why)

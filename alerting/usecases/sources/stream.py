@@ -81,11 +81,11 @@ def ignore(_: Sequence[ReadingRow | EventRow]) -> None:
     """Do nothing with stored rows."""
 
 
-def gap(what: str, start: datetime, end: datetime) -> str:
+def gap(subject: str, start: datetime, end: datetime) -> str:
     """Return how values of an interval were lost, of a server that sends a value once."""
     times = f"from {start.isoformat(timespec='seconds')} to {end.isoformat(timespec='seconds')}"
     return (
-        f"{what} {times}: what changed meanwhile is missing; state a longer `history` in the "
+        f"{subject} {times}: what changed meanwhile is missing; state a longer `history` in the "
         "source if its server has one"
     )
 
@@ -140,9 +140,9 @@ def store_messages(
                 for message in messages
             ]
             return StreamCount(
-                sum(one.messages for one in counts),
-                sum(one.new for one in counts),
-                sum(one.dead for one in counts),
+                sum(part.messages for part in counts),
+                sum(part.new for part in counts),
+                sum(part.dead for part in counts),
             )
         reason = f"cannot be stored: {type(fault).__name__}: {shown(str(fault))}"
         _put_aside(plant.dead_messages, source, [_dead(source, messages[0], reason)])
@@ -194,17 +194,17 @@ def _store(
             continue
         records += rows
         owners += [number] * len(rows)
-    found = fit(plant, source, records, source.name)
-    for row in found.refused:
+    fitted = fit(plant, source, records, source.name)
+    for row in fitted.refused:
         reasons.setdefault(owners[row.line - 1], row.reason)
     put_aside(
         [_dead(source, messages[number], reason) for number, reason in sorted(reasons.items())]
     )
-    new = store(plant, found, now, by=source.name).new
-    fitting: list[ReadingRow | EventRow] = [*found.readings, *found.events]
+    new = store(plant, fitted, now, by=source.name).new
+    fitting: list[ReadingRow | EventRow] = [*fitted.readings, *fitted.events]
     if fitting:
         stored(fitting)
-    if unreadable := len(reasons) - len({owners[row.line - 1] for row in found.refused}):
+    if unreadable := len(reasons) - len({owners[row.line - 1] for row in fitted.refused}):
         plant.deliveries.record(
             source.name, Delivered(now, 0, unreadable, why=reasons[max(reasons)])
         )
@@ -344,11 +344,11 @@ def try_messages(
             continue
         records += rows
         owners += [number] * len(rows)
-    found = fit(plant, source, records, source.name)
-    refused += [RefusedRow(owners[row.line - 1], row.reason) for row in found.refused]
-    rows_shown = [*described(found.readings), *described(found.events)][:SHOWN]
+    fitted = fit(plant, source, records, source.name)
+    refused += [RefusedRow(owners[row.line - 1], row.reason) for row in fitted.refused]
+    rows_shown = [*described(fitted.readings), *described(fitted.events)][:SHOWN]
     refused.sort(key=lambda row: row.line)
-    notes = [*look.notes, *doubtful_notes(found.readings, now)]
+    notes = [*look.notes, *doubtful_notes(fitted.readings, now)]
     return SourceTrial(source.name, len(look.messages), rows_shown, refused[:SHOWN], notes)
 
 
@@ -399,12 +399,12 @@ def parse_json(text: str | bytes) -> Any:
     no JSON, or has an object in which a name occurs twice, and RecursionError if it nests too
     deeply.
     """
-    found = _parse(text)
-    if isinstance(found, _Doubtful):
-        if (why := repeated_name(found.value)) is not None:
+    parsed = _parse(text)
+    if isinstance(parsed, _Doubtful):
+        if (why := repeated_name(parsed.value)) is not None:
             raise RepeatedName(why)
-        return found.value
-    return found
+        return parsed.value
+    return parsed
 
 
 @dataclass(frozen=True)
@@ -417,8 +417,8 @@ class _Doubtful:
 def repeated_name(value: Any) -> str | None:
     """Return why an object within a parsed value is refused; None if in each every name occurs
     once."""
-    found = next(_repeated(value), None)
-    return None if found is None else f"{shown(found.name)} occurs twice in one object"
+    repeated = next(_repeated(value), None)
+    return None if repeated is None else f"{shown(repeated.name)} occurs twice in one object"
 
 
 def _repeated(value: Any) -> Iterator[Repeated]:
@@ -435,10 +435,10 @@ def _parse(text: str | bytes) -> Any:
     """Return the value of a JSON text, as `_Doubtful` if names may occur twice in one of its
     objects."""
     try:
-        found = _decode(text)
+        value = _decode(text)
         plain = text if isinstance(text, str) else text.decode("utf-8")
-        if _count_names(found) == _count_written_names(plain) and not _has_tiny_number(plain):
-            return found
+        if _count_names(value) == _count_written_names(plain) and not _has_tiny_number(plain):
+            return value
     except (ValueError, RecursionError, msgspec.DecodeError):
         plain = text if isinstance(text, str) else text.decode("utf-8")
     return _Doubtful(json.loads(plain, object_pairs_hook=_object, parse_float=_number))
@@ -474,9 +474,9 @@ def _has_tiny_number(text: str) -> bool:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
+    values = dict(pairs)
+    if len(values) == len(pairs):
+        return values
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
@@ -502,8 +502,8 @@ def read_json(text: str) -> JsonRows:
             f"the body is not JSON: {fault}; NDJSON, one row per line, has the type "
             "application/x-ndjson"
         ) from None
-    found = parsed.value if isinstance(parsed, _Doubtful) else parsed
-    rows = [found] if isinstance(found, Mapping) else found
+    value = parsed.value if isinstance(parsed, _Doubtful) else parsed
+    rows = [value] if isinstance(value, Mapping) else value
     if not isinstance(rows, list):
         raise UserError(
             'the body is neither a row nor a list of rows: [{"ts": …, "asset": …, "values": {…}}]'
@@ -541,12 +541,12 @@ def _read_line(line: str) -> Any:
     if len(line) > LONGEST_LINE:
         return f"has {len(line)} characters; at most {LONGEST_LINE} are allowed"
     try:
-        found = parse_json(line)
+        row = parse_json(line)
     except RepeatedName as fault:
         return str(fault)
     except (ValueError, RecursionError) as fault:
         return f"is not JSON: {fault}"
-    return found if isinstance(found, Mapping) else None
+    return row if isinstance(row, Mapping) else None
 
 
 def _refuse_many(rows: int) -> None:

@@ -126,7 +126,7 @@ def refresh(
         return None
     of_champion = platform.models.version_tags(name, version)
     searches = platform.runs.searches(run.id)
-    child = next((one.id for one in searches if "refreshes" in one.tags), None)
+    child = next((search.id for search in searches if "refreshes" in search.tags), None)
     child = child or platform.runs.start_run(
         name, f"refit of version {version}", {"refreshes": str(version)}, parent=run.id
     )
@@ -174,8 +174,8 @@ def review_refit(
     histories = histories_at(platform, definition, as_of)
     suppressed = suppressed_at(platform, definition, as_of)
     acted = acted_windows(platform.episodes, definition, as_of)
-    found = compare_with_twin(definition, champion, histories, acted, as_of, suppressed)
-    if found is None:
+    comparison = compare_with_twin(definition, champion, histories, acted, as_of, suppressed)
+    if comparison is None:
         return None
     record = DecisionRecord(
         definition=name,
@@ -186,8 +186,8 @@ def review_refit(
         promoted=True,
         provisional=serving.provisional,
         verdict="gave_way",
-        reason=found.reason,
-        evidence=found.evidence,
+        reason=comparison.reason,
+        evidence=comparison.evidence,
         run_id=None,
         actor=PLATFORM,
         question=serving.question,
@@ -268,7 +268,7 @@ def _compare_trained(
     """Compare the candidates of a kind that learns from problems, and refit a champion that
     stays."""
     files = load_candidates(platform.runs, run.id, definition.families)
-    candidates = [candidate_from_files(one) for one in files.values()]
+    candidates = [candidate_from_files(stored) for stored in files.values()]
     review_refit(platform, definition, run.as_of, run.question)
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
     champion_version = _champion_of(platform.decisions, run)
@@ -296,9 +296,9 @@ def _compare_trained(
                 platform, run, definition, dataset, champion_version, decision
             )
         if values is not None:
-            said = describe_values(chance, values)
-            decision = replace(decision, reason=f"{decision.reason} {said}")
-    ended = {one.family: [one.trials, one.trials_asked] for one in candidates if one.cut_short}
+            values_text = describe_values(chance, values)
+            decision = replace(decision, reason=f"{decision.reason} {values_text}")
+    ended = {c.family: [c.trials, c.trials_asked] for c in candidates if c.cut_short}
     proposal = Proposal(
         definition=run.name,
         revision=run.revision,

@@ -131,7 +131,7 @@ def suppressed_at(
     window = definition.window
     ahead = window.after + window.length + definition.problem.hold
     lengths = definition.features.windows or ()
-    behind = {one.name: max(lengths, default=_NONE) + definition.delay(one) for one in assets}
+    behind = {asset.name: max(lengths, default=_NONE) + definition.delay(asset) for asset in assets}
     marked = labelled_intervals(platform, definition, assets, as_of, ahead, behind)
     return {
         name: [*suppressed.get(name, ()), *marked.get(name, ())]

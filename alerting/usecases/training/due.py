@@ -70,20 +70,20 @@ def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraini
     histories = platform.definitions.histories(names) if names else {}
     newest = [of_name[-1] for of_name in histories.values() if of_name]
     trainings = {(t.definition, t.question): t for t in platform.trainings.for_definitions(names)}
-    asked = [
+    questions = [
         (r, question)
         for r in newest
         if r.definition.state == "active" and (question := question_of(r)) is not None
     ]
     untrained = [
         revision.name
-        for revision, question in asked
+        for revision, question in questions
         if (revision.name, question) not in trainings
         and not isinstance(revision.definition, TrainedDefinition)
     ]
     decisions = platform.decisions.histories(untrained) if untrained else {}
     due = []
-    for revision, question in sorted(asked, key=lambda found: found[0].at, reverse=True):
+    for revision, question in sorted(questions, key=lambda pair: pair[0].at, reverse=True):
         training = trainings.get((revision.name, question))
         is_predicted = isinstance(revision.definition, TrainedDefinition)
         if (
@@ -214,13 +214,13 @@ def end_run(
 ) -> None:
     """Record the end of a run that may not have been recorded before; do nothing if it has ended
     already. Idempotent."""
-    found = next(
+    training = next(
         (t for t in platform.trainings.for_definitions([definition]) if t.run == run), None
     )
-    if found is None and failure is not None:
-        found = begin_training(platform, require_revision(platform.definitions, definition), run)
-    if found is not None and found.ended_at is None:
-        end_training(platform, found, failure)
+    if training is None and failure is not None:
+        training = begin_training(platform, require_revision(platform.definitions, definition), run)
+    if training is not None and training.ended_at is None:
+        end_training(platform, training, failure)
 
 
 def unfinished_trainings(platform: TrainingPorts, in_airflow: bool) -> list[Training]:
@@ -231,8 +231,8 @@ def unfinished_trainings(platform: TrainingPorts, in_airflow: bool) -> list[Trai
         for r in platform.definitions.latest_revisions()
         if r.definition.state == "active" and isinstance(r.definition, ModelDefinition)
     ]
-    found = platform.trainings.for_definitions(names) if names else []
-    return [t for t in found if t.ended_at is None and (t.process is None) == in_airflow]
+    trainings = platform.trainings.for_definitions(names) if names else []
+    return [t for t in trainings if t.ended_at is None and (t.process is None) == in_airflow]
 
 
 def end_dead_trainings(platform: TrainingPorts, is_running: Callable[[str], bool]) -> None:
@@ -328,16 +328,16 @@ def describe_step(platform: ProgressPorts, revision: Revision) -> str:
     registry is away.
     """
     try:
-        found = unfinished_training(platform, revision.name, ())
+        progress = unfinished_training(platform, revision.name, ())
     except ModelUnavailable:
         return ""
-    if found is None or found["revision"] != revision.number or not found["steps"]:
+    if progress is None or progress["revision"] != revision.number or not progress["steps"]:
         return ""
     return translatable(
         " (step {number} of {steps}: {step})",
-        number=found["step_number"],
-        steps=found["steps"],
-        step=found["step"],
+        number=progress["step_number"],
+        steps=progress["steps"],
+        step=progress["step"],
     )
 
 
@@ -446,8 +446,8 @@ def _begun_training(platform: ProgressPorts, name: str) -> dict[str, Any] | None
 
 def _definition(definitions: Definitions, name: str, number: int) -> ModelDefinition | None:
     revision = next((r for r in definitions.revisions(name) if r.number == number), None)
-    found = revision.definition if revision else None
-    return found if isinstance(found, ModelDefinition) else None
+    definition = revision.definition if revision else None
+    return definition if isinstance(definition, ModelDefinition) else None
 
 
 def _killed_after(definition: ModelDefinition | None) -> timedelta:

@@ -149,15 +149,15 @@ def _of_training(proposal: Proposal) -> dict[str, Any]:
         start = min(part.start for part in parts)
         learned = {"start": start.isoformat(), "end": max(p.end for p in parts).isoformat()}
     names = () if proposal.verdict == "refreshed" else MAIN_METRICS
-    known = {name: proposal.test[name] for name in names if proposal.test.get(name) is not None}
+    expected = {name: proposal.test[name] for name in names if proposal.test.get(name) is not None}
     intervals = proposal.test.get("intervals", {})
-    bounds = {name: list(interval) for name, interval in intervals.items() if name in known}
-    found = {"expected": known, "expected_intervals": bounds, "learned": learned}
+    bounds = {name: list(interval) for name, interval in intervals.items() if name in expected}
+    metrics = {"expected": expected, "expected_intervals": bounds, "learned": learned}
     rule = {name: proposal.test[name] for name in ("alarm_rule",) if name in proposal.test}
-    return found | rule
+    return metrics | rule
 
 
-def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
+def _keep(decisions: Decisions, proposed: DecisionRecord) -> DecisionRecord:
     """Store a decision, as stale if the champion has changed. Return the run's existing decision if
     another process was first.
 
@@ -165,33 +165,33 @@ def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
     in service, one stores its promotion, and the other one compares again.
     """
     while True:
-        made = decisions.for_definition(wanted.definition)
-        own = _decision_of(made, wanted.run_id)
-        if own is not None:
-            return own
-        record = _unless_stale(wanted, made)
+        made = decisions.for_definition(proposed.definition)
+        earlier = _decision_of(made, proposed.run_id)
+        if earlier is not None:
+            return earlier
+        record = _unless_stale(proposed, made)
         rank = 1 + sum(d.promoted for d in made) if record.promoted else None
         if decisions.add(record, rank):
             return record
 
 
-def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> DecisionRecord:
+def _unless_stale(proposed: DecisionRecord, made: Sequence[DecisionRecord]) -> DecisionRecord:
     """Return the decision, as stale if another champion is in service, or a later one."""
-    serving = last_promotion(made, wanted.question)
+    serving = last_promotion(made, proposed.question)
     version = serving.challenger_version if serving else None
-    if not wanted.promoted or (
-        version == wanted.champion_version and (serving is None or serving.at <= wanted.at)
+    if not proposed.promoted or (
+        version == proposed.champion_version and (serving is None or serving.at <= proposed.at)
     ):
-        return wanted
-    compared = wanted.champion_version
+        return proposed
+    compared = proposed.champion_version
     against = "no champion" if compared is None else f"version {compared}"
     since = f", since {serving.acted_at:%Y-%m-%d %H:%M} UTC" if serving else ""
     reason = (
-        f"Not promoted: version {wanted.challenger_version} was compared with {against}, but "
+        f"Not promoted: version {proposed.challenger_version} was compared with {against}, but "
         f"version {version} is in service{since}. Train again to compare with that one. "
-        f"(The decision was: {wanted.reason})"
+        f"(The decision was: {proposed.reason})"
     )
-    return replace(wanted, promoted=False, verdict="stale", reason=reason)
+    return replace(proposed, promoted=False, verdict="stale", reason=reason)
 
 
 def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
@@ -266,9 +266,9 @@ def description(text: str) -> dict[str, str]:
 
     The title is a paragraph, because MLflow draws the lines of a wrapped heading over each other.
     """
-    title, *rest = text.split("\n", 1)
+    title, *details = text.split("\n", 1)
     if title.startswith("# "):
-        text = "\n".join([f"**{title.removeprefix('# ')}**", *rest])
+        text = "\n".join([f"**{title.removeprefix('# ')}**", *details])
     return {"mlflow.note.content": text[:_LONGEST_TAG]}
 
 

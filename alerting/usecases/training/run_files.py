@@ -240,10 +240,14 @@ def report_waiting(platform: TrainingPorts, proposal: Proposal) -> None:
 
 def newest_estimate(decisions: Sequence[DecisionRecord]) -> dict[str, Any] | None:
     """Return what the newest promoted model learned from readings alone; None without."""
-    found = next(
+    estimate = next(
         (d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None
     )
-    return None if found is None else {"notes": found["notes"], "tables": found.get("tables", [])}
+    return (
+        None
+        if estimate is None
+        else {"notes": estimate["notes"], "tables": estimate.get("tables", [])}
+    )
 
 
 BYTES_PER_VALUE = 20
@@ -320,7 +324,7 @@ def _load(
     The time is at most four weeks, and such that the values are about 3 million: at first those of
     one reading a second.
     """
-    known = as_of - definition.delay(asset)
+    last_known = as_of - definition.delay(asset)
     # a problem may be known later than the values
     known_by = partial(point_in_time_view, until=to_millis(as_of))
     at_once = max(_LEAST, min(_AT_ONCE, timedelta(seconds=_VALUES_AT_ONCE // max(len(names), 1))))
@@ -330,13 +334,13 @@ def _load(
     }
     for name, (start, end) in intervals.items():
         begin = start
-        until = min(end, known)
+        until = min(end, last_known)
         while until - begin > at_once:
-            found = known_by(readings.load(asset, begin, begin + at_once, names))
-            yield name, found
+            history = known_by(readings.load(asset, begin, begin + at_once, names))
+            yield name, history
             begin += at_once
             at_once = max(
-                _LEAST, min(_AT_ONCE, at_once * (_VALUES_AT_ONCE / max(found.readings.size, 1)))
+                _LEAST, min(_AT_ONCE, at_once * (_VALUES_AT_ONCE / max(history.readings.size, 1)))
             )
         yield name, known_by(readings.load(asset, begin, until, names))
 
@@ -373,9 +377,9 @@ def _categories_before(
         for name in definition.groups_by
         if name in asset.variables
     }
-    found = readings.newest_values(asset, since, start) if since else pd.DataFrame()
-    if len(found):
-        yield found
+    newest = readings.newest_values(asset, since, start) if since else pd.DataFrame()
+    if len(newest):
+        yield newest
 
 
 def _profile(
@@ -429,9 +433,9 @@ def load_learning_data(
         if name in assets
     ]
     period = NormalTime(**times)
-    of = [history.asset for history in histories]
-    suppressed = suppressed_intervals_by_asset(platform, definition, of, period.start, as_of)
-    for name, marked in labelled_intervals(platform, definition, of, as_of).items():
+    names = [history.asset for history in histories]
+    suppressed = suppressed_intervals_by_asset(platform, definition, names, period.start, as_of)
+    for name, marked in labelled_intervals(platform, definition, names, as_of).items():
         suppressed[name] = [*suppressed.get(name, ()), *marked]
     return LearningData(histories, suppressed, period, verdicts_at(platform, definition, as_of))
 
@@ -441,12 +445,12 @@ def verdicts_at(
 ) -> list[VerdictInterval]:
     """Return the episodes that operators had called right or wrong by as_of, and the misses that
     they had reported."""
-    found = []
+    verdicts = []
     for episode in platform.episodes.find(definition.name):
-        verdict, _ = consensus([one for one in episode.feedback if one.at <= as_of])
+        verdict, _ = consensus([feedback for feedback in episode.feedback if feedback.at <= as_of])
         if verdict in ("true_alarm", "false_alarm") and episode.maintenance is None:
             end = max(episode.raised_at, min(episode.closed_at or as_of, as_of))
-            found.append(VerdictInterval(episode.asset, episode.raised_at, end, verdict))
+            verdicts.append(VerdictInterval(episode.asset, episode.raised_at, end, verdict))
     misses = [
         miss
         for miss in platform.misses.for_interval(definition=definition.name)
@@ -454,7 +458,7 @@ def verdicts_at(
     ]
     return sorted(
         [
-            *found,
+            *verdicts,
             *(
                 VerdictInterval(miss.asset, miss.missed_at, miss.missed_at, "true_alarm")
                 for miss in misses
@@ -525,17 +529,17 @@ def stored_history(head: History, content: bytes) -> LongHistory:
             return column_of_group(chosen[0], name)
         return file.read_row_groups(chosen, [name])[name]
 
-    def read(wanted: Sequence[str], start: int, end: int) -> pd.DataFrame:
+    def read(names: Sequence[str], start: int, end: int) -> pd.DataFrame:
         chosen = [number for number in filled if ends[number] > start and starts[number] <= end]
         index = pd.DatetimeIndex(column(chosen, "ts").to_pandas(), name="ts")
         first, last = np.searchsorted(millis(index), [start, end], side="right")
         columns = dict[str, Any]()
-        for name in wanted:
-            found = column(chosen, name).slice(first, last - first)
+        for name in names:
+            part = column(chosen, name).slice(first, last - first)
             values = (
-                found.to_numpy()
-                if found.type == pa.float64()
-                else _texts(found.combine_chunks().dictionary_encode())
+                part.to_numpy()
+                if part.type == pa.float64()
+                else _texts(part.combine_chunks().dictionary_encode())
             )
             columns[name] = pd.Series(values, index[first:last], values.dtype, copy=False)
         return pd.DataFrame(columns, index[first:last], copy=False)
@@ -547,5 +551,5 @@ def _texts(encoded: Any) -> Labels:
     """Return the texts of a dictionary array, each distinct one once in memory; None where
     missing."""
     levels = np.array([*encoded.dictionary.to_pylist(), None], object)
-    found: Labels = levels[encoded.indices.fill_null(len(levels) - 1).to_numpy()]
-    return found
+    texts: Labels = levels[encoded.indices.fill_null(len(levels) - 1).to_numpy()]
+    return texts

@@ -143,10 +143,12 @@ def request_training(
                 at=phrases.moment(newest.started_at, platform.zone),
             )
         )
-    asked = replace(newest, ended_at=newest.ended_at or now, requested_by=actor, requested_at=now)
-    if platform.trainings.end(asked):
+    requested = replace(
+        newest, ended_at=newest.ended_at or now, requested_by=actor, requested_at=now
+    )
+    if platform.trainings.end(requested):
         platform.audit.add(actor, REQUESTED, name, now, why=reason)
-        return asked
+        return requested
     return newest_training(platform, revision)
 
 
@@ -230,11 +232,13 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     approval, if it names none."""
     waiting = _waiting(platform.platform_alerts, platform.decisions, platform.runs)
     named = [run for run, proposal in waiting.items() if text in (run, proposal.definition)]
-    known = {*waiting, *(() if named else _decided_and_open(platform))}
-    found = named or _beginning(known, text)
-    if found:
-        return _only(found, text)
-    lines = [f"{one.definition}: `alerting model approve {run}`" for run, one in waiting.items()]
+    runs = {*waiting, *(() if named else _decided_and_open(platform))}
+    matching = named or _beginning(runs, text)
+    if matching:
+        return _only(matching, text)
+    lines = [
+        f"{waits.definition}: `alerting model approve {run}`" for run, waits in waiting.items()
+    ]
     raise UserError(
         f"no run begins with {shown(text)}; waiting for approval: {'; '.join(lines) or 'none'}"
     )
@@ -246,11 +250,11 @@ def _beginning(runs: Iterable[str], text: str) -> list[str]:
     return [run for run in begins if run == text] or begins
 
 
-def _only(found: Sequence[str], text: str) -> str:
-    if len(found) == 1:
-        return found[0]
+def _only(runs: Sequence[str], text: str) -> str:
+    if len(runs) == 1:
+        return runs[0]
     raise UserError(
-        f"{len(found)} runs begin with {shown(text)}: {', '.join(found[:5])}; give more of the id"
+        f"{len(runs)} runs begin with {shown(text)}: {', '.join(runs[:5])}; give more of the id"
     )
 
 
@@ -270,12 +274,12 @@ def require_none_under_way(platform: TrainingPorts, name: str) -> None:
 def same_result_before(platform: TrainingPorts, run_id: str) -> str | None:
     """Return the run whose decision stands, if it has learned from the very same data with the same
     revision; None otherwise."""
-    own = platform.runs.tags(run_id)
-    last = next(reversed(platform.decisions.for_definition(own["definition"])), None)
+    tags = platform.runs.tags(run_id)
+    last = next(reversed(platform.decisions.for_definition(tags["definition"])), None)
     if last is None or last.run_id is None:
         return None
     before = platform.runs.tags(last.run_id)
-    same = all(before.get(tag) == own[tag] for tag in ("question", "revision", "dataset_hash"))
+    same = all(before.get(tag) == tags[tag] for tag in ("question", "revision", "dataset_hash"))
     return last.run_id if same else None
 
 
@@ -285,10 +289,10 @@ def _waiting(
     """Return the proposals that wait for a person, by run."""
     names = sorted(alert.subject for alert in platform_alerts.open() if alert.kind == WAITING)
     decided = decisions.histories(names) if names else {}
-    found = [
+    proposals = [
         waiting_proposal(runs, name, {d.run_id for d in decided.get(name, ())}) for name in names
     ]
-    return {proposal.run_id: proposal for proposal in found if proposal is not None}
+    return {proposal.run_id: proposal for proposal in proposals if proposal is not None}
 
 
 def _decided_and_open(platform: TrainingPorts) -> list[str]:

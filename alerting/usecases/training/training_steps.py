@@ -293,19 +293,19 @@ def _estimate(
 ) -> _Fitted:
     estimation = estimation_of(definition)
     data = load_learning_data(platform, run.id, definition, run.as_of)
-    found = estimation.estimate(definition, run.revision, family, data)
+    estimated = estimation.estimate(definition, run.revision, family, data)
     account = {
-        "notes": found.notes,
-        "left_out": found.left_out,
-        "tables": [one._asdict() for one in found.tables],
+        "notes": estimated.notes,
+        "left_out": estimated.left_out,
+        "tables": [table._asdict() for table in estimated.tables],
     }
-    files = {**estimation.save(found.model), ACCOUNT: json.dumps(account, indent=1).encode()}
-    summary = EstimateSummary(family=family, used=found.used, notes=found.notes)
+    files = {**estimation.save(estimated.model), ACCOUNT: json.dumps(account, indent=1).encode()}
+    summary = EstimateSummary(family=family, used=estimated.used, notes=estimated.notes)
     return _Fitted(
         summary,
-        "\n\n".join(found.notes),
-        found.params,
-        {**found.metrics, "used": float(found.used)},
+        "\n\n".join(estimated.notes),
+        estimated.params,
+        {**estimated.metrics, "used": float(estimated.used)},
         files,
     )
 
@@ -327,9 +327,9 @@ def _champion_params(
     try:
         searches = platform.runs.searches(search_run(models.version_tags(run.name, version)))
         fitted = [
-            one.id
-            for one in searches
-            if one.tags.get("fitted") == "true" and one.tags.get("family") == family
+            search.id
+            for search in searches
+            if search.tags.get("fitted") == "true" and search.tags.get("family") == family
         ]
         files = platform.runs.files(fitted[0], CANDIDATE) if fitted else None
         return None if files is None else candidate_from_files(files).params

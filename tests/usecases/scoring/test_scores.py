@@ -157,7 +157,7 @@ def test_what_cannot_be_known_says_why_and_is_not_a_number(served, monkeypatch):
     assert before.unknown in ("no model is in service yet", "the definition is not in service")
     assert predict(replace(platform, clock=FixedClock(at(200 * DAY))), models, name, asset).unknown
     alone = sent_readings(platform, asset, of_asset(platform, asset, at(0), at(DAY)))
-    assert predict(platform, models, name, asset, given=alone).unknown
+    assert predict(platform, models, name, asset, sent=alone).unknown
     monkeypatch.setattr(platform.models, "reachable", False)
     lost = predict(platform, ModelCache(platform), name, asset, stored[-1]["ts"])
     assert (lost.score, lost.unknown) == (
