@@ -77,12 +77,7 @@ def _may_start(platform: "Platform", due: "DueTraining") -> bool:
         return True
     state = ti.get_dagrun_state(dag_id, due.run)
     if state in ("success", "failed"):
-        end_run(
-            platform,
-            due.definition,
-            due.run,
-            ended_in_airflow(due.run, state),
-        )
+        end_run(platform, due.definition, due.run, ended_in_airflow(due.run, state))
     return False
 
 

@@ -470,8 +470,8 @@ FOLLOWS = {
     MOTOR_SPEED: (1450.0, 110.0, 4.0),
     EXHAUST_FLOW: (7200.0, 620.0, 25.0),
     MOTOR_CURRENT: (14.0, 1.6, 0.08),
+    BEARING: (58.0, 3.0, 0.3),
 }
-FOLLOWS |= {BEARING: (58.0, 3.0, 0.3)}
 """Usual level, by how much it follows one unit of load, and noise, in the variable's unit."""
 # parts of the load
 _DAILY = 0.8

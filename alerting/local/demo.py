@@ -100,9 +100,8 @@ def train() -> None:
             f"{training.definition}: {first_training(platform, airflow, training)}"
             for training in due
         ]
-        if past := evaluate_unseen_days(
-            platform, [training.definition for training in due], _report
-        ):
+        past = evaluate_unseen_days(platform, [training.definition for training in due], _report)
+        if past:
             outcomes.append(past)
     _report("; ".join(outcomes) or "the first question has been trained before")
 
@@ -113,11 +112,13 @@ def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining)
     dag_id = f"train__{due.definition}"
     try:
         airflow.start(dag_id, due.run)
-        while (state := airflow.state(dag_id, due.run)) in UNFINISHED:
+        state = airflow.state(dag_id, due.run)
+        while state in UNFINISHED:
             with suppress(ModelUnavailable):
                 step = unfinished_training(platform, name, ())
                 _report(f"{name}, {step['step'] if step else 'waiting to begin'}")
             time.sleep(POLL_S)
+            state = airflow.state(dag_id, due.run)
     except AirflowSilent as silence:
         return f"not trained: Airflow does not answer ({silence})"
     decided = platform.decisions.for_definition(name)

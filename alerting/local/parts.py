@@ -284,11 +284,7 @@ def airflow_parts(
             "airflow-scheduler",
             "Airflow's scheduler",
             # its log server listens on all addresses; the API reads the files
-            (
-                *command,
-                "scheduler",
-                "--skip-serve-logs",
-            ),
+            (*command, "scheduler", "--skip-serve-logs"),
             environ,
             needs,
             _alive(url, "scheduler"),
@@ -318,25 +314,16 @@ def mlflow_part(settings: Settings, environ: Mapping[str, str]) -> Part:
 
     Clients write artifacts directly to disk, so a run is readable with and without the server.
     """
+    arguments = {
+        "--host": LOOPBACK,
+        "--port": str(settings.mlflow_port),
+        "--app-name": "alerting",
+        "--workers": "1",
+        "--backend-store-uri": settings.mlflow_database,
+    }
     command = (
-        *(
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            "--host",
-            LOOPBACK,
-            "--port",
-            str(settings.mlflow_port),
-        ),
-        *(
-            "--app-name",
-            "alerting",
-            "--workers",
-            "1",
-            "--backend-store-uri",
-            settings.mlflow_database,
-        ),
+        *(sys.executable, "-m", "mlflow", "server"),
+        *(word for argument in arguments.items() for word in argument),
         *("--no-serve-artifacts", "--default-artifact-root", settings.mlflow_artifacts.as_uri()),
     )
     password = settings.home / "secrets" / MLFLOW_PASSWORD

@@ -139,23 +139,16 @@ class Supervisor:
             with _woken_by_signals() as wait:
                 while not self._signals:
                     self._look()
-                    for names in [
-                        names_ahead for names_ahead in ahead if self._were_ready(names_ahead)
-                    ]:
-                        ahead.pop(names)()
-                    wait(LOOK_AT_REST_S if self._is_at_rest() else LOOK_EVERY_S)
+                    for names in list(ahead):
+                        if all(self._services[name].ever_ready for name in names):
+                            ahead.pop(names)()
+                    is_at_rest = all(s.ready or s.finished for s in self._services.values())
+                    wait(LOOK_AT_REST_S if is_at_rest else LOOK_EVERY_S)
         finally:
             signals = self._signals  # one that comes while the stop is announced is another one
             self._show("")
             stopping()
             self._stop(signals)
-
-    def _were_ready(self, names: tuple[str, ...]) -> bool:
-        return all(self._services[name].ever_ready for name in names)
-
-    def _is_at_rest(self) -> bool:
-        """Return whether every part is ready or done."""
-        return all(service.ready or service.finished for service in self._services.values())
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1

@@ -138,7 +138,10 @@ class Connection:
 
     def drop_rest(self) -> int:
         """Return how many messages of a closed connection are gone."""
-        return sum(map(len, iter(lambda: list(self.rest()), [])))
+        count = 0
+        while batch := self.rest():
+            count += len(batch)
+        return count
 
 
 class LeaseLost(UserError):

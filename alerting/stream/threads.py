@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -59,6 +59,7 @@ PAUSE_AFTER_FAULT_S = 2.0
 _UNDER_WAY = timedelta(milliseconds=50)
 _START_S = 10.0
 _STOP_S = 8.0
+_log = logging.getLogger(__name__)
 
 
 class Evaluator:
@@ -102,9 +103,7 @@ class Evaluator:
         """Stop the threads after their work, or some seconds: they may be killed any time."""
         self._stopped.set()
         self._evaluated.set()
-        until = time.monotonic() + _STOP_S
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+        _join(self._threads)
 
     def add(self, rows: "Sequence[ReadingRow | EventRow]") -> None:
         """Note stored rows, to evaluate the targets that read them."""
@@ -185,16 +184,20 @@ class Evaluator:
             try:
                 work()
                 self._faults.pop(work.__name__, None)
-            except (
-                Exception
-            ) as fault:  # of the database, a document or a library: the next turn tries again
+            except Exception as fault:
+                # of the database, a document or a library: the next turn tries again
                 text = f"{type(fault).__name__}: {str(fault)[:200]}"
                 if self._faults.get(work.__name__) != text:
-                    logging.getLogger(__name__).warning(
-                        "cannot %s now, the scheduler does: %s", work.__name__, text
-                    )
+                    _log.warning("cannot %s now, the scheduler does: %s", work.__name__, text)
                 self._faults[work.__name__] = text
                 self._stopped.wait(PAUSE_AFTER_FAULT_S)
+
+
+def _join(threads: Iterable[Thread]) -> None:
+    """Wait until the threads end, `_STOP_S` at most in all."""
+    until = time.monotonic() + _STOP_S
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 TAKEN_S = 5.0
@@ -205,7 +208,6 @@ MOST_AT_ONCE = 8
 MISSED = 3
 """Intervals without a reading after which a source counts as not read by this process."""
 LEAST_MISSED = timedelta(minutes=1)
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -327,11 +329,9 @@ class SinkService:
 
     def close(self) -> None:
         """End all deliveries after what they do now, or some seconds."""
-        until = time.monotonic() + _STOP_S
         for thread in self._threads.values():
             thread.stopped.set()
-        for thread in self._threads.values():
-            thread.join(max(0.0, until - time.monotonic()))
+        _join(self._threads.values())
 
     def look(self) -> None:
         """Start the deliveries that are missing, and end those of changed and retired sinks."""

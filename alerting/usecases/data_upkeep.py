@@ -138,18 +138,13 @@ def _with_variables(
         rolled = state.spans.get(name)
         is_good = rolled is not None and rolled.basis == basis
         spans[name] = rolled if rolled and is_good else RolledInterval(basis, end, end)
-    if changed := [name for name, span in state.spans.items() if spans.get(name) != span]:
+    unchanged = {name: span for name, span in state.spans.items() if spans.get(name) == span}
+    changed = [name for name in state.spans if name not in unchanged]
+    if changed:
         # first, so that no other state has what is deleted
-        platform.rollups.store_state(replace(state, spans=_without(state.spans, changed)))
+        platform.rollups.store_state(replace(state, spans=unchanged))
         platform.rollups.forget(asset.name, to_millis(LAST_INSTANT), changed)
     return replace(state, spans=spans)
-
-
-def _without(
-    spans: Mapping[str, RolledInterval], names: Iterable[str]
-) -> dict[str, RolledInterval]:
-    gone = set(names)
-    return {name: span for name, span in spans.items() if name not in gone}
 
 
 def _with_arrivals(asset: Asset, state: RollupState, arrivals: Sequence[Arrival]) -> RollupState:

@@ -101,10 +101,6 @@ class ReportCalendar:
         window = max(definition.window.until, timedelta(0))
         return window + definition.problem.hold + max(delays, default=timedelta(0)) + latency
 
-    def assets_of(self, definition: Definition) -> Sequence[Asset]:
-        """Return the assets of a definition."""
-        return matching_assets(definition, self._platform.assets.all())
-
     def _served_in(self, latest: Revision, period: Period) -> bool:
         revisions = (
             [latest] if latest.number == 1 else self._platform.definitions.revisions(latest.name)
@@ -248,7 +244,8 @@ def issue_by_hand(platform: ReportPorts, name: str, period: Period, as_of: datet
     """
     calendar = ReportCalendar(platform, as_of)
     definition = require_revision(platform.definitions, name).definition
-    closes_at = calendar.closes_at(definition, calendar.assets_of(definition), period)
+    assets = matching_assets(definition, platform.assets.all())
+    closes_at = calendar.closes_at(definition, assets, period)
     if closes_at > as_of:
         raise UserError(
             f"{period.name} is closed at {closes_at.isoformat()}: after its last prediction "
@@ -340,13 +337,17 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
             if e.model_version is not None and e.end <= as_of
         ]
         by_newest = [e for e in past if e.model_version == past[-1].model_version]
-        period = (
-            (min(e.start for e in by_newest), max(e.end for e in by_newest)) if by_newest else None
-        )
-        if period is None or _is_reported(platform, revision.name, *period):
+        if not by_newest:
+            continue
+        start = min(e.start for e in by_newest)
+        end = max(e.end for e in by_newest)
+        if any(
+            head.unseen and head.start <= start and end <= head.end
+            for head in platform.reports.for_definition(revision.name)
+        ):
             continue
         try:
-            report = make_report(platform, revision.name, *period, as_of, unseen=True)
+            report = make_report(platform, revision.name, start, end, as_of, unseen=True)
         except Exception as error:  # one report must not stop the others; the task fails at its end
             failed.append(f"{revision.name}: {type(error).__name__}: {error}")
             continue
@@ -357,10 +358,3 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
             f"{len(failed)} reports on test periods failed, {made} were made:\n" + "\n".join(failed)
         )
     return made
-
-
-def _is_reported(platform: ReportPorts, name: str, start: datetime, end: datetime) -> bool:
-    return any(
-        head.unseen and head.start <= start and end <= head.end
-        for head in platform.reports.for_definition(name)
-    )

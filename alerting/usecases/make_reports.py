@@ -25,7 +25,7 @@ from alerting.ports import (
     ReportHead,
     ReportPorts,
 )
-from alerting.reporting.definition.conclusion import Judgement, conclude, mail_sentences
+from alerting.reporting.definition.conclusion import conclude, mail_sentences
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.operators_and_money import (
     DefinitionNumbers,
@@ -179,7 +179,9 @@ def compose_report(
     It is compared with the period from `previous_start` to `start`; when left out, with one of the
     same length. `unseen`: see `ReportHead`.
     """
-    material, metrics, judgement = _measure(platform, revision, start, end, as_of, previous_start)
+    material = material_at(platform, revision, start, end, as_of, previous_start)
+    metrics = compute_metrics(material)
+    judgement = conclude(metrics)
     context = {
         "judgement": to_document(judgement),
         "reported_misses": to_document(material.misses),
@@ -219,19 +221,6 @@ def compose_report(
     return ComposedReport(
         revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content
     )
-
-
-def _measure(
-    platform: ReportPorts,
-    revision: Revision,
-    start: datetime,
-    end: datetime,
-    as_of: datetime,
-    previous_start: datetime | None,
-) -> tuple[Material, ReportMetrics, Judgement]:
-    material = material_at(platform, revision, start, end, as_of, previous_start)
-    metrics = compute_metrics(material)
-    return material, metrics, conclude(metrics)
 
 
 def material_at(

@@ -142,6 +142,7 @@ def platform_conditions(
     facts: PlatformFacts, limits: HealthLimits, now: datetime
 ) -> list[PlatformFault]:
     """Return the faults of the platform at `now`; a fault that is not among them is over."""
+    fault = facts.registry_fault
     return [
         *_late(facts.lags, limits.evaluation_late, now),
         *_stale(facts.readings, limits.source_stale, now),
@@ -153,11 +154,7 @@ def platform_conditions(
         *_failed(facts.trainings, now),
         *_refused(facts.decisions),
         *_filling(facts, limits.disk_least),
-        *(
-            [PlatformFault(REGISTRY, "MLflow", facts.registry_fault)]
-            if facts.registry_fault
-            else []
-        ),
+        *([PlatformFault(REGISTRY, "MLflow", fault)] if fault else []),
     ]
 
 
@@ -188,14 +185,14 @@ def _stale(
 ) -> Iterator[PlatformFault]:
     """Yield a fault for each line no longer read live; an imported history is not live."""
     stopped = defaultdict[str, list[AssetFreshness]](list)
-    for freshness in sorted(readings, key=lambda freshness: (freshness.newest.ts, freshness.asset)):
+    for freshness in sorted(readings, key=lambda f: (f.newest.ts, f.asset)):
         longest = max(stale, _SAMPLINGS * (freshness.sampling or timedelta(0)))
         was_live = freshness.newest.arrived_at - freshness.newest.ts <= longest
         if was_live and now - freshness.newest.ts - length(freshness.at_rest) > longest:
             stopped[freshness.line].append(freshness)
-    for line, found_stopped in stopped.items():
-        since = found_stopped[0].newest.ts.isoformat(timespec="seconds")
-        assets = join_first([freshness.asset for freshness in found_stopped], MOST_NAMED)
+    for line, of_line in stopped.items():
+        since = of_line[0].newest.ts.isoformat(timespec="seconds")
+        assets = join_first([freshness.asset for freshness in of_line], MOST_NAMED)
         why = translatable(
             "no reading of {assets} since {since}, so no alarm can come; check its source",
             assets=assets,

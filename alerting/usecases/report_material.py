@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +56,6 @@ from alerting.reporting.definition.decision_text import (
 )
 from alerting.reporting.definition.material import Material, ModelInService
 from alerting.reporting.report_details import variable_of
-from alerting.reporting.variable_charts import LevelsInForce
 from alerting.usecases.definitions.versions import answer_at, live_from, with_stored_features
 from alerting.usecases.episodes.mutes_and_suppression import (
     maintenance_intervals,
@@ -161,11 +161,6 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
     evaluated, gaps = _evaluated_intervals(s, scores, start, end)
     unscored = raised_unscored(definition, (e for e in episodes if e.raised_at >= start), stored)
     leave_out_deleted(evaluated, gaps, {e.asset for e in episodes if e.id in unscored})
-    models = ModelCache(s.platform)
-
-    def find_levels(asset: Asset, since: datetime, until: datetime) -> LevelsInForce:
-        return levels_in_force(s.platform, models, definition, asset, since, until)
-
     return Material(
         definition=definition,
         revision=s.revision.number,
@@ -187,7 +182,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         histories=s.histories,
         withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
         unscored=unscored,
-        moving_levels=find_levels,
+        moving_levels=partial(levels_in_force, s.platform, ModelCache(s.platform), definition),
     )
 
 

@@ -40,12 +40,8 @@ def dataset(name: str) -> str:
 
     with background_platform() as platform:
         try:
-            run_id = prepare(
-                platform,
-                name,
-                read_instant(run_as_of(platform)),
-                get_current_context()["run_id"],
-            )
+            as_of = read_instant(run_as_of(platform))
+            run_id = prepare(platform, name, as_of, get_current_context()["run_id"])
         except NotDue as changed:
             raise AirflowSkipException(str(changed)) from changed
         say_where(platform, run_id)
@@ -111,12 +107,7 @@ def record_failure(name: str) -> None:
     states = context["ti"].get_task_states(dag_id, run_ids=[run])[run]
     failed = sorted(task_id for task_id, state in states.items() if state == "failed")
     with opened_platform() as platform:
-        end_run(
-            platform,
-            name,
-            run,
-            failed_in_airflow(failed, run, dag_id),
-        )
+        end_run(platform, name, run, failed_in_airflow(failed, run, dag_id))
 
 
 def training_options(definition: ModelDefinition, revision: int) -> dict[str, Any]:

@@ -113,20 +113,21 @@ def change_pin(
         check_own_password(passwords, account, password)
     check_pin_rules(pin)
     hashed = passwords.make_hash(pin)
-
-    def change(newest: Account) -> Account:
-        return newest.next_version(pin=hashed, wrong_pins_until=None)
-
-    return update_account(platform, name, change, "PIN set", name, now)
+    return update_account(
+        platform,
+        name,
+        lambda newest: newest.next_version(pin=hashed, wrong_pins_until=None),
+        "PIN set",
+        name,
+        now,
+    )
 
 
 def remove_pin(platform: AccessPorts, name: str, actor: str, now: datetime) -> Account:
     """Take the PIN of a person away, so that they sign on no device."""
-
-    def change(account: Account) -> Account:
-        return account.next_version(pin=None)
-
-    return update_account(platform, name, change, "PIN removed", actor, now)
+    return update_account(
+        platform, name, lambda account: account.next_version(pin=None), "PIN removed", actor, now
+    )
 
 
 def list_signers(platform: AccessPorts) -> list[Account]:
@@ -148,25 +149,22 @@ def sign_by_pin(
     for id, limit in counted.items():  # all of them before one is counted
         _refuse_too_many(find_account(platform, id), limit, now)
     for id, limit in counted.items():
-        _count(platform, id, limit, now)
+        _replace(platform, id, partial(_count, limit, now), {})
     if not passwords.matches(signer.pin if signer else None, pin) or signer is None:
         raise WrongPin(translatable("The PIN is wrong."))
     for id, limit in counted.items():
         last = {"signer": signer.id, "signed_at": now} if id == device else {}
-        _replace(platform, id, partial(_taken_back, every=limit.every, now=now), last)
+        _replace(platform, id, partial(_take_back, limit, now), last)
     return signer
 
 
-def _taken_back(account: Account, every: timedelta, now: datetime) -> datetime:
-    return (account.wrong_pins_until or now) - every
+def _count(limit: PinLimit, now: datetime, account: Account) -> datetime:
+    _refuse_too_many(account, limit, now)
+    return count_pin(account, limit, now)
 
 
-def _count(platform: AccessPorts, id: str, limit: PinLimit, now: datetime) -> None:
-    def counted(account: Account) -> datetime:
-        _refuse_too_many(account, limit, now)
-        return count_pin(account, limit, now)
-
-    _replace(platform, id, counted, {})
+def _take_back(limit: PinLimit, now: datetime, account: Account) -> datetime:
+    return (account.wrong_pins_until or now) - limit.every
 
 
 def _replace(
@@ -183,7 +181,8 @@ def _replace(
 
 
 def _refuse_too_many(account: Account, limit: PinLimit, now: datetime) -> None:
-    if not (wait := wait_for_pin(account, limit, now)):
+    wait = wait_for_pin(account, limit, now)
+    if not wait:
         return
     minutes = str(-(-wait // timedelta(minutes=1)))
     if account.kind == "device":

@@ -252,6 +252,9 @@ def asset_changes(before: Asset | None, after: Asset) -> list[AssetChange]:
 _VARIABLES = "variables."
 
 
+Effect = Literal["begins", "ends", "stays"]
+
+
 @dataclass(frozen=True)
 class AffectedDefinition:
     """A definition that a change of an asset concerns. `variables`: changed ones that it reads;
@@ -261,7 +264,7 @@ class AffectedDefinition:
     title: str
     state: str
     variables: tuple[str, ...]
-    applies: Literal["begins", "ends", "stays"]
+    applies: Effect
     faults: tuple[Fault, ...]
 
 
@@ -373,22 +376,22 @@ def _affected(
         will = any(item.name == name for item in matching_assets(definition, after))
         faults = _new_faults(definition, before, after, types)
         if was or will or faults:
-            read = _read_variables(definition, (before if was else after)[name]) & changed
+            asset = (before if was else after)[name]
+            read = changed.intersection(asset.with_parts(definition.variables_read(asset)))
+            effect: Effect = "stays"
+            if was != will:
+                effect = "begins" if will else "ends"
             affected.append(
                 AffectedDefinition(
                     definition.name,
                     definition.title or definition.name,
                     definition.state,
                     tuple(sorted(read)) if was or will else (),
-                    "stays" if was == will else "begins" if will else "ends",
+                    effect,
                     faults,
                 )
             )
     return sorted(affected, key=lambda item: (not item.faults, not item.variables, item.name))
-
-
-def _read_variables(definition: Definition, asset: Asset) -> frozenset[str]:
-    return frozenset(asset.with_parts(definition.variables_read(asset)))
 
 
 def _new_faults(

@@ -428,9 +428,8 @@ def notes(
                 names=", ".join(empty[:20]) + (" …" if len(empty) > 20 else ""),
             )
         )
-    bad, uncertain = (
-        sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain")
-    )
+    bad = sum(profile.columns[title].bad_quality for title in types)
+    uncertain = sum(profile.columns[title].uncertain for title in types)
     if bad:
         yield count_in_english(
             "{number} sample is of bad quality: its value is not stored, and the variable is "

@@ -113,9 +113,7 @@ def _stored_type(
         ):
             by_type.setdefault(stored.type, name)
     if len(by_type) > 1:
-        conflict, *others = (f"{kind} on {asset}" for kind, asset in by_type.items())
-        for reason in others:
-            conflict = f"{conflict} but {reason}"
+        conflict = " but ".join(f"{kind} on {asset}" for kind, asset in by_type.items())
         raise UserError(
             f"{source.name}: {variable} is declared as {conflict}; import these assets from "
             "separate files"

@@ -31,7 +31,7 @@ from alerting.kinds.protocol import ModelVerification, Served
 from alerting.kinds.registry import verifying_kind_of
 from alerting.ports import DecisionRecord, ModelUnavailable, ReportPorts, UpkeepPorts
 from alerting.ports.use_cases import id_logger
-from alerting.readings.buckets import HOUR
+from alerting.readings.buckets import HOUR, Buckets
 from alerting.readings.history import from_millis, to_millis
 from alerting.usecases.definitions.faults_and_alerts import DRIFTED, MISCALIBRATED, record_faults
 from alerting.usecases.definitions.versions import active, answer_at, segments, with_stored_features
@@ -166,16 +166,12 @@ def find_moved(
     seen = definition.variables_evaluated(asset)
     names = sorted(seen & asset.variables.keys())[:_MOST_VARIABLES]
     numbers = [name for name in names if asset.variables[name].type != "category"]
-    parts = [
-        read_buckets(platform, asset, numbers, *span, "hours", _MOST_READINGS).by_variable
-        for span in ((first, last), (until - _DAY, until))
-    ]
+    trained = read_buckets(platform, asset, numbers, first, last, "hours", _MOST_READINGS)
+    newest = read_buckets(platform, asset, numbers, until - _DAY, until, "hours", _MOST_READINGS)
     compared = []
     for name in numbers:
-        (at, before), (_, recent) = (
-            _without(hours.start, hours.total / np.maximum(hours.count, 1), left_out)
-            for hours in (part[name].has_good() for part in parts)
-        )
+        at, before = _hourly_means(trained.by_variable[name], left_out)
+        _, recent = _hourly_means(newest.by_variable[name], left_out)
         compared.append(compare_hours(name, (at - until) // _DAY, before, recent))
     for name in set(names) - set(numbers):
         learned_texts = _texts(platform, asset, name, first, last, left_out)
@@ -218,7 +214,8 @@ def compare_texts(
     if not before or not recent:
         return None
     texts = sorted({*before, *recent})
-    old, new = (np.searchsorted(texts, list(part)) for part in (before, recent))
+    old = np.searchsorted(texts, list(before))
+    new = np.searchsorted(texts, list(recent))
     psi = _psi(old, new, np.arange(1, len(texts)))
     unseen = 1 - sum(text in {*before} for text in recent) / len(recent)
     return Moved(name, psi, unseen), unseen > _UNSEEN_TEXTS
@@ -226,21 +223,22 @@ def compare_texts(
 
 def _psi(before: npt.NDArray[Any], recent: npt.NDArray[Any], edges: npt.NDArray[Any]) -> float:
     """Return the population stability index of two samples over bins with these inner edges."""
-    shares = [
-        np.bincount(np.searchsorted(edges, part, side="right"), minlength=len(edges) + 1)
-        / len(part)
-        for part in (before, recent)
-    ]
-    old, new = (np.maximum(share, _LEAST_SHARE) for share in shares)
+    old = _shares(before, edges)
+    new = _shares(recent, edges)
     return float(((new - old) * np.log(new / old)).sum())
 
 
-def _without(
-    at: Hours, values: Floats, left_out: Sequence[SuppressedInterval]
-) -> tuple[Hours, Floats]:
-    """Return the hours that meet no interval."""
+def _shares(sample: npt.NDArray[Any], edges: npt.NDArray[Any]) -> Floats:
+    counts = np.bincount(np.searchsorted(edges, sample, side="right"), minlength=len(edges) + 1)
+    return np.maximum(counts / len(sample), _LEAST_SHARE)
+
+
+def _hourly_means(buckets: Buckets, left_out: Sequence[SuppressedInterval]) -> tuple[Hours, Floats]:
+    """Return the hours that meet no interval, and their means."""
+    hours = buckets.has_good()
+    at = hours.start
     is_counted = ~(is_covered(left_out, at) | is_covered(left_out, at + HOUR - 1))
-    return at[is_counted], values[is_counted]
+    return at[is_counted], (hours.total / np.maximum(hours.count, 1))[is_counted]
 
 
 def _texts(

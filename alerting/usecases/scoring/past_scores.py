@@ -279,26 +279,25 @@ def _notes(
         for asset in assets
         if asset.name not in scored and asset.name not in plan.not_learned
     ]
+    needed = {  # for a computed variable its parts
+        variable
+        for asset in plan.assets
+        for variable in asset.with_parts(plan.variables)
+        if not asset.is_computed(variable)
+    }
     lacking = sorted(
-        {name for asset in plan.assets for name in _measured(asset, plan.variables)}
-        - {variable for asset in scored for variable in checked.profile.assets[asset]}
+        needed - {variable for asset in scored for variable in checked.profile.assets[asset]}
     )
-    notes = [f"{name} does not apply to {_listed(others)}: no scores"] if others else []
-    notes += (
-        [f"the model has learned nothing of {_listed(plan.not_learned)}: no scores"]
-        if plan.not_learned
-        else []
-    )
-    return notes + (
-        [f"the model also reads {_listed(lacking)}, which the file lacks: missing in every row"]
-        if lacking
-        else []
-    )
-
-
-def _measured(asset: Asset, variables: Iterable[str]) -> list[str]:
-    """Return what a file must have of these: for a computed variable its parts."""
-    return [name for name in asset.with_parts(variables) if not asset.is_computed(name)]
+    notes = []
+    if others:
+        notes.append(f"{name} does not apply to {_listed(others)}: no scores")
+    if plan.not_learned:
+        notes.append(f"the model has learned nothing of {_listed(plan.not_learned)}: no scores")
+    if lacking:
+        notes.append(
+            f"the model also reads {_listed(lacking)}, which the file lacks: missing in every row"
+        )
+    return notes
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -494,10 +494,9 @@ def _check(
     try:
         skipped = ignore_line if source.bad_lines == "skip" else None
         if source.delivers == "events":
-            lasting = source.events.lasting
-            duration: Duration | None = (
-                None if lasting is None else "lasting" if lasting else "instant"
-            )
+            duration: Duration | None = None
+            if source.events.lasting is not None:
+                duration = "lasting" if source.events.lasting else "instant"
             return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
         return _with_source(
             check_readings(drop.readings(source, file), plant, reject=skipped, now=now),

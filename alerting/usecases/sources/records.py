@@ -216,7 +216,10 @@ class RecordMapping:
         titles = tuple(fields)
         values = fields.values()
         names = self._layouts.get(titles)
-        if names is None or not (types := set(map(type, values))) <= _NUMBERS:
+        if names is None:
+            return None
+        types = set(map(type, values))
+        if not types <= _NUMBERS:
             return None
         try:
             if not math.isfinite(sum(values)):
@@ -263,7 +266,8 @@ class RecordMapping:
         if mapped and mapped.name:
             return mapped.name
         name = variable_name(str(title))
-        if self._units is None or (derived := derive_name(str(title))) == name:
+        derived = derive_name(str(title))
+        if self._units is None or derived == name:
             return name
         return column_name(
             str(title), self._units(), is_shared=self.titles.get(derived, title) != title

@@ -195,10 +195,9 @@ class _Fit:
     def _numbers(self) -> frozenset[str]:
         """Return the variables of numbers that need no declaration any more, of which a row is
         taken as it is."""
-        variables = self._asset.variables.items()
         return frozenset(
             name
-            for name, v in variables
+            for name, v in self._asset.variables.items()
             if v.type == "number" and not v.computed and (v.source or self._by is None)
         )
 
@@ -241,13 +240,12 @@ class _Fit:
 def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
     """Return a value in the type of its variable. Raises RowRefused if it has another one."""
     if kind == "category":
-        return (
-            value
-            if isinstance(value, str)
-            else str(value).lower()
-            if isinstance(value, bool)
-            else _digits(value)
-        )
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool):
+            return str(value).lower()
+        # all digits, e.g. of a lot; a whole number has no decimal point
+        return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, bool):
         if kind == "boolean":
             return value
@@ -256,13 +254,7 @@ def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
             return value
         if value in (0.0, 1.0):
             return bool(value)
-    type_name = records.KINDS[kind]
-    raise refuse_value(name, records.OTHER_TYPE, value, kind=type_name)
-
-
-def _digits(value: float) -> str:
-    """Return a number with all its digits, e.g. of a lot; a whole one without a decimal point."""
-    return str(int(value)) if value.is_integer() else repr(value)
+    raise refuse_value(name, records.OTHER_TYPE, value, kind=records.KINDS[kind])
 
 
 def fit_events(
@@ -477,13 +469,10 @@ def shortened(names: Sequence[str], most: int) -> str:
 def _delivered(
     rows: Sequence[ReadingRow | EventRow], new: int, refused: Sequence[RefusedRow], now: datetime
 ) -> Delivered:
-    newest = max((at for row in rows if (at := _at(row)) <= now + MOST_IN_FUTURE), default=None)
+    instants = [row.ts if isinstance(row, ReadingRow) else row.start for row in rows]
+    newest = max((at for at in instants if at <= now + MOST_IN_FUTURE), default=None)
     why = refused[-1].reason if refused else None
     return Delivered(now, new, len(refused), newest, _last(rows[-1]) if rows else None, why)
-
-
-def _at(row: ReadingRow | EventRow) -> datetime:
-    return row.ts if isinstance(row, ReadingRow) else row.start
 
 
 def _last(row: ReadingRow | EventRow) -> Mapping[str, Any]:

@@ -424,11 +424,10 @@ def repeated_name(value: Any) -> str | None:
 def _repeated(value: Any) -> Iterator[Repeated]:
     if isinstance(value, Repeated):
         yield value
-    for item in (
-        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    ):
-        if isinstance(item, dict | list):
-            yield from _repeated(item)
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            if isinstance(item, dict | list):
+                yield from _repeated(item)
 
 
 def _parse(text: str | bytes) -> Any:

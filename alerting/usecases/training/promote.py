@@ -196,6 +196,7 @@ def _unless_stale(proposed: DecisionRecord, made: Sequence[DecisionRecord]) -> D
 
 def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
     """Write the audit entry, the aliases and the indexes of a record. Idempotent."""
+    until = f" (Readings up to {decision.as_of:%Y-%m-%d %H:%M} UTC.)" if decision.as_of else ""
     platform.audit.add(
         actor=decision.actor,
         what=_AUDITED.get(decision.verdict, template("promotion decided")),
@@ -203,17 +204,13 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
         at=decision.acted_at,
         before=decision.champion_version,
         after=decision.challenger_version if decision.promoted else decision.champion_version,
-        why=f"{decision.reason}{_read_until(decision)}",
+        why=f"{decision.reason}{until}",
     )
     move_aliases(platform.definitions, platform.decisions, platform.models, decision.definition)
     if decision.promoted and decision.challenger_version is not None:
         revision = require_revision(platform.definitions, decision.definition)
         if isinstance(revision.definition, ModelDefinition):
             _index_carried_forward(platform, revision.definition, decision.challenger_version)
-
-
-def _read_until(decision: DecisionRecord) -> str:
-    return f" (Readings up to {decision.as_of:%Y-%m-%d %H:%M} UTC.)" if decision.as_of else ""
 
 
 def _index_carried_forward(
@@ -240,16 +237,17 @@ def _index_carried_forward(
 def move_aliases(definitions: Definitions, decisions: Decisions, models: Models, name: str) -> None:
     """Set `champion` and `previous` by the decisions, and check again afterwards, so that the last
     process sets them right."""
-    line: list[int] | None = None
+    written: list[int] | None = None
     revisions = definitions.revisions(name)
-    while line != (
-        line := line_of_champions(
-            made := decisions.for_definition(name), _present_question(revisions, made)
-        )
-    ):
+    while True:
+        made = decisions.for_definition(name)
+        line = line_of_champions(made, _present_question(revisions, made))
+        if line == written:
+            return
         if line:
             models.set_alias(name, "champion", line[-1])
             models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
+        written = line
 
 
 def _report_run(runs: TrainingRuns, run_id: str, proposal: Proposal) -> None:
@@ -295,9 +293,10 @@ def rollback(
             f"version {target} of {name!r} cannot be read, the champion stays: {unavailable}"
         ) from unavailable
     earlier = next(d for d in reversed(made) if d.promoted and d.challenger_version == target)
+    now = platform.clock.now()
     record = DecisionRecord(
         definition=name,
-        at=max(now := platform.clock.now(), serving.at),
+        at=max(now, serving.at),
         revision=revision.number,
         challenger_version=target,
         champion_version=serving.challenger_version,

@@ -143,9 +143,11 @@ def profile(dataset: Dataset) -> DatasetProfile:
         at = dataset.at[rows]
         label = dataset.label[rows]
         if len(at):
-            start, end = (from_millis(int(t)) for t in (at.min(), at.max()))
             parts[part] = PartProfile(
-                rows=len(at), positives=int(label.sum()), start=start, end=end
+                rows=len(at),
+                positives=int(label.sum()),
+                start=from_millis(int(at.min())),
+                end=from_millis(int(at.max())),
             )
     return DatasetProfile(
         hash=dataset.hash,

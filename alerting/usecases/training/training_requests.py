@@ -234,8 +234,13 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     named = [run for run, proposal in waiting.items() if text in (run, proposal.definition)]
     runs = {*waiting, *(() if named else _decided_and_open(platform))}
     matching = named or _beginning(runs, text)
+    if len(matching) == 1:
+        return matching[0]
     if matching:
-        return _only(matching, text)
+        raise UserError(
+            f"{len(matching)} runs begin with {shown(text)}: {', '.join(matching[:5])}; give more "
+            "of the id"
+        )
     lines = [
         f"{waits.definition}: `alerting model approve {run}`" for run, waits in waiting.items()
     ]
@@ -248,14 +253,6 @@ def _beginning(runs: Iterable[str], text: str) -> list[str]:
     """Return the run with this id, else those that begin with it."""
     begins = sorted(run for run in runs if len(text) >= _LEAST_BEGINNING and run.startswith(text))
     return [run for run in begins if run == text] or begins
-
-
-def _only(runs: Sequence[str], text: str) -> str:
-    if len(runs) == 1:
-        return runs[0]
-    raise UserError(
-        f"{len(runs)} runs begin with {shown(text)}: {', '.join(runs[:5])}; give more of the id"
-    )
 
 
 def require_none_under_way(platform: TrainingPorts, name: str) -> None:
@@ -468,8 +465,13 @@ def _state(
     waiting: str | None,
     now: datetime,
 ) -> ModelState:
-    state: ModelState = "serving" if serving is not None else "refused" if refused else "due"
-    if training is not None and (of_training := training_state(training, now)) != "ended":
+    state: ModelState = "due"
+    if serving is not None:
+        state = "serving"
+    elif refused is not None:
+        state = "refused"
+    of_training = "ended" if training is None else training_state(training, now)
+    if of_training != "ended":
         state = "training" if of_training == "under way" else of_training
     return "waiting" if waiting is not None and state != "training" else state
 
