@@ -250,7 +250,11 @@ def create_token(
 
 def revoke_token(platform: AccessPorts, key: str, actor: str, now: datetime) -> AccessToken:
     """Revoke the token with this key, with the sessions that began with it. Raises NotFound."""
-    token = _find_by_key(platform, key)
+    tokens = platform.access_tokens.all()
+    token = next((candidate for candidate in tokens if candidate.key == key), None)
+    if token is None:
+        keys = [candidate.key for candidate in tokens]
+        raise NotFound(unknown_name("token", key, keys, "the page Access makes one"))
     platform.access_tokens.remove(token.id)
     platform.audit.add(actor, "token revoked", _subject(token), now, before=token_fields(token))
     return token
@@ -285,15 +289,6 @@ def token_fields(token: AccessToken) -> dict[str, Any]:
         "ends_at": token.ends_at,
         "used_at": token.used_at,
     }
-
-
-def _find_by_key(platform: AccessPorts, key: str) -> AccessToken:
-    tokens = platform.access_tokens.all()
-    token = next((candidate for candidate in tokens if candidate.key == key), None)
-    if token is None:
-        keys = [candidate.key for candidate in tokens]
-        raise NotFound(unknown_name("token", key, keys, "the page Access makes one"))
-    return token
 
 
 def _subject(token: AccessToken) -> str:
