@@ -170,7 +170,8 @@ class Supervisor:
                 and service.part.ready()
             ):
                 self._record_ready(service, now)
-        self._show(self._going_on(now))
+        waiting = [w for w in self._services.values() if w.running and not w.ready]
+        self._show(", ".join(f"{_describe_work(w)} {now - w.started:.0f} s" for w in waiting))
 
     def _may_start(self, service: _Service, now: float) -> bool:
         needs = (self._services[need] for need in service.part.needs)
@@ -227,10 +228,6 @@ class Supervisor:
         orphans = reap_orphans(of_services)
         for orphan in orphans:
             kill([*descendants(orphan.pid), orphan])
-
-    def _going_on(self, now: float) -> str:
-        waiting = [w for w in self._services.values() if w.running and not w.ready]
-        return ", ".join(f"{_describe_work(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self, signals: int) -> None:
         """Stop the parts, first those that no running part needs; print those killed. `signals`:

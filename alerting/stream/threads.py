@@ -453,7 +453,6 @@ class SinkThread(Thread):
         return first.position
 
     def _follow(self, delivery: SinkDelivery, reader: SinkReader, position: str) -> None:
-        """Deliver changes as they come, until stopped."""
         noted = -math.inf
         selected = noted
         most = 1

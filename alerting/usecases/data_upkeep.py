@@ -317,7 +317,10 @@ def retain(
         *platform.episodes.with_due_outcomes(as_of + _FAR),
     ]
     swept = [
-        *_readings(platform, needed, limits["readings"], dry),
+        *(
+            platform.sweeps.readings(asset, limit, dry=dry)
+            for asset, limit in _limits(platform, needed, limits["readings"]).items()
+        ),
         *_scores(
             platform.definitions,
             platform.past_evaluations,
@@ -349,14 +352,6 @@ def retain(
         before = {"documents": deleted}
         platform.audit.add(actor, template("old documents deleted"), "retention", as_of, before)
     return totals
-
-
-def _readings(
-    platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
-) -> Iterable[Swept]:
-    """Delete readings asset by asset."""
-    limits = _limits(platform, needed, before)
-    return [platform.sweeps.readings(asset, limit, dry=dry) for asset, limit in limits.items()]
 
 
 def _limits(
@@ -441,7 +436,6 @@ def _models(
 
 
 def _totals(swept: Iterable[Swept]) -> list[Swept]:
-    """Return the sums by kind, in the order of their first occurrence."""
     totals: dict[str, Swept] = {}
     for part in swept:
         before = totals.get(part.what, Swept(part.what, 0, 0))

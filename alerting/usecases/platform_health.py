@@ -202,7 +202,6 @@ def _stale(
 
 
 def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
-    """Yield one fault for each source that has delivered nothing for too long."""
     for source in sources:
         if source.is_stale:
             since = (now - source.silent).isoformat(timespec="seconds")
@@ -221,7 +220,6 @@ def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[Platform
 
 
 def _stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
-    """Yield one fault for each source that the stream service has paused."""
     for source in sources:
         if source.is_stopped:
             yield PlatformFault(

@@ -147,7 +147,6 @@ def _without_bad(history: History, labels: Sequence[IntervalLabel]) -> History:
 def _columns_without_bad(
     columns: ReadingColumns, asset: str, labels: Sequence[IntervalLabel]
 ) -> ReadingColumns:
-    """Return columns of stored variables without labelled values."""
     if not labels:
         return columns
     stored_asset = Asset(name=asset)  # none of its variables is computed here

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow.sdk import get_current_context, task
@@ -32,41 +33,35 @@ def plan(every: str) -> list[dict[str, object]]:
     with opened_platform() as platform:
         as_of = run_as_of(platform)
         planned = plan_round(platform, parse_duration(every), SLOTS, read_instant(as_of))
-        _say_late(planned)
-
-        def evaluate_all() -> "EvaluationCounts":
-            whole = (0, 1, read_instant(as_of), planned.source_hash, planned.late.has_requests)
-            return evaluate_shard(platform, parse_duration(every), *whole)
-
-        if planned.is_small:
-            _evaluate_here(platform, as_of, evaluate_all)
-            return []
-    return _shards(planned, every=every, as_of=as_of)
+        evaluate_part = partial(evaluate_shard, platform, parse_duration(every))
+        return _evaluate_or_share(platform, planned, as_of, evaluate_part, every=every)
 
 
-def _say_late(planned: "RoundPlan") -> None:
-    say(f"late readings: {planned.late.late}, of which too late: {planned.late.too_late}")
-
-
-def _evaluate_here(
-    platform: "Platform", as_of: str, evaluate_all: "Callable[[], EvaluationCounts]"
-) -> None:
-    """Evaluate up to an instant, then deliver what is due, also after a failure, which is
-    raised."""
+def _evaluate_or_share(
+    platform: "Platform",
+    planned: "RoundPlan",
+    as_of: str,
+    evaluate_part: "Callable[..., EvaluationCounts]",
+    **common: object,
+) -> list[dict[str, object]]:
+    """Return the shards of a round. Evaluate a small one here instead, then deliver what is due,
+    also after a failure, which is raised."""
+    late = planned.late
+    say(f"late readings: {late.late}, of which too late: {late.too_late}")
+    if not planned.is_small:
+        shared = {"count": SLOTS, "source_hash": planned.source_hash, **common, "as_of": as_of}
+        return [
+            {"shard": shard, **shared, "has_requests": late.has_requests}
+            for shard in planned.shards
+        ]
     from alerting.usecases.notification.delivery import deliver_now
 
     try:
-        say(f"evaluated here up to {as_of}: {in_numbers(evaluate_all())}")
+        counts = evaluate_part(0, 1, read_instant(as_of), planned.source_hash, late.has_requests)
+        say(f"evaluated here up to {as_of}: {in_numbers(counts)}")
     finally:
         say(f"delivered: {in_numbers(deliver_now(platform, platform.clock.now()))}")
-
-
-def _shards(planned: "RoundPlan", **common: object) -> list[dict[str, object]]:
-    shared = {"count": SLOTS, "source_hash": planned.source_hash, **common}
-    return [
-        {"shard": shard, **shared, "has_requests": planned.late.has_requests}
-        for shard in planned.shards
-    ]
+    return []
 
 
 @task(
@@ -117,16 +112,8 @@ def plan_arrived() -> list[dict[str, object]]:
         sources = [name for name in polled if not triggered or source_asset(name).name in triggered]
         planned = plan_round(platform, sources, SLOTS, read_instant(as_of))
         say(f"sources: {', '.join(sources)}")
-        _say_late(planned)
-
-        def evaluate_all() -> "EvaluationCounts":
-            whole = (0, 1, read_instant(as_of), planned.source_hash, planned.late.has_requests)
-            return evaluate_shard(platform, sources, *whole)
-
-        if planned.is_small:
-            _evaluate_here(platform, as_of, evaluate_all)
-            return []
-    return _shards(planned, sources=sources, as_of=as_of)
+        evaluate_part = partial(evaluate_shard, platform, sources)
+        return _evaluate_or_share(platform, planned, as_of, evaluate_part, sources=sources)
 
 
 @task(

@@ -139,7 +139,6 @@ class DagMarks:
 
 
 def _changed_files(change: dict[str, Any]) -> tuple[str, ...]:
-    """Return the DAG files that a stored revision changes."""
     if change["ns"]["coll"] == _SOURCES:
         return (SOURCE_FILE,)
     revision = change.get("fullDocument") or {}

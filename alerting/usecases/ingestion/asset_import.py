@@ -294,7 +294,6 @@ def asset_as_written(asset: Asset) -> Document:
 
 
 def _faults_in_plant(plant: IngestionPorts, asset: Asset) -> list[Fault]:
-    """Return the faults of an asset beside the others and its readings."""
     stored = plant.assets.get(asset.name)
     return [
         *_faults_of_parent(asset, _with_asset(all_assets(plant.assets), asset)),

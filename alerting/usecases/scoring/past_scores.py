@@ -70,9 +70,7 @@ def plan_scoring(
     last stride. Raises UserError for a definition without a model, a model that cannot be read, and
     an empty interval.
     """
-    revision = require_revision(platform.definitions, name)
-    scoring_kind(revision.definition)
-    version = champion(platform, revision, model)
+    revision, version = require_scores(platform, name, model)
     now = platform.clock.now()
     models = ModelCache(platform)
     assets = matching_assets(revision.definition, platform.assets.all())
@@ -263,11 +261,14 @@ def plan_file(
     return FileScores(platform, source, checked, plan, store, _notes(name, assets, plan, checked))
 
 
-def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]:
-    """Return the newest revision and its champion. Raises UserError without scores."""
+def require_scores(
+    platform: EvaluationPorts, name: str, model: str | None = None
+) -> tuple[Revision, int]:
+    """Return the newest revision, and the version that a person names, or its champion. Raises
+    UserError without scores."""
     revision = require_revision(platform.definitions, name)
     scoring_kind(revision.definition)
-    return revision, champion(platform, revision)
+    return revision, champion(platform, revision, model)
 
 
 def _notes(

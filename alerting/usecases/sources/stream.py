@@ -444,7 +444,6 @@ def _parse(text: str | bytes) -> Any:
 
 
 def _count_names(value: Any) -> int:
-    """Return how many names the objects within a value have."""
     kind = type(value)
     if kind is dict:
         count = len(value)

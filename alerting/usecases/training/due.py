@@ -365,11 +365,11 @@ def unfinished_training(
         for s in searches
         if s.ended_at is None and "family" in s.tags and s.tags.get("fitted") != "true"
     ]
-    definition = _definition(platform.definitions, name, int(newest.tags.get("revision", "0")))
-    total = None if definition is None else len(definition.families)
+    revision = int(newest.tags.get("revision", "0"))
+    of_definition = _of_definition(_definition(platform.definitions, name, revision))
     return {
         "run_id": newest.id,
-        "revision": int(newest.tags.get("revision", "0")),
+        "revision": revision,
         "as_of": newest.tags.get("as_of"),
         "started_at": newest.started_at,
         "last_sign": (
@@ -377,13 +377,10 @@ def unfinished_training(
             if searches
             else newest.started_at
         ),
-        "killed_after": _killed_after(definition),
-        "step": _step(active, len(done), total),
+        "step": _step(active, len(done), of_definition["candidates"]),
         "step_number": len(done) + 2,
-        "steps": None if total is None else total + 2,
         "candidates_done": len(done),
-        "candidates": total,
-    }
+    } | of_definition
 
 
 class UnderWay(NamedTuple):
@@ -427,21 +424,16 @@ def _begun_training(platform: ProgressPorts, name: str) -> dict[str, Any] | None
     )
     if training is None or training.ended_at is not None:
         return None
-    definition = _definition(platform.definitions, name, training.revision)
-    total = None if definition is None else len(definition.families)
     return {
         "run_id": training.run,
         "revision": training.revision,
         "as_of": None,
         "started_at": training.started_at,
         "last_sign": training.started_at,
-        "killed_after": _killed_after(definition),
         "step": translatable("building the dataset"),
         "step_number": 1,
-        "steps": None if total is None else total + 2,
         "candidates_done": 0,
-        "candidates": total,
-    }
+    } | _of_definition(_definition(platform.definitions, name, training.revision))
 
 
 def _definition(definitions: Definitions, name: str, number: int) -> ModelDefinition | None:
@@ -450,9 +442,13 @@ def _definition(definitions: Definitions, name: str, number: int) -> ModelDefini
     return definition if isinstance(definition, ModelDefinition) else None
 
 
-def _killed_after(definition: ModelDefinition | None) -> timedelta:
-    longest = timedelta(0) if definition is None else definition.longest_search
-    return PROBABLY_KILLED + longest
+def _of_definition(definition: ModelDefinition | None) -> dict[str, Any]:
+    """Return how many candidates and steps a training has; None if its definition is not known."""
+    if definition is None:
+        return {"killed_after": PROBABLY_KILLED, "steps": None, "candidates": None}
+    total = len(definition.families)
+    killed_after = PROBABLY_KILLED + definition.longest_search
+    return {"killed_after": killed_after, "steps": total + 2, "candidates": total}
 
 
 def _step(active: list[str], done: int, total: int | None) -> str:
