@@ -65,12 +65,12 @@ class Client(httpx.Client):
         """Return what this platform offers, by id, as its description (OpenAPI) has it, with
         `method` and `path`. Raises ApiProblem or ConnectionError."""
         return {
-            one["operationId"]: one | {"method": method.upper(), "path": path}
+            described["operationId"]: described | {"method": method.upper(), "path": path}
             for path, methods in self._ask(
                 "GET", "/api/v1/openapi.json", {"200": {"content": (_JSON,)}}
             )["paths"].items()
-            for method, one in methods.items()
-            if "text/event-stream" not in one["responses"].get("200", {}).get("content", ())
+            for method, described in methods.items()
+            if "text/event-stream" not in described["responses"].get("200", {}).get("content", ())
         }
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
@@ -88,43 +88,43 @@ class Client(httpx.Client):
         platform does not offer, before it is sent; ApiProblem for a refusal; ConnectionError
         without an answer: it is not known then whether it was done.
         """
-        one = self.operations.get(operation)
-        if one is None:
+        described = self.operations.get(operation)
+        if described is None:
             raise TypeError(
                 f"there is no operation {operation!r}; near to it: "
                 f"{', '.join(get_close_matches(operation, self.operations)) or 'none'}"
             )
-        taken = _parameters(one)
+        taken = _parameters(described)
         signature = Signature([parameter for parameter, _, _ in taken])
-        known = {
+        sent = {
             name: value.isoformat() if hasattr(value, "isoformat") else value
             for name, value in parameters.items()
             if value is not None
         }
         try:
-            given = signature.bind(*values, **known).arguments
+            bound = signature.bind(*values, **sent).arguments
         except TypeError as fault:
             raise TypeError(f"{fault}: {operation}{signature}") from None
-        path, query, header = (
-            {name: given[p.name] for p, its, name in taken if its == place and p.name in given}
-            for place in ("path", "query", "header")
-        )
-        if empty := [name for name, value in path.items() if value in (None, "")]:
+        places: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "header": {}, "body": {}}
+        for parameter, place, name in taken:
+            if parameter.name in bound:
+                places[place][name] = bound[parameter.name]
+        if empty := [name for name, value in places["path"].items() if value in (None, "")]:
             raise TypeError(f"{operation} needs {', '.join(empty)}")
-        body = given.get("body")
+        body = bound.get("body")
         is_file = isinstance(body, str | bytes) or hasattr(body, "read")
         return self._ask(
-            one["method"],
-            one["path"].format_map(
+            described["method"],
+            described["path"].format_map(
                 {
                     name: quote(str(value), safe="").replace(".", "%2E")
-                    for name, value in path.items()
+                    for name, value in places["path"].items()
                 }
             ),
-            one["responses"],
-            params=query,
+            described["responses"],
+            params=places["query"],
             headers={name: uuid4().hex for _, _, name in taken if name == "idempotency-key"}
-            | {name: str(value) for name, value in header.items()}
+            | {name: str(value) for name, value in places["header"].items()}
             | (
                 {}
                 if body is None
@@ -132,7 +132,7 @@ class Client(httpx.Client):
                     "content-type": next(
                         (
                             kind
-                            for kind in one["requestBody"]["content"]
+                            for kind in described["requestBody"]["content"]
                             if is_file and kind != _JSON
                         ),
                         _JSON,
@@ -183,55 +183,49 @@ class Client(httpx.Client):
             answer = httpx.Response(503)
         if not pauses or answer.status_code not in (429, 502, 503, 504):
             return _read(answer, described)
-        sleep(
-            min(30.0, float(asked))
-            if (asked := answer.headers.get("retry-after", "")).isdecimal()
-            else pauses[0]
-        )
+        pause = answer.headers.get("retry-after", "")
+        sleep(min(30.0, float(pause)) if pause.isdecimal() else pauses[0])
         return self._ask(method, path, described, pauses[1:], **parts)
 
 
-def _parameters(one: Mapping[str, Any]) -> list[tuple[Parameter, str, str]]:
+def _parameters(operation: Mapping[str, Any]) -> list[tuple[Parameter, str, str]]:
     """Return each parameter of an operation with its place and its name in a request: the parts of
     the path and the body, which can be given by place, and the others."""
     return [
         (
             Parameter(
-                its["name"].replace("-", "_") + "_" * iskeyword(its["name"]),
+                parameter["name"].replace("-", "_") + "_" * iskeyword(parameter["name"]),
                 kind,
-                default=Parameter.empty if its.get("required") else None,
+                default=Parameter.empty if parameter.get("required") else None,
             ),
-            its["in"],
-            its["name"],
+            parameter["in"],
+            parameter["name"],
         )
         for kind, places in (
             (Parameter.POSITIONAL_OR_KEYWORD, ("path", "body")),
             (Parameter.KEYWORD_ONLY, ("query", "header")),
         )
-        for its in [
-            *one.get("parameters", ()),
+        for parameter in [
+            *operation.get("parameters", ()),
             *[
                 {"name": "body", "in": "body"} | part
-                for key, part in one.items()
+                for key, part in operation.items()
                 if key == "requestBody"
             ],
         ]
-        if its["in"] in places
+        if parameter["in"] in places
     ]
 
 
 def _read(answer: httpx.Response, described: Mapping[str, Any]) -> Any:
     kind = answer.headers.get("content-type", "").partition(";")[0]
     if answer.is_success and (
-        not answer.content or any(kind in one.get("content", ()) for one in described.values())
+        not answer.content
+        or any(kind in response.get("content", ()) for response in described.values())
     ):
-        return (
-            answer.json()
-            if kind == _JSON
-            else answer.text
-            if kind.startswith("text/")
-            else answer.content or None
-        )
+        if kind == _JSON:
+            return answer.json()
+        return answer.text if kind.startswith("text/") else answer.content or None
     problem = answer.json() if kind == "application/problem+json" else {}
     raise ApiProblem(
         answer.status_code,

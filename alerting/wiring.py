@@ -59,10 +59,11 @@ def open_stores(settings: Settings, *, patient: bool = True) -> "Iterator[MongoS
     version prepared it, it is prepared here. Raises NotPrepared for every other database that this
     version has not prepared.
     """
+    from alerting.adapters.mongo.running import running
     from alerting.adapters.mongo import mongo
 
     timeout = None if patient else mongo.TIMEOUT_S
-    prepare = _owns_database(settings)
+    prepare = settings.mongodb_uri is None and running(settings.home) is None
     with (
         _database(settings) as uri,
         mongo.open_stores(
@@ -128,12 +129,6 @@ def _checked(
     if settings.mongodb_uri is not None and key:
         check_key(database, name, key, named)
     return key
-
-
-def _owns_database(settings: Settings) -> bool:
-    from alerting.adapters.mongo.running import running
-
-    return settings.mongodb_uri is None and running(settings.home) is None
 
 
 def database_warning(settings: Settings) -> str | None:

@@ -58,8 +58,8 @@ class Audit:
     def __init__(self):
         self.entries = []
 
-    def add(self, actor, what, subject, at, before=None, after=None, why=""):
-        self.entries.append((actor, what, subject))
+    def add(self, actor, action, subject, at, before=None, after=None, why=""):
+        self.entries.append((actor, action, subject))
 
 
 @dataclass

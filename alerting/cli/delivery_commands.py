@@ -293,7 +293,7 @@ def messages(source: "Source", row: "ReadingRow", at: datetime) -> list[Message]
     if not isinstance(source, MessageSource):
         return [("", json.dumps(record | values).encode())]
     form = source.form
-    levels = {"{asset}": asset, form.one: "replay", form.rest or "": "replay"}
+    levels = {"{asset}": asset, form.any_level: "replay", form.all_below or "": "replay"}
 
     def topic(title: str) -> str:
         named = levels | {"{variable}": title}

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from alerting.definitions.faults import close_names
-from alerting.definitions.removed_features import find_left
+from alerting.definitions.removed_features import find_removed
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
@@ -55,7 +55,7 @@ def _left(ctx: Any, args: list[str]) -> str:
         ctx = ctx.parent
     for count in range(min(len(words), 3), 0, -1):
         name = " ".join(words[:count])
-        removed = find_left("command", name) or find_left("command", f"{name} ")
+        removed = find_removed("command", name) or find_removed("command", f"{name} ")
         if removed and len(removed.name.split()) in (count, count + (removed.name[-1] == "*")):
             return f"alerting {name} left in 0.2.0: {removed.instead}"
     return ""

@@ -409,8 +409,8 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
         Of the unit just made the problem's own variables are not among them.
         """
         seen = {v for v in asset.variables if self.may_see(v)}
-        own = set(self.problem.variables)
-        return frozenset(seen - own if self.is_of_unit else seen | own)
+        of_problem = set(self.problem.variables)
+        return frozenset(seen - of_problem if self.is_of_unit else seen | of_problem)
 
     def events_read(self) -> tuple[str, ...]:
         """Return the event types of the problem and of the features."""
@@ -462,12 +462,12 @@ class AssetIndex:
 
     def ancestors(self, asset: Asset) -> tuple[str, ...]:
         """Return the names of the known ancestors of an asset, the nearest first."""
-        found: list[str] = []
+        names: list[str] = []
         parent = self._by_name.get(asset.parent or "")
-        while parent is not None and parent.name not in (asset.name, *found):
-            found.append(parent.name)
+        while parent is not None and parent.name not in (asset.name, *names):
+            names.append(parent.name)
             parent = self._by_name.get(parent.parent or "")
-        return tuple(found)
+        return tuple(names)
 
     def at_or_below(self, name: str) -> frozenset[str]:
         """Return the names of an asset and of all below it."""

@@ -41,9 +41,8 @@ TYPES: dict[VariableType, tuple[type, str]] = {
     "category": (str, "text"),
 }
 Direction = Literal["up", "down", "both"]
-LAG_LENGTHS = (
-    5  # time constants after which less than 1 % of an earlier value is left in a computed lag
-)
+LAG_LENGTHS = 5
+"""Time constants after which less than 1 % of an earlier value is left in a computed lag."""
 
 
 class Link(Closed):
@@ -119,20 +118,19 @@ class Computed(Link):
 
 
 _MEASURED = (
-    *(
-        "type",
-        "delay",
-        "latency",
-        "source",
-        "controllable",
-        "min",
-        "max",
-        "step",
-        "max_change",
-        "direction",
-        "rate",
-    ),
-    *("tolerance", "values"),
+    "type",
+    "delay",
+    "latency",
+    "source",
+    "controllable",
+    "min",
+    "max",
+    "step",
+    "max_change",
+    "direction",
+    "rate",
+    "tolerance",
+    "values",
 )
 """Fields of a variable that is measured or set. Delay and latency of a computed one follow from its
 parts."""
@@ -234,12 +232,13 @@ class Variable(Closed):
     def _check_computed(self) -> Self:
         if self.computed is None:
             return self
-        if given := [
+        stated = [
             name for name in _MEASURED if getattr(self, name) != Variable.model_fields[name].default
-        ]:
+        ]
+        if stated:
             raise ValueError(
                 "a computed variable is a number that no sensor delivers; remove "
-                f"{', '.join(given)}"
+                f"{', '.join(stated)}"
             )
         return self
 
@@ -290,7 +289,8 @@ MOST_VARIABLES = 10_000
 
 @dataclass(frozen=True)
 class SourceLatencies:
-    """How long evaluation waits for values of each source: no part of an asset, all equal."""
+    """How long evaluation waits for values of each source. It is no part of an asset, so that all
+    of them compare as equal."""
 
     by_source: Mapping[str, timedelta] = field(default_factory=dict, compare=False)
 
@@ -347,15 +347,19 @@ class Asset(Closed):
         declared = self.variables.get(variable)
         if declared is not None and declared.computed is not None:
             return max(self.latency(part, default) for part in declared.computed.drivers)
-        if declared is None or declared.latency is not None:
-            return default if declared is None or declared.latency is None else declared.latency
+        if declared is None:
+            return default
+        if declared.latency is not None:
+            return declared.latency
         return self._latencies.by_source.get(declared.source or "", default)
 
     def delay(self, variable: str) -> timedelta:
         """Return the time after which a value is known: of a computed one, with its parts."""
         declared = self.variables.get(variable)
-        if declared is None or declared.computed is None:
-            return timedelta(0) if declared is None else declared.delay
+        if declared is None:
+            return timedelta(0)
+        if declared.computed is None:
+            return declared.delay
         return max(self.delay(part) for part in declared.computed.drivers)
 
     def is_computed(self, variable: str) -> bool:
@@ -383,13 +387,13 @@ class Asset(Closed):
     def computed_of(self, variables: Iterable[str]) -> list[str]:
         """Return the variables computed of some of these, at any depth, after their parts."""
         moved = set(variables)
-        found = []
+        names = []
         for name in self.with_parts(name for name in self.variables if self.is_computed(name)):
             computed = self.variables[name].computed
             if computed is not None and moved & set(computed.drivers):
                 moved.add(name)
-                found.append(name)
-        return found
+                names.append(name)
+        return names
 
     def with_latencies(self, of_sources: Mapping[str, timedelta]) -> "Asset":
         """Return the asset with the latencies of sources for variables without their own."""
@@ -421,7 +425,9 @@ class AssetTree:
         """Return the operator position of an asset: its own, or the nearest one above it. Assets
         without any share one."""
         line = self.asset_and_ancestors(asset)
-        return next((one.position for one in line if one.position is not None), NO_POSITION)
+        return next(
+            (holder.position for holder in line if holder.position is not None), NO_POSITION
+        )
 
 
 def asset_titles(assets: Iterable[Asset]) -> dict[str, str]:
@@ -436,22 +442,22 @@ def in_order(relations: Collection[Relation]) -> list[Relation]:
     """
     if not relations:
         return []
-    of = {}
+    by_variable = {}
     for relation in relations:
-        if relation.variable in of:
+        if relation.variable in by_variable:
             raise ValueError(f"{shown(relation.variable)} has two relations; keep one")
-        of[relation.variable] = relation
+        by_variable[relation.variable] = relation
     try:
         names = list(
             TopologicalSorter(
-                {name: relation.drivers for name, relation in of.items()}
+                {name: relation.drivers for name, relation in by_variable.items()}
             ).static_order()
         )
     except CycleError as circle:
         raise ValueError(
             f"variables follow one another in a circle: {' -> '.join(circle.args[1])}"
         ) from circle
-    return [of[name] for name in names if name in of]
+    return [by_variable[name] for name in names if name in by_variable]
 
 
 def computed_faults(asset: Asset) -> Iterator[Fault]:
@@ -461,12 +467,10 @@ def computed_faults(asset: Asset) -> Iterator[Fault]:
 
 
 def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault]:
-    graph, within = (
-        {name: getattr(one, field) for name, one in computed.items()}
-        for field in ("drivers", "within")
-    )
+    graph = {name: formula.drivers for name, formula in computed.items()}
     for name, parts in graph.items():
         where = f"variables.{name}.computed"
+        within = computed[name].within
         for part in dict.fromkeys(parts):
             if part not in asset.variables:
                 yield Fault(
@@ -479,10 +483,8 @@ def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault
                     where,
                     f"{shown(part)} is a category; only numbers can be computed with",
                 )
-            elif (sampling := asset.variables[part].sampling) is not None and within[
-                name
-            ] < sampling:
-                short = format_duration(within[name])
+            elif (sampling := asset.variables[part].sampling) is not None and within < sampling:
+                short = format_duration(within)
                 usual = format_duration(sampling)
                 yield Fault(
                     f"{where}.within",

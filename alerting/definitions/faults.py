@@ -140,19 +140,19 @@ def read_document(
     pydantic's errors, and those across fields, also of the rest without the faulty ones."""
     name = document.get("name", "without a name")
     try:
-        found = validate(dict(document))
+        parsed = validate(dict(document))
     except ValidationError as error:
         faults = faults_of(error.errors())
         paths = [fault.path for fault in faults]
         try:
-            rest = across(validate(drop_paths(document, paths)))
-            faults += [fault for fault in rest if fault.path not in paths]
+            valid_fields = validate(drop_paths(document, paths))
+            faults += [fault for fault in across(valid_fields) if fault.path not in paths]
         except ValidationError:
             pass  # the rest alone is no document
         raise DocumentRefused(name, faults, word) from error
-    if faults := list(across(found)):
+    if faults := list(across(parsed)):
         raise DocumentRefused(name, faults, word)
-    return found
+    return parsed
 
 
 def read_each(
@@ -183,10 +183,10 @@ def close_names(word: str, names: Iterable[str], most: int = 3) -> list[str]:
     return [folded[name] for name in close]
 
 
-def name_hint(word: str, names: Iterable[str], what: str) -> str:
+def name_hint(word: str, names: Iterable[str], title: str) -> str:
     """Return a hint with the known names that a word may mean, or else all of them.
 
-    At most twenty names, under the title `what`.
+    At most twenty names, under this title.
     """
     ordered = sorted(names)
     close = close_names(word, ordered)
@@ -194,22 +194,22 @@ def name_hint(word: str, names: Iterable[str], what: str) -> str:
         return f"did you mean {join_with_or(*close)}?"
     if not ordered:
         return ""
-    return f"{what}: {join_first(ordered, _MOST_NAMES)}"
+    return f"{title}: {join_first(ordered, _MOST_NAMES)}"
 
 
 def unknown_definition(name: str, names: Iterable[str]) -> str:
     """Return the message of an unknown name of a definition, with the nearest ones."""
-    known = list(names)
-    hint = name_hint(name, known, "") if known else "none yet; apply one first"
+    ordered = list(names)
+    hint = name_hint(name, ordered, "") if ordered else "none yet; apply one first"
     if hint.startswith(": "):
         hint = f"known: {hint.removeprefix(': ')}"
     return f"there is no definition {shown(name)} ({hint})"
 
 
-def unknown_name(what: str, name: str, names: Iterable[str], remedy: str) -> str:
+def unknown_name(kind: str, name: str, names: Iterable[str], remedy: str) -> str:
     """Return the message of an unknown name, with nearest ones. `remedy`: if there are none."""
     return (
-        f"there is no {what} {shown(name)} "
+        f"there is no {kind} {shown(name)} "
         f"({name_hint(name, names, 'known') or f'none yet; {remedy}'})"
     )
 
@@ -219,10 +219,10 @@ def drop_paths(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, A
 
     A list with a field at one of the paths is removed whole.
     """
-    rest = deepcopy(dict(document))
+    copied = deepcopy(dict(document))
     for path in paths:
-        _drop(rest, path.split("."))
-    return rest
+        _drop(copied, path.split("."))
+    return copied
 
 
 def _drop(document: Any, keys: list[str]) -> None:
@@ -271,12 +271,12 @@ def _too_long(value: str) -> str:
 @lru_cache(maxsize=1000)
 def format_duration(value: timedelta) -> str:
     """Return a timedelta as text such as `1h30m`; whole seconds only, `0s` for none."""
-    rest = int(value.total_seconds())
+    remaining = int(value.total_seconds())
     parts = []
     for unit, seconds in _UNITS.items():
-        if unit == "w" and rest % seconds:  # 10d reads better than 1w3d
+        if unit == "w" and remaining % seconds:  # 10d reads better than 1w3d
             continue
-        count, rest = divmod(rest, seconds)
+        count, remaining = divmod(remaining, seconds)
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"

@@ -38,8 +38,8 @@ class Level:
     def numbers(self) -> tuple[float, ...]:
         """Return every number that a value is compared with."""
         single = (self.above, self.below, self.clear_above_at, self.clear_below_at, self.equals)
-        found = [*single, *(self.inside or ()), *(self.leave or ())]
-        return tuple(limit for limit in found if isinstance(limit, float))
+        limits = [*single, *(self.inside or ()), *(self.leave or ())]
+        return tuple(limit for limit in limits if isinstance(limit, float))
 
 
 _SINGLE = ("above", "below", "clear_above_at", "clear_below_at")
@@ -66,18 +66,18 @@ def level_limits(definition: Condition) -> list[tuple[Severity, LevelLimits]]:
     """Return severity and limits of each given level, the least severe first."""
     if definition.levels is None:
         return []
-    found = [(s, getattr(definition.levels, s, None)) for s in SEVERITIES]
-    return [(s, limits) for s, limits in found if limits is not None]
+    by_severity = [(s, getattr(definition.levels, s, None)) for s in SEVERITIES]
+    return [(s, limits) for s, limits in by_severity if limits is not None]
 
 
 def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]:
     """Return path and description of every limit that this asset should state and does not."""
-    found: list[tuple[str, str]] = []
+    unknown: list[tuple[str, str]] = []
     for path, limit in written_limits(definition):
         if isinstance(limit, FromAttribute):
             value = asset.attributes.get(limit.attribute)
             if value is None:
-                found.append(
+                unknown.append(
                     (
                         path,
                         f"asset {shown(asset.name)} has no attribute {shown(limit.attribute)}",
@@ -86,7 +86,7 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
             elif path != "equals" and (
                 isinstance(value, bool) or not isinstance(value, int | float)
             ):
-                found.append(
+                unknown.append(
                     (
                         path,
                         (
@@ -96,7 +96,7 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
                         ),
                     )
                 )
-    return found
+    return unknown
 
 
 def learned_limits(definition: Condition) -> list[tuple[str, Learned]]:
@@ -111,18 +111,19 @@ def learned_limits(definition: Condition) -> list[tuple[str, Learned]]:
 
 
 def learned_sides(definition: Condition) -> list[tuple[Severity, str, Learned]]:
-    """Return severity, side and description of the same."""
+    """Return severity, side and description of every learned limit of a condition of one
+    variable."""
     of_levels: list[tuple[Severity, LevelLimits | Condition]] = [*level_limits(definition)] or [
         (definition.severity, definition)
     ]
-    found = [
+    sides = [
         (severity, side, getattr(limits, side))
         for severity, limits in of_levels
         for side in ("above", "below")
     ]
     return [
         (severity, side, limit.learned)
-        for severity, side, limit in found
+        for severity, side, limit in sides
         if isinstance(limit, LearnedLimit)
     ]
 

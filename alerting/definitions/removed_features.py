@@ -8,12 +8,12 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Left:
-    """Something that left. `what`: kind of sink, field, setting, command, collection and so on;
+class Removed:
+    """Something that left. `sort`: kind of sink, field, setting, command, collection and so on;
     `name`: as it was written, a * for any text; of a field after its document:
     `sink.match.severity`, `asset.variables.*.unit`."""
 
-    what: str
+    sort: str
     name: str
     instead: str
 
@@ -75,10 +75,10 @@ _COMMANDS = (
 )
 _MUTES = "/api/v1/mutes, of an asset and a definition or of a part; a silence is of the kind plain"
 _PLANTS = "run an installation for each plant; its time zone and language are settings"
-LEFT_IN_0_2_0 = (
-    *(Left("command", name, instead) for name, instead in _COMMANDS),
+REMOVED_IN_0_2_0 = (
+    *(Removed("command", name, instead) for name, instead in _COMMANDS),
     *(
-        Left("setting", f"ALERTING_{name}", instead)
+        Removed("setting", f"ALERTING_{name}", instead)
         for name, instead in (
             (
                 "ALARM_FLOOD*",
@@ -93,9 +93,9 @@ LEFT_IN_0_2_0 = (
             ("LINKS_LAST", "24 hours"),
         )
     ),
-    Left("address", "/api?subject=…", "the page /api, which searches all operations"),
+    Removed("address", "/api?subject=…", "the page /api, which searches all operations"),
     *(
-        Left("option", name, instead)
+        Removed("option", name, instead)
         for name, instead in (
             ("report --plant", "the page Plant"),
             ("report --id", "the page Reports"),
@@ -103,246 +103,253 @@ LEFT_IN_0_2_0 = (
             ("--in-plant", _PLANTS),
         )
     ),
-    Left(
+    Removed(
         "collection",
         "link_revocations",
         "a new secrets/feedback_link_key ends all links (docs/notifications.md)",
     ),
     *(
-        Left("kind of sink", name, f"use kind mqtt or webhook, {_PACKAGE}")
+        Removed("kind of sink", name, f"use kind mqtt or webhook, {_PACKAGE}")
         for name in ("amqp", "kafka", "nats", "redis", "alertmanager")
     ),
     *(
-        Left("kind of source", name, f"use kind mqtt or amqp, {_PACKAGE}")
+        Removed("kind of source", name, f"use kind mqtt or amqp, {_PACKAGE}")
         for name in ("kafka", "nats", "redis")
     ),
-    Left("kind of sink", "parquet", f"use kind sql, {_PACKAGE}"),
-    Left(
+    Removed("kind of sink", "parquet", f"use kind sql, {_PACKAGE}"),
+    Removed(
         "field",
         "definition.by",
         "of a control chart: one definition a product, on a computed variable; or kind: anomaly "
         "with by",
     ),
-    Left("champion", "a blend of several families", "train again"),
-    Left("family", "xgboost", "use lightgbm and train again, or a package that adds the family"),
-    Left("figure", "calibration slope, calibration intercept", "the diagram of scores as risks"),
-    Left("DAG", "drift", "the task verify of the DAG retain checks drift once a day"),
-    Left("collection", "drift_checks", "drop it: what moved is said by the alert of the platform"),
-    Left("alert", "model worse than promoted", "see the report: at its promotion, and now"),
-    Left("page", "/trends/scatter", "open both variables as lanes of /trends"),
-    Left("page", "/trends/alarms", "open the trend of each alarm"),
-    Left("kind of sink", "opcua_alarms", f"use kind webhook, mqtt or sql, {_PACKAGE}"),
-    Left(
+    Removed("champion", "a blend of several families", "train again"),
+    Removed("family", "xgboost", "use lightgbm and train again, or a package that adds the family"),
+    Removed("figure", "calibration slope, calibration intercept", "the diagram of scores as risks"),
+    Removed("DAG", "drift", "the task verify of the DAG retain checks drift once a day"),
+    Removed(
+        "collection", "drift_checks", "drop it: what moved is said by the alert of the platform"
+    ),
+    Removed("alert", "model worse than promoted", "see the report: at its promotion, and now"),
+    Removed("page", "/trends/scatter", "open both variables as lanes of /trends"),
+    Removed("page", "/trends/alarms", "open the trend of each alarm"),
+    Removed("kind of sink", "opcua_alarms", f"use kind webhook, mqtt or sql, {_PACKAGE}"),
+    Removed(
         "collection",
         "archived_files",
         "its readings are read no more: run 0.1.x on this home, and bring them back by its command "
         "`archive restore ASSET --from MONTH --until MONTH`; or keep the Parquet files",
     ),
-    Left("command", "archive", "use ALERTING_READINGS_LAST, and `alerting export`"),
-    Left("setting", "ALERTING_ARCHIVE", "use ALERTING_READINGS_LAST, and `alerting export`"),
-    Left(
+    Removed("command", "archive", "use ALERTING_READINGS_LAST, and `alerting export`"),
+    Removed("setting", "ALERTING_ARCHIVE", "use ALERTING_READINGS_LAST, and `alerting export`"),
+    Removed(
         "setting",
         "ALERTING_ARCHIVE_AFTER",
         "readings stay for ten years while it is set: say by ALERTING_READINGS_LAST how long they "
         "are to stay, and remove it",
     ),
-    Left("setting", "ALERTING_ARCHIVE_LAST", "use ALERTING_READINGS_LAST"),
-    Left("collection", "handovers", "nothing signs a hand-over; its notes stand in the log"),
-    Left("page", "/handover/earlier", "open /handover and step back by shift"),
+    Removed("setting", "ALERTING_ARCHIVE_LAST", "use ALERTING_READINGS_LAST"),
+    Removed("collection", "handovers", "nothing signs a hand-over; its notes stand in the log"),
+    Removed("page", "/handover/earlier", "open /handover and step back by shift"),
     *(
-        Left("operation", name, "open the page /handover, or send it as a mail")
+        Removed("operation", name, "open the page /handover, or send it as a mail")
         for name in ("/api/v1/handover", "/api/v1/handovers", "/api/v1/handover/*")
     ),
     *(
-        Left("operation", name, "show_predict_job, by the id that order_predict_job answers")
+        Removed("operation", name, "show_predict_job, by the id that order_predict_job answers")
         for name in ("list_predict_jobs", "cancel_predict_job")
     ),
     *(
-        Left("setting", name, "send the file itself to order_predict_job, at most 1 GiB")
+        Removed("setting", name, "send the file itself to order_predict_job, at most 1 GiB")
         for name in ("ALERTING_PREDICTIONS_FROM", "ALERTING_PREDICTIONS_TO")
     ),
-    Left("collection", "predict_jobs", "order jobs that were not done again"),
-    Left(
+    Removed("collection", "predict_jobs", "order jobs that were not done again"),
+    Removed(
         "option",
         "replay --loop, --shift-to-now, --from, --until",
         "each row has the time at which it is sent: cut the file, and repeat the command",
     ),
-    Left("argument", "replay ASSETS", "replay a file: alerting export makes one"),
+    Removed("argument", "replay ASSETS", "replay a file: alerting export makes one"),
     *(
-        Left("setting", name, "the page Plant shows the newest report on each definition")
+        Removed("setting", name, "the page Plant shows the newest report on each definition")
         for name in ("ALERTING_REPORT_PERIOD", "ALERTING_REPORT_RECIPIENTS")
     ),
-    Left("report", "on the plant", "the page Plant; stored ones stay on the page Reports"),
+    Removed("report", "on the plant", "the page Plant; stored ones stay on the page Reports"),
     *(
-        Left("operation", name, "the page Plant, and the metrics of each report")
+        Removed("operation", name, "the page Plant, and the metrics of each report")
         for name in ("/api/v1/plant", "/api/v1/plant/proposals/*")
     ),
-    Left("parameter", "/api/v1/kpi?by=", "positions are in each answer; lines and shifts left"),
-    Left("key", "/api/v1/kpi: advice", "the budget gate proposes limits when a change is checked"),
-    Left("key", "/api/v1/kpi: muted", "GET /api/v1/mutes"),
-    *(Left("operation", f"/api/v1/{name}", _MUTES) for name in ("shelves", "silences")),
+    Removed("parameter", "/api/v1/kpi?by=", "positions are in each answer; lines and shifts left"),
+    Removed(
+        "key", "/api/v1/kpi: advice", "the budget gate proposes limits when a change is checked"
+    ),
+    Removed("key", "/api/v1/kpi: muted", "GET /api/v1/mutes"),
+    *(Removed("operation", f"/api/v1/{name}", _MUTES) for name in ("shelves", "silences")),
     *(
-        Left("collection", name, "`alerting prepare` makes mutes of its documents, and drops it")
+        Removed("collection", name, "`alerting prepare` makes mutes of its documents, and drops it")
         for name in ("shelves", "silences")
     ),
     *(
-        Left("key", name, "it is called mutes")
+        Removed("key", name, "it is called mutes")
         for name in ("/api/v1/episodes/*/state: shelves", "/api/v1/live: shelves")
     ),
     *(
-        Left("key", name, "it is called muted")
+        Removed("key", name, "it is called muted")
         for name in ("/api/v1/now: silenced", "/api/v1/why: shelved", "scenario: shelved")
     ),
-    Left("message", "Mute ends soon", "what is open at the end of a mute is told at once"),
-    Left("page", "/silences", "the page Mutes"),
-    Left(
+    Removed("message", "Mute ends soon", "what is open at the end of a mute is told at once"),
+    Removed("page", "/silences", "the page Mutes"),
+    Removed(
         "column", "evaluations.late_times, late_s, missed", "the page Platform: its faults say it"
     ),
-    Left(
+    Removed(
         "setting",
         "ALERTING_BACKUP*",
         "run `alerting backup` from a timer (docs/operations.md), and encrypt its folder; a backup "
         "with encrypted secrets is restored by the version that made it",
     ),
-    Left("DAG", "backup", "run `alerting backup` from a timer (docs/operations.md)"),
-    Left("metric", "alerting_backup_proven_age_seconds, alerting_backup_bytes", "try a restore"),
-    Left("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
-    Left(
+    Removed("DAG", "backup", "run `alerting backup` from a timer (docs/operations.md)"),
+    Removed("metric", "alerting_backup_proven_age_seconds, alerting_backup_bytes", "try a restore"),
+    Removed("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
+    Removed(
         "setting",
         "ALERTING_POSTGRES_HOST",
         "set AIRFLOW__DATABASE__SQL_ALCHEMY_CONN and MLFLOW_BACKEND_STORE_URI",
     ),
-    Left("executor", "background:", "start a Celery worker of the queue background"),
+    Removed("executor", "background:", "start a Celery worker of the queue background"),
     *(
-        Left("module", f"alerting.client.{name}", "use alerting.client")
+        Removed("module", f"alerting.client.{name}", "use alerting.client")
         for name in ("shapes", "calls", "errors")
     ),
-    Left("call", "client.iterate_*()", 'use client.iterate("list_…")'),
+    Removed("call", "client.iterate_*()", 'use client.iterate("list_…")'),
     *(
-        Left("setting", name, "give it as an argument of alerting.client.Client")
+        Removed("setting", name, "give it as an argument of alerting.client.Client")
         for name in ("ALERTING_ADDRESS", "ALERTING_TOKEN")
     ),
-    Left(
+    Removed(
         "setting",
         "ALERTING_APPRISE_*",
         "use ALERTING_WEBHOOK_, ALERTING_SLACK_, ALERTING_TEAMS_, ALERTING_NTFY_ or "
         "ALERTING_EMAIL_<NAME>; a webhook reaches a gateway of Apprise",
     ),
-    Left(
+    Removed(
         "section of a report",
         "inputs against the training, estimate without outcomes, scores by size",
         "the daily check of drift, on the page of the model",
     ),
-    Left(
+    Removed(
         "file of a run",
         "precision_recall.png, precision_recall.json, comparison.png",
         "threshold.png, and the table of the run's description",
     ),
-    Left("figure", "precision against recall over rows", "the average precision, and its interval"),
-    Left(
+    Removed(
+        "figure", "precision against recall over rows", "the average precision, and its interval"
+    ),
+    Removed(
         "field of a training in the API",
         "step, step_number, steps, verdict, summary, run, page",
         "the page of the model, and the decisions of show_models",
     ),
-    Left(
+    Removed(
         "section of a report",
         "samples of doubtful quality, how soon alerts were known",
         "the findings of a training, and the page Platform",
     ),
-    Left(
+    Removed(
         "finding of a training",
         "irregular sampling, samples of uncertain quality",
         "both are used like all others",
     ),
-    Left("section of a report", "another limit that was tried", "the preview of a definition"),
-    Left(
+    Removed("section of a report", "another limit that was tried", "the preview of a definition"),
+    Removed(
         "module",
         "alerting.learning.models.families.checks",
         "train with the family, and compare the page of its model",
     ),
-    Left("file of a run", "shap_bar.png, trials.png", "importance.png, and the search's metrics"),
-    Left("line of `alerting up`", "First alert: …", "the page Now, and the channel log"),
-    Left(
+    Removed(
+        "file of a run", "shap_bar.png, trials.png", "importance.png, and the search's metrics"
+    ),
+    Removed("line of `alerting up`", "First alert: …", "the page Now, and the channel log"),
+    Removed(
         "revision of a report",
         "by itself after late answers or data, with its differences",
         "`alerting report NAME --period PERIOD` makes a new report beside the first",
     ),
-    Left("field of a report in the API", "revision, differences", "the newest by `at`"),
-    Left("page", "/install", "put a bookmark on the home screen"),
-    Left("operation", "/api/v1/imports", "use the page /import, alerting import, or a source"),
-    Left("option", "import readings --strict", "read what the import says of its cells first"),
-    Left("collection", "import_jobs", "drop it: imports in the browser live in its server now"),
-    Left(
+    Removed("field of a report in the API", "revision, differences", "the newest by `at`"),
+    Removed("page", "/install", "put a bookmark on the home screen"),
+    Removed("operation", "/api/v1/imports", "use the page /import, alerting import, or a source"),
+    Removed("option", "import readings --strict", "read what the import says of its cells first"),
+    Removed("collection", "import_jobs", "drop it: imports in the browser live in its server now"),
+    Removed(
         "setting",
         "ALERTING_OIDC",
         "put a proxy that signs people in before the console, and set ALERTING_DIRECTORY "
         "(docs/directory.md); remove the accounts of the provider first: no other user gets them",
     ),
-    Left("page", "/login/directory", "a proxy signs people in (docs/directory.md)"),
-    Left("page", "/wall", "open / on the screen: it fills a large one"),
-    Left("field", "asset.plant", _PLANTS),
-    Left("field", "route.match.plants", "name the assets in match.assets"),
-    Left(
+    Removed("page", "/login/directory", "a proxy signs people in (docs/directory.md)"),
+    Removed("page", "/wall", "open / on the screen: it fills a large one"),
+    Removed("field", "asset.plant", _PLANTS),
+    Removed("field", "route.match.plants", "name the assets in match.assets"),
+    Removed(
         "field",
         "account.scope",
         "the account is disabled until an administrator enables it; its role then holds for all "
         "assets",
     ),
-    Left("field", "token.scope", "the token is over; make one of an account with a lesser role"),
-    Left("parameter", "?in_plant=", _PLANTS),
+    Removed("field", "token.scope", "the token is over; make one of an account with a lesser role"),
+    Removed("parameter", "?in_plant=", _PLANTS),
 )
 
 
-def find_left(what: str, name: str) -> Left | None:
-    """Return what left under a name; None if nothing did."""
-    return next((o for o in LEFT_IN_0_2_0 if o.what == what and fnmatchcase(name, o.name)), None)
+def find_removed(sort: str, name: str) -> Removed | None:
+    """Return what left the platform under a name; None if nothing did."""
+    return next((r for r in REMOVED_IN_0_2_0 if r.sort == sort and fnmatchcase(name, r.name)), None)
 
 
-def left_hint(what: str, name: str) -> str:
-    """Return what does now what left under a name; empty if nothing did."""
-    found = find_left(what, name)
-    return "" if found is None else f"left in 0.2.0: {found.instead}"
+def removal_hint(sort: str, name: str) -> str:
+    """Return what replaces that which left under a name; empty if nothing did."""
+    removed = find_removed(sort, name)
+    return "" if removed is None else f"left in 0.2.0: {removed.instead}"
 
 
-def left_of_documents(
+def removed_parts(
     word: str, documents: Iterable[Mapping[str, Any]], kinds: Collection[str]
 ) -> Iterator[str]:
     """Yield, for people, each part of stored documents that left. `word`: what they are; `kinds`:
     those that there are, which a package may have brought back."""
-    kind = f"kind of {word}"
+    sort = f"kind of {word}"
     entries = [
-        one
-        for one in LEFT_IN_0_2_0
-        if (one.what == kind and one.name not in kinds)
-        or (one.what == "field" and one.name.startswith(f"{word}."))
+        removed
+        for removed in REMOVED_IN_0_2_0
+        if (removed.sort == sort and removed.name not in kinds)
+        or (removed.sort == "field" and removed.name.startswith(f"{word}."))
     ]
     for document in documents if entries else ():
-        for one in entries:
-            found = (
-                [one.name] * (document.get("kind") == one.name)
-                if one.what == kind
-                else _written(document, one.name.split(".")[1:])
-            )
-            of = f"{word} {document.get('name', document.get('_id'))}"
-            yield from (
-                f"{of}: the {one.what} {name} left in 0.2.0: {one.instead}" for name in found
-            )
+        title = f"{word} {document.get('name', document.get('_id'))}"
+        for removed in entries:
+            if removed.sort == "field":
+                names = [*_written(document, removed.name.split(".")[1:])]
+            else:
+                names = [removed.name] if document.get("kind") == removed.name else []
+            for name in names:
+                yield f"{title}: the {removed.sort} {name} left in 0.2.0: {removed.instead}"
 
 
-def left_names(what: str, names: Iterable[str]) -> Iterator[str]:
+def removed_names(sort: str, names: Iterable[str]) -> Iterator[str]:
     """Yield, for people, each of the names of collections or settings that left."""
     for name in names:
-        if found := find_left(what, name):
-            yield f"the {what} {name} left in 0.2.0: {found.instead}"
+        removed = find_removed(sort, name)
+        if removed is not None:
+            yield f"the {sort} {name} left in 0.2.0: {removed.instead}"
 
 
 def _written(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]:
     """Yield the fields of a document that a path with * for any name means."""
-    first, *rest = path
+    first, *below = path
     for name in document if first == "*" else {first} & document.keys():
         if document[name] in (None, [], ()):
             continue  # as it was stored where nobody had written it
-        if not rest:
+        if not below:
             yield name
         elif isinstance(document[name], Mapping):
-            yield from (f"{name}.{below}" for below in _written(document[name], rest))
+            yield from (f"{name}.{field}" for field in _written(document[name], below))

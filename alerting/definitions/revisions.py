@@ -38,26 +38,26 @@ def definition_document(definition: Definition) -> dict[str, Any]:
 def in_plant_zone(
     definition: Definition, zone: str, before: Definition | None = None
 ) -> Definition:
-    """Return a definition whose clock times that name no zone are in this one; where `before`, an
-    earlier revision, has such times, in that of those."""
-    known = {} if before is None else _clock_times(before)
+    """Return a definition whose clock times without a zone are in this one, or in the zone of the
+    same times of `before`, an earlier revision."""
+    earlier = {} if before is None else _clock_times(before)
     changes = {}
     for group, times in _clock_times(definition).items():
-        wanted = known[group].timezone if group in known else zone
-        if "timezone" not in times.model_fields_set and times.timezone != wanted:
-            changes[group] = times.model_copy(update={"timezone": wanted})
+        group_zone = earlier[group].timezone if group in earlier else zone
+        if "timezone" not in times.model_fields_set and times.timezone != group_zone:
+            changes[group] = times.model_copy(update={"timezone": group_zone})
     return definition.model_copy(update=changes) if changes else definition
 
 
 def _clock_times(definition: Definition) -> dict[str, Schedule | Suppression]:
     """Return the groups of fields that hold times of the clock: quiet hours, and the schedule of
     trainings, also for limits by the hour of the day."""
-    found: dict[str, Schedule | Suppression] = {}
+    times: dict[str, Schedule | Suppression] = {}
     if isinstance(definition, ModelDefinition):
-        found["schedule"] = definition.schedule
+        times["schedule"] = definition.schedule
     if definition.suppression is not None and definition.suppression.windows:
-        found["suppression"] = definition.suppression
-    return found
+        times["suppression"] = definition.suppression
+    return times
 
 
 def definition_fields(definition: Definition) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from alerting.definitions.asset_documents import Closed, Line, LongerThanZero, N
 from alerting.definitions.faults import Duration, Fault, format_duration, read_document, shown
 from alerting.definitions.fields.names_and_times import Hours, TimeZone, time_zone
 from alerting.definitions.fields.shared_fields import Severity
-from alerting.definitions.source_fields import Secret, SourceState, Text, Tls
+from alerting.definitions.source_fields import Secret, SourceState, Text, Tls, tls_faults
 from alerting.definitions.sources import KindUnion
 from alerting.definitions.wording.fault_messages import model_faults, name_fault
 from alerting.definitions.wording.language import LanguageCode, translatable
@@ -304,17 +304,19 @@ class SinkFields(Closed):
 
 def pattern_faults(field: str, pattern: str) -> Iterator[Fault]:
     """Yield what is wrong with the pattern of a topic."""
-    known = " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    placeholders = " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     try:
         parts = list(Formatter().parse(pattern))
     except ValueError:
-        yield Fault(field, f"{shown(pattern)} has a brace without its other one", f"known: {known}")
+        yield Fault(
+            field, f"{shown(pattern)} has a brace without its other one", f"known: {placeholders}"
+        )
         return
     for _, name, form, conversion in parts:
         if name is not None and (name not in PLACEHOLDERS or form or conversion):
-            yield Fault(field, f"{shown('{' + name + '}')} is not known", f"known: {known}")
+            yield Fault(field, f"{shown('{' + name + '}')} is not known", f"known: {placeholders}")
     if re.search(r"[\s+#*>]", pattern):
-        yield Fault(field, f"{shown(pattern)} has a character that no topic may have", known)
+        yield Fault(field, f"{shown(pattern)} has a character that no topic may have", placeholders)
 
 
 def fill_pattern(pattern: str, values: Mapping[str, str]) -> str:
@@ -381,9 +383,7 @@ class MqttSink(SinkFields):
 
     def faults(self) -> Iterator[Fault]:
         """Yield the faults of several fields together."""
-        if self.tls is not None and self.tls.key is not None and self.tls.certificate is None:
-            hint = "tls: {certificate: /run/secrets/line.pem, key: …}"
-            yield Fault("tls.key", "is the key of no certificate", hint)
+        yield from tls_faults(self.tls)
         yield from pattern_faults("topic", self.topic)
         yield from super().faults()
 
@@ -409,10 +409,10 @@ class SqlSink(SinkFields):
         """Yield the faults of several fields together."""
         if self.table.replace("{sends}", "").count("{"):
             yield Fault("table", "knows {sends} only", "table: alerting_{sends}")
-        shapes = {"alarms" if one == "acknowledgements" else one for one in self.sends}
+        shapes = {"alarms" if content == "acknowledgements" else content for content in self.sends}
         if "{sends}" not in self.table and len(shapes) > 1:
-            what = "is one, and alarms, scores and forecasts have other columns each"
-            yield Fault("table", what, "table: alerting_{sends}")
+            message = "is one, and alarms, scores and forecasts have other columns each"
+            yield Fault("table", message, "table: alerting_{sends}")
         yield from super().faults()
 
 

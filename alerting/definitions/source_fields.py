@@ -164,37 +164,33 @@ _NAMED = {"{asset}": "asset", "{variable}": "variable"}
 class TopicForm:
     """How the topics of a broker are written.
 
-    `one` stands for any one level; `rest`, as the last level alone, for all levels below, or none.
+    `any_level` stands for any one level; `all_below`, as the last level alone, for all levels
+    below, or none.
     """
 
     separator: str
-    one: str
-    rest: str | None = None
+    any_level: str
+    all_below: str | None = None
 
     def pattern(self, topic: str) -> re.Pattern[str]:
         """Return a pattern of topics, with groups `asset` and `variable` of named levels."""
         between = re.escape(self.separator)
-        any_level = f"[^{re.escape(self.separator)}]*"
         levels = topic.split(self.separator)
-        has_rest = self.rest is not None and levels[-1] == self.rest
-        if has_rest:
+        below = ""
+        if levels[-1] == self.all_below:
             levels.pop()
-        written = [self._written(level, any_level) for level in levels]
-        below = "" if not has_rest else ".*" if not levels else f"({between}.*)?"
-        return re.compile(between.join(written) + below, re.DOTALL)
+            below = f"({between}.*)?" if levels else ".*"
+        return re.compile(between.join(map(self._level_pattern, levels)) + below, re.DOTALL)
 
-    def _written(self, level: str, any_level: str) -> str:
-        return (
-            f"(?P<{_NAMED[level]}>{any_level})"
-            if level in _NAMED
-            else any_level
-            if level == self.one
-            else re.escape(level)
-        )
+    def _level_pattern(self, level: str) -> str:
+        pattern = f"[^{re.escape(self.separator)}]*"
+        if level in _NAMED:
+            return f"(?P<{_NAMED[level]}>{pattern})"
+        return pattern if level == self.any_level else re.escape(level)
 
     def subscription(self, topic: str) -> str:
-        """Return the topic to subscribe, in which `one` stands for each named level."""
-        return topic.replace("{asset}", self.one).replace("{variable}", self.one)
+        """Return the topic to subscribe, in which `any_level` stands for each named level."""
+        return topic.replace("{asset}", self.any_level).replace("{variable}", self.any_level)
 
     def example(self, *levels: str) -> str:
         return self.separator.join(levels)
@@ -218,6 +214,16 @@ class Tls(Closed):
     )
 
 
+def tls_faults(tls: Tls | None) -> Iterator[Fault]:
+    """Yield the fault of a private key without its certificate."""
+    if tls is not None and tls.key is not None and tls.certificate is None:
+        yield Fault(
+            "tls.key",
+            "is the key of no certificate",
+            "tls: {certificate: /run/secrets/line.pem, key: …}",
+        )
+
+
 class StreamedSource(SourceFields):
     """Fields of the kinds that the stream service reads: `alerting stream`."""
 
@@ -239,12 +245,7 @@ class StreamedSource(SourceFields):
             yield Fault(
                 "url", "the stream service knows no connection of Airflow", "url: {env: BROKER_URL}"
             )
-        if self.tls is not None and self.tls.key is not None and self.tls.certificate is None:
-            yield Fault(
-                "tls.key",
-                "is the key of no certificate",
-                "tls: {certificate: /run/secrets/line.pem, key: …}",
-            )
+        yield from tls_faults(self.tls)
 
 
 class MessageSource(StreamedSource):
@@ -277,16 +278,24 @@ class MessageSource(StreamedSource):
         """Yield the faults of several fields together."""
         form = self.form
         levels = self.topic.split(self.form.separator)
-        rest = form.rest
-        if rest and rest in self.topic and (levels[-1] != rest or self.topic.count(rest) > 1):
-            line = form.example("line-3", rest)
+        all_below = form.all_below
+        if (
+            all_below
+            and all_below in self.topic
+            and (levels[-1] != all_below or self.topic.count(all_below) > 1)
+        ):
+            line = form.example("line-3", all_below)
             yield Fault(
-                "topic", f"{rest} stands for all levels below, so it is the last level alone", line
+                "topic",
+                f"{all_below} stands for all levels below, so it is the last level alone",
+                line,
             )
         for level in levels:
-            if (form.one in level and level != form.one) or ("{" in level and level not in _NAMED):
+            if (form.any_level in level and level != form.any_level) or (
+                "{" in level and level not in _NAMED
+            ):
                 remedy = (
-                    f"write a name, {form.one}, {{asset}} or {{variable}} between two "
+                    f"write a name, {form.any_level}, {{asset}} or {{variable}} between two "
                     f"{form.separator}"
                 )
                 yield Fault("topic", f"{shown(level)} is not a level", remedy)
@@ -294,7 +303,7 @@ class MessageSource(StreamedSource):
             yield Fault(
                 "topic",
                 f"names {name} at {levels.count(name)} levels",
-                f"keep one, and write {form.one} for the others",
+                f"keep one, and write {form.any_level} for the others",
             )
         if self.payload == "value":
             if "{variable}" not in levels:

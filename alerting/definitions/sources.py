@@ -26,7 +26,7 @@ from alerting.definitions.faults import (
     read_document,
     shown,
 )
-from alerting.definitions.removed_features import left_hint
+from alerting.definitions.removed_features import removal_hint
 from alerting.definitions.source_fields import (
     AmqpSource,
     MqttSource,
@@ -70,27 +70,27 @@ class KindUnion(Generic[T]):
     def kinds(self) -> Mapping[str, type[BaseModel]]:
         """Return the models by kind, those of installed packages among them; these are loaded once,
         and a warning names each that cannot be used."""
-        found = dict(self._built_in)
+        models = dict(self._built_in)
         group = f"alerting.{self._word}s"
         for point in entry_points(group=group):
             try:
                 model = point.load()
-                reason = self._reason_against(point, model, found)
+                reason = self._reason_against(point, model, models)
             except Exception as error:  # any content of a package
                 reason = f"{type(error).__name__}: {first_line(error)}"
             if reason is None:
-                found[point.name] = model
+                models[point.name] = model
                 continue
-            of = point.dist.name if point.dist else point.value
-            self._unusable[point.name] = f"the package {of} adds this kind, but {reason}"
+            package = point.dist.name if point.dist else point.value
+            self._unusable[point.name] = f"the package {package} adds this kind, but {reason}"
             _log.warning("%s %s: %s", group, point.name, self._unusable[point.name])
-        return found
+        return models
 
     def _reason_against(
-        self, point: EntryPoint, model: Any, found: Mapping[str, type[BaseModel]]
+        self, point: EntryPoint, model: Any, models: Mapping[str, type[BaseModel]]
     ) -> str | None:
         """Return why the model of a package cannot be used; None if it can."""
-        if point.name in found:
+        if point.name in models:
             return "there is a kind of this name already"
         if not (isinstance(model, type) and issubclass(model, self._base)):
             return f"{point.value} is no {self._base.__name__}"
@@ -116,7 +116,7 @@ class KindUnion(Generic[T]):
             self.adapter.validate_python,
             document,
             self._word,
-            lambda errors: [self._fault(one, document) for one in errors],
+            lambda errors: [self._fault(error, document) for error in errors],
             self._faults,
         )
 
@@ -134,18 +134,18 @@ class KindUnion(Generic[T]):
                     "kind",
                     f"{shown(document.get('kind'))} is not a kind",
                     self._unusable.get(kind)
-                    or left_hint(f"kind of {word}", kind)
+                    or removal_hint(f"kind of {word}", kind)
                     or name_hint(kind, self.kinds, "kinds"),
                 )
         fields = self.kinds[document["kind"]].model_fields
         return model_faults([{**error, "loc": path}], fields, word)[0]
 
 
-def new_host_paths(given: object, before: object | None) -> list[str]:
+def new_host_paths(document: object, before: object | None) -> list[str]:
     """Return the fields of a document with a path on the host that the document before, if any,
     does not use in the same field, by the same kind and with the same address."""
     used = {} if before is None else _host_paths(before)
-    return [field for field, place in _host_paths(given).items() if used.get(field) != place]
+    return [field for field, place in _host_paths(document).items() if used.get(field) != place]
 
 
 def _host_paths(document: object) -> dict[str, tuple[object, ...]]:

@@ -76,7 +76,7 @@ def with_present_advice(
             -MOST_EARLIER:
         ]
         since = at
-    found = PresentAdvice(
+    advice = PresentAdvice(
         at,
         since,
         risk,
@@ -87,7 +87,7 @@ def with_present_advice(
         earlier,
         advised_at,
     )
-    return episode if found == present else replace(episode, present=found)
+    return episode if advice == present else replace(episode, present=advice)
 
 
 def asked_settings(
@@ -153,23 +153,23 @@ _OPPOSITES = (
 
 def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
     """Return, by episode id, a sentence for each other open alert that advises the opposite."""
-    found: dict[str, list[str]] = {}
-    for one, other in combinations(
+    sentences: dict[str, list[str]] = {}
+    for first, second in combinations(
         [e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps],
         2,
     ):
-        if one.asset == other.asset:
-            directions = _directions(one)
-            others = _directions(other)
+        if first.asset == second.asset:
+            directions = _directions(first)
+            others = _directions(second)
             for variable in sorted(directions.keys() & others.keys()):
                 if directions[variable] != others[variable]:
-                    found.setdefault(one.id, []).append(
-                        _sentence(variable, directions[variable], other)
+                    sentences.setdefault(first.id, []).append(
+                        _sentence(variable, directions[variable], second)
                     )
-                    found.setdefault(other.id, []).append(
-                        _sentence(variable, others[variable], one)
+                    sentences.setdefault(second.id, []).append(
+                        _sentence(variable, others[variable], first)
                     )
-    return found
+    return sentences
 
 
 def _directions(episode: Episode) -> dict[str, bool]:
@@ -180,5 +180,5 @@ def _directions(episode: Episode) -> dict[str, bool]:
     }
 
 
-def _sentence(variable: str, raises: bool, other: Episode) -> str:
-    return translatable(_OPPOSITES[raises], variable=variable, other=other.title)
+def _sentence(variable: str, raises: bool, opposite: Episode) -> str:
+    return translatable(_OPPOSITES[raises], variable=variable, other=opposite.title)

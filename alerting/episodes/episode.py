@@ -45,8 +45,8 @@ class Transition:
     @property
     def cause(self) -> str:
         """Return the reason behind the change that its sentence states first; empty without one."""
-        found = self.reason.values.get("reason") if isinstance(self.reason, Translatable) else ""
-        return found if isinstance(found, str) else ""
+        value = self.reason.values.get("reason") if isinstance(self.reason, Translatable) else ""
+        return value if isinstance(value, str) else ""
 
 
 @dataclass(frozen=True)

@@ -143,25 +143,25 @@ class PlanEdits(NamedTuple):
 class SourceHash(NamedTuple):
     """A hash of all sources of a plan, in parts: definition documents and other documents, the
     numbers of revisions and promotions, and what else counts. Its text is
-    `definitions/others/revisions.promotions-rest`; without promotions the full stop is missing,
+    `definitions/others/revisions.promotions-settings`; without promotions the full stop is missing,
     too."""
 
     definitions: str
     others: str
     revisions: int
     promotions: str
-    rest: str
+    settings: str
 
     @classmethod
     def read(cls, text: str) -> SourceHash | None:
         """Return the parts of a text; None if it has another form."""
-        found = _SOURCE_HASH.fullmatch(text)
-        return found and cls(found[1], found[2], int(found[3]), found[4] or "", found[5])
+        parts = _SOURCE_HASH.fullmatch(text)
+        return parts and cls(parts[1], parts[2], int(parts[3]), parts[4] or "", parts[5])
 
     def added_revisions(self, since: SourceHash) -> int | None:
         """Return how many revisions were added since an earlier hash; None if more than definitions
         and their revisions has changed."""
-        is_same = (self.others, self.rest) == (since.others, since.rest)
+        is_same = (self.others, self.settings) == (since.others, since.settings)
         if not is_same or since.promotions not in ("", self.promotions):
             return None
         return self.revisions - since.revisions
@@ -397,18 +397,14 @@ class ConditionTable:
         )
         self.conditions[row] = NORMAL if condition == NORMAL else condition
         if earlier is not None:
-            self._put_earlier(row, earlier)
-
-    def _put_earlier(self, row: int, state: ConditionState) -> None:
-        single = ConditionTable([self.keys[row]])
-        single.write_state(0, state)
-        if (
-            single.variable[0] == self.variable[row]
-        ):  # else another revision evaluates another variable
-            self.earlier.write_rows([row], single.carried_state())
-            self.earlier_conditions[row] = (
-                None if single.conditions[0] == self.conditions[row] else single.conditions[0]
-            )
+            single = ConditionTable([self.keys[row]])
+            single.write_state(0, earlier)
+            # else another revision evaluates another variable
+            if single.variable[0] == self.variable[row]:
+                self.earlier.write_rows([row], single.carried_state())
+                self.earlier_conditions[row] = (
+                    None if single.conditions[0] == self.conditions[row] else single.conditions[0]
+                )
 
     def carried_columns(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
         """Return the carried readings as columns. `severities`: of each row's definition, the least
@@ -423,14 +419,16 @@ class ConditionTable:
 def _sides(condition: LastingCondition, severities: Sequence[Severity]) -> tuple[bool, bool, bool]:
     if not condition.beyond:
         return False, False, False
-    above, below, inside = (
-        f"{severities[0]}.{side}" in condition.beyond for side in ("above", "below", INSIDE)
+    least = severities[0]
+    return (
+        f"{least}.above" in condition.beyond,
+        f"{least}.below" in condition.beyond,
+        f"{least}.{INSIDE}" in condition.beyond,
     )
-    return above, below, inside
 
 
 def find_unchanged(
-    table: ConditionTable, severities: Sequence[Sequence[Severity]], found: Unchanged
+    table: ConditionTable, severities: Sequence[Sequence[Severity]], batch: Unchanged
 ) -> Flags:
     """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins
     to."""
@@ -439,9 +437,9 @@ def find_unchanged(
     for row in table.special_rows():
         without_transition[row] = _is_in_no_transition(table.conditions[row], severities[row])
         normal[row] = table.conditions[row].raised_at is None
-    stays_normal = normal & (found.status == CLEAR)
-    stays_open = ~normal & np.isin(found.status, TRIGGERED)
-    unchanged: Flags = without_transition & (stays_normal | stays_open | (found.status == NO_VALUE))
+    stays_normal = normal & (batch.status == CLEAR)
+    stays_open = ~normal & np.isin(batch.status, TRIGGERED)
+    unchanged: Flags = without_transition & (stays_normal | stays_open | (batch.status == NO_VALUE))
     return unchanged
 
 
@@ -465,18 +463,13 @@ def _is_in_no_transition(condition: LastingCondition, severities: Sequence[Sever
         not condition.levels
         and len(severities) == 1
         and condition.severity == severities[0]
-        and _own_sides(condition)
+        # the sides may still be those of a severity of an earlier revision
+        and all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
     )
 
 
-def _own_sides(condition: LastingCondition) -> bool:
-    """Return whether the stored sides are those of the present severity, not of an earlier
-    revision's."""
-    return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
-
-
 def advance_states(
-    table: ConditionTable, found: Unchanged, unknown: Sequence[str | None], until: Millis
+    table: ConditionTable, batch: Unchanged, unknown: Sequence[str | None], until: Millis
 ) -> ConditionTable:
     """Return the states at `until` (ms) of targets that stay unchanged.
 
@@ -484,9 +477,9 @@ def advance_states(
     """
     after = table.take(range(len(table)))
     after.watermark = until
-    after.at = found.carried.at
-    after.value = found.carried.value
-    after.since = found.carried.since
+    after.at = batch.carried.at
+    after.value = batch.carried.value
+    after.since = batch.carried.since
     after.unknown_count = np.where(
         [reason is not None for reason in unknown], table.unknown_count + 1, 0
     )

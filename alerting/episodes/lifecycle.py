@@ -278,9 +278,9 @@ def _record_severity_changes(
     return replace(state, severity=severity, severity_peak=peak)
 
 
-def worse(one: Severity | None, other: Severity) -> Severity:
+def worse(first: Severity | None, second: Severity) -> Severity:
     """Return the worse of two severities."""
-    return other if one is None else max(one, other, key=SEVERITIES.index)
+    return second if first is None else max(first, second, key=SEVERITIES.index)
 
 
 def _worst(met: Collection[Severity], severities: Sequence[Severity]) -> Severity:
@@ -357,7 +357,7 @@ def outcome_in_maintenance(feedback: Sequence[Feedback]) -> OutcomeRecord:
         occurred=None,
         problem_at=None,
         too_late=False,
-        acted=any(one.acted for one in feedback),
+        acted=any(answer.acted for answer in feedback),
         rules=RULES,
     )
 

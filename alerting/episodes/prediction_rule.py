@@ -139,10 +139,10 @@ class PredictionRule:
     def find_highs(self, risk: RiskSeries) -> _Highs:
         """Return the high scores of a series and where alarms end after them. Unknown scores
         neither hold nor clear."""
-        known = ~np.isnan(risk.score)
-        at = risk.at[known]
+        is_number = ~np.isnan(risk.score)
+        at = risk.at[is_number]
         clear = clear_threshold(risk.threshold, self.alarm_end.clear_at)
-        high = np.flatnonzero(risk.score[known] >= clear)
+        high = np.flatnonzero(risk.score[is_number] >= clear)
         following = np.append(high[1:], len(at))[: len(high)]
         times = np.append(at, FAR_FUTURE)
         low = np.searchsorted(at, times[high + 1] + self.alarm_end.clear_for_ms)
@@ -163,11 +163,11 @@ class PredictionRule:
         """
         raised = to_millis(state.raised_at or state.watermark)
         last = raised if state.last_high_at is None else to_millis(state.last_high_at)
-        known = [(last, np.inf)]
+        before = [(last, np.inf)]
         if state.clearing_since is not None:
-            known.append((to_millis(state.clearing_since), -np.inf))
-        at = np.append(np.array([t for t, _ in known], np.int64), risk.at)
-        score = np.append([score for _, score in known], risk.score)
+            before.append((to_millis(state.clearing_since), -np.inf))
+        at = np.append(np.array([t for t, _ in before], np.int64), risk.at)
+        score = np.append([score for _, score in before], risk.score)
         highs = self.find_highs(RiskSeries(at, score, risk.threshold))
         if state.prediction_ended_at is None:
             return self._with_problem(raised, self._end(raised, last, highs), highs)
@@ -197,12 +197,12 @@ class PredictionRule:
         for i in range(bisect_right(self._over_at, raised), len(self._over_at)):
             if self._true_at[i] > end.at:
                 break
-            known = self._known_at[i]
+            known_at = self._known_at[i]
             over = self._over_at[i]
-            if known <= raised and not self.state:
+            if known_at <= raised and not self.state:
                 continue
-            if known <= end.at or over > end.at:
-                happening = max(known, raised)
+            if known_at <= end.at or over > end.at:
+                happening = max(known_at, raised)
                 ended = min(happening, end.at)
                 last = min(end.last_high_at, highs.last_until(ended))
                 return Course(ended, happening, over, last, HORIZON_PASSED)
@@ -299,11 +299,11 @@ def advance_predictions(
     limit = to_millis(until)
     instants = risk.at[may_raise].tolist()
     if state.raised_at is not None:
-        own = risk if is_about_open else risk._replace(score=np.full(len(risk.at), np.nan))
+        open_risk = risk if is_about_open else risk._replace(score=np.full(len(risk.at), np.nan))
         open_rule = of_open or rule
-        course = open_rule.open_course(state, own)
+        course = open_rule.open_course(state, open_risk)
         courses[state.raised_at] = course
-        state = _follow(state, state.raised_at, course, limit, steps, own)
+        state = _follow(state, state.raised_at, course, limit, steps, open_risk)
         instants = instants[bisect_left(instants, course.closed_at) :]
     for raised, course in rule.courses(instants, rule.find_highs(risk)):
         now = from_millis(raised)
@@ -369,7 +369,7 @@ def _clearing_since(state: ConditionState, course: Course, risk: RiskSeries) -> 
 def predicted_episodes(risk: RiskSeries, rule: PredictionRule) -> list[PredictedEpisode]:
     """Return the model episodes of one asset: those of `advance_predictions`."""
     may_raise = rearm(risk, rule).may_raise
-    found: list[PredictedEpisode] = []
+    episodes: list[PredictedEpisode] = []
     before: Course | None = None
     for raised, course in rule.courses(risk.at[may_raise].tolist(), rule.find_highs(risk)):
         continues = (
@@ -377,9 +377,9 @@ def predicted_episodes(risk: RiskSeries, rule: PredictionRule) -> list[Predicted
             and before.happening_at == FAR_FUTURE
             and rule.continues(before.last_high_at, before.closed_at, raised)
         )
-        found.append(PredictedEpisode(raised, course.ended_at, course.last_high_at, continues))
+        episodes.append(PredictedEpisode(raised, course.ended_at, course.last_high_at, continues))
         before = course
-    return found
+    return episodes
 
 
 class PredictedEpisode(NamedTuple):

@@ -72,37 +72,41 @@ def reconcile(
     past times were evaluated, which withdraw backfilled episodes alone; late data withdraw live
     ones alone.
     """
-    now = {one.raised_at: one for one in final}
-    found = match_episodes(evaluated, stored, backfilled)
-    carried, carried_now = (continuations(ones, found, stored) for ones in (evaluated, final))
-    by_raise = {one.raised_at: one for one in evaluated}
+    now = {evaluation.raised_at: evaluation for evaluation in final}
+    matches = match_episodes(evaluated, stored, backfilled)
+    carried = continuations(evaluated, matches, stored)
+    carried_now = continuations(final, matches, stored)
+    by_raise = {evaluation.raised_at: evaluation for evaluation in evaluated}
     corrections = [
-        Correction(found[at], by_raise[at], now[at]) for at in sorted(found.keys() & by_raise)
+        Correction(matches[at], by_raise[at], now[at]) for at in sorted(matches.keys() & by_raise)
     ]
     corrections += [
-        Correction(episode, one, carried_now[at][0]) for at, (one, episode) in carried.items()
+        Correction(episode, evaluation, carried_now[at][0])
+        for at, (evaluation, episode) in carried.items()
     ]
-    found_ids = {e.id for e in found.values()} | {e.id for _, e in carried_now.values()}
-    own = [e for e in stored if e.backfilled == backfilled and not e.withdrawn]
-    missing = [e for e in own if e.id not in found_ids]
-    withdrawn = [(e, _containing(e, final, found)) for e in missing if start_of(e) > horizon]
+    found_ids = {e.id for e in matches.values()} | {e.id for _, e in carried_now.values()}
+    same_kind = [e for e in stored if e.backfilled == backfilled and not e.withdrawn]
+    missing = [e for e in same_kind if e.id not in found_ids]
+    withdrawn = [(e, _containing(e, final, matches)) for e in missing if start_of(e) > horizon]
     return Reconciled(
-        corrections, withdrawn, {one.raised_at for one in evaluated if one.whole} - found.keys()
+        corrections,
+        withdrawn,
+        {evaluation.raised_at for evaluation in evaluated if evaluation.whole} - matches.keys(),
     )
 
 
 def _containing(
-    episode: Episode, evaluated: Sequence[EvaluatedEpisode], found: Mapping[datetime, Episode]
+    episode: Episode, evaluated: Sequence[EvaluatedEpisode], matches: Mapping[datetime, Episode]
 ) -> Episode | None:
-    overlapping = (one.raised_at for one in evaluated if overlap(one, episode))
-    return next((found[at] for at in overlapping if at in found), None)
+    overlapping = (evaluation.raised_at for evaluation in evaluated if overlap(evaluation, episode))
+    return next((matches[at] for at in overlapping if at in matches), None)
 
 
 def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[EvaluatedEpisode]:
     """Return the episodes that are open at `base` or raised after it, oldest first."""
-    found: dict[datetime, EvaluatedEpisode] = {}
+    by_raise: dict[datetime, EvaluatedEpisode] = {}
     if base.raised_at is not None:
-        found[base.raised_at] = EvaluatedEpisode(
+        by_raise[base.raised_at] = EvaluatedEpisode(
             base.raised_at,
             None,
             base.severity,
@@ -112,20 +116,22 @@ def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[Eval
         )
     for step in steps:
         if step.kind == "raised":
-            found[step.at] = EvaluatedEpisode(step.at, severity=step.severity, peak=step.severity)
+            by_raise[step.at] = EvaluatedEpisode(
+                step.at, severity=step.severity, peak=step.severity
+            )
         elif step.kind == "happening":
-            come = replace(found[step.raised_at], happening_at=step.at, reason=step.reason)
-            found[step.raised_at] = replace(come, prediction_ended_at=step.prediction_ended_at)
+            come = replace(by_raise[step.raised_at], happening_at=step.at, reason=step.reason)
+            by_raise[step.raised_at] = replace(come, prediction_ended_at=step.prediction_ended_at)
         elif step.kind == "closed":
-            ended = found[step.raised_at].prediction_ended_at or step.prediction_ended_at
-            found[step.raised_at] = replace(
-                found[step.raised_at], closed_at=step.at, prediction_ended_at=ended
+            ended = by_raise[step.raised_at].prediction_ended_at or step.prediction_ended_at
+            by_raise[step.raised_at] = replace(
+                by_raise[step.raised_at], closed_at=step.at, prediction_ended_at=ended
             )
         elif step.kind == "severity" and step.severity is not None:
-            evaluated = found[step.raised_at]
+            evaluated = by_raise[step.raised_at]
             peak = worse(evaluated.peak, step.severity) if evaluated.peak else None
-            found[step.raised_at] = replace(evaluated, severity=step.severity, peak=peak)
-    return list(found.values())
+            by_raise[step.raised_at] = replace(evaluated, severity=step.severity, peak=peak)
+    return list(by_raise.values())
 
 
 def match_episodes(
@@ -139,26 +145,29 @@ def match_episodes(
     that one re-evaluated episode begins there and another where it was raised. It is then the
     latter, whose id it has. `backfilled`: one that overlaps may be backfilled, too.
     """
-    found: dict[datetime, Episode] = {}
-    raised = {one.raised_at for one in evaluations}
-    for one in evaluations:
-        same = [e for e in episodes if _began_with(e, one, raised)]
+    matches: dict[datetime, Episode] = {}
+    raised = {evaluation.raised_at for evaluation in evaluations}
+    for evaluation in evaluations:
+        same = [e for e in episodes if _began_with(e, evaluation, raised)]
         if same:
-            found[one.raised_at] = min(
-                same, key=lambda e: (e.withdrawn, start_of(e), e.raised_at != one.raised_at)
+            matches[evaluation.raised_at] = min(
+                same, key=lambda e: (e.withdrawn, start_of(e), e.raised_at != evaluation.raised_at)
             )
     fitting = [e for e in episodes if backfilled or not e.backfilled]
     for withdrawn in (False, True):
-        for one in (one for one in evaluations if one.raised_at not in found):
-            taken_ids = {e.id for e in found.values()}
+        for evaluation in (e for e in evaluations if e.raised_at not in matches):
+            taken_ids = {e.id for e in matches.values()}
             free = [e for e in fitting if e.withdrawn == withdrawn and e.id not in taken_ids]
-            overlapping = [e for e in free if overlap(one, e)]
+            overlapping = [e for e in free if overlap(evaluation, e)]
             if overlapping:
-                found[one.raised_at] = min(
+                matches[evaluation.raised_at] = min(
                     overlapping,
-                    key=lambda e: ((e.closed_at is None) != (one.closed_at is None), start_of(e)),
+                    key=lambda e: (
+                        (e.closed_at is None) != (evaluation.closed_at is None),
+                        start_of(e),
+                    ),
                 )
-    return found
+    return matches
 
 
 def _began_with(
@@ -173,7 +182,7 @@ def _began_with(
 
 def continuations(
     evaluations: Sequence[EvaluatedEpisode],
-    found: Mapping[datetime, Episode],
+    matches: Mapping[datetime, Episode],
     episodes: Sequence[Episode],
 ) -> dict[datetime, tuple[EvaluatedEpisode, Episode]]:
     """Return, by raise, the re-evaluated episodes that go on in the continuation of a stored one,
@@ -182,10 +191,10 @@ def continuations(
     The problem of a prediction was known only after it was closed with its window. Nothing reopens;
     an open continuation is happening instead.
     """
-    taken_ids = {e.id for e in found.values()}
+    taken_ids = {e.id for e in matches.values()}
     carried = dict[datetime, tuple[EvaluatedEpisode, Episode]]()
     for evaluated in evaluations:
-        closed = found.get(evaluated.raised_at)
+        closed = matches.get(evaluated.raised_at)
         if closed is None or evaluated.happening_at is None or not _closed_in_vain(closed):
             continue
         for episode in sorted(episodes, key=start_of):

@@ -166,8 +166,10 @@ def _grant(fields: object) -> Grant:
         case [str(episode), str(recipient), purpose, int(made), int(expires)]:
             if purpose in get_args(Purpose):
                 with suppress(ValueError, OverflowError):
-                    known = cast(Purpose, purpose)
-                    return Grant(episode, recipient, known, from_millis(made), from_millis(expires))
+                    checked = cast(Purpose, purpose)
+                    return Grant(
+                        episode, recipient, checked, from_millis(made), from_millis(expires)
+                    )
     raise BadData("no fields of a link of this version")
 
 

@@ -103,7 +103,9 @@ def notify_of_raise(s: Situation) -> Decision | None:
         return Decision(f"{s.reason}; delayed by quiet hours", "raised", "quiet", quiet_until)
     flood = s.recipient.flood
     if flood is not None and s.episode.severity != TOP and s.recent_alerts >= flood.more_than:
-        until = _end_of_slot(s.now, flood.within)
+        # the next multiple of this length since 1970: the same for all alerts of a slot
+        epoch = datetime.fromtimestamp(0, s.now.tzinfo)
+        until = epoch + ((s.now - epoch) // flood.within + 1) * flood.within
         return Decision(f"{s.reason}; one of many", "raised", "flood", until)
     return Decision(s.reason, "raised")
 
@@ -262,8 +264,12 @@ def decide(situation: Situation) -> Decision:
 def announcements(situations: Iterable[Situation]) -> tuple[Notification, ...]:
     """Return the new notifications of these situations; none whose key the episode has already."""
     decided = ((s, decide(s)) for s in situations)
-    found = ((s, _notification(s, d, d.transition)) for s, d in decided if d.transition is not None)
-    return tuple(n for s, n in found if all(n.key != existing.key for existing in s.notifications))
+    notifications = (
+        (s, _notification(s, d, d.transition)) for s, d in decided if d.transition is not None
+    )
+    return tuple(
+        n for s, n in notifications if all(n.key != existing.key for existing in s.notifications)
+    )
 
 
 def _notification(s: Situation, decision: Decision, transition: TransitionKind) -> Notification:
@@ -387,12 +393,6 @@ def _notified_at(notification: Notification) -> datetime:
     )
 
 
-def _end_of_slot(now: datetime, length: timedelta) -> datetime:
-    """Return the next multiple of `length`: the same for all of one slot."""
-    epoch = datetime.fromtimestamp(0, now.tzinfo)
-    return epoch + ((now - epoch) // length + 1) * length
-
-
 TOP: Severity = "critical"
 LOG = "log"
 """The channel that reaches no person by itself."""
@@ -432,7 +432,7 @@ def recipients(
     if definition.notify.channels is not None:
         return [Recipient(channel) for channel in definition.notify.channels]
     chosen = _in_force(definition, asset, severity, routes, now)
-    found = [
+    candidates = [
         Recipient(
             channel, route.name, _quiet_until(route, severity, now), route.repeat, route.flood
         )
@@ -441,7 +441,7 @@ def recipients(
     ]
     # a route that may notify a channel now comes before one in quiet hours, then the order of names
     by_channel: dict[str, Recipient] = {}
-    for recipient in sorted(found, key=lambda r: (r.quiet_until is not None, r.route or "")):
+    for recipient in sorted(candidates, key=lambda r: (r.quiet_until is not None, r.route or "")):
         by_channel.setdefault(recipient.channel, recipient)
     return list(by_channel.values()) or _without_route(asset, routes, channels)
 
@@ -449,11 +449,11 @@ def recipients(
 def _without_route(asset: str, routes: Sequence[Route], channels: Sequence[str]) -> list[Recipient]:
     """Return the recipients of an alert that no route in force matches: every channel but those
     that routes use for other assets only; every one if none is left that reaches a person."""
-    own = {c for route in routes if is_for(route, asset) for c in channels_of(route)}
-    foreign = {c for route in routes for c in channels_of(route)} - own
-    rest = [channel for channel in channels if channel not in foreign]
-    reaches = any(channel != LOG for channel in rest)
-    return [Recipient(channel) for channel in sorted(rest if reaches else channels)]
+    of_asset = {c for route in routes if is_for(route, asset) for c in channels_of(route)}
+    foreign = {c for route in routes for c in channels_of(route)} - of_asset
+    usable = [channel for channel in channels if channel not in foreign]
+    reaches = any(channel != LOG for channel in usable)
+    return [Recipient(channel) for channel in sorted(usable if reaches else channels)]
 
 
 def escalations(

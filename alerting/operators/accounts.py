@@ -160,10 +160,10 @@ def check_password_rules(password: str, account: Account) -> None:
                 most=str(LONGEST_PASSWORD),
             )
         )
-    rest = password.lower()
-    for known in (account.display_name.lower() or account.id, account.id, "password", "alerting"):
-        rest = rest.replace(known, "")
-    if len(set(rest)) < LEAST_DIFFERENT_CHARACTERS:
+    remaining = password.lower()
+    for word in (account.display_name.lower() or account.id, account.id, "password", "alerting"):
+        remaining = remaining.replace(word, "")
+    if len(set(remaining)) < LEAST_DIFFERENT_CHARACTERS:
         raise UserError(
             translatable(
                 "the password is too easy to guess: it needs {least} different characters besides "
@@ -295,12 +295,12 @@ def may(role: Role, permission: Permission) -> bool:
     return role in PERMISSIONS.get(permission, frozenset())
 
 
-def lesser_role(wanted: Role, owner: Role) -> Role | None:
+def lesser_role(role: Role, owner: Role) -> Role | None:
     """Return the role that a token works with: the wanted one if all that it may do its owner may
     do as well, else the owner's own; None if the owner's role is `sender` and the wanted one not.
     """
-    if all(may(owner, p) for p in get_args(Permission) if may(wanted, p)):
-        return wanted
+    if all(may(owner, p) for p in get_args(Permission) if may(role, p)):
+        return role
     return None if owner == "sender" else owner
 
 
@@ -316,13 +316,13 @@ _MOST_NAMES = 5
 class Refusal:
     """A refused sign-in or request, without its secrets.
 
-    `person`: name of the account, empty without one. `what`: the action of its entry;
+    `person`: name of the account, empty without one. `action`: of its entry;
     `subject`: the name that was typed, or method and path.
     """
 
     address: str
     person: str
-    what: str
+    action: str
     subject: str
     why: str
 
@@ -344,7 +344,7 @@ class JoinedRefusals:
 
     address: str
     person: str
-    what: str
+    action: str
     at: datetime
     since: datetime
     count: int
@@ -361,10 +361,10 @@ class RefusalLog:
     def add(self, refusal: Refusal, now: datetime) -> list[JoinedRefusals]:
         """Count a refusal; return the entries that are due."""
         due = self.due(now)
-        known = {address for address, _, _ in self._counts}
-        is_known = refusal.address in known or len(known) < MOST_ADDRESSES
+        addresses = {address for address, _, _ in self._counts}
+        is_known = refusal.address in addresses or len(addresses) < MOST_ADDRESSES
         address = refusal.address if is_known else OTHERS
-        key = (address, refusal.person if is_known else "", refusal.what)
+        key = (address, refusal.person if is_known else "", refusal.action)
         counted = self._counts.get(key)
         if counted is None:
             self._counts[key] = RefusalCount(now, now)
@@ -388,8 +388,13 @@ class RefusalLog:
             del self._counts[key]
         return [
             JoinedRefusals(
-                *key, one.last, one.began, one.count, tuple(one.subjects), tuple(one.reasons)
+                *key,
+                refusals.last,
+                refusals.began,
+                refusals.count,
+                tuple(refusals.subjects),
+                tuple(refusals.reasons),
             )
-            for key, one in over
-            if one.count
+            for key, refusals in over
+            if refusals.count
         ]

@@ -311,12 +311,12 @@ def find_mutes(
 ) -> list[Mute]:
     """Return the mutes by which no recipient is notified of an alarm at an instant: maintenance
     before others, then the one that ends last. `line`: the asset of the alarm and all above it."""
-    found = [
-        one
-        for one in mutes
-        if one.phase(at) == "present" and one.covers(definition, line, severity)
+    matching = [
+        mute
+        for mute in mutes
+        if mute.phase(at) == "present" and mute.covers(definition, line, severity)
     ]
-    return sorted(found, key=lambda one: (one.kind == "maintenance", one.end), reverse=True)
+    return sorted(matching, key=lambda mute: (mute.kind == "maintenance", mute.end), reverse=True)
 
 
 @dataclass(frozen=True)
@@ -337,18 +337,20 @@ def find_marks(
     """Return what is muted at an instant, by asset, where anything is: every alarm before some,
     maintenance before others. `lines`: each asset and all above it; `definitions`: those that are
     evaluated on it."""
-    present = [one for one in mutes if one.phase(at) == "present"]
-    found = {}
+    present = [mute for mute in mutes if mute.phase(at) == "present"]
+    by_asset = {}
     for asset, line in lines.items():
         marks = [
-            MuteMark(one.kind, one.is_whole)
-            for one in present
-            if one.is_on(line)
-            and (one.definition is None or one.definition in definitions.get(asset, ()))
+            MuteMark(mute.kind, mute.is_whole)
+            for mute in present
+            if mute.is_on(line)
+            and (mute.definition is None or mute.definition in definitions.get(asset, ()))
         ]
         if marks:
-            found[asset] = max(marks, key=lambda mark: (mark.is_whole, mark.kind == "maintenance"))
-    return found
+            by_asset[asset] = max(
+                marks, key=lambda mark: (mark.is_whole, mark.kind == "maintenance")
+            )
+    return by_asset
 
 
 def new_mute(
@@ -431,7 +433,7 @@ def require_length(
         raise UserError(translatable("until an event it lasts at most 24 hours"))
     if until - since > LONGEST_MUTE[role]:
         limit = {"role": role, "duration": Styled(LONGEST_MUTE[role].total_seconds(), "duration")}
-        may = [other for other in ROLES if LONGEST_MUTE[other] >= until - since]
+        may = [longer_role for longer_role in ROLES if LONGEST_MUTE[longer_role] >= until - since]
         if may:
             raise NotAllowed(
                 translatable(

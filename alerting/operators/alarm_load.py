@@ -33,9 +33,9 @@ class Alarms:
     per_day: float = 0.0
     at: tuple[datetime, ...] = ()
 
-    def plus(self, other: Alarms) -> Alarms:
+    def plus(self, more: Alarms) -> Alarms:
         """Return the sum of both."""
-        return Alarms(self.per_day + other.per_day, (*self.at, *other.at))
+        return Alarms(self.per_day + more.per_day, (*self.at, *more.at))
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,7 @@ class PositionLoad:
 
     def breaks(self, most_floods: float) -> bool:
         """Return whether it causes too many alarms: over the budget, or floods too often."""
-        if not _is_more(
-            self.expected, self.before
-        ):  # it adds no more alarms than the definition in service
+        if not _is_more(self.expected, self.before):  # no more alarms than the one in service
             return False
         floods = self.floods >= most_floods and self.floods > self.floods_now
         return _is_more(self.expected + self.now, self.budget) or floods
@@ -94,9 +92,9 @@ class PositionLoad:
         return joined("; ", expected, floods)
 
 
-def _is_more(one: float, other: float) -> bool:
+def _is_more(first: float, second: float) -> bool:
     """Return whether a rate exceeds another by more than the rounding of sums."""
-    return one > other and not isclose(one, other, rel_tol=1e-9)
+    return first > second and not isclose(first, second, rel_tol=1e-9)
 
 
 def replay(definition: Condition, history: History, start: datetime, end: datetime) -> list[Step]:
@@ -142,8 +140,8 @@ def notification_instants(
         if step.kind == "raised" or (step.kind == "severity" and step.raised_at in turns):
             turns.setdefault(step.raised_at, []).append(step)
     instants = []
-    for raised_at, own in turns.items():
-        at = _first_notified(own, silent, still_notify, muted)
+    for raised_at, severity_steps in turns.items():
+        at = _first_notified(severity_steps, silent, still_notify, muted)
         if at < ends.get(raised_at, end):
             instants.append(at)
     return instants
@@ -251,8 +249,8 @@ def _clear_limits(condition: Condition, history: History) -> Iterator[LimitChang
 
 def _plain(*limits: object) -> bool:
     """Return whether limits are written as numbers, at least one of them."""
-    given = [limit for limit in limits if limit is not None]
-    return bool(given) and all(isinstance(limit, int | float) for limit in given)
+    stated = [limit for limit in limits if limit is not None]
+    return bool(stated) and all(isinstance(limit, int | float) for limit in stated)
 
 
 def _further_inside(definition: Condition, change: Fields) -> bool:
@@ -288,7 +286,7 @@ def _raises(steps: list[Step]) -> int:
 
 
 def _proposal(change: Fields, before: int, after: int, advice: str) -> LimitProposal:
-    what = ", ".join(
+    fields = ", ".join(
         f"{name}: {value if isinstance(value, str) else format(value, 'g')}"
         for name, value in change.items()
     )
@@ -296,7 +294,7 @@ def _proposal(change: Fields, before: int, after: int, advice: str) -> LimitProp
         change,
         before,
         after,
-        f"{what} ({advice}): raised {after} times instead of {before} on these readings",
+        f"{fields} ({advice}): raised {after} times instead of {before} on these readings",
     )
 
 

@@ -85,13 +85,13 @@ def _follows(episode: Episode, group: Sequence[Episode], parents: Parents) -> bo
         or (episode.muted_by is None) != (group[0].muted_by is None)
     ):
         return False
-    return any(_are_related(episode.asset, other.asset, parents) for other in group)
+    return any(_are_related(episode.asset, member.asset, parents) for member in group)
 
 
-def _are_related(one: str, other: str, parents: Parents) -> bool:
-    if one == other or parents.get(one) == other or parents.get(other) == one:
+def _are_related(first: str, second: str, parents: Parents) -> bool:
+    if first == second or parents.get(first) == second or parents.get(second) == first:
         return True
-    return parents.get(one) is not None and parents.get(one) == parents.get(other)
+    return parents.get(first) is not None and parents.get(first) == parents.get(second)
 
 
 def _cause(group: Sequence[Episode]) -> Cause:
@@ -113,8 +113,8 @@ def _cause_order(cause: Cause) -> tuple[bool, bool, int, float]:
 
 
 @dataclass(frozen=True)
-class EndedAlarms:
-    """Ended alarms of one definition on one asset, newest first."""
+class TargetAlarms:
+    """Alarms of one definition on one asset, newest first."""
 
     episodes: tuple[Episode, ...]
 
@@ -127,13 +127,13 @@ class EndedAlarms:
         return len(self.episodes)
 
 
-def group_ended(episodes: Iterable[Episode]) -> list[EndedAlarms]:
+def group_ended(episodes: Iterable[Episode]) -> list[TargetAlarms]:
     """Return ended alarms by definition and asset: severe first, then new."""
-    found: dict[tuple[str, str], list[Episode]] = {}
+    groups: dict[tuple[str, str], list[Episode]] = {}
     for episode in sorted(episodes, key=lambda e: e.raised_at, reverse=True):
-        found.setdefault((episode.definition, episode.asset), []).append(episode)
+        groups.setdefault((episode.definition, episode.asset), []).append(episode)
     return sorted(
-        (EndedAlarms(tuple(group)) for group in found.values()),
+        (TargetAlarms(tuple(group)) for group in groups.values()),
         key=lambda g: (
             -max(SEVERITIES.index(e.severity) for e in g.episodes),
             -g.newest_alarm.raised_at.timestamp(),
@@ -142,20 +142,11 @@ def group_ended(episodes: Iterable[Episode]) -> list[EndedAlarms]:
 
 
 @dataclass(frozen=True)
-class DayOfAlarms:
+class DayOfAlarms(TargetAlarms):
     """Alarms of one definition on one asset that were raised on a day, newest first, with counts
     of their outcomes."""
 
-    episodes: tuple[Episode, ...]
     outcomes: Mapping[str, int]
-
-    @property
-    def newest_alarm(self) -> Episode:
-        return self.episodes[0]
-
-    @property
-    def size(self) -> int:
-        return len(self.episodes)
 
 
 def group_by_day(
@@ -165,13 +156,13 @@ def group_by_day(
 
     `day_of`: the day of the plant by the id of each episode.
     """
-    found: dict[str, dict[tuple[str, str], list[Episode]]] = {}
+    by_day: dict[str, dict[tuple[str, str], list[Episode]]] = {}
     for episode in episodes:
-        of_day = found.setdefault(day_of[episode.id], {})
+        of_day = by_day.setdefault(day_of[episode.id], {})
         of_day.setdefault((episode.definition, episode.asset), []).append(episode)
     return {
         day: [DayOfAlarms(tuple(group), _outcomes(group)) for group in groups.values()]
-        for day, groups in found.items()
+        for day, groups in by_day.items()
     }
 
 
@@ -276,25 +267,25 @@ class TileAssets:
 def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
     """Return the asset, its parent and so on, as far as known; rings end."""
     chain = [asset]
-    while (found := assets.get(chain[-1])) is not None:
-        if found.parent is None or found.parent not in assets or found.parent in chain:
+    while (last := assets.get(chain[-1])) is not None:
+        if last.parent is None or last.parent not in assets or last.parent in chain:
             break
-        chain.append(found.parent)
+        chain.append(last.parent)
     return chain
 
 
 def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
     """Return the part of each asset, by name: the topmost asset above it; if all are below the same
     one, and several of those next to it have others below, the one next to it."""
-    roots = [one.name for one in assets.values() if one.parent not in assets]
-    above = {one.parent for one in assets.values()}
-    lines = [one for one in assets.values() if one.parent in roots and one.name in above]
+    roots = [asset.name for asset in assets.values() if asset.parent not in assets]
+    above = {asset.parent for asset in assets.values()}
+    lines = [asset for asset in assets.values() if asset.parent in roots and asset.name in above]
     is_plant = len(roots) == 1 and len(lines) > 1
-    found: dict[str, str] = {}
+    parts: dict[str, str] = {}
     for name in assets:
         chain = chain_above(name, assets)
-        found[name] = chain[-2] if is_plant and len(chain) > 1 else chain[-1]
-    return found
+        parts[name] = chain[-2] if is_plant and len(chain) > 1 else chain[-1]
+    return parts
 
 
 def find_tile_assets(
@@ -331,8 +322,8 @@ def make_tiles(
     wrong = {*open_on, *over_on, *(name for name in unknown if name in assets)}
     for name in wrong:
         part = plant.parts.get(name, name)
-        one = assets.get(name) or PlantAsset(name, name, None)
-        tile = _tile(one, open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
+        asset = assets.get(name) or PlantAsset(name, name, None)
+        tile = _tile(asset, open_on.get(name, ()), over_on.get(name, ()), unknown.get(name, 0))
         definitions = plant.definition_counts.get(name, 0)
         tiles.setdefault(part, []).append(
             replace(tile, definitions=definitions, muted=muted.get(name))
@@ -346,7 +337,7 @@ def make_tiles(
         if is_small or mark != muted.get(part):
             tiles[part].append(Tile(name, assets[name].title, "normal", muted=mark))
             normal[part] -= 1
-    found = [
+    parts = [
         PartTiles(
             name,
             assets[name].title if name in assets else name,
@@ -357,19 +348,19 @@ def make_tiles(
         )
         for name, of_part in tiles.items()
     ]
-    return sorted(found, key=_part_order)
+    return sorted(parts, key=_part_order)
 
 
 def join_lone_parts(parts: Sequence[PartTiles]) -> list[PartTiles]:
     """Return the parts in their order, but those of a single asset that follow one another as one
     part without name and title: a title above a tile that bears it would say it twice."""
-    found: list[PartTiles] = []
+    joined_parts: list[PartTiles] = []
     for is_lone, group in groupby(parts, key=_is_lone):
         if is_lone:
-            found.append(PartTiles("", "", tuple(part.tiles[0] for part in group)))
+            joined_parts.append(PartTiles("", "", tuple(part.tiles[0] for part in group)))
         else:
-            found += group
-    return found
+            joined_parts += group
+    return joined_parts
 
 
 def _is_lone(part: PartTiles) -> bool:
@@ -377,10 +368,10 @@ def _is_lone(part: PartTiles) -> bool:
 
 
 def _by_asset(episodes: Iterable[Episode]) -> dict[str, list[Episode]]:
-    found: dict[str, list[Episode]] = {}
+    by_asset: dict[str, list[Episode]] = {}
     for episode in episodes:
-        found.setdefault(episode.asset, []).append(episode)
-    return found
+        by_asset.setdefault(episode.asset, []).append(episode)
+    return by_asset
 
 
 def _tile(
@@ -404,8 +395,8 @@ def _alarm_tile(
     asset: PlantAsset, state: str, alarms: Sequence[Episode], count: int, unknown: int
 ) -> Tile:
     worst = max(alarms, key=lambda e: (SEVERITIES.index(e.severity), e.raised_at, e.id))
-    known = _RANKS[_RANKS.index(state)]
-    return Tile(asset.name, asset.title, known, worst.severity, count, worst.id, unknown)
+    tile_state = _RANKS[_RANKS.index(state)]
+    return Tile(asset.name, asset.title, tile_state, worst.severity, count, worst.id, unknown)
 
 
 def _tile_order(tile: Tile) -> tuple[int, int, tuple[str | int, ...], str]:
@@ -470,8 +461,8 @@ def find_running(plans: Sequence[ShiftHours], at: datetime, name: str | None = N
     """
     around = _shifts_around(plans, at)
     over = sorted((s for s in around if s.end <= at), key=lambda s: s.end)[-1:]
-    found = [shift for shift in around if shift.has(at)] or over
-    return sorted(found, key=lambda s: (s.name == name, s.start, s.start - s.end), reverse=True)
+    running = [shift for shift in around if shift.has(at)] or over
+    return sorted(running, key=lambda s: (s.name == name, s.start, s.start - s.end), reverse=True)
 
 
 def find_neighbours(plans: Sequence[ShiftHours], shift: Shift) -> tuple[Shift | None, Shift | None]:
@@ -494,9 +485,9 @@ def find_change(plans: Sequence[ShiftHours], at: datetime) -> Shift | None:
 
 def _shifts_around(plans: Sequence[ShiftHours], at: datetime) -> list[Shift]:
     """Return the shifts of eight days before and after an instant, oldest first."""
-    found = {
+    shifts = {
         Shift(plan.name, start, end)
         for plan in plans
         for start, end in spans(plan.hours, plan.zone, at - _SEARCHED, at + _SEARCHED)
     }
-    return sorted(found, key=lambda s: (s.start, s.end, s.name))
+    return sorted(shifts, key=lambda s: (s.start, s.end, s.name))

@@ -143,13 +143,13 @@ class PastAlarms:
     """Alarms of a period found in past days, of which nobody was notified, and whether the metrics
     count them."""
 
-    found: int
+    number: int
     counted: bool
 
     @property
     def message(self) -> str:
         """Return a sentence for people; empty without such alarms."""
-        if not self.found:
+        if not self.number:
             return ""
         if self.counted:
             return translatable_count(
@@ -157,30 +157,32 @@ class PastAlarms:
                 "notification",
                 "{number} of these alarms were found by evaluating past days, without a "
                 "notification",
-                self.found,
+                self.number,
             )
         return translatable_count(
             "{number} more alarm was found by evaluating past days, without a notification; it "
             "is not counted",
             "{number} more alarms were found by evaluating past days, without a notification; "
             "they are not counted",
-            self.found,
+            self.number,
         )
 
 
 def with_past(
-    alarms: Sequence[Alarm], start: datetime, end: datetime, wanted: bool | None = None
+    alarms: Sequence[Alarm], start: datetime, end: datetime, count: bool | None = None
 ) -> tuple[list[Alarm], PastAlarms]:
     """Return the alarms for metrics of [start, end), and the past alarms among them.
 
-    `wanted`: count them or not. None: count them while most alarms of the period are past ones, as
+    `count`: count them or not. None: count them while most alarms of the period are past ones, as
     in the first days of an alert.
     """
     within = [a for a in alarms if start <= a.raised_at < end and not a.withdrawn]
-    found = sum(a.backfilled for a in within)
-    counted = found > len(within) - found if wanted is None else wanted and found > 0
-    own = [replace(a, backfilled=False) if counted and not a.withdrawn else a for a in alarms]
-    return own, PastAlarms(found, counted)
+    past = sum(a.backfilled for a in within)
+    counted = past > len(within) - past if count is None else count and past > 0
+    counted_alarms = [
+        replace(a, backfilled=False) if counted and not a.withdrawn else a for a in alarms
+    ]
+    return counted_alarms, PastAlarms(past, counted)
 
 
 def kpis(
@@ -209,7 +211,7 @@ def kpis(
     floods = find_floods(every, start, targets.flood_above)
     most = targets.flood_above
     binned = np.bincount(np.minimum(counts, most + 1), minlength=most + 2)
-    found = Kpis(
+    metrics = Kpis(
         start=start,
         end=end,
         observed=observed,
@@ -229,7 +231,7 @@ def kpis(
         stale=find_stale(live, start, end),
         top=most_frequent(notified, TOP),
     )
-    return replace(found, findings=_findings(found, targets))
+    return replace(metrics, findings=_findings(metrics, targets))
 
 
 def _counts_within(counts: Millis, intervals: Sequence[Interval], start: datetime) -> Millis:
@@ -248,7 +250,7 @@ def find_chattering(episodes: Sequence[EpisodeFields]) -> tuple[Chatter, ...]:
     for e in episodes:
         if e.closed_at is not None:
             by_target[e.definition, e.asset].append((e.raised_at, e.closed_at))
-    found = []
+    chattering = []
     for (definition, asset), closed in by_target.items():
         closed.sort()
         bursts: list[list[int]] = []
@@ -263,22 +265,22 @@ def find_chattering(episodes: Sequence[EpisodeFields]) -> tuple[Chatter, ...]:
         if bursts:
             cycles = len({i for first, last in bursts for i in range(first, last + 1)})
             end = closed[bursts[-1][1]][1]
-            found.append(Chatter(definition, asset, cycles, len(bursts), end))
-    return tuple(sorted(found, key=lambda c: (-c.cycles, c.definition, c.asset)))
+            chattering.append(Chatter(definition, asset, cycles, len(bursts), end))
+    return tuple(sorted(chattering, key=lambda c: (-c.cycles, c.definition, c.asset)))
 
 
 def find_stale(
     episodes: Sequence[EpisodeFields], start: datetime, end: datetime
 ) -> tuple[Stale, ...]:
     """Return the alarms active for more than a day in [start, end), the longest first."""
-    found = []
+    stale = []
     for e in episodes:
         until = min(e.closed_at or end, end)
         if until > start and until - e.raised_at > STALE_AFTER:
             still = e.closed_at is None or e.closed_at > end
             lasting = until - e.raised_at
-            found.append(Stale(e.id, e.definition, e.asset, e.raised_at, lasting, still))
-    return tuple(sorted(found, key=lambda s: (-s.active_for, s.episode)))
+            stale.append(Stale(e.id, e.definition, e.asset, e.raised_at, lasting, still))
+    return tuple(sorted(stale, key=lambda s: (-s.active_for, s.episode)))
 
 
 def most_frequent(episodes: Sequence[EpisodeFields], number: int) -> tuple[Frequent, ...]:
@@ -298,9 +300,9 @@ def _findings(k: Kpis, targets: Targets) -> tuple[MetricResult, ...]:
     def result(
         name: str, value: float | None, target: str, is_met: bool, breaks: bool = False
     ) -> MetricResult:
-        known = None if value is None or not (value or k.observed) else float(value)
-        told = value is not None and (enough or (breaks and not is_met))
-        return MetricResult(name, known, target, is_met if told else None)
+        measured = None if value is None or not (value or k.observed) else float(value)
+        is_certain = value is not None and (enough or (breaks and not is_met))
+        return MetricResult(name, measured, target, is_met if is_certain else None)
 
     usual = translatable("≤ {usual}, at most {most}", usual=str(USUAL), most=str(MANAGEABLE))
     most = targets.flood_above

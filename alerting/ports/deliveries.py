@@ -5,19 +5,16 @@ position, how far each has delivered, and the receivers."""
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from alerting.definitions.fields.shared_fields import Severity
 from alerting.definitions.routes_and_sinks import SinkContent
 from alerting.definitions.sources import SqlSource
 from alerting.definitions.wording.language import LanguageCode
 from alerting.episodes.episode import Episode
-from alerting.notifications.notification import Notification
+from alerting.notifications.notification import Grant, Notification
 from alerting.ports.evaluation import Score, Unit
 from alerting.ports.plant import Document
-
-if TYPE_CHECKING:
-    from alerting.notifications.notification import Grant
 
 Change = tuple[Notification | None, Notification]
 """A notification as it was read, and as it is to be stored."""
@@ -49,7 +46,7 @@ class Message:
     subject: str
     text: str
     payload: Document
-    links: tuple["MessageLink", ...] = ()
+    links: tuple[MessageLink, ...] = ()
     draw: Callable[[], Picture | None] | None = field(default=None, compare=False)
     language: LanguageCode = "en"
 
@@ -90,7 +87,7 @@ class Links(Protocol):
         """Return a link to a page of the console, which grants nothing: `path` begins with a
         slash."""
 
-    def read(self, token: str) -> "Grant":
+    def read(self, token: str) -> Grant:
         """Return the grant of a link. Raises LinkRefused if this installation did not make it, or
         it has expired."""
 

@@ -262,14 +262,14 @@ class Audit(Protocol):
     """Append-only log of actors and their actions; only retention deletes entries."""
 
     def find(
-        self, wanted: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
+        self, selected: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
     ) -> list[AuditEntry]:
         """Return entries, newest first. `older_than`: time and id of the last one of a page."""
 
     def add(
         self,
         actor: str,
-        what: str,
+        action: str,
         subject: str,
         at: datetime,
         before: Any = None,

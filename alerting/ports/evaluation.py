@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from alerting.episodes.evaluation_plan import (
     ConditionTable,
@@ -39,10 +39,6 @@ class UnitOfWork(Protocol):
         Everything that is written in it must be computed before it. Raises Conflict if another
         process was faster, after a pause that grows with `attempt`, the number of conflicts before.
         """
-
-
-if TYPE_CHECKING:
-    pass
 
 
 class States(Protocol):

@@ -18,7 +18,7 @@ class Swept:
     """Documents of one kind that are deleted, or would be. `bytes`: about; None where that is not
     known."""
 
-    what: str
+    kind: str
     documents: int
     bytes: int | None
 

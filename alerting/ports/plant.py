@@ -85,12 +85,12 @@ the same."""
 class DocumentEdit:
     """A document that was added, changed or removed in the database itself.
 
-    `what`: a definition, asset, event type, route or source. `before`: as the platform last wrote
+    `kind`: a definition, asset, event type, route or source. `before`: as the platform last wrote
     or read it. None: there was, or is, none.
     """
 
     collection: str
-    what: str
+    kind: str
     name: str
     before: Document | None
     after: Document | None
@@ -351,19 +351,21 @@ class Readings(Protocol):
         which takes fewer queries; then there are no types of events either.
         """
 
-    def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
+    def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Return readings of many assets up to and including end, by asset, without events, with as
         few queries as possible."""
 
-    def load_histories(self, wanted: Sequence[WantedHistory], end: datetime) -> dict[str, History]:
+    def load_histories(
+        self, requests: Sequence[WantedHistory], end: datetime
+    ) -> dict[str, History]:
         """Return by asset what `load` returns from `start` on, with `start` as `events_since`. An
         asset may be left out, as one that `load` refuses: `load` it. A store that can reads all
         with fewer queries."""
-        found = {}
-        for asset, start, names, with_events in wanted:
+        histories = {}
+        for asset, start, names, with_events in requests:
             with suppress(UserError):
-                found[asset.name] = self.load(asset, start, end, names, start, with_events)
-        return found
+                histories[asset.name] = self.load(asset, start, end, names, start, with_events)
+        return histories
 
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime

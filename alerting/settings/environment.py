@@ -270,8 +270,8 @@ def _timezone(text: str) -> ZoneInfo:
 def _proxies(text: str) -> tuple[str, ...]:
     if text.lower() == "none":
         return ()
-    given = listed(text)
-    for part in given:
+    addresses = listed(text)
+    for part in addresses:
         try:
             ip_network(part)
         except ValueError:
@@ -279,7 +279,7 @@ def _proxies(text: str) -> tuple[str, ...]:
                 f"{part!r} is neither an address nor a network: give e.g. 10.0.0.5,172.18.0.0/16, "
                 "or none"
             ) from None
-    return given
+    return addresses
 
 
 def _file(text: str) -> Path:
@@ -519,22 +519,25 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
 def _check_ports(ports: Mapping[str, int], variables: Variables) -> None:
     first: dict[int, str] = {}
     for setting, port in ports.items():
-        if other := first.get(port):
+        if owner := first.get(port):
             variables.add_fault(
-                variable(setting), f"port {port} is already given to {variable(other)}"
+                variable(setting), f"port {port} is already given to {variable(owner)}"
             )
         first.setdefault(port, setting)
 
 
 def read_retention(variables: Variables) -> Retention:
     """Return `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_REPORTS_LAST`, `_AUDIT_LAST` and
-    `_MODELS_LAST`; as long as one may say where a setting that left had kept what is stored."""
-    found = {
+    `_MODELS_LAST`; the longest time of them where a setting of an earlier version, such as
+    `ALERTING_ARCHIVE_AFTER`, has kept the documents."""
+    lengths = {
         name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last)
         for name, last in vars(Retention()).items()
         if name not in _FIXED
     }
-    found |= {name: LONGEST for name, left in _FIXED.items() if variables.text(left)}
+    lengths |= {
+        name: LONGEST for name, variable_name in _FIXED.items() if variables.text(variable_name)
+    }
     if variables.text("ALERTING_ARCHIVE_AFTER"):
-        found["readings"] = LONGEST
-    return Retention(**found)
+        lengths["readings"] = LONGEST
+    return Retention(**lengths)

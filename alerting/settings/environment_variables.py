@@ -175,8 +175,8 @@ class SecretRules:
 
     def file_refusal(self, file: str) -> str | None:
         """Return why a source may not name a file; None if it may. Links are followed."""
-        found = Path(file).resolve()
-        if any(found.is_relative_to(Path(folder).resolve()) for folder in self.folders):
+        path = Path(file).resolve()
+        if any(path.is_relative_to(Path(folder).resolve()) for folder in self.folders):
             return None
         hint = f"move it there, or add its folder to {FOLDERS} of the process that reads the source"
         return (
@@ -208,19 +208,19 @@ def read_secret_rules(variables: Variables) -> SecretRules:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    given = listed(text)
-    for name in given:
+    names = listed(text)
+    for name in names:
         if not _NAME.fullmatch(name):
             raise ValueError(
                 f"{name!r} is no name of an environment variable: give capital letters, digits, _ "
                 "and *, e.g. *_URL"
             )
-    return given
+    return names
 
 
 def _folders(text: str) -> tuple[str, ...]:
-    given = listed(text)
-    for folder in given:
+    folders = listed(text)
+    for folder in folders:
         if not folder.startswith("/") or ".." in folder.split("/"):
             raise ValueError(f"{folder!r} is not an absolute folder: give for example /run/secrets")
-    return given
+    return folders

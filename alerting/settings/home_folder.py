@@ -42,23 +42,24 @@ Database = Literal["embedded", "named"]
 LEAST_KEY = 32  # characters
 
 
-def find_home(environ: Mapping[str, str], here: Path, last: bool = True) -> Path:
+def find_home(environ: Mapping[str, str], folder: Path, last: bool = True) -> Path:
     """Return the home of this platform: the first that exists of several candidates.
 
-    They are: the folder that `ALERTING_HOME` names; the nearest home at or above `here`; with
-    `last` that of this user's last `alerting up`; and `.alerting` in `here`, which need not exist.
+    They are: the folder that `ALERTING_HOME` names; the nearest home at or above `folder`; with
+    `last` that of this user's last `alerting up`; and `.alerting` in `folder`, which need not
+    exist.
     Raises UserError if the nearest belongs to another user.
     """
     if named := environ.get(VARIABLE, "").strip():
         return Path(named).expanduser().absolute()
-    for folder in (here, *here.parents):
-        candidate = folder / FOLDER
+    for parent in (folder, *folder.parents):
+        candidate = parent / FOLDER
         if not candidate.is_dir():
             continue
         _refuse_foreign(candidate)
         if database_of(candidate) is not None:
             return candidate
-    return (last_home(environ) if last else None) or here / FOLDER
+    return (last_home(environ) if last else None) or folder / FOLDER
 
 
 def database_of(home: Path) -> Database | None:
@@ -113,26 +114,26 @@ def require_embedded(home: Path) -> None:
 
 
 def _close(home: Path) -> None:
-    found = _refuse_foreign(home)
-    if found.st_mode & stat.S_ISVTX:
+    status = _refuse_foreign(home)
+    if status.st_mode & stat.S_ISVTX:
         raise UserError(
             f"{home} is shared by all users of this machine: set {VARIABLE} to a folder of your own"
         )
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(home))
-    if stat.S_IMODE(found.st_mode) != FOLDER_MODE:
+    if stat.S_IMODE(status.st_mode) != FOLDER_MODE:
         home.chmod(FOLDER_MODE)
 
 
 def _refuse_foreign(home: Path) -> os.stat_result:
-    found = home.stat()
-    if found.st_uid != os.geteuid():
+    status = home.stat()
+    if status.st_uid != os.geteuid():
         raise UserError(
-            f"{home} belongs to {_user(found.st_uid)}, and you are {_user(os.geteuid())}: set "
+            f"{home} belongs to {_user(status.st_uid)}, and you are {_user(os.geteuid())}: set "
             f"{VARIABLE} to a home of your own, "
             "or run the command as its owner"
         )
-    return found
+    return status
 
 
 def _user(uid: int) -> str:

@@ -44,12 +44,12 @@ _LEAST_SECRET = 8  # characters; hiding shorter texts would hide half of every l
 
 def log_format(environ: Mapping[str, str]) -> str:
     """Return `text` or `json` from `ALERTING_LOG_FORMAT`. Raises UserError for others."""
-    given = environ.get(VARIABLE, "").strip().lower() or TEXT
-    if given not in (TEXT, JSON):
+    name = environ.get(VARIABLE, "").strip().lower() or TEXT
+    if name not in (TEXT, JSON):
         raise UserError(
-            f"{VARIABLE}: {clean_line(given)[:50]!r} is not a format of logs: give text or json"
+            f"{VARIABLE}: {clean_line(name)[:50]!r} is not a format of logs: give text or json"
         )
-    return given
+    return name
 
 
 def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ()) -> None:
@@ -98,12 +98,14 @@ class Redaction:
         return hidden
 
 
-class TextLines(logging.Formatter):
-    """Formatter of lines `2026-01-05T06:00:00.000Z WARNING alerting.x: message [id=x]`."""
-
+class _RedactedLines(logging.Formatter):
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
         self._redact = redaction
+
+
+class TextLines(_RedactedLines):
+    """Formatter of lines `2026-01-05T06:00:00.000Z WARNING alerting.x: message [id=x]`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with the traceback below it."""
@@ -115,21 +117,15 @@ class TextLines(logging.Formatter):
         return f"{head}\n{clean_text(self._redact(below))}" if below else head
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(_RedactedLines):
     """Formatter of JSON lines: time, level, logger, message, ids of objects, traceback."""
-
-    def __init__(self, redaction: Redaction) -> None:
-        super().__init__()
-        self._redact = redaction
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         bare = getattr(record, "bare", None)
-        message = (
-            record.getMessage()
-            if bare is None
-            else (str(bare) % record.args if record.args else str(bare))
-        )
+        message = record.getMessage() if bare is None else str(bare)
+        if bare is not None and record.args:
+            message = message % record.args
         ids: Mapping[str, str] = getattr(record, "ids", None) or current_ids()
         line = {
             "time": _time(record),

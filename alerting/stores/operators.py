@@ -247,7 +247,7 @@ class MongoAudit:
     def add(
         self,
         actor: str,
-        what: str,
+        action: str,
         subject: str,
         at: datetime,
         before: Any = None,
@@ -255,7 +255,7 @@ class MongoAudit:
         why: str = "",
     ) -> None:
         """Store an entry. Idempotent."""
-        values = {"actor": actor, "what": what, "subject": subject, "at": at}
+        values = {"actor": actor, "what": action, "subject": subject, "at": at}
         entry = without_large(to_bson({**values, "before": before, "after": after, "why": why}))
         origin = AUDIT_ORIGIN.get()
         insert_new(self._audit, {**entry, "origin": origin, "key": fingerprint(entry)})

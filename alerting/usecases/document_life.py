@@ -546,11 +546,11 @@ def audit_edits(platform: DefinitionPorts, at: datetime) -> list[str]:
     origin = AUDIT_ORIGIN.set(EDITOR)
     try:
         for edit in edits:
-            audited = f"{edit.what} changed"
+            audited = f"{edit.kind} changed"
             if edit.before is None:
-                audited = f"{edit.what} added"
+                audited = f"{edit.kind} added"
             elif edit.after is None:
-                audited = f"{edit.what} removed"
+                audited = f"{edit.kind} removed"
             why = "edited in MongoDB"
             platform.audit.add(EDITOR, audited, edit.name, at, edit.before, edit.after, why)
             platform.documents.note(edit)

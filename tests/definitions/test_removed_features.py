@@ -9,7 +9,7 @@ from alerting.adapters.mongo import prepare
 from alerting.definitions import removed_features
 from alerting.definitions.asset_documents import parse_asset
 from alerting.definitions.faults import DocumentRefused
-from alerting.definitions.removed_features import LEFT_IN_0_2_0, Left, find_left
+from alerting.definitions.removed_features import REMOVED_IN_0_2_0, Removed, find_removed
 from alerting.definitions.routes_and_sinks import parse_route, parse_sink, sink_kinds
 from alerting.definitions.sources import parse_source, source_kinds
 from alerting.kinds.validation import parse_definition
@@ -21,26 +21,26 @@ from tools.pages.upgrade import upgrade_page
 PAGE = Path(__file__).parents[2] / "docs" / "upgrade.md"
 PARSERS = {"sink": parse_sink, "source": parse_source}
 GONE = (
-    Left("field", "definition.colour", "tags"),
-    Left("field", "sink.match.colour", "definitions"),
-    Left("field", "asset.colour", "attributes"),
-    Left("field", "asset.variables.*.colour", "attributes"),
-    Left("field", "route.colour", "severity"),
-    Left("collection", "colours", "nothing"),
-    Left("setting", "ALERTING_COLOUR", "nothing"),
+    Removed("field", "definition.colour", "tags"),
+    Removed("field", "sink.match.colour", "definitions"),
+    Removed("field", "asset.colour", "attributes"),
+    Removed("field", "asset.variables.*.colour", "attributes"),
+    Removed("field", "route.colour", "severity"),
+    Removed("collection", "colours", "nothing"),
+    Removed("setting", "ALERTING_COLOUR", "nothing"),
 )
 
 
 @pytest.fixture
 def gone(monkeypatch):
-    monkeypatch.setattr(removed_features, "LEFT_IN_0_2_0", (*LEFT_IN_0_2_0, *GONE))
+    monkeypatch.setattr(removed_features, "REMOVED_IN_0_2_0", (*REMOVED_IN_0_2_0, *GONE))
 
 
 @pytest.mark.parametrize(
-    "one", [o for o in LEFT_IN_0_2_0 if o.what.startswith("kind of s")], ids=str
+    "one", [o for o in REMOVED_IN_0_2_0 if o.sort.startswith("kind of s")], ids=str
 )
 def test_a_kind_that_left_is_refused_with_what_does_it_now(one):
-    parse = PARSERS[one.what.removeprefix("kind of ")]
+    parse = PARSERS[one.sort.removeprefix("kind of ")]
     with pytest.raises(DocumentRefused) as refusal:
         parse({"name": "old", "kind": one.name, "url": {"env": "OLD_URL"}})
     (fault,) = refusal.value.faults
@@ -65,8 +65,8 @@ def test_a_field_that_left_is_refused_with_what_does_it_now(gone):
 
 
 def test_every_entry_is_found_by_its_name_and_says_what_to_do():
-    assert [find_left(one.what, one.name) for one in LEFT_IN_0_2_0] == list(LEFT_IN_0_2_0)
-    assert all(one.instead for one in LEFT_IN_0_2_0)
+    assert [find_removed(one.sort, one.name) for one in REMOVED_IN_0_2_0] == list(REMOVED_IN_0_2_0)
+    assert all(one.instead for one in REMOVED_IN_0_2_0)
 
 
 def test_the_upgrade_page_is_up_to_date():

@@ -1,6 +1,6 @@
 """Make the page of what left from its table."""
 
-from alerting.definitions.removed_features import LEFT_IN_0_2_0
+from alerting.definitions.removed_features import REMOVED_IN_0_2_0
 
 _INTRODUCTION = """# What left in 0.2.0
 
@@ -14,7 +14,7 @@ def upgrade_page() -> str:
     """Return the Markdown of everything that left, with what does it now, said once for all that
     it does."""
     names: dict[tuple[str, str], list[str]] = {}
-    for one in LEFT_IN_0_2_0:
-        names.setdefault((one.what, one.instead), []).append(f"`{one.name}`")
+    for one in REMOVED_IN_0_2_0:
+        names.setdefault((one.sort, one.instead), []).append(f"`{one.name}`")
     rows = (f"- {what} {', '.join(of)}: {instead}\n" for (what, instead), of in names.items())
     return f"{_INTRODUCTION}\n{''.join(rows)}"

@@ -363,7 +363,7 @@ class MemoryAudit:
     def add(
         self,
         actor: str,
-        what: str,
+        action: str,
         subject: str,
         at: datetime,
         before: Any = None,
@@ -372,7 +372,7 @@ class MemoryAudit:
     ) -> None:
         entry = {
             "actor": actor,
-            "what": what,
+            "what": action,
             "subject": subject,
             "at": at,
             "before": before,

@@ -23,7 +23,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
-from alerting.definitions.removed_features import left_names, left_of_documents
+from alerting.definitions.removed_features import removed_names, removed_parts
 from alerting.definitions.routes_and_sinks import SINK_UNION, Route, sink_kinds
 from alerting.definitions.sources import SOURCE_UNION, source_kinds
 from alerting.kinds.validation import (
@@ -237,12 +237,12 @@ def find_left_parts(database: MongoDatabase, settings: Iterable[str]) -> list[st
     lines = [
         text
         for name, word in DOCUMENTS.items()
-        for text in left_of_documents(
+        for text in removed_parts(
             word, database[name].find().sort([("name", 1), ("_id", 1)]), KINDS.get(word, tuple)()
         )
     ]
     filled = (name for name in database.list_collection_names() if database[name].find_one())
-    return [*lines, *left_names("collection", filled), *left_names("setting", settings)]
+    return [*lines, *removed_names("collection", filled), *removed_names("setting", settings)]
 
 
 def known_keys(database: MongoDatabase) -> set[str]:

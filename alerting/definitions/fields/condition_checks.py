@@ -73,13 +73,13 @@ def _condition_faults(definition: Condition) -> Iterable[Fault]:
         name: getattr(definition, name) is not None
         for name in ("outside", "inside", "equals", "levels")
     }
-    given = [name for name, there in ways.items() if there]
-    if not given:
+    stated = [name for name, is_stated in ways.items() if is_stated]
+    if not stated:
         yield Fault("above", "a limit is missing", "add above: or below:")
-    if len(given) > 1:
+    if len(stated) > 1:
         yield Fault(
-            given[-1],
-            f"cannot stand beside {join_with_and(*given[:-1])}",
+            stated[-1],
+            f"cannot stand beside {join_with_and(*stated[:-1])}",
             "one condition per definition; see levels",
         )
     if definition.levels is not None and not level_limits(definition):
@@ -196,14 +196,14 @@ def _learned_faults(definition: Condition) -> Iterable[Fault]:
     for path, learned in learned_limits(definition):
         is_low = path.endswith("below")
         if (learned.quantile > MIDDLE) == is_low:
-            wanted = round(1 - learned.quantile, 12)
+            quantile = round(1 - learned.quantile, 12)
             yield Fault(
                 f"{path}.learned.quantile",
                 (
                     f"{learned.quantile:g} is the share of readings below the limit; most readings "
                     "would be beyond it"
                 ),
-                f"write quantile: {wanted:g}",
+                f"write quantile: {quantile:g}",
             )
         if learned.over < timedelta(days=1):
             yield Fault(
@@ -270,20 +270,21 @@ def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterabl
     elif not isinstance(definition.equals, FromAttribute) and not isinstance(
         definition.equals, TYPES[types[name]][0]
     ):
-        wanted = TYPES[types[name]][1]
+        expected = TYPES[types[name]][1]
         yield Fault(
             "equals",
             (
                 f"{shown(definition.equals)} is not a possible value of {shown(name)}, a "
                 f"{types[name]}"
             ),
-            f"write {wanted}",
+            f"write {expected}",
         )
     for asset in targets:
         yield from _limits_on_asset_faults(definition, asset)
     for path, learned in learned_limits(definition):
-        for name in (one for one in learned.by if one != HOUR_OF_DAY):
-            yield from category_faults(f"{path}.learned.by", name, targets, HOUR_OF_DAY)
+        for group in learned.by:
+            if group != HOUR_OF_DAY:
+                yield from category_faults(f"{path}.learned.by", group, targets, HOUR_OF_DAY)
 
 
 def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:
@@ -363,18 +364,20 @@ def _numbers(level: Level) -> str:
 
 
 _OF_ONE = (
-    *(
-        "variable",
-        "above",
-        "below",
-        "clear_above_at",
-        "clear_below_at",
-        "outside",
-        "inside",
-        "equals",
-        "clear_inside",
-    ),
-    *("clear_outside", "levels", "rate_per", "at_least", "frozen_after"),
+    "variable",
+    "above",
+    "below",
+    "clear_above_at",
+    "clear_below_at",
+    "outside",
+    "inside",
+    "equals",
+    "clear_inside",
+    "clear_outside",
+    "levels",
+    "rate_per",
+    "at_least",
+    "frozen_after",
 )
 
 
@@ -394,36 +397,36 @@ def combination_faults_on(
     written: Conditions | Problem, targets: Sequence[Asset], path: str = ""
 ) -> Iterable[Fault]:
     """Return the faults of each condition on matched assets. `path`: where they are."""
-    for own, condition in _conditions(
+    for prefix, condition in _conditions(
         path, written, written if isinstance(written, Conditions) else DEFAULTS
     ):
         for fault in faults_on_assets(condition, targets):
-            yield fault if fault.path == "assets" else replace(fault, path=own + fault.path)
+            yield fault if fault.path == "assets" else replace(fault, path=prefix + fault.path)
 
 
 def _faults(
     path: str, written: Conditions | Problem, of_one: Sequence[str], shared: Condition
 ) -> Iterable[Fault]:
     how = "all" if written.any is None else "any"
-    for name in (
-        n for n in of_one if n in written.model_fields_set and getattr(written, n) not in (None, "")
-    ):
-        yield Fault(
-            f"{path}{name}",
-            f"cannot stand beside {how}",
-            f"write it in a condition of {how}, or remove {how}",
-        )
+    for name in of_one:
+        if name in written.model_fields_set and getattr(written, name) not in (None, ""):
+            yield Fault(
+                f"{path}{name}",
+                f"cannot stand beside {how}",
+                f"write it in a condition of {how}, or remove {how}",
+            )
     yield from _list_faults(path, written)
-    for own, condition in _conditions(path, written, shared):
+    for prefix, condition in _conditions(path, written, shared):
         if not condition.variable:
             yield Fault(
-                f"{own}variable",
+                f"{prefix}variable",
                 MISSING,
                 "write variable: and a limit, or any: or all:",
             )
         else:
             yield from (
-                replace(fault, path=own + fault.path) for fault in faults_across_fields(condition)
+                replace(fault, path=prefix + fault.path)
+                for fault in faults_across_fields(condition)
             )
 
 
@@ -445,7 +448,7 @@ def _list_faults(path: str, group: Any) -> Iterable[Fault]:
         for i, member in enumerate(members):
             if getattr(member, "any", None) is not None or getattr(member, "all", None) is not None:
                 inner = f"{path}{how}.{i}."
-                given = [
+                stated = [
                     n
                     for n in type(member).model_fields
                     if n not in ("any", "all") and getattr(member, n) is not None
@@ -456,7 +459,7 @@ def _list_faults(path: str, group: Any) -> Iterable[Fault]:
                         "cannot stand beside any or all",
                         "write another condition",
                     )
-                    for name in given
+                    for name in stated
                 )
                 yield from _list_faults(inner, member)
 
@@ -502,11 +505,11 @@ def variable_faults(
         )
     elif equals is not None and not isinstance(equals, TYPES[types[name]][0]):
         kind = types[name]
-        wanted = TYPES[types[name]][1]
+        expected = TYPES[types[name]][1]
         yield Fault(
             path,
             f"{shown(equals)} is not a possible value of {shown(name)}, a {kind}",
-            f"after equals: write {wanted}",
+            f"after equals: write {expected}",
         )
     elif equals is None and types[name] == "category":
         yield Fault(

@@ -295,7 +295,7 @@ class PlainLimits(Closed):
     def condition(self, variable: str, shared: Condition) -> Condition:
         """Return it as the condition of one variable, with the severity and the staleness that all
         conditions share."""
-        given = {
+        written = {
             name: getattr(self, name)
             for name in type(self).model_fields
             if name in Condition.model_fields
@@ -304,11 +304,11 @@ class PlainLimits(Closed):
             "stale_after": shared.stale_after,
             "no_data": "ignore" if shared.no_data == "ignore" else "hold",
         }
-        own: dict[str, Any] = {
-            name: of_all.get(name) if value is None else value for name, value in given.items()
+        limits: dict[str, Any] = {
+            name: of_all.get(name) if value is None else value for name, value in written.items()
         }
         return Condition.model_construct(
-            **of_all | own | {"variable": variable, "severity": shared.severity}
+            **of_all | limits | {"variable": variable, "severity": shared.severity}
         )
 
 
@@ -467,7 +467,7 @@ def single_condition(definition: object) -> Condition | None:
     levels = (
         [level for level in vars(definition.levels).values() if level] if definition.levels else []
     )
-    limits = [limit for one in (definition, *levels) for limit in (one.above, one.below)]
+    limits = [limit for group in (definition, *levels) for limit in (group.above, group.below)]
     return None if any(isinstance(limit, LearnedLimit) for limit in limits) else definition
 
 

@@ -240,10 +240,10 @@ def _asset_faults(
 
 
 def _asset_hint(pattern: str, names: Iterable[str]) -> str:
-    known = name_hint(pattern, names, "known assets")
-    if not known:
+    hint = name_hint(pattern, names, "known assets")
+    if not hint:
         return ASSET_REMEDY
-    return joined(" " if known.endswith("?") else "; ", known, ASSET_REMEDY)
+    return joined(" " if hint.endswith("?") else "; ", hint, ASSET_REMEDY)
 
 
 def event_faults(
@@ -338,8 +338,8 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
             yield Fault(f"periods.{name}", "must be longer than 0s")
     for outer, name, of_period in (("start", "train.from", "train"), ("end", "test.to", "test")):
         period = by_name[of_period]
-        given = isinstance(period, Dates) and (outer == "start" or period.end is not None)
-        if given and getattr(periods, outer) is not None:
+        has_date = isinstance(period, Dates) and (outer == "start" or period.end is not None)
+        if has_date and getattr(periods, outer) is not None:
             yield Fault(
                 f"periods.{outer}",
                 f"says the same as periods.{name}",
@@ -349,8 +349,8 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
     for name, period in by_name.items():
         if isinstance(period, Dates):
             dates += [(f"{name}.from", period.start), (f"{name}.to", period.end)]
-    known = [(path, at) for path, at in (*dates, ("end", periods.end)) if at is not None]
-    for (before, earlier), (after, later) in pairwise(known):
+    stated = [(path, at) for path, at in (*dates, ("end", periods.end)) if at is not None]
+    for (before, earlier), (after, later) in pairwise(stated):
         touching = before.endswith(".to") and after.endswith(".from")
         if earlier > later or (earlier == later and not touching):
             hint = "train, validation and test follow one another and must not overlap"
@@ -363,15 +363,15 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
 
 def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> list[str]:
     """Return what is allowed but probably not meant: fixed periods on a schedule, no advice."""
-    found = list(advice_warnings(definition, targets))
+    warnings = list(advice_warnings(definition, targets))
     retrain = definition.schedule.retrain
     if retrain is not None and definition.periods.is_fixed:
-        found.append(
+        warnings.append(
             f"periods gives fixed dates, so every training by the schedule ({retrain}) "
             "validates and tests on the same days; give lengths, for example test: 14d, or set "
             "schedule.retrain: null"
         )
-    return found
+    return warnings
 
 
 def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[str]:
@@ -389,22 +389,22 @@ def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> 
         )
 
 
-def _operating_point_faults(wanted: OperatingPoint) -> Iterable[Fault]:
-    by_cost = wanted.cost_of_miss is not None or wanted.cost_of_false_alarm is not None
+def _operating_point_faults(point: OperatingPoint) -> Iterable[Fault]:
+    by_cost = point.cost_of_miss is not None or point.cost_of_false_alarm is not None
     ways = {
-        "false_alarms_per_week": wanted.false_alarms_per_week is not None,
+        "false_alarms_per_week": point.false_alarms_per_week is not None,
         "cost_of_miss with cost_of_false_alarm": by_cost,
-        "least_precision": wanted.least_precision is not None,
+        "least_precision": point.least_precision is not None,
     }
     if sum(ways.values()) > 1:
-        given = join_with_and(*(way for way, is_given in ways.items() if is_given))
+        listed = join_with_and(*(way for way, is_given in ways.items() if is_given))
         yield Fault(
             "operating_point",
-            f"gives more than one way to choose the threshold: {given}",
+            f"gives more than one way to choose the threshold: {listed}",
             "keep one of them",
         )
-    if by_cost and (wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None):
-        absent = "cost_of_miss" if wanted.cost_of_miss is None else "cost_of_false_alarm"
+    if by_cost and (point.cost_of_miss is None or point.cost_of_false_alarm is None):
+        absent = "cost_of_miss" if point.cost_of_miss is None else "cost_of_false_alarm"
         yield Fault(
             f"operating_point.{absent}",
             "is missing",
@@ -469,25 +469,27 @@ def inhibition_faults(
     definition: Definition, others: Mapping[str, Definition], assets: AssetIndex
 ) -> Iterable[Fault]:
     """Return faults of alerts that inhibit a definition. `others`: all in force, by name."""
-    own = {asset.name for asset in matching_assets(definition, assets)}
+    targets = {asset.name for asset in matching_assets(definition, assets)}
     for i, name in enumerate(inhibitors_of(definition)):
         path = f"{_PATH}.{i}.definition"
-        other = others.get(name)
+        inhibitor = others.get(name)
         if name == definition.name:
             yield Fault(path, "is this definition itself", "name another one")
-        elif other is None:
+        elif inhibitor is None:
             yield Fault(
                 path,
                 f"there is no definition {shown(name)}",
                 name_hint(name, others, "known definitions"),
             )
-        elif other.state == "retired":
+        elif inhibitor.state == "retired":
             yield Fault(
                 path,
                 f"{shown(name)} is retired, and raises nothing any more",
                 "name another one, or remove it",
             )
-        elif own and own.isdisjoint(asset.name for asset in matching_assets(other, assets)):
+        elif targets and targets.isdisjoint(
+            asset.name for asset in matching_assets(inhibitor, assets)
+        ):
             yield Fault(
                 path,
                 f"{shown(name)} is evaluated on none of these assets",
@@ -504,7 +506,7 @@ def inhibition_faults(
 def inhibitors_of(definition: Definition) -> list[str]:
     """Return the names of the alerts that inhibit a definition."""
     return (
-        [other.definition for other in definition.suppression.inhibited]
+        [alert.definition for alert in definition.suppression.inhibited]
         if definition.suppression
         else []
     )

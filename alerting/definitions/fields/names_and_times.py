@@ -303,9 +303,9 @@ def find_gaps(intervals: Sequence[Interval], start: datetime, end: datetime) -> 
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > timedelta(0)]
 
 
-def intersection(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
+def intersection(first: Sequence[Interval], second: Sequence[Interval]) -> list[Interval]:
     """Return the times that lie in both lists, sorted. Within a list, intervals do not overlap."""
-    shared = ((max(a, c), min(b, d)) for a, b in one for c, d in other)
+    shared = ((max(a, c), min(b, d)) for a, b in first for c, d in second)
     return sorted((begin, stop) for begin, stop in shared if stop > begin)
 
 

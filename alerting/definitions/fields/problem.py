@@ -164,10 +164,10 @@ def describe_problem(problem: Problem) -> str:
         return f"event {problem.event}{merged}"
     combination = problem.combination
     hold = f" for {format_duration(problem.hold)}" if problem.hold else ""
-    said = (
+    condition = (
         f"{problem.variable} {_limits(problem)}" if combination is None else _describe(combination)
     )
-    return said + hold + _clearing(problem.clear) + merged
+    return condition + hold + _clearing(problem.clear) + merged
 
 
 def _clearing(clear: float | ClearDifference | None) -> str:
@@ -181,8 +181,10 @@ def _clearing(clear: float | ClearDifference | None) -> str:
 def _describe(combination: Combination) -> str:
     word = " or " if combination.how == "any" else " and "
     return word.join(
-        f"({_describe(one)})" if isinstance(one, Combination) else f"{one.variable} {_limits(one)}"
-        for one in combination.members
+        f"({_describe(member)})"
+        if isinstance(member, Combination)
+        else f"{member.variable} {_limits(member)}"
+        for member in combination.members
     )
 
 
@@ -207,13 +209,9 @@ def _limits(written: Problem | Condition) -> str:
 def _limit(limit: float | str | bool | FromAttribute) -> str:
     if isinstance(limit, FromAttribute):
         return f"its {limit.attribute}"
-    return (
-        str(limit).lower()
-        if isinstance(limit, bool)
-        else spoken_number(limit)
-        if isinstance(limit, float)
-        else limit
-    )
+    if isinstance(limit, bool):
+        return str(limit).lower()
+    return spoken_number(limit) if isinstance(limit, float) else limit
 
 
 # version of the rule by which an alarm ends and announces; 1: it ended one horizon after its raise;
@@ -303,65 +301,67 @@ def condition_phrase(
 
 def variable_title(name: str | None, variables: Variables) -> str:
     """Return the title of a variable, its name without one."""
-    known = variables.get(name or "")
-    return (known.title if known else None) or name or "?"
+    variable = variables.get(name or "")
+    return (variable.title if variable else None) or name or "?"
 
 
 def _lasting(phrase: str, hold: timedelta) -> str:
     if not hold:
         return phrase
-    held = Styled(hold.total_seconds(), "duration")
-    return translatable("{condition} for {duration}", condition=phrase, duration=held)
+    duration = Styled(hold.total_seconds(), "duration")
+    return translatable("{condition} for {duration}", condition=phrase, duration=duration)
 
 
 def _several(combination: Combination, variables: Variables) -> str:
     parts = [
-        translatable("({conditions})", conditions=_several(one, variables))
-        if isinstance(one, Combination)
-        else _limits_of(one, variables)
-        for one in combination.members
+        translatable("({conditions})", conditions=_several(member, variables))
+        if isinstance(member, Combination)
+        else _limits_of(member, variables)
+        for member in combination.members
     ]
     return (join_with_or if combination.how == "any" else join_with_and)(*parts)
 
 
 def _limits_of(written: Problem | Condition, variables: Variables) -> str:
     name = written.variable
-    known = variables.get(name or "")
-    unit = known.unit if known else None
-    what: str = variable_title(name, variables)
+    declared = variables.get(name or "")
+    unit = declared.unit if declared else None
+    subject: str = variable_title(name, variables)
     if isinstance(written, Condition) and written.rate_per:
         rate = Styled(written.rate_per.total_seconds(), "duration")
-        what = translatable("change of {variable} in {duration}", variable=what, duration=rate)
+        subject = translatable(
+            "change of {variable} in {duration}", variable=subject, duration=rate
+        )
     if isinstance(written, Condition) and written.levels is not None:
-        return translatable("{variable} beyond the limits of its severities", variable=what)
-    found = _sides(written, what, unit)
-    return join_with_or(*found) if found else what
+        return translatable("{variable} beyond the limits of its severities", variable=subject)
+    sides = _sides(written, subject, unit)
+    return join_with_or(*sides) if sides else subject
 
 
-def _sides(written: Problem | Condition, what: str, unit: str | None) -> list[str]:
-    found: list[str] = []
+def _sides(written: Problem | Condition, subject: str, unit: str | None) -> list[str]:
+    sides: list[str] = []
     above = written.above
     below = written.below
     if isinstance(above, LearnedLimit):
-        found.append(translatable("{variable} unusually high", variable=what))
+        sides.append(translatable("{variable} unusually high", variable=subject))
     elif above is not None:
         limit = _limit_text(above, unit)
-        found.append(translatable("{variable} above {limit}", variable=what, limit=limit))
+        sides.append(translatable("{variable} above {limit}", variable=subject, limit=limit))
     if isinstance(below, LearnedLimit):
-        found.append(translatable("{variable} unusually low", variable=what))
+        sides.append(translatable("{variable} unusually low", variable=subject))
     elif below is not None:
         limit = _limit_text(below, unit)
-        found.append(translatable("{variable} below {limit}", variable=what, limit=limit))
+        sides.append(translatable("{variable} below {limit}", variable=subject, limit=limit))
     if isinstance(written, Condition) and isinstance(written.outside, Band):
         band = _band(written.outside, unit)
-        found.append(translatable("{variable} outside {low} to {high}", variable=what, **band))
+        sides.append(translatable("{variable} outside {low} to {high}", variable=subject, **band))
     if isinstance(written, Condition) and isinstance(written.inside, Band):
         band = _band(written.inside, unit)
-        found.append(translatable("{variable} between {low} and {high}", variable=what, **band))
+        sides.append(translatable("{variable} between {low} and {high}", variable=subject, **band))
     if written.equals is not None:
         value = _limit_text(written.equals, unit)
-        found.append(translatable("{variable} is {value}", variable=what, value=value))
-    return found
+        sides.append(translatable("{variable} is {value}", variable=subject, value=value))
+    return sides
 
 
 def _band(band: Band, unit: str | None) -> dict[str, Value]:

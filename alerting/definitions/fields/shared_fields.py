@@ -121,7 +121,7 @@ class Suppression(Closed):
 
     @property
     def of_plant(self) -> "Suppression":
-        """Return it by states and calendar alone, without other alerts."""
+        """Return the suppression by states and calendar, without that by other alerts."""
         return self.model_copy(update={"inhibited": ()}) if self.inhibited else self
 
 
@@ -192,16 +192,16 @@ def suppression_faults_on(
 
 
 def _event_faults(path: str, pattern: str, event_types: Sequence[EventType]) -> Iterable[Fault]:
-    found = [t for t in event_types if fnmatchcase(t.name, pattern)]
+    matching = [t for t in event_types if fnmatchcase(t.name, pattern)]
     lasting = [t.name for t in event_types if t.duration == "lasting"]
-    if not found:
+    if not matching:
         hint = name_hint(pattern, lasting, "known event types that last")
         yield Fault(
             f"{path}.event",
             f"no event type is called {shown(pattern)}",
             hint,
         )
-    elif not any(t.duration == "lasting" for t in found):
+    elif not any(t.duration == "lasting" for t in matching):
         hint = name_hint(pattern, lasting, "event types that last")
         yield Fault(
             f"{path}.event",
@@ -223,7 +223,7 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
         )
         return
     variable = holder.variables[name]
-    kind, wanted = TYPES[variable.type]
+    kind, expected = TYPES[variable.type]
     if state.equals is None and variable.type == "category":
         yield Fault(
             f"{path}.variable",
@@ -234,7 +234,7 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
         yield Fault(
             f"{path}.equals",
             f"{shown(state.equals)} is not a possible value of {shown(name)}, a {variable.type}",
-            f"write {wanted}",
+            f"write {expected}",
         )
     if variable.sampling and state.stale_after < variable.sampling:
         usual = format_duration(variable.sampling)
@@ -378,13 +378,13 @@ def period_of_cron(cron: str) -> ReportPeriod:
 
 
 class Start(NamedTuple):
-    """A question of an engineer: what is there, and what is wanted.
+    """A question of an engineer: what is there, and what shall come of it.
 
     `order`: in the list of all, the simplest first. `fields`: returns the fields beside name, kind
     and assets, for a variable and a limit of it, which is None where none is known.
     """
 
     order: int
-    given: str
-    wanted: str
+    situation: str
+    goal: str
     fields: Callable[[str, float | None], dict[str, Any]]

@@ -67,12 +67,12 @@ def spreadsheet_text(text: str) -> str:
     return f"'{marked}" if marked[:1] in ("\t", "\r") else marked
 
 
-def _mark_formula(found: re.Match[str]) -> str:
-    behind = found.string[found.end() : found.end() + 1]
-    is_whole = behind not in (";", "\t") or behind == found[1]  # for each way to divide lines
-    if found["first"] is None and is_whole and _NUMBER.fullmatch(found["cell"]):
-        return found[0]
-    return f"{found[1]}{found['blank']}'{found['cell']}"
+def _mark_formula(match: re.Match[str]) -> str:
+    behind = match.string[match.end() : match.end() + 1]
+    is_whole = behind not in (";", "\t") or behind == match[1]  # for each way to divide lines
+    if match["first"] is None and is_whole and _NUMBER.fullmatch(match["cell"]):
+        return match[0]
+    return f"{match[1]}{match['blank']}'{match['cell']}"
 
 
 def clean(value: Any) -> Any:

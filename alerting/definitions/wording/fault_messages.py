@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from alerting.definitions.faults import Fault, format_duration, legible, name_hint
-from alerting.definitions.removed_features import left_hint
+from alerting.definitions.removed_features import removal_hint
 from alerting.definitions.wording.language import (
     ENGLISH,
     Translatable,
@@ -22,7 +22,7 @@ NAME_RULE = "letters, digits, - and _ only"
 def message_of(error: Mapping[str, Any]) -> MessageAndHint:
     """Return message and hint for an error of pydantic: the fault, what to write; or ""."""
     kind = str(error["type"])
-    given = error.get("input")
+    value = error.get("input")
     context = error.get("ctx") or {}
     if kind in ("value_error", "assertion_error"):
         raised = context.get("error")
@@ -34,8 +34,8 @@ def message_of(error: Mapping[str, Any]) -> MessageAndHint:
         return str(written).removeprefix("Value error, ").removeprefix("Assertion failed, "), ""
     for kinds, message in _MESSAGES:
         if kind in kinds:
-            return message(given, context)
-    return f"{shown(given)} cannot stand here", ""
+            return message(value, context)
+    return f"{shown(value)} cannot stand here", ""
 
 
 def fault_of(error: Mapping[str, Any]) -> Fault:
@@ -62,21 +62,21 @@ def model_faults(
 
 def _merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return pydantic's errors, one per attribute instead of one for each of its types."""
-    found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    by_place: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for error in errors:
         place = tuple(error["loc"])
-        given = error.get("input")
+        value = error.get("input")
         changed = {}
         if len(place) == 3 and place[0] == "attributes" and place[2] != "[key]":
-            if not isinstance(given, str | float):
-                message = f"should be text, a number, or true or false, not {shown(given)}"
+            if not isinstance(value, str | float):
+                message = f"should be text, a number, or true or false, not {shown(value)}"
                 changed = {"type": "value_error", "msg": message}
-            elif place[2] == "bool" or (place[2] == "float") != isinstance(given, float):
+            elif place[2] == "bool" or (place[2] == "float") != isinstance(value, float):
                 continue
             place = place[:2]
         merged = {**error, **changed, "loc": place}
-        found.setdefault((*place, merged["type"]), merged)
-    return [*found.values()]
+        by_place.setdefault((*place, merged["type"]), merged)
+    return [*by_place.values()]
 
 
 def _model_fault(
@@ -94,15 +94,15 @@ def _model_fault(
             message = "is not a field"
             names = fields if len(path) == 1 else members[path[0]]
             hint = name_hint(path[-1], names, "fields")
-        return Fault(dotted, message, left_hint("field", f"{word}.{dotted}") or hint)
+        return Fault(dotted, message, removal_hint("field", f"{word}.{dotted}") or hint)
     if error["type"] == "string_pattern_mismatch":
         return name_fault(dotted, error["input"], rule)
     return Fault(dotted, *message_of(error))
 
 
-def name_fault(path: str, given: Any, rule: str = NAME_RULE) -> Fault:
+def name_fault(path: str, name: Any, rule: str = NAME_RULE) -> Fault:
     """Return that what was given at a path is not a legal name, with the rule of names there."""
-    return Fault(path, f"{shown(given)} is not a legal name", rule)
+    return Fault(path, f"{shown(name)} is not a legal name", rule)
 
 
 def shown(value: Any) -> str:
@@ -129,21 +129,21 @@ def _quote_value(value: Any) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
-def _list(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
+def _list(value: Any, _: Mapping[str, Any]) -> MessageAndHint:
     example = (
-        given
-        if isinstance(given, str | int | float) and not isinstance(given, bool) and str(given)
+        value
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value)
         else "one, two"
     )
     return (
-        f"should be a list, not {shown(given)}",
+        f"should be a list, not {shown(value)}",
         f"write it in brackets: [{str(example)[:_SHOWN]}]",
     )
 
 
-def _number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    compact = given.strip().replace(",", ".", 1) if isinstance(given, str) else ""
-    message = f"should be a number, not {shown(given)}"
+def _number(value: Any, _: Mapping[str, Any]) -> MessageAndHint:
+    compact = value.strip().replace(",", ".", 1) if isinstance(value, str) else ""
+    message = f"should be a number, not {shown(value)}"
     try:
         float(compact)
     except ValueError:
@@ -151,33 +151,34 @@ def _number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
     return message, f"write {compact}, with a point and without quotes"
 
 
-def _text(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    quoted = isinstance(given, int | float)
-    value = shown(given)
-    hint = f'put it in quotes: "{value}"' if quoted else ""
-    if isinstance(given, bool):
-        hint = f'put it in quotes: "{value}"; YAML reads yes, no, on and off as true or false'
-    return f"should be text, not {value}", hint
+def _text(value: Any, _: Mapping[str, Any]) -> MessageAndHint:
+    written = shown(value)
+    hint = f'put it in quotes: "{written}"' if isinstance(value, int | float) else ""
+    if isinstance(value, bool):
+        hint += "; YAML reads yes, no, on and off as true or false"
+    return f"should be text, not {written}", hint
 
 
-def _choice(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
-    quoted = [one.strip() for one in str(context.get("expected")).replace(" or ", ",").split(",")]
-    choices = [one.strip("'") for one in quoted]
-    close = name_hint(given, choices, "") if isinstance(given, str) else ""
+def _choice(value: Any, context: Mapping[str, Any]) -> MessageAndHint:
+    quoted = [
+        choice.strip() for choice in str(context.get("expected")).replace(" or ", ",").split(",")
+    ]
+    choices = [choice.strip("'") for choice in quoted]
+    close = name_hint(value, choices, "") if isinstance(value, str) else ""
     message = ENGLISH.say(
         "should be {choices}, not {value}",
         choices=join_with_or(*filter(None, (", ".join(quoted[:-1]), quoted[-1]))),
-        value=shown(given),
+        value=shown(value),
     )
     return message, close if close.startswith("did you") else ""
 
 
 def _bound(text: str, key: str) -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
-    def describe(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
+    def describe(value: Any, context: Mapping[str, Any]) -> MessageAndHint:
         limit = context.get(key)
         as_read = format_duration(limit) if isinstance(limit, timedelta) else f"{limit}"
-        value = format_duration(given) if isinstance(given, timedelta) else shown(given)
-        return ENGLISH.say(text, limit=as_read, value=value), ""
+        written = format_duration(value) if isinstance(value, timedelta) else shown(value)
+        return ENGLISH.say(text, limit=as_read, value=written), ""
 
     return describe
 
@@ -189,16 +190,16 @@ def _too_short(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     ), ""
 
 
-def _too_long(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
+def _too_long(text: Any, context: Mapping[str, Any]) -> MessageAndHint:
     return (
-        f"has {len(given)} characters; at most {int(context.get('max_length') or 0)} are allowed"
+        f"has {len(text)} characters; at most {int(context.get('max_length') or 0)} are allowed"
     ), ""
 
 
 def _too_few(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     least = context.get("min_length")
-    found = context.get("actual_length", 0)
-    return (f"has only {found}" if found else "is empty"), f"at least {least!s} is needed"
+    count = context.get("actual_length", 0)
+    return (f"has only {count}" if count else "is empty"), f"at least {least!s} is needed"
 
 
 def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
@@ -211,7 +212,7 @@ def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
 
 def _message(text: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
     """Return a message with the value that was given in it."""
-    return lambda given, _: (ENGLISH.say(text, value=shown(given)), hint)
+    return lambda value, _: (ENGLISH.say(text, value=shown(value)), hint)
 
 
 _MESSAGES: tuple[

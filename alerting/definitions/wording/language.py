@@ -92,17 +92,17 @@ class Language:
 
         A template with two forms is said in the one that fits its value `number`.
         """
-        found = self.texts.get(template, template)
-        if isinstance(found, str):
-            return self._filled(found, values)
+        text = self.texts.get(template, template)
+        if isinstance(text, str):
+            return self._filled(text, values)
         number = values.get("number")
         raw = number.raw if isinstance(number, Styled) else number
-        return self._filled(self._form(found, raw if isinstance(raw, int | float) else 1), values)
+        return self._filled(self._form(text, raw if isinstance(raw, int | float) else 1), values)
 
     def say_count(self, singular: str, plural: str, number: float, /, **values: Value) -> str:
         """Return the translated form that fits a number: the value `number`, unless given."""
-        found = self.texts.get(singular, (singular, plural))
-        form = self._form(found if isinstance(found, tuple) else (singular, plural), number)
+        forms = self.texts.get(singular, (singular, plural))
+        form = self._form(forms if isinstance(forms, tuple) else (singular, plural), number)
         return self._filled(form, {"number": self.digits(spoken_number(number)), **values})
 
     def _form(self, forms: tuple[str, ...], number: float) -> str:
@@ -112,8 +112,8 @@ class Language:
         """Return a platform's text in this language; people's, and untranslated ones, as is."""
         if isinstance(text, Translatable) and text.template:
             return self.say(text.template, **text.values)
-        found = self.texts.get(text, text)
-        return found if isinstance(found, str) else text
+        translation = self.texts.get(text, text)
+        return translation if isinstance(translation, str) else text
 
     def show(self, value: Value | float) -> str:
         """Return one value of a template."""
@@ -241,8 +241,8 @@ def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
             weighted.append((-float(weight or 1), position, tag.strip().replace("-", "_")))
         except ValueError:
             continue
-    found = negotiate_locale([tag for quality, _, tag in sorted(weighted) if quality], LANGUAGES)
-    return cast(LanguageCode, found) if found else usual
+    code = negotiate_locale([tag for quality, _, tag in sorted(weighted) if quality], LANGUAGES)
+    return cast(LanguageCode, code) if code else usual
 
 
 def translatable(template: str, /, **values: Value) -> Translatable:
@@ -278,9 +278,10 @@ def measured(value: float, style: str, unit: str | None) -> Styled:
 
 
 def joined(separator: str, *parts: str) -> Translatable:
-    """Return texts behind each other, each of which can be translated; empty ones are left out."""
-    there = {f"part_{i}": part for i, part in enumerate(part for part in parts if part)}
-    return translatable(separator.join(f"{{{name}}}" for name in there), **there)
+    """Return texts with a separator between them, each of which can be translated; empty ones are
+    left out."""
+    values = {f"part_{i}": part for i, part in enumerate(part for part in parts if part)}
+    return translatable(separator.join(f"{{{name}}}" for name in values), **values)
 
 
 def join_first(names: Sequence[str], most: int) -> str:
@@ -294,28 +295,26 @@ def join_first(names: Sequence[str], most: int) -> str:
 
 def join_with_and(first: str, *others: str) -> str:
     """Return texts joined by `and`."""
-    for other in others:
-        first = translatable("{first} and {second}", first=first, second=other)
+    for second in others:
+        first = translatable("{first} and {second}", first=first, second=second)
     return first
 
 
 def join_with_or(first: str, *others: str) -> str:
     """Return texts joined by `or`."""
-    for other in others:
-        first = translatable("{first} or {second}", first=first, second=other)
+    for second in others:
+        first = translatable("{first} or {second}", first=first, second=second)
     return first
 
 
 def template_document(text: Translatable) -> dict[str, Any]:
     """Return template and values as a document."""
-    values = {
-        name: template_document(value)
-        if isinstance(value, Translatable)
-        else list(value)
-        if isinstance(value, Styled)
-        else value
-        for name, value in text.values.items()
-    }
+    values: dict[str, Any] = {}
+    for name, value in text.values.items():
+        if isinstance(value, Translatable):
+            values[name] = template_document(value)
+        else:
+            values[name] = list(value) if isinstance(value, Styled) else value
     return {"template": text.template, "values": values}
 
 
@@ -342,10 +341,10 @@ def _read_styled(raw: float | str, style: str) -> Styled:
 
 def spoken_duration(value: timedelta) -> str:
     """Return a duration in full: `30 min`, `1 h 30 min`, `5 d`; whole seconds only."""
-    rest = int(value.total_seconds())
+    remaining = int(value.total_seconds())
     parts = []
     for unit, seconds in _UNITS:
-        count, rest = divmod(rest, seconds)
+        count, remaining = divmod(remaining, seconds)
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts) or "0 s"
@@ -353,11 +352,11 @@ def spoken_duration(value: timedelta) -> str:
 
 def spoken_about(value: timedelta) -> str:
     """Return a duration in its largest two units: `12 min`, `2 d 3 h`, `-1 min 30 s`."""
-    rest = round(abs(value.total_seconds()))
-    first = next((i for i, (_, seconds) in enumerate(_UNITS) if rest >= seconds), len(_UNITS) - 1)
+    whole = round(abs(value.total_seconds()))
+    first = next((i for i, (_, seconds) in enumerate(_UNITS) if whole >= seconds), len(_UNITS) - 1)
     finest = _UNITS[min(first + 1, len(_UNITS) - 1)][1]
     return ("-" if value < timedelta(0) else "") + spoken_duration(
-        timedelta(seconds=rest // finest * finest)
+        timedelta(seconds=whole // finest * finest)
     )
 
 
@@ -380,10 +379,10 @@ def spoken_number(value: float, style: str = "g") -> str:
 def digits_beside(value: float, *limits: float | None) -> int:
     """Return how many significant digits a value needs beside limits: three, or as many more as
     keep it from looking like a limit, or from lying on its other side."""
-    there = [limit for limit in limits if limit is not None]
+    numbers = [limit for limit in limits if limit is not None]
     for digits in range(_FEWEST, _MOST):
         shown = float(spoken_number(value, f".{digits}g"))
-        if all((shown > one) == (value > one) and (shown < one) == (value < one) for one in there):
+        if all((shown > n) == (value > n) and (shown < n) == (value < n) for n in numbers):
             return digits
     return _MOST
 
@@ -396,17 +395,17 @@ def spoken_share(value: float) -> str:
 def spoken_threshold(value: float) -> str:
     """Return a threshold of a risk as percent, with the digits that distinguish it from 0 and 1:
     `89 %`, `99.99999965 %`."""
-    rest = min(value, 1 - value)
-    if not 0 < rest < _NEAR_END:
+    distance = min(value, 1 - value)
+    if not 0 < distance < _NEAR_END:
         return spoken_share(value)
-    return f"{value * 100:.{-floor(log10(rest)) - 1}f} %"
+    return f"{value * 100:.{-floor(log10(distance)) - 1}f} %"
 
 
 def format_threshold(value: float) -> str:
     """Return a threshold of a risk with the digits that distinguish it from 1: `0.89`,
     `0.9999999965`."""
-    rest = 1 - value
-    return f"{value:.{1 - floor(log10(rest))}f}" if 0 < rest < _NEAR_END else f"{value:.3g}"
+    distance = 1 - value
+    return f"{value:.{1 - floor(log10(distance))}f}" if 0 < distance < _NEAR_END else f"{value:.3g}"
 
 
 def spoken_false_alarms(per_asset: float, assets: int) -> str:

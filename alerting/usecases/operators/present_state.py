@@ -13,8 +13,8 @@ from alerting.episodes.episode import Episode, ExpectedWindow, expected_window
 from alerting.operators.actions_and_mutes import Mute, MuteMark, find_marks
 from alerting.operators.alarm_views import (
     Cause,
-    EndedAlarms,
     PartTiles,
+    TargetAlarms,
     chain_above,
     find_tile_assets,
     group_by_cause,
@@ -80,7 +80,7 @@ class Now:
     parts: tuple[PartTiles, ...]
     happening: tuple[Cause, ...]
     expected: tuple[Cause, ...]
-    over: tuple[EndedAlarms, ...]
+    over: tuple[TargetAlarms, ...]
     gaps: tuple[Gap, ...]
     gap_assets: int
     evaluated_until: datetime | None

@@ -199,7 +199,7 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
     until = f" (Readings up to {decision.as_of:%Y-%m-%d %H:%M} UTC.)" if decision.as_of else ""
     platform.audit.add(
         actor=decision.actor,
-        what=_AUDITED.get(decision.verdict, template("promotion decided")),
+        action=_AUDITED.get(decision.verdict, template("promotion decided")),
         subject=decision.definition,
         at=decision.acted_at,
         before=decision.champion_version,

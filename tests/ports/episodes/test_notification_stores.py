@@ -159,7 +159,7 @@ def test_in_a_unit_of_work_all_changes_count_or_none(real):
 
 def forgotten(platform, as_of, dry=False):
     return next(
-        swept.documents for swept in retain(platform, as_of, dry) if swept.what == "notifications"
+        swept.documents for swept in retain(platform, as_of, dry) if swept.kind == "notifications"
     )
 
 

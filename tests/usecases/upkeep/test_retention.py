@@ -132,7 +132,7 @@ def test_of_each_kind_what_is_old_goes_once_and_what_is_open_or_served_needs_sta
     evaluate(platform, None, NOW)
     [open_since] = [episode.raised_at for episode in platform.episodes.find(open_only=True)]
     planned, done, again = (
-        {one.what: one.documents for one in retain(platform, NOW, dry=dry)}
+        {one.kind: one.documents for one in retain(platform, NOW, dry=dry)}
         for dry in (True, False, False)
     )
     assert open_since == at(100 * DAY)
