@@ -243,40 +243,19 @@ class Variable(Closed):
         return self
 
 
+# names and times that other modules import from here
 __all__ = [
-    "MOST_VARIABLES",
     "NAME_LENGTH",
     "NAME_PATTERN",
-    "TYPES",
-    "USUAL_LATENCY",
     "VARIABLE_PATTERN",
-    "Asset",
-    "AssetTree",
     "Closed",
-    "Computed",
-    "Direction",
-    "EventType",
     "Instant",
     "Line",
     "LongerThanZero",
     "Name",
     "Paragraph",
-    "Relation",
-    "SourceLatencies",
     "Tag",
-    "Variable",
     "VariableName",
-    "VariableType",
-    "asset_document",
-    "asset_titles",
-    "computed_faults",
-    "event_titles",
-    "in_order",
-    "is_type_open",
-    "parse_asset",
-    "parse_event_type",
-    "types_of",
-    "variable_name",
 ]
 
 _MARK_LENGTH = 8
