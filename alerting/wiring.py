@@ -59,8 +59,8 @@ def open_stores(settings: Settings, *, patient: bool = True) -> "Iterator[MongoS
     version prepared it, it is prepared here. Raises NotPrepared for every other database that this
     version has not prepared.
     """
-    from alerting.adapters.mongo.running import running
     from alerting.adapters.mongo import mongo
+    from alerting.adapters.mongo.running import running
 
     timeout = None if patient else mongo.TIMEOUT_S
     prepare = settings.mongodb_uri is None and running(settings.home) is None

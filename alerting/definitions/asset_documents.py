@@ -495,6 +495,16 @@ def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
     }
 
 
+def value_faults(
+    path: str, value: object, name: str, type_: VariableType, remedy: str = "write"
+) -> Iterator[Fault]:
+    """Yield the fault of a value that a variable of this name and type cannot have."""
+    expected, text = TYPES[type_]
+    if not isinstance(value, expected):
+        message = f"{shown(value)} is not a possible value of {shown(name)}, a {type_}"
+        yield Fault(path, message, f"{remedy} {text}")
+
+
 class EventType(Closed):
     """Type of events: `instant` has no duration, `lasting` goes on until its end is known."""
 

@@ -346,7 +346,6 @@ class WebhookSink(SinkFields):
     )
 
     def faults(self) -> Iterator[Fault]:
-        """Yield the faults of several fields together."""
         if self.secret is not None and (
             len(self.secret.model_dump(exclude_none=True)) != 1 or self.secret.airflow_connection
         ):
@@ -382,7 +381,6 @@ class MqttSink(SinkFields):
     )
 
     def faults(self) -> Iterator[Fault]:
-        """Yield the faults of several fields together."""
         yield from tls_faults(self.tls)
         yield from pattern_faults("topic", self.topic)
         yield from super().faults()
@@ -406,7 +404,6 @@ class SqlSink(SinkFields):
     )
 
     def faults(self) -> Iterator[Fault]:
-        """Yield the faults of several fields together."""
         if self.table.replace("{sends}", "").count("{"):
             yield Fault("table", "knows {sends} only", "table: alerting_{sends}")
         shapes = {"alarms" if content == "acknowledgements" else content for content in self.sends}

@@ -275,7 +275,6 @@ class MessageSource(StreamedSource):
         return self.topic
 
     def faults(self) -> Iterator[Fault]:
-        """Yield the faults of several fields together."""
         form = self.form
         levels = self.topic.split(self.form.separator)
         all_below = form.all_below
@@ -430,7 +429,6 @@ class OpcUaSource(StreamedSource):
     )
 
     def faults(self) -> Iterator[Fault]:
-        """Yield the faults of several fields together."""
         if self.quality is None:
             yield Fault("quality", "is needed for the quality of values", "leave it out")
         if not self.nodes:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 from alerting.definitions.alert_definition import Severity
 from alerting.definitions.wording.language import Translatable
@@ -404,23 +404,6 @@ _OF_ITSELF: tuple[TransitionKind, ...] = (
 )
 
 
-class EpisodeFields(Protocol):
-    """Fields that an episode and its extract share."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def definition(self) -> str: ...
-    @property
-    def asset(self) -> str: ...
-    @property
-    def severity(self) -> Severity: ...
-    @property
-    def raised_at(self) -> datetime: ...
-    @property
-    def closed_at(self) -> datetime | None: ...
-
-
 @dataclass(frozen=True)
 class Alarm:
     """Extract of an episode.
@@ -437,7 +420,6 @@ class Alarm:
     severity: Severity
     raised_at: datetime
     closed_at: datetime | None
-    acknowledged_at: datetime | None
     backfilled: bool
     withdrawn: bool
     silent: bool
@@ -458,7 +440,6 @@ def alarm_of(episode: Episode | Alarm) -> Alarm:
         severity=episode.severity,
         raised_at=episode.raised_at,
         closed_at=episode.closed_at,
-        acknowledged_at=episode.acknowledged.at if episode.acknowledged else None,
         backfilled=episode.backfilled,
         withdrawn=episode.withdrawn and episode.late_data_status is None,
         silent=was_silent(transitions, episode.detected_at),

@@ -495,8 +495,11 @@ def _in_force(
     routes: Sequence[Route],
     now: datetime,
 ) -> list[Route]:
-    fitting = (route for route in routes if matches(route, definition, asset, severity))
-    return [route for route in fitting if is_on_shift(route, now)]
+    return [
+        route
+        for route in routes
+        if matches(route, definition, asset, severity) and is_on_shift(route, now)
+    ]
 
 
 def is_on_shift(route: Route, now: datetime) -> bool:

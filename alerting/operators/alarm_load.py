@@ -200,7 +200,8 @@ def quieten(
     end: datetime,
     quiet: Callable[[list[Step]], bool],
 ) -> tuple[LimitProposal, ...]:
-    """Return the least clear limit and on-delay with `quiet` steps; none if quiet already."""
+    """Return the smallest change of the clear limits, and that of the on-delay, with which a
+    condition is quiet; none if it is quiet already. `quiet`: whether steps are."""
     before = replay(definition, history, start, end)
     if quiet(before):
         return ()
@@ -304,7 +305,8 @@ ABOVE = NO_GATE.flood_above  # default without a setting
 
 @dataclass(frozen=True)
 class FloodInterval:
-    """Interval from a period above a flood's start to before one below its end."""
+    """A flood: from the first period with more alarms than begin one to before the first period
+    with fewer than end it."""
 
     start: datetime
     end: datetime
@@ -313,7 +315,8 @@ class FloodInterval:
 
 
 def ends_below(above: int) -> int:
-    """Return below how many alarms a flood ends: half of what begins it, at least one."""
+    """Return the number of alarms below which a flood ends: half of what begins it, at least
+    one."""
     return max(above // 2, 1)
 
 
@@ -331,7 +334,8 @@ def count_by_period(
 def find_floods(
     counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None
 ) -> tuple[FloodInterval, ...]:
-    """Return the floods: from above one to below another of the periods' `counts`."""
+    """Return the floods in the `counts` of periods. Each begins with more than `above` alarms in a
+    period, and ends before a period with fewer than `below` (None: `ends_below`)."""
     least = ends_below(above) if below is None else below
     floods: list[FloodInterval] = []
     began: int | None = None

@@ -161,18 +161,14 @@ def group_by_day(
         of_day = by_day.setdefault(day_of[episode.id], {})
         of_day.setdefault((episode.definition, episode.asset), []).append(episode)
     return {
-        day: [DayOfAlarms(tuple(group), _outcomes(group)) for group in groups.values()]
+        day: [DayOfAlarms(tuple(group), _count_outcomes(group)) for group in groups.values()]
         for day, groups in by_day.items()
     }
 
 
-def _outcomes(episodes: Sequence[Episode]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for episode in episodes:
-        record = episode.outcome_record
-        if record is not None and record.outcome != "undetermined":
-            counts[record.outcome] = counts.get(record.outcome, 0) + 1
-    return counts
+def _count_outcomes(episodes: Iterable[Episode]) -> Mapping[str, int]:
+    records = [e.outcome_record for e in episodes if e.outcome_record is not None]
+    return Counter(r.outcome for r in records if r.outcome != "undetermined")
 
 
 def is_of(episode: Episode, person: str) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from alerting.definitions.fields.names_and_times import Interval, length
 from alerting.definitions.wording.language import Styled, translatable, translatable_count
-from alerting.episodes.episode import Alarm, Episode, EpisodeFields, alarm_of
+from alerting.episodes.episode import Alarm, Episode, alarm_of
 from alerting.operators.alarm_load import (
     ABOVE,
     PERIOD,
@@ -244,7 +244,7 @@ def _counts_within(counts: Millis, intervals: Sequence[Interval], start: datetim
     return counts[inside]
 
 
-def find_chattering(episodes: Sequence[EpisodeFields]) -> tuple[Chatter, ...]:
+def find_chattering(episodes: Sequence[Episode | Alarm]) -> tuple[Chatter, ...]:
     """Return alarms with three cycles or more within a minute, the worst first."""
     by_target: dict[tuple[str, str], list[tuple[datetime, datetime]]] = defaultdict(list)
     for e in episodes:
@@ -270,7 +270,7 @@ def find_chattering(episodes: Sequence[EpisodeFields]) -> tuple[Chatter, ...]:
 
 
 def find_stale(
-    episodes: Sequence[EpisodeFields], start: datetime, end: datetime
+    episodes: Sequence[Episode | Alarm], start: datetime, end: datetime
 ) -> tuple[Stale, ...]:
     """Return the alarms active for more than a day in [start, end), the longest first."""
     stale = []
@@ -283,7 +283,7 @@ def find_stale(
     return tuple(sorted(stale, key=lambda s: (-s.active_for, s.episode)))
 
 
-def most_frequent(episodes: Sequence[EpisodeFields], number: int) -> tuple[Frequent, ...]:
+def most_frequent(episodes: Sequence[Episode | Alarm], number: int) -> tuple[Frequent, ...]:
     """Return the most frequent alarms, each a definition on an asset, with their share of all."""
     counts = Counter((e.definition, e.asset) for e in episodes)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:number]

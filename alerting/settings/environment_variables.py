@@ -75,7 +75,8 @@ class Variables:
 
 
 def bounded(parse: Callable[[str], T], least: Any, most: Any, refusal: str) -> Callable[[str], T]:
-    """Return a parser of values between two. `refusal` follows the text in its ValueError."""
+    """Return a parser of values from `least` to `most`. `refusal` follows the text in its
+    ValueError."""
 
     def read(text: str) -> T:
         value = parse(text)
@@ -87,12 +88,12 @@ def bounded(parse: Callable[[str], T], least: Any, most: Any, refusal: str) -> C
 
 
 def whole_number(text: str) -> int:
-    """Return a number, below every bound for a text that is none."""
+    """Return a whole number; for any other text a number below every bound."""
     return int(text) if text.isdecimal() else -1
 
 
 def positive_number(text: str) -> float:
-    """Return a number, below every bound for a text that is none."""
+    """Return a number; for any other text one below every bound."""
     with suppress(ValueError):
         return float(text)
     return 0.0

@@ -145,7 +145,7 @@ def _user(uid: int) -> str:
 
 @contextmanager
 def home_errors(home: Path) -> Iterator[None]:
-    """Raise UserError for an error of a block by which the home cannot be written."""
+    """Turn an error of a block that means that the home cannot be written into a UserError."""
     try:
         yield
     except OSError as fault:

@@ -66,7 +66,6 @@ _EXTRACT = dict.fromkeys(
         "severity",
         "raised_at",
         "closed_at",
-        "acknowledged.at",
         "backfilled",
         "withdrawn",
         "late_data_status",
@@ -234,7 +233,6 @@ def _condition_of(assets: Collection[str] | None) -> Document:
 def _alarm(document: Document) -> Alarm:
     """Return the alarm in parts of an episode's document. Raises an error for no text."""
     closed = document["closed_at"]
-    acknowledged = document.get("acknowledged")
     transitions = [
         (transition["kind"], utc(transition["at"])) for transition in document["transitions"]
     ]
@@ -245,7 +243,6 @@ def _alarm(document: Document) -> Alarm:
         severity=SEVERITIES[SEVERITIES.index(document["severity"])],
         raised_at=utc(document["raised_at"]),
         closed_at=None if closed is None else utc(closed),
-        acknowledged_at=utc(acknowledged["at"]) if acknowledged else None,
         backfilled=bool(document.get("backfilled", False)),
         withdrawn=bool(document.get("withdrawn", False))
         and document.get("late_data_status") is None,

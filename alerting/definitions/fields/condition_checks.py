@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from alerting.definitions.alert_definition import Band, FromAttribute, LevelLimits
-from alerting.definitions.asset_documents import TYPES, Asset, VariableType
+from alerting.definitions.asset_documents import Asset, VariableType, value_faults
 from alerting.definitions.faults import MISSING, Fault, format_duration, name_hint, shown
 from alerting.definitions.fields.condition_fields import (
     DEFAULTS,
@@ -267,18 +267,8 @@ def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterabl
     types = {n: v.type for asset in targets for n, v in asset.variables.items()}
     if definition.equals is None or name not in types:
         yield from variable_faults("variable", name, types)
-    elif not isinstance(definition.equals, FromAttribute) and not isinstance(
-        definition.equals, TYPES[types[name]][0]
-    ):
-        expected = TYPES[types[name]][1]
-        yield Fault(
-            "equals",
-            (
-                f"{shown(definition.equals)} is not a possible value of {shown(name)}, a "
-                f"{types[name]}"
-            ),
-            f"write {expected}",
-        )
+    elif not isinstance(definition.equals, FromAttribute):
+        yield from value_faults("equals", definition.equals, name, types[name])
     for asset in targets:
         yield from _limits_on_asset_faults(definition, asset)
     for path, learned in learned_limits(definition):
@@ -503,15 +493,9 @@ def variable_faults(
             f"none of the matched assets has a variable {shown(name)}",
             name_hint(name, types, "known variables"),
         )
-    elif equals is not None and not isinstance(equals, TYPES[types[name]][0]):
-        kind = types[name]
-        expected = TYPES[types[name]][1]
-        yield Fault(
-            path,
-            f"{shown(equals)} is not a possible value of {shown(name)}, a {kind}",
-            f"after equals: write {expected}",
-        )
-    elif equals is None and types[name] == "category":
+    elif equals is not None:
+        yield from value_faults(path, equals, name, types[name], "after equals: write")
+    elif types[name] == "category":
         yield Fault(
             path,
             f"{shown(name)} is a category; a limit needs a number",

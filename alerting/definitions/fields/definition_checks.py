@@ -50,9 +50,10 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
     if definition.problem:
         if definition.has_alarm:
             yield from _problem_faults(definition.problem)
-        yield from _negative_faults(
-            {"gap": definition.gap, "problem.recovery": definition.problem.recovery or timedelta(0)}
-        )
+        if definition.gap < timedelta(0):
+            yield Fault("gap", "must not be negative")
+        if (definition.problem.recovery or timedelta(0)) < timedelta(0):
+            yield Fault("problem.recovery", "must not be negative")
         if definition.is_of_unit and not isinstance(definition, TrainedDefinition):
             yield Fault(
                 "horizon",
@@ -60,12 +61,6 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
                 "write for example 30m",
             )
     yield from definition.faults()
-
-
-def _negative_faults(durations: Mapping[str, timedelta]) -> Iterable[Fault]:
-    for path, value in durations.items():
-        if value < timedelta(0):
-            yield Fault(path, "must not be negative")
 
 
 def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:

@@ -15,7 +15,6 @@ from croniter import croniter
 from pydantic import BeforeValidator, Field, StrictBool, StringConstraints
 
 from alerting.definitions.asset_documents import (
-    TYPES,
     Asset,
     AssetTree,
     Closed,
@@ -25,6 +24,7 @@ from alerting.definitions.asset_documents import (
     Paragraph,
     Tag,
     VariableName,
+    value_faults,
 )
 from alerting.definitions.faults import Duration, Fault, format_duration, name_hint, shown
 from alerting.definitions.fields.names_and_times import Hours, Number, TimeZone, time_zone
@@ -223,19 +223,14 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
         )
         return
     variable = holder.variables[name]
-    kind, expected = TYPES[variable.type]
     if state.equals is None and variable.type == "category":
         yield Fault(
             f"{path}.variable",
             f"{shown(name)} is a category; above and below need a number",
             "write equals:",
         )
-    if state.equals is not None and not isinstance(state.equals, kind):
-        yield Fault(
-            f"{path}.equals",
-            f"{shown(state.equals)} is not a possible value of {shown(name)}, a {variable.type}",
-            f"write {expected}",
-        )
+    if state.equals is not None:
+        yield from value_faults(f"{path}.equals", state.equals, name, variable.type)
     if variable.sampling and state.stale_after < variable.sampling:
         usual = format_duration(variable.sampling)
         message = (

@@ -5,7 +5,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
-from alerting.definitions.faults import Fault, format_duration, legible, name_hint
+from alerting.definitions.faults import Fault, format_duration, legible, name_hint, shown
 from alerting.definitions.removed_features import removal_hint
 from alerting.definitions.wording.language import (
     ENGLISH,
@@ -35,7 +35,7 @@ def message_of(error: Mapping[str, Any]) -> MessageAndHint:
     for kinds, message in _MESSAGES:
         if kind in kinds:
             return message(value, context)
-    return f"{shown(value)} cannot stand here", ""
+    return f"{_as_written(value)} cannot stand here", ""
 
 
 def fault_of(error: Mapping[str, Any]) -> Fault:
@@ -69,7 +69,7 @@ def _merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str
         changed = {}
         if len(place) == 3 and place[0] == "attributes" and place[2] != "[key]":
             if not isinstance(value, str | float):
-                message = f"should be text, a number, or true or false, not {shown(value)}"
+                message = f"should be text, a number, or true or false, not {_as_written(value)}"
                 changed = {"type": "value_error", "msg": message}
             elif place[2] == "bool" or (place[2] == "float") != isinstance(value, float):
                 continue
@@ -102,19 +102,14 @@ def _model_fault(
 
 def name_fault(path: str, name: Any, rule: str = NAME_RULE) -> Fault:
     """Return that what was given at a path is not a legal name, with the rule of names there."""
-    return Fault(path, f"{shown(name)} is not a legal name", rule)
+    return Fault(path, f"{_as_written(name)} is not a legal name", rule)
 
 
-def shown(value: Any) -> str:
-    """Return a value as written, cut to a maximum length and printable."""
+def _as_written(value: Any) -> str:
     try:
         return legible(_quote_value(value), _SHOWN)
-    except (ValueError, RecursionError):  # Python does not write numbers of more than 4300 digits
-        return (
-            "a number of too many digits to print"
-            if isinstance(value, int)
-            else f"a {type(value).__name__} too deep to print"
-        )
+    except (ValueError, RecursionError):
+        return shown(value)
 
 
 def _quote_value(value: Any) -> str:
@@ -136,14 +131,14 @@ def _list(value: Any, _: Mapping[str, Any]) -> MessageAndHint:
         else "one, two"
     )
     return (
-        f"should be a list, not {shown(value)}",
+        f"should be a list, not {_as_written(value)}",
         f"write it in brackets: [{str(example)[:_SHOWN]}]",
     )
 
 
 def _number(value: Any, _: Mapping[str, Any]) -> MessageAndHint:
     compact = value.strip().replace(",", ".", 1) if isinstance(value, str) else ""
-    message = f"should be a number, not {shown(value)}"
+    message = f"should be a number, not {_as_written(value)}"
     try:
         float(compact)
     except ValueError:
@@ -152,7 +147,7 @@ def _number(value: Any, _: Mapping[str, Any]) -> MessageAndHint:
 
 
 def _text(value: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    written = shown(value)
+    written = _as_written(value)
     hint = f'put it in quotes: "{written}"' if isinstance(value, int | float) else ""
     if isinstance(value, bool):
         hint += "; YAML reads yes, no, on and off as true or false"
@@ -168,7 +163,7 @@ def _choice(value: Any, context: Mapping[str, Any]) -> MessageAndHint:
     message = ENGLISH.say(
         "should be {choices}, not {value}",
         choices=join_with_or(*filter(None, (", ".join(quoted[:-1]), quoted[-1]))),
-        value=shown(value),
+        value=_as_written(value),
     )
     return message, close if close.startswith("did you") else ""
 
@@ -177,7 +172,7 @@ def _bound(text: str, key: str) -> Callable[[Any, Mapping[str, Any]], MessageAnd
     def describe(value: Any, context: Mapping[str, Any]) -> MessageAndHint:
         limit = context.get(key)
         as_read = format_duration(limit) if isinstance(limit, timedelta) else f"{limit}"
-        written = format_duration(value) if isinstance(value, timedelta) else shown(value)
+        written = format_duration(value) if isinstance(value, timedelta) else _as_written(value)
         return ENGLISH.say(text, limit=as_read, value=written), ""
 
     return describe
@@ -212,7 +207,7 @@ def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
 
 def _message(text: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
     """Return a message with the value that was given in it."""
-    return lambda value, _: (ENGLISH.say(text, value=shown(value)), hint)
+    return lambda value, _: (ENGLISH.say(text, value=_as_written(value)), hint)
 
 
 _MESSAGES: tuple[
