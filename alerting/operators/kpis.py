@@ -143,13 +143,13 @@ class PastAlarms:
     """Alarms of a period found in past days, of which nobody was notified, and whether the metrics
     count them."""
 
-    number: int
+    found: int
     counted: bool
 
     @property
     def message(self) -> str:
         """Return a sentence for people; empty without such alarms."""
-        if not self.number:
+        if not self.found:
             return ""
         if self.counted:
             return translatable_count(
@@ -157,14 +157,14 @@ class PastAlarms:
                 "notification",
                 "{number} of these alarms were found by evaluating past days, without a "
                 "notification",
-                self.number,
+                self.found,
             )
         return translatable_count(
             "{number} more alarm was found by evaluating past days, without a notification; it "
             "is not counted",
             "{number} more alarms were found by evaluating past days, without a notification; "
             "they are not counted",
-            self.number,
+            self.found,
         )
 
 
