@@ -14,7 +14,7 @@ from fastapi.security import HTTPBearer
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LanguageCode, translatable
-from alerting.operators.accounts import (
+from alerting.operators.account_rules import (
     ACTORS_OF_THE_PLATFORM,
     LEAST_ROLES,
     Account,

@@ -53,7 +53,7 @@ from alerting.console.plant.import_jobs import Imports
 from alerting.console.platform_pages import PlatformReader, metrics_routes
 from alerting.console.rendering import Prefix, language_routes, prefix_of, render, require_free
 from alerting.definitions.wording.language import Language, LanguageCode
-from alerting.operators.accounts import RefusalLog
+from alerting.operators.account_rules import RefusalLog
 from alerting.operators.actions_and_mutes import Role
 from alerting.ports import Platform
 from alerting.ports.use_cases import id_logger, log_context

@@ -34,7 +34,7 @@ from alerting.console.rendering import PATH as LANGUAGE
 from alerting.console.rendering import page_address
 from alerting.definitions.faults import first_line
 from alerting.definitions.wording.clean_text import clean_line
-from alerting.operators.accounts import JoinedRefusals, Refusal, RefusalLog, hash_secret
+from alerting.operators.account_rules import JoinedRefusals, Refusal, RefusalLog, hash_secret
 from alerting.ports import AUDIT_ORIGIN, Audit
 from alerting.stores.operators import Sessions
 from alerting.usecases.access.audit import audit_refusals

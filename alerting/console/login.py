@@ -26,7 +26,7 @@ from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.definitions.wording.language import translatable
 from alerting.local.prepare import SIGN_IN_PATH, take_link
-from alerting.operators.accounts import (
+from alerting.operators.account_rules import (
     DEVICE_SESSION_LASTS,
     SESSION_LASTS,
     Account,

@@ -25,7 +25,7 @@ from alerting.console.login import (
 from alerting.console.rendering import FormAdministrator, FormViewer, render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LANGUAGES, translatable
-from alerting.operators.accounts import DEVICE_SESSION_LASTS, Account, hash_secret, may_answer
+from alerting.operators.account_rules import DEVICE_SESSION_LASTS, Account, hash_secret, may_answer
 from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import Platform
 from alerting.usecases.access import accounts, sign_in

@@ -50,7 +50,7 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.episodes.episode import Episode
-from alerting.operators.accounts import Permission
+from alerting.operators.account_rules import Permission
 from alerting.operators.alarm_views import PartTiles
 from alerting.recommendation.variable_text import (
     describe_unusual,

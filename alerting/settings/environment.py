@@ -28,6 +28,7 @@ from alerting.settings.environment_variables import (
     Variables,
     address,
     bounded,
+    checked,
     listed,
     one_of,
     port_number,
@@ -158,16 +159,17 @@ def _read_smtp(variables: Variables) -> Smtp | None:
     )
 
 
-def _address(text: str) -> str:
-    if not _is_address(text):
-        raise ValueError("not an e-mail address; give one address, e.g. shift@plant.example")
-    return text
-
-
 def _is_address(text: str) -> bool:
     _, address = parseaddr(text)
     name, _, host = address.rpartition("@")
     return bool(name and host) and text.isprintable() and "," not in text
+
+
+_address = checked(_is_address, "not an e-mail address; give one address, e.g. shift@plant.example")
+_token = checked(
+    lambda text: text.isascii() and text.isprintable() and " " not in text,
+    "not a token: give an access token of ntfy, which begins with tk_",
+)
 
 
 def _ntfy_url(text: str) -> str:
@@ -175,12 +177,6 @@ def _ntfy_url(text: str) -> str:
     parts = urlsplit(address({"http", "https"}, refusal)(text))
     if not parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(refusal)
-    return text
-
-
-def _token(text: str) -> str:
-    if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("not a token: give an access token of ntfy, which begins with tk_")
     return text
 
 
@@ -295,10 +291,10 @@ def _database(text: str) -> str:
     return text
 
 
-def _mongodb_uri(text: str) -> str:
-    if not text.startswith(("mongodb://", "mongodb+srv://")):
-        raise ValueError("not a MongoDB address: it starts with mongodb:// or mongodb+srv://")
-    return text
+_mongodb_uri = checked(
+    lambda text: text.startswith(("mongodb://", "mongodb+srv://")),
+    "not a MongoDB address: it starts with mongodb:// or mongodb+srv://",
+)
 
 
 class SettingsRefused(UserError):

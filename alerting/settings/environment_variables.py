@@ -116,24 +116,30 @@ def one_of(choices: tuple[T, ...]) -> Callable[[str], T]:
     return parse
 
 
-def address(schemes: set[str], refusal: str, *, needs_host: bool = True) -> Callable[[str], str]:
-    """Return a parser of addresses. Its ValueError has the text `refusal`, never the address."""
+def checked(fits: Callable[[str], bool], refusal: str) -> Callable[[str], str]:
+    """Return a parser that takes a text as it is. Its ValueError, for a text that does not fit, has
+    the text `refusal` alone: the other may be a secret."""
 
     def parse(text: str) -> str:
-        try:
-            parts = urlsplit(text)
-            fits = (
-                parts.scheme in schemes
-                and parts.port != 0
-                and bool(parts.hostname or not needs_host)
-            )
-        except ValueError:  # its message may hold a password
-            fits = False
-        if not fits:
+        if not fits(text):
             raise ValueError(refusal)
         return text
 
     return parse
+
+
+def address(schemes: set[str], refusal: str, *, needs_host: bool = True) -> Callable[[str], str]:
+    """Return a parser of addresses. Its ValueError has the text `refusal`, never the address."""
+
+    def is_address(text: str) -> bool:
+        try:
+            parts = urlsplit(text)
+            has_host = bool(parts.hostname) or not needs_host
+            return parts.scheme in schemes and parts.port != 0 and has_host
+        except ValueError:  # its message may hold a password
+            return False
+
+    return checked(is_address, refusal)
 
 
 port_number = bounded(whole_number, 1, 65535, " is not a port: give a whole number from 1 to 65535")

@@ -16,7 +16,7 @@ from alerting.definitions.faults import DocumentRefused, Fault, UserError
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.episodes.episode import Feedback
 from alerting.episodes.lifecycle import ReportedMiss
-from alerting.operators.accounts import AccessToken, Account, Session
+from alerting.operators.account_rules import AccessToken, Account, Session
 from alerting.operators.actions_and_mutes import Mute
 from alerting.ports import AUDIT_ORIGIN, AuditEntry, AuditFilter, PlatformAlert, WrongCount
 from alerting.stores.database.documents import (

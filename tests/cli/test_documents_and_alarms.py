@@ -14,7 +14,7 @@ from alerting.definitions.faults import UserError
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import RecommendationResult
 from alerting.notifications.notification import Notification
-from alerting.operators.accounts import hash_secret
+from alerting.operators.account_rules import hash_secret
 from alerting.ports import DeadMessage, SinkLetter, SinkMessage, SinkStep
 from tests.builders import at, too_hot
 from tests.helpers.command_line import output, run, write

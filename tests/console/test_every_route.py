@@ -11,7 +11,7 @@ from alerting.adapters.predictions import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.console.plant.import_jobs import Imports
-from alerting.operators.accounts import PERMISSIONS
+from alerting.operators.account_rules import PERMISSIONS
 from alerting.operators.actions_and_mutes import ROLES
 from alerting.usecases.access import accounts
 from tests.builders import at

@@ -15,7 +15,7 @@ from alerting.console.alarms import live_api
 from alerting.console.alarms import live_api as live_changes
 from alerting.console.app import create_app
 from alerting.episodes.episode import ActorStamp
-from alerting.operators.accounts import hash_secret
+from alerting.operators.account_rules import hash_secret
 from alerting.ports import LiveChange
 from alerting.usecases.access import accounts
 from tests.builders import at

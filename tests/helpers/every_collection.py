@@ -11,7 +11,7 @@ from alerting.demo.line import DemoLineState
 from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.features.planning import DerivedFeatures
-from alerting.operators.accounts import AccessToken, Account, Session
+from alerting.operators.account_rules import AccessToken, Account, Session
 from alerting.operators.actions_and_mutes import Mute
 from alerting.ports import (
     Arrival,

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from alerting.operators.accounts import (
+from alerting.operators.account_rules import (
     LEAST_ROLES,
     PERMISSIONS,
     Permission,

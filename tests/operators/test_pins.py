@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.operators.accounts import (
+from alerting.operators.account_rules import (
     DEVICE_LIMIT,
     PERSON_LIMIT,
     Account,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.operators.accounts import JOINED, MOST_ADDRESSES, Refusal, RefusalLog
+from alerting.operators.account_rules import JOINED, MOST_ADDRESSES, Refusal, RefusalLog
 from tests.builders import at
 
 pytestmark = pytest.mark.fast

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from alerting.operators.accounts import AccessToken, Account, Session
+from alerting.operators.account_rules import AccessToken, Account, Session
 from alerting.ports import AUDIT_ORIGIN, AuditFilter, WrongCount
 from alerting.usecases.access.accounts import change_person, enable_account, find_link
 from alerting.usecases.access.sign_in import find_token_user

@@ -23,7 +23,7 @@ from alerting.console.access import Access, Person, Viewer
 from alerting.console.fault_responses import DATABASE_DOWN, problem
 from alerting.definitions.alert_definition import SEVERITIES
 from alerting.definitions.faults import first_line
-from alerting.operators.accounts import hash_secret
+from alerting.operators.account_rules import hash_secret
 from alerting.ports import LiveChange, LiveEpisode, Platform
 from alerting.stores.deliveries import ChangeFeed
 

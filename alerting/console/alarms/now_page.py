@@ -37,7 +37,7 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode, ExpectedWindow, Outcome
-from alerting.operators.accounts import DEVICE_SESSION_LASTS
+from alerting.operators.account_rules import DEVICE_SESSION_LASTS
 from alerting.operators.actions_and_mutes import MuteMark
 from alerting.operators.alarm_views import Cause, DayOfAlarms, TileState, find_change, group_by_day
 from alerting.ports import Platform

@@ -39,7 +39,7 @@ from alerting.console.rendering import FormEngineer, read_revision, render
 from alerting.definitions.faults import DocumentRefused, NotFound, UserError
 from alerting.definitions.revisions import flat_changes
 from alerting.definitions.wording.language import translatable
-from alerting.operators.accounts import Permission
+from alerting.operators.account_rules import Permission
 from alerting.ports import Document, Platform
 from alerting.usecases.document_life import ChangedMeanwhile, Expected, StoredDocument, list_history
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from alerting.definitions.faults import NotFound, UserError, unknown_name
 from alerting.definitions.wording.language import LanguageCode, translatable
-from alerting.operators.accounts import (
+from alerting.operators.account_rules import (
     LINK_LASTS,
     SESSION_LASTS,
     Account,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerting.operators.accounts import JoinedRefusals
+from alerting.operators.account_rules import JoinedRefusals
 from alerting.ports import Audit, AuditEntry, AuditFilter
 
 PAGE = 50

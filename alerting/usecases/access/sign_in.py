@@ -13,7 +13,7 @@ from typing import Any
 
 from alerting.definitions.faults import NotFound, UserError, unknown_name
 from alerting.definitions.wording.language import translatable
-from alerting.operators.accounts import (
+from alerting.operators.account_rules import (
     DEVICE_LIMIT,
     DEVICE_SESSION_LASTS,
     LONGEST_TOKEN_LIFE,

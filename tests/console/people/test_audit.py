@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from alerting.operators.accounts import JOINED
+from alerting.operators.account_rules import JOINED
 from alerting.ports import AuditFilter
 from alerting.stores.database.documents import SCHEMA
 from alerting.usecases.access.accounts import make_link, register_services

@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from alerting.console.gate import OPEN
-from alerting.operators.accounts import DEVICE_SESSION_LASTS
+from alerting.operators.account_rules import DEVICE_SESSION_LASTS
 from alerting.ports import AuditFilter
 from alerting.usecases.access import accounts
 from alerting.usecases.access.sign_in import create_token

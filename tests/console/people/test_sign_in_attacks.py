@@ -23,7 +23,7 @@ from alerting.adapters.passwords_and_links import SignedLinks
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN, WrongAttempts
 from alerting.console.plant.import_jobs import Imports
-from alerting.operators.accounts import SESSION_LASTS, hash_secret
+from alerting.operators.account_rules import SESSION_LASTS, hash_secret
 from alerting.ports import AuditFilter
 from alerting.usecases.access import accounts
 from alerting.usecases.access.accounts import end_session

@@ -11,7 +11,7 @@ from alerting.definitions.sources import parse_source
 from alerting.episodes.episode import Feedback, Transition
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.notifications.notification import Content
-from alerting.operators.accounts import AccessToken, Account, Session, hash_secret
+from alerting.operators.account_rules import AccessToken, Account, Session, hash_secret
 from alerting.operators.actions_and_mutes import ROLES, EndingEvent
 from alerting.operators.alarm_views import Shift
 from alerting.ports import (

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from alerting.operators.accounts import hash_secret
+from alerting.operators.account_rules import hash_secret
 from alerting.usecases.access import accounts
 from alerting.usecases.access.accounts import begin_session
 from alerting.usecases.access.sign_in import create_token, revoke_token

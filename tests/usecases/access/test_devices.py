@@ -7,7 +7,7 @@ import pytest
 
 from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.definitions.faults import UserError
-from alerting.operators.accounts import TooManyPins, WrongPin
+from alerting.operators.account_rules import TooManyPins, WrongPin
 from alerting.ports import AuditFilter
 from alerting.usecases.access import accounts, sign_in
 from alerting.usecases.access.accounts import begin_session, find_session

@@ -7,7 +7,7 @@ import pytest
 from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import PLATFORM
-from alerting.operators.accounts import LINK_LASTS, is_reserved
+from alerting.operators.account_rules import LINK_LASTS, is_reserved
 from alerting.ports import AuditFilter
 from alerting.usecases.access import accounts
 from alerting.usecases.access.accounts import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.operators.accounts import (
+from alerting.operators.account_rules import (
     Account,
     check_account_name,
     check_password_rules,
