@@ -328,7 +328,7 @@ def _registry(settings: Settings) -> Path:
 
 
 _RAW_DOCUMENTS: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-COLLECTIONS = {*INDEXES, *(thing.name for thing in REMOVED_IN_0_2_0 if thing.what == "collection")}
+COLLECTIONS = {*INDEXES, *(thing.name for thing in REMOVED_IN_0_2_0 if thing.sort == "collection")}
 """Collections of the platform, also those that left: a backup has them, so nothing is lost."""
 _DOCUMENTS_AT_ONCE = 1_000
 _LENGTH_BYTES = 4

@@ -347,7 +347,7 @@ def retain(
         for asset in platform.rollups.states():
             forget_rollups(platform, asset)
     totals = _totals(swept)
-    deleted = {total.what: total.documents for total in totals if total.documents}
+    deleted = {total.kind: total.documents for total in totals if total.documents}
     if deleted and not dry:
         before = {"documents": deleted}
         platform.audit.add(actor, template("old documents deleted"), "retention", as_of, before)
@@ -438,9 +438,9 @@ def _models(
 def _totals(swept: Iterable[Swept]) -> list[Swept]:
     totals: dict[str, Swept] = {}
     for part in swept:
-        before = totals.get(part.what, Swept(part.what, 0, 0))
+        before = totals.get(part.kind, Swept(part.kind, 0, 0))
         size = None if part.bytes is None or before.bytes is None else before.bytes + part.bytes
-        totals[part.what] = Swept(part.what, before.documents + part.documents, size)
+        totals[part.kind] = Swept(part.kind, before.documents + part.documents, size)
     return list(totals.values())
 
 

@@ -55,7 +55,7 @@ def audit_refusals(audit: Audit, refused: Sequence[JoinedRefusals]) -> None:
         after = {"address": refusal.address, "count": refusal.count, "since": refusal.since}
         audit.add(
             refusal.person or f"unknown at {refusal.address}",
-            refusal.what,
+            refusal.action,
             refusal.subjects[0],
             refusal.at,
             after=after | ({"also": refusal.subjects[1:]} if refusal.subjects[1:] else {}),
