@@ -295,7 +295,7 @@ def _dice(method: str, model: TrainedModel, measure: _Measure) -> tuple[Floats, 
             for i, name in enumerate(measure.columns)
             if name in STEPS
         },
-        "pairs": [list(pair) for pair in member.encoding.pairs.of],
+        "pairs": [list(pair) for pair in member.encoding.pairs.positions],
         "slope": model.calibration.slope,
         "intercept": model.calibration.intercept,
         "threshold": model.threshold,

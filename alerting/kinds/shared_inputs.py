@@ -37,7 +37,8 @@ from alerting.readings.variable_series import CategoryValues, category_values, l
 if TYPE_CHECKING:
     from alerting.definitions.asset_documents import Asset
     from alerting.learning.features.plan import FeaturePlan
-    from alerting.learning.models.trained import Floats, TrainedModel
+    from alerting.learning.models.trained import TrainedModel
+    from alerting.readings.history import Floats
 
 MOST_VALUES = 5_000_000
 _MOST_PARTS = 16

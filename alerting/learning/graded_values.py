@@ -8,8 +8,15 @@ from typing import Any, Self
 import numpy as np
 
 from alerting.deferred import pd
-from alerting.learning.score_metrics import Floats
-from alerting.readings.history import History, Millis, duration_millis, has_data, millis, to_millis
+from alerting.readings.history import (
+    Floats,
+    History,
+    Millis,
+    duration_millis,
+    has_data,
+    millis,
+    to_millis,
+)
 
 
 @dataclass(frozen=True)
@@ -133,17 +140,17 @@ def grade_values(
     A sample counts for the values of which it is the last one in (at + gap, at + lead]; of these
     the one said last counts. A sample after which a later one may still come into that time waits.
     """
-    known = samples.known_at <= until
-    at = samples.at[known]
-    value = samples.value[known]
+    is_known = samples.known_at <= until
+    at = samples.at[is_known]
+    value = samples.value[is_known]
     usual = int(np.median(np.diff(at))) if len(at) > 1 else 0
     ends = predicted.at + predicted.lead
     sample = np.searchsorted(at, ends, side="right") - 1
     begins = np.append(at, 0)[sample]
     over = int(at[-1]) + max(usual - 1, 0) if len(at) else 0
-    told = np.flatnonzero((sample >= 0) & (begins > predicted.at + gap_ms) & (ends <= over))
-    of_sample, place = np.unique(sample[told][::-1], return_index=True)
-    chosen = told[::-1][place]
+    predictions = np.flatnonzero((sample >= 0) & (begins > predicted.at + gap_ms) & (ends <= over))
+    of_sample, place = np.unique(sample[predictions][::-1], return_index=True)
+    chosen = predictions[::-1][place]
     newest = np.searchsorted(samples.known_at, predicted.at[chosen], side="right") - 1
     return GradedValues(
         at=at[of_sample],
@@ -175,7 +182,7 @@ def find_samples(history: History, name: str) -> TakenSamples:
     """Return the samples of a variable."""
     if name not in history.readings:
         return TakenSamples(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    there = has_data(history, name)
-    at = millis(pd.DatetimeIndex(history.readings.index))[there]
-    value = history.readings[name].to_numpy(np.float64)[there]
+    has_value = has_data(history, name)
+    at = millis(pd.DatetimeIndex(history.readings.index))[has_value]
+    value = history.readings[name].to_numpy(np.float64)[has_value]
     return TakenSamples(at, at + duration_millis(history.delay(name)), value)

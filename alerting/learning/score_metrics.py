@@ -19,9 +19,8 @@ from typing import Any, Literal, TypeAlias
 from alerting.deferred import np, npt, pd
 from alerting.detection.problem_occurrences import NOT_YET
 from alerting.episodes.prediction_rule import CountedEpisode
-from alerting.readings.history import BoolArray, Millis, millis
+from alerting.readings.history import BoolArray, Floats, Millis, millis
 
-Floats: TypeAlias = "npt.NDArray[np.float64]"
 Labels: TypeAlias = "npt.NDArray[np.int8]"
 Counts: TypeAlias = "npt.NDArray[np.int64]"
 Occurred = Literal["in_time", "too_late", "no"]
@@ -37,10 +36,10 @@ def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
 
     n = len(label)
     positives = int(np.sum(label))
-    both = 0 < positives < n
+    has_both = 0 < positives < n
     return {
-        "ap": float(average_precision_score(label, score)) if both else None,
-        "roc_auc": float(roc_auc_score(label, score)) if both else None,
+        "ap": float(average_precision_score(label, score)) if has_both else None,
+        "roc_auc": float(roc_auc_score(label, score)) if has_both else None,
         "brier": float(np.mean((score - label) ** 2)) if n else None,
         "prevalence": positives / n if n else None,
         "rows": float(n),
@@ -55,7 +54,8 @@ def reliability(label: Labels, score: Floats, bins: int = 10) -> list[dict[str, 
         return []
     which = score_bins(score, bins)
     rows = np.bincount(which)
-    means, shares = (np.bincount(which, weights=values) / rows for values in (score, label))
+    means = np.bincount(which, weights=score) / rows
+    shares = np.bincount(which, weights=label) / rows
     return [
         {"score": mean, "observed": share, "rows": float(n)}
         for mean, share, n in zip(means.tolist(), shares.tolist(), rows.tolist(), strict=True)
@@ -161,7 +161,7 @@ class _EvaluatedRows:
     false: Counts
     too_late: BoolArray
     length_s: Floats
-    found: BoolArray
+    is_found: BoolArray
     lead_s: Floats  # NaN where not found
 
 
@@ -197,22 +197,22 @@ def event_metrics(
         evaluated,
         observed,
         np.ones((1, len(evaluated.in_time))),
-        np.ones((1, len(evaluated.found))),
+        np.ones((1, len(evaluated.is_found))),
     )
     rng = np.random.default_rng(seed)
     draws = _event_values(
         evaluated,
         observed,
         rng.poisson(1.0, (samples, len(evaluated.in_time))),
-        rng.poisson(1.0, (samples, len(evaluated.found))),
+        rng.poisson(1.0, (samples, len(evaluated.is_found))),
     )
     if gap_ms < 0:
         measured["median_lead_time"] = np.full(1, np.nan)
         draws["median_lead_time"] = np.full(samples, np.nan)
     return EventMetrics(
         **{name: _or_none(values[0]) for name, values in measured.items()},
-        n_events=len(evaluated.found),
-        n_found=int(evaluated.found.sum()),
+        n_events=len(evaluated.is_found),
+        n_found=int(evaluated.is_found.sum()),
         n_episodes=len(evaluated.in_time),
         n_false_alarms=int(evaluated.false.sum()),
         n_too_late=int(evaluated.too_late.sum()),
@@ -275,7 +275,7 @@ def _evaluate(
         false=np.array(false, np.int64),
         too_late=np.array([v == "too_late" for v in verdicts], np.bool_),
         length_s=np.array([(e.ended - e.raised) / 1000.0 for e in episodes], np.float64),
-        found=~np.isnan(lead[problems.counted]),
+        is_found=~np.isnan(lead[problems.counted]),
         lead_s=lead[problems.counted],
     )
 
@@ -296,7 +296,7 @@ def _event_values(
     false = episode_weight @ evaluated.false
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
-            "event_recall": (event_weight @ evaluated.found) / event_weight.sum(axis=1),
+            "event_recall": (event_weight @ evaluated.is_found) / event_weight.sum(axis=1),
             "false_alarms_per_week": false / (observed_s / WEEK_S)
             if observed_s
             else np.full(len(false), np.nan),
@@ -305,7 +305,7 @@ def _event_values(
             if observed_s
             else np.full(len(false), np.nan),
             "median_lead_time": weighted_median(
-                evaluated.lead_s[evaluated.found], event_weight[:, evaluated.found]
+                evaluated.lead_s[evaluated.is_found], event_weight[:, evaluated.is_found]
             ),
         }
 
@@ -323,8 +323,10 @@ def _confidence_intervals(
     right = int(evaluated.in_time.sum())
     false = int(evaluated.false.sum())
     exact: dict[str, ConfidenceInterval] = {}
-    if len(evaluated.found):
-        exact["event_recall"] = wilson_interval(int(evaluated.found.sum()), len(evaluated.found))
+    if len(evaluated.is_found):
+        exact["event_recall"] = wilson_interval(
+            int(evaluated.is_found.sum()), len(evaluated.is_found)
+        )
     if right + false:
         exact["episode_precision"] = wilson_interval(right, right + false)
     if observed_s:
@@ -401,9 +403,8 @@ def bootstrap_rows(
     if any(len(np.unique(block[label == value])) < 2 for value in (0, 1)):
         return {"ap": unknown, "roc_auc": unknown, "brier": brier}
     step = _steps(label, score)
-    positives, negatives = (
-        draws @ _table(block[label == v], step[label == v], block, step) for v in (1, 0)
-    )
+    positives = draws @ _table(block[label == 1], step[label == 1], block, step)
+    negatives = draws @ _table(block[label == 0], step[label == 0], block, step)
     below = np.cumsum(negatives, axis=1) - negatives / 2
     with np.errstate(invalid="ignore"):
         area: Floats = (positives * below).sum(axis=1) / (
@@ -484,8 +485,8 @@ def _precisions(positives: Floats, negatives: Floats) -> Floats:
     true = np.cumsum(positives, axis=1)
     with np.errstate(invalid="ignore"):
         precision = true / (true + np.cumsum(negatives, axis=1))
-        found = np.where(positives > 0, positives * precision, 0.0).sum(axis=1) / true[:, -1]
-    return np.where(negatives.any(axis=1), found, np.nan)
+        average = np.where(positives > 0, positives * precision, 0.0).sum(axis=1) / true[:, -1]
+    return np.where(negatives.any(axis=1), average, np.nan)
 
 
 ConfidenceInterval = tuple[float, float]

@@ -93,16 +93,16 @@ def find_similar(
     Alike are those in which the same variables contributed in the same proportions, and left their
     usual ranges as far, in level and course. Without contributions all of the same asset are.
     """
-    own = signature(episode)
-    found = [
-        Similar(one, _likeness(own, signature(one)) * _of_asset(episode, one))
-        for one in earlier
-        if one.id != episode.id
-        and one.definition == episode.definition
-        and one.raised_at < episode.raised_at
-        and not one.withdrawn
+    own_signature = signature(episode)
+    candidates = [
+        Similar(past, _likeness(own_signature, signature(past)) * _of_asset(episode, past))
+        for past in earlier
+        if past.id != episode.id
+        and past.definition == episode.definition
+        and past.raised_at < episode.raised_at
+        and not past.withdrawn
     ]
-    alike = [one for one in found if one.likeness >= _LEAST_LIKENESS]
+    alike = [past for past in candidates if past.likeness >= _LEAST_LIKENESS]
     alike.sort(key=lambda s: (-round(s.likeness, 3), -s.episode.raised_at.timestamp()))
     return alike[:most]
 
@@ -116,52 +116,57 @@ def signature(episode: Episode) -> dict[str, float]:
     width or more; a statistic counts half. A second cause shows there long before its share is
     large.
     """
-    shares = {_with_side(one): max(one.share, 0.0) for one in episode.contributions}
+    shares = {
+        _with_side(contribution): max(contribution.share, 0.0)
+        for contribution in episode.contributions
+    }
     length = sqrt(sum(share * share for share in shares.values())) or 1.0
-    found = {name: share / length for name, share in shares.items()}
-    for one in episode.contributions:
-        found[f"level of {one.variable}"] = _beyond_usual(one)
-        if one.quantity is not None and one.quantity.statistic not in _LEVELS:
-            name = f"{one.quantity.statistic} of {one.variable}"
-            found[name] = _OF_COURSE * _beyond_usual(one.quantity)
-    return found
+    beyond = {name: share / length for name, share in shares.items()}
+    for contribution in episode.contributions:
+        beyond[f"level of {contribution.variable}"] = _beyond_usual(contribution)
+        if contribution.quantity is not None and contribution.quantity.statistic not in _LEVELS:
+            name = f"{contribution.quantity.statistic} of {contribution.variable}"
+            beyond[name] = _OF_COURSE * _beyond_usual(contribution.quantity)
+    return beyond
 
 
-def _with_side(one: Contribution) -> str:
-    if not isinstance(one.value, int | float) or not isinstance(one.usual, int | float):
-        return one.variable
-    return one.variable + ("+" if one.value >= one.usual else "-")
+def _with_side(contribution: Contribution) -> str:
+    if not isinstance(contribution.value, int | float) or not isinstance(
+        contribution.usual, int | float
+    ):
+        return contribution.variable
+    return contribution.variable + ("+" if contribution.value >= contribution.usual else "-")
 
 
-def _beyond_usual(one: Contribution | Quantity) -> float:
+def _beyond_usual(shown: Contribution | Quantity) -> float:
     """Return how far a value lies beyond its usual range, in half widths, at most 1; 0 for what has
     no range."""
-    low = one.usual_low
-    high = one.usual_high
-    if not isinstance(one.value, int | float) or low is None or high is None or high <= low:
+    low = shown.usual_low
+    high = shown.usual_high
+    if not isinstance(shown.value, int | float) or low is None or high is None or high <= low:
         return 0.0
-    beyond = max(one.value - high, 0.0) + min(one.value - low, 0.0)
+    beyond = max(shown.value - high, 0.0) + min(shown.value - low, 0.0)
     return max(-1.0, min(1.0, 2 * beyond / (high - low)))
 
 
-def _likeness(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+def _likeness(first: Mapping[str, float], second: Mapping[str, float]) -> float:
     """Return the cosine of two signatures; 1 if both are empty."""
-    if not one and not other:
+    if not first and not second:
         return 1.0
-    product = sum(share * other.get(name, 0.0) for name, share in one.items())
-    lengths = sqrt(sum(v * v for v in one.values()) * sum(v * v for v in other.values()))
+    product = sum(share * second.get(name, 0.0) for name, share in first.items())
+    lengths = sqrt(sum(v * v for v in first.values()) * sum(v * v for v in second.values()))
     return product / lengths if lengths else 0.0
 
 
-def _of_asset(episode: Episode, other: Episode) -> float:
-    if episode.asset == other.asset:
+def _of_asset(episode: Episode, earlier: Episode) -> float:
+    if episode.asset == earlier.asset:
         return 1.0
     return _OTHER_ASSET if episode.contributions else 0.0
 
 
 def summarise(similar: Sequence[Similar]) -> Experience:
     """Return what was done in similar episodes, and what came of it."""
-    episodes = [one.episode for one in similar]
+    episodes = [match.episode for match in similar]
     records: dict[str, list[tuple[Episode, Feedback]]] = {}
     for episode in episodes:
         for action, feedback in actions_of(episode).items():
@@ -183,18 +188,18 @@ def summarise(similar: Sequence[Similar]) -> Experience:
 def actions_of(episode: Episode) -> dict[str, Feedback]:
     """Return what operators did about an episode, each action once: their own words, else that
     they followed the recommendation, else an empty text."""
-    found: dict[str, Feedback] = {}
+    by_action: dict[str, Feedback] = {}
     for feedback in episode.feedback:
         if not feedback.acted:
             continue
         action = (feedback.action or "").strip()
         if not action and feedback.recommendation_taken in ("yes", "partly"):
             action = FOLLOWED
-        known = next((name for name in found if name.casefold() == action.casefold()), action)
-        found.setdefault(known, feedback)
-    if len(found) > 1:
-        found.pop("", None)
-    return found
+        wording = next((name for name in by_action if name.casefold() == action.casefold()), action)
+        by_action.setdefault(wording, feedback)
+    if len(by_action) > 1:
+        by_action.pop("", None)
+    return by_action
 
 
 def outcome_of(episode: Episode) -> Outcome | None:
@@ -256,20 +261,22 @@ def recognise(
     them has moved towards it; "other": other variables have changed, or in the other direction;
     "no": nothing has changed.
     """
-    known = {
+    settings = {
         name: value
         for name, value in at_raise.items()
         if value is not None and name in asset.variables
     }
-    if not known:
+    if not settings:
         return None
-    found = [_change(asset.variables[name], name, value, readings) for name, value in known.items()]
-    changes = tuple(change for change in found if change is not None)
-    asked = [result.changes for result in advice if result.changes]
+    change_by_setting = [
+        _change(asset.variables[name], name, value, readings) for name, value in settings.items()
+    ]
+    changes = tuple(change for change in change_by_setting if change is not None)
+    advised_changes = [result.changes for result in advice if result.changes]
     if not changes:
-        return Recognition("no", ()) if asked else None
-    now = known | {change.variable: change.after for change in changes}
-    taken = [_followed(advised, asset, known, now) for advised in asked]
+        return Recognition("no", ()) if advised_changes else None
+    now = settings | {change.variable: change.after for change in changes}
+    taken = [_followed(advised, asset, settings, now) for advised in advised_changes]
     return Recognition(
         max(taken, key=("other", "partly", "yes").index) if taken else "other", changes
     )
@@ -325,12 +332,12 @@ def _progress(
     """Return whether a variable has reached its advised value, moved towards it, or neither."""
     start = before.get(change.variable, change.before)
     current = now.get(change.variable)
-    wanted = change.after
+    target = change.after
     if current is None or variable is None or current == start:
         return "other"
-    if isinstance(start, str) or isinstance(current, str) or isinstance(wanted, str):
-        return "yes" if current == wanted else "other"
-    direction = 1.0 if wanted >= start else -1.0
+    if isinstance(start, str) or isinstance(current, str) or isinstance(target, str):
+        return "yes" if current == target else "other"
+    direction = 1.0 if target >= start else -1.0
     if direction * (current - start) <= 0:
         return "other"
-    return "yes" if direction * (wanted - current) <= tolerance(variable) * (1 + 1e-6) else "partly"
+    return "yes" if direction * (target - current) <= tolerance(variable) * (1 + 1e-6) else "partly"

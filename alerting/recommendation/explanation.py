@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf, isnan
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.asset_documents import Asset
@@ -33,7 +33,7 @@ from alerting.episodes.episode import (
 from alerting.learning.features.plan import Column, FeaturePlan
 from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.learning.models.trained import TrainedModel
-from alerting.readings.history import History, column_index, duration_millis, to_millis
+from alerting.readings.history import Floats, History, column_index, duration_millis, to_millis
 from alerting.recommendation.levers import Lever, find_levers, followers
 from alerting.recommendation.settings_search import Goal, Search, SearchAnswer
 from alerting.recommendation.situation import AdviceSituation, base_row
@@ -51,7 +51,6 @@ from alerting.recommendation.variable_text import (
     unit,
 )
 
-Floats = npt.NDArray[np.float64]
 NOTABLE = 0.2  # of the share of its variable: less, and a column is not what a reason names
 NEGLIGIBLE = 1e-9
 
@@ -79,14 +78,14 @@ def contributions(
     explained = explained or explain(model, row)
     values = _values(model.plan, row)
     shares = explained.shares.tolist()
-    found = [
+    by_source = [
         _contribution(
             model, asset, positions, shares, float(explained.shares.take(positions).sum()), values
         )
         for positions in model.plan.positions_by_source
     ]
     return tuple(
-        sorted((c for c in found if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share))
+        sorted((c for c in by_source if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share))
     )
 
 
@@ -104,26 +103,25 @@ def explain_matrix(model: TrainedModel, row: Floats) -> Explanation:
     """Explain one row of the model's matrix."""
     shares, base = model.estimator.contributions(row[None, :])
     margin = base + float(shares.sum())
-    score, usual = (float(p) for p in model.calibration.probability(np.array([margin, base])))
+    score, usual = map(float, model.calibration.probability(np.array([margin, base])))
     return Explanation(shares * model.calibration.slope_between(base, margin), score, usual)
 
 
 def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:
-    [found] = row.to_numpy().tolist()
+    [row_values] = row.to_numpy().tolist()
     # iterating over the names of the frame takes longer than all else here
     is_planned = row.columns.equals(column_index(plan.columns))
     if is_planned and not plan.levels:  # numbers alone, in the order of the plan
-        return [None if isnan(value) else value for value in found]
-    by_name = dict(zip(plan.columns if is_planned else row.columns, found, strict=True))
-    values = ((name, by_name[name]) for name in plan.columns)
-    return [
-        None
-        if value is None or (isinstance(value, float) and isnan(value))
-        else str(value)
-        if name in plan.levels
-        else float(value)
-        for name, value in values
-    ]
+        return [None if isnan(value) else value for value in row_values]
+    by_name = dict(zip(plan.columns if is_planned else row.columns, row_values, strict=True))
+
+    def read(name: str) -> float | str | None:
+        value = by_name[name]
+        if value is None or (isinstance(value, float) and isnan(value)):
+            return None
+        return str(value) if name in plan.levels else float(value)
+
+    return [read(name) for name in plan.columns]
 
 
 def _contribution(
@@ -187,9 +185,9 @@ def _quantity(
     usual, usual_range = _usual(model, column)
     low, high = usual_range or (None, None)
     window = None if column.window_ms is None else timedelta(milliseconds=column.window_ms)
-    own = column_unit(asset, column)
+    unit_text = column_unit(asset, column)
     differs = is_unusual(value, usual, usual_range)
-    return Quantity(column.aggregation, window, value, usual, own, differs, low, high)
+    return Quantity(column.aggregation, window, value, usual, unit_text, differs, low, high)
 
 
 def _level(layout: tuple[Column, ...], positions: Sequence[int], otherwise: int) -> int:
@@ -340,10 +338,9 @@ class _Advice:
         effects = self.situation.model.effects
         now = float(self.situation.distance(self.situation.base[None, :])[0])
         aim = MARGIN * threshold
-        usual, plausible, rare = (
-            inf if normal is None else max(normal.limit(share), least)
-            for share, least in (((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now)))
-        )
+        usual = inf if normal is None else normal.limit(USUAL)
+        plausible = inf if normal is None else max(normal.limit(PLAUSIBLE), now)
+        rare = inf if normal is None else max(normal.limit(RARE), now)
         needed = 0.0 if effects is None else min(effects.needed, reachable)
         reliefs = [needed * share for share in RELIEFS] if needed > 0 else [-inf]
         return [
@@ -364,14 +361,16 @@ class _Advice:
         self, search: Search, best: SearchAnswer, goal: Goal, answers: int
     ) -> tuple[Alternative, ...]:
         complete = search.complete
-        found = [best]
-        while len(found) < answers:
-            other = search.find_least_effort(goal, [frozenset(answer.members) for answer in found])
-            if other is None:
+        chosen = [best]
+        while len(chosen) < answers:
+            alternative = search.find_least_effort(
+                goal, [frozenset(answer.members) for answer in chosen]
+            )
+            if alternative is None:
                 break
-            found.append(other)
+            chosen.append(alternative)
         search.complete = complete
-        return tuple(self._alternative(answer, goal.safety) for answer in found[1:])
+        return tuple(self._alternative(answer, goal.safety) for answer in chosen[1:])
 
     def _alternative(self, answer: SearchAnswer, safety: Safety) -> Alternative:
         changes = self._changes(answer)
@@ -403,6 +402,7 @@ class _Advice:
             parts += [describe_safety(safety), relief]
             if unusual is not None and not is_within_normal(unusual):
                 parts.append(background.pop())
+        found_by: Literal["least", "best_found"] = "least" if search.complete else "best_found"
         return RecommendationResult(
             changes,
             self.risk,
@@ -414,7 +414,7 @@ class _Advice:
             safety=safety,
             moves=self._moves(answer),
             alternatives=others,
-            search=None if safety is None else "least" if search.complete else "best_found",
+            search=None if safety is None else found_by,
             scorings=self.situation.scorings,
             background=joined(" ", *background) if any(background) else "",
             levers=tuple(self._report(i, shares[i], answer, safety) for i in order),
@@ -482,14 +482,13 @@ class _Advice:
             for lever, _ in self._settings(answer)
             for name in followers(self.asset, lever.name)
         )
-        found = []
+        moves = []
         for name in names:
-            before, after = (
-                self.situation.values_of(row, name) for row in (self.situation.base, answer.row)
-            )
+            before = self.situation.values_of(self.situation.base, name)
+            after = self.situation.values_of(answer.row, name)
             if before is not None and after is not None and before != after:
-                found.append(Change(name, before, after, unit(self.asset, name)))
-        return tuple(found)
+                moves.append(Change(name, before, after, unit(self.asset, name)))
+        return tuple(moves)
 
     def _unusual(self, answer: SearchAnswer) -> float | None:
         normal = self.situation.model.normal
@@ -501,9 +500,11 @@ class _Advice:
 
     def _shares(self) -> list[float]:
         layout = self.situation.model.plan.layout
-        found = []
+        shares = []
         for lever in self.levers:
             names = {lever.name, *followers(self.asset, lever.name)}
-            own = [i for i, c in enumerate(layout) if c.kind == "variable" and c.source in names]
-            found.append(float(np.sum(self.explained.shares[own])))
-        return found
+            positions = [
+                i for i, c in enumerate(layout) if c.kind == "variable" and c.source in names
+            ]
+            shares.append(float(np.sum(self.explained.shares[positions])))
+        return shares

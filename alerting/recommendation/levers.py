@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil, floor, inf, isfinite
-from typing import Literal, TypeAlias
 
-from alerting.deferred import np, npt, pd
+from alerting.deferred import np, pd
 from alerting.definitions.asset_documents import Asset, Relation, Variable, in_order
 from alerting.definitions.fields.learning import LeverLimits
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import TrainedModel
-from alerting.readings.history import History, Millis, duration_millis, in_range, millis
+from alerting.readings.history import Floats, History, Millis, duration_millis, in_range, millis
 
-Floats: TypeAlias = "npt.NDArray[np.float64]"
 DIVISIONS = 40  # of the range of a variable without a step: its settings, and its tolerance
 MOST_SETTINGS = 200  # of one lever; a finer grid is thinned, and its answer is the best one found
 MOST_PARTS = 4
 # effort of changing a variable at all, as a share of its range: one larger change before two small
 # ones
 ANY_CHANGE = 0.08
-SAME = (
-    1e-3  # of a step: closer to the present value a setting is the present one, e.g. 7.4 in 32 bits
-)
+# of a step: closer to the present value a setting is the present one, e.g. 7.4 in 32 bits
+SAME = 1e-3
 SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
 MINUTE_MS = 60_000
 MOST_ROWS = 500  # of the time of a ramp, in which all else is held
@@ -59,12 +56,12 @@ class Lever:
     @property
     def misses(self) -> tuple[float, ...]:
         """Return how far a setting may be missed: the tolerance, and the steps on the way."""
-        each = (
+        distances = (
             [self.tolerance * k / self.parts for k in range(1, self.parts + 1)]
             if self.tolerance
             else []
         )
-        return tuple(sign * distance for distance in each for sign in (-1, 1))
+        return tuple(sign * distance for distance in distances for sign in (-1, 1))
 
     def effort(self, value: float) -> float:
         """Return the effort of a setting: its share of the range and of any change, times cost."""
@@ -100,7 +97,7 @@ def find_levers(
     A controllable variable counts if the model reads it, or a variable that follows it. `base`: the
     row of the instant. `limits`: narrower limits of a definition.
     """
-    found = []
+    levers = []
     read = set(model.plan.variables)
     for name, declared in history.asset.variables.items():
         variable = narrow(declared, limits.get(name))
@@ -112,8 +109,8 @@ def find_levers(
             present = present_setting(history, name, instant, model.plan.carry_ms(name))
             lever = None if present is None else _number_lever(model, name, variable, present)
         if lever is not None:
-            found.append(lever)
-    return found
+            levers.append(lever)
+    return levers
 
 
 def narrow(variable: Variable, limits: LeverLimits | None) -> Variable:
@@ -126,10 +123,10 @@ def narrow(variable: Variable, limits: LeverLimits | None) -> Variable:
         and limits.controllable is not False
         and len(directions) < 2,
         "direction": next(iter(directions), "both"),
-        "min": _given("largest", variable.min, limits.min),
-        "max": _given("smallest", variable.max, limits.max),
-        "max_change": _given("smallest", variable.max_change, limits.max_change),
-        "rate": _given("smallest", variable.rate, limits.rate),
+        "min": _stricter(max, variable.min, limits.min),
+        "max": _stricter(min, variable.max, limits.max),
+        "max_change": _stricter(min, variable.max_change, limits.max_change),
+        "rate": _stricter(min, variable.rate, limits.rate),
         "values": tuple(v for v in variable.values if not limits.values or v in limits.values),
     }
     replaced = {
@@ -149,21 +146,21 @@ def followers(asset: Asset, name: str) -> tuple[str, ...]:
 def following(asset: Asset, *names: str) -> list[Relation]:
     """Return the relations by which variables follow these, each after its drivers'."""
     moved = set(names)
-    found = []
+    relations = []
     for relation in in_order(asset.relations):
         if moved & set(relation.drivers):
             moved.add(relation.variable)
-            found.append(relation)
-    return found
+            relations.append(relation)
+    return relations
 
 
 def with_drivers(asset: Asset, names: Iterable[str]) -> set[str]:
     """Return the variables, their parts, and those that they follow, directly or through others."""
-    found = set(asset.with_parts(names))
+    variables = set(asset.with_parts(names))
     for relation in reversed(in_order(asset.relations)):
-        if relation.variable in found:
-            found.update(relation.drivers)
-    return found
+        if relation.variable in variables:
+            variables.update(relation.drivers)
+    return variables
 
 
 def present_setting(history: History, name: str, instant: int, longest: int) -> float | None:
@@ -193,9 +190,11 @@ def longest_ramp(plan: FeaturePlan) -> int:
     return MOST_ROWS * max(usual_step(plan), plan.windows_ms[0] // ROWS_IN_WINDOW)
 
 
-def _given(which: Literal["largest", "smallest"], *values: float | None) -> float | None:
-    there = [v for v in values if v is not None]
-    return (max(there) if which == "largest" else min(there)) if there else None
+def _stricter(
+    choose: Callable[[Iterable[float]], float], declared: float | None, narrower: float | None
+) -> float | None:
+    stated = [limit for limit in (declared, narrower) if limit is not None]
+    return choose(stated) if stated else None
 
 
 def _category_lever(
@@ -217,12 +216,14 @@ def _number_lever(
     up = variable.direction != "down"
     down = variable.direction != "up"
     if variable.type == "boolean":
-        other = 1.0 - present
-        allowed = up if other > present else down
-        return Lever(name, present, (other,) if allowed else (), 0.0, 1.0, 0.0, 1.0, variable.cost)
+        switched = 1.0 - present
+        allowed = up if switched > present else down
+        return Lever(
+            name, present, (switched,) if allowed else (), 0.0, 1.0, 0.0, 1.0, variable.cost
+        )
     trained_low, trained_high = _trained_range(model, name)
-    low = _first_given(variable.min, variable.low, trained_low)
-    high = _first_given(variable.max, variable.high, trained_high)
+    low = _first_stated(variable.min, variable.low, trained_low)
+    high = _first_stated(variable.max, variable.high, trained_high)
     if not (isfinite(low) and isfinite(high)):
         return None
     largest = variable.max_change or inf
@@ -243,7 +244,7 @@ def _number_lever(
     if rate is not None:
         lowest = max(lowest, present - rate * longest_ramp(model.plan))
         highest = min(highest, present + rate * longest_ramp(model.plan))
-    anchor = (variable.min if variable.min is not None else 0.0) if variable.step else present
+    anchor = (variable.min or 0.0) if variable.step else present
     settings, thinned = _settings(present, lowest, highest, step, anchor)
     tolerance = step if variable.tolerance is None else variable.tolerance
     parts = min(max(round(tolerance / step), 1), MOST_PARTS)
@@ -273,8 +274,8 @@ def _settings(
         return (), False
     thinned = last - first + 1 > MOST_SETTINGS
     whole = np.unique(np.round(np.linspace(first, last, min(last - first + 1, MOST_SETTINGS))))
-    found = np.round(anchor + step * whole, 9).tolist()
-    return tuple(v for v in found if abs(v - present) > SAME * step), thinned
+    settings = np.round(anchor + step * whole, 9).tolist()
+    return tuple(v for v in settings if abs(v - present) > SAME * step), thinned
 
 
 def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:
@@ -289,5 +290,5 @@ def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:
     )
 
 
-def _first_given(*values: float | None) -> float:
+def _first_stated(*values: float | None) -> float:
     return next(v for v in values if v is not None)

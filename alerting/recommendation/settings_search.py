@@ -17,13 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.episodes.episode import Safety
+from alerting.readings.history import Floats
 from alerting.recommendation.situation import AdviceSituation
 
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-MOST_SCORINGS = (
-    20_000  # of one search; of combinations whose features are all computed anew, a tenth
-)
+# of one search; of combinations whose features are all computed anew, a tenth
+MOST_SCORINGS = 20_000
 AT_ONCE = 64  # combinations of a box that is scored at once
 MOST_MISSED_AT_ONCE = 16  # combinations
 COARSE = 9  # settings of each lever, where only the largest effect is wanted
@@ -101,7 +100,7 @@ class Search:
             allowed = [
                 m
                 for m in combinations(self._order, size)
-                if not any(each <= set(m) for each in avoid)
+                if not any(avoided <= set(m) for avoided in avoid)
             ]
             best = self._least_of(allowed, goal, best)
         return best
@@ -243,10 +242,10 @@ class Search:
             np.int64,
         )
 
-    def _budget(self, members: tuple[int, ...], wanted: int) -> int:
+    def _budget(self, members: tuple[int, ...], count: int) -> int:
         """Return how many may still be scored, and count them; built anew they count tenfold."""
         weight = 1 if self.situation.is_glued(members) else 10
-        allowed = max(0, min(wanted, -(-self._left // weight)))
+        allowed = max(0, min(count, -(-self._left // weight)))
         self._left -= weight * allowed
         return allowed
 
@@ -280,11 +279,11 @@ class Search:
 
     def most_relief(self) -> float:
         """Return the largest estimated relief of any combination."""
-        each = [
+        largest = [
             float(g.reliefs[g.settings].max())
             for g in (self.situation.grids[i] for i in self._order)
         ]
-        return sum(sorted((r for r in each if r > 0), reverse=True)[: self._max_changes])
+        return sum(sorted((r for r in largest if r > 0), reverse=True)[: self._max_changes])
 
     def _least_effort(self, box: _Box) -> float:
         return sum(

@@ -14,7 +14,15 @@ from alerting.definitions.asset_documents import Relation
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import build_features, build_features_many
 from alerting.learning.models.trained import NormalSample, TrainedModel
-from alerting.readings.history import History, Millis, duration_millis, millis, with_computed
+from alerting.readings.history import (
+    BoolArray,
+    Floats,
+    History,
+    Millis,
+    duration_millis,
+    millis,
+    with_computed,
+)
 from alerting.recommendation.levers import (
     MOST_ROWS,
     SLACK,
@@ -55,14 +63,20 @@ class Courses:
                 courses[relation.variable] = (
                     self._own(relation.variable) + deltas[relation.variable]
                 )
-        each = [{name: course[k] for name, course in courses.items()} for k in range(len(values))]
+        what_ifs = [
+            {name: course[k] for name, course in courses.items()} for k in range(len(values))
+        ]
         names = [
             name
             for name in self.history.asset.computed_of(courses)
             if name in self.history.readings
         ]
         before = with_computed(self.history, names).readings
-        return [moved | self._computed(names, moved, before) for moved in each] if names else each
+        return (
+            [moved | self._computed(names, moved, before) for moved in what_ifs]
+            if names
+            else what_ifs
+        )
 
     def _computed(
         self, names: Sequence[str], moved: dict[str, Floats], before: pd.DataFrame
@@ -89,31 +103,31 @@ class Courses:
             )
             return present
         known_at = known_instants(self.history, lever.name)
-        there = ~np.isnan(present[0]) & (known_at <= ends[:, None])
-        recent = there & (known_at > ends[:, None] - self.interval_ms)
-        newest = there & (
+        is_known = ~np.isnan(present[0]) & (known_at <= ends[:, None])
+        recent = is_known & (known_at > ends[:, None] - self.interval_ms)
+        newest = is_known & (
             np.arange(len(known_at))
-            == np.where(there, np.arange(len(known_at)), -1).max(axis=1)[:, None]
+            == np.where(is_known, np.arange(len(known_at)), -1).max(axis=1)[:, None]
         )
         applies = np.where(recent.any(axis=1)[:, None], recent, newest)
         return np.where(applies, to[:, None], present)
 
     def _delta(self, name: str, course: Floats, ends: Millis) -> Floats:
         """Return how far a variable in force differs from before, at each reading."""
-        held = _carry(self._own(name)[None, :])
+        before = _carry(self._own(name)[None, :])
         within = self._ts[None, :] > np.minimum(ends - self.interval_ms, self.instant)[:, None]
-        return np.where(within, np.nan_to_num(_carry(course) - held), 0.0)
+        return np.where(within, np.nan_to_num(_carry(course) - before), 0.0)
 
     def _follow(self, relation: Relation, drivers: Sequence[Floats]) -> Floats:
         """Return a follower's change: at once, or as an exact first-order lag."""
         change = relation.gain * (drivers[0] if len(drivers) == 1 else drivers[0] - drivers[1])
         if relation.time_constant is None:
             return np.asarray(change)
-        kept = np.exp(-np.diff(self._ts) / duration_millis(relation.time_constant))
+        decay = np.exp(-np.diff(self._ts) / duration_millis(relation.time_constant))
         lagged = np.zeros_like(change)
         first = int(change.any(axis=0).argmax())
         for i in range(first + 1, change.shape[1]):
-            lagged[:, i] = change[:, i - 1] + (lagged[:, i - 1] - change[:, i - 1]) * kept[i - 1]
+            lagged[:, i] = change[:, i - 1] + (lagged[:, i - 1] - change[:, i - 1]) * decay[i - 1]
         return lagged
 
     def _is_number(self, name: str) -> bool:
@@ -165,9 +179,7 @@ def hold(
     )
 
 
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -222,8 +234,8 @@ class AdviceSituation:
         longest = max(
             (
                 lever.ramp_ms(v)
-                for lever, each in zip(levers, values, strict=True)
-                for v in each.tolist()
+                for lever, lever_values in zip(levers, values, strict=True)
+                for v in lever_values.tolist()
             ),
             default=0.0,
         )
@@ -238,7 +250,10 @@ class AdviceSituation:
                 model.plan, history, instant, instant + self._whole_buckets(longest), moved
             )
         self._courses = Courses(history, instant, interval)
-        self.grids = [self._grid(lever, each) for lever, each in zip(levers, values, strict=True)]
+        self.grids = [
+            self._grid(lever, lever_values)
+            for lever, lever_values in zip(levers, values, strict=True)
+        ]
 
     def rows(self, members: Sequence[int], at: Ints) -> Floats:
         """Return the matrix of combinations: positions in the grids of some levers."""

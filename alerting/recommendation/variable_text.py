@@ -145,8 +145,8 @@ def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) 
     if not 0 < relief < effects.needed - 1e-9:
         return ""
     name = title(asset, effects.variable)
-    own = unit(asset, effects.variable)
-    farthest = quantity(effects.limit + effects.limit_side * effects.needed, own)
+    unit_text = unit(asset, effects.variable)
+    farthest = quantity(effects.limit + effects.limit_side * effects.needed, unit_text)
     if effects.limit_side > 0:
         return translatable(
             "In 1 of 5 past cases {variable} went above {value}.", variable=name, value=farthest
@@ -188,8 +188,8 @@ def column_unit(asset: Asset, column: Column) -> str | None:
     """Return the unit of a column: the variable's, per hour for trends, none for times."""
     if column.kind != "variable" or column.aggregation in ("missing", "age", "recency", "count"):
         return None
-    own = unit(asset, column.source)
-    return f"{own or ''}/h" if column.aggregation == "slope" else own
+    unit_text = unit(asset, column.source)
+    return f"{unit_text or ''}/h" if column.aggregation == "slope" else unit_text
 
 
 def column_value(
@@ -332,30 +332,32 @@ def describe_column(asset: Asset, column: Column) -> Translatable:
 def _against_usual(
     asset: Asset, column: Column, value: float, usual: float, shown: Quantity
 ) -> Translatable:
-    own = unit(asset, column.source)
+    unit_text = unit(asset, column.source)
     low = shown.usual_low
     high = shown.usual_high
     if low is not None and high is not None:
-        interval = usual_interval(low, high, own)
+        interval = usual_interval(low, high, unit_text)
         if low <= value <= high:
             return translatable(
-                "{value}, within its usual {usual}", value=quantity(value, own), usual=interval
+                "{value}, within its usual {usual}",
+                value=quantity(value, unit_text),
+                usual=interval,
             )
         if value > high:
             return translatable(
                 "{difference} above its usual {usual}",
-                difference=quantity(value - high, own),
+                difference=quantity(value - high, unit_text),
                 usual=interval,
             )
         return translatable(
             "{difference} below its usual {usual}",
-            difference=quantity(low - value, own),
+            difference=quantity(low - value, unit_text),
             usual=interval,
         )
     distance = value - usual
     if abs(distance) <= 1e-3 * max(abs(usual), 1e-9):
-        return translatable("at its usual {usual}", usual=quantity(usual, own))
-    size = quantity(abs(distance), own)
+        return translatable("at its usual {usual}", usual=quantity(usual, unit_text))
+    size = quantity(abs(distance), unit_text)
     return (
         translatable("{difference} above its usual", difference=size)
         if distance > 0

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from html import escape
+from importlib.util import find_spec
 from itertools import pairwise
 from textwrap import shorten
 from typing import Any, Literal, NamedTuple
@@ -16,8 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from alerting.definitions.wording.language import ENGLISH, Language, Styled, format_threshold
-from alerting.learning.features.moments import Floats
-from alerting.readings.history import to_millis
+from alerting.readings.history import Floats, to_millis
 from alerting.reporting.model_charts import Bar, BarChart
 from alerting.reporting.variable_charts import (
     EpisodeChart,
@@ -187,14 +187,14 @@ def time_ticks(
     minutes = max((end - start).total_seconds() / 60, 1)
     step = next((s for s in _TICK_STEPS if minutes / s <= most), _TICK_STEPS[-1])
     midnight = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    found: list[Tick] = []
+    ticks: list[Tick] = []
     for k in range(most + 1 + 1440 // step):
         at = midnight + timedelta(minutes=step) * k
-        if start <= at <= end and len(found) <= most:
+        if start <= at <= end and len(ticks) <= most:
             day = language.month_day(at) if minutes > 1440 else ""
             clock = f"{at:%H:%M}" if step < 1440 else ""
-            found.append((float(to_millis(at)), " ".join(filter(None, (day, clock)))))
-    return found
+            ticks.append((float(to_millis(at)), " ".join(filter(None, (day, clock)))))
+    return ticks
 
 
 def svg(plots: Sequence[Plot], label: str, width: float = WIDTH, columns: int = 1) -> str:
@@ -233,14 +233,10 @@ def png(plots: Sequence[Plot], width: float = 420, columns: int = 1) -> bytes:
     shapes, height = _lay_out(plots, width, columns)
     image = Image.new("RGB", (round(width * factor), round(height * factor)), "white")
     draw = ImageDraw.Draw(image, "RGBA")
-    from importlib.util import find_spec  # noqa: PLC0415 - without the library itself
-
-    found = find_spec("matplotlib")
-    assert found is not None and found.submodule_search_locations is not None  # noqa: S101 - a requirement
-    font = ImageFont.truetype(
-        (f"{found.submodule_search_locations[0]}/mpl-data/fonts/ttf/DejaVuSans.ttf"),
-        _SIZE * factor * 0.92,
-    )
+    library = find_spec("matplotlib")  # its font, without loading the library itself
+    assert library is not None and library.submodule_search_locations is not None  # noqa: S101 - a requirement
+    font_file = f"{library.submodule_search_locations[0]}/mpl-data/fonts/ttf/DejaVuSans.ttf"
+    font = ImageFont.truetype(font_file, _SIZE * factor * 0.92)
     for shape in shapes:
         points = [(x * factor, y * factor) for x, y in shape.points]
         colour = COLOURS[shape.colour]
@@ -273,7 +269,7 @@ def _dashes(
 
 def _lay_out(plots: Sequence[Plot], width: float, columns: int) -> tuple[list[Shape], float]:
     """Return all shapes of plots in pixels, and the height of the whole."""
-    left = 8 + _LETTER * max((len(text) for p in plots for _, text in p.y_ticks), default=0)
+    margin = 8 + _LETTER * max((len(text) for p in plots for _, text in p.y_ticks), default=0)
     cell = width / columns
     shapes: list[Shape] = []
     top = 0.0
@@ -281,42 +277,42 @@ def _lay_out(plots: Sequence[Plot], width: float, columns: int) -> tuple[list[Sh
         row = plots[first : first + columns]
         for column, plot in enumerate(row):
             right = (column + 1) * cell - _RIGHT
-            shapes += _lay_out_plot(plot, column * cell + left, right, top + _TOP)
+            shapes += _lay_out_plot(plot, column * cell + margin, right, top + _TOP)
         axis = max((16 if p.x_ticks else 0) + (16 if p.x_title else 0) for p in row)
         top += _TOP + max(p.height for p in row) + axis + _GAP
     return shapes, round(top, 1)
 
 
-def _lay_out_plot(plot: Plot, left: float, right: float, top: float) -> Iterable[Shape]:
+def _lay_out_plot(plot: Plot, x_start: float, x_end: float, top: float) -> Iterable[Shape]:
     x0, x1 = plot.x
     y0, y1 = plot.y
     bottom = top + plot.height
 
     def locate(point: tuple[float, float]) -> tuple[float, float]:
-        x = left + (right - left) * (point[0] - x0) / ((x1 - x0) or 1.0)
+        x = x_start + (x_end - x_start) * (point[0] - x0) / ((x1 - x0) or 1.0)
         y = bottom - plot.height * (point[1] - y0) / ((y1 - y0) or 1.0)
-        return min(max(x, left), right), min(max(y, top), bottom)
+        return min(max(x, x_start), x_end), min(max(y, top), bottom)
 
     if plot.title:
-        yield Shape("text", ((left, top - 7),), "muted", text=plot.title)
+        yield Shape("text", ((x_start, top - 7),), "muted", text=plot.title)
     for value, text in plot.y_ticks:
         _, y = locate((x0, value))
         if plot.grid:
-            yield Shape("line", ((left, y), (right, y)), "rule", 0.8)
-        yield Shape("text", ((left - 5, y + 4),), "muted", text=text, anchor="end")
+            yield Shape("line", ((x_start, y), (x_end, y)), "rule", 0.8)
+        yield Shape("text", ((x_start - 5, y + 4),), "muted", text=text, anchor="end")
     for shape in plot.shapes:
         dx, dy = shape.shift
         points = tuple((x + dx, y + dy) for x, y in map(locate, shape.points))
         yield shape._replace(points=points)
     if plot.x_ticks or plot.grid:
-        yield Shape("line", ((left, bottom), (right, bottom)), "rule", 1)
+        yield Shape("line", ((x_start, bottom), (x_end, bottom)), "rule", 1)
     for value, text in plot.x_ticks:
         x, _ = locate((value, y0))
-        at = min(max(x, left + 2.5 * len(text)), right - 2.5 * len(text))
+        at = min(max(x, x_start + 2.5 * len(text)), x_end - 2.5 * len(text))
         yield Shape("text", ((at, bottom + 14),), "muted", text=text, anchor="middle")
     if plot.x_title:
         y = bottom + (30 if plot.x_ticks else 14)
-        yield Shape("text", ((right, y),), "muted", text=plot.x_title, anchor="end")
+        yield Shape("text", ((x_end, y),), "muted", text=plot.x_title, anchor="end")
 
 
 Points = Sequence[Mapping[str, Any]]
@@ -377,15 +373,15 @@ def calibration_plot(
     bins: Points, x_title: str, y_title: str, language: Language = ENGLISH
 ) -> Plot:
     """Return the observed share against the score, with 95 % intervals; the diagonal is exact."""
-    highest = max(max(one["score"], one["high"]) for one in bins)
+    highest = max(max(point["score"], point["high"]) for point in bins)
     limit = min(1.0, 1.1 * highest)
     ticks = share_ticks(0, limit, language)
     plot = Plot((0, limit), (0, limit), 190, y_title, ticks, ticks, x_title)
     plot.line((0, limit), (0, limit), "muted", 1, dashed=True)
-    for one in bins:
-        plot.line((one["score"],) * 2, (one["low"], one["high"]), width=1)
-    plot.line([one["score"] for one in bins], [one["observed"] for one in bins])
-    plot.dots([one["score"] for one in bins], [one["observed"] for one in bins])
+    for point in bins:
+        plot.line((point["score"],) * 2, (point["low"], point["high"]), width=1)
+    plot.line([point["score"] for point in bins], [point["observed"] for point in bins])
+    plot.dots([point["score"] for point in bins], [point["observed"] for point in bins])
     return plot
 
 
@@ -403,7 +399,7 @@ def episode_image(
         plot.moment(raised, "false-alarm")
         plot.bar((raised, closed), plot.y, "false-alarm", 0.12)
     plots[-1].x_title = f"{chart.raised_at.astimezone(zone):%Z}"
-    return png([*plots, *(bars_plot(one, language) for one in bars)])
+    return png([*plots, *(bars_plot(chart_of_bars, language) for chart_of_bars in bars)])
 
 
 def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
@@ -415,15 +411,15 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     """
     curve = evidence.get("threshold_curve", ())
     bins = evidence.get("reliability", ())
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     if len(curve) > 1:
-        found["threshold.png"] = threshold_curve(curve)
+        files["threshold.png"] = threshold_curve(curve)
     if bins:
         plot = calibration_plot(bins, "score (probability)", "share that a problem followed")
-        found["calibration.png"] = png([plot])
+        files["calibration.png"] = png([plot])
     if evidence["importance"]:
-        found["importance.png"] = importance(evidence["importance"], names)
-    return found
+        files["importance.png"] = importance(evidence["importance"], names)
+    return files
 
 
 def threshold_curve(curve: Points) -> bytes:
@@ -473,8 +469,9 @@ def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
     whole = sum(shares.values()) or 1.0
     ranked = sorted(shares.items(), key=lambda item: -item[1])
     shown = [(names.get(name, name), share / whole) for name, share in ranked[:MOST_VARIABLES]]
-    if rest := ranked[MOST_VARIABLES:]:
-        shown.append((f"{len(rest)} others", sum(share for _, share in rest) / whole))
+    others = ranked[MOST_VARIABLES:]
+    if others:
+        shown.append((f"{len(others)} others", sum(share for _, share in others) / whole))
     bars = [(name, share, f"{share:.0%}") for name, share in shown]
     return png([bars_plot(share_bars("Importance of each variable for the model", bars))], 560)
 
@@ -497,10 +494,10 @@ def swarm(
     plot = Plot((low, high), y, 26 * len(ranked), "", number_ticks(low, high), y_ticks, x_title)
     spread = np.random.default_rng(0)
     for row, i in zip(rows, ranked, strict=True):
-        known = ~np.isnan(values[:, i])
-        middle = np.median(values[known, i]) if known.any() else 0.0
+        is_known = ~np.isnan(values[:, i])
+        middle = np.median(values[is_known, i]) if is_known.any() else 0.0
         at = row + spread.uniform(-0.3, 0.3, len(shares))
         for side, colour in enumerate(("undetermined", "score", "false-alarm")):
-            here = np.where(known, 1 + (values[:, i] > middle), 0) == side
-            plot.dots(shares[here, i], at[here], colour, 1.6)
+            on_side = np.where(is_known, 1 + (values[:, i] > middle), 0) == side
+            plot.dots(shares[on_side, i], at[on_side], colour, 1.6)
     return png([plot], 640)

@@ -69,45 +69,45 @@ def nothing(unit: str, reason: str) -> Estimate:
     return Estimate(None, None, None, unit, reason, reason)
 
 
-def counted(number: int, of: Cases) -> Translatable:
+def counted(number: int, cases: Cases) -> Translatable:
     """Return a number of cases as text: `3 episodes with an outcome`."""
-    return translatable_count(*of.number, number)
+    return translatable_count(*cases.number, number)
 
 
-def share(count: int, total: int, of: Cases) -> Estimate:
+def share(count: int, total: int, cases: Cases) -> Estimate:
     """Estimate a share of `total` cases with its Wilson interval; doubtful below five cases."""
     if total == 0:
-        return nothing("%", translatable(of.none))
+        return nothing("%", translatable(cases.none))
     low, high = wilson_interval(count, total)
     return Estimate(
         count / total,
         low,
         high,
         "%",
-        translatable_count(*of.share, total, count=count),
-        _too_few(total, of),
+        translatable_count(*cases.share, total, count=count),
+        _too_few(total, cases),
     )
 
 
-def rate_per_week(count: int, weeks: float, of: Cases) -> Estimate:
+def rate_per_week(count: int, weeks: float, cases: Cases) -> Estimate:
     """Estimate cases per week and asset, exact Poisson interval (Garwood 1936)."""
     unit = template("per week and asset")
     if weeks <= 0:
         return nothing(unit, translatable("no time was evaluated"))
-    low, high = (bound / weeks for bound in poisson_interval(count))
+    least, most = poisson_interval(count)
     days = Styled(weeks * 7, ".1f")
     doubt = translatable("only {days} asset-days were evaluated", days=days) if weeks < 1 else ""
     basis = translatable(
-        "{cases} in {weeks} asset-weeks", cases=counted(count, of), weeks=Styled(weeks, ".1f")
+        "{cases} in {weeks} asset-weeks", cases=counted(count, cases), weeks=Styled(weeks, ".1f")
     )
-    return Estimate(count / weeks, low, high, unit, basis, doubt)
+    return Estimate(count / weeks, least / weeks, most / weeks, unit, basis, doubt)
 
 
-def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
+def median(values: Sequence[float], unit: str, cases: Cases) -> Estimate:
     """Estimate the median with its exact interval from order statistics."""
     n = len(values)
     if n == 0:
-        return nothing(unit, translatable(of.none))
+        return nothing(unit, translatable(cases.none))
     ordered = np.sort(np.asarray(values, float))
     from scipy.special import bdtr  # noqa: PLC0415 - takes 15 MB; only reports estimate
 
@@ -115,11 +115,13 @@ def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
     low = float(ordered[rank - 1])
     high = float(ordered[n - rank])
     middle = float(weighted_median(ordered, np.ones((1, n)))[0])
-    return Estimate(middle, low, high, unit, counted(n, of), _too_few(n, of))
+    return Estimate(middle, low, high, unit, counted(n, cases), _too_few(n, cases))
 
 
-def _too_few(number: int, of: Cases) -> str:
-    return translatable("only {cases}", cases=counted(number, of)) if number < LEAST_EVENTS else ""
+def _too_few(number: int, cases: Cases) -> str:
+    return (
+        translatable("only {cases}", cases=counted(number, cases)) if number < LEAST_EVENTS else ""
+    )
 
 
 CASES_FALSE_ALARMS = Cases(
@@ -163,10 +165,10 @@ class RowMetrics:
     """Metrics over scored instants whose label is known; None where one class is missing.
 
     `intervals`: 95 % confidence intervals of `ap`, `roc_auc` and `brier` by a bootstrap over time
-    blocks of each asset.
-    `persistence_ap` is that of a ranking by the last known value alone, `ap_beside_persistence` the
-    model's on the same rows; `twin_ap` that of the twin in shadow, `ap_beside_twin` the refit's.
-    `calibration`: the points of `learning.metrics`. `doubt`: the reason against any conclusion.
+    blocks of each asset. `persistence_ap` is that of a ranking by the last known value alone,
+    `ap_beside_persistence` the model's on the same rows; `twin_ap` that of the twin in shadow,
+    `ap_beside_twin` the refit's. `calibration`: the points of `reliability_with_intervals`.
+    `doubt`: the reason against any conclusion.
     """
 
     rows: int
@@ -232,11 +234,11 @@ def _doubt(rows: int, positives: int) -> str:
     return few if positives < LEAST_POSITIVES else ""
 
 
-def _beside(mature: pd.DataFrame, other: str) -> tuple[float | None, float | None]:
+def _beside(mature: pd.DataFrame, column: str) -> tuple[float | None, float | None]:
     """Return the average precision of other scores, and the model's on the same rows."""
-    rows = mature[mature[other].notna()] if other in mature else mature[:0]
+    rows = mature[mature[column].notna()] if column in mature else mature[:0]
     label = rows["label"].to_numpy(np.int8)
-    return (_ap(label, rows[other]), _ap(label, rows["score"])) if len(rows) else (None, None)
+    return (_ap(label, rows[column]), _ap(label, rows["score"])) if len(rows) else (None, None)
 
 
 def _ap(label: Labels, score: pd.Series) -> float | None:
@@ -293,7 +295,9 @@ def _cell(value: Any) -> Cell:
 
 
 def _csv_cell(cell: Cell) -> Cell:
-    return spreadsheet_text(cell) if isinstance(cell, str) else "" if cell is None else cell
+    if cell is None:
+        return ""
+    return spreadsheet_text(cell) if isinstance(cell, str) else cell
 
 
 def to_document(value: Any) -> Any:

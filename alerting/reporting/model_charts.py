@@ -82,7 +82,8 @@ def waterfall(
         return None
     ranked = sorted(contributions, key=lambda c: -abs(c.share))
     steps = [(titles.get(c.variable, c.variable), c.share) for c in ranked[:SHOWN]]
-    if others := ranked[SHOWN:]:
+    others = ranked[SHOWN:]
+    if others:
         title = language.say_count("{number} other", "{number} others", len(others))
         steps.append((title, sum(c.share for c in others)))
     level = usual = score - sum(share for _, share in steps)
@@ -201,7 +202,7 @@ def operating_points(
     `curve`: as a training stores it. `max_time_in_alarm`: of the definition; the training may have
     allowed more.
     """
-    known = [
+    complete = [
         p
         for p in curve
         if all(
@@ -210,19 +211,19 @@ def operating_points(
         )
     ]
     allowed_time = max(
-        [max_time_in_alarm, *(p["time_in_alarm"] for p in known if p.get("within_budget"))]
+        [max_time_in_alarm, *(p["time_in_alarm"] for p in complete if p.get("within_budget"))]
     )
-    choosable = _best([p for p in known if p["time_in_alarm"] <= allowed_time])
+    choosable = _best([p for p in complete if p["time_in_alarm"] <= allowed_time])
     rates = [p["false_alarms_per_week"] for p in choosable]
     points = [
         _point(p, limit_choosing(rate, following))
         for p, rate, following in zip(choosable, rates, [*rates, None][1:], strict=True)
     ]
-    points += [_point(p, None) for p in known if p.get("chosen") and p not in choosable]
+    points += [_point(p, None) for p in complete if p.get("chosen") and p not in choosable]
     most_found = max((p.share_found for p in points), default=-1.0)
     beyond = [
         p
-        for p in known
+        for p in complete
         if p["event_recall"] > most_found and allowed_time < p["time_in_alarm"] <= _USUAL_STATE
     ]
     points += [_point(p, None) for p in _best(beyond)]
@@ -296,6 +297,6 @@ def _point(p: Mapping[str, Any], at_most: float | None) -> CurvePoint:
 def _thinned(points: Sequence[CurvePoint], most: int) -> list[CurvePoint]:
     if len(points) <= most:
         return list(points)
-    own = next((rank for rank, point in enumerate(points) if point.chosen), 0)
-    wanted = {round(n * (len(points) - 1) / (most - 2)) for n in range(most - 1)}
-    return [points[rank] for rank in sorted(wanted | {own})]
+    chosen = next((rank for rank, point in enumerate(points) if point.chosen), 0)
+    ranks = {round(n * (len(points) - 1) / (most - 2)) for n in range(most - 1)}
+    return [points[rank] for rank in sorted(ranks | {chosen})]

@@ -54,12 +54,13 @@ def periods_within(
 def read_period(text: str, zone: tzinfo) -> Period:
     """Return the period of a name such as `2026-W46`. Raises UserError for another text."""
     try:
-        if found := _WEEK.fullmatch(text):
-            return _period_from("week", date.fromisocalendar(int(found[1]), int(found[2]), 1), zone)
-        if found := _MONTH.fullmatch(text):
-            return _period_from("month", date(int(found[1]), int(found[2]), 1), zone)
-        if found := _QUARTER.fullmatch(text):
-            return _period_from("quarter", date(int(found[1]), 3 * int(found[2]) - 2, 1), zone)
+        if week := _WEEK.fullmatch(text):
+            return _period_from("week", date.fromisocalendar(int(week[1]), int(week[2]), 1), zone)
+        if month := _MONTH.fullmatch(text):
+            return _period_from("month", date(int(month[1]), int(month[2]), 1), zone)
+        if quarter := _QUARTER.fullmatch(text):
+            first_month = 3 * int(quarter[2]) - 2
+            return _period_from("quarter", date(int(quarter[1]), first_month, 1), zone)
     except (ValueError, OverflowError) as fault:
         raise UserError(f"{text!r} is not in the calendar: {_FORMS}") from fault
     raise UserError(f"{text!r} is not a period: {_FORMS}")

@@ -146,7 +146,7 @@ def zoned_times(text: str, zone: tzinfo) -> str:
     Sentences are composed where no zone is known; each surface shows them in that of the plant.
     """
     return _STAMP.sub(
-        lambda found: _local_moment(datetime.fromisoformat(found.group()), zone), text
+        lambda stamp: _local_moment(datetime.fromisoformat(stamp.group()), zone), text
     )
 
 
@@ -204,8 +204,11 @@ def interval(estimate: "Estimate", language: Language = ENGLISH) -> str:
     """Format the 95 % interval of an estimate: `38 % to 86 %`; empty without an interval."""
     if estimate.low is None or estimate.high is None:
         return ""
-    low, high = (amount(bound, estimate.unit, language) for bound in (estimate.low, estimate.high))
-    return language.say("{low} to {high}", low=low, high=high)
+    return language.say(
+        "{low} to {high}",
+        low=amount(estimate.low, estimate.unit, language),
+        high=amount(estimate.high, estimate.unit, language),
+    )
 
 
 # Pages translate the phase of an episode itself: these give its words to the language files.
@@ -281,15 +284,15 @@ def local_times(
 ) -> str:
     """Return a text in the language, with every ISO 8601 stamp as the time of the plant."""
 
-    def format_stamp(found: re.Match[str]) -> str:
+    def format_stamp(stamps: re.Match[str]) -> str:
         try:
-            start = datetime.fromisoformat(found["start"])
-            end = datetime.fromisoformat(found["end"]) if found["end"] else None
+            start = datetime.fromisoformat(stamps["start"])
+            end = datetime.fromisoformat(stamps["end"]) if stamps["end"] else None
             if end is None:
                 return clock_time(start, now, zone, language, dated)
             return time_range(start, end, now, zone, language, dated)
         except (ValueError, OverflowError):
-            return found[0]
+            return stamps[0]
 
     return _STAMPS.sub(format_stamp, language.translate(text))
 
@@ -297,9 +300,9 @@ def local_times(
 def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
     """Return a text in the language with dates and times of a zone, for documents."""
 
-    def format_stamp(found: re.Match[str]) -> str:
+    def format_stamp(matched: re.Match[str]) -> str:
         stamps = [
-            datetime.fromisoformat(stamp) for stamp in (found["start"], found["end"]) if stamp
+            datetime.fromisoformat(stamp) for stamp in (matched["start"], matched["end"]) if stamp
         ]
         shown = [instant(stamp, zone) for stamp in stamps]
         return (
@@ -368,7 +371,8 @@ def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
                 channels=", ".join(step.channels),
             ),
         )
-    if flood := route.flood:
+    flood = route.flood
+    if flood is not None:
         yield (
             translatable("Flood"),
             translatable(
@@ -394,7 +398,7 @@ def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
 def match_text(match: Match) -> str:
     """Return which alerts a route matches: `critical or high, of oven-*, tagged line-3`."""
     parts = [
-        join_with_or(*(translatable(SEVERITY_NAMES[one]) for one in match.severity))
+        join_with_or(*(translatable(SEVERITY_NAMES[severity]) for severity in match.severity))
         if match.severity
         else translatable("every severity")
     ]

@@ -21,7 +21,11 @@ from alerting.operators.alarm_load import PERIOD, count_by_period, find_floods
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.definition.material import Material, outcome_of
 from alerting.reporting.definition.operators_and_money import VerdictMetrics
-from alerting.reporting.definition.report_metrics import DataMetrics, ModelMetrics, ReportMetrics
+from alerting.reporting.definition.report_metrics import (
+    ModelMetrics,
+    ReportMetrics,
+    beyond_threshold,
+)
 from alerting.reporting.estimates import (
     Cases,
     Estimate,
@@ -44,6 +48,7 @@ from alerting.reporting.variable_charts import (
 )
 
 _LEAST_AROUND = timedelta(hours=1)
+_DATA_COLUMNS = "asset evaluated_s not_evaluated_s gaps gaps_s longest_gap_s"
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def episode_details(
         episodes,
         key=lambda e: (
             -SEVERITIES.index(e.severity_peak or e.severity),
-            -_beyond(e),
+            -beyond_threshold(e.evaluation.value, e.evaluation.threshold),
             e.raised_at,
             e.id,
         ),
@@ -102,12 +107,6 @@ def episode_details(
         )
         for e in sorted(ranked[:6], key=lambda e: (e.raised_at, e.id))
     )
-
-
-def _beyond(episode: Episode) -> float:
-    value = episode.evaluation.value
-    threshold = episode.evaluation.threshold
-    return abs(value - threshold) if value is not None and threshold is not None else 0.0
 
 
 def missed_details(
@@ -149,8 +148,8 @@ def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel |
     )
     if len(panel.at) < 2:
         return None
-    found, missing = m.moving_levels(history.asset, start, end)
-    return replace(panel, moving=found.get(name, ()), note=missing)
+    moving, missing = m.moving_levels(history.asset, start, end)
+    return replace(panel, moving=moving.get(name, ()), note=missing)
 
 
 def variable_of(definition: Definition) -> str | None:
@@ -162,13 +161,12 @@ def variable_of(definition: Definition) -> str | None:
 
 
 def _levels(definition: Definition, asset: Asset) -> tuple[ChartLevel, ...]:
-    if (
-        definition.problem is not None
-        and (combination := definition.problem.combination) is not None
-    ):
-        return levels_by_variable(combination, asset)[combination.variables[0]]
-    if definition.problem is not None:
-        return problem_levels(definition.problem)
+    problem = definition.problem
+    if problem is not None and problem.combination is not None:
+        first = problem.combination.variables[0]
+        return levels_by_variable(problem.combination, asset)[first]
+    if problem is not None:
+        return problem_levels(problem)
     return (
         condition_levels(definition, asset)
         if isinstance(definition, Condition) and definition.variable
@@ -219,7 +217,7 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
                 "drivers", "variable mean_share episodes before", m.drivers, mean_share="share"
             ),
             *(_model(m.model) if m.model is not None else ()),
-            *(_data(m.data) if m.data is not None else ()),
+            *([table_of("data", _DATA_COLUMNS, m.data.assets)] if m.data is not None else ()),
         ]
     )
 
@@ -243,15 +241,15 @@ def _people(v: VerdictMetrics) -> Iterator[Table]:
         *[[f"verdict {k}", n] for k, n in v.counts.items()],
     ]
     if v.to_acknowledge is not None:
-        for what, spread in (
+        for label, spread in (
             ("median seconds to acknowledge", v.to_acknowledge.median),
             ("90 % acknowledged within seconds", v.to_acknowledge.p90),
         ):
-            rows.append([what, spread.total_seconds() if spread else None])
+            rows.append([label, spread.total_seconds() if spread else None])
     yield table("operators", "what number", rows)
     yield table_of("actions", "action times helped came", v.actions)
-    given = [("given", v.advice.given), *v.advice.taken.items()] if v.advice else []
-    yield table("recommendations", "taken episodes", given)
+    advice_rows = [("given", v.advice.given), *v.advice.taken.items()] if v.advice else []
+    yield table("recommendations", "taken episodes", advice_rows)
 
 
 def _model(model: ModelMetrics) -> Iterator[Table]:
@@ -271,12 +269,6 @@ def _model(model: ModelMetrics) -> Iterator[Table]:
         worse="is_worse",
         at_promotion_low="low",
         at_promotion_high="high",
-    )
-
-
-def _data(data: DataMetrics) -> Iterator[Table]:
-    yield table_of(
-        "data", "asset evaluated_s not_evaluated_s gaps gaps_s longest_gap_s", data.assets
     )
 
 
@@ -425,7 +417,7 @@ class Cost:
 class BacktestMetrics:
     """The head of a backtest's page. `subject`: the tested alert; `trained`: how often.
 
-    `events`: result of `learning.metrics.event_metrics`, which also evaluates candidates; None
+    `events`: result of `event_metrics`, which also evaluates candidates; None
     without a problem in the data. `beside_acted`: episodes within the outcome window of a live
     episode on which operators acted: if no problem followed there, their action may be the cause.
     `cost`: None where the definition names no costs. `bursts`: a sentence on problems that come in

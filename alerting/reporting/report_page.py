@@ -14,7 +14,7 @@ from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.learning.graded_values import ServedValues
-from alerting.readings.history import to_millis
+from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import phrases
 from alerting.reporting.charts import (
     MOST_VARIABLES,
@@ -78,7 +78,10 @@ def timeline(
         missed=len(metrics.missed),
     )
     moving = () if variable is None else variable.moving
-    described = [label, *(describe_moving(variable, one, language) for one in moving if variable)]
+    described = [
+        label,
+        *(describe_moving(variable, level, language) for level in moving if variable),
+    ]
     return svg(plots, "; ".join(described))
 
 
@@ -160,8 +163,8 @@ def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
     if metrics.lead_time.value is not None:
         middle = metrics.lead_time.value
         plot.moment(middle / divisor)
-        said = language.say("median {duration}", duration=phrases.seconds(middle, language))
-        plot.title = f"{title}; {said}"
+        median_text = language.say("median {duration}", duration=phrases.seconds(middle, language))
+        plot.title = f"{title}; {median_text}"
     if gap:
         plot.moment(gap, "problem", dashed=True)
     return svg([plot], language.say("Distribution of lead times"), _HALF)
@@ -211,31 +214,28 @@ def predicted_values(
 ) -> str:
     """Draw the predicted values of the first asset beside its samples: the last ones that a chart
     can show; empty without samples."""
-    asset, found = next(iter(values.items()), ("", None))
-    if found is None or not len(found.graded.at):
+    asset, served = next(iter(values.items()), ("", None))
+    if served is None or not len(served.graded.at):
         return ""
-    variable = found.variable.replace("_", " ")
-    samples = found.graded.at[-_MOST_SAMPLES:]
-    came = found.graded.value[-_MOST_SAMPLES:]
-    is_drawn = found.drawn_at >= samples[0]
-    at = found.drawn_at[is_drawn]
-    low, middle, high = (
-        side[is_drawn]
-        for side in (found.predicted.low, found.predicted.median, found.predicted.high)
-    )
+    variable = served.variable.replace("_", " ")
+    samples = served.graded.at[-_MOST_SAMPLES:]
+    came = served.graded.value[-_MOST_SAMPLES:]
+    is_drawn = served.drawn_at >= samples[0]
+    at = served.drawn_at[is_drawn]
+    low = served.predicted.low[is_drawn]
+    middle = served.predicted.median[is_drawn]
+    high = served.predicted.high[is_drawn]
     y = (
         float(min(low.min(initial=came.min()), came.min())),
         float(max(high.max(initial=came.max()), came.max())),
     )
-    first, last = (
-        datetime.fromtimestamp(edge / 1000, UTC)
-        for edge in (samples[0], max(samples[-1], at.max(initial=samples[-1])))
-    )
+    first = from_millis(int(samples[0]))
+    last = from_millis(int(at.max(initial=samples[-1])))
     plot = Plot(
         (to_millis(first), to_millis(last)),
         y,
         170,
-        ", ".join(filter(None, (asset, variable, found.unit))),
+        ", ".join(filter(None, (asset, variable, served.unit))),
         time_ticks(first, last, zone, language, 6),
         number_ticks(*y, language) if y[0] < y[1] else (),
         _zone(zone, language),
@@ -256,10 +256,11 @@ def missed_problem(missed: MissedProblem, zone: tzinfo = UTC, language: Language
     panel = missed.panel
     if panel is None or not len(panel.at):
         return ""
-    first, last = (datetime.fromtimestamp(int(at) / 1000, UTC) for at in panel.at[[0, -1]])
-    left = to_millis(first)
-    right = to_millis(last)
-    plot = panel_plot(panel, left, right, time_ticks(first, last, zone, language, 5), language)
+    first = from_millis(int(panel.at[0]))
+    last = from_millis(int(panel.at[-1]))
+    start = to_millis(first)
+    end = to_millis(last)
+    plot = panel_plot(panel, start, end, time_ticks(first, last, zone, language, 5), language)
     plot.x_title = _zone(zone, language)
     plot.bar((to_millis(missed.start), to_millis(missed.end or last)), plot.y, "problem", 0.3)
     label = language.say(
@@ -268,7 +269,7 @@ def missed_problem(missed: MissedProblem, zone: tzinfo = UTC, language: Language
         variable=panel.name,
         when=phrases.instant(missed.start, zone),
     )
-    label = "; ".join([label, *(describe_moving(panel, one, language) for one in panel.moving)])
+    label = "; ".join([label, *(describe_moving(panel, level, language) for level in panel.moving)])
     return svg([plot], label, _HALF)
 
 

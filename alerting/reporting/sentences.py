@@ -182,10 +182,11 @@ def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribu
 def headline(episode: Episode) -> str:
     """Return the headline: from the raise, or the last change of severity, or what has come, with
     the instant at which it was so: values have changed since."""
-    if episode.phase == "happening" and (came := _coming(episode)) is not None:
-        known = came.at.isoformat()
+    came = _coming(episode)
+    if episode.phase == "happening" and came is not None:
+        known_at = came.at.isoformat()
         return translatable(
-            "It is happening. As of {when}: {reason}", when=known, reason=came.reason
+            "It is happening. As of {when}: {reason}", when=known_at, reason=came.reason
         )
     changes = [t for t in episode.transitions if t.kind == "severity"]
     latest = changes[-1].cause if changes and episode.condition == "open" else ""
@@ -197,8 +198,8 @@ def observed_variable(episode: Episode) -> str | None:
     variable, else None: beside the present value it would be a second value of the same thing."""
     if episode.condition != "open":
         return None
-    said = list(_readings_in(headline(episode)))
-    return str(said[0].values["name"]) if len(said) == 1 else None
+    readings = list(_readings_in(headline(episode)))
+    return str(readings[0].values["name"]) if len(readings) == 1 else None
 
 
 def _readings_in(text: Value) -> Iterator[Translatable]:
@@ -211,12 +212,12 @@ def _readings_in(text: Value) -> Iterator[Translatable]:
 
 def headline_as_of(episode: Episode) -> str:
     """Return the headline, of a reading in an open episode with the instant at which it was so."""
-    said = headline(episode)
+    reason = headline(episode)
     if observed_variable(episode) is None or (episode.phase == "happening" and _coming(episode)):
-        return said
+        return reason
     rises = [t.at for t in episode.transitions if t.kind == "severity"]
     at = (rises or [episode.raised_at])[-1]
-    return translatable("As of {when}: {reason}", when=at.isoformat(), reason=said)
+    return translatable("As of {when}: {reason}", when=at.isoformat(), reason=reason)
 
 
 def describe_happened(episode: Episode) -> str | None:
@@ -224,8 +225,8 @@ def describe_happened(episode: Episode) -> str | None:
     came = _coming(episode)
     if came is None:
         return None
-    known = came.at.isoformat()
-    return translatable("It happened. As of {when}: {reason}", when=known, reason=came.reason)
+    known_at = came.at.isoformat()
+    return translatable("It happened. As of {when}: {reason}", when=known_at, reason=came.reason)
 
 
 def _coming(episode: Episode) -> Transition | None:
@@ -253,16 +254,16 @@ def outcome(episode: Episode) -> str | None:
 
 def last_answer(episode: Episode, actor: str) -> Feedback | None:
     """Return a person's last feedback with a verdict, else the last with an action."""
-    own = [f for f in episode.feedback if f.actor == actor]
-    return next(
-        (f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None)
-    )
+    answers = [f for f in episode.feedback if f.actor == actor]
+    with_verdict = [f for f in answers if f.verdict]
+    with_action = [f for f in answers if f.acted]
+    return next(reversed(with_verdict or with_action), None)
 
 
 def last_taken(episode: Episode, actor: str | None = None) -> RecommendationTaken | None:
     """Return the last answer on whether the recommendation was followed, of a person or anyone."""
-    own = (f for f in reversed(episode.feedback) if actor in (None, f.actor))
-    return next((f.recommendation_taken for f in own if f.recommendation_taken), None)
+    answers = (f for f in reversed(episode.feedback) if actor in (None, f.actor))
+    return next((f.recommendation_taken for f in answers if f.recommendation_taken), None)
 
 
 def has_acted(episode: Episode, actor: str) -> bool:
@@ -299,13 +300,13 @@ def describe_transition(transition: Transition, language: Language = ENGLISH) ->
 
 def describe_delivery(notification: Notification, language: Language = ENGLISH) -> tuple[str, str]:
     """Return a notification as a heading and its result."""
-    what = language.translate(
+    message_name = language.translate(
         MESSAGE_NAMES.get(notification.transition, notification.transition.replace("_", " "))
     )
     if notification.status == "sent":
         return language.say(
             "Notified: {channel}", channel=notification.channel
-        ), "" if notification.transition == "raised" else what
+        ), "" if notification.transition == "raised" else message_name
     heading = language.say("Message to {channel}", channel=notification.channel)
     status = language.translate(_DELIVERED[notification.status])
     fault = (
@@ -313,7 +314,7 @@ def describe_delivery(notification: Notification, language: Language = ENGLISH) 
         if notification.error and notification.status in ("dead", "failed")
         else ""
     )
-    return heading, f"{what}: {status}{fault}"
+    return heading, f"{message_name}: {status}{fault}"
 
 
 def history(

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from statistics import median
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
-from alerting.deferred import np, npt
+from alerting.deferred import np
 from alerting.definitions.alert_definition import Condition, Problem
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.condition_fields import Combination
@@ -29,13 +29,11 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.episodes.episode import Episode
-from alerting.readings.history import duration_millis, from_millis, to_millis
+from alerting.readings.history import Floats, Millis, duration_millis, from_millis, to_millis
 from alerting.reporting.phrases import format_minutes, number
 
 COLUMNS = 320
 AT_RAISE = translatable("limit at the raise")
-Floats: TypeAlias = "npt.NDArray[np.float64]"
-Millis: TypeAlias = "npt.NDArray[np.int64]"
 
 
 @dataclass(frozen=True)
@@ -166,10 +164,13 @@ def problem_levels(problem: Problem) -> tuple[ChartLevel, ...]:
 
 def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tuple[ChartLevel, ...]]:
     """Return the limits of conditions of several variables, by variable as they are written."""
-    found: dict[str, tuple[ChartLevel, ...]] = {}
+    by_variable: dict[str, tuple[ChartLevel, ...]] = {}
     for leaf in combination.leaves():
-        found[leaf.variable] = (*found.get(leaf.variable, ()), *condition_levels(leaf, asset))
-    return found
+        by_variable[leaf.variable] = (
+            *by_variable.get(leaf.variable, ()),
+            *condition_levels(leaf, asset),
+        )
+    return by_variable
 
 
 def condition_levels(definition: Condition, asset: Asset) -> tuple[ChartLevel, ...]:
@@ -177,14 +178,14 @@ def condition_levels(definition: Condition, asset: Asset) -> tuple[ChartLevel, .
     if definition.rate_per or unknown_limits(definition, asset):
         return ()
     several = definition.levels is not None
-    found = []
+    levels = []
     for level in levels_on(definition, asset):
         label = level.severity if several else translatable("limit")
         numbers = [level.below, level.above, *(level.inside or ())]
         if isinstance(level.equals, float | int) and not isinstance(level.equals, bool):
             numbers.append(float(level.equals))
-        found += [ChartLevel(value, label) for value in numbers if value is not None]
-    return tuple(found)
+        levels += [ChartLevel(value, label) for value in numbers if value is not None]
+    return tuple(levels)
 
 
 def new_panel(panel: Panel) -> Panel:
@@ -196,9 +197,9 @@ def new_panel(panel: Panel) -> Panel:
 
 def thin_out(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
     """Return first, lowest, highest and last value of each column, without missing ones."""
-    there = ~np.isnan(values)
-    at = at[there]
-    values = values[there]
+    is_known = ~np.isnan(values)
+    at = at[is_known]
+    values = values[is_known]
     if len(at) <= 4 * columns:
         return at, values
     column = (at - at[0]) * columns // max(1, int(at[-1] - at[0]) + 1)
@@ -225,7 +226,7 @@ def episode_chart(
         return None
     drawn_from = max(to_millis(start), min(int(p.at[0]) for p in panels_drawn))
     panels_drawn = tuple(
-        replace(p, moving=tuple(one.cut_before(drawn_from) for one in p.moving))
+        replace(p, moving=tuple(level.cut_before(drawn_from) for level in p.moving))
         for p in panels_drawn
     )
     window_end = episode.valid_until
@@ -267,16 +268,12 @@ def _describe_panel(panel: Panel, language: Language) -> str:
     name = language.translate(panel.name)
     if not len(panel.values):
         return f"{language.say('{label} not known', label=name)}{limits}"
-    low, high, last = (
-        panel.show(float(v), language)
-        for v in (panel.values.min(), panel.values.max(), panel.values[-1])
-    )
     shown = language.say(
         "{name} {low} to {high}, last {last}",
         name=name,
-        low=low,
-        high=f"{high}{unit}",
-        last=f"{last}{unit}",
+        low=panel.show(float(panel.values.min()), language),
+        high=panel.show(float(panel.values.max()), language) + unit,
+        last=panel.show(float(panel.values[-1]), language) + unit,
     )
     return f"{shown}{limits}"
 
@@ -287,7 +284,8 @@ def describe_moving(panel: Panel, level: MovingLevel, language: Language) -> str
     values = level.values_in_force
     if not len(values):
         return language.say("{label} not known", label=label)
-    low, high = (panel.show(float(value), language) for value in (values.min(), values.max()))
+    low = panel.show(float(values.min()), language)
+    high = panel.show(float(values.max()), language)
     unit = f" {panel.unit}" if panel.unit else ""
     shown = (
         f"{label} {low}{unit}"
@@ -315,11 +313,13 @@ def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
     hold = duration_millis(panel.hold)
     breaks = np.flatnonzero(np.diff(panel.at) > hold) + 1
     parts = zip(np.split(panel.at, breaks), np.split(panel.values, breaks), strict=True)
-    found = [(np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts]
-    last_at, last_values = found[-1]
+    parts_drawn = [
+        (np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts
+    ]
+    last_at, last_values = parts_drawn[-1]
     # no line after the last value, where the variable is unknown
-    found[-1] = (last_at[:-1], last_values[:-1])
-    return found
+    parts_drawn[-1] = (last_at[:-1], last_values[:-1])
+    return parts_drawn
 
 
 def value_range(panel: Panel) -> tuple[float, float]:

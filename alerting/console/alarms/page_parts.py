@@ -16,14 +16,12 @@ from alerting.definitions.asset_documents import event_titles
 from alerting.definitions.wording.language import ENGLISH, Language, Styled, template, translatable
 from alerting.operators.actions_and_mutes import Mute
 from alerting.ports import Document, Platform
-from alerting.readings.history import from_millis, to_millis
+from alerting.readings.history import Floats, Millis, from_millis, to_millis
 from alerting.reporting.phrases import number
 from alerting.reporting.variable_charts import (
     ChartLevel,
     EpisodeChart,
     Fan,
-    Floats,
-    Millis,
     Panel,
     describe,
     describe_moving,

@@ -24,10 +24,9 @@ from alerting.kinds.normal_operation import (
     share_interval,
 )
 from alerting.kinds.training_protocol import Comparison, LearningData
-from alerting.learning.models.trained import Floats
 from alerting.learning.score_metrics import poisson_interval
 from alerting.learning.selection.decision import Objection, decide
-from alerting.readings.history import LongHistory, Millis, duration_millis, to_millis
+from alerting.readings.history import Floats, LongHistory, Millis, duration_millis, to_millis
 from alerting.readings.variable_series import Labels
 
 _DAY_MS = 86_400_000

@@ -39,9 +39,9 @@ from alerting.kinds.protocol import (
 from alerting.kinds.reading_spacing import LEAST, Times, usual_distance
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.plan import Columns, FeaturePlan
-from alerting.learning.models.trained import Floats, TrainedModel
+from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
-from alerting.readings.history import History, from_millis, has_data, millis
+from alerting.readings.history import Floats, History, from_millis, has_data, millis
 from alerting.readings.variable_series import Labels, label_of
 from alerting.reporting.variable_charts import ChartLevel
 

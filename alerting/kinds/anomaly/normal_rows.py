@@ -34,9 +34,9 @@ from alerting.learning.features.reading_counts import (
     regular_names,
     usual_counts,
 )
-from alerting.learning.models.trained import Floats
 from alerting.readings.history import (
     BoolArray,
+    Floats,
     LongHistory,
     Millis,
     duration_millis,

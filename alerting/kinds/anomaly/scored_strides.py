@@ -39,9 +39,10 @@ from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.plan import Column
 from alerting.learning.features.point_in_time import grid
 from alerting.learning.features.reading_counts import TOO_FEW, has_enough_readings, reach_of_pauses
-from alerting.learning.models.trained import Floats, TrainedModel
+from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import (
     BoolArray,
+    Floats,
     History,
     Millis,
     duration_millis,

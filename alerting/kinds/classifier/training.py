@@ -31,7 +31,7 @@ class ClassifierTraining:
         if choice.candidate is None:
             return choice.chance, None
         model, evidence = finish_challenger(dataset, choice.candidate, definition)
-        chance = replace(choice.chance, found=evidence.found)
+        chance = replace(choice.chance, validation=evidence.validation)
         if not chance.passed:
             return chance, None
         if (sample := sample_shares(model, dataset)) is not None:

@@ -50,9 +50,7 @@ from alerting.learning.selection.challenger import (
     usual_values,
 )
 from alerting.learning.selection.choice import (
-    LEAST_PROBLEMS,
     NOTHING_TRIED,
-    QUANTILE,
     ChanceTest,
     ShiftedLabels,
     compare_best,
@@ -241,7 +239,7 @@ class ForecastTraining:
             evidence,
             notes=(*evidence.notes, *_describe_test(estimator, matrix, dataset, definition)),
         )
-        return replace(chance, found=evidence.found), Challenger(best, model, evidence)
+        return replace(chance, validation=evidence.validation), Challenger(best, model, evidence)
 
     def refit(
         self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition
@@ -272,7 +270,7 @@ def _test_against_chance(
     chance = compare_best(ap, candidates, shifted.problems if has_warnings else 0)
     if not chance.is_above:
         return chance
-    onset = evaluate_onset(dataset, definition, candidates, LEAST_PROBLEMS, QUANTILE)
+    onset = evaluate_onset(dataset, definition, candidates)
     return replace(chance, onset=onset)
 
 

@@ -44,7 +44,6 @@ from alerting.learning.data.dataset_rows import (
 from alerting.learning.data.findings import Consequence, Finding, findings_from
 from alerting.learning.data.quality import burst_findings, find_oddities, find_strays, leak_suspects
 from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
-from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import DerivedFeatures, derive_features, plan_features
 from alerting.learning.features.point_in_time import (
@@ -57,7 +56,15 @@ from alerting.learning.features.set_point_effects import (
     effects_from,
     estimate_effects,
 )
-from alerting.readings.history import BoolArray, History, Millis, duration_millis, millis, to_millis
+from alerting.readings.history import (
+    BoolArray,
+    Floats,
+    History,
+    Millis,
+    duration_millis,
+    millis,
+    to_millis,
+)
 
 D = TypeVar("D", bound=TrainedDefinition)
 HASHED = (
@@ -73,27 +80,6 @@ HASHED = (
     "part_by_data",
     "future",
 )
-
-
-def dataset_hash(plan: FeaturePlan, rows: pd.DataFrame, *beside: npt.NDArray[Any]) -> str:
-    """Return the SHA-256 over names and values, little-endian, with one NaN."""
-    digest = hashlib.sha256(json.dumps(plan.to_document(), sort_keys=True).encode())
-    for name in plan.columns:
-        values = rows[name].cat.codes.to_numpy() if name in plan.levels else rows[name].to_numpy()
-        digest.update(name.encode() + b"\0")
-        digest.update(_bytes(values))
-    for column in beside:
-        digest.update(_bytes(column))
-    return digest.hexdigest()
-
-
-def _bytes(values: npt.NDArray[Any]) -> bytes | memoryview:
-    if values.dtype == object:
-        return "\0".join(values.tolist()).encode()
-    if values.dtype == np.float64:
-        one_nan = np.where(np.isnan(values), np.nan, values).astype("<f8", copy=False)
-        return np.ascontiguousarray(one_nan).data
-    return values.astype("<i8").tobytes()
 
 
 @dataclass(frozen=True)
@@ -162,6 +148,17 @@ class Dataset:
         """Return weights of some rows (positions or a mask); None where all are 1."""
         weight = self.weight[rows]
         return None if (weight == 1.0).all() else weight
+
+    def begin_problems(self, rows: npt.NDArray[Any]) -> BoolArray:
+        """Return which of these rows begin a run of rows with a problem ahead, of one asset."""
+        label = self.label[rows]
+        asset = self.asset[rows]
+        after_other = np.append(True, (label[:-1] == 0) | (asset[1:] != asset[:-1]))[: len(label)]
+        return np.asarray((label == 1) & after_other)
+
+    def count_problems(self, rows: npt.NDArray[Any]) -> int:
+        """Return the number of runs of rows with a problem ahead among these, of one asset each."""
+        return int(self.begin_problems(rows).sum())
 
     @property
     def notes(self) -> list[str]:
@@ -373,6 +370,27 @@ def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int
     ]
     counts = np.diff(np.searchsorted(np.sort(start), edges, side="right"))
     return dict(zip(PARTS, counts[:, 0].tolist(), strict=True))
+
+
+def dataset_hash(plan: FeaturePlan, rows: pd.DataFrame, *beside: npt.NDArray[Any]) -> str:
+    """Return the SHA-256 over names and values, little-endian, with one NaN."""
+    digest = hashlib.sha256(json.dumps(plan.to_document(), sort_keys=True).encode())
+    for name in plan.columns:
+        values = rows[name].cat.codes.to_numpy() if name in plan.levels else rows[name].to_numpy()
+        digest.update(name.encode() + b"\0")
+        digest.update(_bytes(values))
+    for column in beside:
+        digest.update(_bytes(column))
+    return digest.hexdigest()
+
+
+def _bytes(values: npt.NDArray[Any]) -> bytes | memoryview:
+    if values.dtype == object:
+        return "\0".join(values.tolist()).encode()
+    if values.dtype == np.float64:
+        one_nan = np.where(np.isnan(values), np.nan, values).astype("<f8", copy=False)
+        return np.ascontiguousarray(one_nan).data
+    return values.astype("<i8").tobytes()
 
 
 # stored as the number of the name: a million texts take more memory than the rows

@@ -36,12 +36,12 @@ from alerting.learning.data.row_labels import (
     persistence,
     relabel,
 )
-from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.learning.features.planning import event_types
 from alerting.learning.features.point_in_time import evaluated_instants, is_known
 from alerting.readings.history import (
     BoolArray,
+    Floats,
     History,
     Millis,
     duration_millis,
@@ -212,8 +212,10 @@ PROBLEM_COLUMNS = ("asset", "start", "last", "end", "known_at", "uncounted")
 
 def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelta, ...]:
     """Return the times ahead that a model of this plan predicts values for, if any."""
-    own = next((n.sampling_ms for n in plan.numbers if n.name == definition.problem.variable), None)
-    return definition.leads(None if own is None else timedelta(milliseconds=own))
+    sampling = next(
+        (n.sampling_ms for n in plan.numbers if n.name == definition.problem.variable), None
+    )
+    return definition.leads(None if sampling is None else timedelta(milliseconds=sampling))
 
 
 def future_values(
@@ -226,26 +228,24 @@ def future_values(
     """
     leads = leads_of(definition, plan)
     name = definition.problem.variable
-    found = np.full((len(at), len(leads)), np.nan)
-    if (
-        not leads
-        or name is None
-        or name not in history.readings
-        or not (there := has_data(history, name)).any()
-    ):
-        return found
-    ts = millis(pd.DatetimeIndex(history.readings.index))[there]
-    values = history.readings[name].to_numpy(np.float64)[there]
+    future = np.full((len(at), len(leads)), np.nan)
+    if not leads or name is None or name not in history.readings:
+        return future
+    has_value = has_data(history, name)
+    if not has_value.any():
+        return future
+    ts = millis(pd.DatetimeIndex(history.readings.index))[has_value]
+    values = history.readings[name].to_numpy(np.float64)[has_value]
     usual = int(np.median(np.diff(ts))) if len(ts) > 1 else 0
     last = int(ts[-1]) + max(usual - 1, 0)
     after = at + duration_millis(definition.gap)
     for number, lead in enumerate(leads):
         until = at + duration_millis(lead)
         newest = np.searchsorted(ts, until, side="right") - 1
-        known = (newest >= 0) & (ts[newest] > after) & (until <= last)
-        found[known, number] = values[newest[known]]
+        is_known = (newest >= 0) & (ts[newest] > after) & (until <= last)
+        future[is_known, number] = values[newest[is_known]]
         after = until
-    return found
+    return future
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ def label_asset(
 ) -> AssetRows:
     """Label an asset's scored instants. `answers`, `suppressed`: of all assets."""
     name = history.asset.name
-    own = [answer for answer in answers if answer.asset == name]
+    asset_answers = [answer for answer in answers if answer.asset == name]
     at = evaluated_instants(definition, plan, history, borders.start, borders.end)
     labels: Labels = label_instants(
         definition, question, history, at, until, suppressed.get(name, ())
@@ -290,7 +290,7 @@ def label_asset(
     ts, bad = problem_samples(definition.problem, history)
     occurred = millis(labels.problems["start"]) if question == "onset" else ts[bad]
     negative = (reason == "") & (labels.label == 0)
-    changed = relabel(definition, own, at[in_use], negative[in_use], occurred)
+    changed = relabel(definition, asset_answers, at[in_use], negative[in_use], occurred)
     return AssetRows(
         asset=name,
         at=at[in_use],
@@ -300,7 +300,7 @@ def label_asset(
         persistence=persistence(definition, history, at[in_use]),
         future=future_values(definition, plan, history, at[in_use]),
         effect=changed.effect,
-        answers=len(own),
+        answers=len(asset_answers),
         answers_used=changed.used,
         dropped=reason[reason != ""],
         problems=labels.problems.assign(asset=name)[list(PROBLEM_COLUMNS)],
@@ -378,9 +378,8 @@ def _applicable(effect: Effects, part: Parts) -> Effects:
     return np.where(positive & (part != "train"), LEFT_OUT, effect).astype(np.int8)
 
 
-BYTES_PER_CELL = (
-    100  # measured: 51 to 80 at the peak of single families, for 30 columns and for 12,000
-)
+# measured: 51 to 80 at the peak of single families, for 30 columns and for 12,000
+BYTES_PER_CELL = 100
 MOST_THINNING = 50  # fewer training rows than one in fifty: the stride is too fine for the limit
 THINNED: Final = "row_limit"
 
@@ -488,10 +487,10 @@ def require_both_classes(
         rows=len(label),
         problems=problems,
     )
-    found = [f.message for f in oddities if f.kind != "few_problems"][:3]
-    if found:
+    messages = [f.message for f in oddities if f.kind != "few_problems"][:3]
+    if messages:
         reason = translatable(
-            "{reason}. Findings on the data: {findings}", reason=reason, findings=" ".join(found)
+            "{reason}. Findings on the data: {findings}", reason=reason, findings=" ".join(messages)
         )
     raise TrainingRefused(definition.name, reason)
 
@@ -543,12 +542,12 @@ def limit_rows(
     turn = at // plan.stride_ms
     for every in range(2, MOST_THINNING + 1):
         selected = ~train | (turn % every == 0)
-        left = label[train & selected]
-        if not 0 < left.sum() < len(left) and definition.must_know is None:
+        thinned = label[train & selected]
+        if not 0 < thinned.sum() < len(thinned) and definition.must_know is None:
             break
         if selected.sum() <= max_rows:
             message = (
-                f"Only every {every}. instant of the training period was kept ({len(left)} of "
+                f"Only every {every}. instant of the training period was kept ({len(thinned)} of "
                 f"{int(train.sum())} rows): "
                 f"the dataset has {len(at)} rows, and {max_rows} are allowed ({reason})."
             )

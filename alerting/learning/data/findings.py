@@ -98,7 +98,10 @@ def describe_findings(findings: Sequence[Finding]) -> list[str]:
     groups: dict[tuple[Kind, Consequence], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.kind, finding.consequence), []).append(finding)
-    return [_describe_group(kind, consequence, of) for (kind, consequence), of in groups.items()]
+    return [
+        _describe_group(kind, consequence, members)
+        for (kind, consequence), members in groups.items()
+    ]
 
 
 def _describe_group(kind: Kind, consequence: Consequence, findings: Sequence[Finding]) -> str:

@@ -6,7 +6,7 @@ about the limit. The report says what to write into the definition so that it is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
@@ -22,11 +22,11 @@ from alerting.definitions.faults import format_duration
 from alerting.definitions.wording.language import spoken_about
 from alerting.detection.problem_occurrences import find_problems, match_names
 from alerting.learning.data.findings import Finding
-from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.learning.features.planning import MOST_LEVELS, candidate_variables, event_types
 from alerting.readings.history import (
     BoolArray,
+    Floats,
     History,
     Millis,
     duration_millis,
@@ -36,17 +36,6 @@ from alerting.readings.history import (
     no_instants,
 )
 from alerting.readings.variable_series import describe_strays, usual_instants
-
-KNOWS = 0.95  # average precision of a single column, from which on its variable is suspect
-# And at least this share of the way from prevalence to perfection, so that frequent problems make
-# no suspects.
-LIFT = 0.5
-ROWS_AT_MOST = 20_000
-LEAST_POSITIVES = 10
-# Rank correlation with the problem's variable at the same time stamps, from which on a variable is
-# its copy.
-COPIES = 0.99
-LEAST_VALUES = 30
 
 # A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES
 # its usual run, are equal.
@@ -94,9 +83,11 @@ def find_strays(histories: Sequence[History]) -> Iterator[Finding]:
     """Yield a finding on each asset with a few readings that lie far from all others."""
     for history in histories:
         times = _index(history)
-        for said, count in describe_strays(times, usual_instants(times)):
+        for description, count in describe_strays(times, usual_instants(times)):
             name = history.asset.name
-            message = f"{name}: {said}, as of a clock that was not set: left out of the training."
+            message = (
+                f"{name}: {description}, as of a clock that was not set: left out of the training."
+            )
             yield Finding("strays", name, count, "left out", message)
 
 
@@ -156,8 +147,8 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
         if flat:
             message = (
                 f"{number.name} repeats one value {longest} times in a row, and {flat} of its "
-                f"{total} values are in such runs, "
-                "although it varies otherwise: its sensor was probably stuck; the values are kept."
+                f"{total} values are in such runs, although it varies otherwise: its sensor was "
+                "probably stuck; the values are kept."
             )
             yield Finding("flat", number.name, flat / total, "kept", message)
 
@@ -189,28 +180,28 @@ def _stuck_runs(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 def _asset_gaps(histories: Sequence[History]) -> Iterator[Finding]:
     for history in histories:
-        found = _gaps_of(_index(history), None)
-        if found is not None and found.share >= GAP_SHARE:
+        gaps = _gaps_of(_index(history), None)
+        if gaps is not None and gaps.share >= GAP_SHARE:
             name = history.asset.name
             message = (
-                f"{name} has {found.message}: windows that lie in them have no value; rows without "
+                f"{name} has {gaps.message}: windows that lie in them have no value; rows without "
                 "any are left out."
             )
-            yield Finding("gaps", name, found.share, "left out", message)
+            yield Finding("gaps", name, gaps.share, "left out", message)
 
 
 def _gaps(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     """Find gaps of single variables, beyond those in which the whole asset is silent."""
     for number in plan.numbers:
         for history in histories:
-            found = _gaps_of(_times(history, number.name), number.sampling_ms)
+            gaps = _gaps_of(_times(history, number.name), number.sampling_ms)
             whole = _gaps_of(_index(history), None)
-            if found is not None and found.share >= GAP_SHARE + 2 * (whole.share if whole else 0.0):
+            if gaps is not None and gaps.share >= GAP_SHARE + 2 * (whole.share if whole else 0.0):
                 message = (
-                    f"{number.name} of {history.asset.name} has {found.message}: it is missing "
+                    f"{number.name} of {history.asset.name} has {gaps.message}: it is missing "
                     "there, the rows are kept."
                 )
-                yield Finding("gaps", number.name, found.share, "kept", message)
+                yield Finding("gaps", number.name, gaps.share, "kept", message)
 
 
 @dataclass(frozen=True)
@@ -288,7 +279,10 @@ def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) ->
     for name in sorted(
         {*definition.problem.variables, *candidate_variables(definition, histories)}
     ):
-        bad = sum(_samples(h, h.doubts.bad, name) for h in histories)
+        bad = sum(
+            int(find_members(_index(h), h.doubts.bad.get(name, no_instants())).sum())
+            for h in histories
+        )
         if bad:
             share = bad / (bad + sum(len(_values(h, name)) for h in histories))
             message = (
@@ -296,11 +290,6 @@ def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) ->
                 "all: they have no value, and count as missing in every feature and label."
             )
             yield Finding("bad_quality", name, share, "left out", message)
-
-
-def _samples(history: History, doubted: Mapping[str, Millis], name: str) -> int:
-    """Count the history's instants that have such a sample of a variable."""
-    return int(find_members(_index(history), doubted.get(name, no_instants())).sum())
 
 
 def _unmatched_events(
@@ -337,8 +326,8 @@ def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterato
         )
         message = (
             f"{carried.name} comes up to {_about(longest)} apart: its last value holds until the "
-            "next one, for at most "
-            f"{_about(carried.span_ms)}; set carry_forward of the variable if that is wrong."
+            f"next one, for at most {_about(carried.span_ms)}; set carry_forward of the variable "
+            "if that is wrong."
         )
         yield Finding("carried_forward", carried.name, carried.span_ms / 1000, "kept", message)
 
@@ -405,9 +394,9 @@ def find_bursts(
 
     `near`: most of them beginning within this time of another one is a burst, too.
     """
-    found = [find_problems(problem, history) for history in histories]
-    starts = [millis(one["start"]) for one in found]
-    ends = [millis(one["end"]) for one in found]
+    by_asset = [find_problems(problem, history) for history in histories]
+    starts = [millis(problems["start"]) for problems in by_asset]
+    ends = [millis(problems["end"]) for problems in by_asset]
     gaps = [start[1:] - end[:-1] for start, end in zip(starts, ends, strict=True)]
     between = np.concatenate(gaps) if gaps else np.empty(0, np.int64)
     longest = longest_in_burst(between) or _longest_near(between, duration_millis(near))
@@ -451,7 +440,19 @@ def burst_findings(problem: Problem, histories: Sequence[History]) -> Iterator[F
 def _round_up(duration: timedelta) -> timedelta:
     """Return a usual duration that is not shorter."""
     day = timedelta(days=1)
-    return next((one for one in _ROUND if one >= duration), ceil(duration / day) * day)
+    return next((usual for usual in _ROUND if usual >= duration), ceil(duration / day) * day)
+
+
+KNOWS = 0.95  # average precision of a single column, from which on its variable is suspect
+# And at least this share of the way from prevalence to perfection, so that frequent problems make
+# no suspects.
+LIFT = 0.5
+ROWS_AT_MOST = 20_000
+LEAST_POSITIVES = 10
+# Rank correlation with the problem's variable at the same time stamps, from which on a variable is
+# its copy.
+COPIES = 0.99
+LEAST_VALUES = 30
 
 
 def leak_suspects(
@@ -467,11 +468,11 @@ def leak_suspects(
     `train`: which of the `rows` are the training part; `histories`: its readings. A suspect stays
     in the dataset: a strong cause looks the same as a leak, and only a person can tell them apart.
     """
-    suspects = [
+    return [
         *_early_copies(definition, plan, histories),
         *_knowing_alone(definition, plan, rows, label, np.flatnonzero(train)),
+        *_unseen_problem(definition, histories),
     ]
-    return [*suspects, *_unseen_problem(definition, histories)]
 
 
 def _unseen_problem(
@@ -530,8 +531,8 @@ def _knowing_alone(
         if ap >= KNOWS and ap - prevalence >= LIFT * (1 - prevalence):
             message = (
                 f"{source} alone nearly knows the label (column {name}: average precision "
-                f"{ap:.2f}): it is kept; make sure that "
-                "its values are known before the problem, set its delay, or exclude it."
+                f"{ap:.2f}): it is kept; make sure that its values are known before the problem, "
+                "set its delay, or exclude it."
             )
             yield Finding("leak_suspect", source, ap, "kept", message)
 
@@ -580,8 +581,8 @@ def _likeness(history: History, name: str, problem: str) -> float:
         return 0.0
     if history.readings[problem].dtype == object:
         return 0.0
-    both = history.readings[[name, problem]].astype(np.float64).dropna()
-    if len(both) < LEAST_VALUES or (both.nunique() < 2).any():
+    pairs = history.readings[[name, problem]].astype(np.float64).dropna()
+    if len(pairs) < LEAST_VALUES or (pairs.nunique() < 2).any():
         return 0.0
-    first, second = (both[column].rank().to_numpy(np.float64) for column in (name, problem))
-    return abs(float(np.corrcoef(first, second)[0, 1]))
+    ranks = pairs.rank().to_numpy(np.float64)
+    return abs(float(np.corrcoef(ranks[:, 0], ranks[:, 1])[0, 1]))

@@ -142,38 +142,38 @@ def _write(statistic: int, window: Floats, start: int, expected: float, out: Flo
 
 
 @_inline
-def _sum_block(left: Floats, right: Floats, start: int, count: int) -> float:
+def _sum_block(first: Floats, second: Floats, start: int, count: int) -> float:
     """Return the sum of up to 128 products in the order of `np.add.reduce`: in eight parts."""
     a, b, c, d, e, f, g, h = _ZEROS
     end = start + count
     whole = end - count % 8
     for i in range(start, whole, 8):
-        a += left[i] * right[i]
-        b += left[i + 1] * right[i + 1]
-        c += left[i + 2] * right[i + 2]
-        d += left[i + 3] * right[i + 3]
-        e += left[i + 4] * right[i + 4]
-        f += left[i + 5] * right[i + 5]
-        g += left[i + 6] * right[i + 6]
-        h += left[i + 7] * right[i + 7]
+        a += first[i] * second[i]
+        b += first[i + 1] * second[i + 1]
+        c += first[i + 2] * second[i + 2]
+        d += first[i + 3] * second[i + 3]
+        e += first[i + 4] * second[i + 4]
+        f += first[i + 5] * second[i + 5]
+        g += first[i + 6] * second[i + 6]
+        h += first[i + 7] * second[i + 7]
     total = ((a + b) + (c + d)) + ((e + f) + (g + h))
     for i in range(whole, end):
-        total += left[i] * right[i]
+        total += first[i] * second[i]
     return total
 
 
 @_inline
-def _sum_products(left: Floats, right: Floats, count: int) -> float:
+def _sum_products(factors: Floats, others: Floats, count: int) -> float:
     """Return the sum of the first products in the order of `np.add.reduceat`: the first one, and
     halves of the others down to 128.
 
     Without recursion: numba stores no recursive function that it can load again.
     """
-    first: float = left[0] * right[0]
+    first: float = factors[0] * others[0]
     if count == 1:
         return first
     if count <= 129:
-        return first + _sum_block(left, right, 1, count - 1)
+        return first + _sum_block(factors, others, 1, count - 1)
     halves = np.empty((128, 2), np.int64)
     totals = np.empty(64)
     halves[0] = 1, count - 1
@@ -186,7 +186,7 @@ def _sum_products(left: Floats, right: Floats, count: int) -> float:
             done -= 1
             totals[done - 1] += totals[done]
         elif size <= 128:
-            totals[done] = _sum_block(left, right, start, size)
+            totals[done] = _sum_block(factors, others, start, size)
             done += 1
         else:
             half = size // 2
@@ -239,7 +239,7 @@ def run_moments(bucket: Index, seconds: Floats, values: Floats) -> tuple[Index, 
             longest = max(longest, i - start)
             start = i
     where = np.empty(distinct, np.int64)
-    found = np.empty((distinct, 8))
+    moments = np.empty((distinct, 8))
     seconds_of_run = np.empty(longest)
     values_of_run = np.empty(longest)
     ones = np.ones(longest)
@@ -255,10 +255,10 @@ def run_moments(bucket: Index, seconds: Floats, values: Floats) -> tuple[Index, 
                 count += 1
             row += 1
         if count:
-            _sum_up(seconds_of_run, values_of_run, ones, count, found[runs])
+            _sum_up(seconds_of_run, values_of_run, ones, count, moments[runs])
             where[runs] = at
             runs += 1
-    return where[:runs], found[:runs]
+    return where[:runs], moments[:runs]
 
 
 @_compile

@@ -14,11 +14,9 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt
-from alerting.readings.history import Millis
+from alerting.readings.history import BoolArray, Floats, Millis
 
-Floats: TypeAlias = "npt.NDArray[np.float64]"
 Index: TypeAlias = "npt.NDArray[np.int64]"
-BoolArray: TypeAlias = "npt.NDArray[np.bool_]"
 EMPTY = (0.0, 0.0, 0.0, math.inf, -math.inf, 0.0, 0.0, 0.0)  # the moments of an empty bucket
 
 
@@ -60,13 +58,13 @@ def bucket_rows(times: Millis, start: int, width: int, size: int) -> BucketRows:
     return BucketRows(size, bucket, seconds, bool(np.all(bucket[1:] != bucket[:-1])))
 
 
-def bucket_moments(rows: BucketRows, values: Floats, there: BoolArray) -> Moments:
+def bucket_moments(rows: BucketRows, values: Floats, has_value: BoolArray) -> Moments:
     """Sum up the values (variables x rows) of each bucket; missing ones do not count."""
     if rows.alone:
-        return _moments_of_single(rows, values, there)
-    variable, row = np.nonzero(there)
+        return _moments_of_single(rows, values, has_value)
+    variable, row = np.nonzero(has_value)
     where, runs = run_moments(
-        rows.bucket[row] + variable * rows.size, rows.seconds[row], values[there] + 0.0
+        rows.bucket[row] + variable * rows.size, rows.seconds[row], values[has_value] + 0.0
     )
     shape = (len(values), rows.size)
     return Moments(
@@ -74,12 +72,12 @@ def bucket_moments(rows: BucketRows, values: Floats, there: BoolArray) -> Moment
     )
 
 
-def _moments_of_single(rows: BucketRows, values: Floats, there: BoolArray) -> Moments:
+def _moments_of_single(rows: BucketRows, values: Floats, has_value: BoolArray) -> Moments:
     """Return the moments of buckets with one row at most, bit for bit as `run_moments`."""
     where = compact(rows.bucket)
     shape = (len(values), rows.size)
     nothing = np.zeros(shape)
-    value = np.where(there, values, 0.0) + 0.0
+    value = np.where(has_value, values, 0.0) + 0.0
 
     def spread(part: Floats, empty: float) -> Floats:
         if part.shape == shape:
@@ -89,12 +87,12 @@ def _moments_of_single(rows: BucketRows, values: Floats, there: BoolArray) -> Mo
         return whole
 
     return Moments(
-        spread(there.astype(np.float64), 0.0),
+        spread(has_value.astype(np.float64), 0.0),
         spread(value, 0.0),
         nothing,
-        spread(np.where(there, value, np.inf), np.inf),
-        spread(np.where(there, value, -np.inf), -np.inf),
-        spread(rows.seconds * there, 0.0),
+        spread(np.where(has_value, value, np.inf), np.inf),
+        spread(np.where(has_value, value, -np.inf), -np.inf),
+        spread(rows.seconds * has_value, 0.0),
         nothing,
         nothing,
     )
@@ -176,11 +174,11 @@ class Ending(NamedTuple):
 
 
 class WindowPositions(NamedTuple):
-    """How windows are merged: by length in buckets, the older and the newer part; and the windows
-    that are wanted at last, `size` of each length."""
+    """How windows are merged: by length in buckets, the older and the newer part; and where the
+    windows lie that are returned at last, `size` of each length."""
 
     merges: dict[int, tuple[Ending, Ending]]
-    wanted: tuple[Ending, ...]
+    returned: tuple[Ending, ...]
     size: int
 
 
@@ -220,20 +218,20 @@ def _positions(last: Index, lengths: tuple[int, ...]) -> WindowPositions:
 
 
 def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> Moments:
-    """Compute moments of the wanted windows (variables x lengths x windows). `width`: of a bucket
+    """Compute moments of the windows (variables x lengths x windows). `width`: of a bucket
     in ms."""
-    found = {1: buckets}
+    by_length = {1: buckets}
     for length, (older, newer) in positions.merges.items():
-        found[length] = merge(
-            found[older.length].take(older.where),
-            found[newer.length].take(newer.where),
+        by_length[length] = merge(
+            by_length[older.length].take(older.where),
+            by_length[newer.length].take(newer.where),
             newer.length * width / 1000.0,
         )
-    shape = len(buckets.n), len(positions.wanted), positions.size
+    shape = len(buckets.n), len(positions.returned), positions.size
     whole = Moments(*[np.empty(shape) for _ in buckets])
-    for number, (length, where) in enumerate(positions.wanted):
-        for part, known in zip(whole, found[length], strict=True):
-            part[:, number] = known[:, where]
+    for number, (length, where) in enumerate(positions.returned):
+        for part, column in zip(whole, by_length[length], strict=True):
+            part[:, number] = column[:, where]
     return whole
 
 
@@ -302,7 +300,7 @@ def slope(m: Moments, out: Floats) -> None:
 
 def _leave_out(m: Moments, least: int, out: Floats, constant: float | None = None) -> None:
     """Write `constant` where all values are the same, NaN for fewer than `least`."""
-    if constant is not None and (same := m.low == m.high).any():
-        out[same] = constant
+    if constant is not None:
+        out[m.low == m.high] = constant
     if m.n.min(initial=least) < least:
         out[m.n < least] = np.nan

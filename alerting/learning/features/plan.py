@@ -9,13 +9,13 @@ from datetime import timedelta
 from functools import cached_property
 from itertools import combinations
 from math import gcd
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError, format_duration
-from alerting.readings.history import column_index
+from alerting.readings.history import Floats, column_index
 
 # How a dataclass is read back from JSON: only fields that it has, of their types, within the bounds
 # of their annotations.
@@ -120,7 +120,8 @@ class FeaturePlan:
     def reach_ms(self) -> int:
         """Return how far back features look: lagged values as old as the window at their lag."""
         return self.longest_window_ms + max(
-            (*self.lags_ms, *(span for one in self.lagged for span in one.spans_ms)), default=0
+            (*self.lags_ms, *(span for number in self.lagged for span in number.spans_ms)),
+            default=0,
         )
 
     @cached_property
@@ -204,10 +205,10 @@ class FeaturePlan:
     @cached_property
     def positions_by_source(self) -> tuple[tuple[int, ...], ...]:
         """Return the positions of the columns of each raw variable, event type and attribute."""
-        found: dict[tuple[str, str], list[int]] = {}
+        positions: dict[tuple[str, str], list[int]] = {}
         for position, column in enumerate(self.layout):
-            found.setdefault((column.kind, column.source), []).append(position)
-        return tuple(map(tuple, found.values()))
+            positions.setdefault((column.kind, column.source), []).append(position)
+        return tuple(map(tuple, positions.values()))
 
     @cached_property
     def levels(self) -> dict[str, tuple[str, ...]]:
@@ -263,10 +264,10 @@ class FeaturePlan:
 
     @cached_property
     def _own_lags(self) -> dict[str, tuple[int, ...]]:
-        own: dict[str, set[int]] = {}
-        for one in self.lagged:
-            own.setdefault(one.name, set(self.lags_ms)).update(one.spans_ms)
-        return {name: tuple(sorted(spans)) for name, spans in own.items()}
+        lags: dict[str, set[int]] = {}
+        for number in self.lagged:
+            lags.setdefault(number.name, set(self.lags_ms)).update(number.spans_ms)
+        return {name: tuple(sorted(spans)) for name, spans in lags.items()}
 
     @cached_property
     def _by_name(self) -> dict[str, Column]:
@@ -298,7 +299,6 @@ MOST_COLUMNS = 200_000
 Position = Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
 Positions = Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)]
 _Numbers = Annotated[tuple[float, ...], Field(max_length=4 * MOST_COLUMNS)]
-Floats: TypeAlias = "npt.NDArray[np.float64]"
 # standard deviations at which a scaled number is clipped: a single odd reading cannot decide alone
 FARTHEST = 10.0
 _FEW_ROWS = 64
@@ -464,7 +464,7 @@ class ColumnPairs:
     second.
     """
 
-    of: tuple[tuple[int, int], ...] = ()
+    positions: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
     def choose(columns: Columns, telling: Floats, most: int) -> ColumnPairs:
@@ -479,18 +479,19 @@ class ColumnPairs:
 
     def expand(self, matrix: Floats) -> Floats:
         """Return the matrix with products and differences beside it; missing where either is."""
-        return np.hstack([matrix, self.combine(matrix)]) if self.of else matrix
+        return np.hstack([matrix, self.combine(matrix)]) if self.positions else matrix
 
     def combine(self, matrix: Floats) -> Floats:
         """Return the products and differences alone."""
-        left, right = (matrix[:, [pair[side] for pair in self.of]] for side in (0, 1))
-        return np.hstack([left * right, left - right])
+        first = matrix[:, [position for position, _ in self.positions]]
+        second = matrix[:, [position for _, position in self.positions]]
+        return np.hstack([first * second, first - second])
 
     def by_column(self, values: Floats, columns: int) -> Floats:
         """Return a value per column: each of a pair gets half of the pair's value."""
         shares = values[:columns].copy()
-        for k, pair in enumerate(self.of):
-            half = (values[columns + k] + values[columns + len(self.of) + k]) / 2
+        for k, pair in enumerate(self.positions):
+            half = (values[columns + k] + values[columns + len(self.positions) + k]) / 2
             for column in pair:
                 shares[column] += half
         return shares
@@ -521,7 +522,7 @@ class Encoding:
         encoded = self.dense.encode(matrix)
         return (
             np.hstack([encoded, self.pairs.combine(self.dense.fill(matrix))])
-            if self.pairs.of
+            if self.pairs.positions
             else encoded
         )
 
@@ -534,7 +535,7 @@ class Encoding:
             )
             return spread
         if self.dense is not None:
-            plain = len(values) - 2 * len(self.pairs.of)
+            plain = len(values) - 2 * len(self.pairs.positions)
             values = np.concatenate([self.dense.by_column(values[:plain], columns), values[plain:]])
         return self.pairs.by_column(values, columns)
 
@@ -542,7 +543,11 @@ class Encoding:
         """Return the encoding as plain JSON values."""
         dense = asdict(self.dense) if self.dense else None
         columns = None if self.columns is None else list(self.columns)
-        return {"dense": dense, "pairs": [list(pair) for pair in self.pairs.of], "columns": columns}
+        return {
+            "dense": dense,
+            "pairs": [list(pair) for pair in self.pairs.positions],
+            "columns": columns,
+        }
 
 
 def _median(values: Floats) -> float:

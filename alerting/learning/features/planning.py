@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -117,7 +117,7 @@ def derive_stride(
         reason = f"a sixth of the horizon {format_duration(horizon)} is the coarsest"
         needed = most
     stride = next(
-        (step for minutes in _STEPS if (step := minutes * _MINUTE) >= NEARLY * needed),
+        (minutes * _MINUTE for minutes in _STEPS if minutes * _MINUTE >= NEARLY * needed),
         max(_MINUTE, timedelta(minutes=int(needed.total_seconds() // 60))),
     )
     if NEARLY * stride > most:
@@ -139,12 +139,12 @@ def default_windows(
     sampling = _usual(sampling)
     usual = median_low(sampling) if sampling else timedelta(0)
     slowest = min(3 * max(sampling), LONGEST_WINDOW) if sampling else timedelta(0)
-    wanted = (
+    windows = (
         max(min(horizon / 2, timedelta(hours=3)), 3 * usual),
         max(min(2 * horizon, timedelta(hours=24)), 6 * usual),
         max(min(6 * horizon, LONGEST_WINDOW), 24 * usual, slowest),
     )
-    return tuple(sorted({ceil(window / stride) * stride for window in wanted}))
+    return tuple(sorted({ceil(window / stride) * stride for window in windows}))
 
 
 def _usual(sampling: Sequence[timedelta]) -> Sequence[timedelta]:
@@ -163,35 +163,30 @@ DUE = 0.9
 CHANGES = 0.9
 _MINUTE_MS = 60_000
 NEARLY_NONE = 0.01  # of the rows are nearer to the one before than the stride of units
-MOST_LEVELS = (
-    100  # a category with more is an identity, such as a batch number, that no model can learn from
-)
+# a category with more is an identity, such as a batch number, that no model can learn from
+MOST_LEVELS = 100
 
 
 def carried_forward_variables(
     names: Sequence[str], histories: Sequence[History], longest_window_ms: int
 ) -> tuple[CarryForward, ...]:
     """Return the variables that are carried forward for another time than the longest window."""
-    return tuple(_find_carried(names, histories, longest_window_ms))
-
-
-def _find_carried(
-    names: Sequence[str], histories: Sequence[History], longest_window_ms: int
-) -> Iterator[CarryForward]:
+    carried = []
     for name in names:
         declared = [
             h.asset.variables[name].carry_forward for h in histories if name in h.asset.variables
         ]
         stated = max((duration_millis(span) for span in declared if span is not None), default=None)
         if stated is None:
-            found = _found_ms(name, histories, longest_window_ms)
-            if found > longest_window_ms:
-                yield CarryForward(name, found)
+            span_ms = _suggested_ms(name, histories, longest_window_ms)
+            if span_ms > longest_window_ms:
+                carried.append(CarryForward(name, span_ms))
         elif stated != longest_window_ms:
-            yield CarryForward(name, stated)
+            carried.append(CarryForward(name, stated))
+    return tuple(carried)
 
 
-def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -> int:
+def _suggested_ms(name: str, histories: Sequence[History], longest_window_ms: int) -> int:
     """Return the time that the readings suggest; 0 where the windows cover the values."""
     apart = distances(name, histories)
     if len(apart) < LEAST_DISTANCES:
@@ -323,14 +318,14 @@ def _derive(
 
 
 def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) -> tuple[Lagged, ...]:
-    own = next((n for n in numbers if n.name == definition.problem.variable), None)
-    if own is None:
+    number = next((n for n in numbers if n.name == definition.problem.variable), None)
+    if number is None:
         return ()
     spans = definition.own_lags(
-        None if own.sampling_ms is None else timedelta(milliseconds=own.sampling_ms)
+        None if number.sampling_ms is None else timedelta(milliseconds=number.sampling_ms)
     )
     return (
-        (Lagged(own.name, tuple(sorted({duration_millis(span) for span in spans}))),)
+        (Lagged(number.name, tuple(sorted({duration_millis(span) for span in spans}))),)
         if spans
         else ()
     )
@@ -376,7 +371,7 @@ def _is_category(history: History, name: str) -> bool:
 def _attributes(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> list[tuple[str, tuple[str, ...] | None]]:
-    found: list[tuple[str, tuple[str, ...] | None]] = []
+    attributes: list[tuple[str, tuple[str, ...] | None]] = []
     for name in dict.fromkeys(definition.features.attributes):
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]
         if not values:
@@ -389,6 +384,7 @@ def _attributes(
                     names=str(names),
                 ),
             )
-        describe_window = any(isinstance(v, str) for v in values)
-        found.append((name, tuple(sorted({str(v) for v in values})) if describe_window else None))
-    return found
+        is_category = any(isinstance(v, str) for v in values)
+        levels = tuple(sorted({str(v) for v in values})) if is_category else None
+        attributes.append((name, levels))
+    return attributes

@@ -21,7 +21,7 @@ from alerting.deferred import np, npt, pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.learning.features import moments
-from alerting.learning.features.moments import Floats, Index, Moments
+from alerting.learning.features.moments import Index, Moments
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.learning.features.planning import plan_features
 from alerting.learning.features.reading_counts import (
@@ -35,6 +35,7 @@ from alerting.learning.features.reading_counts import (
     take,
 )
 from alerting.readings.history import (
+    Floats,
     History,
     LongHistory,
     Millis,
@@ -120,8 +121,8 @@ def is_known(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> npt.NDArray[np.bool_]:
     """Return when a model is asked: values are known, and most windows have enough readings."""
-    known = has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
-    return known & most_have_enough_readings(plan, history, at)
+    has_values = has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
+    return has_values & most_have_enough_readings(plan, history, at)
 
 
 def has_needed_value(
@@ -196,13 +197,13 @@ def fill_numbers(
     names: Collection[str] | None = None,
 ) -> None:
     """Fill in the columns of these numbers (all by default), a row for each instant."""
-    wanted = [number for number in plan.numbers if names is None or number.name in names]
+    chosen = [number for number in plan.numbers if names is None or number.name in names]
     if out.size >= LARGE and out.flags.f_contiguous:
-        _fill_compiled(plan, readings, at, out, wanted)
+        _fill_compiled(plan, readings, at, out, chosen)
         return
     for part in _chunks(at, _chunk_span(plan, BUCKETS_AT_ONCE)):
         interval = ReadingInterval(plan, readings, at[part])
-        for group in _groups(interval, wanted):
+        for group in _groups(interval, chosen):
             _fill_group(interval, group, out[part])
 
 
@@ -227,7 +228,7 @@ class _Group(NamedTuple):
     numbers: Sequence[NumberSource]
 
 
-def _groups(interval: ReadingInterval, wanted: Iterable[NumberSource]) -> Iterator[_Group]:
+def _groups(interval: ReadingInterval, chosen: Iterable[NumberSource]) -> Iterator[_Group]:
     def alike(number: NumberSource) -> tuple[int, bool, tuple[int, ...]]:
         return (
             interval.delay_ms(number.name),
@@ -236,7 +237,7 @@ def _groups(interval: ReadingInterval, wanted: Iterable[NumberSource]) -> Iterat
         )
 
     most = max(1, BUCKETS_AT_ONCE // interval.size)
-    for (delay, *_), numbers in groupby(sorted(wanted, key=alike), alike):
+    for (delay, *_), numbers in groupby(sorted(chosen, key=alike), alike):
         members = list(numbers)
         yield from (
             _Group(delay, members[first : first + most]) for first in range(0, len(members), most)
@@ -248,19 +249,19 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
     rows = interval.window_rows(group.delay)
     names = [number.name for number in group.numbers]
     values = interval.readings.matrix(names, rows.rows)
-    there = np.isfinite(values)
-    windows = interval.window_moments(moments.bucket_moments(rows.buckets, values, there))
+    has_value = np.isfinite(values)
+    windows = interval.window_moments(moments.bucket_moments(rows.buckets, values, has_value))
     index = drop_old_samples(
-        rows.times, interval.at, plan.longest_window_ms, newest_there(there, rows.until)
+        rows.times, interval.at, plan.longest_window_ms, newest_there(has_value, rows.until)
     )
     last = _newest_of_rows(values, index)
-    known = _newest_of_rows(rows.times.astype(np.float64), index)
+    known_at = _newest_of_rows(rows.times.astype(np.float64), index)
     for i, name in enumerate(names if plan.carried_forward else ()):
         if plan.is_carried_forward(name):
             samples = interval.readings.samples(name)
             chosen = newest_sample(samples.times, interval.at, plan.carry_ms(name))
             last[i] = take(samples.values, chosen)
-            known[i] = take(samples.times.astype(np.float64), chosen)
+            known_at[i] = take(samples.times.astype(np.float64), chosen)
     block = plan.number_blocks[names[0]]
     first = np.array([plan.number_blocks[name].start for name in names])
     position = block.start
@@ -274,30 +275,30 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
         elif column.aggregation == "last":
             out.T[into] = last + 0.0
         elif column.aggregation == "age":
-            out.T[into] = (interval.at - known) / 1000.0
+            out.T[into] = (interval.at - known_at) / 1000.0
         else:
-            found = np.empty(windows.n.shape)
+            statistic = np.empty(windows.n.shape)
             if column.aggregation == "missing":
                 expected = [
                     [max(span // (number.sampling_ms or span), 1) for span in plan.windows_ms]
                     for number in group.numbers
                 ]
                 share = windows.n / np.array(expected, np.float64)[:, :, None]
-                np.clip(1.0 - share, 0.0, 1.0, out=found)
+                np.clip(1.0 - share, 0.0, 1.0, out=statistic)
             else:
-                _OF_MOMENTS[column.aggregation](windows, found)
+                _OF_MOMENTS[column.aggregation](windows, statistic)
             of_windows = np.arange(len(plan.windows_ms))
-            out.T[into[:, None] + of_windows] = found
+            out.T[into[:, None] + of_windows] = statistic
             position += len(of_windows) - 1
 
 
 def _lagged(interval: ReadingInterval, names: Sequence[str], lag: int) -> Floats:
-    found = np.empty((len(names), len(interval.at)))
+    lagged = np.empty((len(names), len(interval.at)))
     for i, name in enumerate(names):
         samples = interval.lag_samples(name, lag)
         carry = interval.plan.carry_ms(name)
-        found[i] = take(samples.values, newest_sample(samples.times, interval.at - lag, carry))
-    return found
+        lagged[i] = take(samples.values, newest_sample(samples.times, interval.at - lag, carry))
+    return lagged
 
 
 def _newest_of_rows(values: Floats, index: Index) -> Floats:
@@ -317,7 +318,7 @@ def _fill_compiled(
     readings: AssetReadings,
     at: Millis,
     out: Floats,
-    wanted: Sequence[NumberSource],
+    chosen: Sequence[NumberSource],
 ) -> None:
     in_a_bucket = (
         len(readings.ts) * plan.bucket_ms // max(int(readings.ts[-1] - readings.ts[0]), 1)
@@ -328,11 +329,11 @@ def _fill_compiled(
     with ThreadPoolExecutor(THREADS) as threads:
         for part in _chunks(at, _chunk_span(plan, buckets)):
             interval = ReadingInterval(plan, readings, at[part])
-            for delay in {interval.delay_ms(number.name) for number in wanted}:
+            for delay in {interval.delay_ms(number.name) for number in chosen}:
                 interval.window_rows(delay)
             for _ in threads.map(
                 lambda number, i=interval, first=part.start: _fill_number(i, number, first, out.T),
-                wanted,
+                chosen,
             ):
                 pass
 
@@ -344,11 +345,11 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
     rows = interval.window_rows(interval.delay_ms(number.name))
     values = interval.readings.matrix([number.name], rows.rows)[0]
     carry = plan.carry_ms(number.name)
-    known = Samples(rows.times, values)
+    samples = Samples(rows.times, values)
     until = rows.until
     if plan.is_carried_forward(number.name):
-        known = interval.readings.samples(number.name)
-        until = np.searchsorted(known.times, interval.at, side="right")
+        samples = interval.readings.samples(number.name)
+        until = np.searchsorted(samples.times, interval.at, side="right")
     steps = moments.merge_steps(interval.lengths)
     numbers = {length: i for i, length in enumerate((1, *steps))}
     merged = np.array(
@@ -378,7 +379,7 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
             )
         else:
             compiled.write_newest(
-                *known, until, interval.at, carry, column.aggregation == "age", into
+                *samples, until, interval.at, carry, column.aggregation == "age", into
             )
     if columns:
         bucket = rows.buckets.bucket
@@ -449,14 +450,14 @@ def build_features_of_assets(
     ]
 
 
-def declares_numbers_alike(plan: FeaturePlan, asset: Asset, other: Asset) -> bool:
+def declares_numbers_alike(plan: FeaturePlan, first: Asset, second: Asset) -> bool:
     """Return whether two assets have the same types, delays and ranges of a plan's numbers."""
 
-    def declared(of: Asset, name: str) -> tuple[object, ...]:
-        kind = of.variables[name].type if name in of.variables else None
-        return kind, of.delay(name), engineering_range(of, name)
+    def declared(asset: Asset, name: str) -> tuple[object, ...]:
+        kind = asset.variables[name].type if name in asset.variables else None
+        return kind, asset.delay(name), engineering_range(asset, name)
 
-    return all(declared(asset, one.name) == declared(other, one.name) for one in plan.numbers)
+    return all(declared(first, n.name) == declared(second, n.name) for n in plan.numbers)
 
 
 def _join(plan: FeaturePlan, assets: Sequence[AssetReadings], at: int) -> tuple[History, Millis]:
@@ -468,8 +469,10 @@ def _join(plan: FeaturePlan, assets: Sequence[AssetReadings], at: int) -> tuple[
     span = plan.reach_ms + max(delay, plan.delay_ms)
     shift = np.arange(len(assets)) * (span // plan.bucket_ms + 1) * plan.bucket_ms
     rows = [readings.rows_known(0, at - span, at) for readings in assets]
-    ts = [one.ts[some] + apart for one, some, apart in zip(assets, rows, shift, strict=True)]
-    values = [one.matrix(names, some) for one, some in zip(assets, rows, strict=True)]
+    ts = [
+        readings.ts[seen] + apart for readings, seen, apart in zip(assets, rows, shift, strict=True)
+    ]
+    values = [readings.matrix(names, seen) for readings, seen in zip(assets, rows, strict=True)]
     index = pd.DatetimeIndex(np.concatenate(ts).astype("M8[ms]"), tz="UTC", name="ts")
     frame = pd.DataFrame(np.concatenate(values, axis=1).T, index, column_index(names), copy=False)
     return History(first.asset, frame), at + shift
@@ -480,12 +483,12 @@ def _with_other_columns(
 ) -> pd.DataFrame:
     """Return rows of which the columns of numbers are filled in, with all others."""
     history = readings.history
+    attributes = history.asset.attributes
     _fill_events(plan, history, at, floats)
     for position, column in enumerate(plan.layout[: floats.shape[1]]):
         if column.kind == "attribute":
-            value = history.asset.attributes.get(column.source)
+            value = attributes.get(column.source)
             floats[:, position] = value if isinstance(value, (int, float)) else np.nan
-    attributes = readings.history.asset.attributes
     codes = {f"{c.name}.last": _last_code(plan, readings, c, at) for c in plan.categories}
     for attribute in plan.category_attributes:
         level = str(attributes[attribute.name]) if attribute.name in attributes else None
@@ -545,8 +548,8 @@ def _tile(
         (ts[None, :] + shift[:, None]).ravel().astype("M8[ms]"), tz="UTC", name="ts"
     )
     columns = {
-        name: np.concatenate([np.asarray(v, np.float64) for v in each])
-        for name, each in values.items()
+        name: np.concatenate([np.asarray(part, np.float64) for part in parts])
+        for name, parts in values.items()
     }
     return History(history.asset, pd.DataFrame(columns, index=index)), at + shift
 
@@ -578,9 +581,9 @@ def _last_code(
     carry = plan.carry_ms(category.name)
     rows = readings.rows_known(delay, int(at[0]) - carry, int(at[-1]))
     values = readings.history.readings[category.name].iloc[rows]
-    there = values.notna().to_numpy()
-    chosen = newest_sample((readings.ts[rows] + delay)[there], at, carry)
-    codes = pd.Index(category.levels).get_indexer(pd.Index(values[there].astype(str)))
+    has_value = values.notna().to_numpy()
+    chosen = newest_sample((readings.ts[rows] + delay)[has_value], at, carry)
+    codes = pd.Index(category.levels).get_indexer(pd.Index(values[has_value].astype(str)))
     return np.append(codes, -1)[chosen]
 
 

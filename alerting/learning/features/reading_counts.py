@@ -13,16 +13,11 @@ from typing import NamedTuple, TypeAlias
 from alerting.deferred import np, npt, pd
 from alerting.definitions.wording.language import translatable
 from alerting.learning.features import moments
-from alerting.learning.features.moments import (
-    BoolArray,
-    BucketRows,
-    Floats,
-    Index,
-    Moments,
-    WindowPositions,
-)
+from alerting.learning.features.moments import BucketRows, Index, Moments, WindowPositions
 from alerting.learning.features.plan import FeaturePlan, UsualCount
 from alerting.readings.history import (
+    BoolArray,
+    Floats,
     History,
     Millis,
     column_index,
@@ -97,14 +92,14 @@ class AssetReadings:
             return readings.iloc[rows].to_numpy(np.float64).T
         out = np.full((len(names), rows.stop - rows.start), np.nan)
         position = {str(name): number for number, name in enumerate(readings.columns)}
-        there = [name in position for name in names]
+        is_present = [name in position for name in names]
         columns = [position[name] for name in names if name in position]
         # a choice of columns takes pandas ten times as long as the array of all
         whole = readings.iloc[rows].to_numpy() if few else None
         if whole is not None and whole.dtype == np.float64:
-            out[there] = whole[:, columns].T
+            out[is_present] = whole[:, columns].T
         else:
-            out[there] = readings.iloc[rows, columns].to_numpy(np.float64).T
+            out[is_present] = readings.iloc[rows, columns].to_numpy(np.float64).T
         return out
 
     def samples(self, name: str) -> Samples:
@@ -125,8 +120,8 @@ class AssetReadings:
 
 def _there(times: Millis, values: Floats) -> Samples:
     """Return the samples that have a value, -0.0 as 0.0."""
-    there = np.isfinite(values)
-    return Samples(times[there], values[there] + 0.0)
+    has_value = np.isfinite(values)
+    return Samples(times[has_value], values[has_value] + 0.0)
 
 
 class ReadingInterval:
@@ -186,18 +181,18 @@ def newest_sample(times: Millis, at: Millis, span: int) -> Index:
     return drop_old_samples(times, at, span, np.searchsorted(times, at, side="right") - 1)
 
 
-def newest_there(there: BoolArray, until: Index) -> Index:
+def newest_there(has_value: BoolArray, until: Index) -> Index:
     """Return the newest row that is there among the first `until`, -1 without any."""
-    found = np.maximum.accumulate(np.where(there, np.arange(there.shape[1]), -1), axis=1)
+    newest = np.maximum.accumulate(np.where(has_value, np.arange(has_value.shape[1]), -1), axis=1)
     # before the first row: the last element
-    return np.append(found, np.full((len(there), 1), -1), axis=1)[:, until - 1]
+    return np.append(newest, np.full((len(has_value), 1), -1), axis=1)[:, until - 1]
 
 
-def drop_old_samples(times: Millis, at: Millis, span: int, found: Index) -> Index:
+def drop_old_samples(times: Millis, at: Millis, span: int, newest: Index) -> Index:
     """Replace the index of a sample that was known at t - span or before by -1."""
     if len(times):
-        found[times[found] <= at - span] = -1
-    return found
+        newest[times[newest] <= at - span] = -1
+    return newest
 
 
 def take(values: Floats, index: npt.NDArray[np.int64]) -> Floats:
@@ -250,10 +245,10 @@ def _count_values(
     size = max(1, _MOST_VALUES // max(len(ts), 1))
     for first in range(0, len(names), size):
         some = names[first : first + size]
-        there = np.isfinite(readings.matrix(some, rows))
-        any_there |= there.any(axis=0)
+        has_value = np.isfinite(readings.matrix(some, rows))
+        any_there |= has_value.any(axis=0)
         sums = np.zeros((len(some), len(ts) + 1), np.int32)
-        np.cumsum(there, axis=1, dtype=np.int32, out=sums[:, 1:])
+        np.cumsum(has_value, axis=1, dtype=np.int32, out=sums[:, 1:])
         for number, start in enumerate(since):
             columns = (first + np.arange(len(some))) * len(windows_ms) + number
             counts[:, columns] = (sums[:, until] - sums[:, start]).T
@@ -291,7 +286,7 @@ def regular_names(plan: FeaturePlan, history: History) -> tuple[str, ...]:
 
 
 def usual_counts(
-    names: Sequence[str], windows_ms: Sequence[int], found: Windowed
+    names: Sequence[str], windows_ms: Sequence[int], windowed: Windowed
 ) -> tuple[UsualCount, ...]:
     """Return the median count of each variable and window, over windows in which the asset ran.
 
@@ -300,7 +295,7 @@ def usual_counts(
     usual = []
     columns = [(name, window) for name in names for window in range(len(windows_ms))]
     for position, (name, window) in enumerate(columns):
-        counts = found.counts[found.running[:, window], position]
+        counts = windowed.counts[windowed.running[:, window], position]
         if len(counts) < _LEAST_WINDOWS:
             continue
         median = int(np.median(counts))
@@ -327,8 +322,8 @@ def with_usual_counts(plan: FeaturePlan, histories: Sequence[History]) -> Featur
         parts.append(count_readings(history, names, windows, chosen))
     if not parts or not names:
         return plan
-    found = Windowed(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-    return replace(plan, usual=usual_counts(names, windows, found))
+    windowed = Windowed(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    return replace(plan, usual=usual_counts(names, windows, windowed))
 
 
 def has_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> BoolArray:
@@ -340,8 +335,8 @@ def has_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> Bool
     """
     if not plan.usual:
         return np.ones(len(at), np.bool_)
-    names = tuple(dict.fromkeys(one.name for one in plan.usual))
-    windows = tuple(sorted({one.window_ms for one in plan.usual}))
+    names = tuple(dict.fromkeys(usual.name for usual in plan.usual))
+    windows = tuple(sorted({usual.window_ms for usual in plan.usual}))
     return _are_filled(plan, names, windows, count_readings(history, names, windows, at))
 
 
@@ -351,16 +346,16 @@ def most_have_enough_readings(plan: FeaturePlan, history: History, at: Millis) -
     return _mostly_filled(_usual_windows(plan, history, at), plan)
 
 
-def are_filled(plan: FeaturePlan, history: History, found: Windowed) -> BoolArray:
+def are_filled(plan: FeaturePlan, history: History, windowed: Windowed) -> BoolArray:
     """Return for counted instants what `has_enough_readings` returns."""
-    return _are_filled(plan, regular_names(plan, history), plan.windows_ms, found)
+    return _are_filled(plan, regular_names(plan, history), plan.windows_ms, windowed)
 
 
 def _usual_windows(plan: FeaturePlan, history: History, at: Millis) -> Counts:
     if not plan.usual:
         return np.zeros((len(at), 0), np.int32)
-    names = tuple(dict.fromkeys(one.name for one in plan.usual))
-    windows = tuple(sorted({one.window_ms for one in plan.usual}))
+    names = tuple(dict.fromkeys(usual.name for usual in plan.usual))
+    windows = tuple(sorted({usual.window_ms for usual in plan.usual}))
     return _of_usual(plan, names, windows, _count_values(history, names, windows, at)[0])
 
 
@@ -370,12 +365,15 @@ def _of_usual(
     """Return the counts of the windows that have a usual one (instants x usual counts)."""
     return counts[
         :,
-        [names.index(one.name) * len(windows) + windows.index(one.window_ms) for one in plan.usual],
+        [
+            names.index(usual.name) * len(windows) + windows.index(usual.window_ms)
+            for usual in plan.usual
+        ],
     ]
 
 
 def _short(counts: Counts, plan: FeaturePlan) -> BoolArray:
-    return np.asarray(2 * counts < np.array([one.readings for one in plan.usual], np.int32))
+    return np.asarray(2 * counts < np.array([usual.readings for usual in plan.usual], np.int32))
 
 
 def _mostly_filled(counts: Counts, plan: FeaturePlan) -> BoolArray:
@@ -383,9 +381,11 @@ def _mostly_filled(counts: Counts, plan: FeaturePlan) -> BoolArray:
 
 
 def _are_filled(
-    plan: FeaturePlan, names: Sequence[str], windows: Sequence[int], found: Windowed
+    plan: FeaturePlan, names: Sequence[str], windows: Sequence[int], windowed: Windowed
 ) -> BoolArray:
-    counts = _of_usual(plan, names, windows, found.counts)
+    counts = _of_usual(plan, names, windows, windowed.counts)
     partly = (_short(counts, plan) & (counts > 0)).any(axis=1)
-    counted = [windows.index(one) for one in {one.window_ms for one in plan.usual}]
-    return np.asarray(_mostly_filled(counts, plan) & ~partly & found.whole[:, counted].all(axis=1))
+    counted = [windows.index(window) for window in {usual.window_ms for usual in plan.usual}]
+    return np.asarray(
+        _mostly_filled(counts, plan) & ~partly & windowed.whole[:, counted].all(axis=1)
+    )

@@ -19,9 +19,8 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset, in_order
 from alerting.detection.problem_occurrences import find_problems
 from alerting.learning.features.plan import FeaturePlan
-from alerting.readings.history import History, duration_millis, in_range
+from alerting.readings.history import Floats, History, duration_millis, in_range
 
-Floats: TypeAlias = "npt.NDArray[np.float64]"
 Ints: TypeAlias = "npt.NDArray[np.int64]"
 MOST_ROWS = 20_000  # of all assets together; more are averaged over longer times
 FEWEST_ROWS = 500
@@ -117,7 +116,7 @@ def estimate_effects(
 
 
 def _set_points(histories: Sequence[History]) -> list[str]:
-    found = [
+    by_asset = [
         [
             n
             for n, v in h.asset.variables.items()
@@ -125,7 +124,11 @@ def _set_points(histories: Sequence[History]) -> list[str]:
         ]
         for h in histories
     ]
-    return [name for name in found[0] if all(name in names for names in found)] if found else []
+    return (
+        [name for name in by_asset[0] if all(name in names for names in by_asset)]
+        if by_asset
+        else []
+    )
 
 
 def _followers(asset: Asset, names: Sequence[str]) -> set[str]:
@@ -142,9 +145,10 @@ def _peaks(
 ) -> list[float]:
     """Return how far each problem went beyond the limit: exceeded for a tenth of its time."""
     values = _numbers(history, variable).dropna()
-    found = find_problems(definition.problem, history)
+    problems = find_problems(definition.problem, history)
     during = (
-        values.loc[start:last] for start, last in zip(found["start"], found["last"], strict=True)
+        values.loc[start:last]
+        for start, last in zip(problems["start"], problems["last"], strict=True)
     )
     return [float(np.quantile(side * (v - limit), PEAK)) for v in during if len(v)]
 
@@ -203,22 +207,22 @@ def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float
     block = np.arange(len(rows)) * BLOCKS // len(rows)
     state = rows[controls].to_numpy(np.float64)
     outcome = _residuals(state, rows["y"].to_numpy(np.float64), block)
-    left = np.column_stack(
+    moved = np.column_stack(
         [_residuals(state, rows[name].to_numpy(np.float64), block) for name in levers]
     )
     moves = rows[list(levers)].groupby(block).agg(np.ptp).gt(0).sum().to_numpy()
-    known = np.flatnonzero((moves >= FEWEST_MOVES) & (left.std(axis=0) > 0))
-    if not len(known):
+    usable = np.flatnonzero((moves >= FEWEST_MOVES) & (moved.std(axis=0) > 0))
+    if not len(usable):
         return {}
-    left = left[:, known]
-    inverse = np.linalg.pinv(left.T @ left)
-    effect = inverse @ left.T @ outcome
-    off = outcome - left @ effect
-    scores = np.array([left[block == b].T @ off[block == b] for b in range(BLOCKS)])
+    moved = moved[:, usable]
+    inverse = np.linalg.pinv(moved.T @ moved)
+    effect = inverse @ moved.T @ outcome
+    off = outcome - moved @ effect
+    scores = np.array([moved[block == b].T @ off[block == b] for b in range(BLOCKS)])
     error = np.sqrt(np.diag(inverse @ (scores.T @ scores) @ inverse))
     return {
         levers[k]: (_round(float(effect[i])), _round(float(error[i])))
-        for i, k in enumerate(known.tolist())
+        for i, k in enumerate(usable.tolist())
     }
 
 
@@ -235,14 +239,16 @@ def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
 
 def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:
     """Return the values less what trees fitted on the other blocks expect."""
-    left = np.empty(len(values))
+    residuals = np.empty(len(values))
     for fold in range(FOLDS):
-        own = block % FOLDS == fold
-        data = lightgbm.Dataset(state[~own], values[~own], params={"verbosity": -1})
-        left[own] = values[own] - np.asarray(
-            lightgbm.train(_SETTINGS | _SAME_ALWAYS, data, TREES).predict(state[own], num_threads=1)
+        in_fold = block % FOLDS == fold
+        data = lightgbm.Dataset(state[~in_fold], values[~in_fold], params={"verbosity": -1})
+        residuals[in_fold] = values[in_fold] - np.asarray(
+            lightgbm.train(_SETTINGS | _SAME_ALWAYS, data, TREES).predict(
+                state[in_fold], num_threads=1
+            )
         )
-    return left
+    return residuals
 
 
 def _round(value: float) -> float:

@@ -73,7 +73,7 @@ class _Closed(BaseModel):
 
 def _check_plan(plan: FeaturePlan) -> FeaturePlan:
     most = len(plan.numbers) * (len(plan.aggregations) * len(plan.windows_ms) + len(plan.lags_ms))
-    most += sum(len(one.spans_ms) for one in plan.lagged) * len(plan.numbers)
+    most += sum(len(number.spans_ms) for number in plan.lagged) * len(plan.numbers)
     most += len(plan.events) * (len(plan.windows_ms) + 1)
     if most > MOST_COLUMNS:
         raise ValueError(f"it makes more than {MOST_COLUMNS} columns")
@@ -388,9 +388,9 @@ def _read_member(
             f"{META} names a family that cannot be used here: {unknown}"
         ) from unknown
     columns = Columns.from_plan(plan)
-    own = {name: files[name] for name in meta.files}
-    model = family.load(own, meta.width(len(columns.names)))
+    member_files = {name: files[name] for name in meta.files}
+    model = family.load(member_files, meta.width(len(columns.names)))
     estimator = Estimator(
         meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns)
     )
-    return estimator, family.fitted_bytes(model, own)
+    return estimator, family.fitted_bytes(model, member_files)

@@ -61,8 +61,8 @@ def onnx_graph(model: TrainedModel) -> bytes:
         graph.constant(-model.calibration.slope),
     )
     small = graph.add("Exp", graph.add("Add", scaled, graph.constant(-model.calibration.intercept)))
-    one = graph.constant(1.0)
-    graph.add("Div", one, graph.add("Add", small, one), name=OUTPUT)
+    unity = graph.constant(1.0)
+    graph.add("Div", unity, graph.add("Add", small, unity), name=OUTPUT)
     return graph.to_bytes(model)
 
 
@@ -149,13 +149,12 @@ def _encode(graph: _Graph, encoding: Encoding, matrix: str, width: int) -> str:
         medians[list(encoding.dense.numbers)] = encoding.dense.medians
         full = graph.add("Where", graph.add("IsNaN", matrix), graph.constant(medians), matrix)
         plain = _expand(graph, encoding.dense, matrix, full)
-    if not encoding.pairs.of:
+    if not encoding.pairs.positions:
         return plain
-    left, right = (
-        graph.columns(full, [pair[side] for pair in encoding.pairs.of]) for side in (0, 1)
-    )
+    first = graph.columns(full, [position for position, _ in encoding.pairs.positions])
+    second = graph.columns(full, [position for _, position in encoding.pairs.positions])
     return graph.add(
-        "Concat", plain, graph.add("Mul", left, right), graph.add("Sub", left, right), axis=1
+        "Concat", plain, graph.add("Mul", first, second), graph.add("Sub", first, second), axis=1
     )
 
 
@@ -199,22 +198,26 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
         & ~is_category
     )
     inner = len(trees.feature)
-    counts = [*map(len, trees.left)]
+    counts = [*map(len, trees.left_child)]
     first = np.cumsum([0, *counts])[:-1]
     first_leaf = np.cumsum([0, *map(len, trees.value)])[:-1]
     # trees of one leaf: each gets a node that leads to it on both sides
     alone = first_leaf[np.array(counts) == 0]
     none = np.zeros_like(alone)
-    left, right = (
-        np.concatenate(
+
+    def number_children(side: Sequence[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+        """Return the number of each child among the nodes, or leaves, of all trees."""
+        return np.concatenate(
             [
                 np.where(child < 0, ~child + leaf, child + node)
                 for child, node, leaf in zip(side, first, first_leaf, strict=True)
             ]
         )
-        for side in (trees.left, trees.right)
-    )
-    left_leaf, right_leaf = (np.concatenate(side) < 0 for side in (trees.left, trees.right))
+
+    left_children = number_children(trees.left_child)
+    right_children = number_children(trees.right_child)
+    left_leaf = np.concatenate(trees.left_child) < 0
+    right_leaf = np.concatenate(trees.right_child) < 0
     values = np.concatenate(trees.value)
     integers: dict[str, Sequence[Any]] = {
         "tree_roots": [
@@ -223,9 +226,9 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
         ],
         "nodes_featureids": [*trees.feature, *none],
         "nodes_missing_value_tracks_true": [*missing_left, *none],
-        "nodes_truenodeids": [*left, *alone],
+        "nodes_truenodeids": [*left_children, *alone],
         "nodes_trueleafs": [*left_leaf, *(none + 1)],
-        "nodes_falsenodeids": [*right, *alone],
+        "nodes_falsenodeids": [*right_children, *alone],
         "nodes_falseleafs": [*right_leaf, *(none + 1)],
         "leaf_targetids": [0] * len(values),
     }
@@ -237,15 +240,15 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
         "leaf_weights": np.asarray(values, np.float64),
     }
     if is_category.any():
-        found: list[float] = []
+        members: list[float] = []
         for words in trees.categories:
             is_left = (words[:, None] >> np.arange(32)) & 1
-            found += [*np.flatnonzero(is_left.ravel()).astype(np.float64), np.nan]
-        tensors["membership_values"] = np.array(found, np.float64)
+            members += [*np.flatnonzero(is_left.ravel()).astype(np.float64), np.nan]
+        tensors["membership_values"] = np.array(members, np.float64)
     attributes: dict[str, Any] = {
-        name: [int(value) for value in each] for name, each in integers.items()
+        name: [int(value) for value in values] for name, values in integers.items()
     }
-    attributes |= {name: numpy_helper.from_array(each, name) for name, each in tensors.items()}
+    attributes |= {name: numpy_helper.from_array(array, name) for name, array in tensors.items()}
     return graph.add(
         "TreeEnsemble", encoded, domain=_ML, n_targets=1, aggregate_function=_SUM, **attributes
     )

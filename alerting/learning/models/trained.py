@@ -8,18 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
 from alerting.learning.features.plan import STORED, Columns, Encoding, FeaturePlan
 from alerting.learning.features.set_point_effects import SetPointEffects
+from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 
-Floats: TypeAlias = "npt.NDArray[np.float64]"
 NEAREST = 5
 MOST_NORMAL_ROWS = 2_000
 MOST_NORMAL_VALUES = 100_000
@@ -83,10 +83,10 @@ def sample_normal(
         normal = np.sort(np.random.default_rng(seed).choice(normal, most, replace=False))
     values = rows[list(columns)].to_numpy(np.float64)[normal]
     values = np.where(np.isfinite(values), values, np.nan)
-    known = [column[~np.isnan(column)] for column in values.T]
-    centre = [_round(float(np.median(column))) if len(column) else 0.0 for column in known]
+    measured = [column[~np.isnan(column)] for column in values.T]
+    centre = [_round(float(np.median(column))) if len(column) else 0.0 for column in measured]
     scale = [
-        _round(_deviation(column, middle)) for column, middle in zip(known, centre, strict=True)
+        _round(_deviation(column, middle)) for column, middle in zip(measured, centre, strict=True)
     ]
     empty = NormalSample(
         columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0)
@@ -99,7 +99,7 @@ def sample_normal(
 
 def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
     """Return the level column of each number: its last value, else its shortest mean."""
-    found: dict[str, str] = {}
+    levels: dict[str, str] = {}
     for aggregation in ("last", "mean"):
         for column in plan.layout:
             if (
@@ -107,8 +107,8 @@ def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
                 and column.aggregation == aggregation
                 and column.name not in plan.levels
             ):
-                found.setdefault(column.source, column.name)
-    return tuple(found[number.name] for number in plan.numbers if number.name in found)
+                levels.setdefault(column.source, column.name)
+    return tuple(levels[number.name] for number in plan.numbers if number.name in levels)
 
 
 def take_levels(plan: FeaturePlan, rows: pd.DataFrame, used: npt.NDArray[np.bool_]) -> pd.DataFrame:
@@ -144,7 +144,7 @@ class Platt:
 
     def slope_between(self, base: float, margin: float) -> float:
         """Return the change of the probability per unit of margin, or its limit."""
-        score, usual = (float(p) for p in self.probability(np.array([margin, base])))
+        score, usual = map(float, self.probability(np.array([margin, base])))
         # the limit of the ratio: the sigmoid's own slope
         at_base = self.slope * usual * (1 - usual)
         return (score - usual) / (margin - base) if abs(margin - base) > 1e-9 else at_base
@@ -197,10 +197,10 @@ def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple
         hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
         length = 1.0
-        while (
-            new := _loss(design @ (theta - length * step), target, weight)
-        ) > loss and length > 1e-6:
+        new = _loss(design @ (theta - step), target, weight)
+        while new > loss and length > 1e-6:
             length /= 2
+            new = _loss(design @ (theta - length * step), target, weight)
         if loss - new < 1e-12 * max(1.0, abs(loss)):
             break
         theta = theta - length * step
@@ -241,7 +241,7 @@ class Trees(NamedTuple):
     """The trees of a model, as the margin is their sum.
 
     Of all inner nodes: `feature`, `threshold` (left: at most this), `decision` (bits). Of each
-    tree: `left`, `right`: the children of its nodes (a leaf is the complement of its number), and
+    tree: `left_child`, `right_child` of its nodes (a leaf is the complement of its number), and
     `value` of its leaves. `categories`: of each node with a category, those that go left, as bits.
     `single`: values are compared as 32-bit numbers.
     """
@@ -249,8 +249,8 @@ class Trees(NamedTuple):
     feature: npt.NDArray[np.int64]
     threshold: Floats
     decision: npt.NDArray[np.int64]
-    left: Sequence[npt.NDArray[np.int64]]
-    right: Sequence[npt.NDArray[np.int64]]
+    left_child: Sequence[npt.NDArray[np.int64]]
+    right_child: Sequence[npt.NDArray[np.int64]]
     value: Sequence[Floats]
     categories: Sequence[npt.NDArray[np.int64]] = ()
     single: bool = False
@@ -346,8 +346,8 @@ class TrainedModel:
     median (or most frequent level) of the training rows, None where they are all missing. `ranges`:
     by number column, the lowest and highest ordinary value of the training rows; `usual_ranges`:
     the 10 and 90 % quantiles (empty in models of an earlier version). `params`: parameters of the
-    family, from which the model can be fitted again. `refit`: the same
-    parameters fitted on all mature rows, with this model's plan, calibration and threshold. It
+    family, from which the model can be fitted again. `refit`: the same parameters fitted on all
+    mature rows, with this model's plan, calibration and threshold. It
     serves after its own training cutoff; this model is its twin, to which all printed figures
     belong. `normal`: a sample of the training rows without a problem; None of models trained before
     it was kept. `effects`: of set-points on the problem variable, None where they are not known.

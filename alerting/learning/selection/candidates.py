@@ -22,7 +22,7 @@ from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.wording.language import joined, template, translatable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.dataset_rows import walk_forward_folds
-from alerting.learning.features.plan import Columns, FeaturePlan, Floats
+from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.models.families.contract import STRONGEST
 from alerting.learning.models.trained import Estimator
 from alerting.learning.score_metrics import (
@@ -32,7 +32,7 @@ from alerting.learning.score_metrics import (
     row_metrics,
     time_blocks,
 )
-from alerting.readings.history import BoolArray
+from alerting.readings.history import BoolArray, Floats
 
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 ARRAYS = ("oof", "chance", "loss")  # of a candidate, stored as a file each
@@ -171,7 +171,7 @@ def assemble(
     best: Trial,
     scores: Sequence[Floats],
     chance: Floats,
-    asked: int,
+    trials_asked: int,
     notes: Sequence[str],
     warm_start: dict[str, Any] | None = None,
 ) -> Candidate:
@@ -186,8 +186,8 @@ def assemble(
         chance=chance,
         metrics=_average_folds(dataset, folds, scores),
         tried=tuple(trials),
-        trials_asked=asked,
-        cut_short=len(trials) < asked,
+        trials_asked=trials_asked,
+        cut_short=len(trials) < trials_asked,
         notes=tuple(notes),
         warm_start=warm_start or {},
     )
@@ -198,10 +198,10 @@ def rows_out_of_fold(
 ) -> BoolArray | None:
     """Select the rows of the training period that the folds of a candidate scored, where the
     `measured` ones are of one class; None where these have both, or the others have not."""
-    if not _is_one_class(dataset.label[measured]):
+    if not is_one_class(dataset.label[measured]):
         return None
     rows = np.asarray(~np.isnan(candidate.oof) & (dataset.part == "train"))
-    return None if _is_one_class(dataset.label[rows]) else rows
+    return None if is_one_class(dataset.label[rows]) else rows
 
 
 def margin_out_of_fold(candidate: Candidate, estimator: Estimator) -> Floats:
@@ -240,14 +240,15 @@ def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
     return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
 
 
-def _is_one_class(label: npt.NDArray[np.int8]) -> bool:
+def is_one_class(label: npt.NDArray[np.int8]) -> bool:
+    """Return whether all rows have a problem ahead, or none has, or there is none."""
     return int(label.sum()) in (0, len(label))
 
 
 def _fault(label: npt.NDArray[np.int8], use: _Use) -> str | None:
     if not len(label):
         return use.no_row
-    if _is_one_class(label):
+    if is_one_class(label):
         return translatable(use.positive if label[0] else use.negative, rows=len(label))
     return None
 
@@ -355,18 +356,19 @@ def ranking_strength(
     """
     texts = set(categorical)
     positive = label == 1
-    found = [
+    strengths = [
         _strength(matrix[rows, i], positive, _category_difference if i in texts else _difference)
         for i in columns
     ]
-    return np.array(found, np.float64)
+    return np.array(strengths, np.float64)
 
 
 def _strength(
     values: Floats, positive: BoolArray, difference: Callable[[Floats, Floats], float]
 ) -> float:
-    there = ~np.isnan(values)
-    ones, zeros = (values[there & mask] for mask in (positive, ~positive))
+    is_known = ~np.isnan(values)
+    ones = values[is_known & positive]
+    zeros = values[is_known & ~positive]
     if not len(ones) or not len(zeros):
         return 0.0
     return abs(difference(ones, zeros)) * float(
@@ -428,7 +430,8 @@ def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
     weight = dataset.weight.copy()
     if len(train) <= most:
         return SearchSample(selected, weight, ())
-    with_problem, without = (train[dataset.label[train] == value] for value in (1, 0))
+    with_problem = train[dataset.label[train] == 1]
+    without = train[dataset.label[train] == 0]
     first = min(len(with_problem), max(most // 2, most - len(without)))
     selected[train] = False
     for rows, count in ((with_problem, first), (without, most - first)):
@@ -449,5 +452,5 @@ def evenly(rows: Positions, count: int) -> Positions:
     return rows[(np.arange(count, dtype=np.int64) * len(rows) + len(rows) // 2) // count]
 
 
-def _share(count: int, of: int) -> str:
-    return f"all {of:,}" if count == of else f"{count:,} of {of:,}"
+def _share(count: int, total: int) -> str:
+    return f"all {total:,}" if count == total else f"{count:,} of {total:,}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -26,7 +26,6 @@ from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import (
     AT_ONCE,
     Estimator,
-    Floats,
     TrainedModel,
     fit_platt,
     model_hash,
@@ -48,7 +47,7 @@ from alerting.learning.selection.candidates import (
     rows_out_of_fold,
     take_part,
 )
-from alerting.learning.selection.choice import ValidationChance, count_problems, placed_share
+from alerting.learning.selection.choice import ValidationChance, placed_share
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.operating_point import (
     OUT_OF_FOLD,
@@ -61,7 +60,7 @@ from alerting.learning.selection.operating_point import (
     observe_rows,
 )
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, compare
-from alerting.readings.history import BoolArray, History, from_millis, millis
+from alerting.readings.history import BoolArray, Floats, History, from_millis, millis
 
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
 USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual
@@ -171,11 +170,14 @@ def _scaled(model: TrainedModel, row: Floats) -> Floats:
 
 def _levels(plan: FeaturePlan, sources: list[str], variables: tuple[str, ...]) -> list[int | None]:
     """Return the column that shows the level of each variable; None for text."""
-    found: Mapping[str, dict[str, int]] = {name: {} for name in variables}
+    by_variable: Mapping[str, dict[str, int]] = {name: {} for name in variables}
     for i, (source, column) in enumerate(zip(sources, plan.layout, strict=True)):
         if plan.columns[i] not in plan.levels:
-            found[source].setdefault(column.aggregation, i)
-    return [next((own[a] for a in (*_LEVELS, *own) if a in own), None) for own in found.values()]
+            by_variable[source].setdefault(column.aggregation, i)
+    return [
+        next((positions[a] for a in (*_LEVELS, *positions) if a in positions), None)
+        for positions in by_variable.values()
+    ]
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ class ChallengerEvidence:
     without rows is absent. `importance`: by raw variable, the mean size of its share in a
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
     start of the problems of the test period that began in the recovery or hold-off after another
-    one, so that they are in no metric. `found`: the validation period beside chance; None where the
+    one, so that they are in no metric. `validation`: that period beside chance; None where the
     kind does not compare it.
     """
 
@@ -199,7 +201,7 @@ class ChallengerEvidence:
     notes: Sequence[str]
     problems_in_recovery: Sequence[tuple[str, str]]
     shap: SampledShares | None = None
-    found: ValidationChance | None = None
+    validation: ValidationChance | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -222,7 +224,7 @@ class ChallengerEvidence:
             "threshold": self.threshold.threshold,
             "threshold_reason": self.threshold.reason,
             "finds_problems_within_budget": self.threshold.finds,
-            "found_in_validation": self.found and asdict(self.found),
+            "found_in_validation": self.validation and self.validation.to_document(),
             "alarm_rule": ALARM_RULE,
             "notes": list(self.notes),
             "problems_in_recovery": [list(problem) for problem in self.problems_in_recovery],
@@ -273,7 +275,7 @@ def finish_challenger(
     choosing = validation if folds is None else folds
     risk = margin if folds is None else margin_out_of_fold(candidate, estimator)
     calibration = fit_platt(
-        risk[labelled], dataset.label[labelled], problems=count_problems(dataset, labelled)
+        risk[labelled], dataset.label[labelled], problems=dataset.count_problems(labelled)
     )
     score = calibration.probability(margin)
     seed = definition.learning.seed
@@ -409,7 +411,7 @@ def _evidence(
         importance=importance_by_source(dataset.plan, estimator),
         notes=(*candidate.notes, *_notes(dataset, test)),
         problems_in_recovery=find_problems_in_recovery(dataset),
-        found=_compare_with_chance(dataset, score, events["validation"], seed),
+        validation=_compare_with_chance(dataset, score, events["validation"], seed),
     )
 
 
@@ -431,12 +433,12 @@ def find_problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
     within = (start > int(at.min()) + dataset.gap_ms) & (
         start <= int(at.max()) + dataset.gap_ms + dataset.horizon_ms
     )
-    found = dataset.problems[dataset.problems["uncounted"].to_numpy(np.bool_) & within].sort_values(
-        "start"
-    )
+    problems = dataset.problems[
+        dataset.problems["uncounted"].to_numpy(np.bool_) & within
+    ].sort_values("start")
     return [
         (str(asset), begin.isoformat())
-        for asset, begin in zip(found["asset"], found["start"], strict=True)
+        for asset, begin in zip(problems["asset"], problems["start"], strict=True)
     ]
 
 
@@ -527,7 +529,7 @@ def compare_with_twin(
     """
     if twin.refit is None:
         return None
-    found = compare(
+    decision = compare(
         definition,
         twin,
         twin.refit,
@@ -537,13 +539,13 @@ def compare_with_twin(
         definition.learning.seed,
         suppressed,
     )
-    if not found.promote:
+    if not decision.promote:
         return None
-    counted = found.evidence["acted_left_out"]
-    window = found.evidence["window"]
+    counted = decision.evidence["acted_left_out"]
+    window = decision.evidence["window"]
     evidence = {
         "window": window,
-        "events": found.evidence["events"],
+        "events": decision.evidence["events"],
         "twin_ap": counted["challenger_ap"],
         "refit_ap": counted["champion_ap"],
         "share_better": counted["share_better"],

@@ -26,7 +26,6 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.features.moments import Floats
 from alerting.learning.score_metrics import row_metrics
 from alerting.learning.selection.candidates import (
     MOST_SEARCHED,
@@ -35,10 +34,11 @@ from alerting.learning.selection.candidates import (
     Positions,
     draw_fold,
     evenly,
+    is_one_class,
     usable_folds,
 )
 from alerting.learning.selection.decision import threshold_alert
-from alerting.readings.history import BoolArray
+from alerting.readings.history import BoolArray, Floats
 
 LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975
@@ -58,18 +58,94 @@ CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True)
+class Choice:
+    """The candidate that becomes the challenger if it passes the test against chance, or None if it
+    cannot; and the test of its rows."""
+
+    candidate: Candidate | None
+    chance: ChanceTest
+
+
+def choose(
+    dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
+) -> Choice:
+    """Choose the candidate with the best average precision out of fold; none if chance explains
+    the best too well for its validation to be asked.
+
+    Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten
+    bootstrap samples; a note says so.
+    """
+    best = max(candidates, key=lambda c: c.ap)
+    folds, _ = usable_folds(dataset, definition.learning.folds)
+    shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
+    test = compare_best(best.ap, candidates, shifted.problems)
+    test = replace(test, prevalence=shifted.prevalence)
+    if test.may_pass:
+        test = replace(test, onset=evaluate_onset(dataset, definition, candidates))
+    if not test.may_pass:
+        return Choice(None, test)
+    simple = next((c for c in candidates if c.family == PERSISTENCE and c.ap > test.bound), best)
+    share = 1.0 if simple is best else _share_better(dataset, best, simple, folds)
+    if share >= CONFIDENCE:
+        return Choice(best, test)
+    note = (
+        "The last known value was chosen, because no candidate is better beyond chance: the best, "
+        f"{best.family}, has an average precision of {best.ap:.3f} out of fold, the last known "
+        f"value {simple.ap:.3f}; it is better in {share:.0%} of the samples ({CONFIDENCE:.0%} "
+        "needed)."
+    )
+    return Choice(replace(simple, notes=(*simple.notes, note)), test)
+
+
+def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> ChanceTest:
+    """Return the test of the best figure of these candidates; without that before the onset."""
+    # one bound for all families together: by a bound of its own each would let noise pass in 1 of
+    # 40 trainings, and the best of them several times as often
+    chance = np.max([c.chance for c in candidates], axis=0)
+    return ChanceTest(
+        ap=ap,
+        bound=float(np.quantile(chance, QUANTILE)),
+        trials=sum(c.trials for c in candidates),
+        problems=problems,
+        share=float((chance >= ap - _ROUNDING).sum() + 1) / (len(chance) + 1),
+    )
+
+
+def _share_better(
+    dataset: Dataset, candidate: Candidate, simple: Candidate, folds: Sequence[Fold]
+) -> float:
+    """Return the share of bootstrap samples in which a candidate's average precision is the better
+    one (`draw_fold`).
+
+    0 where no fold has enough problems to be drawn again: an unknown lead does not count.
+    """
+    drawn = [
+        [draw_fold(dataset, fold, c.oof[fold.test])["ap"] for fold in folds]
+        for c in (candidate, simple)
+    ]
+    lead = np.mean(drawn[0], axis=0) - np.mean(drawn[1], axis=0)
+    leads = lead[~np.isnan(lead)]
+    return float(np.mean(leads > 0)) if len(leads) else 0.0
+
+
+@dataclass(frozen=True)
 class ValidationChance:
     """The validation period, which chose no model, beside chance.
 
-    `found`: of its `problems`, by the `alarms` of the threshold. `share`: probability by chance
-    that the rows before its problems score so high (`placed_share`): not of the number found, which
-    tells little of a few problems.
+    `problems_found`: of its `problems`, by the `alarms` of the threshold. `share`: probability by
+    chance that the rows before its problems score so high (`placed_share`): not of the number
+    found, which tells little of a few problems.
     """
 
-    found: int
+    problems_found: int
     problems: int
     alarms: int
     share: float
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the fields as they are stored; JSON-able."""
+        counts = {"found": self.problems_found, "problems": self.problems, "alarms": self.alarms}
+        return {**counts, "share": self.share}
 
 
 def combine_shares(first: float, second: float) -> float:
@@ -112,18 +188,16 @@ def find_present(dataset: Dataset) -> BoolArray:
     """Return at which rows the problem's condition is known to hold: its variable is beyond its
     limit, or a problem is under way."""
     present = np.zeros(len(dataset.at), np.bool_)
-    for name, own in dataset.occurrences.groupby("asset", sort=False):
+    for name, occurrences in dataset.occurrences.groupby("asset", sort=False):
         rows = np.flatnonzero(dataset.asset == name)
-        present[rows] = Occurrences.from_columns(own.sort_values("start")).hold_at(dataset.at[rows])
+        present[rows] = Occurrences.from_columns(occurrences.sort_values("start")).hold_at(
+            dataset.at[rows]
+        )
     return present
 
 
 def evaluate_onset(
-    dataset: Dataset,
-    definition: TrainedDefinition,
-    candidates: Sequence[Candidate],
-    least_problems: int,
-    quantile: float,
+    dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
 ) -> OnsetTest | None:
     """Test the candidates on the rows of the folds at which the problem is not there yet; None
     where these are all rows, or hold too few problems to tell, and of the unit just made."""
@@ -132,27 +206,28 @@ def evaluate_onset(
     if definition.is_of_unit or not any(present[fold.test].any() for fold in folds):
         return None
     ahead = [replace(fold, test=fold.test[~present[fold.test]]) for fold in folds]
-    ahead = [fold for fold in ahead if _has_both_classes(dataset, fold)]
+    ahead = [fold for fold in ahead if not is_one_class(dataset.label[fold.test])]
     shifted = ShiftedLabels(dataset, ahead, definition.learning.seed)
-    if shifted.problems < least_problems:
+    if shifted.problems < LEAST_PROBLEMS:
         return None
-    chance = [shifted.evaluate([one.oof[rows] for rows in shifted.rows]) for one in candidates]
+    chance = [
+        shifted.evaluate([candidate.oof[rows] for rows in shifted.rows]) for candidate in candidates
+    ]
     return OnsetTest(
-        ap=max(_mean_average_precision(dataset, shifted, one) for one in candidates),
-        bound=float(np.quantile(np.max(chance, axis=0), quantile)),
+        ap=max(_mean_average_precision(dataset, shifted, candidate) for candidate in candidates),
+        bound=float(np.quantile(np.max(chance, axis=0), QUANTILE)),
         problems=shifted.problems,
         alert=threshold_alert(definition),
     )
 
 
-def _has_both_classes(dataset: Dataset, fold: Fold) -> bool:
-    label = dataset.label[fold.test]
-    return bool(0 < label.sum() < len(label))
-
-
-def _mean_average_precision(dataset: Dataset, shifted: ShiftedLabels, one: Candidate) -> float:
-    found = [row_metrics(dataset.label[rows], one.oof[rows])["ap"] for rows in shifted.rows]
-    return float(np.mean([ap or 0.0 for ap in found]))
+def _mean_average_precision(
+    dataset: Dataset, shifted: ShiftedLabels, candidate: Candidate
+) -> float:
+    precisions = [
+        row_metrics(dataset.label[rows], candidate.oof[rows])["ap"] for rows in shifted.rows
+    ]
+    return float(np.mean([ap or 0.0 for ap in precisions]))
 
 
 @dataclass(frozen=True)
@@ -164,8 +239,8 @@ class ChanceTest:
     SHIFTS shifts of the labels. `problems`: in the rows that the folds score; `prevalence`: share
     of these rows with a problem ahead, None if `ap` is no average precision of such rows. `onset`:
     the same on the rows at which the problem is not there yet; None where these are all rows.
-    `share`: probability of such a figure by chance, 1 where it was not measured. `found`: the
-    validation period, which chose nothing, beside chance; None before.
+    `share`: probability of such a figure by chance, 1 where it was not measured. `validation`:
+    that period, which chose nothing, beside chance; None before.
     """
 
     ap: float
@@ -175,7 +250,7 @@ class ChanceTest:
     prevalence: float | None = None
     onset: OnsetTest | None = None
     share: float = 1.0
-    found: ValidationChance | None = None
+    validation: ValidationChance | None = None
 
     @property
     def passed(self) -> bool:
@@ -198,21 +273,21 @@ class ChanceTest:
     def together(self) -> float | None:
         """Return the probability of both by chance; None before validation, and without a problem
         there."""
-        if self.found is None or not self.found.problems:
+        if self.validation is None or not self.validation.problems:
             return None
-        return combine_shares(self.share, self.found.share)
+        return combine_shares(self.share, self.validation.share)
 
     @property
     def none_of_few(self) -> bool:
         """Return whether a threshold that finds no problem of the validation period says nothing
         against the model: they are few, it raises alarms there, and rows and validation together
         are beyond chance."""
-        found = self.found
+        validation = self.validation
         return (
-            found is not None
-            and not found.found
-            and found.problems < ENOUGH_PROBLEMS
-            and found.alarms > 0
+            validation is not None
+            and not validation.problems_found
+            and validation.problems < ENOUGH_PROBLEMS
+            and validation.alarms > 0
             and self.is_confirmed
         )
 
@@ -220,7 +295,7 @@ class ChanceTest:
     def facts(self) -> dict[str, Any]:
         """Return what a sentence on rows and validation names."""
         rows = {"rows": self.share, "together": self.together, "most": MOST_BY_CHANCE}
-        return rows | (asdict(self.found) if self.found else {})
+        return rows | (self.validation.to_document() if self.validation else {})
 
     @property
     def is_above(self) -> bool:
@@ -297,78 +372,10 @@ class ChanceTest:
 
     def to_document(self) -> dict[str, Any]:
         """Return figures, result and sentence; JSON-able."""
-        return {**asdict(self), "passed": self.passed, "message": self.message}
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The candidate that becomes the challenger if it passes the test against chance, or None if it
-    cannot; and the test of its rows."""
-
-    candidate: Candidate | None
-    chance: ChanceTest
-
-
-def choose(
-    dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
-) -> Choice:
-    """Choose the candidate with the best average precision out of fold; none if chance explains
-    the best too well for its validation to be asked.
-
-    Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten
-    bootstrap samples; a note says so.
-    """
-    best = max(candidates, key=lambda c: c.ap)
-    folds, _ = usable_folds(dataset, definition.learning.folds)
-    shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
-    test = compare_best(best.ap, candidates, shifted.problems)
-    test = replace(test, prevalence=shifted.prevalence)
-    if test.may_pass:
-        onset = evaluate_onset(dataset, definition, candidates, LEAST_PROBLEMS, QUANTILE)
-        test = replace(test, onset=onset)
-    if not test.may_pass:
-        return Choice(None, test)
-    simple = next((c for c in candidates if c.family == PERSISTENCE and c.ap > test.bound), best)
-    share = (
-        1.0 if simple is best else _share_better(dataset, best, simple, definition.learning.folds)
-    )
-    if share >= CONFIDENCE:
-        return Choice(best, test)
-    note = (
-        "The last known value was chosen, because no candidate is better beyond chance: the best, "
-        f"{best.family}, has an average precision of {best.ap:.3f} out of fold, the last known "
-        f"value {simple.ap:.3f}; it is better in {share:.0%} of the samples ({CONFIDENCE:.0%} "
-        "needed)."
-    )
-    return Choice(replace(simple, notes=(*simple.notes, note)), test)
-
-
-def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> ChanceTest:
-    """Return the test of the best figure of these candidates; without that before the onset."""
-    chance = np.max([c.chance for c in candidates], axis=0)
-    return ChanceTest(
-        ap=ap,
-        bound=float(np.quantile(chance, QUANTILE)),
-        trials=sum(c.trials for c in candidates),
-        problems=problems,
-        share=float((chance >= ap - _ROUNDING).sum() + 1) / (len(chance) + 1),
-    )
-
-
-def _share_better(dataset: Dataset, candidate: Candidate, other: Candidate, folds: int) -> float:
-    """Return the share of bootstrap samples in which a candidate's average precision is the better
-    one (`draw_fold`).
-
-    0 where no fold has enough problems to be drawn again: an unknown lead does not count.
-    """
-    usable, _ = usable_folds(dataset, folds)
-    drawn = [
-        [draw_fold(dataset, fold, c.oof[fold.test])["ap"] for fold in usable]
-        for c in (candidate, other)
-    ]
-    lead = np.mean(drawn[0], axis=0) - np.mean(drawn[1], axis=0)
-    known = lead[~np.isnan(lead)]
-    return float(np.mean(known > 0)) if len(known) else 0.0
+        document = asdict(self)
+        del document["validation"]
+        document["found"] = self.validation and self.validation.to_document()
+        return document | {"passed": self.passed, "message": self.message}
 
 
 SHIFTS = 400
@@ -425,22 +432,23 @@ class _ShiftedFold:
     def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
         """Return the same for some shifts. `at_or_above`: rows that score no lower."""
         below = np.sort(at_or_above[self.positive.shift(offsets)], axis=1)
-        found = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)
+        hits = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)
         ties = below[:, :-1] == below[:, 1:]
         if ties.any():  # rows of one score are found together
-            last = np.where(np.pad(ties, ((0, 0), (0, 1))), below.shape[1], found)
-            found = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
-        if count := len(self.after.position):
+            last = np.where(np.pad(ties, ((0, 0), (0, 1))), below.shape[1], hits)
+            hits = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
+        count = len(self.after.position)
+        if count:
             left_out = np.sort(at_or_above[self.after.shift(offsets)], axis=1)
             # all shifts are searched at once, each in a range of its own
             number = np.arange(len(offsets))[:, None]
-            own = number * (len(at_or_above) + 1)
-            before = np.searchsorted((left_out + own).ravel(), below + own, side="right")
+            start = number * (len(at_or_above) + 1)
+            before = np.searchsorted((left_out + start).ravel(), below + start, side="right")
             negative = len(at_or_above) - below.shape[1]
             # the other rows without a problem count for those left out: their share stays
             weight = negative / max(negative - count, 1)
-            below = found + weight * (below - (before - number * count) - found)
-        return np.asarray((found / below).mean(axis=1), np.float64)
+            below = hits + weight * (below - (before - number * count) - hits)
+        return np.asarray((hits / below).mean(axis=1), np.float64)
 
 
 class ShiftedLabels:
@@ -462,7 +470,7 @@ class ShiftedLabels:
             for fold in folds
         ]
         self.rows = [fold.rows for fold in self._folds]
-        self._problems = [count_problems(dataset, rows) for rows in self.rows]
+        self._problems = [dataset.count_problems(rows) for rows in self.rows]
         self.problems = sum(self._problems)
 
     @property
@@ -526,23 +534,12 @@ def _rows_after(dataset: Dataset, rows: Positions, most: int) -> Positions:
     missing = np.diff(at) / usual - 1
     last = np.flatnonzero((label[:-1] == 1) & (asset[1:] == asset[:-1]) & (missing >= 1))
     count = np.minimum(missing[last], most).astype(np.int64)
-    found = [last[count > number] + 1 + number for number in range(int(count.max(initial=0)))]
-    rows_after = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+    rows_by_distance = [
+        last[count > number] + 1 + number for number in range(int(count.max(initial=0)))
+    ]
+    rows_after = np.unique(np.concatenate([np.empty(0, np.int64), *rows_by_distance]))
     rows_after = rows_after[rows_after < len(rows)]
     return np.asarray(rows_after[label[rows_after] == 0], np.int64)
-
-
-def count_problems(dataset: Dataset, rows: Positions | BoolArray) -> int:
-    """Return the number of runs of rows with a problem ahead among these, of one asset each."""
-    return int(_first_rows(dataset, rows).sum())
-
-
-def _first_rows(dataset: Dataset, rows: Positions | BoolArray) -> BoolArray:
-    """Return which of these rows begin a run of rows with a problem ahead, of one asset."""
-    label = dataset.label[rows]
-    asset = dataset.asset[rows]
-    after_other = np.append(True, (label[:-1] == 0) | (asset[1:] != asset[:-1]))[: len(label)]
-    return np.asarray((label == 1) & after_other)
 
 
 def placed_share(dataset: Dataset, rows: Positions, score: Floats, seed: int) -> float:
@@ -565,7 +562,7 @@ def placed_share(dataset: Dataset, rows: Positions, score: Floats, seed: int) ->
         dataset.asset[rows].astype(str), return_index=True, return_inverse=True
     )
     counts = np.bincount(number)
-    begins = _first_rows(dataset, rows)
+    begins = dataset.begin_problems(rows)
     problem = np.cumsum(begins) - 1
     length = counts[number[begins]]
     after = _rows_after(dataset, rows, _label_length(dataset))
@@ -592,7 +589,10 @@ def placed_share(dataset: Dataset, rows: Positions, score: Floats, seed: int) ->
 def _lead(value: Floats, placed: tuple[_AssetRows, _AssetRows], offsets: Positions) -> Floats:
     """Return the mean of a value before problems less that of other rows, at some placements.
     `placed`: the rows before problems, and those after them, which are left out."""
-    before, after = (value[rows.shift(offsets)].sum(axis=1) for rows in placed)
-    count, left_out = (len(rows.position) for rows in placed)
-    others = max(len(value) - count - left_out, 1)
-    return np.asarray(before / count - (value.sum() - before - after) / others, np.float64)
+    positive, after = placed
+    count = len(positive.position)
+    others = max(len(value) - count - len(after.position), 1)
+    total_before = value[positive.shift(offsets)].sum(axis=1)
+    total_after = value[after.shift(offsets)].sum(axis=1)
+    total_others = value.sum() - total_before - total_after
+    return np.asarray(total_before / count - total_others / others, np.float64)

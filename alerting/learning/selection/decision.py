@@ -14,24 +14,18 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from alerting.definitions.alert_definition import ModelDefinition
-from alerting.definitions.faults import UserError
+from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
+from alerting.definitions.faults import UserError, format_duration
+from alerting.definitions.fields.names_and_times import NAME_LENGTH
 from alerting.definitions.wording.language import translatable
 from alerting.learning.data.findings import Finding
 
 if TYPE_CHECKING:
     from alerting.learning.selection.candidates import Candidate
-import yaml
 
-from alerting.definitions.alert_definition import TrainedDefinition
-from alerting.definitions.faults import format_duration
-from alerting.definitions.fields.names_and_times import NAME_LENGTH
-
-_SUFFIX = "-at-limit"
-_SAME_FIELDS = ("assets", "severity", "owner", "tags", "guidance", "suppression", "notify")
-_OF_CONDITION = ("variable", "above", "below", "equals", "any", "all")
 
 PROPOSAL = "proposal.json"  # in the folder `decision` of a run
 Verdict = Literal[
@@ -484,7 +478,7 @@ def decide(
     Without one the challenger is promoted for the reason `accepted`. `facts`: those that sentences
     name. `note`: the end of the reason of a promotion.
     """
-    rule = next((one for one in RULES if one.verdict and objections.get(one.objection)), None)
+    rule = next((row for row in RULES if row.verdict and objections.get(row.objection)), None)
     verdict = "promote" if rule is None or rule.verdict is None else rule.verdict
     reason = accepted if rule is None else rule.sentence.format_map(facts)
     return PromotionDecision(
@@ -503,7 +497,7 @@ def add_objection(
 ) -> PromotionDecision:
     """Return a promotion with an objection that its comparison could not know. `facts`: those that
     its sentence names; they become evidence."""
-    rule = next(one for one in RULES if one.objection == objection)
+    rule = next(row for row in RULES if row.objection == objection)
     reason = rule.sentence.format(reason=decision.reason, **facts)
     return replace(
         decision,
@@ -513,6 +507,11 @@ def add_objection(
     )
 
 
+_ALERT_SUFFIX = "-at-limit"
+_ALERT_FIELDS = ("assets", "severity", "owner", "tags", "guidance", "suppression", "notify")
+_CONDITION_FIELDS = ("variable", "above", "below", "equals", "any", "all")
+
+
 def threshold_alert(definition: TrainedDefinition) -> str:
     """Return the definition of a threshold that raises where the problem of a trained definition
     begins, as YAML; empty for a problem by events."""
@@ -520,14 +519,14 @@ def threshold_alert(definition: TrainedDefinition) -> str:
     if problem.event is not None:
         return ""
     written = definition.model_dump(
-        mode="json", by_alias=True, exclude_defaults=True, include=set(_SAME_FIELDS)
+        mode="json", by_alias=True, exclude_defaults=True, include=set(_ALERT_FIELDS)
     )
     of_problem = problem.model_dump(mode="json", by_alias=True, exclude_none=True)
     document: dict[str, Any] = {
-        "name": definition.name[: NAME_LENGTH - len(_SUFFIX)] + _SUFFIX,
+        "name": definition.name[: NAME_LENGTH - len(_ALERT_SUFFIX)] + _ALERT_SUFFIX,
         "kind": "threshold",
         **written,
-        **{name: of_problem[name] for name in _OF_CONDITION if name in of_problem},
+        **{name: of_problem[name] for name in _CONDITION_FIELDS if name in of_problem},
     }
     if problem.clear is not None and problem.above is not None:
         document["clear_above_at"] = problem.clear_limits.above

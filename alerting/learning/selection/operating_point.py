@@ -29,14 +29,13 @@ from alerting.episodes.prediction_rule import (
 )
 from alerting.learning.score_metrics import (
     EventMetrics,
-    Floats,
     ProblemIntervals,
     count_warnable,
     event_metrics,
     occurred_after,
     problem_intervals,
 )
-from alerting.readings.history import BoolArray, Millis
+from alerting.readings.history import BoolArray, Floats, Millis
 
 Positions = npt.NDArray[np.int64]
 MOST_THRESHOLDS = 100
@@ -89,10 +88,10 @@ def observe_rows(
     problems_by_asset = warnable_problems(at, asset, problems, onset, gap_ms, horizon_ms)
     rules = {}
     for name in problems_by_asset:
-        own = occurrences[occurrences["asset"] == name].sort_values("start")
+        on_asset = occurrences[occurrences["asset"] == name].sort_values("start")
         window = max(gap_ms, 0) + horizon_ms
         rules[name] = PredictionRule(
-            Occurrences.from_columns(own),
+            Occurrences.from_columns(on_asset),
             window,
             horizon_ms,
             alarm_end,
@@ -114,11 +113,13 @@ def warnable_problems(
 ) -> dict[str, ProblemIntervals]:
     """Return the problems of each asset with evaluated rows; those count of which some row could
     have warned in time."""
-    found = {}
+    by_asset = {}
     for name in sorted(set(asset)):
-        own = problem_intervals(problems[problems["asset"] == name].sort_values("start"), onset)
-        found[name] = count_warnable(own, np.sort(at[asset == name]), gap_ms, horizon_ms)
-    return found
+        intervals = problem_intervals(
+            problems[problems["asset"] == name].sort_values("start"), onset
+        )
+        by_asset[name] = count_warnable(intervals, np.sort(at[asset == name]), gap_ms, horizon_ms)
+    return by_asset
 
 
 def predicted_episodes_at(
@@ -128,10 +129,11 @@ def predicted_episodes_at(
 
     Those are left out of which the data cannot tell whether the problem followed.
     """
+    rows_by_asset = {name: np.flatnonzero(observed.asset == name) for name in observed.rules}
     return {
         name: asset_episodes(observed, name, rows, score[rows], threshold)
-        for name in observed.rules
-        if len(rows := np.flatnonzero(observed.asset == name))
+        for name, rows in rows_by_asset.items()
+        if len(rows)
     }
 
 
@@ -218,7 +220,7 @@ class _ThresholdOption:
 def choose_threshold(
     observed: ObservedRows,
     score: Floats,
-    wanted: OperatingPoint,
+    goal: OperatingPoint,
     seed: int,
     period: str = VALIDATION,
 ) -> ThresholdChoice:
@@ -231,26 +233,28 @@ def choose_threshold(
     that operators accepted; the choice says so. A threshold above all scores raises no episode, so
     it is within any limit; it is chosen where no problem occurs. `period`: of the rows, in words.
     """
-    wanted = with_enough_time(observed, wanted)
+    goal = with_enough_time(observed, goal)
     weighed = [
-        _weigh(t, evaluate_threshold(observed, score, t, seed, CURVE_SAMPLES), wanted)
+        _weigh(t, evaluate_threshold(observed, score, t, seed, CURVE_SAMPLES), goal)
         for t in _thresholds(score)
     ]
     allowed = [w for w in weighed if w.allowed]
     best = min(allowed, key=lambda w: (*_rank(w), -w.threshold))
     finds = bool(best.met.n_found)
     if finds:
+        # few problems leave many thresholds equally good: at the edge of them the scores of the
+        # next problem decide, so the middle is taken, although it was not the one that won
         between = _middle(score, weighed, best)
         middle = _weigh(
-            between, evaluate_threshold(observed, score, between, seed, CURVE_SAMPLES), wanted
+            between, evaluate_threshold(observed, score, between, seed, CURVE_SAMPLES), goal
         )
         if middle.allowed and _rank(middle) <= _rank(best):
             best = middle
             weighed = sorted([*weighed, middle], key=lambda w: w.threshold)
-    elif wanted.cost_of_miss is None and best.met.n_events:
+    elif goal.cost_of_miss is None and best.met.n_events:
         best = min(allowed, key=lambda w: w.threshold)
-    curve = tuple(_point(w, wanted) | {"chosen": w is best} for w in weighed)
-    reason = _reason(best.met, wanted, finds, period)
+    curve = tuple(_point(w, goal) | {"chosen": w is best} for w in weighed)
+    reason = _reason(best.met, goal, finds, period)
     return ThresholdChoice(best.threshold, finds, reason, curve, period)
 
 
@@ -262,28 +266,32 @@ def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> T
     the folds saw other shares of problems, so that their scores may be higher than any of it.
     """
     chosen = np.sort(score)
-    own = np.sort(reached)
+    reached_scores = np.sort(reached)
 
     def lower(threshold: float) -> float:
         first = int(np.searchsorted(chosen, threshold))
-        return min(threshold, float(own[first])) if first < len(own) else threshold
+        return (
+            min(threshold, float(reached_scores[first]))
+            if first < len(reached_scores)
+            else threshold
+        )
 
     curve = tuple(point | {"threshold": lower(point["threshold"])} for point in choice.curve)
     return replace(choice, threshold=lower(choice.threshold), curve=curve)
 
 
-def with_enough_time(observed: ObservedRows, wanted: OperatingPoint) -> OperatingPoint:
+def with_enough_time(observed: ObservedRows, goal: OperatingPoint) -> OperatingPoint:
     """Return the limits with as much time in alarm as frequent problems need: by default twice that
     of a perfect alarm, if it is more; one that was written stays."""
     default = OperatingPoint.model_fields["max_time_in_alarm"].default
-    if wanted.max_time_in_alarm != default or not len(observed.at):
-        return wanted
+    if goal.max_time_in_alarm != default or not len(observed.at):
+        return goal
     perfect = sum(
         int(_is_expected(observed.at[observed.asset == name], problems, observed).sum())
         for name, problems in observed.problems.items()
     ) / len(observed.at)
     most = max(default, min(TIMES_OF_PERFECT * perfect, MOST_TIME_IN_ALARM))
-    return wanted.model_copy(update={"max_time_in_alarm": most})
+    return goal.model_copy(update={"max_time_in_alarm": most})
 
 
 def _is_expected(at: Millis, problems: ProblemIntervals, observed: ObservedRows) -> BoolArray:
@@ -325,33 +333,33 @@ def _thresholds(score: Floats) -> list[float]:
     return sorted({float(above), *distinct.tolist()})
 
 
-def _weigh(threshold: float, met: EventMetrics, wanted: OperatingPoint) -> _ThresholdOption:
-    cost = _cost(met, wanted)
+def _weigh(threshold: float, met: EventMetrics, goal: OperatingPoint) -> _ThresholdOption:
+    cost = _cost(met, goal)
     loss = -(met.event_recall or 0.0) if cost is None else cost
-    return _ThresholdOption(threshold, met, loss, _is_within(met, wanted))
+    return _ThresholdOption(threshold, met, loss, _is_within(met, goal))
 
 
-def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
+def _cost(met: EventMetrics, goal: OperatingPoint) -> float | None:
     """Return the cost of missed problems and false alarms; None if the definition names no
     costs."""
-    if wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None:
+    if goal.cost_of_miss is None or goal.cost_of_false_alarm is None:
         return None
     return (
         met.n_events - met.n_found
-    ) * wanted.cost_of_miss + met.n_false_alarms * wanted.cost_of_false_alarm
+    ) * goal.cost_of_miss + met.n_false_alarms * goal.cost_of_false_alarm
 
 
-def _is_within(met: EventMetrics, wanted: OperatingPoint) -> bool:
+def _is_within(met: EventMetrics, goal: OperatingPoint) -> bool:
     """Return whether the limits are met; without observed time only a threshold that raises no
     episode meets them."""
     if not met.n_episodes:
         return True
     if met.false_alarms_per_week is None or met.time_in_alarm is None:
         return False
-    most = wanted.most_false_alarms
-    least = wanted.least_precision
+    most = goal.most_false_alarms
+    least = goal.least_precision
     return (
-        met.time_in_alarm <= wanted.max_time_in_alarm
+        met.time_in_alarm <= goal.max_time_in_alarm
         and (most is None or met.false_alarms_per_week <= most)
         and (
             least is None or (met.episode_precision is not None and met.episode_precision >= least)
@@ -359,13 +367,13 @@ def _is_within(met: EventMetrics, wanted: OperatingPoint) -> bool:
     )
 
 
-def _point(weighed: _ThresholdOption, wanted: OperatingPoint) -> dict[str, Any]:
+def _point(weighed: _ThresholdOption, goal: OperatingPoint) -> dict[str, Any]:
     met = weighed.met
     return {
         "threshold": weighed.threshold,
         **{name: getattr(met, name) for name in CURVE_METRICS},
         **{name: getattr(met, name) for name in ("n_episodes", "n_found", "n_events", "n_assets")},
-        "cost": _cost(met, wanted),
+        "cost": _cost(met, goal),
         "intervals": {
             name: list(met.intervals[name]) for name in CURVE_METRICS if name in met.intervals
         },
@@ -373,30 +381,29 @@ def _point(weighed: _ThresholdOption, wanted: OperatingPoint) -> dict[str, Any]:
     }
 
 
-def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool, period: str) -> str:
+def _reason(met: EventMetrics, goal: OperatingPoint, finds: bool, period: str) -> str:
     if not met.n_events:
         return (
             f"no problem occurs in {period}, so nothing shows which threshold finds one; one above "
             "all its scores was taken, which raises no alarm there"
         )
     limits = spoken_limits(
-        wanted.max_time_in_alarm, wanted.most_false_alarms, wanted.least_precision, met.n_assets
+        goal.max_time_in_alarm, goal.most_false_alarms, goal.least_precision, met.n_assets
     )
-    if wanted.cost_of_miss is not None and wanted.cost_of_false_alarm is not None:
-        costs = (wanted.cost_of_miss, wanted.cost_of_false_alarm)
+    if goal.cost_of_miss is not None and goal.cost_of_false_alarm is not None:
+        costs = (goal.cost_of_miss, goal.cost_of_false_alarm)
         return _reason_of_cost(met, *costs, limits, period)
     if finds:
         within = " within" if period == VALIDATION else f" in {period} within"
         right = (
             f", {met.episode_precision:.0%} of the episodes right"
-            if wanted.least_precision is not None
+            if goal.least_precision is not None
             else ""
         )
         return (
             f"the most problems found{within} {limits}: {met.n_found} of {met.n_events}, "
             f"with {spoken_false_alarms(met.false_alarms_per_week or 0.0, met.n_assets)} and "
-            f"{met.time_in_alarm:.1%} of the time "
-            f"in alarm{right}"
+            f"{met.time_in_alarm:.1%} of the time in alarm{right}"
         )
     return (
         f"none of the {met.n_events} problems is found in {period} within {limits}; the lowest "

@@ -10,7 +10,6 @@ import optuna
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.learning import Learning
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.features.plan import Floats
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params, get_family
 from alerting.learning.models.trained import Estimator
 from alerting.learning.selection.candidates import (
@@ -27,6 +26,7 @@ from alerting.learning.selection.candidates import (
 )
 from alerting.learning.selection.choice import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.selection.search_ceiling import ReadTime, run_trials
+from alerting.readings.history import Floats
 
 # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most
 # variables
@@ -64,16 +64,18 @@ def search_candidate(
     Raises UserError if there is no such family, or if no fold has both classes.
     """
     learning = definition.learning
-    one = get_family(family)
+    model_family = get_family(family)
     folds, notes = usable_folds(dataset, learning.folds)
     sample = search_sample(dataset)
     limit = ColumnLimit.from_plan(dataset.plan)
     matrix = dataset.matrix
     shifted = ShiftedLabels(dataset, folds, learning.seed)
-    fixed = one.params_for(definition.problem)
-    trials = learning.trials if one.searched_params(one.defaults) else 1
+    fixed = model_family.params_for(definition.problem)
+    trials = learning.trials if model_family.searched_params(model_family.defaults) else 1
     learning = learning.model_copy(update={"trials": trials})
-    search = _Search(dataset, one, limit, folds, sample, learning, matrix, progress, shifted, fixed)
+    search = _Search(
+        dataset, model_family, limit, folds, sample, learning, matrix, progress, shifted, fixed
+    )
     search.run(warm_start, read_time)
     best = search.best or search.tried[0]
     notes = [*sample.notes, *notes, *_describe_early_end(family, search)]
@@ -208,11 +210,12 @@ class _Search:
         fold = self.folds[number]
         rows = self.sample.select_rows(fold.train)
         chosen = self.limit.choose(params, len(rows), lambda: self._rank_columns(number, rows))
-        train, test = (
-            self._labelled_rows(part, chosen) for part in (rows, self.sample.select_rows(fold.test))
-        )
         estimator, curve = self.family.fit_with_validation(
-            params, self.limit.take(chosen), train, test, self.learning.seed
+            params,
+            self.limit.take(chosen),
+            self._labelled_rows(rows, chosen),
+            self._labelled_rows(self.sample.select_rows(fold.test), chosen),
+            self.learning.seed,
         )
         return _FoldModel(fold, estimator, chosen, curve)
 
@@ -232,8 +235,8 @@ class _Search:
         aps = tuple(
             self._average_precision(test, score) for test, score in zip(tests, scores, strict=True)
         )
-        found: Params = {"rounds": rounds} if rounds else {}
-        return Trial(params | found, float(np.mean(aps)), aps), scores
+        best_rounds: Params = {"rounds": rounds} if rounds else {}
+        return Trial(params | best_rounds, float(np.mean(aps)), aps), scores
 
     def _score(self, fitted: _FoldModel, rounds: int | None, rows: Positions) -> Floats:
         most = None if rounds is None else min(rounds, len(fitted.curve))

@@ -26,7 +26,7 @@ from alerting.learning.features.point_in_time import (
     point_in_time_view,
 )
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.score_metrics import Floats, Labels, evaluate_rows, time_blocks
+from alerting.learning.score_metrics import Labels, evaluate_rows, time_blocks
 from alerting.learning.selection.decision import Objection, PromotionDecision, decide
 from alerting.learning.selection.operating_point import (
     ObservedRows,
@@ -35,6 +35,7 @@ from alerting.learning.selection.operating_point import (
 )
 from alerting.readings.history import (
     BoolArray,
+    Floats,
     History,
     Millis,
     duration_millis,
@@ -132,8 +133,10 @@ def common_window(
     """Score both models on each instant of (start, as_of] that counts; None without a label."""
     window = to_millis(start), to_millis(as_of)
     spans = [suppressed.get(h.asset.name, ()) for h in histories]
-    both = zip(histories, spans, strict=True)
-    parts = [_rows_of(definition, challenger, champion, h, excluded, s, *window) for h, s in both]
+    by_asset = zip(histories, spans, strict=True)
+    parts = [
+        _rows_of(definition, challenger, champion, h, excluded, s, *window) for h, s in by_asset
+    ]
     rows = (
         pd.concat([scored for scored, _ in parts], ignore_index=True) if parts else pd.DataFrame()
     )
@@ -205,7 +208,8 @@ def _is_touched(
     definition: TrainedDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]
 ) -> BoolArray:
     """Select rows whose label window (t + gap, t + gap + horizon] overlaps a (start, end]."""
-    after, until = (at + duration_millis(edge) for edge in definition.window)
+    after = at + duration_millis(definition.window.after)
+    until = at + duration_millis(definition.window.until)
     touched = np.zeros(len(at), np.bool_)
     for start, end in windows:
         touched |= (after < to_millis(end)) & (until > to_millis(start))
@@ -300,19 +304,19 @@ def _verdict(
     n_events: int,
     evidence: dict[str, Any],
 ) -> PromotionDecision:
-    wanted = definition.promotion
+    promotion = definition.promotion
     period = f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
-    better = [way.is_better(wanted.confidence) for way in (left_out, *bounds.values())]
+    better = [way.is_better(promotion.confidence) for way in (left_out, *bounds.values())]
     summary = (
         ""
         if left_out.share_better is None
         else f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's "
         f"{left_out.champion_ap:.3f}, over {n_events} problems {period}; "
         f"it is better in {left_out.share_better:.0%} of {left_out.samples} samples "
-        f"({wanted.confidence:.0%} needed)"
+        f"({promotion.confidence:.0%} needed)"
     )
     objections: dict[Objection, bool] = {
-        "too_few_problems": n_events < wanted.least_events,
+        "too_few_problems": n_events < promotion.least_events,
         "one_class": left_out.share_better is None,
         "verdict_by_acted_rows": len(set(better)) > 1,
         "not_better": not better[0],
@@ -320,7 +324,7 @@ def _verdict(
     facts = {
         "period": period,
         "problems": n_events,
-        "least": wanted.least_events,
+        "least": promotion.least_events,
         "summary": summary,
         "acted": int(window.acted.sum()),
         **{name: _percent(view.share_better) for name, view in bounds.items()},

@@ -166,10 +166,6 @@ def _summary(f: ReportMetrics) -> str:
     return "; ".join(parts)
 
 
-def _found(f: ReportMetrics) -> str:
-    return "bad units found" if f.horizon_s == 0 else "problems announced in time"
-
-
 def _describe_problems(f: ReportMetrics) -> str:
     if not f.evaluated and f.unscored:
         return "no scores of this period are stored any more"
@@ -179,7 +175,8 @@ def _describe_problems(f: ReportMetrics) -> str:
     missed = len(f.missed)
     if not total:
         return "no problem occurred while the alert was evaluated"
-    return f"{total - missed} of {total} {_found(f)}" + (
+    came = "bad units found" if f.horizon_s == 0 else "problems announced in time"
+    return f"{total - missed} of {total} {came}" + (
         f", typically {seconds(f.lead_time.value)} ahead" if f.lead_time.value is not None else ""
     )
 
@@ -296,8 +293,8 @@ def _model(f: ReportMetrics) -> Iterator[str]:
         )
 
 
-def _is_at_least(value: float | None, other: float | None, rows: RowMetrics) -> bool:
-    return not rows.doubt and value is not None and other is not None and value >= other
+def _is_at_least(value: float | None, rival: float | None, rows: RowMetrics) -> bool:
+    return not rows.doubt and value is not None and rival is not None and value >= rival
 
 
 def _people(f: ReportMetrics) -> Iterator[str]:
@@ -358,7 +355,8 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
         yield language.translate(describe_value(m.values))
     if m.horizon_s is not None:
         yield _problems(m, language)
-    if late := found_late(m):
+    late = found_late(m)
+    if late:
         yield language.say_count(
             "{number} more was found while it lasted, typically after {after}.",
             "{number} more were found while they lasted, typically after {after}.",
@@ -370,9 +368,9 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
     decision = m.model.decisions[-1] if m.model and m.model.decisions else None
     if decision is not None:
         yield _decision(decision, language)
-    known = how_much_is_known(m, language) if m.has_alarm else ""
-    if known:
-        yield known
+    basis = how_much_is_known(m, language) if m.has_alarm else ""
+    if basis:
+        yield basis
 
 
 def mail_sentences(
@@ -389,7 +387,7 @@ def mail_sentences(
 
 def _problems(m: ReportMetrics, language: Language) -> str:
     total = len(m.problems)
-    found = len(m.problems) - len(m.missed)
+    announced = len(m.problems) - len(m.missed)
     if not total:
         return language.say("No problem occurred while the alert was evaluated.")
     if m.horizon_s == 0:
@@ -397,7 +395,7 @@ def _problems(m: ReportMetrics, language: Language) -> str:
             "{found} of {number} bad unit was found.",
             "{found} of {number} bad units were found.",
             total,
-            found=found,
+            found=announced,
         )
     lead = m.lead_time.value
     if lead is None:
@@ -405,21 +403,21 @@ def _problems(m: ReportMetrics, language: Language) -> str:
             "{found} of {number} problem was predicted.",
             "{found} of {number} problems were predicted.",
             total,
-            found=found,
+            found=announced,
         )
     if lead < 0:
         return language.say_count(
             "{found} of {number} problem was found, typically {late} after it had begun.",
             "{found} of {number} problems were found, typically {late} after they had begun.",
             total,
-            found=found,
+            found=announced,
             late=seconds(-lead, language),
         )
     return language.say_count(
         "{found} of {number} problem was predicted, typically {lead} ahead.",
         "{found} of {number} problems were predicted, typically {lead} ahead.",
         total,
-        found=found,
+        found=announced,
         lead=seconds(lead, language),
     )
 
@@ -428,12 +426,12 @@ def found_late(m: ReportMetrics) -> list[float]:
     """Return, of each problem that no alarm announced but one found while it lasted, the seconds
     from its start to the raise."""
     raised = sorted((e.raised_at, e.asset) for e in m.episodes)
-    found = []
+    delays = []
     for p in m.missed:
         end = p.end or m.end
         inside = [at for at, asset in raised if asset == p.asset and p.start < at < end]
-        found += [(inside[0] - p.start).total_seconds()] if inside else []
-    return found
+        delays += [(inside[0] - p.start).total_seconds()] if inside else []
+    return delays
 
 
 def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
@@ -493,8 +491,8 @@ def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterat
                 "{times} of them on {day} between {start} and {end}", times=times, **times_of_day
             )
         return
-    found, times = Counter(e.asset for e in wrong).most_common(1)[0]
-    asset = m.asset_title(found)
+    asset_name, times = Counter(e.asset for e in wrong).most_common(1)[0]
+    asset = m.asset_title(asset_name)
     if times >= _LEAST_TOGETHER and 2 * times >= len(wrong) and len(m.evaluated) > 2:
         if times == len(wrong):
             yield language.say("all of them on {asset}", asset=asset)
@@ -524,28 +522,25 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
 
     Empty where it is known already, or where there is no case from which a rate follows.
     """
-    found = len(m.problems) - len(m.missed)
+    announced = len(m.problems) - len(m.missed)
     problems = len(m.problems)
     right = m.outcomes["hit"] + m.outcomes["avoided"]
-    known = len(m.episodes) - m.outcomes["undetermined"]
-    shares = [(right, known), *([(found, problems)] if m.horizon_s is not None else [])]
+    determined = len(m.episodes) - m.outcomes["undetermined"]
+    shares = [(right, determined), *([(announced, problems)] if m.horizon_s is not None else [])]
     cases = []
     if m.horizon_s is not None and problems:
-        cases.append(language.say("{count} of {total} predicted", count=found, total=problems))
-    if known:
-        cases.append(language.say("{count} of {total} right", count=right, total=known))
+        cases.append(language.say("{count} of {total} predicted", count=announced, total=problems))
+    if determined:
+        cases.append(language.say("{count} of {total} right", count=right, total=determined))
     calendar = (m.end - m.start).total_seconds() / (7 * 86_400)
-    weeks = [
-        w
-        for count, total in shares
-        if total and (w := weeks_until_known(count, total, calendar)) is not None
-    ]
-    if not weeks or max(weeks) == 0:
+    needed = [weeks_until_known(count, total, calendar) for count, total in shares]
+    weeks = max((w for w in needed if w is not None), default=0)
+    if not weeks:
         return ""
     return language.say_count(
         "{cases}; after about {number} more week of data the shares are known within ten points.",
         "{cases}; after about {number} more weeks of data the shares are known within ten points.",
-        max(weeks),
+        weeks,
         cases=", ".join(cases),
     )
 

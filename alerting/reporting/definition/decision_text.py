@@ -148,10 +148,10 @@ def _versions(proposal: Proposal) -> str:
 
 def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
     """Return the main metrics of the test period that are known, by their names in MLflow."""
-    found = {key: test.get(key) for key in MAIN_METRICS}
+    main = {key: test.get(key) for key in MAIN_METRICS}
     scaled = {
         key: value / 60 if key == "median_lead_time" else value
-        for key, value in found.items()
+        for key, value in main.items()
         if value is not None
     }
     return {MAIN_METRICS[key]: float(value) for key, value in scaled.items()}
@@ -176,9 +176,9 @@ def describe_experiment(definition: ModelDefinition) -> str:
 
 def period_lines(profile: DatasetProfile) -> list[str]:
     """Describe the periods of a training with their rows, one line each."""
-    what = "rows, {} labelled as a problem" if profile.columns else "readings"
+    rows_text = "rows, {} labelled as a problem" if profile.columns else "readings"
     return [
-        f"{name}: {part.rows} {what.format(part.positives)}, {part.start:{_MINUTE}} to "
+        f"{name}: {part.rows} {rows_text.format(part.positives)}, {part.start:{_MINUTE}} to "
         f"{part.end:{_MINUTE}} UTC"
         for name, part in profile.parts.items()
     ]
@@ -187,9 +187,10 @@ def period_lines(profile: DatasetProfile) -> list[str]:
 def cut_short_lines(leaderboard: Sequence[CandidateSummary]) -> list[str]:
     """Return a sentence on searches that a ceiling ended; none without one."""
     ended = [
-        f"{one.title} after {one.trials}" + (f" of {one.trials_asked}" if one.trials_asked else "")
-        for one in leaderboard
-        if one.cut_short
+        f"{candidate.title} after {candidate.trials}"
+        + (f" of {candidate.trials_asked}" if candidate.trials_asked else "")
+        for candidate in leaderboard
+        if candidate.cut_short
     ]
     if not ended:
         return []
@@ -209,7 +210,7 @@ def candidate_metrics(candidate: CandidateSummary) -> str:
 
 def ranked(leaderboard: Sequence[CandidateSummary]) -> list[CandidateSummary]:
     """Return the candidates, the best first; where nothing could be warned of, by CRPS."""
-    return sorted(leaderboard, key=lambda one: (one.ap is None, -(one.ap or 0), one.crps or 0))
+    return sorted(leaderboard, key=lambda c: (c.ap is None, -(c.ap or 0), c.crps or 0))
 
 
 def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
@@ -482,8 +483,8 @@ def summarise_decision(
         _CUT_SHORT,
         why=why,
         families=", ".join(
-            f"{family.replace('_', ' ')} {done}/{asked}"
-            for family, (done, asked) in cut_short["trials"].items()
+            f"{family.replace('_', ' ')} {done}/{trials}"
+            for family, (done, trials) in cut_short["trials"].items()
         ),
     )
 
@@ -502,8 +503,8 @@ def _why(
         return _without_comparison(verdict, champion, actor, evidence)
     by_crps = _BY_CRPS.get(evidence.get("decided_by", ""), {})
     if verdict in by_crps:
-        new, old = (Styled(evidence["crps"][model], ".4g") for model in ("challenger", "champion"))
-        return translatable(by_crps[verdict], new=new, old=old)
+        crps = {model: Styled(value, ".4g") for model, value in evidence["crps"].items()}
+        return translatable(by_crps[verdict], new=crps["challenger"], old=crps["champion"])
     events = evidence.get("events")
     if events is None:
         is_first = verdict == "promote" and champion is None

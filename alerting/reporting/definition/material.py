@@ -257,10 +257,12 @@ def find_problems(
     problems: list[ReportedProblem] = []
     in_recovery: list[ReportedProblem] = []
     unevaluated = 0
-    for asset, found in m.problems.sort_values("start", kind="stable").groupby("asset", sort=True):
-        spans = problem_intervals(found, onset=m.predicts == "onset")
+    for asset, on_asset in m.problems.sort_values("start", kind="stable").groupby(
+        "asset", sort=True
+    ):
+        spans = problem_intervals(on_asset, onset=m.predicts == "onset")
         warned = _find_warnings(m, str(asset), spans)
-        for i, (start, end) in enumerate(found[["start", "end"]].itertuples(index=False)):
+        for i, (start, end) in enumerate(on_asset[["start", "end"]].itertuples(index=False)):
             begin = start.to_pydatetime()
             if not m.start <= begin < m.end:
                 continue
@@ -282,10 +284,11 @@ def find_problems(
                 unevaluated += 1
             else:
                 problems.append(reported)
-    by_start = (
-        tuple(sorted(of, key=lambda p: (p.start, p.asset))) for of in (problems, in_recovery)
-    )
-    return next(by_start), unevaluated, next(by_start)
+    return _by_start(problems), unevaluated, _by_start(in_recovery)
+
+
+def _by_start(problems: Sequence[ReportedProblem]) -> tuple[ReportedProblem, ...]:
+    return tuple(sorted(problems, key=lambda p: (p.start, p.asset)))
 
 
 def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
@@ -371,18 +374,25 @@ def compute_values(values: Mapping[str, ServedValues]) -> ValueMetrics | None:
     return ValueMetrics(
         variable=first.variable,
         unit=first.unit,
-        predicted=sum(len(one.predicted.at) for one in values.values()),
-        total=compute_grade(GradedValues.join([one.graded for one in values.values()])),
-        by_asset={asset: compute_grade(one.graded) for asset, one in values.items()},
+        predicted=sum(len(served.predicted.at) for served in values.values()),
+        total=compute_grade(GradedValues.join([served.graded for served in values.values()])),
+        by_asset={asset: compute_grade(served.graded) for asset, served in values.items()},
     )
 
 
 def compute_grade(graded: GradedValues) -> ValueGrade:
     """Return the figures of graded samples."""
-    figures = (graded.error, graded.last_error, graded.coverage)
-    error, last_error, coverage = (None if np.isnan(f) else f for f in figures)
-    is_worse = graded.is_worse_than_last
-    return ValueGrade(len(graded.at), error, last_error, coverage, is_worse)
+
+    def or_none(figure: float) -> float | None:
+        return None if np.isnan(figure) else figure
+
+    return ValueGrade(
+        samples=len(graded.at),
+        error=or_none(graded.error),
+        last_error=or_none(graded.last_error),
+        coverage=or_none(graded.coverage),
+        is_worse=graded.is_worse_than_last,
+    )
 
 
 def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no", "cannot_tell"]:
@@ -443,7 +453,7 @@ def advise_value(values: ValueMetrics | None) -> tuple[str, ...]:
                 "Check that the definition is active, readings arrive, and a model is in service."
             ),
         )
-    found = {
+    advice = {
         "cannot_tell": translatable("Wait, or choose a longer period: too few samples came."),
         "no": translatable(
             "The last known value alone is as good: give the model variables that move with it, "
@@ -451,4 +461,4 @@ def advise_value(values: ValueMetrics | None) -> tuple[str, ...]:
         ),
         "with_care": translatable("The intervals are too narrow: train again."),
     }
-    return (found[trust],) if trust in found else ()
+    return (advice[trust],) if trust in advice else ()

@@ -2,7 +2,7 @@
 money: what problems, alarms and interventions cost; nothing that `costs` do not give."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
@@ -146,7 +146,7 @@ def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
         acted=sum(any(f.acted for f in e.feedback) for e, _, _ in answered),
         against_data=share(against, len(checkable), _CHECKABLE),
         among_themselves=sum(disagree for _, _, disagree in answered),
-        taken=dict(Counter(taken for e, _, _ in answered if (taken := last_taken(e)))),
+        taken=_count_taken(e for e, _, _ in answered),
         agreement=share(len(checkable) - against, len(checkable), _CHECKABLE),
         to_acknowledge=spread(
             [e.acknowledged.at - e.detected_at if e.acknowledged else None for e in notified]
@@ -154,6 +154,12 @@ def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
         actions=frequent_actions(raised),
         advice=_advice(raised),
     )
+
+
+def _count_taken(episodes: Iterable[Episode]) -> dict[str, int]:
+    """Return how often each answer on a recommendation is an episode's last one."""
+    answers = [last_taken(e) for e in episodes]
+    return dict(Counter(taken for taken in answers if taken))
 
 
 def occurred_by_data(episode: Episode) -> bool | None:
@@ -178,7 +184,7 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
             if feedback.acted and text:
                 by_action[text.casefold()][episode.id] = episode
                 wording[text.casefold()][text] += 1
-    found = [
+    actions = [
         Action(
             action=min(wording[key], key=lambda text: (-wording[key][text], text)),
             times=len(episodes),
@@ -187,7 +193,7 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
         )
         for key, episodes in by_action.items()
     ]
-    return tuple(sorted(found, key=lambda a: (-a.times, a.action.casefold()))[:10])
+    return tuple(sorted(actions, key=lambda a: (-a.times, a.action.casefold()))[:10])
 
 
 def _advice(raised: Sequence[Episode]) -> AdviceOutcomes | None:
@@ -196,22 +202,22 @@ def _advice(raised: Sequence[Episode]) -> AdviceOutcomes | None:
     if not advised:
         return None
     followed = [e for e in advised if last_taken(e) in ("yes", "partly")]
-    left = [e for e in advised if last_taken(e) == "no"]
+    ignored = [e for e in advised if last_taken(e) == "no"]
     measured = [e for e in followed if e.present is not None and e.evaluation.threshold is not None]
     return AdviceOutcomes(
         given=len(advised),
-        taken=dict(sorted(Counter(taken for e in advised if (taken := last_taken(e))).items())),
+        taken=dict(sorted(_count_taken(advised).items())),
         prevented=_share_prevented(followed, _FOLLOWED_KNOWN),
-        not_followed=_share_prevented(left, _UNFOLLOWED_KNOWN),
+        not_followed=_share_prevented(ignored, _UNFOLLOWED_KNOWN),
         took_effect=share(
             sum(_is_under_threshold(e) for e in measured), len(measured), _SCORED_AGAIN
         ),
     )
 
 
-def _share_prevented(episodes: Sequence[Episode], of: Cases) -> Estimate:
-    known = [e for e in episodes if _prevented(e) or _came(e)]
-    return share(sum(_prevented(e) for e in known), len(known), of)
+def _share_prevented(episodes: Sequence[Episode], cases: Cases) -> Estimate:
+    determined = [e for e in episodes if _prevented(e) or _came(e)]
+    return share(sum(_prevented(e) for e in determined), len(determined), cases)
 
 
 def _prevented(episode: Episode) -> bool:
@@ -340,13 +346,13 @@ def compute_money(costs: Costs | None, counted: CountedCosts, until: datetime) -
     """
     if costs is None:
         return None
-    own = [
+    minutes_now = [
         (end - start).total_seconds() / 60
         for start, end in (*counted.missed, *counted.announced)
         if end is not None
     ]
-    known = [minutes for minutes in (*own, *counted.earlier_minutes) if minutes > 0]
-    usual = float(median(known)) if known else None
+    durations = [minutes for minutes in (*minutes_now, *counted.earlier_minutes) if minutes > 0]
+    usual = float(median(durations)) if durations else None
     problem = costs.miss + costs.miss_per_minute * (usual or 0.0)
     false_alarms = _times(
         costs.false_alarm, counted.false_alarms, counted.false_alarms + counted.undetermined
@@ -475,18 +481,20 @@ def read_summary(document: Any) -> DefinitionNumbers:
     return _ADAPTER.validate_python(document)
 
 
-def sum_money(given: Sequence[Money]) -> list[MoneySums]:
+def sum_money(sums: Sequence[Money]) -> list[MoneySums]:
     """Return the sums by currency; currencies are never added up."""
 
-    def total(currency: str, *of: Callable[[Money], Amount]) -> Amount:
-        amounts = [get(m) for m in given if m.currency == currency for get in of]
+    def total(amounts: Sequence[Amount]) -> Amount:
         return Amount(sum(a.low for a in amounts), sum(a.high for a in amounts))
 
+    by_currency: dict[str, list[Money]] = defaultdict(list)
+    for money in sums:
+        by_currency[money.currency].append(money)
     return [
         MoneySums(
-            one,
-            total(one, lambda m: m.missed, lambda m: m.announced),
-            total(one, lambda m: m.net),
+            currency,
+            lost=total([amount for m in sums for amount in (m.missed, m.announced)]),
+            net=total([m.net for m in sums]),
         )
-        for one in sorted({m.currency for m in given})
+        for currency, sums in sorted(by_currency.items())
     ]

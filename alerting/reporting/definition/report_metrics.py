@@ -82,21 +82,21 @@ class DataMetrics:
     @property
     def blind_share(self) -> float:
         """Return the share of the time of all assets in which no alarm could come."""
-        blind = sum(one.not_evaluated_s + one.gaps_s for one in self.assets)
-        whole = blind + sum(one.evaluated_s for one in self.assets)
+        blind = sum(asset.not_evaluated_s + asset.gaps_s for asset in self.assets)
+        whole = blind + sum(asset.evaluated_s for asset in self.assets)
         return blind / whole if whole else 0.0
 
     @property
     def longest_gap(self) -> AssetData | None:
         """Return the asset with the longest gap; None without any."""
-        found = max(self.assets, key=lambda one: one.longest_gap_s, default=None)
-        return found if found is not None and found.gaps else None
+        longest = max(self.assets, key=lambda asset: asset.longest_gap_s, default=None)
+        return longest if longest is not None and longest.gaps else None
 
 
 def _asset_data(m: Material, asset: str) -> AssetData:
-    own = m.evaluated.get(asset)
+    evaluated = m.evaluated.get(asset)
     gaps = m.gaps.get(asset, ())
-    whole = own[1] - own[0] if own else timedelta(0)
+    whole = evaluated[1] - evaluated[0] if evaluated else timedelta(0)
     missing = length(gaps)
     return AssetData(
         asset=asset,
@@ -299,9 +299,9 @@ class ReportMetrics:
 def compute_metrics(material: Material) -> ReportMetrics:
     """Compute the metrics over [start, end). Pure: the same material gives the same numbers.
 
-    `learning.metrics`, which also evaluates candidates, gives the problem that an episode announced
-    and the row metrics. Precision and false alarms come from the determined outcomes, which include
-    operators' feedback.
+    `learning.score_metrics`, which also evaluates candidates, gives the problem that an episode
+    announced and the row metrics. Precision and false alarms come from the determined outcomes,
+    which include operators' feedback.
     """
     m = material
     before = m.comparable_previous
@@ -509,10 +509,10 @@ def _report_episode(episode: Episode, m: Material) -> ReportedEpisode:
 
 def _margin(episode: ReportedEpisode) -> tuple[float, float]:
     """Return the distance beyond the threshold, then the duration."""
-    beyond = (
-        abs(episode.value - episode.threshold)
-        if episode.value is not None and episode.threshold is not None
-        else 0.0
-    )
     lasted = (episode.ended_at - episode.raised_at).total_seconds() if episode.ended_at else 0.0
-    return beyond, lasted
+    return beyond_threshold(episode.value, episode.threshold), lasted
+
+
+def beyond_threshold(value: float | None, threshold: float | None) -> float:
+    """Return how far a value lies from its threshold; 0 where one of them is not known."""
+    return abs(value - threshold) if value is not None and threshold is not None else 0.0

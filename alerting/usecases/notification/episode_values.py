@@ -20,7 +20,7 @@ from alerting.episodes.episode import Episode
 from alerting.kinds.protocol import Charted, Statistic
 from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, Picture, ReadingColumns, Readings, Wanted
-from alerting.readings.history import Millis, millis, to_millis
+from alerting.readings.history import Floats, Millis, millis, to_millis
 from alerting.readings.variable_series import Numbers
 from alerting.reporting.model_charts import reasons_waterfall, risk_steps
 from alerting.reporting.phrases import clock_time, format_minutes, local_times
@@ -29,7 +29,6 @@ from alerting.reporting.variable_charts import (
     AT_RAISE,
     ChartLevel,
     EpisodeChart,
-    Floats,
     MovingLevel,
     Panel,
     Sparkline,

@@ -31,9 +31,9 @@ def test_problems_that_rank_high_in_validation_confirm_a_figure_below_its_bound(
     data = small_models.dataset()
     chance, chosen = TRAINING.choose(data, DEFINITION, [nearly_above(data)])
     assert not chance.is_above
-    assert chance.found.share < 0.02
+    assert chance.validation.share < 0.02
     assert chance.together < 0.01
-    assert chosen.evidence.found == chance.found
+    assert chosen.evidence.validation == chance.validation
     assert chance.to_document()["passed"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from alerting.learning.selection.candidates import evenly, search_sample, usable_folds
-from alerting.learning.selection.choice import SHIFTS, ShiftedLabels, count_problems, placed_share
+from alerting.learning.selection.choice import SHIFTS, ShiftedLabels, placed_share
 
 pytestmark = pytest.mark.models
 
@@ -70,7 +70,7 @@ def test_a_pruned_trial_counts_by_the_problems_of_the_folds_that_it_scored(folds
     first = shifted.evaluate(scores[:1]) - shifted.prevalence
     # of equal scores the average precision is the prevalence
     alone = shifted.evaluate([scores[0], np.zeros(len(folds[1].test))]) - shifted.prevalence
-    counts = [count_problems(data, fold.test) for fold in folds]
+    counts = [data.count_problems(fold.test) for fold in folds]
     assert first == pytest.approx(2 * alone * np.sqrt(counts[0] / sum(counts)))
     other, again = (ShiftedLabels(data, folds, seed).evaluate(scores) for seed in (2, 0))
     assert np.array_equal(shifted.evaluate(scores), again)

@@ -209,7 +209,7 @@ def test_a_useless_score_is_refused_by_its_rows_and_waits_for_a_person_by_valida
 
     share = placed_share(data, np.flatnonzero(data.measured_in("validation")), score, 0)
     assert share > 0.1
-    test = ChanceTest(0.4, 0.3, 16, 10, share=0.02, found=ValidationChance(3, 4, 5, share))
+    test = ChanceTest(0.4, 0.3, 16, 10, share=0.02, validation=ValidationChance(3, 4, 5, share))
     assert (test.passed, test.is_confirmed) == (True, False)
     first = decide({"no_champion": True}, {})
     assert not first.waits(DEFINITION)
@@ -231,17 +231,17 @@ THREE_OF_FOUR = ValidationChance(3, 4, 5, 0.01)
 def test_a_figure_a_little_below_its_bound_passes_if_later_problems_rank_high():
     test = ChanceTest(0.28, 0.30, 16, problems=10, share=0.05)
     assert (test.is_above, test.may_pass, test.passed) == (False, True, False)
-    confirmed = replace(test, found=THREE_OF_FOUR)
+    confirmed = replace(test, validation=THREE_OF_FOUR)
     assert confirmed.passed
     assert confirmed.message.endswith(
         "0.300 (labels shifted in time 400 times). But with its scores before the 4 problems of "
         "the validation period, it comes by chance in 0.4% of the cases (at most 2.5% are allowed)."
     )
-    assert not replace(test, found=ValidationChance(3, 4, 5, 0.3)).passed
+    assert not replace(test, validation=ValidationChance(3, 4, 5, 0.3)).passed
 
 
 def test_later_problems_outweigh_no_other_refusal():
-    test = ChanceTest(0.28, 0.30, 16, problems=10, share=0.05, found=THREE_OF_FOUR)
+    test = ChanceTest(0.28, 0.30, 16, problems=10, share=0.05, validation=THREE_OF_FOUR)
     assert test.passed
     # far below its bound, too few problems, nothing to forecast
     changes = [{"share": 0.21}, {"problems": 2}, {"onset": OnsetTest(0.1, 0.2, 8)}]
@@ -264,7 +264,7 @@ def test_none_found_of_few_problems_says_nothing_against_a_model_beyond_chance()
     }
     beyond = ChanceTest(0.5, 0.3, 16, problems=10)
     found = {
-        name: replace(beyond, share=share, found=found).none_of_few
-        for name, (found, share, _) in rows.items()
+        name: replace(beyond, share=share, validation=validation).none_of_few
+        for name, (validation, share, _) in rows.items()
     }
     assert found == {name: few for name, (*_, few) in rows.items()}

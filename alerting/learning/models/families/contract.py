@@ -24,8 +24,9 @@ from alerting.definitions.fields.learning import (
     require_family,
 )
 from alerting.definitions.wording.language import template, translatable
-from alerting.learning.features.plan import Columns, Floats
+from alerting.learning.features.plan import Columns
 from alerting.learning.models.trained import ALL_THREADS, Estimator, FittedModel
+from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     import optuna

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from alerting.deferred import lightgbm
-from alerting.learning.features.plan import NO_PAIRS, ColumnPairs, Columns, Encoding, Floats
+from alerting.learning.features.plan import NO_PAIRS, ColumnPairs, Columns, Encoding
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import (
     ALL_THREADS,
@@ -19,6 +19,7 @@ from alerting.learning.models.trained import (
     Trees,
     threads_for,
 )
+from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     import optuna
@@ -33,9 +34,8 @@ SEED_STEP = 1_000_003
 # share of the rows without a problem that a tree may see; it sees all others, in a third of the
 # time
 FEW_NEGATIVES = 0.25
-HISTOGRAMS_MIB = (
-    1024  # of all leaves of a tree; without a limit thousands of columns take gigabytes
-)
+# of all leaves of a tree; without a limit thousands of columns take gigabytes
+HISTOGRAMS_MIB = 1024
 MOST_PAIRED = 6  # columns whose products and differences a trial may add
 MOST_TABLES = 32  # tables whose gains stay in memory: the folds of several searches
 _gains: dict[bytes, Floats] = {}
@@ -54,8 +54,8 @@ class BoosterMean:
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return each column's Tree SHAP value for the one row, and the expected margin."""
-        found = self._mean(encoded, 1, pred_contrib=True)[0]
-        return found[:-1], float(found[-1])
+        shares = self._mean(encoded, 1, pred_contrib=True)[0]
+        return shares[:-1], float(shares[-1])
 
     def importance(self) -> Floats:
         """Return the gain of each encoded column."""
@@ -78,11 +78,12 @@ class BoosterMean:
         return trees_of_texts([trees_text(booster) for booster in self.boosters])
 
     def _mean(self, encoded: Floats, threads: int, **how: Any) -> Floats:
-        first, *others = [
+        predictions = [
             np.asarray(booster.predict(encoded, num_threads=threads, **how), np.float64)
             for booster in self.boosters
         ]
-        return np.asarray(sum(others, first) / len(self.boosters), np.float64)
+        total = sum(predictions[1:], predictions[0])
+        return np.asarray(total / len(self.boosters), np.float64)
 
 
 class StoredBoosterMean(BoosterMean):
@@ -258,12 +259,12 @@ def trees_of_texts(texts: Sequence[str]) -> Trees:
         feature=np.concatenate(columns["split_feature"]).astype(np.int64),
         threshold=np.concatenate(columns["threshold"]),
         decision=np.concatenate(kinds),
-        left=[part.astype(np.int64) for part in columns["left_child"]],
-        right=[part.astype(np.int64) for part in columns["right_child"]],
+        left_child=[part.astype(np.int64) for part in columns["left_child"]],
+        right_child=[part.astype(np.int64) for part in columns["right_child"]],
         value=[part / len(texts) for part in columns["leaf_value"]],
         categories=[
-            of[int(number)]
-            for of, kind, limits in zip(bits, kinds, columns["threshold"], strict=True)
+            words_of_tree[int(number)]
+            for words_of_tree, kind, limits in zip(bits, kinds, columns["threshold"], strict=True)
             for number in limits[(kind & CATEGORICAL) != 0]
         ],
     )

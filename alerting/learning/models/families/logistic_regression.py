@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from skops.io.exceptions import UntrustedTypesFoundException
 from threadpoolctl import threadpool_limits
 
-from alerting.learning.features.plan import Columns, Dense, Encoding, Floats
+from alerting.learning.features.plan import Columns, Dense, Encoding
 from alerting.learning.models.families.contract import (
     STRONGEST,
     LabelledRows,
@@ -20,6 +20,7 @@ from alerting.learning.models.families.contract import (
     Params,
 )
 from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused, WeightedSum
+from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     import optuna

@@ -11,9 +11,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 from alerting.definitions.alert_definition import Problem
 from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.detection.problem_occurrences import risk_of
-from alerting.learning.features.plan import STORED, Columns, Encoding, Floats
+from alerting.learning.features.plan import STORED, Columns, Encoding
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused, fit_platt
+from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     import optuna
@@ -100,8 +101,8 @@ class Persistence(ModelFamily):
         column = 0 if params["column"] is None else columns.names.index(params["column"])
         limits = {name: params[name] for name in ("above", "below", "equals")}
         risk = risk_of(rows.matrix[:, column], **limits)
-        known = risk[~np.isnan(risk)]
-        missing = float(np.median(known)) if len(known) else 0.0
+        measured = risk[~np.isnan(risk)]
+        missing = float(np.median(measured)) if len(measured) else 0.0
         fitted = fit_platt(np.where(np.isnan(risk), missing, risk), rows.label, rows.weight)
         width = len(columns.names)
         model = LastValue(

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.deferred import lightgbm
-from alerting.learning.features.plan import Floats
 from alerting.learning.models.families.lightgbm import trees_text
 from alerting.learning.models.trained import threads_for
+from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     from scipy.sparse import csc_matrix, csr_matrix
@@ -41,10 +41,10 @@ class QuantileTrees:
 
     def contributions(self, row: Floats, number: int) -> tuple[Floats, float]:
         """Return each column's Tree SHAP value for one quantile, and the expected value."""
-        found = np.asarray(
+        shares = np.asarray(
             self.boosters[number].predict(row, num_threads=1, pred_contrib=True), np.float64
         )[0]
-        return found[:-1], float(found[-1])
+        return shares[:-1], float(shares[-1])
 
     def importance(self, number: int) -> Floats:
         """Return the gain of each column for one quantile."""

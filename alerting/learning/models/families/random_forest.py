@@ -12,10 +12,11 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.tree._tree import NODE_DTYPE, Tree
 
-from alerting.learning.features.plan import Columns, Dense, Encoding, Floats
+from alerting.learning.features.plan import Columns, Dense, Encoding
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.families.lightgbm import MOST_PAIRED, informative_pairs
 from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused, Trees
+from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     import optuna
@@ -66,8 +67,10 @@ class Forest:
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return each column's Tree SHAP value for the one row, and the expected margin."""
-        found = np.asarray(self._explainer.shap_values(encoded, check_additivity=False), np.float64)
-        return found[0, :, 1], float(self._explainer.expected_value[1])
+        shares = np.asarray(
+            self._explainer.shap_values(encoded, check_additivity=False), np.float64
+        )
+        return shares[0, :, 1], float(self._explainer.expected_value[1])
 
     @cached_property
     def _explainer(self) -> Any:
@@ -78,24 +81,25 @@ class Forest:
     @property
     def formula(self) -> Trees:
         """Return the trees."""
-        left = list[Any]()
-        right = list[Any]()
+        left_children = list[Any]()
+        right_children = list[Any]()
         values = list[Any]()
         for tree in self.trees:
             leaf = tree.children_left < 0
             number = np.where(leaf, ~(np.cumsum(leaf) - 1), np.cumsum(~leaf) - 1)
-            left.append(number[tree.children_left[~leaf]])
-            right.append(number[tree.children_right[~leaf]])
+            left_children.append(number[tree.children_left[~leaf]])
+            right_children.append(number[tree.children_right[~leaf]])
             votes = tree.value[leaf, 0]
             values.append(votes[:, 1] / votes.sum(axis=1) / len(self.trees))
-        inner = [tree.children_left >= 0 for tree in self.trees]
-        feature, threshold = (
-            np.concatenate([part[own] for part, own in zip(parts, inner, strict=True)])
-            for parts in ([t.feature for t in self.trees], [t.threshold for t in self.trees])
-        )
-        decision = np.zeros(len(feature), np.int64)
+        feature = np.concatenate([t.feature[t.children_left >= 0] for t in self.trees])
         return Trees(
-            feature.astype(np.int64), threshold, decision, left, right, values, single=True
+            feature.astype(np.int64),
+            np.concatenate([t.threshold[t.children_left >= 0] for t in self.trees]),
+            np.zeros(len(feature), np.int64),
+            left_children,
+            right_children,
+            values,
+            single=True,
         )
 
     def importance(self) -> Floats:
@@ -128,12 +132,12 @@ class Forest:
         nodes = np.empty(sum(tree.node_count for tree in self.trees), NODE)
         begin = 0
         for number, tree in enumerate(self.trees):
-            own = nodes[begin : begin + tree.node_count]
+            tree_nodes = nodes[begin : begin + tree.node_count]
             fields = tree.__getstate__()["nodes"]
             for name in NODE_DTYPE.names:
-                own[name] = fields[name]
-            own["tree"] = number
-            own["value"] = tree.value[:, 0]
+                tree_nodes[name] = fields[name]
+            tree_nodes["tree"] = number
+            tree_nodes["value"] = tree.value[:, 0]
             begin += tree.node_count
         data = io.BytesIO()
         np.save(data, nodes, allow_pickle=False)
@@ -194,7 +198,8 @@ class RandomForest(ModelFamily):
             }
         encoding = Encoding(Dense.fit(columns, rows.matrix, scaled=False), pairs)
         encoded = encoding.encode(rows.matrix)
-        if isinstance(share := params["max_features"], float):
+        share = params["max_features"]
+        if isinstance(share, float):
             settings["max_features"] = min(max(1, int(share * encoded.shape[1])), MOST_PER_SPLIT)
         forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1)
         forest.fit(encoded, label, weight)
@@ -215,10 +220,10 @@ class RandomForest(ModelFamily):
 
     def searched_params(self, params: Mapping[str, Any]) -> Params:
         """Return the parameters that trials vary; another share, of an earlier model, as SHARE."""
-        found = super().searched_params(params)
-        if isinstance(found.get("max_features"), float):
-            found["max_features"] = SHARE
-        return found
+        searched = super().searched_params(params)
+        if isinstance(searched.get("max_features"), float):
+            searched["max_features"] = SHARE
+        return searched
 
     def load(self, files: Mapping[str, bytes], width: int) -> Forest:
         """Read the forest at its first use. Raises ModelRefused without its file."""
