@@ -434,7 +434,6 @@ def _advice_lines(p: Platform, episode: Episode) -> Iterable[str]:
 
 
 def _state_lines(p: Platform, episode: Episode) -> Iterator[str]:
-    """Yield the operator state of an episode."""
     state = operator_state(p, episode, p.clock.now())
     yield f"state: {state.state} (ISA-18.2 {ISA_LETTERS[state.state]})"
     for title, stamp in (("acknowledged", episode.acknowledged), ("confirmed", episode.confirmed)):

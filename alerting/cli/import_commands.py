@@ -413,7 +413,6 @@ def _not_numbers(number: int, distinct: Mapping[str, int], cells: str) -> str:
 
 
 def _lines_of_result(result: ImportResult, rejects: str | None) -> Iterator[str]:
-    """Yield what an import changed."""
     span = f", {short(result.first)} to {short(result.last)}" if result.first else ""
     if result.understood and result.understood.removes is not None:
         yield f"{result.removed:,} removed of {result.rows:,} {result.what} of the file"
@@ -442,7 +441,6 @@ def _short(value: Any) -> Any:
 
 
 def _lines_of_assets(result: AssetsResult) -> Iterator[str]:
-    """Yield each field that an import of assets changes."""
     for change in result.changes:
         before = "" if change.before is None else f"{_short(change.before)} → "
         yield f"{change.asset}: {change.field}: {before}{_short(change.after)}"

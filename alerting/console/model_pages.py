@@ -212,8 +212,6 @@ def comparison_rows(proposal: Proposal | None, language: Language) -> list[list[
 
 
 def _metric(metrics: Mapping[str, Any], key: str, language: Language) -> str:
-    """Return a metric with its interval in this language."""
-
     def show(value: float) -> str:
         if key == "median_lead_time":
             return seconds(value, language)

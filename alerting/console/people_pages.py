@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from alerting.console.access import Person, Served, Viewer, require
 from alerting.console.api import views
 from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Instant
+from alerting.console.api.views import Body
 from alerting.console.login import (
     LONGEST,
     NOT_CONFIDENTIAL,
@@ -203,8 +204,9 @@ def use_link(
     now = entrance.now()
     account = find_link(entrance.platform, code, now)
     is_device = account is not None and account.kind == "device"
-    if is_device and _logged_in(request):
-        return _password_page(request, code)
+    person = request.state.person
+    if is_device and person is not None and person.device is None:
+        return _password_page(request, code)  # the session of the device would replace the person's
     if not is_device and (refusal := _refusal(entrance, account, password, again)):
         return _password_page(request, code, refusal)
     try:
@@ -237,12 +239,6 @@ def set_pin_by_link(
     except UserError as fault:
         return _password_page(request, code, fault.message, of_pin=True)
     return HTMLResponse(_render(request, code, account, done=True))
-
-
-def _logged_in(request: Request) -> bool:
-    """Return whether a person is logged in, whose session that of a device would replace."""
-    person = request.state.person
-    return person is not None and person.device is None
 
 
 def _password_page(
@@ -287,10 +283,8 @@ USUAL_TOKEN_DAYS = 365
 Change = Literal["role", "disable", "enable", "link", "no-pin", "remove"]
 
 
-class TokenBody(BaseModel):
+class TokenBody(Body):
     """A token to be made."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, max_length=100, description="What it is for.")
     owner: str = Field(min_length=1, max_length=60, description="Name of an account.")

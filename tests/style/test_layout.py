@@ -3,6 +3,7 @@ looked over."""
 
 import ast
 import re
+import tomllib
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -163,3 +164,19 @@ def test_the_tree_of_tests_mirrors_the_package():
         and not (TESTS.parent / "alerting" / path.parent.parent.relative_to(TESTS)).is_dir()
     }
     assert strangers == set()
+
+
+def test_the_contract_of_the_console_names_each_of_its_modules():
+    """One that it does not name could import any other."""
+    settings = tomllib.loads((TESTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = next(
+        contract["layers"]
+        for contract in settings["tool"]["importlinter"]["contracts"]
+        if contract["name"].startswith("The console")
+    )
+    modules = [
+        path.relative_to(TESTS.parent).with_suffix("").as_posix().replace("/", ".")
+        for path in (TESTS.parent / "alerting" / "console").rglob("*.py")
+        if path.name != "__init__.py"
+    ]
+    assert sorted(re.findall(r"[\w.]+", " ".join(layers))) == sorted(modules)

@@ -198,7 +198,6 @@ class LiveChanges:
         return [self._changes[n] for n in range(-new, 0)]
 
     def _mark(self) -> str:
-        """Return the mark of the last change."""
         return self._changes[-1].mark if self._changes else self._first_mark
 
     # in the thread that reads

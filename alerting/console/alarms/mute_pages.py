@@ -11,7 +11,6 @@ from pydantic import ConfigDict, Field, model_validator
 from alerting.console.access import Delivery, Operator, Person, Served, Viewer, actor_of
 from alerting.console.alarms.page_parts import texts_of
 from alerting.console.api import views
-from alerting.console.api.episode_api import Body
 from alerting.console.api.parameters import (
     MAY_CONFLICT,
     MAY_NAME_NOTHING,
@@ -25,7 +24,7 @@ from alerting.console.api.parameters import (
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import MUTE_ENDS, with_plant_times
+from alerting.console.api.views import MUTE_ENDS, Body, with_plant_times
 from alerting.console.plant.trend_picture import read_instant
 from alerting.console.rendering import FormOperator, lead_back, render
 from alerting.definitions.alert_definition import SEVERITIES, Severity
@@ -87,7 +86,7 @@ class MuteBody(Body):
     """A new mute: which alarms (each given field narrows it; one is needed), from when, until when,
     and why."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=MUTE_ENDS)
+    model_config = ConfigDict(json_schema_extra=MUTE_ENDS)
 
     kind: MuteKind = Field(
         "plain",

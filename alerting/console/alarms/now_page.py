@@ -79,7 +79,6 @@ async def _filters(
         Query(description="yes: only alarms that you took over or acknowledged."),
     ] = None,
 ) -> NowFilters:
-    """Return the filters in an address."""
     return NowFilters(line, asset, severity, shift, mine == "yes")
 
 

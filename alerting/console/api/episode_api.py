@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from alerting.console.access import Operator, Person, Served, Viewer, actor_of
 from alerting.console.api import views
@@ -19,7 +19,7 @@ from alerting.console.api.parameters import (
     SomeShort,
     SomeText,
 )
-from alerting.console.api.views import plant_times, with_plant_times
+from alerting.console.api.views import Body, plant_times, with_plant_times
 from alerting.episodes.episode import ActorStamp, Episode, Feedback, FirstOut
 from alerting.kinds.protocol import Why
 from alerting.operators.actions_and_mutes import IsaState, Mute
@@ -113,12 +113,6 @@ def list_platform_alerts(platform: Served, _: Viewer) -> list[PlatformAlert]:
     """List open faults of the platform itself: faulty definitions, unreadable champions. Empty
     without faults."""
     return with_plant_times(platform.platform_alerts.open(), platform.zone)
-
-
-class Body(BaseModel):
-    """A request body."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AckBody(Body):

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api.parameters import MAY_CONFLICT, Id, Short, SomeShort, require_number
-from alerting.console.api.views import View, plant_times
+from alerting.console.api.views import Body, View, plant_times
 from alerting.definitions.alert_definition import Definition, TrainedDefinition
 from alerting.definitions.revisions import question_of
 from alerting.learning.selection.decision import CandidateSummary, Proposal
@@ -219,11 +219,9 @@ _MOST = 2**31 - 1
 RunOfAnswer = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class ApprovalBody(BaseModel):
+class ApprovalBody(Body):
     """The proposal that is approved; `run` as in `waiting`: if another one waits by now, the answer
     is refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: RunOfAnswer | None = None
 
@@ -234,27 +232,21 @@ class RejectionBody(ApprovalBody):
     reason: SomeShort
 
 
-class RollbackBody(BaseModel):
+class RollbackBody(Body):
     """Why an earlier version goes back into service; `to`: which, the one before if left out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: SomeShort
     to: Annotated[int, Field(ge=1, le=_MOST), BeforeValidator(require_number)] | None = None
 
 
-class TrainingBody(BaseModel):
+class TrainingBody(Body):
     """Why a training is wanted, recorded in the audit."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Short = ""
 
 
-class CancelBody(BaseModel):
+class CancelBody(Body):
     """Why a training is cancelled, recorded with it and in the audit."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: SomeShort
 

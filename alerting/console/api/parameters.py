@@ -226,10 +226,6 @@ def describe_body(noun: str, example: Document) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {_JSON: content, YAML: content}}}
 
 
-TAKES_A_DOCUMENT = describe_body("definition", EXAMPLE)
-"""Description of an operation whose body is a definition."""
-
-
 async def read_sent(request: Request) -> Document:
     """Return the document in a body. Raises UserError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
@@ -32,6 +32,7 @@ from alerting.usecases.scoring.predict import Prediction, PredictQuestion
 
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel
+from alerting.console.api.views import Body
 
 MOST_TOGETHER = 50
 """Questions that one computation answers: more, and the first of them waits for all."""
@@ -240,10 +241,8 @@ MOST_ASSETS = 100
 router = APIRouter(prefix="/api/v1")
 
 
-class SentRow(BaseModel):
+class SentRow(Body):
     """The readings of one instant."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     ts: str | float = Field(
         description="Time stamp: ISO 8601, or seconds or milliseconds since 1970."
@@ -254,10 +253,8 @@ class SentRow(BaseModel):
     )
 
 
-class PredictBody(BaseModel):
+class PredictBody(Body):
     """A question about one asset."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     asset: NameText = Field(description="Name of the asset.")
     at: Instant | None = Field(
@@ -275,10 +272,8 @@ class PredictBody(BaseModel):
     )
 
 
-class PredictBatchBody(BaseModel):
+class PredictBatchBody(Body):
     """A question about several assets."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     assets: list[NameText] = Field(
         min_length=1, max_length=MOST_ASSETS, description="Names of the assets."

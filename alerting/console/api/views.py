@@ -97,6 +97,12 @@ MUTE_ENDS: JsonDict = {
 }
 
 
+class Body(BaseModel):
+    """A request body, without other fields than its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 class View(BaseModel):
     """A response."""
 
@@ -158,11 +164,11 @@ class EpisodePage(View):
     next: str | None
 
 
-class FeedbackBody(BaseModel):
+class FeedbackBody(Body):
     """Feedback of an operator: at least a verdict, an action, a comment, or whether the
     recommendation was followed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=FEEDBACK_RULES)
+    model_config = ConfigDict(json_schema_extra=FEEDBACK_RULES)
 
     verdict: Verdict | None = Field(None, description="Whether the alarm was right.")
     acted: StrictBool = Field(False, description="Whether the operator acted on it.")

@@ -11,11 +11,12 @@ from threading import BoundedSemaphore, Event, Lock, Thread, Timer
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api.parameters import EXAMPLE, SCENARIO_EXAMPLE, Instant
 from alerting.console.api.views import (
+    Body,
     View,
     plant_times,
 )
@@ -141,12 +142,10 @@ def summary_view(line: DefinitionLine) -> DefinitionSummary:
 router = APIRouter(prefix="/api/v1", tags=["definitions"])
 
 
-class ScenariosBody(BaseModel):
+class ScenariosBody(Body):
     """A definition, and scenarios as in a scenario file."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={
             "examples": [{"definition": dict(EXAMPLE), "scenarios": [SCENARIO_EXAMPLE]}]
         },
@@ -358,10 +357,8 @@ PreviewId = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="Id of a p
 USUAL_PERIOD = timedelta(weeks=4)
 
 
-class PreviewBody(BaseModel):
+class PreviewBody(Body):
     """A draft and the period over which it is tried."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     definition: Document = Field(json_schema_extra={"examples": [dict(EXAMPLE)]})
     start: Instant | None = Field(

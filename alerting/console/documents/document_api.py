@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from alerting.console.access import Engineer, Person, Served, require
 from alerting.console.api.parameters import (
@@ -27,6 +27,7 @@ from alerting.console.api.parameters import (
     require_number,
 )
 from alerting.console.api.views import (
+    Body,
     DifferenceView,
     FieldChange,
     View,
@@ -295,11 +296,9 @@ class StateView(View):
     revision: int
 
 
-class ChangeBody(BaseModel):
+class ChangeBody(Body):
     """Why a state is changed; `accept_load`: of a definition, why alarms beyond the budget are
     accepted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Short = Field("", description="Recorded with the revision and in the audit.")
     accept_load: Short = ""

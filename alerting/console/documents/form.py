@@ -152,17 +152,13 @@ class FormSchema:
             )
         items = self.resolve(branch.get("items", {}))
         if "properties" in items and isinstance(value, list | None):
-            return self._list(items, path, value or [], label, schema.get("description", ""))
+            parts = tuple(
+                self.draw(items, f"{path}.{number}", item, required=False, written=True)
+                for number, item in enumerate(value or ())
+            )
+            help = schema.get("description", "")
+            return FormGroup(path, label, help, "a", parts, item=f"{path}.{len(parts)}")
         return self._input(schema, branch, path, value, required, written, nullable, ways)
-
-    def _list(
-        self, items: Schema, path: str, value: Sequence[Any], label: str, help: str
-    ) -> FormGroup:
-        parts = [
-            self.draw(items, f"{path}.{number}", item, required=False, written=True)
-            for number, item in enumerate(value)
-        ]
-        return FormGroup(path, label, help, "a", tuple(parts), item=f"{path}.{len(value)}")
 
     def _input(
         self,

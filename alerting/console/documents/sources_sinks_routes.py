@@ -10,12 +10,13 @@ from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api import views
 from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Sent, describe_body
+from alerting.console.api.views import Body
 from alerting.console.documents.document_api import (
     ConsoleKind,
     EditorAnswer,
@@ -417,10 +418,8 @@ OTHER_MESSAGES: Mapping[str, str] = {
 """Messages of no single alarm, by the beginning of their keys."""
 
 
-class RetryBody(BaseModel):
+class RetryBody(Body):
     """Dead letters to deliver again."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str = Field(min_length=1, max_length=500, description="Key of a dead letter, or `all`.")
 

@@ -169,7 +169,10 @@ def asset(
         sparks={
             line.name: spark_shape(line, overview.variables) for line in overview.variables.items
         },
-        trends=_trends(overview, now),
+        trends={
+            line.name: trend_of_variables(overview.asset, [line.name], now - _DAY, now)
+            for line in overview.variables.items
+        },
         raises={line.name: raises_shape(line.raises) for line in overview.definitions},
         lanes=lane_shapes(request, overview.lanes, now - HISTORY, now),
         importance=importance_of(request, overview),
@@ -216,14 +219,6 @@ ASSET_PAGES = ConsoleKind(
     ),
     offered=_offered,
 )
-
-
-def _trends(overview: AssetOverview, now: datetime) -> dict[str, Any]:
-    """Return the address of the trend of each variable that is a number, over the last day."""
-    return {
-        line.name: trend_of_variables(overview.asset, [line.name], now - _DAY, now)
-        for line in overview.variables.items
-    }
 
 
 api = APIRouter(prefix="/api/v1", tags=["trends"])

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import yaml
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api.parameters import (
@@ -31,7 +31,7 @@ from alerting.console.api.parameters import (
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import View, read_cursor
+from alerting.console.api.views import Body, View, read_cursor
 from alerting.console.plant.trend_picture import (
     KIND_NAMES,
     MOST_VARIABLES,
@@ -162,10 +162,8 @@ def title_of(asset: Asset, variable: str) -> str:
     return asset.variables[variable].title or variable.replace("_", " ")
 
 
-class LabelBody(BaseModel):
+class LabelBody(Body):
     """A time to label."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     asset: NameText
     variables: Annotated[list[NameText], Field(max_length=MOST_LABELLED_VARIABLES)] = Field(
@@ -180,10 +178,8 @@ class LabelBody(BaseModel):
     reason: SomeShort = Field(description="Why, for those who look at this time later.")
 
 
-class UndoBody(BaseModel):
+class UndoBody(Body):
     """Why a label is undone."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Short = ""
 
@@ -537,7 +533,6 @@ def _address(back: str, asset: str) -> str:
 
 
 def _query_of(back: str) -> TrendQuery:
-    """Return what the address of a trend asks for."""
     parameters = parse_qs(back.partition("?")[2], max_num_fields=100)
 
     def field(name: str) -> str:
