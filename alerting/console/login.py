@@ -480,9 +480,9 @@ class Directory(BaseModel):
         address = getattr(address, "ipv4_mapped", None) or address
         if address is None or not any(address in network for network in self.proxies):
             return None
-        secret = _only(request, self.secret_header)
-        user = _only(request, self.user_header)
-        groups = _only(request, self.groups_header)
+        secret = _header_value(request, self.secret_header)
+        user = _header_value(request, self.user_header)
+        groups = _header_value(request, self.groups_header)
         if not hmac.compare_digest(secret.encode(), self.read_secret().encode()):
             raise UserError(translatable("the proxy did not send the right secret"))
         return (user, [group.strip() for group in groups.split(",")]) if user else None
@@ -551,7 +551,7 @@ def enter_by_proxy(request: Request) -> Response | None:
     return answer
 
 
-def _only(request: Request, header: str) -> str:
+def _header_value(request: Request, header: str) -> str:
     """Return the value of a header, empty without it. Raises UserError for two of them."""
     values = request.headers.getlist(header)
     if len(values) > 1:

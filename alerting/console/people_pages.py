@@ -118,7 +118,8 @@ def _changed(
     keys = entrance.attempt_keys(request, person.name)
     if not is_confidential(request, entrance.public_url):
         return HTMLResponse(_account_page(request, platform, NOT_CONFIDENTIAL), 403)
-    if (account := platform.accounts.get(person.name)) and not entrance.takes_password_of(account):
+    account = platform.accounts.get(person.name)
+    if account is not None and not entrance.takes_password_of(account):
         return HTMLResponse(_account_page(request, platform, PASSWORD_BESIDE_DIRECTORY), 403)
     if differ:
         return HTMLResponse(_account_page(request, platform, differ), 422)

@@ -296,7 +296,7 @@ class HealthMonitor:
         self._open = open_platform
         self._now = now
         self._tidy = tidy
-        self._known: Platform | None = None
+        self._platform: Platform | None = None
         self._inventory: Inventory | None = None
         self._recipients: dict[str, str | None] = {}
         self._outage: PlatformAlert | None = None
@@ -330,7 +330,7 @@ class HealthMonitor:
 
     def _check(self, platform: Platform) -> None:
         now = platform.clock.now()
-        self._known = platform
+        self._platform = platform
         self._recipients = dict(platform_recipients(platform, ROUTES.read(platform)[0], now))
         if self._outage is not None:
             record_outage(platform, self._outage, self._notified.items(), now)
@@ -349,12 +349,12 @@ class HealthMonitor:
         now = whole_millis(self._now())
         self._outage = self._outage or PlatformAlert(DATABASE, "MongoDB", reason, now)
         _log.warning("the database is away: %s", reason)
-        if self._known is None or now - self._outage.opened_at < AWAY_AFTER:
+        if self._platform is None or now - self._outage.opened_at < AWAY_AFTER:
             return
         for channel, route in self._recipients.items():
             if channel not in self._notified:
                 try:
-                    self._known.channels[channel].deliver(
+                    self._platform.channels[channel].deliver(
                         outage_message(self._outage, channel, now)
                     )
                 except DeliveryFailed as failure:

@@ -34,6 +34,7 @@ from alerting.console.rendering import (
 )
 from alerting.definitions.alert_definition import SEVERITIES, Severity
 from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.routes_and_sinks import Route
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode, ExpectedWindow, Outcome
@@ -124,7 +125,7 @@ def now_page(
     """Return the front page; with a cursor a page of older alarms."""
     if cursor:
         plant = known_plant(request, platform)
-        routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
+        routes = _routes_with_shifts(platform)
         before = views.read_cursor(cursor)
         earlier = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN, before)
         now = platform.clock.now()
@@ -152,7 +153,7 @@ def _present_page(
     request: Request, platform: Platform, person: Person, filters: NowFilters, template: str
 ) -> Response:
     page = render(template, request, **_present(request, platform, person, filters))
-    answer = _unless_known(request, page)
+    answer = _unless_shown(request, page)
     _stay_signed_in(request, person, answer)
     return answer
 
@@ -167,7 +168,7 @@ def _stay_signed_in(request: Request, person: Person, answer: Response) -> None:
         entrance.set_cookie(answer, request, DEVICE_COOKIE, renewed, DEVICE_SESSION_LASTS)
 
 
-def _unless_known(request: Request, page: str) -> Response:
+def _unless_shown(request: Request, page: str) -> Response:
     """Return a page with its tag; no page if the browser shows the same one already."""
     tag = f'"{blake2b(page.encode(), digest_size=12).hexdigest()}"'
     if request.headers.get("if-none-match") == tag:
@@ -179,7 +180,7 @@ def _present(
     request: Request, platform: Platform, person: Person, filters: NowFilters
 ) -> dict[str, Any]:
     plant = known_plant(request, platform)
-    routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
+    routes = _routes_with_shifts(platform)
     now = read_now(platform, plant, filters, person.name, routes)
     still_open = now.still_open
     listed = {e.id for e in still_open} | {e.id for group in now.over for e in group.episodes}
@@ -221,6 +222,10 @@ def _present(
         "gaps_shown": GAPS_SHOWN,
         "now": now.at,
     }
+
+
+def _routes_with_shifts(platform: Platform) -> list[Route]:
+    return [route for route in ROUTES.read(platform)[0] if route.shifts]
 
 
 def _chips(plant: KnownPlant, filters: NowFilters, shifts: Sequence[str]) -> dict[str, list[Chip]]:
@@ -499,7 +504,7 @@ class ExperienceView(views.View):
 def show_now(request: Request, platform: Served, person: Viewer, filters: AskedFilters) -> NowView:
     """Show the present state of the plant: what is wrong, where, and what is not evaluated."""
     plant = known_plant(request, platform)
-    routes = [r for r in ROUTES.read(platform)[0] if r.shifts]
+    routes = _routes_with_shifts(platform)
     now = read_now(platform, plant, filters, person.name, routes)
     return NowView(
         at=now.at,

@@ -136,7 +136,7 @@ class _Shared:
     """An amount that senders share: each of them takes at most `share` of it."""
 
     def __init__(self, amount: int, share: int) -> None:
-        self._left = amount
+        self._available = amount
         self._share = share
         self._by_sender = Counter[str]()
 
@@ -147,20 +147,20 @@ class _Shared:
 
         def take(amount: int) -> None:
             nonlocal taken
-            if amount > self._left or self._by_sender[sender] + amount > self._share:
+            if amount > self._available or self._by_sender[sender] + amount > self._share:
                 detail = (
                     "the platform receives and stores as much as it can at once; send this one "
                     "again after a second"
                 )
                 raise HTTPException(429, detail, {"retry-after": "1"})
-            self._left -= amount
+            self._available -= amount
             self._by_sender[sender] += amount
             taken += amount
 
         try:
             yield take
         finally:
-            self._left += taken
+            self._available += taken
             self._by_sender[sender] -= taken
             if not self._by_sender[sender]:
                 del self._by_sender[sender]
@@ -249,11 +249,11 @@ async def _receive(
                 return await run_in_threadpool(store)
             named = f"{person.name}:{kind}:{source}:{key}"
             return await run_in_threadpool(
-                _once, platform.deliveries, named, hashlib.sha256(body).hexdigest(), store
+                _answer_once, platform.deliveries, named, hashlib.sha256(body).hexdigest(), store
             )
 
 
-def _once(
+def _answer_once(
     deliveries: SourceDeliveries, key: str, digest: str, store: Callable[[], DeliveryView]
 ) -> DeliveryView:
     """Return an earlier answer to this key, or store. Raises UserError for another body."""

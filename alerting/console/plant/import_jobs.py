@@ -97,7 +97,7 @@ class _Form:
         self._header = [bytearray(), bytearray()]
         self._text = bytearray()
         self._name = ""
-        self._left = 0
+        self._unchecked_bytes = 0
 
     def callbacks(self) -> Any:
         """Return the functions that the parser calls."""
@@ -136,10 +136,10 @@ class _Form:
         if self.file is None or self.file.closed:
             _extend(self._text, data)
             return
-        self._left -= len(data)
-        if self._left < 0:
+        self._unchecked_bytes -= len(data)
+        if self._unchecked_bytes < 0:
             self._require_space()
-            self._left = _ASKED_EVERY
+            self._unchecked_bytes = _ASKED_EVERY
         self.file.write(data)
 
     def _end_part(self) -> None:
@@ -247,19 +247,19 @@ class Imports:
     def __init__(self, folder: Path, plant_zone: str | None = None) -> None:
         self._folder = folder
         self._plant_zone = plant_zone
-        self._found: dict[str, Import] = {}
+        self._jobs: dict[str, Import] = {}
         self._lock = Lock()
         self._turns = BoundedSemaphore(_WORKING)
         shutil.rmtree(folder, ignore_errors=True)  # files of a process that has ended
 
     def all(self) -> list[Import]:
         """Return the imports whose files have arrived, newest first."""
-        arrived = [job for job in self._found.copy().values() if job.state != "arriving"]
+        arrived = [job for job in self._jobs.copy().values() if job.state != "arriving"]
         return sorted(arrived, key=lambda job: job.created_at, reverse=True)
 
     def find(self, id: str) -> Import:
         """Return an import whose file has arrived. Raises NotFound for any other."""
-        job = self._found.get(id)
+        job = self._jobs.get(id)
         if job is None or job.state == "arriving":
             raise NotFound(f"there is no import {id}; imports are deleted after a day")
         return job
@@ -272,16 +272,16 @@ class Imports:
         job = Import(id, name, actor, now, self._folder / id / "file", choices)
         with self._lock:
             self.tidy(now)
-            busy = sum(earlier.is_busy for earlier in self._found.values())
+            busy = sum(earlier.is_busy for earlier in self._jobs.values())
             if busy >= MOST_AT_ONCE:
                 raise _full(f"{busy} files are being imported; send this one when some are done")
-            idle = [earlier for earlier in self._found.values() if not earlier.is_busy]
-            for earlier in idle[: max(0, len(self._found) + 1 - MOST_IMPORTS)]:
+            idle = [earlier for earlier in self._jobs.values() if not earlier.is_busy]
+            for earlier in idle[: max(0, len(self._jobs) + 1 - MOST_IMPORTS)]:
                 self.remove(earlier)
             self.require_space(size)
             job.file.parent.mkdir(mode=0o700, parents=True)
             self._folder.chmod(0o700)
-            self._found[id] = job
+            self._jobs[id] = job
         return job
 
     def require_space(self, size: int = 0) -> None:
@@ -292,13 +292,13 @@ class Imports:
 
     def tidy(self, now: datetime) -> None:
         """Remove the imports of more than a day ago."""
-        for job in list(self._found.values()):
+        for job in list(self._jobs.values()):
             if job.created_at < now - LASTS and not job.is_busy:
                 self.remove(job)
 
     def remove(self, job: Import) -> None:
         """Remove an import and its files; work at it stops, and what is written stays."""
-        self._found.pop(job.id, None)
+        self._jobs.pop(job.id, None)
         shutil.rmtree(job.file.parent, ignore_errors=True)
 
     def check(self, platform: Platform, job: Import, choices: Choices) -> None:
@@ -341,7 +341,7 @@ class Imports:
         except (PyMongoError, DatabaseDown):
             _end(job, "failed", "the database did not answer; continue the import")
         except Exception:  # of a thread, which has no request to answer
-            if job.id in self._found:
+            if job.id in self._jobs:
                 _log.exception("import %s", job.id)
             _end(job, "failed", "a fault of the server; its log has the details")
         finally:
