@@ -110,7 +110,7 @@ def save_backup(
     its own.
     """
     folder = folder.absolute()
-    registry = settings.home / "mlflow" / _REGISTRY
+    registry = _registry(settings)
     has_registry = settings.mlflow_uri is None and registry.exists()
     with open_stores(settings) as stores:  # a command without a home ends here
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

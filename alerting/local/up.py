@@ -41,8 +41,7 @@ def check_space(home: Path) -> str | None:
     if free < LEAST:
         raise UserError(
             f"there is too little space for {home}: {_gib(free)} are free, at least {_gib(LEAST)} "
-            "are needed; free some space, "
-            "or set ALERTING_HOME to a folder on a larger disk"
+            "are needed; free some space, or set ALERTING_HOME to a folder on a larger disk"
         )
     if free < SCANT:
         return f"only {_gib(free)} are free on the disk of {home}: enough for days, not for months"

@@ -172,8 +172,7 @@ def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:
     if not reason:
         raise AirflowFailException(
             f"{person} rejected without a reason, which the decision needs: clear the task "
-            "`approve` and answer again. "
-            "Until then the champion stays."
+            "`approve` and answer again. Until then the champion stays."
         )
     return {"approved_by": person, "rejected_reason": reason}
 

@@ -131,11 +131,14 @@ def disable_account(platform: AccessPorts, name: str, actor: str, now: datetime)
 
 def enable_account(platform: AccessPorts, name: str, actor: str, now: datetime) -> Account:
     """Accept the password and the tokens of a disabled account again; its sessions stay over."""
-
-    def change(account: Account) -> Account:
-        return account.next_version(disabled_at=None)
-
-    return update_account(platform, name, change, "account enabled", actor, now)
+    return update_account(
+        platform,
+        name,
+        lambda account: account.next_version(disabled_at=None),
+        "account enabled",
+        actor,
+        now,
+    )
 
 
 def remove_person(platform: AccessPorts, name: str, actor: str, now: datetime) -> None:
@@ -230,11 +233,14 @@ def set_preferences(
     zone: str | None,
 ) -> Account:
     """Set the language and time zone (IANA) in which pages are shown to a person; None: usual."""
-
-    def change(account: Account) -> Account:
-        return account.next_version(language=language, zone=zone)
-
-    return update_account(platform, name, change, "preferences changed", name, now)
+    return update_account(
+        platform,
+        name,
+        lambda account: account.next_version(language=language, zone=zone),
+        "preferences changed",
+        name,
+        now,
+    )
 
 
 def register_services(platform: AccessPorts, services: Mapping[str, Role], now: datetime) -> None:

@@ -107,8 +107,7 @@ def poll(
     require_active(source)
     try:
         if isinstance(source, FilesSource):
-            read = read_files(plant, readers.files, source, now, readers.is_outage, again=again)
-            return Polled(read.rows, read.new, read.refused)
+            return read_files(plant, readers.files, source, now, readers.is_outage, again=again)
         if isinstance(source, SqlSource):
             return _poll_records(plant, readers.sql, source, now, again, report)
     except UserError as fault:
@@ -278,16 +277,6 @@ class FileDrop(Protocol):
         changed since. Idempotent."""
 
 
-@dataclass(frozen=True)
-class FilesRead:
-    """Result of reading files: their rows, how many changed anything, and the number of refused
-    files."""
-
-    rows: int
-    new: int
-    refused: int
-
-
 def read_files(
     plant: SourcePorts,
     drop: FileDrop,
@@ -296,7 +285,7 @@ def read_files(
     is_outage: IsOutage,
     *,
     again: bool = False,
-) -> FilesRead:
+) -> Polled:
     """Store the files of a source that were not read before, and put them away. Idempotent.
     `again`: all files that are there.
 
@@ -331,7 +320,7 @@ def read_files(
             else ""
         )
         raise UserError(f"{faults[0]}{others}")
-    return FilesRead(rows, new, refused)
+    return Polled(rows, new, refused)
 
 
 def _with_marks(

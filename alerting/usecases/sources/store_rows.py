@@ -210,8 +210,7 @@ class _Fit:
         if before is not None and before.computed is not None:
             raise RowRefused(
                 f"{shown(name)} is computed of {join_with_and(*before.computed.drivers)}; it has "
-                "no "
-                "readings of its own"
+                "no readings of its own"
             )
         if before is not None:
             return (

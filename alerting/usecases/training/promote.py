@@ -351,8 +351,7 @@ def _from_and_to(
             f"version {target} of {name!r} was never in service; versions that were: "
             f"{', '.join(map(str, served))}, "
             "all of the present question. The champion of an earlier question answers when its "
-            "revision is applied again: "
-            f"`alerting show {name} --revision N`"
+            f"revision is applied again: `alerting show {name} --revision N`"
         )
     return serving, target
 
