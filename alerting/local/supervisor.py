@@ -477,10 +477,8 @@ def run_guarded(work: Callable[[], int]) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, number)
 
-    for number in (
-        signal.SIGTERM,
-        signal.SIGINT,
-    ):  # a shell without job control starts `command &` with SIGINT ignored
+    # a shell without job control starts `command &` with SIGINT ignored
+    for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, forward)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, forward)
@@ -500,9 +498,8 @@ def _as_worker(parent: int, work: Callable[[], int]) -> None:
         end_with_parent(parent)
         become_subreaper()
         code = work()
-    except (
-        BaseException
-    ):  # the stack below this frame belongs to the guard: the worker must not return into it
+    except BaseException:
+        # the stack below this frame belongs to the guard: the worker must not return into it
         traceback.print_exc()
     finally:
         sys.stdout.flush()

@@ -92,14 +92,8 @@ def search_run(tags: Mapping[str, str]) -> str:
 def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
     """Return the hash of each file by name, with its method: of the bytes only, or keyed, with the
     definition and the name."""
-    if not key:
-        return {
-            name: f"{_method(key)}:{hashlib.sha256(data).hexdigest()}"
-            for name, data in files.items()
-        }
     return {
-        name: f"{_method(key)}:{_keyed_hash(definition, name, data, key)}"
-        for name, data in files.items()
+        name: f"{_method(key)}:{_hash(definition, name, data, key)}" for name, data in files.items()
     }
 
 
@@ -108,7 +102,9 @@ def _method(key: bytes) -> str:
     return f"{_KEYED}/{hashlib.sha256(key).hexdigest()[:8]}" if key else _PLAIN
 
 
-def _keyed_hash(definition: str, name: str, data: bytes, key: bytes) -> str:
+def _hash(definition: str, name: str, data: bytes, key: bytes) -> str:
+    if not key:
+        return hashlib.sha256(data).hexdigest()
     digest = hmac.new(key, f"{definition}\0{name}\0".encode(), hashlib.sha256)
     digest.update(data)
     return digest.hexdigest()
@@ -195,9 +191,8 @@ def _fetch(
         downloaded = platform.models.model_files(definition, version)
     except ModelUnavailable:
         raise
-    except (
-        Exception
-    ) as fault:  # the answer of an external registry can make a client fail in any way
+    except Exception as fault:
+        # the answer of an external registry can make a client fail in any way
         raise ModelUnavailable(
             f"version {version} cannot be fetched from the registry: {first_line(fault)}"
         ) from fault
@@ -232,15 +227,10 @@ def _select_registered(
         for name in newest
         if name in present and not hmac.compare_digest(present[name], newest[name])
     )
-    faults = {
-        "changed": changed,
-        "lost": sorted(newest.keys() - present.keys()),
-    }
-    how_stored = ", ".join(
-        f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names
-    )
+    faults = {"changed": changed, "lost": sorted(newest.keys() - present.keys())}
+    damage = ", ".join(f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names)
     raise ModelUnavailable(
-        f"version {version} in the registry is damaged: {how_stored} since it was registered; "
+        f"version {version} in the registry is damaged: {damage} since it was registered; "
         "restore the files, roll back, or train the model again"
     )
 
@@ -306,16 +296,16 @@ class ModelCache:
         """Read a model, unless the same files are parsed already."""
         key = (definition.name, version)
         stored = registered_hashes(self._platform.decisions, definition.name, version)
-        if (
-            not self._platform.model_key
-        ):  # a keyed hash names its definition, so it is compared with the files themselves
+        # a keyed hash names its definition, so it is compared with the files themselves
+        keyed = bool(self._platform.model_key)
+        if not keyed:
             with self._lock:
                 for content in _contents(definition, stored):
-                    if (model := self._use(content)) is not None:
+                    model = self._use(content)
+                    if model is not None:
                         self._contents[key] = content
                         return model
         files, hashes = registered_files(self._platform, definition.name, version, stored)
-        keyed = bool(self._platform.model_key)
         plain = file_hashes(definition.name, files, b"") if keyed else hashes
         [content] = _contents(definition, [plain])
         with self._lock:

@@ -226,9 +226,8 @@ class PredictionBatch:
         start = question.until - _stride(self._kind, self._models, in_force, asset)
         evaluated = question.evaluate(start, question.until, shared)
         scored = _last_scored(evaluated)
-        if (
-            scored is not None and len(question.versions(start, question.until)) > 1
-        ):  # the result has the last version's readings
+        if scored is not None and len(question.versions(start, question.until)) > 1:
+            # the result has the last version's readings
             instant = from_millis(int(scored.at[-1]))
             evaluated = question.evaluate(instant - _MOMENT, instant, shared)
             scored = _last_scored(evaluated)

@@ -371,9 +371,8 @@ def _mark_of(drop: FileDrop, marks: Sequence[FileMark], file: FoundFile) -> File
     """Return the mark of a file; its content is read only if it was modified since."""
     same = [mark for mark in marks if (mark.path, mark.size) == (file.name, file.size)]
     unchanged = next((mark for mark in same if mark.modified == file.modified), None)
-    if unchanged is not None or not any(
-        mark.sha256 for mark in same
-    ):  # the hash of one that is too large is not known
+    # the hash of one that is too large is not known
+    if unchanged is not None or not any(mark.sha256 for mark in same):
         return unchanged
     digest = drop.sha256(file)
     return next((mark for mark in same if mark.sha256 == digest), None)

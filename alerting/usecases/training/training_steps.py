@@ -172,9 +172,8 @@ def _prepare_rows(
     derived."""
     dataset = dataset_at(platform, revision, definition, as_of)
     fixed = fix_features(platform, definition, as_of)
-    if (
-        fixed is not None and duration_millis(fixed.stride) != dataset.plan.stride_ms
-    ):  # another training was first
+    if fixed is not None and duration_millis(fixed.stride) != dataset.plan.stride_ms:
+        # another training was first
         dataset = dataset_at(platform, revision, definition, as_of)
     composition = profile(dataset)
     counts = {f"rows_{part}": rows.rows for part, rows in composition.parts.items()}
