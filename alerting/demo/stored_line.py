@@ -185,7 +185,6 @@ def fill(
     lines: MongoLines,
     end: datetime,
     days: int = DAYS,
-    seed: int = SEED,
     progress: Progress = silent,
 ) -> Filled:
     """Fill the platform with `days` of the line that end with a whole minute at `end`.
@@ -199,7 +198,7 @@ def fill(
     assets.put_event_types(EVENT_TYPES)
     if lines.load(ASSET) is None:
         origin = end.replace(second=0, microsecond=0) - timedelta(days=days)
-        lines.save(ASSET, None, new_line(seed, origin, days))
+        lines.save(ASSET, None, new_line(SEED, origin, days))
     state = stored_line(lines).state
     filled = advance_line(lines, plant, state.live_from, state.instant(state.live_from), progress)
     return Filled(filled.rows, filled.events, state.origin, filled.line.state.until)

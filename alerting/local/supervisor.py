@@ -32,6 +32,7 @@ LOOK_AT_REST_S = 5.0
 """When all parts run: the end of a process, and a signal, are seen at once even so."""
 LONGEST_DELAY_S = 60.0
 HEALTHY_AFTER_S = 60.0
+KILL_WITHIN_S = 10.0
 ATTEMPTS_AT_START = 3
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -450,9 +451,9 @@ def reap_orphans(supervised: set[int]) -> list[psutil.Process]:
     return alive
 
 
-def kill_descendants(patience: float = 10.0) -> None:
+def kill_descendants() -> None:
     """Kill everything below this process, including what appears meanwhile, and collect it."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + KILL_WITHIN_S
     while (processes := descendants(os.getpid())) and time.monotonic() < deadline:
         kill(processes)
         psutil.wait_procs(processes, timeout=0.1)
