@@ -39,8 +39,8 @@ def answers(
     is_well: Callable[[httpx.Response], bool] = lambda _: True,
     tls_cert: Path | None = None,
 ) -> Callable[[], bool]:
-    """Return a check whether this address answers with success, and well. `tls_cert`: the
-    certificate that it shows."""
+    """Return a check that this address answers with success, and that its answer is well.
+    `tls_cert`: the certificate that it shows."""
 
     def ask() -> bool:
         try:

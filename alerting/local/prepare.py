@@ -47,7 +47,7 @@ def prepare_home(settings: Settings) -> Secrets:
 
 def prepare(settings: Settings, *, new_keys: bool = False) -> list[str]:
     """Create the home with Airflow's DAG files, and the collections, validators and indexes in its
-    database. Return, for people, what is there of parts of the platform that left.
+    database. Return, for people, what remains of parts that the platform no longer has.
 
     Idempotent. `new_keys`: the keys of this home replace those of the database. Raises UserError if
     the home or the database cannot be used, or the keys are others.

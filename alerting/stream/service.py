@@ -54,9 +54,9 @@ def new_process() -> str:
 
 
 def await_lease(leases: Leases, process: str, alive: Path | None, stopped: Event) -> bool:
-    """Return whether this process has the lease of the service, once no other one has it; false if
-    it is stopped before. Of several processes all others wait here, and one of them goes on where
-    the first has stopped."""
+    """Wait for the lease of the service, and return whether this process got it; False if it is
+    stopped before. Of several processes all others wait here, and one of them goes on where the
+    first has stopped."""
     while not stopped.is_set():
         with suppress(PyMongoError, DatabaseDown):  # asked again once the database answers
             if claim_stream(leases, process):

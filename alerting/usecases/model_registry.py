@@ -418,8 +418,8 @@ ONNX_FILE = "model.onnx"
 
 
 def log_onnx(runs: TrainingRuns, run_id: str, model: "TrainedModel") -> None:
-    """Store a model as an artefact of its run, where people see runs, the library is installed, and
-    its family has a graph."""
+    """Store a model as an ONNX artefact of its run, if people see runs, the library is installed,
+    and its family has a graph."""
     if not runs.shown:
         return
     try:

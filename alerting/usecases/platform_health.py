@@ -321,8 +321,8 @@ def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
 
 
 def mending_command(alert: PlatformAlert) -> str:
-    """Return the one command that mends a fault, or shows what to correct in its documents: of
-    faults that no page of the console mends."""
+    """Return the command that mends a fault, or shows what to correct in its documents. For faults
+    that no page of the console mends."""
     if alert.kind == DOCUMENT:
         collection = alert.subject.partition("/")[0]
         return _DOCUMENTS.get(collection, "alerting list")
@@ -341,9 +341,9 @@ def check_platform(
     *,
     asks_registry: bool = True,
 ) -> list[PlatformFault]:
-    """Raise an alert for each fault found now, resolve those over, return the faults. `inventory`:
-    if it was read already. `asks_registry`: whether the registry of models answers is asked, else
-    an alert about it stays as it is."""
+    """Raise an alert for each fault found now, resolve those that are over, and return the faults.
+    `inventory`: if it was read already. `asks_registry`: whether to ask if the registry of models
+    answers; otherwise an alert about it stays as it is."""
     facts = read_facts(platform, now, inventory, asks_registry=asks_registry)
     faults = platform_conditions(facts, platform.health_limits, now)
     kinds = [kind for kind in KINDS if asks_registry or kind != REGISTRY]
@@ -355,7 +355,7 @@ def check_platform(
 
 class AlarmsOff(NamedTuple):
     """Open faults. `since`: when alarms began to be missing, None if every alarm still comes;
-    `message`: that was delivered on it."""
+    `message`: the one that was delivered about it."""
 
     faults: int
     since: datetime | None

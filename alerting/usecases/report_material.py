@@ -505,8 +505,8 @@ def notifiable_problems(
 def unscored_times(
     definition: Definition, scores: pd.DataFrame, asset: str, start: datetime, end: datetime
 ) -> tuple[Interval, ...] | None:
-    """Return the times of (start, end] in which an asset has no score of a model that gives one
-    each stride; None of other definitions, and of one without an alarm.
+    """Return the times of (start, end] without a score of an asset, for a model that gives one each
+    stride; None for other definitions, and for one without an alarm.
 
     A score is the state until the next one is due, as a training counts its rows. The time before
     the first one, up to a stride, is that of the stride under way at `start`.
@@ -533,7 +533,8 @@ def raised_unscored(
     definition: Definition, episodes: Iterable[Episode], stored: Iterable[Document]
 ) -> frozenset[str]:
     """Return the ids of the episodes that were raised before their asset's first stored score of
-    the period, of a model that gives one each stride: those of their time are deleted."""
+    the period: the scores of their time were deleted. Only for a model that gives a score each
+    stride."""
     if not has_score_each_stride(definition):
         return frozenset()
     first: dict[str, datetime] = {}
@@ -554,8 +555,8 @@ def without_end(
 def leave_out_deleted(
     evaluated: dict[str, Interval], gaps: dict[str, tuple[Interval, ...]], assets: Iterable[str]
 ) -> None:
-    """Let the evaluated interval of assets begin after a gap at its begin: their scores are deleted
-    there, and no data were missing."""
+    """Begin the evaluated interval of assets after a gap at its beginning: their scores were
+    deleted there, and no data were missing."""
     for asset in assets:
         first = gaps.get(asset, ())[:1]
         if asset in evaluated and first and first[0][0] == evaluated[asset][0]:

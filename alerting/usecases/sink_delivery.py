@@ -330,7 +330,7 @@ class SinkDelivery:
         return total
 
     def retry(self, now: datetime, most: int = 100) -> int:
-        """Send dead letters once more for which a person asked. Return how many were accepted.
+        """Send the dead letters that a person asked for once more. Return how many were accepted.
         Raises ReceiverAway."""
         letters = self.plant.sink_deliveries.letters(self.sink.name, most, again=True)
         accepted = list[str]()

@@ -48,14 +48,14 @@ UNDONE = template("mark undone")
 
 
 def without_bad_values(platform: P, at: datetime | None = None) -> P:
-    """Return the platform with readings in which what was labelled bad at an instant has no value
-    (None: what is now)."""
+    """Return the platform with readings without the values that were labelled bad at an instant;
+    None: those that are labelled bad now."""
     return replace(platform, readings=LabelledReadings(platform.readings, platform.labels, at))
 
 
 class LabelledReadings(Readings):
-    """Port `Readings`: those of another one, without the values that are labelled bad. `at`: the
-    instant of whose labels; None for those that nobody has undone."""
+    """Port `Readings`: the readings of another one without the values that are labelled bad. `at`:
+    the instant whose labels count; None: those that nobody has undone."""
 
     def __init__(self, stored: Readings, labels: IntervalLabels, at: datetime | None) -> None:
         self._stored = stored

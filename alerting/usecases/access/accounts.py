@@ -195,7 +195,7 @@ def find_linked(platform: AccessPorts, code: str, kind: AccountKind, now: dateti
 def set_password(
     platform: AccessPorts, passwords: Passwords, code: str, password: str, now: datetime
 ) -> Account:
-    """Set a password by a one-time link, which is used up, and end the sessions of before.
+    """Set a password by a one-time link, which is used up, and end the earlier sessions.
 
     Raises UserError for a link that is not valid, or a password that breaks a rule.
     """
@@ -212,7 +212,7 @@ def change_password(
     new: str,
     now: datetime,
 ) -> Account:
-    """Change one's own password, and end the sessions of before. Raises UserError for a wrong old
+    """Change one's own password, and end the earlier sessions. Raises UserError for a wrong old
     password, or a new one that breaks a rule."""
     account = find_account(platform, name)
     check_own_password(passwords, account, old)
@@ -220,7 +220,7 @@ def change_password(
 
 
 def check_own_password(passwords: Passwords, account: Account, password: str) -> None:
-    """Check that a person knows the password of now. Raises UserError."""
+    """Check that a person knows the present password. Raises UserError."""
     if not passwords.matches(account.password, password):
         raise UserError(translatable("the password of now is wrong"))
 

@@ -62,8 +62,8 @@ def start_device(platform: AccessPorts, code: str, now: datetime) -> Account:
 
 
 def renew_display(platform: AccessPorts, cookie: str, now: datetime, address: str) -> str | None:
-    """Return the cookie of a new session of a device that only shows, once a third of the present
-    one is over; None otherwise.
+    """Return the cookie of the next session of a device that only shows, once a third of the
+    present session is over; None before that.
 
     The present session stays good until its end, as the answer may be lost; earlier ones end. A
     device on which people sign begins anew by a link.
@@ -104,7 +104,7 @@ def change_pin(
     pin: str,
     now: datetime,
 ) -> Account:
-    """Set one's own PIN, after the password of now, if there is one. Raises UserError for a wrong
+    """Set one's own PIN; a person with a password gives it, too. Raises UserError for a wrong
     password, a PIN that breaks a rule, or an account that is not a person's."""
     account = find_account(platform, name)
     if account.kind != "person":

@@ -183,8 +183,8 @@ def _row(key: ReadingKey, samples: _Samples) -> ReadingRow:
 
 
 def same_readings(writes: ReadingWrites, rows: Sequence[ReadingRow]) -> list[ReadingRow]:
-    """Return the rows of which every sample is stored, with its quality. Of two rows for one
-    instant both may be."""
+    """Return the rows whose samples are all stored, with their quality. Two rows for one instant
+    can both be among them."""
     keys = _keys(rows)
     stored = writes.stored(keys)
     same = []
@@ -196,8 +196,8 @@ def same_readings(writes: ReadingWrites, rows: Sequence[ReadingRow]) -> list[Rea
 
 
 def remove_readings(plant: WritePorts, rows: Sequence[ReadingRow], now: datetime) -> int:
-    """Delete the samples of rows that are stored exactly so; return how many rows. What was
-    evaluated with them is evaluated again, as after late ones. Idempotent."""
+    """Delete the samples that are stored exactly as in these rows; return how many rows. What was
+    evaluated with them is evaluated again, as after late readings. Idempotent."""
     writes = plant.reading_writes
     removed = 0
     for start in range(0, len(rows), _MOST_ROWS):

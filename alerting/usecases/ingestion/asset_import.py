@@ -189,8 +189,9 @@ def _parent_faults(imported: Sequence[GivenAsset], names: set[str]) -> list[Faul
 
 
 def faults_beside(asset: Asset, before: Asset | None, readings: Readings) -> list[Fault]:
-    """Return the faults of an asset that its fields show together, and beside its readings: of
-    relations, computed variables, and new types of variables. `before`: as it is stored."""
+    """Return the faults of relations, computed variables and new types of variables, which show
+    only when the fields of an asset are taken together, or beside its readings. `before`: as it is
+    stored."""
     faults = [*_relation_faults(asset), *computed_faults(asset)]
     return faults if before is None else [*faults, *_type_faults(readings, before, asset)]
 
@@ -270,8 +271,8 @@ class AffectedDefinition:
 
 @dataclass(frozen=True)
 class AssetEffects:
-    """The definitions that a change of an asset concerns. `dropped`: variables that it declares no
-    more, whose readings stay."""
+    """The definitions that a change of an asset concerns. `dropped`: variables that the asset no
+    longer declares; their readings stay."""
 
     affected: tuple[AffectedDefinition, ...]
     dropped: tuple[str, ...]

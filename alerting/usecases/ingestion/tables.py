@@ -435,8 +435,8 @@ def check_readings(
     """Read a whole file and determine its columns, without a write.
 
     A column of a declared variable gets its name and type; the type of a new one is inferred over
-    the whole file. `take_back`: rows that are stored exactly so will be removed. `now`: readings
-    after it are told of. Raises UserError for a bad line without a `reject`, or no good one.
+    the whole file. `take_back`: rows that are stored exactly so will be removed. `now`: the notes
+    name readings after it. Raises UserError for a bad line without a `reject`, or no good one.
     """
     stored = plant.assets.all()
     source.keep_names(titles_by_name(stored), units_by_name(stored))

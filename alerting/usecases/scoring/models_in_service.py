@@ -153,8 +153,8 @@ def find_moved(
     learned: tuple[datetime, datetime],
     as_of: datetime,
 ) -> list[Moved] | None:
-    """Return the variables that left what was learned, without suppressed times and those that are
-    not to be learned from; None without enough hours of any."""
+    """Return the variables that left what the model learned; None if none has enough hours.
+    Suppressed times, and those not to be learned from, do not count."""
     until = to_millis(as_of - definition.latency(asset, platform.latency)) // HOUR * HOUR
     first = to_millis(max(learned[0], learned[1] - LONGEST)) // HOUR * HOUR
     last = min(to_millis(learned[1]) // HOUR * HOUR, until - _DAY)
@@ -184,8 +184,8 @@ def find_moved(
 def compare_hours(
     name: str, day: Hours, before: Floats, recent: Floats
 ) -> tuple[Moved, bool] | None:
-    """Return a number's last hours beside those of the training, which are of these days, and
-    whether it moved; None of too few."""
+    """Compare the last hours of a number with those of the training, of which `day` gives the days.
+    Return the result and whether the variable moved; None for too few hours."""
     days = [before[day == number] for number in np.unique(day)]
     days = [hours for hours in days if len(hours) >= _LEAST_HOURS]
     if len(days) < _LEAST_DAYS or len(recent) < _LEAST_HOURS:
@@ -209,8 +209,8 @@ def compare_hours(
 def compare_texts(
     name: str, before: Sequence[str], recent: Sequence[str]
 ) -> tuple[Moved, bool] | None:
-    """Return a category's last values beside those of the training, and whether some are new; None
-    of too few."""
+    """Compare the last values of a category with those of the training. Return the result and
+    whether some are new; None for too few."""
     if not before or not recent:
         return None
     texts = sorted({*before, *recent})

@@ -47,8 +47,8 @@ from alerting.usecases.sources.store_rows import fit_readings
 
 
 class PredictQuestion(NamedTuple):
-    """A question about the score of an asset at the last evaluated instant up to `at`; now less the
-    latency when left out, and at most that."""
+    """A question about the score of an asset at the last evaluated instant up to `at`: by default,
+    and at most, now less the latency."""
 
     asset: str
     at: datetime | None = None

@@ -65,8 +65,8 @@ TRIAL_S = 10.0
 
 @dataclass(frozen=True)
 class Readers:
-    """Readers of polled sources. `messages`: copies messages of a source of a kind within some
-    seconds, and takes none.
+    """Readers of polled sources. `messages`: copies messages of a source within some seconds, and
+    takes none.
 
     `is_outage`: whether an error is one of the database, and not of a file.
     """
@@ -184,7 +184,7 @@ def try_source(
     Raises UserError if it cannot be connected or read.
 
     `seconds`: how long to wait for messages, where the broker stores none that could be looked at.
-    `now`: readings after it are told of.
+    `now`: the notes name readings after it.
     """
     if isinstance(source, FilesSource):
         return try_files(plant, readers.files, source, readers.is_outage, now)
@@ -543,7 +543,7 @@ def try_files(
     now: datetime | None = None,
 ) -> SourceTrial:
     """Return the first rows of the newest file of a source as they would be stored. Writes nothing.
-    `now`: readings after it are told of."""
+    `now`: the notes name readings after it."""
     files = drop.found(source)
     if not files:
         raise UserError(
@@ -574,8 +574,8 @@ def name_fields(text: str) -> str:
 
 
 def no_table(file: str) -> str:
-    """Return the refusal of a file that is no table of time stamps: who chooses a path may not read
-    by messages what is there."""
+    """Return the refusal of a file that is no table of time stamps. It quotes nothing: a person who
+    chooses a path may not learn from messages what is there."""
     return (
         f"{file} was not imported: no table with a column of time stamps was found in it, "
         "as the source describes it (time, time_format, separator, encoding); nothing of "

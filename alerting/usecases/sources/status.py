@@ -207,7 +207,7 @@ def try_records(
     now: datetime | None = None,
 ) -> SourceTrial:
     """Return the first rows of records as they would be stored, and the first refused ones. `now`:
-    readings after it are told of."""
+    the notes name readings after it."""
     fitted = fit(plant, source, records, source.name)
     rows = [*described(fitted.readings), *described(fitted.events)]
     return SourceTrial(

@@ -331,7 +331,7 @@ def try_messages(
     plant: SourcePorts, source: StreamedSource, look: Look, now: datetime | None = None
 ) -> SourceTrial:
     """Return the first rows of messages as they would be stored, and the first refused ones, by the
-    number of their message. `now`: readings after it are told of."""
+    number of their message. `now`: the notes name readings after it."""
     read = topic_reader(source)
     records: list[Record] = []
     owners: list[int] = []

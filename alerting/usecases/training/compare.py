@@ -213,8 +213,9 @@ def find_value_test(chosen: Challenger | None) -> ValueTest | None:
 def object_to_threshold(
     decision: PromotionDecision, chance: ChanceTest | None, chosen: Challenger, is_first: bool
 ) -> PromotionDecision:
-    """Return a promotion with what speaks against its threshold, and what a person must know of it
-    and of its forecasts; as it is without an alarm. `is_first`: nothing was in service."""
+    """Return a promotion with the objections to its threshold, and with what a person must know of
+    it and of its forecasts; unchanged for a model without an alarm. `is_first`: nothing was in
+    service."""
     if isinstance(chosen.evidence, ValueEvidence):
         return decision
     for worse in (note for note in chosen.evidence.notes if WORSE in note):
