@@ -16,6 +16,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import Conflicting, NotFound
 from alerting.definitions.wording.language import template, translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.episodes.episode import PLATFORM
 from alerting.learning.selection.decision import DatasetProfile, Proposal
 from alerting.ports import (
     Audit,
@@ -38,7 +39,7 @@ from alerting.readings.history import (
     to_millis,
 )
 from alerting.readings.interval_labels import IntervalLabel, LabelKind, bad_intervals, new_label
-from alerting.usecases.episodes.mutes_and_suppression import PLATFORM, maintenance_intervals
+from alerting.usecases.episodes.mutes_and_suppression import maintenance_intervals
 
 P = TypeVar("P", bound=LabelPorts)
 MOST_LABELS = 1_000

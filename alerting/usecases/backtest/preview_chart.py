@@ -229,12 +229,12 @@ class ComparedAlarms:
 
     only_draft: tuple[PastAlarm, ...]
     only_served: tuple[PastAlarm, ...]
-    both: tuple[PastAlarm, ...]
+    overlapping: tuple[PastAlarm, ...]
 
     def count(self, revision: int) -> PreviewComparison:
         """Return the numbers. `revision`: number of that in service."""
         return PreviewComparison(
-            revision, len(self.only_draft), len(self.only_served), len(self.both)
+            revision, len(self.only_draft), len(self.only_served), len(self.overlapping)
         )
 
 
@@ -307,7 +307,8 @@ def draw_preview(
     if not isinstance(definition, Conditions) or not targets:
         return None
     counts = Counter(
-        alarm.asset for alarm in (*compared.only_draft, *compared.both, *compared.only_served)
+        alarm.asset
+        for alarm in (*compared.only_draft, *compared.overlapping, *compared.only_served)
     )
     asset = max(targets, key=lambda target: counts[target.name])
     panels = [
@@ -322,7 +323,7 @@ def draw_preview(
         tuple((s.start, s.end) for s in suppressed.get(asset.name, ())),
         _spans(compared.only_draft, asset, end),
         _spans(compared.only_served, asset, end),
-        _spans(compared.both, asset, end),
+        _spans(compared.overlapping, asset, end),
     )
 
 

@@ -23,7 +23,7 @@ from alerting.detection.suppressed_intervals import (
     lookback,
     suppressed_intervals,
 )
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import PLATFORM, Episode
 from alerting.operators.actions_and_mutes import Mute, describe_mute, find_mutes
 from alerting.ports import Assets, Definitions, EpisodePorts, Episodes, MutePorts, Readings
 from alerting.readings.history import History, from_millis, millis, to_millis
@@ -264,7 +264,6 @@ def _out_of_force_since(
     return None if is_evaluated else revision.at
 
 
-PLATFORM = "platform"
 _INSTANT = timedelta(milliseconds=1)
 
 

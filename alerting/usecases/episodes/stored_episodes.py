@@ -30,7 +30,7 @@ from alerting.ports import (
 )
 from alerting.ports.use_cases import id_logger
 from alerting.readings.history import duration_millis
-from alerting.usecases.definitions.versions import require_revision
+from alerting.usecases.definitions.versions import newest_of_target, require_revision
 
 _log = id_logger(__name__)
 
@@ -298,7 +298,7 @@ def without_asset(asset: str) -> str:
 
 def why_not_evaluated(platform: KindPorts, episode: Episode, now: datetime) -> str | None:
     """Return why no evaluation ends an open episode now; None if one does."""
-    revision = next(reversed(platform.definitions.revisions(episode.definition)), None)
+    revision = newest_of_target(platform.definitions, episode.definition)
     why = why_not_in_service(revision, episode.asset)
     if why is not None or revision is None:
         return why

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from alerting.definitions.alert_definition import SEVERITIES, SEVERITY_NAMES, Definition
 from alerting.definitions.asset_documents import asset_titles
 from alerting.definitions.wording.language import Language, language, template, translatable
-from alerting.episodes.episode import Episode, TransitionKind
+from alerting.episodes.episode import PLATFORM, Episode, TransitionKind
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.policy import dropped, is_muted_with, is_overtaken, still_open
 from alerting.operators.actions_and_mutes import MUTE_KINDS, Matcher, Mute, describe_mute
@@ -27,7 +27,6 @@ from alerting.ports import Conflict, DeliveryPorts, MutingPorts, OutcomePorts
 from alerting.reporting.sentences import sentence
 from alerting.usecases.definitions.versions import newest_of_target, newest_title
 from alerting.usecases.episodes.mutes_and_suppression import (
-    PLATFORM,
     MutesInForce,
     end_by_event,
     mutes_at,

@@ -28,6 +28,7 @@ from alerting.ports import Definitions, Episodes, UpkeepPorts
 from alerting.recommendation.experience import Experience, find_similar, summarise
 from alerting.reporting.variable_charts import Sparkline
 from alerting.usecases.definitions.next_steps import champion_versions
+from alerting.usecases.definitions.versions import newest_of_target
 from alerting.usecases.episodes.mutes_and_suppression import MutesInForce, mutes_at
 from alerting.usecases.notification.episode_values import present_values
 from alerting.usecases.operators.known_plant import (
@@ -221,7 +222,7 @@ def find_definitions(
     read by itself."""
     newest = {}
     for name in dict.fromkeys(names):
-        revision = plant.latest.get(name) or next(reversed(definitions.revisions(name)), None)
+        revision = plant.latest.get(name) or newest_of_target(definitions, name)
         if revision is not None:
             newest[name] = revision.definition
     return newest

@@ -232,7 +232,7 @@ def test_alarms_that_overlap_on_an_asset_are_in_both():
     assert compare_alarms(draft, served).count(7) == PreviewComparison(7, 2, 2, 1)
     assert compare_alarms(served, draft).count(7) == PreviewComparison(7, 2, 2, 1)
     assert compare_alarms([], []).count(7) == PreviewComparison(7, 0, 0, 0)
-    assert compare_alarms(draft, served).both == (draft[0],)
+    assert compare_alarms(draft, served).overlapping == (draft[0],)
 
 
 def test_a_draft_is_compared_with_the_revision_in_service_alone():
