@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isnan
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import TypeAdapter
 
@@ -44,11 +44,13 @@ from alerting.ports import (
     Wanted,
 )
 from alerting.readings.history import FIRST_INSTANT, History, from_millis, to_millis
-from alerting.reporting.report_details import SegmentMetrics
 from alerting.stores.reports import Backtests
 from alerting.usecases.definitions.versions import champion_at, stored_features
 from alerting.usecases.model_registry import register_model, search_run
 from alerting.usecases.time_labels import without_bad_values
+
+if TYPE_CHECKING:
+    from alerting.reporting.report_details import SegmentMetrics
 
 Retrain = timedelta | Literal["scheduled", "never"]
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
-
+from alerting.deferred import np
 from alerting.definitions.fields.names_and_times import Interval, intersection, merge
 from alerting.definitions.fields.shared_fields import Suppression
 from alerting.definitions.source_fields import SourceFields, SourceState, StreamedSource
