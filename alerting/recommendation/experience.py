@@ -93,9 +93,9 @@ def find_similar(
     Alike are those in which the same variables contributed in the same proportions, and left their
     usual ranges as far, in level and course. Without contributions all of the same asset are.
     """
-    own_signature = signature(episode)
+    signature_now = signature(episode)
     candidates = [
-        Similar(past, _likeness(own_signature, signature(past)) * _of_asset(episode, past))
+        Similar(past, _likeness(signature_now, signature(past)) * _asset_factor(episode, past))
         for past in earlier
         if past.id != episode.id
         and past.definition == episode.definition
@@ -158,7 +158,7 @@ def _likeness(first: Mapping[str, float], second: Mapping[str, float]) -> float:
     return product / lengths if lengths else 0.0
 
 
-def _of_asset(episode: Episode, earlier: Episode) -> float:
+def _asset_factor(episode: Episode, earlier: Episode) -> float:
     if episode.asset == earlier.asset:
         return 1.0
     return _OTHER_ASSET if episode.contributions else 0.0

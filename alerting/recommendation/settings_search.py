@@ -93,7 +93,8 @@ class Search:
     def find_least_effort(
         self, goal: Goal, avoid: Sequence[frozenset[int]] = ()
     ) -> SearchAnswer | None:
-        """Return the least effort, of equals fewest changes; `avoid`: no set with all of one."""
+        """Return the answer of least effort, of equal ones that with the fewest changes. `avoid`:
+        sets of levers; an answer contains none of them."""
         self._left = MOST_SCORINGS
         best = None
         for size in range(1, self._max_changes + 1):
@@ -149,7 +150,8 @@ class Search:
     def _least_of(
         self, subsets: Sequence[tuple[int, ...]], goal: Goal, best: SearchAnswer | None
     ) -> SearchAnswer | None:
-        """Return the least answer with exactly one of these sets, or a best one as cheap.
+        """Return the answer of least effort that moves exactly one of these sets of levers; `best`
+        where none is cheaper.
 
         Boxes of all sets are taken in the order of their least effort, and cut until one is small.
         """
@@ -243,7 +245,7 @@ class Search:
         )
 
     def _budget(self, members: tuple[int, ...], count: int) -> int:
-        """Return how many may still be scored, and count them; built anew they count tenfold."""
+        """Return how many of these may still be scored, and count them: tenfold if built anew."""
         weight = 1 if self.situation.is_glued(members) else 10
         allowed = max(0, min(count, -(-self._left // weight)))
         self._left -= weight * allowed

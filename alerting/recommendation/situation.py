@@ -36,7 +36,7 @@ from alerting.recommendation.levers import (
 
 @dataclass(frozen=True)
 class Courses:
-    """An asset's readings up to an instant, after it held, in which levers are moved.
+    """An asset's readings up to an instant, after which all are held, with levers that are moved.
 
     `interval_ms`: length of the interval before the end in which a setting without a ramp applies.
     """
@@ -391,7 +391,7 @@ def base_row(model: TrainedModel, history: History, instant: int) -> Floats:
 
 
 def _values(lever: Lever) -> Floats:
-    """Return a lever's settings and their misses, increasing; nearly equal ones once."""
+    """Return settings and where each ends if missed, increasing; nearly equal ones once."""
     settings = np.array(lever.settings)
     missed = [np.clip(settings + off, lever.low, lever.high) for off in lever.misses]
     return np.unique(np.round(np.concatenate([settings, *missed]), 9))

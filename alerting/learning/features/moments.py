@@ -166,8 +166,8 @@ def merge(older: Moments, newer: Moments, shift: float) -> Moments:
 
 
 class Ending(NamedTuple):
-    """Windows of one length in buckets: where those that are needed lie among all that are known
-    of this length."""
+    """Windows of one length in buckets: where the needed ones lie among all that are computed of
+    this length."""
 
     length: int
     where: slice | Index

@@ -31,7 +31,7 @@ from alerting.learning.features.reading_counts import (
     drop_old_samples,
     most_have_enough_readings,
     newest_sample,
-    newest_there,
+    newest_with_value,
     take,
 )
 from alerting.readings.history import (
@@ -252,7 +252,7 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
     has_value = np.isfinite(values)
     windows = interval.window_moments(moments.bucket_moments(rows.buckets, values, has_value))
     index = drop_old_samples(
-        rows.times, interval.at, plan.longest_window_ms, newest_there(has_value, rows.until)
+        rows.times, interval.at, plan.longest_window_ms, newest_with_value(has_value, rows.until)
     )
     last = _newest_of_rows(values, index)
     known_at = _newest_of_rows(rows.times.astype(np.float64), index)

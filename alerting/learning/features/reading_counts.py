@@ -107,7 +107,7 @@ class AssetReadings:
         if name not in self._samples:
             column = self.values(name)
             times = self.ts + duration_millis(self.history.delay(name))
-            self._samples[name] = _there(
+            self._samples[name] = _finite_samples(
                 times, np.full(len(times), np.nan) if column is None else column
             )
         return self._samples[name]
@@ -118,7 +118,7 @@ class AssetReadings:
         return slice(int(first), int(last))
 
 
-def _there(times: Millis, values: Floats) -> Samples:
+def _finite_samples(times: Millis, values: Floats) -> Samples:
     """Return the samples that have a value, -0.0 as 0.0."""
     has_value = np.isfinite(values)
     return Samples(times[has_value], values[has_value] + 0.0)
@@ -172,7 +172,7 @@ class ReadingInterval:
         return (
             Samples(self.readings.ts[:0], np.empty(0))
             if column is None
-            else _there(self.readings.ts[rows] + delay, column[rows])
+            else _finite_samples(self.readings.ts[rows] + delay, column[rows])
         )
 
 
@@ -181,8 +181,8 @@ def newest_sample(times: Millis, at: Millis, span: int) -> Index:
     return drop_old_samples(times, at, span, np.searchsorted(times, at, side="right") - 1)
 
 
-def newest_there(has_value: BoolArray, until: Index) -> Index:
-    """Return the newest row that is there among the first `until`, -1 without any."""
+def newest_with_value(has_value: BoolArray, until: Index) -> Index:
+    """Return the newest of the first `until` rows that has a value, -1 without any."""
     newest = np.maximum.accumulate(np.where(has_value, np.arange(has_value.shape[1]), -1), axis=1)
     # before the first row: the last element
     return np.append(newest, np.full((len(has_value), 1), -1), axis=1)[:, until - 1]
@@ -239,20 +239,20 @@ def _count_values(
     begin = int(at.min()) - 3 * max(windows_ms) // 2
     rows = readings.rows_known(0, begin, int(at.max()))
     ts = readings.ts[rows]
-    any_there = np.zeros(len(ts), np.bool_)
+    has_any = np.zeros(len(ts), np.bool_)
     until = np.searchsorted(ts, at, side="right")
     since = [np.searchsorted(ts, at - window, side="right") for window in windows_ms]
     size = max(1, _MOST_VALUES // max(len(ts), 1))
     for first in range(0, len(names), size):
         some = names[first : first + size]
         has_value = np.isfinite(readings.matrix(some, rows))
-        any_there |= has_value.any(axis=0)
+        has_any |= has_value.any(axis=0)
         sums = np.zeros((len(some), len(ts) + 1), np.int32)
         np.cumsum(has_value, axis=1, dtype=np.int32, out=sums[:, 1:])
         for number, start in enumerate(since):
             columns = (first + np.arange(len(some))) * len(windows_ms) + number
             counts[:, columns] = (sums[:, until] - sums[:, start]).T
-    return counts, ts[any_there]
+    return counts, ts[has_any]
 
 
 def _runs(times: Millis, at: Millis, window: int) -> BoolArray:
@@ -356,10 +356,10 @@ def _usual_windows(plan: FeaturePlan, history: History, at: Millis) -> Counts:
         return np.zeros((len(at), 0), np.int32)
     names = tuple(dict.fromkeys(usual.name for usual in plan.usual))
     windows = tuple(sorted({usual.window_ms for usual in plan.usual}))
-    return _of_usual(plan, names, windows, _count_values(history, names, windows, at)[0])
+    return _usual_columns(plan, names, windows, _count_values(history, names, windows, at)[0])
 
 
-def _of_usual(
+def _usual_columns(
     plan: FeaturePlan, names: Sequence[str], windows: Sequence[int], counts: Counts
 ) -> Counts:
     """Return the counts of the windows that have a usual one (instants x usual counts)."""
@@ -383,7 +383,7 @@ def _mostly_filled(counts: Counts, plan: FeaturePlan) -> BoolArray:
 def _are_filled(
     plan: FeaturePlan, names: Sequence[str], windows: Sequence[int], windowed: Windowed
 ) -> BoolArray:
-    counts = _of_usual(plan, names, windows, windowed.counts)
+    counts = _usual_columns(plan, names, windows, windowed.counts)
     partly = (_short(counts, plan) & (counts > 0)).any(axis=1)
     counted = [windows.index(window) for window in {usual.window_ms for usual in plan.usual}]
     return np.asarray(

@@ -196,8 +196,8 @@ def assemble(
 def rows_out_of_fold(
     dataset: Dataset, candidate: Candidate, measured: BoolArray
 ) -> BoolArray | None:
-    """Select the rows of the training period that the folds of a candidate scored, where the
-    `measured` ones are of one class; None where these have both, or the others have not."""
+    """Select the rows of the training period that the folds of a candidate scored. None where the
+    `measured` rows have both classes, and where the scored ones have not."""
     if not is_one_class(dataset.label[measured]):
         return None
     rows = np.asarray(~np.isnan(candidate.oof) & (dataset.part == "train"))
@@ -205,7 +205,7 @@ def rows_out_of_fold(
 
 
 def margin_out_of_fold(candidate: Candidate, estimator: Estimator) -> Floats:
-    """Return the margin of each row out of fold, as the estimator of all rows has it."""
+    """Return the margin of each row out of fold, in the form in which the estimator returns it."""
     if estimator.model.margin_is_probability:
         return candidate.oof
     inside = np.clip(candidate.oof, _LEAST_SHARE, 1 - _LEAST_SHARE)
@@ -241,7 +241,7 @@ def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
 
 
 def is_one_class(label: npt.NDArray[np.int8]) -> bool:
-    """Return whether all rows have a problem ahead, or none has, or there is none."""
+    """Return whether all rows have a problem ahead, or none has; also without rows."""
     return int(label.sum()) in (0, len(label))
 
 

@@ -259,8 +259,8 @@ def choose_threshold(
 
 
 def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> ThresholdChoice:
-    """Return a choice on scores out of fold for the model that was fitted on all these rows:
-    thresholds above which it has fewer of them are lowered until it has as many.
+    """Adapt a choice on scores out of fold to the model that was fitted on all these rows: a
+    threshold that fewer of the model's scores reach is lowered until as many do.
 
     `score`: the scores that chose; `reached`: those of the model, of the same rows. The models of
     the folds saw other shares of problems, so that their scores may be higher than any of it.

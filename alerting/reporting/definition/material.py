@@ -144,8 +144,8 @@ class Material:
 
     @property
     def comparable_previous(self) -> Material | None:
-        """Return the period before if it was evaluated long enough beside this one: figures of its
-        last minutes are none of a period."""
+        """Return the period before if it was evaluated long enough beside this one: figures of a
+        few minutes are not those of a period."""
         before = self.previous
         if before is None or not before.evaluated:
             return None

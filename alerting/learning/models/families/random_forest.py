@@ -109,8 +109,8 @@ class Forest:
     @property
     def _classifier(self) -> RandomForestClassifier:
         """The same as scikit-learn's model, which is not stored."""
-        forest = _of_two_classes(RandomForestClassifier(len(self.trees)), self.trees[0])
-        forest.estimators_ = [_of_two_classes(DecisionTreeClassifier(), t) for t in self.trees]
+        forest = _set_two_classes(RandomForestClassifier(len(self.trees)), self.trees[0])
+        forest.estimators_ = [_set_two_classes(DecisionTreeClassifier(), t) for t in self.trees]
         for model, tree in zip(forest.estimators_, self.trees, strict=True):
             model.tree_ = tree
         return forest
@@ -266,7 +266,7 @@ def _tree(nodes: Any, values: Floats, width: int) -> Tree:
     return tree
 
 
-def _of_two_classes(model: Any, tree: Tree) -> Any:
+def _set_two_classes(model: Any, tree: Tree) -> Any:
     model.classes_ = np.array([0, 1])
     model.n_classes_ = 2
     model.n_outputs_ = 1
