@@ -105,7 +105,7 @@ def test_other_work_of_the_machine_does_not_count_unless_the_search_hardly_compu
 def test_pairs_add_products_and_differences_and_share_them_evenly():
     columns = Columns(("a", "kind", "b", "c"), {"kind": ("x", "y")})
     pairs = ColumnPairs.choose(columns, np.array([0.5, 0.3, 0.2, 0.0]), most=3)
-    assert pairs.of == ((0, 2),)
+    assert pairs.positions == ((0, 2),)
     expanded = pairs.expand(np.array([[2.0, 1.0, 5.0, 7.0], [np.nan, 0.0, 1.0, 1.0]]))
     assert expanded[0].tolist() == [2.0, 1.0, 5.0, 7.0, 10.0, -3.0]
     assert np.isnan(expanded[1, 4:]).all()
@@ -116,7 +116,7 @@ def test_pairs_add_products_and_differences_and_share_them_evenly():
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest"])
 def test_a_model_with_pairs_is_kept_and_explained_by_its_own_columns(data, family):
     model, evidence = finished(family, pairs=3)
-    assert len(model.estimator.encoding.pairs.of) == 3
+    assert len(model.estimator.encoding.pairs.positions) == 3
     read = model_from_files(model_files(model))
     assert np.array_equal(read.score(data.rows), model.score(data.rows))
     assert len(read.estimator.importance()) == len(data.plan.columns)
