@@ -61,25 +61,16 @@ class Costs(Closed):
     """Costs in one currency, for sums of money in reports and trials. They never choose a
     threshold: `operating_point` does."""
 
-    currency: Tag = Field(
-        "EUR", description="Currency of all amounts, e.g. EUR; shown beside every sum."
-    )
-    miss: Number = Field(
-        0.0, ge=0, description="Cost of each problem that happens, e.g. 900 for a blocked pallet."
-    )
+    currency: Tag = Field("EUR", description="Currency of all amounts.")
+    miss: Number = Field(0.0, ge=0, description="Cost of each problem that happens.")
     miss_per_minute: Number = Field(
         0.0,
         ge=0,
-        description=(
-            "Cost of each minute for which a problem lasts, added to miss, e.g. 150 for a minute "
-            "of downtime."
-        ),
+        description=("Cost of each minute of a problem, added to miss."),
     )
-    false_alarm: Number = Field(
-        0.0, ge=0, description="Cost of each alert that no problem followed and nothing prevented."
-    )
+    false_alarm: Number = Field(0.0, ge=0, description="Cost of each false alarm.")
     intervention: Number = Field(
-        0.0, ge=0, description="Cost of each intervention by an operator, needed or not."
+        0.0, ge=0, description="Cost of each action of an operator, needed or not."
     )
 
 
@@ -120,8 +111,9 @@ class Definition(CommonFields, ABC):
     costs: Costs | None = Field(
         None,
         exclude_if=lambda costs: costs is None,
-        description="Costs of problems, false alarms and interventions, for the sums of money in "
-        "reports. They never choose the threshold of a model.",
+        description=(
+            "Costs for the sums of money in reports. They never choose the threshold of a model."
+        ),
     )
 
     @property
@@ -274,10 +266,11 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
 
     problem: Problem = Field(description="The problem to prevent.")
     horizon: Duration = Field(
-        description="Time ahead for which the problem is predicted, e.g. 30m. 0s: is the unit just "
-        "made bad? Each row is then "
-        "one unit, labelled by the problem at its own instant, and the problem's variable is not "
-        "among the features."
+        description=(
+            "Time ahead for which the problem is predicted, e.g. 30m. 0s: is the unit just "
+            "made bad? Each row is then a unit, labelled at its own instant, and the "
+            "problem's variable is no feature."
+        )
     )
     gap: Duration = Field(
         timedelta(0),
@@ -295,9 +288,7 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
     periods: Periods = Field(
         default_factory=Periods, description="Split of history into training, validation and test."
     )
-    learning: Learning = Field(
-        default_factory=Learning, description="The search for the best candidate."
-    )
+    learning: Learning = Field(default_factory=Learning, description="The search.")
     operating_point: OperatingPoint = Field(
         default_factory=OperatingPoint, description="Choice of the threshold."
     )
@@ -306,7 +297,7 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
     )
     promotion: Promotion = Field(
         default_factory=Promotion,
-        description="Conditions under which a challenger replaces the champion.",
+        description="When a challenger replaces the champion.",
     )
     recommendation: Recommendation = Field(
         default_factory=Recommendation, description="Advice on set-points."

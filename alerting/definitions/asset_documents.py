@@ -54,9 +54,7 @@ class Link(Closed):
     )
     gain: Number = Field(
         1.0,
-        description=(
-            "Change of the variable for each unit by which `of` changes, once it has followed."
-        ),
+        description=("Change for each unit by which `of` changes, once it has followed."),
     )
     time_constant: LongerThanZero | None = Field(
         None, description="With lag: time after which 63 % of a change has arrived, e.g. 5m."
@@ -96,14 +94,11 @@ class Computed(Link):
     )
     by: VariableName | None = Field(
         None,
-        description="With ratio: the variable that `of` is divided by; no value where it is 0.",
+        description="With ratio: the divisor; no value where it is 0.",
     )
     within: LongerThanZero = Field(
         timedelta(minutes=10),
-        description=(
-            "A part counts by its last value, at most this old; without such a value of every "
-            "part there is none."
-        ),
+        description=("Each part counts by its last value, at most this old."),
     )
 
     @property
@@ -141,48 +136,44 @@ class Variable(Closed):
 
     title: Line | None = Field(
         None,
-        description=(
-            "Name for people, as at the beginning of a sentence (`Belt speed`); the variable's "
-            "name when left out."
-        ),
+        description=("Name for people, e.g. Belt speed; the name when left out."),
     )
     type: VariableType = Field("number", description="number, category (text) or boolean.")
     unit: Tag | None = Field(
         None,
-        description="Unit of the values, shown beside every figure. Values are never converted.",
+        description="Unit of the values, which are never converted.",
     )
     low: Number | None = Field(
-        None, description="Lower end of the engineering range; lower values are measuring faults."
+        None, description="Lower end of the engineering range; what is below is a measuring fault."
     )
-    high: Number | None = Field(
-        None, description="Upper end of the engineering range; higher values are measuring faults."
-    )
+    high: Number | None = Field(None, description="Upper end of it.")
     sampling: Duration | None = Field(
         None, description="Usual time between two values; found from the data when left out."
     )
     delay: Duration = Field(
         timedelta(0),
-        description=(
-            "Time from the time stamp of a value until it is known, e.g. 1h for a laboratory."
-        ),
+        description=("Time from its stamp until a value is known, e.g. 1h for a laboratory."),
     )
     carry_forward: LongerThanZero | None = Field(
         None,
-        description="Longest time for which models carry a value forward until the next one, e.g. "
-        "14d for a recipe; found from the data when left out.",
+        description=(
+            "Longest time for which models carry a value forward, e.g. 14d; found from the "
+            "data when left out."
+        ),
     )
     latency: Duration | None = Field(
         None,
-        description="Time for which evaluation waits for values under way, e.g. 30s: alerts come "
-        "later by this time; "
-        "even later values are evaluated again. When left out: its source's, else the platform's "
-        "(`ALERTING_LATENCY`, 10s).",
+        description=(
+            "Time for which evaluation waits for values, and by which alerts come later; "
+            "later values are evaluated again. When left out: its source's, else "
+            "`ALERTING_LATENCY` (10s)."
+        ),
     )
     source: Name | None = Field(
-        None, description="The source that delivers it, as the platform notes with its first value."
+        None, description="The source of its first value; noted by the platform."
     )
     controllable: bool = Field(
-        False, description="True if operators can set it; recommendations use only such variables."
+        False, description="Operators can set it; advice uses only such variables."
     )
     min: Number | None = Field(None, description="Lowest value an operator may set.")
     max: Number | None = Field(None, description="Highest value an operator may set.")
@@ -193,39 +184,34 @@ class Variable(Closed):
     cost: Number = Field(
         1.0,
         gt=0,
-        description=(
-            "Relative effort of changing it by its whole range; recommendations prefer changes of "
-            "little effort."
-        ),
+        description=("Relative effort of a change by its whole range."),
     )
-    direction: Direction = Field(
-        "both", description="Direction in which an operator may change it: up, down or both."
-    )
+    direction: Direction = Field("both", description="Direction of a change: up, down or both.")
     rate: Number | None = Field(
         None,
         gt=0,
-        description="Largest change a minute, in its unit; a recommended change is a ramp from "
-        "now. At once when left out.",
+        description=("Largest change a minute: advice is a ramp from now. At once when left out."),
     )
     tolerance: Number | None = Field(
         None,
         ge=0,
-        description="Distance by which the line may miss a setting; advice must hold within it. "
-        "One step when left out.",
+        description=(
+            "Distance by which the line may miss a setting, within which advice must hold; "
+            "one step when left out."
+        ),
     )
     values: tuple[Tag, ...] = Field(
         (),
         max_length=100,
-        description=(
-            "Of a controllable category: the values that an operator may choose, e.g. recipes."
-        ),
+        description=("Of a category: the values that an operator may choose."),
     )
     computed: Computed | None = Field(
         None,
         exclude_if=lambda computed: computed is None,
-        description="Of a variable that is not measured: how it is computed of other numbers of "
-        "the asset, e.g. "
-        "{kind: ratio, of: gas_flow, by: belt_speed}. It is usable like a measured one.",
+        description=(
+            "Computed of other numbers of the asset, e.g. {kind: ratio, of: gas_flow, by: "
+            "belt_speed}."
+        ),
     )
 
     @model_validator(mode="after")
@@ -282,19 +268,17 @@ class Asset(Closed):
     parent: Name | None = Field(
         None,
         description=(
-            "The asset to which this one belongs, e.g. its line; events and states of the parent "
-            "count here, too."
+            "The asset above it, e.g. its line; events and states of the parent count here, too."
         ),
     )
     position: Name | None = Field(
         None,
-        description="The operator position that answers its alarms, e.g. oven-operator; the "
-        "parent's when left out.",
+        description="Operator position that answers its alarms; the parent's when left out.",
     )
     attributes: dict[Tag, Line | float | bool] = Field(
         default_factory=dict,
         max_length=1000,
-        description="Fixed facts such as model or age; usable as features and in selectors.",
+        description="Fixed facts such as model or age, for features and selectors.",
     )
     variables: dict[VariableName, Variable] = Field(
         default_factory=dict, max_length=MOST_VARIABLES, description="Variables by name."
@@ -303,7 +287,7 @@ class Asset(Closed):
         (),
         max_length=1000,
         description=(
-            "Variables that follow others, e.g. a zone temperature its set-point; recommendations "
+            "Variables that follow others, e.g. a temperature its set-point: recommendations "
             "move them together."
         ),
     )

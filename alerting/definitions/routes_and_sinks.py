@@ -47,9 +47,7 @@ class Match(Closed):
 class Escalation(Closed):
     """Further channels to notify while no operator acknowledges the alert."""
 
-    after: Duration = Field(
-        description="Time since the alert was announced without being acknowledged, e.g. 15m."
-    )
+    after: Duration = Field(description="Time since the alert was announced, e.g. 15m.")
     channels: tuple[ChannelName, ...] = Field(
         min_length=1, max_length=50, description="Channels to notify then."
     )
@@ -62,9 +60,7 @@ class Flood(Closed):
         5,
         ge=1,
         le=10_000,
-        description=(
-            "This many alerts of one asset are announced one by one; critical ones always are."
-        ),
+        description=("So many alerts of one asset are announced one by one; critical ones always."),
     )
     within: Duration = Field(
         timedelta(minutes=10),
@@ -84,8 +80,10 @@ class Route(Closed):
     )
     timezone: TimeZone = Field(
         "UTC",
-        description="IANA time zone of shifts and quiet hours, e.g. Europe/Berlin; that of the "
-        "plant (ALERTING_TIMEZONE) when left out.",
+        description=(
+            "IANA time zone of shifts and quiet hours; the plant's (ALERTING_TIMEZONE) when "
+            "left out."
+        ),
     )
     shifts: tuple[Hours, ...] = Field(
         (),
@@ -96,15 +94,13 @@ class Route(Closed):
         (),
         max_length=100,
         description=(
-            "Hours in which only critical alerts are announced; other open alerts are announced "
+            "Hours in which only critical alerts are announced; others that are open then, "
             "afterwards."
         ),
     )
     repeat: Duration | None = Field(
         None,
-        description=(
-            "Announce again after this time, until the alert is acknowledged or over; at least 1m."
-        ),
+        description=("Announce again after this time, until acknowledged or over; at least 1m."),
     )
     escalation: tuple[Escalation, ...] = Field(
         (), max_length=20, description="Further channels to notify without acknowledgement."
@@ -116,30 +112,27 @@ class Route(Closed):
     heartbeat: Duration | None = Field(
         None,
         description=(
-            "Interval of a message that alerting is running; its absence shows a fault; at least "
-            "1m."
+            "Interval of a message that alerting is running; its absence shows a fault. At "
+            "least 1m."
         ),
     )
 
     language: LanguageCode | None = Field(
         None,
         description=(
-            "Language of the messages: en, de or fr; that of the plant (ALERTING_LANGUAGE) when "
-            "left out."
+            "Language of the messages: en, de or fr; the plant's (ALERTING_LANGUAGE) when left out."
         ),
     )
     acknowledge_by_link: bool = Field(
         False,
-        description=(
-            "Messages carry a link that acknowledges the alert, without a login, in the name of "
-            "the channel."
-        ),
+        description=("Messages carry a link that acknowledges the alert without a login."),
     )
     platform: bool = Field(
         False,
-        description="Announce faults of the platform itself too: a failed training, a late "
-        "evaluation, a full disk. "
-        "If no route does, they go to the channel log.",
+        description=(
+            "Announce faults of the platform too, e.g. a full disk. If no route does, they "
+            "go to the channel log."
+        ),
     )
 
     @property
@@ -257,9 +250,8 @@ class SinkFields(Closed):
         min_length=1,
         max_length=4,
         description=(
-            "alarms: each change of an alarm, with its state, value and limit. acknowledgements: "
-            "what people do with alarms. scores: those of models, with their limit. forecasts: the "
-            "values that are predicted."
+            "alarms: each change of an alarm. acknowledgements: what people do with it. "
+            "scores: of models, with their limit. forecasts: predicted values."
         ),
     )
     match: SinkMatch = Field(
@@ -268,8 +260,8 @@ class SinkFields(Closed):
     values_wait: LongerThanZero = Field(
         timedelta(days=1),
         description=(
-            "Time for which scores and forecasts wait for a receiver that is away; then the "
-            "oldest are left out, and counted. Alarms are never left out."
+            "Time for which scores and forecasts wait for a receiver that is away. Alarms "
+            "always do."
         ),
     )
     stale_after: LongerThanZero = Field(
@@ -337,8 +329,10 @@ class WebhookSink(SinkFields):
 
     kind: Literal["webhook"]
     url: Secret = Field(
-        description="Where the address is found, e.g. https://mes.plant/alarms; a host inside the "
-        "plant must be in ALERTING_EGRESS_ALLOW."
+        description=(
+            "Where its address is found, e.g. https://mes.plant/alarms; a host inside the "
+            "plant must be in ALERTING_EGRESS_ALLOW."
+        )
     )
     secret: Secret | None = Field(
         None,
@@ -358,9 +352,7 @@ class MqttSink(SinkFields):
 
     kind: Literal["mqtt"]
     url: Secret = Field(
-        description=(
-            "Where the address of the broker is found, e.g. mqtts://user:password@broker:8883."
-        )
+        description=("Where its address is found, e.g. mqtts://user:password@broker:8883.")
     )
     topic: Text = Field(
         "alerting/{asset}/{definition}/{sends}",
@@ -391,9 +383,7 @@ class SqlSink(SinkFields):
 
     kind: Literal["sql"]
     url: Secret = Field(
-        description=(
-            "Where the address of the database is found, e.g. postgresql://user:password@host/name."
-        )
+        description=("Where its address is found, e.g. postgresql://user:password@host/name.")
     )
     table: TableName = Field(
         "alerting_{sends}",

@@ -31,13 +31,11 @@ class Secret(Closed):
     """Where a secret is found; it is never in the document itself. Exactly one of these is
     given."""
 
-    env: EnvironmentName | None = Field(None, description="Environment variable that holds it.")
-    file: Title | None = Field(
-        None, description="Mounted file that holds it, which only its owner may read."
-    )
+    env: EnvironmentName | None = Field(None, description="Environment variable.")
+    file: Title | None = Field(None, description="Mounted file, which only its owner may read.")
     airflow_connection: Title | None = Field(
         None,
-        description="Connection of Airflow that holds it; known to the DAGs only, not to commands.",
+        description="Connection of Airflow, for the DAGs alone.",
     )
 
 
@@ -97,10 +95,7 @@ class SourceFields(Closed):
     time: Title = Field("ts", description="Column with the time stamp, of events with the start.")
     timezone: TimeZone | None = Field(
         None,
-        description=(
-            "Time zone of stamps that name none, e.g. Europe/Berlin; that of the plant when left "
-            "out."
-        ),
+        description=("Time zone of stamps that name none; the plant's when left out."),
     )
     asset: Name | None = Field(
         None,
@@ -120,7 +115,7 @@ class SourceFields(Closed):
     others: Literal["include", "ignore"] = Field(
         "include",
         description=(
-            "Columns that `variables` does not name: include makes variables of them too, ignore "
+            "Columns that `variables` does not name: include makes variables of them, ignore "
             "leaves them out."
         ),
     )
@@ -139,10 +134,10 @@ class SourceFields(Closed):
     )
     latency: Duration | None = Field(
         None,
-        description="Time for which evaluation waits for values of this source, for variables "
-        "without a latency of their own. "
-        "When left out: of a polled source its interval plus 10 s, of others the platform's "
-        "(ALERTING_LATENCY).",
+        description=(
+            "Time for which evaluation waits for its values. When left out: of a polled "
+            "source its interval plus 10 s, of others ALERTING_LATENCY."
+        ),
     )
     stale_after: LongerThanZero = Field(
         timedelta(hours=1),
@@ -322,14 +317,13 @@ class MqttSource(MessageSource):
 
     kind: Literal["mqtt"]
     url: Secret = Field(
-        description=(
-            "Where the address of the broker is found, e.g. mqtts://user:password@broker:8883."
-        )
+        description=("Where its address is found, e.g. mqtts://user:password@broker:8883.")
     )
     topic: Text = Field(
-        description="Topic to subscribe, with + and # as in MQTT, and with {asset} and {variable} "
-        "for levels that name these: "
-        "line-3/{asset}/{variable}."
+        description=(
+            "Topic to subscribe, with + and #, and with {asset} and {variable} for levels "
+            "that name these: line-3/{asset}/{variable}."
+        )
     )
 
     @property
@@ -347,15 +341,15 @@ class AmqpSource(MessageSource):
     kind: Literal["amqp"]
     url: Secret = Field(
         description=(
-            "Where the address of the broker is found, e.g. "
-            "amqps://user:password@broker:5671/virtual-host."
+            "Where its address is found, e.g. amqps://user:password@broker:5671/virtual-host."
         )
     )
     topic: Text = Field(
         "#",
-        description="Routing keys, with * and # as in AMQP, and with {asset} and {variable} for "
-        "words that name these: "
-        "line-3.{asset}.{variable}.",
+        description=(
+            "Routing keys, with * and #, and with {asset} and {variable} for words that name "
+            "these: line-3.{asset}.{variable}."
+        ),
     )
     exchange: Title = Field(
         "amq.topic",
@@ -366,10 +360,7 @@ class AmqpSource(MessageSource):
     )
     queue: Title | None = Field(
         None,
-        description=(
-            "A queue that is there already: nothing is declared or bound, and all its messages "
-            "must fit `topic`."
-        ),
+        description=("A queue that is there already: all its messages must fit `topic`."),
     )
 
 
@@ -395,10 +386,7 @@ class OpcUaSource(StreamedSource):
 
     kind: Literal["opcua"]
     url: Secret = Field(
-        description=(
-            "Where the address of the server is found, e.g. "
-            "opc.tcp://user:password@server:4840/path."
-        )
+        description=("Where its address is found, e.g. opc.tcp://user:password@server:4840/path.")
     )
     quality: Title | None = Field(
         "quality",
@@ -416,10 +404,7 @@ class OpcUaSource(StreamedSource):
     )
     history: Duration = Field(
         timedelta(0),
-        description=(
-            "History that is read whenever a connection is opened, of nodes that have one: 8h, at "
-            "most 31d."
-        ),
+        description=("History that is read whenever a connection is opened, e.g. 8h; at most 31d."),
     )
     security: Literal["none", "sign", "encrypt"] = Field(
         "none",

@@ -190,9 +190,9 @@ class PolledFields(SourceFields):
     read_by: PolledBy | None = Field(
         None,
         description=(
-            "Who reads the source: the process of the stream service, or the scheduler, Airflow. "
-            "When left out the service below an interval of 1h, except with a secret of Airflow. "
-            "The scheduler also reads what the service does not."
+            "service (the stream service) or scheduler (Airflow). When left out: the service "
+            "below an interval of 1h, except with a secret of Airflow. The scheduler also "
+            "reads what the service does not."
         ),
     )
 
@@ -231,9 +231,11 @@ class FilesSource(PolledFields):
     kind: Literal["files"]
     url: Secret | None = Field(
         None,
-        description="Where the address of the server is found that has the files, e.g. "
-        "sftp://user:password@host or "
-        "s3://KEY:SECRET@?endpoint_url=https://minio:9000; those of this machine when left out.",
+        description=(
+            "Where its address is found, e.g. sftp://user:password@host or "
+            "s3://KEY:SECRET@?endpoint_url=https://minio:9000; files of this machine when "
+            "left out."
+        ),
     )
     known_hosts: Text | None = Field(
         None,
@@ -242,8 +244,7 @@ class FilesSource(PolledFields):
     key: Text | None = Field(
         None,
         description=(
-            "File with the private key for an SFTP server, which only its owner may read; a "
-            "password when left out."
+            "File with the private key, which only its owner may read; a password when left out."
         ),
     )
     pattern: Text = Field(
@@ -266,7 +267,7 @@ class FilesSource(PolledFields):
     )
     unchanged_for: Duration = Field(
         timedelta(seconds=10),
-        description="A file that was changed less than this ago may still be written, and waits.",
+        description="A file that was changed less than this ago waits.",
     )
     time_format: Title | None = Field(
         None,
@@ -284,8 +285,7 @@ class FilesSource(PolledFields):
     quality_suffix: Title | None = Field(
         None,
         description=(
-            "Ending of the titles of columns that hold the quality of another column, e.g. "
-            "_quality."
+            "Ending of the titles of columns with the quality of another one, e.g. _quality."
         ),
     )
     missing: tuple[Title, ...] = Field(
@@ -308,9 +308,7 @@ class SqlSource(PolledFields):
 
     kind: Literal["sql"]
     url: Secret = Field(
-        description=(
-            "Where the address of the database is found, e.g. postgresql://user:password@host/name."
-        )
+        description=("Where its address is found, e.g. postgresql://user:password@host/name.")
     )
     table: Title | None = Field(None, description="Table or view to read, e.g. quality.results.")
     query: Text | None = Field(
@@ -326,8 +324,7 @@ class SqlSource(PolledFields):
     overlap: LongerThanZero | None = Field(
         None,
         description=(
-            "With a cursor of instants: rows this far behind the last one are read again, as they "
-            "may have come late."
+            "With a cursor of instants: rows this far behind the last one are read again."
         ),
     )
     chunk: int = Field(5000, ge=2, le=50_000, description="Rows that are read and stored at once.")

@@ -21,14 +21,13 @@ _INTRODUCTION = """# Life cycle of an alarm
 
 Made from the table in `alerting/operators/actions_and_mutes.py` by `make docs`; do not edit.
 
-The **condition** of an episode is pending, open or closed, and is changed by readings and events. It ends by itself when
-nothing evaluates it any more; an operator can close only what no evaluation ends. The actions of **operators** are kept as
-flags beside it. Names and letters are those of ISA-18.2 and IEC 62682; the platform claims no certified compliance.
+The **condition** of an episode is pending, open or closed, and is changed by readings and events; an operator can close only
+what no evaluation ends. The actions of **operators** are flags beside it; out of service hides shelved, and both hide suppressed. Names and letters are those of ISA-18.2 and IEC
+62682; the platform claims no certified compliance. What is sent in which state:
+[what is not sent, and why](notifications.md#what-is-not-sent-and-why).
 
 - `active` and `acknowledged` belong to an episode. `shelved` and `out_of_service` follow from the [mutes](suppression.md) that
   cover it, `suppressed` from the definition's [suppression](suppression.md).
-- While muted a definition is evaluated as usual: only notifications stop, and recipients of a raise are notified of its end.
-- A mute has an end and a reason; an episode that is still open when it ends is announced once.
 - To confirm is more than to acknowledge: something was done. It counts in the outcome.
 """  # noqa: E501
 
@@ -49,8 +48,11 @@ def _every_state() -> list[Flags]:
 
 
 def _message(flags: Mapping[Flag, bool]) -> str:
+    """Return the flags that are set, and whether it is acknowledged, where that decides."""
     return ", ".join(
-        f"{'' if value else 'not '}{flag.replace('_', ' ')}" for flag, value in flags.items()
+        f"{'' if value else 'not '}{flag.replace('_', ' ')}"
+        for flag, value in flags.items()
+        if value or flag == "acknowledged"
     )
 
 
@@ -85,15 +87,17 @@ def _limits() -> str:
 def _product() -> str:
     """Return the table by names: states with the same name behave alike but for flags underneath,
     which come back afterwards."""
-    head = ("state", *(rule.action.replace("_", " ") for rule in RULES))
+    moving = [
+        i for i in range(len(RULES)) if any(_after(s, i) != ISA_LETTERS[s] for s in ISA_LETTERS)
+    ]
+    head = ("state", *(RULES[i].action.replace("_", " ") for i in moving))
     rows = [
-        (f"{ISA_LETTERS[state]} {state}", *(_after(state, i) for i in range(len(RULES))))
+        (f"{ISA_LETTERS[state]} {state}", *(_after(state, i) for i in moving))
         for state in ISA_LETTERS
     ]
     return (
         "## Transitions\n\n✗ is refused. Several letters: the result depends on the flags that a "
-        "mute hides and "
-        "does not change.\n\n" + _table(head, rows)
+        "mute hides. Comment and assign change no state.\n\n" + _table(head, rows)
     )
 
 

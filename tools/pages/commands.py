@@ -1,6 +1,7 @@
 """The page of commands, generated from the commands: each with its arguments and the first sentence
 of its help."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ _INTRODUCTION = """# Commands
 Made from the commands by `make docs`; do not edit. `alerting --help`, and `--help` of each command, describe
 options, examples and refused input.
 
-- Commands find the running platform, or start its database for their own duration ([homes](operations.md#homes-and-other-users)).
+- Commands find the running platform, or start its database for their own duration ([homes](install.md#homes-and-other-users)).
 - Every command that prints a table takes `--json`. Times are ISO 8601 with a zone.
 - Exit code 0: done; 1: refused or failed, with a message; 2: wrong usage.
 - `alerting --install-completion` completes commands in the shell.
@@ -42,5 +43,6 @@ def _argument(parameter: Any) -> str:
 
 
 def _summary(text: str) -> str:
-    """Return the first paragraph of a help text as one line."""
-    return " ".join(text.split("\n\n", maxsplit=1)[0].split())
+    """Return the first clause of a help text, as one line."""
+    paragraph = " ".join(text.split("\n\n", maxsplit=1)[0].split())
+    return re.split(r"(?<!e\.g)\. |[;:,] | \(", paragraph)[0].removesuffix(".") + "."

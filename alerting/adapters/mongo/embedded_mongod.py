@@ -385,7 +385,7 @@ def cause(log: Path, folder: Path) -> str | None:
             ),
             f"the database in {folder} is damaged: move this folder away and put a backup in its "
             "place, "
-            "or start with an empty one (docs/operations.md, “Damaged database”)",
+            "or start with an empty one (docs/when-something-is-wrong.md, “Damaged database”)",
         ),
     ):
         if any(sign in text for sign in signs):

@@ -38,26 +38,22 @@ class Learned(Closed):
     quantile: Number = Field(
         gt=0,
         lt=1,
-        description="Share of the readings below the limit, e.g. 0.999 for above and 0.001 for "
-        "below. A group needs so many "
-        "readings that its greatest or smallest one lies beyond the quantile with 95 %: 2,995 for "
-        "0.999, 299 for 0.99.",
+        description=(
+            "Share of the readings below the limit, e.g. 0.999 for above and 0.001 for "
+            "below. A group needs enough readings: 2,995 for 0.999, 299 for 0.99."
+        ),
     )
     over: Duration = Field(
         timedelta(days=28),
-        description=(
-            "Time before an estimate that it is made from; suppressed times and problems do not "
-            "count."
-        ),
+        description=("Time before an estimate; suppressed times and problems do not count."),
     )
     by: tuple[VariableName, ...] = Field(
         (),
         max_length=3,
-        description="Groups with a limit of their own, the coarsest first: names of categories, "
-        "and hour_of_day (in the time "
-        "zone of `schedule`). A group never seen, or with too few readings, takes the limit "
-        "without the last name, at last the "
-        "one of all readings.",
+        description=(
+            "Groups with a limit of their own, the coarsest first: categories, and "
+            "hour_of_day. One with too few readings takes the limit without the last name."
+        ),
     )
 
 
@@ -165,15 +161,11 @@ class Condition(Closed):
     )
     clear_above_at: Limit | None = Field(
         None,
-        description=(
-            "After `above` was triggered it clears only at or below this value (hysteresis)."
-        ),
+        description=("Hysteresis: after `above` it clears only at or below this value."),
     )
     clear_below_at: Limit | None = Field(
         None,
-        description=(
-            "After `below` was triggered it clears only at or above this value (hysteresis)."
-        ),
+        description=("Hysteresis: after `below` it clears only at or above this value."),
     )
     outside: Band | None = Field(
         None, description="Triggered by a value outside of this band; the same as below and above."
@@ -181,37 +173,35 @@ class Condition(Closed):
     inside: Band | None = Field(None, description="Triggered by a value inside this band.")
     equals: StrictBool | Number | Line | FromAttribute | None = Field(
         None,
-        description=(
-            "Triggered by exactly this value: a number, true or false, the text of a category, or "
-            "{attribute: name}."
-        ),
+        description=("Triggered by exactly this value."),
     )
     clear_inside: Band | None = Field(
         None,
-        description="After `outside` was triggered it clears only inside this band (hysteresis): "
-        "after too high at or below its "
-        "upper end, after too low at or above its lower end; the same as clear_above_at and "
-        "clear_below_at.",
+        description=(
+            "Hysteresis: after `outside` it clears only inside this band; the same as "
+            "clear_above_at and clear_below_at."
+        ),
     )
     clear_outside: Band | None = Field(
         None,
-        description="After `inside`, or `equals` with a number, was triggered it clears only "
-        "outside of this wider band "
-        "(hysteresis).",
+        description=(
+            "Hysteresis: after `inside`, or `equals` with a number, it clears only outside "
+            "of this wider band."
+        ),
     )
     levels: Levels | None = Field(
         None,
-        description="Instead of one limit: limits by severity. One episode, whose severity rises "
-        "and falls; the worst one counts. The field severity then counts for missing "
-        "data only.",
+        description=(
+            "Instead of one limit: limits by severity. One episode, whose severity rises and "
+            "falls; `severity` then counts for missing data only."
+        ),
     )
     rate_per: Duration | None = Field(
         None,
-        description="Evaluate the change of the value per this time instead of the value: the "
-        "limits are rates.",
+        description="The limits are for the change of the value per this time.",
     )
     at_least: AtLeast | None = Field(
-        None, description="Triggered only by this many of the last readings, not by each one."
+        None, description="Triggered only by this many of the last readings."
     )
     hold: Duration = Field(
         timedelta(0),
@@ -224,31 +214,29 @@ class Condition(Closed):
     clear_for: Duration = Field(
         timedelta(0),
         description=(
-            "Off-delay: the condition must be gone this long, and still be gone then, before the "
-            "episode closes."
+            "Off-delay: the condition must be gone this long, and still be gone then, before "
+            "it closes."
         ),
     )
     stale_after: Duration = Field(
         timedelta(minutes=10),
-        description="A value holds until the next reading, which may come at the last instant, at "
-        "most this long; "
-        "then data are missing.",
+        description="A value holds until the next one, at most this long; then data are missing.",
     )
     frozen_after: Duration | None = Field(
         None,
-        description="A sensor with the same value for this long is frozen, also across a gap in "
-        "the data: "
-        "its value counts as missing from then on.",
+        description=(
+            "A sensor with the same value for this long, also across a gap, is frozen: its "
+            "value counts as missing from then on."
+        ),
     )
     no_data: Literal["hold", "alert", "ignore"] = Field(
         "hold",
-        description="Policy where data are missing, frozen, of bad quality, or outside the "
-        "variable's engineering range. "
-        "hold: the state is unknown, which neither raises nor closes an episode; alert: that is "
-        "itself a reason to raise; "
-        "ignore: each value counts, until the next one comes (for values that are sent only when "
-        "they change); a value of bad "
-        "quality is unknown nevertheless.",
+        description=(
+            "Without usable data (missing, frozen, bad, out of range): hold: the state is "
+            "unknown, which neither raises nor closes an episode; alert: that is a reason to "
+            "raise; ignore: each value counts until the next one comes (for values sent only "
+            "when they change), but one of bad quality is unknown."
+        ),
     )
 
 
@@ -287,9 +275,7 @@ class PlainLimits(Closed):
     )
     stale_after: Duration | None = Field(
         None,
-        description="A value holds until the variable's next reading, at most this long; then this "
-        "condition is unknown. That of "
-        "the definition when left out.",
+        description="As of the definition, for this condition; the definition's when left out.",
     )
 
     def condition(self, variable: str, shared: Condition) -> Condition:
@@ -337,10 +323,9 @@ class MemberLimits(PlainLimits):
     )
     no_data: Literal["hold", "ignore"] | None = Field(
         None,
-        description="hold: without a value that holds, this condition is unknown; ignore: each "
-        "value counts until the next one "
-        "comes, for variables that are sent only when they change. That of the definition when "
-        "left out, hold for alert.",
+        description=(
+            "hold or ignore, for this condition; the definition's when left out, hold for alert."
+        ),
     )
 
 
@@ -438,19 +423,20 @@ class Conditions(Condition):
         None,
         max_length=MOST_MEMBERS,
         exclude_if=lambda members: members is None,
-        description="Instead of a variable and its limits: triggered while one of these conditions "
-        "holds. Each is a variable "
-        "with limits, or once more any: or all: of such. Where none holds and one is unknown, the "
-        "state is unknown.",
+        description=(
+            "Instead of a variable: triggered while one of these conditions holds, each by "
+            "the last value of its variable; a condition may be any: or all: of others. "
+            "Where none holds and one is unknown, the state is unknown."
+        ),
     )
     all: tuple[Member, ...] | None = Field(
         None,
         max_length=MOST_MEMBERS,
         exclude_if=lambda members: members is None,
-        description="Instead of a variable and its limits: triggered while all of these conditions "
-        "hold, each by the last value "
-        "of its variable. Where one does not hold it is clear; otherwise, where one is unknown, "
-        "the state is unknown.",
+        description=(
+            "Instead of a variable: triggered while all of these conditions hold. Where one "
+            "does not, it is clear; otherwise, where one is unknown, unknown."
+        ),
     )
 
     @property

@@ -64,10 +64,7 @@ class Features(Closed):
     windows: tuple[Duration, ...] | None = Field(
         None,
         max_length=50,
-        description=(
-            "Lengths of the windows; derived from horizon and sampling at the first training when "
-            "left out."
-        ),
+        description=("Derived from horizon and sampling at the first training when left out."),
     )
     aggregations: tuple[Aggregation, ...] = Field(
         ("mean", "std", "min", "max", "last", "slope", "missing", "age"),
@@ -80,23 +77,19 @@ class Features(Closed):
     lags: tuple[Duration, ...] = Field(
         (),
         max_length=50,
-        description=(
-            "Add the value of each number as known this long before as a column, e.g. [1h, 24h]."
-        ),
+        description=("The value of each number as known this long before, e.g. [1h, 24h]."),
     )
     stride: Duration | None = Field(
         None,
-        description="Distance between two evaluated instants. When left out it is derived at the "
-        "first training: never finer "
-        "than the sampling, and as fine as the rows allow.",
+        description=(
+            "Time between two evaluations; derived at the first training when left out: as "
+            "fine as the rows allow, never finer than the sampling."
+        ),
     )
     events: tuple[Tag, ...] = Field(
         (),
         max_length=100,
-        description=(
-            "Event types (with *) that give two features each: their count, and the time since "
-            "the last one."
-        ),
+        description=("Event types (with *): their count, and the time since the last one."),
     )
     attributes: tuple[Tag, ...] = Field(
         (), max_length=100, description="Asset attributes to use as features."
@@ -140,28 +133,32 @@ class Periods(Closed):
     )
     train: Annotated[Length | Between, Discriminator(way)] | None = Field(
         None,
-        description="The period that fits the model: the last days before validation, e.g. 90d, or "
-        "{from, to}; "
-        "everything before validation when left out.",
+        description=(
+            "Fits the model: the last days before validation, e.g. 90d, or {from, to}; "
+            "everything before validation when left out."
+        ),
     )
     validation: Annotated[Share | Length | Between, Discriminator(way)] = Field(
         0.2,
-        description="The period that sets calibration and threshold: a share of the time span, the "
-        "last days before the test, "
-        "e.g. 14d, or {from, to}.",
+        description=(
+            "Sets calibration and threshold: a share of the time, the last days before the "
+            "test, e.g. 14d, or {from, to}."
+        ),
     )
     test: Annotated[Share | Length | Between, Discriminator(way)] = Field(
         0.2,
-        description="The newest period, scored once by the selected challenger: a share of the "
-        "time span, the last days, "
-        "e.g. 14d, or {from, to}.",
+        description=(
+            "The newest period, scored once by the challenger: a share, the last days, or "
+            "{from, to}."
+        ),
     )
     refit: Literal["all", "none"] = Field(
         "all",
-        description="What serves. all: the chosen parameters, fitted again on all rows with a "
-        "known label; calibration, "
-        "threshold and all printed figures are those of the model of the training part, its twin. "
-        "none: that model itself.",
+        description=(
+            "What serves. all: fitted again on all rows with a known label; calibration, "
+            "threshold and printed figures are those of its twin, the model of the training "
+            "part. none: that twin."
+        ),
     )
 
     @property
@@ -197,9 +194,10 @@ class Learning(Closed):
         BUILT_IN,
         min_length=1,
         max_length=10,
-        description="Model families to try: those of the default, and those that installed "
-        "packages add. The last known value of the problem's variable (persistence) is always "
-        "among them, where the model may see it.",
+        description=(
+            "Model families to try; packages add some. persistence, the last known value, is "
+            "always among them."
+        ),
     )
     trials: int = Field(
         8,
@@ -209,18 +207,16 @@ class Learning(Closed):
     )
     time_budget: Duration = Field(
         timedelta(minutes=5),
-        description="Ceiling of the search per family, in CPU time; four times as long by the "
-        "clock. `trials` decides: where the ceiling is reached first, the result says "
-        "so.",
+        description=(
+            "Ceiling of the search per family in CPU time, four times as long by the clock."
+        ),
     )
     folds: int = Field(3, ge=2, le=10, description="Walk-forward folds inside the training period.")
     seed: int = Field(
         0,
         ge=0,
         le=2**31 - 1,
-        description=(
-            "Seed of everything random; the same seed, data and definition give the same model."
-        ),
+        description=("The same seed, data and definition give the same model."),
     )
 
     @property
@@ -235,22 +231,22 @@ class OperatingPoint(Closed):
     false_alarms_per_week: Number | None = Field(
         None,
         gt=0,
-        description="Most recall within this many false alarm episodes a week and asset, so on 20 "
-        "assets together 20 times as "
-        "many; 3 when no other way is given.",
+        description=(
+            "Most recall within this many false alarm episodes a week and asset (20 assets "
+            "together: 20 times as many); 3 when no other way is given."
+        ),
     )
     cost_of_miss: Number | None = Field(
         None,
         gt=0,
         description=(
-            "Instead: least cost, where a missed problem costs this much; together with "
-            "cost_of_false_alarm."
+            "Instead, with cost_of_false_alarm: least cost, where a missed problem costs this much."
         ),
     )
     cost_of_false_alarm: Number | None = Field(
         None,
         gt=0,
-        description="Cost of a false alarm episode, in the same currency as cost_of_miss.",
+        description="Cost of a false alarm episode, in the same currency.",
     )
     least_precision: Number | None = Field(
         None,
@@ -265,8 +261,8 @@ class OperatingPoint(Closed):
         gt=0,
         le=1,
         description=(
-            "Largest share of time in alarm, in all three ways. At its default it grows "
-            "where problems are frequent, to at most 0.5."
+            "Largest share of time in alarm, in all three ways; the default grows where "
+            "problems are frequent, to at most 0.5."
         ),
     )
 
@@ -288,23 +284,24 @@ class FeedbackUse(Closed):
 
     avoided: Literal["exclude", "positive", "weight"] = Field(
         "exclude",
-        description="Rows around an alert that was acted upon and whose problem then did not "
-        "occur. exclude: left out of learning. positive: those from the alert to the action "
-        "count as positive where the operator also said true_alarm. weight: they count "
-        "as positive with `weight`.",
+        description=(
+            "Rows around an alert that was acted upon, without its problem. exclude: left "
+            "out of learning. positive: those up to the action count as positive where the "
+            "operator said true_alarm. weight: they count with `weight`."
+        ),
     )
     weight: Number = Field(
         0.3,
         gt=0,
         le=1,
-        description="With avoided: weight. Weight of such a row; an ordinary row has the weight 1.",
+        description="With avoided: weight. An ordinary row has the weight 1.",
     )
     confirmed: Literal["exclude", "positive"] = Field(
         "exclude",
-        description="Rows around an alert with the verdict true_alarm, without an action and "
-        "without a problem in the data. "
-        "exclude: left out of learning. positive: the row at which it was raised counts as "
-        "positive.",
+        description=(
+            "Rows around an alert with the verdict true_alarm, but no action and no problem. "
+            "exclude: left out. positive: the row of the raise counts."
+        ),
     )
 
 
@@ -313,7 +310,7 @@ class PromotionMode(Closed):
 
     mode: Literal["automatic", "approval"] = Field(
         "automatic",
-        description="approval: a person decides, in the console, by command or in Airflow.",
+        description="approval: a person decides.",
     )
 
 
@@ -324,15 +321,14 @@ class Promotion(PromotionMode):
         5,
         ge=1,
         description=(
-            "Least number of problems in the common unseen period; with fewer the champion stays "
-            "(cannot tell)."
+            "Least number of problems in the common unseen period; with fewer the champion stays."
         ),
     )
     confidence: Number = Field(
         0.9,
         gt=0.5,
         lt=1,
-        description="Share of bootstrap samples in which the challenger must be better.",
+        description="Share of bootstrap samples in which it must be better.",
     )
 
 
@@ -377,5 +373,5 @@ class Recommendation(Closed):
         default_factory=dict,
         exclude_if=lambda limits: not limits,
         max_length=1000,
-        description="Narrower limits of some variables for this definition, by name.",
+        description="Narrower limits, by variable.",
     )

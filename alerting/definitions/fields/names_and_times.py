@@ -166,12 +166,10 @@ class Hours(Closed):
         DAYS,
         min_length=1,
         max_length=7,
-        description="Days on which it starts: mon, tue, wed, thu, fri, sat, sun.",
+        description="Days on which it starts.",
     )
     start: TimeOfDay = Field(alias="from", description="Local time at which it starts, e.g. 22:00.")
-    to: TimeOfDay = Field(
-        description="Local time at which it ends, e.g. 06:00; the same as from: a whole day."
-    )
+    to: TimeOfDay = Field(description="Local time at which it ends; the same as from: a whole day.")
 
 
 def spans(

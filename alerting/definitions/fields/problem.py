@@ -35,9 +35,7 @@ from alerting.definitions.wording.language import (
 class ClearDifference(Closed):
     """How far a value must be back within its limit."""
 
-    difference: Number = Field(
-        gt=0, description="Difference to the limit, in the unit of the variable, e.g. 0.3."
-    )
+    difference: Number = Field(gt=0, description="Difference, in the unit of the variable.")
 
 
 class ClearLimits(NamedTuple):
@@ -82,40 +80,42 @@ class Problem(Closed):
         "there is none; otherwise, where one is unknown, the problem is unknown.",
     )
     hold: Duration = Field(
-        timedelta(0), alias="for", description="Time for which the condition must hold to count."
+        timedelta(0), alias="for", description="Time for which it must hold to count."
     )
     clear: Number | ClearDifference | None = Field(
         None,
         exclude_if=lambda value: value is None,
-        description="The problem, once it is there, is over only at or beyond this value on the "
-        "good side of its limit (hysteresis): a number, or {difference: …} to the limit, to both "
-        "alike. Left out: it is over at the first value within the limit.",
+        description=(
+            "Hysteresis: it is over only at this value, or {difference: …} to each limit, or "
+            "beyond. Left out: at the first value within the limit."
+        ),
     )
     merge_within: LongerThanZero | None = Field(
         None,
         exclude_if=lambda value: value is None,
-        description="Problems of which the next begins less than this after the end of the one "
-        "before are one problem. It is then known to be over this much later. Left out: each one "
-        "counts.",
+        description=(
+            "Problems less than this apart are one, which is known to be over this much "
+            "later. Left out: each one counts."
+        ),
     )
     event: Tag | None = Field(
         None,
-        description=(
-            "Event type that is the problem, e.g. failure; * stands for any text: failure-*."
-        ),
+        description=("Event type that is the problem, e.g. failure-*."),
     )
     predict: Literal["onset", "state"] | None = Field(
         None,
-        description="onset: will it start within the horizon? state: will it hold at some sample "
-        "in it? "
-        "Left out: state for a variable with a delay (laboratory values) and with horizon: 0s, "
-        "onset otherwise.",
+        description=(
+            "onset: will it start within the horizon? state: will it hold at some sample in "
+            "it? Left out: state for a variable with a delay and with horizon: 0s, else "
+            "onset."
+        ),
     )
     recovery: Duration | None = Field(
         None,
-        description="Time after the end of a problem that does not count (onset): no score, no "
-        "alarm, no row of learning. "
-        "Left out: one horizon after an instant event, nothing after other problems.",
+        description=(
+            "Time after a problem (onset) that does not count: no score, no alarm, no row of "
+            "learning. Left out: one horizon after an instant event, else none."
+        ),
     )
 
     @property
@@ -239,21 +239,20 @@ class AlarmFields(Closed):
         gt=0,
         lt=1,
         exclude_if=lambda value: value is None,
-        description="Risk below which an alarm clears (hysteresis), between 0 and 1; at most the "
-        "threshold that raises it. Left out: 0.5 in log-odds below the threshold, e.g. 0.71 for "
-        "0.8.",
+        description=(
+            "Hysteresis: risk below which an alarm clears, from 0 to the threshold. Left "
+            "out: 0.5 in log-odds below the threshold, e.g. 0.71 for 0.8."
+        ),
     )
     clear_for: Duration | None = Field(
         None,
         exclude_if=lambda value: value is None,
-        description="Off-delay: the risk must be low for this long before the alarm ends; two "
-        "strides when left out.",
+        description="Off-delay: the risk must be low this long; two strides when left out.",
     )
     longest_time: Duration | None = Field(
         None,
         exclude_if=lambda value: value is None,
-        description="Longest time of one alarm whose problem does not come; four horizons when "
-        "left out.",
+        description="Longest alarm whose problem does not come; four horizons when left out.",
     )
 
 

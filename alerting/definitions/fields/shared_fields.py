@@ -36,16 +36,11 @@ class LineState(Closed):
 
     variable: VariableName | None = Field(
         None,
-        description=(
-            "Variable that shows the state: of the asset itself, or else of the nearest one above "
-            "it (parent)."
-        ),
+        description=("Of the asset, or else of the nearest one above it."),
     )
     equals: StrictBool | Number | Line | None = Field(
         None,
-        description=(
-            "It has exactly this value: a number, true or false, or the text of a category."
-        ),
+        description=("It has exactly this value."),
     )
     above: Number | None = Field(None, description="It is above this value.")
     below: Number | None = Field(
@@ -56,20 +51,21 @@ class LineState(Closed):
     )
     stale_after: Duration = Field(
         timedelta(minutes=10),
-        description="A value stays in force until the next one, at most this long; then the state "
-        "is unknown, "
-        "and recipients are notified.",
+        description=(
+            "A value holds until the next one, at most this long; then the state is unknown "
+            "and suppresses nothing."
+        ),
     )
     event: Tag | None = Field(
         None,
         description=(
-            "Instead: an event of this type goes on (* matches any text), on the asset or any "
-            "above it."
+            "Instead: an event of this type (* matches any text) goes on, on the asset or "
+            "any above it."
         ),
     )
     recovery: Duration = Field(
         timedelta(0),
-        description="Time after the end of the state that is suppressed as well: the start-up.",
+        description="Time after the state that is suppressed too.",
     )
 
 
@@ -96,22 +92,18 @@ class Suppression(Closed):
         max_length=20,
         exclude_if=lambda others: not others,
         description=(
-            "Other alerts, of which one is enough: no notification while an episode of it is open "
-            "on the same asset."
+            "Other alerts: nothing is sent while an episode of one is open on the same asset."
         ),
     )
     windows: tuple[Hours, ...] = Field((), max_length=100, description="Hours of the week.")
     timezone: TimeZone = Field(
         "UTC",
-        description="IANA time zone of the windows, e.g. Europe/Berlin; that of the plant "
-        "(ALERTING_TIMEZONE) when left out.",
+        description="IANA time zone of the windows; the plant's (ALERTING_TIMEZONE) when left out.",
     )
     still_notify: tuple[Literal["low", "medium", "high", "critical"], ...] = Field(
         (),
         max_length=10,
-        description="Severities that are announced even then; none when left out: an alert without "
-        "meaning in that state is "
-        "never announced.",
+        description="Severities announced even then.",
     )
 
     @property
@@ -266,39 +258,42 @@ class Guidance(Closed):
 
     cause: Paragraph | None = Field(None, description="The usual cause.")
     consequence: Paragraph | None = Field(None, description="The consequence if no operator acts.")
-    action: Paragraph | None = Field(None, description="The first step of the operator.")
+    action: Paragraph | None = Field(None, description="The first step.")
 
 
 class Schedule(Closed):
     """Times of evaluation, training and report."""
 
     every: Duration = Field(
-        timedelta(minutes=1), description="Interval between evaluations; the shortest is 1m."
+        timedelta(minutes=1), description="Interval of evaluation, at least 1m."
     )
     retrain: Tag | None = Field(
         WEEKLY,
-        description="Cron expression of the training; weekly: on a night, at a minute of 00:00 to "
-        "06:00, given by the name; "
-        "null: only for a new question, or by hand.",
+        description=(
+            "Cron expression of the training; weekly: in one night, 00:00 to 06:00, given by "
+            "the name; null: only for a new question, or by hand."
+        ),
     )
     report: Tag | None = Field(
         "0 6 * * 1",
-        description="Calendar period of the performance report, in the plant's time zone: week, "
-        "month or quarter. A cron expression means the shortest of these that is not shorter than "
-        "the time between its ticks; null: only by hand.",
+        description=(
+            "Calendar period of the report: week, month or quarter; null: only by hand. A "
+            "cron expression means the shortest of these not shorter than the time between "
+            "its ticks."
+        ),
     )
     report_recipients: tuple[Tag, ...] = Field(
         (),
         max_length=50,
         exclude_if=lambda recipients: not recipients,
-        description=(
-            "Names of configured channels that get each report, for example of an e-mail address."
-        ),
+        description=("Names of configured channels that get each report."),
     )
     timezone: TimeZone = Field(
         "UTC",
-        description="IANA time zone of the training's cron expression and of hour_of_day, e.g. "
-        "Europe/Berlin; that of the plant (ALERTING_TIMEZONE) when left out.",
+        description=(
+            "IANA time zone of `retrain` and hour_of_day, e.g. Europe/Berlin; the plant's "
+            "(ALERTING_TIMEZONE) when left out."
+        ),
     )
 
 
@@ -309,7 +304,7 @@ class Notify(Closed):
         None,
         max_length=50,
         description=(
-            "Names of configured channels; all of them when left out; [] sends no notification."
+            "Names of channels; the routes decide when left out; [] sends no notification."
         ),
     )
     resolved: bool = Field(
@@ -323,14 +318,14 @@ AssetPattern = Annotated[
 
 
 class CommonFields(Closed):
-    name: Name = Field(description="Unique name; it appears in Airflow, MLflow and every page.")
+    name: Name = Field(description="Unique name.")
     title: Line | None = Field(
         None, description="The sentence that operators read; the name when left out."
     )
     assets: tuple[AssetPattern, ...] = Field(
         min_length=1,
         max_length=1000,
-        description="Assets on which it is evaluated: names, or patterns with *.",
+        description="Assets: names, or patterns with *.",
     )
     state: State = Field(
         "active",
@@ -343,7 +338,7 @@ class CommonFields(Closed):
     )
     owner: Tag = Field("process", description="Team or person in charge; shown in Airflow.")
     tags: tuple[Tag, ...] = Field(
-        (), max_length=50, description="Free keywords, for searching and for routes."
+        (), max_length=50, description="Keywords, for searching and for routes."
     )
     guidance: Guidance = Field(default_factory=Guidance, description="Advice for operators.")
     schedule: Schedule = Field(
@@ -351,13 +346,14 @@ class CommonFields(Closed):
     )
     notify: Notify = Field(default_factory=Notify, description="Recipients of notifications.")
     suppression: Suppression | None = Field(
-        None, description="Times without notifications by design: line stopped, calendar."
+        None, description="Times without notifications by design."
     )
     allowed_lateness: Duration = Field(
         timedelta(days=1),
-        description="Late readings and events are evaluated again if they are not older than this "
-        "and the `delay` of the "
-        "variables; older ones are counted as too late. 0s: never.",
+        description=(
+            "Late readings and events are evaluated again if not older than this and the "
+            "`delay` of the variables. 0s: never."
+        ),
     )
 
 

@@ -38,7 +38,7 @@ class ScoreEscalation(Closed):
         None,
         gt=1,
         le=1000,
-        description="How far: the score is at least so many times its threshold, e.g. 2.",
+        description="How far: the score is at least this many times its threshold, e.g. 2.",
     )
     share: Number | None = Field(
         None,
@@ -100,35 +100,31 @@ class AnomalyDefinition(NormalDefinition):
         None,
         exclude_if=lambda name: name is None,
         description="A category, e.g. the recipe: readings are compared with normal operation of "
-        "their own category. One that was never seen, or with too little normal time, is compared "
-        "with all together; a window over a change is unknown.",
+        "their own. A window over a change is unknown.",
     )
     normal: NormalPeriod = Field(
         USUAL_PERIOD,
-        description="History of normal operation: the last days before a training, e.g. 28d, of "
-        "which the newest fifth only counts false alarms, or {from, to}. Problems, suppressed "
+        description="History of normal operation: the last days before a training, of which the "
+        "newest fifth only counts false alarms, or {from, to}. Problems, suppressed "
         "times and episodes with the verdict true_alarm do not count.",
     )
     surroundings: Duration = Field(
         timedelta(hours=1),
-        description=(
-            "Time before and after problems, suppressed times and confirmed episodes that is not "
-            "normal either."
-        ),
+        description=("Time around these that is not normal either."),
     )
     contamination: Number = Field(
         0.05,
         ge=0,
         le=0.3,
-        description="Largest share of the normal history that is left out because it lies far from "
-        "the rest. Episodes with the verdict false_alarm are never left out.",
+        description="Largest share of it that is left out as far from the rest; never episodes "
+        "with the verdict false_alarm.",
     )
     windows: tuple[Duration, ...] | None = Field(
         None,
         min_length=1,
         max_length=10,
-        description="Lengths of the windows over which readings are described; one of 10 usual "
-        "intervals of readings when left out, at least two strides.",
+        description="Windows over which readings are described; one of 10 usual intervals of "
+        "readings when left out, at least two strides.",
     )
     aggregations: tuple[Statistic, ...] | None = Field(
         None,
@@ -139,18 +135,18 @@ class AnomalyDefinition(NormalDefinition):
     stride: Duration | None = Field(
         None,
         description="Time between two evaluations; the usual interval of readings when left out, "
-        "longer for a long normal history, so that it has about 10,000 rows.",
+        "or longer, for about 10,000 rows.",
     )
     candidates: tuple[Candidate, ...] | None = Field(
         None,
         max_length=5,
-        description="Without effect: one detector serves, principal components. Leave it out.",
+        description="Without effect; leave it out.",
     )
     seed: int | None = Field(
         None,
         ge=0,
         le=2**31 - 1,
-        description="Without effect: nothing in a training is random. Leave it out.",
+        description="Without effect; leave it out.",
     )
     threshold: AnomalyThreshold = Field(
         default_factory=AnomalyThreshold, description="How often it may be wrong."
@@ -158,32 +154,31 @@ class AnomalyDefinition(NormalDefinition):
     hold: Duration = Field(
         timedelta(0),
         alias="for",
-        description="Least duration: the score must lie beyond its threshold for this long.",
+        description="On-delay.",
     )
     clear_for: Duration | None = Field(
         None,
-        description="Off-delay: the score must be usual for this long before the episode closes; "
-        "the shortest window when left out, at least three strides.",
+        description="Off-delay: the score must be usual this long; the shortest window when left "
+        "out, at least three strides.",
     )
     escalation: tuple[ScoreEscalation, ...] = Field(
         (),
         max_length=6,
         description=(
-            "Worse severities than `severity`, by how far or how often the score is beyond its "
-            "threshold."
+            "Worse severities, by how far or how often the score is beyond its threshold."
         ),
     )
     promotion: PromotionMode = Field(
         default_factory=PromotionMode,
-        description="Decision on a newly learned model. A person decides in any case where "
-        "evidence is missing, where it raises more false alarms on unseen normal time than "
-        "allowed, or finds less than the one in service.",
+        description="Decision on a new model. Always by a person where evidence is missing, or "
+        "it raises more false alarms on unseen normal time than allowed, or finds "
+        "less than the one in service.",
     )
 
     problem: Problem | None = Field(
         None,
         description="The problem behind the anomalies, if data can confirm it. It is never "
-        "learned: its times do not count as normal, a new model is compared by it, and it "
+        "learned: its times are not normal, a new model is compared by it, and it "
         "determines the outcome.",
     )
 

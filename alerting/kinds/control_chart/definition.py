@@ -188,9 +188,9 @@ class ControlChartDefinition(NormalDefinition):
     variable: VariableName = Field(description="The number that is charted.")
     chart: Literal["shewhart", "ewma", "cusum"] = Field(
         "ewma",
-        description="shewhart: each point against control limits and zones (with subgroup: X̄, and "
-        "S); ewma: exponentially weighted moving average, which finds small lasting shifts; cusum: "
-        "cumulative sums, made for one size of shift.",
+        description="shewhart: each point against control limits and zones (with subgroup: X̄, "
+        "and S); ewma: moving average, for small lasting shifts; cusum: cumulative "
+        "sums, for one size of shift.",
     )
     subgroup: int | None = Field(
         None,
@@ -202,16 +202,15 @@ class ControlChartDefinition(NormalDefinition):
         None,
         min_length=1,
         max_length=12,
-        description="With chart: shewhart. Rules of Western Electric and of Nelson by name, e.g. "
-        "[nelson_1, nelson_5]; the three of Western Electric that have a limit when left out. "
-        "Rules without one bound average_run_length.",
+        description="With chart: shewhart. Rules by name; the three of Western Electric that "
+        "have a limit when left out. Rules without a limit bound average_run_length.",
     )
     smoothing: Number | None = Field(
         None,
         gt=0,
         le=1,
-        description="With chart: ewma. Weight λ of the newest point; 0.1 when left out. The "
-        "smaller, the smaller the shifts that it finds.",
+        description="With chart: ewma. Weight λ of the newest point; 0.1 when left out. Smaller "
+        "ones find smaller shifts.",
     )
     shift: Number | None = Field(
         None,
@@ -226,43 +225,41 @@ class ControlChartDefinition(NormalDefinition):
         None,
         ge=20,
         le=1_000_000,
-        description="Points between two false alarms on average while the process is unchanged, of "
-        "all rules together: limits and zones are set so. The points of a week when left out, at "
-        "least 370.",
+        description="Points between two false alarms on average, of all rules together; those of "
+        "a week when left out, at least 370.",
     )
     normal: NormalPeriod = Field(
         USUAL_PERIOD,
-        description="The normal period from which limits are estimated (phase I): the last days "
-        "before a training, e.g. 28d, of which the newest fifth counts false alarms, or {from, "
-        "to}. Stretches out of control are left out.",
+        description="The period from which limits are estimated (phase I): the last days before "
+        "a training, of which the newest fifth counts false alarms, or {from, to}. "
+        "Times out of control are left out.",
     )
     autocorrelation: Literal["residuals", "ignore"] = Field(
         "residuals",
         description="residuals: where readings depend on those before them, the residuals of an "
-        "autoregressive model are charted, fitted to the normal period. ignore: the readings are.",
+        "autoregressive model are charted. ignore: the readings are.",
     )
     stale_after: Duration | None = Field(
         None,
-        description="Time after a reading from which the state is unknown, and after which a run "
-        "of points begins anew; ten times the usual interval of readings when left out.",
+        description="Time after a reading from which the state is unknown and a run of points "
+        "begins anew; ten usual intervals when left out.",
     )
     clear_for: Duration | None = Field(
         None,
-        description="Off-delay: no rule may signal for this long before the episode closes; ten "
-        "times the usual interval of points when left out.",
+        description="Off-delay: no rule may signal this long; ten usual intervals when left out.",
     )
     promotion: PromotionMode = Field(
         default_factory=PromotionMode,
-        description="Decision on newly estimated limits. A person decides in any case where they "
-        "raise more false alarms on unseen time than average_run_length allows, or where the level "
+        description="Decision on new limits. Always by a person where they raise more false "
+        "alarms on unseen time than average_run_length allows, or where the level "
         "has moved.",
     )
 
     problem: Problem | None = Field(
         None,
         description=(
-            "The problem of which the alert warns, if data can confirm it; they then determine "
-            "the outcome."
+            "The problem of which the alert warns, if data can confirm it; they "
+            "determine the outcome."
         ),
     )
 

@@ -33,9 +33,9 @@ class ForecastLearning(Learning):
         ("smoothing", "ridge", "boosted_trees"),
         min_length=1,
         max_length=3,
-        description="Forecasters to try: exponential smoothing with a damped trend, ridge "
-        "regression, quantile regression by boosted trees. The last known value (persistence) is "
-        "always among them, the value of one season before (seasonal_naive) where season is given.",
+        description=(
+            "Forecasters to try. persistence is always among them, with `season` seasonal_naive."
+        ),
     )
     trials: int = Field(
         4,
@@ -72,25 +72,20 @@ class ForecastDefinition(TrainedDefinition):
     variable: VariableName | None = Field(
         None,
         exclude_if=lambda variable: variable is None,
-        description="Instead of a problem: the variable whose value is predicted. The value is "
-        "served with its interval; no alarm comes of it.",
+        description=(
+            "Instead of a problem: the variable whose value is predicted. No alarm comes of it."
+        ),
     )
     problem: Problem = Field(
         Problem(),
         exclude_if=lambda problem: not problem.has_condition,
-        description="The problem to prevent: the variable that is predicted, and its limits. Left "
-        "out where variable is given.",
+        description="The variable that is predicted, and its limits; not with variable.",
     )
     season: Duration | None = Field(
         None,
-        description=(
-            "Length of a season after which values repeat, e.g. 24h; the forecast may use the "
-            "value of one before."
-        ),
+        description=("Time after which values repeat, e.g. 24h."),
     )
-    learning: ForecastLearning = Field(
-        default_factory=ForecastLearning, description="The search for the best forecaster."
-    )
+    learning: ForecastLearning = Field(default_factory=ForecastLearning, description="The search.")
 
     @model_validator(mode="before")
     @classmethod

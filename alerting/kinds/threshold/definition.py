@@ -65,7 +65,7 @@ class ThresholdDefinition(Conditions, Definition):
     problem: Problem | None = Field(
         None,
         description=(
-            "The problem of which the alert warns, if it differs from the condition; data then "
+            "The problem of which the alert warns, if it differs from the condition; data "
             "determine the outcome."
         ),
     )
@@ -79,9 +79,10 @@ class ThresholdDefinition(Conditions, Definition):
     promotion: PromotionMode = Field(
         default_factory=PromotionMode,
         exclude_if=lambda mode: mode == PromotionMode(),
-        description="With learned limits: decision on newly estimated ones. A person decides in "
-        "any case where ten times as many readings as expected, or half of all, lay beyond the "
-        "limits in service since these were estimated.",
+        description=(
+            "Of learned limits: decision on new ones. Always by a person where ten times as "
+            "many readings as expected, or half of all, lay beyond those in service."
+        ),
     )
 
     @model_validator(mode="wrap")
