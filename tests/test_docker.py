@@ -69,7 +69,7 @@ def test_every_published_port_is_a_setting(services):
 
 def test_one_command_of_the_documents_prints_the_link_of_the_first_sign_in(services, monkeypatch):
     command = "docker compose exec api alerting access person add ada --role admin"
-    assert command in (ROOT / "docs" / "operations.md").read_text()
+    assert command in (ROOT / "docs" / "install.md").read_text()
     assert command in (ROOT / "README.md").read_text()
     platform = in_memory_platform()
     monkeypatch.setattr(commands, "platform", lambda: nullcontext(platform))

@@ -1,8 +1,7 @@
-"""The kinds of the package in docs/extending.md, installed as pip would: a source is read, a sink
-delivers, and what is wrong with a package is said where its kind is."""
+"""The kinds of the package in config/examples/tcp-lines, installed as pip would: a source is read,
+a sink delivers, and what is wrong with a package is said where its kind is."""
 
 import json
-import re
 import socketserver
 import sys
 import tomllib
@@ -28,8 +27,7 @@ from tests.helpers.receivers import surroundings, wait_until
 from tests.helpers.stores import real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, platform_on
 
-PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
-BLOCK = re.compile(r"```\w+\n# ([\w.]+)\n(.*?)```", re.DOTALL)
+EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "tcp-lines"
 ROW = {"ts": "2026-01-05T12:00:00Z", "values": {"t": 1}}
 SOURCE = {"name": "gateway", "kind": "tcp_lines", "url": {"env": "GATEWAY_URL"}, "asset": "oven-1"}
 SINK = {"name": "mes", "kind": "tcp_lines", "url": {"env": "RECEIVER_URL"}, "sends": ["alarms"]}
@@ -72,8 +70,9 @@ def forget():
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    files = dict(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
-    points = tomllib.loads(files.pop("pyproject.toml"))["project"]["entry-points"]
+    files = {file.name: file.read_text(encoding="utf-8") for file in EXAMPLE.glob("*.py")}
+    about = (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")
+    points = tomllib.loads(about)["project"]["entry-points"]
     with installed(tmp_path, monkeypatch, files, points):
         yield
 

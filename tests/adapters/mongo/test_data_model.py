@@ -58,7 +58,7 @@ def test_every_collection_of_the_stores_is_described_and_no_other():
     MongoClock(database)
     MongoLines(database)
     assert database.used | {SCHEMA, WRITTEN} == INDEXES.keys() == ROWS.keys()
-    assert all(len(row) == 4 and all(row) for row in ROWS.values())
+    assert all(len(row) == 3 and all(row) for row in ROWS.values())
     validated = {name for name, row in ROWS.items() if row[0].endswith("(validator)")}
     assert VALIDATORS.keys() == validated
 

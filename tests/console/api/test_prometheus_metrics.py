@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 from pymongo.errors import ExecutionTimeout, ServerSelectionTimeoutError
@@ -27,7 +28,9 @@ TOKENS = {"prometheus-token-0123456789": ("prometheus", "viewer")}
 BEARER = {"authorization": "Bearer prometheus-token-0123456789"}
 ODD = 'oven "7"\\\n\x1b[2J'
 
-OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
+ROOT = Path(__file__).parents[3]
+METRICS = ROOT / "docs" / "day-to-day.md"
+ALERTS = ROOT / "config" / "prometheus" / "alerts.yaml"
 
 
 @pytest.fixture
@@ -68,10 +71,14 @@ def test_a_scrape_holds_the_figures_of_the_platform(platform):
     assert 0 <= found["alerting_evaluation_lag_seconds", "too-hot"] <= 60
     names = {name for name, *_ in found}
     assert "alerting_build_info" in names
-    text = OPERATIONS.read_text(encoding="utf-8")
+    text = METRICS.read_text(encoding="utf-8")
     section = text.partition("## Metrics for Prometheus")[2].partition("\n## ")[0]
     documented = set(re.findall(r"`(alerting_[a-z_]+)", section))
     assert names | {"alerting_platform_alerts"} <= documented
+    rules = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"][0]["rules"]
+    assert {name for rule in rules for name in re.findall(r"alerting_\w+", rule["expr"])} <= (
+        documented
+    )
 
 
 def test_backups_are_figures_where_there_are_any(platform):
