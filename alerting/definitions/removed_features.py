@@ -57,7 +57,7 @@ _COMMANDS = (
     ("access device", "the page Access"),
     ("access token", "the pages Access and Account"),
     ("access audit", "the page Audit"),
-    ("access certificate", "openssl (docs/operations.md)"),
+    ("access certificate", "openssl (docs/install.md)"),
     ("episode", "the alarm's page"),
     ("feedback", "the alarm's page"),
     ("miss", "the page of the definition"),
@@ -205,10 +205,10 @@ REMOVED_IN_0_2_0 = (
     Removed(
         "setting",
         "ALERTING_BACKUP*",
-        "run `alerting backup` from a timer (docs/operations.md), and encrypt its folder; a backup "
+        "run `alerting backup` from a timer (docs/day-to-day.md), and encrypt its folder; a backup "
         "with encrypted secrets is restored by the version that made it",
     ),
-    Removed("DAG", "backup", "run `alerting backup` from a timer (docs/operations.md)"),
+    Removed("DAG", "backup", "run `alerting backup` from a timer (docs/day-to-day.md)"),
     Removed("metric", "alerting_backup_proven_age_seconds, alerting_backup_bytes", "try a restore"),
     Removed("deployment", "Kubernetes manifests", "use Compose (docs/scaling.md)"),
     Removed(
