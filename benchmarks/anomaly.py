@@ -25,8 +25,8 @@ from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.anomaly.scored_strides import THRESHOLD
 from alerting.kinds.anomaly.training import TRAINING
+from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
-from alerting.kinds.validation import parse_definition
 from alerting.learning.features.point_in_time import build_features, point_in_time_view
 from alerting.learning.features.reading_counts import has_enough_readings
 from alerting.readings.history import History, from_millis, in_memory, millis, to_millis

@@ -31,7 +31,7 @@ from alerting.episodes.episode import (
     Transition,
     episode_id,
 )
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.operators.actions_and_mutes import Role
 from alerting.ports import ReportContent, ReportHead
 from alerting.settings.environment import Settings

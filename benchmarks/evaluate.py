@@ -36,8 +36,7 @@ from alerting.adapters.mongo.prepare import prepare_database
 from alerting.deferred import load
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import next_revision
-from alerting.kinds.registry import kind_of
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import kind_of, parse_definition
 from alerting.ports import Platform, ReadingRow, WritePorts
 from alerting.settings.machine import free_port
 from alerting.stores.database.documents import DEFINITIONS, READINGS, REVISIONS

@@ -22,7 +22,7 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.detection.evaluation_result import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, OutcomeRecord, episode_id
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.ports import PastEvaluation, Platform, ReadingRow, Score
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.report_metrics import compute_metrics

@@ -9,8 +9,8 @@ from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.revisions import next_revision
 from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.registry import parse_definition
 from alerting.kinds.threshold.definition import ThresholdDefinition
-from alerting.kinds.validation import parse_definition
 
 if TYPE_CHECKING:
     import pandas as pd

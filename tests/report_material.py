@@ -9,7 +9,7 @@ import pandas as pd
 from alerting.detection.evaluation_result import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, episode_id
 from alerting.episodes.lifecycle import Observed, acted_within, consensus, determine_outcome
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.reporting.definition.material import Material, ModelInService
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

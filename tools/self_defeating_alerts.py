@@ -28,7 +28,7 @@ from alerting.demo.line import EVENT_TYPES, DemoLineState, demo_asset, new_line,
 from alerting.demo.stored_line import SetPointRequest, take_over
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.row_labels import FeedbackLabel, label_instants
 from alerting.learning.features.point_in_time import build_features, grid

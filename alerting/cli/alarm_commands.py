@@ -40,7 +40,7 @@ from alerting.definitions.faults import NotFound, UserError, close_names
 from alerting.definitions.fields.definition_checks import advice_warnings
 from alerting.definitions.revisions import definition_document, in_plant_zone
 from alerting.episodes.episode import Episode
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.notifications.notification import Notification
 from alerting.operators.actions_and_mutes import ISA_LETTERS, describe_mute
 from alerting.ports import Platform, ReportContent, ReportHead

@@ -22,7 +22,7 @@ from pymongo.errors import BulkWriteError, WriteError
 from alerting.definitions.alert_definition import LAST_NUMBER, Definition, Revision
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_fields
-from alerting.kinds.validation import parse_revision
+from alerting.kinds.registry import parse_revision
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import DocumentEdit, DocumentRevision, FaultyDocument, ParseRevisions
 from alerting.stores.database.documents import (

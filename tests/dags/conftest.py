@@ -14,7 +14,7 @@ import pytest
 
 from alerting.adapters.airflow.dag_files import dag_folder, write_dag_files
 from alerting.definitions.alert_definition import Revision
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.stores.database.documents import to_document
 from tests.helpers.forked import Forked
 

@@ -5,7 +5,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, AssetTree, EventType, Variable
 from alerting.definitions.fields.definition_checks import ASSET_REMEDY, faults_against_assets
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from tests.builders import oven, several, threshold, too_hot, too_moist
 
 pytestmark = pytest.mark.fast

@@ -29,8 +29,8 @@ from alerting.definitions.routes_and_sinks import (
 )
 from alerting.definitions.sources import kind_document, parse_source
 from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.registry import parse_definition
 from alerting.kinds.threshold.definition import ThresholdDefinition
-from alerting.kinds.validation import parse_definition
 from tests.builders import at, classifier, revision, threshold, too_hot, too_moist
 
 pytestmark = pytest.mark.fast

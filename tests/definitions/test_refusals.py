@@ -9,8 +9,7 @@ from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.fields.names_and_times import Hours
 from alerting.definitions.routes_and_sinks import parse_route, parse_sink
 from alerting.definitions.sources import parse_source
-from alerting.kinds.registry import definition_types
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import definition_types, parse_definition
 from tests.builders import too_hot, too_moist
 from tests.helpers.refusals import faults_of, not_refused
 

@@ -12,7 +12,7 @@ from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.removed_features import REMOVED_IN_0_2_0, Removed, find_removed
 from alerting.definitions.routes_and_sinks import parse_route, parse_sink, sink_kinds
 from alerting.definitions.sources import parse_source, source_kinds
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.local.up import read_what_left
 from tests.builders import too_hot
 from tests.helpers.stores import real  # noqa: F401 - a fixture

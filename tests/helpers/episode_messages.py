@@ -11,7 +11,7 @@ import numpy as np
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.wording.language import LANGUAGES
 from alerting.kinds.forecast.training import TRAINING
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent

@@ -11,8 +11,8 @@ import pytest
 from alerting.definitions.faults import DocumentRefused, unknown_name
 from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.normal_operation import propose_end
+from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import NormalTime
-from alerting.kinds.validation import parse_definition
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import add_objection, decide, met_condition
 from alerting.learning.selection.operating_point import VALIDATION

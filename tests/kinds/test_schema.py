@@ -6,9 +6,8 @@ from types import SimpleNamespace
 import pytest
 from jsonschema import Draft202012Validator
 
-from alerting.kinds import validation
-from alerting.kinds.registry import definition_types
-from alerting.kinds.validation import mongo_validator
+from alerting.kinds import registry
+from alerting.kinds.registry import definition_types, mongo_validator
 from tests.builders import too_hot, too_moist
 
 pytestmark = pytest.mark.fast
@@ -25,7 +24,7 @@ KNOWN_TO_MONGODB = {
 
 @cache
 def json_schema():
-    return validation.json_schema()
+    return registry.json_schema()
 
 
 @cache
@@ -106,6 +105,6 @@ def test_bounds_instants_and_whole_numbers_are_written_as_the_server_reads_them(
 def test_a_rule_that_cannot_be_translated_is_an_error(monkeypatch):
     untranslatable = {"oneOf": [{"type": "string", "contentEncoding": "base64"}], "$defs": {}}
     union = SimpleNamespace(json_schema=lambda **_: untranslatable)
-    monkeypatch.setattr(validation, "definition_union", lambda: union)
+    monkeypatch.setattr(registry, "definition_union", lambda: union)
     with pytest.raises(ValueError, match="contentEncoding"):
         mongo_validator()

@@ -36,8 +36,13 @@ from alerting.definitions.sources import (
     PolledFields,
     parse_source,
 )
-from alerting.kinds.registry import definition_types, sometimes_trained_kinds, trained_kinds
-from alerting.kinds.validation import parse_definition, parse_revision
+from alerting.kinds.registry import (
+    definition_types,
+    parse_definition,
+    parse_revision,
+    sometimes_trained_kinds,
+    trained_kinds,
+)
 from alerting.settings.home_folder import home_errors
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.removed_features import removed_names, removed_parts
 from alerting.definitions.routes_and_sinks import SINK_UNION, Route, sink_kinds
 from alerting.definitions.sources import SOURCE_UNION, source_kinds
-from alerting.kinds.validation import (
+from alerting.kinds.registry import (
     mongo_model_validator,
     mongo_revision_validator,
     mongo_union_validator,

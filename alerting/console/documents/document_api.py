@@ -37,7 +37,7 @@ from alerting.console.api.views import (
 from alerting.console.documents.form import FIRST, FormSchema
 from alerting.definitions.faults import Fault, UserError
 from alerting.definitions.revisions import flat_changes
-from alerting.kinds.validation import document_schema
+from alerting.kinds.registry import document_schema
 from alerting.operators.account_rules import Permission
 from alerting.ports import Document, Platform
 from alerting.usecases.document_life import (

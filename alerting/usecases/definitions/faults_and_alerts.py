@@ -39,8 +39,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.kinds.normal_definition import NormalDefinition
 from alerting.kinds.reading_spacing import LEAST, Lasting, NeedsSpacing, describe_unfulfillable
-from alerting.kinds.registry import kind_of
-from alerting.kinds.validation import parse_definition, readable_part
+from alerting.kinds.registry import kind_of, parse_definition, readable_part
 from alerting.ports import (
     Assets,
     DefinitionPorts,

@@ -35,8 +35,7 @@ from alerting.episodes.evaluation_plan import (
     SourceHash,
     TargetKey,
 )
-from alerting.kinds.registry import definition_types, kind_of
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import definition_types, kind_of, parse_definition
 from alerting.ports import (
     Decisions,
     DefinitionPorts,

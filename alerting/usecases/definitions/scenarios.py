@@ -32,7 +32,7 @@ from alerting.detection.combined_conditions import status_intervals
 from alerting.detection.suppressed_intervals import SuppressedInterval, suppressed_intervals
 from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.kinds.reading_spacing import describe_unfulfillable, lasting_condition
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.operators.alarm_load import notification_instants
 from alerting.ports import Document
 from alerting.readings.history import INDEX_DTYPE, Doubts, History, millis, with_computed

@@ -16,7 +16,7 @@ from alerting.console.documents.definition_pages import DEFINITION_PAGES, list_s
 from alerting.console.documents.form import FormGroup, change_form, draw_form, read_form
 from alerting.definitions.asset_documents import EventType
 from alerting.definitions.revisions import definition_document
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.usecases.definitions.revisions_and_targets import apply
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS

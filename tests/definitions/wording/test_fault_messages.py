@@ -10,8 +10,8 @@ from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.routes_and_sinks import Route
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.kinds.classifier.definition import ClassifierDefinition
+from alerting.kinds.registry import parse_definition
 from alerting.kinds.threshold.definition import ThresholdDefinition
-from alerting.kinds.validation import parse_definition
 from tests.builders import too_hot, too_moist
 from tests.helpers.refusals import faults_of
 

@@ -3,7 +3,7 @@
 import pytest
 
 from alerting.definitions.wording.language import language
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from tests.builders import oven, too_hot, too_moist
 
 pytestmark = pytest.mark.fast

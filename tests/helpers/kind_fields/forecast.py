@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from alerting.definitions.fields.shared_fields import CommonFields
 from alerting.kinds.forecast.training import TRAINING
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.ports import silent
 from tests import small_models

@@ -11,7 +11,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Feedback
 from alerting.kinds.anomaly.model import FILE, NUMBERS, from_files, to_files
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.learning.models.trained import ModelRefused
 from alerting.usecases.explain import why
 from alerting.usecases.model_registry import load_model

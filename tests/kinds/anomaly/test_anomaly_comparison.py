@@ -12,8 +12,8 @@ from alerting.kinds.anomaly.comparison import AnomalyEvidence, compare_models, l
 from alerting.kinds.anomaly.detectors import fit_components
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_rows import NormalSpace
+from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
-from alerting.kinds.validation import parse_definition
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.readings.history import History, in_memory
 from tests.builders import at

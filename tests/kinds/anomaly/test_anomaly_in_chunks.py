@@ -21,8 +21,8 @@ from alerting.kinds.anomaly.model import (
     to_files,
 )
 from alerting.kinds.anomaly.normal_rows import NormalSpace, plan_of, rows_of, spread_floors
+from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
-from alerting.kinds.validation import parse_definition
 from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
 from alerting.learning.features.point_in_time import build_features
 from alerting.learning.features.reading_counts import TOO_FEW

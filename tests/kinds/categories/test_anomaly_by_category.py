@@ -16,8 +16,8 @@ from alerting.kinds.anomaly.kind import score_rows
 from alerting.kinds.anomaly.model import from_files, to_files
 from alerting.kinds.anomaly.normal_rows import plan_of, rows_of
 from alerting.kinds.anomaly.training import TRAINING
+from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
-from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.readings.history import in_memory
 from alerting.usecases.definitions.revisions_and_targets import apply

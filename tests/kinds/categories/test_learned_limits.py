@@ -15,7 +15,7 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.limits import key_of
 from alerting.detection.learned_limits import GroupLimit, LimitTable
-from alerting.kinds.registry import kind_of
+from alerting.kinds.registry import kind_of, parse_definition
 from alerting.kinds.threshold.training import (
     TRAINING,
     FittedLimits,
@@ -24,7 +24,6 @@ from alerting.kinds.threshold.training import (
     to_files,
 )
 from alerting.kinds.training_protocol import LearningData, NormalTime
-from alerting.kinds.validation import parse_definition
 from alerting.ports import EventRow, ModelUnavailable, ReadingRow
 from alerting.readings.history import from_millis, in_memory, to_millis
 from alerting.reporting.variable_charts import describe

@@ -22,8 +22,8 @@ from alerting.kinds.control_chart.model import (
     to_files,
 )
 from alerting.kinds.control_chart.training import TRAINING
+from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
-from alerting.kinds.validation import parse_definition
 from alerting.ports import ReadingRow
 from alerting.readings.history import in_memory
 from alerting.usecases.definitions.revisions_and_targets import apply, current_plan

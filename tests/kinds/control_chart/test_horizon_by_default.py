@@ -13,7 +13,7 @@ from alerting.definitions.revisions import (
     next_revision,
     question_hash,
 )
-from alerting.kinds.validation import parse_definition, parse_revision
+from alerting.kinds.registry import parse_definition, parse_revision
 from alerting.ports import ReadingRow
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from tests.builders import at

@@ -17,7 +17,7 @@ from alerting.kinds.forecast.model import (
     in_order,
     log_odds_outside,
 )
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.trained import ModelRefused
 

@@ -10,11 +10,10 @@ from alerting.definitions.asset_documents import Variable
 from alerting.definitions.fields.condition_fields import Learned
 from alerting.definitions.revisions import question_hash
 from alerting.detection.learned_limits import GroupLimit, LimitTable
-from alerting.kinds.registry import sometimes_trained_kinds
+from alerting.kinds.registry import parse_definition, sometimes_trained_kinds
 from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
 from alerting.kinds.threshold.training import TRAINING, FittedLimits, from_files, to_files
 from alerting.kinds.training_protocol import LearningData, NormalTime
-from alerting.kinds.validation import parse_definition
 from alerting.readings.history import in_memory
 from tests.builders import at, history, oven, too_hot
 

@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import Problem
 from alerting.definitions.asset_documents import EventType, Variable
 from alerting.detection.problem_occurrences import find_problems
 from alerting.detection.suppressed_intervals import SuppressedInterval
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.quality import find_bursts, longest_in_burst
 from alerting.learning.selection.promotion import common_window

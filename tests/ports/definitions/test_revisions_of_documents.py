@@ -2,7 +2,7 @@
 were."""
 
 from alerting.definitions.revisions import definition_document
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.stores.database.documents import to_document
 from tests.builders import at, revision, threshold, too_hot, too_moist
 from tests.helpers.stores import broken_in_memory

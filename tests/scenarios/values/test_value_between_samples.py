@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.revisions import question_hash
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.learning.graded_values import GradedValues
 from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_targets import apply, check

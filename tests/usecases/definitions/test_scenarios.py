@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from alerting.cli.main import app
 from alerting.definitions.faults import UserError
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
 from tests.builders import classifier, threshold, too_hot
 

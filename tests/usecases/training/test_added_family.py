@@ -9,7 +9,7 @@ import pytest
 
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.fields import learning
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.learning.models.families.contract import get_family
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings

@@ -9,7 +9,7 @@ import yaml
 from alerting.cli.command import print_lines
 from alerting.cli.model_commands import lines_of_proposal
 from alerting.definitions.asset_documents import Variable
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.learning.features.point_in_time import build_features
 from alerting.learning.selection.choice import find_present
 from alerting.learning.selection.decision import threshold_alert

@@ -18,7 +18,7 @@ from alerting.cli.main import app
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Feedback
-from alerting.kinds.validation import parse_definition
+from alerting.kinds.registry import parse_definition
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.learning.selection.candidates import candidate_from_files
 from alerting.ports import TrainingLimits
