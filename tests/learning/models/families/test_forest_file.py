@@ -140,13 +140,17 @@ def labelled(first, second):
 
 def test_rows_that_differ_in_labels_weights_or_values_have_pairs_of_their_own():
     columns = [(0, 1), (2, 5), (0, 1)]
-    assert [find(labelled(*pair)).of for pair in columns] == [(pair,) for pair in columns]
+    assert [find(labelled(*pair)).positions for pair in columns] == [(pair,) for pair in columns]
     halves = [
         LabelledRows(MATRIX, HALVES, np.where(half, 1.0, 1e-6))
         for half in (FIRST_HALF, ~FIRST_HALF)
     ]
-    assert [find(rows).of for rows in halves] == [((0, 1),), ((3, 4),)]
-    assert find(replace(labelled(0, 1), matrix=MATRIX[:, ::-1])).of == ((4, 5),)
+    assert [find(rows).positions for rows in halves] == [((0, 1),), ((3, 4),)]
+    assert find(replace(labelled(0, 1), matrix=MATRIX[:, ::-1])).positions == ((4, 5),)
     noise = np.random.default_rng(5).integers(0, 2, len(MATRIX)).astype(np.int8)
-    assert len({find(LabelledRows(MATRIX, noise), 3, seed).of for seed in range(6)}) > 1
-    assert {most: len(find(labelled(0, 1), most).of) for most in (0, 2, 3)} == {0: 0, 2: 1, 3: 3}
+    assert len({find(LabelledRows(MATRIX, noise), 3, seed).positions for seed in range(6)}) > 1
+    assert {most: len(find(labelled(0, 1), most).positions) for most in (0, 2, 3)} == {
+        0: 0,
+        2: 1,
+        3: 3,
+    }
