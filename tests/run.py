@@ -125,6 +125,9 @@ def conclude(runs: list[Run], seconds: float) -> int:
     for run in runs:
         spent = sum(line["seconds"] for line in run.lines)
         print(f"lane {run.name}: {run.done} tests, {spent:.0f} s ({HOLDS[run.name]})")
+    for line in lines:
+        if line["outcome"] in ("failed", "error"):
+            print(f"{line['outcome']}: {line['test']}")
     tell_left_out([line for line in lines if line["outcome"] == "skipped"])
     broken = [run for run in runs if run.process.returncode not in (*NOTHING, 1)]
     for run in broken:

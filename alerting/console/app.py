@@ -59,8 +59,7 @@ from alerting.ports import Platform
 from alerting.ports.use_cases import id_logger, log_context
 from alerting.reporting import phrases
 from alerting.settings.environment import UTC
-from alerting.usecases.access.accounts import Passwords
-from alerting.usecases.access.audit import audit_refusals
+from alerting.usecases.access.accounts import Passwords, audit_refusals
 from alerting.usecases.document_kinds import KINDS
 from alerting.usecases.operators.known_plant import RecentPlant
 from alerting.usecases.sink_delivery import OpenSink

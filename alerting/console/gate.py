@@ -37,7 +37,7 @@ from alerting.definitions.wording.clean_text import clean_line
 from alerting.operators.account_rules import JoinedRefusals, Refusal, RefusalLog, hash_secret
 from alerting.ports import AUDIT_ORIGIN, Audit
 from alerting.stores.operators import Sessions
-from alerting.usecases.access.audit import audit_refusals
+from alerting.usecases.access.accounts import audit_refusals
 
 FREE = 5
 """Wrong attempts in a row without a wait, because people mistype."""

@@ -38,7 +38,7 @@ from alerting.definitions.wording.language import template, translatable
 from alerting.ports import AuditEntry, AuditFilter, Platform, PlatformAlert
 from alerting.readings.history import to_millis
 from alerting.stores.database.concurrency import STREAM
-from alerting.usecases.access.audit import PAGE, backup_age, changed_fields, entries_newest_first
+from alerting.usecases.access.accounts import PAGE, backup_age, changed_fields, entries_newest_first
 from alerting.usecases.definitions.faults_and_alerts import (
     DRIFTED,
     FAULTY,

@@ -43,7 +43,7 @@ from alerting.settings.machine import free_port
 from alerting.stores.database.documents import EVALUATION_PLANS, SCHEMA, Document, MongoDatabase
 from alerting.stores.database.indexes import INDEXES
 from alerting.stores.operators import MongoAudit
-from alerting.usecases.access.audit import BACKUP_MADE
+from alerting.usecases.access.accounts import BACKUP_MADE
 from alerting.wiring import open_stores
 
 MANIFEST = "manifest.json"

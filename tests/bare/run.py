@@ -172,7 +172,7 @@ def test(system: System, machine: Path, tests: str) -> bool:
     print(f"{system.name}: make test, {time.monotonic() - began:.0f} s: {closing or 'no end'}")
     fine = bool(closing) and not re.search(r"\d+ (failed|error)", closing[-1])
     if not fine:
-        print(output[-8000:])
+        print("\n".join(re.findall(r"(?m)^FAILED .*\n(?: {4}.*\n)*", output)), output[-8000:])
     return fine
 
 
