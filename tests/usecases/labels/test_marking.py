@@ -1,6 +1,7 @@
 """Marking a time of an asset: once, with a reason, in the audit, and undone; readings without the
 values that were labelled bad, while stored ones stay as they are."""
 
+from dataclasses import astuple
 from datetime import timedelta
 
 import numpy as np
@@ -9,7 +10,6 @@ import pytest
 from alerting.definitions.asset_documents import Asset, Computed, Variable
 from alerting.definitions.faults import Conflicting, NotFound
 from alerting.ports import AuditFilter, ReadingRow, Wanted
-from alerting.readings.buckets import columns_of
 from alerting.readings.history import to_millis
 from alerting.usecases import time_labels as marking
 from alerting.usecases.data_upkeep import roll_up
@@ -173,9 +173,7 @@ def test_buckets_of_rollups_are_those_of_the_readings_with_the_labels(platform, 
     assert not before.rolled
     assert rolled.rolled == {"a", "b", "more"}
     for name in given[1]:
-        of_readings, of_rollups = (
-            columns_of(found.by_variable[name]) for found in (before, rolled)
-        )
+        of_readings, of_rollups = (astuple(found.by_variable[name]) for found in (before, rolled))
         np.testing.assert_array_equal(of_readings, of_rollups)
     assert (before.by_variable["a"].count.sum(), before.by_variable["a"].bad.sum()) == (
         start + 50,

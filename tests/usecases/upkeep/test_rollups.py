@@ -1,6 +1,6 @@
 """Rollups tell of the readings what the readings tell, however these arrived."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import timedelta
 
 import numpy as np
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.operating_limits import Retention
 from alerting.ports import ReadingRow
-from alerting.readings.buckets import HOUR, WIDTHS, columns_of, merge_buckets
+from alerting.readings.buckets import HOUR, WIDTHS, merge_buckets
 from alerting.readings.history import to_millis
 from alerting.usecases.data_upkeep import retain, roll_up
 from alerting.usecases.ingestion.arrived_rows import add_readings
@@ -56,8 +56,8 @@ def untrue_buckets(platform, names=None):
         for size in ("minutes", "hours")
         for name, buckets in read(platform, size, names=names).by_variable.items()
         for got, want in zip(
-            columns_of(buckets),
-            columns_of(merge_buckets(plain.by_variable[name], WIDTHS[size])),
+            astuple(buckets),
+            astuple(merge_buckets(plain.by_variable[name], WIDTHS[size])),
             strict=True,
         )
         if not is_same(got, want)
