@@ -27,16 +27,17 @@ T = TypeVar("T")
 
 
 class Turn(Protocol):
-    """A turn of the console, of which there are few."""
+    """The right of a request to compute its answer in the console; few requests have it at a
+    time."""
 
     def given_back(self) -> AbstractContextManager[None]:
-        """Let others have the turn, and take one again at the end."""
+        """Let other requests have the turn during the block, and take a turn again at its end."""
 
 
 @dataclass(frozen=True)
 class Page:
     """A request of a person or a program. `within_s`: deadline of each call to another process;
-    `turn`: None for one that takes none."""
+    `turn`: the turn of the request, None if it needs no turn."""
 
     within_s: float
     turn: Turn | None = None
@@ -52,8 +53,8 @@ class Silent(Exception):
 
 
 class OtherProcess:
-    """A process that pages ask. One that has missed a deadline is asked by one page at a time, for
-    a moment, until it answers again: the others come at once."""
+    """A process that pages ask. After it has missed a deadline, one page at a time asks it, with a
+    short deadline, until it answers again; the other pages do not wait for it."""
 
     def __init__(self) -> None:
         self._free = BoundedSemaphore(AT_ONCE)
@@ -61,8 +62,8 @@ class OtherProcess:
         self._is_silent = False
 
     def call(self, work: Callable[[], T]) -> T:
-        """Return what `work` does, in a thread of its own if this is for a page. Raises Silent at
-        the deadline; the work then goes on, and its result is lost."""
+        """Return the result of `work`, which runs in a thread of its own if a page asks. Raises
+        Silent at the deadline; the work then goes on, and its result is lost."""
         page = PAGE.get()
         if page is None:
             return work()
@@ -81,8 +82,8 @@ class OtherProcess:
         return done.result()
 
     def _enter(self, until: float, again: bool) -> None:
-        """Wait for a place. Whoever waits has a turn, so they are few: where places come back, one
-        does soon."""
+        """Wait until fewer than AT_ONCE calls are under way. Raises Silent if the process is
+        silent."""
         if again and not self._asked_again.acquire(blocking=False):
             raise Silent("does not answer")
         while not self._free.acquire(timeout=_QUICK_S):
@@ -107,7 +108,7 @@ class OtherProcess:
 
 
 def _ends(done: "Future[Any]", within_s: float) -> bool:
-    """Wait for an end, whatever it is; return whether it came."""
+    """Wait for a result or a failure; return whether one came in time."""
     try:
         done.exception(max(0.0, within_s))
     except TimeoutError:
@@ -117,7 +118,7 @@ def _ends(done: "Future[Any]", within_s: float) -> bool:
 
 class RegistryOfPages:
     """Ports `TrainingRuns` and `Models` for pages: a registry that does not answer by the deadline
-    is away."""
+    counts as unavailable."""
 
     def __init__(self, registry: Any) -> None:
         self._registry = registry
@@ -130,8 +131,8 @@ class RegistryOfPages:
         return self._punctual(attribute) if callable(attribute) else attribute
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
-        """Return the files of a version. Reading goes on after the deadline of a page, and the next
-        page may find them. Raises ModelUnavailable."""
+        """Return the files of a version. Reading goes on after the deadline of a page, so that the
+        next page may get the files. Raises ModelUnavailable."""
         key = definition, version
         began = monotonic()
 
@@ -155,7 +156,8 @@ class RegistryOfPages:
         return call
 
     def _get_ready(self) -> None:
-        """Load the client, once MLflow answers: seconds of computing, which wait for nothing."""
+        """Load the client once MLflow answers. Loading takes seconds, and waits for no other
+        process."""
         if not self._is_ready:
             self._process.call(self._registry.require_sign_of_life)
             self._registry.load_client()
@@ -163,8 +165,8 @@ class RegistryOfPages:
 
 
 def find_silent(others: Mapping[str, tuple[OtherProcess, str]]) -> list[str]:
-    """Return the names of other processes at whose addresses nothing answers, whatever the answer
-    is: all are asked at once."""
+    """Return the names of other processes from whose address no answer comes, not even a refusal.
+    All addresses are asked at once."""
     page = PAGE.get()
     turn = page and page.turn
     if not others:

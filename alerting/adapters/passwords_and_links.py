@@ -33,7 +33,8 @@ class Argon2Passwords:
             return self._hasher.hash(password)
 
     def matches(self, stored: str | None, password: str) -> bool:
-        """Return whether a password has this hash; as slow, and False, without a hash."""
+        """Return whether a password has this hash. Without a hash it takes the same time, and is
+        False."""
         if stored is None:
             self._of_no_account = self._of_no_account or self.make_hash("of no account")
         with self._turn:
@@ -49,9 +50,10 @@ _real_time = partial(datetime.now, UTC)
 
 
 class SignedLinks:
-    """Make and read feedback links (port `Links`): `<public address>/f/<token>`, and pages.
+    """Make and read feedback links (port `Links`), `<public address>/f/<token>`, and links to
+    pages.
 
-    `key`, or a function that reads it when the first link is made or read.
+    `key`: the key, or a function that reads it when the first link is made or read.
     """
 
     def __init__(

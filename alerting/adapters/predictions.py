@@ -1,12 +1,12 @@
-"""Scores of a file of readings, written piece by piece to a CSV or Parquet file: by the command,
-and as a predict job; readings in Parquet files, one folder per asset.
+"""Scores of a file of readings, which the command or a predict job writes piece by piece to a CSV
+or Parquet file; and readings in Parquet files, one folder per asset.
 
 The name of a file of readings says which times it holds, so a search opens only the files that it
 needs. Columns are `time (UTC)`, `quality (JSON)` (of samples that are not good, by variable), and
 one per variable: number double, boolean double of 0 and 1, category string.
 
-A predict job is a folder of the home, named by its id: `job.json`, until it is over
-`readings.parquet`, then `scores.parquet`. Airflow works at it; one that was interrupted is begun
+A predict job is a folder of the home, named by its id. It holds `job.json`, `readings.parquet`
+until the job is over, then `scores.parquet`. Airflow carries jobs out; an interrupted job begins
 again.
 """
 
@@ -91,8 +91,8 @@ def score_file(
     out: Path,
     progress: Progress = silent,
 ) -> ScoredFile:
-    """Write the scores of the readings in a file. Its rows are put beside `out` by time for as long
-    as that takes.
+    """Write the scores of the readings in a file. Meanwhile its rows are stored by time beside
+    `out`.
 
     Raises UserError if the file is faulty, the definition gives no scores, or `out` cannot be
     written; nothing is left then.
@@ -115,8 +115,8 @@ class JobsFull(UserError):
 
 @dataclass(frozen=True)
 class PredictJob:
-    """A predict job and what became of it. `bytes`: of its readings. `layout`: options of their
-    columns, as those of an import. `fault`: why it failed."""
+    """A predict job and its result. `bytes`: size of its readings. `layout`: options of their
+    columns, like the options of an import. `fault`: why it failed."""
 
     id: str
     definition: str
@@ -140,7 +140,7 @@ class PredictFolder:
     folder: Path
 
     def file(self, id: str, name: str) -> Path:
-        """Return the path of a file of a job. Raises NotFound for what is no id."""
+        """Return the path of a file of a job. Raises NotFound for a text that is no id."""
         if not re.fullmatch(JOB_ID, id):
             raise NotFound(f"there is no predict job {id!r}")
         return self.folder / id / name
@@ -175,8 +175,11 @@ class PredictFolder:
     def order(
         self, definition: str, actor: str, size: int, layout: Mapping[str, str], lasts: timedelta
     ) -> PredictJob:
-        """Return a new job whose readings will arrive, after those that are too old are deleted.
-        Raises JobsFull. It is stored first and then counted: two at once never take the same."""
+        """Delete jobs that are too old, and return a new job whose readings will arrive.
+
+        Raises JobsFull. The job is stored first and then counted, so that two orders at once never
+        exceed the limit.
+        """
         job = PredictJob(uuid.uuid4().hex[:12], definition, actor, datetime.now(UTC), size, layout)
         self.clean(job.created_at, lasts)
         self.store(job)
@@ -192,11 +195,11 @@ class PredictFolder:
         return job
 
     def submit(self, job: PredictJob) -> PredictJob:
-        """Let a job wait whose readings have arrived."""
+        """Let a job wait for its turn after its readings have arrived."""
         return self.store(replace(job, state="waiting"))
 
     def clean(self, now: datetime, lasts: timedelta) -> None:
-        """Delete jobs over for this long, or with 200 newer ones, and lost uploads."""
+        """Delete jobs that ended this long ago, or have 200 newer ones, and lost uploads."""
         for number, job in enumerate(self.jobs()):
             is_lost = job.state == "arriving" and job.created_at < now - _LONGEST_ARRIVAL
             is_over = job.ended_at is not None
@@ -214,8 +217,8 @@ class PredictFolder:
         is_outage: Callable[[Exception], bool],
         is_last_try: bool,
     ) -> PredictJob:
-        """Score the readings of a job, and return it as it ended. Idempotent. Raises what may pass
-        and every outage of the database, but for the last try."""
+        """Score the readings of a job, and return the ended job. Idempotent. Raises temporary
+        errors and every outage of the database, except at the last try."""
         job = self.get(id)
         if job.ended_at is not None:
             return job
@@ -235,7 +238,7 @@ class PredictFolder:
         return self._end(replace(job, state="done", result=result))
 
     def fail(self, id: str, why: str) -> PredictJob:
-        """End a job that is not over, with a fault. Return it as it is."""
+        """End a job that is not over, with a fault. Return the job."""
         job = self.get(id)
         return job if job.ended_at else self._end(replace(job, state="failed", fault=why))
 
@@ -318,7 +321,8 @@ class ParquetStore(Readings):
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None
     ) -> dict[str, NewestReading]:
-        """Return the last instant of each asset; its arrival is not known, and is that instant."""
+        """Return the last instant of each asset. Arrivals are unknown, so the same instant stands
+        for them."""
         folders = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
         newest = {
             asset: self._last(asset, until)
@@ -358,7 +362,8 @@ class ParquetStore(Readings):
         end: datetime | None,
         types: Mapping[str, VariableType],
     ) -> ReadingColumns:
-        """Return readings, start < ts <= end; a later row of an instant completes the earlier."""
+        """Return readings, start < ts <= end. A later row of an instant completes the earlier
+        row."""
         after = None if start is None else to_millis(start)
         until = None if end is None else to_millis(end)
         files = [
@@ -447,11 +452,11 @@ def _stamp() -> Any:
 
 
 def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counter[str]:
-    """Write one row for each instant, with the score or the reason without one. Count the instants
-    by reason, "" for scores.
+    """Write one row for each instant, with the score or the reason why there is none. Return the
+    number of instants by reason, "" for scores.
 
-    The file appears when all is written, and replaces one of that name. Raises UserError for
-    another ending than .csv or .parquet, and if the file cannot be written.
+    The file appears when all is written, and replaces an existing file of that name. Raises
+    UserError for another ending than .csv or .parquet, and if the file cannot be written.
     """
     require_score_table(path)
     part = path.with_name(f"{path.name}.part")

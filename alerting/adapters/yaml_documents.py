@@ -52,7 +52,7 @@ def read_yaml(file: Path) -> list[Any]:
             raise UserError(f"{file}: is larger than {_LARGEST_FILE // 1_000_000} MB")
         text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise UserError(f"{file}: there is no such file{_near(file)}") from error
+        raise UserError(f"{file}: there is no such file{_suggest_files(file)}") from error
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -62,8 +62,8 @@ def read_yaml(file: Path) -> list[Any]:
     return parse_yaml(text, str(file))
 
 
-def _near(file: Path) -> str:
-    """Return a question for files of the folder that a mistyped name may mean, or ""."""
+def _suggest_files(file: Path) -> str:
+    """Return a question that suggests files of the folder for a mistyped name, or ""."""
     try:
         stems = {path.stem: path for path in file.parent.iterdir() if path.suffix == file.suffix}
     except OSError:
@@ -93,7 +93,9 @@ def parse_json(text: str, origin: str) -> Any:
     """Return the value of a JSON text. Raises UserError for what `parse_yaml` refuses, NaN and
     infinities."""
     try:
-        parsed = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_refuse_constant)
+        parsed = json.loads(
+            text, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant
+        )
         _check_json(parsed, 0)
     except RecursionError as error:
         raise UserError(f"{origin}: {_TOO_DEEP}") from error
@@ -102,7 +104,7 @@ def parse_json(text: str, origin: str) -> Any:
     return parsed
 
 
-def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
@@ -116,7 +118,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _check_json(value: Any, depth: int) -> None:
-    """Raise ValueError for a value of JSON that no document may hold."""
+    """Raise ValueError for a value of JSON that documents may not hold."""
     if depth > _DEEPEST:
         raise ValueError(_TOO_DEEP)
     if isinstance(value, dict):
@@ -145,14 +147,15 @@ def _documents(text: str, origin: str, most_nodes: int) -> Iterator[Any]:
     try:
         while loader.check_node():
             node = loader.get_node()
-            _size(node, origin, most_nodes, {}, 0)
+            _count_nodes(node, origin, most_nodes, {}, 0)
             yield loader.construct_document(node)
     finally:
         loader.dispose()
 
 
-def _size(node: Any, origin: str, most: int, sizes: dict[int, int], depth: int) -> int:
-    """Return the number of nodes in a node. Raises UserError if its content is forbidden."""
+def _count_nodes(node: Any, origin: str, most: int, sizes: dict[int, int], depth: int) -> int:
+    """Return the number of nodes below a node, itself included. Raises UserError if its content is
+    forbidden."""
     if depth > _DEEPEST:
         raise _at_line(node, origin, _TOO_DEEP)
     if id(node) in sizes:
@@ -163,14 +166,16 @@ def _size(node: Any, origin: str, most: int, sizes: dict[int, int], depth: int) 
     else:
         if isinstance(node, yaml.MappingNode):
             _check_keys(node, origin)
-        size += sum(_size(below, origin, most, sizes, depth + 1) for below in _below(node))
+        size += sum(
+            _count_nodes(below, origin, most, sizes, depth + 1) for below in _child_nodes(node)
+        )
     if size > most:
         raise _at_line(node, origin, f"unfolds to more than {most} values")
     sizes[id(node)] = size
     return size
 
 
-def _below(node: Any) -> Iterator[Any]:
+def _child_nodes(node: Any) -> Iterator[Any]:
     for part in node.value:
         if isinstance(part, tuple):
             yield from part
@@ -212,7 +217,7 @@ def _line(node: Any) -> int:
 
 
 def _reason(error: yaml.YAMLError) -> str:
-    """Return what is wrong with a text, in plain words where it is a usual mistake, and where."""
+    """Return the fault of a text, and where; for a usual mistake in plain words."""
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or "")
     if mark is None or not problem:

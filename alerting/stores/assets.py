@@ -69,7 +69,8 @@ class MongoAssets(MongoDocumentStore):
         return assets, faulty
 
     def find_matching(self, patterns: Collection[str]) -> list[Asset]:
-        """Return the valid assets of these names or patterns with *, and those above, by name."""
+        """Return the valid assets of these names or patterns with *, and the assets above them, by
+        name."""
         if "*" in patterns:
             return self.all()
         assets = {asset.name: asset for asset in self._find({"$or": _name_conditions(patterns)})}
@@ -105,8 +106,8 @@ class MongoAssets(MongoDocumentStore):
         return None if document is None else _without_left_field(document)
 
     def store_document(self, document: Document) -> None:
-        """Insert or replace by name. Raises UserError, before writing, for an unreadable one, and
-        where a faulty one would be lost."""
+        """Insert or replace by name. Raises UserError, before writing, for a document that cannot
+        be read, and if the write would overwrite a faulty document."""
         self.store_assets([parse_asset(document)])
 
     def store_assets(self, assets: Sequence[Asset]) -> None:
@@ -149,7 +150,8 @@ def whole_collection(collection: MongoCollection) -> bytes:
 
 @lru_cache(2)  # 2,000 assets are read in 4.3 instead of 6 to 7 CPU ms
 def read_whole(documents: bytes) -> tuple[Read[Asset], ...]:
-    """Read all assets; none again if none was written since: they may be very many."""
+    """Return all assets. They are not read again if none was written since, because they may be
+    very many."""
     return tuple(_read_asset(documents[start:end]) for start, end in document_bounds(documents))
 
 
@@ -167,7 +169,7 @@ def _whole_with_latencies(
 
 @lru_cache(50_000)  # the page of 150 definitions takes 42 % less CPU
 def _read_asset(raw: bytes) -> Read[Asset]:
-    """Read a document. One that is as it was is not parsed again."""
+    """Read a document. An unchanged document is not parsed again."""
     return next(read_each([bson.decode(raw, CODEC)], parse_stored_asset))
 
 

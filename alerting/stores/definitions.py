@@ -1,9 +1,9 @@
-"""Documents that people write, in MongoDB: alert definitions (current documents, revisions and
-faults, a collection each), what is derived for their questions, and other documents with their
-revisions, a pair of collections a kind.
+"""Documents that people write, in MongoDB: alert definitions (a collection each for current
+documents, revisions and faults), the values derived for their questions, and other documents with
+their revisions, a pair of collections a kind.
 
-The platform keeps copies of the documents that it wrote itself; a document that equals none was
-edited in MongoDB. A copy is stored before its document is written, and the one before it stays
+The platform keeps copies of the documents that it wrote itself; a document that equals none of them
+was edited in MongoDB. A copy is stored before its document is written, and the previous copy stays
 until the two are compared, so a process that dies between the writes causes no false edit.
 """
 
@@ -56,7 +56,7 @@ _FAILED_VALIDATION = 121  # code of DocumentValidationFailure
 
 
 class NamedDocuments:
-    """Documents by name, and the numbers of their revisions. `word`: what a document is called."""
+    """Documents by name, and the numbers of their revisions. `word`: the word for one document."""
 
     def __init__(self, database: MongoDatabase, collection: str, revisions: str, word: str) -> None:
         self._database = database
@@ -122,7 +122,7 @@ class MongoDefinitions(NamedDocuments):
         chosen = None if names is None else {"$in": list(names)}
         marks = _marks(self._faults.find(chosen and {"_id": chosen}))
         stored = self._documents.find(chosen and {"name": chosen}).sort("name")
-        return [_with_marks(document, marks) for document in stored.to_list()]
+        return [_add_marks(document, marks) for document in stored.to_list()]
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
         if faults:
@@ -131,7 +131,7 @@ class MongoDefinitions(NamedDocuments):
             self._faults.delete_one({"_id": name})
 
     def faulty(self) -> dict[str, list[str]]:
-        """Return faults by name, of documents that still exist."""
+        """Return faults by name of the documents that still exist."""
         marks = _marks(self._faults.find())
         if not marks:  # thousands of names need not be read
             return {}
@@ -167,7 +167,8 @@ class MongoDefinitions(NamedDocuments):
         return partial(_parse_revisions, raw_documents(self._revisions, [by_number]))
 
     def latest_revisions(self, having: str | None = None) -> list[Revision]:
-        """Return the newest valid revision of every definition; `having`: with this field."""
+        """Return the newest valid revision of every definition; `having`: only definitions with
+        this field."""
         if having is not None:  # thousands of other revisions need not be read
             names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
             return [
@@ -189,11 +190,11 @@ class MongoDefinitions(NamedDocuments):
         for group, read in zip(
             groups, read_each((group["revision"] for group in groups), parse_revision), strict=True
         ):
-            valid = [read.value] if read.value is not None else self._before(group["_id"])
+            valid = [read.value] if read.value is not None else self._read_revisions(group["_id"])
             revisions += valid[-1:]
         return revisions
 
-    def _before(self, name: Any) -> list[Revision]:
+    def _read_revisions(self, name: Any) -> list[Revision]:
         """Return the valid revisions of a definition whose newest one is invalid."""
         return self.revisions(name) if isinstance(name, str) else []
 
@@ -209,7 +210,7 @@ def _parse_revisions(
             document = bson.decode(stored[start:end], CODEC)
             read = next(read_each([document], parse_revision))
             if read.value is None:
-                name = _numbered(read.name, document.get("number"))
+                name = _name_revision(read.name, document.get("number"))
                 faulty.append(FaultyDocument(REVISIONS, name, read.reasons))
                 continue
             revision = read.value
@@ -218,8 +219,8 @@ def _parse_revisions(
 
 
 def _parse_with_current(document: bytes, current: Mapping[str, Definition]) -> Revision | None:
-    """Return a revision that stores its definition, the last field, just as the current one of that
-    name would be stored; None for any other."""
+    """Return a revision whose stored definition, its last field, equals the stored current
+    definition of that name; None for any other revision."""
     others, _, definition = document[4:].partition(_DEFINITION)
     try:
         fields = bson.decode((len(others) + 5).to_bytes(4, "little") + others + b"\0", CODEC)
@@ -232,7 +233,7 @@ def _parse_with_current(document: bytes, current: Mapping[str, Definition]) -> R
         return None
 
 
-def _numbered(name: str, number: Any) -> str:
+def _name_revision(name: str, number: Any) -> str:
     return f"{name} r{number}" if isinstance(number, int) and number < 10**12 else name
 
 
@@ -245,7 +246,7 @@ def _marks(marks: Iterable[Document]) -> dict[str, list[str]]:
     }
 
 
-def _with_marks(document: Document, marks: Mapping[str, list[str]]) -> Document:
+def _add_marks(document: Document, marks: Mapping[str, list[str]]) -> Document:
     name = label(document)
     for ours in _OURS:
         document.pop(ours, None)
@@ -267,7 +268,7 @@ class MongoDerivedFeatures:
         return read_one(DERIVED_FEATURES, DerivedFeatures, document)
 
     def fix(self, definition: str, question: str, derived: DerivedFeatures) -> DerivedFeatures:
-        """Store the values unless some are stored already; return the stored ones."""
+        """Store the values unless values are stored already; return the stored values."""
         id = {"_id": f"{definition}|{question}"}
         upsert(
             lambda: self._derived.update_one(
@@ -294,7 +295,8 @@ _BASELINE = "baseline"
 def note_written(
     database: MongoDatabase, collection: str, documents: Mapping[str, Document | None]
 ) -> None:
-    """Store copies of documents by name, to be called before they are written; None: removed."""
+    """Store copies of documents by name, before the documents are written; None for a removed
+    one."""
     changes = {
         f"{collection}/{name}": {
             "$push": {"versions": {"$each": [_version(document)], "$slice": -2}}
@@ -323,7 +325,8 @@ def note_existing(database: MongoDatabase) -> None:
 
 
 def find_edits(database: MongoDatabase) -> list[DocumentEdit]:
-    """Return documents that the platform has not written as they are, with what it wrote last."""
+    """Return documents that differ from what the platform wrote, each with the platform's last
+    copy."""
     return [
         edit
         for collection in EDITABLE
@@ -333,7 +336,7 @@ def find_edits(database: MongoDatabase) -> list[DocumentEdit]:
 
 
 def _suspects(database: MongoDatabase, collection: str) -> list[str]:
-    """Return names of documents that seem edited, and forget versions that were replaced."""
+    """Return names of documents that seem edited, and forget copies of replaced versions."""
     current = {
         label(document): _content_hash(_content(document))
         for document in database[collection].find()
@@ -359,7 +362,7 @@ def _version_hashes(
 
 
 def _versions(copies: Document | None) -> list[Document]:
-    """Return the versions of a document; one that is no document without any that can be read."""
+    """Return the versions of a document; a text that is no document has none that can be read."""
     stored = (copies or {}).get("versions")
     valid = [v for v in stored if isinstance(v, dict)] if isinstance(stored, list) else []
     return [{"hash": v.get("hash"), "document": v.get("document")} for v in valid] or [
@@ -368,8 +371,8 @@ def _versions(copies: Document | None) -> list[Document]:
 
 
 def _edit(database: MongoDatabase, collection: str, name: str) -> DocumentEdit | None:
-    """Return the edit of one document, None if it is as written: it is read once more, after its
-    copies."""
+    """Return the edit of one document, None if it is as written. The document is read once more,
+    after its copies."""
     versions = _versions(database[WRITTEN].find_one({"_id": f"{collection}/{name}"}))
     stored = next((d for d in database[collection].find({"name": name})), None) or next(
         (d for d in database[collection].find({"name": None}) if label(d) == name), None

@@ -1,7 +1,6 @@
-"""How far each source and each sink has delivered, messages that could not be stored or delivered,
-and changes from change streams: episodes and scores in order of commit, which sinks deliver; and
-those of episodes, mutes, faults of the platform and access for the console.
-"""
+"""The progress of each source and each sink, messages that could not be stored or delivered, and
+changes from change streams: episodes and scores in order of commit, which sinks deliver; and
+changes of episodes, mutes, faults of the platform and access for the console."""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -77,7 +76,7 @@ _MOST_FORGOTTEN = 10_000
 
 
 class SourceDeliveries:
-    """Deliveries and declarations of sources, and how far each source is read."""
+    """Deliveries and declarations of sources, and the position up to which each source is read."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._progress = database[SOURCE_PROGRESS]
@@ -118,10 +117,10 @@ class SourceDeliveries:
         )
 
     def declarations(self) -> Mapping[str, Declarations]:
-        """Return what each source has declared, of those whose rows have declared anything, or too
-        much, by name.
+        """Return the declarations of each source whose rows have declared anything, or too much, by
+        name.
 
-        A sender of rows without a source is among them, under a name with a blank: `sender NAME`.
+        A sender of rows without a source has the name `sender NAME`, with a blank.
         """
         fields = [field.name for field in dataclasses.fields(Declarations)]
         counted = [{field: {"$gt": 0}} for field in ("declared_assets", "declared_variables")]
@@ -149,7 +148,8 @@ class SourceDeliveries:
         upsert(lambda: self._counts.update_one({"_id": name}, noted, upsert=True))
 
     def set_cursor(self, name: str, cursor: str, query_hash: str) -> None:
-        """Store how far a polled source is read. `query_hash`: of what the cursor belongs to."""
+        """Store the position in a polled source. `query_hash`: hash of the query that the cursor
+        belongs to."""
         self._change(name, {"$set": {"cursor": cursor, "cursor_of": query_hash}})
 
     def set_fault(self, name: str, fault: str | None) -> None:
@@ -165,8 +165,8 @@ class SourceDeliveries:
         upsert(lambda: self._files.replace_one(key, to_document(mark), upsert=True))
 
     def forget_files(self, name: str, before: datetime, paths: Collection[str]) -> int:
-        """Remove the marks of a source from before an instant, except of `paths`, whose files still
-        exist. Return how many."""
+        """Remove the marks of a source from before an instant, except the marks of `paths`, whose
+        files still exist. Return how many."""
         old = self._files.find({"source": name, "at": {"$lt": to_bson(before)}}, {"path": True})
         gone = [mark["_id"] for mark in old if mark.get("path") not in paths]
         return (
@@ -209,8 +209,8 @@ class DeadMessages:
     def dead(
         self, name: str | None, limit: int, after: DeadMessage | None = None
     ) -> list[DeadMessage]:
-        """Return such messages of a source, or of all, oldest first; with `after`, those that
-        follow it."""
+        """Return dead messages of a source, or of all, oldest first; with `after`, the messages
+        that follow it."""
         chosen: Document = {} if name is None else {"source": name}
         if after is not None:
             chosen["$or"] = [{"at": {"$gt": after.at}}, {"at": after.at, "_id": {"$gt": after.id}}]
@@ -218,7 +218,7 @@ class DeadMessages:
         return read_stored(DEAD_MESSAGES, DeadMessage, documents, id="id")
 
     def dead_bytes(self, name: str) -> int:
-        """Return the sum of the sizes, from an index alone."""
+        """Return the total size of dead messages, from an index alone."""
         total = {"$group": {"_id": None, "bytes": {"$sum": "$size"}}}
         return sum(
             int(group["bytes"])
@@ -235,7 +235,8 @@ class DeadMessages:
 
 
 def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:
-    """Return how long evaluation waits for values of each source that states it and is valid."""
+    """Return, by source, how long evaluation waits for its values, for each valid source that
+    states it."""
     sources = good(SOURCES, database[SOURCES].find(), parse_source)
     return {source.name: source.waits for source in sources if source.waits is not None}
 
@@ -249,7 +250,7 @@ _AFTER_CLOSING = timedelta(days=1)
 
 
 class SinkDeliveries:
-    """How far each sink has delivered, and its dead letters."""
+    """The position up to which each sink has delivered, and its dead letters."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._progress = database[SINK_PROGRESS]
@@ -261,7 +262,7 @@ class SinkDeliveries:
         return read_one(SINK_PROGRESS, SinkProgress, document) or SinkProgress()
 
     def begin(self, name: str, position: str | None, at: datetime) -> None:
-        """Store where a new sink begins; change nothing of one that has begun."""
+        """Store the first position of a new sink; leave a sink that has begun unchanged."""
         first: Document = {"position": position, "until": to_bson(at), "sent": 0, "left_out": 0}
         with_a_fault_only: Document = {"_id": name, "until": None}
         if not self._progress.update_one(with_a_fault_only, {"$set": first}).matched_count:
@@ -274,8 +275,8 @@ class SinkDeliveries:
         return {str(alarm["episode"]): int(alarm["sent"]) for alarm in alarms}
 
     def advance(self, name: str, before: str | None, step: SinkStep) -> bool:
-        """Store what was delivered, the position last: a process that dies before it delivers
-        these messages once more, under the same keys."""
+        """Store a delivery, the position last. A process that dies before the position is stored
+        delivers the messages once more, under the same keys."""
         insert_all_new(
             self._letters, [{**to_document(letter), "_id": letter.id} for letter in step.letters]
         )
@@ -298,7 +299,7 @@ class SinkDeliveries:
         )
 
     def set_fault(self, name: str, fault: str, at: datetime) -> None:
-        """Store why nothing goes out; `at` stays that of an earlier fault."""
+        """Store why no message goes out; `at` stays the instant of an earlier fault."""
         text = stored_text("fault", fault)
         since: Document = {"$set": {**text, "fault_at": to_bson(at)}}
         stored: Document = {"_id": name, "fault": {"$type": "string"}}
@@ -306,7 +307,8 @@ class SinkDeliveries:
             upsert(lambda: self._progress.update_one({"_id": name}, since, upsert=True))
 
     def letters(self, name: str, limit: int, *, again: bool = False) -> list[SinkLetter]:
-        """Return dead letters of a sink, oldest first; with `again` those to be sent once more."""
+        """Return dead letters of a sink, oldest first; with `again` only letters to be sent once
+        more."""
         chosen: Document = {"sink": name, "again": True} if again else {"sink": name}
         documents = self._letters.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
         return read_stored(SINK_LETTERS, SinkLetter, documents, id="id")
@@ -322,7 +324,7 @@ class SinkDeliveries:
         self._letters.delete_many({"_id": {"$in": list(ids)}})
 
     def retry_letters(self, name: str) -> int:
-        """Mark all dead letters of a sink to be sent once more. Return how many there are."""
+        """Mark all dead letters of a sink to be sent once more. Return their number."""
         done = self._letters.update_many({"sink": name}, {"$set": {"again": True}})
         return done.matched_count
 
@@ -340,14 +342,14 @@ class SinkDeliveries:
 
 
 class SinkFeed:
-    """The changes of alarms and scores as they are committed."""
+    """The changes of alarms and scores in order of commit."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._database = database
 
     @contextmanager
     def read(self, position: str | None, *, alarms: bool, values: bool) -> Iterator["SinkReader"]:
-        """Yield a reader of what is committed after a position, or from now on. Raises
+        """Yield a reader of the changes that are committed after a position, or from now on. Raises
         PositionLost."""
         collections = [name for name, is_read in ((EPISODES, alarms), (SCORES, values)) if is_read]
         pipeline: list[Document] = [
@@ -373,8 +375,9 @@ class SinkFeed:
     def missed(
         self, since: datetime | None, *, alarms: bool, values_since: datetime | None, most: int
     ) -> Iterator[Episode | TargetScore]:
-        """Yield what may have been committed since an instant: first the newest `most` scores, the
-        oldest of them first, then every episode that was open then or later (None: is open)."""
+        """Yield the changes that may have been committed since an instant: first the newest `most`
+        scores, oldest first, then every episode that was open then or later (None: every open
+        one)."""
         if values_since is not None:
             oldest = ObjectId.from_datetime(values_since - _UNDER_WAY)
             newest = self._database[SCORES].find({"_id": {"$gte": oldest}}, sort=[("_id", -1)])
@@ -415,8 +418,8 @@ class SinkReader:
 
 @contextmanager
 def _faults(position: str | None = None) -> Iterator[None]:
-    """Name the faults of a stream. `position`: at which it is opened; any other refusal then is one
-    of the position."""
+    """Translate the faults of a stream. `position`: the position at which it is opened; then a
+    refusal for another reason means that the position is lost."""
     try:
         yield
     except OperationFailure as fault:
@@ -427,7 +430,7 @@ def _faults(position: str | None = None) -> Iterator[None]:
 
 
 def _changes(event: Document) -> list[SinkChange]:
-    """Return the change in an event; none for a document that is gone or cannot be read."""
+    """Return the change in an event; nothing if its document was deleted or cannot be read."""
     document = event.get("fullDocument")
     if document is None:
         return []
@@ -541,7 +544,7 @@ class ChangeReader:
         return self._mark
 
     def next(self) -> list[LiveChange]:
-        """Return the changes since the last call, in their order; none after a short wait."""
+        """Return the changes since the last call, in order; none after a short wait."""
         changes: list[LiveChange] = []
         until = None
         while len(changes) < _MOST and (change := self._stream.try_next()) is not None:
@@ -555,7 +558,7 @@ class ChangeReader:
 
 
 def _live_changes(change: Document) -> list[LiveChange]:
-    """Return the change in an event of the stream; none for a document that cannot be read."""
+    """Return the change in an event of the stream; nothing if its document cannot be read."""
     mark = _mark(change["clusterTime"])
     if change["ns"]["coll"] in _ACCESS:
         return [LiveChange(mark, "access", access=str(change["documentKey"]["_id"]))]
@@ -573,7 +576,7 @@ def _mark(time: Timestamp) -> str:
 
 
 def _live_episode(id: Any, document: Document) -> LiveEpisode | None:
-    """Return the episode in a document; None for one that people have spoiled."""
+    """Return the episode in a document; None if a person has made the document unreadable."""
     definition = document.get("definition")
     asset = document.get("asset")
     severity = document.get("severity")

@@ -88,9 +88,10 @@ class MongoEpisodes:
         return insert_new(self._episodes, _episode_document(episode))
 
     def write(self, episodes: Sequence[Episode], unit: Unit) -> None:
-        """Write new episodes and next versions, open ones last, because one may be open per target.
+        """Write new episodes and next versions. Open episodes are written last, because only one
+        may be open per target.
 
-        Raises Conflict if one of them is stored in another version, or if another one is open.
+        Raises Conflict if an episode is stored in another version, or if another one is open.
         """
         documents = sorted(
             (_episode_document(episode) for episode in episodes),
@@ -169,8 +170,8 @@ class MongoEpisodes:
         return self._read_known(query, limit, index)
 
     def _read_known(self, query: Document, limit: int, hint: str | None = None) -> list[Episode]:
-        """Return episodes, newest first; those that are as they were last read are not made anew:
-        pages read the same ones again and again."""
+        """Return episodes, newest first. Episodes that are unchanged since they were last read are
+        not parsed again, because pages read the same ones again and again."""
         batches: Any = self._episodes.find_raw_batches(
             query, sort=_NEWEST_FIRST, limit=limit, batch_size=limit, hint=hint
         )
@@ -226,12 +227,14 @@ class MongoEpisodes:
 
 
 def _condition_of(assets: Collection[str] | None) -> Document:
-    """Return the condition that an episode is of one of these assets; none if that is None."""
+    """Return the condition that an episode is on one of these assets; no condition if `assets` is
+    None."""
     return {} if assets is None else {"asset": {"$in": sorted(assets)}}
 
 
 def _alarm(document: Document) -> Alarm:
-    """Return the alarm in parts of an episode's document. Raises an error for no text."""
+    """Return the alarm in parts of an episode's document. Raises an error if a text field is no
+    text."""
     closed = document["closed_at"]
     transitions = [
         (transition["kind"], utc(transition["at"])) for transition in document["transitions"]
@@ -427,7 +430,8 @@ class MongoNotifications:
 
 
 def _is_stored(before: Notification | None, after: Notification) -> Document:
-    """Return the query for a notification as it was read; each claim counts an attempt."""
+    """Return the query for a notification in the version that was read; each claim counts an
+    attempt."""
     expected: dict[str, Any] = (
         {} if before is None else {"status": before.status, "attempts": before.attempts}
     )

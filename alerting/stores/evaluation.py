@@ -1,10 +1,11 @@
 """Evaluation plans, scores of champions, records of past evaluations, trainings and decisions on
 promotion, in MongoDB.
 
-A plan is columns in a few documents, each with a hash of its sources. It is valid only for exactly
-these sources, promotions among them only if it depends on any: a promotion under load makes no plan
-again. A plan of which parts are missing, because two evaluators wrote at once, is ignored. Beside
-it stand the hashes of all definition documents, by which those that were edited since are found.
+A plan is stored as columns in a few documents, each with a hash of the sources of the plan. It is
+valid only for exactly these sources, which include promotions only if the plan depends on any: a
+promotion elsewhere does not invalidate it. A plan with missing parts, because two evaluators wrote
+at once, is ignored. Beside the plan stand the hashes of all definition documents, which show which
+documents were edited since.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ _LISTS = ("severities", "also_reads", "events", "above")
 
 
 class MongoEvaluationPlans:
-    """Port `EvaluationPlans`: one plan, which can be read together with its sources. That of the
-    last hash is kept, so that a process that asks again and again reads it once."""
+    """Port `EvaluationPlans`: one plan, which can be read together with its sources. The last plan
+    stays in memory with its hash, so that a process that asks repeatedly reads it once."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._sources = database[DEFINITIONS]
@@ -300,11 +301,12 @@ class MongoScores:
         self._scores = database[SCORES]
 
     def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
-        """Store scores; stored ones do not change. Idempotent."""
+        """Store scores; scores that are stored already do not change. Idempotent."""
         self.add_many([TargetScores(definition, asset, rows)])
 
     def add_many(self, targets: Sequence[TargetScores]) -> None:
-        """Store scores of several targets; stored ones do not change. Idempotent."""
+        """Store scores of several targets; scores that are stored already do not change.
+        Idempotent."""
         insert_all_new(
             self._scores,
             [
@@ -317,7 +319,8 @@ class MongoScores:
     def for_interval(
         self, definition: str, start: datetime, end: datetime, asset: str | None = None
     ) -> Iterator[Document]:
-        """Return documents {asset, and those of `Score`}, start <= ts < end, by instant."""
+        """Return documents with `asset` and the fields of `Score`, start <= ts < end, by
+        instant."""
         query: Document = {"definition": definition, "ts": {"$gte": start, "$lt": end}}
         if asset is not None:
             query["asset"] = asset
@@ -370,9 +373,9 @@ class MongoTrainings:
 class MongoDecisions:
     """Port `Decisions`.
 
-    `run_key` is absent from manual decisions, which belong to no run and may be many; `rank_key`
-    from those without a promotion. Documents with `files_of` instead of a definition hold the
-    hashes of the files that a run has registered.
+    Manual decisions, which belong to no run and may be many, have no `run_key`. Decisions without a
+    promotion have no `rank_key`. Documents with `files_of` instead of a definition hold the hashes
+    of the files that a run has registered.
     """
 
     def __init__(self, database: MongoDatabase) -> None:
@@ -424,7 +427,7 @@ class MongoDecisions:
         )
 
     def bind_files(self, definition: str, run_id: str, version: int) -> None:
-        """Record the version of the registry that holds a run's files; the newest record counts."""
+        """Record the registry version that holds a run's files; the newest record counts."""
         newest = self._decisions.find_one(
             {"files_of": definition, "version": version}, sort=[("order", DESCENDING)]
         )

@@ -1,4 +1,4 @@
-"""People and what they did, in MongoDB: accounts, tokens of programs and sessions of browsers;
+"""People and their actions, in MongoDB: accounts, tokens of programs and sessions of browsers;
 feedback, reported misses, mutes and the audit log; and alerts about the platform. Ended mutes stay,
 with actor and reason."""
 
@@ -50,16 +50,16 @@ E = TypeVar("E", Feedback, ReportedMiss)
 
 
 class Accounts:
-    """Accounts by their name (`id`), each replaced only by its next version.
+    """Accounts by their name (`id`). Each account is replaced only by its next version.
 
-    A faulty document is no account: it may do nothing.
+    A faulty document is no account: nobody can sign in by it.
     """
 
     def __init__(self, database: MongoDatabase) -> None:
         self._accounts = database[ACCOUNTS]
 
     def insert(self, account: Account) -> bool:
-        """Store a new account; return False if there is one of this name."""
+        """Store a new account; return False if its name is taken."""
         return insert_new(self._accounts, to_identified(account))
 
     def replace(self, account: Account) -> bool:
@@ -78,7 +78,7 @@ class Accounts:
         return _read_account(self._accounts.find_one({"link": link}))
 
     def remove(self, id: str) -> bool:
-        """Delete an account; return False if there is none."""
+        """Delete an account; return False if it does not exist."""
         return _remove(self._accounts, id)
 
 
@@ -105,13 +105,13 @@ class AccessTokens:
         self._tokens.update_one({"_id": id}, {"$set": {"used_at": to_bson(at)}})
 
     def remove(self, id: str) -> bool:
-        """Delete a token, so that it is refused from now on; return False if there is none."""
+        """Delete a token, so that it is refused from now on; return False if it does not exist."""
         return _remove(self._tokens, id)
 
 
 class Sessions:
-    """Sessions by the hash of their cookie, and wrong attempts to begin one; a session that is
-    over, and a count of an hour ago, are deleted by MongoDB."""
+    """Sessions by the hash of their cookie, and wrong attempts to begin a session. MongoDB deletes
+    sessions that are over, and counts that are older than an hour."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._sessions = database[SESSIONS]
@@ -131,12 +131,12 @@ class Sessions:
         return read_stored(SESSIONS, Session, documents, "id")
 
     def end(self, id: str) -> bool:
-        """Delete a session; return False if there is none. Idempotent."""
+        """Delete a session; return False if it does not exist. Idempotent."""
         return _remove(self._sessions, id)
 
     def add_wrong(self, key: str, at: datetime, since: datetime) -> int:
-        """Count a wrong attempt of a key, from 1 again if the last one was not after `since`;
-        return the count."""
+        """Count a wrong attempt of a key, and return the count. It begins again at 1 if the last
+        wrong attempt was not after `since`."""
         more = {"$cond": [{"$gt": ["$last", to_bson(since)]}, {"$add": ["$wrong", 1]}, 1]}
         counted = upsert(
             lambda: self._wrong.find_one_and_update(
@@ -149,8 +149,8 @@ class Sessions:
         return 1 if counted is None else int(counted["wrong"])
 
     def take_back_wrong(self, key: str, at: datetime, last: datetime | None) -> None:
-        """Count one attempt less: that of `at` was right. The last wrong one is of `last` again,
-        unless another has come since."""
+        """Count one attempt less, because the attempt at `at` was right. `last` becomes the instant
+        of the last wrong attempt again, unless another attempt has come since."""
         less: Document = {"$inc": {"wrong": -1}}
         counted: Document = {"_id": key, "wrong": {"$gt": 0}}
         if last is not None:
@@ -169,15 +169,16 @@ def _read_account(document: Document | None) -> Account | None:
 
 
 def _without_scope(account: Document) -> Document:
-    """Return an account that was limited to some assets before 0.2.0 as a disabled one: it must not
-    gain the whole plant until an administrator enables it, which stores it without the limit."""
+    """Return an account that was limited to some assets before 0.2.0 as a disabled one, so that it
+    does not gain the whole plant. When an administrator enables it, it is stored without the
+    limit."""
     if account.get("scope") is None or account.get("disabled_at") is not None:
         return account
     return {**account, "disabled_at": account["sessions_from"]}
 
 
 def _over_with_scope(token: Document) -> Document:
-    """Return a token that was limited to some assets before 0.2.0 as one that is over."""
+    """Return a token that was limited to some assets before 0.2.0 as a token whose time is over."""
     return token if token.get("scope") is None else {**token, "ends_at": token["made_at"]}
 
 
@@ -194,7 +195,8 @@ class FeedbackLog:
     def append(self, feedback: Feedback, once: str | None = None) -> Feedback:
         """Store feedback and return the stored one.
 
-        Of equal feedback, or of feedback with the same text `once`, the first is stored.
+        If equal feedback, or feedback with the same text `once`, is stored already, that one is
+        returned.
         """
         key = fingerprint(feedback) if once is None else fingerprint("once", once)
         return _append_once(self._feedback, feedback, key)
@@ -232,7 +234,7 @@ class MongoMisses:
 
 
 def _append_once(log: MongoCollection, entry: E, key: str) -> E:
-    """Store an entry unless there is one of this key; return the stored one."""
+    """Store an entry unless an entry with this key exists; return the stored entry."""
     if insert_new(log, {**to_document(entry), "key": key}):
         return entry
     return read_one(FEEDBACK, type(entry), log.find_one({"key": key})) or entry
@@ -327,7 +329,8 @@ _MUTE = TypeAdapter(Mute)
 
 
 class MongoMutes:
-    """Port `Mutes`. A faulty document is left out: it mutes nothing. `end`: when it is over."""
+    """Port `Mutes`. A faulty document is left out: it mutes nothing. `end`: the instant at which a
+    mute is over."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._mutes = database[MUTES]

@@ -40,14 +40,14 @@ _PAGE_FILE = "page.html"
 
 
 class Reports:
-    """Performance reports. A correction of a period is another report; of a head only `announced`
-    changes. One document per report; page and metrics are compressed to fit in."""
+    """Performance reports, one document each. A correction of a period is another report; in a
+    stored report only `announced` changes. Page and metrics are compressed to fit in."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._reports = database[REPORTS]
 
     def add(self, head: ReportHead, content: ReportContent) -> bool:
-        """Store a report; return False if one of its id is stored."""
+        """Store a report; return False if its id is stored already."""
         return insert_new(self._reports, _document(head, content))
 
     def store_report(self, head: ReportHead, content: ReportContent) -> None:
@@ -73,7 +73,7 @@ class Reports:
         return _heads(self._reports.find({"definition": definition}, _CONTENT).sort(_NEWEST_FIRST))
 
     def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
-        """Return the newest report of each definition on a calendar period; an index answers it."""
+        """Return the newest report of each definition on a calendar period, from an index."""
         by_then = {} if as_of is None else {"as_of": {"$lte": to_bson(as_of)}}
         documents = self._reports.find({"period": period, **by_then}, _CONTENT)
         return {head.definition: head for head in sorted(_heads(documents), key=lambda h: h.as_of)}
@@ -108,7 +108,7 @@ def _with_defaults(document: Document) -> Document:
 
 
 def _document(head: ReportHead, content: ReportContent) -> Document:
-    """Return the stored form. `at`: the instant from which retention counts."""
+    """Return the document of a report. `at`: the instant from which retention counts."""
     document = to_document(head)
     packed = zlib.compress(
         json.dumps(
@@ -213,7 +213,8 @@ class Backtests:
         return files[_PAGE_FILE].decode() if _PAGE_FILE in files else None
 
     def forget(self, id: str) -> None:
-        """Remove a run with its episodes and files, itself first: a rest of it is never resumed."""
+        """Remove a run, then its episodes and files. The run is removed first, so that an
+        incomplete one is never resumed."""
         self._runs.delete_one({"_id": id})
         self._episodes.delete_many({"backtest": id})
         self._files.delete_many({"backtest": id})

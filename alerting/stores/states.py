@@ -1,10 +1,11 @@
-"""Condition states and watermarks of targets in MongoDB, those of many targets of one cadence in
-one document, a shard; past states of a target (checkpoints), a document each.
+"""Condition states and watermarks of targets in MongoDB: one document, a shard, for many targets of
+one cadence; past states of a target (checkpoints), a document each.
 
-Written: the columns of `ConditionTable` with one row per target: names as lists, numbers (instants
-in ms) as blocks of 8 bytes each, texts of few kinds as these and a number in each row; conditions
-that are not normal under their row in `conditions`; the state one step earlier as one block. An
-evaluator replaces a shard as a whole, and only if it has read the version before.
+A shard holds the columns of `ConditionTable` with one row per target: names as lists, numbers
+(instants in ms) as blocks of 8 bytes each, texts of few kinds as the distinct texts and a number in
+each row; conditions that are not normal under their row in `conditions`; the state one step earlier
+as one block. An evaluator replaces a shard as a whole, and only if it has read the previous
+version.
 """
 
 from __future__ import annotations
@@ -57,9 +58,10 @@ Write = UpdateMany | ReplaceOne[Document] | DeleteMany
 class MongoStates:
     """Port `States`: one document per cadence and sixteenth of the definitions, or part of one.
 
-    It remembers each shard, with its version, as it was last read or written here. `parts`: into
-    how many documents a sixteenth is divided; another number, like another cadence, moves a state
-    when it is next advanced. So do documents of before 0.2.0, `07@north/60000` of a plant.
+    It remembers each shard, with its version, as it was last read or written here. `parts`: number
+    of documents of a sixteenth. After a change of this number, or of the cadence, a state moves to
+    its new document when it is next advanced; so do states in documents from before 0.2.0, such as
+    `07@north/60000`.
     """
 
     def __init__(self, database: MongoDatabase, parts: int = 1) -> None:
@@ -69,7 +71,8 @@ class MongoStates:
 
     @repeated
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
-        """Return the states of these targets, in this order, whatever their cadence."""
+        """Return the states of these targets, in this order, whatever the cadence of the
+        targets."""
         table = ConditionTable(keys)
         numbers: dict[int, list[int]] = {}
         for row, (definition, _) in enumerate(keys):
@@ -80,7 +83,7 @@ class MongoStates:
         return table
 
     def _fill(self, table: ConditionTable, number: int, rows: Sequence[int]) -> None:
-        """Put the states of a number's shards into these rows of a table."""
+        """Put the states in the shards of a number into these rows of a table."""
         for _, stored in self._last[number].values():
             stored_rows = _find_rows(stored, [table.keys[row] for row in rows])
             existing = [
@@ -108,7 +111,7 @@ class MongoStates:
 
     def moves(self, keys: Sequence[TargetKey], every: int) -> bool:
         """Return whether a target of a shard was stored under another cadence or number of parts
-        when last read."""
+        when it was last read."""
         ids = {self._shard_id(definition, every) for definition, _ in keys}
         chosen = set(keys)
         shards = self._shards_of(shard_of(keys[0][0]))
@@ -123,7 +126,8 @@ class MongoStates:
         unit: Unit | None = None,
         every: int = 0,
     ) -> None:
-        """Write `after` of targets of a shard. Raises Conflict if it or a watermark changed."""
+        """Write the states `after` of targets of a shard. Raises Conflict if the shard or a
+        watermark changed."""
         rows: dict[str, list[int]] = {}
         for row, (definition, _) in enumerate(before.keys):
             rows.setdefault(self._shard_id(definition, every), []).append(row)
@@ -145,7 +149,7 @@ class MongoStates:
             if id != shard and not moved.isdisjoint(stored_shard[1].keys)
         }
         for _, origin in others.values():
-            stored = _joined(
+            stored = _join_tables(
                 stored, origin.take([row for row, key in enumerate(origin.keys) if key in moved])
             )
         written = {shard: (version, merge(stored, before, after))}
@@ -199,7 +203,7 @@ def _ranges(numbers: Collection[int]) -> list[Document]:
 
 
 def _read_watermarks(document: Document) -> dict[TargetKey, int]:
-    """Return the watermarks of a shard: without numpy, which most of their readers do not load."""
+    """Return the watermarks of a shard, without numpy, which most callers do not load."""
     keys = zip(document["definition"], document["asset"], strict=True)
     watermarks = (value for (value,) in iter_unpack("<q", document["watermark"]))
     return dict(zip(keys, watermarks, strict=True))
@@ -220,7 +224,7 @@ def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
     return document["id"], version, table
 
 
-def _joined(first: ConditionTable, second: ConditionTable) -> ConditionTable:
+def _join_tables(first: ConditionTable, second: ConditionTable) -> ConditionTable:
     table = ConditionTable([*first.keys, *second.keys])
     table.put_rows(range(len(first)), first)
     table.put_rows(range(len(first), len(table)), second)
@@ -233,7 +237,7 @@ def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable)
     if (_watermarks(stored, stored_rows) != before.watermark).any():
         raise Conflict("another evaluator has advanced some of these targets")
     new = [row for row, stored_row in enumerate(stored_rows) if stored_row is None]
-    table = _joined(stored, after.take(new))
+    table = _join_tables(stored, after.take(new))
     existing = [
         (row, stored_row) for row, stored_row in enumerate(stored_rows) if stored_row is not None
     ]
@@ -282,8 +286,8 @@ def from_shard(document: Document) -> ConditionTable:
 
 
 def _to_texts(column: Objects) -> Document:
-    """Return a column of few different texts: each of them once, and its number in every row;
-    beside English, template and values for other languages."""
+    """Return a column of few different texts: each text once, and its number in every row; beside
+    the English text, template and values for other languages."""
     rows = column.tolist()
     numbers = {text: number for number, text in enumerate(dict.fromkeys(rows))}
     templates = {
@@ -342,9 +346,10 @@ class MongoCheckpoints:
     def write(
         self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit
     ) -> None:
-        """Drop refuted states, store others, and drop those from which no reprocessing can begin.
+        """Drop refuted states, store new states, and drop states from which no reprocessing can
+        begin.
 
-        Each state knows the watermark of its successor (`next_at`): it is needed until the
+        Each state stores the watermark of its successor (`next_at`): it is needed until the
         successor can take its place.
         """
         dropped: list[Write] = []
@@ -377,20 +382,23 @@ class MongoCheckpoints:
     def states_before(
         self, instants: Mapping[TargetKey, datetime]
     ) -> dict[TargetKey, ConditionState]:
-        """Return each target's latest state before its instant: one query for all of an hour."""
+        """Return the latest state of each target before its instant, by one query for all targets
+        of an hour."""
         hours: dict[int, dict[TargetKey, datetime]] = {}
         for key, instant in instants.items():
             hours.setdefault(to_millis(instant) // 3_600_000, {})[key] = instant
         latest = {
-            key: document for hour in hours.values() for key, document in self._before(hour).items()
+            key: document
+            for hour in hours.values()
+            for key, document in self._find_before(hour).items()
         }
         states = {
             key: read_one(CHECKPOINTS, ConditionState, document) for key, document in latest.items()
         }
         return {key: state for key, state in states.items() if state is not None}
 
-    def _before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, Document]:
-        """Return the latest states before neighbouring instants, without older ones."""
+    def _find_before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, Document]:
+        """Return the latest states before neighbouring instants, and no older states."""
         names = list(dict.fromkeys(definition for definition, _ in instants))
         assets = list(dict.fromkeys(asset for _, asset in instants))
         first = to_bson(min(instants.values()))

@@ -1,7 +1,7 @@
 """The subscriptions of `alerting stream`, one turn after another.
 
-Three kinds of threads: this one looks at the documents and stores; each source has one that keeps
-its connection (`adapters/sources/brokers.py`); the evaluator has its own.
+There are three kinds of threads: this thread reads the documents and stores messages; each source
+has a thread that keeps its connection (`adapters/sources/brokers.py`); the evaluator has its own.
 """
 
 import gc
@@ -49,14 +49,14 @@ READ_AGAIN_S = 5.0
 
 
 def new_process() -> str:
-    """Return the name of this process: host, number, and what no earlier one had."""
+    """Return a new name of this process: host, process id, and a random part."""
     return f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
 
 
 def await_lease(leases: Leases, process: str, alive: Path | None, stopped: Event) -> bool:
     """Wait for the lease of the service, and return whether this process got it; False if it is
-    stopped before. Of several processes all others wait here, and one of them goes on where the
-    first has stopped."""
+    stopped before. One of several processes has the lease; when it stops, one of the waiting
+    processes goes on."""
     while not stopped.is_set():
         with suppress(PyMongoError, DatabaseDown):  # asked again once the database answers
             if claim_stream(leases, process):
@@ -68,7 +68,8 @@ def await_lease(leases: Leases, process: str, alive: Path | None, stopped: Event
 
 
 def claim_stream(leases: Leases, process: str) -> bool:
-    """Claim the lease of the service, at once where its holder ran on this machine and ended."""
+    """Claim the lease of the service. If its holder ran on this machine and has ended, take it at
+    once."""
     lease = leases.find(STREAM)
     if lease is not None and _was_killed_here(lease.holder, process):
         leases.release(STREAM, lease.holder)
@@ -76,7 +77,8 @@ def claim_stream(leases: Leases, process: str) -> bool:
 
 
 def _was_killed_here(holder: str, process: str) -> bool:
-    """Return whether another process ran on this machine and ended: no need to wait."""
+    """Return whether the holder of the lease ran on this machine and has ended, so that no wait is
+    needed."""
     if holder == process:
         return False
     host, pid, _ = holder.rsplit("-", 2)
@@ -111,8 +113,8 @@ _log = logging.getLogger(__name__)
 @dataclass
 class Connection:
     """An open source. `opened_at`: when this process opened it, until that is noted. `is_ending`:
-    the connection is closed, and values that do not come again are not all stored yet. `waiting`:
-    messages that can be stored later. `losses`: to be recorded."""
+    the connection is closed, and some values that the server does not send again are not stored
+    yet. `waiting`: messages that can be stored later. `losses`: losses to record."""
 
     source: StreamedSource
     stream: MessageStream
@@ -123,7 +125,7 @@ class Connection:
 
     def batch(self) -> Sequence[BrokerMessage]:
         """Return waiting messages, else the next ones. Raises UserError if none is left and the
-        broker is away."""
+        broker does not answer."""
         if self.waiting:
             batch = self.waiting[: brokers.BATCH]
             self.waiting = self.waiting[brokers.BATCH :]
@@ -137,7 +139,7 @@ class Connection:
         return ()
 
     def drop_rest(self) -> int:
-        """Return how many messages of a closed connection are gone."""
+        """Drop the remaining messages of a closed connection; return their number."""
         count = 0
         while batch := self.rest():
             count += len(batch)
@@ -145,61 +147,63 @@ class Connection:
 
 
 class LeaseLost(UserError):
-    """Error: this process did not renew the lease of the service in time, as after a pause of its
-    machine, and another one works now."""
+    """Error: this process did not renew the lease of the service in time, for example after a pause
+    of its machine, and another process works now."""
 
 
 class StreamService:
-    """The subscriptions of all sources, in turns of one thread: a slow database slows all."""
+    """The subscriptions of all sources. One thread serves them in turns, so a slow database slows
+    all."""
 
     def __init__(
         self,
         opened: Platform,
         environ: Mapping[str, str],
-        stored: Stored = ignore,
+        on_stored: Stored = ignore,
         process: str | None = None,
-        look: Callable[[], Collection[str]] = tuple,
+        update_others: Callable[[], Collection[str]] = tuple,
     ) -> None:
-        """Take the platform; `stored` takes the readings of each batch after they are stored.
+        """Take the platform. `on_stored`: is called with the readings of each batch after they are
+        stored.
 
-        `process`: the name by which this process has the lease of the service. `look`: looks at the
-        other documents of the service; returns the polled sources that it reads, which are noted
-        beside its name with the open ones.
+        `process`: the name by which this process has the lease of the service. `update_others`:
+        updates polled sources and sinks, and returns the polled sources that this process reads;
+        their names are stored with the lease, beside the open sources.
         """
         self._platform = opened
-        self._stored = stored
+        self._on_stored = on_stored
         self._address = allowed_secrets(environ, read_secret_rules(Variables(environ)))
         self._process = process or new_process()
-        self._look_at_others = look
-        self._looked_at = -LOOK_S
+        self._update_others = update_others
+        self._updated_at = -LOOK_S
         self._now = datetime.min.replace(tzinfo=UTC)
         self._connections: dict[str, Connection] = {}
         self._faults: dict[str, str | None] = {}
-        self._behind: list[datetime] = []
+        self._waiting_since: list[datetime] = []
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored, at least UNDER_WAY and at most
         LONGEST_BEHIND ago. None while no source is read."""
 
     def turn(self) -> None:
-        """Store a batch of each source, and wait until TURN_S are over unless one was full.
+        """Store a batch of each source, and wait until TURN_S are over unless one batch was full.
 
-        A broker that is away is the fault of its source, and does not stop the others. If the
-        database is away, all subscriptions are closed and opened again later: the brokers then send
-        again what is not acknowledged. Those of servers that send a value once stay open, and keep
-        what comes. Raises LeaseLost.
+        If a broker does not answer, its source gets the fault, and the others go on. If the
+        database does not answer, all subscriptions are closed and opened again later: the brokers
+        then send again what is not acknowledged. Subscriptions of servers that send a value once
+        stay open, and keep the values that come. Raises LeaseLost.
         """
         started = time.monotonic()
         try:
             now = self._now = self._platform.clock.now()
-            if started - self._looked_at >= LOOK_S:
-                self._looked_at = started
-                self._look()
-            self._behind.clear()
+            if started - self._updated_at >= LOOK_S:
+                self._updated_at = started
+                self._update_sources()
+            self._waiting_since.clear()
             for connection in list(self._connections.values()):
                 self._store(connection)
-            until = max(min([now - UNDER_WAY, *self._behind]), now - LONGEST_BEHIND)
+            until = max(min([now - UNDER_WAY, *self._waiting_since]), now - LONGEST_BEHIND)
             self.stored_until = until if self._connections else None
-            if not self._behind:
+            if not self._waiting_since:
                 least = TURN_S if self._connections else PAUSE_S
                 time.sleep(max(0.0, started + least - time.monotonic()))
         except (PyMongoError, DatabaseDown) as fault:
@@ -210,11 +214,11 @@ class StreamService:
                 if not connection.source.is_sent_once:
                     connection.stream.close()
                     del self._connections[name]
-            self._looked_at = -LOOK_S
+            self._updated_at = -LOOK_S
             time.sleep(PAUSE_S)
 
     def close(self) -> None:
-        """Close all subscriptions, store what is not sent again, and end the lease."""
+        """Close all subscriptions, store the values that are not sent again, and end the lease."""
         for name, connection in list(self._connections.items()):
             try:
                 self._now = self._platform.clock.now()
@@ -230,10 +234,10 @@ class StreamService:
         with suppress(Exception):  # of a database that is away: the lease ends by itself
             self._platform.leases.release(STREAM, self._process)
 
-    def _look(self) -> None:
-        """Renew the lease, leave the sources that are read no more, open those that are new, and
-        note how far the others are read."""
-        reads = [*self._connections, *self._look_at_others()]
+    def _update_sources(self) -> None:
+        """Renew the lease, close sources that are no longer read, open new sources, and note the
+        progress of the others."""
+        reads = [*self._connections, *self._update_others()]
         if not self._platform.leases.claim(STREAM, self._process, reads):
             raise LeaseLost("another process of the stream service has taken over: this one waits")
         sources = {
@@ -252,7 +256,8 @@ class StreamService:
                 self._open(source)
 
     def _store(self, connection: Connection) -> None:
-        """Store a batch of an open source. If more may wait, note when the last of it came."""
+        """Store a batch of an open source. If the batch is full, note when its last message came,
+        because more may wait."""
         name = connection.source.name
         if connection.is_ending:
             self._leave(connection)
@@ -268,7 +273,7 @@ class StreamService:
             self._give_up(connection, fault)
             return
         if len(batch) >= brokers.BATCH:
-            self._behind.append(batch[-1].received_at)
+            self._waiting_since.append(batch[-1].received_at)
         if count.messages:
             self._faults[name] = None  # what is stored has ended a fault
         self._show(name, None)
@@ -282,18 +287,18 @@ class StreamService:
             )
 
     def _store_batch(self, connection: Connection, batch: Sequence[BrokerMessage]) -> StreamCount:
-        """Store messages; they wait if they cannot be stored now, and its error is raised."""
+        """Store messages. If they cannot be stored now, they wait, and the error is raised."""
         try:
             return store_messages(
-                self._platform, connection.source, batch, self._now, is_outage, self._stored
+                self._platform, connection.source, batch, self._now, is_outage, self._on_stored
             )
         except Exception:
             connection.waiting = [*batch, *connection.waiting]
             raise
 
     def _give_up(self, connection: Connection, fault: TooManyDead) -> None:
-        """Pause a source of which too many messages could not be stored: the broker keeps the
-        others, or they are lost."""
+        """Pause a source if too many of its messages could not be stored. The broker keeps later
+        messages, or they are lost."""
         name = connection.source.name
         _log.warning("paused: %s", fault)
         with suppress(UserError):  # its document is gone or faulty by now: it is not read
@@ -308,7 +313,7 @@ class StreamService:
     def _leave(self, connection: Connection) -> None:
         """Close a subscription, and store the values that its server does not send again.
 
-        Raises what is an outage of the database: then it goes on ending in the next turn.
+        Raises an outage of the database; the next turn then continues.
         """
         if not connection.is_ending:
             connection.stream.close()
@@ -324,7 +329,7 @@ class StreamService:
         del self._connections[connection.source.name]
 
     def _open(self, source: Streamed) -> None:
-        """Open a source, or show why it cannot be opened: the next look tries again."""
+        """Open a source, or show why it cannot be opened; the next update tries again."""
         try:
             address = self._address(source.url)
             earlier = earlier_subscriptions(self._platform.sources, source)
@@ -345,14 +350,14 @@ class StreamService:
         self._note_read(connection)
 
     def _show(self, name: str, fault: str | None) -> None:
-        """Show the fault of a source, or that it has none, unless the database shows it already."""
+        """Store the fault of a source, or that it has none, unless that is stored already."""
         if self._faults.get(name, "") != fault:
             self._platform.deliveries.set_fault(name, fault)
             self._faults[name] = fault
 
     def _note_read(self, connection: Connection) -> None:
-        """Note how far a source is read, and what was lost. One whose broker keeps messages is read
-        once the broker has answered, and without a fault."""
+        """Note the progress and the losses of a source. A source whose broker keeps messages counts
+        as read once the broker has answered, and has no fault."""
         name = connection.source.name
         if connection.source.is_sent_once:
             self._record_gap(connection)
@@ -366,8 +371,8 @@ class StreamService:
         self._record_losses(connection)
 
     def _record_gap(self, connection: Connection) -> None:
-        """Record once that values were lost before the source was opened, unless its history fills
-        the gap: since it was read last, or its document changed."""
+        """Record once that values were lost before the source was opened: since it was read last,
+        or since its document changed. Record nothing if the history of the server fills the gap."""
         name = connection.source.name
         before = self._platform.deliveries.progress(name).read_until
         if before is not None and connection.opened_at is not None:
@@ -420,12 +425,12 @@ def run(
         polls = PollService(p, source_readers(settings, environ))
         sinks = SinkService(p, sink_surroundings(settings, environ))
 
-        def look() -> Collection[str]:
-            polls.look()
-            sinks.look()
+        def update_others() -> Collection[str]:
+            polls.update_sources()
+            sinks.update_sinks()
             return polls.reads()
 
-        service = StreamService(p, environ, evaluator.add, process, look)
+        service = StreamService(p, environ, evaluator.add, process, update_others)
         evaluator.start()
         try:
             while not stopped.is_set():
@@ -448,7 +453,7 @@ def await_platform(
 ) -> Platform | None:
     """Open the platform once its database answers; return None if the service is stopped before.
 
-    Raises DatabaseDown for a database of its own that cannot be started.
+    Raises DatabaseDown if the embedded database cannot be started.
     """
     is_said = False
     while not stopped.is_set():
@@ -471,8 +476,8 @@ def interpreter_for_messages() -> Iterator[None]:
     """Let a thread that got a packet run after half a millisecond instead of five, and look for
     garbage rarely, among new objects alone.
 
-    A client of a broker reads a message by several calls of the system, and after each it waits for
-    its turn while another thread computes.
+    A client of a broker reads a message by several calls of the system, and after each call it
+    waits for its turn while another thread computes.
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)

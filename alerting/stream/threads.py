@@ -1,10 +1,10 @@
-"""Threads of `alerting stream` beside its subscriptions: one evaluates what was stored, here and by
-other processes; one delivers notifications; each reading of a polled source and each sink has one.
+"""Threads of `alerting stream` beside its subscriptions: one evaluates stored rows, of this process
+and of others; one delivers notifications; each polled source and each sink has one.
 
 So a slow evaluation or a slow channel does not hold up the storing of messages. A source is claimed
-while it is read, because the scheduler and commands read it too. What is stored is evaluated like
-the rows that other processes store: by its arrival records. A process that dies leaves what it has
-not stored as delivered to a sink, and the next one delivers it under the same keys.
+while it is read, because the scheduler and commands read it too. Stored rows are evaluated like the
+rows that other processes store: by their arrival records. If a process dies before it has stored a
+delivery to a sink, the next process delivers it again, under the same keys.
 """
 
 import logging
@@ -85,10 +85,11 @@ class Evaluator:
         ]
 
     def start(self) -> None:
-        """Start all threads, and wait some seconds until what other processes store is heard of.
+        """Start all threads, and wait some seconds until this process hears of the rows that other
+        processes store.
 
-        They leave targets to this one as soon as it has noted that it works: rows that it does not
-        hear of would wait for a round.
+        Other processes leave targets to this one as soon as it has noted that it works: rows that
+        it does not hear of would wait for a round.
         """
         for thread in self._threads:
             thread.start()
@@ -100,7 +101,8 @@ class Evaluator:
         return all(thread.is_alive() for thread in self._threads)
 
     def close(self) -> None:
-        """Stop the threads after their work, or some seconds: they may be killed any time."""
+        """Stop the threads after their work, or after some seconds: they may be killed at any
+        time."""
         self._stopped.set()
         self._evaluated.set()
         _join(self._threads)
@@ -114,7 +116,7 @@ class Evaluator:
             self._evaluated.set()
 
     def follow(self) -> None:
-        """Note what other processes store, as the API does: by their arrival records."""
+        """Note the rows that other processes store, such as the API, by their arrival records."""
         for parts in self._platform.arrivals.written_by_others(self._stopped.is_set):
             if not self._follows.is_set():
                 # of rows stored before the first evaluation of a plant there is no arrival record
@@ -168,7 +170,7 @@ class Evaluator:
     def deliver(self) -> None:
         """Deliver the notifications that are due after the next evaluation.
 
-        An event may begin or end a suppression: then also end the muting of episodes that are no
+        An event may begin or end a suppression. Then also end the muting of episodes that are no
         longer suppressed.
         """
         self._evaluated.wait()
@@ -179,7 +181,8 @@ class Evaluator:
         (deliver_due if has_events else deliver_now)(self._platform, now)
 
     def _repeat(self, work: Callable[[], None]) -> None:
-        """Repeat work until stopped; after a fault the scheduler's rounds do it, too."""
+        """Repeat work until the service is stopped. After a fault, the scheduler's rounds do the
+        work as well."""
         while not self._stopped.is_set():
             try:
                 work()
@@ -212,8 +215,8 @@ LEAST_MISSED = timedelta(minutes=1)
 
 @dataclass
 class PolledHere:
-    """A source of this process. `next_at`, `read_at`: when it is read next, and when it was read
-    last without a fault, in seconds of `time.monotonic`."""
+    """A source of this process. `next_at`: when it is read next; `read_at`: when it was last read
+    without a fault. Both are seconds of `time.monotonic`."""
 
     source: PolledFields
     next_at: float
@@ -222,7 +225,7 @@ class PolledHere:
     fault: str | None = None
 
     def is_read(self, now: float) -> bool:
-        """Return whether it was read lately: else the scheduler reads it."""
+        """Return whether the source was read lately; else the scheduler reads it."""
         longest = max(MISSED * self.source.every, LEAST_MISSED)
         return self.read_at is not None and now - self.read_at <= longest.total_seconds()
 
@@ -237,19 +240,19 @@ class PollService:
 
     def reads(self) -> list[str]:
         """Return the sources that this process reads, and has read lately. The scheduler reads all
-        others."""
+        other sources."""
         now = time.monotonic()
         return [name for name, polled in list(self._sources.items()) if polled.is_read(now)]
 
     def close(self) -> None:
-        """Wait some seconds for the readings under way: a process that is killed has stored what it
-        had read."""
+        """Wait some seconds for the readings under way. A killed process has stored the rows that
+        it had read."""
         until = time.monotonic() + _STOP_S
         while self._reading() and time.monotonic() < until:
             time.sleep(TICK_S)
 
-    def look(self) -> None:
-        """Take the sources that the service reads now. A reading under way goes on."""
+    def update_sources(self) -> None:
+        """Take the list of sources that the service reads now. A reading under way goes on."""
         sources = {
             source.name: source
             for source in SOURCES.read(self._platform)[0]
@@ -266,7 +269,7 @@ class PollService:
         }
 
     def start_due(self) -> None:
-        """Start the readings that are due, the longest due first."""
+        """Start the readings that are due, the most overdue first."""
         now = time.monotonic()
         due = [
             polled
@@ -282,7 +285,7 @@ class PollService:
         return sum(polled.is_reading for polled in self._sources.values())
 
     def _read(self, polled: PolledHere) -> None:
-        """Read a source, and say when it is read next: soon, if another reader has it now."""
+        """Read a source, and set when it is read next: soon, if another reader reads it now."""
         name = polled.source.name
         began = time.monotonic()
         every = polled.source.every.total_seconds()
@@ -320,7 +323,7 @@ _FAILS = template("the delivery fails: {fault}")
 
 
 class SinkService:
-    """The sinks that are delivered."""
+    """The sinks to which the service delivers."""
 
     def __init__(self, opened: "Platform", surroundings: Surroundings) -> None:
         self._platform = opened
@@ -328,13 +331,13 @@ class SinkService:
         self._threads: dict[str, SinkThread] = {}
 
     def close(self) -> None:
-        """End all deliveries after what they do now, or some seconds."""
+        """Wait some seconds until each delivery has finished its present batch, and end it."""
         for thread in self._threads.values():
             thread.stopped.set()
         _join(self._threads.values())
 
-    def look(self) -> None:
-        """Start the deliveries that are missing, and end those of changed and retired sinks."""
+    def update_sinks(self) -> None:
+        """Start missing deliveries, and end the deliveries of changed and retired sinks."""
         sinks = {
             sink.name: sink
             for sink in read_sinks(self._platform, self._platform.clock.now())
@@ -363,7 +366,7 @@ class SinkThread(Thread):
         self._failures = Counter[str]()
 
     def run(self) -> None:
-        """Deliver; after a fault again, after a growing wait."""
+        """Deliver; after a fault, deliver again after a growing wait."""
         wait = FIRST_WAIT_S
         while not self.stopped.is_set():
             began = time.monotonic()
@@ -426,7 +429,7 @@ class SinkThread(Thread):
             self._follow(delivery, reader, self._send_missed(delivery, feed, reader, position))
 
     def _send_open(self, delivery: SinkDelivery, feed: SinkFeed, progress: SinkProgress) -> None:
-        """Deliver the alarms that are open, to a sink that is new or selects others than before."""
+        """Deliver the open alarms to a sink that is new or has another selection than before."""
         position = progress.position or ""
         now = self._platform.clock.now()
         is_open = feed.missed(None, alarms=self.sink.sends_alarms, values_since=None, most=0)
@@ -436,7 +439,8 @@ class SinkThread(Thread):
     def _send_missed(
         self, delivery: SinkDelivery, feed: SinkFeed, reader: SinkReader, before: str | None
     ) -> str:
-        """Deliver what was committed before a new reader. Return its position."""
+        """Deliver the changes that were committed before a new reader. Return the position of the
+        reader."""
         until = self._platform.sink_deliveries.progress(self.sink.name).until
         now = self._platform.clock.now()
         first = reader.next(0)

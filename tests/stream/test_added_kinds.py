@@ -64,7 +64,7 @@ def forget():
         for name in ("kinds", "adapter"):
             union.__dict__.pop(name, None)
         union._unusable.clear()
-    prepare._made.cache_clear()
+    prepare._make_validator.cache_clear()
     prepare.schema_hash.cache_clear()
 
 

@@ -1,10 +1,10 @@
-"""Airflow's DAG files in the home, copies of `dags/` with the training DAGs dealt to sixteen files
-by a hash of the name; and what they read: the active definitions, by one bounded query, with a last
-good copy on disk.
+"""Airflow's DAG files in the home: copies of `dags/`, in which a hash of the name deals the
+training DAGs to sixteen files; and what these files read: the active definitions, by one bounded
+query, with a last good copy on disk.
 
-Airflow reads all files every half hour, because reading a thousand DAGs takes a quarter of a
-minute of CPU; a file that was modified it reads within seconds. So a changed definition marks its
-own file as modified.
+Airflow reads all files every half hour, because reading a thousand DAGs takes a quarter of a minute
+of CPU; it reads a modified file within seconds. So a changed definition marks its own file as
+modified.
 
 The copy serves while the database does not answer. Airflow reads a DAG file every few minutes and
 once more in each task, so this module imports nothing heavy. Its result is sorted and holds no
@@ -63,13 +63,13 @@ def dag_folder(home: Path) -> Path:
 
 
 def write_dag_files(home: Path) -> None:
-    """Write the DAG files of this version into the home, and remove those of others. Raises
-    UserError if the home cannot be written. Idempotent.
+    """Write the DAG files of this version into the home, and remove the files of other versions.
+    Raises UserError if the home cannot be written. Idempotent.
 
     A file that is unchanged is not written again, because Airflow would read it again.
     """
     folder = dag_folder(home)
-    sources = dict(_files())
+    sources = dict(_list_files())
     with home_errors(home):
         for old in [
             path for path in folder.rglob("*.py") if path.relative_to(folder) not in sources
@@ -88,7 +88,7 @@ def write_dag_files(home: Path) -> None:
 
 def missing_files(folder: Path) -> list[str]:
     """Return the DAG files of this version that a folder lacks, by name."""
-    return [str(name) for name, _ in _files() if not (folder / name).exists()]
+    return [str(name) for name, _ in _list_files() if not (folder / name).exists()]
 
 
 def write_pools(home: Path, background_slots: int) -> Path:
@@ -126,7 +126,7 @@ def mark_all(home: Path) -> None:
     mark(home, (EVALUATION_FILE, SOURCE_FILE, *trained))
 
 
-def _files() -> Iterable[tuple[Path, Path]]:
+def _list_files() -> Iterable[tuple[Path, Path]]:
     for source in sorted(SOURCE.rglob("*")):
         name = source.relative_to(SOURCE)
         if name == Path("train.py"):
@@ -204,11 +204,11 @@ class DagSnapshot:
         answer = self._read(
             f"train_{number:02}", lambda revisions: {"trained": _trained_rows(revisions, number)}
         )
-        return tuple(row for row in map(_trained, answer["trained"]) if row is not None)
+        return tuple(row for row in map(_read_trained, answer["trained"]) if row is not None)
 
     def sources(self) -> tuple[PolledRow, ...]:
-        """Return the active sources that the platform reads by itself, by name. One that the stream
-        service reads now is read by Airflow at most once an hour, as a visible record."""
+        """Return the active sources that the platform reads by itself, by name. Airflow reads a
+        source that the stream service reads now at most once an hour, as a visible record."""
         rows = self._read("sources", lambda read: {"sources": _polled_rows(read)}, "sources")[
             "sources"
         ]
@@ -244,7 +244,7 @@ class DagSnapshot:
                     f"{error}"
                 ) from error
             return document
-        _keep(copy, answer)
+        _write_copy(copy, answer)
         return answer
 
 
@@ -276,7 +276,7 @@ def _cadences(revisions: "Collection[Document]") -> list[str]:
     groups = revisions.aggregate(
         [*NEWEST_ACTIVE, {"$group": {"_id": "$definition.schedule.every"}}]
     )
-    replaced = _instead_of_faulty(revisions, [])
+    replaced = _find_last_valid(revisions, [])
     durations = [
         *(row["_id"] for row in groups),
         *(row["definition"]["schedule"]["every"] for row in replaced),
@@ -291,7 +291,7 @@ def _cadences(revisions: "Collection[Document]") -> list[str]:
 
 
 def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Document]:
-    trained = revisions.aggregate([*NEWEST_ACTIVE, {"$match": {"$or": _with_model()}}])
+    trained = revisions.aggregate([*NEWEST_ACTIVE, {"$match": {"$or": _queries_for_models()}}])
     rows = [
         (str(row["_id"]), {"revision": row["number"], "definition": row["definition"]})
         for row in trained
@@ -300,12 +300,12 @@ def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Docume
     readable = {
         name: row
         for name, row in rows_of_shard
-        if (readable_row := _trained(row)) is not None and readable_row.definition.name == name
+        if (readable_row := _read_trained(row)) is not None and readable_row.definition.name == name
     }
-    replaced = _instead_of_faulty(
+    replaced = _find_last_valid(
         revisions, [name for name, _ in rows_of_shard if name not in readable]
     )
-    of_shard = [row for row in replaced if _trained(row) is not None]
+    of_shard = [row for row in replaced if _read_trained(row) is not None]
     good = [
         *readable.values(),
         *(row for row in of_shard if shard_of(row["definition"]["name"]) == number),
@@ -313,8 +313,8 @@ def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Docume
     return sorted(good, key=lambda row: str(row["definition"]["name"]))
 
 
-def _with_model() -> list[Document]:
-    """Return queries, one of which each definition with a model meets."""
+def _queries_for_models() -> list[Document]:
+    """Return queries; a definition that meets one of them has a model."""
     conditions: list[Document] = [{"definition.kind": {"$in": trained_kinds()}}]
     for kind, paths in sometimes_trained_kinds().items():
         conditions.append(
@@ -326,8 +326,9 @@ def _with_model() -> list[Document]:
     return conditions
 
 
-def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
-    """Return the last valid revisions, if active, of definitions with an unreadable one."""
+def _find_last_valid(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
+    """Return the last valid revision, if it is active, of each definition whose newest revision
+    cannot be read."""
     readable = {
         "definition.kind": {"$in": list(definition_types())},
         "definition.state": {"$in": ["draft", "active", "retired"]},
@@ -339,14 +340,14 @@ def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> 
     rows = []
     for name in sorted({name for name in names if isinstance(name, str)}):
         for document in revisions.find({"name": name}, {"_id": False}).sort("number", -1):
-            row = _valid(document)
+            row = _read_valid(document)
             if row is not None:
                 rows += [row] if row["definition"]["state"] == "active" else []
                 break
     return rows
 
 
-def _valid(document: Document) -> Document | None:
+def _read_valid(document: Document) -> Document | None:
     try:
         revision = parse_revision(document)
     except Exception as error:  # one faulty document must not stop the others
@@ -356,7 +357,7 @@ def _valid(document: Document) -> Document | None:
     return {"revision": revision.number, "definition": written}
 
 
-def _keep(copy: Path, document: Document) -> None:
+def _write_copy(copy: Path, document: Document) -> None:
     """Write the copy in one step if it changed, so that a reader never sees a partial copy."""
     text = json.dumps(document, sort_keys=True, indent=1, default=str)
     with suppress(FileNotFoundError):
@@ -370,7 +371,7 @@ def _keep(copy: Path, document: Document) -> None:
     Path(draft.name).replace(copy)
 
 
-def _trained(row: Document) -> TrainedRevision | None:
+def _read_trained(row: Document) -> TrainedRevision | None:
     """Return the trained revision of a row; None, with a log line, if it cannot be read."""
     try:
         definition = parse_definition(row["definition"])

@@ -8,11 +8,12 @@ _READING = ("GET", "HEAD", "OPTIONS")
 
 
 class OneWriter:
-    """Passes on one changing request at a time; reading ones at once.
+    """Passes on one changing request at a time, and reading requests at once.
 
     For Airflow on SQLite, which has one writer. Airflow writes its audit log within the event loop,
     where it waits for the file's lock; a request that holds the lock needs the event loop to end.
-    Side by side, they stop the whole API until the wait ends, and one fails with status 500.
+    Two such requests side by side stop the whole API until the wait ends, and one of them fails
+    with status 500.
     """
 
     def __init__(self, app: ASGIApp) -> None:

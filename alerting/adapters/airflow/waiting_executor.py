@@ -26,17 +26,19 @@ _AWAY = (OperationalError, AirflowTaskTimeout, OSError)
 class WaitingCeleryExecutor(CeleryExecutor):  # type: ignore[misc]  # Airflow has no types here
     """A Celery executor whose tasks wait for a broker that does not answer.
 
-    Airflow's own marks a task that could not be sent as failed, which uses up one of its tries.
+    Airflow's own executor marks a task that could not be sent as failed, which uses up one of its
+    tries.
     """
 
     def _send_workloads_to_celery(
         self, workload_tuples_to_send: Sequence["WorkloadInCelery"]
     ) -> list["WorkloadInCeleryResult"]:
-        """Send tasks in this order, and return those that were sent or refused. The first one for
-        which no broker answers and those after it stay queued, and are sent at a later heartbeat.
+        """Send tasks in this order, and return the tasks that were sent or refused. The first task
+        for which no broker answers and all tasks after it stay queued, and are sent at a later
+        heartbeat.
 
-        A task has its number in the broker beforehand: one that arrived although its answer did
-        not is recognized as sent twice by its worker.
+        A task has its number in the broker beforehand. So the worker recognizes a task that is sent
+        twice, because it arrived and the broker's answer did not.
         """
         sent: list[WorkloadInCeleryResult] = []
         for workload in workload_tuples_to_send:

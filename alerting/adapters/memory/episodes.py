@@ -42,7 +42,8 @@ class MemoryTable(Generic[R]):
         self.rows: dict[str, R] = {}
 
     def insert(self, row: R) -> bool:
-        """Insert; return False if this id exists, or the row may not stand beside the others."""
+        """Insert a row; return False if its id exists, or if it is not free beside the other
+        rows."""
         if row.id in self.rows or not self.is_free(row):
             return False
         self.rows[row.id] = row
@@ -60,7 +61,7 @@ class MemoryTable(Generic[R]):
         return self.rows.get(id)
 
     def is_free(self, row: R) -> bool:  # noqa: ARG002 - for rows that exclude each other
-        """Return whether no other row takes the place of this one."""
+        """Return whether no other row excludes this one."""
         return True
 
 
@@ -77,7 +78,7 @@ _BYTES = 1_000  # of an episode, about
 
 
 class Numbered(Protocol):
-    """A revision of what has a name."""
+    """A numbered revision of a document with a name."""
 
     @property
     def name(self) -> str: ...
@@ -123,7 +124,7 @@ class MemoryDocumentStore(MemoryRevisions[DocumentRevision]):
 
 
 class MemoryEpisodes(MemoryTable[Episode]):
-    """Port `Episodes`. `backfilled`: all are stored as found in past times."""
+    """Port `Episodes`. `backfilled`: all episodes are stored as found in past times."""
 
     def __init__(self, backfilled: bool = False) -> None:
         super().__init__()

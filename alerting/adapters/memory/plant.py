@@ -276,7 +276,8 @@ class MemoryReadings(Readings):
     def _find_events(
         self, asset: str, instant: Collection[str], end: datetime | None, since: datetime | None
     ) -> list[Document]:
-        """Return events that start until `end`; until `since` each type's last, and lasting."""
+        """Return events that start until `end`. Of the events until `since`, only the last one of
+        each type and the lasting ones."""
         events = sorted(
             map(vars, self._events.get(asset, {}).values()),
             key=lambda event: (event["start"], event["type"]),

@@ -1,6 +1,6 @@
-"""Stores in memory for the sandbox of a backtest: all together, and those of the evaluation plan,
-condition states, checkpoints, late data, scores and past evaluations, training runs, registered
-models and decisions about them. Writes take effect one by one."""
+"""Stores in memory for the sandbox of a backtest: the platform of all of them, and the stores of
+the evaluation plan, condition states, checkpoints, late data, scores and past evaluations, training
+runs, registered models and decisions about them. Writes take effect one by one."""
 
 from __future__ import annotations
 
@@ -235,7 +235,8 @@ class MemoryCheckpoints:
     def _split(
         self, key: TargetKey, instant: datetime
     ) -> tuple[list[ConditionState], list[ConditionState]]:
-        """Return a target's states before an instant, and those from it on, oldest first."""
+        """Return a target's states before an instant, and its states from the instant on, oldest
+        first."""
         states = self._states.get(key, [])
         first = bisect_left(states, instant, key=_watermark)
         return states[:first], states[first:]

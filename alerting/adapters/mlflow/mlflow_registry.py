@@ -1,5 +1,5 @@
 """Training runs and registered models in MLflow: one experiment and one registered model per
-definition; and the connection to it: its variables, the check that it answers, and its errors.
+definition; and the connection to MLflow: its variables, the check that it answers, and its errors.
 
 It works with a tracking server and with a database (`sqlite:///...`) alike.
 """

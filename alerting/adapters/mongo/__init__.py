@@ -1,2 +1,2 @@
-"""The connection to MongoDB, what is done with the database as a whole, and the server that runs on
-this machine with the platform."""
+"""The connection to MongoDB, operations on a whole database, and the server that runs on this
+machine with the platform."""

@@ -5,7 +5,7 @@ remedy.
 It runs as a one-node replica set, so that it acknowledges a write only when its journal is on disk.
 It tolerates `kill -9`: the next start recovers from the journal and takes over the lock file. It
 refuses clients without the secrets in its data folder (`mongod_access`). Where this machine has no
-libcurl, the server uses that of pycurl's wheel.
+libcurl, the server uses the libcurl of pycurl's wheel.
 
 Each server has the kernel's lock on `server.lock` in its data folder from before its start until
 its process has ended, so that a successor can wait for that moment.
@@ -302,7 +302,8 @@ class EmbeddedMongod:
 
 
 def _take_office(folder: Path, port: int) -> bool:
-    """Take a step towards a primary that accepts the platform's user; True once it is one."""
+    """Take one step towards a primary that accepts the platform's user; return True once the server
+    is one."""
     try:
         with mongod_access.as_server(folder, port) as client:
             if client.admin.command("hello").get("isWritablePrimary"):
@@ -401,7 +402,7 @@ def _free_bytes(folder: Path) -> int:
 
 
 def _last_start(log: Path) -> str:
-    """Return the log since the last start; only errors, where lines can be parsed."""
+    """Return the log since the last start; only its errors, where lines can be parsed."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - _END_OF_LOG_BYTES))
@@ -433,10 +434,10 @@ _LINKER_PATIENCE_S = 30.0
 
 
 def library_path(binary: Path, folder: Path) -> str:
-    """Return the `LD_LIBRARY_PATH` with which the server finds all libraries that it needs: that of
-    this process, unless the machine has no libcurl.
+    """Return the `LD_LIBRARY_PATH` with which the server finds all libraries that it needs. It is
+    the path of this process, unless the machine has no libcurl.
 
-    A link to pycurl's libcurl is made in `folder`. Raises UserError with the missing libraries and
+    Then `folder` gets a link to pycurl's libcurl. Raises UserError with the missing libraries and
     what installs them.
     """
     path = os.environ.get("LD_LIBRARY_PATH", "")
@@ -455,8 +456,8 @@ def library_path(binary: Path, folder: Path) -> str:
 
 
 def missing_libraries(binary: Path, path: str) -> list[str]:
-    """Return the libraries that a program needs and the loader does not find, by name, with `path`
-    as its `LD_LIBRARY_PATH`. The program is not run."""
+    """Return the names of the libraries that a program needs and the loader does not find with
+    `path` as its `LD_LIBRARY_PATH`. The program is not run."""
     environ = {"LD_TRACE_LOADED_OBJECTS": "1", "LC_ALL": "C", "LD_LIBRARY_PATH": path}
     listed = subprocess.run(
         [binary],
@@ -472,7 +473,7 @@ def missing_libraries(binary: Path, path: str) -> list[str]:
 
 
 def libcurl_of_wheel() -> Path | None:
-    """Return the file of libcurl in pycurl's wheel; None if it brings none."""
+    """Return the file of libcurl in pycurl's wheel; None if the wheel contains none."""
     package = importlib.util.find_spec("pycurl")
     if package is None or package.origin is None:
         return None
@@ -481,8 +482,8 @@ def libcurl_of_wheel() -> Path | None:
 
 
 def _link_libcurl(wheel: Path, folder: Path) -> str:
-    """Make libcurl known under the name that the server asks for; return the path of search. Its
-    own libraries stand beside it in the wheel."""
+    """Link pycurl's libcurl under the name that the server asks for; return the search path for it
+    and the libraries beside it in the wheel."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     link = folder / LIBCURL
     if not link.is_symlink() or link.readlink() != wheel:

@@ -1,6 +1,6 @@
 """The connection to MongoDB, its errors as messages for people, all stores behind the ports, the
 state of the server and of the disks, and the clock that DAGs, commands and API share: real time, or
-the demo line's, in one document."""
+the time of the demo line, which one document stores."""
 
 import atexit
 import shutil
@@ -93,8 +93,8 @@ class DatabaseDown(UserError):
 
 
 class MongoStores:
-    """Every store of one prepared database. `unit_of_work`: instead of transactions. `state_parts`:
-    of each sixteenth of the condition states."""
+    """Every store of one prepared database. `unit_of_work`: replaces transactions. `state_parts`:
+    number of parts of each sixteenth of the condition states."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class MongoStores:
         clock: ports.Clock,
         in_memory: ports.InMemory,
     ) -> Platform:
-        """Return a platform with these stores behind its ports, by the names that these have."""
+        """Return a platform with these stores behind the ports of the same names."""
         stores = {name: store for name, store in vars(self).items() if name != "database"}
         return Platform(
             **stores,
@@ -169,7 +169,7 @@ class MongoStores:
 
 
 def has_members(uri: str) -> bool:
-    """Return whether an address names several servers, of which another one can take over."""
+    """Return whether an address names several servers, so that another server can take over."""
     parts = urlsplit(uri)
     return "," in parts.netloc.rpartition("@")[2] or parts.scheme == "mongodb+srv"
 
@@ -178,9 +178,9 @@ def connect(uri: str, timeout: float | None = None) -> MongoClient[Document]:
     """Return a client whose writes wait for the journal of the majority, even if the URI says
     otherwise.
 
-    `timeout`: seconds to look for a server before an operation fails; without one three, and longer
-    than an election with an address of several. The client does not connect yet. Raises UserError
-    if the URI is not valid.
+    `timeout`: seconds to look for a server before an operation fails; by default three, and longer
+    than an election if the address names several servers. The client does not connect yet. Raises
+    UserError if the URI is not valid.
     """
     _end_without_waiting()
     try:
@@ -206,8 +206,9 @@ def connect(uri: str, timeout: float | None = None) -> MongoClient[Document]:
 
 
 def _end_without_waiting() -> None:
-    """Let this process end without a wait for the driver's threads, which sleep for half a second
-    at a time: half of the time of a short command. They are daemons, and end with the process."""
+    """Let this process end without waiting for the driver's threads, which sleep for half a second
+    at a time and so double the time of a short command. They are daemons, and end with the
+    process."""
     for module in (monitor, asynchronous_monitor):
         atexit.unregister(module._shutdown_resources)
 
@@ -238,7 +239,8 @@ def require_replica_set(client: MongoClient[Document], hosts: str) -> None:
 
 
 def lifetime_warning(client: MongoClient[Document]) -> str | None:
-    """Return what a long lifetime of transactions costs; None if short, or if unknown."""
+    """Return a warning of the cost of a long lifetime of transactions; None if the lifetime is
+    short, or unknown."""
     try:
         lifetime = client.admin.command({"getParameter": 1, _LIFETIME: 1})[_LIFETIME]
     except OperationFailure:
@@ -254,8 +256,8 @@ def lifetime_warning(client: MongoClient[Document]) -> str | None:
 
 
 def members_warning(uri: str, client: MongoClient[Document]) -> str | None:
-    """Return what it costs that the address names one of the members of a connected set; None if
-    it names more, or if there is one."""
+    """Return a warning if the address names only one of several members of a connected replica set,
+    else None."""
     members = _hosts(client)
     if has_members(uri) or "," not in members:
         return None
@@ -267,9 +269,10 @@ def members_warning(uri: str, client: MongoClient[Document]) -> str | None:
 
 @contextmanager
 def open_database(uri: str, name: str, timeout: float | None = None) -> Iterator[MongoDatabase]:
-    """Yield the named database. Raises DatabaseDown if the server does not answer, or is lost.
+    """Yield the named database. Raises DatabaseDown if the server does not answer, or if the
+    connection is lost.
 
-    Of several servers one must answer at once; there may be no primary yet.
+    One of several servers must answer at once; it need not be a primary yet.
     """
     with connect(uri, timeout) as client, database_errors(_hosts(client)):
         if timeout is None and has_members(uri):
@@ -289,8 +292,9 @@ def open_stores(
     """Yield all stores of the named database, after one round trip that reads the version of its
     schema.
 
-    With `prepare` a database of another version is prepared first. Raises NotPrepared without,
-    DatabaseDown if the server does not answer, and UserError if it is no replica set.
+    With `prepare` a database of another version is prepared first. Without `prepare` it raises
+    NotPrepared. Raises DatabaseDown if the server does not answer, and UserError if it is no
+    replica set.
     """
     with open_database(uri, name, timeout) as database:
         try:
@@ -333,7 +337,7 @@ def database_errors(hosts: str) -> Iterator[None]:
 
 
 def is_outage(error: Exception) -> bool:
-    """Return whether an error is one of the database, and not of the documents to store."""
+    """Return whether an error concerns the database, and not the documents to store."""
     if isinstance(error, BulkWriteError):
         return bool((error.details or {}).get("writeConcernErrors"))
     return isinstance(error, PyMongoError | DatabaseDown) and not isinstance(error, WriteError)
@@ -349,7 +353,7 @@ def _brief(error: PyMongoError) -> str:
 
 
 def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:
-    """Return the disk of the home, and the database's, if its server tells its size."""
+    """Return the disk of the home, and the disk of the database if its server tells its size."""
     usage = shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.exists()))
     disks = [Disk("home", usage.free)]
     try:
@@ -363,7 +367,8 @@ def list_disks(home: Path, database: MongoDatabase) -> list[Disk]:
 
 
 def read_database(database: MongoDatabase) -> DatabaseState:
-    """Return name, size and members of the database server. Raises PyMongoError if it is away.
+    """Return name, size and members of the database server. Raises PyMongoError if it does not
+    answer.
 
     An account that may not read the state of the replica set gets the names of its members.
     """
@@ -386,8 +391,8 @@ _real_time = partial(datetime.now, UTC)
 
 
 class MongoClock:
-    """Ports `Clock` and `LineClock`: without a document real time, else `base` and `speed` since
-    `anchored`.
+    """Ports `Clock` and `LineClock`. Without a document the time is real, else `base` plus `speed`
+    times the time since `anchored`.
 
     The clock stops at `until`, so that it does not run ahead of a line whose process has ended. It
     never goes back.
@@ -401,10 +406,11 @@ class MongoClock:
         """Return the time of this clock, to the millisecond."""
         stored = self._clock.find_one({"_id": _ID})
         wall = self._wall()
-        return wall if stored is None else _shown(stored, wall)
+        return wall if stored is None else _compute_clock(stored, wall)
 
     def line_speed(self) -> float | None:
-        """Return seconds of the simulated line per second, 0 while it stands; else None."""
+        """Return seconds of the simulated line per second, 0 while the line stands; None in real
+        time."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is None:
             return None
@@ -414,20 +420,20 @@ class MongoClock:
         """Show from now on `base` plus `speed` seconds per second of real time, and stop at the end
         of the lease.
 
-        A clock that has passed `base` meanwhile, within its last lease, continues from its own
-        time.
+        A clock that is already after `base`, within its last lease, continues from its own time.
         """
         stored = self._clock.find_one({"_id": _ID})
         wall = self._wall()
-        shown = base if stored is None else max(base, _shown(stored, wall))
+        shown = base if stored is None else max(base, _compute_clock(stored, wall))
         self._store_clock(shown, speed, wall, wall + lease)
 
     def renew(self, lease: timedelta) -> None:
-        """Continue for another `lease` of real time, from where a stopped clock stands."""
+        """Continue for another `lease` of real time, from the instant at which a stopped clock
+        stands."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is not None:
             wall = self._wall()
-            self._store_clock(_shown(stored, wall), stored["speed"], wall, wall + lease)
+            self._store_clock(_compute_clock(stored, wall), stored["speed"], wall, wall + lease)
 
     def freeze(self) -> None:
         """Stop at the current instant of this clock."""
@@ -445,6 +451,6 @@ class MongoClock:
         self._clock.replace_one({"_id": _ID}, document, upsert=True)
 
 
-def _shown(stored: Document, wall: datetime) -> datetime:
+def _compute_clock(stored: Document, wall: datetime) -> datetime:
     elapsed = min(wall, stored["until"]) - stored["anchored"]
     return whole_millis(stored["base"] + stored["speed"] * max(elapsed, timedelta(0)))

@@ -1,8 +1,8 @@
 """Access to the embedded MongoDB server: one user, whose secrets are stored in the server's data
 folder only.
 
-The server knows two secrets, each made once and readable by its owner alone. `keyfile` is the
-server's own. With it the platform signs in as the server itself to create the replica set and the
+The server knows two secrets, each made once and readable by its owner alone. `keyfile` belongs to
+the server. With it the platform signs in as the server itself to create the replica set and the
 user, so that the server never accepts a client without a secret. `password` belongs to the user
 `alerting`, by which commands and services sign in. Passwords are 256 random bits, so the fewest
 rounds of hashing that the server permits are enough, and a new connection costs 5 ms instead of 36.
@@ -35,7 +35,7 @@ Client = MongoClient[dict[str, Any]]
 
 
 def server_options(folder: Path) -> list[str]:
-    """Return the server options that require a secret of every client; make missing secrets."""
+    """Make missing secrets, and return the server options that require a secret of every client."""
     key = make_private_folder(folder) / KEY_FILE
     shared_secret(key, _random)
     shared_secret(folder / PASSWORD_FILE, _random)

@@ -1,10 +1,10 @@
 """Preparation of a database: collections, validators, indexes, and the document that says which of
 them were made.
 
-Only `alerting prepare` and `alerting up` change the schema of a database. Opening it compares one
-document with the hash of what this program needs. The hash is computed from the same constants that
-the preparation uses, so no change can be forgotten. It takes half a second; a program whose code is
-that of the one that prepared the database needs the same schema, and compares the hash of its code.
+Only `alerting prepare` and `alerting up` change the schema of a database. A program that opens a
+database compares this document with the hash of the schema that it needs. The hash is computed from
+the same constants that the preparation uses, so no change can be forgotten. Computing it takes half
+a second, so a program first compares the hash of its own code: the same code needs the same schema.
 """
 
 import hashlib
@@ -117,15 +117,15 @@ def schema_hash() -> str:
     indexes = {
         name: [index.document for index in of_collection] for name, of_collection in INDEXES.items()
     }
-    validators = {name: _made(validator) for name, validator in VALIDATORS.items()}
+    validators = {name: _make_validator(validator) for name, validator in VALIDATORS.items()}
     ordered = json.dumps([indexes, validators])  # unsorted: the order of an index's fields counts
     return hashlib.sha256(ordered.encode()).hexdigest()[:32]
 
 
 @cache
 def code_hash() -> str:
-    """Return a hash of the source files of this package, its version, and that of the library that
-    makes validators from them."""
+    """Return a hash of the source files of this package, its version, and the version of the
+    library that makes validators from them."""
     digest = hashlib.sha256(f"{version('alerting')} {PYDANTIC}".encode())
     for file in sorted(_PACKAGE.rglob("*.py")):
         digest.update(f"\0{file.relative_to(_PACKAGE)}\0".encode())
@@ -134,10 +134,10 @@ def code_hash() -> str:
 
 
 def check_prepared(database: MongoDatabase) -> None:
-    """Check that a version with the same schema prepared the database, or a newer one whose
+    """Check that a version with the same schema prepared the database, or a newer version whose
     documents this version can read, as during an upgrade.
 
-    Raises NotPrepared if none, or another version did.
+    Raises NotPrepared if no version, or another one, prepared it.
     """
     stored = database[SCHEMA].find_one({"_id": _ID})
     if stored is None:
@@ -161,7 +161,8 @@ def check_prepared(database: MongoDatabase) -> None:
 
 
 def _refuse_newer(name: str, stored: Document) -> None:
-    """Raise NotPrepared for a database of newer code, whatever version both bear."""
+    """Raise NotPrepared for a database of newer code, even if this program has the same version
+    number."""
     number = int(stored.get("number", 0))
     if number > SCHEMA_NUMBER and int(stored.get("readable_from_number", number)) > SCHEMA_NUMBER:
         raise NotPrepared(
@@ -171,8 +172,8 @@ def _refuse_newer(name: str, stored: Document) -> None:
 
 
 def _is_readable_newer(name: str, stored: Document) -> bool:
-    """Return whether a newer version than this one prepared a database. Raises NotPrepared if it
-    writes documents that this version cannot read."""
+    """Return whether a newer version than this one prepared a database. Raises NotPrepared if the
+    newer version writes documents that this version cannot read."""
     if int(stored.get("number", 0)) > SCHEMA_NUMBER:
         return True
     installed = version("alerting")
@@ -219,8 +220,8 @@ def prepare_database(database: MongoDatabase) -> None:
 
 
 def move_mutes(database: MongoDatabase) -> None:
-    """Make mutes of the shelves and silences of versions before 0.2.0, whose collections then are
-    dropped. Idempotent."""
+    """Convert the shelves and silences of versions before 0.2.0 to mutes, and drop their
+    collections. Idempotent."""
     before = {"shelves", "silences"} & {*database.list_collection_names()}
     for name in before:
         merge = {"into": MUTES, "whenMatched": "keepExisting"}
@@ -246,13 +247,13 @@ def find_left_parts(database: MongoDatabase, settings: Iterable[str]) -> list[st
 
 
 def known_keys(database: MongoDatabase) -> set[str]:
-    """Return the names of the keys of which the database has the hash."""
+    """Return the names of the keys whose hashes the database stores."""
     return {document["_id"].partition(":")[2] for document in database[SCHEMA].find(_KEYS)}
 
 
 def check_key(database: MongoDatabase, name: str, key: bytes, named: str) -> None:
-    """Compare a key with the one of this name that this database was first used with, whose hash
-    it has. `named`: the file and its variable, for the message. Raises UserError for another."""
+    """Compare a key with the hash of the key of this name that the database was first used with.
+    `named`: the file and its variable, for the message. Raises UserError for another key."""
     made = {"_id": f"key:{name}", "hash": hmac.new(key, name.encode(), "sha256").hexdigest()}
     stored = database[SCHEMA].find_one({"_id": made["_id"]})
     if stored is None:
@@ -269,7 +270,7 @@ def check_key(database: MongoDatabase, name: str, key: bytes, named: str) -> Non
 
 
 def forget_keys(database: MongoDatabase) -> None:
-    """Remove the hashes of all keys: those of the next process are stored."""
+    """Remove the hashes of all keys: the next process stores the hashes of its own keys."""
     database[SCHEMA].delete_many(_KEYS)
 
 
@@ -288,8 +289,8 @@ def create_collections(database: MongoDatabase) -> None:
 
 
 def create_indexes(database: MongoDatabase) -> None:
-    """Create missing indexes. One of the same name or fields with other options is replaced; a
-    retired one is dropped once its successor is there."""
+    """Create missing indexes. An existing index of the same name or fields with other options is
+    replaced; a retired index is dropped once its successor exists."""
     for name, indexes in INDEXES.items():
         if indexes:
             try:
@@ -314,8 +315,9 @@ def _replace_indexes(collection: MongoCollection, indexes: list[IndexModel]) -> 
 
 
 @cache
-def _made(validator: Callable[[], Document]) -> Document:
-    """Return the validator that a function makes; to make all of them takes half a second."""
+def _make_validator(validator: Callable[[], Document]) -> Document:
+    """Return the validator that a function makes, made once: making all validators takes half a
+    second."""
     return validator()
 
 
@@ -323,7 +325,7 @@ def _options(name: str) -> Document:
     if name not in VALIDATORS:
         return {}
     return {
-        "validator": _made(VALIDATORS[name]),
+        "validator": _make_validator(VALIDATORS[name]),
         "validationLevel": "strict",
         "validationAction": "error",
     }
@@ -365,7 +367,7 @@ def backtest_file_validator() -> Document:
 
 
 def label_validator() -> Document:
-    """Return the validator of labels of times, which has no other fields."""
+    """Return the validator of labels of times, which permits no other fields."""
     text = {"bsonType": "string", "minLength": 1}
     when_undone = {"bsonType": ["date", "null"]}
     validator = _validator(

@@ -26,7 +26,8 @@ class Running:
 
 
 class Hold:
-    """Lock of this process on the home, until `release` or the end of it and its forks."""
+    """Lock of this process on the home, until `release` or until the process and its forks have
+    ended."""
 
     def __init__(self, file: TextIO, running: Running) -> None:
         self._file = file

@@ -2,7 +2,7 @@
 
 The first command that finds no server starts a *keeper*, a process that runs the server until its
 last user has ended in any way. The kernel counts the users: each has a shared lock on one file, and
-the keeper waits for the exclusive one. `alerting up` has the exclusive lock as long as it runs, so
+the keeper waits for the exclusive lock. `alerting up` has the exclusive lock as long as it runs, so
 that commands use its server and start none. A lock on the users does not show whether the server
 runs: `alerting up` waits separately for the end of the server (`embedded_mongod.server_in`).
 """
@@ -40,8 +40,8 @@ def data_folder(home: Path) -> Path:
 
 @contextmanager
 def shared_mongod(home: Path, patience: float = PATIENCE_S) -> Iterator[str]:
-    """Yield the URI of the server with its data in `home`: the running one, or one that runs until
-    its last user has ended.
+    """Yield the URI of the server with its data in `home`: the running server, or a new one that
+    runs until its last user has ended.
 
     Raises UserError if no server can start, or `alerting up` runs but its server does not answer in
     `patience` seconds.
@@ -49,7 +49,7 @@ def shared_mongod(home: Path, patience: float = PATIENCE_S) -> Iterator[str]:
     with _users_file(home) as users:
         port = _join(home, users, patience)
         if port is None:
-            port = _running_or_started(home, users)
+            port = _find_or_start_server(home, users)
         yield address(data_folder(home), port)
 
 
@@ -72,7 +72,8 @@ def exclusive_mongod(
 
 
 def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: float) -> None:
-    """Wait until no command uses the server and its process ended; its keeper needs the lock."""
+    """Wait until no command uses the server and its process has ended; its keeper needs the
+    lock."""
     has_reported = False
     unused_since = None
     while True:
@@ -133,7 +134,8 @@ def _current_port(home: Path) -> int | None:
 
 
 def _join(home: Path, users: TextIO, patience: float) -> int | None:
-    """Become a user of the server; return its port, None if a keeper runs or must start it."""
+    """Become a user of the server and return its port. None if no keeper has published a port: the
+    caller waits for it, or starts a keeper."""
     deadline = time.monotonic() + patience
     while not try_lock(users, fcntl.LOCK_SH):
         if (port := _current_port(home)) is not None:
@@ -148,8 +150,8 @@ def _join(home: Path, users: TextIO, patience: float) -> int | None:
     return None
 
 
-def _running_or_started(home: Path, users: TextIO) -> int:
-    """Return the port of the keeper's server; of several commands at once one starts it and the
+def _find_or_start_server(home: Path, users: TextIO) -> int:
+    """Return the port of the keeper's server. Of several commands at once one starts it and the
     others wait.
 
     A server that runs and does not answer is busy or ending: a second server could not use its

@@ -1,1 +1,1 @@
-"""Receivers of messages: channels and sinks, and the rule of the addresses that they may reach."""
+"""Receivers of messages: channels and sinks, and the rule for the addresses that they may reach."""

@@ -1,4 +1,4 @@
-"""Rule of the addresses that messages may reach: hosts on the list, or any public address.
+"""Rule for the addresses that messages may reach: hosts on the list, or any public address.
 
 The rule keeps messages from reaching a host inside the plant's network by accident. It checks the
 addresses that the connection then uses, so that a name cannot change its meaning in between.

@@ -138,13 +138,13 @@ class _TlsFrom(_From):
 
 
 def _transfer_encoding(text: str) -> str | None:
-    """Return the encoding of a text in which a line begins with `From `: smtplib writes `>From `
-    for it. None: the library's choice."""
+    """Return an encoding for a text in which a line begins with `From `, because smtplib would
+    write `>From ` for it. None leaves the choice to the library."""
     return "base64" if re.search(r"^From ", text, re.MULTILINE) else None
 
 
 def compose(message: Message, sender: str, to: str) -> EmailMessage:
-    """Return the e-mail: text, and the same as HTML with its chart and links to tap."""
+    """Return the e-mail: the text, and the same text as HTML with its chart and links to tap."""
     picture = _picture(message)
     mail = EmailMessage()
     mail["From"] = sender
@@ -181,7 +181,8 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
 
 
 def _picture(message: Message) -> Picture | None:
-    """Return the message's chart; None if it cannot be drawn: an alert goes out without."""
+    """Return the message's chart; None if it cannot be drawn, because an alert is sent without
+    it."""
     try:
         return message.draw() if message.draw else None
     except Exception:  # drawing and its data may raise any exception

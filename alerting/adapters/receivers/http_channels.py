@@ -1,10 +1,10 @@
 """Receivers of messages that are posted over HTTP, each to one address, which the egress rule
-checks when the connection is made: the channels Slack (or a chat that takes Slack's incoming
-webhooks), Microsoft Teams (a workflow that takes an Adaptive Card), ntfy, which shows messages on
-phones, and other systems, signed as Standard Webhooks 1.0; and the sink of a web server, which
-takes each message as JSON by POST, signed as notifications are.
+checks when the connection is made.
 
-Text and links are cut to the limits of each chat.
+The channels are Slack (or a chat that takes Slack's incoming webhooks), Microsoft Teams (a workflow
+that takes an Adaptive Card), ntfy, which shows messages on phones, and other systems, signed as
+Standard Webhooks 1.0. The sink is a web server, which takes each message as JSON by POST, signed as
+notifications are. Text and links are cut to the limits of each chat.
 """
 
 import base64
@@ -141,7 +141,7 @@ _TAGS = {"good": ["white_check_mark"], "bad": ["rotating_light"], "neutral": []}
 
 
 def level(message: Message) -> Level:
-    """Return whether a message is the end of an alert, a grave alert, or another one."""
+    """Return whether a message is the end of an alert, a grave alert, or any other message."""
     if message.payload.get("transition") == "closed":
         return "good"
     return "bad" if message.payload.get("severity") in ("high", "critical") else "neutral"
@@ -181,7 +181,7 @@ class SlackChannel:
 
 
 def _slack_text(text: str, most: int) -> dict[str, object]:
-    """Return a text that Slack shows as it is: neither marks nor names in it do anything."""
+    """Return a text that Slack shows as it is: marks and names in it have no effect."""
     return {"type": "plain_text", "text": shorten(text, most) or "-", "emoji": False}
 
 
@@ -230,10 +230,10 @@ def _teams_line(text: str, **style: str) -> dict[str, Any]:
 
 
 class NtfyChannel:
-    """Publish each message to the topic that is the end of the address.
+    """Publish each message to the topic at the end of the address.
 
-    A tap opens the last link, the page of the alert. The first three of the others are buttons,
-    the rest is below the text.
+    A tap opens the last link, the page of the alert. The first three other links are buttons, the
+    remaining links are below the text.
     """
 
     def __init__(
@@ -369,7 +369,7 @@ class WebhookReceiver:
             yield answer_of(partial(self._channel.deliver, _message_of_sink(message)))
 
     def keep_alive(self) -> None:
-        """Do nothing: a server that is away is found when something is sent."""
+        """Do nothing: a server that does not answer is noticed when something is sent."""
 
     def probe(self, message: SinkMessage) -> str:
         answer = answer_of(partial(self._channel.deliver, _message_of_sink(message)))
@@ -382,7 +382,7 @@ class WebhookReceiver:
 
 
 def answer_of(post: Callable[[], None]) -> Answer:
-    """Return what a web server answers to a message. Raises ReceiverAway."""
+    """Return the answer of a web server to a message. Raises ReceiverAway."""
     try:
         post()
     except DeliveryFailed as fault:

@@ -35,8 +35,8 @@ class LogChannel:
 
 
 def append_to(path: Path | None) -> Callable[[str], None]:
-    """Return the function that writes a line to the log of the process and to a file; without a
-    file to standard output alone, which then has the line once."""
+    """Return the function that writes a line to the log of the process and to a file. Without a
+    file it writes to standard output alone, so that the line is there once."""
     if path is None:
         return lambda line: print(line, flush=True)  # noqa: T201 - is what the setting asks for
 

@@ -23,7 +23,7 @@ _REFUSED = 0x80
 
 
 class MqttReceiver:
-    """Port `SinkClient`. A broken connection is not opened again: the sink opens another one."""
+    """Port `SinkClient`. A broken connection is not opened again: the sink opens a new one."""
 
     def __init__(self, sink: MqttSink, surroundings: Surroundings) -> None:
         """Connect. Raises ReceiverAway if the broker does not answer or refuses."""
@@ -35,9 +35,9 @@ class MqttReceiver:
         self._client, host, port = new_client(sink, address, client_id, reconnect_on_failure=False)
         self._largest: int | None = None
         self._client.connect_timeout = CONNECT_S
-        self._client.on_connect = self._connected
-        self._client.on_disconnect = self._lost
-        self._client.on_publish = self._published
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
         self._client.max_inflight_messages_set(_AT_ONCE)
         try:
             self._client.connect(host, port, keepalive=15, clean_start=True)
@@ -73,7 +73,7 @@ class MqttReceiver:
         self._client.loop_stop()
 
     def _publish(self, message: SinkMessage) -> int | Answer:
-        """Return the number of a message that is on its way, or why it cannot be sent."""
+        """Return the number of a message that was sent, or the reason why it cannot be sent."""
         payload = write_json(message.content)
         if self._largest is not None and len(payload) + 1000 > self._largest:
             return Answer("refused", f"has {len(payload)} bytes, more than the broker takes")
@@ -103,7 +103,7 @@ class MqttReceiver:
         return Answer("failed" if code.value in _IN_THE_WAY else "refused", reason)
 
     def _wait_for(self, mid: int, packet: str) -> Any:
-        """Return the reason code for a message, 0 stands for the connection."""
+        """Return the reason code for the message of this number; 0 stands for the connection."""
         until = time.monotonic() + CONNECT_S
         while mid not in self._answers:
             try:
@@ -115,14 +115,14 @@ class MqttReceiver:
             self._answers[number] = code
         return self._answers.pop(mid)
 
-    def _connected(self, _: Any, __: Any, ___: Any, code: Any, properties: Any) -> None:
+    def _on_connect(self, _: Any, __: Any, ___: Any, code: Any, properties: Any) -> None:
         self._largest = getattr(properties, "MaximumPacketSize", None)
         self._events.put((None if code.is_failure else 0, code))
 
-    def _lost(self, _: Any, __: Any, ___: Any, code: Any, ____: Any) -> None:
+    def _on_disconnect(self, _: Any, __: Any, ___: Any, code: Any, ____: Any) -> None:
         self._events.put((None, code))
 
-    def _published(self, _: Any, __: Any, mid: int, code: Any, ___: Any) -> None:
+    def _on_publish(self, _: Any, __: Any, mid: int, code: Any, ___: Any) -> None:
         self._events.put((mid, code))
 
 

@@ -21,8 +21,8 @@ RECEIVERS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What receivers need of the process. `resolve`: finds secrets; `egress`: addresses that web
-    servers may have."""
+    """What receivers need of the process. `resolve`: finds secrets; `egress`: rule for the
+    addresses of web servers."""
 
     resolve: Resolve
     egress: Egress

@@ -1,5 +1,5 @@
-"""Sink of a table in PostgreSQL, MariaDB, MySQL or SQLite: a row for each message, each once by its
-key."""
+"""Sink of a table in PostgreSQL, MariaDB, MySQL or SQLite: a row for each message, stored once by
+its key."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -72,7 +72,8 @@ COLUMNS: Mapping[SinkContent, _Columns] = {
 
 
 def rows_of(message: SinkMessage) -> list[dict[str, Any]]:
-    """Return a message as rows: a forecast has one for each value ahead, others have one."""
+    """Return a message as rows: one for each value ahead of a forecast, a single one for other
+    messages."""
     content = message.content
     names = [name for name, _ in COLUMNS[message.sends]]
     row = {name: content.get("limit" if name == "limit_value" else name) for name in names}
@@ -89,7 +90,8 @@ def rows_of(message: SinkMessage) -> list[dict[str, Any]]:
 
 
 class SqlReceiver:
-    """Port `SinkClient`: a batch is one transaction; if it fails, each message is one."""
+    """Port `SinkClient`: a batch is one transaction; if it fails, each message gets its own
+    transaction."""
 
     def __init__(self, sink: SqlSink, surroundings: Surroundings) -> None:
         """Connect, and create the tables that are missing. Raises ReceiverAway, UserError."""
@@ -164,7 +166,7 @@ class SqlReceiver:
         return ACCEPTED
 
     def _value(self, value: Any) -> Any:
-        """Return a value of a row; instants in UTC, without a zone where columns have none."""
+        """Return a value of a row; instants are in UTC, without a zone where columns have none."""
         if not isinstance(value, datetime):
             return value
         at = value.astimezone(UTC)
@@ -188,7 +190,8 @@ def _column(name: str, kind: str) -> "sa.Column[Any]":
 
 
 def _insert_new(dialect: str, table: sa.Table) -> Any:
-    """Return the statement that stores rows whose key is new, and leaves the others."""
+    """Return the statement that stores rows whose key is new, and leaves the other rows
+    unchanged."""
     if dialect == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing(index_elements=["key"])
     if dialect == "sqlite":
@@ -198,6 +201,6 @@ def _insert_new(dialect: str, table: sa.Table) -> Any:
 
 
 def _concerns_rows(error: DBAPIError) -> bool:
-    """Return whether the values of a row are refused, and not the connection or the table."""
+    """Return whether a fault concerns the values of a row, and not the connection or the table."""
     code = error.orig.args[0] if error.orig is not None and error.orig.args else None
     return isinstance(error, DataError | IntegrityError) or code in _OF_THE_ROW

@@ -1,1 +1,1 @@
-"""Readers of polled sources, and subscriptions of streamed ones."""
+"""Readers of polled sources, and subscriptions of streamed sources."""

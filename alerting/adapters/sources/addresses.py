@@ -1,5 +1,5 @@
-"""Addresses of the servers of sources and sinks, certificates of connections to them, and their
-secrets: from the environment, or from files that only their owner may read."""
+"""Addresses of the servers of sources and sinks, certificates of connections to these servers, and
+their secrets: from the environment, or from files that only their owner may read."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ ADDRESSED = ("source", "sink")
 
 
 class Encrypted(Protocol):
-    """A source or a sink with a broker. `word`: which of them."""
+    """A source or a sink with a broker. `word`: "source" or "sink"."""
 
     word: ClassVar[str]
 
@@ -46,7 +46,7 @@ def read_address(
     source: Encrypted, address: str, ports: Mapping[str, int], *, has_path: bool = False
 ) -> Address:
     """Return the parts of an address. Raises UserError, without any part of the address, if it is
-    none.
+    not valid.
 
     `ports`: the usual port by scheme, first without and then with TLS. Raises UserError too if a
     certificate cannot be read.
@@ -108,10 +108,10 @@ Resolve = Callable[[Secret], str]
 
 
 def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None = None) -> Resolve:
-    """Return the function that finds any secret; a source gets `allowed_secrets`. `connection`: of
-    Airflow by its id, in a DAG.
+    """Return the function that finds secrets: all, or for a source its `allowed_secrets`.
+    `connection`: returns a connection of Airflow by its id, in a DAG.
 
-    The function raises UserError, without the secret, if it is not there.
+    The function raises UserError, without the secret, if the secret does not exist.
     """
 
     def resolve(secret: Secret) -> str:
@@ -167,7 +167,8 @@ def _read_secret(path: Path) -> str:
 
 
 def require_private(path: Path) -> None:
-    """Raise UserError if others than its owner may read a file, OSError if it is not there."""
+    """Raise UserError if others than its owner may read a file, OSError if the file does not
+    exist."""
     if path.stat().st_mode & 0o077:
         raise UserError(
             f"the file of the secret, {path!s}, may be read by others: run `chmod 600` on it"

@@ -29,7 +29,7 @@ def open_stream(
 ) -> ThreadedStream:
     """Return the subscription of a source. `earlier`: keys to unbind.
 
-    Raises UserError if the address is none.
+    Raises UserError if the address is not valid.
     """
     broker = read_address(source, address, PORTS, has_path=True)
     return ThreadedStream(source.name, lambda: AmqpClient(source, broker, earlier), now)
@@ -75,8 +75,8 @@ class AmqpClient:
         channel.basic_consume(queue, self._receive, consumer_tag=f"alerting-{source.name}")
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return what has come, up to about `most` or _AT_ONCE. The broker itself counts what is
-        not acknowledged.
+        """Return the messages that have come, up to about `most` or _AT_ONCE. The broker itself
+        limits the messages that are not acknowledged.
 
         While messages are being stored the wait is short, so that they are acknowledged soon: the
         broker may be waiting for that.
@@ -94,7 +94,8 @@ class AmqpClient:
         return received
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
-        """Acknowledge all messages before the first that is not stored at once, later ones each."""
+        """Acknowledge at once all messages before the first one that is not stored, and each later
+        stored message by itself."""
         done = set(tokens)
         last = 0
         for tag in self._unacknowledged:
@@ -121,10 +122,10 @@ class AmqpClient:
 
 
 def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
-    """Return copies of messages that come within some seconds, by a queue of its own that ends with
-    it.
+    """Return copies of messages that come within some seconds, by a temporary queue of this
+    connection.
 
-    A queue that is there already is not read, because its messages would be taken from the stream
+    A queue that exists already is not read, because its messages would be taken from the stream
     service.
     """
     received: list[Received] = []
@@ -176,6 +177,7 @@ def connection_parameters(source: Encrypted, broker: Address) -> pika.Connection
 
 
 def reason_of(error: Exception) -> str:
-    """Return the text of the broker; of a failed connection, that of the last attempt."""
+    """Return the reason that the broker gives for a fault; for a failed connection, the reason of
+    the last attempt."""
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     return first_line(getattr(cause, "exception", None) or cause)

@@ -1,5 +1,6 @@
-"""The client of each kind of source of the stream service, imported when a source uses it; a
-subscription through a blocking client, in its own thread, and opened again if broken."""
+"""The client of each kind of source of the stream service, imported when a source uses it; and a
+subscription that runs a blocking client in its own thread, and connects again if the connection
+breaks."""
 
 import logging
 import threading
@@ -40,8 +41,8 @@ def open_stream(
 ) -> MessageStream:
     """Return the subscription of a source, which connects in the background.
 
-    `earlier`: topics that the broker may still have for it, to be given back. Raises UserError if
-    the address is none, or if the client of the broker is not installed.
+    `earlier`: topics to unsubscribe, which the broker may still keep for the source. Raises
+    UserError if the address is not valid, or if the client of the broker is not installed.
     """
     if kind in STREAMS:
         made: MessageStream = load_client(source, f"{STREAMS[kind]}:open_stream")(
@@ -59,11 +60,11 @@ def open_stream(
 
 
 def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> Look:
-    """Return copies of some messages of a source: those that its broker stores, else those that
-    come within some seconds.
+    """Return copies of some messages of a source: the messages that its broker stores, else those
+    that come within some seconds.
 
-    None is taken from the stream service or acknowledged. Raises UserError if the broker cannot be
-    reached or refuses.
+    No message is acknowledged or taken from the stream service. Raises UserError if the broker
+    cannot be reached or refuses.
     """
     where = f"{STREAMS[kind]}:look" if kind in STREAMS else f"{source.client}.look"
     look = load_client(source, where)
@@ -124,7 +125,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Received:
-    """A message as a client got it. `token`: acknowledges it. `at`: when the broker got it."""
+    """A message as a client got it. `token`: acknowledges the message. `at`: when the broker got
+    it."""
 
     topic: str
     payload: bytes
@@ -133,17 +135,19 @@ class Received:
 
 
 class BrokerClient(Protocol):
-    """A connection to a broker, used by one thread. Any exception means that it is broken, and it
-    is opened again.
+    """A connection to a broker, used by one thread. Any exception means that the connection is
+    broken; a new one is opened then.
 
-    `sends_again`: whether messages of an earlier connection that were not acknowledged come again.
+    `sends_again`: whether the broker sends messages again that were not acknowledged in an earlier
+    connection.
     """
 
     @property
     def sends_again(self) -> bool: ...
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return about `most` next messages, after at most WAIT_S; with 0 only keep alive."""
+        """Return about `most` next messages, after at most WAIT_S. With `most` 0 only keep the
+        connection alive."""
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
         """Tell the broker that messages need not be sent again."""
@@ -153,7 +157,8 @@ class BrokerClient(Protocol):
 
 
 class Losses:
-    """Counts of values that a subscription lost, by reason, until taken. For several threads."""
+    """Counts of values that a subscription lost, by reason, until they are taken. For several
+    threads."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -162,7 +167,7 @@ class Losses:
         self._logged = set[str]()
 
     def add(self, reason: str, count: int = 0) -> None:
-        """Note values that are lost; `count`: 0 where they cannot be counted."""
+        """Note lost values; `count` is 0 where they cannot be counted."""
         with self._lock:
             if reason in self._counts or len(self._counts) < _MOST_REASONS:
                 self._counts[reason] += count
@@ -172,7 +177,7 @@ class Losses:
             _log.warning("source %s: values are lost: %s", self._name, reason)
 
     def take(self) -> list[SourceLoss]:
-        """Return what was added since the last call."""
+        """Return the losses since the last call."""
         with self._lock:
             taken = self._counts
             self._counts = Counter()
@@ -180,10 +185,11 @@ class Losses:
 
 
 class _Connection:
-    """The messages of one connection that are not acknowledged yet. Those of an earlier one come
-    again, and are dropped.
+    """The messages of one connection that are not acknowledged yet. The broker sends the messages
+    of an earlier connection again, so these are dropped.
 
-    `most`: bound of these messages. Only the thread of the client adds messages and counts them.
+    `most`: the greatest number of these messages. Only the thread of the client adds messages and
+    counts them.
     """
 
     def __init__(self, most: int = MOST_UNACKNOWLEDGED) -> None:
@@ -195,7 +201,7 @@ class _Connection:
         self._largest = 0
 
     def take_over(self, earlier: "_Connection") -> int:
-        """Take messages that never come again. Return how many find no room."""
+        """Take messages that the broker never sends again. Return how many do not fit."""
         with suppress(IndexError):
             while self.headroom:
                 message = earlier.messages.popleft()
@@ -231,7 +237,7 @@ class _Connection:
         self.messages.append(BrokerMessage(topic, payload, at, acknowledge, fault))
 
     def drop_oldest(self) -> int:
-        """Drop the oldest messages that are beyond the bounds; return how many."""
+        """Drop the oldest messages beyond the bounds; return their number."""
         dropped = 0
         with suppress(IndexError):  # all others are being stored
             while self.unacknowledged > self._most or self.bytes > MOST_BYTES:
@@ -241,7 +247,8 @@ class _Connection:
         return dropped
 
     def take_done(self, wait: float) -> list[Any]:
-        """Return the tokens of stored messages. `wait`: seconds to wait for the first of them."""
+        """Return the tokens of stored messages. `wait`: seconds to wait for the first stored
+        message."""
         tokens: list[Any] = []
         with suppress(Empty):
             while True:
@@ -258,7 +265,8 @@ class _Connection:
 
     @property
     def headroom(self) -> int:
-        """Return how many messages may come: as large as the largest, first LARGEST_MESSAGE."""
+        """Return how many more messages may come, if each is as large as the largest so far
+        (LARGEST_MESSAGE at first)."""
         room = MOST_BYTES - self.bytes
         return max(
             min(
@@ -281,12 +289,13 @@ class ThreadedStream:
         is_sent_once: bool = False,
         history: timedelta = timedelta(0),
     ) -> None:
-        """Connect in the background. `connect`: returns an open client, or raises anything.
-        `losses`: those of the client.
+        """Connect in the background. `connect`: returns an open client, or raises any exception.
+        `losses`: the losses that the client notes.
 
-        `is_sent_once`: the server sends a value once. Then MOST_WAITING of them are kept, also
-        while none can be stored; of more the oldest are dropped. `history`: how far back a new
-        connection reads, so after such a drop there is a new one.
+        `is_sent_once`: the server sends a value once. Then the stream keeps up to MOST_WAITING
+        values, also while they cannot be stored, and drops the oldest beyond that. `history`: the
+        time before a new connection that it reads again; the stream connects again after dropping
+        values.
         """
         self._name = name
         self._connect = connect
@@ -304,7 +313,8 @@ class ThreadedStream:
         self._thread.start()
 
     def batch(self) -> list[BrokerMessage]:
-        """Return the next messages. Raises UserError when none is left and the broker is away."""
+        """Return the next messages. Raises UserError when no message waits and the broker does not
+        answer."""
         taken: list[BrokerMessage] = []
         messages = self._connection.messages
         with suppress(IndexError):
@@ -315,11 +325,11 @@ class ThreadedStream:
         return taken
 
     def losses(self) -> list[SourceLoss]:
-        """Return what was lost for ever since the last call."""
+        """Return the values that were lost for ever since the last call."""
         return self._losses.take()
 
     def close(self) -> None:
-        """Acknowledge what is stored, and disconnect; the broker keeps the rest."""
+        """Acknowledge stored messages, and disconnect; the broker keeps the other messages."""
         self._closed.set()
         self._thread.join(_CLOSE_S)
 
@@ -373,7 +383,7 @@ class ThreadedStream:
                 client.close()
 
     def _add(self, connection: _Connection, messages: list[Received]) -> list[Received]:
-        """Add messages stamped now. Return those that wait because the clock fails."""
+        """Add messages stamped now. Return the messages that wait because the clock fails."""
         if not messages:
             return messages
         try:
@@ -408,7 +418,8 @@ class ThreadedStream:
             self._broken_at = self._broken_at or self._now()
 
     def _drop_oldest(self, connection: _Connection) -> None:
-        """Drop the oldest values beyond the bounds: lost, unless the history has them."""
+        """Drop the oldest values beyond the bounds. They are lost, unless the server's history has
+        them."""
         first = next(iter(connection.messages), None)
         dropped = connection.drop_oldest() if self._is_sent_once else 0
         if not dropped or first is None:
@@ -420,7 +431,8 @@ class ThreadedStream:
             self._losses.add(_TOO_MANY, dropped)
 
     def _note_gap(self) -> None:
-        """Note what a server that sends once had before a connection, beyond its history."""
+        """Note the gap before a connection to a server that sends a value once, as far as its
+        history does not reach."""
         if self._broken_at is None and not self._dropped:
             return
         try:
@@ -438,7 +450,7 @@ class ThreadedStream:
 
 @contextmanager
 def _faults_of_the_broker() -> Iterator[None]:
-    """Raise UserError that names the connection, for what a client raises of its library."""
+    """Raise UserError that names the connection for the exceptions of a client's library."""
     try:
         yield
     except UserError:
@@ -448,18 +460,18 @@ def _faults_of_the_broker() -> Iterator[None]:
 
 
 class _Stamps:
-    """When messages were received. The clock is asked once for many of them, as it may be in the
-    database.
+    """Instants at which messages were received. One look at the clock, which may be in the
+    database, serves for many messages.
 
-    Each message is at least a millisecond after the one before of its topic: stamped with it, none
-    replaces another.
+    Each message is stamped at least a millisecond after the message before it of its topic, so that
+    no row replaces another.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, datetime] = {}
 
     def stamp_messages(self, messages: Sequence[Received], now: datetime) -> Iterator[datetime]:
-        """Yield the stamps of messages that are received at once."""
+        """Yield the stamps of messages that are received together."""
         self._last = {topic: at for topic, at in self._last.items() if at + _MILLISECOND > now}
         for received in messages:
             last = self._last.get(received.topic)

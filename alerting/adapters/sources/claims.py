@@ -1,8 +1,8 @@
-"""Reading of a polled source under a claim: one reader at a time, whether that is the stream
-service, a task of Airflow or a command.
+"""Reading of a polled source under a claim: one reader at a time, which is the stream service, a
+task of Airflow or a command.
 
-Two readers would store nothing twice, but would move the same files. A claim is renewed by a thread
-of its own; one that is not ends a reader's turn after `LEASE_LASTS`.
+Two readers would store nothing twice, but would move the same files. A thread of its own renews a
+claim; a claim that is not renewed ends after `LEASE_LASTS`.
 """
 
 import os
@@ -30,16 +30,16 @@ def poll_claimed(
     again: bool = False,
     report: Callable[[int], None] | None = None,
 ) -> Polled | None:
-    """Read a source as `poll` does, and note when and by whom. Return None, without reading it,
-    while another reader does."""
-    with _claimed(plant, name, by, clock) as is_claimed:
+    """Read a source as `poll` does, and note when and by whom it was read. Return None, without
+    reading, while another reader reads the source."""
+    with _claim_source(plant, name, by, clock) as is_claimed:
         if not is_claimed:
             return None
         return poll(plant, readers, name, clock.now(), again=again, report=report)
 
 
 @contextmanager
-def _claimed(plant: SourcePorts, name: str, by: PollReader, clock: Clock) -> Iterator[bool]:
+def _claim_source(plant: SourcePorts, name: str, by: PollReader, clock: Clock) -> Iterator[bool]:
     """Claim a source while the block runs. Yield whether it is claimed."""
     token = f"{by} {socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
     lease = f"source {name}"

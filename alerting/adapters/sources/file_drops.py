@@ -1,6 +1,6 @@
-"""Files of a source: in local or mounted folders; and at an SFTP server or object store, copied one
-at a time, moved there. S3 and its like, Google Cloud Storage and Azure are reached by their
-address, through Arrow."""
+"""Files of a source: in local or mounted folders; or at an SFTP server or object store, copied one
+at a time, and moved there. Arrow reaches S3 and compatible stores, Google Cloud Storage and Azure
+by their address."""
 
 import hashlib
 import os
@@ -44,15 +44,13 @@ LONGEST_NAME = 255  # bytes of a name in a folder
 
 @dataclass(frozen=True)
 class FolderDrop:
-    """Port `FileDrop`. `plant_zone`: of stamps without a zone where the source names none."""
+    """Port `FileDrop`. `plant_zone`: zone of stamps without one if the source names none."""
 
     plant_zone: str | None = None
 
     def found(self, source: FilesSource) -> list[FoundFile]:
-        """Return the files that match, the oldest first, but no links and none that was put away.
-
-        Raises UserError if the folder of the pattern is not there.
-        """
+        """Return the files that match, the oldest first, without links and files that were put
+        away. Raises UserError if the folder of the pattern does not exist."""
         latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
         files = map(_file, glob(source.pattern))  # noqa: PTH207 - the pattern is absolute
         away = {Path(folder) for folder in (source.done, source.bad) if folder}
@@ -89,8 +87,8 @@ class FolderDrop:
         return EventsFile(Path(file.path), self._layout(source, file), layout)
 
     def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
-        """Return whether messages may quote a file: a table with a column of time stamps. Of one
-        that cannot be opened as a table messages hold nothing."""
+        """Return whether messages may quote a file, which must be a table with a column of time
+        stamps. Messages quote nothing of a file that cannot be opened as a table."""
         form = named_format(source.time_format) if source.time_format is not None else None
         try:
             table = open_table(Path(file.path), source.separator, source.encoding)
@@ -102,8 +100,8 @@ class FolderDrop:
             return False
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
-        """Move a file, under another name if there is one of its name; a refused one with the
-        reason beside it.
+        """Move a file, under another name if its name is taken; write the reason beside a refused
+        file.
 
         A file that was changed since it was found stays, and is read at the next poll.
         """
@@ -154,7 +152,7 @@ class FolderDrop:
 
 
 def _file(path: str) -> FoundFile | None:
-    """Return a file as it is now; None for a folder, a link, and a path that is gone."""
+    """Return a file as it is now; None for a folder, a link, and a path that does not exist."""
     try:
         state = Path(path).lstat()
     except OSError:
@@ -195,7 +193,7 @@ def move(file: FoundFile, folder: Path, fault: str | None) -> None:
 
 
 def _take_name(inside: int, name: str, fault: str | None) -> str:
-    """Create an empty file of a free name, a fault's reason beside it; return the name."""
+    """Create empty files of a free name, for the file and its fault's reason; return the name."""
     for taken in free_names(name, fault):
         try:
             os.close(_create(inside, taken))
@@ -216,7 +214,8 @@ def _take_name(inside: int, name: str, fault: str | None) -> str:
 
 
 def free_names(name: str, fault: str | None) -> Iterator[str]:
-    """Yield names for a file to move, with numbers before it; cut to fit with a reason."""
+    """Yield names for a file to move, with numbers before its name, cut so that a reason's name
+    fits too."""
     longest = LONGEST_NAME - (0 if fault is None else len(REASON))
     for number in count(1):
         stem, ending = os.path.splitext(name if number == 1 else f"{number}-{name}")  # noqa: PTH122 - a name, and no path
@@ -256,7 +255,8 @@ _LONGEST_LOCAL_NAME = 60  # characters
 
 
 class SourceFiles:
-    """Port `FileDrop`: of local folders, or of the server of a source, connected when listed."""
+    """Port `FileDrop` for local folders, or for the server of a source, which is connected when its
+    files are listed."""
 
     def __init__(self, folders: FolderDrop, resolve: Resolve) -> None:
         self._folders = folders
@@ -264,7 +264,7 @@ class SourceFiles:
         self._remote: RemoteDrop | None = None
 
     def found(self, source: FilesSource) -> list[FoundFile]:
-        """Return files that match, the oldest first. Raises UserError if none can be reached."""
+        """Return files that match, the oldest first. Raises UserError if they cannot be reached."""
         if self._remote is not None:
             self._remote.close()
             self._remote = None
@@ -341,32 +341,33 @@ class RemoteDrop:
             self._system.close()
 
     def found(self, source: FilesSource) -> list[FoundFile]:
-        """Return files that match, the oldest first; no links, none that may still be written."""
+        """Return files that match, the oldest first, without links and files that may still be
+        written."""
         self._entries = 0
         latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
         with self._errors(source.pattern):
             files = [
                 file
-                for file in self._below("", source.pattern.strip("/").split("/"))
+                for file in self._find_below("", source.pattern.strip("/").split("/"))
                 if file.modified <= latest
             ]
         return sorted(files, key=lambda file: (file.modified, file.path))
 
-    def _below(self, folder: str, levels: list[str]) -> Iterator[FoundFile]:
-        """Yield files below a folder that match a pattern's levels, the last of them files'."""
+    def _find_below(self, folder: str, levels: list[str]) -> Iterator[FoundFile]:
+        """Yield files below a folder that match a pattern's levels; the last level is for files."""
         level = levels[0]
         deeper = levels[1:]
         if deeper and not re.search(r"[*?\[]", level):
-            yield from self._below(f"{folder}/{level}", deeper)
+            yield from self._find_below(f"{folder}/{level}", deeper)
             return
         for entry in self._list(folder):
             name = str(entry["name"]).rstrip("/").rpartition("/")[2]
             if name in ("", ".", "..") or not level_matches(name, level):
                 continue
             if deeper and entry["type"] == "directory":
-                yield from self._below(f"{folder}/{name}", deeper)
+                yield from self._find_below(f"{folder}/{name}", deeper)
             elif not deeper and entry["type"] == "file":
-                yield _found(f"{folder}/{name}", entry)
+                yield _make_found_file(f"{folder}/{name}", entry)
 
     def _list(self, folder: str) -> list[dict[str, Any]]:
         entries: list[dict[str, Any]] = self._system.ls(self._there(folder), detail=True)
@@ -383,19 +384,19 @@ class RemoteDrop:
         return self._root + path.lstrip("/")
 
     def sha256(self, file: FoundFile) -> str:
-        with self._fetched(file).open("rb") as content:
+        with self._copy_of(file).open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
 
     def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
-        return self._folders.readings(source, replace(file, path=str(self._fetched(file))))
+        return self._folders.readings(source, replace(file, path=str(self._copy_of(file))))
 
     def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
-        return self._folders.events(source, replace(file, path=str(self._fetched(file))))
+        return self._folders.events(source, replace(file, path=str(self._copy_of(file))))
 
     def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
-        return self._folders.may_be_quoted(source, replace(file, path=str(self._fetched(file))))
+        return self._folders.may_be_quoted(source, replace(file, path=str(self._copy_of(file))))
 
-    def _fetched(self, file: FoundFile) -> Path:
+    def _copy_of(self, file: FoundFile) -> Path:
         """Return the local copy. Raises UserError if too large, too slow, or changed."""
         if self._copy is not None and self._copy[0] == file:
             return self._copy[1]
@@ -441,14 +442,14 @@ class RemoteDrop:
             )
 
     def _is_unchanged(self, file: FoundFile) -> bool:
-        """Return whether a file is as listed: to the second, for MinIO drops milliseconds."""
+        """Return whether a file is as listed, to the second, because MinIO drops milliseconds."""
         with self._errors(file.path):
-            now = _found(file.path, self._system.info(self._there(file.path)))
+            now = _make_found_file(file.path, self._system.info(self._there(file.path)))
         return (now.size, now.modified // _SECOND) == (file.size, file.modified // _SECOND)
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
-        """Move a file, under another name if there is one of its name; a refused one with the
-        reason beside it.
+        """Move a file, under another name if its name is taken; write the reason beside a refused
+        file.
 
         A file that was changed since it was found stays, and is read at the next poll.
         """
@@ -501,7 +502,7 @@ def _local_name(file: FoundFile) -> str:
     return name[:_LONGEST_LOCAL_NAME]
 
 
-def _found(path: str, entry: dict[str, Any]) -> FoundFile:
+def _make_found_file(path: str, entry: dict[str, Any]) -> FoundFile:
     modified = entry.get("mtime")
     return FoundFile(
         path,
@@ -526,10 +527,10 @@ def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
     """Return the file system of an address such as
     `s3://KEY:SECRET@?endpoint_url=https://minio:9000`.
 
-    Without a key the credentials are those of the environment (AWS_…,
-    GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_…), or of the machine. The connection is encrypted
-    and the certificate checked, except where the endpoint is written with http://. Raises
-    UserError, without any part of the address, if it is none.
+    Without a key, the credentials come from the environment (AWS_…, GOOGLE_APPLICATION_CREDENTIALS,
+    AZURE_STORAGE_…), or from the machine. The connection is encrypted and the certificate checked,
+    except where the endpoint is written with http://. Raises UserError, without any part of the
+    address, if the address is not valid.
     """
     try:
         url = urlsplit(address)

@@ -41,7 +41,8 @@ def new_client(
     make: type[mqtt.Client] = mqtt.Client,
     **options: Any,
 ) -> tuple[mqtt.Client, str, int]:
-    """Return a client to connect, host and port of its broker. Raises UserError for no address."""
+    """Return a client to connect, and host and port of its broker. Raises UserError for a bad
+    address."""
     broker = read_address(source, address, _PORTS)
     client = make(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5, **options)
     if broker.user:
@@ -54,10 +55,10 @@ def new_client(
 def open_stream(
     source: MqttSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. `earlier`: topics that the session may still have, to be
-    given back.
+    """Return the subscription of a source. `earlier`: topics to unsubscribe, which the session may
+    still have.
 
-    Raises UserError if the address is none.
+    Raises UserError if the address is not valid.
     """
     read_address(source, address, _PORTS)
     losses = Losses(source.name)
@@ -67,11 +68,11 @@ def open_stream(
 
 
 class _Buffered:
-    """A socket that does not block, of which paho-mqtt reads a message in four pieces and to which
-    it writes each answer alone.
+    """A buffer around a socket that does not block. paho-mqtt reads a message in four pieces, and
+    writes each answer alone.
 
-    This one asks the system once for many of them. Each call of the system lets another thread
-    compute, and then waits for it.
+    The buffer calls the system once for many pieces, because each call lets another thread compute,
+    and then waits for that thread.
     """
 
     def __init__(self, plain: Any) -> None:
@@ -84,7 +85,7 @@ class _Buffered:
         return getattr(self._socket, name)
 
     def pending(self) -> int:
-        """Return the number of bytes that are read without the system."""
+        """Return the number of buffered bytes, which are read without a call of the system."""
         return len(self._in) - self._at
 
     def recv(self, size: int) -> bytes:
@@ -123,7 +124,8 @@ class _BufferedClient(mqtt.Client):  # type: ignore[misc]  # of a library withou
 
 
 class MqttClient:
-    """Port `BrokerClient`. The broker holds messages of a session for a week; of a trial, none."""
+    """Port `BrokerClient`. The broker holds messages of a session for a week, and none of a
+    trial."""
 
     sends_again = True
     """Whether there was a session already, of which messages without an acknowledgement come
@@ -139,7 +141,8 @@ class MqttClient:
     ) -> None:
         """Connect and subscribe. Raises UserError with what the broker refuses.
 
-        `trial_s`: a session of its own that ends with it, of copies, and how long it may wait.
+        `trial_s`: seconds to wait for copies of messages, in a temporary session; None for the
+        session of the source.
         """
         self._losses = losses
         is_trial = trial_s is not None
@@ -152,10 +155,10 @@ class MqttClient:
         id = f"alerting-test-{token_hex(6)}" if is_trial else f"alerting-{source.name}"
         client, host, port = new_client(source, address, id, _BufferedClient, manual_ack=True)
         self._client = client
-        client.on_connect = self._connected
-        client.on_disconnect = self._disconnected
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
         client.on_message = self._take
-        client.on_subscribe = self._subscribed
+        client.on_subscribe = self._on_subscribe
         client.on_socket_register_write = lambda *_: None  # else each packet is written alone
         client.connect_timeout = self._timeout
         session = Properties(PacketTypes.CONNECT)
@@ -176,7 +179,8 @@ class MqttClient:
             raise
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return messages. The broker bounds those of quality 1; others may be dropped."""
+        """Return messages. The broker limits unacknowledged messages of quality 1; messages of
+        other qualities may be dropped."""
         self._work(WAIT_S)
         taken = self._received
         self._received = []
@@ -200,7 +204,7 @@ class MqttClient:
         self._client.loop_write()
 
     def _await(self, fault: str) -> None:
-        """Wait for the answer to what was sent last. Raises UserError without a good one."""
+        """Wait for the answer to the last request. Raises UserError without a positive answer."""
         until = time.monotonic() + self._timeout
         while not self._answers:
             if time.monotonic() > until:
@@ -230,15 +234,15 @@ class MqttClient:
             self._client.loop_write()
             self._client.buffered.flush()
 
-    def _connected(self, _: Any, __: Any, flags: Any, reason: Any, ___: Any) -> None:
+    def _on_connect(self, _: Any, __: Any, flags: Any, reason: Any, ___: Any) -> None:
         self.sends_again = flags.session_present
         refused = f"the broker refuses: {reason!s}"
         self._answers.append(refused if reason.is_failure else None)
 
-    def _subscribed(self, _: Any, __: Any, ___: Any, reasons: Any, ____: Any) -> None:
+    def _on_subscribe(self, _: Any, __: Any, ___: Any, reasons: Any, ____: Any) -> None:
         self._answers.append(refusal(self._topic, reasons))
 
-    def _disconnected(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
+    def _on_disconnect(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
         self._lost = f"the connection to the broker is lost: {reason!s}"
 
     def _take(self, _: Any, __: Any, message: mqtt.MQTTMessage) -> None:
@@ -247,7 +251,8 @@ class MqttClient:
 
 
 def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
-    """Return the fault of a topic that the broker refuses, or grants unacknowledged only."""
+    """Return the fault of a topic that the broker refuses, or grants only without
+    acknowledgement."""
     refused = [str(reason) for reason in reasons if reason.value != 1]
     return (
         (f"the broker does not grant topic {shown(topic)} with quality of service 1: {refused[0]}")
@@ -257,7 +262,7 @@ def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
 
 
 def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
-    """Return copies of messages that come within some seconds, by a session of its own."""
+    """Return copies of messages that come within some seconds, by a temporary session."""
     until = time.monotonic() + seconds
     client = MqttClient(source, address, (), Losses(source.name), seconds)
     messages: list[Received] = []

@@ -30,7 +30,7 @@ logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 
 def _check_address(source: OpcUaSource, address: str) -> None:
-    """Raise UserError, naming no part of it, for a bad address or certificate."""
+    """Raise UserError for a bad address or certificate, without any part of the address."""
     try:
         url = urlsplit(address)
         is_one = (
@@ -54,7 +54,8 @@ def _check_address(source: OpcUaSource, address: str) -> None:
 def open_stream(
     source: OpcUaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. Raises UserError, without the address, if bad."""
+    """Return the subscription of a source. Raises UserError, without the address, if the address is
+    bad."""
     _check_address(source, address)
     losses = Losses(source.name)
     client = partial(OpcUaClient, source, address, now, losses)
@@ -64,7 +65,8 @@ def open_stream(
 
 
 def look(source: OpcUaSource, address: str, _: float) -> tuple[list[Received], list[str]]:
-    """Return present values of the first nodes, without subscription; notes of refused ones."""
+    """Return present values of the first nodes, without a subscription, and a note for each refused
+    node."""
     _check_address(source, address)
     client = OpcUaClient(
         source, address, lambda: datetime.now(UTC), Losses(source.name), is_reader=False
@@ -148,13 +150,13 @@ class OpcUaClient:
             start = end
 
     def present_values(self, most: int) -> tuple[list[Received], list[str]]:
-        """Return present values of the first nodes, and a sentence for each refused one."""
+        """Return present values of the first nodes, and a sentence for each refused node."""
         values: list[Received] = []
         notes: list[str] = []
         for id, name in [*self._names.items()][:most]:
             try:
                 values.append(
-                    self._received(name, self._run(self._client.get_node(id).read_data_value()))
+                    self._make_row(name, self._run(self._client.get_node(id).read_data_value()))
                 )
             except ua.UaStatusCodeError as error:
                 notes.append(f"the server refuses node {name!r}: {first_line(error)}")
@@ -168,13 +170,14 @@ class OpcUaClient:
             self._losses.add(
                 f"the server dropped values of node {name}: more than {QUEUE} came at once", 1
             )
-        self._values.append(self._received(name, value))
+        self._values.append(self._make_row(name, value))
 
     async def _lose(self, error: Exception) -> None:
         self._lost = first_line(error)
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return all values that came: the server sends none again; `most` of the history."""
+        """Return all values that came, because the server sends none again; at most `most` of its
+        history."""
         if self._lost is not None and not self._values:  # the server sends none of them again
             raise UserError(f"the connection to the server is lost: {self._lost}")
         if self._lost is None:
@@ -200,7 +203,7 @@ class OpcUaClient:
             )
             self._history = deque(request for request in self._history if request[0] != node)
         else:
-            self._past += [self._received(node, value) for value in values]
+            self._past += [self._make_row(node, value) for value in values]
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
         """Do nothing: the server keeps no values that were sent."""
@@ -213,8 +216,9 @@ class OpcUaClient:
             self._loop.run_until_complete(_cancel_others())
             self._loop.close()
 
-    def _received(self, node: str, data: Any) -> Received:
-        """Return a value as a row, none for bad quality; missing, endless or NaN is bad."""
+    def _make_row(self, node: str, data: Any) -> Received:
+        """Return a value of a node as a row; the row of a bad, missing, infinite or NaN value has
+        no value."""
         source = self._source
         spec = source.nodes[node]
         code = data.StatusCode.value if data.StatusCode is not None else 0

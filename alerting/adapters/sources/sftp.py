@@ -49,7 +49,8 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
 
     @staticmethod
     def _decode_stat(stat: Any, parent_path: str | None = None) -> dict[str, Any]:
-        """Return an entry; pipes and devices are `other`: to open one would wait for ever."""
+        """Return an entry. Pipes and devices are `other`, because opening one would wait for
+        ever."""
         for field in ("st_mode", "st_atime", "st_mtime"):  # a server may leave them out
             setattr(stat, field, getattr(stat, field) or 0)
         entry: dict[str, Any] = SFTPFileSystem._decode_stat(stat, parent_path)
@@ -70,7 +71,7 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
         return S_ISLNK(self.ftp.lstat(path).st_mode or 0)
 
     def mv(self, path1: str, path2: str, **_: Any) -> None:
-        """Rename a file. Raises OSError if there is one of the new name."""
+        """Rename a file. Raises OSError if the new name is taken."""
         self.ftp.rename(path1, path2)
 
     def close(self) -> None:
@@ -80,11 +81,11 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
 
 def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
     """Return a connection to `sftp://user:password@host:22`. Raises UserError, without the address,
-    if there can be none.
+    if it cannot connect.
 
-    The host key must be in `known_hosts`, else in ~/.ssh/known_hosts; no key is accepted because it
-    is the first. The login is by password or by the key that the source names, not by an agent or
-    other keys of this machine.
+    The host key must be in `known_hosts`, else in ~/.ssh/known_hosts; a first key is never accepted
+    unseen. The login is by password or by the key that the source names, not by an agent or other
+    keys of this machine.
     """
     try:
         url = urlsplit(address)

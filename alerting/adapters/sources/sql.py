@@ -1,5 +1,5 @@
-"""Rows of tables and queries in databases of SQLAlchemy, read on by an increasing column, over
-connections that are read only, and ended on both sides after a time."""
+"""Rows of tables and queries in databases of SQLAlchemy, read onwards along an increasing column,
+over read-only connections with a time limit at the server and here."""
 
 import json
 import math
@@ -53,7 +53,7 @@ _CONNECT_S = 10
 
 def engine_of(name: str, address: str, word: str = "source") -> sa.Engine:
     """Return an engine without a pool, of a source or sink (`word`). Raises UserError, without the
-    address, if that is bad."""
+    address, if the address is bad."""
     try:
         url = sa.make_url(address)
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
@@ -75,12 +75,12 @@ def engine_of(name: str, address: str, word: str = "source") -> sa.Engine:
 
 @contextmanager
 def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None]:
-    """Begin a transaction that only reads, as far as the database knows such, and end it.
+    """Begin a transaction that only reads, if the database has such transactions, and end it.
 
     Raises TimeoutError if it takes longer than `seconds` and its server has not ended it: by then
     the connection is closed.
     """
-    with _bounded(connection, seconds):
+    with _limit_time(connection, seconds):
         if (read_only := _READ_ONLY.get(connection.dialect.name)) is not None:
             connection.exec_driver_sql(read_only)
         yield
@@ -90,13 +90,15 @@ def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None
 def write_transaction(connection: sa.Connection, seconds: float) -> Iterator[None]:
     """Begin a transaction, and commit it unless it fails. Raises TimeoutError as
     `read_transaction`."""
-    with _bounded(connection, seconds):
+    with _limit_time(connection, seconds):
         yield
         connection.commit()
 
 
 @contextmanager
-def _bounded(connection: sa.Connection, seconds: float) -> Iterator[None]:
+def _limit_time(connection: sa.Connection, seconds: float) -> Iterator[None]:
+    """Close a connection whose block takes longer than `seconds`, and roll back what is not
+    committed. Raises TimeoutError then."""
     raw = connection.connection.dbapi_connection
     is_late = Event()
 
@@ -104,7 +106,7 @@ def _bounded(connection: sa.Connection, seconds: float) -> Iterator[None]:
         is_late.set()
         _break_off(raw)
 
-    limits = _limits(connection, raw, seconds)
+    limits = _time_limit_statements(connection, raw, seconds)
     timer = Timer(seconds + (_GRACE_S if limits else 0.0), break_off)
     timer.daemon = True
     timer.start()
@@ -131,8 +133,8 @@ def leave(connection: sa.Connection) -> None:
     connection.invalidate()
 
 
-def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, ...]:
-    """Return statements by which the server ends long ones, or set the driver's own limit."""
+def _time_limit_statements(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, ...]:
+    """Return statements that let the server end long statements, or set the driver's own limit."""
     millis = max(int(seconds * 1000), 1)
     dialect = connection.dialect
     if dialect.name == "postgresql":
@@ -151,7 +153,7 @@ def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, .
 
 
 def _break_off(raw: Any) -> None:
-    """End what a connection waits for, from another thread: by its driver, or its socket."""
+    """End the wait of a connection from another thread, by its driver or its socket."""
     with suppress(Exception):
         if hasattr(raw, "interrupt"):  # SQLite
             raw.interrupt()
@@ -164,7 +166,7 @@ def _break_off(raw: Any) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what the database said, without what the library adds."""
+    """Return the database's own message, without the additions of the library."""
     cause = getattr(error, "orig", None)
     return first_line(cause if isinstance(cause, Exception) else error)
 
@@ -180,10 +182,10 @@ _BYTEA = 17  # the type of bytes in PostgreSQL
 
 @dataclass(frozen=True)
 class SqlReader:
-    """Port `RecordReader` for sources of kind `sql`. `plant_zone`: of instants without a zone where
+    """Port `RecordReader` for sources of kind `sql`. `plant_zone`: zone of instants without one if
     the source names none.
 
-    `statement_s`: time limit of a chunk, at the server where it has one, and here.
+    `statement_s`: time limit of a chunk, at the server if it has limits, and here.
     """
 
     resolve: Resolve
@@ -192,14 +194,14 @@ class SqlReader:
     statement_s: float = STATEMENT_S
 
     def read(self, source: SqlSource, cursor: str | None) -> Iterator[Records]:
-        """Yield chunks of rows whose cursor is not below the last one, in its order. Each is read
-        in a transaction of its own.
+        """Yield chunks of rows whose cursor is not below the last one, in the order of the cursor.
+        Each chunk is read in a transaction of its own.
 
-        Rows with the last value itself are read again: others of it may have come since. Raises
-        UserError if the database cannot be reached or read in time, if more rows share a value than
-        fit into a chunk, if the cursor cannot be read, or if the source has an overlap and its
-        cursor is no instant. A cursor of instants stays at most at now: one row with a later stamp
-        does not hide the rows before it.
+        Rows with the last value itself are read again, because more rows with this value may have
+        come since. Raises UserError if the database cannot be reached or read in time, if more rows
+        share a value than fit into a chunk, if the cursor cannot be read, or if the source has an
+        overlap and its cursor is no instant. A cursor of instants stays at most at now, so that one
+        row with a later stamp does not hide the rows before it.
         """
         last = None if cursor is None else _read_cursor(source.name, cursor)
         engine = engine_of(source.name, self.resolve(source.url))
@@ -244,7 +246,7 @@ def _chunks(
     last: Cursor | None,
     latest: datetime,
 ) -> Iterator[Records]:
-    """Yield chunks. `latest`: now in the zone of the source, beyond which no cursor is stored."""
+    """Yield chunks. `latest`: now in the zone of the source; no later cursor is stored."""
     if source.overlap is not None and isinstance(last, datetime):
         with suppress(OverflowError):  # of a cursor in the first days of the year 1
             last -= source.overlap
@@ -253,7 +255,7 @@ def _chunks(
         if not rows:
             return
         newest = _newest_stamp(source, rows)
-        yield Records(rows, _write_cursor(_at_most(newest, latest)))
+        yield Records(rows, _write_cursor(_earlier_of(newest, latest)))
         if not is_cut and len(rows) < source.chunk:
             return
         if rows[0][source.cursor] == newest:
@@ -316,7 +318,7 @@ def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
 
 
 def _newest_stamp(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
-    """Return the last value of the cursor. Raises UserError without a finite, usable one."""
+    """Return the last value of the cursor. Raises UserError if it is not finite and usable."""
     if source.cursor not in rows[0]:
         raise UserError(
             f"source {source.name}: the rows have no column {shown(source.cursor)}: "
@@ -371,7 +373,7 @@ def _size(row: Mapping[Any, Any]) -> int:
 
 
 def _value(value: Any) -> Any:
-    """Return a value for a row: a day as its first instant, other things as text."""
+    """Return a value for a row: a day as its first instant, values of unknown types as text."""
     if value is None or isinstance(value, bool | int | float | Decimal | str | datetime):
         return value
     if isinstance(value, date):
@@ -379,7 +381,7 @@ def _value(value: Any) -> Any:
     return None if isinstance(value, bytes | memoryview) else str(value)
 
 
-def _at_most(value: Any, latest: datetime) -> Any:
+def _earlier_of(value: Any, latest: datetime) -> Any:
     if not isinstance(value, datetime):
         return value
     return min(value, latest if value.tzinfo else latest.replace(tzinfo=None))
@@ -394,7 +396,8 @@ def _write_cursor(value: Any) -> str:
 
 
 def _read_cursor(name: str, text: object) -> Cursor:
-    """Return the place up to which a source is read. Raises UserError for another text."""
+    """Return the stored position in a source, after which reading continues. Raises UserError for a
+    text that is no position."""
     try:
         if not isinstance(text, str):
             raise TypeError

@@ -1,6 +1,6 @@
-"""What several processes may do to the same documents: units of work, which are transactions, and
-leases of what one process does at a time, by the clock of the database, so that the clocks of
-several machines need not agree."""
+"""Protection of documents that several processes change: units of work, which are transactions, and
+leases, which let one process at a time do something. Leases use the clock of the database, so that
+the clocks of several machines need not agree."""
 
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -34,7 +34,8 @@ _LONGEST_PAUSE_S = 2.0
 
 
 class MongoUnit(Unit):
-    """Unit of work: the Mongo stores pass its session to every write (None: not composed)."""
+    """Unit of work: the Mongo stores pass its session to every write (None: each write by
+    itself)."""
 
     def __init__(self, session: ClientSession | None = None) -> None:
         self.session = session
@@ -50,7 +51,8 @@ class MongoUnitOfWork:
     def begin(self, attempt: int = 0) -> Iterator[Unit]:
         """Begin a transaction, and commit it at the end of the context.
 
-        Raises Conflict for what another attempt may achieve; a server that stays away is none.
+        Raises Conflict for an error that another attempt may avoid; an outage of the server is no
+        such error.
         """
         try:
             with conflicts(), self._database.client.start_session() as session:
@@ -92,7 +94,7 @@ def _is_conflict(error: PyMongoError) -> bool:
 
 
 def _commit(session: ClientSession) -> None:
-    """Commit, and again as long as the result is unknown: it takes effect once."""
+    """Commit, again while the result is unknown. The transaction takes effect once."""
     deadline = time.monotonic() + _COMMIT_S
     while True:
         try:
@@ -123,7 +125,8 @@ class Lease:
 
 
 class Leases:
-    """Leases by name. One that is not renewed for LEASE_LASTS is free: its holder was killed."""
+    """Leases by name. A lease that is not renewed for LEASE_LASTS is free, because its holder was
+    killed."""
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         self._leases = database[LEASES]
@@ -152,7 +155,7 @@ class Leases:
         self._leases.delete_one({"_id": name, "holder": holder})
 
     def find(self, name: str) -> Lease | None:
-        """Return a lease of the last day, also one that is over; None without one."""
+        """Return a lease of the last day, even if it is over; None without one."""
         lease = self._leases.find_one({"_id": name, "at": {"$type": "date"}})
         if lease is None:
             return None

@@ -1,12 +1,12 @@
-"""Conversion between values of the platform and BSON documents, by cattrs; reading of documents one
-by one.
+"""Conversion between values of the platform and BSON documents, by cattrs; and reading of documents
+one by one.
 
 Written: dataclasses and mappings as documents, tuples as arrays, instants as UTC dates in whole
 milliseconds, durations as whole milliseconds, pydantic models in the form of files. Read: the
 reverse, by the type hints of the dataclass. A scalar of another type than its hint is refused, so
-that a malformed document is found where it is read; it is left out and does not affect the others.
-A text that can be translated is stored in English, and beside it (`reason_template`) as template
-and values.
+that a malformed document is noticed where it is read; it is left out and does not affect the
+others. A text that can be translated is stored in English, and beside it (`reason_template`) as
+template and values.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def to_identified(value: Any) -> Document:
 
 
 def with_ids(documents: Iterable[Document]) -> Iterator[Document]:
-    """Yield documents with their `_id` as `id` too."""
+    """Yield documents that also have their `_id` as `id`."""
     return ({**document, "id": document["_id"]} for document in documents)
 
 
@@ -182,14 +182,14 @@ def from_document(cls: type[T], document: Document) -> T:
     """Return a dataclass from its document: absent fields take their default, unknown fields such
     as `_id` are ignored.
 
-    Raises an error of some kind if a field is missing or not of its type: `read_stored` reads
-    many, and leaves out those.
+    Raises an error of some kind if a field is missing or not of its type. `read_stored` reads many
+    documents, and leaves out those with such errors.
     """
     return _CONVERTER.structure(document, cls)
 
 
 def raw_documents(collection: Collection[Document], pipeline: Sequence[Document]) -> bytes:
-    """Return the documents of an aggregate behind one another, in BSON as they are stored."""
+    """Return the documents of an aggregate one after another, in BSON as they are stored."""
     # raw batches would take one more round trip
     raw = collection.with_options(codec_options=CodecOptions(RawBSONDocument))
     # one answer, of at most 16 MB, has all that fit into it
@@ -199,7 +199,7 @@ def raw_documents(collection: Collection[Document], pipeline: Sequence[Document]
 
 
 def document_bounds(documents: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where each of the documents begins and ends that stand behind one another in BSON."""
+    """Yield the begin and the end of each document in a sequence of BSON documents."""
     start = 0
     while start < len(documents):
         end = start + int.from_bytes(documents[start : start + 4], "little")
@@ -213,7 +213,8 @@ def utc(value: datetime) -> datetime:
 
 
 def only_duplicates(error: BulkWriteError) -> list[int]:
-    """Return positions of documents that were stored already. Raises the error for other causes."""
+    """Return positions of documents that were stored already. Raises the error if it has another
+    cause."""
     failures = (error.details or {}).get("writeErrors", [])
     concerns = (error.details or {}).get("writeConcernErrors", [])
     if concerns or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
@@ -224,8 +225,8 @@ def only_duplicates(error: BulkWriteError) -> list[int]:
 def repeated(call: Callable[P, T]) -> Callable[P, T]:
     """Return an idempotent function that is called once more if the primary is lost meanwhile.
 
-    The driver does so with single commands only: not with the next batch of a cursor, nor with a
-    write of all documents that fit a condition.
+    The driver repeats only single commands: not the next batch of a cursor, nor a write of all
+    documents that meet a condition.
     """
 
     @wraps(call)
@@ -243,7 +244,7 @@ def repeated(call: Callable[P, T]) -> Callable[P, T]:
 
 
 def insert_new(collection: MongoCollection, document: Document) -> bool:
-    """Insert a document; return False if a unique index finds it stored already."""
+    """Insert a document; return False if a unique index shows that it is stored already."""
     try:
         collection.insert_one(document)
     except DuplicateKeyError:
@@ -252,7 +253,8 @@ def insert_new(collection: MongoCollection, document: Document) -> bool:
 
 
 def insert_all_new(collection: MongoCollection, documents: Sequence[Any]) -> list[int]:
-    """Insert documents; return positions of those that are stored already, perhaps meanwhile."""
+    """Insert documents; return positions of documents that were stored already, perhaps
+    meanwhile."""
     try:
         if documents:
             collection.insert_many(documents, ordered=False)
@@ -262,7 +264,8 @@ def insert_all_new(collection: MongoCollection, documents: Sequence[Any]) -> lis
 
 
 def upsert(write: Callable[[], T]) -> T:
-    """Repeat an idempotent upsert while another process inserts the same; return its result."""
+    """Repeat an idempotent upsert while another process inserts the same document; return its
+    result."""
     while True:
         try:
             return write()
@@ -280,12 +283,13 @@ def fingerprint(*parts: Any) -> str:
 
 
 def without_none(document: Document) -> Document:
-    """Return the fields that are not None: of a query those that are asked for."""
+    """Return the fields that are not None: for a query, the fields that are asked for."""
     return {name: value for name, value in document.items() if value is not None}
 
 
 def without_large(document: Document, most: int = 1 << 20) -> Document:
-    """Return a document in which fields that are larger than this, in bytes, are their size."""
+    """Return a document in which the size (bytes) replaces each field that is larger than a
+    limit."""
     sizes = {name: len(bson.encode({name: value})) for name, value in document.items()}
     return {
         name: value if sizes[name] <= most else f"{sizes[name]} bytes, too many to show"
@@ -336,7 +340,7 @@ def _is_translatable(hint: Any) -> bool:
 def _write_with_templates(
     write: Callable[[Any], Document], names: Sequence[str]
 ) -> Callable[[Any], Document]:
-    """Return a hook that stores, beside English, template and values for other languages."""
+    """Return a hook that stores template and values for other languages beside an English text."""
 
     def write_both(value: Any) -> Document:
         document = write(value)
@@ -368,8 +372,8 @@ def _read_with_templates(
 
 
 def _transition_of_earlier_version(document: Document) -> Document:
-    """Return a transition with the severity or outcome that stood only in its sentence, and with
-    a verdict in words."""
+    """Return a transition of an earlier version, whose severity or outcome stood only in its
+    sentence, with these as fields, and with the verdict in words."""
     if document["kind"] == "feedback":
         words = document["reason"].replace("true_alarm", "right").replace("false_alarm", "wrong")
         return document | {"reason": words}
@@ -395,10 +399,10 @@ def _write_key(key: Any, _: Any = None) -> str:
 
 
 def _check_scalar(value: Any, hint: Any) -> Any:
-    """Return a scalar as it is stored. Raises TypeError if it is not of its type."""
+    """Return a stored scalar. Raises TypeError if it is not of its type."""
     # a text that can be translated is one, too
     kind = str if isinstance(value, str) else type(value)
-    if kind is not hint and kind not in _accepted(hint):
+    if kind is not hint and kind not in _accepted_types(hint):
         raise TypeError(f"{shown(value)} is not {getattr(hint, '__name__', hint)}")
     if get_origin(hint) is Literal and value not in get_args(hint):
         raise ValueError(f"{shown(value)} is none of {', '.join(map(str, get_args(hint)))}")
@@ -406,9 +410,11 @@ def _check_scalar(value: Any, hint: Any) -> Any:
 
 
 @lru_cache(1000)  # an episode is read in half the CPU
-def _accepted(hint: Any) -> frozenset[type]:
+def _accepted_types(hint: Any) -> frozenset[type]:
     if get_origin(hint) in (Union, UnionType):
-        return frozenset(accepted for member in get_args(hint) for accepted in _accepted(member))
+        return frozenset(
+            accepted for member in get_args(hint) for accepted in _accepted_types(member)
+        )
     if get_origin(hint) is Literal:
         return frozenset(map(type, get_args(hint)))
     return _NUMBERS.get(hint, frozenset({hint}))
@@ -426,7 +432,7 @@ _CONVERTER = _make_converter()
 @dataclass(frozen=True)
 class Read(Generic[T]):
     """Result of reading one document: `value`, or else the `reasons` why it is faulty, and its
-    `name`, which is empty for a good one."""
+    `name`, which is empty for a valid document."""
 
     name: str
     value: T | None
@@ -455,7 +461,7 @@ def read_stored(
 def read_one(
     collection: str, cls: type[T], document: Document | None, id: str | None = None
 ) -> T | None:
-    """Return one document as a dataclass; None without one, or if it is faulty."""
+    """Return one document as a dataclass; None if it does not exist, or is faulty."""
     return (
         None if document is None else next(iter(read_stored(collection, cls, [document], id)), None)
     )
@@ -475,7 +481,8 @@ def good_values(collection: str, reads: Iterable[Read[T]]) -> list[T]:
 
 
 def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> Iterator[Read[T]]:
-    """Yield every document with its result of `parse`; an exception is a fault of this one."""
+    """Yield every document with its result of `parse`; an exception of `parse` makes only this
+    document faulty."""
     for document in documents:
         fields = {key: value for key, value in document.items() if key != "_id"}
         try:

@@ -1,4 +1,5 @@
-"""Unreadable documents that people may edit, or miss, and edits that they made in MongoDB."""
+"""Documents that people may edit: those that cannot be read, those that were deleted, and edits in
+MongoDB."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Any

@@ -35,17 +35,19 @@ _LOGS: dict[Log, tuple[str, str]] = {
 class Sweeps:
     """Deletion of old documents. With `dry` nothing is deleted. Idempotent.
 
-    Bytes are the mean size of a document of the collection, times the number.
+    Bytes are estimated: the mean size of a document of the collection, times the number of
+    documents.
     """
 
     def __init__(self, database: MongoDatabase) -> None:
         self._database = database
 
     def readings(self, asset: str, before: datetime, *, dry: bool) -> Swept:
-        """Delete from the oldest reading on, and stop at the first slice without any to delete.
+        """Delete from the oldest reading on, and stop at the first slice without any reading to
+        delete.
 
-        So a long history that was imported a short time ago costs one slice a day, and what lies
-        behind it waits for it.
+        So a long history that was imported a short time ago costs one slice a day, and the readings
+        after it wait for it.
         """
         readings = self._database[READINGS]
         limit = to_bson(before)
@@ -72,8 +74,8 @@ class Sweeps:
         )
 
     def log(self, kind: Log, before: datetime, keep: Collection[str] = (), *, dry: bool) -> Swept:
-        """Delete documents that were written before an instant; of platform alerts those resolved
-        before it.
+        """Delete documents that were written before an instant; of platform alerts only the ones
+        that were resolved before it.
 
         `keep`: subjects of platform alerts that stay.
         """

@@ -46,7 +46,8 @@ _MOST_ANNOUNCED = 10_000
 
 
 class RequestPosition(NamedTuple):
-    """Where a request is stored: document and position, and how many of its requests waited."""
+    """Where a request is stored: document and position in it, and how many requests of the document
+    waited."""
 
     document: Any
     position: int
@@ -56,7 +57,7 @@ class RequestPosition(NamedTuple):
 @dataclass(frozen=True)
 class ShardRequests:
     """Document with requests of targets that are evaluated together, as columns, and the positions
-    of those that still wait."""
+    of the requests that still wait."""
 
     id: Any
     definitions: tuple[str, ...]
@@ -92,7 +93,8 @@ class MongoArrivals:
         self._arrivals.replace_one({"_id": arrival.id}, document, upsert=True)
 
     def remove(self, id: str) -> None:
-        """Remove a record without waiting for the journal: a second routing has no effect."""
+        """Remove a record without waiting for the journal: routing it a second time has no
+        effect."""
         self._done.delete_one({"_id": id})
 
     def evaluated_until(self) -> datetime | None:
@@ -120,11 +122,11 @@ class MongoArrivals:
         return _arrivals(documents.sort(_OLDEST_FIRST))
 
     def written_by_others(self, stop: Callable[[], bool]) -> Iterator[tuple[LatePart, ...]]:
-        """Yield what is written from now on otherwise than by this object, each time once it is
-        written, until `stop`; nothing at the start and now and then.
+        """Yield, until `stop`, the rows that other objects write from now on, once they are
+        written; at the start and now and then yield nothing.
 
-        A change stream follows the records: one is stored before its rows, and removed or completed
-        after them.
+        A change stream follows the records: a record is stored before its rows, and removed or
+        completed after them.
         """
         announced = OrderedDict[str, tuple[LatePart, ...]]()
         with self._arrivals.watch(_WRITES, max_await_time_ms=_WAIT_MS) as stream:
@@ -134,15 +136,15 @@ class MongoArrivals:
                 yield () if change is None else self._written(change, announced)
 
     def as_another(self) -> "MongoArrivals":
-        """Return the same records for another writer of this process: `written_by_others` of this
-        object yields what it writes."""
+        """Return the same records for another writer of this process: this object's
+        `written_by_others` yields the rows of that writer."""
         return MongoArrivals(self._database)
 
     def _written(
         self, change: Mapping[str, Any], announced: OrderedDict[str, tuple[LatePart, ...]]
     ) -> tuple[LatePart, ...]:
-        """Return what is written by now, as it was announced; nothing of an announcement, which is
-        noted."""
+        """Return the rows of a record, as it announced them, once they are written. For an
+        announcement note the rows and return nothing."""
         id = change["documentKey"]["_id"]
         if id in self._own:
             return ()
@@ -170,8 +172,7 @@ class MongoArrivals:
 
     @repeated
     def forget(self, before: datetime) -> int:
-        """Remove the arrival records before an instant that are routed already; return their
-        number."""
+        """Remove routed arrival records from before an instant; return their number."""
         old = {"arrived_at": {"$lt": to_bson(before)}, "waits": {"$exists": False}}
         return self._arrivals.delete_many(old).deleted_count
 
@@ -215,7 +216,8 @@ class MongoArrivals:
     def _remove(
         self, requests: Sequence[ReprocessingRequest], session: ClientSession | None
     ) -> None:
-        """Remove documents of which no request waits any more; of others note which ones wait."""
+        """Remove documents without a waiting request; in the other documents note which requests
+        wait."""
         positions: dict[Any, set[int]] = {}
         waiting: dict[Any, int] = {}
         for request in requests:

@@ -30,7 +30,7 @@ SHORTEST_SEARCH = timedelta(hours=1)
 
 
 def sample_fields(row: ReadingRow) -> Document:
-    """Return the fields {v, q} of a row; `q` only if a sample's quality is not good."""
+    """Return the fields {v, q} of a row; `q` only if the quality of a sample is not good."""
     return {"v": dict(row.values), **({"q": dict(row.quality)} if row.quality else {})}
 
 
@@ -45,8 +45,8 @@ def merge_rows(earlier: ReadingRow, later: ReadingRow) -> ReadingRow:
 def readings_frame(
     asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]
 ) -> tuple[pd.DataFrame, Doubts]:
-    """Return documents {ts, v, q}, sorted, as one row per instant and column per name in `types`;
-    and samples that are not good.
+    """Return documents {ts, v, q}, sorted, as one row per instant and one column per name in
+    `types`, and the samples that are not good.
 
     Raises UserError if a value is not of its variable's type.
     """
@@ -56,8 +56,8 @@ def readings_frame(
 def joined_frame(
     pieces: Sequence[ReadingColumns], types: Mapping[str, VariableType]
 ) -> tuple[pd.DataFrame, Doubts]:
-    """Return pieces, each after the one before it, as `readings_frame` does. Raises UserError if a
-    value is not of its variable's type."""
+    """Join consecutive pieces of readings into the result of `readings_frame`. Raises UserError if
+    a value is not of its variable's type."""
     return _frame_without_faults(
         join_columns(pieces, types, sum(len(piece.ts) for piece in pieces))
     )
@@ -71,7 +71,7 @@ def _frame_without_faults(columns: ReadingColumns) -> tuple[pd.DataFrame, Doubts
 
 
 def columns_of(history: History) -> ReadingColumns:
-    """Return the readings of a history by column; the arrays are those of its frame."""
+    """Return the readings of a history by column; the arrays are shared with its frame."""
     values = {str(name): column.to_numpy() for name, column in history.readings.items()}
     return ReadingColumns(
         millis(pd.DatetimeIndex(history.readings.index)), values, {}, history.doubts
@@ -81,10 +81,9 @@ def columns_of(history: History) -> ReadingColumns:
 def join_columns(
     pieces: Iterable[ReadingColumns], types: Mapping[str, VariableType], most_rows: int
 ) -> ReadingColumns:
-    """Return pieces, each after the one before it, as one. Beside the result, only one piece at a
-    time is in memory.
+    """Join consecutive pieces into one. Beside the result, only one piece at a time is in memory.
 
-    `most_rows`: a number that all pieces together do not exceed.
+    `most_rows`: an upper bound of the rows of all pieces together.
     """
     ts = np.empty(most_rows, np.int64)
     rows = 0
@@ -103,11 +102,11 @@ def join_columns(
                 of_all.setdefault(name, []).append(instants)
         rows = until
     values = {name: column[:rows] for name, column in columns.items() if name not in faults}
-    doubts = Doubts(_concatenated(bad), _concatenated(uncertain))
+    doubts = Doubts(_concatenate(bad), _concatenate(uncertain))
     return ReadingColumns(ts[:rows], values, faults, doubts)
 
 
-def _concatenated(pieces: Mapping[str, list[Column]]) -> dict[str, Column]:
+def _concatenate(pieces: Mapping[str, list[Column]]) -> dict[str, Column]:
     return {name: np.concatenate(columns) for name, columns in pieces.items()}
 
 
@@ -156,7 +155,8 @@ def readings_columns(
 def without_bad(
     ts: Column, columns: dict[str, Column], faults: Mapping[str, str], doubted: Sequence[Document]
 ) -> ReadingColumns:
-    """Return columns with bad samples missing. `doubted`: documents {ts, q} of these."""
+    """Return columns with bad samples missing. `doubted`: documents {ts, q} of the samples that are
+    not good."""
     doubts = _doubts(doubted, [*columns, *faults]) if doubted else NO_DOUBTS
     for name in doubts.bad.keys() & columns.keys():
         columns[name][find_members(ts, doubts.bad[name])] = (
@@ -186,7 +186,7 @@ def newest_frame(
 
 
 def joined_newest(measured: pd.DataFrame, computed: pd.DataFrame) -> pd.DataFrame:
-    """Return newest values of variables as a frame, a row per instant; no text is None."""
+    """Return newest values of variables as a frame, a row per instant; a missing text is None."""
     index = measured.index.union(computed.index).rename("ts")
     columns = {name: frame[name].reindex(index) for frame in (measured, computed) for name in frame}
     texts = {
@@ -239,7 +239,7 @@ def _empty(type_: VariableType) -> Column:
 
 
 def _numbers(values: Sequence[Any]) -> Column | None:
-    """Return values as float64; None if one of them is no number, as None and a list."""
+    """Return values as float64; None if one of them is no number, such as None or a list."""
     try:
         array = np.array(values)
     except ValueError:  # lists of different lengths

@@ -1,8 +1,8 @@
-"""Readings and events from MongoDB: all up to an instant, those that matter from another on, or the
-newest value of a variable that is carried forward.
+"""Readings and events from MongoDB: all up to an instant, those that matter from another instant
+on, or the newest value of a variable that is carried forward.
 
-A separate index finds that one, so that the search is independent of the number of later readings.
-It is made when a model that needs it is put into service.
+A separate index finds the newest value, so that the search does not depend on the number of later
+readings. The index is made when a model that needs it is put into service.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ class MongoReadings:
         """Return readings with start < ts <= end, and the events that start at or before end.
 
         The columns are the given variables, or all that the asset declares; a variable without a
-        reading is all missing. With `events_since`, of earlier events only the last one of each
-        type, and lasting ones that go on after it; no events if not `with_events`. Raises UserError
-        if a stored value is not of its variable's type.
+        reading is all missing. With `events_since`, the events before it are only the last one of
+        each type, and lasting events that go on after it; without `with_events` there are none.
+        Raises UserError if a stored value is not of its variable's type.
         """
 
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
@@ -121,7 +121,8 @@ class MongoReadings:
 
     @repeated
     def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        """Return readings of assets until `end`: one query for all with the same begin."""
+        """Return readings of assets until `end`, by one query for all assets with the same
+        begin."""
         columns: dict[str, ReadingColumns] = {}
         by_start = attrgetter("start")
         for start, group in groupby(sorted(requests, key=by_start), key=by_start):
@@ -132,7 +133,7 @@ class MongoReadings:
     def load_histories(
         self, requests: Sequence[WantedHistory], end: datetime
     ) -> dict[str, History]:
-        """Return the histories of assets, without those with a computed variable or a value of the
+        """Return the histories of assets, except assets with a computed variable or a value of the
         wrong type."""
         measured = [
             request
@@ -238,7 +239,7 @@ class MongoReadings:
         """Return instant and arrival of the newest reading of each asset, by name, with one index
         lookup each.
 
-        An asset with readings after `until` takes one more.
+        An asset with readings after `until` needs one more lookup.
         """
         first: Document = {
             "_id": "$asset",
@@ -357,8 +358,8 @@ def load_events(
 ) -> pd.DataFrame:
     """Return the events that start at or before `end`, as a frame.
 
-    With `since`, of the events that start at or before it, only the last one of each type and the
-    lasting ones that go on after it: without a scan of the others.
+    With `since`, the events that start at or before it are only the last one of each type and the
+    lasting ones that go on after it. They are found without reading the others.
     """
     instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
     within = without_none({"$gt": since, "$lte": end})
@@ -380,7 +381,8 @@ def _require_event(document: Document) -> Document:
 def _earlier(
     events: MongoCollection, asset: str, instant: Collection[str], since: datetime
 ) -> list[Document]:
-    """Return, sorted, each type's last event until an instant, and earlier lasting ones."""
+    """Return, sorted, the last event of each type until an instant, and the lasting events before
+    it that go on."""
     last = events.aggregate(
         [
             {"$match": {"asset": asset, "start": {"$lte": since}}},
@@ -403,8 +405,8 @@ def _earlier(
 def uniform_columns(batch: bytes, names: Collection[str]) -> ReadingColumns | None:
     """Return documents {ts, v} of a batch as columns of numbers, a missing variable as NaN.
 
-    None unless all documents have the same fields, and every value is a float: then each document
-    has the same length, and the instants and values lie at the same offsets.
+    None unless all documents have the same fields, and every value is a float: only then has each
+    document the same length, and instants and values lie at the same offsets.
     """
     size = int.from_bytes(batch[:4], "little")
     if not batch or len(batch) % size:

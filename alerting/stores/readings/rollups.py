@@ -40,14 +40,14 @@ _MONTHS_KNOWN = 160
 
 
 class Rollups:
-    """Packed buckets of minutes and hours, and of what they were made."""
+    """Packed buckets of minutes and hours, and the variables from which they were made."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._rollups = database[ROLLUPS]
         self._states = database[ROLLUP_STATES]
 
     def state(self, asset: str) -> RollupState | None:
-        """Return what is rolled up of an asset; None before anything is."""
+        """Return the state of the rollups of an asset; None if nothing is rolled up yet."""
         states = read_stored(ROLLUP_STATES, RollupState, self._states.find({"asset": asset}))
         return states[0] if states else None
 
@@ -68,7 +68,7 @@ class Rollups:
                 upsert=any(hours.values()),
             )
             for variable, hourly in parts.items()
-            for start, hours in _by_document(size, hourly).items()
+            for start, hours in _group_by_document(size, hourly).items()
         ]
         if updates:
             upsert(lambda: self._rollups.bulk_write(updates, ordered=False))
@@ -84,7 +84,7 @@ class Rollups:
             "start": {"$gte": first, "$lt": from_millis(end)},
         }
         fields = {"_id": False, "variable": True, "start": True, "parts": True}
-        parse = _month if size == "hours" else partial(_unpacked, size="minutes")
+        parse = _month if size == "hours" else partial(_unpack_document, size="minutes")
         batches: Any = self._rollups.find_raw_batches(query, fields, sort=_IN_ORDER)
         pieces: dict[str, list[Buckets]] = {name: [] for name in variables}
         read = (
@@ -97,7 +97,7 @@ class Rollups:
         return {name: join_buckets(parts).select(start, end) for name, parts in pieces.items()}
 
     def forget(self, asset: str, before: int, variables: Collection[str] | None = None) -> int:
-        """Delete the documents that end by an instant (ms), of these variables or of all; return
+        """Delete the documents of these variables, or of all, that end by an instant (ms); return
         their number."""
         of_variables: Document = {} if variables is None else {"variable": {"$in": list(variables)}}
         limit = from_millis(before)
@@ -121,11 +121,11 @@ def _read(
 
 @lru_cache(_MONTHS_KNOWN)
 def _month(document: bytes) -> tuple[str, Buckets]:
-    """Read the hours of a month as they are stored; of most months these never change again."""
-    return _unpacked(document, "hours")
+    """Read the hours of a month as they are stored; the hours of most months never change again."""
+    return _unpack_document(document, "hours")
 
 
-def _unpacked(document: bytes, size: RollupSize) -> tuple[str, Buckets]:
+def _unpack_document(document: bytes, size: RollupSize) -> tuple[str, Buckets]:
     fields = bson.decode(document, CODEC)
     begin = to_millis(utc(fields["start"]))
     parts = {begin + int(at) * HOUR: part for at, part in fields.get("parts", {}).items()}
@@ -138,7 +138,7 @@ def _change(hours: dict[str, bytes]) -> Document:
     return {**({"$set": filled} if filled else {}), **({"$unset": empty} if empty else {})}
 
 
-def _by_document(size: RollupSize, parts: Any) -> dict[datetime, dict[str, bytes]]:
+def _group_by_document(size: RollupSize, parts: Any) -> dict[datetime, dict[str, bytes]]:
     documents: dict[datetime, dict[str, bytes]] = {}
     for at, part in parts.items():
         start, _ = _document_span(size, from_millis(at))

@@ -1,9 +1,9 @@
 """Writes of readings and events in MongoDB: one document per asset and instant, one per event.
 
-A plain collection with a unique index, so that a second import changes nothing; `arrived_at` is
-when a document last changed. A batch is written one column at a time: its documents form one matrix
-of bytes, one row each, laid out as if every row had every sample and every text were as long as the
-longest of its column; a mask selects the bytes that are written.
+A plain collection with a unique index, so that a second import changes nothing; `arrived_at` is the
+last change of a document. A batch is written one column at a time: its documents form one matrix of
+bytes, one row each, laid out as if every row had every sample and every text were as long as the
+longest text of its column; a mask selects the bytes that are written.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class MongoReadingWrites:
 
     @repeated
     def match(self, batch: ReadingBatch) -> BatchMatch:
-        """Compare a batch with what is stored: by one short query if all rows are new."""
+        """Compare a batch with the stored readings, by one short query if all rows are new."""
         matches = BatchMatch(np.ones(len(batch), bool), np.zeros(len(batch), bool))
         codes, assets = pd.factorize(batch.assets)
         within = {"$gte": from_millis(batch.at.min()), "$lte": from_millis(batch.at.max())}
@@ -102,8 +102,8 @@ class MongoReadingWrites:
     def _pieces_at(
         self, asset: str, at: Millis, types: Mapping[str, VariableType]
     ) -> list[ReadingColumns]:
-        """Return the readings at these instants: all from the first to the last one, unless most of
-        them are others."""
+        """Return the readings at these instants: all readings from the first to the last instant,
+        unless most of them are at other instants."""
         within = {"$gte": from_millis(at.min()), "$lte": from_millis(at.max())}
         most = 2 * len(at)
         query: Document = {"asset": asset, "ts": within}
@@ -115,9 +115,9 @@ class MongoReadingWrites:
 
     @repeated
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
-        """Return all samples that are stored at these instants: of a small batch by one query.
+        """Return all stored samples at these instants: for a small batch by one query.
 
-        Of a large one by one short query per asset with all of them new.
+        A large batch takes one short query per asset if all samples of the asset are new.
         """
         by_asset: dict[str, set[int]] = {}
         for asset, at in keys:
@@ -126,18 +126,19 @@ class MongoReadingWrites:
         if pairs <= _SMALL_BATCH:
             instants = set[int]().union(*by_asset.values())
             is_mixed = len(by_asset) * len(instants) > 4 * pairs
-            return self._stored(
+            return self._find_stored(
                 self._rows_within(by_asset, min(instants), max(instants)) if is_mixed else by_asset
             )
         rows: dict[ReadingKey, ReadingRow] = {}
         for asset, instants in by_asset.items():
             between = {"$gte": from_millis(min(instants)), "$lte": from_millis(max(instants))}
             if self._readings.find_one({"asset": asset, "ts": between}, {"_id": True}) is not None:
-                rows |= self._stored({asset: instants})
+                rows |= self._find_stored({asset: instants})
         return rows
 
-    def _stored(self, by_asset: Mapping[str, set[int]]) -> dict[ReadingKey, ReadingRow]:
-        """Return samples at these instants: the index is searched once per asset and instant."""
+    def _find_stored(self, by_asset: Mapping[str, set[int]]) -> dict[ReadingKey, ReadingRow]:
+        """Return stored samples at these instants: the index is searched once per asset and
+        instant."""
         if not by_asset:
             return {}
         instants = set[int]().union(*by_asset.values())
@@ -159,11 +160,11 @@ class MongoReadingWrites:
     def _rows_within(
         self, by_asset: Mapping[str, set[int]], first: int, last: int
     ) -> Mapping[str, set[int]]:
-        """Return those of the wanted instants that are stored, by one look at the index from first
-        to last.
+        """Return the stored instants among the wanted ones, by one scan of the index from first to
+        last.
 
-        Assets that report at instants of their own would else be searched at those of all others.
-        If there is too much in between, return all that are wanted.
+        So an asset that reports at instants of its own is not searched at the instants of all
+        others. If too many entries lie in between, return all wanted instants.
         """
         query = {
             "asset": {"$in": list(by_asset)},
@@ -209,12 +210,12 @@ class MongoReadingWrites:
 
     @repeated
     def delete_samples(self, rows: Sequence[ReadingRow]) -> None:
-        """Delete samples, and then the documents that hold none any more."""
+        """Delete samples, and then the documents without any sample."""
         if not rows:
             return
         places = [{"asset": row.asset, "ts": row.ts} for row in rows]
         updates = [
-            UpdateOne(place | _exactly(row), {"$unset": _sample_names(row)})
+            UpdateOne(place | _match_row(row), {"$unset": _sample_names(row)})
             for place, row in zip(places, rows, strict=True)
         ]
         self._readings.bulk_write(updates, ordered=False)
@@ -266,8 +267,8 @@ class MongoReadingWrites:
         return self._events.find_one({"type": event_type}, {"_id": True}) is not None
 
 
-def _exactly(row: ReadingRow) -> Document:
-    """Return the condition that these samples are stored, with their qualities."""
+def _match_row(row: ReadingRow) -> Document:
+    """Return the condition that exactly these samples are stored, with their qualities."""
     values = {f"v.{name}": row.values.get(name) for name in (*row.values, *row.quality)}
     return values | {f"q.{name}": row.quality.get(name) for name in (*row.values, *row.quality)}
 
@@ -285,8 +286,8 @@ def _types(batch: ReadingBatch) -> dict[str, VariableType]:
 def _are_same(
     batch: ReadingBatch, rows: _Positions, stored: ReadingColumns, positions: _Positions
 ) -> npt.NDArray[np.bool_]:
-    """Return which rows of a batch have only samples that are stored, as good ones, at these
-    positions."""
+    """Return which rows of a batch have only samples that are stored at these positions with good
+    quality."""
     same = np.ones(len(rows), bool)
     for name, column in batch.columns.items():
         samples = column.take(rows)
@@ -355,8 +356,8 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
 
 @dataclass(frozen=True)
 class _FieldBytes:
-    """One field of all rows: the same key, then the bytes of one item of `values` each, of which
-    together the first `sizes` (None: all) are written."""
+    """One field of all rows: the same key, then the bytes of one item of `values` for each row; of
+    key and bytes together the first `sizes` (None: all) are written."""
 
     key: bytes
     values: npt.NDArray[Any]
@@ -392,7 +393,8 @@ class _Texts:
 
 
 def _new_ids(rows: int) -> npt.NDArray[np.void]:
-    """Return new object ids as of drivers: the second, five random bytes, and a counter."""
+    """Return new object ids, made as drivers make them: the second, five random bytes, and a
+    counter."""
     ids = np.empty((rows, 12), np.uint8)
     ids[:, :9] = np.frombuffer(int(time.time()).to_bytes(4, "big") + os.urandom(5), np.uint8)
     ids[:, 9:] = np.arange(rows, dtype=">u4").view(np.uint8).reshape(rows, 4)[:, 1:]

@@ -136,7 +136,7 @@ def test_what_takes_too_long_is_ended_or_left_and_the_next_poll_reads_on(
     platform = platform_with(LONG[kind])
     told = r"timeout|max_statement_time|no answer within 0\.5 s"
     if not ends_by_itself:
-        monkeypatch.setattr(sql, "_limits", lambda *_: ())
+        monkeypatch.setattr(sql, "_time_limit_statements", lambda *_: ())
         told = r"the database gave no answer within 0\.5 s, and was left; an index"
     began = time.monotonic()
     with pytest.raises(UserError, match=told):
