@@ -1,9 +1,10 @@
-"""Upkeep of stored data: what is too old and unused is deleted, and readings are rolled up into
-minutes and hours, as they arrive and back in time. What people did and decided stays.
+"""Upkeep of stored data: old unused data are deleted, and readings are rolled up into minutes and
+hours, as they arrive and back in time. Actions and decisions of people stay.
 
-Writers and upkeep meet as writers and evaluators do: the instant up to which is rolled up is
-announced before readings are read, so what a writer stores later at or before it leaves an arrival
-record. The hours of such a record are stale until they are rolled up again.
+Writers and the upkeep work together as writers and evaluators do: the instant up to which readings
+will be rolled up is stored before readings are read, so a writer that stores later readings at or
+before it leaves an arrival record. The hours of such a record are stale until they are rolled up
+again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,8 +75,8 @@ _VARIABLES_AT_ONCE = 50
 
 @dataclass
 class RollupRun:
-    """Progress of a run. `most`: instants that it reads at most, about; `rows`: those that it read;
-    `behind`: assets with more to roll up; `faults`: why variables stay behind."""
+    """Progress of a run. `most`: about the most instants that it reads; `rows`: instants read so
+    far; `behind`: assets with more to roll up; `faults`: why variables stay behind."""
 
     most: int
     rows: int = 0
@@ -89,8 +90,8 @@ class RollupRun:
 
 
 def roll_up(platform: UpkeepPorts, as_of: datetime, most: int = MOST_READINGS) -> RollupRun:
-    """Roll up what arrived since the last run: stale hours and new ones of every asset first, then
-    history, newest first. Idempotent; an interrupted run goes on."""
+    """Roll up the readings that arrived since the last run: first stale hours and new hours of
+    every asset, then history, newest first. Idempotent; an interrupted run goes on."""
     run = RollupRun(most)
     until = _hour(as_of - _WAIT)
     platform.arrivals.extend_evaluated_until(from_millis(until))
@@ -131,7 +132,7 @@ def forget_rollups(platform: UpkeepPorts, asset: str) -> int:
 def _with_variables(
     platform: UpkeepPorts, asset: Asset, state: RollupState, end: int
 ) -> RollupState:
-    """Return a state with a span of each variable; those that changed begin anew."""
+    """Return a state with a span of each variable; the span of a changed variable begins anew."""
     spans = {}
     for name in asset.variables:
         basis = basis_of(asset, name)
@@ -148,9 +149,10 @@ def _with_variables(
 
 
 def _with_arrivals(asset: Asset, state: RollupState, arrivals: Sequence[Arrival]) -> RollupState:
-    """Return a state with the hours of new arrival records as stale, where they are rolled up.
+    """Return a state in which the rolled-up hours of new arrival records are stale.
 
-    That of a writer which has not ended is taken again in every run, until it counts as ended.
+    A record whose writer has not ended is taken again in every run, until the writer counts as
+    ended.
     """
     start = min((span.start for span in state.spans.values()), default=0)
     end = max((span.end for span in state.spans.values()), default=0)
@@ -175,7 +177,7 @@ def _with_arrivals(asset: Asset, state: RollupState, arrivals: Sequence[Arrival]
 def _roll_new(
     platform: UpkeepPorts, asset: Asset, state: RollupState, end: int, run: RollupRun
 ) -> RollupState:
-    """Roll up stale hours, and those after the end of each variable, oldest first."""
+    """Roll up stale hours, and the hours after the end of each variable's span, oldest first."""
     for start, last in state.stale:
         first = start
         pace = _Pace()
@@ -208,7 +210,7 @@ def _roll_new(
 
 
 def _roll_back(platform: UpkeepPorts, asset: Asset, state: RollupState, run: RollupRun) -> None:
-    """Roll up the history before the beginning of each variable, newest first."""
+    """Roll up the history before the beginning of each variable's span, newest first."""
     times = platform.readings.span(asset.name)
     first = _hour(times[0]) if times else 0
     stuck: set[str] = set()
@@ -236,12 +238,12 @@ def _roll_back(platform: UpkeepPorts, asset: Asset, state: RollupState, run: Rol
 
 @dataclass
 class _Pace:
-    """How long a time (ms) is read at once: of dense readings less."""
+    """How long a time (ms) is read at once: a shorter one if readings are dense."""
 
     length: int = HOUR
 
     def adapt(self, rows: int) -> None:
-        """Take the number of instants of the last time for the next one."""
+        """Adapt the next length of time to the number of instants in the last one."""
         if rows > _AT_ONCE:
             self.length = max(HOUR, self.length // 2 // HOUR * HOUR)
         elif rows * 2 < _AT_ONCE:
@@ -256,7 +258,7 @@ def _roll(
     run: RollupRun,
     pace: _Pace,
 ) -> set[str]:
-    """Roll variables up over whole hours; return those without a fault."""
+    """Roll variables up over whole hours; return the variables without a fault."""
     done: set[str] = set()
     rows = 0
     for start in range(0, len(names), _VARIABLES_AT_ONCE):
@@ -300,11 +302,12 @@ _LEAST_RETENTION = timedelta(days=1)
 def retain(
     platform: UpkeepPorts, as_of: datetime, dry: bool = False, actor: str = "platform"
 ) -> list[Swept]:
-    """Delete what is older than its retention; with `dry` only return how much that is. Idempotent.
+    """Delete data that are older than their retention; with `dry` only return how much that is.
+    Idempotent.
 
-    What an open episode, an outcome that is not determined yet or a training period with a date
-    reads stays, and everything that late readings could still evaluate again. Of the registry every
-    version that was in service stays, with its twin, its runs and its data.
+    Readings stay that an open episode, a pending outcome or a training period with a date needs, or
+    that late readings could still evaluate again. The registry keeps every version that was in
+    service, with its twin, its runs and its data.
     """
     lasts = platform.retention
     lateness = max(
@@ -357,7 +360,8 @@ def retain(
 def _limits(
     platform: EpisodePorts, needed: Sequence[Episode], before: datetime
 ) -> dict[str, datetime]:
-    """Return before when nothing in use reads readings, by asset; at most `before`."""
+    """Return, by asset, the instant before which nothing in use reads readings; at most
+    `before`."""
     assets = platform.assets.all()
     by_name = {asset.name: asset for asset in assets}
     # also of assets that are no longer defined
@@ -387,7 +391,7 @@ def _scores(
     before: datetime,
     dry: bool,
 ) -> Iterable[Swept]:
-    """Yield what was deleted; scores of the past stay as long as their record."""
+    """Yield counts of deleted scores; scores of past evaluations stay as long as their record."""
     for revision in definitions.latest_revisions():
         if isinstance(revision.definition, ModelDefinition):
             raised = [e.raised_at for e in needed if e.definition == revision.name]
@@ -400,7 +404,7 @@ def _scores(
 
 
 def _notifications(platform: DeliveryPorts, before: datetime, dry: bool) -> Swept:
-    """Delete finished notifications, of an episode only long after its end."""
+    """Delete finished notifications; notifications of an episode only long after its end."""
     recent = [alarm.id for alarm in platform.episodes.alarms(before, before, active_from=_EVER)]
     return Swept(
         "notifications",
@@ -414,7 +418,7 @@ def _notifications(platform: DeliveryPorts, before: datetime, dry: bool) -> Swep
 def _logs(
     definitions: Definitions, sweeps: Sweeps, before: datetime, logs: Sequence[Log], dry: bool
 ) -> Iterable[Swept]:
-    """Delete old records but checks of the budget, which would be made again."""
+    """Delete old records, except checks of the budget, which would be made again."""
     keep = checked_subjects(definitions)
     return [
         sweeps.log(log, before, keep if log == "platform_alerts" else (), dry=dry) for log in logs
@@ -445,7 +449,7 @@ def _totals(swept: Iterable[Swept]) -> list[Swept]:
 
 
 def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
-    """Do the upkeep that is due. Return what it did and found, by name. Idempotent."""
+    """Do the upkeep that is due. Return counts and findings by name. Idempotent."""
     synced = sync(platform, as_of)
     rolled = roll_up(platform, as_of)  # before the records of arrivals are forgotten
     read_sinks(platform, as_of)  # those written to the database begin

@@ -28,9 +28,9 @@ from alerting.usecases.sources.status import SOURCES
 
 @dataclass(frozen=True)
 class DefinitionEffects:
-    """The effect of a change of a definition. `load`: the alarms that it will probably add;
-    `next`: when it is evaluated or trained; None if nothing changes. `clock_times`: its hours and
-    schedule, with their time zones."""
+    """The effect of a change of a definition. `load`: the alarms that it will probably add; `next`:
+    when it is evaluated or trained, None if nothing changes. `clock_times`: its hours and schedule,
+    with their time zones."""
 
     warnings: tuple[str, ...] = ()
     load: LoadForecast | None = None
@@ -80,9 +80,9 @@ class BudgetedDefinitions(DefinitionKind[BacktestPorts]):
         read: Mapping[str, int] = ANY_REVISION,
         accepted: str = "",
     ) -> None:
-        """Store the changes of a plan, and end the open episodes of assets that definitions name no
-        more. Raises UserError if one breaks the alarm budget and no reason to accept that is given,
-        ChangedMeanwhile."""
+        """Store the changes of a plan, and end the open episodes of assets that definitions no
+        longer name. Raises ChangedMeanwhile, and UserError if a definition breaks the alarm budget
+        without a reason to accept that."""
         broken = [
             review.effects.load
             for review in reviews
@@ -159,8 +159,8 @@ DEFINITIONS = BudgetedDefinitions(**vars(DEFINITION_DOCUMENTS), wall=partial(dat
 
 
 def document_with_point(platform: BacktestPorts, name: str, at_most: float) -> Document:
-    """Return the document of a definition with this limit of false alarms a week and asset, instead
-    of any other way to choose its threshold."""
+    """Return the document of a definition with this limit of false alarms a week and asset, which
+    replaces any other choice of its threshold."""
     document = definition_document(require_revision(platform.definitions, name).definition)
     before = document.get("operating_point") or {}
     limits = {key: before[key] for key in ("max_time_in_alarm",) if key in before}

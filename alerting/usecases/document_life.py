@@ -1,7 +1,7 @@
 """Documents that people write: one life for all kinds, from the check to the last revision.
 
-A kind says how its documents are read, what is refused of them beside the platform, what else a
-change concerns, and which states there are. Each change is a revision.
+A kind says how its documents are read, which faults they have beside the platform, which other
+objects a change concerns, and which states there are. Each change is a revision.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -61,7 +61,8 @@ class Named(Protocol):
 class ChangedMeanwhile(UserError):
     """Refusal of a change that was made from another revision than the newest.
 
-    `newest`: None if there is none; `changes`: fields that it changed, before and after.
+    `newest`: None if there is no revision; `changes`: fields that the newest revision changed,
+    before and after.
     """
 
     def __init__(
@@ -98,9 +99,9 @@ class StateChange:
 
 @dataclass(frozen=True)
 class DocumentReview(Generic[T]):
-    """The effect that applying a document would have; a faulty one has faults alone.
+    """The effect that applying a document would have; a faulty document has faults alone.
 
-    `effects`: what else it concerns, of kinds that have such.
+    `effects`: further effects, for kinds that have such.
     """
 
     name: str
@@ -113,8 +114,8 @@ class DocumentReview(Generic[T]):
 
 @dataclass(frozen=True)
 class StoredDocument(Generic[T]):
-    """A document as people write it, with its revisions, oldest first. `read`: what it says, None
-    of a faulty one."""
+    """A document as people write it, with its revisions, oldest first. `read`: its content, None if
+    it is faulty."""
 
     name: str
     document: Document
@@ -130,14 +131,15 @@ class StoredDocument(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DocumentKind(Generic[P_contra, T]):
-    """A kind of documents. `word`: what one is called; `model`: the fields of a document, or
-    `models`: returns these by its field `kind`; `applied`, `removed`: entries in the audit, the
-    latter of a kind whose documents can be removed.
+    """A kind of documents. `word`: the word for one document; `model`: the fields of a document, or
+    `models`: returns the fields by the field `kind`; `applied`, `removed`: entries in the audit,
+    the second for a kind whose documents can be removed.
 
-    `complete`: adds what a document leaves to the plant. `faults`: yields what is refused of a new
-    one. `effects`: what else a valid one concerns. `prepare`: is called with the names of new ones
-    before they are stored. `columns`: fields that tables of commands show. `most`: documents, with
-    a remedy. `unrecorded`: author and reason of a change that came past this life.
+    `complete`: adds the plant's values for fields that a document omits. `faults`: yields further
+    faults of a new document. `effects`: further effects of a valid one. `prepare`: is called with
+    the names of new documents before they are stored. `columns`: fields that tables of commands
+    show. `most`: greatest number of documents, with a remedy. `unrecorded`: author and reason of a
+    change that was made in the database.
     """
 
     word: str
@@ -162,9 +164,9 @@ class DocumentKind(Generic[P_contra, T]):
     ) -> DocumentReview[T]:
         """Return the effect of a document, with all its faults. Writes nothing.
 
-        `on_host`: it comes from a person on the host. At the console a document names no path of
-        the host but those that it uses already, each at the same place: kind, address and path; for
-        people there may not see or move any file of the host.
+        `on_host`: whether it comes from a person on the host. From the console a document may name
+        a path of the host only if the stored document names the path already, with the same kind
+        and address; else people there could see or move any file of the host.
         """
         (review,) = self.review_all(ports, [document], on_host=on_host)
         return review
@@ -192,7 +194,7 @@ class DocumentKind(Generic[P_contra, T]):
         return self.compare(ports, content)
 
     def compare(self, ports: P_contra, content: T) -> DocumentReview[T]:
-        """Return the effect of a valid document: what it changes of the stored one."""
+        """Return the effect of a valid document: how it changes the stored one."""
         stored = self.store(ports).find(content.name)
         before = self.get(ports, content.name)
         written = stored or {} if before is None else self.write(before)
@@ -266,10 +268,10 @@ class DocumentKind(Generic[P_contra, T]):
         on_host: bool = True,
         accepted: str = "",
     ) -> list[DocumentReview[T]]:
-        """Apply documents, all of them or none. Raises ChangedMeanwhile if the newest revision of a
-        document is not the expected one, and UserError for faulty ones.
+        """Apply all documents, or none. Raises ChangedMeanwhile if the newest revision of a
+        document is not the expected one, and UserError for faulty documents.
 
-        `accepted`: why what a kind refuses for its effects is accepted.
+        `accepted`: the reason to accept effects that the kind would refuse.
         """
         read = {
             name: self.require_revision(ports, name, expected, at)
@@ -313,8 +315,8 @@ class DocumentKind(Generic[P_contra, T]):
         expected: Expected | None = None,
         accepted: str = "",
     ) -> T:
-        """Pause, resume or retire one, as its kind has acts. Idempotent. Raises UserError for an
-        unknown or faulty one, ChangedMeanwhile for another revision than expected."""
+        """Pause, resume or retire a document, as its kind allows. Idempotent. Raises UserError if
+        it is unknown or faulty, ChangedMeanwhile if its newest revision is not the expected one."""
         del accepted
         content = self.find(ports, name)
         read = None if expected is None else self.require_revision(ports, name, expected, at)
@@ -362,7 +364,8 @@ class DocumentKind(Generic[P_contra, T]):
         *,
         expected: Expected | None = None,
     ) -> None:
-        """Remove one, valid or not; its revisions stay. Raises NotFound, ChangedMeanwhile."""
+        """Remove a document, valid or not; its revisions stay. Raises NotFound,
+        ChangedMeanwhile."""
         before = self._require(ports, name)
         if expected is not None:
             self.require_revision(ports, name, expected, at)
@@ -370,18 +373,18 @@ class DocumentKind(Generic[P_contra, T]):
         ports.audit.add(actor, self.removed, name, at, before, why=reason)
 
     def get(self, ports: P_contra, name: str) -> T | None:
-        """Return one; None if there is none of this name, or if its document is faulty."""
+        """Return a document; None if it does not exist, or is faulty."""
         stored = self.store(ports).find(name)
         return None if stored is None else self.read_stored(ports, stored)
 
     def read_stored(self, ports: P_contra, document: Document) -> T | None:
-        """Return what a stored document says; None of a faulty one."""
+        """Return the content of a stored document; None if it is faulty."""
         del ports
         return next(iter(read_each([document], self.parse)[0]), None)
 
     def find(self, ports: P_contra, name: str) -> T:
-        """Return one. Raises NotFound if there is none of this name, and UserError if its document
-        is faulty."""
+        """Return a document. Raises NotFound if it does not exist, and UserError if it is
+        faulty."""
         self._require(ports, name)
         content = self.get(ports, name)
         if content is None:
@@ -390,8 +393,8 @@ class DocumentKind(Generic[P_contra, T]):
         return content
 
     def show(self, ports: P_contra, name: str, at: datetime) -> StoredDocument[T]:
-        """Return one, valid or not, with its revisions; an edit in the database gets its revision
-        first. Raises NotFound."""
+        """Return a document, valid or not, with its revisions; an edit in the database gets its
+        revision first. Raises NotFound."""
         stored = self._require(ports, name)
         self.record_edits(ports, at, [name])
         good, faults = read_each([stored], self.parse)
@@ -404,8 +407,8 @@ class DocumentKind(Generic[P_contra, T]):
         )
 
     def read(self, ports: P_contra) -> tuple[list[T], dict[str, list[str]]]:
-        """Return the valid ones, and the faults of the others by name. A faulty one does not stop
-        the others."""
+        """Return the valid documents, and the faults of the other documents by name. A faulty
+        document does not stop the others."""
         return read_each(self.store(ports).documents(), self.parse)
 
     def find_revision(self, ports: P_contra, name: str, number: int) -> DocumentRevision:
@@ -418,8 +421,8 @@ class DocumentKind(Generic[P_contra, T]):
     def record_edits(
         self, ports: P_contra, at: datetime, names: Sequence[str] | None = None
     ) -> list[str]:
-        """Store a revision of every valid document, or of those of these names, that was edited in
-        the database. Return their names. Idempotent."""
+        """Store a revision of every valid document, or of the documents of these names, that was
+        edited in the database. Return their names. Idempotent."""
         store = self.store(ports)
         stored = store.documents() if names is None else map(store.find, names)
         edited = []
@@ -431,7 +434,7 @@ class DocumentKind(Generic[P_contra, T]):
 
     def record_edit(self, ports: P_contra, content: T, at: datetime) -> int:
         """Store a revision of a document that was edited in the database; return its number, 0 if
-        the newest one says the same."""
+        the newest revision has the same content."""
         return self.add_revision(ports, content, self.unrecorded[0], at, self.unrecorded[1])
 
     def require_revision(self, ports: P_contra, name: str, expected: Expected, at: datetime) -> int:
@@ -479,9 +482,9 @@ class DocumentKind(Generic[P_contra, T]):
         reason: str,
         read: int | None = None,
     ) -> int:
-        """Store a revision under the next free number; return that, 0 if the newest one says the
-        same. `read`: the number of the newest one so far: another process that stores the next one
-        first is found by the store. Raises ChangedMeanwhile."""
+        """Store a revision under the next free number; return the number, 0 if the newest revision
+        has the same content. `read`: the number of the newest revision so far. Raises
+        ChangedMeanwhile if another process stores the next revision first."""
         store = self.store(ports)
         document = self.write(content)
         while True:

@@ -1,4 +1,4 @@
-"""Explain an alarm, or none: from stored data, and by evaluating again."""
+"""Explain why an alarm was raised, or not: from stored data, and by evaluating again."""
 
 from __future__ import annotations
 
@@ -53,11 +53,12 @@ _LONGEST_PART = timedelta(days=4)
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
-    """Explain a definition on an asset at an instant. Raises UserError for another name."""
+    """Explain the state of a definition on an asset at an instant. Raises UserError for an unknown
+    name."""
     latest = require_revision(platform.definitions, name)
     asset = require_asset(platform.assets, asset_name)
-    covering = _covering(platform.episodes, name, asset_name, at)
-    explanation = _evaluated_or_why_not(platform, latest, asset, at, covering)
+    covering = _find_covering(platform.episodes, name, asset_name, at)
+    explanation = _evaluate_or_explain(platform, latest, asset, at, covering)
     severity = covering.severity if covering else latest.definition.severity
     mutes = mutes_at(platform, at).find(name, asset_name, severity, at)[:1]
     muted = [f"no notification is sent: {describe_mute(mute)}" for mute in mutes]
@@ -83,8 +84,8 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
 def _readings_after_now(
     platform: EvaluationPorts, latest: Revision, asset: Asset, at: datetime
 ) -> list[str]:
-    """Say how many readings of the variables of a definition lie after now, as of a clock that is
-    fast: no evaluation uses them yet. Nothing is said of an instant long ago."""
+    """Say how many readings of a definition's variables lie after now, for example because a clock
+    is fast: no evaluation uses them yet. Say nothing if the explained instant is long ago."""
     now = platform.clock.now()
     newest = platform.readings.newest_readings(None, [asset.name]).get(asset.name)
     if newest is None or newest.ts <= now or at < now - _PRESENT:
@@ -98,13 +99,14 @@ def _readings_after_now(
     ]
 
 
-def _evaluated_or_why_not(
+def _evaluate_or_explain(
     platform: EvaluationPorts,
     latest: Revision,
     asset: Asset,
     at: datetime,
     covering: Episode | None,
 ) -> Why:
+    """Return the evaluation of a target at an instant, or the reason why it was not evaluated."""
     revisions = platform.definitions.revisions(latest.name)
     decisions = platform.decisions.for_definition(latest.name)
     answer = answer_at(revisions, decisions, at)
@@ -161,8 +163,8 @@ def _evaluated_or_why_not(
     )
 
 
-def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
-    """Return the episode open then; a live one before a backfilled one."""
+def _find_covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
+    """Return the episode that was open at an instant; a live one rather than a backfilled one."""
     near = episodes.find(definition, asset, end=at + timedelta(milliseconds=1), limit=20)
     open_then = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
     return min(open_then, key=lambda e: e.backfilled, default=None)
@@ -255,8 +257,8 @@ class FoundTime:
 
 @dataclass(frozen=True)
 class FoundTimes:
-    """The times at which a condition held: how many, how long together, and at most 200 of them,
-    the newest first."""
+    """The times at which a condition held: how many, their total length, and at most 200 of them,
+    newest first."""
 
     number: int
     together: timedelta
@@ -265,7 +267,8 @@ class FoundTimes:
 
 @dataclass(frozen=True)
 class LimitCondition:
-    """A variable above a value, below one, or outside of both, for at least a time."""
+    """A condition of a variable: above a value, below one, or outside of both, for at least a
+    time."""
 
     variable: str
     above: float | None = None
@@ -273,8 +276,8 @@ class LimitCondition:
     lasting: timedelta = timedelta(0)
 
     def problem(self) -> Problem:
-        """Return it as the problem of a definition. Raises UserError without a limit, and for
-        limits of which every value is beyond one."""
+        """Return the condition as the problem of a definition. Raises UserError without a limit,
+        and for limits that every value breaks."""
         if self.above is None and self.below is None:
             raise UserError(translatable("give above, below or both"))
         if self.above is not None and self.below is not None and self.below > self.above:
@@ -291,8 +294,8 @@ class LimitCondition:
 
 
 def numeric_variables(asset: Asset | None, variables: Sequence[str]) -> Asset:
-    """Return the asset. Raises NotFound without it or one of the variables, UserError if one is no
-    number."""
+    """Return the asset. Raises NotFound if it or one of the variables does not exist, UserError if
+    a variable is no number."""
     if asset is None:
         raise NotFound("there is no such asset")
     for name in variables:
@@ -312,7 +315,8 @@ def selected_statistics(
     end: datetime,
     most: int = MOST_SELECTED,
 ) -> dict[str, Statistics | None]:
-    """Return the statistics of numeric variables over (start, end], None of one without a value.
+    """Return the statistics of numeric variables over (start, end]; None for a variable without a
+    value.
 
     Values outside a variable's engineering range count as missing. Raises UserError for more than
     `most` readings, and for a time that is empty or longer than a year.
@@ -382,7 +386,7 @@ def load_selected(
 def _parts(
     readings: Readings, asset: Asset, variables: Sequence[str], start: datetime, end: datetime
 ) -> Iterator[History]:
-    """Yield the readings in parts, so that the limit is noticed before all are read."""
+    """Yield the readings in parts, so that the limit stops the reading early."""
     first, last = readings.span(asset.name) or (end, end)
     begin = start
     until = max(start, first)

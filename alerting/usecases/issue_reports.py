@@ -42,7 +42,7 @@ class DueReport:
 
     @property
     def subject(self) -> str:
-        """Return what it is on, for people."""
+        """Return the subject of the report, for people."""
         return f"{self.definition}, {self.period.name}"
 
 
@@ -65,7 +65,7 @@ class ReportCalendar:
 
     def due(self, shard: int | None = None) -> Iterator[DueReport]:
         """Yield the due reports on definitions, of one shard or all, oldest period first."""
-        for served in self._served:
+        for served in self._served_definitions:
             name = served.revision.name
             if shard is not None and shard_of(name) != shard:
                 continue
@@ -74,7 +74,7 @@ class ReportCalendar:
                     served.length,
                     self._as_of,
                     self._platform.zone,
-                    LOOK_BACK + self._longest_closing,
+                    LOOK_BACK + self._longest_closing_time,
                 )
             ):
                 if (
@@ -87,10 +87,11 @@ class ReportCalendar:
     def closes_at(
         self, definition: Definition, assets: Sequence[Asset], period: Period
     ) -> datetime:
-        """Return when everything is known of a period: windows, delays and latency are over."""
-        return period.end + self._closing(definition, assets)
+        """Return the instant from which all of a period is known: windows, delays and latency are
+        over."""
+        return period.end + self._closing_time(definition, assets)
 
-    def _closing(self, definition: Definition, assets: Sequence[Asset]) -> timedelta:
+    def _closing_time(self, definition: Definition, assets: Sequence[Asset]) -> timedelta:
         latency = max(
             (a.latency(v, self._platform.latency) for a in assets for v in a.variables),
             default=self._platform.latency,
@@ -118,7 +119,7 @@ class ReportCalendar:
         return self._heads[period.name]
 
     @cached_property
-    def _served(self) -> list[_Served]:
+    def _served_definitions(self) -> list[_Served]:
         assets = self._platform.assets.all()
         served = []
         for revision in self._platform.definitions.latest_revisions():
@@ -128,9 +129,9 @@ class ReportCalendar:
         return served
 
     @cached_property
-    def _longest_closing(self) -> timedelta:
+    def _longest_closing_time(self) -> timedelta:
         return max(
-            (self._closing(s.revision.definition, s.assets) for s in self._served),
+            (self._closing_time(s.revision.definition, s.assets) for s in self._served_definitions),
             default=timedelta(0),
         )
 
@@ -160,21 +161,21 @@ def make_due_reports(
 ) -> int:
     """Issue one shard's due reports; return how many. A failure does not stop the others.
 
-    Idempotent: what is issued is not due any more. One that failed is a fault of the platform, and
-    is tried again. Raises UserError naming those that failed, after all others.
+    Idempotent: an issued report is no longer due. A report that failed is a fault of the platform,
+    and is tried again. Raises UserError that names the failed reports, after all others are made.
     """
     return _issue_all(platform, due_reports(platform, as_of, shard), as_of, say)
 
 
 def end_old_failures(platform: ReportPorts, as_of: datetime) -> None:
-    """End the faults of reports that failed, and are not made any more."""
+    """End the faults of failed reports that are no longer made."""
     for subject, opened_at in _failures(platform).items():
         if opened_at + LOOK_BACK < as_of:
             platform.platform_alerts.resolve(FAILED, subject, as_of)
 
 
 def _failures(platform: ReportPorts) -> dict[str, datetime]:
-    """Return when each report failed that is not made yet."""
+    """Return when each report failed that has not been made since."""
     return {a.subject: a.opened_at for a in platform.platform_alerts.open() if a.kind == FAILED}
 
 
@@ -216,8 +217,8 @@ def _issue_all(
 def _issue(
     platform: ReportPorts, due: DueReport, as_of: datetime, corrects: bool = False
 ) -> ReportHead | None:
-    """Store a report; an empty one where there is nothing to say. Return None if one of its id is
-    stored."""
+    """Store a report; an empty one if nothing is worth reporting. Return None if a report of its id
+    is stored."""
     made = compose(platform, due.definition, due.period, as_of)
     empty = not made.has_content
     head = ReportHead(
@@ -238,10 +239,8 @@ def _issue(
 
 
 def issue_by_hand(platform: ReportPorts, name: str, period: Period, as_of: datetime) -> ReportHead:
-    """Issue a closed period's report by hand, with what is known now, beside an earlier one.
-
-    Raises UserError while the period is not closed.
-    """
+    """Issue a closed period's report by hand, from the present knowledge, beside an earlier report.
+    Raises UserError while the period is not closed."""
     calendar = ReportCalendar(platform, as_of)
     definition = require_revision(platform.definitions, name).definition
     assets = matching_assets(definition, platform.assets.all())
@@ -269,7 +268,8 @@ def compose(platform: ReportPorts, name: str, period: Period, as_of: datetime) -
 
 
 def report_id(name: str, period: Period, corrected_at: datetime | None = None) -> str:
-    """Return the id of a report: `too-hot:2026-W46`, of a correction with its instant."""
+    """Return the id of a report, such as `too-hot:2026-W46`; the id of a correction also has its
+    instant."""
     at = "" if corrected_at is None else f":{corrected_at:%Y%m%dT%H%M%SZ}"
     return f"{name}:{period.name}{at}"
 

@@ -50,8 +50,8 @@ _NEWEST = 500
 def with_misses(platform: MaterialPorts, material: Material) -> Material:
     """Return the material with the misses of its period that were reported by its instant.
 
-    A problem of the asset that the data show within the prediction window's length of the miss is
-    the same one.
+    If the data show a problem of the asset within the prediction window's length of the miss, the
+    miss is the same problem.
     """
     reported = platform.misses.for_interval(material.start, material.end, material.definition.name)
     misses = [miss for miss in reversed(reported) if miss.at <= material.as_of]
@@ -77,7 +77,7 @@ def with_misses(platform: MaterialPorts, material: Material) -> Material:
 
 
 def is_in_data(definition: Definition, problems: pd.DataFrame, asset: str, at: datetime) -> bool:
-    """Return whether the data show a problem at an instant, or a window's length from it."""
+    """Return whether the data show a problem at an instant, or within a window's length of it."""
     near = max(definition.window.length, _LEAST_DISTANCE)
     of_asset = problems[problems["asset"] == asset]
     ends = of_asset["end"].fillna(pd.Timestamp(at)) if len(of_asset) else of_asset["start"]
@@ -112,7 +112,8 @@ class Report:
 
 @dataclass(frozen=True)
 class ComposedReport:
-    """A report not stored yet. `has_content`: anything happened that is worth a page."""
+    """A report that is not stored yet. `has_content`: whether anything happened that is worth a
+    page."""
 
     definition: str | None
     trust: str
@@ -176,8 +177,8 @@ def compose_report(
 ) -> ComposedReport:
     """Return the report of one revision, as known at `as_of`. Same inputs, same bytes.
 
-    It is compared with the period from `previous_start` to `start`; when left out, with one of the
-    same length. `unseen`: see `ReportHead`.
+    It is compared with the period from `previous_start` to `start`, by default a period of the same
+    length. `unseen`: see `ReportHead`.
     """
     material = material_at(platform, revision, start, end, as_of, previous_start)
     metrics = compute_metrics(material)
@@ -231,17 +232,17 @@ def material_at(
     as_of: datetime,
     previous_start: datetime | None = None,
 ) -> Material:
-    """Return a report's data as known at `as_of`, without what only came later."""
+    """Return a report's data as known at `as_of`, without anything that became known later."""
     material = gather_material(
         platform, revision, start, end, as_of, previous_start or start - (end - start)
     )
-    previous = _as_known(platform, material.previous) if material.previous is not None else None
+    previous = _keep_known(platform, material.previous) if material.previous is not None else None
     verification = _verification(platform, revision, start, end)
-    return replace(_as_known(platform, material), previous=previous, verification=verification)
+    return replace(_keep_known(platform, material), previous=previous, verification=verification)
 
 
 def _verification(platform: ReportPorts, revision: Revision, start: datetime, end: datetime) -> str:
-    """Return how the model in service did by the values that came; empty if unknown."""
+    """Return how well the model in service did, by the values that came; empty if unknown."""
     try:
         verification = verify_model(platform, ModelCache(platform), revision, start, end)
     except ModelUnavailable as unavailable:
@@ -251,7 +252,7 @@ def _verification(platform: ReportPorts, revision: Revision, start: datetime, en
     return "" if verification is None else verification.fault or verification.sentence
 
 
-def _as_known(platform: ReportPorts, material: Material) -> Material:
+def _keep_known(platform: ReportPorts, material: Material) -> Material:
     end = material.end
     as_of = material.as_of
     episodes = [outcome_at(platform, episode, as_of) for episode in material.episodes]
@@ -294,15 +295,16 @@ def revision_of_period(definitions: Definitions, latest: Revision, end: datetime
 
 
 class ReportedNumbers(NamedTuple):
-    """The numbers of a definition, and the report that has them."""
+    """The numbers of a definition, and the report that contains them."""
 
     numbers: DefinitionNumbers
     report: ReportHead
 
 
 def read_numbers(reports: Reports) -> list[ReportedNumbers]:
-    """Return the numbers of the newest report on each definition, those with most false alarms and
-    misses first. Reports that are damaged, or of a version without numbers, are left out."""
+    """Return the numbers of the newest report on each definition, first the definitions with most
+    false alarms and misses. Reports that are damaged, or of a version without numbers, are left
+    out."""
     newest: dict[str, ReportHead] = {}
     for head in reports.newest_reports(_NEWEST):
         if head.definition is not None:
@@ -325,7 +327,7 @@ def read_numbers(reports: Reports) -> list[ReportedNumbers]:
 
 
 def worth_sentences(reported: list[ReportedNumbers], language: Language) -> list[str]:
-    """Return a sentence for each currency on what alerts were worth and problems cost; none where
+    """Return a sentence for each currency on the worth of alerts and the cost of problems; none if
     no definition states its costs."""
     return [
         language.say(

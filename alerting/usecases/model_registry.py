@@ -61,8 +61,8 @@ def register_model(
     Idempotent.
 
     The hashes are stored before the files are sent, so that a crash in between loses nothing: a
-    repeated registration of a run adds its own hashes, and the registry stores the files of one of
-    them. Raises UserError if the files are larger than a version may be.
+    repeated registration of a run adds its own hashes, and the registry stores the files of one
+    attempt. Raises UserError if the files are larger than a version may be.
     """
     size = sum(len(data) for data in files.values())
     if size > MOST_MODEL_BYTES:
@@ -84,21 +84,21 @@ def register_model(
 
 
 def search_run(tags: Mapping[str, str]) -> str:
-    """Return the training run that found the parameters of a registered version: of a refreshed
-    one, that of its twin."""
+    """Return the training run that found the parameters of a registered version; for a refreshed
+    version, the run of its twin."""
     return tags.get("search_run", tags["training_run"])
 
 
 def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
-    """Return the hash of each file by name, with its method: of the bytes only, or keyed, with the
-    definition and the name."""
+    """Return the hash of each file by name, with its method: either of the bytes only, or keyed and
+    together with the definition and the name."""
     return {
         name: f"{_method(key)}:{_hash(definition, name, data, key)}" for name, data in files.items()
     }
 
 
 def _method(key: bytes) -> str:
-    """Return the hash method, with a name of the key by which a lost key is detected."""
+    """Return the hash method, with a name of its key, so that a lost key is detected."""
     return f"{_KEYED}/{hashlib.sha256(key).hexdigest()[:8]}" if key else _PLAIN
 
 
@@ -111,8 +111,8 @@ def _hash(definition: str, name: str, data: bytes, key: bytes) -> str:
 
 
 def load_model(platform: RegistryPorts, definition: Definition, version: int) -> "TrainedModel":
-    """Return a registered model, from the cache of its files or from the registry, as the kind of
-    its definition reads it.
+    """Return a registered model, from the cache of its files or from the registry, read by the kind
+    of its definition.
 
     Raises ModelUnavailable with the reason for any fault of its files or the registry.
     """
@@ -145,7 +145,7 @@ def registered_files(
 
 
 def parse_model(definition: Definition, version: int, files: Files) -> "TrainedModel":
-    """Return the model in these files, as the kind of its definition reads it.
+    """Return the model in these files, read by the kind of its definition.
 
     Raises ModelUnavailable if they are damaged.
     """
@@ -166,8 +166,8 @@ def _find_cached(
     version: int,
     stored: list[dict[str, str]],
 ) -> RegisteredFiles | None:
-    """Return the cached files of a version if all of them have their registered hashes; drop them
-    if one has not."""
+    """Return the cached files of a version if all have their registered hashes; drop them if one
+    has another hash."""
     for hashes in stored:
         files = model_file_cache.load(definition, version, hashes)
         if files is None:
@@ -250,7 +250,7 @@ class ModelCache:
     """Cache of registered models, for several threads. No thread waits for a model that another
     thread reads.
 
-    `most_bytes`: of the files of those that it keeps; the least recently used go first.
+    `most_bytes`: bound of the files of all kept models; the least recently used are dropped first.
     """
 
     def __init__(self, platform: RegistryPorts, most_bytes: int = MOST_BYTES) -> None:
@@ -268,8 +268,8 @@ class ModelCache:
         return self.loaded(definition, version) or self._read(definition, version)
 
     def last_used(self, name: str) -> "tuple[Definition, TrainedModel] | None":
-        """Return the model of this name that was asked for last, with the definition that asked;
-        None before the first time, and if it is not kept."""
+        """Return the model of this definition that was asked for last, with the definition that
+        asked; None before the first time, and if the model is not kept."""
         if name not in self._last:
             return None
         definition, version = self._last[name]
@@ -277,11 +277,11 @@ class ModelCache:
         return None if model is None else (definition, model)
 
     def forget_others(self, names: Collection[str]) -> None:
-        """Forget what was asked for last of definitions without one of these names."""
+        """Forget the last used models of definitions without one of these names."""
         self._last = {name: last for name, last in self._last.items() if name in names}
 
     def loaded(self, definition: Definition, version: int) -> "TrainedModel | None":
-        """Return a model that is kept; None if its files would have to be read first."""
+        """Return a kept model; None if its files would have to be read first."""
         with self._lock:
             content = self._contents.get((definition.name, version))
             return None if content is None else self._use(content)
@@ -316,8 +316,8 @@ class ModelCache:
             return self._keep(content, model, files)
 
     def _keep(self, content: Content, model: "TrainedModel", files: Files) -> "TrainedModel":
-        """Keep a model and return it, or the one that another thread has read from equal files
-        meanwhile."""
+        """Keep a model and return it, or return the model that another thread has read from equal
+        files meanwhile."""
         self._sizes[content] = sum(map(len, files.values()))
         parsed = self._parsed.setdefault(content, model)
         self._parsed.move_to_end(content)
@@ -333,8 +333,9 @@ def _contents(definition: Definition, hashes: Iterable[Mapping[str, str]]) -> li
 
 @dataclass(frozen=True)
 class SetPointEffect:
-    """The change of `variable`, that of the problem, for one unit of `set_point`; `error`: its
-    standard error. `relief`: what one unit surely helps against the limit, 0 if not known."""
+    """The change of `variable`, the variable of the problem, for one unit of `set_point`; `error`:
+    its standard error. `relief`: how far one unit surely moves the variable away from the limit, 0
+    if not known."""
 
     set_point: str
     variable: str
@@ -365,8 +366,9 @@ class ModelEvidence:
 def load_evidence(
     models: Models, runs: TrainingRuns, name: str, version: int
 ) -> ModelEvidence | None:
-    """Return the evidence of a version; of a refitted one, that of its twin, to which all printed
-    figures belong. None without a training, and if the registry cannot be read."""
+    """Return the evidence of a version. For a refitted version it is the evidence of its twin, to
+    which all printed metrics belong. None without a training, and if the registry cannot be
+    read."""
     try:
         tags = models.version_tags(name, version)
         if "training_run" not in tags:
@@ -456,8 +458,8 @@ def export_onnx(platform: RegistryPorts, definition: Definition, version: int) -
 
 
 def onnx_file(model: "TrainedModel") -> bytes:
-    """Return the ONNX file of the part of a model that serves: its refit where there is one. Raises
-    UserError without one."""
+    """Return the ONNX file of the serving part of a model: of its refit, if it has one. Raises
+    UserError if there is no such file."""
     try:
         from alerting.learning.models.onnx_graph import onnx_graph  # noqa: PLC0415 - an optional library
     except ModuleNotFoundError as missing:

@@ -120,10 +120,10 @@ class PlatformFault(NamedTuple):
 class PlatformFacts:
     """Facts at one instant.
 
-    `lags`: of the most overdue definitions. `trainings`: the newest of the present question of
-    each; `decisions`: its last `REFUSALS`, oldest first. `declarations`: of each source or sender.
-    `registry_fault`: why the registry of models does not answer. `is_open`: kind and subject of
-    open platform alerts.
+    `lags`: of the most overdue definitions. `trainings`: the newest training of the present
+    question of each definition; `decisions`: its last `REFUSALS`, oldest first. `declarations`: of
+    each source or sender. `registry_fault`: why the registry of models does not answer. `is_open`:
+    kind and subject of open platform alerts.
     """
 
     lags: Mapping[str, DefinitionLag]
@@ -141,24 +141,24 @@ class PlatformFacts:
 def platform_conditions(
     facts: PlatformFacts, limits: HealthLimits, now: datetime
 ) -> list[PlatformFault]:
-    """Return the faults of the platform at `now`; a fault that is not among them is over."""
+    """Return the faults of the platform at `now`; a fault that is absent is over."""
     fault = facts.registry_fault
     return [
-        *_late(facts.lags, limits.evaluation_late, now),
-        *_stale(facts.readings, limits.source_stale, now),
+        *_find_late(facts.lags, limits.evaluation_late, now),
+        *_find_stale(facts.readings, limits.source_stale, now),
         *_silent(facts.sources, now),
-        *_stopped(facts.sources),
-        *_lost(facts.sources, now),
-        *_surplus(facts.declarations, now),
-        *_behind(facts.sinks, now),
-        *_failed(facts.trainings, now),
-        *_refused(facts.decisions),
-        *_filling(facts, limits.disk_least),
+        *_find_stopped(facts.sources),
+        *_find_lost(facts.sources, now),
+        *_find_surplus(facts.declarations, now),
+        *_find_behind(facts.sinks, now),
+        *_find_failed(facts.trainings, now),
+        *_find_refused(facts.decisions),
+        *_find_filling(facts, limits.disk_least),
         *([PlatformFault(REGISTRY, "MLflow", fault)] if fault else []),
     ]
 
 
-def _late(
+def _find_late(
     lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime
 ) -> Iterator[PlatformFault]:
     """Yield a fault for each cadence with late definitions: one DAG evaluates them."""
@@ -180,7 +180,7 @@ def _late(
         )
 
 
-def _stale(
+def _find_stale(
     readings: Sequence[AssetFreshness], stale: timedelta, now: datetime
 ) -> Iterator[PlatformFault]:
     """Yield a fault for each line no longer read live; an imported history is not live."""
@@ -219,7 +219,7 @@ def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[Platform
             yield PlatformFault(STALE, f"source {source.name}", why)
 
 
-def _stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
+def _find_stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
     for source in sources:
         if source.is_stopped:
             yield PlatformFault(
@@ -229,7 +229,7 @@ def _stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
             )
 
 
-def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
+def _find_lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
     """Yield one fault for each source that lost values for ever within the last day."""
     for source in sources:
         if source.lost_at is not None and now - source.lost_at < _LOST_FOR:
@@ -245,7 +245,7 @@ def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFa
             yield PlatformFault(LOST, f"source {source.name}", why)
 
 
-def _behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[PlatformFault]:
+def _find_behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[PlatformFault]:
     """Yield one fault for each sink that stands still, or has messages that were refused."""
     for sink in sinks:
         subject = f"sink {sink.name}"
@@ -270,7 +270,9 @@ def _behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[PlatformFaul
             )
 
 
-def _surplus(declarations: Mapping[str, Declarations], now: datetime) -> Iterator[PlatformFault]:
+def _find_surplus(
+    declarations: Mapping[str, Declarations], now: datetime
+) -> Iterator[PlatformFault]:
     """Yield one fault for each sender that tried to declare too much within a day."""
     for name, declared in declarations.items():
         if declared.surplus_at is not None and now - declared.surplus_at < _SURPLUS_FOR:
@@ -283,7 +285,7 @@ def _surplus(declarations: Mapping[str, Declarations], now: datetime) -> Iterato
             )
 
 
-def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFault]:
+def _find_failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFault]:
     for training in trainings:
         if training.failure is not None:
             yield PlatformFault(FAILED, training.definition, training.failure)
@@ -298,7 +300,7 @@ def is_refused(decision: DecisionRecord) -> bool:
     return decision.verdict in ("keep", "cannot_tell", "no_challenger", "rejected", "stale")
 
 
-def _refused(decisions: Mapping[str, Sequence[DecisionRecord]]) -> Iterator[PlatformFault]:
+def _find_refused(decisions: Mapping[str, Sequence[DecisionRecord]]) -> Iterator[PlatformFault]:
     for name, made in decisions.items():
         if len(made) >= REFUSALS and all(map(is_refused, made)):
             why = translatable(
@@ -309,7 +311,7 @@ def _refused(decisions: Mapping[str, Sequence[DecisionRecord]]) -> Iterator[Plat
             yield PlatformFault(REFUSED, name, why)
 
 
-def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
+def _find_filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
     for disk in facts.disks:
         if disk.free < least * (_RESOLVED_ABOVE if (DISK, disk.name) in facts.is_open else 1.0):
             why = translatable(
@@ -341,9 +343,12 @@ def check_platform(
     *,
     asks_registry: bool = True,
 ) -> list[PlatformFault]:
-    """Raise an alert for each fault found now, resolve those that are over, and return the faults.
-    `inventory`: if it was read already. `asks_registry`: whether to ask if the registry of models
-    answers; otherwise an alert about it stays as it is."""
+    """Raise an alert for each fault found now, resolve the alerts on faults that are over, and
+    return the faults.
+
+    `inventory`: the inventory, if it was read already. `asks_registry`: whether to ask the registry
+    of models if it answers; otherwise an alert about it stays as it is.
+    """
     facts = read_facts(platform, now, inventory, asks_registry=asks_registry)
     faults = platform_conditions(facts, platform.health_limits, now)
     kinds = [kind for kind in KINDS if asks_registry or kind != REGISTRY]
@@ -355,7 +360,7 @@ def check_platform(
 
 class AlarmsOff(NamedTuple):
     """Open faults. `since`: when alarms began to be missing, None if every alarm still comes;
-    `message`: the one that was delivered about it."""
+    `message`: the delivered message about it."""
 
     faults: int
     since: datetime | None
@@ -363,7 +368,8 @@ class AlarmsOff(NamedTuple):
 
 
 def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
-    """Return since when faults keep alarms off, and whether that was told; None without a fault."""
+    """Return since when faults keep alarms off, and whether people were notified of it; None
+    without a fault."""
     still_open = platform.platform_alerts.open()
     if not still_open:
         return None
@@ -423,8 +429,8 @@ _ZERO = timedelta(0)
 
 @dataclass(frozen=True)
 class Inventory:
-    """Definitions by state, the newest revisions of those in service, and all targets. `written`:
-    the last write that changed them."""
+    """Definitions by state, the newest revisions of definitions in service, and all targets.
+    `written`: the last write that changed them."""
 
     written: str
     states: Mapping[str, int]
@@ -434,7 +440,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class DefinitionLag:
-    """A definition's lag: the largest of its assets, and the interval of evaluation."""
+    """A definition's lag: the largest lag of its assets, and its interval of evaluation."""
 
     lag: timedelta
     every: timedelta
@@ -444,11 +450,12 @@ class DefinitionLag:
 class PlatformMetrics:
     """Everything at one instant.
 
-    `definitions`: by state; faulty ones count as well under the state of the revision in force.
-    `lag`: by definition, at most `LABELLED`. `overdue`: largest lag beyond schedule and latency, of
-    all targets. `reading_age`: by asset of a target, at most `LABELLED`; `oldest_reading_age`: of
-    all of them. `late_rows`, `too_late_rows`: that arrived within `LATE_WINDOW`. `notifications`:
-    pending, held, dead. `delivery_overdue`: how long the oldest notification has been due.
+    `definitions`: by state; a faulty definition also counts under the state of its revision in
+    force. `lag`: by definition, at most `LABELLED`. `overdue`: largest lag beyond schedule and
+    latency, of all targets. `reading_age`: by asset of a target, at most `LABELLED`;
+    `oldest_reading_age`: over all assets. `late_rows`, `too_late_rows`: rows that arrived within
+    `LATE_WINDOW`. `notifications`: pending, held, dead. `delivery_overdue`: how long the oldest
+    notification has been due.
     """
 
     at: datetime

@@ -72,10 +72,8 @@ _OF_ALARMS = ("event_recall", "episode_precision", "false_alarms_per_week")
 
 @dataclass(frozen=True)
 class _Sources:
-    """Stored data for both periods of a report, `suppressed` and `histories` over both.
-
-    `maintenance`: the times of it, which are among the suppressed ones too.
-    """
+    """Stored data for both periods of a report; `suppressed` and `histories` cover both.
+    `maintenance`: times of maintenance, which `suppressed` contains too."""
 
     platform: ReportPorts | SandboxPorts
     revision: Revision
@@ -99,8 +97,8 @@ def gather_material(
 ) -> Material:
     """Return the data of a report on [start, end) in the point-in-time view of as_of.
 
-    `previous_start`: start of the period before, which ends at `start` and is compared; None to
-    compare none.
+    `previous_start`: start of the previous period, which ends at `start` and is compared; None: no
+    comparison.
     """
     definition = revision.definition
     if isinstance(definition, TrainedDefinition):
@@ -187,8 +185,8 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
 
 
 def _variables_of(definition: Definition, asset: Asset) -> list[str]:
-    """Return the variables that a report needs: of a model, whose scores are stored, those that
-    tell what came true."""
+    """Return the variables that a report needs. A model's scores are stored, so its report needs
+    only the variables that tell what came true."""
     if not isinstance(definition, TrainedDefinition):
         return sorted(definition.variables_read(asset))
     named = {*definition.problem.variables, definition.must_know, variable_of(definition)}
@@ -196,7 +194,8 @@ def _variables_of(definition: Definition, asset: Asset) -> list[str]:
 
 
 def _before(definition: Definition, asset: Asset) -> timedelta:
-    """Return how long before the period readings matter: for problems, carried values."""
+    """Return how long before the period readings matter, for problems and for values that are
+    carried forward."""
     problem = definition.problem
     duration = timedelta(0)
     if problem is not None:
@@ -229,7 +228,7 @@ def _problems(
 
 
 def _values(s: _Sources, stored: Sequence[Document]) -> dict[str, ServedValues]:
-    """Return the values that were said, by asset, beside the samples known at `as_of`."""
+    """Return the predicted values, by asset, beside the samples known at `as_of`."""
     definition = s.definition
     name = definition.must_know if isinstance(definition, TrainedDefinition) else None
     if name is None:
@@ -244,7 +243,7 @@ def _values(s: _Sources, stored: Sequence[Document]) -> dict[str, ServedValues]:
 
 
 def _scores(s: _Sources, stored: Sequence[Document]) -> pd.DataFrame:
-    """Return a score per asset and instant: of the model that evaluated it last."""
+    """Return one score per asset and instant: the score of the model that evaluated it last."""
     scored = [row for row in stored if row["score"] is not None]
     frame = pd.DataFrame(scored).drop(columns="values", errors="ignore")
     if frame.empty:
@@ -257,7 +256,8 @@ def _scores(s: _Sources, stored: Sequence[Document]) -> pd.DataFrame:
 
 
 def _version_at(s: _Sources, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return the version in force at each instant; before any, the last that evaluated it."""
+    """Return the version in force at each instant; before any, the last version that evaluated the
+    instant."""
     past_evaluations = s.platform.past_evaluations.for_definition(s.revision.name)
     revisions = s.platform.definitions.revisions(s.revision.name)
 
@@ -296,7 +296,7 @@ def _label_scores(
 def _models(
     decisions: Sequence[DecisionRecord], start: datetime, end: datetime, scores: pd.DataFrame
 ) -> list[ModelInService]:
-    """Return the models in service in the period, and those that evaluated it later."""
+    """Return the models in service in the period, and the models that evaluated it later."""
     promoted = [d for d in decisions if d.promoted and d.challenger_version is not None]
     followed = [*promoted[1:], None]
     evaluated_versions = set(scores["model_version"])
@@ -399,7 +399,8 @@ def _with_last_values(readings: Readings, definition: Definition, history: Histo
 
 
 def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[DecisionMade]:
-    """Return the decisions before `end`; a promotion without metrics has the last ones."""
+    """Return the decisions before `end`; a promotion without metrics has the metrics of the last
+    one before it."""
     decisions: list[DecisionMade] = []
     expected: Mapping[str, float] = {}
     intervals: Mapping[str, tuple[float, float]] = {}
@@ -438,7 +439,8 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
 
 
 def unfitted_times(records: Sequence[DecisionRecord], asset: str, end: datetime) -> list[Interval]:
-    """Return when the model had nothing for an asset: too few readings to learn from."""
+    """Return the times in which a model had learned nothing of an asset, because readings were too
+    few."""
     fitted = {
         r.challenger_version: r.evidence["fitted_on"] for r in records if "fitted_on" in r.evidence
     }
@@ -472,7 +474,7 @@ def notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd.
 
 
 def is_in_maintenance(maintenance: IntervalsByAsset, episode: Episode) -> bool:
-    """Return whether an episode was raised in maintenance, also one that was found later."""
+    """Return whether an episode was raised in maintenance, even if that was found later."""
     raised = episode.raised_at
     times = maintenance.get(episode.asset, ())
     return episode.maintenance is not None or first_free(times, raised) > raised
@@ -505,11 +507,11 @@ def notifiable_problems(
 def unscored_times(
     definition: Definition, scores: pd.DataFrame, asset: str, start: datetime, end: datetime
 ) -> tuple[Interval, ...] | None:
-    """Return the times of (start, end] without a score of an asset, for a model that gives one each
-    stride; None for other definitions, and for one without an alarm.
+    """Return the times of (start, end] without a score of an asset, for a model that gives a score
+    each stride; None for other definitions, and for a definition without an alarm.
 
-    A score is the state until the next one is due, as a training counts its rows. The time before
-    the first one, up to a stride, is that of the stride under way at `start`.
+    A score is the state until the next score is due, as a training counts its rows. The time before
+    the first score, up to a stride, belongs to the stride under way at `start`.
     """
     if not has_score_each_stride(definition) or not definition.has_alarm:
         return None
@@ -533,7 +535,7 @@ def raised_unscored(
     definition: Definition, episodes: Iterable[Episode], stored: Iterable[Document]
 ) -> frozenset[str]:
     """Return the ids of the episodes that were raised before their asset's first stored score of
-    the period: the scores of their time were deleted. Only for a model that gives a score each
+    the period, because older scores were deleted. Only for a model that gives a score each
     stride."""
     if not has_score_each_stride(definition):
         return frozenset()
@@ -546,7 +548,7 @@ def raised_unscored(
 def without_end(
     interval: Interval, gaps: tuple[Interval, ...]
 ) -> tuple[Interval, tuple[Interval, ...]]:
-    """Return the interval without a gap at its end, and the others."""
+    """Return the interval without a gap at its end, and the other gaps."""
     if gaps and gaps[-1][1] == interval[1]:
         return (interval[0], gaps[-1][0]), gaps[:-1]
     return interval, gaps
@@ -555,8 +557,8 @@ def without_end(
 def leave_out_deleted(
     evaluated: dict[str, Interval], gaps: dict[str, tuple[Interval, ...]], assets: Iterable[str]
 ) -> None:
-    """Begin the evaluated interval of assets after a gap at its beginning: their scores were
-    deleted there, and no data were missing."""
+    """Let the evaluated interval of assets begin after a gap at its beginning: scores were deleted
+    there, and no data were missing."""
     for asset in assets:
         first = gaps.get(asset, ())[:1]
         if asset in evaluated and first and first[0][0] == evaluated[asset][0]:
@@ -565,7 +567,7 @@ def leave_out_deleted(
 
 
 def _strides(at: Millis, version: npt.NDArray[np.int64]) -> Millis:
-    """Return the stride (ms) of each score: the shortest time between two of its version."""
+    """Return the stride (ms) of each score: the shortest time between two scores of its version."""
     stride = np.zeros(len(at), np.int64)
     for number in np.unique(version):
         of_version = version == number

@@ -1,9 +1,10 @@
 """Sinks: the life of their documents, and the delivery of alarms and values to programs: at least
 once, in order, under keys that never change.
 
-What waits for a sink waits in the database itself: the position of the sink in the order of all
-changes is stored once what stands before it is out. So an evaluation writes nothing for sinks, and
-a receiver that is away costs no space. Messages are in English, with instants in UTC.
+Messages that wait for a sink wait in the database itself: a sink's position in the order of all
+changes is stored once every change before it is delivered. So an evaluation writes nothing for
+sinks, and a receiver that does not answer costs no space. Messages are in English, with instants in
+UTC.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ LETTERS_SHOWN = 20
 
 
 def _begin(plant: SinkPorts, names: Sequence[str], at: datetime) -> None:
-    """Store where sinks begin that have no place yet in the order of all changes."""
+    """Store the first position of sinks that have no position yet in the order of all changes."""
     new = [name for name in names if plant.sink_deliveries.progress(name).until is None]
     if not new:
         return
@@ -74,8 +75,8 @@ def sink_statuses(plant: SinkPorts, now: datetime) -> list[SinkStatus]:
 
 
 def read_sinks(plant: SinkPorts, now: datetime) -> list[Sink]:
-    """Return the valid sinks. One that was written to the database and that nobody has read before
-    begins here."""
+    """Return the valid sinks. A sink that was written directly to the database gets its first
+    position here."""
     sinks = SINKS.read(plant)[0]
     _begin(plant, [sink.name for sink in sinks], now)
     return sinks
@@ -101,7 +102,7 @@ _ACKNOWLEDGEMENTS: frozenset[TransitionKind] = frozenset(
 
 
 class SinkSelection:
-    """What a sink sends of the plant. `assets`: with those above them."""
+    """The part of the plant that a sink sends. `assets`: must contain the assets above them."""
 
     def __init__(self, sink: Sink, assets: AssetIndex) -> None:
         self._match = sink.match
@@ -111,15 +112,15 @@ class SinkSelection:
         }
 
     def takes(self, definition: str, asset: str) -> bool:
-        """Return whether a definition on an asset goes out."""
+        """Return whether the sink sends values of a definition on an asset."""
         line = self._lines.get(asset, {asset})
         return (not self._match.parts or not line.isdisjoint(self._match.parts)) and any(
             fnmatchcase(definition, pattern) for pattern in self._match.definitions
         )
 
     def takes_alarm(self, episode: Episode) -> bool:
-        """Return whether an alarm goes out: by its severity or its worst one, so that the end of
-        each that went out goes out, too."""
+        """Return whether the sink sends an alarm, by its severity or its worst severity, so that
+        the end of each sent alarm is sent, too."""
         severities = self._match.severity
         has_severity = severities is None or bool(
             {episode.severity, episode.severity_peak}.intersection(severities)
@@ -128,7 +129,8 @@ class SinkSelection:
 
 
 def content_of(transition: Transition) -> SinkContent | None:
-    """Return what a transition is to a receiver; None for what only notifications need."""
+    """Return the kind of content that a transition is to a receiver; None if only notifications
+    need it."""
     if transition.kind in _ALARMS:
         return "alarms"
     return "acknowledgements" if transition.kind in _ACKNOWLEDGEMENTS else None
@@ -185,7 +187,7 @@ def _alarm_message(
 
 
 def value_messages(sink: Sink, target_score: TargetScore) -> Iterator[SinkMessage]:
-    """Yield the score and the forecast of one instant, of those that a sink sends."""
+    """Yield the score and the forecast of one instant, as far as the sink sends them."""
     score = target_score.score
     if "scores" in sink.sends and score.score is not None:
         values: dict[str, Any] = {"score": score.score, "limit": score.threshold}
@@ -226,7 +228,7 @@ def _value_message(
 
 
 def message_for_a_test(sink: Sink, actor: str, now: datetime) -> SinkMessage:
-    """Return a message for a test: marked as one, of no alarm."""
+    """Return a message that is marked as a test and belongs to no alarm."""
     key = f"{sink.name}:test:{_stamp(now)}"
     content = {"key": key, "sink": sink.name, "sends": sink.sends[0], "test": True, "actor": actor}
     return SinkMessage(key, sink.sends[0], "test", "test", now, {**content, "at": _stamp(now)})
@@ -261,8 +263,8 @@ class SinkDelivery:
     def deliver(self, changes: SinkChanges, before: str | None, now: datetime) -> str:
         """Deliver changes, and store how far. Return the new position.
 
-        What is answered is stored also if the rest fails. Raises ReceiverAway, also for a message
-        that its receiver cannot take yet, and DeliveredElsewhere.
+        Answered messages are stored as delivered even if the rest fails. Raises ReceiverAway, also
+        for a message that its receiver cannot take yet, and DeliveredElsewhere.
         """
         composed = self._compose(changes)
         letters = list[SinkLetter]()
@@ -305,7 +307,7 @@ class SinkDelivery:
         return position
 
     def store(self, step: SinkStep, position: str, before: str | None) -> None:
-        """Store what was delivered. Raises DeliveredElsewhere."""
+        """Store a delivery. Raises DeliveredElsewhere."""
         stored = replace(step, position=position)
         if not self.plant.sink_deliveries.advance(self.sink.name, before, stored):
             raise DeliveredElsewhere
@@ -313,8 +315,8 @@ class SinkDelivery:
     def send_missed(
         self, changed: Iterable[Episode | TargetScore], now: datetime, until: datetime
     ) -> SinkStep:
-        """Deliver what may have been missed, all open alarms among it. Return the step to store,
-        without a position. `until`: up to which everything is then out."""
+        """Deliver changes that may have been missed, and all open alarms. Return the step to store,
+        without a position. `until`: the instant up to which everything has been sent then."""
         total = SinkStep("", until, 0, 0, now, {}, selected=selected_by(self.sink))
         for piece in _pieces(changed):
             changes = [SinkChange("", now, change) for change in piece]
@@ -350,6 +352,8 @@ class SinkDelivery:
         return len(accepted)
 
     def _compose(self, changes: SinkChanges) -> list[_Composed]:
+        """Return the changes with the messages that the sink sends of them, without values that
+        waited too long."""
         episodes = {c.changed.id for c in changes.changes if isinstance(c.changed, Episode)}
         sent = dict(self.plant.sink_deliveries.sent_alarms(self.sink.name, episodes))
         composed = []
@@ -401,7 +405,8 @@ class SinkDelivery:
 
 @dataclass(frozen=True)
 class _Composed:
-    """A change with its messages. `alarms`: transitions that are then out, by episode."""
+    """A change with its messages. `alarms`: by episode, the number of transitions that are sent
+    then."""
 
     change: SinkChange
     messages: Sequence[SinkMessage]
@@ -410,7 +415,7 @@ class _Composed:
 
 
 def _whole(composed: Sequence[_Composed], answered: int) -> list[_Composed]:
-    """Return the changes of which all messages are among the first `answered` ones."""
+    """Return the changes whose messages are all among the first `answered` ones."""
     whole = []
     for change in composed:
         answered -= len(change.messages)
@@ -434,12 +439,12 @@ def _pieces(
 
 
 def selected_by(sink: Sink) -> str:
-    """Return what a sink selects, in a form to compare."""
+    """Return the selection of a sink in a form to compare."""
     return sink.model_dump_json(include={"match", "sends"})
 
 
 def selection_of(plant: SinkPorts, sink: Sink) -> SinkSelection:
-    """Return what a sink sends, of the assets as they are now."""
+    """Return the selection of a sink for the present assets."""
     return SinkSelection(sink, AssetIndex(plant.assets.all() if sink.match.parts else ()))
 
 
@@ -448,7 +453,7 @@ class SinkStatus:
     """A sink at one instant.
 
     `sent`, `left_out`: messages so far, and values that waited too long. `lag`: time since
-    everything had gone out; since the last change of the document at most. `letters`: messages
+    everything was sent, at most the time since the last change of the document. `letters`: messages
     that the receiver refused. `is_stale`: behind for `stale_after`, of an active sink only.
     """
 
@@ -492,8 +497,8 @@ OpenSink = Callable[[Sink], SinkClient]
 
 
 def try_sink(opened: OpenSink, sink: Sink, actor: str, now: datetime) -> str:
-    """Connect the receiver, and send a message that is marked as a test. Return what was done.
-    Raises UserError if it cannot be."""
+    """Connect the receiver, and send a message that is marked as a test. Return a description of
+    the result. Raises UserError if the receiver does not take it."""
     try:
         client = opened(sink)
         try:

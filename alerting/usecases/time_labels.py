@@ -49,14 +49,14 @@ UNDONE = template("mark undone")
 
 
 def without_bad_values(platform: P, at: datetime | None = None) -> P:
-    """Return the platform with readings without the values that were labelled bad at an instant;
-    None: those that are labelled bad now."""
+    """Return the platform with readings without the values that were labelled bad at an instant
+    (None: now)."""
     return replace(platform, readings=LabelledReadings(platform.readings, platform.labels, at))
 
 
 class LabelledReadings(Readings):
-    """Port `Readings`: the readings of another one without the values that are labelled bad. `at`:
-    the instant whose labels count; None: those that nobody has undone."""
+    """Port `Readings`: the readings of another port without the values that are labelled bad. `at`:
+    the instant whose labels count; None: labels that nobody has undone."""
 
     def __init__(self, stored: Readings, labels: IntervalLabels, at: datetime | None) -> None:
         self._stored = stored
@@ -74,7 +74,7 @@ class LabelledReadings(Readings):
         with_events: bool = True,
     ) -> History:
         history = self._stored.load(asset, start, end, variables, events_since, with_events)
-        return _without_bad(history, self._bad_labels([asset.name])[asset.name])
+        return _remove_bad(history, self._bad_labels([asset.name])[asset.name])
 
     def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         stored = self._stored.load_many(requests, end)
@@ -123,7 +123,7 @@ class LabelledReadings(Readings):
         return self._bad_of
 
 
-def _without_bad(history: History, labels: Sequence[IntervalLabel]) -> History:
+def _remove_bad(history: History, labels: Sequence[IntervalLabel]) -> History:
     if not labels:
         return history
     ts = millis(pd.DatetimeIndex(history.readings.index))
@@ -165,7 +165,8 @@ def _columns_without_bad(
 
 
 def _are_inside(ts: Millis, intervals: Sequence[Interval]) -> npt.NDArray[np.bool_]:
-    """Return which instants (ms) lie in one of the intervals, in order and apart."""
+    """Return which instants (ms) lie in one of the intervals, which are sorted and do not
+    overlap."""
     starts = np.array([start for start, _ in intervals], np.int64)
     ends = np.array([end for _, end in intervals], np.int64)
     latest = np.searchsorted(starts, ts, side="right") - 1
@@ -194,8 +195,8 @@ def mark_interval(
     author: str,
     now: datetime,
 ) -> IntervalLabel:
-    """Store a label of [start, end), and return it. Idempotent: the same one in force is returned
-    as it is.
+    """Store a label of [start, end), and return it. Idempotent: if the same label is in force, that
+    label is returned.
 
     Raises NotFound for an unknown asset or variable, UserError as `new_label`, and Conflicting if
     the asset has a thousand labels.
@@ -213,7 +214,7 @@ def mark_interval(
             translatable("this asset has 1,000 marked times; undo some that no longer matter")
         )
     if platform.labels.insert(label):
-        audit.add(author, MARKED, asset, now, None, _shown(label), label.reason)
+        audit.add(author, MARKED, asset, now, None, _audit_fields(label), label.reason)
     return label
 
 
@@ -229,20 +230,20 @@ def undo_label(
     undone = label.undo(by, now)
     if not platform.labels.store_undone(undone):
         return platform.labels.get(id) or undone  # another person was first
-    audit.add(by, UNDONE, label.asset, now, _shown(label), None, reason)
+    audit.add(by, UNDONE, label.asset, now, _audit_fields(label), None, reason)
     return undone
 
 
 def list_labels(
     platform: SeriesPorts, asset: str, limit: int, before: LabelPosition | None = None
 ) -> list[IntervalLabel]:
-    """Return labels of an asset, undone ones among them, those made last first. Raises NotFound."""
+    """Return labels of an asset, undone labels included, newest first. Raises NotFound."""
     if platform.assets.get(asset) is None:
         raise NotFound(f"there is no asset {asset!r}")
     return platform.labels.newest_labels(asset, limit, before)
 
 
-def _shown(label: IntervalLabel) -> dict[str, Any]:
+def _audit_fields(label: IntervalLabel) -> dict[str, Any]:
     names = ("id", "variables", "start", "end", "kind")
     return {name: asdict(label)[name] for name in names}
 
@@ -254,8 +255,8 @@ _HOUR = 3_600_000  # ms
 
 @dataclass(frozen=True)
 class LabelledTimes:
-    """Labels that a training took into account. `left_out`, `bad`: how many times it did not learn
-    from, and how many of bad values; with their hours, each time once for each asset."""
+    """Labels that a training took into account. `left_out`: number of times from which it did not
+    learn; `bad`: number of times of bad values; with their hours, each time once for each asset."""
 
     labels: tuple[IntervalLabel, ...]
     left_out: int
@@ -289,8 +290,8 @@ class LabelledTimes:
 def labelled_times(
     platform: LabelPorts, definition: ModelDefinition, as_of: datetime
 ) -> LabelledTimes:
-    """Return the labels that a training at as_of takes into account: on the readings of its
-    variables, in force then."""
+    """Return the labels that a training at as_of takes into account: labels on the readings of its
+    variables in force then."""
     assets = {asset.name: asset for asset in matching_assets(definition, platform.assets.all())}
     labels = labels_read(platform, definition, list(assets.values()), as_of)
     times: dict[str, dict[str, list[Interval]]] = {"bad": {}, "not_to_learn_from": {}}
@@ -362,8 +363,8 @@ def labelled_intervals(
     lead: timedelta = _NONE,
     past: Mapping[str, timedelta] | None = None,
 ) -> dict[str, list[SuppressedInterval]]:
-    """Return the times of each asset that a definition does not learn from, by labels in force at
-    an instant and by maintenance.
+    """Return, by asset, the times from which a definition does not learn, by labels in force at an
+    instant and by maintenance.
 
     They begin earlier by `lead`, how far labels of rows look into the future, and end later by
     `past`, how far windows of an asset look into the past.

@@ -1,6 +1,6 @@
-"""Samples and buckets of an asset's variables over a span, of rollups where there are any, else of
-readings; and what charts show beside them: limits that change by themselves, as they were in force,
-and the predicted values that were stored, each graded as it came."""
+"""Samples and buckets of an asset's variables over a span, from rollups where there are any, else
+from readings; and further parts of charts: limits that change by themselves, as they were in force,
+and the stored predictions, each graded by the value that came."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 class AssetSamples(NamedTuple):
-    """The samples of each variable as buckets of one, from `start` (ms) on; `rows`: instants that
-    were read."""
+    """The samples of each variable as buckets of one sample, from `start` (ms) on; `rows`: number
+    of instants that were read."""
 
     by_variable: Mapping[str, Buckets]
     start: int
@@ -104,8 +104,8 @@ def samples_of(asset: Asset, name: str, columns: ReadingColumns) -> Buckets:
 def load_columns(
     readings: Readings, asset: Asset, names: Sequence[str], start: int, end: int
 ) -> ReadingColumns:
-    """Return all readings of variables in [start, end) (ms), computed ones among them. Raises
-    UserError for a value that is not of its type, if one of them is computed."""
+    """Return all readings of variables in [start, end) (ms), computed variables included. Raises
+    UserError for a value of the wrong type, if a variable is computed."""
     after = from_millis(start) - _MOMENT
     until = from_millis(end) - _MOMENT
     if not any(asset.is_computed(name) for name in names):
@@ -120,8 +120,8 @@ def load_columns(
 
 @dataclass
 class IntervalBuckets:
-    """Buckets by variable. `rolled`: variables with some from rollups; `unread`: times (ms) whose
-    readings are too many."""
+    """Buckets by variable. `rolled`: variables with some buckets from rollups; `unread`: times (ms)
+    with too many readings."""
 
     by_variable: Mapping[str, Buckets]
     rolled: set[str] = field(default_factory=set)
@@ -137,11 +137,11 @@ def read_buckets(
     size: RollupSize | None,
     most: int,
 ) -> IntervalBuckets:
-    """Return buckets of a size over [start, end) (ms), or with None the samples themselves.
+    """Return buckets of a size over [start, end) (ms), or for None the samples themselves.
 
-    Values that are labelled bad count as such. What is not rolled up is read from readings, newest
-    first, as far as about `most` instants reach. The first and last bucket of a rollup may extend
-    beyond the span.
+    Values that are labelled bad count as bad. Times without rollups are read from readings, newest
+    first, as far back as about `most` instants reach. The first and last bucket of a rollup may
+    extend beyond the span.
     """
     if size is None:
         samples = read_samples(platform.readings, asset, names, start, end, most)
@@ -181,12 +181,12 @@ def read_buckets(
             unread += _rest(since, samples.start)
             for name in alike:
                 pieces[name].append(merge_buckets(samples.by_variable[name], width))
-    by_variable = {name: _in_order(buckets) for name, buckets in pieces.items()}
+    by_variable = {name: _join_in_order(buckets) for name, buckets in pieces.items()}
     return IntervalBuckets(by_variable, rolled, merge_intervals(unread))
 
 
 def _edges(bad: Sequence[Interval], width: int) -> list[Interval]:
-    """Return the buckets of which a part is labelled bad: these are read."""
+    """Return the buckets that are labelled bad in part: these are read from readings."""
     cut = {at // width * width for interval in bad for at in interval if at % width}
     return [(start, start + width) for start in sorted(cut)]
 
@@ -195,7 +195,7 @@ def _rest(start: int, read_from: int) -> tuple[Interval, ...]:
     return ((start, read_from),) if read_from > start else ()
 
 
-def _in_order(pieces: Sequence[Buckets]) -> Buckets:
+def _join_in_order(pieces: Sequence[Buckets]) -> Buckets:
     some = [piece for piece in pieces if len(piece.start)]
     return (
         join_buckets(sorted(some, key=lambda piece: int(piece.start[0]))) if some else no_buckets()

@@ -1,5 +1,5 @@
-"""Series of several variables over a span, with few enough points to draw: extremes stay; and the
-variables to choose from, with what came of them."""
+"""Series of several variables over a span, with few enough points to draw, in which extremes stay;
+and the variables to choose from, with their last day."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class VariableSeries:
     """One variable: each point is a reading, or a bucket that begins at `t` (ms).
 
     `low`, `high`, `mean`: NaN where there is no good value. `gaps`, `bad`: times (ms). `count`:
-    good samples in the span. `source`: of what the points were made.
+    good samples in the span. `source`: from which data the points were made.
     """
 
     variable: str
@@ -79,8 +79,8 @@ class VariableSeries:
 
 @dataclass(frozen=True)
 class SeriesAnswer:
-    """Series of an asset's variables. `unread`: times (ms) of which readings were not read, because
-    there are too many; they are missing in every series."""
+    """Series of an asset's variables. `unread`: times (ms) whose readings are too many to be read;
+    they are missing in every series."""
 
     asset: str
     start: datetime
@@ -99,7 +99,7 @@ def read_series(
     now: datetime,
 ) -> SeriesAnswer:
     """Return series of numbers over [start, end), each with about `points` points or 4,000 readings
-    at most. After `now` nothing is missing.
+    at most. Times after `now` are no gaps.
 
     Raises NotFound for an unknown asset or variable, and UserError for a variable that is no
     number, a span that does not end after its start or is longer than ten years, and a stored value
@@ -116,8 +116,8 @@ def read_series(
     span = first, last
     size = _rollup_size(last - first, points)
     buckets = read_buckets(platform, declared, names, *span, size, MOST_READINGS)
-    made = {name: _made(buckets, name, size) for name in names}
-    made |= _refined(platform, declared, made, span)
+    made = {name: _choose_buckets(buckets, name, size) for name in names}
+    made |= _refine(platform, declared, made, span)
     width = max(1, -(-(last - first) // points))
     past = first, max(first, min(last, to_millis(now)))
     series = [_series(declared, name, made[name], past, buckets.unread, width) for name in names]
@@ -155,7 +155,8 @@ def _require_number(asset: Asset, name: str) -> None:
 
 
 class _Shown(NamedTuple):
-    """Buckets of a width (ms), 0 of the samples themselves, and of what they were made."""
+    """Buckets of a width (ms), 0 for the samples themselves, and the data from which they were
+    made."""
 
     buckets: Buckets
     width: int
@@ -166,12 +167,12 @@ class _Shown(NamedTuple):
         return int(self.buckets.count.sum())
 
     def is_few(self) -> bool:
-        """Return whether the samples are few enough to be given as they are, but are not yet."""
+        """Return whether these are buckets whose samples are few enough to be given themselves."""
         return self.width > 0 and max(self.good, len(self.buckets.start)) <= AS_THEY_ARE
 
 
-def _made(read: IntervalBuckets, name: str, size: RollupSize | None) -> _Shown:
-    """Return the buckets of a variable; as samples, if each holds a single good one."""
+def _choose_buckets(read: IntervalBuckets, name: str, size: RollupSize | None) -> _Shown:
+    """Return the buckets of a variable; if each holds a single good sample, the samples."""
     buckets = read.by_variable[name]
     if size is None:
         return _Shown(buckets, 0, "readings")
@@ -185,17 +186,19 @@ def _rollup_size(length: int, points: int) -> RollupSize | None:
     return next((size for size, least in _LEAST if length * least >= points * WIDTHS[size]), None)
 
 
-def _refined(
+def _refine(
     platform: SeriesPorts, asset: Asset, made: Mapping[str, _Shown], span: Interval
 ) -> dict[str, _Shown]:
-    """Return the samples of variables with few: of minutes, if these hold one each, or of readings,
-    if there are not many of other variables among them."""
+    """Return finer data for variables with few samples: minutes if each holds one sample, else
+    readings, if there are not many readings of other variables among them."""
     better: dict[str, _Shown] = {}
     few = [name for name, shown in made.items() if shown.is_few()]
     hourly = [name for name in few if made[name].width == HOUR]
     if hourly and span[1] - span[0] <= _LONGEST_OF_MINUTES:
         fine = read_buckets(platform, asset, hourly, *span, "minutes", MOST_READINGS)
-        better = {name: _made(fine, name, "minutes") for name in hourly if not fine.unread}
+        better = {
+            name: _choose_buckets(fine, name, "minutes") for name in hourly if not fine.unread
+        }
     few = [name for name in few if better.get(name, made[name]).is_few()]
     if few:
         samples = read_samples(platform.readings, asset, few, *span, _MOST_AMONG_OTHERS)
@@ -215,7 +218,7 @@ def longest_hold(declared: Variable, buckets: Buckets) -> int | None:
 def gaps_of(
     declared: Variable, buckets: Buckets, span: Interval, unread: Iterable[Interval]
 ) -> tuple[Interval, ...]:
-    """Return the times of a span without a good sample, beside those that were not read."""
+    """Return the times of a span without a good sample, except times that were not read."""
     gaps = find_gaps(buckets, *span, longest_hold(declared, buckets))
     return tuple(subtract(merge_intervals((a, b) for a, b in gaps.tolist()), unread))
 
@@ -287,11 +290,11 @@ class LastSample(NamedTuple):
 
 @dataclass(frozen=True)
 class VariableLine:
-    """A variable with its newest good sample of the time that was looked at, how many were good and
-    bad there, the share of it that good samples cover, and the definitions that read it.
+    """A variable with its newest good sample of the read time, how many samples were good and bad
+    there, the share of it that good samples cover, and the definitions that read the variable.
 
-    `hours`: its samples of each hour; `silent_since`: since when a value is missing, None of one
-    that is not; the beginning of the time that was looked at, if there was none in it.
+    `hours`: its samples of each hour; `silent_since`: since when a value is missing, None if no
+    value is missing; the beginning of the read time, if that had no sample.
     """
 
     name: str
@@ -308,8 +311,8 @@ class VariableLine:
 
 @dataclass(frozen=True)
 class VariablePage:
-    """Variables of an asset by name, looked at over [since, until). `unread`: times of it (ms) that
-    were left out; `next`: the last name, if there are more."""
+    """Variables of an asset by name over [since, until). `unread`: times (ms) of it that were left
+    out; `next`: the last name, if there are more."""
 
     asset: str
     since: datetime
@@ -332,7 +335,7 @@ def asset_lines(platform: PlantPorts, now: datetime) -> list[AssetLine]:
 def variable_page(
     platform: SeriesPorts, asset: str, now: datetime, limit: int, after: str | None = None
 ) -> VariablePage:
-    """Return variables of an asset with names after one, with what came over the last day. Raises
+    """Return variables of an asset with names after a given one, with their last day. Raises
     NotFound for an unknown asset."""
     page_asset = find_asset(platform, asset)
     platform = without_bad_values(platform)
@@ -367,14 +370,14 @@ def variable_page(
 def _coverage(
     declared: Variable, buckets: Buckets, day: Interval, unread: Sequence[Interval]
 ) -> float | None:
-    """Return the share of a time without gaps, beside what was not read; None without a rest."""
+    """Return the share of the read time without gaps; None if nothing was read."""
     gaps = gaps_of(declared, buckets, day, unread)
     read = _length([day]) - _length(unread)
     return 1 - _length(gaps) / read if read else None
 
 
 def silent_variables(platform: SeriesPorts, asset: Asset, now: datetime) -> list[str]:
-    """Return the variables of an asset of which a value is missing now, by the last day."""
+    """Return the variables of an asset whose value is missing now, by the last day."""
     until = to_millis(now) + 1
     day = (until - DAY, until)
     names = list(asset.variables)
@@ -435,8 +438,8 @@ _ACTIVE_FOR = timedelta(days=92)
 
 @dataclass(frozen=True)
 class EventBand:
-    """An event of the asset or of one above it; `end` is None while it goes on. `title`: of its
-    type."""
+    """An event of the asset or of an asset above it; `end` is None while it goes on. `title`: the
+    title of its type."""
 
     asset: str
     type: str
@@ -447,7 +450,8 @@ class EventBand:
 
 @dataclass(frozen=True)
 class Bands:
-    """Events and episodes of a span, oldest first; `cut`: only the newest thousand of each."""
+    """Events and episodes of a span, oldest first; `cut`: whether only the newest thousand of each
+    kind are given."""
 
     events: list[EventBand]
     episodes: list[Episode]

@@ -44,7 +44,8 @@ class Passwords(Protocol):
     def make_hash(self, password: str) -> str: ...
 
     def matches(self, stored: str | None, password: str) -> bool:
-        """Return whether a password has this hash; as slow, and False, without a hash."""
+        """Return whether a password has this hash. Without a hash it takes the same time, and is
+        False."""
 
 
 def add_person(
@@ -188,7 +189,8 @@ def find_link(platform: AccessPorts, code: str, now: datetime) -> Account | None
 
 
 def find_linked(platform: AccessPorts, code: str, kind: AccountKind, now: datetime) -> Account:
-    """Return the account of a one-time link of this kind. Raises UserError without one."""
+    """Return the account of a one-time link of this kind. Raises UserError if the link is not
+    valid."""
     account = find_link(platform, code, now)
     if account is None or account.kind != kind:
         raise UserError(LINK_IS_OVER)
@@ -323,7 +325,8 @@ def update_account(
     actor: str,
     now: datetime,
 ) -> Account:
-    """Store a change of the newest version of an account, and audit it. Raises NotFound."""
+    """Store a change of the newest version of an account, and record it in the audit. Raises
+    NotFound."""
     while True:
         before = find_account(platform, name)
         after = change(before)
@@ -403,7 +406,8 @@ def find_session(platform: AccessPorts, cookie: str, now: datetime) -> Session |
 
 
 def find_session_account(platform: AccessPorts, session: Session) -> Account | None:
-    """Return the account of a session; None if it is gone, disabled, or ended its sessions."""
+    """Return the account of a session; None if the account does not exist, is disabled, or has
+    ended its sessions."""
     account = platform.accounts.get(session.account)
     if account is None or not is_active(account, session.began_at):
         return None
@@ -411,7 +415,7 @@ def find_session_account(platform: AccessPorts, session: Session) -> Account | N
 
 
 def end_session(platform: AccessPorts, key: str, actor: str, now: datetime) -> None:
-    """End another's session by its key. Raises NotFound if it is over already."""
+    """End the session of another person by its key. Raises NotFound if it is over already."""
     session = next(
         (open_session for open_session in platform.sessions.all(now) if open_session.key == key),
         None,
@@ -445,12 +449,12 @@ def admit_from_directory(
     *,
     create: bool,
 ) -> Account:
-    """Return the account of a user of the plant's directory: their name in lower case, without what
-    follows an @. It has the highest role that one of the groups gives.
+    """Return the account of a user of the plant's directory. Its name is the user's name in lower
+    case, without the part after an @; its role is the highest that one of the groups gives.
 
-    Raises UserError, and changes no right, without such a group (open sessions then end), for an
-    account that is disabled, has a password or is another user's, and, unless one is to be made
-    (`create`), where there is none.
+    Raises UserError, and changes no right, if no group gives a role (open sessions then end), if
+    the account is disabled, has a password or belongs to another user, and, without `create`, if
+    there is no account.
     """
     name = user.partition("@")[0].lower()
     check_account_name(name)
@@ -489,7 +493,7 @@ def admit_from_directory(
 
 
 def _is_free(account: Account) -> bool:
-    """Return whether an account was made for a user who has not come yet."""
+    """Return whether an account was made for a user who has not signed in yet."""
     return account.identity is None and account.password is None and account.kind == "person"
 
 
@@ -509,7 +513,7 @@ def entries_newest_first(audit: Audit, selection: AuditFilter) -> Iterator[Audit
 
 
 def changed_fields(entry: AuditEntry) -> list[tuple[str, str, str]]:
-    """Return field, value before and value after of what an entry changed, as short texts."""
+    """Return each changed field of an entry with its values before and after, as short texts."""
     before = _flat(entry.before)
     after = _flat(entry.after)
     return [

@@ -1,5 +1,5 @@
-"""Ways in: the password and the session of a browser, a device that people share and sign on to
-with name and PIN, the token of a program.
+"""Ways to sign in: the password and the session of a browser, a shared device on which people sign
+with name and PIN, and the token of a program.
 
 A token is made once, stored hashed, and revoked at once.
 """
@@ -49,9 +49,10 @@ from alerting.usecases.access.accounts import (
 
 
 def start_device(platform: AccessPorts, code: str, now: datetime) -> Account:
-    """Use up the one-time link of a device, and end its session of before; return its account.
+    """Use up the one-time link of a device, and end the earlier session of the device; return its
+    account.
 
-    Raises UserError for a link that is not valid, or not of a device.
+    Raises UserError for a link that is not valid, or does not belong to a device.
     """
     device = find_linked(platform, code, "device", now)
     started = use_link(
@@ -124,7 +125,7 @@ def change_pin(
 
 
 def remove_pin(platform: AccessPorts, name: str, actor: str, now: datetime) -> Account:
-    """Take the PIN of a person away, so that they sign on no device."""
+    """Remove the PIN of a person, who then cannot sign on a device."""
     return update_account(
         platform, name, lambda account: account.next_version(pin=None), "PIN removed", actor, now
     )
@@ -173,7 +174,7 @@ def _replace(
     until: Callable[[Account], datetime],
     more: Mapping[str, object],
 ) -> None:
-    """Store up to when wrong PINs of an account count, without an entry in the audit."""
+    """Store until when wrong PINs of an account count, without an entry in the audit."""
     while True:
         account = find_account(platform, id)
         if platform.accounts.replace(account.next_version(**more, wrong_pins_until=until(account))):

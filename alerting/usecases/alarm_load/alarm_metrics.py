@@ -1,5 +1,6 @@
-"""Metrics of alarms: their quality by stored episodes, of all assets and of each operator position,
-and the load that a definition is expected to raise, by recent readings of a sample of assets."""
+"""Metrics of alarms: their quality by stored episodes, for all assets and for each operator
+position, and the load that a definition is expected to raise, by recent readings of a sample of
+assets."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ class PositionKpis:
 
 @dataclass(frozen=True)
 class AlarmQuality:
-    """The metrics of a period, those of each position, and the alarms found in past days."""
+    """The metrics of a period, the metrics of each position, and the alarms found in past days."""
 
     kpis: Kpis
     positions: tuple[PositionKpis, ...]
@@ -116,15 +117,15 @@ def evaluated_times(
 ) -> dict[str, list[Interval]]:
     """Return, by asset, the times of [start, end) in which a target was evaluated.
 
-    Live evaluation of a target begins when its definition is first in service, for a model with its
-    first promotion, and ends at its watermark; one that is less than a day behind `end` will catch
-    up and counts as complete. `past`: with evaluations of past times. `assets`: only those that
-    match this name or pattern (None: all). An evaluation without a result, because readings are
-    missing, counts.
+    Live evaluation of a target begins when its definition is first in service, with a model at its
+    first promotion, and ends at the watermark. A watermark less than a day before `end` counts as
+    complete, because it will catch up. `past`: also evaluations of past times. `assets`: only
+    assets that match this name or pattern (None: all). An evaluation without a result, because
+    readings are missing, counts.
     """
     revisions = platform.definitions.latest_revisions()
     times = [
-        *_live(platform, revisions, end),
+        *_find_live_times(platform, revisions, end),
         *(_past(platform.past_evaluations, revisions, start, end) if past else ()),
     ]
     by_asset: dict[str, list[Interval]] = defaultdict(list)
@@ -135,10 +136,11 @@ def evaluated_times(
     return {asset: intervals for asset, intervals in merged.items() if intervals}
 
 
-def _live(
+def _find_live_times(
     platform: MaterialPorts, revisions: Sequence[Revision], end: datetime
 ) -> list[tuple[str, Interval]]:
-    began = _began(platform.definitions, platform.decisions, revisions)
+    """Return, by asset, the interval of live evaluation of each target in service, up to `end`."""
+    began = _find_begins(platform.definitions, platform.decisions, revisions)
     assets = AssetIndex(platform.assets.all())
     targets = [
         (r.name, asset.name)
@@ -158,7 +160,7 @@ def _live(
     return times
 
 
-def _began(
+def _find_begins(
     definitions: Definitions, decisions: Decisions, revisions: Sequence[Revision]
 ) -> dict[str, datetime]:
     """Return when live evaluation of each definition began, if it was in service."""

@@ -1,4 +1,4 @@
-"""Overview of assets: their tree, and what is known of one of them."""
+"""Overview of assets: their tree, and all that is known of one asset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ MOST_OPEN = 20
 
 @dataclass(frozen=True)
 class AssetRow:
-    """An asset in the tree. `depth`: of assets above it; `silent`: variables of which a value is
-    missing now; `definitions`: those in service that watch it; `open`: its open alarms."""
+    """An asset in the tree. `depth`: number of assets above it; `silent`: variables whose value is
+    missing now; `definitions`: definitions in service that watch it; `open`: its open alarms."""
 
     asset: Asset
     depth: int
@@ -46,8 +46,8 @@ class AssetRow:
 
 @dataclass(frozen=True)
 class AssetPage:
-    """Assets of the tree, those below another behind it. `number`: of all that are wanted; `next`:
-    the position to go on at, None on the last page."""
+    """A page of the tree: assets, each followed by the assets below it. `number`: of all wanted
+    assets; `next`: the position at which the next page begins, None on the last page."""
 
     rows: tuple[AssetRow, ...]
     number: int
@@ -65,9 +65,8 @@ class TimeBetween(NamedTuple):
 @dataclass(frozen=True)
 class Lane:
     """Times of one kind on an asset, oldest first: alarms of a definition, or events of a type.
-
-    `asset`: on which they happened; `is_event`: they are events. An end is None while it goes on.
-    """
+    `asset`: the asset on which they happened; `is_event`: whether they are events. An end is None
+    while an alarm or event goes on."""
 
     name: str
     title: str
@@ -88,10 +87,10 @@ class Lane:
 
 @dataclass(frozen=True)
 class AssetOverview:
-    """What is known of an asset now. `above`, `below`: assets over it, the outermost first, and
-    directly under it; `definitions`: definitions of which it is one of the assets, with their
-    alarms on it; `open`: open alarms on it and below it; `lanes`: of the last 90 days;
-    `importance`: decisions that measured what the models in service use, by definition."""
+    """The present state of an asset. `above`, `below`: assets above it, the outermost first, and
+    directly below it; `definitions`: definitions that watch it, with their alarms on it; `open`:
+    open alarms on it and below it; `lanes`: of the last 90 days; `importance`: by definition, the
+    decision that measured which variables the model in service uses."""
 
     asset: Asset
     above: tuple[Asset, ...]
@@ -142,7 +141,7 @@ def asset_tree(
 def asset_overview(
     platform: UpkeepPorts, name: str, now: datetime, limit: int, after: str | None
 ) -> AssetOverview:
-    """Return what is known of an asset, with a page of its variables behind one. Raises NotFound
+    """Return the overview of an asset, with the page of its variables after a name. Raises NotFound
     for an unknown asset. Writes nothing."""
     asset = ASSETS.find(platform, name)
     index = AssetIndex(platform.assets.all())
@@ -176,7 +175,8 @@ def asset_overview(
 
 
 def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
-    """Return the decision that measured importance of the version in service, or newest."""
+    """Return the decision that measured the importance of variables for the version in service,
+    else the newest decision that measured it."""
     promoted = [d for d in reversed(decisions) if d.promoted]
     measured = [d for d in promoted if d.evidence.get("importance", {}).get("variables")]
     return next(
@@ -218,8 +218,8 @@ def _order(asset: Asset) -> tuple[tuple[str | int, ...], str]:
 
 
 def assets_in_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
-    """Return assets with their depth, each followed by those below it; beside each other by title,
-    Press 2 before Press 10. Those in a circle stand alone."""
+    """Return assets with their depth, each followed by the assets below it. Assets of the same
+    parent are sorted by title, Press 2 before Press 10. Assets in a circle stand alone."""
     names = {asset.name for asset in assets}
     below: dict[str | None, list[Asset]] = {}
     for asset in sorted(assets, key=_order):

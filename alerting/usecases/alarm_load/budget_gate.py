@@ -113,12 +113,14 @@ def expected_load(platform: BacktestPorts, definition: Definition, now: datetime
 
 
 def position_by_asset(assets: Sequence[Asset]) -> dict[str, str]:
-    """Return the position of each asset by name; those above them must be among them."""
+    """Return the position of each asset by name; `assets` must contain the assets above them."""
     tree = AssetTree(assets)
     return {asset.name: tree.position(asset) for asset in assets}
 
 
 def _no_champion(definition: ModelDefinition, assets: int) -> str:
+    """Return the reason why the question of a definition has no champion, for the notes of a
+    forecast."""
     most = (
         definition.operating_point.most_false_alarms
         if isinstance(definition, TrainedDefinition)
@@ -142,7 +144,8 @@ def _no_champion(definition: ModelDefinition, assets: int) -> str:
 
 
 class LoadEstimate:
-    """Evaluates the days before `now` in a few seconds. `why_not`: no estimate, if so."""
+    """Evaluates the days before `now` in a few seconds. `why_not`: the reason if there is no
+    estimate."""
 
     def __init__(
         self,
@@ -160,7 +163,8 @@ class LoadEstimate:
         self.why_not = _NO_READINGS
 
     def for_position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
-        """Return these assets' alarms from a sample, also of earlier days; None if too few."""
+        """Return the alarms of these assets, estimated from a sample; None if readings are too few
+        even in earlier days."""
         spans = [
             span
             for a in assets
@@ -225,7 +229,8 @@ class LoadEstimate:
         )
 
     def _affordable(self, assets: Sequence[Asset]) -> tuple[datetime, int]:
-        """Return where evaluation starts, and of how many assets, by density of readings."""
+        """Return the instant at which evaluation starts, and the number of assets, by the density
+        of readings."""
         days = self._platform.budget.days
         span = self._platform.readings.span(assets[0].name, self._now)
         if span is None:
@@ -290,7 +295,7 @@ class PastSteps:
         return self._models.get(self._revision.definition, self._model_version).training_cutoff
 
     def steps(self, asset: Asset, start: datetime, end: datetime) -> list[Step]:
-        """Return the steps that it would have made on an asset in (start, end]."""
+        """Return the steps that this version would have made on an asset in (start, end]."""
         interval = VersionInterval(start, end, self._revision, self._model_version)
         state = ConditionState(watermark=start)
         view = self._sandbox.live_view(end)
@@ -317,11 +322,9 @@ _NO_LOAD = {
 
 @dataclass(frozen=True)
 class LoadForecast:
-    """One definition's expected load on each position; `notes`: what is unknown, and why.
-
-    `remedies`: if it breaks the budget, changes that would bring it within, tried on the readings
-    of one asset.
-    """
+    """One definition's expected load on each position. `notes`: unknown parts, with the reason.
+    `remedies`: changes, tried on the readings of one asset, that would bring a load beyond the
+    budget within it."""
 
     definition: str
     loads: tuple[PositionLoad, ...]
@@ -347,7 +350,8 @@ class LoadForecast:
 def forecasts(
     platform: BacktestPorts, plans: Sequence[DocumentReview[Definition]], now: datetime
 ) -> list[LoadForecast]:
-    """Forecast the load of a plan's definitions, one on top of the other; empty if off."""
+    """Forecast the load of a plan's definitions, each added to the load of those before it; empty
+    if the gate is off."""
     if platform.budget.mode == "off":
         return []
     gated = [plan.read for plan in plans if plan.read and _changes_load(platform.definitions, plan)]
@@ -368,15 +372,15 @@ def forecasts(
         )
         remedies = _remedies(platform, definition, forecast, now)
         load_forecasts.append(replace(forecast, remedies=remedies))
-        others = _sum(others, expected.alarms)
+        others = _add_alarms(others, expected.alarms)
     return load_forecasts
 
 
 def require_within_budget(
     budget: AlarmBudget, broken: Sequence[LoadForecast], accepted: str
 ) -> None:
-    """Raise UserError if forecasts break the budget, which refuses that, and nothing is
-    `accepted`."""
+    """Raise UserError if forecasts break a budget that refuses excess, and no reason to accept it
+    is given (`accepted`)."""
     if not broken or budget.mode != "refuse" or accepted.strip():
         return
     lines = [f"{f.definition}: {message}" for f in broken for message in f.messages]
@@ -418,7 +422,7 @@ def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
 
 
 def checked_subjects(definitions: Definitions) -> list[str]:
-    """Return the subjects of the checks of definitions in service, one a revision."""
+    """Return the subjects of the budget checks of definitions in service, one for each revision."""
     return [
         _subject(r)
         for r in definitions.latest_revisions()
@@ -439,7 +443,7 @@ def _subject(revision: Revision) -> str:
 
 
 def _changes_load(definitions: Definitions, review: DocumentReview[Definition]) -> bool:
-    """Return whether a change may add alarms; that of a definition in force may concern other
+    """Return whether a change may add alarms. A change of a definition in force may concern other
     fields alone."""
     changed = {field.split(".")[0] for field in review.changes}
     irrelevant = (
@@ -478,9 +482,9 @@ def _load_now(
     }
     others: dict[str, Alarms] = {}
     for name, alarms in alarms_by_name.items():
-        others = others if name in names else _sum(others, alarms)
+        others = others if name in names else _add_alarms(others, alarms)
     for revision in young:
-        others = _sum(others, expected_load(platform, revision.definition, now).alarms)
+        others = _add_alarms(others, expected_load(platform, revision.definition, now).alarms)
     return {name: alarms for name, alarms in alarms_by_name.items() if name in names}, others
 
 
@@ -503,7 +507,7 @@ def _experienced_load(
     }
 
 
-def _sum(a: Mapping[str, Alarms], b: Mapping[str, Alarms]) -> dict[str, Alarms]:
+def _add_alarms(a: Mapping[str, Alarms], b: Mapping[str, Alarms]) -> dict[str, Alarms]:
     return {p: a.get(p, Alarms()).plus(b.get(p, Alarms())) for p in {*a, *b}}
 
 
@@ -539,7 +543,8 @@ def _forecast(
 def _remedies(
     platform: BacktestPorts, definition: Definition, forecast: LoadForecast, now: datetime
 ) -> tuple[str, ...]:
-    """Return changes that bring a threshold within budget, tried on one asset there."""
+    """Return changes, tried on one asset there, that bring the load of a threshold within the
+    budget."""
     broken = next(
         (load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None
     )

@@ -1,4 +1,4 @@
-"""Overview of definitions, for lists and the first page: state, faults, last evaluation and
+"""Overview of definitions, for lists and the front page: state, faults, last evaluation and
 training, model, raises, precision and load."""
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class DefinitionLine:
     under way or failed. `champion`: the version of its model in service. `alarms_per_day`: notified
     alarms over the days of the alarm budget; None if it is not active. `raises`: on each of the
     last 28 days, oldest first; `found_in_past`: alarms of these days that were found in past data,
-    which do not count. `precision`: over them; None without an alarm with an outcome.
+    which do not count. `precision`: over these days; None without an alarm with an outcome.
     `phrase`: what its newest valid revision watches; empty without one.
     """
 
@@ -98,14 +98,14 @@ class DefinitionLine:
 
     @property
     def state(self) -> str:
-        """Return faulty, or the state that the current document states."""
+        """Return "faulty", or the state in the current document."""
         return state_of(self.document)
 
 
 @dataclass(frozen=True)
 class WantedDefinitions:
-    """Which definitions are wanted: with this text in name, title, tags or owner, in this state
-    (faulty is one), on this asset. Empty: any."""
+    """A filter of definitions: with this text in name, title, tags or owner, in this state
+    ("faulty" is one), on this asset. Empty: any."""
 
     text: str = ""
     state: str = ""
@@ -117,9 +117,9 @@ _ANY = WantedDefinitions()
 
 @dataclass(frozen=True)
 class FoundDefinitions:
-    """A page of lines. `number`: of all that are wanted; `states`: numbers of all definitions, by
-    state; `assets`: names of assets in any; `next`: the name to go on after, None on the last page.
-    """
+    """A page of lines. `number`: of all wanted definitions; `states`: numbers of all definitions by
+    state; `assets`: names of the assets in any definition; `next`: the name after which the next
+    page begins, None on the last page."""
 
     lines: tuple[DefinitionLine, ...]
     number: int
@@ -129,7 +129,7 @@ class FoundDefinitions:
 
 
 def state_of(document: Document) -> str:
-    """Return faulty, or the state that a stored document states."""
+    """Return "faulty", or the state in a stored document."""
     return "faulty" if document.get("_faults") else str(document.get("state", "active"))
 
 
@@ -141,7 +141,7 @@ def find_definitions(
     limit: int,
     alarms_on: Collection[str] | None = None,
 ) -> FoundDefinitions:
-    """Return the page of wanted definitions behind a name, by name. `alarms_on`: the assets whose
+    """Return the page of wanted definitions after a name, by name. `alarms_on`: the assets whose
     alarms are counted (None: all). Writes nothing."""
     documents = platform.definitions.documents()
     matching = [document for document in documents if _is_wanted(document, filters)]
@@ -184,7 +184,7 @@ def _lines(
     runs_of: Callable[[Sequence[Revision]], Mapping[str, LastRuns]] = lambda _: {},
     alarms_on: Collection[str] | None = None,
 ) -> list[DefinitionLine]:
-    """Return the lines of documents, by one query of the alarms of all of them."""
+    """Return the lines of documents. One query reads the alarms of all of them."""
     names = {str(document.get("name")) for document in documents}
     histories = platform.definitions.histories(sorted(names)) if names else {}
     revisions = {name: history[-1] for name, history in histories.items() if history}
@@ -284,9 +284,9 @@ ModelState = Literal["not trained", "training", "failed", "waiting", "refused", 
 class LastRuns:
     """The last runs of a definition.
 
-    `evaluated_at`: up to when all its assets are evaluated; None if one never was. `trained_at`:
-    when the last training ended, or the running one began. `model`: what came of it, "refused" only
-    where no model is in service; None without a trained model.
+    `evaluated_at`: the instant up to which all its assets are evaluated; None if one never was.
+    `trained_at`: when the last training ended, or the running one began. `model`: the result of
+    that training, "refused" only where no model is in service; None without a trained model.
     """
 
     evaluated_at: datetime | None = None
@@ -297,7 +297,7 @@ class LastRuns:
 def last_runs(platform: EvaluationPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
     """Return the last runs of these definitions, by name. Writes nothing."""
     in_service = [revision for revision in revisions if revision.definition.state == "active"]
-    evaluated = _evaluated(platform.states, target_keys(platform, in_service))
+    evaluated = _find_evaluated(platform.states, target_keys(platform, in_service))
     by_model = [
         revision for revision in revisions if isinstance(revision.definition, ModelDefinition)
     ]
@@ -337,7 +337,7 @@ class DefinitionAtWork:
 
 
 class FirstStep(NamedTuple):
-    """A step to a first alarm; one of those that are not done is `next`."""
+    """A step to a first alarm; the first step that is not done has `next`."""
 
     name: str
     is_done: bool
@@ -346,10 +346,8 @@ class FirstStep(NamedTuple):
 
 @dataclass(frozen=True)
 class AtWork:
-    """A platform's work without alarms. `more`: hidden definitions; numbers of the rest.
-
-    `steps`: to a first alarm.
-    """
+    """The work of a platform without alarms. `more`: number of hidden definitions, and further
+    numbers of them. `steps`: to a first alarm."""
 
     definitions: tuple[DefinitionAtWork, ...]
     more: int
@@ -371,7 +369,10 @@ def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
     )
     defined = bool(active or platform.definitions.documents())
     return AtWork(
-        tuple(_at_work(platform, revision, runs[revision.name]) for revision in ordered[:shown]),
+        tuple(
+            _describe_work_of(platform, revision, runs[revision.name])
+            for revision in ordered[:shown]
+        ),
         max(0, len(active) - shown),
         sum(source.state == "active" for source in SOURCES.read(platform)[0]),
         len(assets),
@@ -400,7 +401,9 @@ def first_steps(
     return tuple(FirstStep(name, is_done, name == following) for name, is_done in done.items())
 
 
-def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> DefinitionAtWork:
+def _describe_work_of(
+    platform: UpkeepPorts, revision: Revision, runs: LastRuns
+) -> DefinitionAtWork:
     definition = revision.definition
     is_trained = isinstance(definition, ModelDefinition)
     work = DefinitionAtWork(
@@ -420,7 +423,7 @@ def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> Defin
     )
 
 
-def _evaluated(states: States, keys: Sequence[TargetKey]) -> Mapping[str, datetime | None]:
+def _find_evaluated(states: States, keys: Sequence[TargetKey]) -> Mapping[str, datetime | None]:
     earliest: dict[str, int] = {}
     for (definition, _), watermark in zip(keys, states.watermarks(keys), strict=True):
         earliest[definition] = min(watermark, earliest.get(definition, watermark))

@@ -108,8 +108,9 @@ def written_subject(platform: PlanPorts, document: Document) -> Subject:
 def find_period(
     platform: TrainingPorts, subject: Subject, start: datetime | None, end: datetime | None
 ) -> tuple[datetime, datetime]:
-    """Return the period of a backtest. Left out, its end is the last midnight (UTC) or reading
-    before; its start is four weeks earlier, or at the first reading, to the hour."""
+    """Return the period of a backtest. By default it ends at the last midnight (UTC), or at the
+    last reading if that is earlier; it starts four weeks earlier, or at the first reading, to the
+    hour."""
     now = platform.clock.now()
     spans = _spans_of_readings(platform, subject.definition)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -166,7 +167,7 @@ def backtest(
     segments = [_FIGURE.validate_python(s) for s in run["segments"]]
     for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
         if number > done:
-            report = _of_all(progress, number, len(cuts))
+            report = _report_for_all(progress, number, len(cuts))
             segments.append(
                 walk_segment(platform.backtests, sandbox, subject, id, number, a, b, report)
             )
@@ -192,7 +193,8 @@ def run_id(
 def segment_starts(
     definition: Definition, start: datetime, end: datetime, retrain: Retrain
 ) -> list[datetime]:
-    """Return when a model is trained: at `start` and each tick; without one, weekly."""
+    """Return the instants at which a model is trained: `start` and each tick; without a model, a
+    start every week."""
     if not isinstance(definition, ModelDefinition):
         return instants(WITHOUT_TRAINING, start, end)
     if isinstance(retrain, timedelta):
@@ -246,7 +248,7 @@ def _spans_of_readings(
 
 
 def in_service(revision: Revision, start: datetime) -> Revision:
-    """Return the revision as in service since `start`, without approvals by a person."""
+    """Return the revision as if in service since `start`, with no approvals by a person."""
     changes: dict[str, Any] = {"state": "active"}
     if isinstance(revision.definition, ModelDefinition):
         changes["promotion"] = revision.definition.promotion.model_copy(
@@ -257,8 +259,8 @@ def in_service(revision: Revision, start: datetime) -> Revision:
     )
 
 
-def _of_all(progress: Progress, number: int, count: int) -> Progress:
-    """Return a segment's progress as that of all: the text names its step."""
+def _report_for_all(progress: Progress, number: int, count: int) -> Progress:
+    """Return a function that reports a segment's progress as progress of all segments."""
 
     def report_progress(step: str, done: int, total: int | None) -> None:
         part = f" {done}/{total}" if total else ""
@@ -489,7 +491,7 @@ def events_of(material: Material) -> EventMetrics | None:
     if definition.problem is None or not material.evaluated:
         return None
     gap, horizon = gap_and_horizon(definition)
-    episodes_of = {asset: _counted(material, asset) for asset in material.evaluated}
+    episodes_of = {asset: _count_episodes(material, asset) for asset in material.evaluated}
     if isinstance(definition, TrainedDefinition):
         intervals, observed = _scored_problems(material, definition)
         seed = definition.learning.seed
@@ -519,9 +521,9 @@ def bursts_of(material: Material) -> str:
     return "" if bursts is None else bursts.message
 
 
-def _counted(material: Material, asset: str) -> list[CountedEpisode]:
-    """Return the episodes of the period on one asset whose outcome is known, with the time that was
-    evaluated."""
+def _count_episodes(material: Material, asset: str) -> list[CountedEpisode]:
+    """Return the episodes of the period on one asset whose outcome is known, each with the
+    evaluated time of its alarm."""
     episodes = as_counted(material.definition, [e for e in material.episodes if e.asset == asset])
     return [
         counted._replace(ended=to_millis(e.raised_at + length(material.in_alarm(e))))
@@ -548,7 +550,7 @@ def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -
 def _scored_problems(
     material: Material, definition: TrainedDefinition
 ) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
-    """Return the problems with a scored instant in time, and the time scored by asset."""
+    """Return problems with a scored instant in their warning time, and scored time by asset."""
     scores = material.scores
     asset = scores["asset"].to_numpy(object)
     stride = definition.stride.total_seconds()
@@ -576,7 +578,8 @@ def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
 
 
 def beside_acted(episodes: Episodes, material: Material) -> int:
-    """Return how many episodes lie in the outcome window of a live one that was acted upon."""
+    """Return how many episodes lie in the outcome window of a live episode on which operators
+    acted."""
     definition = material.definition
     window = definition.gap + definition.horizon
     since = material.start - definition.longest_window

@@ -2,9 +2,10 @@
 readings are held in memory for a while, so that a change of the draft is tried on them at once.
 
 A held series is read in parts, with progress; another preview of the same times reads nothing. It
-is found by asset, variables, times and the newest reading. The port of the person who previews
-gives that reading: without access to an asset, no series of it is found. A held series lacks what
-arrives late before its newest reading, so a preview states when its readings were read.
+is identified by asset, variables, times and the newest reading. This reading comes from the port of
+the person who previews: without access to an asset, no series of it is found. A held series lacks
+readings that arrive late before its newest reading, so a preview states when its readings were
+read.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ class PastProblems:
     """The times of a draft's problem, from which a model would learn, counted as a training does:
     how many, on how many assets, the median and the longest time, and the newest of them.
 
-    `uncounted`: more that begin within an earlier one or its recovery; `bursts`: how fewer problems
-    would be made of them, where most begin soon after another one.
+    `uncounted`: further problems that begin within an earlier one or its recovery; `bursts`: how
+    far a rule would merge problems that mostly begin soon after another one.
     """
 
     number: int
@@ -111,7 +112,7 @@ class PastProblems:
 
     @property
     def are_few(self) -> bool:
-        """Return whether they are too few to learn from."""
+        """Return whether the problems are too few to learn from."""
         return self.number < FEW_PROBLEMS
 
 
@@ -119,13 +120,12 @@ class PastProblems:
 class PreviewedAlarms:
     """The alarms that a draft would have raised: how many, the newest of them, and their load.
 
-    `since`: the begin of the period, or of the readings if they begin later. `problems`: instead of
-    alarms, of a draft whose model is yet to be trained.
-
-    `compared`: with the revision in service, None without another one; `not_compared`: why it could
-    not be compared, if so. `drawn`: the values of one asset. `read_at`: when the oldest of the
-    readings were read. `warnings`: what can never be fulfilled with the readings as they come;
-    `clock_times`: its hours and schedule, with their time zones.
+    `since`: the begin of the period, or of the readings if they begin later. `problems`: replaces
+    alarms for a draft whose model is yet to be trained. `compared`: with the revision in service,
+    None if it is the draft; `not_compared`: why it could not be compared, if so. `drawn`: the
+    values of one asset. `read_at`: when the oldest of the readings were read. `warnings`:
+    conditions that can never be met with these readings; `clock_times`: its hours and schedule,
+    with their time zones.
     """
 
     episodes: int
@@ -195,12 +195,12 @@ def preview(
         problems = _past_problems(caching, readings, trained, start, end)
         warnings = _warnings_by(platform, readings, trained, end)
         return replace(problems, warnings=warnings, clock_times=at_hours)
-    served = _served(platform, subject)
+    served = _find_served(platform, subject)
     tried = [subject, *([served] if served else [])]
     series = {
         (asset.name, names)
         for tested in tried
-        for asset, _, names in _wanted(caching, tested.definition, start)
+        for asset, _, names in _series_needed(caching, tested.definition, start)
     }
     readings.expect(len(series))
     made = _find(caching, readings, subject, start, end, require_time)
@@ -234,8 +234,8 @@ def preview(
 def _warnings_by(
     platform: BacktestPorts, readings: CachedReadings, definition: Definition, end: datetime
 ) -> tuple[str, ...]:
-    """Return the warnings of a definition by the readings that its preview has read; only for rare
-    values older ones are read."""
+    """Return the warnings of a definition by the readings that its preview has read; older readings
+    are read only for rare values."""
     readings.hold_no_more()
     return tuple(warnings_of(replace(platform, readings=readings), definition, end))
 
@@ -247,7 +247,7 @@ def _first_readings(platform: BacktestPorts, definition: Definition) -> Iterator
             yield times[0] - timedelta(milliseconds=1)
 
 
-def _wanted(
+def _series_needed(
     platform: BacktestPorts, definition: Definition, start: datetime
 ) -> Iterator[tuple[Asset, datetime, tuple[str, ...]]]:
     """Yield the series that a definition needs: asset, instant before the first, variables."""
@@ -264,7 +264,7 @@ def _find(
     end: datetime,
     require_time: Callable[[], None],
 ) -> FoundAlarms:
-    for asset, since, names in _wanted(platform, tried.definition, start):
+    for asset, since, names in _series_needed(platform, tried.definition, start):
         readings.hold(asset, since, end, names)
     revision = in_service(tried.revision, start)
     return find_past_alarms(platform, revision, start, end, require_time)
@@ -336,8 +336,8 @@ def _counted_times(
     ]
 
 
-def _served(platform: BacktestPorts, subject: Subject) -> Subject | None:
-    """Return the revision in service if it is another one than the draft and needs no model."""
+def _find_served(platform: BacktestPorts, subject: Subject) -> Subject | None:
+    """Return the revision in service if it differs from the draft and needs no model."""
     newest = platform.definitions.newest_revision(subject.definition.name)
     if newest is None or newest.definition.state != "active" or subject.applied:
         return None
@@ -371,7 +371,7 @@ class CachedSeries:
         return int(self.history.readings.memory_usage().sum())
 
     def covers(self, asset: Asset, start: datetime, end: datetime, names: Collection[str]) -> bool:
-        """Return whether it holds these readings of an asset as that is declared."""
+        """Return whether it has these readings of an asset, as the asset is declared."""
         return (
             asset == self.history.asset
             and self.start <= start
@@ -393,7 +393,7 @@ class CachedSeries:
 
 class SeriesCache:
     """Held series of all previews of a process: at most `most_bytes`, each for `cached_s` seconds.
-    The oldest give way; a larger one is not held."""
+    The oldest series are dropped first; a larger series is not held."""
 
     def __init__(
         self,
@@ -432,7 +432,7 @@ class SeriesCache:
             return next((series for series in covering if series.newest == newest), None)
 
     def hold(self, series: CachedSeries) -> None:
-        """Hold a series, in place of those that it contains, and of the oldest if need be."""
+        """Hold a series instead of series that it contains; drop the oldest ones if needed."""
         with self._lock:
             self._drop_old()
             self._cached = [
@@ -447,7 +447,7 @@ class SeriesCache:
             self._cached.append((self._monotonic() + self._cached_s, series))
 
     def drop_old(self) -> bool:
-        """Drop what was held long enough; return whether anything is left."""
+        """Drop series that were held long enough; return whether any is left."""
         with self._lock:
             self._drop_old()
             return bool(self._cached)
@@ -460,8 +460,8 @@ class SeriesCache:
 class CachedReadings(Readings):
     """Port `Readings` of one preview over about (start, end].
 
-    What covers at least half of that time is read whole and held; other requests are answered from
-    what is held, or from the live port. `read_at`: when the oldest of the used readings were read.
+    A request for at least half of that time is read whole and held; other requests are answered
+    from held series, or from the live port. `read_at`: when the oldest used readings were read.
     """
 
     def __init__(
@@ -492,11 +492,11 @@ class CachedReadings(Readings):
         return min((series.read_at for series in self._used), default=self._now)
 
     def hold_no_more(self) -> None:
-        """From now on read what is not held from the live port, and hold nothing of it."""
+        """From now on, read and do not hold what is not held yet."""
         self._least = timedelta.max
 
     def expect(self, series: int) -> None:
-        """State how many series this preview needs, of which progress is a share."""
+        """State how many series this preview needs; its progress is a share of them."""
         self._steps = max(series, 1)
 
     def load(
@@ -525,7 +525,7 @@ class CachedReadings(Readings):
     def hold(
         self, asset: Asset, start: datetime, end: datetime, names: Sequence[str]
     ) -> CachedSeries | None:
-        """Return a series from the store, else read it; None of an asset without readings."""
+        """Return a series from the cache, else read it; None for an asset without readings."""
         used = self._find_used(asset, start, end, names)
         if used is not None:
             return used

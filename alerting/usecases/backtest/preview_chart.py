@@ -1,4 +1,4 @@
-"""The values that a preview draws: of the asset with most alarms, with limits and the times of
+"""The values that a preview draws: of the asset with the most alarms, with limits and the times of
 alarms."""
 
 from bisect import bisect_right
@@ -63,7 +63,7 @@ class PastAlarm:
 class FoundAlarms:
     """Alarms of one revision, by asset in the order of time.
 
-    `evaluated`: by asset with any known value, the instant up to which there is one.
+    `evaluated`: by asset with any known value, the instant until which values are known.
     """
 
     revision: Revision
@@ -80,7 +80,7 @@ class FoundAlarms:
         for asset in self.targets:
             chosen = {alarm.raised_at for alarm in newest if alarm.asset == asset.name}
             if chosen:
-                whole = _joined(self.evaluations[asset.name], chosen)
+                whole = _join_evaluations(self.evaluations[asset.name], chosen)
                 episodes += new_episodes(
                     whole, self.revision, asset, detected_at=None, backfilled=False
                 ).values()
@@ -127,7 +127,7 @@ def find_past_alarms(
         evaluation = _evaluate(platform, revision, asset, start, last, require_time)
         evaluations[asset.name] = evaluation
         alarms += [alarm for alarm in _alarms(asset, evaluation) if alarm.raised_at < end]
-        known_until = _known_until(platform, revision, asset, start, last, evaluation)
+        known_until = _find_known_until(platform, revision, asset, start, last, evaluation)
         if known_until is not None:
             evaluated[asset.name] = known_until
     return FoundAlarms(revision, start, tuple(alarms), evaluated, tuple(targets), evaluations)
@@ -170,7 +170,7 @@ def _alarms(asset: Asset, evaluations: Sequence[TargetEvaluation]) -> list[PastA
     return list(by_raise.values())
 
 
-def _known_until(
+def _find_known_until(
     platform: BacktestPorts,
     revision: Revision,
     asset: Asset,
@@ -178,7 +178,7 @@ def _known_until(
     end: datetime,
     evaluations: Sequence[TargetEvaluation],
 ) -> datetime | None:
-    """Return the instant up to which a value is known, None if none is."""
+    """Return the last instant with a known value; None if no value is known."""
     if not evaluations:
         return None
     if evaluations[-1].unknown is None:
@@ -193,7 +193,9 @@ def _known_until(
     return last if last > start else None
 
 
-def _joined(evaluations: Sequence[TargetEvaluation], raised: set[datetime]) -> TargetEvaluation:
+def _join_evaluations(
+    evaluations: Sequence[TargetEvaluation], raised: set[datetime]
+) -> TargetEvaluation:
     """Return one evaluation with the steps of some episodes."""
     joined = TargetEvaluation(evaluations[-1].state)
     for evaluation in evaluations:
@@ -213,8 +215,8 @@ Interval = tuple[datetime, datetime]
 
 @dataclass(frozen=True)
 class PreviewComparison:
-    """Numbers of alarms of a draft beside those of the revision in service: of the draft alone, of
-    that revision alone, and of both, which overlap on an asset."""
+    """Numbers of alarms of a draft beside the revision in service: of the draft alone, of that
+    revision alone, and of both, which overlap on an asset."""
 
     revision: int
     only_draft: int
@@ -224,15 +226,15 @@ class PreviewComparison:
 
 @dataclass(frozen=True)
 class ComparedAlarms:
-    """Alarms of the draft alone, of the revision in service alone, and those of the draft that
-    overlap one of that revision on the same asset."""
+    """Alarms of the draft alone, alarms of the revision in service alone, and alarms of the draft
+    that overlap an alarm of that revision on the same asset."""
 
     only_draft: tuple[PastAlarm, ...]
     only_served: tuple[PastAlarm, ...]
     overlapping: tuple[PastAlarm, ...]
 
     def count(self, revision: int) -> PreviewComparison:
-        """Return the numbers. `revision`: number of that in service."""
+        """Return the numbers of alarms. `revision`: number of the revision in service."""
         return PreviewComparison(
             revision, len(self.only_draft), len(self.only_served), len(self.overlapping)
         )
@@ -250,7 +252,7 @@ def compare_alarms(draft: Sequence[PastAlarm], served: Sequence[PastAlarm]) -> C
 
 
 def _overlap(alarms: Sequence[PastAlarm], others: Sequence[PastAlarm]) -> list[bool]:
-    """Return whether each alarm overlaps one of the others on its asset."""
+    """Return, for each alarm, whether it overlaps an alarm of the other list on its asset."""
     by_asset: dict[str, list[PastAlarm]] = {}
     for alarm in sorted(others, key=lambda alarm: alarm.raised_at):
         by_asset.setdefault(alarm.asset, []).append(alarm)
@@ -268,7 +270,7 @@ class PreviewChart:
     """The variables of a draft on one asset over a period.
 
     `suppressed`: times in which an alarm would not be notified; `draft`, `served` and `both`: times
-    of alarms of the draft alone, of the revision in service alone, and of both.
+    of alarms of the draft alone, of the revision in service alone, and of both together.
     """
 
     asset: str
@@ -284,7 +286,7 @@ class PreviewChart:
 def limits_by_variable(
     definition: Conditions, asset: Asset
 ) -> dict[str, tuple[list[ChartLevel], timedelta]]:
-    """Return the limits of each variable that is drawn, and how long a value of it holds."""
+    """Return the limits of each variable that is drawn, and how long one of its values holds."""
     combination = definition.combination
     limits: dict[str, tuple[list[ChartLevel], timedelta]] = {}
     conditions: Iterable[Condition] = (definition,) if combination is None else combination.leaves()
@@ -303,7 +305,7 @@ def draw_preview(
     start: datetime,
     end: datetime,
 ) -> PreviewChart | None:
-    """Return the drawing of a draft, None of one without limits on numbers."""
+    """Return the drawing of a draft; None if the draft has no limits on numbers."""
     if not isinstance(definition, Conditions) or not targets:
         return None
     counts = Counter(
@@ -340,8 +342,8 @@ def _limits_drawn(definition: Definition, asset: Asset) -> dict[str, Sequence[Ch
 def sketch_preview(
     platform: SeriesPorts, definition: Definition, start: datetime, end: datetime
 ) -> PreviewChart | None:
-    """Return the lowest and highest values of each hour from rollups alone, with limits: what is
-    drawn while readings are read. None where nothing is rolled up."""
+    """Return the lowest and highest values of each hour from rollups alone, with limits. A preview
+    draws them while readings are read. None where nothing is rolled up."""
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
     if not targets:
         return None
@@ -376,8 +378,8 @@ def draw_problems(
     start: datetime,
     end: datetime,
 ) -> PreviewChart:
-    """Return the values of a problem's variables on an asset with the times of the problem; of a
-    problem that events show, the first number from which a model would learn."""
+    """Return the values of a problem's variables on an asset with the times of the problem. For a
+    problem shown by events, return the first number from which a model would learn."""
     problem = definition.problem
     levels = problem_levels(problem)
     seen = definition.variables_evaluated(asset)

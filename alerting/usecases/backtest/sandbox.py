@@ -70,7 +70,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class Backtest:
-    """A finished backtest. `resumed`: segments restored; `is_stored`: all was stored already."""
+    """A finished backtest. `resumed`: number of restored segments; `is_stored`: the whole result
+    was stored already."""
 
     id: str
     definition: str
@@ -145,7 +146,7 @@ _EVER = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 class Sandbox:
-    """The memory of a run, and views of it. `stored`: episodes of the last segment."""
+    """The memory of a run, and views of it. `stored`: episodes of the last stored segment."""
 
     def __init__(self, live: BacktestPorts, revision: Revision) -> None:
         self._live = live
@@ -198,9 +199,9 @@ class Sandbox:
     def drop_models(self, at: datetime) -> None:
         """Drop files and candidates of models that nothing after `at` reads.
 
-        A model that was replaced still evaluates what lies between the watermark and its
-        replacement, because the watermark stays behind by the latency. The result draws limits that
-        change: the newest of those models are kept, up to 64 MiB.
+        A replaced model still evaluates the time between the watermark and its replacement, because
+        the watermark stays behind by the latency. The result draws limits that change: the newest
+        of those models are kept, up to 64 MiB.
         """
         name = self._revision.name
         kept_models = self._live.in_memory()
@@ -288,7 +289,8 @@ def store_candidates(
 
 @dataclass(frozen=True)
 class BacktestCheckpoint:
-    """A finished segment's changes; with the earlier ones an interrupted run continues."""
+    """A finished segment's changes. Together with the earlier checkpoints they let an interrupted
+    run continue."""
 
     registered: int
     decisions: tuple[DecisionRecord, ...]
@@ -409,7 +411,8 @@ def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
 def _restore_models(
     memory: RegistryPorts, name: str, point: BacktestCheckpoint, files: Files
 ) -> None:
-    """Restore a segment's champion; of a version never promoted only its number."""
+    """Restore a segment's champion; of a version that was never promoted restore only its
+    number."""
     promoted = {d.challenger_version for d in point.decisions if d.promoted}
     for version in range(len(memory.models.versions(name)) + 1, point.registered + 1):
         if version not in promoted:

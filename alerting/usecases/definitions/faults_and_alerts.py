@@ -57,8 +57,8 @@ _MOST_MEANT = 3  # names that a title may mean
 
 @dataclass(frozen=True)
 class CheckedDocument:
-    """A document after its check: its definition, or of a faulty one what can be read of it, if
-    anything, with the faults."""
+    """A document after its check: its definition, or for a faulty document the readable part of the
+    definition, if any, and the faults."""
 
     name: str
     definition: Definition | None
@@ -68,9 +68,9 @@ class CheckedDocument:
 def check_each(
     platform: DefinitionPorts, documents: Sequence[Document], zone: str | None = None
 ) -> list[CheckedDocument]:
-    """Return each document with all its faults: its own, on the known assets, and beside the other
-    definitions as they would then be in force. Clock times that name no zone are in `zone`, that of
-    the plant when left out."""
+    """Return each document with all its faults: in itself, against the known assets, and beside the
+    other definitions as they would then be in force. Clock times without a zone are in `zone`, by
+    default the plant's."""
     zone = str(platform.zone) if zone is None else zone
     read = [_in_zone(_read_definition(document), zone) for document in documents]
     definitions = [checked.definition for checked in read if checked.definition is not None]
@@ -88,7 +88,7 @@ def check_each(
         replace(
             checked,
             faults=tuple(
-                _name_titled(_all_faults(checked, assets, types), document, assets)
+                _suggest_names(_all_faults(checked, assets, types), document, assets)
                 + inhibited.get(checked.name, [])
             ),
         )
@@ -108,20 +108,20 @@ def read_documents(
 
 
 def label_of(document: Document) -> str:
-    """Return the name by which a stored document is found: its own, or the label of one without."""
+    """Return the name of a stored document, or the label of a document without one."""
     return str(document.get("_label", document.get("name")))
 
 
 def read_beside_assets(
     document: Document, assets: AssetIndex, types: Sequence[EventType]
 ) -> Definition | list[Fault]:
-    """Return the definition of a document, or its faults whatever it holds, also those of the rest
-    on the assets."""
+    """Return the definition of a document, or all its faults, including faults against the assets
+    of the part that can be read."""
     try:
         read = _read_definition(document)
         if read.definition is not None and not read.faults:
             return read.definition
-        faults = _name_titled(_all_faults(read, assets, types), document, assets)
+        faults = _suggest_names(_all_faults(read, assets, types), document, assets)
     except Exception as error:  # any content of a document: no document stops the others
         return [_unreadable_fault(error)]
     return list(DocumentRefused(read.name, faults, "definition").faults)
@@ -182,8 +182,8 @@ def _in_zone(read: CheckedDocument, zone: str) -> CheckedDocument:
 def _all_faults(
     read: CheckedDocument, assets: AssetIndex, types: Sequence[EventType]
 ) -> list[Fault]:
-    """Return the faults of a document, and those of its definition, or of its readable part, on the
-    assets."""
+    """Return the faults of a document, and the faults of its definition, or of its readable part,
+    against the assets."""
     if read.definition is None or read.definition.state == "retired":
         return list(read.faults)
     paths = {fault.path for fault in read.faults}
@@ -191,9 +191,9 @@ def _all_faults(
     return [*read.faults, *(fault for fault in on_assets if fault.path not in paths)]
 
 
-def _name_titled(faults: Sequence[Fault], document: Document, assets: AssetIndex) -> list[Fault]:
-    """Return the faults of a document; one of a text that is no name of an asset or variable, but a
-    title, says the name."""
+def _suggest_names(faults: Sequence[Fault], document: Document, assets: AssetIndex) -> list[Fault]:
+    """Return the faults of a document. If a text is a title instead of the name of an asset or
+    variable, its fault suggests the name."""
     named = list(faults)
     for number, fault in enumerate(faults):
         if not _is_no_name(fault):
@@ -210,7 +210,7 @@ def _name_titled(faults: Sequence[Fault], document: Document, assets: AssetIndex
 
 
 def _titles(fault: Fault, assets: AssetIndex) -> Iterator[tuple[str, str]]:
-    """Yield the names and titles of what a faulty name may mean: assets, or variables."""
+    """Yield names and titles of the assets, or of the variables, that a faulty name may mean."""
     for asset in assets.assets:
         if fault.path.startswith("assets."):
             yield asset.name, asset.title or ""
@@ -219,7 +219,7 @@ def _titles(fault: Fault, assets: AssetIndex) -> Iterator[tuple[str, str]]:
 
 
 def _value_at(document: Any, path: str) -> Any:
-    """Return the value at a path of a document; None if there is none."""
+    """Return the value at a path of a document; None if the path does not exist."""
     for key in path.split("."):
         if isinstance(document, Mapping):
             document = document.get(key)
@@ -237,11 +237,11 @@ def _is_no_name(fault: Fault) -> bool:
 
 
 def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
-    """Return the assets that decide about these definitions: without need not all of them, because
+    """Return the assets that decide about these definitions; not all assets without need, because
     there may be very many.
 
-    All are needed to say what is near to an unknown or faulty one, and where other definitions that
-    inhibit apply.
+    All assets are needed to suggest names near an unknown or faulty one, and to find where other,
+    inhibiting definitions apply.
     """
     if any(map(inhibitors_of, definitions)):
         return all_assets(stored)
@@ -253,8 +253,8 @@ def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
 def _inhibition_faults(
     platform: DefinitionPorts, definitions: Sequence[Definition], assets: AssetIndex
 ) -> dict[str, list[Fault]]:
-    """Return the faults of definitions that others inhibit, by name, beside all definitions as they
-    would then be in force."""
+    """Return, by name, the faults of definitions that others inhibit, beside all definitions as
+    they would then be in force."""
     if not any(map(inhibitors_of, definitions)):
         return {}
     others = {r.name: r.definition for r in platform.definitions.latest_revisions()} | {
@@ -276,8 +276,8 @@ _MOST_ASSETS = 5
 def warnings_of(
     platform: PlantPorts, definition: Definition, until: datetime | None = None
 ) -> list[str]:
-    """Return what an engineer should know of a valid definition before it serves, by its newest
-    readings up to `until`, by default all."""
+    """Return the warnings to an engineer about a valid definition before it is in service, by its
+    newest readings up to `until` (by default all)."""
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
     return [
         *_warnings_on(definition, targets),
@@ -299,7 +299,8 @@ def _unfulfillable(
     targets: Sequence[Asset],
     until: datetime | None,
 ) -> Iterator[str]:
-    """Yield what can never be fulfilled with the readings as they come, of each of some assets."""
+    """Yield, for each of some assets, the conditions that can never be met with the readings as
+    they come."""
     kind = kind_of(definition)
     needing = kind if isinstance(kind, NeedsSpacing) else None
     problem = definition.problem.combination if definition.problem else None
@@ -356,8 +357,8 @@ def record_faults(
     at: datetime,
     is_checked: Callable[[str], bool],
 ) -> None:
-    """Open alerts on these faults (reason by subject), and resolve those on other subjects that
-    were checked."""
+    """Open alerts on these faults (reason by subject), and resolve alerts on the other checked
+    subjects."""
     still = {a.subject: a.reason for a in alerts.open() if a.kind == kind}
     for subject, reason in faults.items():
         if still.get(subject) != reason:
@@ -373,8 +374,8 @@ def forget_deleted(
     documented: Collection[str] | None,
     at: datetime,
 ) -> None:
-    """Resolve the alerts on definitions without a document, and those on models of definitions that
-    use none. `documented`: definitions with a document; None: all of them."""
+    """Resolve the alerts on definitions without a document, and the alerts on models of definitions
+    that use no model. `documented`: definitions with a document; None: all of them."""
     for alert in alerts.open():
         is_deleted = (
             alert.kind == FAULTY and documented is not None and alert.subject not in documented
@@ -422,7 +423,8 @@ def record_waiting(
 
 
 def why_waiting(reason: str) -> str:
-    """Return why a version waits, of the reason of such an alert: without how to answer."""
+    """Return why a version waits, from the reason of its alert, without the commands that
+    answer."""
     why = reason.values.get("why") if isinstance(reason, Translatable) else None
     return why if isinstance(why, Translatable) else reason.partition(ANSWER)[0]
 
@@ -433,7 +435,7 @@ def record_document_faults(
     at: datetime,
     collections: Collection[str] | None = None,
 ) -> None:
-    """Open alerts on these faulty documents, which are left out; resolve others of these
+    """Open alerts on these faulty documents, which are left out; resolve the other alerts of these
     collections (by default of all)."""
     faulty = {f"{d.collection}/{d.name}": "; ".join(d.reasons) for d in documents}
     record_faults(

@@ -1,5 +1,5 @@
 """The next steps of a definition, in sentences: when it is evaluated, how far the training of its
-model is, and why its question has no champion, with what to do."""
+model is, and why its question has no champion, with advice."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, tzinfo
@@ -64,8 +64,8 @@ def next_steps(
 
 
 def one_step(steps: Sequence[str]) -> str | None:
-    """Return the one next step after several definitions: their own if it is one, else how to
-    follow them; None without any."""
+    """Return the one next step after several definitions: their common step, else how to follow
+    them; None without definitions."""
     if len(steps) < 2:
         return next(iter(steps), None)
     trained = sum(_TRAINED in step for step in steps)
@@ -94,8 +94,8 @@ def clock_times(definition: Definition) -> list[str]:
 
 
 def _evaluation(stored: Assets, definition: Definition) -> str | None:
-    """Describe the evaluation of a definition that no training decides; None for one with a model
-    that has assets."""
+    """Describe when a definition without a training is evaluated; None for a definition with a
+    model that has assets."""
     if definition.state == "retired":
         return translatable("is retired and no longer evaluated; its history stays")
     if definition.state == "draft":
@@ -212,8 +212,8 @@ class ChampionPorts(Protocol):
 
 
 def describe_missing_champion(platform: ChampionPorts, revision: Revision, step: str = "") -> str:
-    """Return why the question of a revision has no champion, and what to do. `step`: of its
-    training, if that is under way."""
+    """Return why the question of a revision has no champion, with advice. `step`: the step of its
+    training, if a training is under way."""
     name = revision.name
     question = question_of(revision)
     made = [d for d in platform.decisions.for_definition(name) if d.question in (None, question)]
@@ -309,8 +309,8 @@ def describe_trainings(
 
 
 def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> str | None:
-    """Describe the training of a question; None if it has ended and needs no word. `serves`: the
-    question has a champion."""
+    """Describe the training of a question; None if it has ended and there is nothing to say.
+    `serves`: whether the question has a champion."""
     if training is None:
         return None if serves else translatable("its training is due")
     since = phrases.moment(training.started_at, zone)
@@ -336,8 +336,8 @@ def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> 
 def champion_versions(
     definitions: Definitions, decisions: Decisions, newest: Sequence[Revision]
 ) -> dict[str, int]:
-    """Return the registry version that evaluates each trained definition in service, by name; one
-    without a model is absent."""
+    """Return, by name, the registry version that evaluates each trained definition in service;
+    definitions without a model are absent."""
     names = [
         r.name
         for r in newest

@@ -1,10 +1,10 @@
 """Definitions: the life of their documents, and revisions of documents edited directly in the
-database; and the evaluation plan, which is made of them.
+database; and the evaluation plan, which is made from the definitions.
 
-The plan comes from the cache, or is read again from definitions and assets if one of them was
-written. After edits of a few definitions the targets of all others stay as they are. What is left
-out needs all definitions: an alert that suppresses others or is suppressed, a deleted document, and
-any change of an asset, event type or source.
+The plan comes from the cache, or is made again from definitions and assets if one of them was
+written. After edits of a few definitions the targets of all others stay as they are. Some changes
+need all definitions: an alert that suppresses others or is suppressed, a deleted document, and any
+change of an asset, event type or source.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -73,9 +73,9 @@ _BESIDE_ASSETS = ("event_types", "mutes", "routes", "sinks", "sources")
 class Synced:
     """Result of reading the current documents.
 
-    `latest`: the newest revision of every definition that was read, sorted by name; `new`: those of
-    them made now; `faulty`: definitions marked faulty, with their reasons; `assets`: all assets
-    beside which they were read; `linked`: names of definitions that inhibit others or are
+    `latest`: the newest revision of every definition that was read, sorted by name; `new`: the
+    revisions made now; `faulty`: definitions marked faulty, with their reasons; `assets`: all
+    assets beside which they were read; `linked`: names of definitions that inhibit others or are
     inhibited; `has_faulty_revisions`: whether a stored revision cannot be read.
     """
 
@@ -97,8 +97,8 @@ class DefinitionDocuments:
         return [_without_marks(document) for document in self._definitions.documents()]
 
     def find(self, name: str) -> Document | None:
-        """Return the document of a name; if that was removed in the database, its revision that
-        stays in force."""
+        """Return the document of a name; if it was deleted in the database, the revision that stays
+        in force."""
         document = next(map(_without_marks, self._definitions.documents([name])), None)
         newest = None if document else self._definitions.newest_revision(name)
         return document if newest is None else definition_document(newest.definition)
@@ -125,8 +125,8 @@ class DefinitionDocuments:
 
 
 class DefinitionKind(DocumentKind[P_contra, Definition]):
-    """The life of definitions, which are checked beside each other and the assets. What is in force
-    is the newest valid revision."""
+    """The life of definitions, which are checked beside each other and the assets. The newest valid
+    revision is in force."""
 
     def review_all(
         self, ports: P_contra, documents: Sequence[Mapping[str, Any]], *, on_host: bool
@@ -146,8 +146,8 @@ class DefinitionKind(DocumentKind[P_contra, Definition]):
         return None if newest is None else newest.definition
 
     def read_stored(self, ports: P_contra, document: Document) -> Definition | None:
-        """Return what a stored document says; None of a faulty one. Its clock times without a zone
-        are in that of the revision in force, so that those of before stay what they were."""
+        """Return the definition in a stored document; None if it is faulty. Clock times without a
+        zone take the zone of the revision in force, so that they keep their meaning."""
         try:
             (checked,) = check_each(ports, [document], "UTC")
         except Exception:  # any content of a document, as in `sync`, which marks it as faulty
@@ -237,11 +237,8 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
 def sync_edited(
     platform: DefinitionPorts, names: Collection[str], latest: Sequence[Revision], at: datetime
 ) -> Synced | None:
-    """Sync the documents of these definitions alone, and return what was read of them.
-
-    `latest`: their newest revisions. None, and nothing is written, if one of them is suppressed by
-    others.
-    """
+    """Sync the documents of these definitions alone, and return the result. `latest`: their newest
+    revisions. None, and nothing is written, if another definition suppresses one of them."""
     beside = _read_beside(platform)
     documents = platform.definitions.documents(names)
     read = read_documents(documents, beside.assets, beside.types)
@@ -254,8 +251,8 @@ def sync_edited(
 
 
 class _Beside(NamedTuple):
-    """Assets and event types, beside which definitions are read, and faulty documents of all other
-    collections."""
+    """Assets and event types beside which definitions are read, and the faulty documents of all
+    other collections."""
 
     assets: AssetIndex
     types: Sequence[EventType]
@@ -284,7 +281,8 @@ def _take_documents(
     waiting: dict[str, Definition] = {}
 
     def take(name: str, definition: Definition) -> None:
-        """Store a changed definition, unless it is faulty; one that others inhibit then waits."""
+        """Store a changed definition, unless it is faulty; a definition that others inhibit waits
+        for them."""
         before = latest[name].definition if name in latest else None
         definition = in_plant_zone(definition, str(platform.zone), before)
         faults = faults_in_force(definition, in_force, beside.assets, beside.types)
@@ -348,7 +346,7 @@ def _record_faults(
 
 class CurrentPlan(NamedTuple):
     """The evaluation plan, with the hash of its sources, by which other processes find it in the
-    cache. `is_new`: it was made now, of sources that have changed."""
+    cache. `is_new`: whether it was made now, because its sources have changed."""
 
     plan: EvaluationPlan
     source_hash: str
@@ -356,7 +354,7 @@ class CurrentPlan(NamedTuple):
 
 
 def current_plan(platform: PlanPorts) -> EvaluationPlan:
-    """Return all targets of definitions in service. Documents edited since the last time get their
+    """Return all targets of definitions in service. Documents that were edited meanwhile get their
     revisions first (`sync`)."""
     return find_current_plan(platform).plan
 
@@ -382,7 +380,7 @@ class _MadePlan(NamedTuple):
 
 
 def _plan_after_edits(platform: PlanPorts, before: str) -> _MadePlan | None:
-    """Return the stored plan with the targets of edited definitions made again; None if all must be
+    """Return the stored plan with new targets of edited definitions; None if all targets must be
     made, or if anything was written meanwhile."""
     edited = read_edits(platform, before)
     if edited is None:
@@ -427,8 +425,8 @@ def _targets_in_service(
 def answering_revisions(
     definitions: Definitions, decisions: Decisions, revisions: Sequence[Revision]
 ) -> list[tuple[Revision, Revision]]:
-    """Return every revision in service with the one that evaluates: another one while its question
-    has no champion yet."""
+    """Return every revision in service with the revision that evaluates: an older one while its
+    question has no champion yet."""
     edited = [
         r.name for r in revisions if r.number > 1 and isinstance(r.definition, ModelDefinition)
     ]
@@ -442,8 +440,8 @@ def answering_revisions(
 
 
 def source_hash_of(platform: PlanPorts, read_plan: bool = False) -> str:
-    """Return an identity of all sources of a plan, the platform's latency among them; empty without
-    a cache of plans. `read_plan`: the stored plan is asked for next."""
+    """Return an identity of all sources of a plan, the platform's latency included; empty without a
+    cache of plans. `read_plan`: whether the caller asks for the stored plan next."""
     of_documents = platform.evaluation_plans.source_hash(read_plan)
     return of_documents and f"{of_documents}-{duration_millis(platform.latency)}"
 
@@ -451,25 +449,25 @@ def source_hash_of(platform: PlanPorts, read_plan: bool = False) -> str:
 def list_targets(
     revisions: Iterable[tuple[Revision, Revision]], assets: AssetIndex, latency: timedelta
 ) -> list[EvaluationTarget]:
-    """Return every target of these revisions, sorted by asset, so that those of one asset are
-    neighbours.
+    """Return every target of these revisions, sorted by asset, so that targets of the same asset
+    are neighbours.
 
-    `revisions`: the newest of each definition with the one that evaluates; only the cadence is
-    always that of the newest. If an older one applies to no asset any more, the assets are those of
-    the newest, on which the answer is unknown. `latency`: the platform's, for variables without
-    their own.
+    `revisions`: the newest revision of each definition with the one that evaluates; only the
+    cadence always comes from the newest. If an older revision applies to no asset any more, the
+    assets come from the newest one, and the answer on them is unknown. `latency`: the platform's,
+    for variables without their own.
     """
     targets = [
         _target(newest, answering, asset, assets, latency)
         for newest, answering in revisions
-        for asset in _matched(newest, answering, assets)
+        for asset in _find_assets(newest, answering, assets)
     ]
     return sorted(targets, key=lambda target: target.asset)
 
 
 def target_keys(platform: PlanPorts, revisions: Sequence[Revision]) -> list[TargetKey]:
-    """Return definition and asset of every target of these revisions. What a target reads is left
-    out: that loads the methods of all kinds."""
+    """Return definition and asset of every target of these revisions, without the variables that it
+    reads, which would load the methods of all kinds."""
     pairs = answering_revisions(platform.definitions, platform.decisions, revisions)
     patterns = {
         pattern for pair in pairs for revision in pair for pattern in revision.definition.assets
@@ -478,11 +476,11 @@ def target_keys(platform: PlanPorts, revisions: Sequence[Revision]) -> list[Targ
     return [
         (newest.name, asset.name)
         for newest, answering in pairs
-        for asset in _matched(newest, answering, assets)
+        for asset in _find_assets(newest, answering, assets)
     ]
 
 
-def _matched(newest: Revision, answering: Revision, assets: AssetIndex) -> list[Asset]:
+def _find_assets(newest: Revision, answering: Revision, assets: AssetIndex) -> list[Asset]:
     return assets.find_matching(answering.definition.assets) or assets.find_matching(
         newest.definition.assets
     )
@@ -526,7 +524,7 @@ def _target(
 
 def _turn(definition: str, asset: str) -> int:
     """Return the turn of a target (see `EvaluationTarget`). Targets whose states are stored
-    together follow one another."""
+    together have successive turns."""
     return (shard_of(definition) * 2**32 + crc32(f"{definition}|{asset}".encode())) // SHARDS
 
 
@@ -541,8 +539,8 @@ class EditedRevisions(NamedTuple):
 
 
 def find_plan_revisions(synced: Synced) -> PlanRevisions | None:
-    """Return the revisions that the plan of all definitions is made of; None where one cannot be
-    read."""
+    """Return the revisions from which the plan of all definitions is made; None if one of them
+    cannot be read."""
     if synced.has_faulty_revisions:
         return None
     numbers = {revision.name: revision.number for revision in synced.latest}
@@ -551,7 +549,8 @@ def find_plan_revisions(synced: Synced) -> PlanRevisions | None:
 
 def read_edits(platform: PlanPorts, source_hash: str) -> EditedRevisions | None:
     """Store a revision of each definition that was edited since the stored plan was made, and
-    return them; None if the whole plan must be made. `source_hash`: of now."""
+    return these revisions; None if the whole plan must be made. `source_hash`: hash of the present
+    sources."""
     edits = platform.evaluation_plans.find_edits(source_hash)
     if edits is None or len(edits.names) > _MOST_EDITS or edits.made_of.linked & set(edits.names):
         return None
@@ -576,8 +575,8 @@ def is_all_that_changed(before: str, after: str, new: int) -> bool:
 def merge_plan(
     plan: EvaluationPlan, edited: Sequence[Revision], targets: Iterable[EvaluationTarget]
 ) -> EvaluationPlan:
-    """Return a plan with these targets in place of those of the edited definitions, in the order of
-    the plan of all definitions."""
+    """Return a plan in which these targets replace the targets of the edited definitions, in the
+    order of the plan of all definitions."""
     names = {revision.name for revision in edited}
     in_service = {revision.name for revision in edited if revision.definition.state == "active"}
     unchanged = (target for target in plan.targets if target.definition not in names)
@@ -588,6 +587,7 @@ def merge_plan(
 
 
 def add_plan_revisions(made_of: PlanRevisions, edited: Sequence[Revision]) -> PlanRevisions:
-    """Return the revisions of a plan with those of the edited definitions."""
+    """Return the revisions of a plan, with the edited definitions' revisions in place of their old
+    ones."""
     numbers = {revision.name: revision.number for revision in edited}
     return PlanRevisions({**made_of.numbers, **numbers}, made_of.linked)

@@ -122,7 +122,7 @@ class ScenarioFile(Closed):
 @dataclass(frozen=True)
 class ScenarioResult:
     """Result of one scenario: `found` and `expected` as lines; `difference` compares them, empty if
-    the scenario passed; `notes`: what can never be fulfilled with such readings."""
+    the scenario passed; `notes`: expectations that such readings can never meet."""
 
     title: str
     found: tuple[str, ...]
@@ -135,7 +135,8 @@ class ScenarioResult:
 
     @property
     def difference(self) -> tuple[str, ...]:
-        """Return lines with `-` expected and not found, `+` found and not expected."""
+        """Return the lines that differ: `-` before an expected line that was not found, `+` before
+        a found one that was not expected."""
         lines = ndiff(self.expected, self.found)
         return (
             ()
@@ -199,7 +200,7 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         raise UserError(
             f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:"
         )
-    values = max((len(_spread(v)) for v in scenario.readings.values()), default=1)
+    values = max((len(_expand_values(v)) for v in scenario.readings.values()), default=1)
     end = scenario.until if scenario.until is not None else (values - 1) * scenario.every
     before = scenario.start - _MOMENT
     intervals = status_intervals(definition, history, before, scenario.start + end)
@@ -306,7 +307,7 @@ def _clock(at: timedelta) -> str:
 def _history(definition: Definition, variables: Sequence[str], scenario: Scenario) -> History:
     asset = _asset(definition, variables, scenario)
     columns = {
-        n: _column(n, _spread(v), asset.variables[n].type, scenario)
+        n: _column(n, _expand_values(v), asset.variables[n].type, scenario)
         for n, v in scenario.readings.items()
     }
     length = max((len(c) for c in columns.values()), default=0)
@@ -319,7 +320,7 @@ def _history(definition: Definition, variables: Sequence[str], scenario: Scenari
     frame.index = index.astype(INDEX_DTYPE)
     ts = millis(pd.DatetimeIndex(frame.index))
     bad = {
-        n: ts[[i for i, value in enumerate(_spread(v)) if value == BAD_QUALITY]]
+        n: ts[[i for i, value in enumerate(_expand_values(v)) if value == BAD_QUALITY]]
         for n, v in scenario.readings.items()
     }
     computed = [name for name in asset.with_parts(asset.variables) if asset.is_computed(name)]
@@ -336,8 +337,7 @@ def _events(scenario: Scenario) -> "pd.DataFrame":
 
 
 def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario) -> Asset:
-    """Return the asset as written. Variables that it does not describe get the type of their
-    values."""
+    """Return the asset as written. A variable without a description gets the type of its values."""
     document = {"name": definition.assets[0].replace("*", "x"), **scenario.asset}
     try:
         asset = Asset.model_validate(document)
@@ -346,7 +346,7 @@ def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario)
             f"scenario {scenario.title!r}: asset: {model_faults(error.errors())[0]}"
         ) from error
     undescribed = {
-        n: Variable(type=_type(_spread(v)))
+        n: Variable(type=_type(_expand_values(v)))
         for n, v in scenario.readings.items()
         if n not in asset.variables
     }
@@ -383,7 +383,7 @@ def _column(
     return column
 
 
-def _spread(values: Sequence[Value]) -> list[Value]:
+def _expand_values(values: Sequence[Value]) -> list[Value]:
     """Expand `215 x 10` to ten values. The repeated value is read like a single one."""
     spread: list[Value] = []
     for value in values:

@@ -37,8 +37,8 @@ def require_document(definitions: Definitions, name: str) -> Document:
 
 
 def newest_of_target(definitions: Definitions, name: str) -> Revision | None:
-    """Return the newest valid revision for work on a target of a definition, as an episode or a
-    mute, which an account may do that does not see all its assets; None without one."""
+    """Return the newest valid revision for work on one target, such as an episode or a mute, by an
+    account that need not see all assets of the definition; None without one."""
     return next(reversed(definitions.revisions(name)), None)
 
 
@@ -82,7 +82,7 @@ class AnsweringVersion(NamedTuple):
     """The revision that evaluates, and the registry version of its champion; None where there is
     none.
 
-    `awaited`: number of the newer revision in force, whose question has no champion yet.
+    `awaited`: number of the newer revision in force whose question has no champion yet.
     """
 
     revision: Revision | None
@@ -91,13 +91,13 @@ class AnsweringVersion(NamedTuple):
 
     @property
     def message(self) -> str | None:
-        """Describe which revision answers for a newer one; None if it is the newest itself."""
+        """Say that this older revision answers for a newer one; None if it is the newest itself."""
         return describe_answer(self.revision, self.awaited)
 
 
 def describe_answer(answering: Revision | None, awaited: int | None) -> str | None:
-    """Describe which revision answers while a newer one has no champion yet; None if none is
-    awaited."""
+    """Say that an older revision answers while a newer one has no champion yet; None if it is the
+    newest."""
     if answering is None or awaited is None:
         return None
     return translatable(
@@ -110,11 +110,11 @@ def describe_answer(answering: Revision | None, awaited: int | None) -> str | No
 def answer_at(
     revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], at: datetime
 ) -> AnsweringVersion:
-    """Return the answer to an instant: a champion answers only its own question.
+    """Return the version that answers for an instant: a champion answers only its own question.
 
-    While the question of the revision in force has no champion, the last revision before it that
-    has one goes on, if all since then were in service. Both sequences are of one definition, oldest
-    first.
+    While the question of the revision in force has no champion, the last earlier revision with a
+    champion goes on, if all revisions since then were in service. Both sequences belong to one
+    definition, oldest first.
     """
     current = in_force(revisions, at)
     if current is None:
@@ -168,7 +168,8 @@ def segments(
 
 
 def serves_twin(decisions: Sequence[DecisionRecord], version: int | None, at: datetime) -> bool:
-    """Return whether the refit of a version had given way to its twin at an instant."""
+    """Return whether, at an instant, the twin of a version serves because its refit was
+    withdrawn."""
     return any(
         d.verdict == "gave_way" and d.challenger_version == version and d.at <= at
         for d in decisions
@@ -195,16 +196,16 @@ def last_promotion(
 
 
 def promotions(decisions: Sequence[DecisionRecord], question: str | None) -> list[DecisionRecord]:
-    """Return the promotions of a question (None: of any), with those of which the question was not
-    stored."""
+    """Return the promotions of a question (None: of any), including promotions without a stored
+    question."""
     return [
         d for d in decisions if d.promoted and (question is None or d.question in (None, question))
     ]
 
 
 def describe_worse_forecasts(decisions: Sequence[DecisionRecord], version: int | None) -> str:
-    """Say that the values that a version predicts were worse than the last known one on its test
-    period; empty otherwise. `decisions`: those that put it into service are among them."""
+    """Say that the values that a version predicts were worse than the last known value on its test
+    period; empty otherwise. `decisions`: include the decisions that put it into service."""
     reasons = [d.reason for d in decisions if d.promoted and d.challenger_version == version]
     if not any(WORSE in reason for reason in reasons):
         return ""
@@ -239,9 +240,9 @@ def live_from(
     revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]
 ) -> datetime | None:
     """Return when live evaluation began: with the activation, for a model not before its first
-    promotion. None: not yet.
+    promotion; None if it has not begun.
 
-    Both sequences are of one definition, oldest first, and `revisions` is not empty.
+    Both sequences belong to one definition, oldest first, and `revisions` is not empty.
     """
     began = first_instant(revisions)
     if began is None or not isinstance(revisions[-1].definition, ModelDefinition):
@@ -251,7 +252,7 @@ def live_from(
 
 
 def newest_title(definitions: Definitions, name: str) -> str:
-    """Return the title of a definition by its newest valid revision; its name without any."""
+    """Return the title of a definition by its newest valid revision; its name if there is none."""
     revision = definitions.newest_revision(name)
     return name if revision is None else revision.definition.title or name
 
@@ -259,8 +260,8 @@ def newest_title(definitions: Definitions, name: str) -> str:
 def stored_features(
     derived_features: DerivedFeatureStore, definition: TrainedDefinition
 ) -> DerivedFeatures | None:
-    """Return what was derived at the first training of the question; None before it, and where
-    nothing needs to be derived."""
+    """Return the stride and windows derived at the first training of the question; None before it,
+    and where none need to be derived."""
     if definition.features.stride and definition.features.windows:
         return None
     return derived_features.get(definition.name, question_hash(definition))
@@ -269,6 +270,6 @@ def stored_features(
 def with_stored_features(
     derived_features: DerivedFeatureStore, definition: TrainedDefinition
 ) -> TrainedDefinition:
-    """Return the definition with stride and windows as they were derived, where it states none."""
+    """Return the definition with the derived stride and windows where it states none."""
     stored = stored_features(derived_features, definition)
     return definition if stored is None else stored.fill(definition)

@@ -1,6 +1,6 @@
 """Suppression by design on the live platform: suppressed targets, since when, and the alarms
-without notifications; and the mutes of a time, each with the event that ended it, and what they
-cover."""
+without notifications; and the mutes in force at a time, each with the event that ended it, and the
+alarms that they cover."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RaisedAlarm(Protocol):
 class SuppressedTarget:
     """Suppression of one target now, whose definition has suppression by design.
 
-    `unknown`: states that cannot be known; these do not suppress.
+    `unknown`: states of the line that cannot be known; these do not suppress.
     """
 
     definition: str
@@ -71,8 +71,8 @@ class SuppressionList:
 def line_condition(
     platform: EpisodePorts, definition: Definition, asset: str, now: datetime
 ) -> LineCondition:
-    """Return the suppression of a target at an instant; not suppressed without a suppression in the
-    definition."""
+    """Return the suppression of a target at an instant; not suppressed if the definition has no
+    suppression."""
     if definition.suppression is None:
         return LineCondition(suppressed=False, reason="")
     chain = _chain(platform.assets, platform.readings, definition.suppression, asset, now, now)
@@ -80,7 +80,7 @@ def line_condition(
         definition.suppression,
         chain,
         now,
-        _inhibited(platform, definition.suppression, asset, now, now),
+        _find_inhibited(platform, definition.suppression, asset, now, now),
     )
 
 
@@ -113,7 +113,8 @@ def never_notified(
     episode: RaisedAlarm,
     until: datetime,
 ) -> str | None:
-    """Return the same as `suppressed_all_along`, from given suppressed intervals."""
+    """Return the result of `suppressed_all_along`, from suppressed intervals that are read
+    already."""
     at_raise = [s for s in intervals if s.start <= episode.raised_at < s.end]
     if not at_raise or (episode.severity_peak or episode.severity) in suppression.still_notify:
         return None
@@ -150,7 +151,7 @@ def suppressed_between(
     """Return the intervals that meet [start, end] in which a suppression applies to an asset."""
     chain = _chain(platform.assets, platform.readings, suppression, asset, start, end)
     return suppressed_intervals(
-        suppression, chain, start, end, _inhibited(platform, suppression, asset, start, end)
+        suppression, chain, start, end, _find_inhibited(platform, suppression, asset, start, end)
     )
 
 
@@ -191,7 +192,7 @@ def find_not_notified(
     episodes: Episodes, names: Collection[str], since: datetime, now: datetime
 ) -> list[Episode]:
     """Return the episodes raised since an instant that suppression by design muted throughout,
-    newest first. `names`: of the definitions with such a suppression."""
+    newest first. `names`: definitions with such a suppression."""
     alarms = episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
     ids = [a.id for a in alarms if a.definition in names and a.silent and a.suppressed]
     by_id = episodes.get_many(ids) if ids else {}
@@ -227,7 +228,7 @@ def _chain(
     ]
 
 
-def _inhibited(
+def _find_inhibited(
     platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime
 ) -> list[SuppressedInterval]:
     """Return the intervals that meet [start, end] in which episodes of other alerts inhibit on an
@@ -236,7 +237,7 @@ def _inhibited(
     intervals = []
     for inhibitor in suppression.inhibited:
         for episode in others.episodes.overlapping(inhibitor.definition, asset, start, end):
-            over = episode.closed_at or _out_of_force_since(
+            over = episode.closed_at or _find_out_of_force(
                 others.assets, others.definitions, episode
             )
             if over is None or over > start:
@@ -246,13 +247,13 @@ def _inhibited(
     return intervals
 
 
-def _out_of_force_since(
+def _find_out_of_force(
     assets: Assets, definitions: Definitions, episode: Episode
 ) -> datetime | None:
-    """Return since when the definition of an open episode is no longer evaluated on its asset; None
-    where it is.
+    """Return the instant since which the definition of an open episode is no longer evaluated on
+    its asset; None if it is evaluated.
 
-    Its episode then stays open, and means nothing any more.
+    Such an episode stays open without a meaning.
     """
     revision = newest_of_target(definitions, episode.definition)
     asset = assets.get(episode.asset)
@@ -269,7 +270,7 @@ _INSTANT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class MutesInForce:
-    """The mutes of a time, and the assets above each asset, as they are asked for."""
+    """The mutes in force at a time, and the assets above each asset, which are read when needed."""
 
     mutes: Sequence[Mute]
     assets: Assets
@@ -282,7 +283,7 @@ class MutesInForce:
         return find_mutes(self.mutes, definition, self.line(asset), severity, at)
 
     def line(self, asset: str) -> tuple[str, ...]:
-        """Return the names of an asset and of all above it."""
+        """Return the names of an asset and of all assets above it."""
         if asset not in self._lines:
             declared = self.assets.get(asset)
             above = () if declared is None else assets_upwards(self.assets, declared)
@@ -293,7 +294,8 @@ class MutesInForce:
         return self._lines[asset]
 
     def select_for(self, definition: str | None, asset: str | None) -> list[Mute]:
-        """Return the mutes that name a definition, and that cover alarms of an asset; None: any."""
+        """Return the mutes that name a definition, and the mutes that cover alarms of an asset;
+        None: any."""
         return [
             mute
             for mute in self.mutes
@@ -315,7 +317,7 @@ def mutes_between(platform: MutePorts, start: datetime | None, end: datetime) ->
 
 
 def end_by_event(platform: MutePorts, mute: Mute) -> Mute:
-    """Return a mute with its end, if the event that ends it has come; else as it is."""
+    """Return a mute with its end, if the event that ends it has come; else the mute unchanged."""
     if mute.event is None or mute.event_asset is None or mute.ended_at is not None:
         return mute
     asset = platform.assets.get(mute.event_asset)
@@ -342,8 +344,8 @@ def maintenance_intervals(
     start: datetime | None,
     end: datetime,
 ) -> dict[str, list[SuppressedInterval]]:
-    """Return the times of maintenance that meet [start, end), of each asset of a definition at its
-    severity; without assets that had none."""
+    """Return, for each asset of a definition that had maintenance at its severity, the times of
+    maintenance that meet [start, end)."""
     in_force = mutes_between(platform, start, end)
     maintenance = [
         mute for mute in in_force.mutes if mute.kind == "maintenance" and mute.since < mute.end
@@ -361,7 +363,7 @@ def maintenance_intervals(
 def merge_by_asset(
     *parts: Mapping[str, Sequence[SuppressedInterval]],
 ) -> dict[str, list[SuppressedInterval]]:
-    """Return the intervals of several mappings together, by asset."""
+    """Merge the intervals of several mappings by asset."""
     names = dict.fromkeys(name for part in parts for name in part)
     return {name: [interval for part in parts for interval in part.get(name, ())] for name in names}
 

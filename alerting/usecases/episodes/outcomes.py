@@ -1,5 +1,5 @@
-"""Outcomes of episodes, from the readings of the outcome window and from feedback; the
-current state of a predicted problem that has come; whether a recommendation was followed, which is
+"""Outcomes of episodes, from the readings of the outcome window and from feedback; the current
+state of a predicted problem that has come; and whether a recommendation was followed, which is
 proposed to the operator who answers."""
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ _STOP_TRYING = timedelta(days=30)
 
 
 class _OutcomeWindow(NamedTuple):
-    """Where the problem of an episode must occur: (start, end], after `too_late_until` in time to
-    act. `rules`: the version by which this is found."""
+    """The interval in which the problem of an episode must occur: (start, end], in time to act only
+    after `too_late_until`. `rules`: the version of the rules that give this interval."""
 
     start: datetime
     too_late_until: datetime
@@ -178,8 +178,9 @@ def _outcome_record(
 def _outcome_window(
     derived_features: DerivedFeatureStore, definition: Definition, episode: Episode
 ) -> _OutcomeWindow:
-    """Return where the problem must occur: from the raise to the end of the prediction window,
-    which moves with the risk; of the unit just made, in the stride that ends there.
+    """Return the interval in which the problem must occur: from the raise to the end of the
+    prediction window, which moves with the risk. If the alarm is about the unit just made, it is
+    the stride that ends at the raise.
 
     A stored outcome keeps the version of its rules, unless its window has moved.
     """
@@ -255,9 +256,9 @@ def _states(
     as_of: datetime,
 ) -> Millis:
     """Return the instants that show the problem, for predictions of a state: its known samples, or
-    that of an event.
+    the instants of an event.
 
-    An event shows it at its start, or from the first instant of the window on.
+    An event shows it at its start, or at the first instant of the window if it began earlier.
     """
     if problem.event is not None:
         start = millis(problems["start"])
@@ -274,7 +275,7 @@ def _without_occurrence(
     problem: Problem, history: History, window: _OutcomeWindow, as_of: datetime
 ) -> Observed:
     """Return the observation when no problem was found: `no` if data cover the window, else
-    unknown. The rule of labels."""
+    unknown. Labels follow the same rule."""
     ts, _ = problem_samples(problem, history)
     samples = ts if problem.event is None else millis(pd.DatetimeIndex(history.readings.index))
     if not ((samples > to_millis(window.start)) & (samples <= to_millis(window.end))).any():
@@ -331,7 +332,7 @@ def current_progress(
 def _last_values(
     readings: Readings, asset: Asset, problem: Problem, combination: Combination, now: datetime
 ) -> ProblemProgress:
-    """Return the state of a problem of several variables, by the values that are in force."""
+    """Return the state of a problem of several variables, by the values in force."""
     at = now - problem_delay(problem, asset, ())
     evaluations = conditions_at(
         combination,
@@ -382,8 +383,8 @@ _MOST_VARIABLES = 50
 def recommendation_taken(
     platform: EpisodePorts, episode: Episode, now: datetime
 ) -> Recognition | None:
-    """Return what the readings show from the raise to the end of the prediction, at most to now;
-    None where nothing is known."""
+    """Return whether readings show that the recommendation was followed, from the raise to the end
+    of the prediction, at most to now; None where nothing is known."""
     asset = _asset(platform.assets, platform.definitions, episode)
     if asset is None or not episode.is_prediction:
         return None
@@ -412,8 +413,8 @@ def recommendation_taken(
 
 
 def _asset(assets: Assets, definitions: Definitions, episode: Episode) -> Asset | None:
-    """Return the asset of an episode, its variables within the narrower limits of the
-    definition."""
+    """Return the asset of an episode, with the narrower limits of its definition on its
+    variables."""
     asset = assets.get(episode.asset)
     revision = find_revision(definitions, episode.definition, episode.revision)
     if asset is None or revision is None or not isinstance(revision.definition, TrainedDefinition):
@@ -426,7 +427,8 @@ def _asset(assets: Assets, definitions: Definitions, episode: Episode) -> Asset 
 
 
 def all_advice(episode: Episode) -> list[RecommendationResult]:
-    """Return the advice of the raise, that of now, and the settings of the advice between them."""
+    """Return the advice of the raise, the present advice, and the settings of the advice between
+    them."""
     present = episode.present
     advice = [episode.recommendation, present.recommendation if present else None]
     advice += [

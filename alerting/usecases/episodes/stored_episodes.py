@@ -1,5 +1,6 @@
-"""Stored episodes: found, listed, and changed with the notifications that a change causes, composed
-in memory and written in one unit of work; and why nothing evaluates an open one."""
+"""Stored episodes: reading and listing them; changing them with the notifications that a change
+causes, composed in memory and written in one unit of work; and the reason why no evaluation ends an
+open episode."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -49,7 +50,7 @@ def find_episode(episodes: Episodes, id: str) -> Episode:
     """Return the episode of this id, or of this unique beginning of an id (four characters or
     more).
 
-    Raises NotFound if none or several begin so.
+    Raises NotFound if no id or several ids begin so.
     """
     episode = episodes.get(id)
     if episode is not None:
@@ -78,7 +79,7 @@ Group = Literal["happening", "expected", "over, not acknowledged", "earlier"]
 
 
 def group_of(episode: Episode) -> Group:
-    """Return the part of a list in which an episode stands. Open alarms that predict nothing are
+    """Return the group of a list to which an episode belongs. Open alarms that predict nothing are
     happening."""
     if episode.phase != "over":
         return episode.phase
@@ -199,7 +200,7 @@ class EpisodeChanges:
         self._added |= {n.key: n for n in added}
 
     def drop_overtaken(self, episode: Episode) -> None:
-        """Drop what quiet hours hold back of an episode that is over now.
+        """Drop the notifications of an ended episode that quiet hours hold back.
 
         A delivery that begins meanwhile is a conflict: its recipient is notified of the end, too.
         """
@@ -222,7 +223,12 @@ class EpisodeChanges:
         self._store_episode(episode, 0)
 
     def update(self, id: str, change: Callable[[Episode], Episode]) -> Episode:
-        """Apply a change to an episode. Raises LookupError if there is no such episode."""
+        """Apply a change to the stored episode, and write it in one unit of work with the
+        notifications that it adds and the writes of `write_beside`.
+
+        After a concurrent write the change is applied to the newer version. Raises LookupError if
+        the episode does not exist, and Conflict if others are faster again and again.
+        """
         episode = self.get(id)
         if episode is None:
             raise LookupError(f"there is no episode {id!r}")
@@ -281,7 +287,7 @@ _NOT_DEFINED = translatable("there is no definition of this name any more")
 
 
 def why_not_in_service(revision: Revision | None, asset: str) -> str | None:
-    """Return why a definition is not evaluated on an asset by its newest revision, None if it
+    """Return why the newest revision of a definition is not evaluated on an asset; None if it
     is."""
     if revision is None:
         return _NOT_DEFINED
@@ -292,7 +298,7 @@ def why_not_in_service(revision: Revision | None, asset: str) -> str | None:
 
 
 def without_asset(asset: str) -> str:
-    """Return the reason of an end: there is no such asset."""
+    """Return the reason of the end of an episode whose asset does not exist."""
     return translatable("there is no asset {asset} any more", asset=asset)
 
 
@@ -314,8 +320,8 @@ def why_unknown(
     state: ConditionState | None, behind: timedelta, now: datetime, *, is_bounded: bool
 ) -> str | None:
     """Return why the state of a target does not tell whether its open episode goes on; None if it
-    does. `behind`: how far its evaluation may be behind; `is_bounded`: it ends in time also where
-    nothing is known, as predictions do."""
+    does. `behind`: how far its evaluation may be behind; `is_bounded`: whether the episode ends in
+    time even if nothing is known, as predictions do."""
     if state is None or state.raised_at is None:
         return translatable("no evaluation knows of it")
     if state.watermark < now - behind:
@@ -330,8 +336,8 @@ def why_unknown(
 def forget_open(
     states: States, key: TargetKey, revision: Revision | None, at: datetime, unit: Unit
 ) -> None:
-    """Write the state of a target without its open episode, which ends at an instant, so that it
-    can be raised again. Raises Conflict if an evaluation is faster."""
+    """Write the state of a target without its open episode, which ends at an instant, so that a new
+    episode can be raised. Raises Conflict if an evaluation is faster."""
     before = states.load_many([key])
     state = before.state(0)
     if state is None or state.raised_at is None:

@@ -1,7 +1,7 @@
 """Evaluate targets when readings or events for them arrive, besides the rounds of their cadence.
 
-The same functions, states and units of work as a round: a stream service and the scheduler may
-evaluate the same targets in turn, and either goes on where the other has stopped.
+The functions, states and units of work are the same as in a round: a stream service and the
+scheduler may evaluate the same targets in turn, and each goes on where the other has stopped.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ class StampRange(NamedTuple):
     last: datetime
 
     def with_others(self, others: "StampRange | None") -> "StampRange":
-        """Return the range of both."""
+        """Return the range that covers this range and the other one."""
         return (
             self
             if others is None
@@ -52,8 +52,8 @@ class StampRange(NamedTuple):
 
 @dataclass
 class ArrivedRows:
-    """Rows that were stored and not evaluated yet: instants, variables and types of events by
-    asset, whatever their number."""
+    """Rows that were stored and not evaluated yet, however many: the range of their instants, their
+    variables and their types of events, by asset."""
 
     stamps: dict[str, StampRange] = field(default_factory=dict)
     variables: dict[str, set[str]] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class ArrivedRows:
             self._add(part.asset, stamps, part.variables, part.events)
 
     def join(self, others: "ArrivedRows") -> None:
-        """Add the rows of others."""
+        """Add the rows of another object."""
         self.add_parts(others.parts())
 
     def _add(
@@ -109,10 +109,11 @@ class ArrivedRows:
 class PromptEvaluation:
     """Evaluates targets as soon as the latency of the rows that arrived for them is over.
 
-    Those of a model are due where the rows reach a further instant of its stride. They follow the
-    others, in portions of some shards, as many in a turn as the caller has time for, so that models
-    hold up no threshold. Models stay in memory, with what they have read of each asset; which one
-    is in force is read in every turn. What changes by time alone is left to the rounds.
+    A target of a model is due when the rows reach a further instant of its stride. Targets of
+    models follow all other targets, in portions of some shards, as many in a turn as the caller has
+    time for, so that models hold up no threshold. Models stay in memory, with what they have read
+    of each asset; the model in force is looked up in every turn. Changes by time alone are left to
+    the rounds.
     """
 
     def __init__(self, platform: EvaluationPorts) -> None:
@@ -128,12 +129,12 @@ class PromptEvaluation:
 
     @property
     def waits(self) -> bool:
-        """Return whether a target has rows that it was not evaluated with."""
+        """Return whether a target has rows with which it was not evaluated yet."""
         return bool(self._waiting)
 
     def is_due(self, as_of: datetime) -> bool:
-        """Return whether a target with such rows is due; rows that `evaluate` was not given yet do
-        not count."""
+        """Return whether a target with rows that wait is due; rows that `evaluate` was not given
+        yet do not count."""
         return self._due_at is not None and self._due_at <= to_millis(as_of)
 
     @log_run()
@@ -144,12 +145,12 @@ class PromptEvaluation:
         evaluated: Callable[[], None] = lambda: None,
         goes_on: Callable[[], bool] = lambda: False,
     ) -> EvaluationCounts:
-        """Evaluate the targets with rows older than their latency up to `as_of` less this latency:
-        all that need no model, then a portion of the others, and further ones while `goes_on`.
-        Idempotent. Call `evaluated` after the first and after each portion, if there was any.
+        """Evaluate the targets with rows older than their latency, up to `as_of` less this latency.
+        First all targets without a model, then a portion of the others, then further portions while
+        `goes_on`. Idempotent. `evaluated` is called after each part.
 
-        Where another process was faster, perhaps up to an earlier instant, and after an error, the
-        same targets are evaluated again.
+        If another process was faster, perhaps only up to an earlier instant, and after an error,
+        the same targets are evaluated again.
         """
         plan = current_plan(self._platform)
         self._wait(plan, arrived.parts())
@@ -195,7 +196,7 @@ class PromptEvaluation:
         return counts
 
     def _wait(self, plan: EvaluationPlan, arrived: Sequence[LatePart]) -> None:
-        """Add the targets that read what arrived, and leave out those that are no longer in the
+        """Add the targets that read the arrived rows, and remove targets that are no longer in the
         plan."""
         parts = {part.asset: part for part in arrived}
         self.smallest_latency = timedelta(milliseconds=smallest_latency(plan.targets))
@@ -217,7 +218,7 @@ class PromptEvaluation:
         return stamps is not None and stamps.first <= self._until(target, as_of)
 
     def _next_due(self, plan: EvaluationPlan) -> int | None:
-        """Return when the first of the waiting targets is due (ms), None without one."""
+        """Return when the first of the waiting targets is due (ms), None if no target waits."""
         instants = []
         for target in plan.targets:
             if (stamps := self._waiting.get(target.key)) is not None:
@@ -226,13 +227,13 @@ class PromptEvaluation:
         return min(instants, default=None)
 
     def _until(self, target: EvaluationTarget, as_of: datetime) -> datetime:
-        """Return the instant up to which a target is evaluated with effect: `as_of` less its
-        latency, of a model with a stride the last instant of it."""
+        """Return the instant up to which a target can be evaluated: `as_of` less its latency; for a
+        model with a stride, the last instant of the stride before that."""
         until = to_millis(as_of) - target.latency
         return from_millis(until - until % self._strides.get(target.key, 1))
 
     def _forget(self, target: EvaluationTarget, as_of: datetime) -> None:
-        """Keep only what lies after the instant up to which a target was evaluated."""
+        """Forget the rows of a target up to the instant until which it was evaluated."""
         until = self._until(target, as_of)
         stamps = self._waiting[target.key]
         if stamps.last <= until:
@@ -246,8 +247,8 @@ class PromptEvaluation:
 def _portions(
     targets: Sequence[EvaluationTarget], waiting: Mapping[TargetKey, StampRange]
 ) -> list[list[EvaluationTarget]]:
-    """Return targets in portions of whole shards, those whose rows wait longest first; in each
-    sorted by asset."""
+    """Return targets in portions of whole shards. Shards whose rows wait longest come first; each
+    portion is sorted by asset."""
     by_shard: dict[tuple[int, int], list[EvaluationTarget]] = {}
     for target in targets:
         by_shard.setdefault(target.shard, []).append(target)
@@ -263,7 +264,7 @@ def _portions(
 
 def stride_in_force(models: ModelCache, target: EvaluationTarget) -> int:
     """Return the time between two scores of a target (ms), by the model that evaluated it last: 1
-    where each reading counts; a minute without a model."""
+    if the model scores each reading, a minute if there is no model."""
     last = models.last_used(target.definition)
     if last is None:
         return _WITHOUT_MODEL
@@ -284,7 +285,7 @@ def plan_arrived(
     There are at most `count` shards, as in `plan_round`.
     """
     plan, source_hash, _ = find_current_plan(platform)
-    affected = _reading(platform, plan, sources)
+    affected = _find_reading_targets(platform, plan, sources)
     shards = sorted({task_of(name, count) for name in affected.names})
     late = begin_round(platform, plan.targets, as_of)
     return RoundPlan(shards, source_hash, late, affected.is_small)
@@ -302,14 +303,16 @@ def evaluate_arrived(
 ) -> EvaluationCounts:
     """Evaluate the targets of one of `count` shards that read these sources; `plan_arrived` has
     begun the round. Idempotent."""
-    affected = _reading(platform, plan_of_round(platform, source_hash, as_of), sources)
+    affected = _find_reading_targets(platform, plan_of_round(platform, source_hash, as_of), sources)
     names = [name for name in affected.names if task_of(name, count) == shard]
     return evaluate_targets(platform, affected.select_definitions(names), as_of, has_requests)
 
 
-def _reading(platform: SourcePorts, plan: EvaluationPlan, sources: Sequence[str]) -> EvaluationPlan:
-    """Return the targets that read a variable of one of these sources; for a source of events, all
-    that read any event."""
+def _find_reading_targets(
+    platform: SourcePorts, plan: EvaluationPlan, sources: Sequence[str]
+) -> EvaluationPlan:
+    """Return the targets that read a variable of one of these sources. If one is a source of
+    events, also all targets that read any event."""
     source_names = set(sources)
     has_events = any(
         source is not None and source.delivers == "events"

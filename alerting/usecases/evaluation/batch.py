@@ -51,8 +51,8 @@ _MOMENT = timedelta(milliseconds=1)
 def evaluate_batch(run: EvaluationRun, batch: Batch) -> Batch | None:
     """Evaluate targets up to the run's instant, write the results, and add to the run's counts.
 
-    Return the targets that had too many raises for one unit of work: they go on from where they
-    stand now. None: no such target.
+    Return the targets that had too many raises for one unit of work, to be evaluated further from
+    their present state; None if there is no such target.
     """
     readings = _fetch(run, batch)
     result = BatchResult(
@@ -92,8 +92,8 @@ def evaluate_batch(run: EvaluationRun, batch: Batch) -> Batch | None:
 
 
 def _fetch(run: EvaluationRun, batch: Batch) -> BatchReadings:
-    """Fetch the readings of every asset and variable of a threshold, from the earliest start that a
-    threshold needs."""
+    """Fetch the readings of every asset and variable of a threshold, from the earliest instant that
+    a threshold needs."""
     types: dict[str, dict[str, VariableType]] = {}
     starts: dict[str, int] = {}
     for target, start in zip(batch.targets, batch.evaluated_from.tolist(), strict=True):
@@ -107,8 +107,8 @@ def _fetch(run: EvaluationRun, batch: Batch) -> BatchReadings:
 def _portions(
     run: EvaluationRun, inputs: BatchInputs, batch: Batch, rows: Sequence[int]
 ) -> Iterator[dict[int, EvaluatedTarget]]:
-    """Evaluate rows, and yield them in portions to write together: as many as fit with their
-    histories in memory."""
+    """Evaluate rows, and yield portions to write together. A portion has as many rows as fit in
+    memory with their histories."""
     portion: dict[int, EvaluatedTarget] = {}
     values = 0
     for row in rows:
@@ -130,7 +130,7 @@ def _evaluate_target(
     run: EvaluationRun, inputs: BatchInputs, batch: Batch, row: int
 ) -> EvaluatedTarget:
     target = batch.targets[row]
-    revision = _answering(inputs.versions[target.definition], run.as_of)
+    revision = _find_answering(inputs.versions[target.definition], run.as_of)
     asset = inputs.assets[target.asset]
     state = batch.before.state(row) or ConditionState(watermark=from_millis(batch.starts[row]))
     evaluated_from = (batch.base.state(row) if batch.reprocessed[row] else None) or state
@@ -147,7 +147,7 @@ def _evaluate_target(
     since = _evaluate(
         run, inputs, revision, asset, reprocessed.state, batch.evaluation_end(row, run.as_of)
     )
-    until = _cut(since)
+    until = _find_cut(since)
     if until is not None:
         since = _evaluate(run, inputs, revision, asset, reprocessed.state, until)
     if since.unreadable:
@@ -157,17 +157,17 @@ def _evaluate_target(
     )
 
 
-def _answering(versions: Versions, as_of: datetime) -> Revision:
-    """Return the revision that evaluates a definition at an instant: the newest, unless that has no
-    champion yet."""
+def _find_answering(versions: Versions, as_of: datetime) -> Revision:
+    """Return the revision that evaluates a definition at an instant: the newest, or an older one
+    while the newest has no champion yet."""
     revisions, decisions = versions
     answer = answer_at(revisions, decisions, as_of).revision if decisions else None
     return answer or revisions[-1]
 
 
-def _cut(evaluation: TargetEvaluation) -> datetime | None:
-    """Return the instant up to which an evaluation fits into one unit of work; None if it fits as a
-    whole."""
+def _find_cut(evaluation: TargetEvaluation) -> datetime | None:
+    """Return the instant up to which an evaluation fits into one unit of work; None if all of it
+    fits."""
     raises = [step.at for step, _ in evaluation.steps if step.kind == "raised"]
     # a moment before the first raise too many, so that the next unit of work finds it as new
     return raises[RAISES_OF_TARGET] - _MOMENT if len(raises) > RAISES_OF_TARGET else None
@@ -219,8 +219,8 @@ def _count(counts: EvaluationCounts, batch: Batch, result: BatchResult, going_on
 def advance_unchanged(
     as_of: datetime, batch: Batch, readings: BatchReadings, after: ConditionTable
 ) -> list[int]:
-    """Write the new states of the targets whose condition does not change into `after`. Return
-    their rows."""
+    """Advance the targets whose condition does not change, and write their new states into `after`.
+    Return their rows."""
     series_values, index = readings.pack_series()
     rows = [row for row in _simple_rows(batch) if batch.targets[row].series in index]
     if not rows:
@@ -273,10 +273,10 @@ def _is_simple(
     variable: str | None,
 ) -> bool:
     """Return whether the fast path can evaluate a target from its watermark `since`, with the
-    reading that it carries.
+    reading that it carries forward.
 
-    Its limits are numbers, its revision is the one of its last evaluation, or its first one, and it
-    is not reprocessed with outcomes that may change.
+    Its limits must be numbers, its revision must be the one of its last evaluation, or its first
+    one, and it must not be reprocessed with outcomes that may change.
     """
     if target.limits is None or (target.has_outcome and is_reprocessed):
         return False
@@ -301,7 +301,7 @@ def _start_states(batch: Batch, rows: Sequence[int]) -> ConditionTable:
 
 
 def _needs_no_write(batch: Batch, rows: Sequence[int]) -> Flags:
-    """Return which reprocessed targets need no write. Reprocessing has found no change of their
+    """Return which reprocessed targets need no write, because reprocessing did not change their
     condition.
 
     The earlier evaluation agrees if the condition is the same at both ends, because every step

@@ -1,11 +1,11 @@
-"""Write the results of a batch: what changes in a shard takes effect together, or not at all.
+"""Write the results of a batch: all changes of a shard take effect together, or not at all.
 
-That is: the episodes of changed targets, checkpoints, the removal of reprocessing requests that are
-done, and all states.
+These are the episodes of changed targets, checkpoints, the removal of completed reprocessing
+requests, and all states.
 
 Everything is composed before the unit of work begins. If another process was faster, nothing is
-written: targets that it has advanced are left to it, and the others are composed again from what is
-stored now.
+written: targets that it has advanced are left to it, and the others are composed again from the
+stored data.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ _log = id_logger(__name__)
 class EvaluatedTarget:
     """Evaluation of one target, reading by reading.
 
-    `state`: as it is stored. `reprocessed`: from `evaluated_from` to its watermark; `since`: from
-    there on. `is_cut`: there were too many raises for one unit of work, and the evaluation ends
-    before the next of them.
+    `state`: the stored state. `reprocessed`: evaluation from `evaluated_from` to the watermark;
+    `since`: evaluation from the watermark on. `is_cut`: there were too many raises for one unit of
+    work, and the evaluation ends before the next raise.
     """
 
     revision: Revision
@@ -78,8 +78,8 @@ class EvaluatedTarget:
 
     @property
     def refreshes(self) -> dict[datetime, Refresh]:
-        """Return where to compute reasons and advice again: in the new times, else, after late
-        data, at the old watermark."""
+        """Return the instants at which to compute reasons and advice again: in the new time, else,
+        after late data, at the old watermark."""
         still_open = self.reprocessed.state.raised_at
         earlier = {
             at: refresh
@@ -108,8 +108,8 @@ class EvaluatedTarget:
         return self.state.raised_at is not None and bool(self.state.levels)
 
     def count_unknown(self, after: ConditionState) -> ConditionState:
-        """Return the state with the reason why it is unknown at its end, and how often that was so
-        in a row."""
+        """Return the state with the reason why its end is unknown, and how many evaluations in a
+        row ended so."""
         reason = self.since.unknown
         return replace(
             after,
@@ -163,11 +163,11 @@ def compose_target(
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Result of a batch so far: the states after it, which of them are written, and what was
-    composed for those.
+    """Result of a batch so far: the states after it, which of them are written, and the composed
+    episodes of the written ones.
 
-    `reprocessed`: of the targets that were evaluated one by one, the corrected state at the old
-    watermark; None for one that was not reprocessed.
+    `reprocessed`: the corrected states at the old watermarks, of targets that were evaluated one by
+    one; None for a target that was not reprocessed.
     """
 
     after: ConditionTable
@@ -191,7 +191,7 @@ def commit_shard(
     changed: Mapping[int, EvaluatedTarget],
     others: Sequence[int],
 ) -> None:
-    """Write targets of one shard: those with `changed` episodes, and `others`, whose states in
+    """Write targets of one shard: `changed` targets with episodes, and `others`, whose states in
     `result` are final.
 
     Many changed episodes take several units of work, each with the states of its own targets.
@@ -219,7 +219,7 @@ def commit_shard(
                 return
             # Composed again, and not only written again: what another evaluator or an operator has
             # written meanwhile may be of the same episodes.
-            unmoved = _unmoved(run, batch, [*unchanged, *waiting])
+            unmoved = _find_unmoved(run, batch, [*unchanged, *waiting])
             waiting = {row: evaluated for row, evaluated in waiting.items() if row in unmoved}
             unchanged = [row for row in unchanged if row in unmoved]
             continue
@@ -258,8 +258,8 @@ def _write(
     late: LateUpdates,
     attempt: int,
 ) -> None:
-    """Write everything in one unit of work, states last; states alone by a compare-and-set of their
-    own."""
+    """Write everything in one unit of work, states last. States alone need no unit of work: they
+    are written by compare-and-set."""
     states = run.platform.states
     before = batch.before.take(rows)
     every = batch.targets[rows[0]].every
@@ -273,7 +273,7 @@ def _write(
         states.advance(before, after, unit, every)
 
 
-def _unmoved(run: EvaluationRun, batch: Batch, rows: Sequence[int]) -> set[int]:
+def _find_unmoved(run: EvaluationRun, batch: Batch, rows: Sequence[int]) -> set[int]:
     before = batch.before.take(rows)
     unmoved = run.platform.states.load_many(before.keys).watermark == before.watermark
     return {rows[i] for i in np.flatnonzero(unmoved).tolist()}

@@ -36,8 +36,8 @@ from alerting.usecases.notification.routing import (
 class Composition:
     """One target whose episodes are composed, and the changes to which they are added.
 
-    `is_last` False: later episodes of this catch-up follow in another unit of work, which announces
-    the last one.
+    `is_last`: False if later episodes of this catch-up follow in another unit of work, which
+    announces the last episode.
     """
 
     platform: EvaluationPorts
@@ -54,8 +54,8 @@ class Composition:
 
 @dataclass(frozen=True)
 class Composed:
-    """The state to write, and how many episodes were raised, closed or withdrawn. `of_past`: those
-    of past times, also those that were stored before."""
+    """The state to write, and how many episodes were raised, closed or withdrawn. `of_past`: number
+    of episodes of past times, including episodes that were stored before."""
 
     state: ConditionState
     raised: int = 0
@@ -67,7 +67,7 @@ class Composed:
 def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
     """Add raised episodes, and new steps and advice to open ones.
 
-    Of several raised at once after an outage only the last is announced.
+    If several are raised at once after an outage, only the last is announced.
     """
     for raised_at, refresh in evaluation.refreshes.items():
         if raised_at not in evaluation.raises:
@@ -91,18 +91,19 @@ def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
 def add_and_announce(target: Composition, episodes: Sequence[Episode]) -> int:
     """Add new episodes, oldest first, with their notifications. Return how many were added.
 
-    The last new episode gets all its notifications; the earlier ones only those that wait for a
-    digest. An episode that is stored already was found by an evaluation of past times, and stays as
-    it is.
+    The last new episode gets all its notifications; the earlier episodes get only notifications
+    that wait for a digest. An episode that an evaluation of past times has stored stays as it is.
     """
     new = [episode for episode in episodes if target.changes.get(episode.id) is None]
     for episode in new:
         last = target.is_last and episode is new[-1]
-        _announce(target, _linked(target.changes, episode), len(new) - 1 if last else 0, not last)
+        _announce(
+            target, _link_earlier(target.changes, episode), len(new) - 1 if last else 0, not last
+        )
     return len(new)
 
 
-def _linked(changes: EpisodeChanges, episode: Episode) -> Episode:
+def _link_earlier(changes: EpisodeChanges, episode: Episode) -> Episode:
     if episode.continues is None:
         return episode
     earlier = changes.find(episode.definition, episode.asset, end=episode.raised_at, limit=20)
@@ -112,7 +113,7 @@ def _linked(changes: EpisodeChanges, episode: Episode) -> Episode:
 def _steps_of_earlier(
     target: Composition, evaluation: TargetEvaluation
 ) -> dict[str, list[tuple[Step, VersionInterval]]]:
-    """Return the steps of episodes that were raised before this run, by episode id."""
+    """Return, by episode id, the steps of episodes that were raised before this run."""
     steps_by_id: dict[str, list[tuple[Step, VersionInterval]]] = {}
     for step, part in evaluation.steps:
         if step.kind != "raised" and step.raised_at not in evaluation.raises:
@@ -207,14 +208,15 @@ def _refresh_episode(
 
 
 def _move_window(target: Composition, raised_at: datetime, valid_until: datetime) -> None:
-    """Move the prediction window of the open episode to where its last high score has moved it."""
+    """Move the end of the open episode's prediction window with its last high score."""
     id = _stored_id(target, episode_id(target.revision.name, target.asset.name, raised_at))
     if id is not None:
         target.changes.update(id, lambda e: with_window(e, valid_until, target.as_of))
 
 
 def announce_end(target: Composition, episode: Episode) -> None:
-    """Add the notifications of an episode's end, and drop those that quiet hours hold back."""
+    """Add the notifications of an episode's end, and drop notifications that quiet hours hold
+    back."""
     reason = episode.transitions[-1].reason
     target.changes.notify(
         change_notifications(
@@ -225,7 +227,7 @@ def announce_end(target: Composition, episode: Episode) -> None:
 
 
 def _stored_id(target: Composition, id: str) -> str | None:
-    """Return the id under which an episode is stored, None without one.
+    """Return the id under which an episode is stored, None if it is not stored.
 
     Late data may have moved its raise, which the computed id contains. Only one live episode of a
     target is open at a time.
@@ -271,7 +273,7 @@ def new_episodes(
 
 
 def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
-    """Return the episode with reasons and advice of the newest scored instant; as it is if the
+    """Return the episode with reasons and advice of the newest scored instant; unchanged if the
     model cannot give them."""
     definition = refresh.definition
     values = refresh.values
@@ -294,8 +296,8 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
 
 
 def with_window(episode: Episode, valid_until: datetime, at: datetime) -> Episode:
-    """Return the episode with another end of its prediction window, by which its outcome is
-    determined: anew at once, if it was determined by the window of before."""
+    """Return the episode with another end of its prediction window. If its outcome was determined
+    by the old window, the outcome becomes due again at once."""
     if episode.valid_until in (None, valid_until) or episode.withdrawn:
         return episode
     due = at if episode.outcome_due_at is None else episode.outcome_due_at
@@ -349,7 +351,7 @@ def _raise_episode(
 def with_step(
     episode: Episode, step: Step, part: VersionInterval, result: TargetEvaluation
 ) -> Episode:
-    """Return the episode after a step. A step that it already contains changes nothing.
+    """Return the episode after a step. A step that the episode already contains changes nothing.
 
     A reopened episode may be closed again at the same instant.
     """

@@ -77,10 +77,10 @@ _MOMENT = timedelta(milliseconds=1)
 def begin_round(
     platform: IngestionPorts, targets: Sequence[EvaluationTarget], as_of: datetime
 ) -> LateCounts:
-    """Route arrivals, and record how far this round evaluates: once, before any of its shards reads
-    readings.
+    """Route arrivals, and record up to when this round evaluates: once, before any of its shards
+    reads readings.
 
-    In this order, because what has arrived by now is not late for this round. `targets`: the
+    In this order, because a row that has arrived by now is not late for this round. `targets`: the
     targets of all definitions.
     """
     counts = route_arrivals(platform, targets, as_of)
@@ -99,12 +99,11 @@ def announce_evaluation(
 def base_states(
     run: EvaluationRun, targets: Sequence[EvaluationTarget], states: ConditionTable
 ) -> ConditionTable:
-    """Return the states to evaluate from: the present ones, or earlier ones for targets to
-    reprocess.
+    """Return the states to evaluate from: present states, or earlier ones for targets to reprocess.
 
-    A target whose condition has not changed carries its state of one step earlier; for the others a
-    checkpoint is looked up. Without a checkpoint that is old enough, the target starts at its
-    beginning, if that is recent, or at its earliest checkpoint.
+    A target whose condition has not changed carries its state of one step earlier; for the other
+    targets a checkpoint is looked up. Without a checkpoint that is old enough, a target starts at
+    its beginning, if that is recent, or at its earliest checkpoint.
     """
     base = states.take(range(len(states)))
     by_checkpoint = dict[int, datetime]()
@@ -136,7 +135,8 @@ def _past_states(
     states: ConditionTable,
     starts: Mapping[int, datetime],
 ) -> dict[int, ConditionState]:
-    """Return, by row, the latest checkpoint before an instant, or else the nearest state to it."""
+    """Return, by row, the latest checkpoint before an instant, or else the state nearest to the
+    instant."""
     checkpoints = run.platform.checkpoints.states_before(
         {targets[row].key: start for row, start in starts.items()}
     )
@@ -159,10 +159,10 @@ def _state_at_first(target: EvaluationTarget, first: datetime) -> ConditionState
 
 @dataclass(frozen=True)
 class LateUpdates:
-    """Writes of a unit of work for later reprocessing of late data, beside states and episodes.
+    """Writes of a unit of work that make later reprocessing possible, beside states and episodes.
 
-    `refuted`: by target, from when on its checkpoints are wrong. `done`: requests that the unit
-    completes.
+    `refuted`: by target, the instant from which its checkpoints are wrong. `done`: requests that
+    the unit completes.
     """
 
     checkpoints: list[Checkpoint] = field(default_factory=list)
@@ -185,11 +185,11 @@ def late_updates(
     rows: Sequence[int],
     reprocessed: Mapping[int, ConditionState | None],
 ) -> LateUpdates:
-    """Return what is written with the new states of these rows.
+    """Return the updates that are written with the new states of these rows.
 
     Checkpoints inside a reprocessed interval are wrong and dropped. No checkpoint is stored between
-    a target's state of one step earlier and its watermark. `reprocessed`: of targets that were
-    evaluated one by one, as in `BatchResult`.
+    a target's state of one step earlier and its watermark. `reprocessed`: states of targets that
+    were evaluated one by one, as in `BatchResult`.
     """
     updates = LateUpdates()
     at = np.asarray(rows, np.int64)
@@ -230,7 +230,7 @@ def checkpoints_due(targets: Sequence[EvaluationTarget], before: Millis, after: 
     """Return, per target, whether to store a checkpoint when its evaluation advances from one
     instant to another (ms).
 
-    One checkpoint for each forty-eighth of the allowed lateness; targets take turns.
+    One checkpoint is due for each forty-eighth of the allowed lateness; targets take turns.
     """
     lateness = np.array([target.allowed_lateness for target in targets], np.int64)
     step = np.maximum(lateness // _CHECKPOINTS, _SHORTEST)
@@ -260,7 +260,7 @@ def _state_at_start(
 def make_outcomes_due(
     changes: EpisodeChanges, revision: Revision, asset: Asset, start: datetime, now: datetime
 ) -> None:
-    """Make due again the outcomes that data since `start` may have changed."""
+    """Make the outcomes due again that data since `start` may have changed."""
     since = start - revision.definition.for_assets([asset]).longest_window
     for episode in changes.find(revision.name, asset.name, start=since):
         if (
@@ -277,8 +277,8 @@ def plan_of_round(
     as_of: datetime,
     is_wanted: Callable[[str], bool] | None = None,
 ) -> EvaluationPlan:
-    """Return the plan with which a round has begun, of the definitions whose name is wanted, or
-    all; if it was replaced since, the present one, which is announced."""
+    """Return the plan with which a round has begun, of the wanted definitions or all. If it was
+    replaced since, announce the present plan and return it."""
     plan = platform.evaluation_plans.get(source_hash, is_wanted)
     if plan is None:  # perhaps the latencies of the present one are smaller
         plan = current_plan(platform)
@@ -315,9 +315,8 @@ def compose_reprocessed(
 ) -> Composed:
     """Compose the episodes of a reprocessed interval.
 
-    `reprocessed` evaluates it from `base` to the old watermark, `since` from there on.
-
-    Episodes that were not found again are withdrawn first, then found ones are corrected, then new
+    `reprocessed`: evaluation from `base` to the old watermark; `since`: evaluation from there on.
+    First, episodes that were not found again are withdrawn, then found ones are corrected, then new
     ones are raised. The caller adds the steps of `since` afterwards.
     """
     until = reprocessed.state.watermark
@@ -353,8 +352,8 @@ def stored_episodes(
 
 
 def _withdraw_one(target: Composition, episode: Episode, containing: Episode | None) -> None:
-    """Withdraw an episode and notify its recipients of its end, unless `containing`, which contains
-    it, continues."""
+    """Withdraw an episode and notify its recipients of its end, unless the episode `containing`,
+    which contains it, continues."""
 
     def withdraw_stored(stored: Episode) -> Episode:
         after = withdraw(stored, target.as_of, containing)
@@ -418,8 +417,8 @@ def _late_episodes(
 ) -> list[Episode]:
     """Return the episodes that only late data revealed.
 
-    `found_late` marks those that arrived behind the availability delay; the others are known that
-    late by design.
+    `found_late` marks episodes whose data arrived after the availability delay; the others are
+    known that late by design.
     """
     of_new = replace(
         reprocessed, steps=[(s, part) for s, part in reprocessed.steps if s.raised_at in raised]
@@ -440,8 +439,8 @@ def persist_past(
     start: datetime,
     end: datetime,
 ) -> Composed:
-    """Write the episodes of a past interval, up to 500 in one unit of work. One that overlaps a
-    stored episode is that episode.
+    """Write the episodes of a past interval, up to 500 in one unit of work. An episode that
+    overlaps a stored one counts as the stored one.
 
     Stored backfilled episodes that were not found again are withdrawn. No recipient is notified. An
     episode open at `end` is closed there. Idempotent. Raises UserError if other processes keep

@@ -1,5 +1,5 @@
-"""Evaluate definitions from the watermark on: raise and close episodes, and advance the watermark
-with them."""
+"""Evaluate definitions from their watermarks on: raise and close episodes, and advance the
+watermarks with them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -77,11 +77,11 @@ def evaluate(
     as_of: datetime,
     progress: Progress = silent,
 ) -> EvaluationCounts:
-    """Evaluate active definitions (all, or those named) from their watermark up to as_of, and
-    determine outcomes. Idempotent.
+    """Evaluate active definitions (all, or these) from their watermark up to as_of, and determine
+    outcomes. Idempotent.
 
-    The whole round in one process: what `plan_round`, `evaluate_shard` and the maintenance do in
-    tasks of their own.
+    The whole round runs in one process: the work of `plan_round`, `evaluate_shard` and the
+    maintenance, which else are separate tasks.
     """
     full_plan, _, is_new = find_current_plan(platform)
     if is_new:
@@ -102,12 +102,12 @@ def plan_round(
     count: int,
     as_of: datetime,
 ) -> RoundPlan:
-    """Begin a round of the definitions evaluated at this cadence: after a change of definitions or
-    assets end episodes that no evaluation will end, route late readings, and find the shards with
+    """Begin a round of the definitions evaluated at this cadence. After a change of definitions or
+    assets, end episodes that no evaluation will end. Route late readings, and find the shards with
     definitions, at most `count`.
 
-    Definitions whose states are stored together share one, so that two shards evaluated at once do
-    not wait for each other.
+    Definitions whose states are stored together share a shard, so that two shards evaluated at once
+    do not wait for each other.
     """
     plan, source_hash, is_new = find_current_plan(platform)
     if is_new:  # where another process made it, the maintenance ends them
@@ -132,7 +132,7 @@ def evaluate_shard(
     """Evaluate the definitions of one of `count` shards up to the instant of its round, which
     `plan_round` has begun. Idempotent.
 
-    `has_requests`: whether the round has found reprocessing requests; without it none is read.
+    `has_requests`: whether the round has reprocessing requests; without any, none is read.
     """
     shard_plan = plan_of_round(
         platform, source_hash, as_of, lambda name: task_of(name, count) == shard
@@ -286,8 +286,8 @@ def _past_parts(
     model: str | None,
     revision: str | None,
 ) -> tuple[list[VersionInterval], list[str]]:
-    """Return the versions that evaluate a past interval, and a sentence on those that were not in
-    force then."""
+    """Return the versions that evaluate a past interval, and a sentence on versions that were not
+    in force then."""
     name = latest.name
     if model is None and revision is None:
         parts = segments(
@@ -340,11 +340,11 @@ def _unseen_version(
 
 
 def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) -> int | None:
-    """Return the version of a model that a person names: its number, or the champion of the
-    revision's question for None and `champion`.
+    """Return the version of a model that a person names: its number, or for None and `champion` the
+    champion of the revision's question.
 
     None for a definition without a model. Raises UserError for other text, an unknown version, and
-    without a champion.
+    if there is no champion.
     """
     number = None if model in (None, "champion") else _number("--model", model)
     if not isinstance(chosen.definition, ModelDefinition):
@@ -368,7 +368,7 @@ def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) 
 
 def _require_version(models: Models, name: str, number: int) -> None:
     """Check that a version is registered, if the registry answers. Raises UserError with the
-    versions that are."""
+    registered versions."""
     try:
         registered = models.versions(name)
     except ModelUnavailable:
@@ -423,8 +423,8 @@ def close_orphans(platform: EvaluationPorts, as_of: datetime) -> int:
 def _find_reasons(
     platform: EvaluationPorts, keys: Collection[TargetKey]
 ) -> dict[TargetKey, tuple[Revision | None, str]]:
-    """Return why each of these targets is not evaluated any more, with the newest revision of its
-    definition. What cannot be read now, a faulty revision or asset, is left out."""
+    """Return why each of these targets is no longer evaluated, with the newest revision of its
+    definition. Targets whose revision or asset cannot be read now are left out."""
     faulty_assets = {document.name for document in platform.assets.read_all()[1]}
     assets = platform.assets.get_many({asset for _, asset in keys})
     reasons = dict[TargetKey, tuple[Revision | None, str]]()

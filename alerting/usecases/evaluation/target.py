@@ -68,13 +68,13 @@ def evaluate_parts(
     read: Read | None = None,
     shared: SharedInputs | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one target by the revision and champion in force in each part, which follow one
+    """Evaluate one target by the revision and champion in force in each part; the parts follow one
     another from the watermark on.
 
-    With a model that cannot be read, evaluation stops before that part with a reason. The next
-    evaluation catches up. `named`: a person named the model, for past times. Instants up to its
-    training cutoff are unknown in that case, too. `shared`: what models on the same asset have in
-    common; without it, this evaluation reads and computes alone.
+    If a model cannot be read, evaluation stops before that part with a reason, and the next
+    evaluation catches up. `named`: a person named the model, for past times; then, too, instants up
+    to its training cutoff are unknown. `shared`: inputs that models on the same asset share;
+    without it, this evaluation reads and computes alone.
     """
     series = read or stored_series(platform.readings, asset)
 
@@ -110,8 +110,8 @@ def evaluate_parts(
 def _is_in_service(
     definition: Definition, asset: Asset, part: VersionInterval, named: bool
 ) -> bool:
-    """Return whether a definition evaluates an asset in a part; one that answers for a newer
-    revision does, and says what it cannot answer."""
+    """Return whether a definition evaluates an asset in a part. A revision that answers for a newer
+    one counts, and says what it cannot answer."""
     if named and part.model_version is not None:
         return True
     return definition.state == "active" and (
@@ -120,8 +120,8 @@ def _is_in_service(
 
 
 def _why_unanswerable(definition: Definition, asset: Asset, part: VersionInterval) -> str | None:
-    """Return why an older revision, whose successor has no champion yet, makes no sense any more;
-    None if it does."""
+    """Return why an older revision, whose successor has no champion yet, can no longer answer; None
+    if it can."""
     if part.awaited is None or part.revision is None or not isinstance(definition, ModelDefinition):
         return None
     until = f"until revision {part.awaited} is trained, revision {part.revision.number} answers"
@@ -221,8 +221,8 @@ class BatchReadings:
         self._fetched = stored.load_many(series, until)
 
     def pack_series(self) -> tuple[RaggedReadings, dict[Name, int]]:
-        """Return all numeric series side by side, and the index of each. A series with samples of
-        bad quality is left out."""
+        """Return all numeric series side by side, and the index of each series. A series with
+        samples of bad quality is left out."""
         numbers = {
             (asset, variable): (fetched.ts, values)
             for asset, fetched in self._fetched.items()
@@ -262,10 +262,10 @@ class EvaluationCounts:
     """Counts of one run of evaluation. `unknown` maps `definition on asset` to the reason.
 
     `unreadable` maps each definition whose champion could not be read to the reason. `late`: rows
-    that came after their time was evaluated; `too_late`: those of them that were older than every
-    allowed lateness. `latency_s`: the greatest latency of their targets. Of a past interval:
-    `found`, all its episodes, also those that were stored before, and `notes`, sentences on the
-    versions that evaluated it.
+    that came after their time was evaluated; `too_late`: late rows that were older than every
+    allowed lateness. `latency_s`: the greatest latency of the targets. For a past interval:
+    `found`, all its episodes, including episodes that were stored before, and `notes`, sentences on
+    the versions that evaluated it.
     """
 
     targets: int = 0
@@ -318,8 +318,8 @@ class Versions(NamedTuple):
 class BatchInputs:
     """Inputs of the targets of a batch that are evaluated one by one.
 
-    `versions`: by definition; none of one without a revision. `assets`: by name. `shared`: what
-    models on the same asset have in common.
+    `versions`: by definition; a definition without a revision is absent. `assets`: by name.
+    `shared`: inputs that models on the same asset share.
     """
 
     readings: BatchReadings
@@ -341,9 +341,9 @@ class ProcessInputs:
 class EvaluationRun:
     """One run of evaluation up to `as_of`, with its results so far.
 
-    `requests`: reprocessing requests that are not done. `scores`: computed, and stored with the
-    next unit of work. `spans`: by asset, what models have read of it; the process may keep it for
-    its next runs. Revisions, decisions and assets are read once a run.
+    `requests`: open reprocessing requests. `scores`: computed scores, which are stored with the
+    next unit of work. `spans`: by asset, the readings that models have read; the process may keep
+    them for its next runs. Revisions, decisions and assets are read once a run.
     """
 
     platform: EvaluationPorts
@@ -359,7 +359,7 @@ class EvaluationRun:
     def load_inputs(
         self, targets: Sequence[EvaluationTarget], readings: BatchReadings
     ) -> BatchInputs:
-        """Return everything with which these targets are evaluated one by one."""
+        """Return the inputs with which these targets are evaluated one by one."""
         versions = self.load_versions({target.definition for target in targets})
         valid = {name: history for name, history in versions.items() if history.revisions}
         names = {target.asset for target in targets if target.definition in valid}
@@ -418,7 +418,7 @@ class Batch:
     """Targets to evaluate together. `starts`: per row, the watermark, or when the target was first
     in service (ms).
 
-    `base`: the states to evaluate from: those of `before`, or earlier ones for targets to
+    `base`: the states to evaluate from: the states of `before`, or earlier states for targets to
     reprocess.
     """
 

@@ -1,10 +1,10 @@
-"""Merge readings and events with those that are stored, write what differs between two arrival
+"""Merge readings and events with the stored ones, write the differences between two arrival
 records, and find the rows that arrived after their time was evaluated.
 
 A writer stores a record before its rows and completes it after them, so that no crash between any
-two writes loses it. An evaluator extends `evaluated_until` before it reads: of a writer and an
-evaluator that work at once, one sees the other. History from before any definition of its asset
-began was never evaluated, and is not late.
+two writes loses it. An evaluator extends `evaluated_until` before it reads: if a writer and an
+evaluator work at once, one sees the other. History from before any definition of its asset began
+was never evaluated, and is not late.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ Parts = Callable[[datetime | None], tuple[LatePart, ...]]
 
 
 def add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-    """Merge rows by (asset, ts); return how many changed a value. Idempotent. Of two rows for one
-    instant the later one wins.
+    """Merge rows by (asset, ts); return how many changed a value. Idempotent. If two rows have the
+    same instant, the later row wins.
 
     A row replaces the value, the quality, or both of each of its variables; variables that it omits
     stay.
@@ -112,7 +112,7 @@ def _write(
     """Write merged rows between their arrival records; return how many rows changed a value."""
     if not new and not updates:
         return 0
-    with _recorded(plant.arrivals, parts, arrived_at):
+    with _record_write(plant.arrivals, parts, arrived_at):
         plant.reading_writes.update(updates, arrived_at)
         meanwhile = [new[position] for position in plant.reading_writes.insert(new, arrived_at)]
     return (
@@ -121,7 +121,7 @@ def _write(
 
 
 def _is_distinct(batch: ReadingBatch) -> bool:
-    """Return whether no two rows state the same instant of an asset."""
+    """Return whether no two rows have the same instant of an asset."""
     codes, _ = pd.factorize(batch.assets)
     return not pd.DataFrame({"asset": codes, "at": batch.at}).duplicated().any()
 
@@ -141,7 +141,7 @@ def _keys(rows: Sequence[ReadingRow]) -> list[ReadingKey]:
 def _merge(
     keys: Sequence[ReadingKey], rows: Iterable[ReadingRow], stored: Mapping[ReadingKey, ReadingRow]
 ) -> tuple[dict[ReadingKey, ReadingRow], int]:
-    """Return the samples that differ from the stored ones, as one row per instant, and how many
+    """Return the samples that differ from the stored samples, as one row per instant, and how many
     rows caused a change."""
     if not stored and len(set(keys)) == len(keys) and not any(row.quality for row in rows):
         return {
@@ -183,8 +183,8 @@ def _row(key: ReadingKey, samples: _Samples) -> ReadingRow:
 
 
 def same_readings(writes: ReadingWrites, rows: Sequence[ReadingRow]) -> list[ReadingRow]:
-    """Return the rows whose samples are all stored, with their quality. Two rows for one instant
-    can both be among them."""
+    """Return the rows whose samples are all stored, with their quality. Two rows of the same
+    instant can both be among the result."""
     keys = _keys(rows)
     stored = writes.stored(keys)
     same = []
@@ -196,8 +196,8 @@ def same_readings(writes: ReadingWrites, rows: Sequence[ReadingRow]) -> list[Rea
 
 
 def remove_readings(plant: WritePorts, rows: Sequence[ReadingRow], now: datetime) -> int:
-    """Delete the samples that are stored exactly as in these rows; return how many rows. What was
-    evaluated with them is evaluated again, as after late readings. Idempotent."""
+    """Delete the samples that are stored exactly as in these rows; return how many rows.
+    Evaluations that used them are done again, as after late readings. Idempotent."""
     writes = plant.reading_writes
     removed = 0
     for start in range(0, len(rows), _MOST_ROWS):
@@ -207,7 +207,7 @@ def remove_readings(plant: WritePorts, rows: Sequence[ReadingRow], now: datetime
         merged, _ = _merge(_keys(same), same, {})
         samples = list(merged.values())
         touched = [_Touched(row.asset, row.ts, {**row.values, **row.quality}) for row in samples]
-        with _recorded(plant.arrivals, partial(_parts, touched), now):
+        with _record_write(plant.arrivals, partial(_parts, touched), now):
             writes.delete_samples(samples)
         removed += len(same)
     return removed
@@ -241,9 +241,9 @@ def _add_events(
         turns = [
             _Touched(after.asset, turn, events=(after.type,))
             for before, after in changes
-            if (turn := _turn(before, after))
+            if (turn := _find_changed_from(before, after))
         ]
-        with _recorded(arrivals, partial(_parts, turns), arrived_at):
+        with _record_write(arrivals, partial(_parts, turns), arrived_at):
             if reading_writes.write_events(changes, arrived_at):
                 return changed
         changes, _ = _changed_events(reading_writes, rows)
@@ -253,8 +253,8 @@ def _add_events(
 
 
 def same_events(writes: ReadingWrites, rows: Sequence[EventRow]) -> list[EventRow]:
-    """Return the stored events that equal one of these rows: of the same asset, type, start and
-    end, with its attributes."""
+    """Return the stored events that equal one of these rows in asset, type, start, end and the
+    row's attributes."""
     stored = {(event.asset, event.type, event.start): event for event in writes.stored_events(rows)}
     same: dict[tuple[str, str, datetime], EventRow] = {}
     for row in rows:
@@ -268,8 +268,8 @@ def same_events(writes: ReadingWrites, rows: Sequence[EventRow]) -> list[EventRo
 
 
 def remove_events(plant: WritePorts, rows: Sequence[EventRow], now: datetime) -> int:
-    """Delete the stored events that equal one of these rows; return how many. What was evaluated
-    with them is evaluated again, as after a late event. Idempotent."""
+    """Delete the stored events that equal one of these rows; return how many. Evaluations that used
+    them are done again, as after a late event. Idempotent."""
     writes = plant.reading_writes
     removed = 0
     for start in range(0, len(rows), _MOST_ROWS):
@@ -277,7 +277,7 @@ def remove_events(plant: WritePorts, rows: Sequence[EventRow], now: datetime) ->
         if not events:
             continue
         turns = [_Touched(event.asset, event.start, events=(event.type,)) for event in events]
-        with _recorded(plant.arrivals, partial(_parts, turns), now):
+        with _record_write(plant.arrivals, partial(_parts, turns), now):
             writes.delete_events(events)
         removed += len(events)
     return removed
@@ -307,7 +307,7 @@ def _changed_events(
     return [(stored.get(key), after) for key, after in merged.items()], changed
 
 
-def _turn(before: EventRow | None, after: EventRow) -> datetime | None:
+def _find_changed_from(before: EventRow | None, after: EventRow) -> datetime | None:
     """Return the instant from which a write changes the evaluation; None if it changes nothing.
 
     It is the start of a new event, or the earlier of two ends.
@@ -319,9 +319,9 @@ def _turn(before: EventRow | None, after: EventRow) -> datetime | None:
 
 
 @contextmanager
-def _recorded(arrivals: Arrivals, parts: Parts, arrived_at: datetime) -> Iterator[None]:
-    """Run a write between its two arrival records. `parts(limit)`: the rows at or before an
-    instant; all with None."""
+def _record_write(arrivals: Arrivals, parts: Parts, arrived_at: datetime) -> Iterator[None]:
+    """Run a write between its two arrival records. `parts(limit)`: returns the rows at or before an
+    instant, or all rows for None."""
     id = uuid.uuid4().hex
     # before the first evaluation no row can be late
     announced = parts(None) if arrivals.has_evaluated() else ()
@@ -370,8 +370,7 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 def late_rows(stored: IngestionPorts, arrived_at: datetime) -> int:
-    """Return how many of the rows that arrived at an instant came after their time was
-    evaluated."""
+    """Return how many rows that arrived at an instant came after their time was evaluated."""
     return count_late(
         stored,
         [
@@ -394,8 +393,8 @@ def count_late(stored: IngestionPorts, arrivals: Iterable[Arrival]) -> int:
 
 
 def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[str, datetime]:
-    """Return, by asset, since when a definition now in service has been evaluated there; absent
-    without one."""
+    """Return, by asset, the instant since which a definition now in service has been evaluated
+    there; absent without such a definition."""
     if not assets:
         return {}
     active = [r for r in stored.definitions.latest_revisions() if r.definition.state == "active"]
@@ -434,7 +433,7 @@ _Shard = tuple[int, int]
 
 @dataclass
 class LateCounts:
-    """Counts of rows that came behind the watermark, and of those that were too late for every
+    """Counts of rows that came behind the watermark, and of rows that were too late for every
     target that uses them.
 
     `has_requests`: whether there is a reprocessing request, also of an earlier round.
@@ -484,8 +483,8 @@ def route_arrivals(
 def _request_again(
     arrivals: Arrivals, shards: Mapping[_Shard, dict[TargetKey, datetime]], has_requests: bool
 ) -> None:
-    """Store the requests, each in place of what waits for the same target: one whose evaluation
-    fails again and again does not gather a request a round."""
+    """Store the requests. Each replaces a waiting request for the same target, so that a target
+    whose evaluation fails again and again does not gather a request a round."""
     names = sorted({definition for starts in shards.values() for definition, _ in starts})
     waiting = arrivals.requests(names) if names and has_requests else {}
     for starts in shards.values():
@@ -500,8 +499,8 @@ def _request_again(
 def targets_by_asset(
     targets: Sequence[EvaluationTarget], touched: Set[str]
 ) -> dict[str, list[EvaluationTarget]]:
-    """Return the targets that read each of these assets: its own, and those below it that read
-    their ancestors."""
+    """Return the targets that read each of these assets: the targets on the asset, and the targets
+    below it that read their ancestors."""
     by_asset: dict[str, list[EvaluationTarget]] = {}
     for target in targets:
         for asset in (target.asset, *target.above):
@@ -519,8 +518,8 @@ def _request(
     as_of: datetime,
     starts: dict[_Shard, dict[TargetKey, datetime]],
 ) -> tuple[int, int]:
-    """Add to `starts` from when each target is reprocessed for an arrival. Return its counts of
-    late and of too late rows."""
+    """Add to `starts` the instant from which each target is reprocessed for an arrival. Return the
+    arrival's counts of late and of too late rows."""
     late = too_late = 0
     for part in arrival.parts:
         first = to_millis(part.first)
@@ -561,10 +560,11 @@ def _evaluated_ends(
     evaluated_until: datetime,
     smallest: int,
 ) -> dict[TargetKey, int]:
-    """Return up to when each target may have been evaluated (ms); rows after that are in time.
+    """Return the instant up to which each target may have been evaluated (ms); rows after it are in
+    time.
 
-    `evaluated_until` is that of targets with the smallest latency; the others are behind it by the
-    difference, or at their watermark, if their latency was raised since.
+    For targets with the smallest latency it is `evaluated_until`. For the others it is earlier by
+    the difference of the latencies, or the watermark, if their latency was raised since.
     """
     targets = {target.key: target for of_asset in by_asset.values() for target in of_asset}.values()
     ends = {
@@ -578,7 +578,7 @@ def _evaluated_ends(
 
 
 def uses(target: EvaluationTarget, part: LatePart) -> bool:
-    """Return whether a target reads a variable, or an event type, of some rows."""
+    """Return whether a target reads a variable, or an event type, of the rows of a part."""
     if target.variable in part.variables or not set(part.variables).isdisjoint(target.also_reads):
         return True
     return any(fnmatchcase(name, pattern) for name in part.events for pattern in target.events)

@@ -77,7 +77,7 @@ def import_assets(
     dry_run: bool = False,
 ) -> AssetsResult:
     """Merge assets into the stored ones, attributes and variables one by one: given fields replace
-    stored ones, others stay.
+    stored fields, other fields stay.
 
     Raises UserError with every fault of every asset, without a write: fields that are wrong or
     unknown, an asset that is given twice, a parent that is not known, a relation of variables that
@@ -189,9 +189,9 @@ def _parent_faults(imported: Sequence[GivenAsset], names: set[str]) -> list[Faul
 
 
 def faults_beside(asset: Asset, before: Asset | None, readings: Readings) -> list[Fault]:
-    """Return the faults of relations, computed variables and new types of variables, which show
-    only when the fields of an asset are taken together, or beside its readings. `before`: as it is
-    stored."""
+    """Return the faults of relations, computed variables and new types of variables. They show only
+    when the fields of an asset are taken together, or beside its readings. `before`: the stored
+    asset."""
     faults = [*_relation_faults(asset), *computed_faults(asset)]
     return faults if before is None else [*faults, *_type_faults(readings, before, asset)]
 
@@ -258,8 +258,9 @@ Effect = Literal["begins", "ends", "stays"]
 
 @dataclass(frozen=True)
 class AffectedDefinition:
-    """A definition that a change of an asset concerns. `variables`: changed ones that it reads;
-    `applies`: if it begins or ends to watch the asset; `faults`: those that the change causes."""
+    """A definition that a change of an asset concerns. `variables`: changed variables that it
+    reads; `applies`: whether it begins or ends to watch the asset; `faults`: faults that the change
+    causes."""
 
     name: str
     title: str
@@ -306,7 +307,7 @@ def _effects(plant: IngestionPorts, asset: Asset, changes: Changes) -> AssetEffe
     assets = all_assets(plant.assets)
     dropped = assets[asset.name].variables.keys() if asset.name in assets.names else ()
     return AssetEffects(
-        tuple(_affected(plant, asset.name, assets, _with_asset(assets, asset), changes)),
+        tuple(_find_affected(plant, asset.name, assets, _with_asset(assets, asset), changes)),
         tuple(sorted({*dropped} - {*asset.variables})),
     )
 
@@ -352,15 +353,15 @@ def _faults_of_parent(asset: Asset, assets: AssetIndex) -> list[Fault]:
     return []
 
 
-def _affected(
+def _find_affected(
     plant: IngestionPorts,
     name: str,
     before: AssetIndex,
     after: AssetIndex,
     changes: Iterable[str],
 ) -> list[AffectedDefinition]:
-    """Return the definitions, drafts among them, that watch the asset before or after its change,
-    and those that become faulty by it."""
+    """Return the definitions, drafts included, that watch the asset before or after its change, and
+    the definitions that become faulty by the change."""
     types = plant.assets.event_types()
     changed = {
         path.removeprefix(_VARIABLES).partition(".")[0]
@@ -441,9 +442,10 @@ def is_name(text: str) -> bool:
 
 
 def name_from_text(text: str, prefix: str = "") -> str | None:
-    """Return the name after a prefix that a text gives: `Ofen 2` gives `Ofen_2`.
+    """Return the name that a text gives after a prefix: `Ofen 2` gives `Ofen_2`.
 
-    None for a text without a letter, or with letters that no name can hold: these would be lost.
+    None for a text without a letter, and for a text with letters that no name can hold, because
+    these would be lost.
     """
     spelled = without_accents(text).translate(_FURTHER)
     legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", spelled).strip("_.-")
@@ -457,14 +459,14 @@ def name_from_text(text: str, prefix: str = "") -> str | None:
 class TextNames:
     """Names of the assets or event types of one file or delivery, by the texts of its rows.
 
-    A text that is a legal name, with the prefix, is this name. Another text means the one that has
-    it as title, else a name is derived. A text that differs from a known name or title, or from
-    another text, in capitals and marks only is refused: it may mean the same thing.
+    A text that is a legal name, with the prefix, is this name. Any other text means the asset or
+    type with this title, else a name is derived. A text that differs from a known name or title, or
+    from another text, only in capitals and marks is refused: it may mean the same thing.
     """
 
     def __init__(self, kind: str, prefix: str = "", stored: Callable[[], Titles] = dict) -> None:
-        """`kind`: asset, or event type. `stored`: gives the titles of those that there are; asked
-        only for a text that is no name."""
+        """`kind`: asset, or event type. `stored`: returns the titles of all stored ones; it is
+        called only for a text that is no name."""
         self.kind = kind
         self.texts: dict[str, str] = {}
         """Texts by name, of names that are not written in the file."""
@@ -496,25 +498,25 @@ class TextNames:
             raise UserError(f"{option}: {reason.args[0]}") from None
 
     def new_titles(self) -> dict[str, str]:
-        """Return the titles of new ones by name: the texts from which the names were derived."""
-        return {name: text for name, text in self.texts.items() if name not in self._stored}
+        """Return, by new name, the text from which the name was derived, as its title."""
+        return {name: text for name, text in self.texts.items() if name not in self._stored_titles}
 
     def _find(self, written: str) -> str:
         name = f"{self.prefix}{written}"
         if is_name(name):
-            if self._others and name not in self._stored:
-                self._refuse_similar(written, self._others.get(_comparable(name)))
+            if self._others and name not in self._stored_titles:
+                self._refuse_similar(written, self._others.get(_comparison_key(name)))
             self._legal.append(written)
             return name
-        text = _one_spaced(written)
-        name = self._titled(text) or self._derive(written, text)
-        self._others[_comparable(self.prefix + text)] = text
+        text = _normalize_spaces(written)
+        name = self._find_by_title(text) or self._derive(written, text)
+        self._others[_comparison_key(self.prefix + text)] = text
         if text != name:
             self.texts.setdefault(name, text)
         return name
 
-    def _titled(self, text: str) -> str | None:
-        names = [n for n in self._by_title.get(text, ()) if n.startswith(self.prefix)]
+    def _find_by_title(self, text: str) -> str | None:
+        names = [n for n in self._names_by_title.get(text, ()) if n.startswith(self.prefix)]
         usual = name_from_text(text, self.prefix)
         if len(names) > 1 and usual not in names:
             raise ValueError(
@@ -530,12 +532,12 @@ class TextNames:
                     _WITHOUT_NAME[self.kind], text=shown(self.prefix + written), most=NAME_LENGTH
                 )
             )
-        key = _comparable(name)
-        title = self._stored.get(name)
-        if name not in self._stored or (
-            title is not None and _comparable(title) == _comparable(text)
+        key = _comparison_key(name)
+        title = self._stored_titles.get(name)
+        if name not in self._stored_titles or (
+            title is not None and _comparison_key(title) == _comparison_key(text)
         ):
-            self._refuse_stored(text, self._by_comparable.get(key))
+            self._refuse_stored(text, self._names_by_key.get(key))
         self._refuse_similar(text, self._others.get(key) or self._find_written(key))
         return name
 
@@ -543,48 +545,51 @@ class TextNames:
         """Return a text with this key that is a name as it stands."""
         while self._legal:
             written = self._legal.pop()
-            self._written[_comparable(self.prefix + written)] = written
+            self._written[_comparison_key(self.prefix + written)] = written
         return self._written.get(key)
 
     def _refuse_stored(self, text: str, stored: str | None) -> None:
         if stored is not None:
-            title = self._stored.get(stored)
+            title = self._stored_titles.get(stored)
             also = f"{stored} ({shown(title)})" if title else stored
             raise ValueError(
                 ENGLISH.say(_ALMOST[self.kind], text=shown(text), other=also, name=stored)
             )
 
     def _refuse_similar(self, text: str, earlier: str | None) -> None:
-        if earlier is not None and _one_spaced(earlier) != _one_spaced(text):
+        if earlier is not None and _normalize_spaces(earlier) != _normalize_spaces(text):
             raise ValueError(
                 ENGLISH.say(_ALMOST_EARLIER[self.kind], text=shown(text), other=shown(earlier))
             )
 
     @cached_property
-    def _stored(self) -> Titles:
+    def _stored_titles(self) -> Titles:
         return self._read_stored()
 
     @cached_property
-    def _by_title(self) -> Mapping[str, list[str]]:
+    def _names_by_title(self) -> Mapping[str, list[str]]:
         by_title = defaultdict[str, list[str]](list)
-        for name, title in self._stored.items():
+        for name, title in self._stored_titles.items():
             if title is not None:
-                by_title[_one_spaced(title)].append(name)
+                by_title[_normalize_spaces(title)].append(name)
         return by_title
 
     @cached_property
-    def _by_comparable(self) -> Mapping[str, str]:
-        """Return the names by the keys of them and of their titles."""
+    def _names_by_key(self) -> Mapping[str, str]:
+        """Return the names by their own comparison keys and by the keys of their titles."""
         titles = {
-            _comparable(title): name for name, title in self._stored.items() if title is not None
+            _comparison_key(title): name
+            for name, title in self._stored_titles.items()
+            if title is not None
         }
-        return titles | {_comparable(name): name for name in self._stored}
+        return titles | {_comparison_key(name): name for name in self._stored_titles}
 
 
-def _one_spaced(text: str) -> str:
+def _normalize_spaces(text: str) -> str:
     return re.sub(r"[ \u00a0\u2007\u2009\u202f]+", " ", normalize("NFC", text)).strip(" ")
 
 
-def _comparable(text: str) -> str:
-    """Return a text in small letters, with one space for all marks between words and numbers."""
+def _comparison_key(text: str) -> str:
+    """Return a text in small letters, with one space in place of all marks between words and
+    numbers."""
     return " ".join(re.findall(r"[^\W_]+", without_accents(text).casefold()))

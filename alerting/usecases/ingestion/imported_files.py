@@ -1,5 +1,5 @@
-"""Files of an import, each checked once and read once: form, profile, and what people are told of
-them, with reasons for a refusal."""
+"""Files of an import, each checked once and read once: form, profile, and notes on them for people,
+with reasons for a refusal."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,9 +31,9 @@ class FileForm:
     """Format of a file. None where it does not apply: a Parquet file has no separator, a table of
     assets no time.
 
-    `time_columns` are two if date and time are separate, none if the rows of a `sequence` without
-    stamps are this far apart, in their order. `zone` is that of stamps without a zone, `zone_from`
-    its reason.
+    `time_columns` are two if date and time are separate, none if the rows have no stamps and are a
+    `sequence` apart, in their order. `zone`: zone of stamps without one; `zone_from`: the reason
+    for this zone.
     """
 
     encoding: str | None = None
@@ -50,10 +50,10 @@ class FileForm:
 class UnderstoodColumn:
     """One column: `title` as the file writes it, `name` of the variable or attribute.
 
-    `values` counts good cells, `missing` empty ones, `bad` those that do not hold a value;
-    `bad_cells` are the most frequent of these with their counts, `first_bad` the first ones with
-    their lines. `every_s` (s) is the usual distance of values if it is much longer than that of the
-    lines. `new` is true if no asset has declared the variable before.
+    `values` counts good cells, `missing` empty ones, `bad` cells that do not hold a value;
+    `bad_cells` are the most frequent bad cells with their counts, `first_bad` the first bad cells
+    with their lines. `every_s` (s) is the usual distance of values if it is much longer than the
+    distance of the lines. `new` is true if no asset has declared the variable before.
     """
 
     title: str
@@ -71,9 +71,9 @@ class UnderstoodColumn:
 
 @dataclass(frozen=True)
 class Understood:
-    """A file as it will be imported. `lines` are all lines below the header, `rows` the good ones;
-    `notes` are sentences. `removes`: how many of its rows are stored exactly so, if an import is
-    taken back."""
+    """A file as it will be imported. `lines` counts all lines below the header, `rows` the good
+    ones; `notes` are sentences. `removes`: how many of its rows are stored exactly so, if an import
+    is taken back."""
 
     source: str
     form: FileForm
@@ -136,8 +136,8 @@ class Profile:
 
 @dataclass
 class EventTypeProfile:
-    """Profile of one event type: whether any event has an end after its start, and the first such
-    lines."""
+    """Profile of one event type: whether any event has an end after its start, and the first lines
+    with such an event."""
 
     ends: int = 0
     first_ends: list[BadLine] = field(default_factory=list)
@@ -146,7 +146,8 @@ class EventTypeProfile:
 @dataclass
 class EventsProfile(Profile):
     """A profile of events. `end_column`: whether the file has one; `stamps`: the titles of other
-    columns that hold time stamps; `type_texts`: the text by event type where it is not the name."""
+    columns that hold time stamps; `type_texts`: by event type, its text in the file where it is not
+    the name."""
 
     types: dict[str, EventTypeProfile] = field(default_factory=dict)
     end_column: bool = False
@@ -168,13 +169,13 @@ class ReadingSource(Source, Protocol):
     """Readings in a file, read once to check and once to import."""
 
     def newest_instant(self) -> datetime | None:
-        """Return the newest instant that the file states without being read; None if it does
-        not."""
+        """Return the newest instant that the file states without being read; None if it does not
+        state any."""
         ...
 
     def keep_names(self, titles: Titles, units: Units) -> None:
         """Give texts that are titles of assets, and columns of declared variables, the names of
-        these; before the profile."""
+        those assets and variables; before the profile."""
         ...
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> Profile:
@@ -193,7 +194,7 @@ class EventSource(Source, Protocol):
     """Events in a file, read once to check and once to import."""
 
     def keep_names(self, titles: Titles, types: Titles) -> None:
-        """Give texts that are titles of assets or event types the names of these; before the
+        """Give texts that are titles of assets or event types the names of those; before the
         profile."""
         ...
 
@@ -283,8 +284,8 @@ def understand(
     event_types: Mapping[str, str],
     now: datetime | None = None,
 ) -> Understood:
-    """Return the description of the file as it will be imported. `now`: readings after it are told
-    of (None: none is)."""
+    """Return the description of the file as it will be imported. `now`: the notes name readings
+    after it (None: no reading)."""
     declared: dict[str, Variable] = {}
     for name in sorted(profile.assets.keys() & existing.keys()):
         declared = {**existing[name].variables, **declared}

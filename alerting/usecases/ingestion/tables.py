@@ -1,9 +1,9 @@
 """Import: readings and events from a source into the stores, checked as a whole before anything is
 written.
 
-A source is read twice. The profile finds the contents of its columns and every bad line; only then
-are assets declared and rows written, batch by batch. Every write is idempotent, so a stopped run
-can be repeated unchanged, without loss or duplicates.
+A source is read twice. The first reading, the profile, finds the contents of its columns and every
+bad line; only then are assets declared and rows written, batch by batch. Every write is idempotent,
+so a stopped run can be repeated unchanged, without loss or duplicates.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ from alerting.usecases.ingestion.imported_files import (
 def column_types(
     source: Source, profile: Profile, existing: Mapping[str, Asset], readings: Readings
 ) -> dict[str, VariableType]:
-    """Return the type by column title: the declared one, else the inferred one; columns without any
-    value are left out.
+    """Return the type by column title: the declared type, else the inferred one; columns without
+    any value are left out.
 
-    A variable that was declared without a type has that of its column until its first reading.
+    A variable that was declared without a type has the type of its column until its first reading.
     """
     types: dict[str, VariableType] = {}
     for title, column in profile.columns.items():
@@ -170,8 +170,8 @@ def with_variables(
 
 
 def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
-    """Return the variable of a column. A number gets the unit that its title names, and the title
-    without it."""
+    """Return the variable of a column. A number gets the unit in its title, and the title without
+    the unit."""
     title, unit = (
         split_title(column.title) if kind == "number" else (whole_title(column.title), None)
     )
@@ -282,8 +282,8 @@ def _refuse(
 
 
 def _is_other(row: ReadingRow, stored: pd.Series) -> bool | None:
-    """Return whether a value differs from the stored one of its variable; None without a variable
-    in common."""
+    """Return whether a value differs from the stored value of its variable; None if the rows share
+    no variable."""
     common = [name for name in row.values if name in stored and not pd.isna(stored[name])]
     return any(stored[name] != row.values[name] for name in common) if common else None
 
@@ -308,9 +308,9 @@ _ACTS: Mapping[What, tuple[Callable[..., int], Callable[..., int]]] = {
 
 @dataclass(frozen=True)
 class ImportResult:
-    """Result of an import. Of the good `rows`, `new` ones changed something; `late` of these came
-    after their time was evaluated. Of an import that is taken back: rows that were stored exactly
-    so and were `removed`.
+    """Result of an import. `new` of the good `rows` changed something; `late` of these came after
+    their time was evaluated. `removed`: when an import is taken back, the number of rows that were
+    stored exactly so.
 
     `bad_quality`, `uncertain`: samples with this quality in their source. `notes` are sentences for
     people.
@@ -347,8 +347,8 @@ def refuse_line(line: BadLine) -> None:
 @dataclass(frozen=True)
 class Checked(Generic[Row]):
     """A file that was checked as a whole and can be written. `rows`: yields its batches, and passes
-    on bad lines; `assets`, `event_types`: those that are new or changed; `durations`: by type.
-    `take_back`: what is stored exactly so is removed instead."""
+    on bad lines; `assets`, `event_types`: the new or changed ones; `durations`: by type.
+    `take_back`: rows that are stored exactly so are removed instead."""
 
     what: What
     plant: IngestionPorts
@@ -479,9 +479,9 @@ def check_events(
 ) -> Checked[EventRow]:
     """Read a whole file of events, without a write.
 
-    `duration` is that of the event types; without it, a stored type keeps its own, and a new one is
-    lasting if the file has a column for ends. `delay`: after which time events of these types are
-    known; without it a stored type keeps its own. `take_back`: the stored events that equal those
+    `duration`: of the event types. Without it, a stored type keeps its own, and a new one is
+    lasting if the file has a column for ends. `delay`: the time after which events of these types
+    are known; without it a stored type keeps its own. `take_back`: stored events that equal events
     of the file will be removed; they are counted. Raises the same UserError as `check_readings`,
     and UserError if a type with stored events is contradicted.
     """
@@ -545,7 +545,7 @@ def first_rows(checked: CheckedFile, most: int) -> list[ReadingRow | EventRow]:
 
 
 def name_options(text: str, names: Mapping[str, str]) -> str:
-    """Return a message of the import with other names in place of the options of the command."""
+    """Return a message of the import with other names that replace the options of the command."""
     return _OPTION.sub(lambda option: names.get(option[0], option[0]), text)
 
 
@@ -556,8 +556,8 @@ def _declared_type(
     stored: EventType | None,
     text: str | None,
 ) -> EventType:
-    """Return the type of a file's events; a stored one keeps its title, and its delay if no other
-    is given. `text`: from which the name was derived."""
+    """Return the type of a file's events; a stored one keeps its title, and its delay if no new
+    delay is given. `text`: the text from which the name was derived."""
     before = stored or EventType(name=name, title=text, duration=duration)
     known_after = before.delay if delay is None else delay
     return before.model_copy(update={"duration": duration, "delay": known_after})

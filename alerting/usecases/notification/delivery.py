@@ -53,15 +53,17 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 def announce_due(platform: DeliveryPorts, now: datetime) -> int:
     """Add the notifications that have become due. Return how many. Idempotent."""
     routes, _ = ROUTES.read(platform)
-    notifications = _of_open_episodes(platform, routes, now) + platform_notifications(
+    notifications = _find_timed(platform, routes, now) + platform_notifications(
         platform, routes, now
     )
     return platform.notifications.add(notifications + _heartbeats(platform, routes, now))
 
 
-def _of_open_episodes(
+def _find_timed(
     platform: DeliveryPorts, routes: Sequence[Route], now: datetime
 ) -> list[Notification]:
+    """Return the notifications of open episodes that time has made due: risen severities,
+    escalations, repeats."""
     open_episodes = platform.episodes.find(open_only=True)
     if not open_episodes:
         return []
@@ -90,7 +92,7 @@ def _heartbeats(
     platform: DeliveryPorts, routes: Sequence[Route], now: datetime
 ) -> list[Notification]:
     """Return one heartbeat for each whole multiple of the period, with counts of the assets of its
-    route; heartbeats missed during an outage are not sent later."""
+    route. Heartbeats missed during an outage are not sent later."""
     beats = {
         f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}": (
             route.name,
@@ -162,8 +164,8 @@ delay the others."""
 class DeliveryCounts:
     """Counts of one round of deliveries.
 
-    `announced`: notifications that time made due, such as repeats and escalations; `postponed`: not
-    tried, because their channel had just failed several times in a row.
+    `announced`: notifications that time made due, such as repeats and escalations; `postponed`:
+    notifications that were not tried, because their channel had just failed several times in a row.
     """
 
     sent: int = 0
@@ -176,7 +178,7 @@ class DeliveryCounts:
 
 @dataclass(frozen=True)
 class _Round:
-    """One round. `failures`: of each channel, in a row."""
+    """One round. `failures`: consecutive failures of each channel."""
 
     platform: DeliveryPorts
     now: datetime
@@ -200,7 +202,7 @@ class _Round:
         return asset_titles(self.platform.assets.all())
 
     def language_of(self, notification: Notification) -> Language:
-        """Return the language of a message: that of its route, else the plant's."""
+        """Return the language of a message: the language of its route, else of the plant."""
         return language_of(self.routes.get(notification.route or ""), self.platform.language)
 
     def record_answer(self, channel: str, answered: bool) -> None:
@@ -225,7 +227,8 @@ def deliver_due(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
 
 @log_run()
 def deliver_now(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
-    """Try every due notification once, such as those that an evaluation has just added."""
+    """Try every due notification once, such as the notifications that an evaluation has just
+    added."""
     return _deliver_pages(_Round(platform, now, DeliveryCounts()))
 
 
@@ -268,7 +271,7 @@ def _deliver_page(current_round: _Round, due: Sequence[Notification]) -> int:
         for rank, n in enumerate(claimed):
             at = platform.clock.now() if rank and not released else at
             if current_round.is_silent(n.channel):
-                changes.append((n, _postponed(current_round, before[n.key])))
+                changes.append((n, _postpone(current_round, before[n.key])))
             elif at > began + BATCH_LASTS:
                 changes.append((n, before[n.key]))
                 released += 1
@@ -279,9 +282,9 @@ def _deliver_page(current_round: _Round, due: Sequence[Notification]) -> int:
     return released
 
 
-def _postponed(current_round: _Round, notification: Notification) -> Notification:
-    """Return a notification whose channel is silent. It is not tried, which does not count as an
-    attempt."""
+def _postpone(current_round: _Round, notification: Notification) -> Notification:
+    """Return a notification whose channel is silent with a later next attempt. It was not tried, so
+    no attempt is counted."""
     current_round.counts.postponed += 1
     pause = retry_delay(notification.attempts + 1, notification.key)
     return replace(notification, next_attempt_at=current_round.now + pause)
@@ -350,10 +353,10 @@ def _message(
     if "page" in plain.payload and platform.links:
         page = platform.links.page(str(plain.payload["page"]), reads.say("Open the page"))
         return replace(plain, links=(page,))
-    return _with_report(platform, plain, reads) if "report" in plain.payload else plain
+    return _add_report(platform, plain, reads) if "report" in plain.payload else plain
 
 
-def _with_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Message:
+def _add_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Message:
     id = str(plain.payload["report"])
     links = (
         (platform.links.page(f"/reports/{id}", reads.say("Open the report")),)
@@ -403,8 +406,8 @@ def _clean_message(original: Message) -> Message:
 
 
 def retry(platform: DeliveryPorts, id: str, actor: str, now: datetime) -> int:
-    """Make dead letters due again: the one of this id, or with `all` all of them; their keys stay.
-    Return how many.
+    """Make dead letters due again, either the letter of this id or, with `all`, all letters; their
+    keys stay. Return how many.
 
     Raises UserError if there is no such dead letter.
     """
@@ -425,9 +428,8 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     """Send a test message through a route or a channel, at once. Return `sent` or the fault by
     channel.
 
-    A message that was sent is stored as delivered, because the channel has answered. One that
-    failed is not tried again. Raises UserError if there is neither a route nor a channel of this
-    name.
+    A message that was sent is stored as delivered, because the channel has answered. A message that
+    failed is not tried again. Raises UserError if neither a route nor a channel has this name.
     """
     route = next((r for r in ROUTES.read(platform)[0] if r.name == name), None)
     channel_alone = (name,) if name in platform.channels else ()
@@ -487,10 +489,10 @@ class ChannelStatus:
 
 @dataclass(frozen=True)
 class RouteStatus:
-    """One route. `channels`: its own, then those of its escalation only; `quiet_until`: None
+    """One route. `channels`: its own, then channels of its escalation only; `quiet_until`: None
     outside quiet hours.
 
-    `last_heartbeat`: when its last heartbeat was delivered, by channel; absent without any since
+    `last_heartbeat`: when its last heartbeat was delivered, by channel; absent if none was since
     `RoutesOverview.since`.
     """
 
@@ -503,8 +505,8 @@ class RouteStatus:
 
 @dataclass(frozen=True)
 class RoutesOverview:
-    """Overview at an instant. `faulty`: unused routes with their faults; `more_waiting`: not all
-    waiting messages are listed."""
+    """Overview at an instant. `faulty`: unused routes with their faults; `more_waiting`: whether
+    the list of waiting messages is incomplete."""
 
     at: datetime
     since: datetime

@@ -89,7 +89,7 @@ def chart_of(
 
     For a model's episode: the risk with its threshold, the variable of the problem with its limit,
     and each variable that the advice changes with the advised value. The number of readings is
-    bounded; if there are more, the chart shows the newest part and `cut` states it.
+    bounded; beyond it the chart shows the newest part, as `cut` states.
     """
     revision = find_revision(platform.definitions, episode.definition, episode.revision)
     asset = platform.assets.get(episode.asset)
@@ -97,7 +97,7 @@ def chart_of(
         return None
     definition = revision.definition
     span = platform.readings.span(asset.name, now)
-    stop = max(episode.raised_at, min(now, _over_at(episode) or now, span[1] if span else now))
+    stop = max(episode.raised_at, min(now, _find_end(episode) or now, span[1] if span else now))
     charted = kind_of(definition).chart(definition, asset, episode)
     start, cut = _start(
         platform.readings, asset, charted.variable, episode.raised_at, stop, language
@@ -116,7 +116,7 @@ def chart_of(
         for shown in (charted, *charted.others)
         if (name := shown.variable) is not None
     ]
-    for variable, value in _advised(episode).items():
+    for variable, value in _find_advised(episode).items():
         if variable != charted.variable:
             advised = Charted(variable, (ChartLevel(value, translatable("advised")),))
             panels.append(_readings(platform.readings, asset, variable, start, stop, advised))
@@ -125,18 +125,18 @@ def chart_of(
     )
 
 
-def _advised(episode: Episode) -> dict[str, float]:
-    """Return the advised values of numbers by variable: the newest advice with a change; of an
-    ended episode that of its raise, to which its risks belong."""
+def _find_advised(episode: Episode) -> dict[str, float]:
+    """Return the advised values of numbers by variable, from the newest advice with a change; for
+    an ended episode, from the advice of its raise, to which its risks belong."""
     for advice in (advice_shown(episode), episode.recommendation):
         if advice is not None and advice.changes:
             return {c.variable: c.after for c in advice.changes if not isinstance(c.after, str)}
     return {}
 
 
-def _over_at(episode: Episode) -> datetime | None:
-    """Return the instant after which nothing more can belong to the episode; None while it is
-    open."""
+def _find_end(episode: Episode) -> datetime | None:
+    """Return the instant after which nothing more can belong to the episode; None while the episode
+    is open."""
     if episode.closed_at is None:
         return None
     predicted_until = episode.valid_until if episode.is_prediction else None
@@ -179,7 +179,7 @@ def _start(
 def load_variable(
     readings: Readings, asset: Asset, variable: str, start: datetime, stop: datetime
 ) -> ReadingColumns:
-    """Return the readings of one variable; a computed one is no column of what is stored."""
+    """Return the readings of one variable, which may be computed and then has no stored column."""
     if not asset.is_computed(variable):
         return readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[
             asset.name
@@ -294,17 +294,19 @@ def present_values(
     assets: Mapping[str, Asset],
     now: datetime,
 ) -> dict[str, Sparkline]:
-    """Return the line of the last hour (more if values are rare) by the id of each episode whose
-    variable has a number, and the last value of a week of those without one then. One query for all
-    assets, two for all of which some are silent, and one for each that goes on without the
-    variable. Computed variables have none."""
+    """Return, by the id of each episode whose variable has a number, the line of the last hour
+    (more if values are rare); if that has no value, the last value of a week.
+
+    One query reads all assets, two read all silent assets, and one reads each asset that goes on
+    without the variable. Computed variables have no line.
+    """
     charted: dict[str, tuple[str, str, tuple[ChartLevel, ...], bool]] = {}
     since: dict[str, datetime] = {}
     names: dict[str, set[str]] = {}
     for episode in episodes:
         asset = assets.get(episode.asset)
         definition = definitions.get(episode.definition)
-        variable_and_levels = _charted(definition, asset, episode)
+        variable_and_levels = _find_charted(definition, asset, episode)
         if asset is None or variable_and_levels is None:
             continue
         variable, levels = variable_and_levels
@@ -459,10 +461,11 @@ def _last_sentence(
     return f"{text} {language.say('No value has come since.')}" if line.is_old else text
 
 
-def _charted(
+def _find_charted(
     definition: Definition | None, asset: Asset | None, episode: Episode
 ) -> tuple[str, tuple[ChartLevel, ...]] | None:
-    """Return the variable of an episode and its levels; of several severities those of its own."""
+    """Return the variable of an episode and its levels; of several severities, only the levels of
+    the episode's severity."""
     if definition is None or asset is None or definition.kind != episode.kind:
         return None
     try:

@@ -45,8 +45,8 @@ from alerting.reporting.sentences import message as in_one_line
 
 
 def stated_severity(episode: Episode, notification: Notification) -> Severity:
-    """Return the severity to state. A raise and a rise state the severity of their own instant,
-    also if it has changed since."""
+    """Return the severity to state. A notification of a raise, or of a rise in severity, states the
+    severity at its own instant, even if the severity has changed since."""
     states_its_instant = notification.transition in ("raised", "severity_rose")
     return (
         notification.severity if states_its_instant and notification.severity else episode.severity
@@ -151,10 +151,10 @@ def message(
 ) -> Message:
     """Return the message of one notification of an episode.
 
-    `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: of its
-    delivery; times are those of `zone`. `conflicts`: sentences on open alerts of the asset with the
-    opposite advice. `asset`: the title of its asset. `present`: a sentence on the present
-    value, for a message on an alert that was announced before. The payload is for programs, and in
+    `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: instant of the
+    delivery; times are in `zone`. `conflicts`: sentences on open alerts of the asset with the
+    opposite advice. `asset`: the title of its asset. `present`: a sentence on the present value,
+    for a message on an alert that was announced before. The payload is for programs, and in
     English.
     """
     reader = Reader(now or notification.created_at, zone, language)
@@ -208,16 +208,16 @@ def message(
 
 
 def is_later(episode: Episode, notification: Notification) -> bool:
-    """Return whether a message is about an open alert that was announced before: its reason is of
-    then, and its reader needs the present value beside it."""
+    """Return whether a message is about an open alert that was announced before. Its reason belongs
+    to that earlier instant, so its reader needs the present value too."""
     return notification.transition in _LATER and episode.condition == "open"
 
 
 def content_message(
     notification: Notification, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> Message:
-    """Return the message of a notification of no single episode; times are those of `zone`. One
-    about the platform itself is in English, and so are its times."""
+    """Return the message of a notification that belongs to no single episode; times are in `zone`.
+    A message about the platform itself is in English, and so are its times."""
     content = notification.content
     assert content is not None  # noqa: S101 - see `Notification`
     if "platform" in content.payload:
@@ -286,8 +286,8 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
 
 
 def _worst(episode: Episode, reader: Reader) -> list[str]:
-    """Return when and by what an episode became as severe as it was at worst; nothing if it was
-    so from its raise on."""
+    """Return when and by what an episode reached its worst severity; nothing if it had that
+    severity from its raise on."""
     peak = episode.severity_peak or episode.severity
     rise = next((t for t in _severity_changes(episode) if t.severity == peak), None)
     if rise is not None:
@@ -348,8 +348,8 @@ def _time_lines(episode: Episode, reader: Reader) -> list[str]:
 
 
 def _expectation_lines(episode: Episode, reader: Reader) -> list[str]:
-    """Return what was predicted at the raise, whose "within 30 min" and risk are those of then, and
-    until when it is expected."""
+    """Return what was predicted at the raise, with "within 30 min" and the risk as of then, and
+    until when the problem is expected."""
     since = reader.moment(episode.raised_at)
     reason = reader.full(episode.evaluation.reason)
     lines = [reader.say("Predicted {when}: {reason}", when=since, reason=reason)]
@@ -360,7 +360,7 @@ def _expectation_lines(episode: Episode, reader: Reader) -> list[str]:
 
 
 def _computed_at(episode: Episode, notification: Notification, reader: Reader) -> str | None:
-    """Return the time of the reasons and the advice; None where the message is about that very
+    """Return the time of the reasons and the advice; None if the message is about exactly that
     instant."""
     at = reasons_at(episode)
     return (
@@ -435,8 +435,8 @@ _DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, Reader], list
 
 
 def _change_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
-    """Return the lines on what is wrong: as it was when the notification became due, and what has
-    changed since."""
+    """Return the lines on what is wrong: the state when the notification became due, and the
+    changes since."""
     severity = stated_severity(episode, notification)
     changes = _severity_changes(episode)
     risen = [t.reason for t in changes if t.severity == severity][-1:]

@@ -1,11 +1,11 @@
 """Muting of episodes by mutes and by suppression, which take effect and end without an operator;
-what is notified when a mute begins and when it is over.
+and the notifications when a mute begins and when it is over.
 
 Muting is recorded on the episode (`muted_by`). After a crash or a race between any two writes the
 next round completes the rest.
 
-Flood summaries and digests: one message instead of many notifications that a flood or an outage
-holds back.
+Flood summaries and digests: one message replaces many notifications that a flood or an outage holds
+back.
 """
 
 from collections import defaultdict
@@ -52,8 +52,8 @@ _INSTANT = timedelta(milliseconds=1)
 class MuteReason:
     """Reason for which notifications of an episode are muted: a mute, or suppression by design.
 
-    `id`: recorded on the episode (`muted_by`); `kind`: of the transition that records it,
-    `maintenance` if the episode was raised in it.
+    `id`: the value of the episode's `muted_by`; `kind`: of the transition that records the muting,
+    `maintenance` if the episode was raised in maintenance.
     """
 
     id: str
@@ -63,7 +63,7 @@ class MuteReason:
 
 
 def tend_mutes(platform: MutingPorts, now: datetime) -> None:
-    """Announce mutes that have begun, mute the open episodes that they cover, record the mutes that
+    """Announce mutes that have begun, mute the open episodes that they cover, record mutes that
     time or an event has ended, and notify once of episodes still open afterwards. Idempotent."""
     for mute in platform.mutes.not_ended():
         dated = end_by_event(platform, mute)
@@ -71,7 +71,7 @@ def tend_mutes(platform: MutingPorts, now: datetime) -> None:
             reason = dated.end_reason or translatable("its time is over")
             record_end(platform, mute, dated.end, PLATFORM, reason)
         elif mute.since <= now:
-            platform.notifications.add(_begun(platform, mute, now))
+            platform.notifications.add(_announce_begin(platform, mute, now))
     present = mutes_at(platform, now)
     record_mutes(platform, present, now)
     for episode in platform.episodes.muted():
@@ -85,7 +85,7 @@ def record_end(
     in between."""
     over = mute.ended(at, by, reason)
     if mute.since < at:
-        platform.notifications.add(_over(platform, over))
+        platform.notifications.add(_announce_end(platform, over))
     if not platform.mutes.replace(over):
         return None
     platform.audit.add(by, ENDED, audit_subject(mute), at, mute.until, None, reason)
@@ -93,7 +93,7 @@ def record_end(
 
 
 def audit_subject(mute: Mute) -> str:
-    """Return what entries in the audit name a mute by: its target, or its id."""
+    """Return the name of a mute in entries of the audit: its target, or its id."""
     return f"{mute.definition} on {mute.asset}" if mute.is_target else mute.id
 
 
@@ -108,9 +108,9 @@ def why_muted(
     suppression."""
     covering = mutes.find(episode.definition, episode.asset, episode.severity, now)
     if covering:
-        return _by_mute(covering[0])
+        return _mute_reason(covering[0])
     reason = suppression_now(platform, definition, episode, now) if definition is not None else None
-    return None if reason is None else _by_design(reason, now)
+    return None if reason is None else _suppression_reason(reason, now)
 
 
 def why_muted_at_raise(
@@ -125,21 +125,21 @@ def why_muted_at_raise(
     mutes = mutes_between(platform, min(episode.raised_at, now), now + _INSTANT)
     at_raise = mutes.find(*target, episode.raised_at)
     if at_raise and at_raise[0].kind == "maintenance":
-        return replace(_by_mute(at_raise[0]), kind="maintenance")
+        return replace(_mute_reason(at_raise[0]), kind="maintenance")
     present = mutes.find(*target, now)
     if present:
-        return _by_mute(present[0])
+        return _mute_reason(present[0])
     reason = suppressed_all_along(platform, definition, episode, now)
-    return None if reason is None else _by_design(reason, now)
+    return None if reason is None else _suppression_reason(reason, now)
 
 
-def _by_mute(mute: Mute) -> MuteReason:
+def _mute_reason(mute: Mute) -> MuteReason:
     return MuteReason(mute.id, "muted", mute.actor, describe_mute(mute))
 
 
-def _by_design(reason: str, now: datetime) -> MuteReason:
-    """Return the muting by suppression. Its id is the instant `now`, so that each suppressed
-    interval is released once."""
+def _suppression_reason(reason: str, now: datetime) -> MuteReason:
+    """Return the reason for muting by suppression. Its id contains the instant `now`, so that each
+    suppressed interval is released once."""
     return MuteReason(
         f"{_BY_DESIGN}{now.isoformat()}",
         "suppressed",
@@ -149,8 +149,8 @@ def _by_design(reason: str, now: datetime) -> MuteReason:
 
 
 def as_muted(episode: Episode, why: MuteReason, at: datetime) -> Episode:
-    """Return the episode with the muting recorded, for the notification when muting ends. A closed
-    episode needs none."""
+    """Return the episode with the muting recorded, so that a notification follows when muting ends.
+    A closed episode stays as it is."""
     if episode.muted_by is not None:
         return episode
     requested = why.id if episode.condition == "open" else None
@@ -158,12 +158,12 @@ def as_muted(episode: Episode, why: MuteReason, at: datetime) -> Episode:
 
 
 def record_mutes(platform: OutcomePorts, present: MutesInForce, now: datetime) -> None:
-    """Record on the open episodes that mutes cover now, that these mute them. Idempotent."""
+    """Record the mutes in force on the open episodes that they cover. Idempotent."""
     for episode in platform.episodes.find(open_only=True) if present.mutes else ():
         if episode.muted_by is None and not episode.backfilled:
             covering = present.find(episode.definition, episode.asset, episode.severity, now)
             if covering:
-                _record_muting(platform, episode, _by_mute(covering[0]), now)
+                _record_muting(platform, episode, _mute_reason(covering[0]), now)
 
 
 def record_suppression(
@@ -176,7 +176,7 @@ def record_suppression(
     reason = suppression_now(platform, definition, episode, now)
     if reason is None:
         return episode
-    return _record_muting(platform, episode, _by_design(reason, now), now)
+    return _record_muting(platform, episode, _suppression_reason(reason, now), now)
 
 
 def _record_muting(
@@ -235,7 +235,8 @@ def withhold(
     """Mute and drop waiting notifications that must not be delivered. Return the others, and how
     many were dropped.
 
-    Muted: those of muted episodes. Dropped: those that quiet hours held back too long.
+    Notifications of muted episodes are muted. Notifications that quiet hours held back too long are
+    dropped.
     """
     reasons = _reasons(platform, episodes.values(), now)
     unclear = {n.episode for n in waiting if n.episode in reasons or n.postponed_by == "quiet"}
@@ -290,7 +291,7 @@ def _why_withheld(
 
 def raised_meanwhile(platform: MutingPorts, mute: Mute, until: datetime) -> list[Episode]:
     """Return the newest live episodes that were raised while a mute covered them, newest first;
-    `until`: those raised by then."""
+    `until`: the last instant of a raise."""
     end = min(mute.end, until + _INSTANT)
     if end <= mute.since:
         return []
@@ -309,8 +310,8 @@ def raised_meanwhile(platform: MutingPorts, mute: Mute, until: datetime) -> list
 def describe_matcher(
     matcher: Matcher, asset: str | None, definition: str | None, reads: Language
 ) -> str:
-    """Return in words which alarms a mute covers. `asset`, `definition`: the titles of those that
-    it names."""
+    """Return in words which alarms a mute covers. `asset`, `definition`: titles of the asset and
+    definition that it names."""
     parts = [asset or matcher.part or matcher.asset, definition or matcher.definition]
     if matcher.is_target:
         return reads.say("{definition} on {asset}", definition=str(parts[1]), asset=str(parts[0]))
@@ -320,7 +321,7 @@ def describe_matcher(
     return ", ".join(part for part in parts if part)
 
 
-def _begun(platform: MutingPorts, mute: Mute, now: datetime) -> list[Notification]:
+def _announce_begin(platform: MutingPorts, mute: Mute, now: datetime) -> list[Notification]:
     if not mute.notified:
         return []
     reads = language(platform.language)
@@ -340,7 +341,7 @@ def _begun(platform: MutingPorts, mute: Mute, now: datetime) -> list[Notificatio
     return _messages(mute, "begun", subject, lines, now)
 
 
-def _over(platform: MutingPorts, mute: Mute) -> list[Notification]:
+def _announce_end(platform: MutingPorts, mute: Mute) -> list[Notification]:
     if not mute.notified:
         return []
     reads = language(platform.language)
@@ -423,8 +424,8 @@ def summarise(platform: DeliveryPorts, now: datetime) -> int:
     """Store one message per flood (asset, channel and slot) that is over, and one digest per
     channel. Return how many.
 
-    A digest contains all that waits for one, as soon as the first has waited long enough. The
-    message and the state of its members are written together.
+    A digest contains all notifications that wait for a digest, as soon as the first has waited long
+    enough. The message and the state of its members are written together.
     """
     waiting = [n for n in platform.notifications.waiting() if waits_for_others(n)]
     episodes = platform.episodes.get_many({n.episode for n in waiting if n.episode})
@@ -489,7 +490,7 @@ def _flood_summary(
     over = template("{severity}: {title}, {start} to {end}: {reason}")
     still_open = template("{severity}: {title}, since {since}: {reason}")
     lines = _member_lines(members, titles, language, over, still_open)
-    return subject, _listing(subject, lines, len(members), language)
+    return subject, _write_list(subject, lines, len(members), language)
 
 
 def _digest(members: Sequence[Member], titles: Titles, language: Language) -> tuple[str, str]:
@@ -505,15 +506,15 @@ def _digest(members: Sequence[Member], titles: Titles, language: Language) -> tu
     still_open = template("{severity}: {title} on {asset}, {start} and open again: {reason}")
     lines = _member_lines(members, titles, language, over, still_open)
     head = language.say("{name}:", name=subject)
-    return subject, _listing(head, lines, len(members), language)
+    return subject, _write_list(head, lines, len(members), language)
 
 
 def _member_lines(
     members: Sequence[Member], titles: Titles, language: Language, over: str, still_open: str
 ) -> list[str]:
-    """Return a line for each episode to list, by the template of those that are over, or open."""
+    """Return a line for each episode to list, by the template for ended or for open episodes."""
     lines = []
-    for episode in _listed(members):
+    for episode in _select_listed(members):
         values = _values(episode, titles, language)
         if episode.closed_at:
             lines.append(language.say(over, end=episode.closed_at.isoformat(), **values))
@@ -534,14 +535,15 @@ def _values(episode: Episode, titles: Titles, language: Language) -> dict[str, s
     }
 
 
-def _listed(members: Sequence[Member]) -> list[Episode]:
-    """Return the episodes to list, by raise: of too many those that are open, and the worst."""
+def _select_listed(members: Sequence[Member]) -> list[Episode]:
+    """Return the episodes to list, by raise. If there are too many, open and then severe episodes
+    are chosen."""
     episodes = sorted((episode for episode, _ in members), key=lambda e: (e.raised_at, e.id))
     episodes.sort(key=lambda e: (e.condition != "open", -SEVERITIES.index(e.severity)))
     return sorted(episodes[:_LISTED], key=lambda e: (e.raised_at, e.id))
 
 
-def _listing(head: str, lines: Sequence[str], count: int, language: Language) -> str:
+def _write_list(head: str, lines: Sequence[str], count: int, language: Language) -> str:
     unlisted = count - len(lines)
     more = (
         [language.say_count("and {number} other", "and {number} others", unlisted)]

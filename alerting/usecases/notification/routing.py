@@ -80,7 +80,7 @@ ROUTES: DocumentKind[RoutePorts, Route] = DocumentKind(
 
 
 def language_of(route: Route | None, usual: LanguageCode) -> Language:
-    """Return the language of messages: that of the route, else the usual one."""
+    """Return the language of messages: the language of the route, else the usual one."""
     return language(route.language if route and route.language else usual)
 
 
@@ -101,17 +101,15 @@ def raise_notifications(
     reason: str,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a new episode. They state the highest severity so far, also if it
+    """Return the notifications of a new episode. They state the highest severity so far, even if it
     has fallen since.
 
-    `existing`: among its earlier notifications of the asset a flood is looked for.
+    `existing`: the stored notifications, whose raises on the asset count towards a flood.
     """
     worst = replace(episode, severity=episode.severity_peak or episode.severity)
     to_notify = recipients_now(platform, definition, episode.asset, worst.severity, now)
     sent = existing.of_episode(episode.id)
-    return _notifications_by_route(
-        definition, worst, sent, to_notify, "raised", reason, now, existing
-    )
+    return _compose_by_route(definition, worst, sent, to_notify, "raised", reason, now, existing)
 
 
 def worse_notifications(
@@ -121,10 +119,10 @@ def worse_notifications(
     episode: Episode,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a severity that has just risen, to the recipients of this
+    """Return the notifications of a severity that has just risen, to the recipients for the new
     severity."""
     to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
-    return _notifications_by_route(
+    return _compose_by_route(
         definition, episode, existing.of_episode(episode.id), to_notify, "worse", "", now
     )
 
@@ -137,17 +135,17 @@ def change_notifications(
     reason: str,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a change of an episode, to the recipients of its earlier ones,
-    whatever the routes.
+    """Return the notifications of a change of an episode, to the recipients of its earlier
+    notifications, whatever the routes.
 
-    They keep the route of the earlier ones, which states their language.
+    They keep the route of the earlier notifications, which states their language.
     """
     sent = existing.of_episode(episode.id)
     routes = {n.channel: n.route for n in sent if n.route is not None}
     to_notify = [
         Recipient(channel, routes.get(channel)) for channel in sorted({n.channel for n in sent})
     ]
-    return _notifications_by_route(definition, episode, sent, to_notify, cause, reason, now)
+    return _compose_by_route(definition, episode, sent, to_notify, cause, reason, now)
 
 
 def timed_notifications(
@@ -159,15 +157,15 @@ def timed_notifications(
     now: datetime,
 ) -> tuple[Notification, ...]:
     """Return the notifications that time makes due: of a risen severity, escalations, repeats.
-    `sent`: those so far."""
+    `sent`: earlier notifications of the episode."""
     to_notify = recipients(
         definition, episode.asset, episode.severity, routes, sorted(channels), now
     )
     to_notify += escalations(definition, episode.asset, episode.severity, routes, now)
-    return _notifications_by_route(definition, episode, sent, to_notify, "time", "", now)
+    return _compose_by_route(definition, episode, sent, to_notify, "time", "", now)
 
 
-def _notifications_by_route(
+def _compose_by_route(
     definition: Definition,
     episode: Episode,
     sent: tuple[Notification, ...],
@@ -177,6 +175,7 @@ def _notifications_by_route(
     now: datetime,
     existing: EpisodeChanges | None = None,
 ) -> tuple[Notification, ...]:
+    """Return the notifications of an episode to these recipients; each recipient has its route."""
     return announcements(
         Situation(
             episode,
@@ -205,8 +204,8 @@ def _count_recent_alerts(
 def correct_if_known_late(
     changes: EpisodeChanges, definition: Definition, episode: Episode, as_of: datetime
 ) -> None:
-    """Add the correction, once. None while a continuation is happening: its recipients know it
-    already."""
+    """Add the correction, once. Add none while a continuation is happening, whose recipients know
+    it already."""
     if not is_known_late(episode) or episode.closed_at is None or episode.outcome_record is None:
         return
     following = changes.find(episode.definition, episode.asset, start=episode.closed_at, end=as_of)
@@ -234,7 +233,8 @@ before."""
 def platform_notifications(
     platform: DeliveryPorts, routes: Sequence[Route], now: datetime
 ) -> list[Notification]:
-    """Return a notification of each open fault, and to the same recipients one of its end."""
+    """Return a notification of each open fault, and notifications of the end of each fault to its
+    recipients."""
     still_open = platform.platform_alerts.open()
     recipients = platform_recipients(platform, routes, now) if still_open else []
     opening = [
@@ -247,7 +247,7 @@ def platform_notifications(
 
 
 def outage_message(alert: PlatformAlert, channel: str, now: datetime) -> Message:
-    """Return the message on a fault that cannot be stored, because the database is away."""
+    """Return the message on a fault that cannot be stored because the database does not answer."""
     return content_message(_opening_message(alert, channel, None, now), now)
 
 
@@ -258,7 +258,7 @@ def record_outage(
     now: datetime,
 ) -> None:
     """Store an outage of the database that is over, with the messages that were sent; their
-    recipients get its end."""
+    recipients are notified of its end."""
     opened = [_opening_message(alert, channel, route, now) for channel, route in notified]
     sent = [
         replace(n, status="sent", next_attempt_at=None, attempts=1, delivered_at=now)
@@ -279,8 +279,8 @@ class DeliveredMessage(NamedTuple):
 def delivered_message(
     platform: DeliveryPorts, alerts: Sequence[PlatformAlert]
 ) -> DeliveredMessage | None:
-    """Return the delivery after which recipients know each of these faults; None while one of them
-    has no delivered message. The log is no recipient."""
+    """Return the delivery since which people know all these faults; None while a fault has no
+    delivered message. The log does not count."""
     people = [name for name in platform.channels if name != LOG]
     keys = [{_key("platform", alert, channel) for channel in people} for alert in alerts]
     sent = {

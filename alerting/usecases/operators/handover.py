@@ -49,11 +49,9 @@ _CLOSED = template("{person} closed by hand")
 
 @dataclass(frozen=True)
 class ChosenShift:
-    """A shift of a part of the plant (None: of all that is seen), and the shifts around it.
-
-    `others`: that run at the same time. `assets`: of the part, None for all. `is_configured`: a
-    route names the hours. `routes`: by which the hand-over can be sent.
-    """
+    """A shift of a part of the plant (None: of all visible parts), and the shifts around it.
+    `others`: shifts at the same time. `assets`: assets of the part, None for all. `is_configured`:
+    whether a route names the hours. `routes`: routes by which the hand-over can be sent."""
 
     part: str | None
     title: str
@@ -74,7 +72,7 @@ class Line(NamedTuple):
 
 
 class Section(NamedTuple):
-    """Lines of one kind. `number`: of all of them, also those that are not listed."""
+    """Lines of one kind. `number`: of all lines, including lines that are not listed."""
 
     name: str
     title: str
@@ -84,7 +82,8 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True)
 class ShiftAccount:
-    """The open, muted, answered and done of a shift with its notes, as of an instant."""
+    """The account of a shift as of an instant: open, muted and answered alarms, actions, and
+    notes."""
 
     at: datetime
     total: str
@@ -105,8 +104,9 @@ def choose_shift(
     at: datetime | None = None,
     name: str | None = None,
 ) -> ChosenShift:
-    """Return a shift of a part of the plant, or of all. `at`: an instant in it; if None the one
-    that is handed over now, else the one that runs; `name`: its route, where several run at once.
+    """Return a shift of a part of the plant, or of all parts. `at`: an instant in it; if None, the
+    shift that is handed over now, else the running shift. `name`: its route, where several shifts
+    run at once.
 
     Raises NotFound for an unknown part, or if there is no shift at that time.
     """
@@ -147,7 +147,7 @@ def read_shift(
     now: datetime,
     language: Language,
 ) -> ShiftAccount:
-    """Return what a shift leaves to the next, as it is now, in a language."""
+    """Return the account of a shift for the next shift, as of now, in a language."""
     shift = chosen.shift
     find = platform.episodes.find
     since = shift.start - QUESTIONS_FROM
@@ -158,8 +158,8 @@ def read_shift(
     still = [e for e in alarms if e.closed_at is None]
     over = [e for e in alarms if e.closed_at and (shift.has(e.raised_at) or shift.has(e.closed_at))]
     unanswered = [e for e in alarms if e.closed_at and e not in over and _is_question(e)]
-    deeds = sorted(deed for e in alarms for deed in _deeds(e, plant, shift, language))
-    muted = _muted(platform, plant, chosen, now, language)
+    deeds = sorted(deed for e in alarms for deed in _list_deeds(e, plant, shift, language))
+    muted = _describe_mutes(platform, plant, chosen, now, language)
     total = language.say(
         "{raised} raised, {open} open, {unanswered} not answered, {done} done",
         raised=str(sum(shift.has(e.raised_at) for e in alarms)),
@@ -187,8 +187,8 @@ def read_shift(
 def write_note(
     platform: OperatorPorts, chosen: ChosenShift, text: str, actor: Actor, at: datetime
 ) -> None:
-    """Store a note of a shift, in the log; it is never changed. Raises UserError for an empty or
-    too long one, and before the shift begins."""
+    """Store a note of a shift in the log, where it is never changed. Raises UserError for an empty
+    or too long note, and before the shift begins."""
     permit("comment", actor.role)
     note = text.strip()
     if not note:
@@ -218,11 +218,11 @@ def send_handover(
     actor: Actor,
     at: datetime,
 ) -> int:
-    """Send a hand-over to every recipient of a route; return to how many. What was sent already is
-    not sent again. `address`: of its page, beginning with a slash.
+    """Send a hand-over to every recipient of a route; return to how many. A hand-over that was sent
+    already is not sent again. `address`: of its page, beginning with a slash.
 
-    Raises NotFound for a route that is not of this part of the plant, UserError if it has no
-    recipient.
+    Raises NotFound for a route that does not belong to this part of the plant, UserError if it has
+    no recipient.
     """
     permit("comment", actor.role)
     recipient = next((r for r in chosen.routes if r.name == route), None)
@@ -255,7 +255,7 @@ def send_handover(
 
 
 def _mail(account: ShiftAccount, shift: Shift, language: Language) -> Iterator[str]:
-    """Yield the lines of a message, with instants that the delivery writes as local times."""
+    """Yield the lines of a message, in which the delivery writes instants as local times."""
     yield language.say(
         "Shift from {start} to {end}.", start=shift.start.isoformat(), end=shift.end.isoformat()
     )
@@ -269,7 +269,8 @@ def _mail(account: ShiftAccount, shift: Shift, language: Language) -> Iterator[s
 
 
 def _notes(platform: OperatorPorts, plant: KnownPlant, chosen: ChosenShift) -> list[Line]:
-    """Return the notes of the part and of the whole plant, of the plant those of all parts."""
+    """Return the notes of the part and of the whole plant; for the whole plant, the notes of all
+    parts."""
     parts = [None, *([chosen.part] if chosen.part else sorted({*plant.parts.values()}))]
     entries = [
         (entry, part)
@@ -291,7 +292,7 @@ def _subject(part: str | None, shift: Shift) -> str:
     return f"{about} {shift.start.isoformat(timespec='minutes')}"
 
 
-def _muted(
+def _describe_mutes(
     platform: OperatorPorts,
     plant: KnownPlant,
     chosen: ChosenShift,
@@ -318,7 +319,7 @@ def _muted(
 
 
 def _alarms(episodes: Sequence[Episode], plant: KnownPlant, language: Language) -> list[Line]:
-    """Return a line for each alarm: since when, who has taken it over, and what came of it."""
+    """Return a line for each alarm: since when, who has taken it over, and its outcome."""
     lines = []
     for e in episodes:
         values = {
@@ -365,7 +366,7 @@ def _is_question(e: Episode) -> bool:
     return e.muted_by is None and not any(answer.verdict or answer.acted for answer in e.feedback)
 
 
-def _deeds(
+def _list_deeds(
     e: Episode, plant: KnownPlant, shift: Shift, language: Language
 ) -> Iterator[tuple[datetime, Line]]:
     done: list[tuple[str, datetime, str, str | None]] = []

@@ -1,5 +1,5 @@
 """Assets, definitions and targets of a plant, read again only after one of them has changed; and
-the targets of which it is not known whether all is well, and why."""
+the targets that are not evaluated, with the reason."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class KnownPlant:
     @cached_property
     def lines(self) -> dict[str, str]:
         """Return the parts of the plant with an evaluated asset below them, titles by name; none if
-        that is the whole plant. A part that is a single asset has its tile."""
+        the only part is the whole plant. A part that is a single asset has its own tile."""
         names = {name: self.parts[name] for name in self.definition_counts if name in self.parts}
         several = {part for name, part in names.items() if part != name}
         is_whole = len(set(names.values())) == 1
@@ -74,7 +74,7 @@ class KnownPlant:
 
     @cached_property
     def parents(self) -> dict[str, str | None]:
-        """Return the parent of each asset, None of the topmost one of a part."""
+        """Return the parent of each asset, None for the topmost asset of a part."""
         return {
             name: None if self.parts[name] == name else asset.parent
             for name, asset in self.assets.items()
@@ -86,7 +86,7 @@ class RecentPlant:
     has changed."""
 
     def __init__(self, later: Later | None = None) -> None:
-        """`later`: begins work that need not be awaited; None: the next who asks waits."""
+        """`later`: begins work in the background; None: the next caller waits for it."""
         self._later = later
         self._hash: tuple[datetime, str] | None = None
         self._begun: tuple[datetime, str] | None = None
@@ -100,7 +100,7 @@ class RecentPlant:
         return self._known[1]
 
     def _find_hash(self, plans: EvaluationPlans, now: datetime) -> str:
-        """Return the hash of all sources of the plant, empty where there is none."""
+        """Return the hash of all sources of the plant, empty if there is none."""
 
         def read() -> str:
             written = plans.source_hash()
@@ -154,8 +154,8 @@ LATE = translatable("its evaluation is late")
 
 @dataclass(frozen=True)
 class Gap:
-    """Targets of one definition that are not evaluated for one reason. `since`: up to when the
-    first of them was evaluated; None: never."""
+    """Targets of one definition that are not evaluated for the same reason. `since`: the earliest
+    instant up to which one of them was evaluated; None: never."""
 
     definition: str
     kind: GapKind
@@ -166,11 +166,11 @@ class Gap:
 
 @dataclass(frozen=True)
 class EvaluationCoverage:
-    """How far the targets are evaluated: `until`, the earliest of those that are evaluated on time,
-    None without one; and the gaps, those of most assets first.
+    """How far the targets are evaluated. `until`: the earliest watermark of targets that are
+    evaluated on time, None without such a target; `gaps`: gaps with most assets first.
 
-    `on_time_until`: the last instant at which no other target is late, if no state is written;
-    None: none can become late.
+    `on_time_until`: the last instant at which no further target is late if no state is written
+    meanwhile; None: no target can become late.
     """
 
     until: datetime | None
@@ -179,7 +179,7 @@ class EvaluationCoverage:
 
     @cached_property
     def unknown_by_asset(self) -> Mapping[str, int]:
-        """Return on how many definitions nothing is known, by asset."""
+        """Return, by asset, the number of definitions whose state is unknown."""
         counts: dict[str, int] = {}
         for gap in self.gaps:
             for asset in gap.assets:
@@ -188,7 +188,7 @@ class EvaluationCoverage:
 
 
 class _Found(NamedTuple):
-    """A coverage, the instant of which it is, and the versions of the states it was found in."""
+    """A coverage, its instant, and the versions of the states from which it was made."""
 
     at: datetime
     coverage: EvaluationCoverage
@@ -196,11 +196,11 @@ class _Found(NamedTuple):
 
 
 class RecentCoverage:
-    """Coverage of many targets, found again after some seconds if a state was written or a target
-    became late meanwhile: finding it takes longer than the rest of a page."""
+    """Coverage of many targets. It is found again after some seconds if a state was written or a
+    target became late meanwhile, because finding it takes longer than the rest of a page."""
 
     def __init__(self, later: Later | None = None) -> None:
-        """`later`: begins work that need not be awaited; None: it is always awaited."""
+        """`later`: begins work in the background; None: the caller always waits for it."""
         self._found: _Found | None = None
         self._later = later
         self._begun: datetime | None = None
@@ -208,8 +208,8 @@ class RecentCoverage:
     def find(
         self, states: States, targets: Sequence[EvaluationTarget], now: datetime, late: timedelta
     ) -> EvaluationCoverage:
-        """Return how far targets are evaluated, as `find_gaps`, of some seconds ago if they are
-        many."""
+        """Return how far targets are evaluated, as `find_gaps`. If there are many targets, the
+        answer may be some seconds old."""
 
         def find_again() -> EvaluationCoverage:
             versions = states.versions()  # a write after this is found the next time
@@ -239,8 +239,8 @@ class RecentCoverage:
 def find_gaps(
     states: States, targets: Sequence[EvaluationTarget], now: datetime, late: timedelta
 ) -> EvaluationCoverage:
-    """Return how far targets are evaluated. `late`: the delay behind schedule and latency from
-    which on an evaluation is late."""
+    """Return how far targets are evaluated. `late`: the delay beyond schedule and latency from
+    which an evaluation is late."""
     if not targets:
         return EvaluationCoverage(None, (), None)
     table = states.load_many([target.key for target in targets])
@@ -283,13 +283,13 @@ def find_gaps(
 
 
 def without_champion(gaps: Iterable[Gap]) -> list[str]:
-    """Return the definitions of which a gap says that there is no model."""
+    """Return the definitions with a gap that says that there is no model."""
     return sorted({gap.definition for gap in gaps if _lacks_model(gap)})
 
 
 def with_champions(gaps: Iterable[Gap], serving: Collection[str]) -> tuple[Gap, ...]:
-    """Return the gaps, without saying of a definition that has a champion that it has none: the
-    state may have been stored before the model went into service."""
+    """Return the gaps, without the reason "no champion" for a definition that has a champion now:
+    the state may have been stored before the model went into service."""
     return tuple(
         replace(gap, kind="never", reason=NOT_ASKED)
         if _lacks_model(gap) and gap.definition in serving

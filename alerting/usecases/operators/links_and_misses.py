@@ -37,8 +37,8 @@ def open_link(platform: OperatorPorts, token: str) -> tuple[Grant, Episode]:
 
 
 def has_answered(grant: Grant, episode: Episode) -> bool:
-    """Return whether the recipient has given this answer already: an action, or the same verdict as
-    the last one."""
+    """Return whether the recipient has given this answer already: an action, or the verdict that
+    was the last one."""
     if grant.purpose == "acknowledge":
         return episode.acknowledged is not None and episode.acknowledged.actor == _name(grant)
     answers = _answers_of(grant, episode)
@@ -108,7 +108,7 @@ def report_miss(
     stored miss. Idempotent.
 
     Raises NotFound for an unknown definition, UserError for an asset that it does not watch and for
-    a time in the future, and NoMiss for a time for which it did raise an alert.
+    a time in the future, and NoMiss for a time for which the definition did raise an alert.
     """
     permit("confirm", actor.role)
     latest = {
@@ -126,7 +126,7 @@ def report_miss(
     faults = list(_faults(platform, definition, asset, missed_at, comment, at))
     if faults:
         raise UserError(joined("; ", *faults))
-    if (warned := _covering(platform.episodes, definition, asset, missed_at)) is not None:
+    if (warned := _find_covering(platform.episodes, definition, asset, missed_at)) is not None:
         raise NoMiss(
             translatable(
                 "{definition} did raise an alert on {asset} for that time: episode {id} of "
@@ -183,7 +183,7 @@ def _faults(
         )
 
 
-def _covering(
+def _find_covering(
     episodes: Episodes, definition: Definition, asset: str, at: datetime
 ) -> Episode | None:
     """Return an episode with notifications that was open at an instant, or predicted it; None

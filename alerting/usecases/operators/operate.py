@@ -77,8 +77,8 @@ class Actor:
 
 @dataclass(frozen=True)
 class OperatorState:
-    """Operator state of an episode: flags, their ISA-18.2 name, what mutes it, and whether it was
-    first-out of several.
+    """Operator state of an episode: flags, their ISA-18.2 name, what mutes the episode, and whether
+    it was the first-out of several.
 
     `suppressed`: why it is suppressed by design; `unknown`: states of its line that cannot be known
     and do not suppress.
@@ -169,7 +169,7 @@ def close(platform: EvaluationPorts, id: str, actor: Actor, at: datetime, reason
 
 
 def can_be_closed(platform: EvaluationPorts, episode: Episode, at: datetime) -> str | None:
-    """Return why a person may close an open alert: nothing tells whether it goes on; None if it
+    """Return why a person may close an open alert: no reading tells whether it goes on. None if it
     ends by itself."""
     if episode.condition != "open":
         return None
@@ -283,13 +283,13 @@ def _act(
     beside = None if write_beside is None else lambda unit: write_beside(unit, before)
     after = update(platform, before.id, change_and_compare, beside)
     if after != before:
-        old = _audited(platform, before, at)
-        new = _audited(platform, after, at)
+        old = _audit_fields(platform, before, at)
+        new = _audit_fields(platform, after, at)
         platform.audit.add(actor.name, action, after.id, at, old, new, why)
     return after
 
 
-def _audited(platform: MutingPorts, episode: Episode, at: datetime) -> dict[str, str | None]:
+def _audit_fields(platform: MutingPorts, episode: Episode, at: datetime) -> dict[str, str | None]:
     comments = [t.reason for t in episode.transitions if t.kind == "commented"]
     return {
         "state": isa_state(operator_state(platform, episode, at).flags),
@@ -317,8 +317,8 @@ _PAST = timedelta(days=30)
 
 @dataclass(frozen=True)
 class MuteList:
-    """The mutes that are present, planned (the next first), and over for at most a month (the last
-    first)."""
+    """The mutes: present ones, planned ones (the next first), and ones that ended within a month
+    (the last first)."""
 
     at: datetime
     present: tuple[Mute, ...]
@@ -338,8 +338,9 @@ def start_mute(
     actor: Actor,
     now: datetime,
 ) -> Mute:
-    """Mute alarms now, or from a later time on (`since`). `notified`: channels. Of one that begins
-    with it, or mutes the same definition on the same asset already, the new end and reason count.
+    """Mute alarms now, or from a later time on (`since`). `notified`: channels. If an equal mute
+    begins at the same time, or the same definition on the same asset is muted already, that mute
+    gets the new end and reason.
 
     Raises NotFound for an unknown asset, definition, event type or channel, Conflicting where too
     many are present or planned, UserError and NotAllowed as `new_mute`.
@@ -384,8 +385,8 @@ def end_mute(platform: MutingPorts, id: str, actor: Actor, now: datetime, reason
 def prolong_mute(
     platform: MutingPorts, id: str, until: datetime, actor: Actor, now: datetime
 ) -> Mute:
-    """Move the end of a mute, for the same reason. Raises NotFound, UserError for one that is over,
-    and as `require_length`."""
+    """Move the end of a mute, for the same reason. Raises NotFound, UserError for a mute that is
+    over, and as `require_length`."""
     while True:
         mute = find_mute(platform, id)
         permit(_START[mute.kind], actor.role)
@@ -419,8 +420,8 @@ def find_mute(platform: MutingPorts, id: str) -> Mute:
 def list_mutes(
     platform: MutingPorts, now: datetime, definition: str | None = None, asset: str | None = None
 ) -> MuteList:
-    """Return the mutes that are present or planned, and those of the last month; of those that
-    name a definition or cover alarms of an asset."""
+    """Return the mutes that are present or planned, and mutes of the last month; only mutes that
+    name a definition or cover alarms of an asset, if these are given."""
     stored = [*platform.mutes.overlapping(now - _PAST, now, _MOST), *platform.mutes.not_ended()]
     dated = {mute.id: end_by_event(platform, mute) for mute in stored}
     about = MutesInForce([*dated.values()], platform.assets).select_for(definition, asset)
@@ -437,15 +438,15 @@ def list_mutes(
 
 
 def _is_same(mute: Mute, made: Mute, now: datetime) -> bool:
-    """Return whether a mute is prolonged by a new one: of the same alarms, and of one begin or both
-    on a single target now."""
+    """Return whether a new mute prolongs a mute: of the same alarms, and with the same begin, or
+    both on a single target now."""
     matchers = [Matcher(m.part, m.asset, m.definition, m.up_to) for m in (mute, made)]
     begins = mute.since == made.since or (made.is_target and mute.since <= made.since <= now)
     return mute.kind == made.kind and matchers[0] == matchers[1] and begins
 
 
 def _require_possible(running: Iterable[Mute], made: Mute, now: datetime) -> None:
-    """Raise UserError for what is out of service, Conflicting where there are too many."""
+    """Raise UserError if the target is out of service, Conflicting if there are too many mutes."""
     others = [mute for mute in running if not _is_same(mute, made, now)]
     if len(others) >= _MOST:
         raise Conflicting(
@@ -518,8 +519,8 @@ def _audited_mute(mute: Mute) -> dict[str, Any]:
 def give_feedback(platform: OperatorPorts, answer: Feedback, once: str | None = None) -> Episode:
     """Append the feedback of an operator to an episode and determine its outcome again.
 
-    `answer.episode` may be the unique beginning of an id. Of several answers at the same time with
-    the same text `once` one is stored. Raises UserError for an empty answer, and NotFound for an
+    `answer.episode` may be the unique beginning of an id. Of several answers at once with the same
+    text `once` only one is stored. Raises UserError for an empty answer, and NotFound for an
     unknown episode.
     """
     feedback = replace(answer, episode=find_episode(platform.episodes, answer.episode).id)

@@ -1,5 +1,5 @@
-"""The present state of the plant for operators: alarms by cause, tiles, what is not known, and what
-helped last time."""
+"""The present state of the plant for operators: alarms by cause, tiles, unknown states, and actions
+that helped last time."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -51,8 +51,8 @@ class NowFilters:
     """The part of the present that a person looks at.
 
     `line`: a part of the plant; `asset`: one asset; `severity`: this or a worse one; `shift`: a
-    route with shifts, alarms raised in its hours of the last day; `mine`: taken over or
-    acknowledged by the person who looks.
+    route with shifts, for alarms raised in its hours of the last day; `mine`: alarms that the
+    person has taken over or acknowledged.
     """
 
     line: str | None = None
@@ -71,10 +71,10 @@ class Now:
     """The present state of the plant.
 
     `happening`, `expected`: causes with the alarms that followed them. `over`: ended and not
-    acknowledged. `more_open`, `more_over`: there are more than were read. `windows`, `values`: by
-    the id of an episode. `mutes`: those of this instant. `gaps`: what is not evaluated, on
-    `gap_assets` assets; `evaluated_until`: up to when the rest is. `target_count`: number of
-    evaluated targets.
+    acknowledged. `more_open`, `more_over`: whether there are more than were read. `windows`,
+    `values`: by the id of an episode. `mutes`: in force now. `gaps`: targets that are not
+    evaluated, on `gap_assets` assets; `evaluated_until`: the instant up to which the other targets
+    are evaluated. `target_count`: number of evaluated targets.
     """
 
     at: datetime
@@ -98,7 +98,8 @@ class Now:
 
     @property
     def tile_groups(self) -> list[PartTiles]:
-        """Return the parts as they are drawn: assets that are a part by themselves together."""
+        """Return the parts as they are drawn. Assets that are a part by themselves form one
+        group."""
         return join_lone_parts(self.parts)
 
     @property
@@ -115,8 +116,8 @@ class Now:
 
 @dataclass(frozen=True)
 class Earlier:
-    """Past alarms, newest first; `last`: the last one that was looked at, None where there is none
-    behind it."""
+    """Past alarms, newest first; `last`: the last alarm that was looked at, None if there is no
+    older one."""
 
     episodes: tuple[Episode, ...]
     last: Episode | None
@@ -129,7 +130,7 @@ def read_now(
     person: str,
     routes: Iterable[Route] = (),
 ) -> Now:
-    """Return the present state, as far as the filters let it through. `routes`: of shifts."""
+    """Return the present state, limited by the filters. `routes`: routes with shifts."""
     now = platform.clock.now()
     newest = platform.episodes.find(open_only=True, limit=OPEN_READ + 1)
     over = platform.episodes.over_unacknowledged(OVER_READ + 1)
@@ -193,8 +194,8 @@ def read_earlier(
     limit: int,
     before: tuple[datetime, str] | None = None,
 ) -> Earlier:
-    """Return past alarms that the filters let through, newest first: about `limit` at most, of the
-    last 500. `before`: those raised ahead of it are left out. `routes`: of shifts."""
+    """Return past alarms that pass the filters, newest first: about `limit` at most, of the last
+    500. `before`: only alarms raised before this position. `routes`: routes with shifts."""
     hours = _hours_of(filters.shift, routes, platform.clock.now())
     assets = None if filters.asset is None else [filters.asset]
     if assets is None and filters.line is not None:
@@ -218,8 +219,8 @@ def read_earlier(
 def find_definitions(
     definitions: Definitions, plant: KnownPlant, names: Iterable[str]
 ) -> dict[str, Definition]:
-    """Return the newest definition of each name; one that a person sees on a single asset only is
-    read by itself."""
+    """Return the newest definition of each name. A definition that a person sees on a single asset
+    only is read by itself."""
     newest = {}
     for name in dict.fromkeys(names):
         revision = plant.latest.get(name) or newest_of_target(definitions, name)
@@ -243,7 +244,7 @@ def find_windows(
 
 
 def _find_marks(plant: KnownPlant, mutes: MutesInForce, now: datetime) -> dict[str, MuteMark]:
-    """Return what is muted beyond single targets."""
+    """Return the mutes that cover more than single targets."""
     wide = [mute for mute in mutes.mutes if not mute.is_target]
     if not wide:
         return {}
@@ -305,8 +306,8 @@ def _gaps_within(
     plant: KnownPlant,
     alarms: Iterable[Episode],
 ) -> EvaluationCoverage:
-    """Return the gaps of the assets that a person looks at. None where the problem has started and
-    an open alarm says so: nothing else can come there before it is over."""
+    """Return the gaps of the assets that a person looks at, without targets whose problem has
+    started, as an open alarm says: nothing new can be missed there before it is over."""
     open_targets = {(e.definition, e.asset) for e in alarms}
     started = REASONS[INSIDE_PROBLEM]
     gaps = []

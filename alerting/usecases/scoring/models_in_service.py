@@ -1,10 +1,10 @@
-"""Models in service beside what came: an alert for a model that became worse, and one on an asset
-where some variables left what the model learned from.
+"""Checks of models in service against new data: an alert for a model that became worse, and an
+alert on an asset where some variables left what the model learned from.
 
 Drift is looked for once a day, by hourly means of the last day: their population stability index
 (PSI) over ten bins of the training, the level of the day beside the levels of the training's days,
-and the share of hours that lie where no hour of the training did; of categories the share of values
-that the training never saw.
+and the share of hours with a value that no hour of the training had; for categories, the share of
+values that the training never saw.
 """
 
 from collections.abc import Iterator, Sequence
@@ -67,8 +67,9 @@ _ADVICE = template(
 
 
 class Moved(NamedTuple):
-    """A variable that left what its model learned: the `level` of the last day and those of the
-    training's days; of a category no levels. `unseen`: share as never in the training."""
+    """A variable that left what its model learned: the `level` of the last day and the levels of
+    the training's days; a category has no levels. `unseen`: share of values that the training never
+    had."""
 
     variable: str
     psi: float
@@ -82,7 +83,8 @@ def check_drift(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
     """Check each definition with a model in service, raise and end the alerts; return a sentence on
     each. Idempotent.
 
-    What cannot be told keeps its alert. One definition that cannot be checked stops no other.
+    An alert stays if its state cannot be determined. A definition that cannot be checked does not
+    stop the others.
     """
     sentences = dict[str, str]()
     moved = dict[str, dict[str, Moved]]()
@@ -120,7 +122,8 @@ def check_drift(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
 def _check(
     platform: UpkeepPorts, revision: Revision, definition: ModelDefinition, as_of: datetime
 ) -> dict[str, list[Moved] | None]:
-    """Return by asset what moved; None where that cannot be told; nothing without a model."""
+    """Return the moved variables by asset; None for an asset if they cannot be determined; an empty
+    result without a model."""
     decisions = platform.decisions.for_definition(revision.name)
     answer = answer_at(platform.definitions.revisions(revision.name), decisions, as_of)
     learned = learned_from(decisions, as_of, answer.version)
@@ -135,8 +138,8 @@ def _check(
 def learned_from(
     records: Sequence[DecisionRecord], end: datetime, version: int | None
 ) -> tuple[datetime, datetime] | None:
-    """Return the time from which a model learned; None if that is not stated. `version`: the one
-    that serves, else the last one promoted before `end`."""
+    """Return the time from which a model learned; None if it is not stated. `version`: the serving
+    version, else the last version promoted before `end`."""
     promoted = [r for r in records if r.promoted]
     served = (r for r in reversed(promoted) if r.challenger_version == version)
     serving = next(served, None) or next((r for r in reversed(promoted) if r.at < end), None)
@@ -153,8 +156,10 @@ def find_moved(
     learned: tuple[datetime, datetime],
     as_of: datetime,
 ) -> list[Moved] | None:
-    """Return the variables that left what the model learned; None if none has enough hours.
-    Suppressed times, and those not to be learned from, do not count."""
+    """Return the variables that left what the model learned; None if no variable has enough hours.
+
+    Suppressed times, and times not to be learned from, do not count.
+    """
     until = to_millis(as_of - definition.latency(asset, platform.latency)) // HOUR * HOUR
     first = to_millis(max(learned[0], learned[1] - LONGEST)) // HOUR * HOUR
     last = min(to_millis(learned[1]) // HOUR * HOUR, until - _DAY)
@@ -184,8 +189,8 @@ def find_moved(
 def compare_hours(
     name: str, day: Hours, before: Floats, recent: Floats
 ) -> tuple[Moved, bool] | None:
-    """Compare the last hours of a number with those of the training, of which `day` gives the days.
-    Return the result and whether the variable moved; None for too few hours."""
+    """Compare the last hours of a number with the hours of the training; `day` gives the training's
+    days. Return the result and whether the variable moved; None if hours are too few."""
     days = [before[day == number] for number in np.unique(day)]
     days = [hours for hours in days if len(hours) >= _LEAST_HOURS]
     if len(days) < _LEAST_DAYS or len(recent) < _LEAST_HOURS:
@@ -209,8 +214,8 @@ def compare_hours(
 def compare_texts(
     name: str, before: Sequence[str], recent: Sequence[str]
 ) -> tuple[Moved, bool] | None:
-    """Compare the last values of a category with those of the training. Return the result and
-    whether some are new; None for too few."""
+    """Compare the last values of a category with the values of the training. Return the result and
+    whether some are new; None if values are too few."""
     if not before or not recent:
         return None
     texts = sorted({*before, *recent})
@@ -234,7 +239,7 @@ def _shares(sample: npt.NDArray[Any], edges: npt.NDArray[Any]) -> Floats:
 
 
 def _hourly_means(buckets: Buckets, left_out: Sequence[SuppressedInterval]) -> tuple[Hours, Floats]:
-    """Return the hours that meet no interval, and their means."""
+    """Return the hours that meet none of the intervals, and their means."""
     hours = buckets.has_good()
     at = hours.start
     is_counted = ~(is_covered(left_out, at) | is_covered(left_out, at + HOUR - 1))
@@ -249,7 +254,7 @@ def _texts(
     end: int,
     left_out: Sequence[SuppressedInterval],
 ) -> list[str]:
-    """Return the texts of a category, day by day from the newest as far as a bound reaches."""
+    """Return the texts of a category, day by day from the newest day back, up to a bound."""
     texts = list[str]()
     while end > start and len(texts) < _MOST_READINGS:
         first = max(start, end - _DAY)
@@ -262,7 +267,8 @@ def _texts(
 
 
 def _reason(moved: Sequence[Moved], readers: Sequence[str]) -> str:
-    """Return what moved on an asset and what to do, for the engineer; what moved most first."""
+    """Return, for the engineer, which variables moved on an asset, the furthest first, and what to
+    do."""
     named = [
         variable.variable
         if variable.level is None
@@ -348,7 +354,7 @@ def verify_model(
     if kind is None or not isinstance(definition, TrainedDefinition):
         return None
     definition = with_stored_features(platform.derived_features, definition)
-    served = _served(platform, models, revision, start, as_of)
+    served = _load_served(platform, models, revision, start, as_of)
     if not served:
         return None
     assets = matching_assets(definition, platform.assets.all())
@@ -361,14 +367,15 @@ def verify_model(
     )
 
 
-def _served(
+def _load_served(
     platform: ReportPorts | UpkeepPorts,
     models: ModelCache,
     revision: Revision,
     start: datetime,
     as_of: datetime,
 ) -> list[Served]:
-    """Return the models that served, each as it did, for the question of a revision."""
+    """Return the models that served for the question of a revision, each in the form in which it
+    served."""
     question = question_of(revision)
     served = list[Served]()
     for part in segments(
@@ -397,7 +404,8 @@ def _histories(
     assets: Sequence[Asset],
     as_of: datetime,
 ) -> "Iterator[History]":
-    """Yield what the models and the problem read of each asset, one asset at a time."""
+    """Yield the readings of each asset that the models and the problem need, one asset at a
+    time."""
     reach = max(part.model.plan.reach_ms for part in served)
     begin = served[0].start - timedelta(milliseconds=reach) - definition.gap - definition.horizon
     variables = {name for part in served for name in part.model.plan.variables}

@@ -36,10 +36,11 @@ _LEAST_STEP = timedelta(days=1)
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """Assets and interval (start, end] to score; `step`: at once, bounds the memory.
+    """Assets and interval (start, end] to score; `step`: length of one step, which bounds the
+    memory.
 
     `stride`: the longest time between two scores of an asset. `not_learned`: assets of which the
-    version has learned nothing; they have no score. `variables`: those that its features read.
+    version has learned nothing; they have no score. `variables`: variables that its features read.
     """
 
     revision: Revision
@@ -63,12 +64,12 @@ def plan_scoring(
     model: str | None,
     newest: bool = False,
 ) -> ScoringPlan:
-    """Return what to score. `model`: a version number; the champion when left out.
+    """Return what to score. `model`: a version number, by default the champion.
 
-    `start`: the training cutoff of the model when left out; instants up to it are unknown. `end`:
-    the last reading of all assets when left out, at most now less the latency. `newest`: only the
-    last stride. Raises UserError for a definition without a model, a model that cannot be read, and
-    an empty interval.
+    `start`: by default the training cutoff of the model; instants up to it are unknown. `end`: by
+    default the last reading of all assets, at most now less the latency. `newest`: only the last
+    stride. Raises UserError for a definition without a model, a model that cannot be read, and an
+    empty interval.
     """
     revision, version = require_scores(platform, name, model)
     now = platform.clock.now()
@@ -97,7 +98,8 @@ def plan_scoring(
 
 
 def champion(platform: EvaluationPorts, revision: Revision, model: str | None = None) -> int:
-    """Return the version a person names, or the champion. Raises UserError without."""
+    """Return the version that a person names, or the champion. Raises UserError without a
+    champion."""
     version = named_version(platform, revision, model)
     if version is None:
         raise UserError(
@@ -114,7 +116,8 @@ def plan_assets(
     assets: Sequence[Asset],
     models: ModelCache,
 ) -> ScoringPlan:
-    """Return a plan for the assets a version learned from. Raises UserError without."""
+    """Return a plan for the assets from which a version learned. Raises UserError if there is
+    none."""
     definition = cast("ModelDefinition", revision.definition)  # a scoring kind has a model
     kind = scoring_kind(definition)
     trained = models.get(definition, version)
@@ -151,7 +154,8 @@ def _last_reading(readings: Readings, assets: Sequence[Asset], now: datetime) ->
 def score_past(
     platform: KindPorts, plan: ScoringPlan, progress: Progress = silent
 ) -> Iterator[tuple[str, ScoredRows]]:
-    """Yield asset and scores step by step, as `evaluate_past`. Raises UserError for a model."""
+    """Yield asset and scores step by step, as `evaluate_past`. Raises UserError if the model
+    fails."""
     for number, asset in enumerate(plan.assets):
 
         def passed(done: int, total: int, name: str = asset.name, number: int = number) -> None:
@@ -171,7 +175,8 @@ def score_asset(
     end: datetime,
     passed: Callable[[int, int], None],
 ) -> Iterator[ScoredRows]:
-    """Yield an asset's scores. `passed`: steps done, of all. Raises UserError for a model."""
+    """Yield an asset's scores. `passed`: reports the steps done, of all. Raises UserError if the
+    model fails."""
     state = ConditionState(watermark=start)
     steps = -(-(end - start) // plan.step)
     for step in range(steps):
@@ -198,7 +203,7 @@ class ReadingStore(Readings, Protocol):
 
 @dataclass(frozen=True)
 class FileScores:
-    """A checked file and its plan. `notes`: what the scores lack, as sentences."""
+    """A checked file and its plan. `notes`: sentences on missing scores."""
 
     platform: EvaluationPorts
     source: ReadingSource
@@ -265,7 +270,7 @@ def require_scores(
     platform: EvaluationPorts, name: str, model: str | None = None
 ) -> tuple[Revision, int]:
     """Return the newest revision, and the version that a person names, or its champion. Raises
-    UserError without scores."""
+    UserError if the definition gives no scores."""
     revision = require_revision(platform.definitions, name)
     scoring_kind(revision.definition)
     return revision, champion(platform, revision, model)
@@ -291,16 +296,17 @@ def _notes(
     )
     notes = []
     if others:
-        notes.append(f"{name} does not apply to {_listed(others)}: no scores")
+        notes.append(f"{name} does not apply to {_list_names(others)}: no scores")
     if plan.not_learned:
-        notes.append(f"the model has learned nothing of {_listed(plan.not_learned)}: no scores")
+        notes.append(f"the model has learned nothing of {_list_names(plan.not_learned)}: no scores")
     if lacking:
         notes.append(
-            f"the model also reads {_listed(lacking)}, which the file lacks: missing in every row"
+            f"the model also reads {_list_names(lacking)}, which the file lacks: "
+            "missing in every row"
         )
     return notes
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     return ", ".join(names[:_NAMES_SHOWN]) + more

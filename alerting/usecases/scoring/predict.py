@@ -66,11 +66,11 @@ class PredictedValue:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer about one asset. `at`: the instant that was scored, None without.
+    """The answer about one asset. `at`: the instant that was scored, None without one.
 
-    `score` is None where it is `unknown`, which then says why, and of a model whose values serve
-    without an alarm. `would_raise`: whether the score is at or above the threshold. `revision`,
-    `model_version`: the versions that answer; None where there is none.
+    `score` is None if it is `unknown`, which then gives the reason, and for a model whose values
+    serve without an alarm. `would_raise`: whether the score is at or above the threshold.
+    `revision`, `model_version`: the versions that answer; None where there is none.
     """
 
     definition: str
@@ -110,11 +110,11 @@ class _Question:
 
 
 class PredictionBatch:
-    """Questions about one definition that are answered together: what they share is read once.
+    """Questions about one definition that are answered together, so that shared data are read once.
 
-    Each answer is, bit for bit, the one to the question alone, as of the instant of the batch. The
-    assets that are asked about the same instant probably need readings as the first of them: they
-    are read at once.
+    Each answer is, bit for bit, the answer to the question alone, as of the instant of the batch.
+    Assets of the same instant probably need the same readings as the first of them, so their
+    readings are read at once.
     """
 
     def __init__(
@@ -124,8 +124,8 @@ class PredictionBatch:
         name: str,
         questions: Collection[PredictQuestion],
     ) -> None:
-        """Read what the questions share. Raises NotFound for an unknown definition, and UserError
-        for one whose model gives no score to a single instant."""
+        """Read the data that the questions share. Raises NotFound for an unknown definition, and
+        UserError if its model gives no score to a single instant."""
         revisions = platform.definitions.revisions(name)
         if not revisions:
             names = [revision.name for revision in platform.definitions.latest_revisions()]
@@ -144,7 +144,7 @@ class PredictionBatch:
         self._latencies: dict[str, timedelta] = {}
 
     def answer(self, question: PredictQuestion) -> Prediction:
-        """Return the score of an asset, of the stored readings: see `predict`."""
+        """Return the score of an asset from the stored readings: see `predict`."""
         asset = self._require_match(question.asset)
         until = self._until(asset, question.at)
         versions = partial(segments, self._revisions, self._decisions)
@@ -156,7 +156,7 @@ class PredictionBatch:
         return prediction
 
     def answer_sent(self, question: PredictQuestion, sent: Readings) -> Prediction:
-        """Return the score of an asset, of readings that were sent: see `predict`."""
+        """Return the score of an asset from readings that were sent: see `predict`."""
         asset = self._require_match(question.asset)
         answer = present_answer(self._revisions, self._decisions)
         span = sent.span(asset.name)
@@ -191,7 +191,7 @@ class PredictionBatch:
         return newest if at is None else min(at, newest)
 
     def _expect_others(self, answered: str, until: datetime) -> None:
-        """Expect that the other assets of an instant need readings as the first one."""
+        """Expect that the other assets of an instant need the same readings as the first one."""
         span = self._spans.get(answered)
         if span is None or until in self._expected:
             return
@@ -266,10 +266,10 @@ def predict(
 ) -> Prediction:
     """Return an asset's score at the last evaluated instant up to `at`.
 
-    Without `sent` the stored readings are scored, by the revision and champion in force at `at`;
-    `at` is now less the latency when left out, and at most that. With `sent` these readings are
-    scored instead, by the present champion, up to the last one when `at` is left out. Events and
-    times of suppression are the stored ones in both cases. Raises NotFound for an unknown name, and
+    Without `sent` the stored readings are scored, by the revision and champion in force at `at`,
+    which is now less the latency by default, and at most that. With `sent` these readings are
+    scored instead, by the present champion, by default up to the last one. Events and times of
+    suppression are the stored ones in both cases. Raises NotFound for an unknown name, and
     UserError for a definition whose model gives no score to a single instant, and for an asset to
     which it does not apply.
     """
@@ -312,7 +312,8 @@ def _stride(
 
 
 class SentReadings(Readings):
-    """Port `Readings`: those sent for these assets, else the stored ones; stored events."""
+    """Port `Readings`: sent readings for these assets, stored readings for others; events are
+    stored ones."""
 
     def __init__(self, sent: Readings, assets: Collection[str], stored: Readings) -> None:
         self._sent = sent

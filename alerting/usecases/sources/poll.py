@@ -1,9 +1,9 @@
-"""Read a polled source on from where it was read last: rows of a database, or the files that it
+"""Read a polled source onwards from the last position: rows of a database, or the files that it
 finds, each once: checked as a whole as an import does, stored, then put away.
 
 A file is known by path, size and hash. It is marked after its rows are stored, and moved after it
 is marked, so a process that is killed in between reads it again, which changes nothing. An error of
-a file is the fault of this file: the others are read.
+a file is the fault of this file: the other files are read.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from alerting.usecases.sources.records import (
     new_names,
     refuse_surplus,
 )
-from alerting.usecases.sources.status import SHOWN, SOURCES, SourceTrial, described, try_records
+from alerting.usecases.sources.status import SHOWN, SOURCES, SourceTrial, describe_rows, try_records
 from alerting.usecases.sources.store_rows import fit, record_declared, require_active, store
 from alerting.usecases.sources.stream import Look, try_messages
 
@@ -96,8 +96,7 @@ def poll(
     again: bool = False,
     report: Callable[[int], None] | None = None,
 ) -> Polled:
-    """Store what a source has that was not read before. Idempotent. `again`: everything that it
-    has.
+    """Store the rows of a source that were not read before. Idempotent. `again`: all its rows.
 
     `report` gets the number of rows so far. Raises UserError, which is stored as the fault of the
     source, if it cannot be read.
@@ -127,8 +126,8 @@ def _poll_records(
     again: bool,
     report: Callable[[int], None] | None,
 ) -> Polled:
-    """Store piece after piece, and after each the cursor. A piece of which every row is refused
-    stops: nothing is skipped."""
+    """Store piece after piece, and the cursor after each. Reading stops at a piece whose rows are
+    all refused, so that nothing is skipped."""
     rows = new = refused = 0
     origin = _origin(source)
     progress = plant.deliveries.progress(source.name)
@@ -167,8 +166,8 @@ def _poll_records(
 
 
 def _origin(source: SqlSource) -> str:
-    """Return the hash of what a cursor belongs to: a source that reads anything else begins
-    anew."""
+    """Return the hash of the query that a cursor belongs to: a source that reads anything else
+    begins anew."""
     origin = [source.url.model_dump(exclude_none=True), source.table, source.query, source.cursor]
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -235,7 +234,7 @@ check name."""
 
 
 class FileRefused(UserError):
-    """Refusal of a file that cannot be read as it is, however often it is tried."""
+    """Refusal of a file that cannot be read as it is, so that another try is useless."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +257,7 @@ class FileDrop(Protocol):
     read."""
 
     def found(self, source: FilesSource) -> list[FoundFile]:
-        """Return the files that match and are not being written any more, the oldest first."""
+        """Return the files that match and are no longer being written, the oldest first."""
 
     def sha256(self, file: FoundFile) -> str:
         """Return the hash of the content of a file."""
@@ -270,11 +269,11 @@ class FileDrop(Protocol):
         """Return the events in a file."""
 
     def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
-        """Return whether messages about a file that is refused may quote it."""
+        """Return whether messages about a refused file may quote it."""
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
-        """Move a file to the folder of stored or of bad ones, if the source names it and it has not
-        changed since. Idempotent."""
+        """Move a file to the source's folder for stored or for bad files, if the source names one
+        and the file has not changed since. Idempotent."""
 
 
 def read_files(
@@ -295,7 +294,7 @@ def read_files(
     files = drop.found(source)
     rows = new = refused = read = 0
     faults: list[str] = []
-    for file, earlier in _with_marks(plant, drop, source, files, again, faults, is_outage):
+    for file, earlier in _find_marks(plant, drop, source, files, again, faults, is_outage):
         if earlier is None and read == MOST_FILES and not again:
             break
         try:
@@ -305,7 +304,7 @@ def read_files(
                 new = new + mark.new
                 refused = refused + (mark.fault is not None)
                 read = read + 1
-            with _blamed(file, is_outage):
+            with _blame_file(file, is_outage):
                 drop.put_away(source, file, mark.fault)
         except UserError as fault:
             faults.append(storable(str(fault)))
@@ -323,7 +322,7 @@ def read_files(
     return Polled(rows, new, refused)
 
 
-def _with_marks(
+def _find_marks(
     plant: SourcePorts,
     drop: FileDrop,
     source: FilesSource,
@@ -346,7 +345,7 @@ def _with_marks(
             by_path.setdefault(mark.path, []).append(mark)
         for file in piece:
             try:
-                with _blamed(file, is_outage):
+                with _blame_file(file, is_outage):
                     earlier = _mark_of(drop, by_path.get(file.name, []), file)
             except UserError as fault:
                 faults.append(storable(str(fault)))
@@ -360,8 +359,8 @@ def _marks(
     source: FilesSource,
     paths: Sequence[str],
 ) -> list[FileMark]:
-    """Return the marks of files, without those that were refused before the source was last
-    changed: they get another try."""
+    """Return the marks of files, without marks of files that were refused before the source was
+    last changed: these files get another try."""
     changed = max((revision.at for revision in sources.revisions(source.name)), default=None)
     marks = deliveries.file_marks(source.name, paths)
     return [mark for mark in marks if mark.fault is None or changed is None or mark.at >= changed]
@@ -379,7 +378,7 @@ def _mark_of(drop: FileDrop, marks: Sequence[FileMark], file: FoundFile) -> File
 
 
 @contextmanager
-def _blamed(file: FoundFile, is_outage: IsOutage) -> Iterator[None]:
+def _blame_file(file: FoundFile, is_outage: IsOutage) -> Iterator[None]:
     """Turn every error but an outage of the database into a UserError that names the file."""
     try:
         yield
@@ -404,7 +403,7 @@ def _read(
 ) -> FileMark:
     mark = FileMark(source.name, file.name, file.size, file.modified, "", now)
     try:
-        with _blamed(file, is_outage):
+        with _blame_file(file, is_outage):
             mark = replace(mark, sha256=drop.sha256(file))
             checked = _check(plant, drop, source, file, is_outage)
             new = _new_names(
@@ -414,7 +413,7 @@ def _read(
     except UserError as refusal:
         if not (mark.sha256 or isinstance(refusal, FileRefused)):
             raise  # the file may be good, and is read at the next poll
-        mark = replace(mark, fault=_with_fields(refusal.message))
+        mark = replace(mark, fault=_name_fields_in(refusal.message))
         if isinstance(refusal, BeyondBounds):
             plant.deliveries.note_surplus(source.name, str(mark.fault), now)
         plant.deliveries.record(source.name, Delivered(now, 0, 1, why=mark.fault))
@@ -438,10 +437,11 @@ def _read(
     return mark
 
 
-def _with_fields(part: Any) -> Any:
-    """Return a text, or a part of one, that names fields of the source, and can be stored."""
+def _name_fields_in(part: Any) -> Any:
+    """Return a text, or a part of it, with the fields of the source in place of options, in a form
+    that can be stored."""
     if isinstance(part, Translatable) and part.template and len(part) <= _LONGEST_FAULT:
-        values = {name: _with_fields(value) for name, value in part.values.items()}
+        values = {name: _name_fields_in(value) for name, value in part.values.items()}
         return ENGLISH.say(name_fields(part.template), **values)
     return storable(name_fields(part)) if isinstance(part, str) else part
 
@@ -454,8 +454,8 @@ def _new_names(
     file: FoundFile,
     checked: CheckedFile,
 ) -> NewNames:
-    """Return what a file declares for the first time. Raises BeyondBounds if that is more than its
-    source may declare."""
+    """Return the names that a file declares for the first time. Raises BeyondBounds if they are
+    more than its source may declare."""
     if checked.what == "readings":
         new = new_names(assets.get_many([asset.name for asset in checked.assets]), checked.assets)
     else:
@@ -486,7 +486,7 @@ def _check(
             if source.events.lasting is not None:
                 duration = "lasting" if source.events.lasting else "instant"
             return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
-        return _with_source(
+        return _note_source(
             check_readings(drop.readings(source, file), plant, reject=skipped, now=now),
             plant.assets,
             source,
@@ -497,11 +497,11 @@ def _check(
         raise UserError(no_table(file.name)) from refusal
 
 
-def _with_source(
+def _note_source(
     checked: Checked[ReadingRow], assets: Assets, source: FilesSource
 ) -> Checked[ReadingRow]:
-    """Return checked readings that also note the source, and the unit that it states, at variables
-    without one."""
+    """Return checked readings whose variables have the source, and its unit for variables without
+    one."""
     columns = checked.profile.columns
     units = {
         columns[title].name: mapped.unit
@@ -552,7 +552,7 @@ def try_files(
         )
     file = files[-1]
     try:
-        with _blamed(file, is_outage):
+        with _blame_file(file, is_outage):
             skipping = source.model_copy(update={"bad_lines": "skip"})
             checked = _check(plant, drop, skipping, file, is_outage, now)
             rows = first_rows(checked, SHOWN)
@@ -564,7 +564,7 @@ def try_files(
         *map(name_fields, checked.understood.notes),
     ]
     return SourceTrial(
-        source.name, checked.profile.lines, list(described(rows))[:SHOWN], refused, notes
+        source.name, checked.profile.lines, list(describe_rows(rows))[:SHOWN], refused, notes
     )
 
 
@@ -574,8 +574,8 @@ def name_fields(text: str) -> str:
 
 
 def no_table(file: str) -> str:
-    """Return the refusal of a file that is no table of time stamps. It quotes nothing: a person who
-    chooses a path may not learn from messages what is there."""
+    """Return the refusal of a file that is no table of time stamps. It quotes nothing, so that a
+    person who chooses a path learns nothing about other files from messages."""
     return (
         f"{file} was not imported: no table with a column of time stamps was found in it, "
         "as the source describes it (time, time_format, separator, encoding); nothing of "

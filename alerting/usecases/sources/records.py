@@ -1,10 +1,10 @@
 """Rows of a source as readings or events, one by one: each is stored as it stands, or refused with
-a reason, for readers of every language. And what the rows declare: assets, variables with their
-types, event types; rows of other types are refused.
+a reason, for readers of every language; and the declarations that rows cause: assets, variables
+with their types, event types. Rows of other types are refused.
 
-What data may declare by themselves is bounded, per delivery, per source and in all. What is there
-stays, and what an engineer imports is not counted. A row beyond a bound is refused, with what to do
-about it.
+The number of declarations that data may cause is bounded, per delivery, per source and in all.
+Existing names stay, and names that an engineer imports are not counted. A row beyond a bound is
+refused, with advice.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class RefusedRow:
 
 @dataclass(frozen=True)
 class MappedRows(Generic[Row]):
-    """Rows of a source that can be stored, each with its number from 1, and those that cannot.
-    `titles`: column by variable; `asset_texts` and `type_texts`: the text by asset and event type
-    where it is not the name."""
+    """Rows of a source that can be stored, each with its number from 1, and rows that cannot.
+    `titles`: column by variable; `asset_texts` and `type_texts`: by asset and event type, its text
+    in the rows where that is not the name."""
 
     rows: Sequence[tuple[int, Row]]
     refused: Sequence[RefusedRow]
@@ -72,11 +72,11 @@ def map_readings(
     units: Callable[[], Units] = dict,
     titles: Callable[[], Titles] = dict,
 ) -> MappedRows[ReadingRow]:
-    """Return the readings of records. `zone`: of the plant, for stamps without one where the source
+    """Return the readings of records. `zone`: of the plant, for stamps without one if the source
     names none.
 
-    `units`: gives those of the variables of the records' assets, to which their columns may belong;
-    `titles`: those of all assets. Both are asked only if needed.
+    `units`: returns the units of the variables of the records' assets, to which columns may belong;
+    `titles`: returns the titles of all assets. Both functions are called only if needed.
     """
     mapping = RecordMapping(source, zone, units, titles)
     return _map(mapping, records, mapping.reading)
@@ -89,11 +89,11 @@ def map_events(
     titles: Callable[[], Titles] = dict,
     types: Callable[[], Titles] = dict,
 ) -> MappedRows[EventRow]:
-    """Return the events of records. `zone`: of the plant, for stamps without one where the source
+    """Return the events of records. `zone`: of the plant, for stamps without one if the source
     names none.
 
-    `titles`: gives those of all assets, `types` those of event types. Both are asked only if
-    needed.
+    `titles`: returns the titles of all assets, `types` the titles of event types. Both functions
+    are called only if needed.
     """
     mapping = RecordMapping(source, zone, None, titles, types)
     return _map(mapping, records, mapping.event)
@@ -116,10 +116,10 @@ def _map(
 
 class RecordMapping:
     """The mapping of a source, applied to one record after another. `titles`: the column of each
-    variable met so far.
+    variable so far.
 
-    `units`: gives those of the variables that there are; None if the columns are attributes, whose
-    names have the unit in them.
+    `units`: returns the units of existing variables; None if the columns are attributes, whose
+    names contain the unit.
     """
 
     def __init__(
@@ -197,6 +197,8 @@ class RecordMapping:
         return self._source.asset or _name(record, self._source.asset_column, self.assets)
 
     def _instant(self, record: Record, column: str) -> datetime:
+        """Return the instant of a stamp; a stamp without a zone gives an instant without one.
+        Raises ValueError for anything else."""
         written = record.get(column)
         if written is None or written == "":
             raise refuse_value(column, NO_TIME)
@@ -212,7 +214,7 @@ class RecordMapping:
 
     def _known_numbers(self, fields: Mapping[str, Any]) -> dict[str, float] | None:
         """Return the values of known columns by variable if their sum is a finite number, so that
-        each is; None for others."""
+        each value is finite; None for other values."""
         titles = tuple(fields)
         values = fields.values()
         names = self._layouts.get(titles)
@@ -299,8 +301,8 @@ class RecordMapping:
 
 
 def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
-    """Return the values of a record by title: of its object of values, or all but its keys. Raises
-    RowRefused for too many."""
+    """Return the values of a record by title: from its object of values, or from all fields except
+    its keys. Raises RowRefused for too many."""
     inner = record.get(VALUES)
     fields = (
         inner
@@ -356,8 +358,8 @@ def _is_utf8(text: str) -> bool:
 
 
 def _float(title: str, value: float | Decimal) -> float | None:
-    """Return a number, None for one that is none. Raises RowRefused if it would be stored as
-    another one."""
+    """Return a number, None for a value that is no number. Raises RowRefused if it would be stored
+    as another number."""
     try:
         number = float(value)
     except OverflowError:
@@ -372,8 +374,8 @@ def _float(title: str, value: float | Decimal) -> float | None:
 
 
 def _scalar(title: str, value: Any) -> Scalar | None:
-    """Return a value as it is stored, None for a missing one. Raises RowRefused for lists, objects
-    and endless numbers."""
+    """Return a value as it is stored, None for a missing value. Raises RowRefused for lists,
+    objects and infinite numbers."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -435,7 +437,7 @@ def refuse_value(column: str, text: str, value: Any = None, **values: str | int)
 
 
 def refuse_column(column: str, reason: str) -> RowRefused:
-    """Return the refusal of a row for what one column holds."""
+    """Return the refusal of a row for the content of one column."""
     return RowRefused(f"{column}: {reason}")
 
 
@@ -450,7 +452,7 @@ class BeyondBounds(UserError):
 @dataclass(frozen=True)
 class NewNames:
     """The names that a delivery declares for the first time: assets, variables as `asset.variable`,
-    and types of events."""
+    and event types."""
 
     assets: Sequence[str] = ()
     variables: Sequence[str] = ()
@@ -458,12 +460,12 @@ class NewNames:
 
     @property
     def count(self) -> int:
-        """Return how many there are of all."""
+        """Return the number of all new names."""
         return len(self.assets) + len(self.variables) + len(self.event_types)
 
 
 def new_names(before: Mapping[str, Asset | None], after: Sequence[Asset]) -> NewNames:
-    """Return what changed assets declare beside the stored ones."""
+    """Return the names that changed assets declare and stored assets do not."""
     assets = list[str]()
     variables = list[str]()
     for asset in after:
@@ -475,11 +477,10 @@ def new_names(before: Mapping[str, Asset | None], after: Sequence[Asset]) -> New
 
 
 class Headroom:
-    """Names that one delivery may still declare. The counts of earlier deliveries are read when the
-    first new name comes.
+    """Number of names that one delivery may still declare. The counts of earlier deliveries are
+    read when the first new name comes.
 
-    `declarer`: the source, or the sender of rows that came without one. Types of events count as
-    variables.
+    `declarer`: the source, or the sender of rows without a source. Event types count as variables.
     """
 
     def __init__(
@@ -492,7 +493,8 @@ class Headroom:
 
     @cached_property
     def _declared(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the numbers of assets and variables so far: of the declarer, and of all."""
+        """Return the numbers of assets and variables so far: declared by this declarer, and in
+        all."""
         by_declarer = self._deliveries.declarations()
         counts = {
             name: (declared.declared_assets, declared.declared_variables)
@@ -535,6 +537,7 @@ class Headroom:
         of_source: int,
         of_all: int,
     ) -> None:
+        """Raise RowBeyondBounds if the numbers of names, with the new ones, would break a bound."""
         counted = (
             (bounds.in_all, of_all + taken, f"all sources have declared {of_all + taken}"),
             (
@@ -556,8 +559,8 @@ class Headroom:
 
 
 def refuse_full(asset: Asset, count: int) -> None:
-    """Raise RowBeyondBounds if an asset with `count` variables more would have more than an asset
-    may."""
+    """Raise RowBeyondBounds if an asset with `count` variables more would have more than the
+    permitted number."""
     if len(asset.variables) + count > MOST_VARIABLES:
         raise RowBeyondBounds(
             f"{asset.name} has {len(asset.variables)} variables, and an asset has at most "
@@ -576,11 +579,11 @@ def refuse_surplus(headroom: Headroom, names: NewNames, file: str) -> None:
 
 
 def declarer_of(source: str | None, sender: str | None) -> str:
-    """Return the name under which declarations are counted: the source, else the sender, told apart
-    by a blank."""
+    """Return the name under which declarations are counted: the source, or the sender, whose name
+    has a blank."""
     return source if source is not None else f"sender {sender or 'unknown'}"
 
 
 def spoken(declarer: str) -> str:
-    """Return a declarer for people."""
+    """Return a declarer in words for people."""
     return declarer if " " in declarer else f"source {declarer}"

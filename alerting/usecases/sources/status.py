@@ -1,5 +1,5 @@
-"""Sources as people see them: what each delivered, whether it or an asset is stale, and a trial:
-its first rows as they would be stored, which writes nothing."""
+"""Sources as people see them: deliveries of each source, whether it or an asset is stale, and a
+trial: its first rows as they would be stored, which writes nothing."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -76,14 +76,14 @@ _MINUTE_S = 60.0
 class SourceStatus:
     """A source at one instant.
 
-    `rows`, `refused`: so far. `newest`: time stamp; `lag`: now minus that; `silent`: since the last
-    row came, or since the source was applied. `rate`: rows per minute over the last deliveries.
-    `is_stale`: no row for `stale_after`, of an active source only. `is_stopped`: the stream service
-    has paused it, because too many of its messages could not be stored. `lost`: values that were
-    lost for ever, where they could be counted; `last_lost`: how, and `lost_at`: when that was
-    noted. `read_by`: who reads a polled source by its document; `polled_by`: who read it last, at
-    `polled_at`; `unread`: the time since then. `after_now`: says by how much the newest
-    or the last reading lies after now, else empty.
+    `rows`, `refused`: so far. `newest`: time stamp; `lag`: now minus `newest`; `silent`: time since
+    the last row came, or since the source was applied. `rate`: rows per minute over the last
+    deliveries. `is_stale`: no row for `stale_after`, of an active source only. `is_stopped`: the
+    stream service has paused it, because too many of its messages could not be stored. `lost`:
+    values that were lost for ever, where they could be counted; `last_lost`: how they were lost,
+    and `lost_at`: when that was noted. `read_by`: the reader of a polled source by its document;
+    `polled_by`: the last reader, at `polled_at`; `unread`: the time since then. `after_now`: says
+    by how much the newest or the last reading lies after now, else empty.
     """
 
     name: str
@@ -118,9 +118,9 @@ def source_statuses(plant: SourcePorts, now: datetime) -> list[SourceStatus]:
 
 def source_status(plant: SourcePorts, source: Source, now: datetime) -> SourceStatus:
     """Return the status of a source. Silence counts from its last revision at the earliest, e.g.
-    when it was resumed.
+    since the source was resumed.
 
-    One without a revision was written into the database just now.
+    A source without a revision was written into the database just now.
     """
     revisions = plant.sources.revisions(source.name)
     progress = plant.deliveries.progress(source.name)
@@ -149,13 +149,13 @@ def source_status(plant: SourcePorts, source: Source, now: datetime) -> SourceSt
         polled_by=progress.polled_by,
         polled_at=progress.polled_at,
         unread=_lag(progress.polled_at, now),
-        after_now=_after_now(source, progress, now),
+        after_now=_describe_after_now(source, progress, now),
     )
 
 
-def _after_now(source: Source, progress: SourceProgress, now: datetime) -> str:
-    """Say by how much the newest or the last reading of a source lies after now, if by more than
-    clocks differ; empty otherwise, and of events, which may be planned."""
+def _describe_after_now(source: Source, progress: SourceProgress, now: datetime) -> str:
+    """Say by how much the newest or the last reading of a source lies after now, if clocks do not
+    explain the difference. Empty otherwise, and for events, which may be planned."""
     last = (progress.last or {}).get("ts")
     stamps = [at for at in (progress.newest, last) if isinstance(at, datetime)]
     ahead = max((at - now for at in stamps), default=SKEW)
@@ -168,13 +168,13 @@ def _after_now(source: Source, progress: SourceProgress, now: datetime) -> str:
 
 
 def _lag(newest: datetime | None, now: datetime) -> timedelta | None:
-    """Return how long ago an instant is, such as that of the newest row; None without one."""
+    """Return how long ago an instant is; None without an instant."""
     return None if newest is None else max(now - newest, timedelta(0))
 
 
 def _rate(progress: SourceProgress, now: datetime) -> float:
-    """Return rows per minute since the first of the last deliveries, whose own rows came before
-    it."""
+    """Return rows per minute since the first of the last deliveries, whose own rows do not count
+    because they came before it."""
     if len(progress.recent) < 2:
         return 0.0
     seconds = (now - progress.recent[0].at).total_seconds()
@@ -208,7 +208,7 @@ def try_records(
     """Return the first rows of records as they would be stored, and the first refused ones. `now`:
     the notes name readings after it."""
     fitted = fit(plant, source, records, source.name)
-    rows = [*described(fitted.readings), *described(fitted.events)]
+    rows = [*describe_rows(fitted.readings), *describe_rows(fitted.events)]
     return SourceTrial(
         source.name,
         len(records),
@@ -223,7 +223,7 @@ def doubtful_notes(rows: Sequence[ReadingRow], now: datetime | None) -> Iterator
     return describe_doubtful(np.array([to_millis(row.ts) for row in rows], np.int64), now)
 
 
-def described(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str, Any]]:
+def describe_rows(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str, Any]]:
     """Yield rows for people: asset and instant first, then the values, or type, end and
     attributes."""
     for row in rows:
@@ -252,8 +252,8 @@ HOURS_BACK = timedelta(days=14)
 class AssetFreshness:
     """The newest reading of an asset of a target.
 
-    `sampling`: declared interval of its fastest variable. `at_rest`: times since then in which all
-    definitions on the asset are suppressed by design; they do not overlap.
+    `sampling`: declared interval of its fastest variable. `at_rest`: times since this reading in
+    which all definitions on the asset are suppressed by design; they do not overlap.
     """
 
     asset: str
@@ -281,7 +281,7 @@ def asset_freshness(
         if asset.name in used and asset.name in newest:
             ts = newest[asset.name].ts
             rests = (
-                _at_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now)
+                _find_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now)
                 if now - newest[asset.name].ts > platform.health_limits.source_stale
                 else ()
             )
@@ -301,14 +301,15 @@ def asset_freshness(
     return fresh
 
 
-def _at_rest(
+def _find_rest(
     platform: EpisodePorts,
     asset: str,
     suppressions: Collection[Suppression | None],
     start: datetime,
     end: datetime,
 ) -> tuple[Interval, ...]:
-    """Return when all definitions on an asset are suppressed; none if one never is."""
+    """Return the times in which all definitions on an asset are suppressed; none if a definition
+    has no suppression."""
     at_rest: list[Interval] = [(start, end)]
     for suppression in suppressions:
         if suppression is None:
@@ -322,7 +323,8 @@ def _at_rest(
 
 
 def _line(asset: str, parents: Mapping[str, str | None]) -> str:
-    """Return the outermost asset above an asset, or its own name; rings end."""
+    """Return the outermost asset above an asset, or its own name. A circle of assets ends the
+    search."""
     passed = [asset]
     while (parent := parents.get(passed[-1])) in parents and parent not in passed:
         passed.append(str(parent))

@@ -59,7 +59,7 @@ _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "c
 
 @dataclass(frozen=True)
 class Declared:
-    """Rows that fit the declarations, with what is to be declared first, and all refused rows in
+    """Rows that fit the declarations, the declarations to write first, and all refused rows in
     their order.
 
     `new`: the names that are declared for the first time. `surplus`: why the last row that would
@@ -85,8 +85,8 @@ def fit_readings(
     """Return the readings in the types of their variables. The first value of a new variable
     decides its type.
 
-    `by`: the source as it is noted at variables that have none; None for rows that came without a
-    source. `headroom`: what the rows may declare; without it, as much as they want.
+    `by`: the source that is noted at variables without one; None for rows without a source.
+    `headroom`: the number of names that the rows may declare; None for no bound.
     """
     stored = _stored_assets(assets, mapped.rows)
     fits = {
@@ -128,7 +128,7 @@ def _stored_assets(assets: Assets, rows: Sequence[tuple[int, Row]]) -> dict[str,
 
 
 class _Fit:
-    """The variables of one asset, those that rows add among them."""
+    """The variables of one asset, including variables that rows add."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class _Fit:
 
     @cached_property
     def _numbers(self) -> frozenset[str]:
-        """Return the variables of numbers that need no declaration any more, of which a row is
+        """Return the numeric variables that need no further declaration; a row with only these is
         taken as it is."""
         return frozenset(
             name
@@ -202,8 +202,8 @@ class _Fit:
         )
 
     def _variable(self, name: str, row: ReadingRow) -> Variable | None:
-        """Return the variable to declare, or to note the source at; None if it is declared with its
-        source."""
+        """Return the variable to declare, or to store with its source; None if it is declared with
+        a source already."""
         if name in self._added:
             return None
         before = self._asset.variables.get(name)
@@ -267,7 +267,7 @@ def fit_events(
     """Return the events in the durations of their types. `has_ends`: whether any row has the column
     of ends.
 
-    `headroom`: what the rows may declare; without it, as much as they want.
+    `headroom`: the number of names that the rows may declare; None for no bound.
     """
     lasting = source.events.lasting if source.events.lasting is not None else has_ends
     stored = _stored_assets(assets, mapped.rows)
@@ -308,8 +308,8 @@ def fit_events(
 
 
 def _event(row: EventRow, type: EventType) -> EventRow:
-    """Return an event in the duration of its type. Raises RowRefused if an instant one has an end
-    after its start."""
+    """Return an event in the duration of its type. Raises RowRefused if an event of an instant type
+    has an end after its start."""
     if type.duration != "instant":
         return row
     if row.end is not None and row.end != row.start:
@@ -370,8 +370,8 @@ def stored_titles(assets: Assets) -> Titles:
 
 
 def _units(assets: Assets, source: SourceFields, records: Sequence[Record]) -> Units:
-    """Return the units of the variables of the records' assets; of all assets, if one of these is
-    new: it has their names."""
+    """Return the units of the variables of the records' assets. If one of the assets is new, return
+    the units of all assets, whose names its columns may have."""
     column = source.asset_column
     prefix = source.asset_prefix
     written = [source.asset] if source.asset else [record.get(column) for record in records]
@@ -395,8 +395,8 @@ def deliver(
 ) -> DeliveryResult:
     """Store the rows of records, except the refused ones. Idempotent.
 
-    `by`: the name under which the delivery is counted; None for rows that came without a source.
-    `sender`: who sent them, if a person or program with a token did.
+    `by`: the name under which the delivery is counted; None for rows without a source. `sender`:
+    the person or program that sent them with a token, if any.
     """
     return store(plant, fit(plant, source, records, by, sender), now, by=by, sender=sender)
 
@@ -425,7 +425,7 @@ def store(
     new = add_readings(plant, declared.readings, now) if declared.readings else 0
     new += add_events(plant, declared.events, now) if declared.events else 0
     if by is not None:
-        plant.deliveries.record(by, _delivered(rows, new, declared.refused, now))
+        plant.deliveries.record(by, _summarise_delivery(rows, new, declared.refused, now))
     return DeliveryResult(len(rows), new, declared.refused)
 
 
@@ -437,8 +437,8 @@ def record_declared(
     actor: str,
     now: datetime,
 ) -> None:
-    """Count what data have declared, and write it to the audit: one entry, however many names there
-    are."""
+    """Count the declarations that data caused, and write them to the audit: one entry, however many
+    names there are."""
     deliveries.count_declared(declarer, len(new.assets), len(new.variables) + len(new.event_types))
     groups = (("asset", new.assets), ("variable", new.variables), ("event type", new.event_types))
     why = "; ".join(
@@ -456,8 +456,7 @@ def record_declared(
 
 
 def shortened(names: Sequence[str], most: int) -> str:
-    """Return names one after another, as many as fit into `most` characters, and the number of the
-    others."""
+    """Return as many names as fit into `most` characters, and the number of the others."""
     text = ", ".join(names)
     if len(text) <= most:
         return text
@@ -465,17 +464,18 @@ def shortened(names: Sequence[str], most: int) -> str:
     return f"{shown} and {len(names) - shown.count(', ') - 1} more"
 
 
-def _delivered(
+def _summarise_delivery(
     rows: Sequence[ReadingRow | EventRow], new: int, refused: Sequence[RefusedRow], now: datetime
 ) -> Delivered:
     instants = [row.ts if isinstance(row, ReadingRow) else row.start for row in rows]
     newest = max((at for at in instants if at <= now + MOST_IN_FUTURE), default=None)
     why = refused[-1].reason if refused else None
-    return Delivered(now, new, len(refused), newest, _last(rows[-1]) if rows else None, why)
+    return Delivered(now, new, len(refused), newest, _describe_row(rows[-1]) if rows else None, why)
 
 
-def _last(row: ReadingRow | EventRow) -> Mapping[str, Any]:
-    """Return a row for people: its asset and instant, and its type or first values."""
+def _describe_row(row: ReadingRow | EventRow) -> Mapping[str, Any]:
+    """Return a short description of a row for people: its asset and instant, and its type or first
+    values."""
     if isinstance(row, EventRow):
         return {"asset": row.asset, "ts": row.start, "type": row.type}
     return {"asset": row.asset, "ts": row.ts, "values": dict([*row.values.items()][:_LAST_VALUES])}

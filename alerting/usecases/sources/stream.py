@@ -32,7 +32,13 @@ from alerting.ports import (
 )
 from alerting.stores.deliveries import DeadMessages
 from alerting.usecases.sources.records import VALUES, RefusedRow
-from alerting.usecases.sources.status import SHOWN, SOURCES, SourceTrial, described, doubtful_notes
+from alerting.usecases.sources.status import (
+    SHOWN,
+    SOURCES,
+    SourceTrial,
+    describe_rows,
+    doubtful_notes,
+)
 from alerting.usecases.sources.store_rows import fit, store
 
 MOST_DEAD = 10_000
@@ -45,8 +51,8 @@ _PAGE = 20  # of at most 1 MiB each
 class BrokerMessage:
     """A message of a broker. `acknowledge` tells the broker that it need not be sent again.
 
-    `fault`: why it cannot be stored whatever it says, e.g. its size; its payload is then the
-    beginning.
+    `fault`: why the message cannot be stored whatever its content, e.g. its size; its payload is
+    then only the beginning.
     """
 
     topic: str
@@ -60,17 +66,15 @@ class MessageStream(Protocol):
     """A subscription that survives restarts: messages that are not acknowledged are sent again."""
 
     def batch(self) -> Sequence[BrokerMessage]:
-        """Return the next messages, at most as many as fit into a batch; none if none is there.
-
-        Raises UserError if the broker cannot be reached.
-        """
+        """Return the next messages, at most as many as fit into a batch; none if no message is
+        there. Raises UserError if the broker cannot be reached."""
 
     def losses(self) -> Sequence[SourceLoss]:
         """Return what the subscription has lost for ever since the last call."""
 
     def close(self) -> None:
-        """Disconnect; the broker keeps what is not acknowledged. `batch` goes on to return what had
-        come before."""
+        """Disconnect; the broker keeps unacknowledged messages. `batch` still returns the messages
+        that came before."""
 
 
 Stored = Callable[[Sequence[ReadingRow | EventRow]], None]
@@ -82,7 +86,7 @@ def ignore(_: Sequence[ReadingRow | EventRow]) -> None:
 
 
 def gap(subject: str, start: datetime, end: datetime) -> str:
-    """Return how values of an interval were lost, of a server that sends a value once."""
+    """Return how values of an interval were lost if their server sends each value only once."""
     times = f"from {start.isoformat(timespec='seconds')} to {end.isoformat(timespec='seconds')}"
     return (
         f"{subject} {times}: what changed meanwhile is missing; state a longer `history` in the "
@@ -114,9 +118,10 @@ def store_messages(
     """Store the rows of messages and acknowledge them. Idempotent: a message that comes again
     changes nothing.
 
-    If a batch fails with anything but an outage of the database, its messages are stored one by
-    one, and one that fails again is put aside. Raises what is an outage, and TooManyDead if there
-    is no room for a message that cannot be stored; nothing is acknowledged then.
+    If a batch fails for another reason than an outage of the database, its messages are stored one
+    by one, and a message that fails again is put aside. Raises the error of an outage, and
+    TooManyDead if there is no room for a message that cannot be stored; nothing is acknowledged
+    then.
     """
     if not messages:
         return StreamCount()
@@ -180,8 +185,8 @@ def _store(
     put_aside: Callable[[Sequence[DeadMessage]], None],
     stored: Stored = ignore,
 ) -> StreamCount:
-    """Store the rows of messages, after those that cannot be read or of which a row is refused are
-    put aside."""
+    """Store the rows of messages. Messages that cannot be read, or that have a refused row, are put
+    aside first."""
     records: list[Record] = []
     owners: list[int] = []
     reasons: dict[int, str] = {}
@@ -221,8 +226,8 @@ def _dead(source: StreamedSource, message: BrokerMessage, reason: str) -> DeadMe
 
 
 def topic_reader(source: StreamedSource) -> Callable[[BrokerMessage], list[Record]]:
-    """Return the function that makes rows of a message. It raises ValueError with the reason for
-    one that it cannot read."""
+    """Return the function that makes rows of a message. The function raises ValueError with the
+    reason for a message that it cannot read."""
     pattern = source.form.pattern(source.plain_topic) if isinstance(source, MessageSource) else None
     is_value = isinstance(source, MessageSource) and source.payload == "value"
     is_stamped = isinstance(source, MessageSource) and source.stamp == "receipt"
@@ -248,7 +253,7 @@ def topic_reader(source: StreamedSource) -> Callable[[BrokerMessage], list[Recor
 
 
 def _parse_payload(payload: bytes) -> Any:
-    """Return the JSON of a payload; text that is no JSON is a text.
+    """Return the JSON value of a payload; a text that is no JSON is returned as it is.
 
     Raises ValueError if it is not UTF-8, nests too deeply, or has an object in which a name occurs
     twice.
@@ -264,13 +269,13 @@ def _parse_payload(payload: bytes) -> Any:
 
 
 def subscription(source: MessageSource) -> str:
-    """Return the topic to subscribe, with the sign of any one level for each named level."""
+    """Return the topic to subscribe, with the wildcard of one level for each named level."""
     return source.form.subscription(source.topic)
 
 
 def earlier_subscriptions(sources: DocumentStore, source: StreamedSource) -> list[str]:
     """Return the topics that earlier revisions of a source subscribed: the broker keeps them until
-    they are given back."""
+    they are unsubscribed."""
     if not isinstance(source, MessageSource):
         return []
     topics = {revision.document.get("topic") for revision in sources.revisions(source.name)}
@@ -320,7 +325,7 @@ def retry_dead(
 
 @dataclass(frozen=True)
 class Look:
-    """Copies of messages; the broker keeps all of them for the stream service. `notes`: how many
+    """Copies of messages; the broker keeps all originals for the stream service. `notes`: how many
     came, or why none did."""
 
     messages: Sequence[BrokerMessage]
@@ -346,7 +351,7 @@ def try_messages(
         owners += [number] * len(rows)
     fitted = fit(plant, source, records, source.name)
     refused += [RefusedRow(owners[row.line - 1], row.reason) for row in fitted.refused]
-    rows_shown = [*described(fitted.readings), *described(fitted.events)][:SHOWN]
+    rows_shown = [*describe_rows(fitted.readings), *describe_rows(fitted.events)][:SHOWN]
     refused.sort(key=lambda row: row.line)
     notes = [*look.notes, *doubtful_notes(fitted.readings, now)]
     return SourceTrial(source.name, len(look.messages), rows_shown, refused[:SHOWN], notes)
@@ -417,17 +422,17 @@ class _Doubtful:
 def repeated_name(value: Any) -> str | None:
     """Return why an object within a parsed value is refused; None if in each every name occurs
     once."""
-    repeated = next(_repeated(value), None)
+    repeated = next(_find_repeated(value), None)
     return None if repeated is None else f"{shown(repeated.name)} occurs twice in one object"
 
 
-def _repeated(value: Any) -> Iterator[Repeated]:
+def _find_repeated(value: Any) -> Iterator[Repeated]:
     if isinstance(value, Repeated):
         yield value
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             if isinstance(item, dict | list):
-                yield from _repeated(item)
+                yield from _find_repeated(item)
 
 
 def _parse(text: str | bytes) -> Any:
@@ -535,7 +540,7 @@ def read_lines(text: str) -> JsonRows:
 
 
 def _read_line(line: str) -> Any:
-    """Return the row of a line, or else a text why it cannot be read."""
+    """Return the row of a line, or else a text that says why the line cannot be read."""
     if len(line) > LONGEST_LINE:
         return f"has {len(line)} characters; at most {LONGEST_LINE} are allowed"
     try:

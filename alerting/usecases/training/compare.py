@@ -109,8 +109,7 @@ def refresh(
     the same twin. Idempotent.
 
     None if the definition wants no refit, if the champion's refit has given way to its twin, or if
-    there are no newer rows. `dataset`: of the
-    run. `version`: of the champion of the run's question.
+    there are no newer rows. `dataset`: of the run. `version`: the champion of the run's question.
     """
     name = definition.name
     revision = require_revision(platform.definitions, name, run.revision)
@@ -213,8 +212,8 @@ def find_value_test(chosen: Challenger | None) -> ValueTest | None:
 def object_to_threshold(
     decision: PromotionDecision, chance: ChanceTest | None, chosen: Challenger, is_first: bool
 ) -> PromotionDecision:
-    """Return a promotion with the objections to its threshold, and with what a person must know of
-    it and of its forecasts; unchanged for a model without an alarm. `is_first`: nothing was in
+    """Return a promotion with the objections to its threshold, and with notes for a person on it
+    and its forecasts; unchanged for a model without an alarm. `is_first`: whether nothing was in
     service."""
     if isinstance(chosen.evidence, ValueEvidence):
         return decision
@@ -234,7 +233,7 @@ def object_to_threshold(
 
 
 def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:
-    """Return what may lead to a model after a training without a challenger."""
+    """Return advice on how to get a model after a training without a challenger."""
     if chance is not None:
         return chance.remedy
     return "" if values is None else values.remedy
@@ -421,7 +420,7 @@ def _champion_of(decisions: Decisions, run: TrainingRun) -> int | None:
 def _read_champion(
     platform: TrainingPorts, definition: ModelDefinition, version: int | None, as_of: datetime
 ) -> tuple[TrainedModel | None, PromotionDecision | None]:
-    """Return the champion. If it cannot be read, report that, and return the decision: the
+    """Return the champion. If it cannot be read, report that, and return a decision by which the
     challenger waits for a person."""
     try:
         return None if version is None else ModelCache(platform).get(definition, version), None
@@ -452,7 +451,7 @@ def _register(
     """Compare the challenger with the champion, register it, and store its evidence on the run.
     Return version and decision.
 
-    It is registered with its refit if it is to go into service.
+    It is registered with its refit if the decision puts it into service.
     """
     training = training_of(definition)
     model = chosen.model
@@ -491,7 +490,8 @@ def _refresh(
     champion_version: int,
     compared: PromotionDecision,
 ) -> tuple[PromotionDecision, int | None]:
-    """Refit the champion, which stays; return the decision, and the new version if there is one."""
+    """Refit the champion, which stays; return the decision, and the new version if a refit was
+    registered."""
     refreshed = refresh(platform, run, definition, dataset, champion_version)
     if refreshed is None:
         return compared, None
@@ -538,7 +538,8 @@ def _decide(
     champion_version: int | None,
     as_of: datetime,
 ) -> PromotionDecision:
-    """Compare with the champion. If that cannot be read, the challenger is proposed to a person."""
+    """Compare with the champion. If the champion cannot be read, the challenger is proposed to a
+    person."""
     champion, lost = _read_champion(platform, definition, champion_version, as_of)
     if lost is not None:
         return lost

@@ -32,8 +32,8 @@ from alerting.usecases.time_labels import labelled_intervals, labels_read, witho
 def fix_features(
     platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
 ) -> DerivedFeatures | None:
-    """Return the stored values, or derive and store them from the data at as_of; None where the
-    definition states its own."""
+    """Return the stored stride and windows, or derive and store them from the data at as_of; None
+    if the definition states its own."""
     if (stored := stored_features(platform.derived_features, definition)) is not None:
         return stored
     derived = derive_at(definition, histories_at(platform, definition, as_of), as_of)
@@ -47,8 +47,8 @@ def fix_features(
 def describe_features(
     platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
 ) -> str | None:
-    """Describe the derived values in a sentence, or those that a training now would derive; None
-    where there are none."""
+    """Describe the derived stride and windows in a sentence, or the values that a training would
+    derive now; None if none are derived."""
     if definition.features.stride and definition.features.windows:
         return None
     if (stored := stored_features(platform.derived_features, definition)) is not None:
@@ -122,8 +122,8 @@ def dataset_at(
 def suppressed_at(
     platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
 ) -> dict[str, list[SuppressedInterval]]:
-    """Return the intervals of each asset whose rows are left out, in the point-in-time view of
-    as_of: suppressed ones, and those with windows or labels that touch a time not to be learned
+    """Return, by asset, the intervals whose rows are left out, in the point-in-time view of as_of:
+    suppressed intervals, and intervals in which windows or labels touch a time not to be learned
     from. `definition`: with its windows."""
     end = min(as_of, definition.periods.last or as_of)
     assets = matching_assets(definition, platform.assets.all())
@@ -142,10 +142,10 @@ def suppressed_at(
 def feedback_labels_at(
     platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
 ) -> list[FeedbackLabel]:
-    """Return the feedback labels of this definition's episodes by as_of, only of episodes that
-    warned of the same problem.
+    """Return the feedback labels by as_of of this definition's episodes that warned of the same
+    problem.
 
-    Misses reported by then follow.
+    Then follow misses that were reported by as_of.
     """
     same = {
         revision.number
@@ -221,7 +221,7 @@ def profile(dataset: Dataset) -> dict[str, Any]:
         "parts": [
             _part(dataset, part)
             for part in (*PARTS, "purged", "excluded")
-            if _labelled(dataset, part).any()
+            if _labelled_rows(dataset, part).any()
         ],
         "dropped": dataset.counts,
         "answers": dataset.answers,
@@ -230,12 +230,12 @@ def profile(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _labelled(dataset: Dataset, part: str) -> BoolArray:
+def _labelled_rows(dataset: Dataset, part: str) -> BoolArray:
     return np.asarray((dataset.fit | dataset.measured) & (dataset.part == part))
 
 
 def _part(dataset: Dataset, part: str) -> dict[str, Any]:
-    rows = _labelled(dataset, part)
+    rows = _labelled_rows(dataset, part)
     at = dataset.at[rows]
     return {
         "part": part,

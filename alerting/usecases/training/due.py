@@ -1,8 +1,8 @@
-"""Trainings that are due: a question of a definition in service that has no training in its present
-state; and the progress of one without a decision.
+"""Trainings that are due, because a question of a definition in service has no training in its
+present state; and the progress of a training without a decision.
 
-This follows from what is stored, not from an event, so that no edit is lost while Airflow does not
-run or does not know the definition's DAG yet.
+This follows from stored data, not from an event, so that no edit is lost while Airflow does not run
+or does not know the definition's DAG yet.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -45,7 +45,7 @@ class NotDue(UserError):
 @dataclass(frozen=True)
 class DueTraining:
     """A training to start, with its number among the trainings of the question. `abandoned`: the
-    run before, without an end."""
+    previous run, if it has no end."""
 
     definition: str
     question: str
@@ -54,13 +54,13 @@ class DueTraining:
 
     @property
     def run(self) -> str:
-        """Return the id of its run: the same for everyone who starts it, so that it is started
-        once."""
+        """Return the id of its run. It is the same for every process that starts it, so the run
+        starts once."""
         return f"{_PREFIX}{self.question}-{self.attempt}"
 
 
 def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraining]:
-    """Return the trainings that are due, those of the newest revisions first.
+    """Return the trainings that are due, trainings of the newest revisions first.
 
     Documents edited since the last time get their revisions before.
     """
@@ -100,11 +100,11 @@ def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraini
 
 
 def newest_trainings(trainings: Trainings, revisions: Iterable[Revision]) -> dict[str, Training]:
-    """Return the newest training of the question that each revision asks, by definition; one
-    without a training is absent.
+    """Return, by definition, the newest training of the question that each revision asks; a
+    definition without a training is absent.
 
-    A training of another question says nothing about the present one, for example after an edit was
-    taken back.
+    A training of another question says nothing about the present question, for example after an
+    edit was taken back.
     """
     questions = {revision.name: question_of(revision) for revision in revisions}
     return {
@@ -119,11 +119,12 @@ def next_attempt(
 ) -> int | None:
     """Return the number of the training of a question that is due; None if none is.
 
-    `revision`: number of the newest, which asks it. `training`: the newest one of the question. A
-    question is trained once, and again if a person asks for it. A failed training is tried again
-    after growing pauses, and at once after an edit or the death of its process, which is no failure
-    of its own; a cancelled one after an edit alone.
-    `is_predicted`: one whose threshold was chosen by an earlier rule of predictions is done again.
+    `revision`: number of the newest revision, which asks the question. `training`: the newest
+    training of the question. A question is trained once, and again if a person asks for it. A
+    failed training is tried again after growing pauses, and at once after an edit or the death of
+    its process, which is no failure of its own; a cancelled training only after an edit.
+    `is_predicted`: a training whose threshold was chosen by an earlier rule of predictions is done
+    again.
     """
     if training is None or training.requested_by is not None:
         return 1 if training is None else training.attempts + 1
@@ -150,10 +151,10 @@ def begin_training(
     platform: TrainingPorts, revision: Revision, run: str | None, process: str | None = None
 ) -> Training:
     """Record that a training of a revision begins. `run`: its id; None for the next one of the
-    question; `process`: that carries it out alone. Idempotent.
+    question; `process`: the single process that carries it out. Idempotent.
 
-    Raises NotDue if the run was started for a question, and the definition asks another one, or it
-    has been trained since.
+    Raises NotDue if the run was started for a question, and the definition asks another one, or the
+    question has been trained since.
     """
     question = _require_question(revision)
     if run is not None and run.startswith(_PREFIX) and not run.startswith(f"{_PREFIX}{question}-"):
@@ -224,8 +225,8 @@ def end_run(
 
 
 def unfinished_trainings(platform: TrainingPorts, in_airflow: bool) -> list[Training]:
-    """Return the trainings of definitions in service that have not ended: those that Airflow
-    carries out, or those of single processes."""
+    """Return the trainings of definitions in service that have not ended: trainings that Airflow
+    carries out, or trainings of single processes."""
     names = [
         r.name
         for r in platform.definitions.latest_revisions()
@@ -348,8 +349,8 @@ def unfinished_training(
     one.
 
     `step`: its present or last step, number `step_number` of `steps`; `candidates_done` of
-    `candidates`; `last_sign`: when a part of it began or ended last. A killed training looks the
-    same; only `last_sign` shows it, by being older than `killed_after`.
+    `candidates`; `last_sign`: when a part of it last began or ended. A killed training looks the
+    same, except that `last_sign` is older than `killed_after`.
     """
     newest = next(iter(platform.runs.open_runs(name)), None)
     if (
@@ -357,7 +358,7 @@ def unfinished_training(
         or newest.id in decided
         or PROPOSAL in platform.runs.files(newest.id, "decision")
     ):
-        return _begun_training(platform, name)
+        return _find_begun(platform, name)
     searches = platform.runs.searches(newest.id)
     done = {s.tags.get("family", "") for s in searches if s.tags.get("fitted") == "true"}
     active = [
@@ -366,7 +367,7 @@ def unfinished_training(
         if s.ended_at is None and "family" in s.tags and s.tags.get("fitted") != "true"
     ]
     revision = int(newest.tags.get("revision", "0"))
-    of_definition = _of_definition(_definition(platform.definitions, name, revision))
+    of_definition = _count_steps(_definition(platform.definitions, name, revision))
     return {
         "run_id": newest.id,
         "revision": revision,
@@ -384,7 +385,7 @@ def unfinished_training(
 
 
 class UnderWay(NamedTuple):
-    """A training without a decision, in the time of the line; `is_silent`: it was probably
+    """A training without a decision, in the time of the line; `is_silent`: whether it was probably
     killed."""
 
     started_at: datetime
@@ -397,8 +398,8 @@ def training_under_way(
 ) -> UnderWay | None:
     """Return when a training began and last showed progress, and whether it was killed.
 
-    The registry has real times, of which `real_now` is the present; a line that is simulated at
-    this `speed` has its own, `now`, and so has a training that has no run in the registry yet.
+    The registry has real times; `real_now` is the present real time. A simulated line at this
+    `speed` has its own time, `now`, and so has a training without a run in the registry.
     """
     if unfinished is None:
         return None
@@ -415,7 +416,7 @@ def training_under_way(
     )
 
 
-def _begun_training(platform: ProgressPorts, name: str) -> dict[str, Any] | None:
+def _find_begun(platform: ProgressPorts, name: str) -> dict[str, Any] | None:
     """Return a training that has begun and has no run in the registry yet, because its dataset is
     being built."""
     revision = platform.definitions.newest_revision(name)
@@ -433,7 +434,7 @@ def _begun_training(platform: ProgressPorts, name: str) -> dict[str, Any] | None
         "step": translatable("building the dataset"),
         "step_number": 1,
         "candidates_done": 0,
-    } | _of_definition(_definition(platform.definitions, name, training.revision))
+    } | _count_steps(_definition(platform.definitions, name, training.revision))
 
 
 def _definition(definitions: Definitions, name: str, number: int) -> ModelDefinition | None:
@@ -442,8 +443,9 @@ def _definition(definitions: Definitions, name: str, number: int) -> ModelDefini
     return definition if isinstance(definition, ModelDefinition) else None
 
 
-def _of_definition(definition: ModelDefinition | None) -> dict[str, Any]:
-    """Return how many candidates and steps a training has; None if its definition is not known."""
+def _count_steps(definition: ModelDefinition | None) -> dict[str, Any]:
+    """Return how many candidates and steps a training has, and when it counts as killed; the
+    numbers are None if its definition is not known."""
     if definition is None:
         return {"killed_after": PROBABLY_KILLED, "steps": None, "candidates": None}
     total = len(definition.families)

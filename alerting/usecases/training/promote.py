@@ -132,7 +132,7 @@ def _record(
         provisional=proposal.provisional,
         verdict=verdict,
         reason=reason,
-        evidence={**proposal.evidence, **_of_training(proposal)},
+        evidence={**proposal.evidence, **_collect_evidence(proposal)},
         run_id=proposal.run_id,
         actor=approved_by or PLATFORM,
         question=proposal.question,
@@ -141,8 +141,9 @@ def _record(
     )
 
 
-def _of_training(proposal: Proposal) -> dict[str, Any]:
-    """Return what later reports compare with: test metrics with intervals, and the time learned."""
+def _collect_evidence(proposal: Proposal) -> dict[str, Any]:
+    """Return the evidence that later reports compare with: test metrics with intervals, and the
+    time learned."""
     parts = [part for name, part in proposal.dataset.parts.items() if name in _LEARNED]
     learned = {}
     if parts:
@@ -161,22 +162,22 @@ def _keep(decisions: Decisions, proposed: DecisionRecord) -> DecisionRecord:
     """Store a decision, as stale if the champion has changed. Return the run's existing decision if
     another process was first.
 
-    Promotions are numbered, and a number is given once: of two processes that saw the same champion
-    in service, one stores its promotion, and the other one compares again.
+    Promotions are numbered, and each number is given once: if two processes saw the same champion
+    in service, one stores its promotion, and the other compares again.
     """
     while True:
         made = decisions.for_definition(proposed.definition)
         earlier = _decision_of(made, proposed.run_id)
         if earlier is not None:
             return earlier
-        record = _unless_stale(proposed, made)
+        record = _mark_stale(proposed, made)
         rank = 1 + sum(d.promoted for d in made) if record.promoted else None
         if decisions.add(record, rank):
             return record
 
 
-def _unless_stale(proposed: DecisionRecord, made: Sequence[DecisionRecord]) -> DecisionRecord:
-    """Return the decision, as stale if another champion is in service, or a later one."""
+def _mark_stale(proposed: DecisionRecord, made: Sequence[DecisionRecord]) -> DecisionRecord:
+    """Return the decision; as stale if another champion, or a later promotion, is in service."""
     serving = last_promotion(made, proposed.question)
     version = serving.challenger_version if serving else None
     if not proposed.promoted or (
@@ -273,12 +274,11 @@ def description(text: str) -> dict[str, str]:
 def rollback(
     platform: TrainingPorts, name: str, reason: str, actor: str, to: int | None = None
 ) -> DecisionRecord:
-    """Put an earlier champion back into service: the one before the present one, or the version
-    `to`.
+    """Put an earlier champion back into service: the previous one, or the version `to`.
 
-    It is used from now on; evaluations of the present champion stay. Raises UserError without a
-    reason, if there is no such earlier version, if it cannot be read, and if another promotion came
-    in between.
+    Evaluations use it from now on; evaluations of the present champion stay. Raises UserError
+    without a reason, if there is no such earlier version, if it cannot be read, and if another
+    promotion came in between.
     """
     if not reason.strip():
         raise UserError("a rollback needs a reason, which is stored with the decision: write one")

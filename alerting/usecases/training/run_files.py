@@ -1,5 +1,5 @@
-"""The run of a training, and what it stores for the next step: dataset and candidates, and of a
-training without problems its readings, read once for all steps."""
+"""The run of a training, and the files that it stores for the next step: dataset and candidates,
+and the readings of a training without problems, read once for all steps."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ ACCOUNT = "account.json"
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A training run, as its tags state it. `training`: the id under which it was started."""
+    """A training run, from its tags. `training`: the id under which it was started."""
 
     id: str
     name: str
@@ -168,8 +168,8 @@ def column_types(plan: FeaturePlan) -> dict[str, str]:
 
 
 def read_proposal(runs: TrainingRuns, run_id: str) -> Proposal | None:
-    """Return the proposal of a training; None before it has one. Raises UserError for a damaged
-    one."""
+    """Return the proposal of a training; None if it has none yet. Raises UserError for a damaged
+    proposal."""
     data = runs.files(run_id, "decision").get(PROPOSAL)
     return None if data is None else Proposal.from_json(data, run_id)
 
@@ -209,8 +209,8 @@ def registered_versions(models: Models, name: str) -> list[dict[str, Any]]:
 def last_training(
     runs: TrainingRuns, models: Models, name: str, made: Sequence[DecisionRecord]
 ) -> dict[str, Any] | None:
-    """Return the newest training with a proposal: by its registered challenger, or by its decision
-    if it has no challenger."""
+    """Return the newest training with a proposal, described by its registered challenger, or by its
+    decision if it has no challenger."""
     decided = [d.run_id for d in made if d.run_id is not None]
     versions = models.versions(name)
     newest_tags = models.version_tags(name, versions[-1]) if versions else {}
@@ -235,13 +235,15 @@ def last_training(
 
 
 def report_waiting(platform: TrainingPorts, proposal: Proposal) -> None:
-    """Open an alert on a proposal that waits for a person, and say why; resolve that of another."""
+    """Open an alert on a proposal that waits for a person, with the reason; resolve the alert if
+    the proposal does not wait."""
     why = explain_waiting(proposal.objection) if proposal.waiting else None
     record_waiting(platform.platform_alerts, proposal.definition, why, platform.clock.now())
 
 
 def newest_estimate(decisions: Sequence[DecisionRecord]) -> dict[str, Any] | None:
-    """Return what the newest promoted model learned from readings alone; None without."""
+    """Return what the newest promoted model learned from readings alone; None without such a
+    model."""
     estimate = next(
         (d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None
     )
@@ -270,8 +272,8 @@ _VALUES_OF_GROUP = 3_000_000
 def read_histories(
     platform: TrainingPorts, definition: ModelDefinition, as_of: datetime
 ) -> tuple[Files, DatasetProfile]:
-    """Read what a training needs, one asset after the other, as files, and its composition. Raises
-    UserError without readings."""
+    """Read the readings that a training needs, one asset after the other, and return them as files,
+    with their composition. Raises UserError without readings."""
     assets = matching_assets(definition, platform.assets.all())
     readings = without_bad_values(platform, as_of).readings
     period = estimation_of(definition).period(definition, TrainingSource(assets, readings, as_of))
@@ -320,11 +322,11 @@ def _load(
     as_of: datetime,
     names: Sequence[str],
 ) -> Iterator[tuple[str, History]]:
-    """Yield the readings of some time, with the part that they belong to; the last ones have all
-    events.
+    """Yield consecutive pieces of readings with the part of the dataset that each belongs to; the
+    last pieces have all events.
 
-    The time is at most four weeks, and such that the values are about 3 million: at first those of
-    one reading a second.
+    A piece spans at most four weeks, and a time that holds about 3 million values; the first piece
+    assumes one reading a second.
     """
     last_known = as_of - definition.delay(asset)
     # a problem may be known later than the values
@@ -368,11 +370,10 @@ def _require_memory(
 def _categories_before(
     readings: Readings, definition: ModelDefinition, asset: Asset, start: datetime
 ) -> Iterator[pd.DataFrame]:
-    """Yield the values at the start of a period of the categories by which readings are grouped, if
-    there are any.
+    """Yield the values, at the start of a period, of the categories by which readings are grouped.
 
-    One that is exactly as old as it may be is in force, and `newest` leaves out the instant at
-    which its search begins.
+    A value of exactly the greatest permitted age is in force, although `newest` leaves out the
+    instant at which its search begins.
     """
     since = {
         name: start - longest_hold(asset, name) - _MOMENT
@@ -413,7 +414,7 @@ def _profile(
 def load_learning_data(
     platform: TrainingPorts, run_id: str, definition: ModelDefinition, as_of: datetime
 ) -> LearningData:
-    """Return what the run has read."""
+    """Return the readings that the run has read."""
     files = platform.runs.files(run_id, DATASET)
     document = json.loads(files[_PERIOD])
     times = {
@@ -446,7 +447,7 @@ def verdicts_at(
     platform: TrainingPorts, definition: ModelDefinition, as_of: datetime
 ) -> list[VerdictInterval]:
     """Return the episodes that operators had called right or wrong by as_of, and the misses that
-    they had reported."""
+    operators had reported."""
     verdicts = []
     for episode in platform.episodes.find(definition.name):
         verdict, _ = consensus([feedback for feedback in episode.feedback if feedback.at <= as_of])
@@ -512,8 +513,8 @@ def _read_events(content: bytes) -> pd.DataFrame:
 
 
 def stored_history(head: History, content: bytes) -> LongHistory:
-    """Return a history whose readings stay in a file until they are needed: texts are objects, None
-    where missing. Columns of the row group read last are held for the next short interval."""
+    """Return a history whose readings stay in a file until they are needed. Texts are objects, None
+    where missing. Columns of the last read row group are held for the next short interval."""
     file = pq.ParquetFile(pa.BufferReader(content))
     names = [name for name in file.schema_arrow.names if name != "ts"]
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
@@ -550,7 +551,7 @@ def stored_history(head: History, content: bytes) -> LongHistory:
 
 
 def _texts(encoded: Any) -> Labels:
-    """Return the texts of a dictionary array, each distinct one once in memory; None where
+    """Return the texts of a dictionary array, each distinct text once in memory; None where
     missing."""
     levels = np.array([*encoded.dictionary.to_pylist(), None], object)
     texts: Labels = levels[encoded.indices.fill_null(len(levels) - 1).to_numpy()]

@@ -1,5 +1,5 @@
-"""Training runs that people start and answer: named by an id, its beginning, or the definition
-whose version waits."""
+"""Training runs that people start and answer. A run is named by an id, the beginning of an id, or
+the definition whose version waits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,8 +43,8 @@ CANCELLED = template("training cancelled")
 def answer_run(
     platform: TrainingPorts, text: str, approved_by: str, rejected_reason: str | None = None
 ) -> Proposal:
-    """Approve the promotion that a training proposed, or reject it with a reason, and carry it
-    out. Idempotent for the same person and answer.
+    """Approve the promotion that a training proposed, or reject it with a reason, and carry it out.
+    Idempotent for the same person and answer.
 
     Raises Conflicting if another person was first, or gave another answer.
     """
@@ -65,10 +65,10 @@ def answer_waiting(
     rejected_reason: str | None = None,
     run: str | None = None,
 ) -> Proposal:
-    """Approve or reject, in the same way, the version of a definition that waits. `run`: that of
-    the proposal that the person has seen.
+    """Approve or reject the waiting version of a definition, as `answer_run`. `run`: the run of the
+    proposal that the person has seen.
 
-    Raises Conflicting if nothing waits, or another proposal than the one that was seen.
+    Raises Conflicting if nothing waits, or another proposal than the seen one.
     """
     require_revision(platform.definitions, name)
     made = platform.decisions.for_definition(name)
@@ -117,11 +117,11 @@ def request_training(
     platform: TrainingPorts, name: str, actor: str, reason: str
 ) -> Training | None:
     """Ask for a training of the present question of a definition; the platform starts it within a
-    minute or two. Return the training before it, None for the first one, which is due by itself.
+    minute or two. Return the previous training, None for the first one, which is due by itself.
     Idempotent.
 
-    Raises NotFound for a definition without a model, UserError for one that is not in service,
-    Conflicting while a training is under way.
+    Raises NotFound for a definition without a model, UserError if it is not in service, Conflicting
+    while a training is under way.
     """
     revision = require_trained(platform, name)
     if revision.definition.state != "active":
@@ -153,8 +153,8 @@ def request_training(
 
 
 def cancel_training(platform: TrainingPorts, name: str, actor: str, reason: str) -> Training:
-    """End the training of a definition that is under way, at its next trial, or take back the
-    request for one. It is not tried again by itself, only by its schedule, a request or an edit.
+    """End the running training of a definition at its next trial, or take back the request for one.
+    It is not tried again by itself, only by its schedule, a request or an edit.
 
     Raises Conflicting if none is under way, UserError without a reason.
     """
@@ -210,14 +210,14 @@ def newest_training(platform: TrainingPorts, revision: Revision) -> Training | N
 
 
 def is_under_way(training: Training, now: datetime) -> bool:
-    """Return whether a training has begun and not ended, within a day."""
+    """Return whether a training has begun within a day and not ended."""
     return training.ended_at is None and now - training.started_at <= ABANDONED_AFTER
 
 
 def training_state(
     training: Training, now: datetime
 ) -> Literal["requested", "under way", "failed", "cancelled", "ended"]:
-    """Return the state of a training; one that has not ended within a day has failed."""
+    """Return the state of a training; a training that has not ended within a day has failed."""
     if training.requested_by is not None:
         return "requested"
     if is_under_way(training, now):
@@ -229,11 +229,11 @@ def training_state(
 
 def find_run(platform: TrainingPorts, text: str) -> str:
     """Return the id of the run that a text names. Raises UserError, with the runs that wait for
-    approval, if it names none."""
-    waiting = _waiting(platform.platform_alerts, platform.decisions, platform.runs)
+    approval, if the text names none."""
+    waiting = _find_waiting(platform.platform_alerts, platform.decisions, platform.runs)
     named = [run for run, proposal in waiting.items() if text in (run, proposal.definition)]
     runs = {*waiting, *(() if named else _decided_and_open(platform))}
-    matching = named or _beginning(runs, text)
+    matching = named or _find_by_beginning(runs, text)
     if len(matching) == 1:
         return matching[0]
     if matching:
@@ -249,8 +249,8 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     )
 
 
-def _beginning(runs: Iterable[str], text: str) -> list[str]:
-    """Return the run with this id, else those that begin with it."""
+def _find_by_beginning(runs: Iterable[str], text: str) -> list[str]:
+    """Return the run with this id, else the runs whose id begins with the text."""
     begins = sorted(run for run in runs if len(text) >= _LEAST_BEGINNING and run.startswith(text))
     return [run for run in begins if run == text] or begins
 
@@ -269,8 +269,8 @@ def require_none_under_way(platform: TrainingPorts, name: str) -> None:
 
 
 def same_result_before(platform: TrainingPorts, run_id: str) -> str | None:
-    """Return the run whose decision stands, if it has learned from the very same data with the same
-    revision; None otherwise."""
+    """Return the run of the decision in force, if it has learned from the very same data with the
+    same revision; None otherwise."""
     tags = platform.runs.tags(run_id)
     last = next(reversed(platform.decisions.for_definition(tags["definition"])), None)
     if last is None or last.run_id is None:
@@ -280,7 +280,7 @@ def same_result_before(platform: TrainingPorts, run_id: str) -> str | None:
     return last.run_id if same else None
 
 
-def _waiting(
+def _find_waiting(
     platform_alerts: PlatformAlerts, decisions: Decisions, runs: TrainingRuns
 ) -> dict[str, Proposal]:
     """Return the proposals that wait for a person, by run."""
@@ -293,7 +293,7 @@ def _waiting(
 
 
 def _decided_and_open(platform: TrainingPorts) -> list[str]:
-    """Return the runs with a decision, and those without an end, of all definitions with a
+    """Return the runs with a decision, and the runs without an end, of all definitions with a
     model."""
     names = [
         r.name
@@ -352,8 +352,9 @@ class ModelLine:
 
     `version`, `since`: in service, None without one. `reason`: why the last training failed or put
     nothing into service, or a version waits; empty otherwise. `advice`: what to do now, empty if
-    nothing is. `training`: the newest of the present question. `refused`: its decision, if that put
-    nothing into service. `warning`: what is wrong with the model in service, else empty.
+    nothing is to do. `training`: the newest training of the present question. `refused`: the
+    decision of this training, if it put nothing into service. `warning`: what is wrong with the
+    model in service, else empty.
     """
 
     name: str
@@ -372,8 +373,8 @@ class ModelLine:
 
 
 def model_lines(platform: TrainingPorts) -> list[ModelLine]:
-    """Return the state of every definition in service with a model: those that concern a person
-    first, then by title."""
+    """Return the state of every definition in service with a model: first the definitions that need
+    a person, then by title."""
     newest = [
         revision
         for revision in platform.definitions.latest_revisions()
@@ -421,8 +422,8 @@ def describe_model(
     now: datetime,
 ) -> ModelLine:
     """Return the state of a definition's model. `made`: its decisions, oldest first; `training`:
-    the newest of its present question; `waiting`: why a version waits for a person, None if none
-    does."""
+    the newest training of its present question; `waiting`: why a version waits for a person, None
+    if none does."""
     question = question_of(revision)
     serving = last_promotion(made, question)
     last = next((d for d in reversed(made) if d.question in (None, question) and d.run_id), None)
@@ -489,7 +490,7 @@ class ModelReport:
     """All that is known of the models of one definition.
 
     `history`: as `model_history` returns it. `waiting`: the proposal that a person must answer.
-    `evidence`: of its version, else of the one in service, else of the newest.
+    `evidence`: of the waiting version, else of the one in service, else of the newest.
     """
 
     line: ModelLine

@@ -79,7 +79,7 @@ def train(
 ) -> Proposal:
     """Run all steps one after the other. Promotion waits for approval if the definition requires
     it. `only_new`: if the last decision was made on the very same data, its result is returned.
-    `process`: this one, for others who ask whether it still runs."""
+    `process`: the name of this process, by which others can ask whether it still runs."""
     progress("building the dataset", 0, None)
     run_id = prepare(platform, name, as_of, process=process)
     if only_new and (before := same_result_before(platform, run_id)) is not None:
@@ -114,8 +114,8 @@ def prepare(
     """Build the dataset of a definition and open its training run.
 
     `training_run`: the id under which the training was started; None for the next one of its
-    question. `process`: that does all steps alone. Raises NotDue if it was started for another
-    question, and UserError if training is not possible.
+    question. `process`: the single process that does all steps. Raises NotDue if it was started for
+    another question, and UserError if training is not possible.
     """
     sync(platform, platform.clock.now())
     revision = require_revision(platform.definitions, name)
@@ -154,8 +154,8 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Prepared:
-    """The data of a training as files, with what the page of its run shows. `columns`: type of each
-    one."""
+    """The data of a training as files, with the values for the page of its run. `columns`: type of
+    each column."""
 
     files: Files
     profile: DatasetProfile
@@ -168,8 +168,8 @@ class _Prepared:
 def _prepare_rows(
     platform: TrainingPorts, revision: Revision, definition: TrainedDefinition, as_of: datetime
 ) -> _Prepared:
-    """Build the dataset with its counts and quality report, and fix stride and windows if they are
-    derived."""
+    """Build the dataset with its counts and quality report, and store stride and windows if they
+    are derived."""
     dataset = dataset_at(platform, revision, definition, as_of)
     fixed = fix_features(platform, definition, as_of)
     if fixed is not None and duration_millis(fixed.stride) != dataset.plan.stride_ms:
@@ -221,7 +221,7 @@ def fit(
 ) -> CandidateSummary | EstimateSummary:
     """Search one family on the run's dataset, or estimate its model without one, and store the
     candidate on a child run. Raises UserError, between two trials, once a person has cancelled the
-    training. `dataset`: that of the run, if it is loaded already."""
+    training. `dataset`: the dataset of the run, if it is loaded already."""
     run = read_run(platform.runs, run_id)
     definition = load_model_definition(platform.definitions, run)
 
@@ -313,7 +313,7 @@ def _champion_params(
     platform: RegistryPorts, run: TrainingRun, family: str
 ) -> dict[str, Any] | None:
     """Return the best parameters for this family from the training of the present champion, of any
-    question; None without.
+    question; None without a champion.
 
     A champion of the run's own instant does not count, because training again from the same data
     must give the same model.
