@@ -220,7 +220,7 @@ def backtest(
         notes = definition_notes(p, [subject.definition])
     target = out or Path(f"{made.definition}-backtest.html")
     write_file(target, made.page)
-    value = vars(made) | {"episodes": [_raised(episode) for episode in made.episodes]}
+    value = vars(made) | {"episodes": [_episode_fields(episode) for episode in made.episodes]}
     value |= {"page": str(target), **notes[made.definition]}
     done = (
         f"no notification was sent, no live data changed; written to {target} (backtest {made.id})"
@@ -235,7 +235,7 @@ def _subject(p: Platform, name_or_file: str) -> Subject:
     return written_subject(p, read_document(file))
 
 
-def _raised(episode: Episode) -> dict[str, Any]:
+def _episode_fields(episode: Episode) -> dict[str, Any]:
     names = ("id", "asset", "severity", "raised_at", "closed_at", "model_version")
     outcome = episode.outcome_record
     return {name: getattr(episode, name) for name in names} | {

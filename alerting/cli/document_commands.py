@@ -164,7 +164,7 @@ def check(
         if kind == DEFINITION:
             stored = [versions.require_document(p.definitions, str(name)) for name in sorted(names)]
             good = revisions_and_targets.check(p, documents + stored, origins + [""] * len(stored))
-            derived = {d.name: {"derived": _derived(p, d)} for d in good}
+            derived = {d.name: {"derived": _describe_derived(p, d)} for d in good}
             notes = {
                 name: derived[name] | described
                 for name, described in definition_notes(p, good).items()
@@ -194,7 +194,7 @@ def rows_of(documents: Sequence[Any], columns: Sequence[str]) -> list[dict[str, 
     ]
 
 
-def _derived(p: "Platform", definition: Any) -> list[str]:
+def _describe_derived(p: "Platform", definition: Any) -> list[str]:
     from alerting.definitions.alert_definition import TrainedDefinition
     from alerting.usecases.training.definition_dataset import describe_features
 
@@ -236,7 +236,7 @@ def apply(
     with platform() as p:
         now = p.clock.now()
         reviews = kind.plan(p, documents, origins)
-        rows = [_planned(review) for review in reviews]
+        rows = [_describe_change(review) for review in reviews]
         print_lines(_lines_of_plan(rows))
         if not dry_run:
             kind.apply_plan(p, reviews, user(), now, reason, accepted=accept_load)
@@ -261,7 +261,7 @@ def apply(
     return Output(value, lines, has_written=bool(changed))
 
 
-def _planned(review: "DocumentReview[Any]") -> dict[str, Any]:
+def _describe_change(review: "DocumentReview[Any]") -> dict[str, Any]:
     """Return what a change does: its fields, and its further effects."""
     changes = "; ".join(
         f"{field}: {json.dumps(plain(before))} → {json.dumps(plain(after))}"
@@ -355,10 +355,10 @@ def _list_kind(p: "Platform", listed: str, others: Sequence[str]) -> Output:
     kind = kinds()[words[listed]]
     good, faults = kind.read(p)
     table = OutputTable(rows_of(good, kind.columns), kind.columns, f"no {listed}")
-    return _with_faulty(listed, [kind.write(document) for document in good], faults, [table])
+    return _list_with_faults(listed, [kind.write(document) for document in good], faults, [table])
 
 
-def _with_faulty(
+def _list_with_faults(
     listed: str, items: Sequence[Any], faults: Mapping[str, Sequence[str]], lines: Sequence[Line]
 ) -> Output:
     """Return a list of documents, with the faults of those that are not used."""
@@ -436,7 +436,7 @@ def _list_sources(p: "Platform") -> Output:
     ]
     notes = [note for status in statuses for note in _lines_of_source(status)]
     lines: list[Line] = [OutputTable(rows, columns, "no sources"), *notes]
-    return _with_faulty("sources", statuses, SOURCES.read(p)[1], lines)
+    return _list_with_faults("sources", statuses, SOURCES.read(p)[1], lines)
 
 
 def _lines_of_source(status: Any) -> Iterator[Line]:
@@ -465,7 +465,7 @@ def _list_sinks(p: "Platform") -> Output:
         OutputTable([vars(status) for status in statuses], columns, "no sinks"),
         *notes,
     ]
-    return _with_faulty("sinks", statuses, SINKS.read(p)[1], lines)
+    return _list_with_faults("sinks", statuses, SINKS.read(p)[1], lines)
 
 
 def _list_routes(p: "Platform") -> Output:
@@ -475,7 +475,7 @@ def _list_routes(p: "Platform") -> Output:
     rows = rows_of(routes, ROUTES.columns)
     table = OutputTable(rows, ROUTES.columns, "no routes: every channel is notified")
     channels = f"configured channels: {', '.join(sorted(p.channels))}"
-    listed = _with_faulty("routes", [*map(ROUTES.write, routes)], faults, [table, channels])
+    listed = _list_with_faults("routes", [*map(ROUTES.write, routes)], faults, [table, channels])
     return listed._replace(value=listed.value | {"channels": sorted(p.channels)})
 
 

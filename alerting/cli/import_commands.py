@@ -291,14 +291,14 @@ def _import(check: "Check", reject: Reject | None, dry_run: bool) -> Output:
         if dry_run:
             value = {"dry_run": True, "understood": checked.understood}
             return Output(value, ["dry run: nothing was written"])
-        with progress() as report, _interruption_explained():
+        with progress() as report, _explain_interruption():
             result = checked.write(now=p.clock.now(), actor=user(), progress=report)
     rejects = str(getattr(reject, "path", "")) if result.rejected else None
     return Output(vars(result) | {"rejects": rejects}, _lines_of_result(result, rejects))
 
 
 @contextmanager
-def _interruption_explained() -> Iterator[None]:
+def _explain_interruption() -> Iterator[None]:
     """If an import ends before its last row, print that it can be repeated."""
     try:
         yield

@@ -37,7 +37,7 @@ class CommandGroup(TyperGroup):
             and not ctx.resilient_parsing
         ):
             root = ctx.find_root()
-            if hint := _left(ctx, args):
+            if hint := _find_replacement(ctx, args):
                 ctx.fail(hint)
             nearest = nearest_commands(root.command, typed)
             meant = " or ".join(
@@ -47,7 +47,7 @@ class CommandGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def _left(ctx: Any, args: list[str]) -> str:
+def _find_replacement(ctx: Any, args: list[str]) -> str:
     """Return what replaces a command that was removed; empty if none of this name was."""
     words = list(args)
     while ctx.parent is not None:

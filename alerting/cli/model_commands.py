@@ -107,7 +107,7 @@ def train(
             require_none_under_way(p, name)
         run_ids = {d.run_id for d in p.decisions.for_definition(name)}
         result = _train(p, name, as_of or p.clock.now(), report_progress, only_new=not again)
-    whose = _whose(result, as_of, is_known=result.run_id in run_ids)
+    whose = _name_training(result, as_of, is_known=result.run_id in run_ids)
     return Output(result, [*whose, *lines_of_proposal(result, verbose)])
 
 
@@ -130,7 +130,7 @@ def _train(
     return result
 
 
-def _whose(result: Proposal, as_of: datetime | None, *, is_known: bool) -> Iterator[Line]:
+def _name_training(result: Proposal, as_of: datetime | None, *, is_known: bool) -> Iterator[Line]:
     """Yield the training that the result belongs to, if this command did not run it."""
     if is_known:
         exact = f" --as-of {as_of.isoformat()}" if as_of else ""
@@ -411,14 +411,14 @@ def _lines_of_models(
         yield colored(f"{name} {history['answers']}", "yellow")
     yield colored(_champion(history), "bold")
     if under_way is not None:
-        yield _unfinished(history["unfinished"], under_way, now, name)
+        yield _describe_unfinished(history["unfinished"], under_way, now, name)
     if history["unreadable"]:
         yield colored(f"the model registry cannot be read: {history['unreadable']}", "red")
     else:
         yield from _lines_of_training(history["training"])
         columns = ["version", "alias", "family", "revision"]
         columns += ["training_cutoff", "refit_cutoff", "threshold"]
-        rows = [_shortened(version) for version in history["versions"]]
+        rows = [_format_threshold_of(version) for version in history["versions"]]
         yield OutputTable(rows, columns, "no version is registered yet")
     if estimate := history["estimate"]:
         yield colored("\nwhat it learned", "bold")
@@ -431,7 +431,7 @@ def _lines_of_models(
         yield colored("\ndecisions, oldest first", "bold")
         columns = ["at", "as_of", "verdict", "challenger", "champion", "by", "reason"]
         yield OutputTable(
-            [{**_shortened(d), "by": d["actor"]} for d in history["decisions"]], columns
+            [{**_format_threshold_of(d), "by": d["actor"]} for d in history["decisions"]], columns
         )
 
 
@@ -447,7 +447,9 @@ def _champion(history: Mapping[str, Any]) -> str:
     return f"{name}: version {history['champion']} in service since {since}{by_twin}{provisional}"
 
 
-def _unfinished(training: Mapping[str, Any], under_way: UnderWay, now: datetime, name: str) -> Line:
+def _describe_unfinished(
+    training: Mapping[str, Any], under_way: UnderWay, now: datetime, name: str
+) -> Line:
     silent = seconds((now - under_way.last_sign).total_seconds())
     done = f"{training['candidates_done']} of {training['candidates'] or 'unknown'} candidates done"
     text = f"training since {short(under_way.started_at)}: {training['step']}, {done}"
@@ -474,7 +476,7 @@ def _lines_of_training(training: Mapping[str, Any] | None) -> Iterator[Line]:
     yield ""
 
 
-def _shortened(row: Mapping[str, Any]) -> Mapping[str, Any]:
+def _format_threshold_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a row with its numbers formatted for tables."""
     if not row.get("threshold"):
         return row

@@ -218,7 +218,7 @@ class Turns:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["method"] != "GET" or _takes_none(scope):
+        if scope["method"] != "GET" or _needs_no_turn(scope):
             PAGE.set(Page(WITHIN_S if scope["method"] == "GET" else CHANGE_WITHIN_S))
             await self._app(scope, receive, send)
             return
@@ -266,7 +266,7 @@ class _Turn:
             from_thread.run(self.take)
 
 
-def _takes_none(scope: Scope) -> bool:
+def _needs_no_turn(scope: Scope) -> bool:
     path: str = scope["path"]
     return path.endswith(_WITHOUT_TURN) or b"wait=" in scope.get("query_string", b"")
 
@@ -377,7 +377,7 @@ class Gate:
             await send(message)
 
         await answer(scope, BodyDeadline(receive, seconds), _with_headers(sending))
-        refused = _refused(request, status)
+        refused = _find_refusal(request, status)
         now = self._now()
         due = self._refusals.due(now) if refused is None else self._refusals.add(refused, now)
         if due:
@@ -401,7 +401,7 @@ class Gate:
             return problem(
                 request, 431, f"address and headers are larger than {LARGEST_HEAD} bytes together"
             )
-        if (refused_body := _refused_body(request)) is not None:
+        if (refused_body := _refuse_body(request)) is not None:
             return refused_body
         path = request.url.path
         is_open = path in OPEN or path.startswith((LINKS, SIGN_IN, PASSWORD))
@@ -494,7 +494,7 @@ def is_upload(path: str) -> bool:
     return path == IMPORT or _UPLOAD.fullmatch(path) is not None
 
 
-def _refused(request: Request, status: int) -> Refusal | None:
+def _find_refusal(request: Request, status: int) -> Refusal | None:
     """Return the refusal that a response states, without secrets; None if it states none."""
     path = request.url.path
     secret = next((start for start in (LINKS, SIGN_IN, PASSWORD) if path.startswith(start)), None)
@@ -510,7 +510,7 @@ def _refused(request: Request, status: int) -> Refusal | None:
     return Refusal(client_of(request), name, act, clean_line(subject)[:_LONGEST_PATH], why)
 
 
-def _refused_body(request: Request) -> Response | None:
+def _refuse_body(request: Request) -> Response | None:
     """Return the refusal of a request by the length of its body, None if it is allowed. One with
     two lengths ends the connection: a proxy may read the second request in it otherwise."""
     if {"content-length", "transfer-encoding"} <= {*request.headers}:

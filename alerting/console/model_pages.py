@@ -129,7 +129,7 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         under_way=training_under_way(
             history["unfinished"], now, datetime.now(UTC), platform.line_speed()
         ),
-        training=_training(history["training"]),
+        training=_training_values(history["training"]),
         importance=importance_bars(shown, variables, language_of(request)) if measured else None,
         measured=measured,
         waiting=report.waiting,
@@ -248,7 +248,7 @@ def _has_values_alone(decisions: Sequence[DecisionRecord], version: int | None) 
     return version is not None and bool(served) and "values" in served[-1].evidence
 
 
-def _training(training: Any | None) -> dict[str, Any] | None:
+def _training_values(training: Any | None) -> dict[str, Any] | None:
     if training is None:
         return None
     lines = [vars(candidate) for candidate in ranked(training["leaderboard"])]
@@ -392,7 +392,7 @@ def _page(
         waiting=report.waiting,
         why_waiting=report.waiting and explain_waiting(report.waiting.objection),
         comparison=comparison_rows(report.waiting, language_of(request)),
-        served=_served(report),
+        served=_list_served(report),
         revision=revision.number,
         present=next((p for p in points if p.chosen), None),
         chosen=chosen,
@@ -405,7 +405,7 @@ def _page(
     )
 
 
-def _served(report: ModelReport) -> list[int]:
+def _list_served(report: ModelReport) -> list[int]:
     """Return the versions that were in service before the present one, the last first."""
     question = next((d.question for d in reversed(report.decisions) if d.promoted), None)
     line = line_of_champions(report.decisions, question)

@@ -66,7 +66,7 @@ def set_own_password(
         )
 
     differ = "" if password == again else translatable("The two passwords differ.")
-    changed = _changed(request, platform, person, differ, change)
+    changed = _change_own(request, platform, person, differ, change)
     if isinstance(changed, Response):
         return changed
     return entrance.signed_in_by_password(request, changed, "/account")
@@ -91,7 +91,7 @@ def set_own_pin(
         return change_pin(platform, entrance.passwords, person.name, old, pin, entrance.now())
 
     differ = "" if pin == again else translatable("The two PINs differ.")
-    changed = _changed(request, platform, person, differ, change)
+    changed = _change_own(request, platform, person, differ, change)
     return changed if isinstance(changed, Response) else RedirectResponse("/account#pin", 303)
 
 
@@ -102,7 +102,7 @@ def remove_own_pin(request: Request, platform: Served, person: FormViewer) -> Re
     return RedirectResponse("/account#pin", 303)
 
 
-def _changed(
+def _change_own(
     request: Request,
     platform: Platform,
     person: Person,

@@ -264,8 +264,8 @@ def _environment() -> Environment:
     environment.filters.update(
         TEXT_FILTERS,
         quoted=partial(quote, safe=""),
-        instant=_zoned(phrases.instant),
-        moment=_zoned(phrases.moment),
+        instant=_in_page_zone(phrases.instant),
+        moment=_in_page_zone(phrases.moment),
         sentence=lambda text: text[:1].upper() + text[1:],
         span=in_language(
             lambda language, d: phrases.seconds(None if d is None else d.total_seconds(), language)
@@ -277,7 +277,7 @@ def _environment() -> Environment:
         plain=_as_of_now(phrases.local_times),
         full=sentences.sentence,
         step=in_language(
-            lambda language, episode: _translated(language, sentences.what_to_do(episode))
+            lambda language, episode: _translate_text(language, sentences.what_to_do(episode))
         ),
         dated_step=_as_of_now(
             lambda episode, *reader: phrases.local_times(
@@ -285,7 +285,7 @@ def _environment() -> Environment:
             )
         ),
         quantity_name=in_language(
-            lambda language, shown: _translated(language, quantity_name(shown))
+            lambda language, shown: _translate_text(language, quantity_name(shown))
         ),
         quantity_value=in_language(
             lambda language, shown: language.translate(quantity_value(shown))
@@ -293,7 +293,7 @@ def _environment() -> Environment:
         quantity_usual=in_language(
             lambda language, shown: language.translate(quantity_usual(shown))
         ),
-        clock=_zoned(lambda value, zone: f"{value.astimezone(zone):%H:%M}"),
+        clock=_in_page_zone(lambda value, zone: f"{value.astimezone(zone):%H:%M}"),
         present_value=in_language(lambda language, line: line.describe(language)),
         present_limit=in_language(lambda language, line: line.describe_limit(language)),
         headline=sentences.headline,
@@ -319,7 +319,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _translated(language: Language, text: str | None) -> str | None:
+def _translate_text(language: Language, text: str | None) -> str | None:
     return None if text is None else language.translate(text)
 
 
@@ -330,7 +330,7 @@ def _clean_value(value: Any) -> Any:
     return escape(clean_text(value))
 
 
-def _zoned(format_value: Callable[..., str]) -> Callable[..., str]:
+def _in_page_zone(format_value: Callable[..., str]) -> Callable[..., str]:
     return pass_context(lambda page, *values: format_value(*values, page["zone"]))
 
 

@@ -194,12 +194,15 @@ class LineSchedule:
 
     def acting(self, minute: int) -> tuple[Disturbance, ...]:
         """Return this minute's disturbances: one of the product and one stuck valve at most."""
-        candidates = (_of_slot(self, minute // SLOT), _stuck_valve(self, minute // VALVE_SLOT))
+        candidates = (
+            _slot_disturbance(self, minute // SLOT),
+            _stuck_valve(self, minute // VALVE_SLOT),
+        )
         return tuple(d for d in candidates if d is not None and d.start <= minute < d.end)
 
     def disturbances(self, first: int, last: int) -> list[Disturbance]:
         """Return all disturbances that begin in [first, last), in order."""
-        of_product = self.one_in_slots(_of_slot, SLOT, first, last)
+        of_product = self.one_in_slots(_slot_disturbance, SLOT, first, last)
         valves = self.one_in_slots(_stuck_valve, VALVE_SLOT, first, last)
         return sorted([*of_product, *valves], key=lambda d: d.start)
 
@@ -273,7 +276,7 @@ class LineSchedule:
 
 
 @lru_cache(maxsize=64)
-def _of_slot(schedule: LineSchedule, slot: int) -> Disturbance | None:
+def _slot_disturbance(schedule: LineSchedule, slot: int) -> Disturbance | None:
     if schedule.in_showcase(slot * SLOT):
         return Disturbance(
             "wet-dough", start=schedule.live_from, ramp=25, hold=60, fade=20, size=7.0
@@ -440,7 +443,7 @@ def cloggings(schedule: LineSchedule, first: int, last: int) -> list[Disturbance
 
 def _drop(seed: int, minute: int) -> float:
     slot = minute // DAY
-    life = _life(seed, slot) if minute < _changed(seed, slot) else _life(seed, slot + 1)
+    life = _life(seed, slot) if minute < _change_minute(seed, slot) else _life(seed, slot + 1)
     return float(
         CLEAN + (life.last - CLEAN) * ((minute - life.start) / (life.end - life.start)) ** _BEND
     )
@@ -451,10 +454,12 @@ def _life(seed: int, slot: int) -> _Life:
     chance = generator(seed, Stream.FILTER, slot)
     chance.random()  # the minute of the change
     last = chance.uniform(330, 380) if chance.random() < _RARELY else chance.uniform(430, 520)
-    return _Life(_changed(seed, slot - 1) if slot else 0, _changed(seed, slot), float(last))
+    return _Life(
+        _change_minute(seed, slot - 1) if slot else 0, _change_minute(seed, slot), float(last)
+    )
 
 
-def _changed(seed: int, slot: int) -> int:
+def _change_minute(seed: int, slot: int) -> int:
     return slot * DAY + int(
         DAY * (0.55 + 0.4 * float(generator(seed, Stream.FILTER, slot).random()))
     )
@@ -505,8 +510,8 @@ def fan_values(
     """Yield the sensors every fifth minute; none while the line stands."""
     for minute in schedule.running(first, last, _FAN_EVERY):
         hour, part = divmod(minute, 60)
-        before = _of_hour(schedule.seed, hour)
-        after = _of_hour(schedule.seed, hour + 1)
+        before = _hourly_load(schedule.seed, hour)
+        after = _hourly_load(schedule.seed, hour + 1)
         load = _DAILY * sin(2 * pi * minute / DAY) + _HOURLY * (
             before + (after - before) * part / 60
         )
@@ -541,5 +546,5 @@ def belt_slip(schedule: LineSchedule, slot: int) -> Disturbance | None:
     return Disturbance("slipping-belt", start, ramp=10, hold=lasts, fade=5, size=size)
 
 
-def _of_hour(seed: int, hour: int) -> float:
+def _hourly_load(seed: int, hour: int) -> float:
     return float(normal_of_day(seed, Stream.LOAD, hour // 24, 24)[hour % 24])

@@ -511,9 +511,9 @@ def _sense(
 def _events(state: DemoLineState, until: int) -> Iterator[EventRow]:
     schedule = state.schedule
     for stop in _condition_intervals(schedule.stop, state.minute, until):
-        yield _lasting(state, "line-stop", stop, until)
+        yield _make_lasting_event(state, "line-stop", stop, until)
     for work in _condition_intervals(schedule.maintenance, state.minute, until):
-        yield _lasting(state, "maintenance", work, until)
+        yield _make_lasting_event(state, "maintenance", work, until)
     for change in state.changes:
         if state.minute <= change.minute < until:
             at = state.instant(change.minute)
@@ -534,7 +534,9 @@ def _condition_intervals(
     return sorted({interval for interval in intervals if interval is not None})
 
 
-def _lasting(state: DemoLineState, type: str, interval: tuple[int, int], until: int) -> EventRow:
+def _make_lasting_event(
+    state: DemoLineState, type: str, interval: tuple[int, int], until: int
+) -> EventRow:
     start, end = interval
     return EventRow(
         ASSET, type, state.instant(start), state.instant(end) if end <= until else None, SOURCE

@@ -139,7 +139,7 @@ class Supervisor:
         try:
             with _woken_by_signals() as wait:
                 while not self._signals:
-                    self._look()
+                    self._run_round()
                     for names in list(ahead):
                         if all(self._services[name].ever_ready for name in names):
                             ahead.pop(names)()
@@ -154,7 +154,7 @@ class Supervisor:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
 
-    def _look(self) -> None:
+    def _run_round(self) -> None:
         """Run one round: detect ended parts, start parts whose needs are met, check readiness."""
         now = time.monotonic()
         for service in self._services.values():

@@ -52,8 +52,8 @@ def frame(
         "episodes": [] if too_many else [asdict(episode) for episode in changed.values()],
         "mutes": "mute" in things,
         "platform": "platform" in things,
-        "open": _by_severity(shown),
-        "unacknowledged": _by_severity(
+        "open": _count_by_severity(shown),
+        "unacknowledged": _count_by_severity(
             episode for episode in shown if not episode.acknowledged and not episode.muted
         ),
     }
@@ -65,7 +65,7 @@ def event(mark: str, content: dict[str, Any]) -> bytes:
     return f"id: {mark}\ndata: {json.dumps(content, separators=(',', ':'))}\n\n".encode()
 
 
-def _by_severity(episodes: Iterable[LiveEpisode]) -> dict[str, int]:
+def _count_by_severity(episodes: Iterable[LiveEpisode]) -> dict[str, int]:
     counts = Counter(episode.severity for episode in episodes)
     return {severity: counts[severity] for severity in SEVERITIES}
 

@@ -292,13 +292,15 @@ def approve_model(
     """Put the version that waits into service. The same decision as by command and in Airflow: 409
     names the person who was first. Role: engineer."""
     run = None if body is None else body.run
-    return _decided(platform, answer_waiting(platform, name, person.name, None, run))
+    return _decided_view(platform, answer_waiting(platform, name, person.name, None, run))
 
 
 @router.post("/definitions/{name}/models:reject", openapi_extra=MAY_CONFLICT)
 def reject_model(name: Id, body: RejectionBody, platform: Served, person: Engineer) -> DecidedView:
     """Reject the version that waits, with a reason. Role: engineer."""
-    return _decided(platform, answer_waiting(platform, name, person.name, body.reason, body.run))
+    return _decided_view(
+        platform, answer_waiting(platform, name, person.name, body.reason, body.run)
+    )
 
 
 @router.post("/definitions/{name}/models:rollback")
@@ -356,7 +358,7 @@ def _trainings(platform: Platform, name: str) -> TrainingsView:
     )
 
 
-def _decided(platform: Platform, decided: Proposal) -> DecidedView:
+def _decided_view(platform: Platform, decided: Proposal) -> DecidedView:
     return DecidedView(
         definition=decided.definition,
         version=decided.refreshed_version or decided.challenger_version,

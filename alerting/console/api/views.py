@@ -379,17 +379,17 @@ def plant_times(text: str, zone: tzinfo) -> str:
 
 def with_plant_times(value: T, zone: tzinfo) -> T:
     """Return a dataclass, or several, with the plant's times in sentences at every depth."""
-    return _converted(value, zone, is_sentence=False)  # type: ignore[no-any-return]
+    return _convert_sentences(value, zone, is_sentence=False)  # type: ignore[no-any-return]
 
 
-def _converted(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
+def _convert_sentences(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
     if type(value) in _WITHOUT_TEXT:
         return value
     if isinstance(value, str):
         return plant_times(value, zone) if is_sentence else value
     if isinstance(value, tuple | list):
         return (
-            type(value)(_converted(item, zone, is_sentence) for item in value)
+            type(value)(_convert_sentences(item, zone, is_sentence) for item in value)
             if type(value) in (tuple, list)
             else value
         )
@@ -398,7 +398,7 @@ def _converted(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
     different = {}
     for name in _field_names(type(value)):
         field_value = getattr(value, name)
-        changed = _converted(field_value, zone, name in _SENTENCES)
+        changed = _convert_sentences(field_value, zone, name in _SENTENCES)
         if changed is not field_value and changed != field_value:
             different[name] = changed
     return replace(value, **different) if different else value

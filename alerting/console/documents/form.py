@@ -133,7 +133,7 @@ class FormSchema:
         """Return the input or group of a field, in the way that its value is written."""
         label = humanize(path.rpartition(".")[2])
         branches, nullable = self.branches(schema)
-        chosen = _chosen(branches, value)
+        chosen = _find_branch(branches, value)
         ways = tuple(
             FormWay(number, _way_label(branch))
             for number, branch in enumerate(branches)
@@ -172,8 +172,8 @@ class FormSchema:
         ways: tuple[FormWay, ...],
     ) -> FormInput:
         usual = schema.get("default")
-        letter, shape, choices = _letter(branch, value)
-        shown = "" if value is None else _shown(letter, value)
+        letter, shape, choices = _input_type(branch, value)
+        shown = "" if value is None else _input_text(letter, value)
         is_variable = path.rpartition(".")[2] in self.named and letter == "s"
         return FormInput(
             f"{letter.upper() if required else letter}:{path}",
@@ -182,7 +182,7 @@ class FormSchema:
             schema.get("description") or branch.get("description", ""),
             shape,
             shown,
-            usual="" if usual is None else _shown(letter, usual),
+            usual="" if usual is None else _input_text(letter, usual),
             choices=choices,
             never=(written and value is None) if nullable and usual is not None else None,
             suggest="variables" if is_variable else "",
@@ -266,7 +266,7 @@ def variables_of(assets: Iterable[Asset]) -> list[tuple[str, str]]:
     return sorted(by_name.items())
 
 
-def _chosen(branches: Sequence[Schema], value: Any) -> int:
+def _find_branch(branches: Sequence[Schema], value: Any) -> int:
     """Return the number of the way in which a value is written, the first if it is in none."""
     for number, branch in enumerate(branches):
         if isinstance(value, dict) and {*value} <= {*branch.get("properties", ())}:
@@ -282,7 +282,7 @@ def _way_label(branch: Schema) -> str:
     return translatable("list") if "items" in branch else translatable("value")
 
 
-def _letter(branch: Schema, value: Any) -> tuple[str, str, tuple[str, ...]]:
+def _input_type(branch: Schema, value: Any) -> tuple[str, str, tuple[str, ...]]:
     """Return type, shape and choices of an input; values that do not fit are edited as YAML."""
     type_ = branch.get("type")
     drawn: tuple[str, str, tuple[str, ...]] = ("y", "yaml", ())
@@ -304,7 +304,7 @@ def _letter(branch: Schema, value: Any) -> tuple[str, str, tuple[str, ...]]:
     return drawn
 
 
-def _shown(letter: str, value: Any) -> str:
+def _input_text(letter: str, value: Any) -> str:
     if letter == "l":
         return "\n".join(value)
     if letter == "y":
@@ -378,7 +378,7 @@ def change_form(document: Document, act: str, path: str, way: int, schema: FormS
     branches = schema.branches(below)[0]
     branch = branches[way] if way < len(branches) else branches[0]
     made: dict[str, Any] = deepcopy(document)
-    value = _blank(schema, branch)
+    value = _blank_value(schema, branch)
     if value is None:
         return _without_field(made, keys)
     try:
@@ -388,7 +388,7 @@ def change_form(document: Document, act: str, path: str, way: int, schema: FormS
     return made
 
 
-def _blank(schema: FormSchema, branch: Schema) -> Any:
+def _blank_value(schema: FormSchema, branch: Schema) -> Any:
     """Return the value with which a way to write a field begins; None for a single value."""
     if "properties" in branch:
         names = branch["properties"]
@@ -396,10 +396,10 @@ def _blank(schema: FormSchema, branch: Schema) -> Any:
             name: schema.branches(schema.resolve(names[name]))[0][0]
             for name in branch.get("required", ())
         }
-        return {name: _blank(schema, first) or "" for name, first in firsts.items()}
+        return {name: _blank_value(schema, first) or "" for name, first in firsts.items()}
     if "items" in branch:
         item = schema.resolve(branch["items"])
-        return [_blank(schema, item)] if "properties" in item else []
+        return [_blank_value(schema, item)] if "properties" in item else []
     return None
 
 
@@ -462,20 +462,20 @@ def _set_in(document: Any, keys: Sequence[str], value: Any) -> None:
 
 
 def _without_field(document: Document, keys: Sequence[str]) -> Document:
-    without: Document = _without(document, keys)
+    without: Document = _remove_at(document, keys)
     return without
 
 
-def _without(document: Any, keys: Sequence[str]) -> Any:
+def _remove_at(document: Any, keys: Sequence[str]) -> Any:
     """Return a copy of a document without the field at a path."""
     key, *below = keys
     if isinstance(document, list):
         if not key.isdecimal() or int(key) >= len(document):
             return document
-        inner = [_without(document[int(key)], below)] if below else []
+        inner = [_remove_at(document[int(key)], below)] if below else []
         return [*document[: int(key)], *inner, *document[int(key) + 1 :]]
     if not isinstance(document, dict) or key not in document:
         return document
     if not below:
         return {name: value for name, value in document.items() if name != key}
-    return {**document, key: _without(document[key], below)}
+    return {**document, key: _remove_at(document[key], below)}

@@ -172,7 +172,7 @@ def look_at_document(
 def look_at_source(name: Id, platform: Served, _: Engineer, request: Request) -> SourceTrial:
     """Show ten rows as they would be stored, and what is refused and why. Stores nothing. Role:
     engineer."""
-    return _look(request, platform, SOURCES.find(platform, name))
+    return _try_source(request, platform, SOURCES.find(platform, name))
 
 
 @source_api.get("/sources/{name}/dead-messages")
@@ -192,7 +192,7 @@ def retry_dead_messages(name: Id, platform: Served, person: Engineer) -> StreamC
 def look_at_rows(name: Id, request: Request, platform: Served, _: FormEngineer) -> Response:
     """Show ten rows as they would be stored."""
     try:
-        trial = _look(request, platform, SOURCES.find(platform, name))
+        trial = _try_source(request, platform, SOURCES.find(platform, name))
     except NotFound:
         raise
     except UserError as refusal:
@@ -212,10 +212,10 @@ def look_at(request: Request, platform: Platform, document: Document) -> SourceT
     (review,) = SOURCES.plan(platform, [document], on_host=False)
     if review.read is None:
         raise DocumentRefused(review.name, review.faults, SOURCES.word)
-    return _look(request, platform, review.read)
+    return _try_source(request, platform, review.read)
 
 
-def _look(request: Request, platform: Platform, source: Source) -> SourceTrial:
+def _try_source(request: Request, platform: Platform, source: Source) -> SourceTrial:
     trials: Trials[Readers] = request.app.state.source_trials
     now = platform.clock.now()
     return trials.run(lambda readers: try_source(platform, readers, source, WAIT_S, now))
@@ -529,7 +529,7 @@ def _message_name(message: Notification) -> str:
     return OTHER_MESSAGES.get(begin, begin.replace("-", " "))
 
 
-def _offered(platform: Platform, document: Document) -> dict[str, dict[str, str]]:
+def _names_to_offer(platform: Platform, document: Document) -> dict[str, dict[str, str]]:
     channels = dict.fromkeys(sorted(platform.channels), "")
     steps = document.get("escalation")
     number = len(steps) if isinstance(steps, list) else 0
@@ -558,5 +558,5 @@ ROUTE_PAGES = ConsoleKind(
     fields=FormFields(
         first=("name", "channels", "match", "timezone", "shifts", "quiet", "repeat", "escalation")
     ),
-    offered=_offered,
+    offered=_names_to_offer,
 )

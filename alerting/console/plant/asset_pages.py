@@ -192,7 +192,7 @@ class AssetReviewView(ReviewView):
     dropped: list[str] = Field(default_factory=list)
 
 
-def _offered(platform: Platform, _: Document) -> dict[str, dict[str, str]]:
+def _names_to_offer(platform: Platform, _: Document) -> dict[str, dict[str, str]]:
     assets = platform.assets.all()
     positions = {asset.position for asset in assets if asset.position}
     return {
@@ -217,7 +217,7 @@ ASSET_PAGES = ConsoleKind(
         named=frozenset({"of", "minus", "by", "variable"}),
         parts="variables",
     ),
-    offered=_offered,
+    offered=_names_to_offer,
 )
 
 

@@ -295,14 +295,14 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         asked=requested,
         chosen_values=job.choices.model_dump(by_alias=True),
         options=_options(job),
-        offered=_offered(job, platform),
+        offered=_names_to_offer(job, platform),
         fault=headline,
         is_event=is_event,
         has_file=job.file.exists(),
         fault_details=[line.strip().removeprefix("- ") for line in details],
         show=show,
         columns_shown=COLUMNS_SHOWN,
-        drawn=_drawn(job),
+        drawn=_find_shown_data(job),
         local=local,
         exact=exact,
         refusal=refusal,
@@ -347,7 +347,7 @@ def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
     return options
 
 
-def _offered(job: Import, platform: Served) -> dict[str, list[str]]:
+def _names_to_offer(job: Import, platform: Served) -> dict[str, list[str]]:
     """Return what is offered while a name is typed."""
     understood = job.checked.understood if job.checked else None
     columns = [column.title for column in understood.columns] if understood else []
@@ -362,7 +362,7 @@ def _offered(job: Import, platform: Served) -> dict[str, list[str]]:
     return {field: names[:MOST_OFFERED] for field, names in offered.items()}
 
 
-def _drawn(job: Import) -> tuple[str, list[str], str, str]:
+def _find_shown_data(job: Import) -> tuple[str, list[str], str, str]:
     """Return the asset, the variables and the time, at most a year, that the link to the data
     shows."""
     result = job.result

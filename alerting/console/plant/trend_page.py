@@ -317,7 +317,7 @@ def trend_page(
         now=now,
         **offers(asset, assets),
         **part_values,
-        **_drawn(platform, query, shown, part_values["levels"], language, now, without=part),
+        **_draw_lanes(platform, query, shown, part_values["levels"], language, now, without=part),
         **_background(request, marks, shown, language),
     )
     return HTMLResponse(page, 422 if refusal or part_values["wrong"] or typed.refusal else 200)
@@ -347,7 +347,7 @@ def offers(asset: Asset, assets: Sequence[Asset]) -> dict[str, Any]:
     }
 
 
-def _drawn(
+def _draw_lanes(
     platform: Platform,
     query: TrendQuery,
     shown: ShownTime,
