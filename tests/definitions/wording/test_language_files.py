@@ -47,6 +47,10 @@ def catalog(code):
         }
 
 
+def files_of(entry):
+    return {file for file, _ in entry.locations}
+
+
 def forms(text):
     return list(text) if isinstance(text, list | tuple) else [text]
 
@@ -71,6 +75,8 @@ def test_every_text_has_a_translation_of_the_same_values_and_one_word_for_a_thin
     missing = "run: python -m tools.languages, then translate what is new"
     entries = catalog(code)
     assert sorted(map(str, texts().keys() ^ entries.keys())) == [], missing
+    moved = [id for id, entry in entries.items() if files_of(entry) != files_of(texts()[id])]
+    assert moved == [], "the code has moved; run: python -m tools.languages"
     assert [fault for id, entry in entries.items() for fault in faults(id, entry.string)] == []
     assert [id for id, entry in entries.items() if entry.fuzzy] == []
     plain = {
