@@ -54,7 +54,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 File = Annotated[
     Path,
     typer.Argument(
-        help="CSV, also as .gz, .bz2, .xz or .zst (found by content), or Parquet.", metavar="FILE"
+        help="CSV, also as .gz, .bz2, .xz or .zst (found by content), or Parquet.",
+        metavar="FILE",
+        readable=False,  # the reader says it, as of every file that cannot be read
     ),
 ]
 Time = Annotated[
