@@ -1,10 +1,11 @@
 """Fields of every alert definition, whatever its kind, the groups of fields that kinds with a
 trained model share, and the assets that a definition matches.
 
-A kind makes its own class of these (`kinds/<kind>/definition.py`): the source of schema and page.
+Each kind builds its class from these groups (`kinds/<kind>/definition.py`); schema and reference
+page are generated from that class.
 
-Shards of definitions by hash of the name: sixteen of DAG files and reports, as many or a multiple
-of states, and the tasks of a tick.
+Definitions are divided by a hash of their name: into sixteen shards for DAG files and reports, into
+sixteen or a multiple of sixteen for states, and among the tasks of a tick.
 """
 
 from abc import ABC, abstractmethod
@@ -118,17 +119,17 @@ class Definition(CommonFields, ABC):
 
     @property
     def has_alarm(self) -> bool:
-        """Return whether an alarm can come of it: not of a forecast of a value alone."""
+        """Return whether this definition can raise an alarm: a forecast of a value alone cannot."""
         return True
 
     @property
     def is_of_unit(self) -> bool:
-        """Return whether the problem is that of the unit just made: `horizon: 0s`."""
+        """Return whether the problem of the unit just made is predicted: `horizon: 0s`."""
         return not self.horizon
 
     @property
     def window(self) -> PredictionWindow:
-        """Return where the problem is predicted."""
+        """Return the prediction window, relative to the instant of the prediction."""
         return PredictionWindow(self.gap, self.gap + self.horizon)
 
     @property
@@ -172,7 +173,8 @@ class Definition(CommonFields, ABC):
         return (self.severity,)
 
     def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
-        """Return what is watched, as a phrase: `Zone 2 temperature above 240 °C for 3 min`."""
+        """Describe what raises an alarm, as a phrase: `Zone 2 temperature above 240 °C for 3
+        min`."""
         return problem_phrase(self.problem, variables, types) if self.problem else self.kind
 
     def faults(self) -> Iterable[Fault]:
@@ -184,7 +186,7 @@ class Definition(CommonFields, ABC):
         targets: Sequence[Asset],  # noqa: ARG002
         event_types: Sequence[EventType],  # noqa: ARG002
     ) -> Iterable[Fault]:
-        """Return the faults beside the matched assets and the known event types."""
+        """Return the faults that only the matched assets and the known event types show."""
         return ()
 
     def variables_read(self, asset: Asset) -> frozenset[str]:
@@ -203,14 +205,15 @@ class Definition(CommonFields, ABC):
         return (self.problem.event,) if self.problem and self.problem.event else ()
 
     def delay(self, asset: Asset) -> timedelta:  # noqa: ARG002
-        """Return how long after its stamp a value that raises an episode is known by design."""
+        """Return the availability delay: how long after its stamp a value that raises an episode is
+        known."""
         return timedelta(0)
 
     def latency(self, asset: Asset, default: timedelta) -> timedelta:
         """Return how long an evaluation waits for readings of an asset: the latency of its slowest
         variable.
 
-        A problem that determines outcomes only delays no evaluation. `default`: the platform's
+        A problem that is used for outcomes alone delays no evaluation. `default`: the platform's
         latency.
         """
         return max(
@@ -248,17 +251,18 @@ class ModelDefinition(Definition):
     @property
     @abstractmethod
     def needs(self) -> tuple[str, ...]:
-        """Return the variables (with *) without which there is no answer."""
+        """Return the variables (with *) without which the model gives no answer."""
 
     @property
     def groups_by(self) -> tuple[str, ...]:
-        """Return the categories by which a training groups readings; one holds until the next."""
+        """Return the category variables by which a training groups readings; each value is carried
+        forward until the next one."""
         return ()
 
     @abstractmethod
     def question_fields(self) -> dict[str, Any]:
-        """Return the fields that a model answers, as plain values: after a change of one, no
-        earlier model may answer."""
+        """Return the fields of the question that a model answers, as plain values: once one of them
+        has changed, no earlier model may answer."""
 
 
 class TrainedDefinition(AlarmFields, ModelDefinition):
@@ -334,13 +338,13 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
 
     @property
     def window(self) -> PredictionWindow:
-        """Return where the problem is predicted: from gap to gap + horizon; for the unit just made,
-        the last stride."""
+        """Return the prediction window: from gap to gap + horizon; for the unit just made, the last
+        stride."""
         return PredictionWindow(-self.stride, timedelta(0)) if self.is_of_unit else super().window
 
     @property
     def longest_alarm(self) -> timedelta:
-        """Return how long an alarm lasts at most whose problem does not come."""
+        """Return the longest time for which an alarm lasts if its problem does not come."""
         return self.longest_time or LONGEST_HORIZONS * self.horizon
 
     @property
@@ -349,7 +353,7 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
 
     def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:  # noqa: ARG002
         """Return the times ahead for which the model predicts values of the problem's variable;
-        none if only the problem.
+        none if it predicts only the problem.
 
         `sampling`: the usual time between two values of it, None when unknown.
         """
@@ -361,12 +365,14 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
 
     @property
     def must_know(self) -> str | None:
-        """Return the variable without whose last value an instant is unknown; None: any will do."""
+        """Return the variable that needs a last value for an instant to be scored; None if any
+        variable will do."""
         return None
 
     @property
     def sees_problem(self) -> bool:
-        """Return whether the model may see the problem's variables, never of the unit just made."""
+        """Return whether the model may see the problem's variables; never for the unit just
+        made."""
         variables = self.problem.variables
         return bool(variables) and not self.is_of_unit and all(map(self.may_see, variables))
 
@@ -387,17 +393,17 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Return the model families that a training tries: persistence where the model may see the
-        last value of one number."""
+        """Return the model families that a training tries; persistence only if the problem has one
+        variable, a number, whose last value the model may see."""
         is_number = self.problem.variable is not None and not isinstance(self.problem.equals, str)
         persists = self.sees_problem and is_number and "last" in self.features.aggregations
         return (*((PERSISTENCE,) if persists else ()), *self.learning.candidates)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        """Return the variables that the model may see, and those of the problem, which tell whether
-        it has begun.
+        """Return the variables that the model may see and, to tell whether the problem has begun,
+        the problem's variables.
 
-        Of the unit just made the problem's own variables are not among them.
+        For the unit just made, the problem's variables are left out.
         """
         seen = {v for v in asset.variables if self.may_see(v)}
         of_problem = set(self.problem.variables)
@@ -503,20 +509,20 @@ EVALUATION_PREFIX = "evaluate__"
 
 @cache
 def shard_of(definition: str, parts: int = 1) -> int:
-    """Return the number of a definition's shard: always the same of sixteen, or of sixteen times
-    `parts`."""
+    """Return the number of a definition's shard, below sixteen, or below sixteen times `parts`. The
+    same name always gives the same number."""
     return crc32(definition.encode()) % (SHARDS * parts)
 
 
 def state_parts(tasks: int) -> int:
-    """Return into how many parts each sixteenth of the states is divided, so that each of so many
-    tasks writes documents of its own."""
+    """Return the number of parts into which each sixteenth of the states is divided, so that no two
+    tasks write the same document."""
     return -(-tasks // SHARDS)
 
 
 def task_of(definition: str, slots: int) -> int:
     """Return the number of the task that evaluates a definition, below `slots`. Definitions whose
-    states are stored together share one."""
+    states are stored together share a task."""
     return shard_of(definition, state_parts(slots)) % slots
 
 

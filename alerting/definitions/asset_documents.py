@@ -1,4 +1,4 @@
-"""Assets with their variables and the relations between these; types of events."""
+"""Assets with their variables and the relations between variables; types of events."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -46,7 +46,8 @@ LAG_LENGTHS = 5
 
 
 class Link(Closed):
-    """How a variable follows from others: the closed list of ways."""
+    """How a variable is computed from, or follows, other variables: one of a closed list of
+    ways."""
 
     of: VariableName = Field(description="The variable that it follows.")
     minus: VariableName | None = Field(
@@ -62,7 +63,7 @@ class Link(Closed):
 
     @property
     def drivers(self) -> tuple[str, ...]:
-        """Return the variables that this one follows."""
+        """Return the variables that this variable follows."""
         return (self.of,) if self.minus is None else (self.of, self.minus)
 
     @model_validator(mode="after")
@@ -85,7 +86,8 @@ class Relation(Link):
 
 
 class Computed(Link):
-    """A variable that is not measured: it is computed of others whenever they are read."""
+    """A variable that is not measured: it is computed from other variables whenever they are
+    read."""
 
     kind: Literal["equal", "lag", "difference", "ratio"] = Field(
         description="equal: `of` itself. lag: `of` behind a first-order lag with `time_constant`. "
@@ -103,12 +105,13 @@ class Computed(Link):
 
     @property
     def drivers(self) -> tuple[str, ...]:
-        """Return the variables that it is computed of."""
+        """Return the variables from which it is computed."""
         return tuple(name for name in (self.of, self.minus, self.by) if name is not None)
 
     @property
     def lookback(self) -> timedelta:
-        """Return how far before an instant values of its parts lie that decide its value."""
+        """Return how far before an instant the values of its parts may lie that decide its value
+        there."""
         return max(self.within, LAG_LENGTHS * (self.time_constant or timedelta(0)))
 
 
@@ -254,8 +257,8 @@ MOST_VARIABLES = 10_000
 
 @dataclass(frozen=True)
 class SourceLatencies:
-    """How long evaluation waits for values of each source. It is no part of an asset, so that all
-    of them compare as equal."""
+    """How long evaluation waits for values of each source. All instances compare as equal, so that
+    latencies are no part of an asset's identity."""
 
     by_source: Mapping[str, timedelta] = field(default_factory=dict, compare=False)
 
@@ -301,11 +304,11 @@ class Asset(Closed):
         return relations
 
     def latency(self, variable: str, default: timedelta) -> timedelta:
-        """Return how long evaluation waits for values of a variable: its latency, else that of its
-        source.
+        """Return how long evaluation waits for values of a variable: its latency, else its source's
+        latency.
 
-        Of a computed one the longest of its parts. `default`: the platform's latency, where neither
-        is given.
+        A computed variable has the longest latency of its parts. `default`: the platform's latency,
+        for a variable with neither.
         """
         declared = self.variables.get(variable)
         if declared is not None and declared.computed is not None:
@@ -317,7 +320,8 @@ class Asset(Closed):
         return self._latencies.by_source.get(declared.source or "", default)
 
     def delay(self, variable: str) -> timedelta:
-        """Return the time after which a value is known: of a computed one, with its parts."""
+        """Return the time after which a value is known; for a computed variable its parts count
+        too."""
         declared = self.variables.get(variable)
         if declared is None:
             return timedelta(0)
@@ -326,11 +330,11 @@ class Asset(Closed):
         return max(self.delay(part) for part in declared.computed.drivers)
 
     def is_computed(self, variable: str) -> bool:
-        """Return whether a variable is computed of others."""
+        """Return whether a variable is computed from others."""
         return variable in self.variables and self.variables[variable].computed is not None
 
     def with_parts(self, variables: Iterable[str]) -> list[str]:
-        """Return the variables and all parts of computed ones, each once, after its parts."""
+        """Return these variables and all parts of computed ones, each once and after its parts."""
         waiting = list(variables)
         if not any(map(self.is_computed, waiting)):
             return list(dict.fromkeys(reversed(waiting)))
@@ -348,7 +352,8 @@ class Asset(Closed):
         return list(TopologicalSorter(parts).static_order())
 
     def computed_of(self, variables: Iterable[str]) -> list[str]:
-        """Return the variables computed of some of these, at any depth, after their parts."""
+        """Return the variables that are computed from any of these, at any depth, each after its
+        parts."""
         moved = set(variables)
         names = []
         for name in self.with_parts(name for name in self.variables if self.is_computed(name)):
@@ -370,7 +375,8 @@ class Asset(Closed):
 
 
 class AssetTree:
-    """All assets by name, to find what is above one; made once, for there may be many."""
+    """All assets by name, to find the ancestors of an asset; made once, because there may be many
+    assets."""
 
     def __init__(self, assets: Iterable[Asset]) -> None:
         self._by_name = {asset.name: asset for asset in assets}
@@ -385,8 +391,8 @@ class AssetTree:
         return chain
 
     def position(self, asset: Asset) -> str:
-        """Return the operator position of an asset: its own, or the nearest one above it. Assets
-        without any share one."""
+        """Return the operator position of an asset: its own, or that of its nearest ancestor with
+        one. Assets without any share one position."""
         line = self.asset_and_ancestors(asset)
         return next(
             (holder.position for holder in line if holder.position is not None), NO_POSITION
@@ -394,12 +400,12 @@ class AssetTree:
 
 
 def asset_titles(assets: Iterable[Asset]) -> dict[str, str]:
-    """Return the titles of assets by name; of one without a title its name."""
+    """Return the titles of assets by name; an asset without a title has its name."""
     return {asset.name: asset.title or asset.name for asset in assets}
 
 
 def in_order(relations: Collection[Relation]) -> list[Relation]:
-    """Return relations so that each comes after those of its drivers.
+    """Return the relations in an order in which each comes after the relations of its drivers.
 
     Raises ValueError if a variable has two relations, or follows itself directly or through others.
     """
@@ -472,7 +478,7 @@ def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault
 
 
 def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
-    """Return the type of each variable, each once; an undeclared one is a number."""
+    """Return the type of each variable, each type once; an undeclared variable is a number."""
     return {
         name: asset.variables[name].type if name in asset.variables else "number"
         for name in variables
@@ -507,7 +513,7 @@ class EventType(Closed):
 
 
 def event_titles(types: Iterable[EventType]) -> dict[str, str]:
-    """Return the titles of event types by name; of one without a title its name."""
+    """Return the titles of event types by name; a type without a title has its name."""
     return {type_.name: type_.title or type_.name for type_ in types}
 
 
@@ -562,7 +568,7 @@ def parse_event_type(document: Mapping[str, Any]) -> EventType:
 def variable_name(foreign: str) -> str:
     """Derive a legal name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
 
-    Attributes have these names; variables get `column_titles.derive_name`.
+    Attributes are named so; `column_titles.derive_name` names variables.
 
     A title that is too long for a name, or has no legal character, gets a hash of the whole title,
     which keeps names distinct.

@@ -31,7 +31,7 @@ PATTERN = r"^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 def shown(value: Any) -> str:
     """Return any value as short, printable text for a message.
 
-    Also for a number of 100,000 digits or half a surrogate pair.
+    It also accepts a number of 100,000 digits, or half a surrogate pair.
     """
     try:
         text = repr(value)
@@ -54,7 +54,7 @@ def legible(text: str, longest: int) -> str:
 
 
 def storable(text: str, longest: int = 4000) -> str:
-    """Return a text that UTF-8 can write: cut, with bytes that are no character escaped."""
+    """Return a text that UTF-8 can write: cut, with bytes escaped that are no character."""
     return _HALVES.sub(_write_byte, text if len(text) <= longest else f"{text[: longest - 1]}…")
 
 
@@ -95,7 +95,7 @@ class UserError(Exception):
 
 
 class NotFound(UserError):
-    """Refusal because what was named does not exist."""
+    """Refusal because the named thing does not exist."""
 
 
 class Conflicting(UserError):
@@ -136,8 +136,9 @@ def read_document(
     faults_of: Callable[[Sequence[Any]], list[Fault]],
     across: Callable[[T], Iterable[Fault]],
 ) -> T:
-    """Return what a document says. Raises DocumentRefused with every fault: those of its fields, by
-    pydantic's errors, and those across fields, also of the rest without the faulty ones."""
+    """Return the content of a document. Raises DocumentRefused with every fault: faults of its
+    fields, from pydantic's errors, and faults across its fields, for which faulty fields are left
+    out."""
     name = document.get("name", "without a name")
     try:
         parsed = validate(dict(document))
@@ -158,7 +159,8 @@ def read_document(
 def read_each(
     documents: Iterable[Mapping[str, Any]], parse: Callable[[Mapping[str, Any]], T]
 ) -> tuple[list[T], dict[str, list[str]]]:
-    """Return what `parse` makes of valid documents, and the faults of others by name."""
+    """Return the results of `parse` for valid documents, and the faults of the other documents by
+    name."""
     good = list[T]()
     faults = dict[str, list[str]]()
     for document in documents:
@@ -184,7 +186,7 @@ def close_names(word: str, names: Iterable[str], most: int = 3) -> list[str]:
 
 
 def name_hint(word: str, names: Iterable[str], title: str) -> str:
-    """Return a hint with the known names that a word may mean, or else all of them.
+    """Return a hint with the known names that a word may mean, or else with all known names.
 
     At most twenty names, under this title.
     """
@@ -207,7 +209,8 @@ def unknown_definition(name: str, names: Iterable[str]) -> str:
 
 
 def unknown_name(kind: str, name: str, names: Iterable[str], remedy: str) -> str:
-    """Return the message of an unknown name, with nearest ones. `remedy`: if there are none."""
+    """Return the message of an unknown name, with the nearest known names. `remedy`: what it says
+    if none is near."""
     return (
         f"there is no {kind} {shown(name)} "
         f"({name_hint(name, names, 'known') or f'none yet; {remedy}'})"

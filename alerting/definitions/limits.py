@@ -20,9 +20,9 @@ from alerting.definitions.fields.condition_fields import Learned, LearnedLimit
 
 @dataclass(frozen=True)
 class Level:
-    """Limits of one severity on one asset, without learned ones.
+    """Stated limits of one severity on one asset, without learned limits.
 
-    `leave`: the band to leave before `inside` or `equals` is over.
+    `leave`: the band that the value must leave before `inside` or `equals` is over.
     """
 
     severity: Severity
@@ -71,7 +71,7 @@ def level_limits(definition: Condition) -> list[tuple[Severity, LevelLimits]]:
 
 
 def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]:
-    """Return path and description of every limit that this asset should state and does not."""
+    """Return path and description of every limit that this asset should state but does not."""
     unknown: list[tuple[str, str]] = []
     for path, limit in written_limits(definition):
         if isinstance(limit, FromAttribute):
@@ -129,12 +129,13 @@ def learned_sides(definition: Condition) -> list[tuple[Severity, str, Learned]]:
 
 
 def key_of(variable: str, learned: Learned) -> str:
-    """Return the identity of a learned limit of a variable."""
+    """Return the key under which a learned limit of a variable is stored."""
     return json.dumps([variable, learned.quantile, learned.over.total_seconds(), *learned.by])
 
 
 def levels_on(definition: Condition, asset: Asset) -> tuple[Level, ...]:
-    """Return the limits on this asset, least severe first, known (see `unknown_limits`)."""
+    """Return the limits on this asset, least severe first; all must be known (see
+    `unknown_limits`)."""
     if definition.levels is not None:
         return tuple(
             _level(severity, limits, asset) for severity, limits in level_limits(definition)

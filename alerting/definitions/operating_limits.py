@@ -22,7 +22,8 @@ class HealthLimits:
 
 @dataclass(frozen=True)
 class DeclarationBounds:
-    """How many new names data may declare: in a delivery, by a source so far, by all."""
+    """How many new names data may declare: in one delivery, by one source so far, and by all
+    sources."""
 
     delivery: int
     source: int
@@ -31,7 +32,8 @@ class DeclarationBounds:
 
 @dataclass(frozen=True)
 class DeclarationLimits:
-    """Bounds on declarations of sources and senders. `variables`: types of events, too."""
+    """Bounds on the declarations of sources and senders. `variables`: also counts types of
+    events."""
 
     assets: DeclarationBounds = DeclarationBounds(500, 2_000, 10_000)
     variables: DeclarationBounds = DeclarationBounds(5_000, 20_000, 100_000)
@@ -41,10 +43,10 @@ class DeclarationLimits:
 class Retention:
     """How long documents are stored that nothing in use needs.
 
-    `models`: training runs, and model versions that were never in service. `notifications`: after
-    the end of their episode. `scores`: those of models, and the records of past evaluations;
-    `audit`: resolved platform alerts too; `reports`: backtests too; `predictions`:
-    the scores of predict jobs.
+    `models`: training runs, and model versions that were never in service. `notifications`: counted
+    from the end of their episode. `scores`: scores of models, and records of past evaluations.
+    `audit`: also resolved platform alerts. `reports`: also backtests. `predictions`: scores of
+    predict jobs.
     """
 
     readings: timedelta = timedelta(days=730)

@@ -1,5 +1,5 @@
-"""Table of what left the platform and what does its work now: for the hint of a refused document,
-the upgrade page, and the first start with an existing home."""
+"""Table of the features that left the platform, each with its replacement: for hints of refused
+documents, the upgrade page, and the first start with an existing home."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Removed:
-    """Something that left. `sort`: kind of sink, field, setting, command, collection and so on;
-    `name`: as it was written, a * for any text; of a field after its document:
+    """A removed feature. `sort`: kind of sink, field, setting, command, collection and so on;
+    `name`: as people wrote it, with * for any text; the name of a field begins with its document:
     `sink.match.severity`, `asset.variables.*.unit`."""
 
     sort: str
@@ -302,12 +302,12 @@ REMOVED_IN_0_2_0 = (
 
 
 def find_removed(sort: str, name: str) -> Removed | None:
-    """Return what left the platform under a name; None if nothing did."""
+    """Return the removed feature of this name; None if there is none."""
     return next((r for r in REMOVED_IN_0_2_0 if r.sort == sort and fnmatchcase(name, r.name)), None)
 
 
 def removal_hint(sort: str, name: str) -> str:
-    """Return what replaces that which left under a name; empty if nothing did."""
+    """Return what replaces the removed feature of this name; empty if there is none."""
     removed = find_removed(sort, name)
     return "" if removed is None else f"left in 0.2.0: {removed.instead}"
 
@@ -315,8 +315,8 @@ def removal_hint(sort: str, name: str) -> str:
 def removed_parts(
     word: str, documents: Iterable[Mapping[str, Any]], kinds: Collection[str]
 ) -> Iterator[str]:
-    """Yield, for people, each part of stored documents that left. `word`: what they are; `kinds`:
-    those that there are, which a package may have brought back."""
+    """Yield, for people, each part of stored documents that is a removed feature. `word`: what the
+    documents are; `kinds`: the existing kinds, because a package may bring a removed one back."""
     sort = f"kind of {word}"
     entries = [
         removed
@@ -336,7 +336,8 @@ def removed_parts(
 
 
 def removed_names(sort: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield, for people, each of the names of collections or settings that left."""
+    """Yield, for people, each of these names of collections or settings that is a removed
+    feature."""
     for name in names:
         removed = find_removed(sort, name)
         if removed is not None:
@@ -344,7 +345,7 @@ def removed_names(sort: str, names: Iterable[str]) -> Iterator[str]:
 
 
 def _written(document: Mapping[str, Any], path: Sequence[str]) -> Iterator[str]:
-    """Yield the fields of a document that a path with * for any name means."""
+    """Yield the fields of a document that match a path, in which * stands for any name."""
     first, *below = path
     for name in document if first == "*" else {first} & document.keys():
         if document[name] in (None, [], ()):

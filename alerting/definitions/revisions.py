@@ -38,8 +38,8 @@ def definition_document(definition: Definition) -> dict[str, Any]:
 def in_plant_zone(
     definition: Definition, zone: str, before: Definition | None = None
 ) -> Definition:
-    """Return a definition whose clock times without a zone are in this one, or in the zone of the
-    same times of `before`, an earlier revision."""
+    """Return a definition whose clock times without a zone are in this zone, or in the zone that
+    the same times have in `before`, an earlier revision."""
     earlier = {} if before is None else _clock_times(before)
     changes = {}
     for group, times in _clock_times(definition).items():
@@ -72,8 +72,8 @@ def definition_hash(definition: Definition) -> str:
 
 
 def flat_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return the fields that differ between two documents, by their dotted paths, sorted, each
-    with its value before and after; None where it is not written."""
+    """Return the fields that differ between two documents by dotted path, sorted, each with its
+    value before and after; None where the field is not written."""
     old = _flat(before)
     new = _flat(after)
     return {
@@ -108,7 +108,8 @@ def next_revision(
 
 
 def question_after(definition: Definition, latest: Revision | None) -> str | None:
-    """Return the question: the latest revision's if it asks the same, however it is hashed."""
+    """Return the hash of the question: that of the latest revision if it asks the same, even where
+    today's hash differs."""
     if not isinstance(definition, ModelDefinition):
         return None
     question = question_hash(definition)

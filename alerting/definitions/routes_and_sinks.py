@@ -1,6 +1,6 @@
-"""What leaves the platform. Routes: the recipients of alerts, with times, repeats and escalations.
-Sinks: what goes out to other systems, how long it waits for its receiver, and the kinds of sinks as
-one closed union by `kind`. With the readers of their documents."""
+"""Documents on what leaves the platform, and their parsers. Routes: the recipients of alerts, with
+times, repeats and escalations. Sinks: what goes out to other systems, how long it waits for its
+receiver, and all kinds of sinks as one closed union by `kind`."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -142,7 +142,7 @@ class Route(Closed):
 
 
 def is_for(route: Route, asset: str) -> bool:
-    """Return whether a route is for an asset, whatever else it selects by."""
+    """Return whether a route selects alerts of an asset, apart from its other criteria."""
     return any(fnmatchcase(asset, pattern) for pattern in route.match.assets)
 
 
@@ -171,7 +171,8 @@ def route_document(route: Route) -> dict[str, Any]:
 
 
 def _first_causes(errors: Sequence[Any]) -> list[Any]:
-    """Return the errors without lists that are too short only because their items are faulty."""
+    """Return the errors without those of lists that are too short only because items in them are
+    faulty."""
     paths = [e["loc"] for e in errors]
     return [
         e
@@ -295,7 +296,7 @@ class SinkFields(Closed):
 
 
 def pattern_faults(field: str, pattern: str) -> Iterator[Fault]:
-    """Yield what is wrong with the pattern of a topic."""
+    """Yield the faults of the pattern of a topic."""
     placeholders = " ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     try:
         parts = list(Formatter().parse(pattern))
@@ -312,7 +313,8 @@ def pattern_faults(field: str, pattern: str) -> Iterator[Fault]:
 
 
 def fill_pattern(pattern: str, values: Mapping[str, str]) -> str:
-    """Return a topic. In a value / becomes _, so that each stays one level."""
+    """Return a topic: the pattern with these values. A / in a value becomes _, so that each value
+    stays one level."""
     return pattern.format_map({name: values[name].replace("/", "_") for name in PLACEHOLDERS})
 
 
@@ -416,5 +418,5 @@ parse_sink = SINK_UNION.parse
 
 
 def sink_kinds() -> Mapping[str, type[BaseModel]]:
-    """Return the models of all kinds of sinks, those that installed packages add among them."""
+    """Return the models of all kinds of sinks, including those that installed packages add."""
     return SINK_UNION.kinds

@@ -1,5 +1,5 @@
-"""Fields of sources: name, secrets, and how rows become readings or events; and of those that the
-stream service reads: topics of brokers, nodes of an OPC UA server."""
+"""Fields of sources: name, secrets, and how rows become readings or events; and fields of sources
+that the stream service reads: topics of brokers, nodes of an OPC UA server."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ QualityCodes = Literal["opc-ua", "opc-da"]
 
 
 class Secret(Closed):
-    """Where a secret is found; it is never in the document itself. Exactly one of these is
+    """Where a secret is found; it is never in the document itself. Exactly one of the fields is
     given."""
 
     env: EnvironmentName | None = Field(None, description="Environment variable.")
@@ -148,7 +148,8 @@ class SourceFields(Closed):
 
     @property
     def waits(self) -> timedelta | None:
-        """Return how long evaluation waits for its values; None for the platform's latency."""
+        """Return how long evaluation waits for values of this source; None for the platform's
+        latency."""
         return self.latency
 
 
@@ -159,8 +160,8 @@ _NAMED = {"{asset}": "asset", "{variable}": "variable"}
 class TopicForm:
     """How the topics of a broker are written.
 
-    `any_level` stands for any one level; `all_below`, as the last level alone, for all levels
-    below, or none.
+    `any_level` stands for any one level; `all_below`, only as the last level, for any number of
+    levels.
     """
 
     separator: str
@@ -192,8 +193,8 @@ class TopicForm:
 
 
 class Tls(Closed):
-    """Certificates of an encrypted connection; without them those of the system are trusted, and
-    none is shown."""
+    """Certificates of an encrypted connection; without them the system's certificates are trusted,
+    and the platform shows none of its own."""
 
     ca: Text | None = Field(
         None, description="File of the authority that signed the certificate of the server, in PEM."

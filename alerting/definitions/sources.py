@@ -1,4 +1,4 @@
-"""Kinds of sources, as one closed union by `kind`, and the reader of their documents, which names
+"""Kinds of sources, as one closed union by `kind`, and the parser of their documents, which names
 every fault.
 
 Installed packages add kinds by entry points, in the group `alerting.sources` or `alerting.sinks`:
@@ -49,9 +49,9 @@ _log = logging.getLogger(__name__)
 
 
 class KindUnion(Generic[T]):
-    """The documents of some kinds. `built_in`: the models of the platform; `base`: what those of
-    packages are made from; `faults`: yields the faults of several fields together; `word`: what
-    a document is called."""
+    """All kinds of one document as a union. `built_in`: the platform's models; `base`: class from
+    which the models of packages derive; `faults`: yields the faults of several fields together;
+    `word`: what such a document is called."""
 
     def __init__(
         self,
@@ -68,8 +68,8 @@ class KindUnion(Generic[T]):
 
     @cached_property
     def kinds(self) -> Mapping[str, type[BaseModel]]:
-        """Return the models by kind, those of installed packages among them; these are loaded once,
-        and a warning names each that cannot be used."""
+        """Return the models by kind, including those of installed packages, which are loaded once;
+        a warning names each model that cannot be used."""
         models = dict(self._built_in)
         group = f"alerting.{self._word}s"
         for point in entry_points(group=group):
@@ -103,7 +103,7 @@ class KindUnion(Generic[T]):
 
     @cached_property
     def adapter(self) -> TypeAdapter[T]:
-        """Return the closed union, told apart by `kind`."""
+        """Return the adapter of the closed union, which `kind` discriminates."""
         hint: Any = Annotated[
             Union[tuple(self.kinds.values())],  # noqa: UP007 - of models known when it runs
             Field(discriminator="kind"),
@@ -111,7 +111,7 @@ class KindUnion(Generic[T]):
         return TypeAdapter(hint)
 
     def parse(self, document: Mapping[str, Any]) -> T:
-        """Return what a document says. Raises DocumentRefused with every fault."""
+        """Return the model of a document. Raises DocumentRefused with every fault."""
         return read_document(
             self.adapter.validate_python,
             document,
@@ -142,8 +142,8 @@ class KindUnion(Generic[T]):
 
 
 def new_host_paths(document: object, before: object | None) -> list[str]:
-    """Return the fields of a document with a path on the host that the document before, if any,
-    does not use in the same field, by the same kind and with the same address."""
+    """Return the fields of a document that hold a new path on the host: one that the previous
+    document, if any, does not have in the same field with the same kind and address."""
     used = {} if before is None else _host_paths(before)
     return [field for field, place in _host_paths(document).items() if used.get(field) != place]
 
@@ -198,7 +198,7 @@ class PolledFields(SourceFields):
 
     @property
     def reader(self) -> PolledBy:
-        """Return who reads the source, as stated or by default."""
+        """Return which process reads the source, as stated or by default."""
         if self.read_by is not None:
             return self.read_by
         is_rare = self.every >= SCHEDULED_FROM
@@ -206,7 +206,7 @@ class PolledFields(SourceFields):
 
     @property
     def waits(self) -> timedelta | None:
-        """Return its latency, or the interval plus that of the platform's default."""
+        """Return its latency; by default its interval plus the platform's default latency."""
         return self.every + USUAL_LATENCY if self.latency is None else self.latency
 
 
@@ -344,7 +344,7 @@ POLLED = tuple(kind for kind, model in KINDS.items() if issubclass(model, Polled
 
 
 def source_kinds() -> Mapping[str, type[BaseModel]]:
-    """Return the models of all kinds of sources, those that installed packages add among them."""
+    """Return the models of all kinds of sources, including those that installed packages add."""
     return SOURCE_UNION.kinds
 
 
@@ -394,7 +394,7 @@ def _reader_faults(source: PolledFields) -> Iterator[Fault]:
 
 
 def _is_known_to_airflow_only(source: PolledFields) -> bool:
-    """Return whether the address of a source is a connection of Airflow."""
+    """Return whether the address of a source is a connection that only Airflow knows."""
     url = getattr(source, "url", None)
     return url is not None and url.airflow_connection is not None
 
@@ -416,7 +416,8 @@ def _file_faults(source: FilesSource) -> Iterator[Fault]:
 
 
 def folder_faults(source: Source) -> Iterator[Fault]:
-    """Yield faults of folders in which the pattern matches: moved files would be read again."""
+    """Yield faults of the folders `done` and `bad` if the pattern matches files in them: moved
+    files would be read again."""
     if not isinstance(source, FilesSource):
         return
     levels = source.pattern.split("/")[:-1]
@@ -432,5 +433,6 @@ def folder_faults(source: Source) -> Iterator[Fault]:
 
 
 def level_matches(name: str, level: str) -> bool:
-    """Return whether a pattern's level matches a name; a dot before only if it has one."""
+    """Return whether a level of a pattern matches a name; a name with a leading dot only matches a
+    level with one."""
     return fnmatchcase(name, level) and (level.startswith(".") or not name.startswith("."))

@@ -1,9 +1,9 @@
-"""Evaluate conditions of several variables: three-valued truth over readings that come at different
-instants.
+"""Evaluate conditions of several variables, in three-valued logic, over readings that come at
+different instants.
 
-At each instant every condition is true, false or unknown by the last value of its own variable,
-which holds until the next one, for `stale_after` at most. `any` is true if one is true, else
-unknown if one is unknown; `all` is false if one is false, else unknown if one is unknown (the
+At each instant every condition is true, false or unknown by the last value of its variable, which
+is carried forward until the next value, for `stale_after` at most. `any` is true if one is true,
+else unknown if one is unknown; `all` is false if one is false, else unknown if one is unknown (the
 strong logic of S. C. Kleene, Introduction to Metamathematics, 1952, section 64).
 """
 
@@ -44,8 +44,8 @@ Gap = tuple[datetime, datetime]
 
 
 class _Result(NamedTuple):
-    """Truth from each of several instants on, and, where it is unknown, the fault of the data that
-    it depends on."""
+    """Truth from each of several instants on, and, where it is unknown, the fault of the data on
+    which it depends."""
 
     truth: Truths
     facts: Sequence[Fact | None]
@@ -53,8 +53,8 @@ class _Result(NamedTuple):
 
 @dataclass(frozen=True)
 class CombinedEvaluation:
-    """Intervals from the watermark to the end without a hole, the readings carried from there, and
-    each condition by itself."""
+    """Intervals from the watermark to the end without a hole, the readings carried from that end,
+    and the result of each condition."""
 
     intervals: list[StatusInterval]
     carried: Carried
@@ -71,8 +71,7 @@ class CombinedEvaluation:
         ]
 
     def is_missing(self, instant: datetime) -> bool:
-        """Return whether data are missing on which the truth depends at an instant of the
-        intervals."""
+        """Return whether the truth at an instant of the intervals depends on missing data."""
         return any(
             interval.fact in MISSING
             for interval in self.intervals
@@ -83,8 +82,8 @@ class CombinedEvaluation:
 def status_intervals(
     definition: Conditions, history: History, after: datetime, until: datetime
 ) -> list[StatusInterval]:
-    """Return the intervals of (after, until] of one condition or of several, of which no reading
-    before is known."""
+    """Return the status intervals of (after, until] of a condition on one or several variables, if
+    no earlier reading is known."""
     combination = definition.combination
     if combination is None:
         return evaluate_values(definition, history, None, after, until).intervals
@@ -96,19 +95,18 @@ def status_intervals(
 
 
 def severity_of_missing(definition: Condition) -> Severity | None:
-    """Return the severity with which missing data raise an episode; None where they do not."""
+    """Return the severity with which missing data raise an episode; None if they raise none."""
     return definition.severity if definition.no_data == "alert" else None
 
 
 def longest_lookback(combination: Combination) -> timedelta:
-    """Return how far before the watermark an evaluation needs readings, as `threshold.lookback`
-    does of one condition."""
+    """Return how far before the watermark an evaluation of several conditions needs readings; for
+    one condition see `threshold.lookback`."""
     return max(lookback(condition) for condition in combination.leaves())
 
 
 def search_from(condition: Condition, at: datetime) -> datetime:
-    """Return the instant after which the last value of a condition's variable before `at` still
-    counts."""
+    """Return the instant after which a value must lie to still count at `at` for a condition."""
     return at - (_LONGEST_SEARCH if condition.no_data == "ignore" else condition.stale_after)
 
 
@@ -119,10 +117,10 @@ def all_series(combination: Combination, history: History) -> list[Series]:
 
 def known_truths(combination: Combination, history: History) -> tuple[Millis, BoolArray]:
     """Return the instants (ms, increasing) of all readings of the conditions' variables at which
-    the truth is known, and it.
+    the truth is known, and the truth at each.
 
-    Readings before the history are unknown. So the longer it is, the more is known; of what is
-    known nothing ever changes.
+    Readings before the history are unknown, so a longer history makes more truths known, but never
+    changes a known one.
     """
     series = all_series(combination, history)
     at = np.unique(np.concatenate([readings.ts[has_value(readings.values)] for readings in series]))
@@ -138,7 +136,7 @@ def known_truths(combination: Combination, history: History) -> tuple[Millis, Bo
 
 
 def conditions_at(combination: Combination, history: History, at: datetime) -> list[ConditionAt]:
-    """Return every condition at an instant, by the readings of a history up to it."""
+    """Return every condition at an instant, by the readings of a history up to that instant."""
     series = all_series(combination, history)
     after = at - 2 * max(leaf.stale_after for leaf in combination.leaves())
     evaluated = evaluate_combination(combination, history.asset, series, None, after, at)
@@ -149,7 +147,7 @@ def conditions_at(combination: Combination, history: History, at: datetime) -> l
 
 
 def combined_truth(combination: Combination, conditions: Sequence[ConditionAt]) -> Status:
-    """Return whether a combination holds where its conditions are as found."""
+    """Return whether a combination holds if its conditions have these results."""
     results = (
         _Result(np.array([_STATUSES.index(condition.status)], np.int8), [condition.fact])
         for condition in conditions
@@ -160,10 +158,11 @@ def combined_truth(combination: Combination, conditions: Sequence[ConditionAt]) 
 def conditions_that_count(
     combination: Combination, conditions: Sequence[ConditionAt]
 ) -> list[ConditionAt]:
-    """Return the conditions by which a combination holds, or for which it is unknown: none of a
-    list that does not hold.
+    """Return the conditions that make a combination true, or unknown; none from an inner list that
+    does not hold.
 
-    Where it is unknown, those that hold count, too. All of them if it does not hold.
+    If the combination is unknown, conditions that hold are returned, too; if it does not hold, all
+    conditions are.
     """
     truth = combined_truth(combination, conditions)
     if truth == "clear":
@@ -189,11 +188,11 @@ def evaluate_combination(
     alert_severity: Severity | None = None,
     learned: LearnedLimits | None = None,
 ) -> CombinedEvaluation:
-    """Evaluate conditions in (after, until], each by its `series`, going on from the carried
+    """Evaluate conditions in (after, until], each by its series, continuing from the carried
     readings.
 
-    Where the truth is unknown because data are missing, `alert_severity` (None: none) is a reason
-    to raise. `learned`: the learned limits in force.
+    `alert_severity`: severity of an interval that is unknown because data are missing; None: it
+    stays unknown. `learned`: the learned limits in force.
     """
     conditions = list(combination.leaves())
     parts: Sequence[Carried | None] = [None] * len(conditions)
@@ -223,11 +222,11 @@ def evaluate_combination(
 def under_another_revision(
     conditions: Sequence[Condition], carried: Carried
 ) -> list[Carried | None]:
-    """Return the carried readings for each condition of another revision; None where its variable
-    was not among them.
+    """Return the carried reading for each condition of another revision; None for a condition on a
+    variable without a carried reading.
 
-    The side of a limit is retained where as many conditions as before are on the variable, in the
-    order as written.
+    The side of a limit is retained if the variable has as many conditions as before; they are
+    matched in written order.
     """
     readings: list[Carried | None] = []
     names = [condition.variable for condition in conditions]
@@ -245,12 +244,12 @@ def under_another_revision(
 
 
 def combine_carried(parts: Iterable[Carried | None], at: datetime) -> Carried:
-    """Return the carried readings of several conditions as one."""
+    """Return the carried readings of several conditions as one carried reading."""
     return Carried(_COMBINED, at, None, parts=tuple(parts))
 
 
 def _result(intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64]) -> _Result:
-    """Return the result of one condition from each of the starts on."""
+    """Return the result of one condition from each of these starts on."""
     position = (
         np.searchsorted([to_millis(interval.start) for interval in intervals], starts, side="right")
         - 1
@@ -260,8 +259,8 @@ def _result(intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64]) 
 
 
 def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
-    """Return the result of a combination from those of its conditions, in the order in which they
-    are written."""
+    """Return the result of a combination from the results of its conditions, given in written
+    order."""
     members = [
         _combine(m, results) if isinstance(m, Combination) else next(results)
         for m in combination.members
@@ -278,7 +277,7 @@ def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
 def _intervals(
     starts: npt.NDArray[np.int64], combined: _Result, end: datetime, alert_severity: Severity | None
 ) -> Iterator[StatusInterval]:
-    """Yield the intervals of the combined truth; equal neighbours are one."""
+    """Yield the intervals of the combined truth, with equal neighbours joined."""
     runs: list[tuple[int, Status, Severity | None, Fact | None]] = []
     for start, truth, fact in zip(
         starts.tolist(), combined.truth.tolist(), combined.facts, strict=True
@@ -295,12 +294,12 @@ def _intervals(
         yield StatusInterval(from_millis(start), stop, status, severity, fact)
 
 
-def data_gaps(
+def unevaluated_intervals(
     definition: Conditions, history: History, start: datetime, end: datetime
 ) -> tuple[Gap, ...]:
-    """Return the intervals in (start, end] with an unknown status, as live evaluation finds them.
+    """Return the intervals in (start, end] whose status is unknown, as in live evaluation.
 
-    `history` begins before `start`, so that the value in force there is known.
+    `history` begins before `start`, so that the value in force at `start` is known.
     """
     first = (
         min(start, history.readings.index[0].to_pydatetime() - _MOMENT)

@@ -1,6 +1,6 @@
-"""Result of an evaluation: triggered, clear or unknown, with value, threshold and reason; and the
-sentences, in the language of the plant, why a condition is met or unknown and how a predicted
-problem goes."""
+"""Result of an evaluation: triggered, clear or unknown, with value, threshold and reason; and
+sentences in terms of the plant: why a condition is met or unknown, and how a predicted problem
+develops."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -49,9 +49,9 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class StatusInterval:
-    """Interval [start, end) with one status without a break.
+    """Interval [start, end) with a single status.
 
-    `severity`: of a triggered one, the worst level reached (None: the least severe). `fact`: the
+    `severity`: the worst severity reached while triggered (None: the least severe). `fact`: the
     fault of the data, if any: `waiting` for the first reading, `stale` since the last, `frozen` at
     one value, `out_of_range` of the engineering range, `bad_quality` according to its source,
     `no_rate` without an earlier reading to compare with, `no_limit` where the asset does not state
@@ -70,14 +70,14 @@ INSIDE = "inside"  # the side of a band
 
 @dataclass(frozen=True)
 class Carried:
-    """Last evaluated reading, which is carried forward to the next one.
+    """The last evaluated reading, which is carried forward until the next one.
 
     `value`: None while no reading has come since `at`, or for a `bad` reading, which has no value.
     `rate`: its rate of change, for definitions on rates. `beyond`: limits that it is beyond, as
-    `severity.side`. `recent`: ranks of the readings before it that still count for `at_least`,
-    oldest first. `same_since`: since when the value has not changed. `memory`: what a kind needs to
-    know of earlier readings, as plain numbers. `parts`: the last reading of each of several
-    conditions, which are carried together; None for one without.
+    `severity.side`. `recent`: severity ranks of the earlier readings that still count for
+    `at_least`, oldest first. `same_since`: since when the value has not changed. `memory`: a kind's
+    state from earlier readings, as plain numbers. `parts`: the last reading of each of several
+    conditions, None for a condition without one.
     """
 
     variable: str
@@ -92,7 +92,8 @@ class Carried:
     parts: "tuple[Carried | None, ...]" = ()
 
     def under_another_revision(self) -> "Carried":
-        """Return it without what depends on the limits of the earlier revision.
+        """Return the carried reading without the parts that depend on the limits of the earlier
+        revision.
 
         The count of `at_least` begins again; the side of a limit is retained.
         """
@@ -101,8 +102,8 @@ class Carried:
 
 @dataclass(frozen=True)
 class LimitInForce:
-    """A learned limit for one reading, by severity and side: None where it is unknown;
-    `description`: how it was found."""
+    """A learned limit for one reading, with its severity and side; None if it is unknown.
+    `description`: how it was determined."""
 
     severity: Severity
     side: str
@@ -115,7 +116,7 @@ class ReadingInForce:
     """The reading in force at an instant: when it was taken, its value, and the evaluated number (a
     value or a rate).
 
-    `learned`: the learned limits for it.
+    `learned`: the learned limits for this reading.
     """
 
     at: datetime
@@ -126,8 +127,8 @@ class ReadingInForce:
 
 
 class ConditionAt(NamedTuple):
-    """One condition at an instant: its status, the fault of its data if unknown, and the reading in
-    force, None without one."""
+    """One condition at an instant: its status, the fault of its data if that is unknown, and the
+    reading in force, None without one."""
 
     condition: Condition
     status: Status
@@ -200,8 +201,7 @@ def _beyond_message(
 def combined_message(
     definition: Condition, asset: Asset, conditions: Sequence[ConditionAt], is_missing: bool = False
 ) -> str:
-    """Return which of several conditions hold, with their values; where data are missing, also
-    which."""
+    """Return which of several conditions hold, with their values, and which data are missing."""
     met = _met_messages(asset, conditions)
     sentences: list[str] = []
     if met:
@@ -314,7 +314,7 @@ def unit_of(asset: Asset, variable: str) -> str:
 def rated(
     definition: Condition, asset: Asset, value: float, style: str = "g"
 ) -> Styled | Translatable:
-    """Return a value of the condition: in the variable's unit, of a rate per its time."""
+    """Return a value in the condition's unit: the variable's unit, for a rate per its time."""
     number = measured(value, style, unit_of(asset, definition.variable))
     if not definition.rate_per:
         return number
@@ -334,7 +334,7 @@ def _duration(definition: Condition) -> list[str]:
 
 
 def duration_value(value: timedelta) -> Styled:
-    """Return a duration that each language writes in its own way."""
+    """Return a duration as a value that each language formats in its own way."""
     return Styled(value.total_seconds(), "duration")
 
 
@@ -386,8 +386,8 @@ def risk_message(
 
 
 def combination_message(combination: Combination, asset: Asset) -> str:
-    """Return conditions of several variables in words: `Moisture above 4.5 % and Zone 2 temperature
-    below 180 °C`."""
+    """Describe conditions of several variables: `Moisture above 4.5 % and Zone 2 temperature below
+    180 °C`."""
     texts = [
         translatable("({conditions})", conditions=combination_message(member, asset))
         if isinstance(member, Combination)
@@ -452,8 +452,8 @@ def happening_message(
     value: float | str | None,
     since: datetime,
 ) -> str:
-    """Return what has come: `Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T17:07:00+00:00`.
-    `value`: None if not known."""
+    """Describe the problem that has come: `Moisture is 4.7 %, limit 4.5 %, since
+    2026-01-05T17:07:00+00:00`. `value`: None if not known."""
     begun = since.isoformat()
     if problem.variable is None:
         return translatable(
@@ -484,7 +484,7 @@ def happening_message(
 
 
 def instant_event_message(problem: Problem, event_types: Iterable[EventType], at: datetime) -> str:
-    """Return which event without a duration has come: `Failure, 2026-01-05T17:07:00+00:00`."""
+    """Describe the event without a duration that has come: `Failure, 2026-01-05T17:07:00+00:00`."""
     return translatable(
         "{event}, {when}", event=_event_name(problem, event_types), when=at.isoformat()
     )
@@ -496,10 +496,10 @@ def combined_happening_message(
     conditions: Sequence[ConditionAt],
     since: datetime | None = None,
 ) -> str:
-    """Return the conditions that hold, with their values; all of them without values where none is
-    known to hold.
+    """Describe the conditions that hold, with their values; all conditions without values if none
+    is known to hold.
 
-    `since`: as in `Moisture is 4.7 %, above 4.5 % and Oven is 170 °C, below 180 °C since
+    With `since`: `Moisture is 4.7 %, above 4.5 % and Oven is 170 °C, below 180 °C since
     2026-01-05T17:07:00+00:00`.
     """
     met = _met_messages(asset, conditions)
@@ -533,7 +533,7 @@ def current_value_message(problem: Problem, asset: Asset, value: float | str, at
 
 
 def unknown_since_message(asset: Asset, variable: str, at: datetime) -> str:
-    """Return that the variable of a problem that goes on has no value."""
+    """Return the message that the variable of an ongoing problem has no value."""
     name = title_in_sentence(asset, variable)
     since = at.isoformat()
     return translatable(
@@ -548,8 +548,8 @@ def _spoken_value(value: bool | float | str, unit: str) -> str | Styled:
 
 
 def _spoken_state(problem: Problem, value: float | str | None, unit: str) -> str | Styled:
-    """Return a value beside a problem that is one value: true or false where that is; the problem's
-    own if it is not known."""
+    """Return the text of a value, for a problem that is one value: true or false for a boolean; the
+    problem's value if the value is not known."""
     if value is None:
         return "" if problem.equals is None else _spoken_value(problem.equals, unit)
     return _spoken_value(bool(value) if isinstance(problem.equals, bool) else value, unit)

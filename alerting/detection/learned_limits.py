@@ -1,10 +1,10 @@
-"""Limits that are learned: quantiles of past readings in groups, each with the coarser groups that
-answer in its place.
+"""Learned limits: quantiles of past readings by group; a group without a limit takes the limit of a
+coarser group.
 
 The number of readings that a quantile needs is that of S. S. Wilks (Determination of sample sizes
 for setting tolerance limits, Annals of Mathematical Statistics, 1941): with n independent readings
-the greatest lies above the quantile p with probability 1 - p^n. Readings that depend on those
-before them say less than so many independent ones.
+the greatest lies above the quantile p with probability 1 - p^n. Readings that depend on earlier
+readings say less than the same number of independent ones.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HOURS = 24
 
 
 class GroupLimit(NamedTuple):
-    """The limit of one group, from so many readings; None where these are too few."""
+    """The limit of one group, and the number of its readings; None if these are too few."""
 
     readings: int
     limit: float | None
@@ -40,10 +40,10 @@ class GroupLimit(NamedTuple):
 
 @dataclass(frozen=True)
 class LimitTable:
-    """One learned limit of one asset by group: () is all readings, then by the first name of `by`,
-    and so on.
+    """One learned limit of one asset by group: () is the group of all readings, (a,) a group by the
+    first name in `by`, and so on.
 
-    Readings of (start, end] were used, and of those times neither suppressed ones nor problems.
+    The readings of (start, end] were used, without suppressed times and problems.
     """
 
     quantile: float
@@ -53,8 +53,8 @@ class LimitTable:
     groups: Mapping[Group, GroupLimit]
 
     def answering(self, group: Group) -> Group | None:
-        """Return the finest group with a limit among a group and the coarser ones that it belongs
-        to; None without any."""
+        """Return the finest group with a limit: the given group, or else a coarser group that
+        contains it; None without any."""
         while True:
             group_limit = self.groups.get(group)
             if group_limit is not None and group_limit.limit is not None:
@@ -64,8 +64,8 @@ class LimitTable:
             group = group[:-1]
 
     def describe(self, group: Group) -> str:
-        """Return how the limit of a group was found: `quantile 0.999 of 20160 readings, recipe A,
-        14:00 to 15:00`."""
+        """Describe how the limit of a group was determined: `quantile 0.999 of 20160 readings,
+        recipe A, 14:00 to 15:00`."""
         readings = translatable(
             "quantile {quantile} of {count} readings",
             quantile=Styled(self.quantile, "g"),
@@ -74,7 +74,7 @@ class LimitTable:
         return joined(", ", readings, self.name_group(group))
 
     def name_group(self, group: Group) -> str:
-        """Return the readings of a group: `recipe A, 14:00 to 15:00`; nothing for all readings."""
+        """Describe a group: `recipe A, 14:00 to 15:00`; empty for the group of all readings."""
         return joined(
             ", ",
             *(_describe_group(name, value) for name, value in zip(self.by, group, strict=False)),
@@ -88,8 +88,8 @@ def _describe_group(name: str, value: str) -> str:
 
 
 class Moving(NamedTuple):
-    """A learned limit at instants: `values`, NaN where unknown, and the number in `groups` of the
-    group that answers (or -1)."""
+    """A learned limit at instants: its `values`, NaN where unknown, and for each instant the
+    position in `groups` of the group whose limit it is (or -1)."""
 
     values: Numbers
     position: npt.NDArray[np.int64]
@@ -97,7 +97,7 @@ class Moving(NamedTuple):
     table: LimitTable | None
 
     def describe(self, row: int) -> str | None:
-        """Return how the limit at one of the instants was found; None where it is unknown."""
+        """Describe how the limit at one of the instants was determined; None if it is unknown."""
         position = int(self.position[row])
         return (
             None
@@ -107,7 +107,7 @@ class Moving(NamedTuple):
 
 
 class LearnedSide(NamedTuple):
-    """A learned limit for every reading, by the severity that it reaches and the side of it."""
+    """A learned limit for every reading, with its severity and side."""
 
     severity: Severity
     side: str
@@ -126,8 +126,8 @@ class LearnedSide(NamedTuple):
 class LearnedLimits:
     """The learned limits in force on one asset over some interval, by `limits.key_of`.
 
-    `missing`: why a limit is unknown. `cutoff`: the last instant that they were learned from, None
-    without any.
+    `missing`: why a limit is unknown. `cutoff`: the last instant from which they were learned, None
+    if none were.
     """
 
     tables: Mapping[str, LimitTable]
@@ -166,7 +166,7 @@ def learned_sides_at(
 
 
 def unknown_rows(sides: Sequence[LearnedSide], count: int) -> npt.NDArray[np.bool_]:
-    """Return the readings for which a learned limit is unknown."""
+    """Return a mask of the readings for which a learned limit is unknown."""
     unknown = np.zeros(count, np.bool_)
     for side in sides:
         unknown |= np.isnan(side.moving.values)
@@ -174,16 +174,16 @@ def unknown_rows(sides: Sequence[LearnedSide], count: int) -> npt.NDArray[np.boo
 
 
 def least_readings(quantile: float) -> int:
-    """Return how many readings a quantile needs: with so many, one lies beyond it with a
-    probability of 95 %."""
+    """Return the number of readings that a quantile needs: so many that one of them lies beyond it
+    with a probability of 95 %."""
     return ceil(log(_MISSED) / log(max(quantile, 1 - quantile)))
 
 
 def groups_at(labels: Sequence[Labels], count: int) -> tuple[list[Group], npt.NDArray[np.int64]]:
-    """Return the groups that occur among `count` instants, and the number of the group of each
-    instant.
+    """Return the groups that occur at `count` instants, and for each instant the position of its
+    group among them.
 
-    A group ends before the first value that is not known.
+    A group has only the values before the first one that is not known.
     """
     if not labels or not count:
         return [()], np.zeros(count, np.int64)
@@ -211,11 +211,11 @@ def estimate_limits(
     end: datetime,
     most_groups: int,
 ) -> LimitTable:
-    """Return the quantile of all readings and of each group: the value of a reading (type 1 of
-    Hyndman and Fan, 1996).
+    """Estimate the quantile of all readings and of each group; it is the value of some reading
+    (type 1 of Hyndman and Fan, 1996).
 
-    `labels`: per name of `by`, a value for each reading. Of more than `most_groups` groups the
-    largest are kept.
+    `labels`: for each name in `by`, a value for each reading. If there are more than `most_groups`
+    groups, only the largest have a limit.
     """
     least = least_readings(learned.quantile)
     groups = dict[Group, GroupLimit]()

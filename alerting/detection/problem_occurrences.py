@@ -1,9 +1,9 @@
-"""Find the occurrences of a definition's problem: by a condition on a variable, by conditions of
-several, or by events; describe one that has come; and tell which times do not count: inside a known
-problem, its recovery or hold-off, and suppression by design.
+"""Find the occurrences of a definition's problem, by a condition on one variable, conditions on
+several, or events; describe an occurrence; and find the times that do not count: those inside a
+known problem, its recovery or hold-off, and suppression by design.
 
-When the condition was true is a pure function of samples or events: one rule for training,
-threshold, test, live evaluation, backtest, outcome and report.
+The times at which the condition was true are a pure function of samples or events, which is the
+same for training, threshold, test, live evaluation, backtest, outcome and report.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _LOOKBACK_FOR_CLEAR = timedelta(days=7)
 
 
 def predicts(definition: Definition, asset: Asset) -> Literal["onset", "state"]:
-    """Return what the model predicts: as written, else state of the unit just made or of a variable
-    with a delay, else onset."""
+    """Return what the model predicts: as written; by default the state for the unit just made and
+    for a variable with a delay, else the onset."""
     problem = definition.problem
     if problem is None or definition.is_of_unit:
         return "onset" if problem is None else "state"
@@ -67,15 +67,16 @@ def problem_delay(problem: Problem, asset: Asset, event_types: Sequence[EventTyp
 
 
 def problem_lookback(problem: Problem) -> timedelta:
-    """Return how far before an instant the readings lie that decide whether a problem goes on
-    there: values of several variables, and problems that are one with it."""
+    """Return how far before an instant readings may decide whether a problem is going on: values of
+    several variables, and earlier problems that are merged with it."""
     leaves = problem.combination.leaves() if problem.combination else ()
     return max((leaf.stale_after for leaf in leaves), default=timedelta(0)) + problem.merge
 
 
 def first_lookback(problem: Problem) -> timedelta:
-    """Return how far before the first instant of interest readings are taken besides, for values
-    between the limit and `problem.clear`: the state there is that of the last value beyond one."""
+    """Return how much further back readings are needed before the first evaluated instant, because
+    a value between the limit and `problem.clear` leaves the state of the last value beyond either
+    of them."""
     return timedelta(0) if problem.clear is None else _LOOKBACK_FOR_CLEAR
 
 
@@ -91,18 +92,18 @@ def match_names(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
 
 def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArray]:
     """Return the instants (ms) of all samples of the problem's variable, and whether the condition
-    holds there: it is met, or was met and has not been back at `problem.clear` since.
+    holds at each: it is met, or it was met and no value has reached `problem.clear` since.
 
-    Of conditions of several variables, a sample is a reading of any of them at which the truth is
-    known; in a point-in-time view no later one than the slowest of them is known. A problem by
-    events has no samples.
+    For conditions of several variables, a sample is a reading of any of them at which the truth is
+    known; in a point-in-time view none is later than the known readings of the slowest variable. A
+    problem by events has no samples.
     """
     samples = _condition_samples(problem, history)
     return samples.ts, samples.is_present
 
 
 def _condition_samples(problem: Problem, history: History) -> ConditionSamples:
-    """Return the samples of a problem's condition; none of a problem by events."""
+    """Return the samples of a problem's condition; none for a problem by events."""
     combination = problem.combination
     if combination is not None:
         ts, is_met = known_truths(combination, history)
@@ -138,10 +139,10 @@ def risk_of(
     below: float | None,
     equals: float | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Return values, signed so that higher is riskier; with limits on both sides, their distance
-    outside of them.
+    """Return the risk of values: the values with a sign so that higher is riskier; with limits on
+    both sides, their distance outside of the limits.
 
-    Of a problem that is one value, 1 at this value and 0 at others.
+    For a problem that is one value, the risk is 1 at this value and 0 at any other.
     """
     if equals is not None:
         return np.where(np.isnan(values), np.nan, values == equals)
@@ -154,9 +155,9 @@ def find_problems(problem: Problem, history: History, of_units: bool = False) ->
     """Return every occurrence with `start`, `last`, `end` (NaT while ongoing) and `known_at`,
     sorted by start.
 
-    `last`: the last sample that meets the condition; of an event, its end. A condition must be met
-    for `problem.for`. The occurrence is known after this time and its delay. Those nearer than
-    `problem.merge_within` are one. `of_units`: each sample that meets the condition is one
+    `last`: the last sample that meets the condition; for an event, its end. A condition must be met
+    for `problem.for`; the occurrence is known after this time and its delay. Occurrences nearer
+    than `problem.merge_within` are one. `of_units`: each sample that meets the condition is one
     occurrence.
     """
     delay = duration_millis(problem_delay(problem, history.asset, history.event_types))
@@ -176,8 +177,8 @@ def find_problems(problem: Problem, history: History, of_units: bool = False) ->
 
 
 def problem_intervals(problem: Problem, history: History) -> list[tuple[int, int]]:
-    """Return start and end (ms) of every occurrence in a history; one that goes on ends with the
-    last sample that shows it."""
+    """Return start and end (ms) of every occurrence in a history; an ongoing occurrence ends with
+    the last sample that shows it."""
     problems = find_problems(problem, history)
     columns = (millis(problems[name]).tolist() for name in ("start", "end", "last"))
     return [(start, max(end, last, start)) for start, end, last in zip(*columns, strict=True)]
@@ -186,12 +187,12 @@ def problem_intervals(problem: Problem, history: History) -> list[tuple[int, int
 def find_occurrences(
     definition: TrainedDefinition, history: History, earlier: KnownProblem | None = None
 ) -> Occurrences:
-    """Return all times at which the condition of a problem was true, also those that were over
-    before `problem.for`.
+    """Return all times at which the condition of a problem was true, including those shorter than
+    `problem.for`.
 
-    `earlier`: what an earlier evaluation has found; what was over by then is left out. None of the
-    unit just made: whether it is bad changes neither the life of an episode nor which other units
-    count.
+    `earlier`: the result of an earlier evaluation; occurrences that were over by then are left out.
+    For the unit just made there are no occurrences, because a bad unit changes neither the life of
+    an episode nor which other units count.
     """
     problem = definition.problem
     if definition.is_of_unit:
@@ -217,8 +218,8 @@ def find_occurrences(
 
 
 def counted_problems(frame: pd.DataFrame, problems: Occurrences, is_onset: bool) -> pd.DataFrame:
-    """Return the result of `find_problems` with a column `uncounted`, as `starts_uncounted`: never
-    for a state."""
+    """Return the result of `find_problems` with a column `uncounted` by `starts_uncounted`, which
+    is False for a state."""
     return frame.assign(
         uncounted=starts_uncounted(millis(frame["start"]), problems) if is_onset else False
     )
@@ -257,7 +258,8 @@ def _frame(start: Millis, last: Millis, end: Millis, known_at: Millis) -> pd.Dat
 def describe_happening(
     problem: Problem, history: History, occurrences: Occurrences, at: datetime
 ) -> str:
-    """Return what has come, as known at an instant: the value, its limit, and since when."""
+    """Describe the problem that has come, as known at an instant: the value, its limit, and since
+    when."""
     now = to_millis(at)
     begun = np.flatnonzero((occurrences.known_at <= now) & (occurrences.over_at >= now))
     latest = begun[-1]
@@ -286,14 +288,15 @@ _TIMES = ("start", "true_at", "known_at", "over_at", "recovered_at")
 
 @dataclass(frozen=True)
 class Occurrences:
-    """Times (ms, increasing) of a problem's condition on one asset, one entry for each run of
-    samples that meet it, or event; problems nearer than `problem.merge_within` are one entry.
+    """Times (ms, increasing) at which a problem's condition was true on one asset: one entry for
+    each run of samples that meet it, or for each event; problems nearer than `problem.merge_within`
+    are one entry.
 
-    `start`: its first sample. `true_at`: from when it is known to be true. `known_at`: when it is
-    known to have lasted for `problem.for`; FAR_FUTURE if it did not. `over_at`: when it is known to
-    be over; FAR_FUTURE while it goes on. `recovered_at`: the end of its recovery or hold-off, never
-    before it is known to be over. `is_carried`: the next evaluation needs the start of the one that
-    goes on.
+    Of each entry, `start`: its first sample. `true_at`: from when on the condition is known to be
+    true. `known_at`: when it is known to have lasted for `problem.for`; FAR_FUTURE if it did not.
+    `over_at`: when it is known to be over; FAR_FUTURE while it is ongoing. `recovered_at`: the end
+    of the recovery or hold-off, never before `over_at`. `is_carried`: whether the next evaluation
+    needs the start of an ongoing entry.
     """
 
     start: Millis
@@ -304,7 +307,7 @@ class Occurrences:
     is_carried: bool = True
 
     def columns(self, asset: str) -> dict[str, Any]:
-        """Return the columns of a frame with one row for each occurrence on this asset."""
+        """Return these occurrences as columns of a frame, with this asset in each row."""
         return {
             "asset": np.full(len(self.start), asset, dtype=object),
             **{name: getattr(self, name) for name in _TIMES},
@@ -323,12 +326,12 @@ class Occurrences:
 
     @property
     def lasted(self) -> BoolArray:
-        """Return which of them lasted for `problem.for`, so that they are problems."""
+        """Return a mask of the occurrences that lasted for `problem.for`, and so are problems."""
         return self.known_at < FAR_FUTURE
 
     def ended_at(self, instant: datetime) -> Occurrences:
-        """Return the occurrences with the one that goes on at an instant ended there, by hand,
-        without any recovery."""
+        """Return the occurrences after the one that is ongoing at an instant was ended there by
+        hand, without any recovery."""
         at = to_millis(instant)
         ended = (self.known_at <= at) & (at < self.over_at)
         return replace(
@@ -338,15 +341,15 @@ class Occurrences:
         )
 
     def hold_at(self, at: Millis) -> BoolArray:
-        """Return at which instants (ms) the condition is known to be true, also before it has
-        lasted for `problem.for`."""
+        """Return a mask of the instants (ms) at which the condition is known to be true, even
+        before it has lasted for `problem.for`."""
         which = np.searchsorted(self.true_at, at, side="right") - 1
         over_at = np.append(self.over_at, 0)  # the last one answers for -1: no occurrence yet
         return np.asarray(at < over_at[which], np.bool_)
 
     def start_at(self, instant: datetime) -> datetime | None:
-        """Return the start of the occurrence that is known to be true at an instant, None without
-        one."""
+        """Return the start of the occurrence that is known to be ongoing at an instant, None
+        without one."""
         at = to_millis(instant)
         which = np.flatnonzero((self.true_at <= at) & (at < self.over_at))
         return from_millis(int(self.start[which[0]])) if len(which) else None
@@ -364,7 +367,7 @@ class KnownProblem:
     """State of a problem's condition as known at an instant. `since`: start of the current run of
     samples, None without one.
 
-    `is_first`: it was not evaluated before; what has been is then what the samples show.
+    `is_first`: whether it has not been evaluated before; the samples alone then show the past.
     """
 
     at: datetime
@@ -381,13 +384,13 @@ def occurrences_of_events(
     delay: int = 0,
     merge_within: int = 0,
 ) -> Occurrences:
-    """Return the occurrences of events that lie `merge_within` or more apart (ms) and do not
-    overlap. `end`: NOT_YET while one goes on.
+    """Return the occurrences of events that do not overlap and lie `merge_within` (ms) or more
+    apart. `end`: NOT_YET for an ongoing event.
 
-    `recovery`: ms after the end; None if it is not stated: then `hold_off` (ms) after an instant
-    event, nothing after a lasting one. The instant of an event never counts. `earlier`: what an
-    earlier evaluation has found; events over by then are left out. `delay`: ms after which start
-    and end are known.
+    `recovery`: ms after the end; None if it is not stated: then `hold_off` (ms) applies after an
+    instant event, and none after a lasting one. The instant of an event never counts. `earlier`:
+    the result of an earlier evaluation; events over by then are left out. `delay`: ms after which
+    start and end are known.
     """
     if earlier is not None and not earlier.is_first:
         goes_on = (end == NOT_YET) | (end + merge_within + delay > to_millis(earlier.at))
@@ -409,11 +412,11 @@ def occurrences_of_events(
 
 
 class ConditionSamples(NamedTuple):
-    """Samples of a problem's condition on one asset: instants (ms), where it is met, and where it
-    is back.
+    """Samples of a problem's condition on one asset: their instants (ms), which of them meet it,
+    and which of them end it.
 
-    `is_back`: the condition, once met, holds until there; None: until the first sample that does
-    not meet it.
+    `is_back`: samples up to which the condition, once met, holds; None: it holds until the first
+    sample that does not meet it.
     """
 
     ts: Millis
@@ -422,7 +425,8 @@ class ConditionSamples(NamedTuple):
 
     @property
     def is_present(self) -> BoolArray:
-        """Return at which samples the condition holds: it was met, and has not been back since."""
+        """Return a mask of the samples at which the condition holds: it was met, and no sample has
+        ended it since."""
         if self.is_back is None:
             return self.is_met
         changes = np.where(self.is_met | self.is_back, np.arange(len(self.ts)), -1)
@@ -431,8 +435,9 @@ class ConditionSamples(NamedTuple):
 
 
 class ConditionRuns(NamedTuple):
-    """Runs of samples at which a condition holds (ms): first sample, first one after it (NOT_YET
-    while it goes on), last one of the run, whether it lasted, and from when it is over."""
+    """Runs of samples at which a condition holds (ms): the first sample of the run, the first one
+    after it (NOT_YET for an ongoing run), the last sample of the run, whether the run lasted for
+    `problem.for`, and from when on it is over."""
 
     start: Millis
     end: Millis
@@ -449,12 +454,12 @@ def occurrences_of_samples(
     recovery: int = 0,
     merge_within: int = 0,
 ) -> Occurrences:
-    """Return every run of samples at which the condition holds. A value holds until the next
-    sample.
+    """Return an occurrence for every run of samples at which the condition holds. A value is
+    carried forward until the next sample.
 
-    `hold`, `delay`, `recovery`: `problem.for`, the delay of the variable and the recovery after the
-    last run (ms). `earlier`: what an earlier evaluation has found; runs that were over by then are
-    left out. `merge_within`: as for `merge_runs`.
+    `hold`, `delay`, `recovery`: `problem.for`, the delay of the variable, and the recovery after a
+    run (ms). `earlier`: the result of an earlier evaluation; runs that were over by then are left
+    out. `merge_within`: see `merge_runs`.
     """
     if earlier is not None and not earlier.is_first:
         after = to_millis(earlier.at) - delay
@@ -475,10 +480,12 @@ def occurrences_of_samples(
 def merge_runs(
     start: Millis, end: Millis, last: Millis, lasted: BoolArray, merge_within: int
 ) -> ConditionRuns:
-    """Join the runs that lasted and lie less than `merge_within` (ms) apart: they are one problem.
+    """Join the runs that lasted for `problem.for` and lie less than `merge_within` (ms) apart:
+    together they are one problem.
 
-    It is over `merge_within` after its end, when no other one can join it. A run that did not last
-    is no problem: within this time it joins nothing, and what is over waits for its end.
+    The problem is over `merge_within` after its last run, when no further run can join it. A run
+    that did not last is no problem and joins nothing; if it is within this time, the problem is
+    over only after that run has ended.
     """
     if not merge_within:
         return ConditionRuns(start, end, last, lasted, end)
@@ -501,8 +508,8 @@ def merge_runs(
 def _samples_after(
     samples: ConditionSamples, after: int, earlier: KnownProblem
 ) -> ConditionSamples:
-    """Return the samples after an instant, and before them the first one of the run that goes on
-    there."""
+    """Return the samples after an instant, preceded by the first sample of the run that is ongoing
+    at the instant."""
     ts, is_met, is_back = samples
     new = int(np.searchsorted(ts, after, side="right"))
     start = ts[:0] if earlier.since is None else np.array([to_millis(earlier.since)], np.int64)
@@ -513,8 +520,8 @@ def _samples_after(
 
 
 def condition_intervals(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
-    """Return first instant, first good instant after (or NOT_YET) and last bad instant of every run
-    of bad samples."""
+    """Return, for every run of bad samples, its first instant, the first good instant after it (or
+    NOT_YET), and its last instant."""
     edges = np.diff(np.concatenate(([0], bad.astype(np.int8), [0])))
     first = np.flatnonzero(edges == 1)
     after = np.flatnonzero(edges == -1)
@@ -540,11 +547,12 @@ def why_not_counted(
     recovered_at: int | None = None,
     is_suppressed: BoolArray | None = None,
 ) -> npt.NDArray[np.object_]:
-    """Return why each instant (ms, increasing) does not count, "" where it does.
+    """Return, for each instant (ms, increasing), the reason why it does not count, "" if it counts.
 
-    Of an onset the instants from the moment at which the problem is known to the end of its
-    recovery do not count; a model of the state can warn at any. `recovered_at`: end (ms) of the
-    recovery from problems that were over before these. `is_suppressed`: by design.
+    For an onset, the instants from the moment at which a problem is known to the end of its
+    recovery do not count; a model of the state can warn at any instant. `recovered_at`: end (ms) of
+    the recovery from problems that were over before these occurrences. `is_suppressed`: which
+    instants are suppressed by design.
     """
     reason = np.full(len(at), "", dtype=object)
     if is_suppressed is not None:
@@ -560,10 +568,11 @@ def why_not_counted(
 
 
 def is_unknown_start(at: Millis, problems: Occurrences) -> BoolArray:
-    """Return whether a problem has started at each instant (ms, increasing) and is not known yet.
+    """Return a mask of the instants (ms, increasing) at which a problem has started but is not
+    known yet.
 
-    A model is asked there, but learns nothing from it: the answer is neither "it will start" nor
-    "it will not".
+    A model is evaluated at these instants but learns nothing from them, because the answer is
+    neither "it will start" nor "it will not".
     """
     unknown = np.zeros(len(at), np.bool_)
     lasted = problems.lasted
@@ -573,8 +582,8 @@ def is_unknown_start(at: Millis, problems: Occurrences) -> BoolArray:
 
 
 def starts_uncounted(start: Millis, problems: Occurrences) -> BoolArray:
-    """Return which problems, by their start (ms), begin inside an earlier known one, or in its
-    recovery or hold-off.
+    """Return a mask of the problems that begin (start in ms) inside an earlier known problem, or in
+    its recovery or hold-off.
 
     No warning of them was possible, so they are listed and are outside recall.
     """

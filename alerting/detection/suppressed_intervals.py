@@ -1,6 +1,7 @@
 """Suppression by design: intervals from the readings and events of a line, and from the calendar.
 
-Pure: time and histories are arguments. A state that is not known suppresses nothing.
+The functions are pure: time and histories are arguments. A state that is not known suppresses
+nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class SuppressedInterval:
 
 @dataclass(frozen=True)
 class LineCondition:
-    """Suppression at an instant: whether, why, and which states are not known there."""
+    """Suppression at an instant: whether notifications are suppressed, why, and which states are
+    not known."""
 
     suppressed: bool
     reason: str
@@ -59,7 +61,7 @@ def suppressed_intervals(
 ) -> list[SuppressedInterval]:
     """Return the suppressed intervals that meet [start, end], sorted by start; they may overlap.
 
-    `chain`: histories of the asset and of those above it, the nearest first, from `start -
+    `chain`: histories of the asset and its ancestors, the nearest first, from `start -
     lookback(suppression)` on. `inhibited`: intervals in which other alerts on the asset inhibit
     this one.
     """
@@ -96,7 +98,7 @@ def describe_reasons(intervals: Iterable[SuppressedInterval]) -> str:
 
 
 def first_free(intervals: Iterable[SuppressedInterval], start: datetime) -> datetime:
-    """Return the first instant from `start` on outside of all suppressed intervals."""
+    """Return the first instant from `start` on that lies outside of all suppressed intervals."""
     for interval in sorted(intervals, key=lambda s: s.start):
         if interval.start <= start < interval.end:
             start = interval.end
@@ -104,7 +106,7 @@ def first_free(intervals: Iterable[SuppressedInterval], start: datetime) -> date
 
 
 def is_covered(intervals: Iterable[SuppressedInterval], at: Millis) -> BoolArray:
-    """Return which of the instants (ms) lie in a suppressed interval."""
+    """Return a mask of the instants (ms) that lie in a suppressed interval."""
     ordered = sorted(intervals, key=lambda s: s.start)
     if not ordered:
         return np.zeros(len(at), np.bool_)
@@ -117,8 +119,8 @@ def is_covered(intervals: Iterable[SuppressedInterval], at: Millis) -> BoolArray
 def touches(
     intervals: Iterable[tuple[int, int]], at: Millis, around: int, window: int
 ) -> BoolArray:
-    """Return which instants lie around an interval (ms), or have a window that reaches into one.
-    `around`, `window`: in ms."""
+    """Return a mask of the instants (ms) that lie in or around an interval, or have a window that
+    reaches into one. `around`, `window`: lengths in ms."""
     widened = [
         SuppressedInterval(
             from_millis(max(start - around, 0)), from_millis(end + max(around, window) + 1), ""
@@ -131,8 +133,8 @@ def touches(
 def inhibited_interval(
     definition: str, asset: str, raised_at: datetime, closed_at: datetime | None
 ) -> SuppressedInterval:
-    """Return the interval in which an episode of another alert inhibits; it has no end while the
-    episode is open."""
+    """Return the interval in which an episode of another alert inhibits this one; it has no end
+    while the episode is open."""
     reason = translatable("{definition} is open on {asset}", definition=definition, asset=asset)
     return SuppressedInterval(raised_at, closed_at or _FOR_EVER, reason)
 
@@ -209,7 +211,7 @@ def _condition(state: LineState) -> Condition:
 def _met_intervals(
     intervals: Sequence[StatusInterval], hold: timedelta
 ) -> Iterator[tuple[datetime, datetime]]:
-    """Return where the condition has been met for `hold` without a break."""
+    """Return the intervals in which the condition has been met for `hold` without a break."""
     since: datetime | None = None
     for interval, following in zip(intervals, [*intervals[1:], None], strict=True):
         if interval.status != "triggered":

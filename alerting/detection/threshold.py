@@ -1,7 +1,7 @@
-"""Threshold kind: compare every reading, carried forward until it is stale, and its rate of change,
+"""Threshold kind: compare every reading, carried forward until it is stale, or its rate of change,
 with its limits.
 
-The fault of the data is separate from the result of the limits: missing data are never normal.
+The fault of the data is separate from the comparison with limits: missing data are never normal.
 
 Rates are exact near limits: a rate that equals a limit is found to be equal. A binary number is
 hardly ever the written decimal: 0.4 - 0.1 is more than 0.3. Rates that rounding could move to the
@@ -61,9 +61,10 @@ WAITING, STALE, FROZEN, OUT_OF_RANGE, BAD_QUALITY, NO_RATE, NO_LIMIT = range(
 def intervals_of_codes(
     starts: Millis, codes: Codes, end: int, alert: Severity | None
 ) -> list[StatusInterval]:
-    """Return the intervals from these instants (ms, increasing) to the next, the last to `end`.
+    """Return the interval from each instant (ms, increasing) to the next one, the last interval to
+    `end`.
 
-    Equal neighbours are one interval. `alert`: the severity that missing data have; None: unknown.
+    Equal neighbours are one interval. `alert`: severity of missing data; None: they are unknown.
     """
     first = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
     bounds = [from_millis(at) for at in (*starts[first].tolist(), end)]
@@ -86,7 +87,8 @@ def _status_interval(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Readings to evaluate, the carried one first. `run`: since when each is unchanged."""
+    """Readings to evaluate, the carried one first. `run`: since when the value of each is
+    unchanged."""
 
     ts: Millis
     raw: npt.NDArray[Any]
@@ -98,9 +100,9 @@ class _Rows:
 @dataclass(frozen=True)
 class Evaluated:
     """Intervals from the watermark to `until` without a hole, and the reading that is carried
-    forward from there.
+    forward from `until`.
 
-    `learned`: each learned limit for the rows, with its severity and side; `missing`: why there are
+    `learned`: each learned limit for the rows, with its severity and side; `missing`: why there is
     none.
     """
 
@@ -130,7 +132,8 @@ class Evaluated:
 
 
 def lookback(definition: Condition) -> timedelta:
-    """Return how far before the watermark readings are needed: for a rate, `rate_per` and stale."""
+    """Return how far before the watermark readings are needed: for a rate, `rate_per` plus
+    `stale_after`."""
     per = definition.rate_per
     return timedelta(0) if per is None else per + definition.stale_after
 
@@ -146,8 +149,8 @@ def evaluate_values(
     without a hole, in whole ms.
 
     A missing value (NaN) is no reading; a sample of bad quality has an unknown value. A reading is
-    carried forward to the next one, for `stale_after` at most; then data are missing. `history`
-    begins at `after - lookback(definition)` or before.
+    carried forward until the next one, for `stale_after` at most; after that, data are missing.
+    `history` begins at `after - lookback(definition)` or before.
     """
     series = series_of(definition, history)
     return evaluate_series(
@@ -170,7 +173,7 @@ def evaluate_series(
 
     Values are float64 (missing: NaN), or objects (missing: None) for a category. `bad`: instants
     (ms, increasing) of samples of bad quality; they are among `ts`, and missing in `values`.
-    `learned`: the learned limits in force; without it they do not count.
+    `learned`: the learned limits in force; without them only stated limits count.
     """
     bad = no_instants() if bad is None else bad
     begin = to_millis(after) + 1
@@ -210,7 +213,7 @@ def evaluate_series(
 
 
 def _continues(definition: Condition, asset: Asset, carried: Carried) -> bool:
-    """Return whether the carried reading is of the evaluated variable, and of its type."""
+    """Return whether the carried reading is of the evaluated variable and has its type."""
     text = isinstance(carried.value, str)
     return carried.variable == definition.variable and (
         carried.value is None or text == is_text(asset, definition.variable)
@@ -242,7 +245,7 @@ def _rows(
     carried: Carried,
     begin: int,
 ) -> _Rows:
-    """Return the readings to evaluate. A reading without a value is one of bad quality."""
+    """Return the readings to evaluate. A row without a value is a sample of bad quality."""
     possible = _possible(definition, asset, raw) & has_value(raw)
     evaluated = _evaluated_values(definition, asset, ts, raw, possible)
     fresh = slice(int(np.searchsorted(ts, begin)), None)
@@ -334,7 +337,8 @@ def _ranks(
 def _sides(
     level: Level, evaluated: npt.NDArray[Any], learned: Mapping[str, Numbers]
 ) -> Iterator[tuple[str, Flags, Flags]]:
-    """Return each limit by its side: where it is met, and where it is over (NaN: neither)."""
+    """Yield each limit by its side, with a mask of the readings that meet it and a mask of those
+    that end it (NaN does neither)."""
     above = learned.get("above", level.above)
     below = learned.get("below", level.below)
     if above is not None:
@@ -364,14 +368,16 @@ def _sides(
 
 
 def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
-    """Return the evaluated numbers without frozen ones, so that these move no limit's side."""
+    """Return the evaluated numbers with frozen ones missing, so that these do not change the side
+    of a limit."""
     if evaluated.dtype == object or not frozen.any():
         return evaluated
     return np.where(frozen, np.nan, evaluated)
 
 
 def _lasting(met: Flags, over: Flags, before: bool) -> Flags:
-    """Return where a limit is in effect: once met, until it is over; in between, as before."""
+    """Return a mask of the readings at which a limit is in effect: from one that meets it until one
+    that ends it."""
     decided = met | over
     last_decided = np.maximum.accumulate(np.where(decided, np.arange(len(met)), -1))
     return np.where(last_decided < 0, before, met[np.maximum(last_decided, 0)])
@@ -380,7 +386,7 @@ def _lasting(met: Flags, over: Flags, before: bool) -> Flags:
 def _ranks_by_count(
     definition: Condition, ts: Millis, ranks: Codes, sound: Flags, recent: tuple[int, ...]
 ) -> tuple[Codes, tuple[int, ...]]:
-    """Return the ranks that at least `at_least` of the last sound readings reach.
+    """Return, for each reading, the rank that at least `at_least` of the last sound readings reach.
 
     Readings before a hole in the data do not count.
     """
@@ -406,20 +412,21 @@ def _ranks_by_count(
 
 
 def stale_millis(condition: Condition) -> int:
-    """Return after which time (ms) a reading no longer counts; FAR_FUTURE if it counts until the
-    next."""
+    """Return the time (ms) after which a reading no longer counts; FAR_FUTURE if it counts until
+    the next one."""
     return FAR_FUTURE if condition.no_data == "ignore" else duration_millis(condition.stale_after)
 
 
 def frozen_millis(condition: Condition) -> int:
-    """Return the time (ms) for which a value may stay the same; FAR_FUTURE for any time."""
+    """Return the time (ms) for which a value may stay the same; FAR_FUTURE without such a limit."""
     return FAR_FUTURE if condition.frozen_after is None else duration_millis(condition.frozen_after)
 
 
 def _status_intervals(
     definition: Condition, rows: _Rows, codes: Codes, begin: int, end: int
 ) -> list[StatusInterval]:
-    """Return the intervals of the readings: each is carried forward, may freeze, may become stale.
+    """Return the status intervals of the readings: each reading is carried forward, and may freeze
+    or become stale.
 
     Equal neighbours are one interval.
     """
@@ -451,10 +458,10 @@ def rates_of_change(
     stale: int,
     limits: Iterable[float],
 ) -> Numbers:
-    """Return the change of each value per `per` (ms) since the newest possible one at least `per`
+    """Return the change of each value per `per` (ms) since the newest possible value at least `per`
     before it.
 
-    NaN without such a value less than `per + stale` old. `ts`: ms, increasing.
+    NaN if that value is `per + stale` old or older, or there is none. `ts`: ms, increasing.
     """
     then = ts[possible]
     earlier = values[possible]
@@ -485,5 +492,5 @@ def _close_to_a_limit(
 
 
 def _exact(now: float, before: float, per: int, took: int) -> float:
-    """Return the rate of the decimals as they are written, rounded once."""
+    """Return the rate computed from the decimals as they are written, rounded once."""
     return float((Fraction(repr(now)) - Fraction(repr(before))) * per / took)

@@ -1,5 +1,5 @@
-"""Threshold kind, batch of targets: detect, without a look at each value, that all values give the
-same result.
+"""Threshold kind, batch of targets: detect, without evaluating each value, that all values of a
+target give the same result.
 
 If the greatest value of a series is within an upper limit, so is every other value. This
 comparison, and the same for lower limits, gaps and runs of equal values, is computed for all
@@ -30,12 +30,12 @@ SOUND, WAITING, STALE = range(3)
 
 
 class BatchLimits(NamedTuple):
-    """Limits of one target as numbers. A limit that is not given is a number that no value exceeds.
+    """Limits of one target as numbers. A missing limit is a number that no value exceeds.
 
-    `inside_low`, `inside_high`: the band, or twice the value of `equals`; `leave_low`,
-    `leave_high`: the band to leave before that is over. `low`, `high`: engineering range.
-    `stale_after`, `frozen_after`: ms. `no_data_alerts`: missing data are a reason to raise.
-    `levels`: number of severities with limits.
+    `inside_low`, `inside_high`: ends of the band `inside`, or both the value of `equals`;
+    `leave_low`, `leave_high`: ends of the band that values must leave before that is over. `low`,
+    `high`: engineering range. `stale_after`, `frozen_after`: ms. `no_data_alerts`: missing data are
+    a reason to raise. `levels`: number of severities with limits.
     """
 
     above: float
@@ -57,8 +57,8 @@ class BatchLimits(NamedTuple):
 def limits_of(definition: Condition, asset: Asset) -> BatchLimits | None:
     """Return the limits of a target; None for targets that must be evaluated reading by reading.
 
-    These have rates, counts of readings, texts, learned limits, or limits that the asset does not
-    state.
+    Such targets have rates, counts of readings, texts, learned limits, or limits that the asset
+    does not state.
     """
     variable = asset.variables.get(definition.variable)
     text = variable is not None and variable.type == "category"
@@ -124,8 +124,8 @@ class CarriedColumns:
     """Carried readings, one row per target: taken `at`, unchanged `since` (ms); `value` NaN: none
     yet.
 
-    `above`, `below`: whether it is beyond that limit, or was and has not come back to `clear_at`;
-    `inside`: whether it is in the band, or was and has not left the wider one.
+    `above`, `below`: whether the value is beyond that limit, or was and has not come back to
+    `clear_at`; `inside`: whether it is in the band, or was and has not left the wider band.
     """
 
     at: Millis
@@ -139,11 +139,11 @@ class CarriedColumns:
 @dataclass(frozen=True)
 class Unchanged:
     """Result from the watermark to the end, one row per target, and the reading that is carried
-    forward from there.
+    forward from the end.
 
-    `status`: the result of every value there, NO_VALUE where there is none; in between data may be
-    missing, which is unknown. `ends`: whether the last value is still in force at the end, is
-    STALE, or the first one is WAITING to come.
+    `status`: the result that every value has, NO_VALUE without any value; between values data may
+    be missing, which is unknown. `ends`: whether the last value is still in force at the end, is
+    STALE, or a first value is still WAITING to come.
     """
 
     status: Codes
@@ -158,8 +158,8 @@ def evaluate_unchanged(
     begin: Millis,
     end: Millis,
 ) -> Unchanged:
-    """Evaluate the readings of [begin, end) in ms, which `summary` sums up, together with the
-    carried ones."""
+    """Evaluate the readings of [begin, end) (ms), summed up in `summary`, together with the carried
+    readings."""
     nothing = summary.count == 0
     waiting = np.isnan(carried.value)
     low = np.where(nothing, carried.value, np.fmin(carried.value, summary.low))
@@ -185,8 +185,8 @@ def evaluate_unchanged(
 def ending_message(
     evaluated: Unchanged, titles: Sequence[str], limits: LimitColumns
 ) -> list[str | None]:
-    """Return why the status at the end is unknown; None where it is known. `titles`: of the
-    variables."""
+    """Return why the status at the end is unknown, by target; None where it is known. `titles`: of
+    the variables."""
     rows = zip(
         evaluated.status.tolist(),
         evaluated.ends.tolist(),
@@ -213,9 +213,9 @@ def _ending(ends: int, title: str, stale_after: int) -> str | None:
 def _by_value(
     limits: LimitColumns, carried: CarriedColumns, low: Numbers, high: Numbers
 ) -> npt.NDArray[np.int64]:
-    """Return the results that the least and the greatest value allow.
+    """Return the result that the least and the greatest value of each target imply.
 
-    Between a limit and where it is over, the side before counts.
+    Between a limit and its clear limit, the previous side counts.
     """
     within = (
         ~carried.above
@@ -239,7 +239,8 @@ def _keeps_arriving(
     begin: Millis,
     end: Millis,
 ) -> Flags:
-    """Return whether no reading becomes stale before the next one or the end."""
+    """Return a mask of the targets of which no reading becomes stale before the next one or the
+    end."""
     until_first = (summary.first <= begin) | (summary.first - carried.at <= limits.stale_after)
     fresh = (
         until_first
@@ -253,7 +254,7 @@ def _keeps_arriving(
 def _changes_in_time(
     limits: LimitColumns, carried: CarriedColumns, summary: WindowSummary, end: Millis
 ) -> Flags:
-    """Return whether no value stays the same for too long."""
+    """Return a mask of the targets of which no value stays the same for too long."""
     waiting = np.isnan(carried.value)
     since = np.where(waiting, np.where(summary.count == 0, end, summary.first), carried.since)
     changes: Flags = end - since <= limits.frozen_after

@@ -1,10 +1,10 @@
-"""The present advice of a prediction: kept on its episode beside that of the raise, with the advice
-that it replaced; and open alerts of one asset whose advice points opposite ways.
+"""The present advice of a prediction, stored on its episode beside the advice of the raise and the
+advice that it replaced; and open alerts of one asset with opposite advice.
 
-Advice is replaced by other advice only. If an instant gives none, because the risk is lower or
-nothing lowers it, the episode takes over its risk, and reasons and advice are those of the raise,
-with their time. So they follow from the data alone, and not from how often the platform has
-evaluated.
+Only other advice replaces advice. If an instant gives no advice, because the risk is low or no
+change lowers it, the episode takes the risk of that instant, while reasons and advice, with their
+time, are those of the raise. So they follow from the data alone, and not from how often the
+platform has evaluated.
 """
 
 from collections.abc import Sequence
@@ -44,8 +44,8 @@ def with_present_advice(
     """Return the episode with reasons and advice of an evaluated instant after its raise.
     Idempotent.
 
-    An instant before the one that it holds changes nothing. `since` moves only when the advice is
-    another one. An instant without any change to advise takes no advice away.
+    An instant before the stored one changes nothing. `since` moves only when the advice changes. An
+    instant without advice removes no advice.
     """
     present = episode.present
     if at < (episode.raised_at if present is None else present.at):
@@ -93,8 +93,8 @@ def with_present_advice(
 def asked_settings(
     recommendation: RecommendationResult, threshold: float | None
 ) -> tuple[dict[str, float | str], bool, bool]:
-    """Return what a recommendation asks for: settings by variable, whether they suffice, and
-    whether any is needed."""
+    """Return the content of a recommendation: settings by variable, whether they suffice, and
+    whether any change is needed."""
     settings = {change.variable: change.after for change in recommendation.changes}
     return (
         settings,
@@ -109,8 +109,8 @@ def describe_low_risk(risk: float, threshold: float) -> str:
 
 
 def low_risk(episode: Episode) -> str | None:
-    """Return that the risk is low again, of an open episode whose advice is of a time before; None
-    otherwise, and once the problem has come."""
+    """Return the text that the risk is low again if the advice of an open episode is from before
+    that; None otherwise, and once the problem has come."""
     now = episode.present
     if episode.condition != "open" or episode.happening_at is not None or now is None:
         return None
@@ -124,8 +124,8 @@ def split_reasons(
 ) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
     """Return three reasons to show first, and the others.
 
-    A quantity within its usual range that raises the risk does so by its combination with others:
-    it comes after one that moved, unless nothing did, or only what hardly counts.
+    A quantity within its usual range raises the risk only by its combination with others, so it
+    comes after quantities that moved, unless none moved or those that moved hardly count.
     """
     ranked = sorted(contributions, key=lambda c: -abs(c.share))
     least = LEAST_OF_LARGEST * max((abs(c.share) for c in ranked), default=0.0)

@@ -1,7 +1,7 @@
 """The episode: one continuous time of trouble of one definition on one asset. People call it an
 alert.
 
-Metrics count very many episodes at once, by an extract of each.
+Metrics count very many episodes at once, by an extract (`Alarm`) of each.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ Safety = Literal["aim", "threshold", "nominal"]
 
 @dataclass(frozen=True)
 class Transition:
-    """A change of an episode, with time, actor and reason; of a severity or an outcome, what it
-    became."""
+    """A change of an episode, with time, actor and reason, and the new severity or outcome where
+    one of these changed."""
 
     kind: TransitionKind
     at: datetime
@@ -54,8 +54,8 @@ class Quantity:
     """The quantity of a variable that a reason names: its level, trend, spread or another statistic
     over a window.
 
-    `usual`, `usual_low`, `usual_high`: as of a contribution. `is_unusual`: it is outside of its
-    usual range, or other than usual.
+    `usual`, `usual_low`, `usual_high`: as in `Contribution`. `is_unusual`: the value is outside of
+    its usual range, or differs from the usual value.
     """
 
     statistic: str
@@ -73,9 +73,9 @@ class Contribution:
     """Share of one variable in one score, in probability; all shares add up to score minus the
     usual score.
 
-    `value`: its level. `usual`: the median of the training rows, or their most frequent level;
-    `usual_low`, `usual_high`: their 10 and 90 % quantiles, None for what is not a number.
-    `quantity`: what of the variable the message names.
+    `value`: level of the variable. `usual`: its median over the training rows, or its most frequent
+    level; `usual_low`, `usual_high`: its 10 and 90 % quantiles, None if it is no number.
+    `quantity`: the quantity of the variable that the message names.
     """
 
     variable: str
@@ -92,7 +92,7 @@ class Contribution:
 class Change:
     """One change of a recommendation: of a set-point, a switch (0 or 1) or a category (text).
 
-    `takes`: time of the ramp, where the variable has a rate; None for a change at once.
+    `takes`: duration of the ramp, if the variable has a rate; None for a change at once.
     """
 
     variable: str
@@ -120,11 +120,11 @@ class Alternative:
 
 @dataclass(frozen=True)
 class LeverReport:
-    """Account of one controllable variable in the search: its number of settings, and why it is not
-    part of the answer.
+    """One controllable variable in the search: the number of its settings, and why it is not part
+    of the answer.
 
-    `share`: contribution of the variable and of those that follow it, which orders the search.
-    `reason`: empty if it is used.
+    `share`: contribution of the variable and of the variables that follow it, which orders the
+    search. `reason`: empty if the variable is part of the answer.
     """
 
     variable: str
@@ -135,17 +135,19 @@ class LeverReport:
 
 @dataclass(frozen=True)
 class RecommendationResult:
-    """Result of a model's what-if: the change, and the risk before and after; or why there is none.
+    """Result of a model's what-if: the change, and the risk before and after; or why there is no
+    change.
 
-    `effort`: sum over changes of the share of the range, and 0.08 for changing it at all, times the
+    `effort`: sum over the changes of (share of the variable's range + 0.08) times the variable's
     cost. `unusual`: share of the normal training rows that are less unusual than the line after the
-    change (0.95: as unusual as 1 in 20 of them); None if the model does not know. `safety`: stays
-    under the aimed score if each setting is missed by its tolerance (aim), under the threshold
-    (threshold), or only as set (nominal). `moves`: variables that follow the change, with their
-    last value. `alternatives`: up to two more answers, by effort. `search`: no answer has less
-    effort among the allowed settings (least), or the search was too large to know (best_found).
-    `scorings`: rows scored. `levers`: all controllable variables, in the order of the search.
-    `background`: what a reader may ask about the advice, and does not need to follow it.
+    change (0.95: as unusual as 1 in 20 of them); None if the model does not know. `safety`: even if
+    each setting is missed by its tolerance, the score stays under the aimed score (aim) or under
+    the threshold (threshold); or it is under the threshold only if settings are exact (nominal).
+    `moves`: variables that follow the change, with their last value. `alternatives`: up to two more
+    answers, by effort. `search`: no answer has less effort among the allowed settings (least), or
+    the search was too large to know (best_found). `scorings`: rows scored. `levers`: all
+    controllable variables, in the order of the search. `background`: further information on the
+    advice, which an operator does not need to follow it.
     """
 
     changes: tuple[Change, ...]
@@ -166,8 +168,8 @@ class RecommendationResult:
 
 @dataclass(frozen=True)
 class EarlierAdvice:
-    """Advice that another one has replaced: in force from `since` on, with the risk of the instant
-    at which it was replaced."""
+    """Advice that has been replaced: in force from `since` on, with the risk of the instant at
+    which other advice replaced it."""
 
     since: datetime
     until: datetime
@@ -178,12 +180,12 @@ class EarlierAdvice:
 
 @dataclass(frozen=True)
 class PresentAdvice:
-    """Reasons and advice of a prediction, computed again at its newest evaluated instant `at` while
-    the problem is expected.
+    """Reasons and advice of a prediction, computed again at its newest evaluated instant `at` as
+    long as the problem is expected.
 
-    `since`: from when on the platform has given this same advice. `earlier`: advice that it
-    replaced, oldest first, bounded. `advised_at`: the instant of reasons and advice, where `at`
-    gave no advice and earlier ones stay; None: `at`.
+    `since`: the first instant from which the platform has given this same advice. `earlier`: the
+    last pieces of advice that were replaced, oldest first. `advised_at`: the instant of reasons and
+    advice if `at` gave none and earlier ones stay; None: `at`.
     """
 
     at: datetime
@@ -201,8 +203,8 @@ class PresentAdvice:
 class Feedback:
     """An operator's feedback on an episode; never overwritten.
 
-    `recommendation_taken`: whether the operator changed what the recommendation said, in part,
-    something else, or nothing.
+    `recommendation_taken`: whether the operator followed the recommendation, followed it in part,
+    changed something else, or changed nothing.
     """
 
     episode: str
@@ -218,7 +220,7 @@ class Feedback:
 
 @dataclass(frozen=True)
 class ActorStamp:
-    """The first actor of an action on an episode, and its time."""
+    """The first actor of some action on an episode, and the time of that action."""
 
     actor: str
     at: datetime
@@ -242,20 +244,19 @@ class Episode:
     """One continuous time of trouble of one target.
 
     `raised_at` is event time, `detected_at` when the platform knew. `backfilled`: found in past
-    times, notified to no recipient. `withdrawn`: not found again when its time was reprocessed.
+    times, notified to no recipient. `withdrawn`: reprocessing of its time did not find it again.
     `severity` follows the condition while the episode is open; `severity_peak` is the worst one.
     `outcome_due_at`: when to determine the outcome (again), None when only new feedback can change
-    it. `muted_by`: the mute or suppression that holds back its notifications; they follow when
-    it ends.
-    `condition_started_at`: when it would have been raised if all data had come in time, if that is
-    not `raised_at`. `late_data_status`: found only in late data, or refuted by late data.
-    `is_prediction`: raised before its problem, which is expected in the prediction window.
-    `contributions` and `recommendation` are those of the raise.
+    it. `muted_by`: the mute or suppression that holds back its notifications; they follow when it
+    ends. `condition_started_at`: when it would have been raised if all data had come in time; only
+    if that differs from `raised_at`. `late_data_status`: found only in late data, or refuted by
+    late data. `is_prediction`: raised before its problem, which is expected in the prediction
+    window. `contributions` and `recommendation` are those of the raise.
 
-    Of a prediction: `happening_at`: when its problem was known to have come, None if it did not;
-    `prediction_ended_at`: that instant, or `valid_until`; `present`: reasons and advice of its
-    newest evaluated instant, None until there is one after the raise. `closed_at` is the end for
-    people, `prediction_ended_at` the end for metrics of the model.
+    Predictions alone have these: `happening_at`: when the problem was known to have come, None if
+    it did not come; `prediction_ended_at`: `happening_at`, or else `valid_until`; `present`:
+    reasons and advice of the newest evaluated instant after the raise, None before there is one.
+    `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
     """
 
     id: str
@@ -317,21 +318,21 @@ class Episode:
 
     @property
     def phase(self) -> Phase:
-        """Return whether its problem is expected, happening or over. An open alarm that predicts
-        nothing is happening."""
+        """Return whether the episode's problem is expected, happening or over. An open alarm that
+        is no prediction is happening."""
         if self.condition == "closed":
             return "over"
         return "expected" if self.is_prediction and self.happening_at is None else "happening"
 
     @property
     def maintenance(self) -> str | None:
-        """Return the maintenance in which it was raised, None if it was not. Learning, outcomes and
-        figures leave such an episode out."""
+        """Return the maintenance in which the episode was raised; None if there was none. Learning,
+        outcomes and metrics leave out episodes raised in maintenance."""
         return next((t.reason for t in self.transitions if t.kind == "maintenance"), None)
 
     @property
     def advice(self) -> RecommendationResult | None:
-        """Return the newest advice: that of the raise, until it was computed again."""
+        """Return the newest advice: the advice of the raise until advice is computed again."""
         return self.present.recommendation if self.present else self.recommendation
 
     @property
@@ -343,13 +344,13 @@ class Episode:
 
     @property
     def ended_at(self) -> datetime | None:
-        """Return the end for metrics: of a prediction the end of the prediction, else of the
+        """Return the end for metrics: the end of the prediction if this is one, else the end of the
         episode."""
         return self.prediction_ended_at or self.closed_at
 
 
 def episode_id(definition: str, asset: str, raised_at: datetime) -> str:
-    """Return the identity of an episode: the same for every evaluation of the same history."""
+    """Return the id of an episode, which is the same for every evaluation of the same history."""
     return hashlib.sha256(f"{definition}|{asset}|{raised_at.isoformat()}".encode()).hexdigest()[:24]
 
 
@@ -362,7 +363,7 @@ class ExpectedWindow:
 
 
 def expected_window(episode: Episode, horizon: timedelta) -> ExpectedWindow | None:
-    """Return when the problem of an episode is expected; None unless it is.
+    """Return when the problem of an episode is expected; None if its phase is another one.
 
     The window moves with the risk: from the last high score + gap to that + gap + horizon.
     """
@@ -379,11 +380,11 @@ FirstOut = Literal["first", "later"]
 def first_out(
     episode: Episode, others: Iterable[Episode], together: timedelta = TOGETHER
 ) -> FirstOut | None:
-    """Return `first` if others of the asset follow within `together` and none came so shortly
-    before; else `later`.
+    """Return `first` if other alarms of the asset follow within `together` and none came within
+    `together` before; else `later`.
 
-    Alarms of the same instant are all first, because their order is unknown. None for an alarm that
-    was raised alone.
+    Alarms of the same instant are all `first`, because their order is unknown. Returns None for an
+    alarm without any other within `together`.
     """
     gaps = [
         o.raised_at - episode.raised_at
@@ -408,9 +409,9 @@ _OF_ITSELF: tuple[TransitionKind, ...] = (
 class Alarm:
     """Extract of an episode.
 
-    `silent`: no recipient was notified of it (see `was_silent`), or it was raised in maintenance.
-    `suppressed`: by design, at some time. `in_maintenance`: raised in it, and so in no figure.
-    `withdrawn`: false where late data alone withdrew the episode, because recipients were
+    `silent`: no recipient was notified (see `was_silent`), or the alarm was raised in maintenance.
+    `suppressed`: by design, at some time. `in_maintenance`: raised in maintenance, and so counted
+    in no metric. `withdrawn`: false if only late data withdrew the episode, because recipients were
     notified of it. `outcome`: None while it is not determined.
     """
 
@@ -452,11 +453,10 @@ def alarm_of(episode: Episode | Alarm) -> Alarm:
 def was_silent(
     transitions: Sequence[tuple[TransitionKind, datetime]], detected_at: datetime
 ) -> bool:
-    """Return whether an alarm was muted as soon as it was known, and never notified afterwards; or
-    was raised in maintenance, also if it was notified when that ended.
+    """Return whether an alarm was muted as soon as it was known and never notified afterwards, or
+    was raised in maintenance, even if it was notified when the maintenance ended.
 
-    A mute and suppression do so. An alarm that was notified first, and muted later, is
-    not silent.
+    Suppression counts like a mute. An alarm that was notified first and muted later is not silent.
     """
     if was_in_maintenance(transitions):
         return True

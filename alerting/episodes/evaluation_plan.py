@@ -1,5 +1,5 @@
-"""Evaluation plan: every target with the parameters that its evaluation needs; and the condition
-states of many targets as columns, to advance all unchanged targets in one vectorised step."""
+"""The evaluation plan: every target with the parameters of its evaluation; and the condition states
+of many targets as columns, to advance all unchanged targets in one vectorised step."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _TARGETS_OF_A_MODEL = 19  # that are evaluated in the time of one of a model, be
 class EvaluationTarget(NamedTuple):
     """One definition on one asset.
 
-    `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated.
-    `variable`: the variable of a threshold, with its `type` and `title`, None for models. `limits`:
-    None where each reading must be evaluated by itself. `lookback`: ms before the watermark from
-    which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far
-    back late data are evaluated again, with the delay of its variables. `turn`: a number of the
-    target, out of 2**32, by which targets take turns. `revision`: number of the newest.
-    `has_outcome`: whether outcomes come from data. `also_reads`: variables that count beside
-    `variable`; `events`: types. `above`: the ancestors of the asset, where their readings change an
+    `since`: when its newest revision came into force (ms). `every`: time between evaluations (ms).
+    `variable`: the variable of a threshold, with its `type` and `title`; None for models. `limits`:
+    None if each reading must be evaluated by itself. `lookback`: ms before the watermark from which
+    readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far back
+    late data are evaluated again, with the delay of its variables. `turn`: a number below 2**32 by
+    which targets take turns. `revision`: number of the newest revision. `has_outcome`: whether
+    outcomes come from data. `also_reads`: further variables that change an evaluation; `events`:
+    event types that do. `above`: the ancestors of the asset, if their readings change an
     evaluation. `needs_model`: whether a trained model evaluates it.
     """
 
@@ -90,14 +90,14 @@ class EvaluationPlan:
 
     @property
     def is_small(self) -> bool:
-        """Return whether evaluating all of them takes less than the start of further tasks."""
+        """Return whether evaluating all targets takes less time than starting further tasks."""
         models = sum(target.needs_model for target in self.targets)
         return len(self.targets) + _TARGETS_OF_A_MODEL * models <= _TARGETS_OF_ONE_TASK
 
     @property
     def depends_on_promotions(self) -> bool:
-        """Return whether a promotion may change which revision of a definition answers: only where
-        one with a model was edited."""
+        """Return whether a promotion may change which revision of a definition is in force: only if
+        a definition with a model was edited."""
         return any(target.needs_model and target.revision > 1 for target in self.targets)
 
     def select_definitions(self, names: Collection[str]) -> EvaluationPlan:
@@ -109,7 +109,7 @@ class EvaluationPlan:
         )
 
     def select(self, is_wanted: Callable[[str], bool]) -> EvaluationPlan:
-        """Return the plan of the definitions whose name is wanted."""
+        """Return the plan of the definitions whose names a function accepts."""
         return self.select_definitions([name for name in self.names if is_wanted(name)])
 
     def definitions_at(self, every: int) -> set[str]:
@@ -120,8 +120,9 @@ class EvaluationPlan:
 class PlanRevisions(NamedTuple):
     """The revisions that a plan was made of.
 
-    `numbers`: that of the newest revision of each definition, by its name. `linked`: names of
-    definitions that suppress or are suppressed by others: an edit of one may make another faulty.
+    `numbers`: number of the newest revision of each definition, by name. `linked`: names of
+    definitions that suppress others or are suppressed by others, so that an edit of one may make
+    another faulty.
     """
 
     numbers: Mapping[str, int]
@@ -129,9 +130,9 @@ class PlanRevisions(NamedTuple):
 
 
 class PlanEdits(NamedTuple):
-    """The stored plan, and what was edited since it was made.
+    """The stored plan, and the edits since it was made.
 
-    `names`: of documents that are new or have changed; `added`: how many revisions were added.
+    `names`: new or changed definitions; `added`: number of revisions that were added.
     """
 
     plan: EvaluationPlan
@@ -141,10 +142,10 @@ class PlanEdits(NamedTuple):
 
 
 class SourceHash(NamedTuple):
-    """A hash of all sources of a plan, in parts: definition documents and other documents, the
-    numbers of revisions and promotions, and what else counts. Its text is
-    `definitions/others/revisions.promotions-settings`; without promotions the full stop is missing,
-    too."""
+    """A hash of all sources of a plan, in parts: definition documents, other documents, numbers of
+    revisions and promotions, and settings. Its text is
+    `definitions/others/revisions.promotions-settings`; without promotions it is
+    `definitions/others/revisions-settings`."""
 
     definitions: str
     others: str
@@ -159,8 +160,8 @@ class SourceHash(NamedTuple):
         return parts and cls(parts[1], parts[2], int(parts[3]), parts[4] or "", parts[5])
 
     def added_revisions(self, since: SourceHash) -> int | None:
-        """Return how many revisions were added since an earlier hash; None if more than definitions
-        and their revisions has changed."""
+        """Return how many revisions were added since an earlier hash; None if anything but
+        definitions and their revisions has changed."""
         is_same = (self.others, self.settings) == (since.others, since.settings)
         if not is_same or since.promotions not in ("", self.promotions):
             return None
@@ -168,13 +169,14 @@ class SourceHash(NamedTuple):
 
 
 def valid_sources(source_hash: str) -> tuple[str, str]:
-    """Return the hashes by which a stored plan is found for the hash of its sources: itself, and
-    the one without promotions."""
+    """Return the hashes under which a plan of these sources may be stored: their hash itself, and
+    their hash without promotions."""
     return source_hash, re.sub(r"\.\d+", "", source_hash, count=1)
 
 
 def hash_to_store(source_hash: str, plan: EvaluationPlan) -> str:
-    """Return the hash of the sources that a plan depends on."""
+    """Return the hash under which a plan is stored: without promotions if the plan does not depend
+    on them."""
     whole, documents = valid_sources(source_hash)
     return whole if plan.depends_on_promotions else documents
 
@@ -187,12 +189,12 @@ def smallest_latency(targets: Iterable[EvaluationTarget]) -> int:
 def batches(
     targets: Sequence[EvaluationTarget], starts: Millis, evaluated_from: Millis, until: int
 ) -> Iterator[list[int]]:
-    """Return rows to evaluate together: all of one asset, and as many assets as fit with their
-    readings in memory.
+    """Yield rows to evaluate together: all rows of an asset, and as many assets as fit into memory
+    with their readings.
 
-    `targets` is sorted by asset. `starts`: per row, up to when (ms) it was evaluated; rows
-    evaluated up to `until` are left out. `evaluated_from`: start of the readings to evaluate, which
-    is earlier for targets to reprocess.
+    `targets` is sorted by asset. `starts`: for each row, up to when (ms) its target was evaluated;
+    rows evaluated up to `until` are left out. `evaluated_from`: start of the readings to evaluate,
+    which is earlier for targets to reprocess.
     """
     due = [row for row, start in enumerate(starts.tolist()) if start < until - targets[row].latency]
     lengths = ((until - evaluated_from) / _USUAL_SAMPLING).tolist()
@@ -220,8 +222,8 @@ class LastingCondition(LastingState):
     """Part of a `ConditionState` that new readings leave unchanged while the condition is
     unchanged.
 
-    `rate`, `beyond`, `recent`, `bad`, `memory`, `parts`: of the carried reading.
-    `text`: the carried reading itself, where it is a text.
+    `rate`, `beyond`, `recent`, `bad`, `memory`, `parts`: fields of the carried reading (see
+    `Carried`). `text`: its value if that is a text.
     """
 
     rate: float | None = None
@@ -249,8 +251,7 @@ _LASTING = tuple(field.name for field in fields(LastingState))
 
 @dataclass(frozen=True)
 class CarriedState:
-    """Position of many targets at some time: watermark (ms; NO_TIME: not known) and carried reading
-    of each."""
+    """Watermark (ms; NO_TIME: not known) and carried reading of many targets at some time."""
 
     watermark: Millis
     at: Millis
@@ -259,7 +260,7 @@ class CarriedState:
 
     @staticmethod
     def empty(rows: int) -> CarriedState:
-        """Return the positions of `rows` targets of which nothing is known."""
+        """Return this for a number of targets of which nothing is known."""
         return CarriedState(
             np.full(rows, NO_TIME),
             np.full(rows, NO_TIME),
@@ -273,7 +274,7 @@ class CarriedState:
         return CarriedState(self.watermark[at], self.at[at], self.value[at], self.since[at])
 
     def write_rows(self, rows: Sequence[int], others: CarriedState) -> None:
-        """Write all rows of another one at these indices."""
+        """Write all rows of another `CarriedState` at these indices."""
         at = np.asarray(rows, np.int64)
         for name in _CARRIED:
             getattr(self, name)[at] = getattr(others, name)
@@ -282,11 +283,12 @@ class CarriedState:
 class ConditionTable:
     """`ConditionState` of many targets, one row each.
 
-    Columns store the parts that every reading may change, `conditions` the rest. `watermark`: ms,
-    NO_TIME for a target without a state. `variable`, `at`, `value`, `since`: the carried reading,
-    if it is a number: its variable, when it was taken, NaN for none yet, since when it has been the
-    same; `at` is NO_TIME if none is carried. `earlier`: watermark and carried reading one step
-    before, NO_TIME where that is not known, with `earlier_conditions` (None: the same as now).
+    Columns store the parts that every reading may change, `conditions` all other parts.
+    `watermark`: ms, NO_TIME for a target without a state. `variable`, `at`, `value`, `since`:
+    variable of the carried reading, when it was taken (NO_TIME if none is carried), its number (NaN
+    for none yet), and since when that has been the same. `earlier`: watermark and carried reading
+    one step before, NO_TIME if they are not known, with `earlier_conditions` (None: the same as
+    now).
     """
 
     def __init__(self, keys: Sequence[TargetKey]) -> None:
@@ -329,11 +331,11 @@ class ConditionTable:
         ]
 
     def carried_state(self) -> CarriedState:
-        """Return the position of each target."""
+        """Return watermark and carried reading of each target."""
         return CarriedState(self.watermark, self.at, self.value, self.since).take(range(len(self)))
 
     def restore_earlier(self, rows: Sequence[int]) -> None:
-        """Restore the position of these targets one step before."""
+        """Restore watermark and carried reading of these targets from one step before."""
         at = np.asarray(rows, np.int64)
         for name in _CARRIED:
             getattr(self, name)[at] = getattr(self.earlier, name)[at]
@@ -365,7 +367,8 @@ class ConditionTable:
     def write_state(
         self, row: int, state: ConditionState, earlier: ConditionState | None = None
     ) -> None:
-        """Write the whole state of one target, and the one before it, if that is known."""
+        """Write the whole state of one target, and the state one step before it if that is
+        known."""
         carried_columns = state.carried
         text = (
             carried_columns
@@ -407,8 +410,8 @@ class ConditionTable:
                 )
 
     def carried_columns(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
-        """Return the carried readings as columns. `severities`: of each row's definition, the least
-        severe first."""
+        """Return the carried readings as columns. `severities`: for each row, the severities of its
+        definition, the least severe first."""
         since = np.where(self.since == NO_TIME, self.at, self.since)
         sides = np.zeros((3, len(self)), np.bool_)
         for row in self.special_rows():
@@ -430,8 +433,8 @@ def _sides(condition: LastingCondition, severities: Sequence[Severity]) -> tuple
 def find_unchanged(
     table: ConditionTable, severities: Sequence[Sequence[Severity]], batch: Unchanged
 ) -> Flags:
-    """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins
-    to."""
+    """Return which targets stay unchanged: evaluation neither raises nor closes an episode, nor
+    begins to."""
     without_transition = np.array([len(of_row) == 1 for of_row in severities], np.bool_)
     normal = np.ones(len(table), np.bool_)
     for row in table.special_rows():
@@ -444,8 +447,8 @@ def find_unchanged(
 
 
 def _is_in_no_transition(condition: LastingCondition, severities: Sequence[Severity]) -> bool:
-    """Return whether nothing is pending or clearing, and of the readings only the side of the
-    limits is stored."""
+    """Return whether nothing is pending or clearing, and only the side of the limits is stored of
+    the readings."""
     in_transition = (
         condition.pending_since
         or condition.clearing_since
@@ -471,9 +474,9 @@ def _is_in_no_transition(condition: LastingCondition, severities: Sequence[Sever
 def advance_states(
     table: ConditionTable, batch: Unchanged, unknown: Sequence[str | None], until: Millis
 ) -> ConditionTable:
-    """Return the states at `until` (ms) of targets that stay unchanged.
+    """Return the states of targets that stay unchanged up to `until` (ms).
 
-    `unknown`: why the status there is unknown, None where it is known.
+    `unknown`: why the status at `until` is unknown, None where it is known.
     """
     after = table.take(range(len(table)))
     after.watermark = until

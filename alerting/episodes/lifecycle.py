@@ -22,7 +22,8 @@ from alerting.episodes.episode import Feedback, Outcome, OutcomeRecord, Verdict
 
 @dataclass(frozen=True)
 class SeverityState:
-    """Condition of one severity above the least: since when it is pending, met, or clearing."""
+    """Condition of one severity above the least severe one: since when it is pending, met, or
+    clearing."""
 
     severity: Severity
     pending_since: datetime | None = None
@@ -35,17 +36,18 @@ class LastingState:
     """Part of a target's state that new readings seldom change.
 
     `pending_since`: first triggered instant of a condition whose episode is not open yet.
-    `raised_at`: of the open episode. `clearing_since`: first clear instant while open.
-    `last_raised_at`, `last_closed_at`: of the episode before. `severity`: of the open episode, now;
-    `severity_peak`: the worst that it had; both None for models. `levels`: the conditions of the
-    severities above the least, if there are several.
+    `raised_at`: of the open episode. `clearing_since`: first clear instant while the episode is
+    open. `last_raised_at`, `last_closed_at`: of the previous episode. `severity`: present severity
+    of the open episode; `severity_peak`: its worst one; both None for models. `levels`: the
+    conditions of all severities above the least severe one, if there are several.
 
-    Of models: `raised_by`: the revision that raised the open episode; `happening_since`: when its
-    problem was known to have come; `problem_since`: start of the problem's condition that goes on
-    at the watermark; `rearm_at`: until when nothing is raised after a problem, unless a lower score
-    comes first (1970 without such a problem, None before the first evaluation). `last_high_at`: the
-    last score that held the open episode, or the one before; `clearing_since`: the first lower one
-    after it; `prediction_ended_at`: end of the prediction of an episode that is open after it.
+    Only models have these: `raised_by`: the revision that raised the open episode;
+    `happening_since`: when its problem was known to have come; `problem_since`: since when the
+    problem's condition is true, if it is at the watermark; `rearm_at`: until when no episode is
+    raised after a problem, unless a lower score comes first (1970 without such a problem, None
+    before the first evaluation); `last_high_at`: instant of the last score that kept the open or
+    the previous episode open; `clearing_since`: instant of the first lower score after that;
+    `prediction_ended_at`: end of the prediction of an episode that is still open after it.
     """
 
     pending_since: datetime | None = None
@@ -69,8 +71,8 @@ class ConditionState(LastingState):
     """State of one target between two evaluations.
 
     `watermark`: evaluated up to and including this instant. `carried`: the last evaluated reading,
-    carried forward until the next reading or until it is stale. `unknown_count`: evaluations in a
-    row that ended unknown, `unknown_reason` why.
+    carried forward until the next reading or until it is stale. `unknown_count`: number of
+    evaluations in a row that ended unknown, `unknown_reason`: why.
     """
 
     watermark: datetime
@@ -84,10 +86,10 @@ class Step:
     """Result of `advance`: an episode was raised, changed its severity, or was closed at this
     instant of event time.
 
-    `severity`: from here on, None when closed and for models. `follows`: raise of the episode
-    before, if this one continues where that one ended. A `revised` step: another revision evaluates
-    the open episode from here on. A `happening` step: the predicted problem is known to have come.
-    `prediction_ended_at`: of a happening or closed prediction.
+    `severity`: the new severity, None when closed and for models. `follows`: raise of the previous
+    episode, if this one continues where that one ended. A `revised` step: another revision
+    evaluates the open episode from here on. A `happening` step: the predicted problem is known to
+    have come. `prediction_ended_at`: of a happening or closed prediction.
     """
 
     kind: Literal["raised", "severity", "revised", "happening", "closed"]
@@ -111,10 +113,10 @@ def advance(
 
     Unknown resets a pending or clearing condition and changes nothing else.
 
-    `severities`: those that an interval may have, the least severe first. The condition of a
-    severity is to be that bad or worse. Each has its own on- and off-delay, and the worst one that
-    is met is the severity of the episode. Cutting the same intervals at other instants gives the
-    same steps.
+    `severities`: all that an interval may have, the least severe first. The condition of a severity
+    is met while an interval is that severe or worse. Each of these conditions has its own on- and
+    off-delay, and the worst severity whose condition is met is the severity of the episode. Cutting
+    the same intervals at other instants gives the same steps.
     """
     steps: list[Step] = []
     levels = {level.severity: level for level in state.levels}
@@ -149,8 +151,8 @@ def _advance_interval(
     severities: Sequence[Severity],
     steps: list[Step],
 ) -> ConditionState:
-    """Advance through one interval: the condition itself, and inside it the conditions of the worse
-    severities."""
+    """Advance through one interval: first the condition itself, then within it the conditions of
+    the worse severities."""
     least = _least_severity(state, severities)
     after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
     levels = []
@@ -197,8 +199,8 @@ def _advance_interval(
 
 
 def without_episode(state: ConditionState, closed_at: datetime) -> ConditionState:
-    """Return the state after the end of its open episode. A model's next one continues it only if
-    its problem has not come."""
+    """Return the state after its open episode has ended. A model's next episode continues that
+    episode only if its problem has not come."""
     return replace(
         state,
         raised_at=None,
@@ -221,8 +223,8 @@ def _advance_severity(
     hold: timedelta,
     clear_for: timedelta,
 ) -> tuple[SeverityState, datetime | None]:
-    """Return the condition at the end of the interval, and when in it the condition was met or
-    gone."""
+    """Return the condition of a severity at the end of the interval, and the instant in it at which
+    the condition became met or ceased to be met; None if neither happened."""
     triggered = status == "triggered"
     if status == "unknown" or triggered == (condition.met_since is not None):
         if condition.pending_since is None and condition.clearing_since is None:
@@ -296,10 +298,10 @@ Occurred = Literal["in_time", "too_late", "no", "unknown"]
 
 @dataclass(frozen=True)
 class Observed:
-    """Evidence of the data on the outcome window (raised_at, last high score + gap + horizon].
+    """What the data show of the outcome window (raised_at, last high score + gap + horizon].
 
-    `too_late` means that the problem came at or before raised_at + gap. `reason`: why the
-    occurrence is unknown, if it is.
+    `too_late`: the problem came at or before raised_at + gap. `reason`: why it is unknown whether
+    the problem occurred, if it is.
     """
 
     occurred: Occurred
@@ -308,7 +310,8 @@ class Observed:
 
 
 def consensus(feedback: Sequence[Feedback]) -> tuple[Verdict | None, bool]:
-    """Return one verdict of many, and whether people disagree, which makes it unsure.
+    """Return the common verdict of several people, and whether they disagree, which makes the
+    verdict unsure.
 
     The last verdict of each person counts.
     """
@@ -335,7 +338,7 @@ def determine_outcome(
     rules: int = RULES,
 ) -> OutcomeRecord:
     """Determine the outcome. `has_problem`: the definition names a problem that data can confirm.
-    `rules`: the version by which the outcome window was found."""
+    `rules`: the version of the rules that determine the outcome window."""
     outcome, reason = _by_data(observed, acted, verdict) if has_problem else _by_word(verdict)
     occurred = {"in_time": True, "too_late": True, "no": False, "unknown": None}[observed.occurred]
     return OutcomeRecord(
@@ -350,7 +353,8 @@ def determine_outcome(
 
 
 def outcome_in_maintenance(feedback: Sequence[Feedback]) -> OutcomeRecord:
-    """Return the outcome of an episode that was raised in maintenance: none, whatever came."""
+    """Return the outcome of an episode that was raised in maintenance: undetermined, whatever the
+    data show."""
     return OutcomeRecord(
         outcome="undetermined",
         reason=translatable("raised in maintenance: left out of outcomes and figures"),
@@ -425,6 +429,7 @@ class ReportedMiss:
 
     @property
     def id(self) -> str:
-        """Return its id: the same for the same definition, asset and time of the problem."""
+        """Return the id, which is the same for the same definition, asset and time of the
+        problem."""
         key = f"miss|{self.definition}|{self.asset}|{self.missed_at.isoformat()}"
         return hashlib.sha256(key.encode()).hexdigest()[:16]

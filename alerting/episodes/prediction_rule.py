@@ -1,8 +1,8 @@
-"""The rule of predictions in event time: expected while the risk stays, happening, over. Live
-evaluation, backtest and training metrics share it.
+"""The rule by which predictions go through their phases in event time: expected while the risk
+stays, happening, over. Live evaluation, backtest and training metrics share it.
 
-A chain of episodes counts as one hit at most; one in vain is a false alarm for each window that it
-began.
+A chain of episodes counts as one hit at most; a chain whose problem does not come counts as one
+false alarm for each prediction window that it began.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ class RiskSeries(NamedTuple):
 class _Highs(NamedTuple):
     """The instants (ms) at which the risk is not low, and the ends of alarms after them.
 
-    `breaks`: positions in `at` of those after which an alarm ends, at `ends_at`; `is_low`: because
-    the risk has been low for long enough, not because the horizon passed.
+    `breaks`: positions in `at` of the instants after which an alarm ends; `ends_at`: when (ms);
+    `is_low`: whether it ends because the risk has been low for long enough, and not because the
+    horizon has passed.
     """
 
     at: Millis
@@ -72,8 +73,8 @@ class _Highs(NamedTuple):
 
 
 class _End(NamedTuple):
-    """The end (ms) of a prediction whose problem does not come, its last high score, and the
-    reason."""
+    """The end (ms) of a prediction whose problem does not come, the instant of its last high score,
+    and the reason."""
 
     at: int
     last_high_at: int
@@ -81,10 +82,10 @@ class _End(NamedTuple):
 
 
 class Course(NamedTuple):
-    """Course of one prediction (ms): end of the prediction, when its problem is known to have come,
-    when it is over, its last high score, and why it ends without its problem.
+    """Course of one prediction, in ms: when the prediction ends, when its problem is known to have
+    come, when the episode is closed, and its last high score; and why it ends without its problem.
 
-    FAR_FUTURE for what does not come, or is not known yet.
+    An instant that does not come, or is not known yet, is FAR_FUTURE.
     """
 
     ended_at: int
@@ -95,8 +96,8 @@ class Course(NamedTuple):
 
 
 def alarm_end_of(definition: TrainedDefinition, stride: timedelta) -> AlarmEnd:
-    """Return how long the alarms of a definition last, as written or by default. `stride`: the one
-    in force."""
+    """Return how long the alarms of a definition last, as written or by default. `stride`: the
+    stride in force."""
     clear_for = CLEAR_STRIDES * stride if definition.clear_for is None else definition.clear_for
     return AlarmEnd(
         definition.clear_at, duration_millis(clear_for), duration_millis(definition.longest_alarm)
@@ -118,8 +119,9 @@ class PredictionRule:
     """Rule by which predictions of one definition on one asset begin and end. `window_ms`: gap +
     horizon.
 
-    `state`: the model predicts the state, and may raise while the problem goes on. `of_unit`: of
-    the unit just made, for the stride in which it was made, however high the next score is.
+    `state`: the model predicts the state, and may raise while the problem goes on. `of_unit`: a
+    prediction is about the unit just made, and lasts for the stride in which it was made, however
+    high the next score is.
     """
 
     occurrences: Occurrences
@@ -138,7 +140,7 @@ class PredictionRule:
 
     def find_highs(self, risk: RiskSeries) -> _Highs:
         """Return the high scores of a series and where alarms end after them. Unknown scores
-        neither hold nor clear."""
+        neither prolong nor clear an alarm."""
         is_number = ~np.isnan(risk.score)
         at = risk.at[is_number]
         clear = clear_threshold(risk.threshold, self.alarm_end.clear_at)
@@ -153,13 +155,14 @@ class PredictionRule:
         return _Highs(at[high], breaks, ends_at[breaks], (is_low & (times[low] <= passed))[breaks])
 
     def course(self, raised: int, highs: _Highs) -> Course:
-        """Return the course of a prediction raised at a high score (ms)."""
+        """Return the course of a prediction that is raised at the instant (ms) of a high score."""
         return self._with_problem(raised, self._end(raised, raised, highs), highs)
 
     def open_course(self, state: ConditionState, risk: RiskSeries) -> Course:
         """Return the course of the episode open in a state. `risk`: scores after its watermark.
 
-        One that was raised by the earlier rule goes on as if its last high score were its raise.
+        An episode raised by the earlier version of the rule, without a last high score, goes on as
+        if its raise were that score.
         """
         raised = to_millis(state.raised_at or state.watermark)
         last = raised if state.last_high_at is None else to_millis(state.last_high_at)
@@ -175,8 +178,8 @@ class PredictionRule:
         return self._with_problem(raised, ended, highs)
 
     def _end(self, raised: int, since: int, highs: _Highs) -> _End:
-        """Return the end of a prediction, should its problem not come. `since`: one of the high
-        scores, up to which it lasted."""
+        """Return the end that a prediction has if its problem does not come. `since`: instant (ms)
+        of a high score up to which the prediction is known to last."""
         if self.of_unit:
             return _End(raised + self.window_ms, raised, UNIT_PASSED)
         which = int(np.searchsorted(highs.breaks, np.searchsorted(highs.at, since)))
@@ -188,8 +191,8 @@ class PredictionRule:
         return _End(end, int(highs.at[highs.breaks[which]]), reason)
 
     def _with_problem(self, raised: int, end: _End, highs: _Highs) -> Course:
-        """Return the course of a prediction that would end at `end`: it ends with the first problem
-        known after its raise.
+        """Return the course of a prediction that ends at `end` unless a problem becomes known
+        between its raise and that end.
 
         If the condition is true at that end, and `problem.for` is running, the episode stays open
         until it is known whether it is the problem.
@@ -209,10 +212,11 @@ class PredictionRule:
         return Course(end.at, FAR_FUTURE, end.at, end.last_high_at, end.reason)
 
     def courses(self, instants: Sequence[int], highs: _Highs) -> Iterator[tuple[int, Course]]:
-        """Yield raise and course of each prediction of a score that may raise one at these instants
-        (ms, increasing).
+        """Yield raise (ms) and course of each prediction. `instants`: at which a score may raise
+        one (ms, increasing).
 
-        The next one may be raised at the first instant at which the one before is closed.
+        The next prediction may be raised from the first instant on at which the previous one is
+        closed.
         """
         position = 0
         while position < len(instants):
@@ -221,8 +225,8 @@ class PredictionRule:
             position = bisect_left(instants, course.closed_at)
 
     def continues(self, last_high: int | None, ended: int | None, raised: int) -> bool:
-        """Return whether a raise lies in the window of the prediction before, which was in vain; of
-        units, in the stride after it."""
+        """Return whether a raise continues the previous prediction, whose problem did not come: it
+        lies in that prediction's window, or, for units, in the stride after its end."""
         if self.of_unit:
             return ended is not None and raised - ended < self.window_ms
         return last_high is not None and raised <= last_high + self.window_ms
@@ -231,8 +235,8 @@ class PredictionRule:
 class Rearming(NamedTuple):
     """Instants at which a high score may raise an episode.
 
-    `rearm_at`: until when (ms) no later one may, unless a lower score comes first; 0 without a
-    problem that asks for it.
+    `rearm_at`: until when (ms) no later score may raise an episode unless a lower score comes
+    first; 0 if no problem demands that.
     """
 
     may_raise: Flags
@@ -245,12 +249,13 @@ def rearm(
     until: int = FAR_FUTURE - 1,
     rearm_at: int = 0,
 ) -> Rearming:
-    """Select the instants at which an episode may be raised: after a problem the score must have
-    been lower first.
+    """Select the instants at which an episode may be raised: after a problem the score must first
+    have been below the threshold.
 
-    Without a lower score it may be raised one horizon after the recovery. `risk`: NaN also where
-    the instant does not count. `until`: everything up to here is known. `rearm_at`: the result for
-    problems that are not among those of the rule, because they were over before these instants.
+    Without a lower score an episode may be raised one horizon after the recovery. `risk`: scores
+    are NaN also at instants that do not count. `until`: everything up to here is known. `rearm_at`:
+    the result for problems that the rule does not know because they were over before these
+    instants.
     """
     at = risk.at
     may_raise = risk.score >= risk.threshold
@@ -269,7 +274,7 @@ def rearm(
 
 @dataclass(frozen=True)
 class AdvancedPredictions:
-    """State and steps after some instants, and the course of every episode that was open in
+    """State and steps after some instants, and the course of every episode that was open at any of
     them."""
 
     state: ConditionState
@@ -291,8 +296,8 @@ def advance_predictions(
 
     `risk`: scores after the watermark. `may_raise`: as `rearm` selects them. `until`: everything up
     to here is known. `of_open`: the rule of the episode open in `state`, if another revision raised
-    it; `is_about_open`: whether scores are about its problem. An episode raised in the window of
-    the one before continues it, unless the problem of that one came.
+    that episode; `is_about_open`: whether scores are about that episode's problem. An episode
+    raised in the window of the previous one continues it, unless the previous one's problem came.
     """
     steps: list[Step] = []
     courses: dict[datetime, Course] = {}
@@ -327,8 +332,8 @@ def _follow(
     steps: list[Step],
     risk: RiskSeries,
 ) -> ConditionState:
-    """Return the state after what is known of the open episode up to an instant (ms), and add the
-    steps."""
+    """Return the state with all that is known of the open episode up to an instant (ms), and add
+    the steps to a list."""
     ended = from_millis(course.ended_at)
     state = replace(
         state,
@@ -358,7 +363,7 @@ def _follow(
 
 
 def _clearing_since(state: ConditionState, course: Course, risk: RiskSeries) -> datetime | None:
-    """Return the first low score after the last high one; None without one."""
+    """Return the instant of the first low score after the last high score; None without one."""
     last = from_millis(course.last_high_at)
     if state.clearing_since is not None and last < state.clearing_since:
         return state.clearing_since
@@ -367,7 +372,7 @@ def _clearing_since(state: ConditionState, course: Course, risk: RiskSeries) -> 
 
 
 def predicted_episodes(risk: RiskSeries, rule: PredictionRule) -> list[PredictedEpisode]:
-    """Return the model episodes of one asset: those of `advance_predictions`."""
+    """Return the model episodes of one asset, by the rule of `advance_predictions`."""
     may_raise = rearm(risk, rule).may_raise
     episodes: list[PredictedEpisode] = []
     before: Course | None = None
@@ -383,8 +388,8 @@ def predicted_episodes(risk: RiskSeries, rule: PredictionRule) -> list[Predicted
 
 
 class PredictedEpisode(NamedTuple):
-    """One episode of a model (ms): raise, end of the prediction, last high score, and whether it
-    continues the one before."""
+    """One episode of a model: raise, end of the prediction and last high score (ms), and whether it
+    continues the previous one."""
 
     raised: int
     ended: int
@@ -395,9 +400,9 @@ class PredictedEpisode(NamedTuple):
 class CountedEpisode(NamedTuple):
     """One episode in ms, as metrics count it.
 
-    `last_high`: the last score that held it, from which its prediction window reaches; None: its
-    raise. `false_alarms`: how many it is if its problem does not come. `continues`: the one before,
-    with which it is one hit at most.
+    `last_high`: instant of its last high score, from which its prediction window reaches; None: its
+    raise. `false_alarms`: the number of false alarms that it counts as if its problem does not
+    come. `continues`: whether it continues the previous episode, so that both are one hit at most.
     """
 
     raised: int
@@ -410,9 +415,9 @@ class CountedEpisode(NamedTuple):
 def count_episodes(
     episodes: Sequence[PredictedEpisode], gap_ms: int, horizon_ms: int
 ) -> list[CountedEpisode]:
-    """Return the predictions of one asset, in the order of time, as metrics count them.
+    """Return the predictions of one asset as metrics count them, in the order of time.
 
-    Predictions of the unit just made (gap below zero) are each about another unit.
+    Each prediction of the unit just made (gap below zero) is about another unit.
     """
     if gap_ms < 0:
         return [CountedEpisode(e.raised, e.ended) for e in episodes]
@@ -424,11 +429,11 @@ def count_episodes(
 
 
 def false_alarms_of(episodes: Sequence[PredictedEpisode], window_ms: int) -> list[int]:
-    """Return how many false alarms each episode is, should its problem not come: the prediction
-    windows that it has begun.
+    """Return how many false alarms each episode counts as if its problem does not come: the number
+    of prediction windows that it began.
 
-    Those of a chain of episodes are counted from its first raise, each once. `episodes`: of one
-    asset, in the order of time.
+    The windows of a chain of episodes are counted from its first raise, each once. `episodes`: of
+    one asset, in the order of time.
     """
     counts = []
     start = counted = 0

@@ -1,4 +1,4 @@
-"""Reconcile stored episodes with those that were evaluated again, from late data or past times."""
+"""Reconcile stored episodes with re-evaluated ones, from late data or past times."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +18,13 @@ NOT_FOUND_AGAIN = translatable("late data: not found again")
 
 @dataclass(frozen=True)
 class EvaluatedEpisode:
-    """One episode as evaluated with all data. `closed_at` None: still open. `severity`: now, or at
-    its end; None without levels.
+    """One episode as evaluated with all data. `closed_at`: None while open. `severity`: present
+    severity, or that at its end; None without severities.
 
-    `whole` False: it was raised before the reprocessed interval, and nothing new is known of its
-    beginning. `peak` is None if the severities that it had there are not known. `happening_at`:
-    when the problem of a prediction was known to have come, with `reason`.
+    `whole`: False if it was raised before the reprocessed interval, so that its beginning was not
+    evaluated again. `peak`: its worst severity, None if severities before that interval are not
+    known. `happening_at`: when the problem of a prediction was known to have come, with its
+    `reason`.
     """
 
     raised_at: datetime
@@ -37,8 +38,8 @@ class EvaluatedEpisode:
 
 
 class Correction(NamedTuple):
-    """A stored episode that was found again: as known where the earlier evaluation ended, and
-    `final`, as known now."""
+    """A stored episode that was found again: as known at the instant where the earlier evaluation
+    ended, and `final`, as known now."""
 
     stored: Episode
     evaluated: EvaluatedEpisode
@@ -49,8 +50,8 @@ class Correction(NamedTuple):
 class Reconciled:
     """Match of stored and re-evaluated episodes.
 
-    `withdrawn`: stored episodes that were not found again, each with the one that contains it (None
-    without). `new`: raises of the re-evaluated episodes that are not stored.
+    `withdrawn`: stored episodes that were not found again, each with the re-evaluated episode that
+    contains it, or None. `new`: raises of the re-evaluated episodes that are not stored.
     """
 
     corrections: list[Correction]
@@ -65,12 +66,13 @@ def reconcile(
     horizon: datetime,
     backfilled: bool = False,
 ) -> Reconciled:
-    """Decide which stored episodes were found again, were not, and which evaluated ones are new.
+    """Decide which stored episodes were found again and which were not, and which evaluated
+    episodes are new.
 
-    `evaluated`: as known where the earlier evaluation ended, `final`: as known now. `horizon`:
-    where the new evaluation begins; an episode that began before it is not withdrawn. `backfilled`:
-    past times were evaluated, which withdraw backfilled episodes alone; late data withdraw live
-    ones alone.
+    `evaluated`: episodes as known at the instant where the earlier evaluation ended; `final`: as
+    known now. `horizon`: where the new evaluation begins; an episode that began before it is not
+    withdrawn. `backfilled`: whether past times were evaluated: only backfilled episodes are then
+    withdrawn, otherwise only live ones.
     """
     now = {evaluation.raised_at: evaluation for evaluation in final}
     matches = match_episodes(evaluated, stored, backfilled)
@@ -137,13 +139,14 @@ def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[Eval
 def match_episodes(
     evaluations: Sequence[EvaluatedEpisode], episodes: Sequence[Episode], backfilled: bool = False
 ) -> dict[datetime, Episode]:
-    """Match re-evaluated episodes, by their raise, with stored ones; one without a match is new.
+    """Return, by raise, the stored episode that each re-evaluated one matches; a new one is absent.
 
-    A re-evaluated episode is the stored one that began at the same instant, else one that overlaps
-    it. Live ones come before withdrawn ones, then an open one for an open episode, then the
-    earliest. Each stored episode matches at most once. Late data may have moved its beginning, so
-    that one re-evaluated episode begins there and another where it was raised. It is then the
-    latter, whose id it has. `backfilled`: one that overlaps may be backfilled, too.
+    A re-evaluated episode matches the stored one that began at the same instant, else a stored one
+    that overlaps it: a live one rather than a withdrawn one, for an open episode an open one, then
+    the earliest. Each stored episode matches at most once. If late data moved the beginning of a
+    stored episode, one re-evaluated episode may have the moved beginning and another the original
+    raise; the stored one then matches the latter, which has its id. `backfilled`: overlapping
+    episodes that are backfilled match, too.
     """
     matches: dict[datetime, Episode] = {}
     raised = {evaluation.raised_at for evaluation in evaluations}
@@ -173,8 +176,8 @@ def match_episodes(
 def _began_with(
     episode: Episode, evaluated: EvaluatedEpisode, raised: Collection[datetime]
 ) -> bool:
-    """Return whether a stored episode was raised with an evaluated one, or began with it while none
-    of the evaluated ones was raised with it."""
+    """Return whether a stored episode was raised at the same instant as an evaluated one, or began
+    at that instant while no evaluated episode was raised when the stored one was."""
     if episode.raised_at in raised:
         return episode.raised_at == evaluated.raised_at
     return start_of(episode) == evaluated.raised_at
@@ -185,11 +188,11 @@ def continuations(
     matches: Mapping[datetime, Episode],
     episodes: Sequence[Episode],
 ) -> dict[datetime, tuple[EvaluatedEpisode, Episode]]:
-    """Return, by raise, the re-evaluated episodes that go on in the continuation of a stored one,
-    which closed before.
+    """Return, by raise, the re-evaluated episodes that correspond to a stored episode, closed
+    before its problem was known, and to its stored continuation.
 
-    The problem of a prediction was known only after it was closed with its window. Nothing reopens;
-    an open continuation is happening instead.
+    The problem of such a prediction became known only after the prediction was closed at the end of
+    its window. The closed episode is not reopened; an open continuation is happening instead.
     """
     taken_ids = {e.id for e in matches.values()}
     carried = dict[datetime, tuple[EvaluatedEpisode, Episode]]()
@@ -215,11 +218,11 @@ def _from(evaluated: EvaluatedEpisode, episode: Episode) -> EvaluatedEpisode:
 
 
 def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
-    """Return the episode with the id under which the one that it continues is stored; unchanged
-    without one.
+    """Return the episode with the stored id of the episode that it continues; unchanged if it
+    continues none.
 
-    The computed id contains the raise as known now, the stored id the raise as known then, which
-    late data may have moved.
+    The computed id contains the raise as known now, the stored id the raise as known at the time;
+    late data may have moved it.
     """
     live = (
         e
@@ -231,13 +234,15 @@ def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
 
 
 def is_known_late(episode: Episode) -> bool:
-    """Return whether the problem of a prediction came, and was known only after it was closed."""
+    """Return whether the problem of a prediction came and was known only after the prediction was
+    closed."""
     occurred = episode.outcome_record is not None and episode.outcome_record.occurred
     return bool(occurred) and not episode.withdrawn and _closed_in_vain(episode)
 
 
 def _closed_in_vain(episode: Episode) -> bool:
-    """Return whether a prediction was closed before its problem, also if late data closed it."""
+    """Return whether a prediction was closed before its problem came, even if late data closed
+    it."""
     if episode.valid_until is None or not episode.is_prediction or episode.happening_at is not None:
         return False
     window = episode.valid_until - episode.raised_at
@@ -251,7 +256,7 @@ def start_of(episode: Episode) -> datetime:
 
 
 def overlap(evaluated: EvaluatedEpisode, episode: Episode) -> bool:
-    """Return whether both have an instant in common."""
+    """Return whether two episodes have an instant in common."""
     starts_before_end = episode.closed_at is None or evaluated.raised_at < episode.closed_at
     return starts_before_end and (
         evaluated.closed_at is None
@@ -262,10 +267,11 @@ def overlap(evaluated: EvaluatedEpisode, episode: Episode) -> bool:
 def correct(
     episode: Episode, evaluated: EvaluatedEpisode, final: EvaluatedEpisode, at: datetime
 ) -> Episode:
-    """Return the episode with the corrections of reprocessing; unchanged where these were known.
+    """Return the episode with the corrections of reprocessing; unchanged if there is nothing to
+    correct.
 
-    `evaluated`: as known where the earlier evaluation ended: later changes are no corrections.
-    `final`: as known now. Identity, raise, evidence and feedback remain.
+    `evaluated`: as known at the instant where the earlier evaluation ended, because later changes
+    are no corrections. `final`: as known now. Id, raise, evidence and feedback remain.
     """
     changes: list[str] = []
     after = episode
@@ -297,7 +303,8 @@ def correct(
 
 
 def _with_happening(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episode, list[str]]:
-    """Return the episode with what is known now of its problem, and what is to be corrected."""
+    """Return the episode with what is known now of its problem, and a list of the corrected
+    facts."""
     if evaluated.happening_at == episode.happening_at:
         return episode, []
     ended = evaluated.prediction_ended_at
@@ -340,8 +347,8 @@ def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episo
 def _with_end(
     episode: Episode, evaluated: EvaluatedEpisode, now: EvaluatedEpisode, at: datetime
 ) -> Episode:
-    """Return the episode with its corrected end: `evaluated` by the old watermark, `now` as known
-    now."""
+    """Return the episode with its corrected end. `evaluated`: as known at the old watermark; `now`:
+    as known now."""
     end = evaluated.closed_at
     final = now.closed_at
     if episode.closed_at in (end, final):
@@ -395,7 +402,7 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
 
 
 def copy_actions(episode: Episode, part: Episode) -> Episode:
-    """Return the episode with the operator actions of one that turned out to be its part."""
+    """Return the episode with the operator actions of another that turned out to be part of it."""
     return replace(
         episode,
         acknowledged=episode.acknowledged or part.acknowledged,

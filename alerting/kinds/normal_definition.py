@@ -1,5 +1,5 @@
-"""Fields of the kinds whose model learns normal operation: its period, and the problem that may lie
-behind an alarm."""
+"""Fields of the kinds whose model learns normal operation: the normal period, and the problem that
+may be behind an alarm."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -53,9 +53,10 @@ class NormalDefinition(ModelDefinition):
     def _note_horizon(
         cls, document: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
     ) -> Self:
-        """Return the definition, which knows whether the usual horizon is written.
+        """Return the definition with a note whether its document states the default horizon.
 
-        A stored revision has every field; there only SPELLED is a written one.
+        A stored revision has every field, so there only the spelling SPELLED means that the horizon
+        was written.
         """
         made = handler(document)
         if isinstance(document, Mapping) and made.horizon == USUAL_HORIZON:
@@ -68,7 +69,7 @@ class NormalDefinition(ModelDefinition):
     def _write_horizon(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> dict[str, Any]:
-        """Return the document, with the usual horizon if it is written."""
+        """Return the document, with the default horizon if it was written."""
         document: dict[str, Any] = handler(self)
         if self._usual_is_written and info.exclude_defaults:
             return document | {"horizon": format_duration(USUAL_HORIZON)}
@@ -77,8 +78,8 @@ class NormalDefinition(ModelDefinition):
         return document
 
     def for_assets(self, assets: Sequence[Asset]) -> Self:
-        """Return the definition whose horizon, where it is left out, is at least the sampling of
-        the problem's variables."""
+        """Return the definition with a horizon that, unless it was written, is at least the
+        sampling of the problem's variables."""
         longest = self.problem_sampling(assets)
         is_stated = self.horizon != USUAL_HORIZON or self._usual_is_written
         if is_stated or longest <= USUAL_HORIZON:
@@ -86,7 +87,8 @@ class NormalDefinition(ModelDefinition):
         return self.model_copy(update={"horizon": longest})
 
     def horizon_warnings(self, assets: Sequence[Asset]) -> Iterable[str]:
-        """Yield what to write where the problem is sampled more seldom than the horizon is long."""
+        """Yield what to write if the problem's variables are sampled less often than once a
+        horizon."""
         definition = self.for_assets(assets)
         sampling = self.problem_sampling(assets)
         if definition.horizon < sampling:
@@ -98,11 +100,12 @@ class NormalDefinition(ModelDefinition):
             )
 
     def effect_warnings(self) -> Iterable[str]:
-        """Yield a warning for each field of earlier versions that has no effect any more."""
+        """Yield a warning for each field from earlier versions that no longer has an effect."""
         return ()
 
     def problem_sampling(self, assets: Sequence[Asset]) -> timedelta:
-        """Return the longest declared sampling of the problem's variables; 0 without one."""
+        """Return the longest declared sampling of the problem's variables; 0 if none is
+        declared."""
         declared = (
             asset.variables[name].sampling
             for asset in assets
@@ -122,12 +125,12 @@ class NormalDefinition(ModelDefinition):
         return timedelta(0)
 
     def off_delay(self, usual: timedelta) -> timedelta:
-        """Return the off-delay as it is written; otherwise the usual one."""
+        """Return the off-delay as written; otherwise `usual`."""
         return usual if self.clear_for is None else self.clear_for
 
     def variables_read(self, asset: Asset) -> frozenset[str]:
-        """Return the same, and those of the suppression, of the asset or its ancestors, whose times
-        do not count."""
+        """Return the variables of any definition, and those of the suppression, on the asset or its
+        ancestors, because suppressed times are not learned from."""
         when = self.suppression.when if self.suppression else ()
         return super().variables_read(asset) | {
             state.variable for state in when if state.variable is not None
@@ -146,7 +149,7 @@ class NormalDefinition(ModelDefinition):
                 yield Fault("normal", "ends before it begins")
 
     def negative_faults(self, *names: str) -> Iterable[Fault]:
-        """Yield a fault for each of these durations that is negative. Names are those of the
+        """Yield a fault for each of these durations that is negative. Names are those in the
         document."""
         for name, field in type(self).model_fields.items():
             written = field.alias or name

@@ -1,5 +1,6 @@
-"""Kinds whose model learns normal operation: one fitted part for each asset, its evaluation over
-one interval, the times that a training reads, and when false alarms are too many."""
+"""What kinds share whose model learns normal operation: a model with one fitted part for each
+asset, its evaluation over one interval, the times that a training reads, and the test for too many
+false alarms."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,8 +35,8 @@ FittedT = TypeVar("FittedT")
 
 @dataclass(frozen=True)
 class NormalModel(Generic[FittedT]):
-    """The fitted parts by asset. `training_cutoff`: last instant of normal operation; no instant up
-    to it is evaluated."""
+    """A model: the fitted parts by asset. `training_cutoff`: last instant that it learned from; no
+    instant up to it is evaluated."""
 
     family: str
     revision: int
@@ -52,7 +53,7 @@ class NormalModel(Generic[FittedT]):
 
     @property
     def header(self) -> dict[str, Any]:
-        """Return all but the fitted parts as plain values."""
+        """Return all fields but the fitted parts as plain values."""
         return {
             "family": self.family,
             "revision": self.revision,
@@ -61,8 +62,8 @@ class NormalModel(Generic[FittedT]):
 
 
 def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a model that its header states. Raises KeyError or ValueError for
-    another document."""
+    """Return the arguments of a model that a header states. Raises KeyError or ValueError for any
+    other document."""
     cutoff = datetime.fromisoformat(document["training_cutoff"])
     return {
         "family": document["family"],
@@ -89,12 +90,12 @@ def evaluate_fitted(
     no_model: str,
     too_little: str,
 ) -> TargetEvaluation:
-    """Evaluate a part by the model in force there: `evaluate` takes the model, what it has fitted
-    to the asset, and its version.
+    """Evaluate a part by the model in force there. `evaluate` takes the model, its fitted part for
+    the asset, and its version.
 
-    Without a model nothing is known, for the reason `no_model`, or `too_little` of this asset; an
-    open episode stays open. A model that cannot be read stops its own target alone: the round
-    continues.
+    Without a model the state is unknown for the reason `no_model`; for an asset without a fitted
+    part, for the reason `too_little`. An open episode stays open. A model that cannot be read stops
+    only the evaluation of its target.
     """
     version = part.model_version
     try:
@@ -143,8 +144,8 @@ def advance_part(
     rule: EpisodeRule,
     evidence_at: Callable[[datetime], RaiseEvidence],
 ) -> TargetEvaluation:
-    """Return the state, the steps and the evidence of each raise after the intervals of a part;
-    nothing else is carried."""
+    """Return the state after the intervals of a part, the steps in them, and the evidence of each
+    raise; nothing else is carried."""
     state, steps = advance(before.state, intervals, rule.hold, rule.clear_for, rule.severities)
     raises = dict(before.raises)
     for step in steps:
@@ -171,7 +172,7 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def normal_time(definition: NormalDefinition, first: datetime, last: datetime) -> NormalTime:
-    """Return the times to read, of readings from `first` to `last`: the period as written, and
+    """Return the times to read if readings go from `first` to `last`: the period as written, and
     unseen time after it."""
     if isinstance(definition.normal, Dates):
         cutoff = min(definition.normal.end or last, last)
@@ -185,7 +186,7 @@ def normal_time(definition: NormalDefinition, first: datetime, last: datetime) -
 def times_of_readings(
     definition: ModelDefinition, source: TrainingSource, *variables: str
 ) -> tuple[datetime, datetime]:
-    """Return the instant of the first reading, and of the newest known one of these variables.
+    """Return the instants of the first reading and of the newest known reading of these variables.
 
     Raises UserError if these variables have no readings.
     """
@@ -207,7 +208,7 @@ def times_of_readings(
 def no_readings(
     definition: ModelDefinition, source: TrainingSource, variable: str = "", fields: str = "assets"
 ) -> TrainingRefused:
-    """Return the refusal of a training without any reading `of` a variable."""
+    """Return the refusal of a training because these variables have no readings."""
     names = ", ".join(asset.name for asset in source.assets) or translatable(
         "assets that match {patterns}", patterns=", ".join(definition.assets)
     )
@@ -223,11 +224,12 @@ def no_readings(
 
 
 def propose_end(period: NormalTime, allowed: float, champion_cutoff: datetime | None = None) -> str:
-    """Return how the platform could decide by itself where the unseen time is too short: by an
-    earlier end of the normal period, otherwise by more readings.
+    """Return a sentence on what would let the platform decide by itself if the unseen time is too
+    short: an earlier end of the normal period, otherwise more readings.
 
-    `allowed`: false alarms in the unseen time. `champion_cutoff`: until then the one in service has
-    seen the readings. Empty without unseen time of a known rate.
+    `allowed`: number of allowed false alarms in the unseen time. `champion_cutoff`: the model in
+    service has learned from readings up to here. Empty if the allowed rate of false alarms is not
+    known.
     """
     begin = max(period.unseen_from or period.cutoff, champion_cutoff or period.cutoff)
     unseen = period.end - begin
@@ -249,7 +251,7 @@ def _written(at: datetime) -> str:
 
 
 def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
-    """Return whether so many false alarms are unlikely (5 %) at the rate allowed, or last too long
+    """Return whether so many false alarms are unlikely (5 %) at the allowed rate, or last too long
     (share of normal time)."""
     return in_alarm > MOST_IN_ALARM or (
         false_alarms > 0 and _chance_of(false_alarms, allowed) < _TOO_MANY
@@ -257,8 +259,9 @@ def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
 
 
 class FoundProblems(NamedTuple):
-    """Problems, those `detected` by alarms, those `announced` before they began, and the seconds
-    from the beginning of the others to their alarm, added up."""
+    """Numbers of problems, of problems `detected` by alarms, and of problems `announced` before
+    they began; and, for the other detected ones together, the seconds from their beginning to the
+    alarm."""
 
     problems: int
     detected: int
@@ -266,7 +269,8 @@ class FoundProblems(NamedTuple):
     waited_s: float
 
     def describe(self) -> str:
-        """Return how many problems were found, announced, and after which time the others."""
+        """Describe how many problems were found, how many of these were announced, and how long
+        after their beginning the others were found."""
         if not self.problems:
             return "no problem to find"
         text = f"{self.detected} of {self.problems} problems found"
@@ -280,8 +284,8 @@ class FoundProblems(NamedTuple):
 
 
 def count_found(problems: Sequence[tuple[int, int]], alarms: Millis, before: int) -> FoundProblems:
-    """Count the problems (start and end in ms) with one of these instants of alarm in them, or at
-    most `before` ms earlier."""
+    """Count the problems (start and end in ms) that have one of these alarms in them, or at most
+    `before` ms before them."""
     first = [alarms[(alarms > a - before) & (alarms <= b)][:1] for a, b in problems]
     leads = [a - int(at[0]) for (a, _), at in zip(problems, first, strict=True) if len(at)]
     waited = -sum(lead for lead in leads if lead <= 0) / 1000
@@ -289,14 +293,14 @@ def count_found(problems: Sequence[tuple[int, int]], alarms: Millis, before: int
 
 
 def share_interval(share: float, variance: float, blocks: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of time (Wilson), for as many independent instants as
-    the `variance` between `blocks` of time leaves."""
+    """Return the 95 % interval of a share of time (Wilson). The `variance` between `blocks` of time
+    gives the number of independent instants."""
     count = max(share * (1 - share) / variance if variance > 0 else 0.0, blocks, 1)
     return wilson_interval(share * count, count)
 
 
 def _chance_of(count: int, expected: float) -> float:
-    """Return the probability of at least so many (Poisson)."""
+    """Return the probability of at least `count` events if `expected` are expected (Poisson)."""
     if expected <= 0:
         return 0.0
     return 1.0 - sum(
@@ -307,6 +311,6 @@ def _chance_of(count: int, expected: float) -> float:
 def compared_rows(
     titles: Sequence[str], challenger: Sequence[str], champion: Sequence[str] | None = None
 ) -> Iterator[dict[str, str]]:
-    """Yield the rows of the comparison that people see; a dash where there is no champion."""
+    """Yield the rows of the comparison table for people; a dash if there is no champion."""
     for title, old, new in zip(titles, champion or ("-",) * len(titles), challenger, strict=True):
         yield {"title": title, "champion": old, "challenger": new}

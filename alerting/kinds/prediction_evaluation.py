@@ -76,11 +76,12 @@ _REFRESHED_EVERY = 60_000  # ms
 
 @dataclass(frozen=True)
 class OpenPrediction:
-    """The open prediction of a target, and its current problem, as they are before an evaluation.
+    """The open prediction of a target, and the problem that is going on, as they are before an
+    evaluation.
 
-    `raising`: the definition as it was when the prediction was raised, whose problem ends it;
-    without an open prediction the present one. `closed_by_hand`: when an operator ended the problem
-    that goes on.
+    `raising`: the revision of the definition that raised the prediction and whose problem ends it;
+    the present definition without an open prediction. `closed_by_hand`: when an operator ended the
+    problem that is going on.
     """
 
     raising: TrainedDefinition
@@ -88,7 +89,7 @@ class OpenPrediction:
     closed_by_hand: datetime | None
 
     def is_about(self, definition: TrainedDefinition) -> bool:
-        """Return whether it predicts the problem of this definition."""
+        """Return whether the open prediction is about the problem of this definition."""
         return self.raising.problem == definition.problem
 
 
@@ -115,8 +116,8 @@ def state_at_end(
     rule: PredictionRule,
     rearm_at: int,
 ) -> ConditionState:
-    """Return the state at the end of a part, with what the next one needs to know of the problem
-    and of the raise."""
+    """Return the state at the end of a part, with the facts on problem and raise that the next part
+    needs."""
     is_same = after.raised_at is not None and after.raised_at == before.raised_at
     raised_here = part.revision.number if part.revision and after.raised_at else None
     occurrences = (of_open if is_same else rule).occurrences
@@ -130,8 +131,8 @@ def state_at_end(
 
 
 def _known_problem(state: ConditionState, part: VersionInterval) -> KnownProblem:
-    """Return the problem in the state at the start of a part; nothing if the problem may be another
-    one."""
+    """Return the problem in the state at the start of a part; an empty one if the definition's
+    problem may have changed."""
     if part.is_new and state.raised_at is None:
         return KnownProblem(part.start)
     return KnownProblem(part.start, state.problem_since, is_first=state.rearm_at is None)
@@ -144,8 +145,8 @@ def prediction_rule(
     stride: timedelta,
     closed_by_hand: datetime | None = None,
 ) -> PredictionRule:
-    """Return how predictions of a definition end. `closed_by_hand`: when an operator ended the
-    problem that goes on.
+    """Return the rule by which predictions of a definition end. `closed_by_hand`: when an operator
+    ended the problem that is going on.
 
     A prediction of the unit just made is about one stride.
     """
@@ -173,11 +174,11 @@ def read_from(
     model: TrainedModel | None,
     is_first: bool,
 ) -> datetime:
-    """Return the first instant of needed data: for the features, and for values of the problem that
-    are known now.
+    """Return the first instant from which readings are needed: for the features, and for values of
+    the problem that are known by now.
 
-    The first evaluation also needs the problems whose recovery, or the horizon after it, reaches
-    into the part.
+    The first evaluation also needs problems whose recovery, or the horizon after that, reaches into
+    the part.
     """
     before = (
         max(
@@ -201,7 +202,7 @@ def _raising_definition(
     part: VersionInterval,
     definition: TrainedDefinition,
 ) -> TrainedDefinition:
-    """Return the definition by which the open episode was raised, whose problem decides how it
+    """Return the definition that raised the open episode; its problem decides how the episode
     ends."""
     if state.raised_by is None or part.revision is None or state.raised_by == part.revision.number:
         return definition
@@ -234,10 +235,11 @@ def _closed_by_operator(
 
 @dataclass(frozen=True)
 class _Inputs:
-    """Inputs of the evaluation of a part: its model, if any, readings, and instants (ms) to score.
+    """Inputs of the evaluation of a part: its model, if any, the readings, and the instants (ms) to
+    score.
 
-    `rule`: how predictions of the definition end; `open_rule`: how the open one ends. `rearm_at`:
-    until when (ms) a high score raises nothing unless a lower one came first.
+    `rule`: how predictions of the definition end; `open_rule`: how the open prediction ends.
+    `rearm_at`: until when (ms) a high score raises no episode unless a lower score came first.
     """
 
     definition: TrainedDefinition
@@ -258,7 +260,8 @@ class _Inputs:
 class _Scored:
     """Scores at the instants of a part, NaN where unknown, with the reason there, else "".
 
-    `twin`: scores of the twin in shadow, NaN also where the refit does not score. `rows`: features.
+    `twin`: scores of the twin in shadow, NaN also where the refit does not score. `rows`: the
+    features.
     """
 
     score: Scores
@@ -340,8 +343,8 @@ def _read_inputs(
 def _model_in_force(
     definition: TrainedDefinition, sources: EvaluationSources, part: VersionInterval
 ) -> TrainedModel | None:
-    """Return the champion of a part, without a refit that has given way; None without a
-    champion."""
+    """Return the champion of a part, without its refit if that has given way to the twin; None
+    without a champion."""
     if part.model_version is None:
         return None
     model = sources.models.get(definition, part.model_version)
@@ -371,8 +374,8 @@ def _advance(inputs: _Inputs, scored: _Scored) -> AdvancedPredictions:
 
 
 def _valid_until(inputs: _Inputs, courses: Mapping[datetime, Course]) -> dict[datetime, datetime]:
-    """Return the end of the prediction window of each prediction, by its raise: gap and horizon
-    after its last high score."""
+    """Return, by raise, the end of the prediction window: gap and horizon after the last high
+    score."""
     windows = {
         raised: (inputs.open_one.raising if raised == inputs.state.raised_at else inputs.definition)
         for raised in courses
@@ -384,8 +387,7 @@ def _valid_until(inputs: _Inputs, courses: Mapping[datetime, Course]) -> dict[da
 
 
 def _with_reason(inputs: _Inputs, step: Step) -> Step:
-    """Return a step; with the problem that has come as its reason, if it is the one of its
-    episode."""
+    """Return the step; if the problem of its episode has come, with that problem as its reason."""
     if step.kind != "happening":
         return step
     is_open_one = step.raised_at == inputs.state.raised_at
@@ -406,8 +408,8 @@ def _raises(inputs: _Inputs, scored: _Scored, steps: Sequence[Step]) -> dict[dat
 def _refreshes(
     inputs: _Inputs, scored: _Scored, courses: Mapping[datetime, Course]
 ) -> dict[datetime, Refresh]:
-    """Return where reasons and advice of predictions are computed again; nowhere without a model of
-    their problem."""
+    """Return the instants at which reasons and advice of predictions are computed again; none
+    without a model of their problem."""
     if inputs.model is None or not inputs.open_one.is_about(inputs.definition):
         return {}
     # of the one that was open before, if its problem had not come, and of those raised here
@@ -462,8 +464,8 @@ def _unknown_at_end(before: TargetEvaluation, inputs: _Inputs, scored: _Scored) 
 
 
 def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> timedelta:
-    """Return the time between two scores: as the definition states it, or that of the model, which
-    was derived for it."""
+    """Return the time between two scores: as the definition states it, or as it was derived for the
+    model."""
     if definition.features.stride or model is None:
         return definition.stride
     return timedelta(milliseconds=model.plan.stride_ms)
@@ -476,8 +478,7 @@ def _evaluated_instants(
     history: History,
     part: VersionInterval,
 ) -> Millis:
-    """Return the instants (ms) of a part that are evaluated; without a model, those of the
-    stride."""
+    """Return the evaluated instants (ms) of a part; without a model, all instants of the stride."""
     start = to_millis(part.start)
     end = to_millis(part.end)
     if model is None:
@@ -495,11 +496,11 @@ def _read_history(
     definitions: Sequence[TrainedDefinition],
     with_events: bool,
 ) -> History:
-    """Return what problems, features of a model and advice need from `start` to the end of a part:
-    no other variables, and events only if they need some.
+    """Return the readings from `start` to the end of a part that problems, features of a model and
+    advice need: no other variables, and events only if one of these needs events.
 
-    Before `start` these are the values that may be carried forward into it, the last event of each
-    type, and ongoing events.
+    From before `start` it has the values that may be carried forward into the part, the last event
+    of each type, and ongoing events.
     """
     names = {
         *(v for d in definitions for v in d.problem.variables),
@@ -537,7 +538,8 @@ def _score_instants(inputs: _Inputs) -> _Scored:
 
 
 def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[BoolArray, str]]:
-    """Return at which instants the problem cannot be predicted, and why; the last reason counts."""
+    """Return masks of the instants at which the problem cannot be predicted, each with the reason;
+    a later reason replaces an earlier one."""
     at = inputs.at
     rule = inputs.rule
     until = model.training_cutoff.isoformat()
@@ -567,12 +569,12 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
 def refreshed_rows(
     ends: Mapping[datetime, int], at: Millis, score: Scores, rule: PredictionRule, stride: int
 ) -> dict[datetime, int]:
-    """Return, by raise, the row of the last known score after it and before the end of its
-    prediction, of those that are the first in their minute; none without one. `stride`: between two
-    scored instants (ms).
+    """Return, by raise, the row at which reasons and advice are computed again: the last known
+    score between raise and end of the prediction that is the first score in its minute; a
+    prediction without such a score is absent. `stride`: time between two scored instants (ms).
 
     Instants at which the condition is already true count only for a model of the state. The row
-    depends on what is evaluated, and not on how many evaluations that took.
+    depends on the evaluated instants, and not on the number of evaluations that they took.
     """
     means_nothing = np.isnan(score) | (at % _REFRESHED_EVERY >= stride)
     if not rule.state:

@@ -1,5 +1,5 @@
-"""The part that kinds share whose model predicts a problem: its score is a probability, an episode
-has a prediction window, and the score at an instant is explained."""
+"""What kinds share whose model predicts a problem: the score is a probability, an episode has a
+prediction window, and the score at an instant is explained."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def explain_raise(
 def _share(
     at_raise: Raise, history: History | None, at: datetime, limits: str, compute: Callable[[], T]
 ) -> T:
-    """Return what `compute` makes of the model and the readings at an instant, or what it made for
-    another definition."""
+    """Return the result of `compute` for the model and the readings at an instant; a result for
+    another definition with the same model is used again."""
     if at_raise.shared is None or at_raise.model is None or history is None:
         return compute()
     return at_raise.shared.explain(at_raise.model, history, at, limits, compute)
@@ -121,8 +121,8 @@ def _explain(
     history: History | None,
     at: datetime,
 ) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
-    """Return contributions, advice, and an empty text; without both, and with the fault as text, if
-    the model fails."""
+    """Return contributions, advice, and an empty text; if the model fails, neither of them, and the
+    fault as text."""
     model = at_raise.model
     row = at_raise.row
     if model is None or row is None:
@@ -153,7 +153,7 @@ def advise(
     at: datetime,
     explained: Explanation | None = None,
 ) -> RecommendationResult:
-    """Return the recommendation at an instant, within the limits of the definition."""
+    """Return the recommendation at an instant, within the definition's limits for advice."""
     limits = definition.recommendation
     return recommend(model, history, at, limits.max_changes, limits.variables, explained)
 
@@ -171,7 +171,7 @@ def explain_instant(
 ) -> Why:
     """Explain the score of the last stride at an instant, with the three strongest contributions.
 
-    `describe`: facts of the kind, from the model that scored the instant and its feature row.
+    `describe`: returns facts of the kind from the feature row and the model that scored it.
     """
     blank = question.blank
     recovery = definition.problem.recovery or timedelta(0)
@@ -246,7 +246,7 @@ def explain_instant(
 def _describe_open(
     definition: TrainedDefinition, state: ConditionState, risk: str, scored: ScoredRows
 ) -> str:
-    """Return why an alarm is open at an instant: the problem has come, or the risk stays."""
+    """Describe why an alarm is open at an instant: the problem has come, or the risk stays."""
     if state.happening_since is not None:
         return f"{risk}; the problem goes on since {state.happening_since.isoformat()}"
     clear = clear_threshold(scored.threshold, definition.clear_at)
@@ -257,7 +257,7 @@ def _describe_open(
 
 
 class PredictionKind:
-    """All methods of a kind whose model predicts a problem, but `load`."""
+    """All methods of a kind whose model predicts a problem, except `load`."""
 
     evaluate = staticmethod(evaluate_part)
     explain = staticmethod(explain_raise)
@@ -286,8 +286,8 @@ class PredictionKind:
         return Inputs()
 
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the risk, and the variables of the problem; for a predicted event the variable that
-        contributed most."""
+        """Return the risk, and the variables of the problem; for a predicted event the variable
+        that contributed most."""
         if (combination := definition.problem.combination) is not None:
             levels = levels_by_variable(combination, asset)
             first, *others = [Charted(*drawn) for drawn in levels.items()]
@@ -309,13 +309,15 @@ class PredictionKind:
         return Charted(strongest.variable, usual, scored=True)
 
     def has_score_each_stride(self, definition: TrainedDefinition) -> bool:
-        """Return whether it has strides: the unit just made is scored as it comes."""
+        """Return whether the model gives a score each stride: for the unit just made it scores each
+        unit as it comes."""
         return not definition.is_of_unit
 
-    def data_gaps(
+    def unevaluated_intervals(
         self, definition: TrainedDefinition, history: History, start: datetime, end: datetime
     ) -> tuple[Gap, ...]:
-        """Return the times that do not count, and the time after the last reading."""
+        """Return the intervals that do not count after a problem, and the time after the last
+        reading."""
         last = history.readings.index[-1].to_pydatetime()
         gaps = [(max(last, start), end)] if last < end else []
         if predicts(definition, history.asset) == "onset":

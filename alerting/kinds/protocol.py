@@ -1,11 +1,11 @@
 """The protocol of a kind: its methods for evaluation, outcomes, explanations, charts, reports and
-scores; input and result of an evaluation of one target; and why the state of a target with a model
-is unknown where no model was asked.
+scores; input and result of the evaluation of one target; and why the state of a target with a model
+is unknown at instants that no model has scored.
 
 A kind is one package with two modules. `definition` holds `DEFINITION`, the class of its documents,
-from which schema, validator and reference page are made; it states the variables that it reads and
-its faults, and loads no library of frames. `kind` holds `KIND`, an object with the methods below. A
-kind with a model has a third one: `training` holds `TRAINING`
+from which schema, validator and reference page are made; the class states the variables that a
+definition reads and its faults, and the module loads no library of frames. `kind` holds `KIND`, an
+object with the methods below. A kind with a model has a third one: `training` holds `TRAINING`
 (`alerting.kinds.training_protocol`), with libraries that no evaluation needs.
 """
 
@@ -49,12 +49,13 @@ Verdict = Literal["open", "pending", "normal", "unknown", "not evaluated"]
 
 
 class Inputs(NamedTuple):
-    """Data to fetch for the evaluation of one target in a batch, once for all definitions on the
-    asset.
+    """Data to fetch for the evaluation of one target; a batch fetches them once for all definitions
+    on the asset.
 
-    `variable`: the one that is evaluated reading by reading, None if the kind reads for itself.
-    `lookback`: how far before the watermark. `stale_after`: how long a reading counts without a
-    next one. `limits`: as numbers, None where each reading must be evaluated by itself.
+    `variable`: the variable whose readings are evaluated, None if the kind reads its data itself.
+    `lookback`: how far before the watermark readings are needed. `stale_after`: how long a reading
+    counts without a next one. `limits`: as numbers, None if each reading must be evaluated by
+    itself.
     """
 
     variable: str | None = None
@@ -64,7 +65,7 @@ class Inputs(NamedTuple):
 
 
 class Statistic(NamedTuple):
-    """How the scores of a model are drawn that are no risk: as a statistic with a name, a unit and
+    """A statistic: how the scores of a model are drawn if they are no risk, with a name, a unit and
     levels."""
 
     name: str
@@ -75,9 +76,10 @@ class Statistic(NamedTuple):
 class Charted(NamedTuple):
     """Content of the chart of an episode: a variable with its levels, and the scores of a model.
 
-    `stale_after`: after which time without a reading the line breaks; None: found from the
-    readings. `scored`: scores are a risk; `statistic`: scores are a statistic. `others`: further
-    variables, each with its levels. `fan`: the forecast of the variable as it was at the raise.
+    `stale_after`: time without a reading after which the line breaks; None: derived from the
+    readings. `scored`: whether scores are drawn as a risk; `statistic`: how they are drawn
+    otherwise. `others`: further variables, each with its levels. `fan`: the forecast of the
+    variable as it was at the raise.
     """
 
     variable: str | None
@@ -93,9 +95,10 @@ class Charted(NamedTuple):
 class Why:
     """The answer in one sentence, the facts behind it, and the values for programs.
 
-    `verdict`: the evaluation of the readings at that instant. `episode`: the stored one that covers
-    it. `pending_since`, `due_at`: for a pending condition, since when it is true, and when it will
-    have been true long enough; of a raise that is held back after a problem, only until when.
+    `verdict`: the evaluation of the readings at the instant. `episode`: the stored episode that
+    covers the instant. `pending_since`, `due_at`: since when a pending condition is true, and when
+    it will have been true long enough; for a raise that is not allowed yet after a problem, only
+    `due_at`: when it will be.
     """
 
     definition: str
@@ -123,17 +126,18 @@ class Why:
     def answer_open(
         self, raised_at: datetime, clearing_since: datetime | None, clearing: str
     ) -> Why:
-        """Return the answer for an open alarm. `clearing`: what has been true since it clears."""
+        """Return the answer for an open alarm. `clearing`: what is true while the alarm is
+        clearing."""
         since = f"; {clearing} since {clearing_since.isoformat()}" if clearing_since else ""
         return replace(self, verdict="open", answer=f"open since {raised_at.isoformat()}{since}")
 
 
 @dataclass(frozen=True)
 class WhyQuestion:
-    """A question about one target at one instant: `blank` is the answer so far, `covering` the
-    episode that was open there.
+    """A question about one target at one instant. `blank`: the answer so far; `covering`: the
+    episode that was open at the instant.
 
-    `evaluate`: evaluate the target from a state up to the instant, by the versions in force. It
+    `evaluate`: evaluates the target from a state up to the instant, by the versions in force, and
     writes nothing.
     """
 
@@ -145,7 +149,7 @@ class WhyQuestion:
     evaluate: Callable[[ConditionState], TargetEvaluation]
 
     def stored_state(self) -> ConditionState | None:
-        """Return the stored state of the target, None if it lies after the instant."""
+        """Return the stored state of the target; None if its watermark lies after the instant."""
         target = (self.blank.definition, self.asset.name)
         state = self.platform.states.load_many([target]).state(0)
         return state if state is not None and state.watermark <= self.at else None
@@ -164,8 +168,8 @@ class Kind(Protocol[D_contra]):
         part: VersionInterval,
         before: TargetEvaluation,
     ) -> TargetEvaluation:
-        """Evaluate one part of event time with one definition and model, going on from the result
-        before it."""
+        """Evaluate one part of event time with one definition and model, continuing from the
+        previous result."""
 
     def explain(
         self,
@@ -175,21 +179,21 @@ class Kind(Protocol[D_contra]):
         at_raise: Raise,
         history: History | None,
     ) -> RaiseEvidence:
-        """Return the content of a new episode. `history`: the readings of the evaluation, if it
-        returned them."""
+        """Return the content of a new episode. `history`: the readings of the evaluation, if
+        available."""
 
     def outcome(self, definition: D_contra, asset: Asset) -> Literal["onset", "state"]:
-        """Return the proof of an episode: the start of its problem in the prediction window, or any
-        sample that shows it."""
+        """Return what the data show of an episode's problem: its start in the prediction window, or
+        any sample in that window that shows it."""
 
     def why(self, definition: D_contra, question: WhyQuestion) -> Why:
-        """Explain whether an alarm was raised at an instant, from a new evaluation of the readings
-        around it."""
+        """Explain why an alarm was or was not raised at an instant, from a new evaluation of the
+        readings around it."""
 
     def chart(self, definition: D_contra, asset: Asset, episode: Episode) -> Charted:
         """Return the content of the chart of an episode."""
 
-    def data_gaps(
+    def unevaluated_intervals(
         self, definition: D_contra, history: History, start: datetime, end: datetime
     ) -> tuple[Gap, ...]:
         """Return the intervals in (start, end] that could not be evaluated, oldest first. `history`
@@ -208,16 +212,17 @@ class VerifyingKind(Protocol[D_contra]):
         as_of: datetime,
         suppressed: IntervalsByAsset,
     ) -> ModelVerification | None:
-        """Compare what the models in service stated with what had come by `as_of`; None if that
-        cannot be told yet."""
+        """Compare the statements of the models in service with the values that had come by `as_of`;
+        None if there are too few yet."""
 
 
 @runtime_checkable
 class StrideScoringKind(Protocol[D_contra]):
-    """Behaviour of a kind whose model gives a score each stride that it knows the state."""
+    """Behaviour of a kind whose model gives a score at each stride at which the state is known."""
 
     def has_score_each_stride(self, definition: D_contra) -> bool:
-        """Return whether a score is the state until the next stride, and no score is none."""
+        """Return whether each score gives the state until the next stride, so that a missing score
+        means an unknown state."""
 
 
 @runtime_checkable
@@ -227,8 +232,8 @@ class MovingKind(Protocol[D_contra]):
     def moving_levels(
         self, definition: D_contra, sources: EvaluationSources, parts: Sequence[VersionInterval]
     ) -> Mapping[str, tuple[MovingLevel, ...]]:
-        """Return the limits that were in force in parts which follow one another, by variable; none
-        if they do not change.
+        """Return, by variable, the limits that were in force in consecutive parts; none if limits
+        do not change.
 
         Raises ModelUnavailable if a model in service cannot be read.
         """
@@ -242,7 +247,7 @@ class TrainedKind(Kind[D_contra], Protocol[D_contra]):
 
 
 class ScoreDetails(NamedTuple):
-    """Contributions to a score, the largest first, and the predicted values of kinds that predict
+    """Contributions to a score, the largest first, and the predicted values, if the kind predicts
     any."""
 
     contributions: tuple[Contribution, ...] = ()
@@ -251,16 +256,16 @@ class ScoreDetails(NamedTuple):
 
 @runtime_checkable
 class ScoringKind(Protocol):
-    """Methods of a kind whose score at an instant depends on a window of readings alone, and not on
-    the scores before it."""
+    """Methods of a kind whose score at an instant depends only on a window of readings, and not on
+    earlier scores."""
 
     def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan | None:
-        """Return the plan of the features of an asset; None if the model has learned nothing of
-        this asset."""
+        """Return the feature plan of an asset; None if the model has not learned from this
+        asset."""
 
     def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the score of each row of features, in one column, with their index. Raises
-        UserError if columns are missing."""
+        """Return the score of each row of features as a frame of one column with the same index.
+        Raises UserError if columns are missing."""
 
     def details(
         self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs
@@ -281,11 +286,12 @@ class LoadedModels(Protocol):
 
 @dataclass(frozen=True)
 class VersionInterval:
-    """An interval of event time (start, end] with one revision and one champion in force; None
-    where there was none.
+    """An interval of event time (start, end] with one revision and one champion in force, or None
+    of either.
 
     `by_twin`: the champion's refit has given way to its twin. `is_new`: another revision evaluated
-    before it. `awaited`: number of the newer revision in force, whose question has no champion yet.
+    the time before the interval. `awaited`: number of a newer revision that is in force but whose
+    question has no champion yet.
     """
 
     start: datetime
@@ -302,17 +308,18 @@ def never_suppressed(
     start: datetime,  # noqa: ARG001
     end: datetime,  # noqa: ARG001
 ) -> Sequence[SuppressedInterval]:
-    """Return no times, for any definition."""
+    """Return no suppressed intervals, for any definition."""
     return ()
 
 
 @dataclass(frozen=True)
 class EvaluationSources:
-    """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched
-    already.
+    """Sources of an evaluation on one asset. `read`: returns readings of one variable, which may
+    have been fetched already.
 
-    `shared`: what models read and compute, kept for the next model on the same asset. `suppressed`:
-    the times between two instants in which a definition is suppressed by design on this asset.
+    `shared`: readings and results of models, kept for the next model on the same asset.
+    `suppressed`: returns the intervals between two instants in which a definition is suppressed by
+    design on this asset.
     """
 
     platform: KindPorts
@@ -330,7 +337,7 @@ class RaiseEvidence:
     """Content of a new episode: the evaluation at its raise, the values used, contributions and
     advice.
 
-    `is_prediction`: it is raised before its problem.
+    `is_prediction`: the episode is raised before its problem.
     """
 
     evaluation: Evaluation
@@ -342,13 +349,13 @@ class RaiseEvidence:
 
 @dataclass(frozen=True)
 class Raise:
-    """Values at the instant of a raise. `reading` only for thresholds; the others but `value` only
-    for model kinds.
+    """Values at the instant of a raise. Only thresholds have `reading`; only kinds with a model
+    have the other fields except `value`.
 
-    `shared`: keeps explanations for other definitions with the same model. `content`: of the
-    episode, of kinds that know it when they evaluate. `evidence`: what has been computed of these
-    values, by asset and step, so that an evaluation whose write met a conflict is composed again
-    without another search.
+    `shared`: keeps explanations for other definitions with the same model. `content`: content of
+    the episode, from kinds that know it when they evaluate. `evidence`: computed contents by asset
+    and step, so that an evaluation whose write met a conflict is composed again without another
+    search for advice.
     """
 
     value: float | None
@@ -373,8 +380,8 @@ class Served(NamedTuple):
 
 
 class ModelVerification(NamedTuple):
-    """A sentence on how a model did in service, and what is wrong with it, None if nothing is.
-    `share`: the figure alone."""
+    """A sentence on how a model did in service, and its fault, None if there is none. `share`: the
+    metric in the sentence."""
 
     sentence: str
     fault: str | None
@@ -383,7 +390,7 @@ class ModelVerification(NamedTuple):
 
 @dataclass(frozen=True)
 class Refresh:
-    """The newest scored instant of a prediction after its raise, at which its reasons and advice
+    """The newest scored instant of a prediction after its raise, for which its reasons and advice
     are computed again."""
 
     at: datetime
@@ -397,10 +404,10 @@ class ScoredRows:
     `unknown` ("" where known).
 
     `twin`: scores of the twin in shadow, at the instants that its refit scored; NaN elsewhere.
-    `model`: as it is in force, without a refit that has given way. `limit`: with which scores are
-    compared, where that is not the model's threshold. `facts`: sentences on the last of them.
-    `values`: those that a forecast predicts (rows x times ahead x low, median, high), NaN where
-    unknown; `leads_ms`: these times. `has_alarm`: otherwise all scores are NaN.
+    `model`: the model in force, without a refit that has given way. `limit`: limit of scores, if
+    that is not the model's threshold. `facts`: sentences on the last score. `values`: values that a
+    forecast predicts (rows x times ahead x low, median, high), NaN where unknown; `leads_ms`: these
+    times ahead. `has_alarm`: False if the model has no alarm, and all scores are NaN.
     """
 
     at: Millis
@@ -417,7 +424,8 @@ class ScoredRows:
 
     @property
     def threshold(self) -> float:
-        """Return the threshold in force, the same for twin and refit; NaN without an alarm."""
+        """Return the threshold in force, which is the same for twin and refit; NaN without an
+        alarm."""
         if not self.has_alarm:
             return float("nan")
         return self.model.threshold if self.limit is None else self.limit
@@ -430,14 +438,13 @@ class ScoredRows:
 
 @dataclass(frozen=True)
 class TargetEvaluation:
-    """Result for one target: the state after, the steps on the way, the values at each raise, and
-    why a severity changed.
+    """Result for one target: the state afterwards, the steps, the values at each raise, and why a
+    severity changed.
 
     `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as
-    evaluated. `refreshes`, `valid_until`: of predictions that were open in it, by the instant of
-    their raise; the latter is the end of the prediction window. `learned`: the learned limits in
-    force at its end. `has_model`: False after a part in which nothing could be asked: without a
-    model, or a definition in service.
+    evaluated. `refreshes`, `valid_until`: refreshed advice and end of the prediction window of the
+    predictions that were open in the part, by raise. `learned`: the learned limits in force at its
+    end. `has_model`: False if the part had no model, or no definition in service.
     """
 
     state: ConditionState
@@ -470,8 +477,8 @@ stored."""
 
 
 def carried_reason(before: TargetEvaluation) -> str | None:
-    """Return why the state is unknown with a model that was asked at no instant of its part: as it
-    was, but not that there was no model, or no definition in service."""
+    """Return why the state is unknown in a part with a model but without a scored instant: the
+    earlier reason, unless that was a missing model or a definition out of service."""
     if not before.has_model:
         return NOT_ASKED
     if before.scores:

@@ -1,4 +1,5 @@
-"""Whether the spacing of readings lets a condition be fulfilled at all, whatever their values are.
+"""Whether the spacing of readings allows a condition to be fulfilled at all, whatever their values
+are.
 
 A value counts until the next one, for `stale_after` at most. Where the next one comes later, the
 state is unknown in between, which begins `for` and `clear_for` anew.
@@ -29,20 +30,21 @@ _LONGER = (2, 3, 5, 10, 20, 50)  # usual distances, tried as a longer time
 
 
 class Spans(NamedTuple):
-    """Stretches of time, which do not touch."""
+    """Intervals of time (ms), which do not touch."""
 
     start: Millis
     end: Millis
 
     @property
     def longest(self) -> int:
-        """Return the length (ms) of the longest stretch; 0 without any."""
+        """Return the length (ms) of the longest interval; 0 without any."""
         return int((self.end - self.start).max(initial=0))
 
 
 @dataclass(frozen=True)
 class Lasting:
-    """A condition of one variable, or several, with the times for which it has to last."""
+    """A condition on one or several variables, with the times for which it has to last (`for`) and
+    to be clear (`clear_for`)."""
 
     condition: Condition | Combination
     hold: timedelta
@@ -55,7 +57,8 @@ class Lasting:
         return list(condition.leaves()) if isinstance(condition, Combination) else [condition]
 
     def lengthened(self, field: str, factor: int, times: Times) -> tuple[Lasting, timedelta]:
-        """Return it with a longer time in a field where values come more seldom, and this time."""
+        """Return this condition with a longer time in a field whose time is shorter than the
+        distance of values, and the new time."""
         late = [leaf for leaf in self.leaves() if _cut_by(leaf, times) == field]
         longest = max((_usual(times[leaf.variable]) for leaf in late), default=0)
         enough = _round_up(timedelta(milliseconds=factor * longest))
@@ -70,31 +73,35 @@ class Lasting:
 
 @runtime_checkable
 class NeedsSpacing(Protocol[D_contra]):
-    """A kind of which definitions can ask for what the spacing of readings makes impossible."""
+    """A kind whose definitions can state conditions that the spacing of readings makes
+    impossible."""
 
     def spacing_variables(self, definition: D_contra, asset: Asset) -> Sequence[str]:
-        """Return the variables whose spacing decides on an asset."""
+        """Return the variables whose spacing on an asset matters."""
 
     def describe_spacing(self, definition: D_contra, times: Times) -> Iterator[str]:
-        """Yield what can never be fulfilled with values at these times, and what to write."""
+        """Yield a sentence on each condition that can never be fulfilled with values at these
+        times, and what to write."""
 
 
 def usual_distance(ts: Sequence[int] | Millis) -> timedelta:
-    """Return the usual time between values at these instants (ms); 0 of fewer than two."""
+    """Return the usual time between values at these instants (ms); 0 for fewer than two."""
     return timedelta(milliseconds=_usual(np.asarray(ts))) if len(ts) > 1 else timedelta(0)
 
 
 def lasting_condition(definition: Conditions) -> Lasting:
-    """Return what a definition's readings have to fulfil for an alarm to begin and to end."""
+    """Return the condition that a definition's readings have to fulfil, with the times for which it
+    must last for an alarm to begin and to end."""
     combination = definition.combination
     missing = definition.no_data == "alert"
     return Lasting(combination or definition, definition.hold, definition.clear_for, missing)
 
 
 def describe_unfulfillable(lasting: Lasting, times: Times) -> Iterator[str]:
-    """Yield what can never be fulfilled with values at these times, and what to write instead.
+    """Yield a sentence on each condition that can never be fulfilled with values at these times,
+    and what to write instead.
 
-    Nothing where the times are too few to tell.
+    Nothing if there are too few times to tell.
     """
     if any(len(times.get(leaf.variable, ())) < LEAST for leaf in lasting.leaves()):
         return
@@ -124,7 +131,8 @@ def _failures(lasting: Lasting, times: Times) -> Iterator[str]:
 
 
 def _never_lasts(spans: Spans, needed: timedelta) -> bool:
-    """Return whether no stretch is longer than this; False where there may be longer ones."""
+    """Return whether no interval is longer than `needed`; False if there are too few intervals to
+    tell."""
     number = len(spans.start)
     if number and number < _LEAST_SPANS:
         return False
@@ -147,7 +155,8 @@ def _why_not_raised(lasting: Lasting, raises: Spans) -> str:
 
 
 def _cut_by(leaf: Condition, times: Times) -> str:
-    """Return the field whose time is over before the next value usually comes; empty if none."""
+    """Return the field (`stale_after` or `frozen_after`) whose time is over before the next value
+    usually comes; empty if there is none."""
     usual = _usual(times[leaf.variable])
     lengths = {"stale_after": stale_millis(leaf), "frozen_after": frozen_millis(leaf)}
     field = min(lengths, key=lambda name: lengths[name])
@@ -166,7 +175,8 @@ def _cause(leaf: Condition, times: Times) -> str:
 
 
 def _remedy(lasting: Lasting, times: Times) -> str:
-    """Return what makes it possible, tried on these times; empty if nothing does."""
+    """Return a change of the definition that makes its condition possible, tried on these times;
+    empty if none does."""
     for factor in _LONGER:
         tried = lasting
         written = []
@@ -179,7 +189,8 @@ def _remedy(lasting: Lasting, times: Times) -> str:
 
 
 def _known_spans(condition: Condition | Combination, times: Times, raises: bool = False) -> Spans:
-    """Return when it can be known that a condition holds, or else that it does not."""
+    """Return the intervals in which it can be known that a condition holds (`raises`), or that it
+    does not."""
     if not isinstance(condition, Combination):
         return _spans_alone(condition, times[condition.variable], raises)
     of_members = [_known_spans(member, times, raises) for member in condition.members]
@@ -202,7 +213,7 @@ def _spans_alone(leaf: Condition, ts: Millis, raises: bool) -> Spans:
 
 
 def _counts_since_hole(ts: Millis, stale: int) -> npt.NDArray[np.int64]:
-    """Return, for each reading, how many there are since the last hole in the data."""
+    """Return, for each reading, the number of readings since the last hole in the data."""
     number = np.arange(len(ts))
     after_hole = np.append(True, np.diff(ts) > stale)
     first = np.maximum.accumulate(np.where(after_hole, number, 0))
@@ -210,7 +221,7 @@ def _counts_since_hole(ts: Millis, stale: int) -> npt.NDArray[np.int64]:
 
 
 def _merge(spans: Sequence[Spans], least: int) -> Spans:
-    """Return the stretches in which at least so many of several are."""
+    """Return the intervals in which at least so many of several lists have an interval."""
     at = np.concatenate([*(part.start for part in spans), *(part.end for part in spans)])
     number = sum(len(part.start) for part in spans)
     step = np.where(np.arange(len(at)) < number, 1, -1)
@@ -226,7 +237,7 @@ def _usual(ts: Millis) -> int:
 
 
 def _round_up(duration: timedelta) -> timedelta:
-    """Return a duration as people write it that is not shorter: whole seconds up to a minute, then
+    """Return a duration rounded up as people write it: to whole seconds up to a minute, then to
     minutes, hours and days."""
     units = [timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)]
     unit = max((length for length in units if length <= duration), default=units[0])

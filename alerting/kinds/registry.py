@@ -1,10 +1,10 @@
-"""Find the kinds of alert, and read a definition of any of them, or a revision: every fault is
-reported at once, each with its path and a hint in plain words. And the schema for machines: JSON
-Schema for editors and tools, and the validators that MongoDB enforces.
+"""The kinds of alert; parsers of definitions of any kind and of revisions, which report every fault
+at once, each with its path and a hint in plain words; and schemas for machines: JSON Schema for
+editors and tools, and the validators that MongoDB enforces.
 
 Each kind is one package with two modules, `definition` and `kind`; nothing else names a kind.
 Schema and validators are generated from the model, so that they agree with it. A validator checks
-one field at a time. Reading the document finds faults across fields and names that do not exist.
+one field at a time. Only parsing the document finds faults across fields and unknown names.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,8 +86,8 @@ def trained_kinds() -> list[str]:
 
 
 def sometimes_trained_kinds() -> dict[str, tuple[str, ...]]:
-    """Return the kinds of which only some definitions have a model, with the dotted paths of which
-    these have one."""
+    """Return the kinds of which only some definitions have a model, each with the dotted paths of
+    which such a definition has one."""
     return {
         name: type_.model_fields_at
         for name, type_ in definition_types().items()
@@ -106,7 +106,8 @@ def trained_kind_of(definition: Definition) -> "TrainedKind[Any]":
 
 
 def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
-    """Return the kind of a definition if later values confirm or refute what its model states."""
+    """Return the kind of a definition if later values confirm or refute the statements of its
+    model; else None."""
     from alerting.kinds.protocol import VerifyingKind  # noqa: PLC0415 - loads the methods of kinds
 
     kind = kind_of(definition)
@@ -114,8 +115,7 @@ def verifying_kind_of(definition: Definition) -> "VerifyingKind[Any] | None":
 
 
 def has_score_each_stride(definition: Definition) -> bool:
-    """Return whether the state of a definition is known where a stride has a score, and only
-    there."""
+    """Return whether the state of a definition is known exactly where a stride has a score."""
     from alerting.kinds.protocol import StrideScoringKind  # noqa: PLC0415 - loads the methods of kinds
 
     kind = kind_of(definition)
@@ -123,7 +123,7 @@ def has_score_each_stride(definition: Definition) -> bool:
 
 
 def moving_kind_of(definition: Definition) -> "MovingKind[Any] | None":
-    """Return the kind of a definition if its limits change by themselves."""
+    """Return the kind of a definition if its limits change by themselves; else None."""
     from alerting.kinds.protocol import MovingKind  # noqa: PLC0415 - loads the methods of kinds
 
     kind = kind_of(definition)
@@ -165,7 +165,7 @@ def _module(kind: str, name: str) -> ModuleType:
 
 @cache
 def definition_union() -> TypeAdapter[Definition]:
-    """Return the closed union of all definitions, told apart by `kind`."""
+    """Return the adapter of the closed union of all definitions, which `kind` discriminates."""
     types = tuple(definition_types().values())
     union: Any = Annotated[Union[types], Field(discriminator="kind")]  # noqa: UP007 - of as many as there are
     return TypeAdapter(union)
@@ -198,7 +198,7 @@ _CHOICES = (
 def parse_definition(document: Mapping[str, Any]) -> Definition:
     """Return the definition of a document.
 
-    Raises DocumentRefused with every fault that shows without knowledge of the assets.
+    Raises DocumentRefused with every fault that can be seen without knowledge of the assets.
     """
     definition, faults = _read(document)
     if faults or definition is None:
@@ -264,7 +264,7 @@ def readable_part(document: Mapping[str, Any], faults: Sequence[Fault]) -> Defin
 
 
 def _rest(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
-    """Return a document without its faulty fields, with stand-ins of those that are required."""
+    """Return a document without its faulty fields; required fields get stand-ins."""
     kind = document.get("kind")
     fields = (
         definition_types()[kind].model_fields
@@ -292,14 +292,14 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
 
 
 def _left_out_faulty(error: Any) -> bool:
-    """Return whether a list is only too short because its faulty items, which have faults of their
-    own, do not count."""
+    """Return whether a list is too short only because its faulty items, which are reported
+    separately, do not count."""
     is_short = error["type"] == "too_short"
     return is_short and bool(len(error["input"]) >= error["ctx"]["min_length"])
 
 
 def _other_choice(error: Any) -> bool:
-    """Return whether a fault belongs to a way to write a limit that the author did not use.
+    """Return whether a fault belongs to a form of a limit that the author did not use.
 
     Input that is a mapping is a group; any other input is a number.
     """
@@ -312,7 +312,7 @@ def _other_choice(error: Any) -> bool:
 
 
 def _choice(part: Any) -> Any:
-    """Return a part of a path; a bounded text, which pydantic names after its checks, is `str`."""
+    """Return a part of a path, with `str` in place of pydantic's name of a bounded text."""
     return "str" if str(part).startswith("function-after") else part
 
 
@@ -434,17 +434,17 @@ def document_schema(model: type[BaseModel]) -> Schema:
 
 
 def mongo_validator() -> Schema:
-    """Return the same as a MongoDB validator: `$jsonSchema` in draft 4 with `bsonType`, no
-    references.
+    """Return the schema of a definition as a MongoDB validator: `$jsonSchema` in draft 4 with
+    `bsonType`, without references.
 
     Instants may be dates or text, whole numbers may be doubles. Raises ValueError if the model uses
-    a keyword without a translation, so that no rule is lost unseen.
+    a keyword without a translation, so that no rule is lost silently.
     """
     return mongo_union_validator(definition_union())
 
 
 def mongo_union_validator(union: TypeAdapter[Any]) -> Schema:
-    """Return the validator of the documents of a union, made in the same way."""
+    """Return the MongoDB validator of the documents of a union, as `mongo_validator` makes it."""
     schema = union.json_schema(by_alias=True, schema_generator=_Generator)
     return {
         "$jsonSchema": {
@@ -455,14 +455,14 @@ def mongo_union_validator(union: TypeAdapter[Any]) -> Schema:
 
 
 def mongo_revision_validator() -> Schema:
-    """Return the validator of revisions, made in the same way."""
+    """Return the MongoDB validator of revisions, as `mongo_validator` makes it."""
     revision = mongo_model_validator(Revision)
     revision["$jsonSchema"]["properties"]["definition"] = mongo_validator()["$jsonSchema"]
     return revision
 
 
 def mongo_model_validator(model: type[BaseModel]) -> Schema:
-    """Return the validator of the documents of one model, made in the same way."""
+    """Return the MongoDB validator of the documents of one model, as `mongo_validator` makes it."""
     schema = document_schema(model)
     return {
         "$jsonSchema": _kind(
@@ -547,8 +547,8 @@ def _below(schema: Schema, models: dict[str, Schema]) -> Schema:
 
 
 def _by_pattern(schema: Schema, models: dict[str, Schema]) -> Schema:
-    """Return the schemas of properties by pattern and length of their names: a validator has no
-    other rule for names."""
+    """Return the schemas of properties by a pattern for the form and length of their names, because
+    a validator has no other rule for names."""
     names = schema.get("propertyNames", {})
     patterns = schema.get("patternProperties") or {
         names.get("pattern", ""): schema["additionalProperties"]

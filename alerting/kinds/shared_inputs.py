@@ -1,11 +1,11 @@
 """Readings, feature rows and scores of one asset, computed once for all models that are evaluated
 on it one after another.
 
-What is shared equals, bit for bit, what each evaluation would read and compute alone. Only the
-newest asset's is kept: at most `MOST_VALUES` values of readings, as many of parts of them (or one
-larger part), as many of feature rows and of predicted values; of explanations the last hundred.
-A process that evaluates the same assets again and again reads those of many assets at once: about
-as many values.
+Shared inputs equal, bit for bit, the inputs that each evaluation alone would read and compute. They
+are kept only for the newest asset: at most `MOST_VALUES` values each of readings, of parts of
+readings (or one larger part), of feature rows and of predicted values, and the last hundred
+explanations. A process that evaluates the same assets repeatedly reads the readings of several
+assets at once, about `MOST_VALUES` values.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class FeatureRows:
 
 @dataclass(frozen=True)
 class ReadSpan:
-    """Readings that the last evaluation on an asset has read: of some variables after `start`,
-    `size` values, perhaps with events. The next one begins there or later."""
+    """The readings that the last evaluation on an asset read: of some variables after `start`,
+    `size` values, perhaps with events. The next evaluation begins at `start` or later."""
 
     start: datetime
     names: frozenset[str]
@@ -67,7 +67,7 @@ class ReadSpan:
     with_events: bool
 
     def with_another(self, another: ReadSpan) -> ReadSpan:
-        """Return what was read with another request."""
+        """Return a span that contains this span and another one."""
         return ReadSpan(
             min(self.start, another.start),
             self.names | another.names,
@@ -113,23 +113,23 @@ class Cache(Generic[K, T]):
         self._values: dict[K, T] = {}
 
     def get(self, key: K, compute: Callable[[], T], size_of: Callable[[T], int] = no_size) -> T:
-        """Return the value of a key, computed if it is not kept."""
+        """Return the value of a key; compute it if it is not in the cache."""
         if key not in self._values:
             value = compute()
             self.keep(key, value, size_of(value))
         return self._values[key]
 
     def find(self, key: K) -> T | None:
-        """Return the value of a key, None if it is not kept."""
+        """Return the value of a key; None if it is not in the cache."""
         return self._values.get(key)
 
     @property
     def is_empty(self) -> bool:
-        """Return whether no value is kept."""
+        """Return whether the cache has no value."""
         return not self._values
 
     def keep(self, key: K, value: T, size: int = 0) -> None:
-        """Keep the value of a key."""
+        """Put the value of a key into the cache."""
         if len(self._values) >= self._most or self._size + size > self._most_size:
             self._values.clear()
             self._size = 0
@@ -158,21 +158,21 @@ ModelKey = tuple[object, ...]
 
 @dataclass(frozen=True)
 class ModelScores:
-    """Scores of a model, and those of its twin where its refit scored, if they are wanted; NaN
-    elsewhere."""
+    """Scores of a model, and, on request, the scores of its twin at instants that its refit scored;
+    NaN elsewhere."""
 
     score: Floats
     twin: Floats
 
     def split(self, parts: int) -> list[ModelScores]:
-        """Return the scores in parts of equal length."""
+        """Return the scores divided into parts of equal length."""
         pieces = zip(np.split(self.score, parts), np.split(self.twin, parts), strict=True)
         return [ModelScores(score, twin) for score, twin in pieces]
 
 
 def model_key(model: TrainedModel) -> ModelKey:
-    """Return what tells a model from every other: its definition, training, and the hashes of it
-    and its refit, which were checked when its files were read."""
+    """Return a key that identifies a model: its definition, its training, and the hashes of the
+    model and its refit, which were checked when its files were read."""
     trained = (model.definition, model.revision, model.as_of, model.training_cutoff)
     refit = model.refit
     return (*trained, model.hash, *((refit.hash, refit.training_cutoff) if refit else ()))
@@ -201,8 +201,8 @@ _MOMENT = timedelta(milliseconds=1)
 class SharedInputs:
     """Inputs of evaluations on one asset after another.
 
-    `spans`: by asset, what the evaluations before have read; updated. `with_twins`: whether twins
-    score beside their refits.
+    `spans`: by asset, what earlier evaluations have read; this object updates it. `with_twins`:
+    whether twins also score where their refits score.
     """
 
     def __init__(
@@ -222,18 +222,18 @@ class SharedInputs:
         self._explained: Cache[tuple[Any, ...], Any] = Cache(_MOST_EXPLAINED)
 
     def expect(self, assets: Iterable[Asset], until: datetime, are_alike: bool = False) -> None:
-        """Expect evaluations on these assets, in this order, of instants up to `until`: what the
-        last ones have read is read of several assets at once.
+        """Prepare for evaluations on these assets, in this order, of instants up to `until`: spans
+        that the last evaluations read are read for several assets at once.
 
-        `are_alike`: by the same models at the same instant, so that rows of features and scores are
-        computed of several at once, too.
+        `are_alike`: the same models evaluate them at the same instant, so that feature rows and
+        scores are also computed for several assets at once.
         """
         self._coming = {asset.name: asset for asset in assets if asset.name in self._spans}
         self._until = until
         self._are_alike = are_alike
 
     def _inputs_for(self, asset: Asset) -> AssetInputs:
-        """Return what is kept of an asset; everything of the asset before is dropped."""
+        """Return the inputs of an asset; those of the previous asset are dropped."""
         if asset.name != self._inputs.name:
             if asset.name in self._coming and self._until is not None:
                 self._fetch(asset.name, self._until)
@@ -241,7 +241,7 @@ class SharedInputs:
         return self._inputs
 
     def _fetch(self, name: str, until: datetime) -> None:
-        """Read this asset and those that follow it, up to `MOST_VALUES`."""
+        """Read the readings of this asset and of the next ones, up to `MOST_VALUES` values."""
         names = list(self._coming)
         chosen: dict[str, ReadSpan] = {}
         values = 0
@@ -281,11 +281,11 @@ class SharedInputs:
         with_events: bool = True,
     ) -> History:
         """Return readings of (start, end] and the events that matter from `start` on, as
-        `Readings.load` does. Without `with_events` there may be none.
+        `Readings.load` does. Without `with_events` events may be missing.
 
-        The first request loads what it needs; one beyond it loads both together, if they fit into
-        `MOST_VALUES`. Raises UserError if a stored value of these variables is not of its
-        variable's type; those of other variables do not count.
+        The first request loads what it needs; a later request for more loads the union of both, if
+        that fits into `MOST_VALUES`. Raises UserError if a stored value of these variables is not
+        of its variable's type; values of other variables do not matter.
         """
         inputs = self._inputs_for(asset)
         key = start, end, frozenset(variables), with_events
@@ -301,7 +301,7 @@ class SharedInputs:
         return inputs.parts.get(key, compute, lambda part: part.readings.size)
 
     def _note(self, inputs: AssetInputs, read: ReadSpan) -> None:
-        """Note what was read of an asset, for the next evaluations."""
+        """Record what was read for an asset, for the next evaluations."""
         span = inputs.span
         wider = read if span is None else span.with_another(read)
         inputs.span = wider
@@ -336,7 +336,8 @@ class SharedInputs:
     def newest_values(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> pd.DataFrame:
-        """Return the newest value of each variable in (since, until]: `Readings.newest_values`."""
+        """Return the newest value of each variable in (since, until], like
+        `Readings.newest_values`."""
         key = *sorted(since.items()), until
         return self._inputs_for(asset).older.get(
             key, lambda: self._readings.newest_values(asset, since, until)
@@ -345,19 +346,19 @@ class SharedInputs:
     def category(
         self, asset: Asset, name: str, history: History, instants: Sequence[datetime]
     ) -> CategoryValues:
-        """Return the values of a category in a history, and those in force at instants before it,
-        which are increasing.
+        """Return the values of a category in a history, and its values in force at these instants
+        before the history, which increase.
 
-        One that is exactly as old as it may be is in force, and `newest` leaves out the instant at
-        which its search begins.
+        A value that has exactly the greatest allowed age is in force; because `newest` excludes the
+        instant at which its search begins, the search begins a little earlier.
         """
         before = longest_hold(asset, name) + _MOMENT
         older = [self.newest_values(asset, {name: at - before}, at) for at in instants]
         return category_values(asset, name, [*older, history.readings])
 
     def features(self, plan: FeaturePlan, history: History, at: Millis) -> FeatureRows:
-        """Return the feature rows at these instants. A row depends on the plan and the asset alone,
-        not on the interval read."""
+        """Return the feature rows at these instants. A row depends only on the plan and the asset,
+        not on the interval that was read."""
 
         def compute() -> FeatureRows:
             return _rows_of(plan, build_features(plan, history, at))
@@ -371,10 +372,10 @@ class SharedInputs:
     def score(
         self, model: TrainedModel, history: History, at: Millis
     ) -> tuple[FeatureRows, ModelScores]:
-        """Return feature rows and scores: those of the refit after its training cutoff, before it
-        those of the model itself.
+        """Return feature rows and scores: the scores of the refit after its training cutoff, before
+        that the scores of the model itself.
 
-        Equal models score once.
+        Equal models are scored once.
         """
         key = model_key(model), at.tobytes()
         inputs = self._inputs_for(history.asset)
@@ -389,8 +390,8 @@ class SharedInputs:
         )
 
     def _score_together(self, model: TrainedModel, history: History, at: Millis) -> None:
-        """Keep rows of features and scores at one instant of an asset, and of those that are
-        expected to need the same."""
+        """Compute feature rows and scores at one instant for an asset, and for the expected assets
+        that need the same, and put them into the cache."""
         plan = model.plan
         others = self._others_with_same_numbers(plan, history.asset, at)
         if not others:
@@ -413,8 +414,8 @@ class SharedInputs:
     def _others_with_same_numbers(
         self, plan: FeaturePlan, asset: Asset, at: Millis
     ) -> list[tuple[AssetInputs, LoadedReadings]]:
-        """Return the assets whose readings are there, and of which the rows at one instant can be
-        computed with those of this one."""
+        """Return the loaded assets whose rows at one instant can be computed together with the row
+        of this asset."""
         if len(at) != 1 or not plan.numbers or plan.carried_longer:
             return []
         end = from_millis(int(at[0]))
@@ -431,8 +432,8 @@ class SharedInputs:
     def predicted_values(
         self, model: TrainedModel, asset: Asset, at: Millis, compute: Callable[[], Floats]
     ) -> Floats:
-        """Return what `compute` predicts with a model at these instants. Equal models predict
-        once."""
+        """Return the values that `compute` predicts with a model at these instants. Equal models
+        predict once."""
         values = self._inputs_for(asset).values
         return values.get(
             (model_key(model), at.tobytes()), compute, lambda predicted: predicted.size
@@ -446,10 +447,10 @@ class SharedInputs:
         limits: str,
         compute: Callable[[], T],
     ) -> T:
-        """Return what `compute` makes of a model and the readings up to an instant; what it made of
-        the same before, if kept.
+        """Return the result of `compute` for a model and the readings up to an instant, from the
+        cache if it has been computed before.
 
-        `limits`: everything else that it depends on.
+        `limits`: everything else on which the result depends.
         """
         index = history.readings.index
         columns = tuple(history.readings.columns)
@@ -467,8 +468,8 @@ def _loaded(start: datetime, end: datetime, span: ReadSpan, history: History) ->
 
 
 def _common_starts(spans: Mapping[str, ReadSpan], until: datetime) -> dict[str, datetime]:
-    """Return by asset from when on to read: the earliest start of those that are at most twice as
-    long, so that one query reads them."""
+    """Return, by asset, the start of the readings to read. Assets whose spans differ in length by a
+    factor of at most two get the earliest start among them, so that one query reads them."""
     lengths = {name: int((until - span.start).total_seconds()) for name, span in spans.items()}
     starts: dict[int, datetime] = {}
     for name, span in spans.items():

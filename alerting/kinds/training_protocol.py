@@ -35,8 +35,8 @@ class NoteTable(NamedTuple):
 
 @dataclass(frozen=True)
 class Challenger:
-    """A candidate that was chosen and finished to a model, with its evidence: `ValueEvidence` where
-    its values would serve without an alarm."""
+    """The chosen candidate as a finished model, with its evidence: `ValueEvidence` if its values
+    would serve without an alarm."""
 
     candidate: Candidate
     model: TrainedModel
@@ -44,7 +44,7 @@ class Challenger:
 
 
 class KindTraining(Protocol[T_contra]):
-    """Training of one kind. Its candidates are the `families` of its definition."""
+    """Training of one kind. The candidates are the `families` of the definition."""
 
     def train(
         self,
@@ -56,13 +56,13 @@ class KindTraining(Protocol[T_contra]):
         read_time: ReadTime | None = None,
     ) -> Candidate:
         """Search and fit one candidate. `warm_start`: the parameters of the champion's training;
-        `read_time`: for its ceiling, none without it."""
+        `read_time`: for the ceiling of the search, which has none without it."""
 
     def choose(
         self, dataset: Dataset, definition: T_contra, candidates: Sequence[Candidate]
     ) -> tuple[ChanceTest | None, Challenger | None]:
-        """Choose and finish the challenger; None if no candidate exceeds chance. The test against
-        chance is None where nothing can be warned of."""
+        """Choose and finish the challenger, None if no candidate exceeds chance; also return the
+        test against chance, None if there is nothing to warn of."""
 
     def compare(
         self,
@@ -76,13 +76,13 @@ class KindTraining(Protocol[T_contra]):
         suppressed: IntervalsByAsset,
     ) -> PromotionDecision:
         """Decide whether the challenger replaces the champion, on times that neither has seen,
-        without `excluded` ones."""
+        without the `excluded` times."""
 
     def refit(
         self, dataset: Dataset, twin: TrainedModel, definition: T_contra
     ) -> TrainedModel | None:
-        """Return a model with its parameters fitted on all mature rows, as its refit; None if there
-        are no newer ones."""
+        """Return the model with a refit: its parameters fitted on all mature rows. None if there
+        are no newer rows."""
 
     def save(self, model: TrainedModel) -> Files:
         """Return the files of a model, from which the kind loads it."""
@@ -90,7 +90,7 @@ class KindTraining(Protocol[T_contra]):
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """The assets of a definition, and the readings of them that were known at `as_of`."""
+    """The assets of a definition, and their readings that were known at `as_of`."""
 
     assets: Sequence[Asset]
     readings: Readings
@@ -112,8 +112,8 @@ class NormalTime:
 
 
 class VerdictInterval(NamedTuple):
-    """An interval that operators called trouble, or a false alarm: an episode, or the instant of a
-    miss that they reported."""
+    """An interval on which operators gave a verdict, trouble or false alarm: that of an episode, or
+    the instant of a reported miss."""
 
     asset: str
     start: datetime
@@ -123,8 +123,8 @@ class VerdictInterval(NamedTuple):
 
 @dataclass(frozen=True)
 class LearningData:
-    """Data of a training, read once for all its steps: the evaluated variables in `period`,
-    suppressed times, and verdicts."""
+    """Data of a training, read once for all its steps: readings of the evaluated variables in
+    `period`, suppressed times, and verdicts."""
 
     histories: Sequence[LongHistory]
     suppressed: IntervalsByAsset
@@ -133,17 +133,17 @@ class LearningData:
 
     @cached_property
     def whole_histories(self) -> Sequence[History]:
-        """Return the histories in memory: for kinds that read a few variables."""
+        """Return the histories with all readings in memory, for kinds that read a few variables."""
         return [history.load_all() for history in self.histories]
 
 
 @dataclass(frozen=True)
 class Estimated:
     """A model that was estimated from readings alone, with `notes` and `tables` for people, and
-    counts for the record.
+    counts.
 
-    `used`, `left_out`: readings, the latter by reason. `params`, `metrics`: for the page of the
-    run.
+    `used`: number of readings used; `left_out`: number of readings left out, by reason. `params`,
+    `metrics`: for the page of the run.
     """
 
     model: Any
@@ -157,7 +157,8 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The decision on the candidate of a `family`. `model`: what is registered instead of it."""
+    """The decision on the candidate of a `family`. `model`: the model to register in place of the
+    candidate."""
 
     family: str
     decision: PromotionDecision
@@ -169,10 +170,10 @@ M_contra = TypeVar("M_contra", bound=ModelDefinition, contravariant=True)
 
 
 class Estimation(Protocol[M_contra]):
-    """Training of a kind that learns from readings alone. Its candidates are the `families` of its
+    """Training of a kind that learns from readings alone. The candidates are the `families` of the
     definition.
 
-    `in_pieces`: it reads its histories piece by piece, and whole columns one at a time.
+    `in_pieces`: whether it reads histories piece by piece, and whole columns one at a time.
     """
 
     in_pieces: bool
@@ -183,8 +184,8 @@ class Estimation(Protocol[M_contra]):
     def estimate(
         self, definition: M_contra, revision: int, family: str, data: LearningData
     ) -> Estimated:
-        """Estimate the model of one family up to the cutoff. Raises UserError if that is not
-        possible."""
+        """Estimate the model of one family from the readings up to the cutoff. Raises UserError if
+        that is not possible."""
 
     def compare(
         self,
@@ -193,8 +194,8 @@ class Estimation(Protocol[M_contra]):
         candidates: Mapping[str, Any],
         champion: Any | None,
     ) -> Comparison:
-        """Choose among the candidates, by family, and decide whether the chosen one replaces the
-        champion, if there is one."""
+        """Choose one of the candidates (by family), and decide whether it replaces the champion, if
+        there is one."""
 
     def save(self, model: Any) -> Files:
         """Return the files of a model, from which the kind loads it."""

@@ -1,6 +1,6 @@
-"""The notification: one message to one recipient, a document with a state; the attempts at a failed
-delivery: when the next is made, and after how many none is; and its signed links, each of which
-grants one answer of a recipient to an episode, for a short time."""
+"""The notification: one message to one recipient, a document with a state; when a failed delivery
+is attempted again, and after how many attempts it is given up; and signed links, each of which lets
+a recipient give one answer to an episode for a short time."""
 
 import hashlib
 from contextlib import suppress
@@ -39,10 +39,10 @@ class Notification:
     receivers can drop repeats.
 
     It is due at `next_attempt_at`: the first attempt, the end of a claim, or the next attempt after
-    a failure; None when nothing more follows. `postponed_by`: why it waits although nothing failed.
-    `grouped`: sent in one message with others; `dropped`: the episode ended before the quiet hours
-    did. `severity` is that of the episode at that time. It belongs to an `episode` (on `asset`), or
-    has a `content`.
+    a failure; None when no attempt follows. `postponed_by`: why it waits although nothing failed.
+    States: `grouped`: sent in one message with others; `dropped`: the episode ended before the
+    quiet hours did. `severity`: severity of the episode when the notification was made. A
+    notification belongs to an `episode` (on `asset`), or has a `content`.
     """
 
     key: str
@@ -65,7 +65,7 @@ class Notification:
 
     @property
     def is_waiting(self) -> bool:
-        """Return whether it is still to be delivered."""
+        """Return whether the notification is still to be delivered."""
         return self.status in WAITING
 
 
@@ -78,7 +78,7 @@ def new_message(
     route: str | None,
     **payload: Any,
 ) -> Notification:
-    """Return a notification of no single episode, to deliver now."""
+    """Return a notification that belongs to no single episode, to deliver now."""
     content = Content(subject, text, payload)
     return Notification(key, channel, "raised", subject, now, now, route=route, content=content)
 
@@ -92,8 +92,8 @@ def retry_delay(attempts: int, key: str) -> timedelta:
     """Return the pause before the next attempt: 5 s doubled with every failure, at most ten
     minutes, ± a quarter.
 
-    The spread depends on key and attempt alone: many deliveries do not come back at once, and each
-    pause can be computed.
+    The deviation of up to a quarter depends on key and attempt alone, so that many deliveries are
+    not repeated at once, and each pause can be computed.
     """
     pause = min(_FIRST_DELAY * 2 ** min(attempts - 1, 20), _LONGEST_DELAY)
     share = int.from_bytes(hashlib.sha256(f"{key}:{attempts}".encode()).digest()[:4], "big") / 2**32
@@ -102,7 +102,8 @@ def retry_delay(attempts: int, key: str) -> timedelta:
 
 
 def after_failure(attempts: int, permanent: bool) -> DeliveryStatus:
-    """Return `dead` when another attempt is useless or there were enough, else `failed`."""
+    """Return the state after a failure: `dead` if another attempt is useless or there were enough,
+    else `failed`."""
     return "dead" if permanent or attempts >= GIVE_UP_AFTER else "failed"
 
 
@@ -117,7 +118,8 @@ class LinkRefused(UserError):
 
 @dataclass(frozen=True)
 class Grant:
-    """Permission in a link: this one answer of this recipient to this episode, until it expires."""
+    """The permission that a link carries: one answer of one recipient to one episode, until it
+    expires."""
 
     episode: str
     recipient: str
@@ -160,8 +162,8 @@ def unseal(token: str, key: bytes, now: datetime) -> Grant:
 
 
 def _grant(fields: object) -> Grant:
-    """Return the grant of sealed fields. Raises BadData for those that this version does not know:
-    the key may have sealed them in another version."""
+    """Return the grant of sealed fields. Raises BadData for fields that this version does not know,
+    because another version may have sealed them with this key."""
     match fields:
         case [str(episode), str(recipient), purpose, int(made), int(expires)]:
             if purpose in get_args(Purpose):

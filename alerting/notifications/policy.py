@@ -1,5 +1,5 @@
-"""Decides which recipients are notified of an episode, and why: stages, asked in this order; and by
-which channels: of routes in their shift or, without any, all."""
+"""Decides which recipients are notified of an episode, and why, by stages that are asked in order;
+and by which channels: those of routes whose shift it is or, without such a route, all channels."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Situation:
     """One recipient's view of an episode at `now`. `cause`: what happened; `worse`: its severity
     rose; `time`: only time passed.
 
-    `notifications`: those of the episode so far. `recent_alerts`: how many alerts of this asset the
-    recipient got within the time of its flood rule. `soon`: an episode that has been over for
-    longer than this when it is found goes into a digest.
+    `notifications`: all notifications of the episode so far. `recent_alerts`: how many alerts of
+    this asset the recipient got within the time of its flood rule. `soon`: an episode that ended
+    longer ago than this when it is found goes into a digest.
     """
 
     episode: Episode
@@ -44,7 +44,7 @@ class Situation:
 
     @property
     def received(self) -> tuple[Notification, ...]:
-        """Return the notifications of the episode that this recipient got, or is getting."""
+        """Return the notifications of the episode that this recipient got or will get soon."""
         return tuple(
             n for n in self.notifications if n.channel == self.recipient.channel and _counts(n)
         )
@@ -62,7 +62,8 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """Decision and reason. No `transition`: no notification; `number`: of a repeat."""
+    """A decision and its reason. `transition`: None for no notification; `number`: which repeat it
+    is."""
 
     reason: str
     transition: TransitionKind | None = None
@@ -82,7 +83,8 @@ def skip_muted(s: Situation) -> Decision | None:
 
 
 def digest_if_over(s: Situation) -> Decision | None:
-    """Put an episode that was over before it was found (an outage, late data) into a digest."""
+    """Put an episode that had ended before it was found (after an outage, or in late data) into a
+    digest."""
     ended = s.episode.closed_at
     if s.cause != "raised" or ended is None or s.now - ended <= s.soon:
         return None
@@ -125,7 +127,8 @@ def notify_of_end(s: Situation) -> Decision | None:
 
 
 def notify_of_happening(s: Situation) -> Decision | None:
-    """Notify recipients of the raise that its problem came, though known late or wrong."""
+    """Notify the recipients of the raise that its problem came, even if that is known late or was a
+    mistake."""
     if s.cause not in ("happening", "corrected"):
         return None
     if not any(n.transition != "closed" for n in s.received):
@@ -141,7 +144,7 @@ def notify_of_happening(s: Situation) -> Decision | None:
 
 
 def notify_of_reopening(s: Situation) -> Decision | None:
-    """Notify recipients that got the end of an episode that late data reopened."""
+    """Notify recipients that got the end of an episode when late data reopened it."""
     if s.cause != "reopened":
         return None
     in_digest = any(
@@ -156,7 +159,7 @@ def notify_of_reopening(s: Situation) -> Decision | None:
 
 
 def skip_over(s: Situation) -> Decision | None:
-    """No notification of an episode that is over, as time passes."""
+    """As time passes, no notification of an episode that is over."""
     return Decision("over") if s.episode.condition == "closed" else None
 
 
@@ -166,7 +169,8 @@ def skip_in_quiet_hours(s: Situation) -> Decision | None:
 
 
 def notify_of_worse(s: Situation) -> Decision | None:
-    """Notify of a severity above the one that the recipient got, or that is held back for later."""
+    """Notify of a severity worse than the severity that the recipient got, or that is held back for
+    later."""
     return _worse(s) or (
         Decision("not above the notified severity") if s.cause == "worse" else None
     )
@@ -213,8 +217,8 @@ def repeat(s: Situation) -> Decision | None:
     """Notify again of an episode that is not acknowledged; after an outage once, not once for each
     missed time.
 
-    Not within half the time of a repeat after any other message of the episode: that has just
-    reminded the recipient.
+    No repeat follows another message of the episode within half the repeat interval, because that
+    message has just reminded the recipient.
     """
     notified = [n for n in s.notifications if n.channel == s.recipient.channel and _is_notified(n)]
     if s.recipient.repeat is None or not notified:
@@ -262,7 +266,8 @@ def decide(situation: Situation) -> Decision:
 
 
 def announcements(situations: Iterable[Situation]) -> tuple[Notification, ...]:
-    """Return the new notifications of these situations; none whose key the episode has already."""
+    """Return the new notifications of these situations, without those whose key the episode has
+    already."""
     decided = ((s, decide(s)) for s in situations)
     notifications = (
         (s, _notification(s, d, d.transition)) for s, d in decided if d.transition is not None
@@ -294,7 +299,7 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
 def still_open(
     episode: Episode, mute_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
 ) -> tuple[Notification, ...]:
-    """Return notifications of an open episode when a mute or suppression ends, once each."""
+    """Return the notifications of an open episode after a mute or suppression ends, each once."""
     if episode.backfilled or episode.condition != "open":
         return ()
     notifications = _to_each(f"{episode.id}:unmuted-{mute_id}", recipients, "unmuted", reason, at)
@@ -305,8 +310,8 @@ def still_open(
 
 
 def is_muted_with(notification: Notification, others: Iterable[Notification]) -> bool:
-    """Return whether a muted episode mutes this waiting notification: not an end whose recipient
-    got the raise.
+    """Return whether a waiting notification of a muted episode is muted too: all are, except the
+    end for a recipient that got the raise.
 
     `others`: the notifications of the episode.
     """
@@ -373,19 +378,21 @@ def _times_reopened(episode: Episode) -> int | None:
 
 
 def _counts(notification: Notification) -> bool:
-    """Return whether the recipient has it or gets it soon: not held back or dropped."""
+    """Return whether the recipient has the notification or gets it soon: it is neither held back
+    nor dropped."""
     held_back = notification.postponed_by is not None
     return notification.status in ("sent", "claimed") or (notification.is_waiting and not held_back)
 
 
 def _is_notified(notification: Notification) -> bool:
-    """Return whether its recipient has it, gets it soon, or its receiver has refused it for ever:
-    what follows the raise in time follows that, too."""
+    """Return whether the recipient has the notification or gets it soon, or the receiver refused it
+    for ever: repeats and escalations follow in all these cases."""
     return _counts(notification) or notification.status == "dead"
 
 
 def _notified_at(notification: Notification) -> datetime:
-    """Return when the recipient was notified: one held back, by its delivery."""
+    """Return when the recipient was notified; for a notification that was held back, when it was
+    delivered."""
     return (
         notification.delivered_at
         if notification.postponed_by and notification.delivered_at
@@ -402,8 +409,8 @@ LOG = "log"
 class Recipient:
     """One channel that may be notified, and its rules.
 
-    `escalates_after`: only if the episode is not acknowledged for this time. `quiet_until`: until
-    then only the top severity is notified.
+    `escalates_after`: the recipient is notified only if the episode is not acknowledged for this
+    time. `quiet_until`: until then the recipient is notified of the worst severity only.
     """
 
     channel: str
@@ -425,9 +432,9 @@ def recipients(
     """Return the recipients that are notified at once of an alert of this severity on this asset,
     each channel once.
 
-    A definition that names its channels notifies these and no others. All others follow the routes;
-    where none is in force, others are notified (`_without_route`), so that no alert is lost between
-    two shifts or behind a faulty route.
+    A definition that names channels notifies these and no others. All other definitions follow the
+    routes; if no matching route is in force, further channels are notified (`_without_route`), so
+    that no alert is lost between two shifts or because of a faulty route.
     """
     if definition.notify.channels is not None:
         return [Recipient(channel) for channel in definition.notify.channels]
@@ -447,8 +454,8 @@ def recipients(
 
 
 def _without_route(asset: str, routes: Sequence[Route], channels: Sequence[str]) -> list[Recipient]:
-    """Return the recipients of an alert that no route in force matches: every channel but those
-    that routes use for other assets only; every one if none is left that reaches a person."""
+    """Return the recipients of an alert that no route in force matches: every channel except those
+    that routes use only for other assets; every channel if none of the rest reaches a person."""
     of_asset = {c for route in routes if is_for(route, asset) for c in channels_of(route)}
     foreign = {c for route in routes for c in channels_of(route)} - of_asset
     usable = [channel for channel in channels if channel not in foreign]
@@ -508,7 +515,7 @@ def is_on_shift(route: Route, now: datetime) -> bool:
 
 
 def channels_of(route: Route) -> tuple[str, ...]:
-    """Return the channels of a route, then those of its escalation only."""
+    """Return the channels of a route, then the channels that only its escalation has."""
     return tuple(
         dict.fromkeys(
             [*route.channels, *(channel for step in route.escalation for channel in step.channels)]

@@ -2,9 +2,9 @@
 the permissions of each role, and refused sign-ins.
 
 Secrets (passwords, tokens, codes of links, cookies) are stored as hashes only. Permissions are one
-table, asked by every page, endpoint and command. The first refusal of an address is an entry of the
-audit at once; those that follow within ten minutes are counted, and become one entry when the time
-is over. So a scan of 100,000 requests is two entries.
+table, which every page, endpoint and command uses. The first refusal of an address becomes an audit
+entry at once; further refusals within ten minutes are counted and become one entry when that time
+is over. So a scan of 100,000 requests makes two entries.
 """
 
 import hashlib
@@ -42,12 +42,12 @@ class Account:
     """A person, a service whose token stands in the tokens file, or a device that people share.
 
     `password`, `pin`: argon2id hashes, None until one is set. `link`: hash of the code of the
-    one-time link that sets one, or starts the device, valid until `link_ends`. `sessions_from`:
-    sessions that began before are over. `language` and `zone` (IANA): of the pages for this person,
-    None for the usual ones. `wrong_pins_until`: see `count_pin`; of a person, and of a device.
-    `signer`, `signed_at`: the person who signed last on a device, and when.
-    `identity`: user of the plant's directory, who has no password here; role and display name then
-    come from there, with each request.
+    one-time link that sets a password or PIN, or starts the device, valid until `link_ends`.
+    `sessions_from`: sessions that began before are over. `language` and `zone` (IANA): of the pages
+    for this person, None for the usual ones. `wrong_pins_until`: see `count_pin`; for persons and
+    devices. `signer`, `signed_at`: the person who signed last on a device, and when. `identity`:
+    user name in the plant's directory; such a person has no password here, and the directory gives
+    role and display name with each request.
     """
 
     id: str
@@ -73,7 +73,7 @@ class Account:
 
     @property
     def shown_name(self) -> str:
-        """Return the name for other people: the display name, else the name of the account."""
+        """Return the name that other people see: the display name, else the name of the account."""
         return self.display_name or self.id
 
     def next_version(self, **changes: object) -> "Account":
@@ -83,7 +83,7 @@ class Account:
 
 @dataclass(frozen=True)
 class AccessToken:
-    """The token of a program. `id`: hash of the token. `role`: at most that of the owner counts."""
+    """The token of a program. `id`: hash of the token. `role`: limited by the owner's role."""
 
     id: str
     name: str
@@ -96,7 +96,7 @@ class AccessToken:
 
     @property
     def key(self) -> str:
-        """Return the short identity with which people revoke it."""
+        """Return the short id by which people revoke the token."""
         return self.id[:10]
 
 
@@ -114,7 +114,7 @@ class Session:
 
     @property
     def key(self) -> str:
-        """Return the short identity with which it is ended."""
+        """Return the short id by which people end the session."""
         return self.id[:10]
 
 
@@ -137,7 +137,8 @@ def check_account_name(name: str) -> None:
 
 
 def refuse_reserved(name: str) -> None:
-    """Check that the platform does not act by a name, or a name that is shown. Raises UserError."""
+    """Check that a name of an account, or a display name, is not one under which the platform acts.
+    Raises UserError."""
     if is_reserved(name):
         raise UserError(
             f"the name {shown(name)} is one by which the platform itself acts: choose another one"
@@ -145,7 +146,7 @@ def refuse_reserved(name: str) -> None:
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether the platform, or a service of it, acts by this name, however it is written."""
+    """Return whether the platform or one of its services acts under this name, in any spelling."""
     return normalize("NFKC", name).strip().casefold() in _RESERVED
 
 
@@ -174,7 +175,7 @@ def check_password_rules(password: str, account: Account) -> None:
 
 
 def is_active(account: Account, began_at: datetime) -> bool:
-    """Return whether a session or token of this account that began then is still good."""
+    """Return whether a session or token of this account that began at an instant is still valid."""
     return account.disabled_at is None and began_at >= account.sessions_from
 
 
@@ -190,7 +191,8 @@ _KEYPAD_COLUMNS = frozenset({"2580", "0852"})
 
 @dataclass(frozen=True)
 class PinLimit:
-    """Limit of wrong PINs: `at_once` without a wait, later ones only one in each `every`."""
+    """Limit of wrong PINs: the first `at_once` without a wait, then one in each interval of
+    `every`."""
 
     at_once: int
     every: timedelta
@@ -204,11 +206,11 @@ DEVICE_LIMIT = PinLimit(20, timedelta(minutes=20))
 
 
 class WrongPin(UserError):
-    """The PIN is not that of the person."""
+    """Error: the PIN is not the person's PIN."""
 
 
 class TooManyPins(UserError):
-    """No PIN is taken now. `wait`: until the next one is."""
+    """Error: no PIN is accepted now. `wait`: time until the next PIN is accepted."""
 
     def __init__(self, message: str, wait: timedelta) -> None:
         super().__init__(message)
@@ -216,7 +218,7 @@ class TooManyPins(UserError):
 
 
 def check_pin_rules(pin: str) -> None:
-    """Check that a new PIN is not among those guessed first. Raises UserError."""
+    """Check that a new PIN is not one that people guess first. Raises UserError."""
     if not (SHORTEST_PIN <= len(pin) <= LONGEST_PIN and pin.isascii() and pin.isdecimal()):
         raise UserError(
             translatable(
@@ -244,7 +246,8 @@ def check_pin_rules(pin: str) -> None:
 
 
 def may_answer(role: Role) -> bool:
-    """Return whether a role holds all rights of an operator, so that a PIN is of use to it."""
+    """Return whether a role has all permissions of an operator, so that a PIN is of use to its
+    accounts."""
     return lesser_role("operator", role) == "operator"
 
 
@@ -259,7 +262,8 @@ def may_sign(account: Account) -> bool:
 
 
 def wait_for_pin(account: Account, limit: PinLimit, now: datetime) -> timedelta:
-    """Return the time until a PIN is taken again for, or on, this account; none: it is now."""
+    """Return the time until a PIN is accepted again for this person or on this device; zero if one
+    is accepted now."""
     if account.wrong_pins_until is None:
         return timedelta(0)
     wait = account.wrong_pins_until - now - (limit.at_once - 1) * limit.every
@@ -291,14 +295,13 @@ LEAST_ROLES: Mapping[Permission, str] = MappingProxyType({
 
 
 def may(role: Role, permission: Permission) -> bool:
-    """Return whether a role has a permission; False for any role or permission that is unknown."""
+    """Return whether a role has a permission; False for an unknown role or permission."""
     return role in PERMISSIONS.get(permission, frozenset())
 
 
 def lesser_role(role: Role, owner: Role) -> Role | None:
-    """Return the role that a token works with: the wanted one if all that it may do its owner may
-    do as well, else the owner's own; None if the owner's role is `sender` and the wanted one not.
-    """
+    """Return the role of a token: the requested role if its owner has all permissions of that role,
+    else the owner's role; None if the owner's role is `sender` and the requested one is not."""
     if all(may(owner, p) for p in get_args(Permission) if may(role, p)):
         return role
     return None if owner == "sender" else owner
@@ -316,8 +319,8 @@ _MOST_NAMES = 5
 class Refusal:
     """A refused sign-in or request, without its secrets.
 
-    `person`: name of the account, empty without one. `action`: of its entry;
-    `subject`: the name that was typed, or method and path.
+    `person`: name of the account, empty without one. `action`: of the audit entry; `subject`: the
+    name that was typed, or method and path.
     """
 
     address: str
@@ -329,7 +332,7 @@ class Refusal:
 
 @dataclass
 class RefusalCount:
-    """Refusals of one address, person and action that are not an entry yet, since `began`."""
+    """Refusals of one address, person and action since `began` that are not in the audit yet."""
 
     began: datetime
     last: datetime
@@ -340,7 +343,7 @@ class RefusalCount:
 
 @dataclass(frozen=True)
 class JoinedRefusals:
-    """An entry of the audit on `count` refusals, the last of them `at`."""
+    """An audit entry on `count` refusals; `at`: instant of the last one."""
 
     address: str
     person: str
@@ -359,7 +362,7 @@ class RefusalLog:
         self._counts: dict[tuple[str, str, str], RefusalCount] = {}
 
     def add(self, refusal: Refusal, now: datetime) -> list[JoinedRefusals]:
-        """Count a refusal; return the entries that are due."""
+        """Count a refusal; return the audit entries that are due."""
         due = self.due(now)
         addresses = {address for address, _, _ in self._counts}
         is_known = refusal.address in addresses or len(addresses) < MOST_ADDRESSES
@@ -378,7 +381,7 @@ class RefusalLog:
         return due
 
     def due(self, now: datetime, *, all_of_them: bool = False) -> list[JoinedRefusals]:
-        """Return an entry for each count whose time is over, and forget it."""
+        """Return an audit entry for each count whose time is over, and remove these counts."""
         over = [
             (key, counted)
             for key, counted in self._counts.items()

@@ -1,5 +1,5 @@
-"""Actions of operators on an alarm: flags, one table of rules, and the ISA-18.2 name of the state;
-and mutes.
+"""Actions of operators on an alarm: its flags, one table of rules, and the ISA-18.2 name of its
+state; and mutes.
 
 The flags are independent; the name of the state follows from them (names after ISA-18.2, IEC
 62682). `active` and `acknowledged` belong to an episode, the others to a definition on an asset,
@@ -7,8 +7,8 @@ because they outlast an episode.
 
 Mutes hold back the notifications of alarms for a time, with a reason: of one definition on one
 asset, of a part of the plant, of a definition, or by severity. Evaluation goes on. A `plain` mute
-does nothing else. In `maintenance` alarms are left out of learning, outcomes and figures too.
-`out_of_service` is of one definition on one asset, and may have no end.
+does nothing else. Alarms raised in `maintenance` are also left out of learning, outcomes and
+metrics. `out_of_service` mutes one definition on one asset, and may have no end.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ LONGEST_MUTE: Mapping[Role, timedelta] = MappingProxyType({
 
 
 class NotAllowed(UserError):
-    """The role of the actor is not sufficient."""
+    """Error: the role of the actor is not sufficient."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class Flags:
 
 @dataclass(frozen=True)
 class ActionRule:
-    """A row of the table. `by`: least role, None: the platform. `otherwise`: the refusal."""
+    """A row of the table. `by`: the least role that may act, None: only the platform. `otherwise`:
+    the refusal in other states."""
 
     action: Action
     by: Role | None
@@ -158,7 +159,8 @@ _BY_ACTION: Mapping[Action, ActionRule] = {rule.action: rule for rule in RULES}
 
 
 def isa_state(flags: Flags) -> IsaState:
-    """Return the ISA-18.2 name: out of service, shelved, suppressed, then the alarm's state."""
+    """Return the ISA-18.2 name of the state: out of service, shelved or suppressed, in this order,
+    else that of the alarm."""
     if flags.out_of_service:
         return "out of service"
     if flags.shelved:
@@ -178,7 +180,7 @@ def refusal(flags: Flags, action: Action) -> str | None:
 
 
 def move(flags: Flags, action: Action) -> Flags:
-    """Return the flags after an action. Raises UserError where the table does not allow it."""
+    """Return the flags after an action. Raises UserError if the table does not allow the action."""
     refused = refusal(flags, action)
     if refused is not None:
         raise UserError(
@@ -189,7 +191,7 @@ def move(flags: Flags, action: Action) -> Flags:
 
 
 def permit(action: Action, role: Role) -> None:
-    """Check that a role may perform an action. Raises NotAllowed if it may not."""
+    """Check that a role may perform an action. Raises NotAllowed if not."""
     least = _BY_ACTION[action].by
     if least is None or ROLES.index(role) < ROLES.index(least):
         refused = translatable(
@@ -216,7 +218,7 @@ MOST_NOTIFIED = 20
 
 @dataclass(frozen=True)
 class Matcher:
-    """The alarms that meet every field that is given, of which there is one at least.
+    """Selection of alarms: an alarm must fit every given field; at least one is given.
 
     `part`: an asset with everything below it; `asset`: this one alone; `up_to`: the highest
     severity.
@@ -229,20 +231,22 @@ class Matcher:
 
     @property
     def is_target(self) -> bool:
-        """Return whether it is one definition on one asset, the narrowest matcher."""
+        """Return whether the matcher is the narrowest one: one definition on one asset."""
         return None not in (self.asset, self.definition) and self.part is self.up_to is None
 
     @property
     def is_whole(self) -> bool:
-        """Return whether it is every alarm of its assets."""
+        """Return whether the matcher covers every alarm of its assets."""
         return self.definition is None and self.up_to is None
 
     def is_on(self, line: Sequence[str]) -> bool:
-        """Return whether alarms of an asset are meant. `line`: the asset and all above it."""
+        """Return whether the matcher covers alarms of an asset. `line`: the asset and all its
+        ancestors."""
         return self.part in (None, *line) and self.asset in (None, line[0])
 
     def covers(self, definition: str, line: Sequence[str], severity: Severity) -> bool:
-        """Return whether an alarm is meant. `line`: its asset and all above it."""
+        """Return whether the matcher covers an alarm. `line`: its asset and all ancestors of
+        that."""
         return (
             self.is_on(line)
             and self.definition in (None, definition)
@@ -259,11 +263,11 @@ class EndingEvent(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Mute(Matcher):
-    """A mute in [since, until), unless it ended before.
+    """A mute in [since, until), unless it was ended before `until`.
 
-    `until`: None for out of service without an end. `event`, `event_asset`: the type and the asset
-    of the event that ends it earlier. `made_at`: when its end was said last. `notified`: channels
-    that get a message when it begins and when it ends.
+    `until`: None for out of service without an end. `event`, `event_asset`: type and asset of the
+    event that ends the mute earlier. `made_at`: when a person last set its end. `notified`:
+    channels that get a message when the mute begins and when it ends.
     """
 
     id: str
@@ -283,34 +287,36 @@ class Mute(Matcher):
 
     @property
     def end(self) -> datetime:
-        """Return when it ends, or ended."""
+        """Return when the mute ends, or was ended."""
         return self.ended_at or self.until or LAST_INSTANT
 
     def phase(self, now: datetime) -> MutePhase:
-        """Return whether it is present, planned or over. It needs no action to begin or end."""
+        """Return whether the mute is present, planned or over. A mute begins and ends without any
+        action."""
         if self.end <= now or self.end <= self.since:
             return "over"
         return "present" if self.since <= now else "planned"
 
     def with_new_id(self) -> "Mute":
-        """Return the same mute with another identity: one of the same instant has ended."""
+        """Return the same mute with a new id, because the id is taken by a mute of the same instant
+        that has ended."""
         return replace(self, id=hashlib.sha256(self.id.encode()).hexdigest()[:24])
 
     def instead_of(self, before: "Mute") -> "Mute":
-        """Return the next version of one that begins with it or is present: its end and reason are
-        these."""
+        """Return the next version of `earlier`, a present mute or one with the same begin, with the
+        end and reason of this mute."""
         return replace(self, id=before.id, since=before.since, version=before.version + 1)
 
     def ended(self, at: datetime, by: str, reason: str) -> "Mute":
-        """Return the next version, which ended at an instant."""
+        """Return the next version of the mute, which was ended at an instant."""
         return replace(self, ended_at=at, ended_by=by, end_reason=reason, version=self.version + 1)
 
 
 def find_mutes(
     mutes: Iterable[Mute], definition: str, line: Sequence[str], severity: Severity, at: datetime
 ) -> list[Mute]:
-    """Return the mutes by which no recipient is notified of an alarm at an instant: maintenance
-    before others, then the one that ends last. `line`: the asset of the alarm and all above it."""
+    """Return the mutes that cover an alarm at an instant: maintenance before others, then those
+    that end last first. `line`: the asset of the alarm and all its ancestors."""
     matching = [
         mute
         for mute in mutes
@@ -321,8 +327,8 @@ def find_mutes(
 
 @dataclass(frozen=True)
 class MuteMark:
-    """The mute of an asset. `is_whole`: every alarm, not only those of a definition or up to a
-    severity."""
+    """The mute that pages show on an asset. `is_whole`: it covers every alarm of the asset, not
+    only alarms of a definition or up to a severity."""
 
     kind: MuteKind
     is_whole: bool
@@ -334,9 +340,9 @@ def find_marks(
     definitions: Mapping[str, Collection[str]],
     at: datetime,
 ) -> dict[str, MuteMark]:
-    """Return what is muted at an instant, by asset, where anything is: every alarm before some,
-    maintenance before others. `lines`: each asset and all above it; `definitions`: those that are
-    evaluated on it."""
+    """Return, by muted asset, its first mark at an instant: a mute of every alarm before a mute of
+    some, maintenance before others. `lines`: by asset, the asset and all its ancestors;
+    `definitions`: by asset, the definitions evaluated on it."""
     present = [mute for mute in mutes if mute.phase(at) == "present"]
     by_asset = {}
     for asset, line in lines.items():
@@ -365,10 +371,10 @@ def new_mute(
     role: Role,
     now: datetime,
 ) -> Mute:
-    """Return a mute with its identity; instants are whole milliseconds.
+    """Return a new mute with its id; instants are whole milliseconds.
 
-    Raises UserError if nothing is matched, without a reason or an end, for an end that is not after
-    its begin, and for a begin too far ahead. Raises NotAllowed for longer than the role may mute.
+    Raises UserError if it selects no alarm, has no reason or no end, does not end after it begins,
+    or begins too far ahead. Raises NotAllowed if it is longer than the role may mute.
     """
     if matcher == Matcher():
         raise UserError(
@@ -413,8 +419,9 @@ def new_mute(
 def require_length(
     kind: MuteKind, role: Role, since: datetime, until: datetime | None, by_event: bool
 ) -> None:
-    """Check how long a mute lasts. Raises UserError if it does not end after it begins, or lasts
-    longer than a day `by_event`; NotAllowed for longer than the role may mute."""
+    """Check how long a mute lasts. Raises UserError if it does not end after it begins, or if it is
+    to end `by_event` and lasts longer than a day; NotAllowed if it is longer than the role may
+    mute."""
     if until is not None and until <= since:
         raise UserError(
             translatable(
@@ -463,7 +470,7 @@ def describe_mute(mute: Mute) -> str:
 
 
 def current_flags(episode: Episode | None, mutes: Iterable[Mute], suppressed: bool) -> Flags:
-    """Return a target's flags. `mutes`: by which its alarm is muted. A backfilled episode needs no
+    """Return a target's flags. `mutes`: those that cover its alarm. A backfilled episode needs no
     acknowledgement."""
     kinds = {mute.kind for mute in mutes}
     return Flags(

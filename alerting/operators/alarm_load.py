@@ -1,9 +1,9 @@
-"""Alarm load of an operator position and its budget, floods of alarms, and limits or on-delays that
-would quieten a condition, after EEMUA 191 and ISA-18.2.
+"""Alarm load of an operator position and its budget, floods of alarms, and changes of limits or
+on-delays that make a condition raise fewer alarms, after EEMUA 191 and ISA-18.2.
 
-For an expected load the past is evaluated with a definition that is not in service yet, by the
-functions of live evaluation. Alarm metrics, reports, backtests and the alarm budget count floods
-here, and under one setting.
+The expected load of a definition that is not in service yet comes from evaluating the past with the
+functions of live evaluation. Alarm metrics, reports, backtests and the alarm budget all count
+floods by this module and one setting.
 """
 
 from __future__ import annotations
@@ -28,23 +28,25 @@ from alerting.readings.history import History, Millis, duration_millis, to_milli
 
 @dataclass(frozen=True)
 class Alarms:
-    """Alarms at one position: `per_day`, and the instants of those in the evaluated past."""
+    """Alarms at one position: their number `per_day`, and the instants of all alarms in the
+    evaluated past."""
 
     per_day: float = 0.0
     at: tuple[datetime, ...] = ()
 
     def plus(self, more: Alarms) -> Alarms:
-        """Return the sum of both."""
+        """Return the alarms of this object and another together."""
         return Alarms(self.per_day + more.per_day, (*self.at, *more.at))
 
 
 @dataclass(frozen=True)
 class PositionLoad:
-    """Alarms a day that one definition adds at a position: `expected`, and `now` of others.
+    """Alarms a day at a position: `expected` ones of one definition, and `now` of all other
+    definitions.
 
-    `floods`: share of ten-minute periods of the evaluated past in a flood, with all alarms;
-    `floods_now`: without this definition. `before`: alarms a day of the definition as it is in
-    service now.
+    `floods`: share of the ten-minute periods of the evaluated past that are in a flood, counting
+    all alarms; `floods_now`: the same share without this definition. `before`: alarms a day of the
+    revision in service now.
     """
 
     position: str
@@ -56,7 +58,8 @@ class PositionLoad:
     before: float = 0.0
 
     def breaks(self, most_floods: float) -> bool:
-        """Return whether it causes too many alarms: over the budget, or floods too often."""
+        """Return whether the definition breaks the budget: too many alarms a day, or floods too
+        often."""
         if not _is_more(self.expected, self.before):  # no more alarms than the one in service
             return False
         floods = self.floods >= most_floods and self.floods > self.floods_now
@@ -93,7 +96,7 @@ class PositionLoad:
 
 
 def _is_more(first: float, second: float) -> bool:
-    """Return whether a rate exceeds another by more than the rounding of sums."""
+    """Return whether one rate exceeds another by more than rounding errors of sums."""
     return first > second and not isclose(first, second, rel_tol=1e-9)
 
 
@@ -110,7 +113,8 @@ def replay(definition: Condition, history: History, start: datetime, end: dateti
 
 
 def time_in_alarm(steps: Sequence[Step], end: datetime) -> timedelta:
-    """Return how long the episodes of these steps are open, an open one until `end`."""
+    """Return the total time in alarm: the durations of all episodes of these steps, those still
+    open counted until `end`."""
     raised = {step.raised_at: end for step in steps if step.kind == "raised"}
     raised |= {step.raised_at: step.at for step in steps if step.kind == "closed"}
     return sum((until - since for since, until in raised.items()), timedelta(0))
@@ -123,11 +127,12 @@ def notification_instants(
     end: datetime,
     muted: Sequence[SuppressedInterval] = (),
 ) -> list[datetime]:
-    """Return when recipients would have been notified of each raise.
+    """Return the instants at which recipients would have been notified of raises.
 
-    At once, or when suppression or a mute ends, or when its severity becomes one that suppression
-    does not mute. An episode that came and went while muted has no instant; of a prediction the end
-    of the prediction counts, unless its problem was known at the raise.
+    That is the raise itself, or the instant at which suppression or a mute ends, or at which the
+    severity becomes one that suppression does not mute. An episode that was muted until it ended
+    has no instant; a prediction ends here with its prediction window, unless its problem was known
+    at the raise.
     """
     ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}
     ends |= {
@@ -153,7 +158,8 @@ def _first_notified(
     still_notify: Sequence[Severity],
     muted: Sequence[SuppressedInterval],
 ) -> datetime:
-    """Return when an episode is first neither muted nor suppressed at its severity."""
+    """Return the first instant at which an episode is neither muted nor suppressed at its
+    severity."""
     at = turns[0].at
     before = None
     while at != before:
@@ -167,7 +173,8 @@ def _first_notified(
 
 
 def flood_share(at: Iterable[datetime], start: datetime, end: datetime, above: int) -> float:
-    """Return the share of ten-minute periods in a flood, of more than `above` alarms."""
+    """Return the share of ten-minute periods that are in a flood; a flood begins with more than
+    `above` alarms."""
     counts = count_by_period(at, start, end)
     return time_in_flood(find_floods(counts, start, above), len(counts))
 
@@ -177,7 +184,8 @@ Fields = dict[str, float | str]
 
 
 class LimitChange(NamedTuple):
-    """Fields of a definition as an engineer would write them, and the condition with them."""
+    """A change of limits or delays: the changed fields as an engineer would write them, and the
+    changed condition."""
 
     fields: Fields
     condition: Condition
@@ -185,7 +193,8 @@ class LimitChange(NamedTuple):
 
 @dataclass(frozen=True)
 class LimitProposal:
-    """A change that makes alarms rare enough, with the number of raises before and after."""
+    """A proposed change that makes alarms rare enough, with the number of raises before and after
+    it."""
 
     change: Fields
     raises_before: int
@@ -200,8 +209,9 @@ def quieten(
     end: datetime,
     quiet: Callable[[list[Step]], bool],
 ) -> tuple[LimitProposal, ...]:
-    """Return the smallest change of the clear limits, and that of the on-delay, with which a
-    condition is quiet; none if it is quiet already. `quiet`: whether steps are."""
+    """Return the smallest change of the clear limits and the smallest change of the on-delay with
+    which a condition raises few enough alarms; no change if it does so already. `quiet`: whether
+    the alarms of steps are few enough."""
     before = replay(definition, history, start, end)
     if quiet(before):
         return ()
@@ -219,7 +229,8 @@ def quieten(
 
 
 def noise(values: np.ndarray) -> float:
-    """Return the noise: 1.4826 times the median distance of neighbours, over √2.
+    """Return the standard deviation of the noise in values: 1.4826 times the median difference of
+    neighbours, divided by √2.
 
     Differences remove the trend, the median removes the jumps; for the factor see Rousseeuw and
     Croux, 1993. Where more than half of the neighbours are equal: the smallest difference that
@@ -271,7 +282,7 @@ def _apart(change: Fields) -> bool:
 
 
 def _round_to_noise(value: float, sigma: float) -> float:
-    """Return the value with no more digits than the noise allows: one of the noise itself."""
+    """Return the value rounded to the first significant digit of the noise."""
     return round(value, -int(np.floor(np.log10(sigma))))
 
 
@@ -305,8 +316,8 @@ ABOVE = NO_GATE.flood_above  # default without a setting
 
 @dataclass(frozen=True)
 class FloodInterval:
-    """A flood: from the first period with more alarms than begin one to before the first period
-    with fewer than end it."""
+    """A flood: it begins with the first period with more alarms than the flood limit, and ends
+    before the first period with few enough."""
 
     start: datetime
     end: datetime
@@ -315,8 +326,8 @@ class FloodInterval:
 
 
 def ends_below(above: int) -> int:
-    """Return the number of alarms below which a flood ends: half of what begins it, at least
-    one."""
+    """Return the number of alarms below which a flood ends: half of the number that begins one, at
+    least one."""
     return max(above // 2, 1)
 
 
@@ -354,5 +365,6 @@ def find_floods(
 
 
 def time_in_flood(floods: Sequence[FloodInterval], periods: int) -> float:
-    """Return the share of ten-minute periods in a flood. `periods`: of all."""
+    """Return the share of ten-minute periods that are in a flood. `periods`: number of all
+    periods."""
     return sum((f.end - f.start for f in floods), timedelta(0)) / (max(periods, 1) * PERIOD)

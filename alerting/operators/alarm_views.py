@@ -1,5 +1,6 @@
-"""Open alarms as people look at them: in their order, a flood folded under its cause, by day, and
-on the tiles of the asset tree: grey while an asset is normal, worst first."""
+"""Alarms as pages show them: open alarms in order of urgency, with alarms that came together folded
+under their cause; earlier alarms by day; and tiles of assets, worst first, grey while an asset is
+normal."""
 
 import re
 from collections import Counter
@@ -24,7 +25,7 @@ Parents = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class Cause:
-    """The first of several alarms that came together, and those that followed it.
+    """The first of several alarms that came together, with the alarms that followed it.
 
     `is_first_out`: it came before the others, not at the same instant as one of them.
     """
@@ -43,12 +44,12 @@ class Cause:
 
     @property
     def severity(self) -> Severity:
-        """Return the worst severity of them."""
+        """Return the worst severity of these alarms."""
         return max((e.severity for e in self.episodes), key=SEVERITIES.index)
 
     @property
     def phase(self) -> Phase:
-        """Return `happening` if one of them is."""
+        """Return `happening` if one of these alarms is happening."""
         phases = {e.phase for e in self.episodes}
         return next(p for p in ("happening", "expected", "over") if p in phases)
 
@@ -60,9 +61,9 @@ class Cause:
 def group_by_cause(episodes: Iterable[Episode], parents: Parents) -> list[Cause]:
     """Return open alarms as causes, urgent first.
 
-    An alarm follows a cause if it came at most a minute after the last one of it, on the same
-    asset, on one above or below, or on one with the same parent. Of the same instant the most
-    severe is the first.
+    An alarm joins a cause if it came at most a minute after the cause's last alarm, on the same
+    asset, an asset above or below it, or one with the same parent. Of alarms of the same instant,
+    the most severe comes first.
     """
     ordered = sorted(episodes, key=lambda e: (e.raised_at, -SEVERITIES.index(e.severity), e.id))
     groups: list[list[Episode]] = []
@@ -102,7 +103,8 @@ def _cause(group: Sequence[Episode]) -> Cause:
 
 
 def _cause_order(cause: Cause) -> tuple[bool, bool, int, float]:
-    """Return the sort key of a cause: not muted, not acknowledged, severe, new."""
+    """Return the sort key of a cause: not muted first, then not acknowledged, most severe,
+    newest."""
     newest = max(e.raised_at for e in cause.episodes)
     return (
         cause.first.muted_by is not None,
@@ -128,7 +130,7 @@ class TargetAlarms:
 
 
 def group_ended(episodes: Iterable[Episode]) -> list[TargetAlarms]:
-    """Return ended alarms by definition and asset: severe first, then new."""
+    """Return ended alarms by definition and asset, the most severe first, then the newest."""
     groups: dict[tuple[str, str], list[Episode]] = {}
     for episode in sorted(episodes, key=lambda e: e.raised_at, reverse=True):
         groups.setdefault((episode.definition, episode.asset), []).append(episode)
@@ -178,7 +180,7 @@ def is_of(episode: Episode, person: str) -> bool:
 
 
 def raised_in(episode: Episode, spans: Iterable[tuple[datetime, datetime]]) -> bool:
-    """Return whether an alarm was raised in one of some spans of time."""
+    """Return whether an alarm was raised in one of some intervals of time."""
     return any(start <= episode.raised_at < end for start, end in spans)
 
 
@@ -204,10 +206,10 @@ class PlantAsset:
 
 @dataclass(frozen=True)
 class Tile:
-    """The state of one asset. `alarms`: open ones, or ended ones that wait to be acknowledged.
+    """The state of one asset. `alarms`: its alarms that are open, or ended and not acknowledged.
 
-    `episode`: the worst of them. `unknown`: number of definitions that are not evaluated on it, of
-    `definitions` if it is not normal. `muted`: what is muted on it, if anything is.
+    `episode`: the worst of these alarms. `unknown`: number of definitions that are not evaluated on
+    the asset, out of `definitions`, if the asset is not normal. `muted`: the mute on it, if any.
     """
 
     asset: str
@@ -228,8 +230,8 @@ class Tile:
 
 @dataclass(frozen=True)
 class PartTiles:
-    """A part of the plant: its tiles, worst first, and how many assets of each state are not shown
-    one by one. `muted`: what is muted on all of it."""
+    """A part of the plant: its tiles, worst first, and, by state, the number of assets without a
+    tile. `muted`: the mute on the whole part."""
 
     name: str
     title: str
@@ -246,10 +248,11 @@ class PartTiles:
 
 @dataclass(frozen=True)
 class TileAssets:
-    """The assets of a plant, and which of them have a definition.
+    """The assets of a plant, and the definitions evaluated on them.
 
-    `definition_counts`: of how many; `parts`: the part of each asset; `evaluated_of_part`,
-    `others_of_part`: numbers of such assets and of others, by part.
+    `definition_counts`: by asset, the number of its definitions; `parts`: by asset, its part of the
+    plant; `evaluated_of_part`, `others_of_part`: by part, the numbers of assets with and without a
+    definition.
     """
 
     assets: Mapping[str, PlantAsset]
@@ -261,7 +264,8 @@ class TileAssets:
 
 
 def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
-    """Return the asset, its parent and so on, as far as known; rings end."""
+    """Return the asset, its parent and so on, as far as known; a circle of parents ends before it
+    repeats."""
     chain = [asset]
     while (last := assets.get(chain[-1])) is not None:
         if last.parent is None or last.parent not in assets or last.parent in chain:
@@ -271,8 +275,9 @@ def chain_above(asset: str, assets: Mapping[str, PlantAsset]) -> list[str]:
 
 
 def find_parts(assets: Mapping[str, PlantAsset]) -> dict[str, str]:
-    """Return the part of each asset, by name: the topmost asset above it; if all are below the same
-    one, and several of those next to it have others below, the one next to it."""
+    """Return the part of the plant of each asset, by name: the topmost asset above it. If all
+    assets are below one topmost asset, and several of the assets right below that have assets below
+    them, parts are these assets instead."""
     roots = [asset.name for asset in assets.values() if asset.parent not in assets]
     above = {asset.parent for asset in assets.values()}
     lines = [asset for asset in assets.values() if asset.parent in roots and asset.name in above]
@@ -289,8 +294,8 @@ def find_tile_assets(
     parts: Mapping[str, str],
     definition_counts: Mapping[str, int],
 ) -> TileAssets:
-    """Return which assets have a definition. `parts`: the part of each asset; `definition_counts`:
-    how many definitions are evaluated on each."""
+    """Return the assets of a plant with their definitions. `parts`: the part of each asset;
+    `definition_counts`: how many definitions are evaluated on each."""
     evaluated = frozenset(n for n, number in definition_counts.items() if number and n in assets)
     by_part = Counter(parts.get(name, name) for name in evaluated)
     others = Counter(parts.get(name, name) for name in assets if name not in evaluated)
@@ -306,8 +311,8 @@ def make_tiles(
 ) -> list[PartTiles]:
     """Return the parts of the plant with their tiles, the worst first.
 
-    `unknown`: on how many definitions of an asset it is not known whether all is well;
-    `muted`: what is muted on assets.
+    `unknown`: by asset, the number of definitions whose state is not known; `muted`: by asset, its
+    mute.
     """
     assets = plant.assets
     open_on = _by_asset(still_open)
@@ -348,8 +353,9 @@ def make_tiles(
 
 
 def join_lone_parts(parts: Sequence[PartTiles]) -> list[PartTiles]:
-    """Return the parts in their order, but those of a single asset that follow one another as one
-    part without name and title: a title above a tile that bears it would say it twice."""
+    """Return the parts in their order, with neighbouring parts of a single asset joined into one
+    part without name and title, because the title of such a part would repeat the title of its
+    tile."""
     joined_parts: list[PartTiles] = []
     for is_lone, group in groupby(parts, key=_is_lone):
         if is_lone:
@@ -410,7 +416,8 @@ def _urgency(tile: Tile) -> tuple[int, int]:
 
 
 def counting_order(title: str) -> tuple[str | int, ...]:
-    """Return a title as texts and numbers by turns: "Press 2" comes before "Press 10"."""
+    """Return a sort key of a title, texts and numbers by turns, so that "Press 2" comes before
+    "Press 10"."""
     return tuple(int(part) if n % 2 else part for n, part in enumerate(_NUMBER.split(title)))
 
 
@@ -450,10 +457,10 @@ def usual_hours(zone: ZoneInfo) -> ShiftHours:
 
 
 def find_running(plans: Sequence[ShiftHours], at: datetime, name: str | None = None) -> list[Shift]:
-    """Return the shifts that run at an instant; where none does the one that ended last, at most
+    """Return the shifts that run at an instant; if none runs, the one that ended last, at most
     eight days ago.
 
-    First the one of this name, else the one that began last.
+    The shift of this name comes first, without such a shift the one that began last.
     """
     around = _shifts_around(plans, at)
     over = sorted((s for s in around if s.end <= at), key=lambda s: s.end)[-1:]
@@ -462,8 +469,8 @@ def find_running(plans: Sequence[ShiftHours], at: datetime, name: str | None = N
 
 
 def find_neighbours(plans: Sequence[ShiftHours], shift: Shift) -> tuple[Shift | None, Shift | None]:
-    """Return the earlier shift that ends nearest to the start of this one, and the later one that
-    starts nearest to its end."""
+    """Return the earlier shift that ends nearest to the start of this shift, and the later shift
+    that starts nearest to the end of this shift."""
     earlier = [s for s in _shifts_around(plans, shift.start) if s.start < shift.start]
     later = [s for s in _shifts_around(plans, shift.end) if s.start > shift.start]
     return (
@@ -473,8 +480,8 @@ def find_neighbours(plans: Sequence[ShiftHours], shift: Shift) -> tuple[Shift | 
 
 
 def find_change(plans: Sequence[ShiftHours], at: datetime) -> Shift | None:
-    """Return the shift that is handed over at an instant: the one that ends within half an hour, or
-    ended at most half an hour ago; None at other times."""
+    """Return the shift that is handed over at an instant: it ends within half an hour, or ended at
+    most half an hour ago. None at other times."""
     near = [s for s in _shifts_around(plans, at) if abs(s.end - at) <= CHANGE_LASTS]
     return min(near, key=lambda s: (abs(s.end - at), s.start, s.name), default=None)
 

@@ -49,8 +49,8 @@ class Targets:
 
 @dataclass(frozen=True)
 class Chatter:
-    """A definition on an asset that was raised and cleared three times or more within a minute.
-    `cycles`: alarms in its bursts."""
+    """A chattering alarm: a definition on an asset whose alarm came and cleared three times or more
+    within a minute. `cycles`: number of alarms in such bursts."""
 
     definition: str
     asset: str
@@ -83,7 +83,8 @@ class Frequent:
 
 @dataclass(frozen=True)
 class MetricResult:
-    """A metric and its target; `met`, `value`: None where too little, or nothing, is known."""
+    """A metric and its target. `met`: None if too little is known; `value`: None if nothing is
+    known."""
 
     metric: str
     value: float | None
@@ -95,12 +96,12 @@ class MetricResult:
 class Kpis:
     """Metrics of alarms over [start, end).
 
-    `silent`: alarms without a notification, which are not counted; `suppressed`: those among them
-    that were suppressed by design; `maintenance`: those raised in maintenance. `observed`: how much
-    was evaluated, and counts; `observed_since`: its first instant, None if nothing was evaluated:
-    rates and shares are then None, too. A rate is also None where less than its own time was
-    evaluated: seven minutes say nothing of a day. `distribution`: ten-minute periods with 0, 1, 2 …
-    alarms, the last number with more than that.
+    `silent`: number of alarms without a notification, which no metric counts; `suppressed`: those
+    of them that were suppressed by design; `maintenance`: those raised in maintenance. `observed`:
+    evaluated time, on which all metrics rest; `observed_since`: its first instant, None if nothing
+    was evaluated: rates and shares are then None, too. A rate is also None if less time was
+    evaluated than it is per: seven minutes say nothing of a day. `distribution`: number of
+    ten-minute periods with 0, 1, 2 … alarms, the last one for all higher numbers.
     """
 
     start: datetime
@@ -125,7 +126,7 @@ class Kpis:
 
     @property
     def observation(self) -> str:
-        """Return how much of the period was evaluated; empty if all was."""
+        """Return a sentence on how much of the period was evaluated; empty if all of it was."""
         if self.observed_since is None:
             return translatable("nothing was evaluated in this period, so its rates are not known")
         if self.observed >= self.end - self.start:
@@ -140,15 +141,15 @@ class Kpis:
 
 @dataclass(frozen=True)
 class PastAlarms:
-    """Alarms of a period found in past days, of which nobody was notified, and whether the metrics
-    count them."""
+    """Backfilled alarms of a period, of which nobody was notified, and whether the metrics count
+    them."""
 
     found: int
     counted: bool
 
     @property
     def message(self) -> str:
-        """Return a sentence for people; empty without such alarms."""
+        """Return a sentence on these alarms for people; empty without any."""
         if not self.found:
             return ""
         if self.counted:
@@ -171,10 +172,11 @@ class PastAlarms:
 def with_past(
     alarms: Sequence[Alarm], start: datetime, end: datetime, count: bool | None = None
 ) -> tuple[list[Alarm], PastAlarms]:
-    """Return the alarms for metrics of [start, end), and the past alarms among them.
+    """Return the alarms for metrics of [start, end), and a summary of the backfilled alarms of that
+    time.
 
-    `count`: count them or not. None: count them while most alarms of the period are past ones, as
-    in the first days of an alert.
+    `count`: whether to count backfilled alarms. None: count them as long as most alarms of the
+    period are backfilled, as in the first days of an alert.
     """
     within = [a for a in alarms if start <= a.raised_at < end and not a.withdrawn]
     past = sum(a.backfilled for a in within)
@@ -192,13 +194,14 @@ def kpis(
     targets: Targets | None = None,
     evaluated: Sequence[Interval] | None = None,
 ) -> Kpis:
-    """Return the metrics of alarms raised in [start, end); older ones may be stale.
+    """Return the metrics of alarms raised in [start, end); stale alarms may have been raised
+    before.
 
-    Left out are backfilled and withdrawn episodes, and those without a notification because of a
-    mute or suppression by design. Live ones that late data withdrew count, because recipients were
-    notified. Periods begin at `start`; a shorter last one counts like any other. `evaluated`:
-    intervals in which alarms could be raised, which do not overlap; rates and shares are of these
-    times, and None without any. None: the whole period.
+    Not counted are backfilled and withdrawn episodes, and episodes without a notification because
+    of a mute or suppression by design. Live episodes that late data withdrew count, because
+    recipients were notified. Ten-minute periods begin at `start`; a shorter last period counts like
+    any other. `evaluated`: disjoint intervals in which alarms could be raised, to which rates and
+    shares refer; without any interval these are None. None: the whole period.
     """
     targets = targets or Targets()
     intervals = [(start, end)] if evaluated is None else evaluated
@@ -235,7 +238,7 @@ def kpis(
 
 
 def _counts_within(counts: Millis, intervals: Sequence[Interval], start: datetime) -> Millis:
-    """Return the counts of periods that touch an interval, or hold an alarm."""
+    """Return the counts of the periods that touch an evaluated interval or contain an alarm."""
     width = duration_millis(PERIOD)
     begins = to_millis(start) + width * np.arange(len(counts), dtype=np.int64)
     inside = counts > 0
@@ -291,9 +294,9 @@ def most_frequent(episodes: Sequence[Episode | Alarm], number: int) -> tuple[Fre
 
 
 def _findings(k: Kpis, targets: Targets) -> tuple[MetricResult, ...]:
-    """Return every metric with its target; without evaluated times a count is unknown.
+    """Return every metric with its target; without evaluated time a count is unknown.
 
-    Over less than thirty days no target is met or not, but for those that one occurrence breaks.
+    Over less than thirty days only targets that a single occurrence breaks are decided.
     """
     enough = k.observed >= _LEAST_SPAN and k.alarms > 0
 

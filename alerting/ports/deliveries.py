@@ -1,6 +1,6 @@
-"""Ports for what is delivered. Notifications: messages, channels and feedback links. Sources: how
-far they have delivered, readers of polled ones, imports of files. Sinks: what is committed after a
-position, how far each has delivered, and the receivers."""
+"""Ports for deliveries. Notifications: messages, channels and feedback links. Sources: how far they
+have delivered, readers of polled sources, imports of files. Sinks: the changes after a position,
+how far each sink has delivered, and the receivers."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,8 +39,8 @@ class Picture:
 
 @dataclass(frozen=True)
 class Message:
-    """A message that a channel delivers. `draw` makes its chart, if it has one, for channels that
-    show charts."""
+    """A message that a channel delivers. `draw` makes the chart of a message that has one, for
+    channels that show charts."""
 
     key: str
     subject: str
@@ -77,10 +77,10 @@ class Links(Protocol):
     def answer_links(
         self, episode: str, recipient: str, acknowledge: bool = False
     ) -> tuple[MessageLink, ...]:
-        """Return one link for each answer that this recipient can give to this episode, and one to
-        its page.
+        """Return one link for each answer that this recipient can give to this episode, and one
+        link to the episode's page.
 
-        With `acknowledge` also one that acknowledges the episode.
+        `acknowledge`: also return a link that acknowledges the episode.
         """
 
     def page(self, path: str, label: str) -> MessageLink:
@@ -97,19 +97,20 @@ class Notifications(Protocol):
     made and changed; `MongoNotifications` delivers them, too."""
 
     def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:
-        """Store those whose key is new, and leave the others as they are. Return how many are new.
-        Idempotent."""
+        """Store the notifications whose key is new, and return how many they are. Stored ones stay
+        as they are. Idempotent."""
 
     def change(self, changes: Sequence[Change], unit: Unit | None = None) -> int:
-        """Store the second notification of each pair, if the first one is still stored. Return how
-        many were.
+        """Store the second notification of each pair if the first one is still stored unchanged.
+        Return how many were stored.
 
-        Without a first one it is stored anyway. In a unit of work raises Conflict unless all were.
+        If the first one is None, the second is stored anyway. In a unit of work it raises Conflict
+        unless all were stored.
         """
 
     def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
-        """Return the notifications of each of these episodes, oldest first; empty for one without
-        any."""
+        """Return the notifications of each of these episodes, oldest first; empty for an episode
+        without any."""
 
     def raised_since(self, asset: str, since: datetime) -> list[Notification]:
         """Return notifications of raises on this asset made after this instant."""
@@ -125,7 +126,7 @@ later one is a wrong date."""
 
 @dataclass(frozen=True)
 class DeliveryCount:
-    """When rows of a source were stored, and how many changed anything."""
+    """One delivery of a source: when its rows were stored, and how many changed anything."""
 
     at: datetime
     rows: int
@@ -133,17 +134,18 @@ class DeliveryCount:
 
 @dataclass(frozen=True)
 class SourceProgress:
-    """SourceDeliveries of a source so far.
+    """The deliveries of a source so far.
 
-    `cursor`: how far a polled source is read; `cursor_of`: hash of what it belongs to. `rows`:
-    stored ones that changed anything; `refused`: those that could not be stored. `arrived_at`: when
-    the last of `rows` came; `newest`: the latest stamp; `last`: the last row. `fault`: why the last
-    attempt to read it failed; None after one that succeeded. `recent`: the last deliveries, oldest
-    first. `last_refused`: the reason of the last refused row or file, which stays. `lost`: values
-    that were lost for ever, where they could be counted; `last_lost`: how the last were lost, at
-    `lost_at`. `read_until`: up to when a process has read it, of a source that sends a value once;
-    of a broker, with the document of that instant. `polled_at`: when a polled source was read last,
-    with or without a new row; `polled_by`: by whom.
+    `cursor`: how far a polled source is read; `cursor_of`: hash of the fields to which the cursor
+    belongs. `rows`: number of stored rows that changed anything; `refused`: number of rows that
+    could not be stored. `arrived_at`: when the last of `rows` came; `newest`: the latest stamp;
+    `last`: the last row. `fault`: why the last attempt to read the source failed; None if it
+    succeeded. `recent`: the last deliveries, oldest first. `last_refused`: the reason of the last
+    refused row or file, kept after later successes. `lost`: number of values that were lost for
+    ever, as far as they could be counted; `last_lost`: how the last of them were lost, at
+    `lost_at`. `read_until`: up to when a process has read a source that sends each value once; for
+    a broker, by the document that was in force at that instant. `polled_at`: when a polled source
+    was last read, with or without a new row; `polled_by`: by which process.
     """
 
     cursor: str | None = None
@@ -166,8 +168,7 @@ class SourceProgress:
 
 @dataclass(frozen=True)
 class Declarations:
-    """Assets and variables, types of events among them, that the rows of a source have declared so
-    far.
+    """Assets and variables (event types included) that the rows of a source have declared so far.
 
     `surplus`: why the last row or file that declared too much was refused, at `surplus_at`.
     """
@@ -181,7 +182,7 @@ class Declarations:
 @dataclass(frozen=True)
 class Delivered:
     """One delivery to count: the rows that changed anything, and the refused ones; `newest` and
-    `last` of the stored rows.
+    `last`: latest stamp and last row of the stored rows.
 
     `newest` lies at most `MOST_IN_FUTURE` after `at`, so that a row with a wrong stamp does not
     stand for all later ones.
@@ -199,8 +200,8 @@ class Delivered:
 
 @dataclass(frozen=True)
 class SourceLoss:
-    """Values of a source that are lost for ever, and how. `count`: at least so many, 0 where they
-    cannot be counted."""
+    """Values of a source that are lost for ever, and how. `count`: the least number of them, 0 if
+    they cannot be counted."""
 
     reason: str
     count: int = 0
@@ -259,7 +260,7 @@ class RecordReader(Protocol):
 @dataclass(frozen=True)
 class SinkMessage:
     """One change of an alarm, or one value, that goes out. `key`: never changes, so that a receiver
-    can drop a repeated message. `at`: when it happened, or the instant of the value."""
+    can drop a repeated message. `at`: instant of the change, or of the value."""
 
     key: str
     sends: SinkContent
@@ -287,11 +288,12 @@ class SinkLetter:
 class SinkProgress:
     """How far a sink has delivered.
 
-    `position`: where it stands in the order of all changes of the database; None of a sink that
-    nobody has read yet. `until`: instant up to which everything has gone out, at first that at
-    which it was accepted. `sent`, `left_out`: messages so far, and values that waited too long.
-    `sent_at`: of the last one that was accepted. `fault`: why nothing goes out now, since
-    `fault_at`. `selected`: what it selected when the open alarms went out as a whole; None before.
+    `position`: position of its last delivered change in the order of all changes of the database;
+    None before the first read. `until`: instant up to which everything has gone out, at first the
+    instant at which the sink was accepted. `sent`: number of messages so far; `left_out`: number of
+    values that waited too long. `sent_at`: when the receiver accepted the last message. `fault`:
+    why nothing goes out now, since `fault_at`. `selected`: the sink's selection when all open
+    alarms last went out together; None before.
     """
 
     position: str | None = None
@@ -306,8 +308,8 @@ class SinkProgress:
 
 @dataclass(frozen=True)
 class SinkStep:
-    """The deliveries up to a position. `alarms`: the number of transitions that are out, by
-    episode. `selected`: what the sink selects, of a step with all open alarms."""
+    """The deliveries up to a position. `alarms`: by episode, the number of transitions that have
+    gone out. `selected`: the sink's selection, for a step with all open alarms."""
 
     position: str
     until: datetime
@@ -330,8 +332,8 @@ class TargetScore:
 
 @dataclass(frozen=True)
 class SinkChange:
-    """An episode as it was stored, or a score. `position`: of the change in the order of all;
-    `at`: when it was committed, by the clock of the database."""
+    """A change that may go out: an episode as it was stored, or a score. `position`: of the change
+    in the order of all changes; `at`: when it was committed, by the clock of the database."""
 
     position: str
     at: datetime
@@ -340,8 +342,8 @@ class SinkChange:
 
 @dataclass(frozen=True)
 class SinkChanges:
-    """Changes in their order, and where a reader stands after them. `read_at`: when they were read,
-    by the clock of the database. `is_all`: nothing more was committed by then."""
+    """Changes in their order, and the position of a reader after them. `read_at`: when they were
+    read, by the clock of the database. `is_all`: no further change was committed by then."""
 
     changes: Sequence[SinkChange]
     position: str
@@ -369,7 +371,8 @@ ACCEPTED = Answer("accepted")
 
 
 class ReceiverAway(Exception):
-    """Error: the receiver cannot be reached now; what it was sent may have arrived or not."""
+    """Error: the receiver cannot be reached now; messages sent before may or may not have
+    arrived."""
 
 
 class SinkClient(Protocol):

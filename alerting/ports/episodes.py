@@ -1,6 +1,5 @@
-"""Ports for episodes, for mutes and feedback of operators, for what changes of them, for alerts
-about the platform itself, which are for engineers, for the audit log, and for wrong attempts to
-sign in."""
+"""Ports for episodes, mutes and reported misses, for live changes of these, for alerts to engineers
+about the platform itself, for the audit log, and for wrong attempts to sign in."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
@@ -19,14 +18,14 @@ class Episodes(Protocol):
     """Episodes, with one open per definition and asset."""
 
     def insert(self, episode: Episode) -> bool:
-        """Insert; return False if this id exists, or another one is open for the same definition
-        and asset."""
+        """Insert an episode; return False if its id exists, or another episode of the same
+        definition and asset is open."""
 
     def write(self, episodes: Sequence[Episode], unit: Unit) -> None:
         """Write new episodes (version 1) and next versions of stored ones in a unit of work.
 
-        Raises Conflict if one of them is stored in another version, or if another one is open for
-        the same definition and asset.
+        Raises Conflict if one of them is stored in another version, or if another episode of the
+        same definition and asset is open.
         """
 
     def size(self, episode: Episode) -> int:
@@ -38,7 +37,8 @@ class Episodes(Protocol):
         """Return the stored episodes of these ids, by id."""
 
     def starting_with(self, prefix: str, assets: Collection[str] | None = None) -> list[Episode]:
-        """Return episodes whose id has this prefix, at most ten; `assets`: only of these."""
+        """Return at most ten episodes whose id has this prefix; with `assets` only episodes of
+        these assets."""
 
     def find(
         self,
@@ -52,12 +52,12 @@ class Episodes(Protocol):
         assets: Collection[str] | None = None,
         with_earlier: bool = False,
     ) -> list[Episode]:
-        """Return episodes raised in [start, end), newest first, those of one instant by descending
-        id; with `assets` only those of these assets; `with_earlier`: also those raised before
-        `start` and not over by then.
+        """Return episodes raised in [start, end), newest first, and by descending id where they
+        have the same raise; with `assets` only episodes of these assets; `with_earlier`: also
+        episodes raised before `start` that were not over at `start`.
 
-        `before` (raised_at, id) leaves out that episode and all episodes ahead of it in this order:
-        the next page.
+        `before` (raised_at, id) returns the next page: only episodes that come after this one in
+        the order.
         """
 
     def overlapping(
@@ -70,7 +70,7 @@ class Episodes(Protocol):
         self, limit: int, assets: Collection[str] | None = None
     ) -> list[Episode]:
         """Return live episodes that are over and that no operator has acknowledged (ISA-18.2 state
-        D), newest first; with `assets` only those of these assets."""
+        D), newest first; with `assets` only episodes of these assets."""
 
     def alarms(
         self,
@@ -80,11 +80,11 @@ class Episodes(Protocol):
         assets: Collection[str] | None = None,
         definitions: Collection[str] | None = None,
     ) -> list[Alarm]:
-        """Return extracts of the episodes raised in [start, end), oldest first; with `assets` only
-        those of these assets, with `definitions` only those of these.
+        """Return extracts of the episodes raised in [start, end), oldest first; with `assets` or
+        `definitions` only episodes of these.
 
-        With `active_from` also of those raised before `start` that were active then: raised from
-        `active_from` on, or open still.
+        `active_from`: also return episodes raised before `start` that may have been active at
+        `start`: raised from `active_from` on, or still open.
         """
 
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
@@ -95,7 +95,7 @@ class Episodes(Protocol):
 
 
 class Mutes(Protocol):
-    """Mutes of alarms. Ended ones stay."""
+    """Mutes of alarms. Ended mutes stay stored."""
 
     def insert(self, mute: Mute) -> bool:
         """Insert; return False if this id is stored already."""
@@ -107,19 +107,20 @@ class Mutes(Protocol):
     def get(self, id: str) -> Mute | None: ...
 
     def not_ended(self) -> list[Mute]:
-        """Return the mutes without `ended_at`, by begin; their time may be over."""
+        """Return the mutes that were not ended early (without `ended_at`), by begin; their time may
+        be over."""
 
     def overlapping(self, start: datetime | None, end: datetime, limit: int = 0) -> list[Mute]:
-        """Return the mutes that begin before `end` and end after `start` (None: whenever), those
-        that begin last first; `limit` 0: any number."""
+        """Return the mutes that begin before `end` and end after `start` (None: no bound), the
+        latest begin first; `limit` 0: any number."""
 
 
 class Misses(Protocol):
     """Append-only log of reported misses, beside the feedback on episodes."""
 
     def append(self, miss: ReportedMiss) -> ReportedMiss:
-        """Store a miss and return the stored one: of the same definition, asset and time the first
-        is stored."""
+        """Store a miss, unless one exists for the same definition, asset and time; return the
+        stored one."""
 
     def for_interval(
         self,
@@ -129,8 +130,8 @@ class Misses(Protocol):
         limit: int = 0,
         assets: Collection[str] | None = None,
     ) -> list[ReportedMiss]:
-        """Return misses that happened in [start, end), newest first; of one definition or of all,
-        of these assets or of all; `limit` 0: any number."""
+        """Return misses that happened in [start, end), newest first, of one definition or all, and
+        of these assets or all; `limit` 0: any number."""
 
 
 ChangedThing = Literal["episode", "mute", "platform", "access"]
@@ -138,7 +139,7 @@ ChangedThing = Literal["episode", "mute", "platform", "access"]
 
 @dataclass(frozen=True)
 class LiveEpisode:
-    """The part of an episode by which pages and programs know that they must look again."""
+    """The part of an episode that tells pages and programs whether they must load it again."""
 
     id: str
     definition: str
@@ -151,11 +152,11 @@ class LiveEpisode:
 
 @dataclass(frozen=True)
 class LiveChange:
-    """A change of an episode, of a mute, of the faults of the platform, or of what a person may.
+    """A change of an episode, a mute, the platform alerts, or a person's access.
 
-    `mark`: where the change stands in the order of all changes of the database; texts of one
-    length, so that they compare as the changes do. `asset`: None for what is of no asset. `access`:
-    the account, or the hash of the session or of the token, that was changed or ended.
+    `mark`: position of the change in the order of all changes of the database; all marks have one
+    length, so that they compare as texts. `asset`: None for a change that concerns no asset.
+    `access`: the account, or the hash of the session or token, that was changed or ended.
     """
 
     mark: str
@@ -201,12 +202,12 @@ class DatabaseState:
 
 
 def no_disks() -> Sequence[Disk]:
-    """Return no disk: of a platform that stores nothing on this machine."""
+    """Return no disk, for a platform that stores nothing on this machine."""
     return ()
 
 
 def no_database() -> DatabaseState | None:
-    """Return no state: of a platform that is stored in memory."""
+    """Return no state, for a platform that is stored in memory."""
     return None
 
 
@@ -231,9 +232,10 @@ class PlatformAlerts(Protocol):
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """An entry of the audit. `before` and `after`: what changed, None where it is not recorded.
+    """An entry of the audit. `before` and `after`: the changed values, None if they are not
+    recorded.
 
-    `origin`: from where it was asked for, empty in entries of earlier versions.
+    `origin`: where the request came from, empty in entries of earlier versions.
     """
 
     actor: str
@@ -249,7 +251,7 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class AuditFilter:
-    """Entries that people ask for; None stands for any. Times: start <= at < end."""
+    """A person's selection of audit entries; None selects any. Times: start <= at < end."""
 
     actor: str | None = None
     subject: str | None = None
@@ -264,7 +266,8 @@ class Audit(Protocol):
     def find(
         self, selected: AuditFilter, limit: int, older_than: tuple[datetime, str] | None = None
     ) -> list[AuditEntry]:
-        """Return entries, newest first. `older_than`: time and id of the last one of a page."""
+        """Return entries, newest first. `older_than`: time and id of the last entry of the previous
+        page."""
 
     def add(
         self,
@@ -276,7 +279,8 @@ class Audit(Protocol):
         after: Any = None,
         why: str = "",
     ) -> None:
-        """Store an entry with the origin of now. Idempotent, also from another origin."""
+        """Store an entry with the origin of the current request. Idempotent, also for a repeat from
+        another origin."""
 
 
 @dataclass(frozen=True)

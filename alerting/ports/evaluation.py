@@ -53,11 +53,11 @@ class States(Protocol):
         that was never evaluated. Reads and remembers nothing else."""
 
     def versions(self) -> str:
-        """Return an identity of all states, which every write of one changes."""
+        """Return a text that identifies all states and that every write of a state changes."""
 
     def moves(self, keys: Sequence[TargetKey], every: int) -> bool:
-        """Return whether one of these targets of a shard was stored under another cadence (ms)
-        when it was last read."""
+        """Return whether one of these targets of a shard was stored under another cadence (ms) than
+        this one when its shard was last read."""
 
     def advance(
         self,
@@ -66,13 +66,13 @@ class States(Protocol):
         unit: Unit | None = None,
         every: int = 0,
     ) -> None:
-        """Write the states `after` of targets of one shard, in a unit of work or by a
-        compare-and-set of their own.
+        """Write the states `after` of targets of one shard, in a unit of work or else by a
+        compare-and-set.
 
-        Both tables hold the same targets in the same order. `every`: their cadence (ms);
-        targets that were stored under another one move, and need a unit of work.
-        Raises Conflict if the shard has changed since it was read here, or if a watermark is not
-        that of `before`.
+        Both tables hold the same targets in the same order. `every`: their cadence (ms); targets
+        that were stored under another cadence move, which needs a unit of work. Raises Conflict if
+        the shard has changed since this process read it, or if a watermark differs from that in
+        `before`.
         """
 
 
@@ -81,17 +81,17 @@ class EvaluationPlans(Protocol):
 
     def source_hash(self, read_plan: bool = False) -> str:
         """Return the text of a `SourceHash`, which changes with every definition, revision,
-        promotion, asset, event type and source. `read_plan`: read the stored plan as well, which
-        `get` returns next."""
+        promotion, asset, event type and source. `read_plan`: also read the stored plan, which the
+        next `get` returns."""
 
     def get(
         self,
         source_hash: str,
         is_wanted: Callable[[str], bool] | None = None,
     ) -> EvaluationPlan | None:
-        """Return the plan made of exactly these sources, or of others that differ in promotions, if
-        it does not depend on them; None if it is not stored. `is_wanted`: only the
-        definitions of whose name it says so."""
+        """Return the plan made of exactly these sources, or, if it does not depend on promotions,
+        of sources that differ in promotions alone; None if it is not stored. `is_wanted`: selects
+        definitions by name."""
 
     def store_plan(
         self,
@@ -99,17 +99,17 @@ class EvaluationPlans(Protocol):
         evaluation_plan: EvaluationPlan,
         made_of: PlanRevisions | None = None,
     ) -> None:
-        """Store a plan in place of the previous one. `made_of`: what `find_edits` needs; None: the
-        next plan is made of all definitions."""
+        """Store a plan in place of the previous one. `made_of`: the revisions, which `find_edits`
+        needs; None: the next plan is made anew from all definitions."""
 
     def find_edits(self, source_hash: str) -> PlanEdits | None:
         """Return the stored plan and the definitions that were edited since; None if it was stored
-        without the revisions that it was made of, or if more than definitions has changed: another
-        source, or a document was deleted."""
+        without its revisions, if another source than definitions has changed, or if a document was
+        deleted."""
 
 
 class Predicted(NamedTuple):
-    """A value predicted at a time ahead; 90 % of its distribution lie between `low` and `high`."""
+    """A value predicted for a time ahead; 90 % of its distribution lie between `low` and `high`."""
 
     lead: timedelta
     low: float
@@ -118,11 +118,11 @@ class Predicted(NamedTuple):
 
 
 class Score(NamedTuple):
-    """The score of a champion at one instant; `twin`: that of its twin in shadow, None where no
+    """The score of a champion at one instant; `twin`: the score of its twin in shadow, None if no
     refit scored.
 
-    `values`: those that a forecast predicted, the nearest first. `score`, `threshold`: None of a
-    model whose values serve without an alarm.
+    `values`: the values that a forecast predicted, the nearest first. `score`, `threshold`: None
+    for a model whose values serve without an alarm.
     """
 
     ts: datetime
@@ -134,8 +134,8 @@ class Score(NamedTuple):
 
     @property
     def document(self) -> Document:
-        """Return the fields by name, without `twin` and `values` where there are none; the time
-        ahead of a value in ms."""
+        """Return the fields by name, without `twin` and `values` if there are none; the time ahead
+        of a value is in ms."""
         document = self._asdict()
         if self.twin is None:
             del document["twin"]
@@ -172,8 +172,8 @@ class Scores(Protocol):
 
 @dataclass(frozen=True)
 class PastEvaluation:
-    """A past interval (start, end] of one asset that was evaluated again: its revision, its model,
-    and when."""
+    """A past interval (start, end] of one asset that was evaluated later: by which revision and
+    model, and when."""
 
     definition: str
     asset: str
@@ -185,7 +185,8 @@ class PastEvaluation:
 
 
 class PastEvaluations(Protocol):
-    """Past evaluations, so that a report knows the evaluated intervals even without an episode."""
+    """Past evaluations: they tell a report which intervals were evaluated, even if no episode was
+    found."""
 
     def add(self, evaluation: PastEvaluation) -> None: ...
 
@@ -213,9 +214,9 @@ class LatePart:
 class Arrival:
     """Arrival record: late rows of one write.
 
-    `written` False: the writer is still writing, or was killed. `routed_at`: when every affected
-    target got its reprocessing request; `too_late`: number of rows older than the allowed lateness
-    of all targets that read them.
+    `written`: False while the writer is still writing, or if it was killed. `routed_at`: when every
+    affected target got its reprocessing request; `too_late`: number of rows older than the allowed
+    lateness of every target that reads them.
     """
 
     id: str
@@ -235,13 +236,13 @@ class Arrival:
 class ReprocessingRequest:
     """Reprocessing request: evaluate a target again from `start`.
 
-    `stored`: where it is stored, once for each time that it was requested.
+    `keys`: keys of the stored requests that this one combines.
     """
 
     definition: str
     asset: str
     start: datetime
-    stored: tuple[Any, ...] = field(default=(), compare=False)
+    keys: tuple[Any, ...] = field(default=(), compare=False)
 
 
 class Unfinished(NamedTuple):
@@ -265,23 +266,22 @@ class Arrivals(Protocol):
         first evaluation."""
 
     def has_evaluated(self) -> bool:
-        """Return whether an evaluation has ever begun to read. Once so, it stays so, and need not
-        be asked again."""
+        """Return whether an evaluation has ever begun to read. Once True, it stays True."""
 
     def extend_evaluated_until(self, up_to: datetime) -> None:
         """Record the instant up to which an evaluation is about to read: rows written from now on
         at or before it are late."""
 
     def unfinished(self) -> Unfinished:
-        """Return arrivals that are not routed yet, oldest first, and whether there is a
-        reprocessing request."""
+        """Return the arrivals that are not routed yet, oldest first, and whether any reprocessing
+        request is stored."""
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
-        """Record that these arrivals are routed, each with its `too_late`; one that its writer
+        """Record that these arrivals are routed, each with its `too_late`. An arrival whose writer
         finishes later is routed again."""
 
     def arrived_since(self, arrived_from: datetime) -> list[Arrival]:
-        """Return arrivals from this instant on, oldest first."""
+        """Return the records of arrivals from this instant on, oldest first."""
 
     def request_reprocessing(
         self,
@@ -289,23 +289,23 @@ class Arrivals(Protocol):
         instead_of: Sequence[ReprocessingRequest] = (),
     ) -> None:
         """Request that targets are evaluated again from these instants, then remove the requests
-        `instead_of`, which these replace; other earlier ones stay in force.
+        `instead_of`, which the new ones replace; other earlier requests stay in force.
 
         `shards`: targets whose requests are removed together are stored together.
         """
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
-        """Return the reprocessing request of each target of these definitions, from the earliest
-        instant that was requested."""
+        """Return one reprocessing request for each target of these definitions, from the earliest
+        requested instant."""
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
-        """Remove these requests in a unit of work. What was requested since they were read
-        stays."""
+        """Remove these requests in a unit of work. Requests made since these were read stay."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A past condition state. `needed_from`: no reprocessing begins before this instant."""
+    """A past condition state. `needed_from`: no reprocessing of its target begins before this
+    instant."""
 
     definition: str
     asset: str
@@ -321,16 +321,16 @@ class Checkpoints(Protocol):
     ) -> None:
         """Drop and store states in a unit of work.
 
-        Of each `refuted` target, those with a watermark at or after its instant are dropped first.
-        The others are stored under their watermarks, and those of the same targets are dropped from
-        which no reprocessing can begin any more.
+        First, for each `refuted` target, states with a watermark at or after its instant are
+        dropped. Then the given states are stored under their watermarks, and older states of the
+        same targets from which no reprocessing can begin any more are dropped.
         """
 
     def states_before(
         self, instants: Mapping[TargetKey, datetime]
     ) -> dict[TargetKey, ConditionState]:
-        """Return for each target the latest state with a watermark before its instant; a target
-        without one is absent."""
+        """Return, by target, its latest state with a watermark before its instant; a target without
+        such a state is absent."""
 
     def state_after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         """Return the earliest state with a watermark at or after the instant."""

@@ -44,8 +44,8 @@ class TrainingRuns(Protocol):
 
     @property
     def shown(self) -> bool:
-        """Return whether the registry stays and has pages for people: only then are charts drawn,
-        and is a run named that can be repeated."""
+        """Return whether the registry is permanent and has pages for people: otherwise no charts
+        are drawn, and no message names a run to repeat."""
 
     def start_run(
         self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None
@@ -53,10 +53,10 @@ class TrainingRuns(Protocol):
         """Open a run (a child of `parent`) and return its id."""
 
     def describe(self, definition: str, text: str, main_metric: str) -> None:
-        """Show a text, and the metric that counts most (more is better), with the runs of a
-        definition. Idempotent.
+        """Store a text, and the name of the most important metric (more is better), for the page
+        that lists the runs of a definition. Idempotent.
 
-        A text that a person wrote instead stays.
+        A text that a person has written instead stays.
         """
 
     def open_runs(self, definition: str) -> list[RunState]:
@@ -123,8 +123,8 @@ class Models(Protocol):
     def forget(
         self, definition: str, keep: Collection[int], before: datetime, *, dry: bool
     ) -> list[Swept]:
-        """Delete versions of before an instant except `keep`, and trainings of before it that no
-        remaining version needs.
+        """Delete the versions from before an instant except `keep`, and the trainings from before
+        it that no remaining version needs.
 
         With `dry` nothing is deleted.
         """
@@ -135,8 +135,8 @@ class ModelRegistry(TrainingRuns, Models, Protocol):
 
 
 class ModelFileCache(Protocol):
-    """Files of registered models on this machine. It may lose or damage any of them: the caller
-    checks their hashes."""
+    """Files of registered models on this machine. The cache may lose or damage any of them: the
+    caller checks their hashes."""
 
     def load(
         self, definition: str, version: int, hashes: Mapping[str, str]
@@ -176,12 +176,12 @@ NO_MODEL_FILE_CACHE = NoModelFileCache()
 @dataclass(frozen=True)
 class DecisionRecord:
     """A stored promotion decision. `promoted`: whether `challenger_version` became champion at
-    `at`, from which on it evaluates: of a promotion without approval that is `as_of`, the end of
-    the readings of its training. `decided_at`: the instant of the act, None in decisions of an
-    earlier release, as `as_of`, which is None also of a rollback.
+    `at`, from which on it evaluates; for a promotion without approval `at` equals `as_of`, the end
+    of the readings of its training. `decided_at`: when the decision was made. In decisions of
+    earlier releases `decided_at` and `as_of` are None; `as_of` also is for a rollback.
 
-    `question`: what that version answers; None in decisions of an earlier release, whose models
-    answer any question.
+    `question`: hash of the question that this version answers; None in decisions of earlier
+    releases, whose models answer any question.
     """
 
     definition: str
@@ -202,7 +202,7 @@ class DecisionRecord:
 
     @property
     def acted_at(self) -> datetime:
-        """The instant of the act, as far as it is known."""
+        """Return when the decision was made, as far as that is known."""
         return self.decided_at or self.at
 
 
@@ -210,12 +210,12 @@ class DecisionRecord:
 class Training:
     """The newest training of a question of a definition.
 
-    `run`: its id among the trainings. `ended_at`: None while it runs; it has ended when its
-    decision is proposed. `failure`: the reason of an end without a decision. `attempts`: trainings
-    of the question so far; `failures`: how many of them failed in a row with this revision.
-    `alarm_rule`: the version of the rule of predictions by which its threshold is chosen.
-    `requested_by`, `requested_at`: a person asked for another one after its end. `cancelled_by`:
-    the person who ended it. `process`: that carries it out alone, None in Airflow.
+    `run`: id of its training run. `ended_at`: None while it runs; it has ended when its decision is
+    proposed. `failure`: why it ended without a decision. `attempts`: number of trainings of the
+    question so far; `failures`: how many of them failed in a row with this revision. `alarm_rule`:
+    the version of the rule of predictions by which its threshold is chosen. `requested_by`,
+    `requested_at`: a person's request for another training after this one. `cancelled_by`: the
+    person who ended it. `process`: the process that runs all of it, None in Airflow.
     """
 
     definition: str
@@ -242,11 +242,12 @@ class Trainings(Protocol):
         they began."""
 
     def begin(self, training: Training) -> None:
-        """Store a training that begins, instead of the one before it. Idempotent."""
+        """Store a training that begins, in place of the previous one of its question.
+        Idempotent."""
 
     def end(self, training: Training) -> bool:
-        """Store the end of a training, or what was decided after it; return False if another one of
-        its question has begun since."""
+        """Store the end of a training, or the decision after it; return False if another training
+        of its question has begun since."""
 
 
 class Decisions(Protocol):
@@ -264,13 +265,13 @@ class Decisions(Protocol):
         """Return the decisions on a definition, oldest first."""
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
-        """Return the decisions on each of these definitions without their evidence, oldest first;
-        one without any is absent."""
+        """Return the decisions on each of these definitions without their evidence, oldest first; a
+        definition without decisions is absent."""
 
     def newest_decisions(
         self, definitions: Collection[str], count: int
     ) -> dict[str, list[DecisionRecord]]:
-        """Return the last decisions on each of these definitions in the manner of `histories`, with
+        """Return the last decisions on each of these definitions, in the form of `histories`, with
         one query."""
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
@@ -281,8 +282,8 @@ class Decisions(Protocol):
         """Record the version of the registry that holds a run's files. Idempotent."""
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
-        """Return the hashes of a version's files, of each attempt of its run, oldest first; empty
-        if none were stored."""
+        """Return the hashes of a version's files, one set for each attempt of its run, oldest
+        first; empty if none were stored."""
 
 
 @dataclass(frozen=True)
@@ -307,9 +308,9 @@ class ReportHead:
     """A stored report without its content. `definition` is None for the report on the whole plant.
 
     `period`: name of its calendar period, None for an interval that a person chose. `empty`: there
-    was nothing to report. `as_of`: the instant of its point-in-time view. `unseen`: it is on the
-    test period of a training, which no model had seen. `sentences`: the most important ones.
-    `announced`: its recipients have their notifications. `language`: of its page and sentences.
+    was nothing to report. `as_of`: the instant of its point-in-time view. `unseen`: it covers the
+    test period of a training, which no model had seen. `sentences`: its most important sentences.
+    `announced`: its recipients have been notified. `language`: of its page and sentences.
     """
 
     id: str

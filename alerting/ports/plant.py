@@ -1,6 +1,5 @@
-"""Ports for what is known of a plant. Documents that people write: alert definitions, assets, event
-types, routes. Readings and events, with their rows: one by one, or by column as files deliver
-them."""
+"""Ports for the data of a plant. Documents that people write: alert definitions, assets, event
+types, routes. Readings and events, as single rows, or in columns as files deliver them."""
 
 from __future__ import annotations
 
@@ -69,7 +68,7 @@ class DocumentStore(Protocol):
         """Store a revision; return False if that number exists already."""
 
     def revisions(self, name: str) -> list[DocumentRevision]:
-        """Return all valid revisions of one, oldest first."""
+        """Return all valid revisions of a document, oldest first."""
 
     def last_number(self, name: str) -> int:
         """Return the highest number of its revisions, valid or not; 0 if it has none."""
@@ -86,7 +85,7 @@ class DocumentEdit:
     """A document that was added, changed or removed in the database itself.
 
     `kind`: a definition, asset, event type, route or source. `before`: as the platform last wrote
-    or read it. None: there was, or is, none.
+    or read it, None if it is new; `after`: as it is now, None if it was removed.
     """
 
     collection: str
@@ -100,10 +99,10 @@ class Documents(Protocol):
     """Documents of collections that people may edit in the database."""
 
     def edits(self) -> list[DocumentEdit]:
-        """Return edits that were not noted yet."""
+        """Return the edits that were not noted yet."""
 
     def note(self, edit: DocumentEdit) -> None:
-        """Take an edit as known, so that it is not found again."""
+        """Note an edit, so that `edits` does not return it again."""
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
         """Return omitted documents of these collections; by default of all except definitions and
@@ -166,11 +165,11 @@ class Definitions(Protocol):
         """Return the highest number of its revisions, valid or not; 0 if it has none."""
 
     def load_revisions(self) -> ParseRevisions:
-        """Load all revisions; documents that are read after this call are not older than they."""
+        """Load all revisions; documents read after this call are not older than these revisions."""
 
     def latest_revisions(self, having: str | None = None) -> list[Revision]:
-        """Return the newest revision of every definition, sorted by name; with `having` only those
-        with this field."""
+        """Return the newest revision of every definition, sorted by name; with `having` only
+        definitions with this field."""
 
 
 class Assets(DocumentStore, Protocol):
@@ -183,10 +182,10 @@ class Assets(DocumentStore, Protocol):
         read."""
 
     def find_matching(self, patterns: Collection[str]) -> list[Asset]:
-        """Return the valid assets of these names or patterns with *, and all known ones above them,
+        """Return the valid assets of these names or patterns with *, and all their known ancestors,
         sorted by name.
 
-        The cost depends on how many these are, not on how many there are in all.
+        The cost depends on the number of these assets, not on the number of all assets.
         """
 
     def get(self, name: str) -> Asset | None: ...
@@ -202,7 +201,8 @@ class Assets(DocumentStore, Protocol):
 
 
 class DerivedFeatureStore(Protocol):
-    """Stride and windows derived for a question of a definition; once stored, they never change."""
+    """Stride and windows that were derived for a definition's question; once stored, they never
+    change."""
 
     def get(self, definition: str, question: str) -> DerivedFeatures | None: ...
 
@@ -215,7 +215,7 @@ class ReadingRow:
     """Values of one asset at one instant; booleans as bool, numbers as float, categories as str;
     missing ones absent.
 
-    `quality`: of the samples that are not good, by variable; a bad one has no value.
+    `quality`: by variable, the quality of samples that are not good; a bad sample has no value.
     """
 
     asset: str
@@ -239,7 +239,7 @@ class EventRow:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Variables of one asset, with their types, whose readings after `start` are wanted."""
+    """A request for readings after `start` of some variables of one asset, with their types."""
 
     asset: str
     types: Mapping[str, VariableType]
@@ -247,8 +247,8 @@ class Wanted:
 
 
 class WantedHistory(NamedTuple):
-    """Variables of one asset whose readings after `start` are wanted, with its events; without
-    `with_events` there may be none."""
+    """A request for readings after `start` of some variables of one asset, with its events; without
+    `with_events` events may be missing."""
 
     asset: Asset
     start: datetime
@@ -261,8 +261,9 @@ class ReadingColumns:
     """Readings of one asset: instants in ms, increasing, and a column per variable with the
     conventions of `History`.
 
-    `faults`: variables with a stored value that is not of their type, each with its remedy; they
-    have no column. `doubts`: samples whose quality is not good; a bad one is missing in its column.
+    `faults`: variables with a stored value that is not of their type, each with its remedy; these
+    have no column. `doubts`: samples whose quality is not good; a bad sample is missing in its
+    column.
     """
 
     ts: Millis
@@ -284,15 +285,15 @@ ReadingKey = tuple[str, int]
 
 
 class BatchMatch(NamedTuple):
-    """Masks of the rows of a batch. `free`: nothing is stored at their instant. `same`: all their
-    samples are stored; of the other rows some may be, too."""
+    """Masks of the rows of a batch. `free`: nothing is stored at the row's instant. `same`: all
+    samples of the row are stored; of all other rows some samples may be stored."""
 
     free: npt.NDArray[np.bool_]
     same: npt.NDArray[np.bool_]
 
 
 class ReadingWrites(Protocol):
-    """Writes of readings and events that are merged with the stored ones already. Instants are
+    """Writes of readings and events that the caller has merged with the stored ones. Instants are
     whole milliseconds."""
 
     def match(self, batch: ReadingBatch) -> BatchMatch:
@@ -308,21 +309,21 @@ class ReadingWrites(Protocol):
     def update(
         self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
     ) -> None:
-        """Put samples into rows. `changes`: each row as it was stored, and the samples to replace
-        or to add."""
+        """Replace or add samples in rows. `changes`: by row, the row as it was stored, and its new
+        samples."""
 
     def delete_samples(self, rows: Sequence[ReadingRow]) -> None:
-        """Delete the samples of rows of which each is still stored exactly so."""
+        """Delete the samples of each row that is still stored exactly so."""
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
-        """Return the stored events with asset, type and start of one of these, and perhaps
-        others."""
+        """Return the stored events with the asset, type and start of any of these events, and
+        perhaps further events."""
 
     def write_events(
         self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime
     ) -> bool:
-        """Write events, each after the one that it replaces; False if another process has written
-        one of them meanwhile."""
+        """Write events, each with the stored event that it replaces; return False if another
+        process has written one of them meanwhile."""
 
     def delete_events(self, events: Sequence[EventRow]) -> None:
         """Delete events that are still stored exactly so."""
@@ -346,9 +347,9 @@ class Readings(Protocol):
         """Return readings with start < ts <= end (None: unbounded), and the events that start at or
         before end.
 
-        With `events_since`, of the events that start at or before it, only the last one of each
-        type and the lasting ones that go on after it. `with_events`: False for readings alone,
-        which takes fewer queries; then there are no types of events either.
+        `events_since`: of the events that start at or before it, only the last one of each type,
+        and lasting events that go on after it, are returned. `with_events`: False returns readings
+        alone, with fewer queries; types of events are then missing, too.
         """
 
     def load_many(self, requests: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
@@ -358,9 +359,9 @@ class Readings(Protocol):
     def load_histories(
         self, requests: Sequence[WantedHistory], end: datetime
     ) -> dict[str, History]:
-        """Return by asset what `load` returns from `start` on, with `start` as `events_since`. An
-        asset may be left out, as one that `load` refuses: `load` it. A store that can reads all
-        with fewer queries."""
+        """Return, by asset, the result of `load` from `start` on, with `start` as `events_since`,
+        with fewer queries if the store can. Assets may be missing, such as those that `load`
+        refuses: call `load` for them."""
         histories = {}
         for asset, start, names, with_events in requests:
             with suppress(UserError):
@@ -384,27 +385,27 @@ class Readings(Protocol):
         """Return instant and arrival of the newest reading of each asset, by name; an asset without
         readings is absent.
 
-        `until`: later instants do not count, as of a source whose clock is wrong. `assets`: only of
-        these (None: of all).
+        `until`: later instants do not count, such as those of a source whose clock is wrong.
+        `assets`: return only these (None: all).
         """
 
     def span(self, asset: str, until: datetime | None = None) -> tuple[datetime, datetime] | None:
         """Return first and last instant with a reading; None without readings.
 
-        A few that lie far before all others, as of a clock that was not set, do not count
-        (`usual_instants`). `until`: later ones do not count.
+        A few readings that lie far before all others, such as those from a clock that was not set,
+        do not count (`usual_instants`). `until`: later readings do not count.
         """
 
 
 class IntervalLabels(Protocol):
-    """Labels of times of assets; undone ones stay."""
+    """Labels of times of assets; undone labels stay stored."""
 
     def insert(self, label: IntervalLabel) -> bool:
         """Insert; return False if this id is stored already."""
 
     def in_force(self, assets: Collection[str], at: datetime | None) -> list[IntervalLabel]:
-        """Return the labels of assets that were in force at an instant (None: that nobody has
-        undone), by start."""
+        """Return the labels of assets that were in force at an instant (None: all labels that are
+        not undone), by start."""
 
 
 HourlyParts = Mapping[str, Mapping[int, bytes]]
@@ -424,7 +425,7 @@ class SampleColumn:
         return SampleColumn(self.values[rows], self.present[rows])
 
     def tolist(self) -> list[Any]:
-        """Return the samples as Python values, None where a row has none."""
+        """Return the samples as Python values, None for a row without a sample."""
         if self.present.all():
             return list(self.values.tolist())
         values = self.values.astype(object)
@@ -436,8 +437,9 @@ class SampleColumn:
 class ReadingBatch(Sequence[ReadingRow]):
     """Rows of readings by column. As a sequence, it holds the rows themselves.
 
-    `assets` and `at` have one entry per row, `columns` one column per variable. `quality`: of the
-    samples that are not good, by position of their row and by variable; a bad one has no value.
+    `assets` and `at` have one entry per row, `columns` one column per variable. `quality`: by
+    position of the row and by variable, the quality of samples that are not good; a bad sample has
+    no value.
     """
 
     assets: npt.NDArray[np.object_]

@@ -1,10 +1,10 @@
-"""The ports that each group of use cases takes, from the narrowest to the widest; and the logs of
-use cases.
+"""The ports of each group of use cases, from the narrowest group to the widest; and the logs of use
+cases.
 
-A use case states the narrowest group with the ports that it, and what it calls, uses. A test makes
-a group with these alone; `Platform` is all of them. A store of which there is one is named by its
-class, for types alone. A group is neither compared nor printed: the methods for it would take time
-at the start of each process.
+A use case takes the narrowest group with the ports that it and its callees use. A test makes a
+group with these ports alone; `Platform` has all ports. A store with a single implementation is
+named by its class, which is imported for types alone. Groups cannot be compared or printed, because
+generating those methods would take time at the start of each process.
 
 Logs are standard logging, with the ids of the objects that a line is about.
 `with log_context(run=...)` adds its ids to every line that is logged within; a call adds its own:
@@ -103,7 +103,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True)
 class FixedClock:
-    """Port `Clock` of which the time never changes."""
+    """Port `Clock` with a time that never changes."""
 
     instant: datetime
 
@@ -112,7 +112,7 @@ class FixedClock:
 
 
 class Progress(Protocol):
-    """Report of the progress of a long job to a waiting person."""
+    """Report the progress of a long job to a waiting person."""
 
     def __call__(self, step: str, done: int, total: int | None) -> None: ...
 
@@ -141,7 +141,7 @@ class PlantPorts:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MutePorts(PlantPorts):
-    """Find the mutes of a time, and the events that ended them."""
+    """Find the mutes in force at a time, and the events that ended mutes."""
 
     mutes: Mutes
 
@@ -155,8 +155,8 @@ class LabelPorts(MutePorts):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DefinitionPorts:
-    """Check, apply and read definitions. `zone`: time zone of the plant, of clock times that name
-    none, and of times in answers to people."""
+    """Check, apply and read definitions. `zone`: time zone of the plant, for clock times that name
+    no zone, and for times in answers to people."""
 
     definitions: Definitions
     assets: Assets
@@ -179,8 +179,8 @@ class PlanPorts(DefinitionPorts):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RegistryPorts:
-    """Register and load models. `model_key`: for the hashes of their files, if others can write
-    into the registry; else empty."""
+    """Register and load models. `model_key`: key of the hashes of model files, if other systems can
+    write into the registry; else empty."""
 
     models: Models
     runs: TrainingRuns
@@ -191,8 +191,8 @@ class RegistryPorts:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class EpisodePorts(MutePorts):
-    """Read episodes, and what suppressed them. `inhibiting`: where other alerts are, if not among
-    `definitions`, `episodes`."""
+    """Read episodes, and what suppressed them. `inhibiting`: ports in which other alerts are found,
+    if not in `definitions` and `episodes`."""
 
     definitions: Definitions
     episodes: Episodes
@@ -201,7 +201,7 @@ class EpisodePorts(MutePorts):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SeriesPorts(EpisodePorts, LabelPorts):
-    """Read series of readings, also from their rollups, and what stands beside them."""
+    """Read series of readings, also from rollups, and what trends show beside them."""
 
     labels: MongoLabels
     rollups: Rollups
@@ -255,8 +255,8 @@ class IngestionPorts(PlantPorts, WritePorts):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SourcePorts(IngestionPorts):
-    """Apply sources, and store what they deliver. `zone`: time zone of the plant, of stamps that
-    name none."""
+    """Apply sources, and store what they deliver. `zone`: time zone of the plant, for stamps that
+    name no zone."""
 
     sources: DocumentStore
     deliveries: SourceDeliveries
@@ -281,8 +281,8 @@ class SinkPorts:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class RoutePorts:
-    """Apply routes, and choose recipients. `language` and `zone`: of the plant, for messages and
-    hours of routes without their own."""
+    """Apply routes, and choose recipients. `language` and `zone`: those of the plant, for messages
+    and for hours of routes that name none."""
 
     routes: DocumentStore
     channels: Mapping[str, Channel]
@@ -293,13 +293,13 @@ class RoutePorts:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MutingPorts(OutcomePorts, RoutePorts):
-    """Mute episodes, and notify once of those still open afterwards."""
+    """Mute episodes, and notify once of episodes that are still open afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ChartPorts(RegistryPorts, KindPorts):
-    """Draw the chart of an episode, with limits of its model. `zone`: time zone of the plant, for
-    times in messages."""
+    """Draw the chart of an episode, with the limits of its model. `zone`: time zone of the plant,
+    for times in messages."""
 
     scores: Scores
     zone: tzinfo = UTC
@@ -348,7 +348,7 @@ class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts, LabelPorts):
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SandboxPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
-    """Train and evaluate, and measure the load that it would be."""
+    """Train and evaluate, and measure the alarm load that would follow."""
 
     budget: AlarmBudget = NO_GATE
 
@@ -357,13 +357,14 @@ class InMemory(Protocol):
     """Makes platforms with empty stores in memory."""
 
     def __call__(self, *, backfilled: bool = False) -> SandboxPorts:
-        """Return such a platform. With `backfilled` all its episodes are stored as found in past
-        times."""
+        """Return a platform with empty stores in memory. `backfilled`: store all its episodes as
+        found in past times."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class BacktestPorts(SandboxPorts):
-    """Train and evaluate the past in memory, and measure the load that it would have been."""
+    """Train and evaluate the past in memory, and measure the alarm load that would have
+    followed."""
 
     backtests: Backtests
     in_memory: InMemory
@@ -373,8 +374,8 @@ class BacktestPorts(SandboxPorts):
 class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
     """Make and announce reports, and measure the quality of alarms.
 
-    `zone`: time zone of the plant, of its calendar; `language`: of the plant, in which reports are
-    said.
+    `zone`: time zone of the plant and its calendar; `language`: the plant's language, in which
+    reports are written.
     """
 
     reports: Reports
@@ -393,8 +394,8 @@ class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
 class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPorts):
     """Do the upkeep between evaluations.
 
-    `retention`: how long documents are stored. `health_limits`: beyond which the platform raises
-    alerts about itself. `disks`: the disks on which it stores data; `database`: its server.
+    `retention`: how long documents are stored. `health_limits`: limits beyond which the platform
+    raises alerts about itself. `disks`: the disks on which it stores data; `database`: its server.
     """
 
     arrivals: MongoArrivals
@@ -408,7 +409,7 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPo
 
 
 def real_time() -> None:
-    """Return no speed of a simulated line: times are real."""
+    """Return None, as there is no simulated line: times are real."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -416,8 +417,8 @@ class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
     """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower
     group.
 
-    `line_speed`: how many seconds of a simulated line, whose time the clock shows, pass in a
-    second; None in real time.
+    `line_speed`: how many seconds of a simulated line pass in a second of real time, if the clock
+    shows the line's time; None for real time.
     """
 
     changes: ChangeFeed

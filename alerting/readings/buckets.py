@@ -1,9 +1,9 @@
-"""Samples of one variable in buckets of time: extremes, sum, numbers, first and last stamp, and the
-largest gap; and rollups: buckets of a minute or an hour, packed into bytes for each hour of time.
+"""Samples of one variable in buckets of time: extremes, sum, counts, first and last stamp, and the
+largest gap; and rollups: buckets of a minute or an hour, packed into bytes by the hour.
 
-A sample is a bucket of its own instant, and buckets of any width merge into wider ones, so the
-buckets of a time are the same however it was cut before. Rollups hold all that buckets hold,
-exactly: numbers as float64, stamps as milliseconds after the beginning of their bucket.
+A sample is a bucket of one instant, and buckets of any width merge into wider ones, so the buckets
+of an interval do not depend on how it was cut before. Rollups hold the content of buckets exactly:
+numbers as float64, stamps as milliseconds after the beginning of their bucket.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ line there, too."""
 class Buckets:
     """Buckets with at least one sample, by `start` (ms, increasing).
 
-    `low`, `high` and `total` are of the good samples, of which there are `count`; `bad` others are
-    of bad quality, not finite, or outside the engineering range. `first` and `last`: stamps of the
-    good samples. `gap`: the longest time (ms) between two good samples of the bucket, after
-    `gap_start`. Without a good sample `low` and `high` are NaN, and the stamps NO_TIME.
+    `low`, `high` and `total`: of the good samples, of which there are `count`; `bad`: number of
+    other samples, which are of bad quality, not finite, or outside the engineering range. `first`
+    and `last`: stamps of the first and last good sample. `gap`: the longest time (ms) between two
+    good samples of the bucket, which begins at `gap_start`. Without a good sample `low` and `high`
+    are NaN, and the stamps NO_TIME.
     """
 
     start: Millis
@@ -58,12 +59,12 @@ class Buckets:
         return self.take(slice(int(first), int(last)))
 
     def has_good(self) -> Buckets:
-        """Return the buckets with a good sample."""
+        """Return a mask of the buckets with a good sample."""
         return self.take(self.count > 0)
 
 
 def sample_buckets(asset: Asset, variable: str, ts: Millis, values: Floats, bad: Millis) -> Buckets:
-    """Return each sample of a number as a bucket. `bad`: instants (ms) of samples of bad
+    """Return each sample of a numeric variable as a bucket. `bad`: instants (ms) of samples of bad
     quality."""
     is_bad = find_members(ts, bad)
     present = ~np.isnan(values) | is_bad
@@ -79,7 +80,7 @@ def sample_buckets(asset: Asset, variable: str, ts: Millis, values: Floats, bad:
 
 
 def join_buckets(pieces: Iterable[Buckets]) -> Buckets:
-    """Return buckets of pieces, each after the one before it, as one."""
+    """Return the buckets of consecutive pieces as one object."""
     columns = [vars(piece).values() for piece in pieces]
     if not columns:
         return no_buckets()
@@ -87,7 +88,7 @@ def join_buckets(pieces: Iterable[Buckets]) -> Buckets:
 
 
 def merge_buckets(buckets: Buckets, width: int) -> Buckets:
-    """Return buckets as wider ones of this width (ms), which begin at its multiples."""
+    """Merge buckets into wider ones of this width (ms), which begin at multiples of the width."""
     if not len(buckets.start):
         return buckets
     start = buckets.start // width * width
@@ -111,8 +112,8 @@ def merge_buckets(buckets: Buckets, width: int) -> Buckets:
 
 
 def _largest_gaps(buckets: Buckets, heads: Millis) -> tuple[Millis, Millis]:
-    """Return start and length of the longest time between good samples, of the rows from each head
-    to the next."""
+    """Return start and length of the longest time between good samples, within the rows from each
+    head to the next."""
     group = np.zeros(len(buckets.start), np.int64)
     group[heads] = 1
     group = np.cumsum(group) - 1
@@ -137,8 +138,8 @@ def _largest_gaps(buckets: Buckets, heads: Millis) -> tuple[Millis, Millis]:
 
 
 def without_good(buckets: Buckets, intervals: Iterable[tuple[int, int]], width: int) -> Buckets:
-    """Return buckets of a width in which all samples of those that lie in one of the intervals (ms)
-    count as bad."""
+    """Return buckets of a width (ms); in those that lie within one of the intervals (ms), every
+    sample counts as bad."""
     inside = np.zeros(len(buckets.start), np.bool_)
     for start, end in intervals:
         inside |= (buckets.start >= start) & (buckets.start + width <= end)
@@ -159,10 +160,10 @@ def without_good(buckets: Buckets, intervals: Iterable[tuple[int, int]], width: 
 
 
 def gap_limit(buckets: Buckets, declared: int | None) -> int | None:
-    """Return the time (ms) without a good sample that is a gap: ten times the usual time between
-    two.
+    """Return the time (ms) without a good sample from which on it is a gap: ten times the usual
+    time between two samples.
 
-    `declared`: that usual time, if it is stated. None where too few samples tell it.
+    `declared`: the usual time, if it is stated. None if there are too few samples to tell.
     """
     if declared:
         return _GAP_SAMPLES * declared
@@ -174,10 +175,10 @@ def gap_limit(buckets: Buckets, declared: int | None) -> int | None:
 
 
 def find_gaps(buckets: Buckets, start: int, end: int, limit: int | None) -> Millis:
-    """Return the times of [start, end] without a good sample that are longer than a limit (ms), as
-    rows of two instants; all of it without a good sample.
+    """Return the gaps in [start, end] that are longer than a limit (ms), as rows of two instants;
+    the whole interval if it has no good sample.
 
-    Of several within one bucket, the longest.
+    Of several gaps within one bucket, only the longest is found.
     """
     good = buckets.has_good()
     if not len(good.start):
@@ -193,8 +194,9 @@ def find_gaps(buckets: Buckets, start: int, end: int, limit: int | None) -> Mill
 
 
 def find_bad(buckets: Buckets, width: int, end: int) -> Millis:
-    """Return the times with samples that are not good, as rows of two instants (ms): of buckets of
-    a width whole buckets; of samples (width 0) until the next good one, or `end`."""
+    """Return the times with samples that are not good, as rows of two instants (ms). With a width
+    these are whole buckets; for samples (width 0) each lasts until the next good sample, or
+    `end`."""
     is_bad = buckets.bad > 0
     heads = np.flatnonzero(np.diff(is_bad.astype(np.int64), prepend=0) == 1)
     if not len(heads):
@@ -234,8 +236,8 @@ def _record(size: str) -> np.dtype[Any]:
 
 @dataclass(frozen=True)
 class RolledInterval:
-    """The time [start, end) (ms, whole hours) of which a variable has rollups. `basis`: of what in
-    the asset's document they were made."""
+    """A time [start, end) (ms, whole hours) for which a variable has rollups. `basis`: hash of the
+    parts of the asset's document on which they rest (`basis_of`)."""
 
     basis: str
     start: int
@@ -244,8 +246,8 @@ class RolledInterval:
 
 @dataclass(frozen=True)
 class RollupState:
-    """Rolled-up times of an asset, by variable. `stale`: times (ms, whole hours) with later
-    readings; `arrivals`: arrival records that are in it already."""
+    """Rolled-up times of an asset, by variable. `stale`: times (ms, whole hours) with readings
+    written since; `arrivals`: arrival records that `stale` includes already."""
 
     asset: str
     spans: Mapping[str, RolledInterval]
@@ -253,7 +255,7 @@ class RollupState:
     arrivals: tuple[str, ...] = ()
 
     def covered(self, asset: Asset, variable: str, start: int, end: int) -> list[Interval]:
-        """Return the times of [start, end) of which the rollups of a variable are true."""
+        """Return the parts of [start, end) for which the rollups of a variable are valid."""
         span = self.spans.get(variable)
         if span is None or span.basis != basis_of(asset, variable):
             return []
@@ -263,8 +265,8 @@ class RollupState:
 
 
 def basis_of(asset: Asset, variable: str) -> str:
-    """Return a hash of all in an asset's document by which values of a variable are good or bad, or
-    computed: with another one, its rollups are made again."""
+    """Return a hash of all parts of an asset's document that decide how a variable is computed, and
+    which of its values are good. If the hash changes, its rollups are made again."""
     contents = []
     for name in sorted(asset.with_parts([variable])):
         declared = asset.variables.get(name)
@@ -275,7 +277,7 @@ def basis_of(asset: Asset, variable: str) -> str:
 
 
 def subtract(spans: Iterable[Interval], without: Iterable[Interval]) -> list[Interval]:
-    """Return what is left of times after others are taken out, in their order."""
+    """Return the parts of intervals that are not in other intervals, in their order."""
     remaining = list(spans)
     for start, end in without:
         parts = [((a, min(b, start)), (max(a, end), b)) for a, b in remaining]
@@ -284,7 +286,7 @@ def subtract(spans: Iterable[Interval], without: Iterable[Interval]) -> list[Int
 
 
 def merge_intervals(spans: Iterable[Interval]) -> tuple[Interval, ...]:
-    """Return times as few, in order, that do not touch."""
+    """Merge intervals that touch; return them in order."""
     merged: list[Interval] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
@@ -295,8 +297,8 @@ def merge_intervals(spans: Iterable[Interval]) -> tuple[Interval, ...]:
 
 
 def pack(buckets: Buckets, size: RollupSize, start: int, end: int) -> dict[int, bytes]:
-    """Return the buckets of each hour of [start, end) (ms, whole hours) as bytes, by its beginning;
-    none of an hour without a sample."""
+    """Return the buckets of each hour of [start, end) (ms, whole hours) as bytes, by the beginning
+    of the hour; an hour without a sample is absent."""
     selected = buckets.select(start, end)
     good = selected.count > 0
     records = np.zeros(len(selected.start), _record(size))
@@ -315,7 +317,7 @@ def pack(buckets: Buckets, size: RollupSize, start: int, end: int) -> dict[int, 
 
 
 def unpack(parts: Mapping[int, bytes], size: RollupSize) -> Buckets:
-    """Return packed buckets of hours, by their beginning, in order."""
+    """Return the buckets in packed hours, which are given by their beginning, in order."""
     if not parts:
         return no_buckets()
     record = _record(size)

@@ -1,15 +1,15 @@
-"""Millis in milliseconds, the quality of samples, and readings and events of one asset, as the
-pure core uses them; a history larger than memory is read piece by piece; and values of computed
+"""Instants in milliseconds, the quality of samples, and readings and events of one asset, as the
+pure core uses them; histories larger than memory, read piece by piece; and the values of computed
 variables, as a pure function of the readings of their parts.
 
 Conventions: instants are UTC; frames are indexed by `datetime64[ms, UTC]`, strictly increasing.
 Numbers and booleans are float64 columns (true is 1.0, missing is NaN), categories are object
 columns (missing is None).
 
-At each instant at which a part of a computed variable has a reading, every part counts by its last
-reading, if that is at most `within` old and sound: neither of bad quality nor outside of its
-engineering range. Nothing is interpolated and no grid is made, so the value at an instant depends
-on the readings of a bounded time before it and on nothing else, however the time is cut.
+A computed variable has a value at each instant at which one of its parts has a reading. Every part
+contributes its last reading, if that is at most `within` old and sound: neither of bad quality nor
+outside of its engineering range. Nothing is interpolated and there is no grid, so the value at an
+instant depends only on the readings of a bounded time before it, however the time is cut.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def no_instants() -> Millis:
 
 @dataclass(frozen=True)
 class Doubts:
-    """Millis (ms) of samples whose quality is not good, by variable with some."""
+    """Instants (ms) of samples whose quality is not good, by variable with any."""
 
     bad: Mapping[str, Millis] = field(default_factory=dict)
     uncertain: Mapping[str, Millis] = field(default_factory=dict)
@@ -79,7 +79,7 @@ def join_instants(parts: Sequence[Mapping[str, Millis]]) -> dict[str, Millis]:
 
 
 def find_members(ts: Millis, instants: Millis) -> npt.NDArray[np.bool_]:
-    """Return which of the instants are in another, increasing list of instants."""
+    """Return a mask of the instants that are in another, increasing list of instants."""
     if not len(instants):
         return np.zeros(len(ts), np.bool_)
     position = np.minimum(np.searchsorted(instants, ts), len(instants) - 1)
@@ -90,9 +90,10 @@ def find_members(ts: Millis, instants: Millis) -> npt.NDArray[np.bool_]:
 def grade(text: str, codes: Codes | None = None) -> Grade | None:
     """Return the quality of a text; None for any other text.
 
-    Also None for a number that may be a code of both kinds, unless `codes` names the kind.
+    Also None for a number that may be a code of OPC UA and of OPC DA, unless `codes` names the
+    kind.
 
-    Understood are the words good, uncertain and bad; names of OPC UA status codes
+    It understands the words good, uncertain and bad; names of OPC UA status codes
     (BadSensorFailure, Bad_SensorFailure) and these codes as numbers (0x808C0000, 2156658688), by
     their two highest bits (OPC UA part 4, StatusCode); and the quality of OPC DA (192, 64, 0 and
     the additions of its lower bits; OPC DA 3.0, 6.8).
@@ -110,7 +111,7 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
 
 
 def why_no_quality(text: str, codes: Codes | None) -> str:
-    """Return the reason why a text is no quality, in plain words."""
+    """Return, in plain words, why a text is no quality."""
     if codes is None and _NUMBER.fullmatch(text) and _kind(text) is None:
         zero = " (0 is good there and bad here)" if text == "0" else ""
         return (
@@ -178,9 +179,9 @@ class History:
 
     `readings`: one row per instant, one column per variable. `events`: one row per event with
     `type`, `start`, `end` (NaT while a lasting event is ongoing; equal to start for an instant
-    one), sorted by start. `doubts`: samples whose quality is not good, perhaps of a longer
-    interval; where one is bad, its value is missing in `readings`. `known_until`: the instant (ms)
-    of a point-in-time view, None of readings as they are stored.
+    one), sorted by start. `doubts`: samples whose quality is not good, perhaps from a longer
+    interval; the value of a bad sample is missing in `readings`. `known_until`: the instant (ms) of
+    a point-in-time view, None for readings as they are stored.
     """
 
     asset: Asset
@@ -196,14 +197,15 @@ class History:
 
 
 def event_delays(history: History) -> Millis:
-    """Return, for each event, how long (ms) after its start and its end it is known."""
+    """Return, for each event, how long (ms) after its start the start is known, and after its end
+    the end."""
     delays = {t.name: duration_millis(t.delay) for t in history.event_types}
     return np.array([delays.get(name, 0) for name in history.events["type"]], np.int64)
 
 
 def events_between(history: History, start: int | None, end: int) -> pd.DataFrame:
-    """Return the events until `end` (ms); of those until `start` only the last of each type, and
-    lasting ones that go on after it."""
+    """Return the events that start by `end` (ms); of those that start by `start`, only the last one
+    of each type, and lasting events that go on after it."""
     events = history.events
     if not len(events):
         return events
@@ -223,7 +225,8 @@ def events_between(history: History, start: int | None, end: int) -> pd.DataFram
 
 
 def with_older(history: History, older: pd.DataFrame) -> History:
-    """Return the history with older readings before it; columns that they lack are missing."""
+    """Return the history with older readings put before it; columns that these lack are missing
+    there."""
     if older.empty:
         return history
     columns = {
@@ -316,7 +319,8 @@ def in_range(asset: Asset, variable: str, values: Floats) -> Floats:
 
 
 def has_data(history: History, variable: str) -> BoolArray:
-    """Return at which readings a variable has a value: finite, within its range."""
+    """Return a mask of the readings at which a variable has a value: finite and within its
+    range."""
     if variable not in history.readings:
         return np.zeros(len(history.readings), np.bool_)
     column = history.readings[variable]
@@ -332,8 +336,8 @@ _EVER = (-(2**63), 2**63 - 1)
 
 @dataclass(frozen=True)
 class LongHistory:
-    """Data of one asset over some interval. `head`: all but its readings; `variables`: of which
-    there are readings.
+    """Data of one asset over some interval, larger than memory. `head`: the history without
+    readings; `variables`: variables with readings.
 
     `ends`: the last instant (ms) of each piece, increasing; a piece has at most some 100,000
     readings.
@@ -356,7 +360,7 @@ class LongHistory:
         return replace(self.head, readings=self.read(present, start, end))
 
     def load_all(self, names: Sequence[str] | None = None) -> History:
-        """Return the history with all readings of these variables: only for few ones."""
+        """Return the history with all readings of these variables, which must be few."""
         return self.load_interval(*_EVER, names)
 
     def pieces(self, names: Sequence[str] | None = None) -> Iterator[History]:
@@ -366,7 +370,7 @@ class LongHistory:
 
 
 def in_memory(history: History, rows: int = 100_000) -> LongHistory:
-    """Return a history that is in memory as one of pieces of so many rows."""
+    """Return a history in memory as a long history with pieces of so many rows."""
     readings = history.readings
     ts = millis(pd.DatetimeIndex(history.readings.index))
 
@@ -381,7 +385,8 @@ def in_memory(history: History, rows: int = 100_000) -> LongHistory:
 
 
 def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[slice]:
-    """Yield runs of increasing instants (ms) of some pieces, `least` ms long at least."""
+    """Divide increasing instants (ms) into slices of a few pieces each, at least `least` ms
+    long."""
     first = 0
     for end in history.ends:
         last = int(np.searchsorted(at, end, side="right"))
@@ -400,7 +405,7 @@ _AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 @dataclass(frozen=True)
 class _Part:
-    """Readings of a part: `value` is NaN where not sound, `is_bad` where of bad quality."""
+    """Readings of a part: `value` is NaN where it is not sound, `is_bad` marks bad quality."""
 
     ts: Millis
     value: Floats
@@ -410,7 +415,8 @@ class _Part:
 def read_computed(
     asset: Asset, names: Iterable[str], start: datetime | None, read: ReadStored
 ) -> tuple[pd.DataFrame, Doubts]:
-    """Return readings after an instant, some computed from what `read` returns."""
+    """Return the readings after an instant, with computed variables computed from the readings that
+    `read` returns."""
     variables = list(names)
     needed = asset.with_parts(variables)
     computed = [name for name in needed if asset.is_computed(name)]
@@ -428,7 +434,7 @@ def read_computed(
 
 
 def lookback(asset: Asset, names: Iterable[str]) -> timedelta:
-    """Return how far before an instant readings lie that decide these variables there."""
+    """Return how far before an instant readings may decide the values of these variables."""
     by_name: dict[str, timedelta] = {}
     for name in asset.with_parts(names):
         computed = asset.variables[name].computed if name in asset.variables else None
@@ -441,7 +447,7 @@ def lookback(asset: Asset, names: Iterable[str]) -> timedelta:
 
 
 def with_computed(history: History, names: Sequence[str]) -> History:
-    """Return a history with these computed variables, from columns that are there."""
+    """Return a history with these computed variables, computed from its columns."""
     readings = history.readings
     doubts = history.doubts
     bad = dict(doubts.bad)
@@ -466,11 +472,11 @@ def with_computed(history: History, names: Sequence[str]) -> History:
 
 
 def compute(computed: Computed, at: Millis, parts: Sequence[_Part]) -> tuple[Floats, BoolArray]:
-    """Return the value at each instant (ms, increasing), and where it has none because a part is of
-    bad quality.
+    """Return the value at each instant (ms, increasing), and a mask of the instants without a value
+    because a part is of bad quality.
 
-    NaN where no part has a reading at the instant, where a part has no sound value, and for a ratio
-    with 0 below.
+    The value is NaN where no part has a reading at the instant, where a part has no sound value,
+    and for a ratio with denominator 0.
     """
     has_reading = np.logical_or.reduce([find_members(at, part.ts) for part in parts])
     values = np.full(len(at), np.nan)
@@ -507,7 +513,8 @@ def _part(
 
 
 def _in_force(part: _Part, at: Millis, within: int) -> tuple[Floats, BoolArray]:
-    """Return each instant's last value, NaN unless recent and sound; and where it is bad."""
+    """Return the last value at each instant, NaN unless recent and sound, and a mask of the
+    instants at which it is bad."""
     newest = np.searchsorted(part.ts, at, side="right") - 1
     recent = newest >= 0
     recent[recent] = at[recent] - part.ts[newest[recent]] <= within
@@ -521,8 +528,8 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
     """Return the values of a part behind a first-order lag, from its readings of `LAG_LENGTHS` time
     constants (ms) alone.
 
-    A reading holds until the next one; its weight is what is left of its time after the lag. NaN
-    where the present value is.
+    A reading is carried forward until the next one, and its weight decays exponentially with the
+    time since. NaN where the present value is NaN.
     """
     first = np.searchsorted(part.ts, at - LAG_LENGTHS * time_constant, side="right")
     last = np.searchsorted(part.ts, at, side="right")

@@ -1,4 +1,4 @@
-"""Labels of times of an asset, drawn by a person: bad values, or a time not to be learned from."""
+"""Labels that a person gives to times of an asset: bad values, or a time not to learn from."""
 
 import hashlib
 import json
@@ -23,9 +23,9 @@ MOST_LABELLED_VARIABLES = 100
 class IntervalLabel:
     """A label of [start, end) of an asset.
 
-    `bad`: values of the variables count as of bad quality there. `not_to_learn_from`: no model that
-    reads one of them learns from the time, or is measured by it. `variables`: none for all of the
-    asset. `undone_at`, `undone_by`: None while it is in force.
+    `bad`: values of the variables count as of bad quality in that time. `not_to_learn_from`: no
+    model that reads one of the variables learns from that time, or is measured by it. `variables`:
+    empty for all of the asset. `undone_at`, `undone_by`: None while the label is in force.
     """
 
     id: str
@@ -41,23 +41,25 @@ class IntervalLabel:
     undone_by: str | None = None
 
     def in_force(self, at: datetime | None) -> bool:
-        """Return whether it is in force at an instant; None: whether nobody has undone it."""
+        """Return whether the label is in force at an instant; for None, whether it is not
+        undone."""
         if at is None:
             return self.undone_at is None
         return self.made_at <= at and (self.undone_at is None or at < self.undone_at)
 
     def is_same(self, label: "IntervalLabel") -> bool:
-        """Return whether it labels the same as another one."""
+        """Return whether this label says the same as another one."""
         return self._content() == label._content()
 
     def concerns(self, asset: Asset, names: Collection[str]) -> bool:
-        """Return whether it is on one of these variables, or on a part of a computed one."""
+        """Return whether the label is on one of these variables, or on a part of one that is
+        computed."""
         if self.asset != asset.name:
             return False
         return not self.variables or not set(self.variables).isdisjoint(asset.with_parts(names))
 
     def undo(self, by: str, at: datetime) -> "IntervalLabel":
-        """Return the label as it is once a person has undone it."""
+        """Return the label as undone by a person."""
         return replace(self, undone_at=at, undone_by=by)
 
     def _content(self) -> tuple[object, ...]:

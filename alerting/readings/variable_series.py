@@ -1,6 +1,6 @@
-"""Values of one variable in the order of time: readings as columns, many series in one array with
-summaries made once for many evaluations, the categories in force at instants (a recipe, a product,
-a mode, the hour of the day), the times between values, and statistics of a selected time."""
+"""Values of one variable in the order of time: readings as columns; many series in one array,
+summarised once for many evaluations; the categories in force at instants (a recipe, a product, a
+mode, the hour of the day); the times between values; and statistics of a selected time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from alerting.readings.history import (
 class Series(NamedTuple):
     """Readings of one variable at `ts` (ms, increasing), and instants of samples of bad quality.
 
-    A missing value is NaN, of a category None.
+    A missing number is NaN, a missing category None.
     """
 
     ts: Millis
@@ -56,7 +56,7 @@ def is_text(asset: Asset, name: str) -> bool:
 
 
 def has_value(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Return whether each number or text is there."""
+    """Return a mask of the numbers or texts that are not missing."""
     return values == values if values.dtype != object else np.asarray(pd.notna(values), np.bool_)  # noqa: PLR0124 - NaN
 
 
@@ -67,8 +67,8 @@ Positions: TypeAlias = "npt.NDArray[np.int64]"
 
 @dataclass(frozen=True)
 class RaggedReadings:
-    """Readings of one series after the other; within a series instants (ms) increase. No value is
-    missing.
+    """Readings of several series, one series after the other; within a series instants (ms)
+    increase. No value is missing.
 
     The readings of series s are at [`bounds[s]`, `bounds[s + 1]`).
     """
@@ -80,12 +80,11 @@ class RaggedReadings:
 
 @dataclass(frozen=True)
 class WindowSummary:
-    """Summary of the readings of each window. Where `count` is 0, the other columns have no
-    meaning.
+    """Summary of the readings of each window. If `count` is 0, the other columns have no meaning.
 
     `first`, `last`: instants of the first and last reading. `low`, `high`: the least and the
-    greatest value. `gap`: the longest time between two neighbours. `value`: the last one; it has
-    been the same since `since`, or, where `constant`, in the whole window.
+    greatest value. `gap`: the longest time between two neighbours. `value`: the last value; it has
+    been the same since `since`, or, if `constant`, in the whole window.
     """
 
     count: Positions
@@ -112,7 +111,8 @@ def pack(series: Sequence[tuple[Millis, Numbers]]) -> RaggedReadings:
 def summarise_windows(
     packed: RaggedReadings, series: Positions, begin: Millis, end: Millis
 ) -> WindowSummary:
-    """Return each window's summary: `series[i]` in [`begin[i]`, `end[i]`); may overlap."""
+    """Return a summary of each window i: the readings of `series[i]` in [`begin[i]`, `end[i]`).
+    Windows may overlap."""
     start = _positions(packed, series, begin)
     stop = _positions(packed, series, end)
     width = len(packed.ts) + 1
@@ -161,7 +161,8 @@ def _summarise_rows(packed: RaggedReadings, start: Positions, stop: Positions) -
 def _over(
     reduce: np.ufunc, column: npt.NDArray[Any], start: Positions, stop: Positions
 ) -> npt.NDArray[Any]:
-    """Return each window's least or greatest of a column with one more element."""
+    """Return the least or greatest value of each window in a column that has one extra element at
+    its end."""
     extremes: npt.NDArray[Any] = reduce.reduceat(column, np.column_stack((start, stop)).ravel())[
         ::2
     ]
@@ -174,9 +175,9 @@ LONGEST = timedelta(days=90)
 so."""
 
 
-class Windows(NamedTuple):
-    """Windows by category: the value in force at the end of each, None where it is not known, and
-    whether it changed inside."""
+class WindowCategories(NamedTuple):
+    """For each window: its category at the end (None if unknown), and whether the category changed
+    within."""
 
     values: Labels
     changes: Flags
@@ -184,8 +185,8 @@ class Windows(NamedTuple):
 
 @dataclass(frozen=True)
 class CategoryValues:
-    """Values of a category at instants (ms), increasing. Each holds until the next one, for
-    `longest` ms at most."""
+    """Values of a category at instants (ms), increasing. Each value is carried forward until the
+    next one, for `longest` ms at most."""
 
     at: Millis
     values: Labels
@@ -202,9 +203,9 @@ class CategoryValues:
 
     def over_windows(
         self, ends: Millis, length: int, among: Collection[str] | None = None
-    ) -> Windows:
-        """Return the values over the windows (end - length, end]. `among`: the values that count;
-        others are as not known."""
+    ) -> WindowCategories:
+        """Return the categories of the windows (end - length, end]. `among`: the values that count;
+        any other value counts as unknown."""
         expiries = (
             self.at[np.append(np.diff(self.at) > self.longest, True)[: len(self.at)]]
             + self.longest
@@ -225,23 +226,23 @@ class CategoryValues:
         inside = np.searchsorted(changed, ends, side="right") - np.searchsorted(
             changed, ends - length, side="right"
         )
-        return Windows(values_at(ends), inside > 0)
+        return WindowCategories(values_at(ends), inside > 0)
 
 
 def longest_hold(asset: Asset, name: str) -> timedelta:
-    """Return how long a value of a category holds, if there is no other one."""
+    """Return how long a value of a category is carried forward if no other value comes."""
     declared = asset.variables.get(name)
     return (declared.carry_forward if declared else None) or LONGEST
 
 
 def label_of(value: Any) -> str:
-    """Return the text of one value: of one that is true or false `true` or `false`."""
+    """Return the text of one value: `true` or `false` for a boolean."""
     return value if isinstance(value, str) else str(bool(value)).lower()
 
 
 def category_values(asset: Asset, name: str, frames: Sequence[pd.DataFrame]) -> CategoryValues:
-    """Return the values of a category, or of a variable that is true or false, of frames of
-    readings in the order of time."""
+    """Return the values of a category or boolean variable from frames of readings, which are in the
+    order of time."""
     columns = [frame[name].dropna() for frame in frames if name in frame]
     at = np.concatenate(
         [millis(pd.DatetimeIndex(column.index)) for column in columns] or [np.empty(0, np.int64)]
@@ -256,8 +257,8 @@ def category_values(asset: Asset, name: str, frames: Sequence[pd.DataFrame]) -> 
 def labels_at(
     names: Sequence[str], categories: Mapping[str, CategoryValues], zone: str, ts: Millis
 ) -> list[Labels]:
-    """Return for each name its value at each instant as text, None where it is not known; hours in
-    the time zone, 0 to 23."""
+    """Return, for each name, its value at each instant as text, None where it is not known; the
+    hour of the day (0 to 23) is in the time zone."""
     labels = []
     for name in names:
         if name == HOUR_OF_DAY:
@@ -314,10 +315,10 @@ _AFTER = (
 
 
 def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
-    """Return the usual time (ms) between two values: from the asset's document, or else the median
-    of the distances.
+    """Return the usual time (ms) between two values: as the asset's document states it, else the
+    median of their distances.
 
-    None without both.
+    None if neither is known.
     """
     for history in histories:
         declared = declared_ms(name, history.asset)
@@ -360,7 +361,7 @@ class UsualDistance:
         self._last = times[-1:]
 
     def median(self) -> int | None:
-        """Return the median as `sampling_ms` finds it; None of fewer than two instants."""
+        """Return the median, like `sampling_ms`; None for fewer than two instants."""
         if not self._counts:
             return None
         lengths = sorted(self._counts)
@@ -373,12 +374,12 @@ class UsualDistance:
 
 
 def usual_instants(times: Millis, total: int | None = None, *, is_lenient: bool = False) -> slice:
-    """Return which instants (ms, increasing) are usual: all without a few at an end that lie far
-    from all others, as of a clock that was not set. Far is as long as the others last, or a year,
-    but at least 30 days.
+    """Return the usual instants among these (ms, increasing): all except a few at either end that
+    lie far from all others, such as those from a clock that was not set. Far means as far as the
+    time that the other instants span, or a year, but at least 30 days.
 
-    `total`: of how many instants these are the first and last ones. `is_lenient`: for a person,
-    who decides; then there may be more of them beside few others.
+    `total`: number of all instants, if only the first and last ones are given. `is_lenient`: allow
+    a larger share of far instants, because a person decides on them.
     """
     count = len(times) if total is None else total
     few = min((count - 1) // 2 if is_lenient else count // 10, max(_FEW, count // 100))
@@ -396,8 +397,8 @@ def usual_instants(times: Millis, total: int | None = None, *, is_lenient: bool 
 
 
 def describe_strays(times: Millis, usual: slice) -> Iterator[tuple[str, int]]:
-    """Yield a sentence on the instants before the usual ones, and on those after, with their
-    number."""
+    """Yield a sentence on the instants before the usual ones, and one on the instants after them,
+    each with their number."""
     if usual.start:
         gap = int(times[usual.start] - times[usual.start - 1])
         yield _far(_BEFORE, usual.start, gap), usual.start
@@ -415,10 +416,10 @@ def _far(texts: tuple[tuple[str, str], tuple[str, str]], count: int, gap: int) -
 def describe_doubtful(
     times: Millis, now: datetime | None, total: int | None = None
 ) -> Iterator[str]:
-    """Yield sentences on readings far from all others, and on those after now (None: not told), of
-    instants (ms) in any order.
+    """Yield sentences on readings far from all others, and on readings after `now` (None: no such
+    sentence). The instants (ms) may be in any order.
 
-    `total`: of how many these are the first and last ones.
+    `total`: number of all instants, if only the first and last ones are given.
     """
     times = np.sort(times)
     count = len(times) if now is None else int(np.searchsorted(times, to_millis(now + SKEW)))
@@ -431,7 +432,8 @@ def describe_doubtful(
 
 
 def describe_after_now(by: timedelta, count: int) -> str:
-    """Return how many readings lie after now, and by how much the newest does, as a sentence."""
+    """Return a sentence on how many readings lie after `now`, and by how much the newest one
+    does."""
     if by >= timedelta(days=730):
         years = int(by / timedelta(days=365.2425))
         return count_in_english(*_AFTER_NOW_BY_YEARS, count, years=years)
@@ -451,8 +453,8 @@ def _is_far(times: Millis, before: int, after: int, others_last: int) -> bool:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Statistics of values, in their unit. `spread`: standard deviation, None of one value. `low`,
-    `high`: 5 and 95 % of the values are below."""
+    """Statistics of values, in their unit. `spread`: standard deviation, None for a single value.
+    `low`, `high`: the 5 % and 95 % quantiles."""
 
     count: int
     mean: float
@@ -465,7 +467,7 @@ class Statistics:
 
 
 def statistics_of(values: npt.NDArray[np.float64]) -> Statistics | None:
-    """Return the statistics of finite values; None of none."""
+    """Return the statistics of the finite values; None if there are none."""
     if not len(values):
         return None
     low, median, high = np.percentile(values, (5, 50, 95)).tolist()

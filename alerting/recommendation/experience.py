@@ -1,5 +1,5 @@
-"""Earlier episodes most like one, and what became of what was done about them; whether advice was
-followed is recognised from readings.
+"""The earlier episodes that are most similar to an episode, the operators' actions on them, and the
+outcomes; and recognising from readings whether advice was followed.
 
 Only a person's answer is stored.
 """
@@ -41,7 +41,7 @@ FOLLOWED = "recommendation"
 
 @dataclass(frozen=True)
 class Similar:
-    """An earlier episode, and how much it is like the one at hand: 1 is the same."""
+    """An earlier episode, and its similarity to the present one: 1 is the same."""
 
     episode: Episode
     likeness: float
@@ -49,8 +49,8 @@ class Similar:
 
 @dataclass(frozen=True)
 class ActionRecord:
-    """An action in similar episodes: how often it was taken, after how many of these the problem
-    was avoided or came, and by whom. `took`: the usual time from the alarm to its end."""
+    """An action in similar episodes: how often it was taken, after how many of these times the
+    problem was avoided or came, and by whom. `took`: the usual time from the alarm to its end."""
 
     action: str
     uses: int
@@ -61,7 +61,8 @@ class ActionRecord:
 
     @property
     def is_advice(self) -> bool:
-        """Return whether it was taken often enough, and mostly helped."""
+        """Return whether the action was taken often enough and mostly helped, so that it counts as
+        advice."""
         return self.uses >= LEAST_USES and self.avoided >= _LEAST_SHARE * self.uses
 
 
@@ -70,8 +71,8 @@ class Experience:
     """Similar earlier episodes, most similar first, and the actions in them, those that helped most
     first.
 
-    `answered`: how many of them an operator answered. `contradicts`: the recommendation was
-    followed in several of them, and the problem came mostly.
+    `answered`: number of them with an operator's feedback. `contradicts`: in several of them the
+    recommendation was followed, and mostly the problem came.
     """
 
     similar: tuple[Similar, ...]
@@ -87,11 +88,12 @@ class Experience:
 def find_similar(
     episode: Episode, earlier: Iterable[Episode], most: int = MOST_SIMILAR
 ) -> list[Similar]:
-    """Return the episodes of the same definition that are most like one, the most similar first,
-    of equal ones the newest.
+    """Return the episodes of the same definition that are most similar to an episode, the most
+    similar first, of equally similar ones the newest first.
 
-    Alike are those in which the same variables contributed in the same proportions, and left their
-    usual ranges as far, in level and course. Without contributions all of the same asset are.
+    Episodes are similar in which the same variables contributed in the same proportions and left
+    their usual ranges as far, in level and trend. An episode without contributions is similar to
+    all of its asset.
     """
     signature_now = signature(episode)
     candidates = [
@@ -108,13 +110,14 @@ def find_similar(
 
 
 def signature(episode: Episode) -> dict[str, float]:
-    """Return what an episode is compared by: shares, levels and courses at its raise.
+    """Return the numbers by which episodes are compared: shares, levels and statistics at the
+    raise.
 
-    Shares of the contributions by variable and direction (`+` above the usual value, `-` below it,
-    empty for what is no number), together of length 1. How far each variable, and the statistic
-    that its reason names, lies beyond its usual range: -1 to 1, where 1 is half of the range's
-    width or more; a statistic counts half. A second cause shows there long before its share is
-    large.
+    These are the shares of the contributions by variable and direction (`+` above the usual value,
+    `-` below it, empty if it is no number), scaled to length 1; and how far each variable, and the
+    statistic that its reason names, lies beyond its usual range: -1 to 1, where 1 is half of the
+    range's width or more, and a statistic counts half. A second cause shows in the latter long
+    before its share is large.
     """
     shares = {
         _with_side(contribution): max(contribution.share, 0.0)
@@ -139,8 +142,8 @@ def _with_side(contribution: Contribution) -> str:
 
 
 def _beyond_usual(shown: Contribution | Quantity) -> float:
-    """Return how far a value lies beyond its usual range, in half widths, at most 1; 0 for what has
-    no range."""
+    """Return how far a value lies beyond its usual range, in half widths of the range, at most 1; 0
+    without a range."""
     low = shown.usual_low
     high = shown.usual_high
     if not isinstance(shown.value, int | float) or low is None or high is None or high <= low:
@@ -150,7 +153,7 @@ def _beyond_usual(shown: Contribution | Quantity) -> float:
 
 
 def _likeness(first: Mapping[str, float], second: Mapping[str, float]) -> float:
-    """Return the cosine of two signatures; 1 if both are empty."""
+    """Return the cosine between two signatures; 1 if both are empty."""
     if not first and not second:
         return 1.0
     product = sum(share * second.get(name, 0.0) for name, share in first.items())
@@ -165,7 +168,7 @@ def _asset_factor(episode: Episode, earlier: Episode) -> float:
 
 
 def summarise(similar: Sequence[Similar]) -> Experience:
-    """Return what was done in similar episodes, and what came of it."""
+    """Return the actions in similar episodes, and their outcomes."""
     episodes = [match.episode for match in similar]
     records: dict[str, list[tuple[Episode, Feedback]]] = {}
     for episode in episodes:
@@ -186,7 +189,7 @@ def summarise(similar: Sequence[Similar]) -> Experience:
 
 
 def actions_of(episode: Episode) -> dict[str, Feedback]:
-    """Return what operators did about an episode, each action once: their own words, else that
+    """Return the actions of operators on an episode, each once: as they described it, else that
     they followed the recommendation, else an empty text."""
     by_action: dict[str, Feedback] = {}
     for feedback in episode.feedback:
@@ -226,7 +229,7 @@ _SHARE_OF_RANGE = 1 / 40  # tolerance of a variable without a step
 
 @dataclass(frozen=True)
 class SettingChange:
-    """A set-point that has left its value at the raise: first at `at`, with its newest."""
+    """A set-point that has left its value at the raise: first at `at`, with its newest value."""
 
     variable: str
     before: Setting
@@ -236,14 +239,16 @@ class SettingChange:
 
 @dataclass(frozen=True)
 class Recognition:
-    """Readings compared with advice: the answer to propose, and the changed set-points."""
+    """Result of comparing readings with advice: the answer to propose, and the changed
+    set-points."""
 
     taken: RecommendationTaken
     changes: tuple[SettingChange, ...]
 
     @property
     def proposed(self) -> RecommendationTaken | None:
-        """Return the answer to mark; None for other changes and without any."""
+        """Return the answer to preselect in the feedback form; None if only other set-points, or
+        none, have changed."""
         return self.taken if self.taken in ("yes", "partly") else None
 
 
@@ -253,9 +258,10 @@ def recognise(
     at_raise: Mapping[str, Setting | None],
     readings: pd.DataFrame,
 ) -> Recognition | None:
-    """Return what readings since the raise show; None without set-point, advice or change.
+    """Return what readings since the raise show of the advice; None without set-point, advice or
+    change.
 
-    `advice`: all that was given, of which the one that was followed best counts. `at_raise`: values
+    `advice`: all advice that was given; the piece that was followed best counts. `at_raise`: values
     of controllable variables at the raise. `readings`: of the same variables after it. "yes": every
     advised variable is within its tolerance of the advised value, or beyond it; "partly": one of
     them has moved towards it; "other": other variables have changed, or in the other direction;
@@ -283,7 +289,8 @@ def recognise(
 
 
 def tolerance(variable: Variable) -> float:
-    """Return how far a set-point may miss a value: as declared, a step, or range / 40."""
+    """Return how far a set-point may miss a value: the declared tolerance, else a step, else a
+    fortieth of the range."""
     declared = variable.tolerance if variable.tolerance is not None else variable.step
     if declared is not None:
         return declared

@@ -1,8 +1,8 @@
 """The explanation of a score: the contribution of every raw variable, in probability, as messages;
-and advice, the settings that would have brought the risk well under the threshold.
+and advice: the settings that bring the risk well under the threshold.
 
-Advice is a what-if of the model, not of the line: beside the changed variables only those move that
-the asset's relations name.
+Advice is a what-if of the model, not of the line: besides the changed variables, only the variables
+that the asset's relations name move with them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ NEGLIGIBLE = 1e-9
 
 @dataclass(frozen=True)
 class Explanation:
-    """Shares of each column in one score, in probability; they add up to `score - usual_score`."""
+    """The share of each column in one score, in probability; the shares add up to `score -
+    usual_score`."""
 
     shares: Floats
     score: float
@@ -69,9 +70,9 @@ def contributions(
 ) -> tuple[Contribution, ...]:
     """Return each raw variable's share in the score of one row, the largest first.
 
-    Shares add up to the score minus the usual score, which is that of the margin that the model
-    expects of its training rows. Variables without any share are left out. `value`, `usual` and its
-    range are the variable's level; `quantity` and message are about what moved: the unusual column
+    Shares add up to the score minus the usual score: the score of the margin that the model expects
+    over its training rows. Variables without any share are left out. `value`, `usual` and its range
+    describe the variable's level; `quantity` and message describe what moved: the unusual column
     with the largest share. `explained`: the explanation of the row, computed if left out. Raises
     UserError if the row lacks columns.
     """
@@ -156,10 +157,11 @@ def _named(
     share: float,
     values: Sequence[float | str | None],
 ) -> int:
-    """Return the column that a reason names: the largest unusual one of its sign.
+    """Return the column that a reason names: the unusual column with the largest share of the
+    reason's sign.
 
-    Its own share must be notable. If none is unusual, the variable counts by its combination with
-    others: the largest.
+    The share of the column must be notable. If no column is unusual, the variable contributes by
+    its combination with others, and the column with the largest share is named.
     """
     layout = model.plan.layout
     sign = _sign(share)
@@ -191,7 +193,8 @@ def _quantity(
 
 
 def _level(layout: tuple[Column, ...], positions: Sequence[int], otherwise: int) -> int:
-    """Return the column of a variable's level: its last value, or else its shortest mean."""
+    """Return the column of a variable's level: its last value, or else its mean over the shortest
+    window."""
     for aggregation in ("last", "mean", "value"):
         for i in positions:
             if layout[i].aggregation == aggregation:
@@ -229,23 +232,25 @@ def recommend(
     explained: Explanation | None = None,
     answers: int = ANSWERS,
 ) -> RecommendationResult:
-    """Find the least effort of `max_changes` changes that brings the risk safely down.
+    """Find the change of least effort, of at most `max_changes` variables, that brings the risk
+    safely down.
 
-    Safely: under the aimed score (`MARGIN` of the threshold) also if each setting is missed by its
-    tolerance, and no farther from normal operation than `USUAL` of the normal training rows. If no
-    answer is, then the same no farther than `PLAUSIBLE` of them, or than the line is now, and then
-    than `RARE` of them; then, in the same two distances, the least effort that stays under the
-    threshold whichever setting is missed; then one under the threshold as it is set; otherwise the
-    greatest reduction is returned with `helps` False. A disturbed line is unusual itself, and a
-    set-point that was rarely moved makes it more so.
+    Safely means: under the aimed score (`MARGIN` of the threshold) even if each setting is missed
+    by its tolerance, and no farther from normal operation than `USUAL` of the normal training rows.
+    If no answer fulfils this, the distance may be that of `PLAUSIBLE` of these rows or of the line
+    now, then that of `RARE` of them; then, with the same two distances, an answer must stay under
+    the threshold whichever setting is missed; then it must be under the threshold with exact
+    settings. If no answer does, the greatest reduction is returned with `helps` False. Greater
+    distances are allowed because a disturbed line is unusual itself, and a rarely moved set-point
+    makes it more so.
 
-    Every feature is computed again with the setting over the last interval (the horizon, or the
-    shortest window if longer) before `at`; a variable with a rate is moved from `at` on, all else
-    held, and the risk is that at the end of its ramp.
+    Every feature is computed again with the setting in force over the last interval before `at`
+    (the horizon, or the shortest window if that is longer). A variable with a rate is moved from
+    `at` on while all others stay, and the risk is that at the end of its ramp.
 
-    Where the model knows the effects of set-points on the problem variable, an answer must also
-    have as much effect as 4 of 5 past problems needed, or as the levers can have; if none has, less
-    of it in steps of a tenth (`RELIEFS`), and then any.
+    If the model knows the effects of set-points on the problem variable, an answer must also have
+    as much effect as 4 of 5 past problems needed, or as the levers can have; if no answer has, the
+    demand is lowered in steps of a tenth (`RELIEFS`), and then dropped.
 
     `limits`: narrower limits of the definition by variable. `explained`: contributions of the row
     at `at`, computed if left out. `answers`: number of answers with different variables. `history`
@@ -293,7 +298,7 @@ def _none(risk: float, message: str) -> RecommendationResult:
 
 @dataclass(frozen=True)
 class _Advice:
-    """The search in one situation, and its result as people see it."""
+    """The search for advice in one situation, and its result for people."""
 
     situation: AdviceSituation
     levers: Sequence[Lever]
@@ -332,7 +337,7 @@ class _Advice:
         return Styled(self.situation.model.threshold, "share")
 
     def _goals(self, reachable: float) -> list[Goal]:
-        """Return the goals, best first. `reachable`: the largest estimated effect of all."""
+        """Return the goals, best first. `reachable`: the largest estimated effect of any answer."""
         normal = self.situation.model.normal
         threshold = self.situation.model.threshold
         effects = self.situation.model.effects
@@ -462,7 +467,8 @@ class _Advice:
         ]
 
     def _effect(self, answer: SearchAnswer) -> tuple[str, str]:
-        """Return sentences on the estimated effect, and on what past problems needed."""
+        """Return sentences on the estimated effect of the changes, and on the effect that past
+        problems needed."""
         effects = self.situation.model.effects
         if effects is None:
             return "", ""
@@ -476,7 +482,8 @@ class _Advice:
         )
 
     def _moves(self, answer: SearchAnswer) -> tuple[Change, ...]:
-        """Return what follows the changes, before and after, as far as the model reads it."""
+        """Return the variables that follow the changes and that the model reads, with their values
+        before and after."""
         names = dict.fromkeys(
             name
             for lever, _ in self._settings(answer)

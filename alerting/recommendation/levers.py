@@ -1,4 +1,4 @@
-"""Levers: controllable variables that a model reads, with the settings to choose from."""
+"""Levers: controllable variables that a model reads, each with the settings to choose from."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ ROWS_IN_WINDOW = 10  # least number of them in the shortest window of the model
 class Lever:
     """A controllable variable: its present setting and the allowed others, increasing.
 
-    `low`, `high`: the limits of the machine, within which a missed setting lies. `span`: the
-    reference length of effort. `rate`: largest change in a millisecond; None at once. `levels`: of
-    a category, whose settings are positions in them. `thinned`: the steps allow more settings.
-    `parts`: number of steps in the tolerance, at most `MOST_PARTS`. `relief`: by how much one unit
-    more takes the problem variable away from its limit, at least; 0 if that is not known.
+    `low`, `high`: the limits of the machine, within which missed settings stay. `span`: the range,
+    of which effort is a share. `rate`: largest change in a millisecond; None for a change at once.
+    `levels`: levels of a category; its settings are positions in them. `thinned`: the steps would
+    allow more settings. `parts`: number of steps in the tolerance, at most `MOST_PARTS`. `relief`:
+    the least distance by which one more unit moves the problem variable away from its limit; 0 if
+    that is not known.
     """
 
     name: str
@@ -55,7 +56,8 @@ class Lever:
 
     @property
     def misses(self) -> tuple[float, ...]:
-        """Return how far a setting may be missed: the tolerance, and the steps on the way."""
+        """Return the deviations by which a setting may be missed: the tolerance, and the steps up
+        to it."""
         distances = (
             [self.tolerance * k / self.parts for k in range(1, self.parts + 1)]
             if self.tolerance
@@ -64,7 +66,8 @@ class Lever:
         return tuple(sign * distance for distance in distances for sign in (-1, 1))
 
     def effort(self, value: float) -> float:
-        """Return the effort of a setting: its share of the range and of any change, times cost."""
+        """Return the effort of a setting: its change as a share of the range, plus `ANY_CHANGE`,
+        times the cost; 0 for the present setting."""
         share = 1.0 if self.levels else abs(value - self.present) / self.span
         return self.cost * (share + ANY_CHANGE) if value != self.present else 0.0
 
@@ -94,8 +97,8 @@ def find_levers(
 ) -> list[Lever]:
     """Return the levers with a known setting and a limit, in the order of the asset.
 
-    A controllable variable counts if the model reads it, or a variable that follows it. `base`: the
-    row of the instant. `limits`: narrower limits of a definition.
+    A controllable variable counts if the model reads it or a variable that follows it. `base`: the
+    feature row of the instant. `limits`: narrower limits of a definition.
     """
     levers = []
     read = set(model.plan.variables)
@@ -138,13 +141,15 @@ def narrow(variable: Variable, limits: LeverLimits | None) -> Variable:
 
 
 def followers(asset: Asset, name: str) -> tuple[str, ...]:
-    """Return the variables that follow one, directly or through others, or are computed of it."""
+    """Return the variables that follow a variable, directly or through others, or are computed from
+    it."""
     moved = {name, *(relation.variable for relation in following(asset, name))}
     return tuple(sorted(moved.union(asset.computed_of(moved)) - {name}))
 
 
 def following(asset: Asset, *names: str) -> list[Relation]:
-    """Return the relations by which variables follow these, each after its drivers'."""
+    """Return the relations by which variables follow these, each after the relations of its
+    drivers."""
     moved = set(names)
     relations = []
     for relation in in_order(asset.relations):
@@ -155,7 +160,8 @@ def following(asset: Asset, *names: str) -> list[Relation]:
 
 
 def with_drivers(asset: Asset, names: Iterable[str]) -> set[str]:
-    """Return the variables, their parts, and those that they follow, directly or through others."""
+    """Return these variables, their parts, and the variables that they follow, directly or through
+    others."""
     variables = set(asset.with_parts(names))
     for relation in reversed(in_order(asset.relations)):
         if relation.variable in variables:
@@ -164,7 +170,7 @@ def with_drivers(asset: Asset, names: Iterable[str]) -> set[str]:
 
 
 def present_setting(history: History, name: str, instant: int, longest: int) -> float | None:
-    """Return a number in force at an instant, if it became known within `longest` (ms)."""
+    """Return the number in force at an instant, if it became known within `longest` (ms) before."""
     if name not in history.readings:
         return None
     values = in_range(history.asset, name, history.readings[name].to_numpy(np.float64))
@@ -176,7 +182,7 @@ def present_setting(history: History, name: str, instant: int, longest: int) -> 
 
 
 def known_instants(history: History, name: str) -> Millis:
-    """Return when the value of each reading of a variable is known."""
+    """Return the instant at which each reading of a variable is known."""
     return millis(pd.DatetimeIndex(history.readings.index)) + duration_millis(history.delay(name))
 
 
@@ -186,7 +192,7 @@ def usual_step(plan: FeaturePlan) -> int:
 
 
 def longest_ramp(plan: FeaturePlan) -> int:
-    """Return the longest ramp (ms) with readings enough for every window of the model."""
+    """Return the longest ramp (ms) during which every window of the model has enough readings."""
     return MOST_ROWS * max(usual_step(plan), plan.windows_ms[0] // ROWS_IN_WINDOW)
 
 
@@ -212,7 +218,8 @@ def _category_lever(
 def _number_lever(
     model: TrainedModel, name: str, variable: Variable, present: float
 ) -> Lever | None:
-    """Return a number's lever; None without any limit, its own or of training."""
+    """Return the lever of a number; None if neither its document nor the training states a
+    limit."""
     up = variable.direction != "down"
     down = variable.direction != "up"
     if variable.type == "boolean":
@@ -267,7 +274,8 @@ def _number_lever(
 def _settings(
     present: float, low: float, high: float, step: float, anchor: float
 ) -> tuple[tuple[float, ...], bool]:
-    """Return whole steps within [low, high] but the present one; and whether thinned."""
+    """Return the whole steps within [low, high] except the present setting, and whether they were
+    thinned."""
     first = ceil((low - anchor) / step - 1e-9)
     last = floor((high - anchor) / step + 1e-9)
     if last < first:

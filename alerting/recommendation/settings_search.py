@@ -1,10 +1,10 @@
 """The search for the answer of least effort among all allowed combinations of settings.
 
-Best first: boxes of settings of all sets of levers are taken in the order of their least effort,
-cut in halves until they are small, and scored, so little is scored that costs more than the answer.
-The search ends when every cheaper combination is scored; where that takes too many scorings, it
-returns the best answer found so far and says so. Contributions decide between equals and between
-levers where nothing suffices.
+Best first: boxes of settings, of all sets of levers, are taken in the order of their least effort,
+halved until they are small, and then scored, so that few combinations are scored that need more
+effort than the answer. The search ends when every combination of less effort is scored; if that
+takes too many scorings, it returns the best answer so far and says so. Contributions decide between
+answers of equal effort, and between levers if no answer suffices.
 """
 
 import heapq
@@ -31,10 +31,10 @@ EQUAL = 1e-9
 
 @dataclass(frozen=True)
 class Goal:
-    """Conditions of an answer: risk under `nominal`, and under `missed` where settings are missed.
+    """Conditions of an answer: a risk under `nominal`, and under `missed` if settings are missed.
 
-    `distance`: greatest distance from normal operation. `relief`: least estimated effect on the
-    problem variable, away from its limit.
+    `distance`: greatest distance from normal operation. `relief`: least estimated movement of the
+    problem variable away from its limit.
     """
 
     safety: Safety
@@ -57,7 +57,8 @@ class SearchAnswer:
 
 @dataclass(frozen=True, eq=False)
 class _Box:
-    """Settings of some levers on one side each (`sides`), by effort from `start` to `stop`."""
+    """A box of settings: of each of some levers the settings on one side of the present one
+    (`sides`), ordered by effort, from `start` to `stop`."""
 
     members: tuple[int, ...]
     sides: tuple[Ints, ...]
@@ -74,7 +75,8 @@ class _Box:
 
 
 class Search:
-    """A search in one situation. `order`: of the levers. `complete`: nothing was left out."""
+    """A search in one situation. `order`: order of the levers. `complete`: no combination was left
+    out."""
 
     def __init__(
         self,
@@ -93,8 +95,8 @@ class Search:
     def find_least_effort(
         self, goal: Goal, avoid: Sequence[frozenset[int]] = ()
     ) -> SearchAnswer | None:
-        """Return the answer of least effort, of equal ones that with the fewest changes. `avoid`:
-        sets of levers; an answer contains none of them."""
+        """Return the answer of least effort, of equal ones the one with the fewest changes.
+        `avoid`: sets of levers that an answer must not contain."""
         self._left = MOST_SCORINGS
         best = None
         for size in range(1, self._max_changes + 1):
@@ -107,7 +109,8 @@ class Search:
         return best
 
     def lowest(self, distance: float) -> SearchAnswer | None:
-        """Return the lowest risk on a coarse grid, within a distance from normal operation."""
+        """Return the answer with the lowest risk on a coarse grid, within a distance from normal
+        operation."""
         self._left = MOST_SCORINGS
         best = None
         for members in self._subsets():
@@ -151,9 +154,10 @@ class Search:
         self, subsets: Sequence[tuple[int, ...]], goal: Goal, best: SearchAnswer | None
     ) -> SearchAnswer | None:
         """Return the answer of least effort that moves exactly one of these sets of levers; `best`
-        where none is cheaper.
+        if no answer needs less effort.
 
-        Boxes of all sets are taken in the order of their least effort, and cut until one is small.
+        Boxes of all sets are taken in the order of their least effort, and halved until they are
+        small.
         """
         waiting: list[tuple[float, int, _Box]] = []
         count = 0
@@ -209,7 +213,8 @@ class Search:
         return best
 
     def _robust(self, members: tuple[int, ...], at: Ints, under: Ints, goal: Goal) -> Iterator[int]:
-        """Return which combinations stay under the goal's risk when settings are missed."""
+        """Return a mask of the combinations that stay under the goal's risk when settings are
+        missed."""
         if goal.missed is None:
             yield from under.tolist()
             return
@@ -245,7 +250,8 @@ class Search:
         )
 
     def _budget(self, members: tuple[int, ...], count: int) -> int:
-        """Return how many of these may still be scored, and count them: tenfold if built anew."""
+        """Return how many of these combinations may still be scored, and count them, tenfold if
+        their features are computed anew."""
         weight = 1 if self.situation.is_glued(members) else 10
         allowed = max(0, min(count, -(-self._left // weight)))
         self._left -= weight * allowed
@@ -280,7 +286,7 @@ class Search:
         )
 
     def most_relief(self) -> float:
-        """Return the largest estimated relief of any combination."""
+        """Return the largest estimated relief that any combination gives."""
         largest = [
             float(g.reliefs[g.settings].max())
             for g in (self.situation.grids[i] for i in self._order)
@@ -294,7 +300,8 @@ class Search:
         )
 
     def _clip(self, box: _Box, most: float) -> _Box:
-        """Return the box without settings that cost `most` even with the others at their least."""
+        """Return the box without the settings that reach the effort `most` even if all other
+        settings have their least effort."""
         least = self._least_effort(box)
         stops = []
         for i, side, start, stop in zip(box.members, box.sides, box.start, box.stop, strict=True):
@@ -306,7 +313,7 @@ class Search:
         return _Box(box.members, box.sides, box.start, tuple(stops))
 
     def _halves(self, box: _Box) -> list[_Box]:
-        """Return both halves of a box, cut where the settings differ most in effort."""
+        """Return the halves of a box, cut along the lever whose settings differ most in effort."""
         efforts = [
             self.situation.grids[i].efforts[p]
             for i, p in zip(box.members, box.positions, strict=True)

@@ -1,4 +1,4 @@
-"""An asset at one instant as a model sees it, with other settings: rows and risks."""
+"""An asset at one instant as a model sees it, with changed settings: feature rows and risks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ from alerting.recommendation.levers import (
 
 @dataclass(frozen=True)
 class Courses:
-    """An asset's readings up to an instant, after which all are held, with levers that are moved.
+    """The readings of an asset up to an instant, and after it with constant values, except for the
+    levers that are moved.
 
     `interval_ms`: length of the interval before the end in which a setting without a ramp applies.
     """
@@ -48,10 +49,10 @@ class Courses:
     def moved(
         self, levers: Sequence[Lever], values: Floats, ends: Millis
     ) -> list[dict[str, Floats]]:
-        """Return, for each what-if, the values of every variable that differs, one per reading.
+        """Return, for each what-if, the values of every variable that changes, one per reading.
 
-        `values`: settings (what-ifs x levers); `ends`: the instant of each what-if. A category is
-        left out: it has no course.
+        `values`: settings (what-ifs x levers); `ends`: the instant of each what-if. Categories are
+        left out, because they have no ramp.
         """
         numbers = [(lever, values[:, i]) for i, lever in enumerate(levers) if not lever.levels]
         courses = {lever.name: self._course(lever, to, ends) for lever, to in numbers}
@@ -113,13 +114,15 @@ class Courses:
         return np.where(applies, to[:, None], present)
 
     def _delta(self, name: str, course: Floats, ends: Millis) -> Floats:
-        """Return how far a variable in force differs from before, at each reading."""
+        """Return, at each reading, by how much the value in force of a variable differs from that
+        without changes."""
         before = _carry(self._own(name)[None, :])
         within = self._ts[None, :] > np.minimum(ends - self.interval_ms, self.instant)[:, None]
         return np.where(within, np.nan_to_num(_carry(course) - before), 0.0)
 
     def _follow(self, relation: Relation, drivers: Sequence[Floats]) -> Floats:
-        """Return a follower's change: at once, or as an exact first-order lag."""
+        """Return the change of a variable that follows others: at once, or as an exact first-order
+        lag."""
         change = relation.gain * (drivers[0] if len(drivers) == 1 else drivers[0] - drivers[1])
         if relation.time_constant is None:
             return np.asarray(change)
@@ -149,10 +152,11 @@ def _carry(values: Floats) -> Floats:
 def hold(
     plan: FeaturePlan, history: History, instant: int, until: int, always: Sequence[str]
 ) -> History:
-    """Return the history with every variable held until an instant, at its usual sampling.
+    """Return the history continued up to an instant with the last value of every variable, at its
+    usual sampling.
 
-    A variable without a usual sampling is carried forward as it is. Those in `always` have a value
-    at every added reading.
+    A variable without a usual sampling gets no readings: its last value is carried forward.
+    Variables in `always` have a value at every added reading.
     """
     sampling = {number.name: number.sampling_ms for number in plan.numbers}
     step = max(usual_step(plan), -(-(until - instant) // MOST_ROWS))
@@ -184,11 +188,12 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Grid:
-    """The values of one lever, increasing: settings, and where the line ends if missed.
+    """The values of one lever, increasing: its settings, and the values that result if a setting is
+    missed.
 
-    `features`: the model's columns in `columns` that follow from each value alone. `settings`:
-    positions of the allowed settings that are plausible by themselves. `misses`: positions of what
-    each value becomes if missed (values x misses).
+    `features`: for each value, the model's columns in `columns`, which depend on this lever alone.
+    `settings`: positions of the allowed settings that are plausible by themselves. `misses`:
+    positions of the values that result if each value is missed (values x misses).
     """
 
     lever: Lever
@@ -214,7 +219,7 @@ class Grid:
 
 
 class AdviceSituation:
-    """The what-ifs of one instant. `scorings` counts the rows that the model has scored."""
+    """The what-ifs of one instant. `scorings`: number of rows that the model has scored."""
 
     def __init__(
         self,
@@ -259,7 +264,7 @@ class AdviceSituation:
         """Return the matrix of combinations: positions in the grids of some levers."""
         grids = [self.grids[i] for i in members]
         if not self.is_glued(members):
-            return self._built(
+            return self._compute_rows_anew(
                 [g.lever for g in grids],
                 np.column_stack([g.values[at[:, k]] for k, g in enumerate(grids)]),
             )
@@ -269,7 +274,8 @@ class AdviceSituation:
         return matrix
 
     def is_glued(self, members: Sequence[int]) -> bool:
-        """Return whether the levers' columns can be computed for each alone and combined."""
+        """Return whether the columns of these levers can be computed for each lever alone and then
+        combined."""
         columns = [set(self.grids[i].columns.tolist()) for i in members]
         return sum(map(len, columns)) == len(set().union(*columns))
 
@@ -279,7 +285,8 @@ class AdviceSituation:
         return self.model.calibration.probability(self.model.estimator.margin_of(matrix))
 
     def distance(self, matrix: Floats) -> Floats:
-        """Return how far each row is from normal operation; 0 where the model does not know it."""
+        """Return the distance of each row from normal operation; 0 if the model does not know
+        normal operation."""
         normal = self.model.normal
         return (
             np.zeros(len(matrix))
@@ -305,7 +312,7 @@ class AdviceSituation:
     def _grid(self, lever: Lever, values: Floats) -> Grid:
         columns = self._columns_of(lever)
         features = (
-            self._built([lever], values[:, None])[:, columns]
+            self._compute_rows_anew([lever], values[:, None])[:, columns]
             if len(values)
             else np.empty((0, len(columns)))
         )
@@ -335,7 +342,8 @@ class AdviceSituation:
             np.int64,
         )
 
-    def _built(self, levers: Sequence[Lever], values: Floats) -> Floats:
+    def _compute_rows_anew(self, levers: Sequence[Lever], values: Floats) -> Floats:
+        """Return the matrix of combinations of settings, with all features computed anew."""
         ramps = np.array(
             [
                 [lever.ramp_ms(v) for lever, v in zip(levers, row, strict=True)]
@@ -364,7 +372,8 @@ class AdviceSituation:
         return int(-(-span // bucket)) * bucket
 
     def _plausible(self, columns: Ints, features: Floats) -> BoolArray:
-        """Return where no column is farther outside of its range than now; less spread is fine."""
+        """Return a mask of the rows in which no column is farther outside of its range than now; a
+        smaller spread is fine."""
         good = np.ones(len(features), np.bool_)
         for k, i in enumerate(columns.tolist()):
             column = self.model.plan.layout[i]
@@ -391,7 +400,8 @@ def base_row(model: TrainedModel, history: History, instant: int) -> Floats:
 
 
 def _values(lever: Lever) -> Floats:
-    """Return settings and where each ends if missed, increasing; nearly equal ones once."""
+    """Return the settings and the values that result if they are missed, increasing, nearly equal
+    values once."""
     settings = np.array(lever.settings)
     missed = [np.clip(settings + off, lever.low, lever.high) for off in lever.misses]
     return np.unique(np.round(np.concatenate([settings, *missed]), 9))

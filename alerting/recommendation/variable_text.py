@@ -55,7 +55,7 @@ _NOTICEABLE = 0.05  # of the usual range
 
 
 def title(asset: Asset, variable: str) -> str:
-    """Return the title of a variable, or its name with spaces instead of underscores."""
+    """Return the title of a variable; without one its name with spaces instead of underscores."""
     return asset.variables.get(variable, _UNKNOWN_VARIABLE).title or variable.replace("_", " ")
 
 
@@ -70,7 +70,7 @@ def quantity(value: float, unit_text: str | None = None) -> Styled:
 
 
 def usual_interval(low: float, high: float, unit_text: str | None = None) -> Styled | Translatable:
-    """Return a usual range: `203 to 215 °C`, or one value where both ends read the same."""
+    """Format a usual range: `203 to 215 °C`, or one value if both ends read the same."""
     start = quantity(low)
     end = quantity(high, unit_text)
     if ENGLISH.show(start) == ENGLISH.show(quantity(high)):
@@ -103,7 +103,8 @@ def describe_advice(
 
 
 def describe_safety(safety: Safety) -> str:
-    """Describe what an answer does not reach; empty if it stays under the aimed score."""
+    """Describe the safety that an answer does not reach; empty if it stays under the aimed
+    score."""
     if safety == "threshold":
         return translatable("Set these values exactly; small deviations may not be enough.")
     return (
@@ -114,7 +115,7 @@ def describe_safety(safety: Safety) -> str:
 
 
 def is_within_normal(unusual: float | None) -> bool:
-    """Return whether settings are known to be no more unusual than normal operation is."""
+    """Return whether settings are known to be no more unusual than normal operation."""
     return unusual is not None and unusual <= WITHIN_NORMAL
 
 
@@ -141,7 +142,8 @@ def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> st
 
 
 def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) -> str:
-    """Describe how far past problems went, where that is more than the advice reaches."""
+    """Describe how far past problems went beyond the limit, if that is more than the effect of the
+    advice."""
     if not 0 < relief < effects.needed - 1e-9:
         return ""
     name = title(asset, effects.variable)
@@ -185,7 +187,7 @@ def _decimals(value: float) -> int:
 
 
 def column_unit(asset: Asset, column: Column) -> str | None:
-    """Return the unit of a column: the variable's, per hour for trends, none for times."""
+    """Return the unit of a column: the variable's unit, per hour for trends, none for times."""
     if column.kind != "variable" or column.aggregation in ("missing", "age", "recency", "count"):
         return None
     unit_text = unit(asset, column.source)
@@ -223,7 +225,8 @@ def statistic_value(
 
 
 def quantity_name(shown: Quantity) -> Translatable | None:
-    """Return what a quantity is of its variable: `trend over 1 h`; None for its value."""
+    """Return the name of a quantity of a variable: `trend over 1 h`; None if it is the value
+    itself."""
     name = _QUANTITY.get(shown.statistic)
     window = Styled(shown.window.total_seconds() if shown.window else 0.0, "duration")
     return None if name is None else translatable(name, window=window)
@@ -255,7 +258,8 @@ def quantity_usual(shown: Quantity) -> Translatable:
 def is_unusual(
     value: float | str | None, usual: float | str | None, usual_range: tuple[float, float] | None
 ) -> bool:
-    """Return whether a value is outside its usual range, or other than usual without one."""
+    """Return whether a value is outside its usual range, or, without a range, differs from the
+    usual value."""
     if not isinstance(value, float | int) or not isinstance(usual, float | int):
         return value != usual
     if usual_range is None:
@@ -322,7 +326,7 @@ def describe_contribution(
 
 
 def describe_column(asset: Asset, column: Column) -> Translatable:
-    """Describe what a column shows: `the mean of Zone 2 temperature over 10 min`."""
+    """Describe the quantity in a column: `the mean of Zone 2 temperature over 10 min`."""
     is_variable = column.kind == "variable"
     name = title(asset, column.source) if is_variable else column.source
     window = Styled((column.window_ms or 0) / 1000, "duration")

@@ -306,7 +306,8 @@ class SettingsRefused(UserError):
 
 
 def usual_slots() -> int:
-    """Return how many tasks of one queue may run at once: one a core, at most eight."""
+    """Return how many tasks of one queue may run at once by default: one per core, at most
+    eight."""
     return min(8, os.cpu_count() or 1)
 
 
@@ -393,14 +394,14 @@ class Settings:
         return self.home / "mlflow" / "artifacts"
 
     def read_model_key(self) -> bytes:
-        """Return the key of model hashes in a shared registry; empty for the embedded one. Raises
-        UserError as `read_key`."""
+        """Return the key of model hashes in a shared registry; empty for the embedded registry.
+        Raises UserError like `read_key`."""
         if self.mlflow_uri is None:
             return b""
         return self._read_key("model_key_file", self.model_key_path)
 
     def read_link_key(self) -> bytes:
-        """Return the key of feedback links. Raises UserError as `read_key`."""
+        """Return the key of feedback links. Raises UserError like `read_key`."""
         return self._read_key("link_key_file", self.link_key_path)
 
     def _read_key(self, setting: str, path: Path) -> bytes:
@@ -470,7 +471,7 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
     """Return the settings in `ALERTING_*`; unset and empty variables mean the default. Raises
     SettingsRefused naming every fault.
 
-    The home is that of `find_home`; without `last` the user's last `alerting up` does not count.
+    `find_home` finds the home; without `last` it ignores the user's last `alerting up`.
     """
     variables = Variables(environ)
     defaults = Settings(home=find_home(environ, Path.cwd(), last))
@@ -523,9 +524,9 @@ def _check_ports(ports: Mapping[str, int], variables: Variables) -> None:
 
 
 def read_retention(variables: Variables) -> Retention:
-    """Return `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_REPORTS_LAST`, `_AUDIT_LAST` and
-    `_MODELS_LAST`; the longest time of them where a setting of an earlier version, such as
-    `ALERTING_ARCHIVE_AFTER`, has kept the documents."""
+    """Return the retention stated by `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_REPORTS_LAST`,
+    `_AUDIT_LAST` and `_MODELS_LAST`. Where a setting of an earlier version, such as
+    `ALERTING_ARCHIVE_AFTER`, kept the documents, it is the longest allowed time."""
     lengths = {
         name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last)
         for name, last in vars(Retention()).items()

@@ -27,7 +27,8 @@ class Variables:
         return self.environ.get(name, "").strip()
 
     def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """Return a variable by `parse`; the default, and a recorded fault, for a ValueError."""
+        """Return a variable parsed by `parse`; on a ValueError record a fault and return the
+        default."""
         text = self.text(name)
         try:
             return parse(text) if text else default
@@ -53,7 +54,7 @@ class Variables:
         """Return the values of the variables `<prefix><NAME><suffix>` by name: lower case, `_`
         turned into `-`.
 
-        `leave_out`: the ending of variables with this prefix that belong to another group.
+        `leave_out`: suffix of the variables with this prefix that belong to another group.
         """
         names = [
             name
@@ -75,8 +76,8 @@ class Variables:
 
 
 def bounded(parse: Callable[[str], T], least: Any, most: Any, refusal: str) -> Callable[[str], T]:
-    """Return a parser of values from `least` to `most`. `refusal` follows the text in its
-    ValueError."""
+    """Return a parser of values from `least` to `most`. Its ValueError has the text of the
+    variable, followed by `refusal`."""
 
     def read(text: str) -> T:
         value = parse(text)
@@ -88,12 +89,12 @@ def bounded(parse: Callable[[str], T], least: Any, most: Any, refusal: str) -> C
 
 
 def whole_number(text: str) -> int:
-    """Return a whole number; for any other text a number below every bound."""
+    """Return the whole number in a text; for any other text a number below every bound."""
     return int(text) if text.isdecimal() else -1
 
 
 def positive_number(text: str) -> float:
-    """Return a number; for any other text one below every bound."""
+    """Return the number in a text; for any other text a number below every bound."""
     with suppress(ValueError):
         return float(text)
     return 0.0
@@ -117,8 +118,8 @@ def one_of(choices: tuple[T, ...]) -> Callable[[str], T]:
 
 
 def checked(fits: Callable[[str], bool], refusal: str) -> Callable[[str], str]:
-    """Return a parser that takes a text as it is. Its ValueError, for a text that does not fit, has
-    the text `refusal` alone: the other may be a secret."""
+    """Return a parser that returns a text as it is. Its ValueError for a text that does not fit has
+    the message `refusal`, without the text, which may be a secret."""
 
     def parse(text: str) -> str:
         if not fits(text):
@@ -129,7 +130,7 @@ def checked(fits: Callable[[str], bool], refusal: str) -> Callable[[str], str]:
 
 
 def address(schemes: set[str], refusal: str, *, needs_host: bool = True) -> Callable[[str], str]:
-    """Return a parser of addresses. Its ValueError has the text `refusal`, never the address."""
+    """Return a parser of addresses. Its ValueError has the message `refusal`, never the address."""
 
     def is_address(text: str) -> bool:
         try:
@@ -152,8 +153,8 @@ _NAME = re.compile(r"[A-Z0-9_*?]+")
 
 @dataclass(frozen=True)
 class SecretRules:
-    """The places that a source may name for its secret: the author of a source chooses the server
-    that the secret is sent to.
+    """The environment variables and files that a source may name for its secret. They are limited
+    because the author of a source chooses the server to which the secret is sent.
 
     `names`: patterns of environment variables; those of the platform itself never fit. `folders`:
     of files.
@@ -194,7 +195,8 @@ class SecretRules:
 
 def read_private_file(file: Path, named: str) -> str:
     """Return the secret in a file without the end of its line. Raises UserError if the file cannot
-    be read, or others may read it. `named`: the setting and its value, for the message."""
+    be read, or others may read it. `named`: setting and value that name the file, for the
+    message."""
     try:
         mode = file.stat().st_mode
         text = file.read_text(encoding="utf-8")

@@ -43,12 +43,11 @@ LEAST_KEY = 32  # characters
 
 
 def find_home(environ: Mapping[str, str], folder: Path, last: bool = True) -> Path:
-    """Return the home of this platform: the first that exists of several candidates.
+    """Return the home of this platform: the first existing one of several candidates.
 
-    They are: the folder that `ALERTING_HOME` names; the nearest home at or above `folder`; with
-    `last` that of this user's last `alerting up`; and `.alerting` in `folder`, which need not
-    exist.
-    Raises UserError if the nearest belongs to another user.
+    The candidates are: the folder that `ALERTING_HOME` names; the nearest home at or above
+    `folder`; with `last` the home of this user's last `alerting up`; and `.alerting` in `folder`,
+    which need not exist. Raises UserError if the nearest home belongs to another user.
     """
     if named := environ.get(VARIABLE, "").strip():
         return Path(named).expanduser().absolute()
@@ -88,7 +87,8 @@ def create_home(home: Path, database: Database) -> None:
 
 
 def claim_folder(home: Path) -> None:
-    """Make a missing folder, and close it to others. Raises UserError if not its own."""
+    """Create the folder if it is missing, and close it to other users. Raises UserError if it
+    belongs to another user."""
     with home_errors(home):
         home.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         _close(home)
@@ -145,7 +145,8 @@ def _user(uid: int) -> str:
 
 @contextmanager
 def home_errors(home: Path) -> Iterator[None]:
-    """Turn an error of a block that means that the home cannot be written into a UserError."""
+    """Raise a UserError instead of an error in this block that means that the home cannot be
+    written."""
     try:
         yield
     except OSError as fault:
@@ -206,8 +207,8 @@ def make_private_folder(folder: Path) -> Path:
 
 
 def shared_secret(path: Path, make: Callable[[], str]) -> str:
-    """Return the secret in `path`, which is made if it is missing. If several processes make it at
-    once, one wins.
+    """Return the secret in the file `path`, which is created if it is missing. If several processes
+    create it at once, all return the same secret.
 
     Raises UserError if other users may read the file.
     """
@@ -239,7 +240,7 @@ def new_key() -> str:
 
 
 def load_or_create_key(path: Path) -> bytes:
-    """Return the key in a file, made at the first call and readable by its owner alone.
+    """Return the key in a file, which the first call creates and only its owner can read.
 
     Raises UserError if other users may read the file.
     """
@@ -248,8 +249,9 @@ def load_or_create_key(path: Path) -> bytes:
 
 
 def read_key(path: Path, variable: str) -> bytes:
-    """Return the key that another process has put into a file; makes none. `variable`: that names
-    the file. Raises UserError if it is missing, or others may read it."""
+    """Return the key that another process has put into a file, without creating it. `variable`: the
+    environment variable that names the file. Raises UserError if the file is missing, or other
+    users may read it."""
     if not path.exists():
         raise UserError(
             f"there is no key in {path}, and a process on named servers makes none: put the key "

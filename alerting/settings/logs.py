@@ -1,4 +1,4 @@
-"""Logs of the platform's processes: text or JSON lines on standard error, without secrets and
+"""Logs of the platform's processes: text or JSON lines on standard error, without secrets or
 control characters.
 
 Tasks of Airflow use Airflow's handlers and format instead.
@@ -43,7 +43,7 @@ _LEAST_SECRET = 8  # characters; hiding shorter texts would hide half of every l
 
 
 def log_format(environ: Mapping[str, str]) -> str:
-    """Return `text` or `json` from `ALERTING_LOG_FORMAT`. Raises UserError for others."""
+    """Return `text` or `json` from `ALERTING_LOG_FORMAT`. Raises UserError for any other value."""
     name = environ.get(VARIABLE, "").strip().lower() or TEXT
     if name not in (TEXT, JSON):
         raise UserError(
@@ -72,7 +72,8 @@ def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ())
 
 
 def secrets_of(environ: Mapping[str, str]) -> set[str]:
-    """Return values of variables with secrets: passwords, keys, tokens, addresses."""
+    """Return the values of environment variables with secrets: passwords, keys, tokens,
+    addresses."""
     return {
         value.strip()
         for name, value in environ.items()
@@ -108,7 +109,7 @@ class TextLines(_RedactedLines):
     """Formatter of lines `2026-01-05T06:00:00.000Z WARNING alerting.x: message [id=x]`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, with the traceback below it."""
+        """Return the record as a line of text, with the traceback below it."""
         head = (
             f"{_time(record)} {record.levelname} {record.name}: "
             f"{clean_line(self._redact(record.getMessage()))}"
@@ -121,7 +122,7 @@ class JsonLines(_RedactedLines):
     """Formatter of JSON lines: time, level, logger, message, ids of objects, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the record as a line of JSON."""
         bare = getattr(record, "bare", None)
         message = record.getMessage() if bare is None else str(bare)
         if bare is not None and record.args:

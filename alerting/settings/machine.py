@@ -21,7 +21,7 @@ LIMITS = (
 
 
 def read_memory(limits: Sequence[Path] = LIMITS) -> int:
-    """Return the bytes of memory of the machine or its container. The same at every call."""
+    """Return the bytes of memory of the machine, or of the container; the same at every call."""
     total = int(psutil.virtual_memory().total)
     for file in limits:
         try:
@@ -34,8 +34,8 @@ def read_memory(limits: Sequence[Path] = LIMITS) -> int:
 
 
 def read_time() -> TimeUsed:
-    """Return the CPU time of all threads of this process and of its child processes that have ended
-    (a database that it started runs on), and the time by the clock."""
+    """Return the CPU time of this process and of its child processes that have ended (so not of a
+    running database), and the time by the clock."""
     used = os.times()
     return TimeUsed(
         used.user + used.system + used.children_user + used.children_system, time.monotonic()

@@ -380,7 +380,7 @@ def _trim_to_data(
     unfitted: Sequence[Interval],
 ) -> tuple[Interval, tuple[Interval, ...]]:
     """Return the interval up to the last known value, and its gaps (also `unfitted`)."""
-    gaps = tuple(kind_of(definition).data_gaps(definition, history, *interval))
+    gaps = tuple(kind_of(definition).unevaluated_intervals(definition, history, *interval))
     return without_end(interval, tuple(merge([*gaps, *unfitted], *interval)) if unfitted else gaps)
 
 

@@ -309,7 +309,7 @@ class MemoryArrivals:
         for done in requests:
             key = done.definition, done.asset
             starts = self._requests.pop(key, {})
-            remaining = {n: start for n, start in starts.items() if n not in done.stored}
+            remaining = {n: start for n, start in starts.items() if n not in done.keys}
             if remaining:
                 self._requests[key] = remaining
 

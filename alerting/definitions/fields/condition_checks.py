@@ -1,5 +1,5 @@
-"""Find faults of conditions: across the fields of one, among several of them, and beside the known
-assets."""
+"""Find faults of conditions: across the fields of one condition, among several conditions, and
+beside the known assets."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -313,9 +313,9 @@ def _nearest_attribute(asset: Asset, message: str) -> str:
 
 
 def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
-    """Return faults for limits in the wrong order on one asset.
+    """Return faults of limits that are in the wrong order on one asset.
 
-    A definition with plain numbers in the wrong order is refused before.
+    Plain numbers in the wrong order have been refused before.
     """
     for level in levels:
         ordered = (
@@ -337,7 +337,7 @@ def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
 
 
 def _bands(level: Level) -> Iterable[tuple[float | None, float | None]]:
-    """Return pairs of numbers of which the first must not be greater than the second."""
+    """Return pairs of numbers whose first must not be greater than the second."""
     inner = (level.equals, level.equals) if isinstance(level.equals, float) else level.inside
     if inner is not None:
         yield inner
@@ -386,7 +386,8 @@ def combined_problem_faults(problem: Problem) -> Iterable[Fault]:
 def combination_faults_on(
     written: Conditions | Problem, targets: Sequence[Asset], path: str = ""
 ) -> Iterable[Fault]:
-    """Return the faults of each condition on matched assets. `path`: where they are."""
+    """Return the faults of each condition on matched assets. `path`: of the conditions in the
+    document."""
     for prefix, condition in _conditions(
         path, written, written if isinstance(written, Conditions) else DEFAULTS
     ):
@@ -485,7 +486,7 @@ def variable_faults(
 ) -> Iterable[Fault]:
     """Return the faults of a variable with a numeric limit, or with the value that it must have.
 
-    `types`: those of the variables of all matched assets.
+    `types`: the types of the variables of all matched assets.
     """
     if name not in types:
         yield Fault(

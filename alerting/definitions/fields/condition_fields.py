@@ -1,8 +1,8 @@
-"""Fields of conditions: the limits of one variable, reading by reading, what to do without data,
-and conditions of several variables.
+"""Fields of conditions: the limits of one variable, for each reading, what to do without data, and
+conditions of several variables.
 
-Limits are numbers, attributes of the asset, or learned. Of several conditions `any` or `all` must
-hold, of which each may be such a list once more.
+Limits are numbers, attributes of the asset, or learned. `any` or `all` of several conditions must
+hold; each of them may be such a list again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -279,8 +279,8 @@ class PlainLimits(Closed):
     )
 
     def condition(self, variable: str, shared: Condition) -> Condition:
-        """Return it as the condition of one variable, with the severity and the staleness that all
-        conditions share."""
+        """Return these limits as the condition of one variable, with the severity and the staleness
+        that all conditions share."""
         written = {
             name: getattr(self, name)
             for name in type(self).model_fields
@@ -441,12 +441,12 @@ class Conditions(Condition):
 
     @property
     def combination(self) -> Combination | None:
-        """Return the conditions of several variables; None for a condition of one."""
+        """Return the conditions of several variables; None for a condition of one variable."""
         return combination_of(self, self)
 
 
 def single_condition(definition: object) -> Condition | None:
-    """Return the condition of a definition on one variable with limits that are stated; None for
+    """Return the condition of a definition that is on one variable and has stated limits; None for
     any other definition."""
     if not isinstance(definition, Condition) or not definition.variable:
         return None
@@ -458,8 +458,8 @@ def single_condition(definition: object) -> Condition | None:
 
 
 def combination_of(written: Any, shared: Condition) -> Combination | None:
-    """Return the conditions of a definition, problem or member that has several, with what they
-    share; None without any."""
+    """Return the conditions of a definition, problem or member that has several, with the fields
+    that they share; None for any other."""
     how: How = "any" if written.any is not None else "all"
     members = getattr(written, how)
     if members is None:

@@ -1,5 +1,5 @@
-"""Find faults of a definition: across its fields, and those that only the known assets, event types
-and other definitions show."""
+"""Find faults of a definition: across its fields, and beside the known assets, event types and
+other definitions."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -144,7 +144,8 @@ def _problem_faults(problem: Problem) -> Iterable[Fault]:
 
 
 def _clear_faults(problem: Problem) -> Iterable[Fault]:
-    """Return the faults of the value at which a problem is over: it lies within its limits."""
+    """Return the faults of the value at which a problem is over: it must lie within the problem's
+    limits."""
     if problem.clear is None:
         return
     above = problem.above
@@ -194,7 +195,7 @@ def faults_against_assets(
 ) -> list[Fault]:
     """Return the faults of a definition beside the known assets and event types.
 
-    These are unknown assets, variables, event types and attributes, and wrong types.
+    It finds unknown assets, variables, event types and attributes, and wrong types.
     """
     return list(_asset_faults(definition, index_assets(assets), event_types))
 
@@ -370,7 +371,8 @@ def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -
 
 
 def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[str]:
-    """Yield what to declare where operators can set no variable, so none gets advice."""
+    """Yield what to declare on assets without a variable that operators can set, which get no
+    advice."""
     settable = any(limits.controllable for limits in definition.recommendation.variables.values())
     if (
         targets
@@ -463,7 +465,8 @@ _PATH = "suppression.while"
 def inhibition_faults(
     definition: Definition, others: Mapping[str, Definition], assets: AssetIndex
 ) -> Iterable[Fault]:
-    """Return faults of alerts that inhibit a definition. `others`: all in force, by name."""
+    """Return faults of the alerts that inhibit a definition. `others`: all definitions in force, by
+    name."""
     targets = {asset.name for asset in matching_assets(definition, assets)}
     for i, name in enumerate(inhibitors_of(definition)):
         path = f"{_PATH}.{i}.definition"
@@ -508,7 +511,8 @@ def inhibitors_of(definition: Definition) -> list[str]:
 
 
 def _circle(definition: Definition, first: str, others: Mapping[str, Definition]) -> str | None:
-    """Return the way from a definition by its first inhibitor back to itself; None without one."""
+    """Return the chain of inhibitors from a definition, through its first one, back to itself; None
+    without such a circle."""
     ways = [[definition.name, first]]
     seen = set[str]()
     while ways:

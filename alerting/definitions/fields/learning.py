@@ -34,7 +34,8 @@ def find_added(name: str) -> EntryPoint | None:
 
 
 def require_family(name: str) -> str:
-    """Return the name of an installed family. Raises ValueError, with these, for others."""
+    """Return the name if it is that of an installed family. Raises ValueError with the installed
+    names for any other."""
     if name in BUILT_IN or find_added(name):
         return name
     names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
@@ -43,9 +44,8 @@ def require_family(name: str) -> str:
 
 
 def longest_first(families: Iterable[str]) -> list[str]:
-    """Return families in the order in which a training begins to search them: those that take
-    longest first, so that none of these runs alone at the end where fewer run at once than there
-    are."""
+    """Return families in the order in which a training begins to search them: the slowest first, so
+    that no slow search runs alone at the end when not all can run at once."""
 
     def order(name: str) -> tuple[int, str]:
         return (name in _SHORTEST) - (name == _LONGEST), name
@@ -108,7 +108,7 @@ class Dates(Closed):
 
 
 def way(value: object) -> str:
-    """Return the way in which a period is given, as a name that is no field."""
+    """Return how a period is given (by dates, share or length), as a name that is no field."""
     if isinstance(value, int | float):
         return SHARE
     return DATES if isinstance(value, Mapping | Dates) else LENGTH
@@ -188,7 +188,7 @@ class Periods(Closed):
 
 
 class Learning(Closed):
-    """The search for the best candidate."""
+    """Settings of the search for the best candidate."""
 
     candidates: tuple[Family, ...] = Field(
         BUILT_IN,
@@ -221,7 +221,8 @@ class Learning(Closed):
 
     @property
     def longest_by_clock(self) -> timedelta:
-        """The time by the clock after which a search begins no trial, whatever it computed."""
+        """Return the time by the clock after which a search begins no further trial, whatever CPU
+        time it used."""
         return CLOCK_TO_CPU * self.time_budget
 
 
@@ -268,8 +269,8 @@ class OperatingPoint(Closed):
 
     @property
     def most_false_alarms(self) -> float | None:
-        """The budget of false alarms a week and asset; None where the threshold is put by cost or
-        precision."""
+        """Return the budget of false alarms a week and asset; None where cost or precision chooses
+        the threshold."""
         if (
             self.cost_of_miss is not None
             or self.cost_of_false_alarm is not None
@@ -306,7 +307,7 @@ class FeedbackUse(Closed):
 
 
 class PromotionMode(Closed):
-    """Decision on a challenger that may go into service."""
+    """How a challenger goes into service."""
 
     mode: Literal["automatic", "approval"] = Field(
         "automatic",

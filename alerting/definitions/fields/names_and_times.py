@@ -1,6 +1,6 @@
-"""Names, texts and times that documents are made of, and the base of all documents; hours of the
-week in a zone, as shifts and quiet hours, across daylight saving, also as text for people; and
-half-open intervals [from, to): merged, what lies between them, what two lists share."""
+"""Names, texts and times of documents, and the base class of all documents; hours of the week in a
+time zone, such as shifts and quiet hours, across daylight saving, also as text for people; and
+half-open intervals [from, to): their union, gaps and intersection."""
 
 import re
 import unicodedata
@@ -68,7 +68,8 @@ def _longer_than_zero(duration: timedelta) -> timedelta:
 
 
 def require_no_number(value: object) -> object:
-    """Return an instant as written. Raises ValueError for a number, read as seconds."""
+    """Return an instant as written. Raises ValueError for a number, which pydantic would read as
+    seconds."""
     if isinstance(value, str):
         try:
             float(value[:100])
@@ -189,9 +190,9 @@ def is_within(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> bool:
 
 
 def end_of(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> datetime | None:
-    """Return the end of the intervals around `now`; None outside of all.
+    """Return the end of the interval around `now`; None if no interval is around it.
 
-    Intervals that follow without a break are taken together.
+    Intervals that follow each other without a break count as one.
     """
     until = None
     for start, end in sorted(_around(hours, zone, now)):
@@ -219,7 +220,8 @@ def _hours_between(
 
 
 def _instant(day: date, clock: str, zone: ZoneInfo) -> datetime:
-    """Return a local time's instant: the first of two, or the first that exists after."""
+    """Return the instant of a local time: the first of two, or, for a time that the clock skips,
+    the first one after it."""
     if clock == "24:00":
         day = day + timedelta(days=1)
         clock = "00:00"
@@ -296,13 +298,14 @@ def merge(intervals: Iterable[Interval], start: datetime, end: datetime) -> list
 
 
 def find_gaps(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
-    """Return the intervals of [start, end) between merged ones."""
+    """Return the parts of [start, end) between merged intervals."""
     edges = [start, *(t for interval in intervals for t in interval), end]
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > timedelta(0)]
 
 
 def intersection(first: Sequence[Interval], second: Sequence[Interval]) -> list[Interval]:
-    """Return the times that lie in both lists, sorted. Within a list, intervals do not overlap."""
+    """Return the intervals that lie in both lists, sorted. Within a list, intervals do not
+    overlap."""
     shared = ((max(a, c), min(b, d)) for a, b in first for c, d in second)
     return sorted((begin, stop) for begin, stop in shared if stop > begin)
 

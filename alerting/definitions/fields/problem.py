@@ -125,13 +125,13 @@ class Problem(Closed):
 
     @property
     def merge(self) -> timedelta:
-        """Return within which time problems are one; 0 without."""
+        """Return the time within which problems count as one; 0 if none is stated."""
         return self.merge_within or timedelta(0)
 
     @property
     def clear_limits(self) -> ClearLimits:
-        """Return the values at which the problem is over: its limits, as far as `clear` says
-        nothing."""
+        """Return the values at which the problem is over: its limits where `clear` states no other
+        value."""
         above = 0.0 if self.above is None else self.above
         below = 0.0 if self.below is None else self.below
         if self.clear is None:
@@ -142,7 +142,7 @@ class Problem(Closed):
 
     @property
     def has_condition(self) -> bool:
-        """Return whether it can occur: not with a variable that has no limit."""
+        """Return whether the problem can occur: it cannot with a variable that has no limit."""
         return self.variable is None or (self.above, self.below, self.equals) != (None,) * 3
 
     @property
@@ -232,7 +232,7 @@ class PredictionWindow(NamedTuple):
 
 
 class AlarmFields(Closed):
-    """When an alarm of a model ends whose problem does not come."""
+    """When a model's alarm ends if its problem does not come."""
 
     clear_at: Number | None = Field(
         None,
@@ -278,7 +278,8 @@ def problem_phrase(problem: Problem, variables: Variables, events: Titles) -> st
 def prediction_phrase(
     problem: Problem, horizon: timedelta, variables: Variables, events: Titles
 ) -> str:
-    """Return the phrase of a problem that is predicted; horizon 0: that of the unit just made."""
+    """Return the phrase of a predicted problem; with horizon 0 it is the problem of the unit just
+    made."""
     phrase = problem_phrase(problem, variables, events)
     if not horizon:
         return translatable("{problem} in the unit just made", problem=phrase)
@@ -289,7 +290,7 @@ def prediction_phrase(
 def condition_phrase(
     condition: Condition, combination: Combination | None, variables: Variables
 ) -> str:
-    """Return the phrase of the condition of a definition, of one variable or of several."""
+    """Return the phrase of a definition's condition, which is on one variable or on several."""
     phrase = (
         _limits_of(condition, variables)
         if combination is None

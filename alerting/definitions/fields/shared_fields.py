@@ -113,12 +113,13 @@ class Suppression(Closed):
 
     @property
     def of_plant(self) -> "Suppression":
-        """Return the suppression by states and calendar, without that by other alerts."""
+        """Return the suppression by states and calendar alone, without suppression by other
+        alerts."""
         return self.model_copy(update={"inhibited": ()}) if self.inhibited else self
 
 
 def suppression_faults(suppression: Suppression) -> Iterable[Fault]:
-    """Return the faults that show without knowledge of the assets."""
+    """Return the faults that can be seen without knowledge of the assets."""
     if not suppression.when and not suppression.windows and not suppression.inhibited:
         yield Fault(
             "suppression",
@@ -166,9 +167,9 @@ def suppression_faults_on(
     assets: Sequence[Asset],
     event_types: Sequence[EventType],
 ) -> Iterable[Fault]:
-    """Return the faults that show beside the assets of a definition and those above them.
+    """Return the faults that a definition's assets and their ancestors show.
 
-    These are unknown variables and events, and values of a wrong type.
+    It finds unknown variables and events, and values of a wrong type.
     """
     tree = AssetTree(
         assets if any(state.variable is not None for state in suppression.when) else ()
@@ -369,10 +370,12 @@ def period_of_cron(cron: str) -> ReportPeriod:
 
 
 class Start(NamedTuple):
-    """A question of an engineer: what is there, and what shall come of it.
+    """A question of an engineer that leads to a kind: which data there are, and what the alert is
+    to do.
 
-    `order`: in the list of all, the simplest first. `fields`: returns the fields beside name, kind
-    and assets, for a variable and a limit of it, which is None where none is known.
+    `order`: position in the list of all questions, the simplest first. `fields`: takes a variable
+    and its limit (None where it is not known) and returns the fields of a definition beside name,
+    kind and assets.
     """
 
     order: int

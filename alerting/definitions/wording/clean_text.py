@@ -34,8 +34,8 @@ _PLAIN = re.compile(r"[\n\x20-\x7e\u00a0-\u00ac\u00ae-\u0233]*")
 
 
 def clean_text(text: str, *, visible: bool = False) -> str:
-    """Return the text with its line ends as `\\n`, tabs as spaces, and without what controls a
-    terminal or turns or hides text.
+    """Return the text with its line ends as `\\n`, tabs as spaces, and without characters that
+    control a terminal, or turn or hide text.
 
     `visible`: control characters and changes of direction are written out (`\\x1b`, `\\u202e`)
     instead of removed. Characters that no encoding can write become U+FFFD. Idempotent.
@@ -56,13 +56,13 @@ def _write_out(character: re.Match[str]) -> str:
 
 
 def clean_line(text: str) -> str:
-    """Return the text as of `clean_text`, on one line with single spaces. Idempotent."""
+    """Return the result of `clean_text` on one line, with single spaces. Idempotent."""
     return " ".join(clean_text(text).split())
 
 
 def spreadsheet_text(text: str) -> str:
-    """Return the text of a cell of CSV with an apostrophe before all that a spreadsheet program
-    would take for a formula; a number within the text stays. Idempotent."""
+    """Return the text of a CSV cell with an apostrophe before everything that a spreadsheet program
+    would take for a formula; numbers within the text stay. Idempotent."""
     marked = _FORMULA.sub(_mark_formula, text)
     return f"'{marked}" if marked[:1] in ("\t", "\r") else marked
 
@@ -76,7 +76,7 @@ def _mark_formula(match: re.Match[str]) -> str:
 
 
 def clean(value: Any) -> Any:
-    """Return a document with every text in it, names of fields too, cleaned."""
+    """Return a document in which every text is cleaned, names of fields included."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, Mapping):

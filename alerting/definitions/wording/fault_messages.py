@@ -20,7 +20,7 @@ NAME_RULE = "letters, digits, - and _ only"
 
 
 def message_of(error: Mapping[str, Any]) -> MessageAndHint:
-    """Return message and hint for an error of pydantic: the fault, what to write; or ""."""
+    """Return message and hint for an error of pydantic: the fault, and what to write (or "")."""
     kind = str(error["type"])
     value = error.get("input")
     context = error.get("ctx") or {}
@@ -53,15 +53,17 @@ def model_faults(
     members: Mapping[str, Iterable[str]] = NO_MEMBERS,
     rule: str = NAME_RULE,
 ) -> list[Fault]:
-    """Return pydantic's errors as faults. `fields`: names that the document may have; `word`: what
-    it is; `members`: names of fields of the members of a field; `rule`: of names."""
+    """Return pydantic's errors as faults. `fields`: names of fields that the document may have;
+    `word`: what the document is; `members`: by field with members, the names of their fields;
+    `rule`: for names."""
     return [
         _model_fault(error, fields, word, members, rule) for error in _merge_alternatives(errors)
     ]
 
 
 def _merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return pydantic's errors, one per attribute instead of one for each of its types."""
+    """Return pydantic's errors with one error for each attribute, instead of one for each type that
+    it may have."""
     by_place: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for error in errors:
         place = tuple(error["loc"])
@@ -101,7 +103,8 @@ def _model_fault(
 
 
 def name_fault(path: str, name: Any, rule: str = NAME_RULE) -> Fault:
-    """Return that what was given at a path is not a legal name, with the rule of names there."""
+    """Return the fault that the text at a path is not a legal name, with the rule of names
+    there."""
     return Fault(path, f"{_as_written(name)} is not a legal name", rule)
 
 
@@ -206,7 +209,7 @@ def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
 
 
 def _message(text: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
-    """Return a message with the value that was given in it."""
+    """Return a message that quotes the value which was given."""
     return lambda value, _: (ENGLISH.say(text, value=_as_written(value)), hint)
 
 

@@ -40,10 +40,11 @@ _NEAR_END = 0.005  # of 0 or 1: a threshold needs more digits there
 
 
 class Styled(NamedTuple):
-    """A value with the way to show it: `share`, `points`, `duration` (seconds), `count` (a
-    whole number, grouped by thousands), or a format of numbers.
+    """A value with its format: `share`, `points`, `duration` (seconds), `count` (a whole number,
+    grouped by thousands), or a Python format of numbers.
 
-    A unit may follow the format: `.3g °C`. Stored texts of before have titles as `inside`.
+    A unit may follow the format: `.3g °C`. Texts stored by earlier versions have titles with the
+    format `inside`.
     """
 
     raw: float | str
@@ -51,9 +52,9 @@ class Styled(NamedTuple):
 
 
 class Translatable(str):
-    """An English text with its template and values. A part or a sum of it is plain again.
+    """An English text with its template and values. A slice or a sum of it is plain text again.
 
-    `is_of_template`: whether the English text is what the template says today.
+    `is_of_template`: whether the English text equals what its template gives today.
     """
 
     template: str
@@ -87,10 +88,10 @@ class Language:
     texts: Mapping[str, str | tuple[str, ...]] = field(repr=False, compare=False)
 
     def say(self, template: str, /, **values: Value) -> str:
-        """Return the translation of a template with these values; a template that has none is said
-        in English.
+        """Return the translation of a template with these values; English for a template without a
+        translation.
 
-        A template with two forms is said in the one that fits its value `number`.
+        Of two forms, the value `number` selects the one that fits.
         """
         text = self.texts.get(template, template)
         if isinstance(text, str):
@@ -109,7 +110,8 @@ class Language:
         return forms[0 if self.locale.plural_form(abs(number)) == "one" else 1]
 
     def translate(self, text: str) -> str:
-        """Return a platform's text in this language; people's, and untranslated ones, as is."""
+        """Return a text of the platform in this language; people's texts and texts without a
+        translation stay as they are."""
         if isinstance(text, Translatable) and text.template:
             return self.say(text.template, **text.values)
         translation = self.texts.get(text, text)
@@ -197,7 +199,8 @@ class Language:
         return f"{shown}{' ' if self.code == 'en' else NO_BREAK}{unit}" if unit else shown
 
     def _filled(self, template: str, values: Mapping[str, Value]) -> str:
-        """Put values in, without formats: templates of stored texts come from the database."""
+        """Insert values, without formats, because templates of stored texts come from the
+        database."""
         filled, parts = _split(template)
         for name, text in parts:
             filled += (self.show(values[name]) if name in values else f"{{{name}}}") + text
@@ -233,7 +236,8 @@ def language(code: LanguageCode) -> Language:
 
 
 def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
-    """Return an Accept-Language header's first language that exists; else the usual one."""
+    """Return the first language in an Accept-Language header that the platform has; else the usual
+    one."""
     weighted = []
     for position, part in enumerate(accept.split(",")[:20]):
         tag, _, weight = part.strip().partition(";q=")
@@ -246,7 +250,8 @@ def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
 
 
 def translatable(template: str, /, **values: Value) -> Translatable:
-    """Return a text for every language. Values: names as is, numbers, titles as `Styled`."""
+    """Return a text for every language. Values are names as they are, numbers, and `Styled` for
+    formatted ones."""
     return Translatable(ENGLISH.say(template, **values), template, values, is_of_template=True)
 
 
@@ -263,12 +268,14 @@ def count_in_english(singular: str, plural: str, number: int, /, **values: Value
 
 
 def template(text: str) -> str:
-    """Return a template as it is: a mark for the tool that collects texts, in a table."""
+    """Return the template itself: marks it for the tool that collects texts, where a table holds
+    templates."""
     return text
 
 
 def templates(singular: str, plural: str) -> tuple[str, str]:
-    """Return the two forms of a template as they are: the same mark for a text that counts."""
+    """Return the two forms of a template themselves: marks a text that counts for the tool that
+    collects texts."""
     return singular, plural
 
 
@@ -278,14 +285,13 @@ def measured(value: float, style: str, unit: str | None) -> Styled:
 
 
 def joined(separator: str, *parts: str) -> Translatable:
-    """Return texts with a separator between them, each of which can be translated; empty ones are
-    left out."""
+    """Return texts joined by a separator, each of them translatable; empty texts are left out."""
     values = {f"part_{i}": part for i, part in enumerate(part for part in parts if part)}
     return translatable(separator.join(f"{{{name}}}" for name in values), **values)
 
 
 def join_first(names: Sequence[str], most: int) -> str:
-    """Return the first names joined by commas, and how many more there are than `most`."""
+    """Return the first `most` names joined by commas, and the number of further names."""
     first = joined(", ", *names[:most])
     more = len(names) - most
     if more <= 0:
@@ -319,7 +325,8 @@ def template_document(text: Translatable) -> dict[str, Any]:
 
 
 def read_template(document: Mapping[str, Any], english: str | None = None) -> Translatable:
-    """Return the text of such a document, with the stored English wording where there is one.
+    """Return the text of a document made by `template_document`, with the stored English wording
+    where there is one.
 
     Raises LookupError, TypeError, ValueError or AttributeError for another document.
     """
@@ -377,8 +384,8 @@ def spoken_number(value: float, style: str = "g") -> str:
 
 
 def digits_beside(value: float, *limits: float | None) -> int:
-    """Return how many significant digits a value needs beside limits: three, or as many more as
-    keep it from looking like a limit, or from lying on its other side."""
+    """Return how many significant digits a value needs beside limits: three, or more if it would
+    otherwise look equal to a limit or lie on its other side."""
     numbers = [limit for limit in limits if limit is not None]
     for digits in range(_FEWEST, _MOST):
         shown = float(spoken_number(value, f".{digits}g"))
@@ -409,7 +416,8 @@ def format_threshold(value: float) -> str:
 
 
 def spoken_false_alarms(per_asset: float, assets: int) -> str:
-    """Return a weekly number per asset as of all: `60 ... on all 20 assets (3 on each)`."""
+    """Return a weekly number of false alarms per asset as the number on all assets: `60 ... on all
+    20 assets (3 on each)`."""
     if assets <= 1:
         return f"{per_asset:.3g} false alarms a week"
     return (

@@ -1,5 +1,6 @@
-"""Compare challenger and champion: problems, false alarms on unseen normal time, and synthetic
-anomalies there: each variable in turn shifted, and swinging around its level."""
+"""Compare challenger and champion by the problems that they find, their false alarms on unseen
+normal time, and the synthetic anomalies that they find there: each variable in turn shifted, and
+swinging around its level."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
@@ -53,12 +54,12 @@ _TITLES = (
 
 
 class AnomalyEvidence(NamedTuple):
-    """Results of one model on unseen time: false alarms in normal rows (`weeks`), problems found,
-    synthetic anomalies found.
+    """Results of one model on unseen time: false alarms in normal time (`weeks`), problems and
+    synthetic anomalies that it found.
 
-    `alarm_weeks`: normal time beyond the threshold; `variance`: of it (weeks²), between `blocks` of
-    a day. `announced`: problems found before they began; `waited_s`: seconds from the beginning of
-    the others to when they were found, added up.
+    `alarm_weeks`: normal time beyond the threshold; `variance`: its variance (weeks²) between
+    `blocks` of a day. `announced`: number of problems found before they began; `waited_s`: for all
+    other found problems together, the seconds from their beginning to the alarm.
     """
 
     false_alarms: int
@@ -85,8 +86,8 @@ class AnomalyEvidence(NamedTuple):
         return FoundProblems(self.problems, self.problems_found, self.announced, self.waited_s)
 
     def describe_rate(self, share: float | None) -> str:
-        """Return the rate reached on unseen normal time with its interval, and the one asked:
-        a `share` of time, or false alarms a week."""
+        """Describe the rate reached on unseen normal time, with its interval, and the rate that the
+        definition asks for: a `share` of time, or false alarms a week."""
         if not self.weeks:
             return ""
         if share is not None:
@@ -105,13 +106,13 @@ class AnomalyEvidence(NamedTuple):
 
     @property
     def is_too_many(self) -> bool:
-        """Return whether so many false alarms are unlikely (5 %) at the rate that is allowed, or
-        last too long."""
+        """Return whether so many false alarms are unlikely (5 %) at the allowed rate, or last too
+        long."""
         return is_too_many(self.false_alarms, self.allowed, self.in_alarm)
 
     @property
     def share(self) -> float:
-        """Return the share of synthetic anomalies that it finds."""
+        """Return the share of the synthetic anomalies that the model finds."""
         return self.synthetic / self.injected if self.injected else float("nan")
 
 
@@ -122,11 +123,11 @@ def compare_models(
     challenger: AnomalyModel,
     champion: AnomalyModel | None,
 ) -> Comparison:
-    """Decide on time after the cutoffs of both, on the assets that both watch. Without evidence a
-    person decides.
+    """Decide on time after the training cutoffs of both models, on the assets for which both have a
+    detector. Without evidence a person decides.
 
-    An asset that only the champion watches keeps its detector, where the definition still lets it
-    see its variables.
+    An asset with a detector in the champion alone keeps that detector if the definition still
+    includes the detector's variables.
     """
     period = data.period
     start = max(
@@ -183,7 +184,7 @@ def _only_in_champion(
     challenger: AnomalyModel,
     champion: AnomalyModel | None,
 ) -> tuple[dict[str, FittedDetector], list[str]]:
-    """Return the detectors of assets that only the champion watches, and the assets whose detector
+    """Return the detectors that only the champion has, by asset, and the assets whose detector
     cannot be kept."""
     staying = dict[str, FittedDetector]()
     lost = list[str]()
@@ -199,7 +200,7 @@ def _only_in_champion(
 
 
 def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[Objection, bool]:
-    """Return which objections the evidence raises against the challenger."""
+    """Return the objections that the evidence raises against the challenger."""
     return {
         "no_unseen_time": not new.weeks,
         "champion_raises_too_many": old is not None and old.is_too_many,
@@ -245,6 +246,7 @@ def _evidence(
     start: datetime,
     assets: Collection[str],
 ) -> AnomalyEvidence:
+    """Return a model's results on unseen time after `start`, summed over these assets."""
     parts = []
     for history in data.histories:
         fitted = model.by_asset.get(history.asset.name)
@@ -268,6 +270,7 @@ def _of_asset(
     start: int,
     end: int,
 ) -> AnomalyEvidence:
+    """Return a detector's results on one asset over unseen time (start, end] (ms)."""
     windows = fitted.windows(rows.categories, rows.at)
     scores = np.nan_to_num(fitted.score(rows.matrix, windows.values), nan=-np.inf)
     scores[windows.changes | ~rows.enough] = -np.inf
@@ -313,8 +316,8 @@ def _of_asset(
 def _allowed_by_share(
     definition: AnomalyDefinition, fitted: FittedDetector, alarms: int, scores: Floats
 ) -> float:
-    """Return the false alarms that the allowed share of time would give, as long as those counted;
-    without one, as a window."""
+    """Return the number of false alarms in the allowed share of time, if each lasts as long as the
+    counted ones; as long as a window if none was counted."""
     rows = (
         int((scores >= THRESHOLD).sum()) / alarms
         if alarms
@@ -326,15 +329,16 @@ def _allowed_by_share(
 def _episodes(
     definition: AnomalyDefinition, at: Millis, scores: Floats, stride_ms: int, apart_ms: int
 ) -> Millis:
-    """Return the instants at which episodes would be raised; all instants beyond the threshold
-    where nothing sets them apart."""
+    """Return the instants at which episodes would be raised; if `clear_for` is 0, all instants
+    beyond the threshold."""
     lasting = lasting_scores(at, scores, stride_ms, duration_millis(definition.hold))
     beyond = at[lasting >= THRESHOLD]
     return beyond[first_of_clusters(beyond, apart_ms)] if len(beyond) and apart_ms else beyond
 
 
 def _synthetic(fitted: FittedDetector, rows: NormalRows, categories: Labels) -> tuple[int, int]:
-    """Return how many synthetic anomalies in unseen normal time are found, and how many there are.
+    """Return how many synthetic anomalies in unseen normal time the detector finds, and how many
+    there are.
 
     Each variable in turn is shifted, and swings around its level. Sizes are in deviations of the
     variable in this time and category, so they are the same for every model.

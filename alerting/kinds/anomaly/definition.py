@@ -31,7 +31,8 @@ _USUAL_FALSE_ALARMS = 1.0
 
 
 class ScoreEscalation(Closed):
-    """A worse severity, by how far the score lies beyond its threshold, or by how often it did."""
+    """Escalation to a worse severity, by how far the score lies beyond its threshold, or by how
+    often it lay beyond it."""
 
     severity: Severity = Field(description="Severity from then on: low, medium, high, critical.")
     score: Number | None = Field(
@@ -53,7 +54,7 @@ class ScoreEscalation(Closed):
 
 
 class AnomalyThreshold(Closed):
-    """Choice of the threshold from scores of normal time that the model has not seen."""
+    """Choice of the threshold from the scores of normal time that the model has not seen."""
 
     false_alarms_per_week: Number | None = Field(
         None,
@@ -208,8 +209,7 @@ class AnomalyDefinition(NormalDefinition):
 
     @property
     def false_alarms_per_week(self) -> float:
-        """Return the false alarms a week and asset that are allowed, where the threshold is set by
-        them."""
+        """Return the allowed false alarms a week and asset, if they set the threshold."""
         return self.threshold.false_alarms_per_week or _USUAL_FALSE_ALARMS
 
     def may_see(self, variable: str) -> bool:
@@ -221,11 +221,11 @@ class AnomalyDefinition(NormalDefinition):
         return matches[0] and not matches[1]
 
     def question_fields(self) -> dict[str, Any]:
-        """Return the fields that decide which scores a model gives; not those of the threshold's
-        use and of severities.
+        """Return the fields that decide a model's scores, without those on the use of the threshold
+        and on severities.
 
-        Statistics that are left out are those of before, so that champions of before serve until
-        their next training.
+        If statistics are not written, the question is that of earlier versions, so that champions
+        of earlier versions serve until their next training.
         """
         fields = {
             "assets",
@@ -241,7 +241,7 @@ class AnomalyDefinition(NormalDefinition):
         return written | {"aggregations": [*(self.aggregations or _STATISTICS_BEFORE)]}
 
     def effect_warnings(self) -> Iterable[str]:
-        """Yield a warning for each field of earlier versions that has no effect any more."""
+        """Yield a warning for each field from earlier versions that no longer has an effect."""
         for name in _WITHOUT_EFFECT:
             if getattr(self, name) is not None:
                 yield (

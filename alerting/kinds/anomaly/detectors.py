@@ -1,10 +1,10 @@
-"""Detectors: fitted to encoded rows of normal operation, from encoded rows to a raw score, higher
-is less like normal; and the threshold of the score from its values in normal time: for a rate of
-false alarms, or for a share of time in alarm.
+"""Detectors: fitted to encoded rows of normal operation, they give each encoded row a raw score,
+higher the less the row is like normal; and the threshold of that score from its values in normal
+time: for a rate of false alarms, or for a share of time in alarm.
 
-Each is plain arrays of numbers. The same rows give the same bits. Trainings fit the first two; the
-others are of models that were trained before. A row has the same bits whatever the other rows are.
-No library of models is needed to score.
+A detector is plain arrays of numbers. The same rows give the same bits, and a row's score has the
+same bits whatever the other rows are. Trainings fit the first two detectors; the others serve in
+models trained by earlier versions. Scoring needs no library of models.
 
 Peaks over a threshold: scores above a high quantile come in clusters, whose maxima follow a
 generalized Pareto distribution (Pickands 1975; declustering by runs: Coles 2001, chapters 4 and 5).
@@ -27,7 +27,8 @@ AT_ONCE = 2_000_000  # distances that are computed together
 
 
 class Nearest(NamedTuple):
-    """Positions of the nearest normal rows of each row, the nearest first, and their distances."""
+    """For each row: positions of its nearest normal rows, the nearest first, and their
+    distances."""
 
     which: npt.NDArray[np.int64]
     distance: Floats
@@ -44,8 +45,8 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """Hotelling's T² inside a subspace and the squared error (SPE, Q) beside it, each in units of
-    its limit, added up.
+    """The sum of Hotelling's T² inside a subspace and the squared error outside of it (SPE, Q),
+    each in units of its limit.
 
     `components` (k x a); `inverse` (a), of the variances; `limits`: of T² and SPE. Combined index:
     Yue and Qin 2001.
@@ -68,12 +69,12 @@ class PrincipalComponents:
 
 @dataclass(frozen=True)
 class LevelsAndSpreads:
-    """The larger score of two principal components, of levels and of spreads, each in units of the
-    score that one normal row in a hundred exceeds.
+    """The larger of two scores of `PrincipalComponents`, one of levels and one of spreads, each in
+    units of the score that one normal row in a hundred exceeds.
 
-    `spreads` (k): 1 of a column that is a spread, else 0; `components` (k x a), each of one of
-    both; `inverse` (a); `limits` (2 x 3): of T², SPE and score, of levels and of spreads. In one
-    space the noise of spreads would hide a small break between levels.
+    `spreads` (k): 1 for a column that is a spread, else 0; `components` (k x a), each of levels or
+    of spreads alone; `inverse` (a); `limits` (2 x 3): of T², SPE and score, for levels and for
+    spreads. In one common space the noise of spreads would hide a small break between levels.
     """
 
     spreads: Floats
@@ -95,10 +96,10 @@ class LevelsAndSpreads:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Mean distance to the nearest of some normal rows (k-nearest neighbours; Ramaswamy and others
-    2000).
+    """Mean distance to the nearest normal rows of a sample (k-nearest neighbours; Ramaswamy and
+    others 2000).
 
-    `normal` (r x k); `nearest` (1): how many.
+    `normal` (r x k): the sample; `nearest` (1): number of neighbours.
     """
 
     normal: Floats
@@ -139,9 +140,9 @@ class IsolationTrees:
     """Isolation forest (Liu and others 2008): how few random cuts separate a row. Nodes of all
     trees in one table.
 
-    `column`: of a node's cut, -1 of a leaf; `cut`: values at most this go `left`, others `right`;
-    `depth`: path length of a leaf; `roots`: of the trees; `usual` (1): path length of a random
-    search tree.
+    `column`: the column that a node cuts, -1 for a leaf; `cut`: values up to this go `left`,
+    greater ones `right`; `depth`: path length of a leaf; `roots`: root node of each tree; `usual`
+    (1): path length of a random search tree.
     """
 
     column: Floats
@@ -168,8 +169,8 @@ class IsolationTrees:
         return np.asarray(1.0 - total / (len(self.roots) * self.usual[0]))
 
     def check(self, width: int) -> None:
-        """Raise ValueError if a path would leave the table or the columns of a row, or would never
-        end at a leaf."""
+        """Raise ValueError if a path through a tree would leave the table, use a column that a row
+        does not have, or never end at a leaf."""
         count = len(self.column)
         tables = (self.column, self.left, self.right, self.roots)
         if any(len(part) != count for part in (self.cut, self.left, self.right, self.depth)):
@@ -243,16 +244,16 @@ def arrays_of(detector: Any) -> dict[str, Floats]:
 
 
 def detector_of(family: str, arrays: Arrays) -> Detector:
-    """Return the detector of these arrays. Raises KeyError or TypeError if they are not those of
-    the family."""
+    """Return the detector of a family with these arrays. Raises KeyError or TypeError if the arrays
+    are not those of the family."""
     return DETECTORS[family](**arrays)
 
 
 def _by_neighbours(
     rows: Floats, normal: Floats, nearest: Floats, compute: Callable[[Nearest], Floats]
 ) -> Floats:
-    """Return what `compute` makes of the neighbours of each row, of a bounded number of rows at
-    once."""
+    """Return the results of `compute` for the neighbours of each row; a bounded number of rows is
+    computed at once."""
     size = max(1, AT_ONCE // max(len(normal), 1))
     count = int(nearest[0])
     parts = (rows[first : first + size] for first in range(0, max(len(rows), 1), size))
@@ -260,7 +261,7 @@ def _by_neighbours(
 
 
 def _nearest(rows: Floats, normal: Floats, count: int) -> Nearest:
-    """Return the positions of the nearest normal rows of each row, the nearest first, and their
+    """Return, for each row, the positions of its nearest normal rows, the nearest first, and their
     distances."""
     squared = np.zeros((len(rows), len(normal)))
     for column in range(rows.shape[1]):
@@ -274,7 +275,7 @@ _LIMIT = 0.99  # share of normal rows within the limits of T², SPE and score
 
 
 def fit_detector(rows: Floats, spreads: BoolArray) -> Detector:
-    """Fit a detector to encoded rows (n x k), of which some columns are spreads (k)."""
+    """Fit a detector to encoded rows (n x k). `spreads` (k): which columns are spreads."""
     if spreads.all() or not spreads.any():
         return fit_components(rows)
     groups = (~spreads, spreads)
@@ -319,8 +320,8 @@ _MARGIN = 1.2
 
 @dataclass(frozen=True)
 class Threshold:
-    """The value, how it was found, the normal time it rests on (weeks), and false alarms a week
-    that it should give."""
+    """A threshold: its value, how it was determined, the normal time on which it rests (weeks), and
+    the false alarms a week to expect."""
 
     value: float
     method: str
@@ -331,10 +332,10 @@ class Threshold:
 def threshold_for_rate(
     at: Millis, scores: Floats, stride_ms: int, apart_ms: int, hold_ms: int, per_week: float
 ) -> Threshold:
-    """Return the threshold that normal scores pass in `per_week` episodes a week.
+    """Return the threshold that normal scores exceed in `per_week` episodes a week.
 
-    `at` increases, with gaps; scores less than `apart_ms` apart are one episode, and it must last
-    for `hold_ms`.
+    `at`: increasing, with gaps. High scores less than `apart_ms` apart are one episode, which must
+    last for `hold_ms`.
     """
     from scipy.stats import genpareto  # noqa: PLC0415 - takes half a second to import; only trainings need it
 
@@ -372,7 +373,7 @@ def threshold_for_rate(
 
 
 def threshold_for_share(at: Millis, scores: Floats, stride_ms: int, share: float) -> Threshold:
-    """Return the threshold that this share of normal scores passes."""
+    """Return the threshold that this share of normal scores exceeds."""
     value = float(np.quantile(scores, 1 - share))
     return Threshold(
         value,
@@ -383,8 +384,8 @@ def threshold_for_share(at: Millis, scores: Floats, stride_ms: int, share: float
 
 
 def lasting_scores(at: Millis, scores: Floats, stride_ms: int, hold_ms: int) -> Floats:
-    """Return, at each instant, the score that was reached without a break for `hold_ms`; -inf where
-    that is not known."""
+    """Return, for each instant, the greatest score that was reached without a break for `hold_ms`
+    up to it; -inf where that is not known."""
     steps = -(-hold_ms // stride_ms)
     if not steps:
         return scores
@@ -406,5 +407,5 @@ def cluster_peaks(at: Millis, scores: Floats, floor: float, apart_ms: int) -> Fl
 
 
 def first_of_clusters(at: Millis, apart_ms: int) -> npt.NDArray[np.int64]:
-    """Return the positions at which a new cluster of instants begins."""
+    """Return the positions of the instants at which a new cluster begins."""
     return np.concatenate([[0], np.flatnonzero(np.diff(at) > apart_ms) + 1]).astype(np.int64)

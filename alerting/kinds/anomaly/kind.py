@@ -50,8 +50,8 @@ _LONGEST = timedelta(days=28)
 
 
 def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why:
-    """Explain the newest score at an instant: the score, its threshold, and the sensors most
-    responsible."""
+    """Explain the newest score at an instant: the score, its threshold, and the most responsible
+    sensors."""
     begin = (
         question.at if question.covering is None else min(question.at, question.covering.raised_at)
     )
@@ -95,13 +95,13 @@ _ASSET = "asset"
 
 
 def score_rows(model: AnomalyModel, rows: pd.DataFrame) -> Floats:
-    """Return how unlike normal each row is: 0 is usual, from 1 on an anomaly, NaN where too little
-    is known.
+    """Return how unlike normal each row is: 0 is usual, 1 and more an anomaly, NaN if too little is
+    known.
 
-    The column `asset` names the asset of each row; it may be left out where the model has one. A
-    model by a category needs a column of its name: the value in force throughout the windows of a
-    row, empty or one never seen to compare it with all. Raises UserError if columns are missing, or
-    an asset is not one of the model's.
+    The column `asset` names the asset of each row; it may be missing if the model has only one
+    asset. A model by a category also needs the category's column: the value in force throughout the
+    windows of a row; a row with no value, or a value that was never seen, is compared with all
+    normal operation. Raises UserError if columns are missing, or the model has no such asset.
     """
     names = sorted(model.by_asset)
     if _ASSET not in rows and len(names) > 1:
@@ -176,8 +176,8 @@ class AnomalyKind(NormalKind):
         return fitted.plan if fitted else None
 
     def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return how unlike normal each row is; its column `asset` names the detector, where the
-        model has several."""
+        """Return how unlike normal each row is; the column `asset` names the detector if the model
+        has several."""
         return pd.DataFrame(
             {"score": score_rows(cast("AnomalyModel", model), rows)}, index=rows.index
         )
@@ -196,8 +196,8 @@ class AnomalyKind(NormalKind):
         )
 
     def chart(self, definition: AnomalyDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the score with its threshold, and the variables most responsible, each with the
-        value that was to be expected."""
+        """Return the score with its threshold, and the most responsible variables, each with its
+        expected value."""
         statistic = Statistic(
             translatable("Unlike normal"),
             None,
@@ -226,13 +226,14 @@ class AnomalyKind(NormalKind):
         return drawn[0]._replace(statistic=statistic, others=tuple(drawn[1:]))
 
     def has_score_each_stride(self, definition: AnomalyDefinition) -> bool:
-        """Return that it has strides."""
+        """Return True: the model gives a score each stride."""
         return True
 
-    def data_gaps(
+    def unevaluated_intervals(
         self, definition: AnomalyDefinition, history: History, start: datetime, end: datetime
     ) -> tuple[Gap, ...]:
-        """Return the times without any reading for ten usual intervals."""
+        """Return the intervals without a reading for longer than ten usual distances between
+        readings."""
         names = [str(name) for name in history.readings if definition.may_see(str(name))]
         present = np.zeros(len(history.readings), np.bool_)
         for name in names:

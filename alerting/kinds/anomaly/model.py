@@ -1,5 +1,5 @@
-"""The model of kind `anomaly`: the fitted detector of each asset, as a file of plain numbers and
-one that describes them."""
+"""The model of kind `anomaly`: the fitted detector of each asset, stored as a file of plain numbers
+and a file that describes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, Floats, Millis, duration_millis
-from alerting.readings.variable_series import CategoryValues, Labels, Windows
+from alerting.readings.variable_series import CategoryValues, Labels, WindowCategories
 
 FILE = "anomaly.json"
 NUMBERS = "anomaly.npy"
@@ -32,13 +32,13 @@ _MEASURED = "usual", "limit", "weeks", "false_alarms"
 
 @dataclass(frozen=True)
 class FittedDetector:
-    """The detector of one asset. `usual`, `limit`: raw scores that are shown as 0 and 1, the
+    """The detector of one asset. `usual`, `limit`: raw scores that people see as 0 and as 1, the
     threshold.
 
-    `weeks`: normal time behind the threshold; `false_alarms`: a week, that it should give;
+    `weeks`: normal time on which the threshold rests; `false_alarms`: expected ones a week;
     `account`: sentences for people. `steady`: variables that nearly always had a value in normal
-    operation; without one of them the state is unknown. `by`: the detector of rows of known
-    categories, beside which this one is that of all other rows.
+    operation; if one of them has no value, the state is unknown. `by`: the detector of rows of
+    known categories; this detector is then for all other rows.
     """
 
     plan: FeaturePlan
@@ -59,7 +59,7 @@ class FittedDetector:
 
     @property
     def clear_for(self) -> timedelta:
-        """Return the off-delay by default."""
+        """Return the default off-delay."""
         return timedelta(milliseconds=usual_clear_for(self.plan))
 
     @cached_property
@@ -76,27 +76,27 @@ class FittedDetector:
         return tuple(dict.fromkeys([*self.plan.variables, *((self.by.name,) if self.by else ())]))
 
     def abnormality(self, raw: Floats) -> Floats:
-        """Return raw scores on the scale of people: 0 is usual, 1 the threshold."""
+        """Return raw scores on the scale that people see: 0 is usual, 1 the threshold."""
         return (raw - self.usual) / (self.limit - self.usual)
 
     def for_category(self, category: str | None) -> FittedDetector:
-        """Return the detector of the rows of a category: that of all rows together for one without
-        a level of its own."""
+        """Return the detector for rows of a category; for a category without a level of its own the
+        detector of all rows together."""
         space = None if self.by is None or category is None else self.by.spaces.get(category)
         return self if self.by is None or space is None else replace(self.by.detector, space=space)
 
-    def windows(self, categories: CategoryValues | None, at: Millis) -> Windows:
-        """Return the categories of rows at these instants: None of the other ones, and which rows
-        lie over a change."""
+    def windows(self, categories: CategoryValues | None, at: Millis) -> WindowCategories:
+        """Return, for the windows of rows at these instants, their known category (None for any
+        other) and whether it changed within."""
         return windows_of(
             categories if self.by else None, at, self.plan, self.by.spaces if self.by else None
         )
 
     def score(self, matrix: Floats, categories: Labels | None = None) -> Floats:
-        """Return how unlike normal each row is; NaN where too few variables have a value, or a
-        steady one has none.
+        """Return how unlike normal each row is; NaN if too few variables have a value, or a steady
+        variable has none.
 
-        `categories`: of the rows; each is scored by the detector of its own.
+        `categories`: of the rows; each row is scored by the detector of its category.
         """
         scores = np.full(len(matrix), np.nan)
         if categories is not None and self.by is not None:
@@ -115,8 +115,8 @@ class FittedDetector:
         return scores
 
     def is_known(self, matrix: Floats) -> Any:
-        """Return which rows have values of at least half of the variables, and of all steady
-        ones."""
+        """Return which rows have values of at least half of the variables and of all steady
+        variables."""
         groups = self.columns_by_variable
         enough = known_variables(matrix, groups.values()) * 2 >= len(groups)
         return enough & (
@@ -130,8 +130,8 @@ class FittedDetector:
 
 @dataclass(frozen=True)
 class ByCategory:
-    """Known values of the category `name`: `spaces`, in which the one `detector` scores the rows of
-    each; `rows` of each."""
+    """The known values of the category `name`. `spaces`: by value, the space in which the common
+    `detector` scores its rows; `rows`: by value, the number of its rows."""
 
     name: str
     detector: FittedDetector
@@ -144,22 +144,22 @@ def windows_of(
     at: Millis,
     plan: FeaturePlan,
     among: Collection[str] | None = None,
-) -> Windows:
-    """Return the categories of rows at these instants, and which lie over a change; without
-    categories None and none."""
+) -> WindowCategories:
+    """Return, for the windows of rows at these instants, their category and whether it changed
+    within; None and False without categories."""
     if categories is None:
-        return Windows(np.full(len(at), None, object), np.zeros(len(at), np.bool_))
+        return WindowCategories(np.full(len(at), None, object), np.zeros(len(at), np.bool_))
     return categories.over_windows(at, duration_millis(plan.lookback), among)
 
 
 def usual_clear_for(plan: FeaturePlan) -> int:
-    """Return the off-delay (ms) by default: the shortest window, after which an anomaly has left
-    it, at least three strides."""
+    """Return the default off-delay (ms): the length of the shortest window, after which an anomaly
+    has left that window; at least three strides."""
     return max(_CLEAR_STRIDES * plan.stride_ms, plan.windows_ms[0])
 
 
 def spread_columns(plan: FeaturePlan) -> BoolArray:
-    """Return which columns of a plan are spreads."""
+    """Return a mask of the columns of a plan that are spreads."""
     return np.array([column.aggregation == "std" for column in plan.layout], np.bool_)
 
 
@@ -212,8 +212,8 @@ def _arrays(fitted: FittedDetector) -> dict[str, Floats]:
 
 
 def to_files(model: AnomalyModel) -> Files:
-    """Return the files of a model: all numbers in one array, and where each array of each asset
-    lies in it."""
+    """Return the files of a model: all numbers in one array, and the position in it of each array
+    of each asset."""
     parts = list[Floats]()
     detectors = dict[str, Any]()
     begin = 0
@@ -234,8 +234,8 @@ def to_files(model: AnomalyModel) -> Files:
 
 
 def from_files(files: Files) -> AnomalyModel:
-    """Return the model of its files. Raises ModelRefused if they are damaged, or not those that
-    were written."""
+    """Return the model in these files. Raises ModelRefused if they are damaged, or do not belong
+    together."""
     try:
         document: dict[str, Any] = json.loads(files[FILE])
         numbers = np.load(io.BytesIO(files[NUMBERS]), allow_pickle=False)
@@ -253,6 +253,7 @@ def from_files(files: Files) -> AnomalyModel:
 
 
 def _fitted(document: Mapping[str, Any], numbers: Floats) -> FittedDetector:
+    """Return the fitted detector of one asset from its part of the files."""
     arrays = {name: _array(numbers, *place) for name, place in document["arrays"].items()}
     fitted = _detector(document, document, arrays, tuple(document["account"]))
     if "by" not in document:
@@ -282,6 +283,8 @@ def _detector(
     arrays: Mapping[str, Floats],
     account: tuple[str, ...],
 ) -> FittedDetector:
+    """Return the detector that these settings and arrays describe. Raises KeyError, TypeError or
+    ValueError if they do not fit together."""
     by_prefix = {
         prefix: {
             name.removeprefix(f"{prefix}."): values

@@ -1,11 +1,11 @@
-"""The rows of normal operation of one asset: all but problems, suppressed times, confirmed
-episodes, and their surroundings; and the space that they span: columns in units of their usual
-deviation, and the value of each that the others lead to expect; of several categories each in units
-of its own: what is usual for one recipe is not for another.
+"""The rows of normal operation of one asset: all rows except problems, suppressed times, confirmed
+episodes, and their surroundings; and the space of these rows: columns in units of their usual
+deviation, and the value of each column that the other columns lead to expect. Each category has
+units of its own, because what is usual for one recipe is not for another.
 
-The relations between columns are those of all categories together, learned from rows around their
-own level. Every product is a sum over columns in a fixed order, never a matrix product: the last
-bits of one depend on the number of rows.
+The relations between columns are learned from all categories together, each row relative to the
+level of its category. Every product is a sum over columns in a fixed order and never a matrix
+product, whose last bits depend on the number of rows.
 """
 
 from __future__ import annotations
@@ -68,11 +68,12 @@ _NICE = (*(1000 * s for s in _SECONDS), *(3_600_000 * h for h in _HOURS))
 
 @dataclass(frozen=True)
 class NormalRows:
-    """Rows of features of one asset at instants `at` (ms) of some period, with NaN where missing.
+    """Rows of features of one asset at instants `at` (ms) of some period; NaN is missing.
 
-    `normal`: rows of normal operation. `confirmed_normal`: of episodes with the verdict
-    false_alarm. `problems`: start and end (ms) of what is known not to be normal. `left_out`: rows
-    by reason. `categories`: over time, where the definition names one.
+    `normal`: mask of rows of normal operation. `confirmed_normal`: mask of rows in episodes with
+    the verdict false_alarm. `problems`: start and end (ms) of times known not to be normal.
+    `left_out`: number of other rows by reason. `categories`: values of the definition's category
+    over time, if it names one.
     """
 
     at: Millis
@@ -89,8 +90,8 @@ class NormalRows:
 def plan_of(
     definition: AnomalyDefinition, history: LongHistory, start: datetime, end: datetime
 ) -> FeaturePlan | None:
-    """Return the columns for one asset, from its readings in (start, end]; None without a number
-    that has values."""
+    """Return the feature plan of one asset, from its readings in (start, end]; None if no number
+    has values."""
     candidates = sorted(
         name for name in definition.numbers_of(history.asset) if name in history.variables
     )
@@ -115,8 +116,8 @@ def plan_of(
 def _usual_distances(
     history: LongHistory, candidates: Sequence[str], start: int, end: int
 ) -> tuple[Mapping[str, int | None], int]:
-    """Return the usual time (ms) between two values of those variables that have one in (start,
-    end], and the readings there."""
+    """Return, for variables with values in (start, end], the usual time (ms) between two values,
+    and the readings there."""
     declared = {name: declared_ms(name, history.asset) for name in candidates}
     distances = {name: UsualDistance() for name in candidates}
     with_values = set[str]()
@@ -139,8 +140,8 @@ def _usual_distances(
 
 
 def _stride(usual: int, observed: int) -> int:
-    """Return the shortest plain length that is not below the usual interval and gives about `ROWS`
-    rows."""
+    """Return the stride: the shortest plain length that is not below the usual interval and gives
+    about `ROWS` rows."""
     least = max(usual, observed // ROWS)
     return (
         next((length for length in _NICE if length >= least), _NICE[-1])
@@ -150,8 +151,8 @@ def _stride(usual: int, observed: int) -> int:
 
 
 def computed_strides(plan: FeaturePlan, start: datetime, end: datetime) -> int:
-    """Return k where one stride in k is computed to learn from (start, end]: so the rows have at
-    most `MOST_CELLS` values."""
+    """Return the least k for which learning from every k-th stride of (start, end] needs at most
+    `MOST_CELLS` values."""
     rows = (to_millis(end) - to_millis(start)) // plan.stride_ms
     return max(-(-rows * len(plan.columns) // MOST_CELLS), 1)
 
@@ -165,8 +166,8 @@ def rows_of(
     end: datetime,
     every: int = 1,
 ) -> NormalRows:
-    """Return the rows of (start, end], one in `every` strides, and which of them are normal
-    operation. A plan without usual counts of readings gets those of these rows."""
+    """Return the rows of (start, end], one in `every` strides, with a mask of normal operation. A
+    plan without usual counts of readings gets the usual counts of these rows."""
     at = grid(to_millis(start), to_millis(end), every * plan.stride_ms)
     matrix, counted = _features(plan, history, at)
     groups = _groups(plan)
@@ -211,14 +212,15 @@ def rows_of(
 
 
 def _paused_windows(plan: FeaturePlan, running: Windowed) -> set[int]:
-    """Return the windows (ms) that usually hold a pause: a day, where a line stops each night."""
+    """Return the windows (ms) that usually contain a pause, such as a day on a line that stops each
+    night."""
     whole = running.whole.sum(axis=0) * 2 >= len(running.whole)
     return {window for window, usual in zip(plan.windows_ms, whole, strict=True) if not usual}
 
 
 def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> tuple[Floats, Windowed]:
-    """Return features and counts of readings at instants, of which so many are computed at once as
-    some pieces of the readings have."""
+    """Return features and counts of readings at instants. A few pieces of the readings are in
+    memory at a time."""
     matrix = np.empty((len(at), len(plan.columns)))
     names = regular_names(plan, history.head)
     windows = plan.windows_ms
@@ -251,7 +253,7 @@ def _problems(
 
 
 def steady_variables(plan: FeaturePlan, matrix: Floats) -> tuple[str, ...]:
-    """Return the variables that have a value in nearly all of these rows."""
+    """Return the variables with a value in nearly all of these rows."""
     names = [number.name for number in plan.numbers]
     shares = [float(known_variables(matrix, [columns]).mean()) for columns in _groups(plan)]
     return tuple(name for name, share in zip(names, shares, strict=True) if share >= _NEARLY_ALL)
@@ -310,11 +312,11 @@ def squared_length(rows: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class NormalSpace:
-    """Normal rows of k columns: `centre`, `scale` (k), and `precision` (k x k), the inverse
-    covariance of scaled columns.
+    """The space of normal rows of k columns: `centre`, `scale` (k), and `precision` (k x k), the
+    inverse covariance of scaled columns.
 
-    `floors` (k): above 0 of a column that counts by the logarithm of its value and this; NaN of one
-    that does not count. Spaces of before have none.
+    `floors` (k): above 0 for a column that counts by the logarithm of its value plus this floor;
+    NaN for a column that does not count. Spaces of earlier versions have none.
     """
 
     centre: Floats
@@ -324,8 +326,8 @@ class NormalSpace:
 
     @staticmethod
     def fit(matrix: Floats, floors: Floats | None = None) -> NormalSpace:
-        """Learn from rows (n x k) of normal operation; NaN is missing, and counts as the mean of
-        its column."""
+        """Fit a space to rows (n x k) of normal operation; NaN is missing, and counts as the mean
+        of its column."""
         matrix = take_logarithms(matrix, floors)
         centre = np.array([_statistic(np.mean, column) for column in matrix.T])
         spread = np.array([_statistic(np.std, column) for column in matrix.T])
@@ -333,8 +335,8 @@ class NormalSpace:
         return NormalSpace(centre, scale, precision_of((matrix - centre) / scale), floors)
 
     def encode(self, matrix: Floats) -> Floats:
-        """Return rows in usual deviations from the centre; a missing value is what the others lead
-        to expect."""
+        """Return rows in usual deviations from the centre; a missing value becomes the value that
+        the other columns lead to expect."""
         matrix = take_logarithms(matrix, self.floors)
         rows = np.clip((matrix - self.centre) / self.scale, -FARTHEST, FARTHEST)
         missing = np.isnan(rows)
@@ -349,7 +351,7 @@ class NormalSpace:
         return rows
 
     def expect(self, rows: Floats, columns: Sequence[int]) -> Floats:
-        """Return encoded rows in which some columns have the values that the others lead to
+        """Return encoded rows in which some columns have the values that the other columns lead to
         expect."""
         pattern = np.zeros(len(self.centre), np.bool_)
         pattern[list(columns)] = True
@@ -366,7 +368,8 @@ class NormalSpace:
         return decoded
 
     def _expected(self, rows: Floats, missing: BoolArray) -> Floats:
-        """Return the mean of the missing columns given the others, of a normal distribution."""
+        """Return the conditional mean of missing columns, given the other columns of a normal
+        distribution."""
         present = ~missing
         if not present.any():
             return np.zeros((len(rows), int(missing.sum())))
@@ -389,10 +392,11 @@ class NormalSpace:
 
 
 def spread_floors(matrix: Floats, spreads: BoolArray) -> Floats | None:
-    """Return the floors of normal rows (n x k) of which some columns are `spreads`; None without
-    one.
+    """Return the floors of normal rows (n x k) whose columns `spreads` are spreads; None without
+    any spread.
 
-    A spread varies by shares of itself. It is not known with few values, or where it is always 0.
+    A spread varies in proportion to itself, so its logarithm counts. A spread with few values, or
+    that is always 0, does not count.
     """
     if not spreads.any():
         return None
@@ -405,7 +409,7 @@ def spread_floors(matrix: Floats, spreads: BoolArray) -> Floats | None:
 
 
 def take_logarithms(matrix: Floats, floors: Floats | None) -> Floats:
-    """Return rows whose spreads are logarithms; NaN of those that do not count."""
+    """Return rows with the logarithms of spreads; NaN for spreads that do not count."""
     if floors is None:
         return matrix
     logged = floors != 0
@@ -424,11 +428,12 @@ def precision_of(scaled: Floats) -> Floats:
 
 
 def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArray:
-    """Return the rows that are far from the others, at most the share `most` of them, and none of
-    the `trusted` ones.
+    """Return a mask of the rows that are far from all others: at most the share `most` of the rows,
+    and no `trusted` row.
 
-    The distance is that of the covariance of the central rows, found in rounds of concentration
-    (Rousseeuw and Van Driessen 1999); far is beyond `_TOUCHED` times its median.
+    The distance is measured by the covariance of the central rows, which rounds of concentration
+    find (Rousseeuw and Van Driessen 1999); a row is far beyond `_TOUCHED` times the median
+    distance.
     """
     if not most or not len(matrix):
         return np.zeros(len(matrix), np.bool_)
@@ -453,8 +458,8 @@ def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArra
 
 
 def robust_level(matrix: Floats) -> tuple[Floats, Floats]:
-    """Return the median of each column, and its median absolute deviation as a standard one (the
-    usual one where it is 0)."""
+    """Return the median of each column, and its standard deviation estimated from the median
+    absolute deviation (the usual standard deviation if that is 0)."""
     middle = np.array([_statistic(np.median, column) for column in matrix.T])
     spread = np.array(
         [
@@ -467,7 +472,8 @@ def robust_level(matrix: Floats) -> tuple[Floats, Floats]:
 
 
 def _statistic(statistic: Callable[[Floats], Any], values: Floats) -> float:
-    """Return a statistic of the values that are not missing; 0 without any."""
+    """Return a statistic of each column's values that are not missing; 0 for a column without
+    any."""
     present = values[~np.isnan(values)]
     return float(statistic(present)) if len(present) else 0.0
 
@@ -481,10 +487,10 @@ is."""
 
 
 def fit_spaces(matrix: Floats, categories: Labels, spreads: BoolArray) -> Spaces:
-    """Learn from rows (n x k) of normal operation the centre and scale of each category, with one
-    precision for all of them. `spreads`: columns (k) that count by their logarithm.
+    """Fit a space for each category to rows (n x k) of normal operation: centre and scale by
+    category, one precision for all. `spreads`: mask (k) of columns that count by their logarithm.
 
-    A column with few values in a category has centre and scale of all rows.
+    A column with few values in a category gets the centre and scale of all rows.
     """
     floors = spread_floors(matrix, spreads)
     together = NormalSpace.fit(matrix, floors)
@@ -519,8 +525,8 @@ def known_variables(matrix: Floats, groups: Iterable[list[int]]) -> Any:
 
 
 def encode(spaces: Spaces, matrix: Floats, categories: Labels) -> Floats:
-    """Return rows in usual deviations from the centre of their own category. Raises KeyError for
-    one without a space."""
+    """Return rows in usual deviations from the centre of their category. Raises KeyError for a
+    category without a space."""
     rows = np.empty_like(matrix)
     for category, which in group_rows(categories).items():
         rows[which] = spaces[category].encode(matrix[which])
@@ -528,8 +534,8 @@ def encode(spaces: Spaces, matrix: Floats, categories: Labels) -> Floats:
 
 
 def around_own_level(matrix: Floats, categories: Labels) -> Floats:
-    """Return rows in robust deviations from the median of their own category, by which those far
-    from the others are found."""
+    """Return rows in robust deviations from the median of their category, to find rows that are far
+    from all others."""
     rows = np.empty_like(matrix)
     for which in group_rows(categories).values():
         middle, spread = robust_level(matrix[which])

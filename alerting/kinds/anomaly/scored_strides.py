@@ -1,9 +1,8 @@
 """Evaluate a definition of kind `anomaly` over one interval of event time: every stride is scored
 once.
 
-The state between two scores is that of the earlier one. What lies before the interval is computed
-again from the readings, so nothing but the condition's own state is carried: any chunks give the
-same bits.
+The state between two scores is that of the earlier score. Scores before the interval are computed
+again from the readings, so that only the condition state is carried: any chunks give the same bits.
 """
 
 import math
@@ -61,7 +60,7 @@ _MOST = 20
 
 
 class Shown(NamedTuple):
-    """A column with its value and the one that the other variables lead to expect; NaN where
+    """A column with its value, and the value that the other variables lead to expect; NaN where
     missing."""
 
     column: Column
@@ -71,7 +70,7 @@ class Shown(NamedTuple):
 
 class Responsible(NamedTuple):
     """A variable with its share of the abnormality. `strongest`: its column farthest from the
-    expected value; `level`: of it."""
+    expected value; `level`: its level column."""
 
     variable: str
     share: float
@@ -114,8 +113,8 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
 
 
 def _distance_lost(fitted: FittedDetector, change: Floats, columns: list[int]) -> float:
-    """Return how much of the squared Mahalanobis distance goes with these columns: the same repair,
-    by the covariance."""
+    """Return by how much the squared Mahalanobis distance falls if these columns have their
+    expected values."""
     part = change[0, columns]
     return float(part @ fitted.space.precision[np.ix_(columns, columns)] @ part)
 
@@ -140,8 +139,8 @@ def _responsible(
 
 
 def contributions(asset: Asset, variables: list[Responsible]) -> tuple[Contribution, ...]:
-    """Return them as contributions with messages; `usual` is the value that the other variables
-    lead to expect."""
+    """Return responsible variables as contributions with messages; `usual` is the value that the
+    other variables lead to expect."""
     return tuple(
         Contribution(
             variable.variable,
@@ -170,7 +169,7 @@ def _quantity(asset: Asset, shown: Shown) -> Quantity:
 
 
 def comparison(asset: Asset, shown: Shown) -> dict[str, str | Styled | Translatable]:
-    """Return the values of a sentence that compares a column with what was to be expected."""
+    """Return the values of a sentence that compares a column with its expected value."""
     return {
         "what": describe_column(asset, shown.column),
         "value": column_value(asset, shown.column, number(shown.value)),
@@ -179,7 +178,7 @@ def comparison(asset: Asset, shown: Shown) -> dict[str, str | Styled | Translata
 
 
 def number(value: float) -> float | None:
-    """Return a number; None where it is missing."""
+    """Return a number; None for NaN."""
     return None if np.isnan(value) else value
 
 
@@ -195,8 +194,8 @@ _SENSOR = template(
 
 
 def anomaly_message(asset: Asset, variables: Sequence[Responsible], compared: str = "") -> str:
-    """Return why an episode is raised, with the variable most responsible. `compared`: with which
-    normal operation."""
+    """Return why an episode is raised, with the most responsible variable. `compared`: the normal
+    operation with which the row is compared."""
     text = (
         translatable(_SENSOR, **comparison(asset, variables[0].strongest))
         if variables
@@ -206,8 +205,8 @@ def anomaly_message(asset: Asset, variables: Sequence[Responsible], compared: st
 
 
 def compared_with(by: str, category: str | None, named: str | None) -> str:
-    """Return the normal operation that a row is compared with: of the `own` category, or of all
-    beside the `named` one."""
+    """Describe the normal operation with which a row is compared: that of its category `own`, or
+    all of it, although the category `named` is in force."""
     name = by.replace("_", " ")
     if category is not None:
         return translatable("normal operation of {category} {value}", category=name, value=category)
@@ -228,8 +227,8 @@ class ScoredInterval(NamedTuple):
     """Scores at the instants of an interval and before it: `matrix` of features, `score` (NaN:
     unknown), why it is unknown.
 
-    `category`: the one by which each row is scored, None where it is compared with all; `named`:
-    the one in force.
+    `category`: category by which each row is scored, None for a row that is compared with all;
+    `named`: category in force.
     """
 
     at: Millis
@@ -290,8 +289,8 @@ def _read(
     fitted: FittedDetector,
     part: VersionInterval,
 ) -> tuple[Millis, History, BoolArray]:
-    """Return the instants of a part, and those before it whose state still counts in it, their
-    readings, which are muted."""
+    """Return the instants of a part and those before it whose state still counts in it, the
+    readings for these, and which of the instants are suppressed."""
     stride = fitted.plan.stride_ms
     start = to_millis(part.start)
     back = max(
@@ -314,8 +313,8 @@ def _read(
 def categories_at(
     shared: SharedInputs, fitted: FittedDetector, asset: Asset, history: History, at: Millis
 ) -> CategoryValues | None:
-    """Return the categories by which rows at these instants are scored; None where the model knows
-    none."""
+    """Return the categories by which rows at these instants are scored; None for a category that
+    the model does not know."""
     if fitted.by is None or not len(at):
         return None
     return shared.category(
@@ -379,8 +378,8 @@ def _missing(fitted: FittedDetector, asset: Asset, row: Floats, at: int) -> str:
 def _suppressed(
     definition: AnomalyDefinition, sources: EvaluationSources, fitted: FittedDetector, at: Millis
 ) -> BoolArray:
-    """Return the instants whose windows touch a suppressed time: such times are not learned from
-    either."""
+    """Return a mask of the instants whose windows touch a suppressed time, from which no model
+    learns either."""
     if not len(at):
         return np.zeros(0, np.bool_)
     window = fitted.plan.longest_window_ms
@@ -402,8 +401,8 @@ def _intervals(
     begin: int,
     end: int,
 ) -> list[StatusInterval]:
-    """Return the status from `begin` to `end` (ms) without a hole: that of each score holds until
-    the next is due."""
+    """Return the status intervals from `begin` to `end` (ms) without a hole: the status of a score
+    lasts until the next score is due."""
     if begin >= end:
         return []
     severities = severities_of(definition, fitted.plan.stride_ms, scored.score)
@@ -432,8 +431,8 @@ def _unknown(start: int, end: int) -> StatusInterval:
 def severities_of(
     definition: AnomalyDefinition, stride_ms: int, scores: Floats
 ) -> list[Severity | None]:
-    """Return the severity at each score: None where it is usual or unknown, else the worst one that
-    it reaches."""
+    """Return the severity at each score: the worst one that it reaches; None if the score is usual
+    or unknown."""
     with np.errstate(invalid="ignore"):
         beyond = scores >= THRESHOLD
     order = definition.severities()
@@ -453,7 +452,7 @@ def severities_of(
 
 
 def _share_beyond(beyond: npt.NDArray[np.bool_], over_ms: int, stride_ms: int) -> Floats:
-    """Return the share of the last instants, each with the ones before it, at which the score was
+    """Return, for each instant, the share of the last instants up to it at which the score was
     beyond its threshold."""
     count = max(1, over_ms // stride_ms)
     sums = np.concatenate([np.zeros(count), np.cumsum(beyond.astype(np.float64))])
@@ -463,6 +462,8 @@ def _share_beyond(beyond: npt.NDArray[np.bool_], over_ms: int, stride_ms: int) -
 def _evidence(
     asset: Asset, fitted: FittedDetector, scored: ScoredInterval, at: datetime, version: int
 ) -> RaiseEvidence:
+    """Return the content of an episode that is raised at an instant, from the newest score
+    there."""
     row = int(np.searchsorted(scored.at, to_millis(at), side="right")) - 1
     if row < 0:
         return RaiseEvidence(
@@ -481,7 +482,8 @@ def _evidence(
 
 
 def _compared(fitted: FittedDetector, scored: ScoredInterval, row: int) -> str:
-    """Return the normal operation that a row is compared with; empty where there is one alone."""
+    """Describe the normal operation with which a row is compared; empty for a model without
+    categories."""
     return (
         ""
         if fitted.by is None
@@ -496,7 +498,7 @@ def _rows(
     part: VersionInterval,
     model: AnomalyModel,
 ) -> ScoredRows:
-    """Return the scores of the part itself; facts name the sensors of the last one."""
+    """Return the scores of the part alone; their facts name the sensors behind the last score."""
     inside = scored.at > to_millis(part.start)
     facts: list[str] = []
     if inside.any() and fitted.by is not None and not scored.unknown[-1]:

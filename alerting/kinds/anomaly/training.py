@@ -74,7 +74,7 @@ _INTERVALS = 40
 
 
 class UnseenScores(NamedTuple):
-    """Raw scores of normal rows that the fits had not seen, and the threshold by them."""
+    """Raw scores of normal rows that the fits had not seen, and the threshold that they give."""
 
     scores: Floats
     threshold: Threshold
@@ -88,7 +88,7 @@ def score_unseen(
     categories: Labels,
 ) -> UnseenScores:
     """Fit four times, each time without a quarter of the rows of normal operation, and score that
-    quarter. `at`: instants (ms); `categories`: None of rows that are compared with all others."""
+    quarter. `at`: instants (ms); `categories`: None for rows that are compared with all others."""
     scores = np.empty(len(at))
     spreads = spread_columns(plan)
     for fit, unseen in split_rows(at, plan.longest_window_ms):
@@ -99,11 +99,11 @@ def score_unseen(
 
 
 def split_rows(at: Millis, window_ms: int) -> Iterator[tuple[Positions, Positions]]:
-    """Split rows into short intervals, dealt to the folds in turn; rows within a window of an
-    unseen interval do not fit.
+    """Split rows into short intervals, which the folds get in turn; rows within a window of a
+    fold's unseen interval are not fitted on.
 
-    So every fold has fitted on all regimes of the history, and its unseen rows share no reading
-    with those of its fit.
+    So every fold is fitted on all regimes of the history, and shares no reading between its fitted
+    and its unseen rows.
     """
     length = max(window_ms, (int(at[-1]) - int(at[0])) // _INTERVALS + 1)
     fold_of_row = ((at - at[0]) // length) % _FOLDS
@@ -126,7 +126,7 @@ def split_rows(at: Millis, window_ms: int) -> Iterator[tuple[Positions, Position
 def find_threshold(
     definition: AnomalyDefinition, plan: FeaturePlan, at: Millis, scores: Floats
 ) -> Threshold:
-    """Return the threshold of raw scores by the way that the definition states."""
+    """Return the threshold of raw scores, chosen in the way that the definition states."""
     if definition.threshold.time_in_alarm is not None:
         return threshold_for_share(at, scores, plan.stride_ms, definition.threshold.time_in_alarm)
     apart = (
@@ -145,8 +145,8 @@ _SHOWN = 20
 
 
 def known_categories(at: Millis, categories: Labels, window_ms: int) -> frozenset[str]:
-    """Return the categories of which every fold has fitted on at least `LEAST_OF_CATEGORY` rows:
-    also without its unseen time."""
+    """Return the categories with at least `LEAST_OF_CATEGORY` fitted rows in every fold, although a
+    fold lacks its unseen time."""
     learned = frozenset(name for name in categories.tolist() if name is not None)
     while learned:
         inside = are_in(categories, learned)
@@ -160,7 +160,7 @@ def known_categories(at: Millis, categories: Labels, window_ms: int) -> frozense
 
 
 def are_in(categories: Labels, names: Collection[str]) -> BoolArray:
-    """Return which rows are of one of these categories."""
+    """Return a mask of the rows that are of one of these categories."""
     return np.array([category in names for category in categories.tolist()], np.bool_)
 
 
@@ -174,8 +174,8 @@ def describe_categories(
 ) -> Iterator[str]:
     """Yield sentences on the categories of the rows that were learned from.
 
-    `learned`: those with a level of their own; `changes`: share of normal rows whose windows lie
-    over a change; `together`: the threshold of the detector of all rows.
+    `learned`: categories with a level of their own; `changes`: share of normal rows whose windows
+    contain a change of category; `together`: the threshold of the detector of all rows.
     """
     rows = Counter(name for name in categories.tolist() if name is not None)
     window = format_duration(plan.lookback)
@@ -283,8 +283,8 @@ class AnomalyTraining:
 
 
 class _UsedRows(NamedTuple):
-    """Rows that are learned from: instants (ms), features, and the category of each; one in `every`
-    of those that could be."""
+    """Rows to learn from: instants (ms), features, and the category of each; one in `every` usable
+    rows."""
 
     at: Millis
     matrix: Floats
@@ -296,8 +296,8 @@ class _UsedRows(NamedTuple):
 def _learn(
     definition: AnomalyDefinition, history: LongHistory, data: LearningData
 ) -> tuple[FittedDetector, Mapping[str, int], int] | None:
-    """Return the detector of one asset, rows left out by reason, and rows used; None with too few
-    rows."""
+    """Return the detector of one asset (None with too few rows), the number of rows left out by
+    reason, and the number of rows used."""
     period = data.period
     view = long_view(history, to_millis(data.period.cutoff))
     plan = plan_of(definition, view, period.start, period.cutoff)
@@ -364,8 +364,8 @@ def _use(
     normal: BoolArray,
     categories: Labels,
 ) -> _UsedRows:
-    """Return those of the normal rows that are learned from: none far from the others, of a long
-    history one in `every`."""
+    """Return the normal rows to learn from: without rows far from all others, and of a long history
+    one in `every`."""
     at = rows.at[normal]
     matrix = rows.matrix[normal]
     labels = categories[normal]
@@ -388,8 +388,8 @@ def _use(
 def _fit(
     plan: FeaturePlan, unseen: UnseenScores, matrix: Floats, categories: Labels
 ) -> tuple[FittedDetector, Spaces]:
-    """Return the detector of rows, each encoded in the space of its own category, and these
-    spaces."""
+    """Fit a detector to rows, each encoded in the space of its category; return the detector and
+    these spaces."""
     spreads = spread_columns(plan)
     spaces = fit_spaces(matrix, categories, spreads)
     detector = fit_detector(encode(spaces, matrix, categories), spreads)

@@ -1,7 +1,7 @@
 """The definition of kind `control_chart`, and the rules of its chart by name: those of the Western
 Electric handbook (1956) and of Nelson (1984).
 
-A rule looks at the last standardised points z, oldest first: (value - centre line) / standard
+A rule tests the last standardised points z, oldest first: z = (value - centre line) / standard
 deviation. `width` widens or narrows all zones together: the limits lie at ±3 width, zone A begins
 at ±2 width, zone B at ±1 width.
 
@@ -47,11 +47,11 @@ MOST_POINTS = 15  # that a rule looks at
 
 @dataclass(frozen=True)
 class ChartRule:
-    """A rule: the most points that it looks at, its sentence, and the test on the last of them.
+    """A rule: the largest number of last points that it tests, its sentence, and its test.
 
-    `run_length`: of a rule that does not depend on the width of the zones: points between two false
-    alarms on average, whatever the limits, at most (simulated, rounded up). `least`: points that it
-    needs, where these are fewer than it looks at.
+    `run_length`: only of a rule that does not depend on the width of the zones: the largest average
+    number of points between two false alarms, whatever the limits (simulated, rounded up). `least`:
+    number of points that it needs, if fewer than the largest number.
     """
 
     points: int
@@ -62,13 +62,13 @@ class ChartRule:
 
     @property
     def has_limit(self) -> bool:
-        """Return whether it depends on the width of the zones."""
+        """Return whether the rule depends on the width of the zones."""
         return self.run_length is None
 
 
 def _beyond(least: int, zone: float) -> Callable[[Sequence[float], float], bool]:
-    """Return the test whether at least this many points, the last one among them, lie beyond a zone
-    on one side."""
+    """Return a test: at least this many points, including the last one, lie beyond a zone on one
+    side."""
 
     def test(z: Sequence[float], width: float) -> bool:
         limit = zone * width
@@ -287,13 +287,13 @@ class ControlChartDefinition(NormalDefinition):
         return (self.rules or USUAL_RULES) if self.chart == "shewhart" else ()
 
     def question_fields(self) -> dict[str, Any]:
-        """Return all fields that decide on the estimated limits."""
+        """Return all fields that decide the estimated limits."""
         others = {"kind", "clear_for", "promotion", "stale_after"}
         fields = {*ControlChartDefinition.model_fields} - {*Definition.model_fields} - others
         return self.model_dump(mode="json", include=fields | {"assets"}, exclude_none=True)
 
     def stale_time(self, usual: timedelta) -> timedelta:
-        """Return the time after which a reading is stale as it is written; otherwise the usual."""
+        """Return the time after which a reading is stale, as written; otherwise `usual`."""
         return usual if self.stale_after is None else self.stale_after
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
@@ -322,7 +322,8 @@ class ControlChartDefinition(NormalDefinition):
         yield from self._time_faults()
 
     def _run_length_faults(self) -> Iterable[Fault]:
-        """Yield rules that alone signal more often than the run length allows."""
+        """Yield a fault for each rule that by itself signals more often than the run length
+        allows."""
         charts = 1 if self.subgroup is None else 2
         run_length = self.average_run_length or LEAST_RUN_LENGTH
         for name in self.rule_names:

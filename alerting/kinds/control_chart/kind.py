@@ -1,4 +1,4 @@
-"""Kind `control_chart`: the process has shifted; and what its points state, in plain words."""
+"""Kind `control_chart`: the process has shifted; and sentences about its points."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -93,7 +93,7 @@ class Sample(NamedTuple):
 
 def find_samples(definition: ControlChartDefinition, history: History) -> list[Sample]:
     """Return the readings of the variable. A value that is not finite, or outside the engineering
-    range, counts as none."""
+    range, counts as missing."""
     bad: Millis = history.doubts.bad.get(definition.variable, no_instants())
     samples = [Sample(at, None) for at in bad.tolist()]
     if definition.variable in history.readings:
@@ -162,8 +162,8 @@ def _samples_between(
     start: datetime,
     end: datetime,
 ) -> list[Sample]:
-    """Return the readings in (start, end] as they are charted, without those of suppressed times,
-    which are not learned from."""
+    """Return the readings in (start, end] to chart: without suppressed times, from which no limits
+    are learned either."""
     history = sources.platform.readings.load(sources.asset, start, end, list(definition.needs))
     samples = find_samples(definition, history)
     covered = is_covered(
@@ -181,6 +181,7 @@ def _evidence(
     at: datetime,
     version: int,
 ) -> RaiseEvidence:
+    """Return the content of an episode that is raised at an instant, from the point there."""
     limits = chart.limits
     if point is None:
         return RaiseEvidence(
@@ -204,6 +205,7 @@ def _evidence(
 def _scored(
     points: Sequence[Point], chart: Chart, model: ControlChartModel, version: int
 ) -> ScoredRows:
+    """Return the points of a part as scored rows."""
     at = np.array([point.at for point in points], np.int64)
     values: npt.NDArray[np.float64] = np.array([point.statistic for point in points], np.float64)
     nothing = np.full(len(at), np.nan)
@@ -222,7 +224,7 @@ def _scored(
 
 
 def _is_of(carried: Carried | None, definition: ControlChartDefinition, version: int) -> bool:
-    """Return whether a carried state is that of this version's chart."""
+    """Return whether a carried state belongs to the chart of this model version."""
     return (
         carried is not None
         and carried.variable == definition.variable
@@ -231,8 +233,8 @@ def _is_of(carried: Carried | None, definition: ControlChartDefinition, version:
 
 
 class _ChartRun:
-    """A chart on its way through the readings of one part. `points`: charted in it; `reason`: why
-    it is unknown at the end."""
+    """The charting of the readings of one part. `points`: points charted in it; `reason`: why the
+    state at its end is unknown."""
 
     def __init__(
         self,
@@ -264,8 +266,8 @@ class _ChartRun:
                 self.reason = bad_quality_message(title) if carried.bad else _WARMING_UP
 
     def warm_up(self, samples: Sequence[Sample]) -> None:
-        """Take in readings that are not evaluated: of before the part, so that a new version does
-        not forget them."""
+        """Chart readings from before the part without evaluating them, so that a new version begins
+        with their state."""
         for sample in samples:
             self._take(sample)
         self.points = []
@@ -273,8 +275,8 @@ class _ChartRun:
         self.reason = _WARMING_UP
 
     def intervals(self, samples: Sequence[Sample], begin: int, end: int) -> list[StatusInterval]:
-        """Return the status from `begin` to `end` (ms) without a hole: that of each reading holds
-        until the next, or is stale."""
+        """Return the status intervals from `begin` to `end` (ms) without a hole: the status of a
+        reading lasts until the next reading, or until it is stale."""
         pieces: list[tuple[int, int, int]] = []
         since = begin
         for sample in samples:
@@ -295,7 +297,7 @@ class _ChartRun:
         ]
 
     def _in_force(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Yield the status from one instant to another, by the last reading before."""
+        """Yield the status intervals between two instants, by the last reading before them."""
         if start >= end:
             return
         valid_until = start if self._at is None else min(max(self._at + self._stale, start), end)
@@ -325,11 +327,11 @@ class _ChartRun:
             self.reason = _WARMING_UP
 
     def point_at(self, at: datetime) -> Point | None:
-        """Return the point in force at an instant; None if it lies before this part."""
+        """Return the newest point at an instant; None if that point lies before this part."""
         return next((point for point in reversed(self.points) if point.at <= to_millis(at)), None)
 
     def carried(self) -> Carried | None:
-        """Return what the next part needs to know."""
+        """Return the carried reading from which the next part goes on."""
         if self._at is None:
             return None
         memory = (float(self._version), float(self._status), *self._state.to_numbers())
@@ -343,7 +345,7 @@ class _ChartRun:
 
 
 def _joined(pieces: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Return intervals in which equal neighbours are one."""
+    """Return the intervals with equal neighbours joined."""
     joined: list[tuple[int, int, int]] = []
     for start, end, status in pieces:
         if joined and joined[-1][2] == status and joined[-1][1] == start:
@@ -354,7 +356,7 @@ def _joined(pieces: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]
 
 
 def usual_gap(definition: ControlChartDefinition, history: History) -> timedelta:
-    """Return after which time a reading is stale: as written, or ten usual intervals of these
+    """Return the time after which a reading is stale: as written, or ten usual intervals of these
     readings."""
     if definition.stale_after is not None:
         return definition.stale_after
@@ -371,8 +373,8 @@ _POINTS = 10  # usual distances of the usual off-delay
 
 
 def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -> Why:
-    """Explain the newest point of the chart at an instant: its statistic, limits, and the rules
-    with their points."""
+    """Explain the newest point of the chart at an instant: its statistic, the limits, and the
+    violated rules with their points."""
     evaluated = question.evaluate(_start(definition, question))
     scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
     state = evaluated.state
@@ -400,8 +402,8 @@ def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -
 
 
 def _start(definition: ControlChartDefinition, question: WhyQuestion) -> ConditionState:
-    """Return the stored state if it lies before the instant, else a new one from long enough
-    before."""
+    """Return the stored state if it lies before the instant, else a new state that begins long
+    enough before."""
     if (stored := question.stored_state()) is not None:
         return stored
     at = question.at
@@ -437,7 +439,7 @@ class ControlChartKind(NormalKind):
         yield from describe_unfulfillable(Lasting(condition, timedelta(0), delay), times)
 
     def chart(self, definition: ControlChartDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the charted statistic with its limits, as they were at the raise, and the
+        """Return the charted statistic with its limits, as they were at the raise, and the
         readings."""
         numbers = {
             name: value for name, value in episode.inputs.items() if isinstance(value, int | float)
@@ -464,11 +466,11 @@ class ControlChartKind(NormalKind):
             statistic=Statistic(joined(": ", statistic_text(name), title), unit, tuple(levels)),
         )
 
-    def data_gaps(
+    def unevaluated_intervals(
         self, definition: ControlChartDefinition, history: History, start: datetime, end: datetime
     ) -> tuple[Gap, ...]:
-        """Return the times after a reading that was followed by none in time, and those of readings
-        without a value."""
+        """Return the intervals after a reading that no other followed in time, and those of
+        readings without a value."""
         stale = usual_gap(definition, history)
         gaps = list[Gap]()
         known_until = start
@@ -514,7 +516,8 @@ _NUMBER = re.compile(r"\d+")
 
 
 def statistic_text(stored: str) -> str:
-    """Return what is charted, as an episode stores it, as a text of every language."""
+    """Return the name of a charted statistic, as an episode stores it, as a text for every
+    language."""
     numbers = _NUMBER.findall(stored)
     text = _NUMBER.sub("{number}", stored)
     return (
@@ -557,7 +560,8 @@ def shift_message(
 
 
 def _charted(chart: Chart, value: Styled) -> Styled | Translatable:
-    """Return a charted value with what it is, unless it is the value of the variable itself."""
+    """Return a charted value with the name of its statistic, unless it is the value of the variable
+    itself."""
     if chart.statistic == "value":
         return value
     return translatable(
@@ -566,13 +570,13 @@ def _charted(chart: Chart, value: Styled) -> Styled | Translatable:
 
 
 def _style(value: float, beside: float) -> str:
-    """Return the format of three significant digits or more in which two numbers differ."""
+    """Return a format in which two numbers differ: three significant digits, or more if needed."""
     styles = (f".{digits}g" for digits in range(3, 15))
     return next((s for s in styles if spoken_number(value, s) != spoken_number(beside, s)), ".3g")
 
 
 def describe_signal(signal: str) -> str:
-    """Return a signal in words, a rule with its name."""
+    """Describe a signal; a rule with its name."""
     if signal == LIMIT:
         return translatable("the charted value lies beyond the control limit")
     if signal == SPREAD:

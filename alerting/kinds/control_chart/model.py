@@ -1,12 +1,12 @@
-"""The model of a control chart: the fitted chart of each asset with its account of phase I, as one
-file of plain numbers; its state from reading to reading; and phase I: centre line, deviation and
-autoregressive model from a period that was mostly in control.
+"""The model of a control chart: the fitted chart of each asset with its account of phase I, stored
+as one file of plain numbers; the state of a chart from reading to reading; and phase I, which
+estimates centre line, deviation and autoregressive model from a period that was mostly in control.
 
 The same readings give the same bits, at whatever instants an evaluation begins and ends.
 
-Stretches out of control are found by circular binary segmentation of block means and left out of
-phase I (A. B. Olshen, E. S. Venkatraman, R. Lucito and M. Wigler, Biostatistics 5 (2004) 557-572);
-so are single points beyond the limits. Each is returned, so that a person can look at it.
+Intervals out of control are found by circular binary segmentation of block means and left out of
+phase I (A. B. Olshen, E. S. Venkatraman, R. Lucito and M. Wigler, Biostatistics 5 (2004) 557-572),
+as are single points beyond the limits. All of them are returned, so that a person can look at them.
 """
 
 from __future__ import annotations
@@ -48,13 +48,14 @@ class ControlLimits(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart with its numbers.
+    """A chart with its parameters.
 
-    `centre`: mean of the readings. `sigma`: standard deviation of a reading, with `coefficients` of
-    a residual: what an autoregressive model with these coefficients does not expect. `limit`: of a
-    Shewhart chart the width of its zones (limits at ±3 widths), of an EWMA in its asymptotic
-    standard deviations, of a CUSUM its decision interval h. `subgroup`: readings of a point.
-    `spread`: lowest and highest standard deviation within a subgroup, in `sigma`.
+    `centre`: mean of the readings. `sigma`: standard deviation of a reading, or, with
+    `coefficients`, of the residual that an autoregressive model with these coefficients leaves.
+    `limit`: for a Shewhart chart the width of its zones (limits at ±3 widths), for an EWMA the
+    limit in its asymptotic standard deviations, for a CUSUM its decision interval h. `subgroup`:
+    readings per point. `spread`: lowest and highest standard deviation within a subgroup, in units
+    of `sigma`.
     """
 
     kind: ChartKind
@@ -75,12 +76,12 @@ class Chart:
 
     @property
     def base(self) -> float:
-        """Return the centre line of readings, or of residuals: 0."""
+        """Return the centre line: that of the readings, or 0 for residuals."""
         return 0.0 if self.coefficients else self.centre
 
     @property
     def statistic(self) -> str:
-        """Return what is charted, in words."""
+        """Return the name of the charted statistic."""
         value = "residual" if self.coefficients else "value"
         single = value if self.subgroup == 1 else f"mean {value} of {self.subgroup}"
         return {
@@ -115,9 +116,9 @@ class Point(NamedTuple):
 class ChartState:
     """State of a chart between two readings.
 
-    `past`: the last deviations from the centre that its autoregressive model needs, the newest
-    last. `group`: deviations of the subgroup that is not complete. `up`, `down`: the EWMA, or the
-    two sides of the CUSUM. `recent`: the last points as instant (ms) and standardised value.
+    `past`: the last deviations from the centre that the autoregressive model needs, the newest
+    last. `group`: deviations in the incomplete subgroup. `up`, `down`: the EWMA, or the two sides
+    of the CUSUM. `recent`: the last points as instant (ms) and standardised value.
     """
 
     past: list[float] = field(default_factory=list)
@@ -134,7 +135,7 @@ class ChartState:
 
     @staticmethod
     def from_numbers(numbers: Iterable[float]) -> ChartState:
-        """Return the state of `to_numbers`."""
+        """Return the state that `to_numbers` wrote."""
         remaining: Iterator[float] = iter(numbers)
         past = int(next(remaining))
         group = int(next(remaining))
@@ -150,15 +151,15 @@ class ChartState:
         )
 
     def break_off(self) -> None:
-        """Forget what only follows without a gap: neighbours of readings, an incomplete subgroup,
-        and runs of points."""
+        """Reset what a gap interrupts: past deviations, an incomplete subgroup, and runs of
+        points."""
         self.past = []
         self.group = []
         self.recent = []
 
     def add(self, chart: Chart, at: int, value: float) -> Point | None:
-        """Chart a reading. None while there is no point: too few readings before it, or an
-        incomplete subgroup."""
+        """Chart a reading and return its point; None if too few readings precede it, or its
+        subgroup is incomplete."""
         farthest = FARTHEST * chart.sigma
         deviation = min(max(value - chart.centre, -farthest), farthest)
         past = self.past
@@ -214,11 +215,11 @@ _WARM_UP = 100  # points
 
 @dataclass(frozen=True)
 class FittedChart:
-    """The chart of one asset. `interval_ms`: usual time between two readings. `run_length`: the
-    chosen one, in points.
+    """The chart of one asset. `interval_ms`: usual time between two readings. `run_length`: average
+    run length in control, in points.
 
-    Of phase I: `used` readings; `outliers`, single ones left out; `left_out`, stretches out of
-    control; `deviation`, standard deviation of the used readings.
+    From phase I: `used`: number of readings used; `outliers`: number of single readings left out;
+    `left_out`: intervals out of control; `deviation`: standard deviation of the used readings.
     """
 
     chart: Chart
@@ -231,17 +232,18 @@ class FittedChart:
 
     @property
     def stale_after(self) -> timedelta:
-        """Return after which time a reading is stale by default: ten usual intervals."""
+        """Return the default time after which a reading is stale: ten usual intervals."""
         return timedelta(milliseconds=10 * self.interval_ms)
 
     @property
     def clear_for(self) -> timedelta:
-        """Return the off-delay by default: ten usual intervals of points."""
+        """Return the default off-delay: ten usual intervals of points."""
         return timedelta(milliseconds=10 * self.interval_ms * self.chart.subgroup)
 
     @property
     def warm_up(self) -> timedelta:
-        """Return the time before its first reading that a chart begins with: a hundred points."""
+        """Return how long before its first evaluated reading a new chart begins: a hundred
+        points."""
         return timedelta(milliseconds=_WARM_UP * self.interval_ms * self.chart.subgroup)
 
     def describe(self, asset: str) -> Iterable[str]:
@@ -297,7 +299,7 @@ class ControlChartModel(NormalModel[FittedChart]):
 
 
 def to_files(model: ControlChartModel) -> Files:
-    """Return the file of a model."""
+    """Return the files of a model, by name."""
     charts = {
         asset: {**asdict(fitted), "left_out": [list(s) for s in fitted.left_out[:_MOST_LEFT_OUT]]}
         for asset, fitted in sorted(model.by_asset.items())
@@ -306,7 +308,7 @@ def to_files(model: ControlChartModel) -> Files:
 
 
 def from_files(files: Files) -> ControlChartModel:
-    """Return the model of its file."""
+    """Return the model in these files."""
     document: dict[str, Any] = json.loads(files[FILE])
     charts = {asset: _fitted(of_asset) for asset, of_asset in document["charts"].items()}
     return ControlChartModel(**read_header(document), by_asset=charts)
@@ -342,7 +344,7 @@ _LEAST_GAIN = 10.0
 
 
 class LeftOut(NamedTuple):
-    """A stretch of readings that was left out: first and last instant (ms), number of readings,
+    """An interval of readings that was left out: first and last instant (ms), number of readings,
     mean."""
 
     start: int
@@ -354,7 +356,7 @@ class LeftOut(NamedTuple):
 @dataclass(frozen=True)
 class PhaseOne:
     """Estimates of phase I. `deviation`: standard deviation of the `used` readings; `outliers`:
-    single ones left out."""
+    number of single readings left out."""
 
     centre: float
     sigma: float
@@ -366,11 +368,12 @@ class PhaseOne:
 
 
 def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne | None:
-    """Return the estimates from readings at instants (ms); None where fewer than `LEAST_POINTS` are
-    left, or do not vary.
+    """Estimate centre line, sigma and (if `residuals`) autoregression from in-control readings at
+    instants (ms) (SPC phase I); None if fewer than `LEAST_POINTS` readings remain, or they do not
+    vary.
 
-    `gap`: time (ms) after which a reading does not follow the one before. `residuals`: whether to
-    fit an autoregressive model, of the order with the least Bayesian information criterion up to 5.
+    `gap`: distance (ms) from which on a reading does not follow the previous one. `residuals`: fit
+    an autoregressive model, of the order up to 5 with the least Bayesian information criterion.
     """
     if len(at) < LEAST_POINTS:
         return None
@@ -410,8 +413,8 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
 
 
 def robust_deviation(values: Floats) -> float:
-    """Return the standard deviation by the median absolute deviation; the plain one where half of
-    all values are equal."""
+    """Return the standard deviation estimated from the median absolute deviation; the plain
+    standard deviation if half of all values are equal."""
     if not len(values):
         return 0.0
     robust = _MAD * float(np.median(np.abs(values - np.median(values))))
@@ -419,7 +422,7 @@ def robust_deviation(values: Floats) -> float:
 
 
 def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
-    """Return the stretches whose mean lies more than one standard deviation from the usual level,
+    """Return the intervals whose mean lies more than one standard deviation from the usual level,
     oldest first."""
     size = max(1, len(values) // _BLOCKS)
     number = len(values) // size
@@ -454,10 +457,10 @@ def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
 
 
 def _change_points(means: Floats, penalty: float) -> list[int]:
-    """Return where the mean of a series changes, by circular binary segmentation.
+    """Return the positions at which the mean of a series changes, by circular binary segmentation.
 
-    The part is split off that lowers the sum of squares most, at an end or in the middle, as long
-    as it falls by the penalty.
+    It splits off the part, at an end or in the middle, that lowers the sum of squares most, as long
+    as the sum falls by at least the penalty.
     """
     sums = np.concatenate(([0.0], np.cumsum(means)))
     changes = set[int]()
@@ -491,8 +494,8 @@ def _change_points(means: Floats, penalty: float) -> list[int]:
 def _lagged(
     at: Millis, deviations: Floats, keep: BoolArray, gap: int, order: int
 ) -> tuple[Floats, BoolArray]:
-    """Return the `order` deviations before each reading, newest first, and which readings follow on
-    all of them without a gap."""
+    """Return the `order` deviations before each reading, newest first, and a mask of the readings
+    that follow all of these without a gap."""
     lags = np.zeros((len(at), order))
     whole = keep.copy()
     follows = np.concatenate(([False], (np.diff(at) <= gap) & keep[1:] & keep[:-1]))
@@ -504,8 +507,8 @@ def _lagged(
 
 
 def _autoregression(at: Millis, deviations: Floats, keep: BoolArray, gap: int) -> tuple[float, ...]:
-    """Return the coefficients of the autoregressive model of the least information criterion; none
-    for white noise.
+    """Return the coefficients of the autoregressive model with the least information criterion;
+    none for white noise.
 
     All orders are fitted by least squares on the same readings, without those far from their
     neighbours' level.
@@ -534,8 +537,8 @@ def _autoregression(at: Millis, deviations: Floats, keep: BoolArray, gap: int) -
 def _residuals(
     at: Millis, deviations: Floats, coefficients: tuple[float, ...], keep: BoolArray, gap: int
 ) -> tuple[Floats, BoolArray]:
-    """Return the residuals of all readings, and which of them have all readings before them that
-    they need."""
+    """Return the residuals of all readings, and a mask of the readings that have all needed
+    readings before them."""
     if not coefficients:
         return deviations, keep
     lags, whole = _lagged(at, deviations, keep, gap, len(coefficients))

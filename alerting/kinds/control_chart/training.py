@@ -1,7 +1,7 @@
 """Phase I of a control chart: limits of a normal period, and their comparison on unseen time.
 
-Limits follow from the average run length in control, from tables. Points are independent and
-normal, and the level and deviation are known. EWMA: asymptotic limits, by the integral equation of
+Limits are looked up in tables by the average run length in control. The tables assume independent,
+normal points with known level and deviation. EWMA: asymptotic limits, by the integral equation of
 S. V. Crowder (Technometrics 29 (1987) 401-407; the published table is that of J. M. Lucas and M. S.
 Saccucci, Technometrics 32 (1990)). CUSUM, two-sided: by that of E. S. Page (Biometrika 41 (1954)
 100-115; table 9.4 of D. C. Montgomery, Introduction to Statistical Quality Control), the smallest
@@ -209,7 +209,8 @@ def chart_series(
     start: datetime,
     end: datetime,
 ) -> ChartSeries:
-    """Return the possible values in (start, end], without those of suppressed times."""
+    """Return the readings in (start, end] with values within the engineering range, without
+    suppressed times."""
     if definition.variable not in history.readings:
         return ChartSeries(np.empty(0, np.int64), np.empty(0))
     at = millis(pd.DatetimeIndex(history.readings.index))
@@ -220,6 +221,8 @@ def chart_series(
 
 
 def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart | None:
+    """Return the chart that phase I gives for the readings of one asset; None with too few
+    readings."""
     at, values = series
     if len(at) < LEAST_POINTS:
         return None
@@ -255,7 +258,8 @@ def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart
 
 
 def _with_limits(chart: Chart, run_length: float) -> Chart:
-    """Return the chart with the limits of a run length, of two charts each with twice of it."""
+    """Return the chart with the limits for a run length. A chart of subgroups is two charts, of
+    means and of spreads, each with twice the run length."""
     if chart.subgroup == 1:
         return replace(chart, limit=limit_of(chart, run_length))
     spread = spread_limits(chart.subgroup, 2 * run_length)
@@ -265,8 +269,8 @@ def _with_limits(chart: Chart, run_length: float) -> Chart:
 def _count_signals(
     definition: ControlChartDefinition, model: ControlChartModel, data: LearningData
 ) -> Signals:
-    """Count signals on unseen readings; one that returns within the off-delay is the same, also
-    after a pause without a point: only clear points end an alarm."""
+    """Count the signals on unseen readings. A signal that returns within the off-delay is the same
+    one, also after a pause without a point, because only clear points end an alarm."""
     counted = Signals(0, 0, 0.0, 0)
     start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
     for history in data.whole_histories:
@@ -298,7 +302,7 @@ def _found(
     end: datetime,
     before: FoundProblems,
 ) -> FoundProblems:
-    """Add the problems of one asset in (start, end] to those `before`."""
+    """Return the found problems `before` plus those of one asset in (start, end]."""
     every = problem_intervals(definition.problem, history) if definition.problem else []
     inside = [(a, b) for a, b in every if to_millis(start) < a <= to_millis(end)]
     alarms = np.array([point.at for point in charted if point.signals], np.int64)
@@ -331,7 +335,7 @@ def charted_points(
 def moved_assets(
     new: Mapping[str, FittedChart], old: Mapping[str, FittedChart]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the assets whose level has moved from one estimate to the next, with a sentence."""
+    """Yield each asset whose level has moved between two estimates, with a sentence on it."""
     for name in sorted(new.keys() & old.keys()):
         before = old[name].chart.centre
         after = new[name].chart.centre
@@ -357,9 +361,10 @@ TRAINING: Estimation[ControlChartDefinition] = ControlChartTraining()
 
 
 class Signals(NamedTuple):
-    """Signals that began on unseen points. `expected`: false ones that are allowed on average.
+    """Signals that began on unseen points. `expected`: number of false signals allowed on average.
 
-    `lasting`: points from the first to the last of each. `problems`: there.
+    `lasting`: number of points from the first to the last of each signal, added up. `problems`:
+    problems in the unseen time.
     """
 
     signals: int
@@ -373,7 +378,7 @@ class Signals(NamedTuple):
         return self.expected >= LEAST_ALLOWED
 
     def describe(self) -> str:
-        """Return the count in a sentence, or how many points it needs."""
+        """Describe the count in a sentence, or say how many points it needs."""
         if not self.points:
             return "There is no unseen time yet on which its false alarms could be counted."
         problems = f" {self.problems.describe()}." if self.problems.problems else ""
@@ -428,8 +433,8 @@ _ZONES = (0.722, 0.967, 1.138, 1.264, 1.557, 1.832, 2.078)
 
 
 def limit_of(chart: Chart, run_length: float) -> float:
-    """Return the limit of a chart, or the width of its zones, at which it gives a false alarm in so
-    many points on average."""
+    """Return the limit of a chart, or the width of its zones, at which it gives one false alarm in
+    `run_length` points on average."""
     if chart.kind == "ewma":
         return _interpolated(_EWMA, chart.smoothing, run_length)
     if chart.kind == "cusum":
@@ -440,9 +445,10 @@ def limit_of(chart: Chart, run_length: float) -> float:
 
 
 def spread_limits(size: int, run_length: float) -> tuple[float, float]:
-    """Return lowest and highest standard deviation of a subgroup, in those of a reading (S chart).
+    """Return the limits of the standard deviation within a subgroup, in standard deviations of a
+    reading (S chart).
 
-    From the chi-squared distribution, so that each side has half of the false alarms.
+    They follow from the chi-squared distribution; each side gives half of the false alarms.
     """
     share = float(norm.cdf(_point_limit(run_length)))
     low = float(chi2.ppf(1 - share, size - 1))

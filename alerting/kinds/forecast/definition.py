@@ -46,7 +46,8 @@ class ForecastLearning(Learning):
 
 
 class ForecastDefinition(TrainedDefinition):
-    """A model predicts a value ahead, with its distribution; it may leave its limits."""
+    """A model predicts a value ahead, with its distribution, and the risk that the value leaves its
+    limits."""
 
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
@@ -90,7 +91,8 @@ class ForecastDefinition(TrainedDefinition):
     @model_validator(mode="before")
     @classmethod
     def _predict_variable(cls, document: Any) -> Any:
-        """Return a document of a value alone with a problem that has no limit: its variable."""
+        """Return the document of a forecast without an alarm with a problem that names its variable
+        and has no limit."""
         if not isinstance(document, dict) or document.get("problem") is not None:
             return document
         try:
@@ -120,14 +122,16 @@ class ForecastDefinition(TrainedDefinition):
         return (PERSISTENCE, *((SEASONAL,) if self.season else ()), *self.learning.candidates)
 
     def question_fields(self) -> dict[str, Any]:
-        """Return every trained definition's fields, and the season, which is a lag."""
+        """Return the question fields of every trained definition, and the season, which adds a
+        lag."""
         season = {} if self.season is None else {"season": format_duration(self.season)}
         value = {} if self.variable is None else {"variable": self.variable}
         return super().question_fields() | {"kind": self.kind, **season, **value}
 
     @property
     def must_know(self) -> str | None:
-        """Return the variable that is predicted: a silent sensor is not a usual value."""
+        """Return the predicted variable: without its last value the usual value would stand for a
+        silent sensor."""
         return self.problem.variable
 
     def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
@@ -139,7 +143,8 @@ class ForecastDefinition(TrainedDefinition):
         return tuple(self.gap + self.horizon * number / count for number in range(1, count + 1))
 
     def own_lags(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
-        """Return the lags of own values, and of those one season before each lead."""
+        """Return the lags of the variable's last values, and the lags one season before each
+        lead."""
         step = self.lag_step(sampling)
         seasonal = [self.season_lag(lead) for lead in self.leads(sampling)]
         return (
@@ -148,12 +153,13 @@ class ForecastDefinition(TrainedDefinition):
         )
 
     def lag_step(self, sampling: timedelta | None) -> timedelta:
-        """Return the distance of its lags in strides: one horizon, or eight values."""
+        """Return the distance between lags, in whole strides: at least the sampling, and so long
+        that `OWN_LAGS` lags span the horizon."""
         least = max(sampling or self.stride, self.horizon / OWN_LAGS)
         return ceil(least / self.stride) * self.stride
 
     def season_lag(self, lead: timedelta) -> timedelta | None:
-        """Return how long ago the value one season before a lead lies; None without."""
+        """Return how long ago the value one season before a lead lies; None without a season."""
         return None if not self.season else (ceil(lead / self.season) * self.season - lead) or None
 
     def faults(self) -> Iterable[Fault]:

@@ -1,4 +1,5 @@
-"""Forecasters: their parameters, their fit on values ahead, and the read of a fitted one."""
+"""Forecasters: their parameters, how they are fitted on values ahead, and how a fitted one is
+read."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -56,12 +57,12 @@ _GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.9
 
 @dataclass(frozen=True)
 class Task:
-    """Columns and leads of a forecast, from rows of a feature plan.
+    """The task of a forecast: its columns in the rows of a feature plan, and its leads.
 
     `last`: position of the last known value; `lags`: positions of the values before it, the oldest
-    first, `step_ms` apart. `seasonal`: by lead, position of the value one season before; empty
-    without season. `strongest`: the columns that trees take, as `Forecaster.strongest` chooses them
-    on the same rows with the same seed; None where a fit chooses for itself.
+    first, `step_ms` apart. `seasonal`: for each lead, position of the value one season before;
+    empty without a season. `strongest`: the columns that trees use, as `Forecaster.strongest`
+    chooses them on the same rows with the same seed; None if each fit chooses its columns.
     """
 
     columns: Columns
@@ -75,22 +76,23 @@ class Task:
     strongest: Positions | None = field(default=None, compare=False)
 
     def model(self, core: Naive | Smoothing | LinearForecaster | Boosted) -> FittedForecast:
-        """Return the forecaster with this core."""
+        """Return the fitted forecaster around a core model."""
         return FittedForecast(core, self.leads_ms, self.above, self.below, len(self.columns.names))
 
     def usual(self, matrix: Floats) -> float:
-        """Return the median of the last values, which stands for a missing one."""
+        """Return the median of the last values, which replaces a missing last value."""
         values = matrix[~np.isnan(matrix[:, self.last]), self.last]
         return float(np.median(values)) if len(values) else 0.0
 
 
 @dataclass(frozen=True)
 class Forecaster:
-    """A family of forecasters. `fit`: on rows and values ahead; always the same model.
+    """A family of forecasters. `fit`: fits on rows and values ahead; the same rows give the same
+    model.
 
     `proven`: parameter sets in the order in which a search tries them. `packages`: the libraries
-    that it needs to score, beside numpy and pandas. `strongest`: returns the columns that its fits
-    take, which depend on no parameter but `of`; None if they take all.
+    that scoring needs, besides numpy and pandas. `strongest`: returns the columns that its fits
+    use, which depend on no parameter but `of`; None if they use all columns.
     """
 
     name: str
@@ -101,7 +103,8 @@ class Forecaster:
     strongest: Callable[[str, Task, Floats, Floats, int], Positions] | None = None
 
     def load(self, files: Mapping[str, bytes], width: int) -> FittedForecast:
-        """Read what `FittedForecast.files` wrote. Raises ModelRefused if a file is damaged."""
+        """Read the forecaster in files that `FittedForecast.files` wrote. Raises ModelRefused if a
+        file is damaged."""
         try:
             model = _READ.validate_json(files[FILE])
         except (KeyError, ValidationError) as fault:
@@ -116,12 +119,12 @@ class Forecaster:
         return model
 
     def fitted_bytes(self, model: FittedForecast, files: Mapping[str, bytes]) -> Iterable[bytes]:
-        """Return the fitted values as they are stored."""
+        """Return the bytes of the fitted values as they are stored."""
         return files.values()
 
 
 def _check(model: FittedForecast, width: int, trees: int) -> None:
-    """Check that a model's parts fit, before one that cannot predict serves."""
+    """Check that the parts of a model fit together, so that no model serves that cannot predict."""
     core = model.core
     leads = len(model.leads_ms)
     last = getattr(core, "last", None)
@@ -279,8 +282,8 @@ def _fit_trees(
 def _strongest_columns(
     kind: str, task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Positions:
-    """Return positions of the columns that a short fit of the median gains most from, in increasing
-    order; all, if there are few."""
+    """Return the positions of the columns from which a short fit of the median gains most, in
+    increasing order; all columns if there are few."""
     width = matrix.shape[1]
     if width <= _MOST_COLUMNS:
         return np.arange(width)
@@ -299,11 +302,11 @@ def _strongest_columns(
 def _at_leads(
     matrix: Floats, chosen: Positions, leads: Sequence[float], target: Floats
 ) -> tuple["csc_matrix", Floats]:
-    """Return each row at each lead, with the lead as last column, and its value (of `target`, rows
-    x leads), where there is one.
+    """Return one row for each row and lead, with the lead as last column, and its value in `target`
+    (rows x leads); rows without a value are left out.
 
-    Columns that are not chosen are 0 throughout, so no tree can use them, and they take neither
-    time nor memory.
+    Columns that are not chosen are 0 in every row, so that no tree can use them and they cost
+    neither time nor memory.
     """
     from scipy.sparse import csc_matrix  # noqa: PLC0415 - only a training needs it
 
@@ -330,7 +333,8 @@ def _absolute_error(centre: Floats, values: Floats) -> float:
 
 
 def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
-    """Return the quantiles of the residuals (rows x leads) at each lead; 0 without any."""
+    """Return the quantiles of the residuals (rows x leads) at each lead; 0 for a lead without
+    residuals."""
     quantiles = []
     for column in residuals.T:
         values = column[~np.isnan(column)]

@@ -1,4 +1,4 @@
-"""Kind `forecast`: a value ahead, which may leave its limits; evaluated as any model of a
+"""Kind `forecast`: a value ahead, which may leave its limits; evaluated like any model of a
 problem."""
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def evaluate_forecast(
     part: VersionInterval,
     before: TargetEvaluation,
 ) -> TargetEvaluation:
-    """Evaluate a part as that of any prediction, with the values that were predicted there."""
+    """Evaluate a part like that of any prediction, and add the values that were predicted in it."""
     after = evaluate_part(definition, sources, part, before)
     if after.history is None:
         return after
@@ -65,7 +65,7 @@ def evaluate_forecast(
 
 
 def _with_values(rows: ScoredRows, history: History, shared: SharedInputs) -> ScoredRows:
-    """Return scored rows with the predicted values, NaN where they are not known."""
+    """Return the scored rows with their predicted values, NaN where these are not known."""
     predicted = shared.predicted_values(
         rows.model,
         history.asset,
@@ -79,7 +79,8 @@ def _with_values(rows: ScoredRows, history: History, shared: SharedInputs) -> Sc
 
 
 def _predict_rows(model: TrainedModel, matrix: Floats, at: Millis) -> Floats:
-    """Return low, median and high at each lead, of the refit after its training cutoff."""
+    """Return low, median and high at each lead, predicted by the refit for instants after its
+    training cutoff."""
     values = np.empty((len(at), len(forecast_of(model).leads_ms), len(_NUMBERS)))
     refit = model.refit
     is_later = at > (np.inf if refit is None else to_millis(refit.training_cutoff))
@@ -120,7 +121,7 @@ def explain_forecast(
     at_raise: Raise,
     history: History | None,
 ) -> RaiseEvidence:
-    """Return a prediction's content with the values predicted at the raise."""
+    """Return the content of a prediction's episode, with the values predicted at the raise."""
     evidence = explain_raise(definition, asset, step, at_raise, history)
     if at_raise.model is None or at_raise.row is None:
         return evidence
@@ -152,7 +153,7 @@ def fan_of(definition: TrainedDefinition, episode: Episode) -> Fan | None:
 
 
 def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
-    """Explain the risk as that of any prediction, with the values predicted at that instant."""
+    """Explain the risk like that of any prediction, with the values predicted at that instant."""
     name = definition.problem.variable or ""
     unit = question.asset.variables[name].unit if name in question.asset.variables else None
 
@@ -212,7 +213,8 @@ def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float
 def _crossing(
     definition: TrainedDefinition, leads: Sequence[int], middle: Sequence[float]
 ) -> int | None:
-    """Return when (ms) the median leaves its limits. `middle`: last known value, then medians."""
+    """Return when (ms) the median leaves its limits. `middle`: the last known value, then the
+    median of each lead."""
     problem = definition.problem
     at = [0, *leads]
     for limit, sign in ((problem.above, 1), (problem.below, -1)):
@@ -254,8 +256,8 @@ class ForecastKind(PredictionKind):
         return super().details(asset, history, scored, shared)._replace(forecast=forecast)
 
     def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the probability of the problem for each row; without an alarm the nearest
-        predicted value."""
+        """Return the probability of the problem for each row; for a forecast without an alarm the
+        nearest predicted value."""
         if model.has_alarm:
             return super().score_rows(model, rows)
         serving = model.refit or model
@@ -266,7 +268,7 @@ class ForecastKind(PredictionKind):
         return pd.DataFrame(nearest, rows.index, columns=["low", "median", "high"])
 
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the risk, and the variable with limits and the forecast at the raise."""
+        """Return the risk, and the variable with its limits and the forecast at the raise."""
         drawn = super().chart(definition, asset, episode)
         return (
             drawn._replace(fan=fan_of(definition, episode))

@@ -1,5 +1,5 @@
-"""A fitted forecaster: quantiles ahead, their score and calibration, and the risk that a value
-leaves its limits.
+"""A fitted forecaster: the quantiles of values ahead, their score (CRPS) and calibration, and the
+risk that a value leaves its limits.
 
 It has the interface of any fitted model (`FittedModel`), so that evaluation, explanation, advice,
 backtest and promotion treat it as a model of the problem. Its margin is the largest log-odds over
@@ -32,7 +32,8 @@ _APART = 1e-9  # least distance of neighbouring quantiles, relative to their siz
 
 
 def in_order(quantiles: Floats) -> Floats:
-    """Return quantiles (... x QUANTILES) that do not fall, each a little above the one before."""
+    """Return quantiles (... x QUANTILES) in increasing order, each at least a little above the
+    previous one."""
     risen = np.maximum.accumulate(quantiles, axis=-1)
     size = np.maximum(np.abs(risen).max(axis=-1, keepdims=True), 1.0)
     return np.asarray(risen + _APART * size * np.arange(len(QUANTILES)))
@@ -59,12 +60,12 @@ def covered(quantiles: Floats, values: Floats) -> Floats:
 
 
 def conformal_shifts(quantiles: Floats, values: Floats) -> Floats:
-    """Return what to add to each quantile so that it holds on unseen rows.
+    """Return the shift of each quantile with which it is right on unseen rows.
 
     Conformalized quantile regression (Romano, Patterson and Candès 2019, theorem 2: each side by
-    itself): the quantile of the differences between value and predicted quantile, with the
-    correction for a finite sample. The median stays as it is; so do the quantiles of a lead with
-    too few values to correct them.
+    itself): the quantile of the differences between values and the predicted quantile, with the
+    correction for a finite sample. The median is not shifted, nor are the quantiles of a lead with
+    too few values.
     """
     shifts = np.zeros(quantiles.shape[1:])
     for lead in range(quantiles.shape[1]):
@@ -115,7 +116,8 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Naive:
-    """A known value comes again. `columns`: by lead; `missing`: its stand-in; `spread`."""
+    """The naive forecast: a known value comes again. `columns`: by lead, the column of that value;
+    `missing`: replaces a missing one; `spread`: quantiles of the residuals."""
 
     __pydantic_config__ = STORED
     columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=MOST_LEADS)]
@@ -142,8 +144,9 @@ class Naive:
 class Smoothing:
     """Exponential smoothing with a damped trend (Gardner and McKenzie 1985) over lags.
 
-    `columns`: positions of the values, the oldest first, the last known one at the end, `steps` of
-    lead in their distance. `level`, `trend`, `damping`: its three parameters (alpha, beta, phi).
+    `columns`: positions of the lagged values, the oldest first and the last known value at the end.
+    `steps`: each lead in units of their distance. `level`, `trend`, `damping`: the three parameters
+    (alpha, beta, phi).
     """
 
     __pydantic_config__ = STORED
@@ -193,7 +196,8 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class LinearForecaster:
-    """Ridge regression of the value, or its difference to the column `last` (None: none)."""
+    """Ridge regression of the value, or, if `last` is a column, of its difference from that
+    column."""
 
     __pydantic_config__ = STORED
     dense: Dense
@@ -231,7 +235,8 @@ class LinearForecaster:
 
 @dataclass(frozen=True)
 class Boosted:
-    """Quantile regression by boosted trees in files of their own; last column: the lead."""
+    """Quantile regression by boosted trees, each in a file; the lead is the last column of their
+    rows."""
 
     __pydantic_config__ = STORED
     leads: Row
@@ -255,10 +260,11 @@ class Boosted:
         return gains
 
     def _predict_leads(self, matrix: Floats) -> Floats:
-        """Return what is predicted beside the anchor, of all leads in one call of each booster.
+        """Return the predicted differences from the anchor, for all leads in one call of each
+        booster.
 
-        Many rows hold only the columns that the trees use: the same bits, of 64 out of 1,000
-        columns in half the time.
+        If there are many rows, only the columns that the trees use are passed: with 64 of 1,000
+        columns used, the same bits take half the time.
         """
         count, width = matrix.shape
         is_many = count > _FEW_ROWS
@@ -284,14 +290,15 @@ def _filled(values: Floats, missing: float) -> Floats:
 
 
 def _anchor(matrix: Floats, last: int | None, missing: float) -> Floats:
-    """Return what differences are added to: the last value, or nothing."""
+    """Return the anchor to which differences are added: the last value, or 0."""
     return np.zeros(len(matrix)) if last is None else _filled(matrix[:, last], missing)
 
 
 def _with_anchor(
     shares: Floats, base: float, row: Floats, last: int | None, missing: float
 ) -> tuple[Floats, float]:
-    """Return shares and base with the last value's: its distance from usual, and usual."""
+    """Return the shares and the base with the last value added: its distance from usual to its
+    share, the usual value to the base."""
     if last is None:
         return shares, base
     shares = shares.copy()
@@ -301,7 +308,8 @@ def _with_anchor(
 
 @dataclass(frozen=True)
 class FittedForecast:
-    """A forecaster with its limits. `leads_ms`: times ahead; `width`: columns of a row."""
+    """A forecaster with the limits of its value. `leads_ms`: times ahead; `width`: number of
+    columns of a row."""
 
     core: Naive | Smoothing | LinearForecaster | Boosted
     leads_ms: tuple[int, ...]
@@ -335,9 +343,10 @@ class FittedForecast:
         return np.asarray(self._log_odds(quantiles).max(axis=1))
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return the shares of the predicted median at the worst lead, scaled to the margin.
+        """Return the share of each column in the predicted median at the worst lead, scaled to the
+        margin.
 
-        The expected margin is that of the same distribution around the median without the shares.
+        The expected margin is that of the same distribution around the median without these shares.
         """
         quantiles = self.quantiles(encoded)
         log_odds = self._log_odds(quantiles)

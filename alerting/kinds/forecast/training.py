@@ -1,4 +1,4 @@
-"""Training of a forecast: searched by CRPS, calibrated, and tested as warnings."""
+"""Training of a forecast: a search by CRPS, calibration, and a test of the warnings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,10 +66,11 @@ _NO_ALARM = Platt(1.0, 0.0)
 
 
 def forecast_folds(dataset: Dataset, number: int) -> tuple[list[Fold], list[str], bool]:
-    """Return the walk-forward folds, sentences on those left out, and whether they have problems.
+    """Return the walk-forward folds to use, sentences on the folds left out, and whether the folds
+    have problems.
 
-    Those in which warnings can be judged, or, where no fold has any, those with values. Raises
-    UserError if no fold has values on both sides.
+    Used are the folds in which warnings can be tested, or, if there are none, the folds with
+    values. Raises UserError if no fold has values on both sides.
     """
     try:
         folds, notes = usable_folds(dataset, number)
@@ -100,8 +101,8 @@ def value_challenger(
     last: Estimator,
     matrix: Floats,
 ) -> Challenger:
-    """Return the model without an alarm, tested beside `last`, the persistence of its value, on the
-    rows of the test period. Both estimators are fitted and calibrated."""
+    """Return the model without an alarm, compared on the test period with `last`, the forecast that
+    the last known value stays. Both estimators are fitted and calibrated."""
     rows = np.flatnonzero(dataset.measured_in("test") & ~np.isnan(dataset.future).all(axis=1))
     test = _test_values(dataset, definition, estimator, last, matrix, rows)
     used = (dataset.part == "train") | (dataset.part == "validation")
@@ -137,7 +138,8 @@ def _test_values(
     matrix: Floats,
     rows: Positions,
 ) -> ValueTest:
-    """Compare both on these rows by CRPS, over paired blocks of time (Künsch 1989)."""
+    """Compare the forecaster and the last known value on these rows by CRPS, over paired blocks of
+    time (Künsch 1989)."""
     name = str(definition.must_know)
     confidence = definition.promotion.confidence
     if not len(rows):
@@ -214,10 +216,11 @@ class ForecastTraining:
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
     ) -> tuple[ChanceTest | None, Challenger | None]:
-        """Choose by CRPS among those no worse beyond chance by warnings, and calibrate.
+        """Choose the candidate with the least CRPS among those whose warnings are not worse beyond
+        chance, and calibrate it.
 
-        Where warnings do not exceed chance, or nothing can be warned of, the values alone are
-        tested beside the last known one.
+        If warnings do not exceed chance, or there is nothing to warn of, only the predicted values
+        are compared with the last known value.
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
@@ -244,7 +247,8 @@ class ForecastTraining:
     def refit(
         self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition
     ) -> TrainedModel | None:
-        """Return the twin fitted on all mature rows, with its quantiles' calibration."""
+        """Return the model with its parameters fitted on all mature rows, with the calibration of
+        its quantiles, as its refit."""
         return refit(
             dataset, twin, definition, lambda *arguments: _like_twin(twin, fit_rows(*arguments[:5]))
         )
@@ -261,7 +265,7 @@ def _test_against_chance(
     best: Candidate,
     candidates: Sequence[Candidate],
 ) -> ChanceTest | None:
-    """Return the test of the best candidate's warnings; None without an alarm."""
+    """Return the test of the best candidate's warnings against chance; None without an alarm."""
     if not definition.has_alarm:
         return None
     folds, _, has_warnings = forecast_folds(dataset, definition.learning.folds)
@@ -275,7 +279,7 @@ def _test_against_chance(
 
 
 def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
-    """Return what a definition asks, by the columns of a plan."""
+    """Return the task of a definition, with the columns of a plan."""
     columns = Columns.from_plan(plan)
     name = definition.problem.variable
     leads = tuple(duration_millis(lead) for lead in leads_of(definition, plan))
@@ -339,7 +343,7 @@ def _like_twin(twin: TrainedModel, estimator: Estimator) -> Estimator:
 
 @dataclass(frozen=True)
 class _Tried:
-    """A trial with what it predicted, by fold: CRPS and risk of each scored row."""
+    """A trial with its results by fold: CRPS and risk of each scored row."""
 
     trial: Trial
     losses: tuple[Floats, ...]
@@ -392,7 +396,8 @@ class _FamilySearch:
         return self.tried[-1].crps
 
     def candidate(self, trials: int, ended_by: str, warm_start: dict[str, Any]) -> Candidate:
-        """Return the best trial as a candidate. `ended_by`: the ceiling, of a search cut short."""
+        """Return the best trial as a candidate. `ended_by`: the ceiling that cut the search short,
+        else empty."""
         best = min(self.tried, key=lambda tried: tried.crps)
         notes = list(self.notes)
         if ended_by:
@@ -424,8 +429,8 @@ class _FamilySearch:
         return self.family.fit(params, task, rows, future[used], self.definition.learning.seed)
 
     def _task(self, params: Mapping[str, Any], fold: Fold, rows: Floats, future: Floats) -> Task:
-        """Return the task with the columns of a fold, which are chosen once: of 100 columns that
-        takes .12 of 2.1 CPU s of a fit, of 400 .49 of 2.5."""
+        """Return the task with the strongest columns on a fold, which are chosen only once: of 100
+        columns that takes .12 of the 2.1 CPU s of a fit, of 400 columns .49 of 2.5."""
         if self.family.strongest is None:
             return self.task
         key = (fold.number, params["of"])
@@ -445,7 +450,8 @@ def _mean(values: Floats) -> float:
 def choose_candidate(
     dataset: Dataset, candidates: Sequence[Candidate], by_warnings: bool = True
 ) -> Candidate:
-    """Return the least CRPS, of equals the best warner; a baseline if nothing beats it."""
+    """Return the candidate with the least CRPS, of equal ones the one with the best warnings; a
+    baseline if no other is better than it."""
     best = min(candidates, key=lambda candidate: candidate.metrics["crps"])
     equal = [
         candidate

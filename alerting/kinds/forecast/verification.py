@@ -70,7 +70,8 @@ def time_block_ms(definition: TrainedDefinition) -> int:
 def share_of_samples(
     differences: Floats, block: npt.NDArray[np.int64], seed: int = 0
 ) -> float | None:
-    """Return the share of block samples with a sum above 0 (Künsch 1989); NaN left out."""
+    """Return the share of block samples with a sum above 0 (Künsch 1989); NaN values are left
+    out."""
     present = ~np.isnan(differences)
     _, number = np.unique(block[present], return_inverse=True)
     sums = np.bincount(number, weights=differences[present])
@@ -92,10 +93,11 @@ def compare_forecasts(
     seed: int,
     suppressed: IntervalsByAsset,
 ) -> PromotionDecision:
-    """Decide as for any model of a problem, and by CRPS on the same unseen rows.
+    """Decide like for any model of a problem, and also by CRPS on the same unseen rows.
 
-    A challenger with better warnings must not forecast worse beyond chance; one that forecasts
-    better must not warn worse. Models without an alarm are compared by CRPS alone.
+    A challenger with better warnings must not have worse forecasts beyond chance, and one with
+    better forecasts must not have worse warnings. Models without an alarm are compared by CRPS
+    alone.
     """
     if not challenger.has_alarm or (champion is not None and not champion.has_alarm):
         return _compare_values(
@@ -149,7 +151,8 @@ def _compare_values(
     seed: int,
     suppressed: IntervalsByAsset,
 ) -> PromotionDecision:
-    """Decide by CRPS; a first alarm comes into service if its values are not worse."""
+    """Decide by CRPS alone; the first model with an alarm comes into service if its values are not
+    worse."""
     if champion is None:
         return decide({"first_values": True}, {})
     if champion.hash == challenger.hash:
@@ -177,7 +180,8 @@ def _compare_values(
 
 
 def _warns_worse(evidence: Mapping[str, Any], confidence: float) -> bool:
-    """Return whether warnings are worse beyond chance, however acted rows count."""
+    """Return whether warnings are worse beyond chance, whether rows with an operator's action count
+    as positive or as negative."""
     ways = [evidence.get(f"acted_{way}") for way in ("left_out", "as_positive", "as_negative")]
     shares = [way["share_better"] for way in ways if way]
     return any(share is None or share <= 1 - confidence for share in shares)
@@ -193,7 +197,8 @@ def _crps_of_both(
     seed: int,
     suppressed: IntervalsByAsset,
 ) -> dict[str, float] | None:
-    """Return both mean CRPS and the share in which the challenger's is less, or None."""
+    """Return the mean CRPS of both models, and the share of block samples in which the challenger's
+    is less; None if they cannot be compared."""
     if forecast_of(challenger).leads_ms != forecast_of(champion).leads_ms:
         return None
     start = comparison_start(definition, challenger, champion)
@@ -226,10 +231,11 @@ def _crps_of_both(
 
 @dataclass(frozen=True)
 class Coverage:
-    """Share of values that 90 % intervals held, its interval, and the bound of chance.
+    """Share of values inside their 90 % intervals, with its confidence interval and the bound of
+    chance.
 
-    `values`: how many came; `blocks`: independent stretches of time; `highest`: the share that is
-    exceeded with 1 % probability.
+    `values`: number of values; `blocks`: number of independent blocks of time; `highest`: upper
+    bound of the true share, exceeded with 1 % probability.
     """
 
     share: float
@@ -308,7 +314,8 @@ def _matured(
     end: int,
     suppressed: IntervalsByAsset,
 ) -> Iterator[tuple[Millis, Floats]]:
-    """Yield evaluated instants whose windows are over, with values held and come."""
+    """Yield evaluated instants whose windows are over, with the forecasts and the values that
+    came."""
     last = end - duration_millis(definition.gap) - duration_millis(definition.horizon)
     for history in histories:
         view = point_in_time_view(history, end)
@@ -342,7 +349,7 @@ def _evaluated(
     end: int,
     quiet: Sequence[SuppressedInterval],
 ) -> Millis:
-    """Return at most 2,000 instants (ms) at which a model was asked, evenly spread."""
+    """Return at most 2,000 instants (ms) at which a model was evaluated, evenly spread."""
     plan = part.model.plan
     begin = max(to_millis(part.start), to_millis(part.model.training_cutoff))
     at = evaluated_instants(

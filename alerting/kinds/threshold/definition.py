@@ -36,7 +36,7 @@ _GROUPS = (
 
 
 class ThresholdDefinition(Conditions, Definition):
-    """A variable leaves its limits, or any or all of several do."""
+    """A variable leaves its limits, or any or all of several variables leave theirs."""
 
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [{"required": [name]} for name in ("variable", "any", "all")]}
@@ -158,7 +158,7 @@ class ThresholdDefinition(Conditions, Definition):
 
 
 class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):
-    """A threshold with a learned limit: estimates of its limits are its models."""
+    """A threshold with a learned limit: the estimates of its limits are its models."""
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return super().variables_evaluated(asset) | {*self.groups_by}
@@ -190,7 +190,7 @@ class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):
         )
 
     def question_fields(self) -> dict[str, Any]:
-        """Return what decides on the estimated limits."""
+        """Return the fields that decide the estimated limits."""
         by_hour = any(HOUR_OF_DAY in limit.by for _, limit in self.learned)
         return {
             "assets": list(self.assets),

@@ -17,12 +17,12 @@ from alerting.detection.combined_conditions import (
     all_series,
     combine_carried,
     conditions_that_count,
-    data_gaps,
     evaluate_combination,
     longest_lookback,
     search_from,
     severity_of_missing,
     under_another_revision,
+    unevaluated_intervals,
 )
 from alerting.detection.evaluation_result import (
     Carried,
@@ -70,7 +70,8 @@ def limits_in_force(
     part: VersionInterval,
     carried: Carried | None,
 ) -> LearnedLimits | None:
-    """Return the limits for a part's readings, None if none.
+    """Return the learned limits for the readings of a part; None for a definition without learned
+    limits.
 
     Raises ModelUnavailable if the model of the part cannot be read.
     """
@@ -118,7 +119,8 @@ def split_at_cutoff(
     part: VersionInterval,
     carried: Carried | None,
 ) -> list[VersionInterval]:
-    """Return the part, cut at its limits' cutoff. Raises ModelUnavailable for a lost estimate."""
+    """Return the part, cut at the training cutoff of its learned limits. Raises ModelUnavailable if
+    the estimate cannot be read."""
     learned = limits_in_force(definition, sources, part, carried)
     cut = learned.cutoff if learned is not None else None
     if cut is None or not part.start < cut < part.end:
@@ -153,9 +155,9 @@ _Line = tuple[str, Severity, str, int]
 def moving_levels(
     definition: ThresholdDefinition, sources: EvaluationSources, parts: Sequence[VersionInterval]
 ) -> dict[str, tuple[MovingLevel, ...]]:
-    """Return the learned limits of a definition in parts which follow one another, by variable.
+    """Return, by variable, the learned limits of a definition in consecutive parts.
 
-    Each part has those of its own revision and version. Raises ModelUnavailable if an estimate in
+    Each part has the limits of its revision and version. Raises ModelUnavailable if an estimate in
     service cannot be read.
     """
     if not isinstance(definition, LearnedThresholdDefinition) or not parts:
@@ -188,7 +190,7 @@ def _pieces(sources: EvaluationSources, part: VersionInterval) -> list[VersionIn
 def _in_part(
     sources: EvaluationSources, part: VersionInterval
 ) -> tuple[int, dict[_Line, tuple[Millis, Numbers]]]:
-    """Return a part's first instant and its limits: none before learned ones serve."""
+    """Return the first instant of a part and its limits; no limits before learned ones serve."""
     start = to_millis(part.start) + 1
     lines = dict[_Line, tuple[Millis, Numbers]]()
     definition = part.revision.definition if part.revision else None
@@ -278,7 +280,7 @@ def evaluate_combined_interval(
     part: VersionInterval,
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part under conditions of several variables, with carried readings."""
+    """Evaluate one part under conditions of several variables, from the carried readings."""
     asset = sources.asset
     before = result.state
     history = sources.shared.load(
@@ -333,7 +335,8 @@ def readings_carried_into(
     sources: EvaluationSources,
     carried: Carried | None,
 ) -> Carried:
-    """Return each condition's last reading before a part, at first the last known values."""
+    """Return the last reading of each condition before a part: the carried ones, or for the first
+    part the last known values."""
     if carried is not None and carried.parts and not part.is_new:
         return carried
     leaves = list(combination.leaves())
@@ -347,7 +350,8 @@ def readings_carried_into(
 def _last_value(
     condition: Condition, carried: Carried | None, sources: EvaluationSources, at: datetime
 ) -> Carried | None:
-    """Return the carried value, or a bad one, else the last recent reading before `at`."""
+    """Return the carried reading if it has a value or is bad, else the last recent reading before
+    `at`."""
     if carried is not None and (carried.value is not None or carried.bad):
         return carried
     asset = sources.asset
@@ -379,7 +383,7 @@ class ThresholdKind:
     """A variable leaves its limits: each reading is compared with them."""
 
     why = staticmethod(explain_instant)
-    data_gaps = staticmethod(data_gaps)
+    unevaluated_intervals = staticmethod(unevaluated_intervals)
     moving_levels = staticmethod(moving_levels)
 
     def inputs(self, definition: ThresholdDefinition, asset: Asset) -> Inputs:
@@ -440,7 +444,7 @@ class ThresholdKind:
         at_raise: Raise,
         history: History | None,
     ) -> RaiseEvidence:
-        """Return the content of a new episode: the limit that was left, and the value."""
+        """Return the content of a new episode: the limit that the value left, and the value."""
         reading = at_raise.reading
         if at_raise.content is not None:
             return at_raise.content
@@ -480,8 +484,8 @@ class ThresholdKind:
 
 
 def _require_numbers(definition: ThresholdDefinition, asset: Asset) -> None:
-    """Raise UserError if a limit is on a variable that has become a category, which no check of the
-    definition could see."""
+    """Raise UserError if a numeric limit is on a variable that has become a category since the
+    definition was checked."""
     combination = definition.combination
     for condition in (definition,) if combination is None else combination.leaves():
         if condition.equals is None and is_text(asset, condition.variable):

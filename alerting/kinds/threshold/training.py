@@ -1,5 +1,5 @@
-"""The model of learned limits: quantiles by asset, as one file of plain numbers; its estimate, and
-the comparison with the limits in service."""
+"""The model of learned limits: quantiles by asset, stored as one file of plain numbers; their
+estimation, and their comparison with the limits in service."""
 
 import hashlib
 import json
@@ -64,7 +64,8 @@ _MOST_ROWS = 200  # of one limit, shown to people
 
 @dataclass(frozen=True)
 class FittedLimits:
-    """The learned limits of one asset, by `limits.key_of`. `left_out`: readings by reason."""
+    """The learned limits of one asset, by `limits.key_of`. `left_out`: number of readings left out,
+    by reason."""
 
     tables: Mapping[str, LimitTable]
     left_out: Mapping[str, int]
@@ -78,7 +79,7 @@ class FittedLimits:
                 yield f"{asset}: {count} readings left out: {reason}"
 
     def list_groups(self, asset: Asset) -> Iterable[NoteTable]:
-        """Yield the limits by group, a table for each limit that has groups."""
+        """Yield the limits by group: a table for each limit that has groups."""
         for key, table in sorted(self.tables.items()):
             if not table.by:
                 continue
@@ -100,7 +101,7 @@ class FittedLimits:
 
 
 def _position(item: tuple[Group, GroupLimit]) -> list[tuple[int, str]]:
-    """Return where a group stands in a list: names in order, hours by their number."""
+    """Return the sort key of a group: names in alphabetical order, hours by their number."""
     return [(len(name) if name.isdigit() else 0, name) for name in item[0]]
 
 
@@ -123,7 +124,8 @@ def _describe(variable: str, table: LimitTable) -> str:
 
 
 def _describe_groups(by: str, limits: Sequence[float | None], least: int) -> str:
-    """Return how many groups of one depth have a limit of their own, and in which range."""
+    """Describe how many groups of one depth have a limit of their own, and the range of these
+    limits."""
     if not limits:
         return f"no reading with a known {by}: the coarser limit is taken"
     numbers = [limit for limit in limits if limit is not None]
@@ -155,7 +157,7 @@ class LearnedLimitsModel(NormalModel[FittedLimits]):
 
 
 def to_files(model: LearnedLimitsModel) -> Files:
-    """Return the file of a model."""
+    """Return the files of a model, by name."""
     assets = {
         name: {"limits": _tables(fitted), "left_out": dict(fitted.left_out)}
         for name, fitted in sorted(model.by_asset.items())
@@ -164,7 +166,7 @@ def to_files(model: LearnedLimitsModel) -> Files:
 
 
 def from_files(files: Files) -> LearnedLimitsModel:
-    """Return the model of its file."""
+    """Return the model in these files."""
     document: dict[str, Any] = json.loads(files[FILE])
     fitted = {
         name: FittedLimits(_read(stored["limits"]), stored["left_out"])
@@ -216,7 +218,8 @@ _MOST_TABLES = 20  # of assets and variables, shown to people
 
 
 class _Used(NamedTuple):
-    """Readings to learn limits from: instants (ms), values; `left_out`: others, by reason."""
+    """Readings to learn limits from: instants (ms) and values; `left_out`: number of other
+    readings, by reason."""
 
     at: Millis
     values: npt.NDArray[np.float64]
@@ -354,7 +357,8 @@ def _categories(history: History, learned: Learned) -> dict[str, CategoryValues]
 def _used(
     definition: LearnedThresholdDefinition, history: History, data: LearningData, variable: str
 ) -> _Used:
-    """Return the possible values of the period, without suppressed times and problems."""
+    """Return the readings of the period within the engineering range, without suppressed times and
+    problems."""
     if variable not in history.readings:
         return _Used(np.empty(0, np.int64), np.empty(0), {})
     at = millis(pd.DatetimeIndex(history.readings.index))
@@ -426,7 +430,8 @@ def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
 def _still_in_service(
     champion: LearnedLimitsModel, challenger: LearnedLimitsModel
 ) -> dict[str, FittedLimits]:
-    """Return the assets that keep their limits, for want of readings for new ones."""
+    """Return the assets that keep their limits in service, because they have too few readings for
+    new limits."""
     staying = {}
     for name, old in champion.by_asset.items():
         new = challenger.by_asset.get(name)
@@ -447,7 +452,8 @@ def _still_in_service(
 def _moved(
     definition: LearnedThresholdDefinition, data: LearningData, champion: LearnedLimitsModel
 ) -> Sequence[str]:
-    """Return a sentence for each variable beyond its limits far more often than expected."""
+    """Return a sentence for each variable that is beyond its limits far more often than
+    expected."""
     sentences = []
     for history in data.whole_histories:
         fitted = champion.by_asset.get(history.asset.name)

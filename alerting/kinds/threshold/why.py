@@ -29,7 +29,7 @@ _LIMITS = (
 
 
 class _Described(NamedTuple):
-    """Facts on the values at an instant, and what the condition is called while pending."""
+    """Facts on the values at an instant, and the name of the condition while it is pending."""
 
     facts: tuple[str, ...]
     pending: str
@@ -107,7 +107,7 @@ def _describe(
 def _learned_at(
     condition: Condition, learned: LearnedLimits, taken_at: datetime, question: WhyQuestion
 ) -> Iterator[tuple[str, float | None]]:
-    """Yield a sentence on each learned limit for a reading, and the limit, None if unknown."""
+    """Yield each learned limit for a reading as a sentence and as a number, None if unknown."""
     version = question.blank.model_version
     for _, side, written in learned_sides(condition):
         moving = learned.limit_at(condition.variable, written, np.array([to_millis(taken_at)]))
@@ -128,7 +128,7 @@ def _describe_combination(
     carried: Carried | None,
     learned: LearnedLimits | None,
 ) -> _Described:
-    """Describe every condition by its last value; nothing is read again."""
+    """Describe every condition of several by its last value, without reading again."""
     evaluated = evaluate_combination(
         combination,
         question.asset,
@@ -184,7 +184,8 @@ def _describe_condition(at: ConditionAt, question: WhyQuestion) -> str:
 
 
 def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:
-    """Return the stored state before the instant, else a new one from long before."""
+    """Return the stored state if it lies before the instant, else a new state that begins long
+    before."""
     if (stored := question.stored_state()) is not None:
         return stored
     at = question.at
@@ -209,7 +210,7 @@ def _last_reading(
 def _describe_sample(
     variable: str, last: tuple[datetime, float | str] | None, history: History
 ) -> Iterator[str]:
-    """Yield sentences on the last value that counts, and on a bad sample after it."""
+    """Yield sentences on the last valid value, and on a bad sample after it."""
     bad = history.doubts.bad.get(variable, no_instants())
     if last is not None:
         number = spoken_number(last[1]) if isinstance(last[1], float) else last[1]
@@ -226,7 +227,7 @@ def _describe_sample(
 
 
 def _limit(definition: ThresholdDefinition, value: float | None) -> float | None:
-    """Return the limit with which a number is compared: of two, the nearer one."""
+    """Return the limit with which a number is compared: the nearer one of two."""
     above = definition.above if isinstance(definition.above, int | float) else None
     below = definition.below if isinstance(definition.below, int | float) else None
     if above is None or below is None or value is None:

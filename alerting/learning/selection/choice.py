@@ -278,7 +278,7 @@ class ChanceTest:
         return combine_shares(self.share, self.validation.share)
 
     @property
-    def none_of_few(self) -> bool:
+    def missed_only_few_problems(self) -> bool:
         """Return whether a threshold that finds no problem of the validation period says nothing
         against the model: they are few, it raises alarms there, and rows and validation together
         are beyond chance."""

@@ -221,7 +221,7 @@ class MongoArrivals:
         positions: dict[Any, set[int]] = {}
         waiting: dict[Any, int] = {}
         for request in requests:
-            for stored in request.stored:
+            for stored in request.keys:
                 positions.setdefault(stored.document, set()).add(stored.position)
                 waiting[stored.document] = stored.waiting
         partly = [id for id, done in positions.items() if len(done) < waiting[id]]

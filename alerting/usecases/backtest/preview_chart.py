@@ -188,7 +188,7 @@ def _find_known_until(
     since = start - kind.inputs(definition, asset).lookback
     names = sorted(definition.variables_evaluated(asset))
     history = platform.readings.load(asset, since, end, names, events_since=start)
-    gaps = kind.data_gaps(definition, history, start, end)
+    gaps = kind.unevaluated_intervals(definition, history, start, end)
     last = gaps[-1][0] if gaps and gaps[-1][1] == end else end
     return last if last > start else None
 

@@ -223,7 +223,7 @@ def object_to_threshold(
     of_rows = {"period": choice.period}
     if choice.period != VALIDATION and choice.finds:
         return add_objection(decision, "chosen_out_of_fold", of_rows)
-    if is_first and chance is not None and chance.none_of_few:
+    if is_first and chance is not None and chance.missed_only_few_problems:
         return add_objection(decision, "none_of_few_found", chance.facts)
     if not choice.finds:
         return add_objection(decision, "finds_nothing", of_rows)

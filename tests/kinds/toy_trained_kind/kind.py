@@ -87,7 +87,7 @@ class UnlikeKind:
     def chart(self, definition, asset, episode):
         return Charted(definition.watched, scored=True)
 
-    def data_gaps(self, definition, history, start, end):
+    def unevaluated_intervals(self, definition, history, start, end):
         return ()
 
 

@@ -264,7 +264,7 @@ def test_none_found_of_few_problems_says_nothing_against_a_model_beyond_chance()
     }
     beyond = ChanceTest(0.5, 0.3, 16, problems=10)
     found = {
-        name: replace(beyond, share=share, validation=validation).none_of_few
+        name: replace(beyond, share=share, validation=validation).missed_only_few_problems
         for name, (validation, share, _) in rows.items()
     }
     assert found == {name: few for name, (*_, few) in rows.items()}

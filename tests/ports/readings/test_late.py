@@ -206,7 +206,7 @@ def test_a_request_stands_in_place_of_those_that_wait(stores):
     read = stores.arrivals.requests(["too-hot"])
     stores.arrivals.request_reprocessing([{KEYS[0]: at(4)}], [read[KEYS[0]]])
     found = stores.arrivals.requests(["too-hot"])
-    starts = [(found[key].start, len(found[key].stored)) for key in KEYS[:3]]
+    starts = [(found[key].start, len(found[key].keys)) for key in KEYS[:3]]
     assert starts == [(at(4), 1), (at(5), 1), (at(5), 1)]
     assert remove_requests(stores, read[KEYS[0]]) == KEYS[:3], "an evaluator had read it before"
 
