@@ -1,9 +1,9 @@
-"""Find the occurrences of a definition's problem, by a condition on one variable, conditions on
-several, or events; describe an occurrence; and find the times that do not count: those inside a
-known problem, its recovery or hold-off, and suppression by design.
+"""Find the occurrences of a definition's problem, by conditions or events; describe one; and find
+the times that do not count: in a known problem, its recovery or hold-off, and suppression by
+design.
 
-The times at which the condition was true are a pure function of samples or events, which is the
-same for training, threshold, test, live evaluation, backtest, outcome and report.
+The times at which the condition was true are a pure function of samples or events, the same in
+training, live evaluation, backtest, outcome and report.
 """
 
 from __future__ import annotations
@@ -94,9 +94,8 @@ def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArr
     """Return the instants (ms) of all samples of the problem's variable, and whether the condition
     holds at each: it is met, or it was met and no value has reached `problem.clear` since.
 
-    For conditions of several variables, a sample is a reading of any of them at which the truth is
-    known; in a point-in-time view none is later than the known readings of the slowest variable. A
-    problem by events has no samples.
+    Of conditions on several variables, a sample is a reading of any of them at which the truth is
+    known. A problem by events has no samples.
     """
     samples = _condition_samples(problem, history)
     return samples.ts, samples.is_present
@@ -191,8 +190,7 @@ def find_occurrences(
     `problem.for`.
 
     `earlier`: the result of an earlier evaluation; occurrences that were over by then are left out.
-    For the unit just made there are no occurrences, because a bad unit changes neither the life of
-    an episode nor which other units count.
+    None for the unit just made, which ends no episode and stops no other unit from counting.
     """
     problem = definition.problem
     if definition.is_of_unit:
@@ -330,8 +328,8 @@ class Occurrences:
         return self.known_at < FAR_FUTURE
 
     def ended_at(self, instant: datetime) -> Occurrences:
-        """Return the occurrences after the one that is ongoing at an instant was ended there by
-        hand, without any recovery."""
+        """Return the occurrences with the one ongoing at an instant ended there by hand, without
+        recovery."""
         at = to_millis(instant)
         ended = (self.known_at <= at) & (at < self.over_at)
         return replace(
@@ -341,15 +339,15 @@ class Occurrences:
         )
 
     def hold_at(self, at: Millis) -> BoolArray:
-        """Return a mask of the instants (ms) at which the condition is known to be true, even
-        before it has lasted for `problem.for`."""
+        """Return a mask of the instants (ms) at which the condition is known to be true, however
+        long."""
         which = np.searchsorted(self.true_at, at, side="right") - 1
         over_at = np.append(self.over_at, 0)  # the last one answers for -1: no occurrence yet
         return np.asarray(at < over_at[which], np.bool_)
 
     def start_at(self, instant: datetime) -> datetime | None:
-        """Return the start of the occurrence that is known to be ongoing at an instant, None
-        without one."""
+        """Return the start of the occurrence known to be ongoing at an instant, None without
+        one."""
         at = to_millis(instant)
         which = np.flatnonzero((self.true_at <= at) & (at < self.over_at))
         return from_millis(int(self.start[which[0]])) if len(which) else None
@@ -483,9 +481,8 @@ def merge_runs(
     """Join the runs that lasted for `problem.for` and lie less than `merge_within` (ms) apart:
     together they are one problem.
 
-    The problem is over `merge_within` after its last run, when no further run can join it. A run
-    that did not last is no problem and joins nothing; if it is within this time, the problem is
-    over only after that run has ended.
+    The problem is over `merge_within` after its last run, or when a shorter run in this time ends.
+    A run that did not last joins nothing.
     """
     if not merge_within:
         return ConditionRuns(start, end, last, lasted, end)
@@ -508,8 +505,8 @@ def merge_runs(
 def _samples_after(
     samples: ConditionSamples, after: int, earlier: KnownProblem
 ) -> ConditionSamples:
-    """Return the samples after an instant, preceded by the first sample of the run that is ongoing
-    at the instant."""
+    """Return the samples after an instant, and before them the first one of the run ongoing
+    there."""
     ts, is_met, is_back = samples
     new = int(np.searchsorted(ts, after, side="right"))
     start = ts[:0] if earlier.since is None else np.array([to_millis(earlier.since)], np.int64)
@@ -571,8 +568,7 @@ def is_unknown_start(at: Millis, problems: Occurrences) -> BoolArray:
     """Return a mask of the instants (ms, increasing) at which a problem has started but is not
     known yet.
 
-    A model is evaluated at these instants but learns nothing from them, because the answer is
-    neither "it will start" nor "it will not".
+    A model is evaluated at these instants but does not learn from them.
     """
     unknown = np.zeros(len(at), np.bool_)
     lasted = problems.lasted
