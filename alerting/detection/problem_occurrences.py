@@ -1,6 +1,5 @@
-"""Find the occurrences of a definition's problem, by conditions or events; describe one; and find
-the times that do not count: in a known problem, its recovery or hold-off, and suppression by
-design.
+"""Find the occurrences of a definition's problem; describe one; and find the times that do not
+count: in a known problem, its recovery or hold-off, and suppression by design.
 
 The times at which the condition was true are a pure function of samples or events, the same in
 training, live evaluation, backtest, outcome and report.
@@ -74,9 +73,8 @@ def problem_lookback(problem: Problem) -> timedelta:
 
 
 def first_lookback(problem: Problem) -> timedelta:
-    """Return how much further back readings are needed before the first evaluated instant, because
-    a value between the limit and `problem.clear` leaves the state of the last value beyond either
-    of them."""
+    """Return how much further back readings are needed before the first instant, because a value
+    between the limit and `problem.clear` keeps the state of the last value beyond either."""
     return timedelta(0) if problem.clear is None else _LOOKBACK_FOR_CLEAR
 
 
@@ -94,8 +92,7 @@ def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArr
     """Return the instants (ms) of all samples of the problem's variable, and whether the condition
     holds at each: it is met, or it was met and no value has reached `problem.clear` since.
 
-    Of conditions on several variables, a sample is a reading of any of them at which the truth is
-    known. A problem by events has no samples.
+    Of several variables, every reading at which the truth is known is a sample; events have none.
     """
     samples = _condition_samples(problem, history)
     return samples.ts, samples.is_present
