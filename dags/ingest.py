@@ -1,8 +1,8 @@
 """The DAGs of sources: one for each source that the platform reads by itself, files of a folder or
-rows of a database, and the evaluation, besides the cadences, of what any has just delivered.
+rows of a database; and one that evaluates newly delivered rows, besides the cadences.
 
 A source that the stream service reads has a run an hour, as a visible record; without the service
-one at each interval.
+it has a run at each interval.
 """
 
 import os
@@ -27,11 +27,11 @@ ARRIVED = AssetAlias("arrived")
 
 @task(execution_timeout=timedelta(hours=1), outlets=[ARRIVED])
 def read(name: str) -> dict[str, int]:
-    """Read a source on from where it was read last, and return how many rows it had, how many were
+    """Read a source onwards from the last position, and return how many rows it had, how many were
     new, and how many refused.
 
     New rows are an event of the source's asset. A source that another reader reads at this moment
-    is left to it.
+    is left to that reader.
     """
     from alerting.adapters.sources.claims import poll_claimed
     from alerting.settings.environment import read_settings
@@ -52,7 +52,7 @@ def read(name: str) -> dict[str, int]:
 
 
 def connection_address(id: str) -> str:
-    """Return a connection's address as SQLAlchemy writes it. Raises UserError for none."""
+    """Return a connection's address as SQLAlchemy writes it. Raises UserError if it has none."""
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowException
 
@@ -70,7 +70,8 @@ def connection_address(id: str) -> str:
 
 
 def build(name: str, every: timedelta, title: str | None) -> None:
-    """Build the DAG of one source; a missed run loses nothing: the database has its place."""
+    """Build the DAG of one source. A missed run loses nothing, because the database stores the
+    position."""
 
     @dag(
         dag_id=f"ingest__{name}",

@@ -1,5 +1,5 @@
 """Maintenance: every two minutes edited documents, outcomes and notifications that are due; every
-night what is past its retention, and measures of the models in service."""
+night deletion of data past their retention, and checks of the models in service."""
 
 import os
 from contextlib import ExitStack
@@ -79,8 +79,8 @@ def delete() -> dict[str, int]:
 
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)
 def verify() -> dict[str, str]:
-    """Compare the last day of each variable of the models in service with their training, and what
-    they predicted with the values that came; return a sentence on each."""
+    """Compare the last day of each variable of the models in service with their training, and their
+    predictions with the values that came; return a sentence on each."""
     from alerting.usecases.scoring.models_in_service import check_drift, verify_models
 
     with background_platform() as platform:

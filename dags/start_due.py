@@ -1,4 +1,4 @@
-"""Starts what is due: trainings of questions without one, and predict jobs, whose files are scored
+"""Starts due work: trainings of questions without one, and predict jobs, whose files are scored
 here, too: a run for each job, one at a time."""
 
 import os

@@ -421,7 +421,8 @@ def lines_of_episode(
 
 
 def _advice_lines(p: Platform, episode: Episode) -> Iterable[str]:
-    """Return what to declare if there is no advice, as operators can set no variable."""
+    """Return the lines of an episode's advice; if it has none because operators can set no
+    variable, say what to declare."""
     latest = p.definitions.newest_revision(episode.definition)
     advice = episode.recommendation
     if (
@@ -529,8 +530,8 @@ def report(
 
 
 def _file_name(head: ReportHead, *, is_interval: bool) -> str:
-    """Return the name of the file of a report: with its period, or with its days where an interval
-    is given."""
+    """Return the name of the file of a report: with its period, or with its days if an interval is
+    given."""
     if head.period is not None:
         return f"{head.definition}-report-{head.period}.html"
     days = f"-{head.start:%Y-%m-%d}-to-{head.end:%Y-%m-%d}" if is_interval else ""

@@ -1,5 +1,6 @@
-"""What every command does: open the platform, show progress, read and write files, answer an error
-with a message, and print sentences and tables that fit the screen, or with --json one document."""
+"""Shared parts of all commands: open the platform, show progress, read and write files, answer an
+error with a message, and print sentences and tables that fit the screen, or with --json one
+document."""
 
 import getpass
 import inspect
@@ -54,9 +55,9 @@ P = ParamSpec("P")
 @contextmanager
 def platform(service: bool = False) -> Iterator["Platform"]:
     """Open the running platform, or start its database for the duration of this command.
-    `service`: as of `open_platform`.
 
-    Says on standard error which one it is where neither the folder nor ALERTING_HOME says so.
+    `service`: as in `open_platform`. Names the platform on standard error if neither the folder nor
+    ALERTING_HOME does.
     """
     from alerting.adapters.mongo.mongo import DatabaseDown
 
@@ -84,7 +85,7 @@ def platform(service: bool = False) -> Iterator["Platform"]:
 
 
 def is_served() -> bool:
-    """Return whether `alerting up` runs on this home; True for a database of one's own."""
+    """Return whether `alerting up` runs on this home, or the settings name an external database."""
     settings = read_settings(os.environ)
     return settings.mongodb_uri is not None or running(settings.home) is not None
 
@@ -100,8 +101,8 @@ def command(function: Callable[P, Any]) -> Callable[..., None]:
 
 
 def writes(function: Callable[P, Any]) -> Callable[..., None]:
-    """Turn a use case into a `command` that ends with the written database on standard error, but
-    after a dry run, or if it has written nothing."""
+    """Turn a use case into a `command` that ends with the name of the written database on standard
+    error, except after a dry run, or if it has written nothing."""
     return _command(function, ends=True)
 
 
@@ -177,7 +178,7 @@ def write_file(path: Path, text: str) -> None:
 
 def read_documents(files: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the documents of YAML or JSON files, as written, and the file of each. Raises
-    UserError for a file with none or other content."""
+    UserError for a file without documents or with other content."""
     documents = [(document, str(file)) for file in files for document in _read_file(file)]
     return [document for document, _ in documents], [file for _, file in documents]
 
@@ -224,7 +225,7 @@ def progress() -> Iterator["ProgressPort"]:
 
 
 def require_file(out: Path, example: str) -> None:
-    """Raise UserError if a file cannot be written there."""
+    """Raise UserError if a file cannot be written at this path."""
     if not out.parent.is_dir():
         raise UserError(f"{out}: folder {out.parent} does not exist; make it first")
     if out.is_dir():
@@ -234,7 +235,7 @@ def require_file(out: Path, example: str) -> None:
 def definition_notes(
     platform: "Platform", definitions: "Iterable[Definition]"
 ) -> dict[str, dict[str, list[str]]]:
-    """Return by name what an engineer should know of valid definitions before they serve."""
+    """Return, by name, notes for an engineer on valid definitions before they are in service."""
     return {
         d.name: {"warnings": warnings_of(platform, d), "clock_times": clock_times(d)}
         for d in definitions
@@ -256,7 +257,7 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)
 
 class _Plain(Console):
     """Printer of plain text: brackets and colons are no markup; the terminal wraps lines. It passes
-    its own colours and cursor movements, and removes those in the text."""
+    its own colours and cursor movements, and removes colours and cursor movements from the text."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -304,7 +305,7 @@ _running = _Command()
 @contextmanager
 def printing(as_json: bool) -> Iterator[None]:
     """Set up the output of one command. With `as_json` only `print_json` reaches standard output:
-    all other output of this process, that of C libraries included, goes to standard error."""
+    all other output of this process, even of C libraries, goes to standard error."""
     global _running  # noqa: PLW0603 - one command runs in a process at a time
     before = _running
     _running = _Command()
@@ -388,8 +389,8 @@ Line = str | Text | OutputTable
 
 
 class Output(NamedTuple):
-    """The result of a command: its value, which --json prints, and the same in lines for people, or
-    in a text for other programs, e.g. YAML, exactly as it is."""
+    """The result of a command: its value, which --json prints, and the same value in lines for
+    people, or in a text for other programs, e.g. YAML, exactly as it is."""
 
     value: Any
     lines: Iterable[Line] = ()
@@ -401,7 +402,7 @@ class Output(NamedTuple):
 def table_output(
     rows: Sequence[Any], columns: Sequence[str], empty: str = "", *, is_failure: bool = False
 ) -> Output:
-    """Return an answer that is all in one table."""
+    """Return an output that is a single table."""
     return Output(rows, [OutputTable(rows, columns, empty)], is_failure)
 
 
@@ -459,8 +460,8 @@ def table_lines(
 
 
 def _fit(cells: Sequence[Sequence[str]], width: int, times: Collection[int]) -> dict[int, int]:
-    """Return columns of lines that fit side by side, with widths: without empty, then the widest.
-    Text of several lines never does."""
+    """Return the columns that fit side by side, with their widths: first empty columns are left
+    out, then the widest. A column with text of several lines never fits."""
     columns = dict(enumerate(zip(*cells, strict=True)))
     beside = {
         i: max(map(cell_len, column))

@@ -175,9 +175,9 @@ def retry(
     ],
     sort: As = None,
 ) -> Output:
-    """Try dead messages once more: store those of a source, e.g. after its mapping was corrected,
-    let the stream service send those of a sink, or deliver notifications; all under their old
-    keys."""
+    """Try dead messages once more: store the messages of a source, e.g. after its mapping was
+    corrected, let the stream service send the messages of a sink, or deliver notifications; all
+    under their old keys."""
     with platform() as p:
         among: list[Sort] = ["source", "sink"]
         is_stored = any(name in stored_names(p)[kind] for kind in among)
@@ -277,7 +277,8 @@ def replay(
 
 
 def messages(source: "Source", row: "ReadingRow", at: datetime) -> list[Message]:
-    """Return the messages of a row as the source reads them: its mapping the other way round."""
+    """Return the messages of a row in the form that the source reads: the reverse of its
+    mapping."""
     titles = {
         mapped.name or derive_name(title): title for title, mapped in source.variables.items()
     }

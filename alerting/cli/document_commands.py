@@ -68,7 +68,7 @@ _POLL_S = 0.2
 
 
 def sort_of(documents: Sequence[Mapping[str, Any]], chosen: Sort | None = None) -> Sort:
-    """Return the sort of documents: the chosen one, else by their fields. Raises UserError if they
+    """Return the sort of documents: the chosen sort, else by their fields. Raises UserError if they
     are of several sorts."""
     if chosen:
         return require_sort(chosen)
@@ -101,7 +101,7 @@ def _sort_of_one(document: Mapping[str, Any]) -> Sort:
 
 
 def kinds() -> "Mapping[str, DocumentKind[Any, Any]]":
-    """Return the kinds of documents. They load numpy, which a list of definitions does not need."""
+    """Return the kinds of documents. They load numpy, which listing definitions does not need."""
     from alerting.usecases.document_kinds import KINDS
 
     return KINDS
@@ -262,7 +262,7 @@ def apply(
 
 
 def _describe_change(review: "DocumentReview[Any]") -> dict[str, Any]:
-    """Return what a change does: its fields, and its further effects."""
+    """Return the description of a change: its fields, and its further effects."""
     changes = "; ".join(
         f"{field}: {json.dumps(plain(before))} → {json.dumps(plain(after))}"
         for field, (before, after) in review.changes.items()
@@ -295,7 +295,7 @@ def _start_trainings(p: "Platform", reviews: "Sequence[DocumentReview[Any]]") ->
 
 
 def wait_for_brokers(p: "SourcePorts", names: Sequence[str], since: datetime) -> None:
-    """Wait until the stream service has subscribed for sources, and say so of each."""
+    """Wait until the stream service has subscribed for sources, and print that for each source."""
     began = time.monotonic()
     waiting = list(names)
     while waiting and (waited := time.monotonic() - began) < _SUBSCRIBED_WITHIN_S:
@@ -361,7 +361,7 @@ def _list_kind(p: "Platform", listed: str, others: Sequence[str]) -> Output:
 def _list_with_faults(
     listed: str, items: Sequence[Any], faults: Mapping[str, Sequence[str]], lines: Sequence[Line]
 ) -> Output:
-    """Return a list of documents, with the faults of those that are not used."""
+    """Return a list of documents, with the faults of the documents that are not used."""
     faulty = [
         colored(f"{listed[:-1]} {name} is faulty and not used: {fault}", "red")
         for name, texts in faults.items()
@@ -538,7 +538,7 @@ def _yaml(document: Mapping[str, Any]) -> str:
 
 
 def _show_one(p: "Platform", sort: str, name: str, revision: int | None) -> Output:
-    """Return a document, with its revisions and what is known of it as comments."""
+    """Return a document, with its revisions and further notes on it as comments."""
     from alerting.usecases.definitions import revisions_and_targets
 
     now = p.clock.now()
@@ -572,8 +572,8 @@ def _show_one(p: "Platform", sort: str, name: str, revision: int | None) -> Outp
 
 
 def _notes_of(p: "Platform", sort: str, document: Any) -> list[str]:
-    """Return what is known of a document in force: what was derived, and when it is trained; what
-    was refused last."""
+    """Return notes on a document in force: derived values, when it is trained, and rows that were
+    refused last."""
     from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
     from alerting.usecases.definitions.next_steps import describe_trainings
     from alerting.usecases.definitions.versions import stored_features

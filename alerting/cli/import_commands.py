@@ -406,7 +406,7 @@ def _bad_cells(columns: Sequence[UnderstoodColumn]) -> Iterator[str]:
 
 
 def _not_numbers(number: int, distinct: Mapping[str, int], cells: str) -> str:
-    """Return that cells are no numbers: `1 cell is not a number (#NV) and counts`."""
+    """Return the sentence that cells are no numbers: `1 cell is not a number (#NV) and counts`."""
     if number == 1:
         return f"1 cell is not a number ({next(iter(distinct), '')}) and counts"
     return f"{number:,} cells are not numbers ({cells}) and count"

@@ -48,7 +48,8 @@ class CommandGroup(TyperGroup):
 
 
 def _find_replacement(ctx: Any, args: list[str]) -> str:
-    """Return what replaces a command that was removed; empty if none of this name was."""
+    """Return the replacement of a command that was removed; empty if no removed command has this
+    name."""
     words = list(args)
     while ctx.parent is not None:
         words.insert(0, ctx.info_name)
@@ -62,7 +63,8 @@ def _find_replacement(ctx: Any, args: list[str]) -> str:
 
 
 class LoadedCommands(Mapping[str, Any]):
-    """The commands of a group, each of which is loaded at its first use: `locations`."""
+    """The commands of a group, each of which is loaded at its first use. `locations`: module and
+    name."""
 
     def __init__(self, locations: Mapping[str, tuple[str, str]]) -> None:
         self._locations = locations
@@ -87,7 +89,7 @@ class LoadedCommands(Mapping[str, Any]):
 
 
 class LazyGroup(CommandGroup):
-    """The `alerting` command: its help names the commands without loading them, in their order."""
+    """The `alerting` command: its help names the commands in their order without loading them."""
 
     locations: Mapping[str, tuple[str, str]] = {}
     panel = ""

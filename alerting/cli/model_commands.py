@@ -131,7 +131,7 @@ def _train(
 
 
 def _name_training(result: Proposal, as_of: datetime | None, *, is_known: bool) -> Iterator[Line]:
-    """Yield the training that the result belongs to, if this command did not run it."""
+    """Yield the training to which the result belongs, if this command did not run it."""
     if is_known:
         exact = f" --as-of {as_of.isoformat()}" if as_of else ""
         anew = f"alerting train {result.definition}{exact} --again"
@@ -246,11 +246,11 @@ def score(
     tz: options.Zone = None,
     rename: options.Rename = None,
 ) -> Output:
-    """Show the newest score of each asset, or write those of the past or of a FILE: time, asset,
-    score, threshold, reason.
+    """Show the newest score of each asset, or write the scores of the past or of a FILE: time,
+    asset, score, threshold, reason.
 
-    The scores are those that live evaluation gives: no instant sees later readings, and instants
-    that the model has learned from, or in recovery after a problem, are unknown. Those of a FILE
+    The scores are the same as in live evaluation: no instant sees later readings, and instants from
+    which the model has learned, or in recovery after a problem, are unknown. The scores of a FILE
     are computed from its readings and the stored events. Nothing is stored, and nothing is sent.
     """
     if (history or file is not None) == (out is None) or (history and file is not None):
@@ -290,7 +290,7 @@ def score(
 def _score_stored(
     name: str, start: datetime | None, end: datetime | None, model: str | None, out: Path | None
 ) -> Output:
-    """Return the newest score of each asset, or write those of an interval to a file."""
+    """Return the newest score of each asset, or write the scores of an interval to a file."""
     from alerting.adapters.predictions import write_scores
 
     with platform() as p, progress() as report:
@@ -477,7 +477,7 @@ def _lines_of_training(training: Mapping[str, Any] | None) -> Iterator[Line]:
 
 
 def _format_threshold_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a row with its numbers formatted for tables."""
+    """Return a row with its threshold formatted for tables."""
     if not row.get("threshold"):
         return row
     return {**row, "threshold": format_threshold(float(row["threshold"]))}

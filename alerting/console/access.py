@@ -87,13 +87,14 @@ class Access:
     def begin_session(
         self, name: str, now: datetime, address: str, token: str | None = None
     ) -> str:
-        """Return the cookie value of a new session. `token`: with which the person signed in."""
+        """Return the cookie value of a new session. `token`: the token with which the person signed
+        in."""
         hashed = None if token is None else hash_secret(token)
         return begin_session(self._platform, name, now, address, hashed)
 
     def find_by_session(self, cookie: str, now: datetime) -> Person | None:
-        """Return the person of a cookie value, while the session, the account, and the token with
-        which it began are good."""
+        """Return the person of a cookie value, while the session, the account, and the token that
+        began the session are good."""
         session = find_session(self._platform, cookie, now)
         if session is None:
             return None
@@ -113,7 +114,8 @@ class Access:
         )
 
     def find_again(self, person: Person, now: datetime) -> Person | None:
-        """Return the person of the same session or token as of now; None if it is over."""
+        """Return the present person of the same session or token; None if the session or token is
+        over."""
         self._accounts.pop(person.name, None)
         if person.session is not None:
             return self.find_by_session(person.session, now)
@@ -148,7 +150,7 @@ class Access:
 
 
 def person_of(account: Account) -> Person:
-    """Return the person of an account; of a shared device one who only reads."""
+    """Return the person of an account; for a shared device, a person who only reads."""
     person = Person(
         account.id,
         account.role,
@@ -163,7 +165,7 @@ def person_of(account: Account) -> Person:
 
 
 def confirms(person: Person, csrf: str) -> bool:
-    """Return whether this console made the form for this session, and not another site."""
+    """Return whether this console, and not another site, made the form for this session."""
     return person.csrf is not None and hmac.compare_digest(person.csrf.encode(), csrf.encode())
 
 
@@ -208,7 +210,7 @@ async def the_delivery(request: Request) -> Callable[[], DeliveryCounts]:
 
 
 def known_plant(request: Request, platform: Platform) -> KnownPlant:
-    """Return what is known of the plant now."""
+    """Return the plant as it is known now."""
     plant: RecentPlant = request.app.state.known_plant
     return plant.find(platform, request.app.state.entrance.now())
 

@@ -96,7 +96,8 @@ _log = id_logger(__name__)
 
 
 class RequestLog:
-    """Log of method, declared address (never its values, often permissions), status, duration."""
+    """Log of method, declared address (never its values, which are often permissions), status,
+    duration."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -232,14 +233,14 @@ def create_app(
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
     `tokens`: name and role by token. `zone`: time zone of the pages. `language`: of the pages, for
-    browsers that ask for none of those that exist; the API is in English. `sign_in`: the folder of
-    the one-time link. `public_url`: the address at which people reach the pages; its path comes
-    before that of every page. `body_seconds`: time limit for the body of a request to arrive.
+    browsers that ask for no existing language; the API is in English. `sign_in`: the folder of the
+    one-time link. `public_url`: the address at which people reach the pages; its path comes before
+    the path of every page. `body_seconds`: time limit for the body of a request to arrive.
     `predict_files`: the files of predict jobs, `import_files` of imports; without them none are
-    taken. `passwords`: their hashes, argon2id if left out. `directory`: the proxy by which
-    people sign in; it needs `public_url`. `source_readers`: makes what connects to sources, to
-    look at their rows; `sink_opener`: what connects to receivers of sinks. `airflow`: the address
-    of its pages, for links; `mlflow`: likewise.
+    taken. `passwords`: their hashes, argon2id by default. `directory`: the proxy by which people
+    sign in; it needs `public_url`. `source_readers`: makes connections to sources, to look at their
+    rows; `sink_opener`: makes connections to receivers of sinks. `airflow`, `mlflow`: addresses of
+    their pages, for links.
     """
     registries: dict[Any, Any] = {
         registry: RegistryOfPages(registry) for registry in (platform.runs, platform.models)

@@ -64,8 +64,8 @@ def problem(
     headers: dict[str, str] | None = None,
     faults: Sequence[Fault] = (),
 ) -> Response:
-    """Return the response for a fault: JSON for programs, a page for people. `faults`: each with
-    its place, for programs."""
+    """Return the response for a fault: JSON for programs, a page for people. `faults`: single
+    faults, each with its place, for programs."""
     title = HTTPStatus(status).phrase
     if not is_for_programs(request.url.path):
         detail = _shorten(language_of(request).translate(detail))
@@ -161,7 +161,8 @@ def handle_problems(app: FastAPI) -> None:
 
 
 def _wrong_method(request: Request) -> Response:
-    """Return the refusal of a method, with all of the address; with GET there is HEAD."""
+    """Return the refusal of a method, with all methods of the address; an address with GET also has
+    HEAD."""
     matching = [
         route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE
     ]

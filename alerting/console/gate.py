@@ -73,13 +73,15 @@ class _Client:
 
 class WrongAttempts:
     """Delay of guesses of tokens and passwords: after five wrong attempts of a client (an address,
-    a name, or a known browser) each further one waits, twice as long each time, at most a minute.
+    a name, or a known browser) each further attempt waits, twice as long each time, at most a
+    minute.
 
     A right token counts at once if it was used from this client before, so a guesser (or a program
     with an old token) cannot lock out people who share its address. Other clients are not affected.
-    Processes of the console share their counts through the database: a password is counted as wrong
-    before it is compared, tokens, which come with every request, after a wrong one. PINs are
-    counted by `devices.py`.
+
+    Processes of the console share their counts through the database. A password is counted as wrong
+    before it is compared; tokens, which come with every request, are counted after a wrong one.
+    PINs are counted by `devices.py`.
     """
 
     def __init__(self, shared: Sessions | None = None) -> None:
@@ -88,8 +90,8 @@ class WrongAttempts:
         self._lock = Lock()
 
     def begin(self, clients: Sequence[str], now: datetime) -> "Attempt":
-        """Return an attempt to guess a password, counted as wrong for all clients before anything
-        is compared: so attempts at once are limited as those one after another are."""
+        """Return an attempt to guess a password. It is counted as wrong for all clients before
+        anything is compared, so that simultaneous attempts are limited like successive ones."""
         taken: list[tuple[str, datetime | None]] = []
         for client in clients:
             self._ask_shared(client)
@@ -106,7 +108,7 @@ class WrongAttempts:
         return Attempt(self, taken, now, None)
 
     def take_back(self, taken: Sequence[tuple[str, datetime | None]], at: datetime) -> None:
-        """Count an attempt less for clients, each with the instant of its last one before."""
+        """Count one attempt less for clients, each with the instant of the attempt before."""
         for client, last in taken:
             if self._shared is not None:
                 with suppress(PyMongoError, DatabaseDown):
@@ -118,7 +120,8 @@ class WrongAttempts:
                     counted.last = last if counted.last == at and last is not None else counted.last
 
     def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
-        """Return the time until this client's attempt is taken, or None. `person`: its owner."""
+        """Return how long this client's attempt must wait, or None. `person`: the owner of the
+        token."""
         with self._lock:
             client_record = self._clients.get(client)
             if (
@@ -136,8 +139,8 @@ class WrongAttempts:
             return remaining if remaining > timedelta(0) else None
 
     def record_attempt(self, client: str, person: str | None, now: datetime) -> int:
-        """Record an attempt, and return how many wrong ones there are with it. `person`: the owner
-        of a right token, None for a wrong attempt."""
+        """Record an attempt, and return the number of wrong attempts so far. `person`: the owner of
+        a right token, None for a wrong attempt."""
         shared = 0 if person is not None else self._add_shared(client, now)
         with self._lock:
             client_record = self._clients.setdefault(client, _Client())
@@ -188,8 +191,8 @@ class WrongAttempts:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A password that was counted as wrong, unless it has to `wait` and is not compared. `taken`:
-    the clients that it counts for, each with the instant of its last wrong attempt before."""
+    """A password that was counted as wrong. If it has to `wait`, it is not compared. `taken`: the
+    clients for which it counts, each with the instant of its last wrong attempt before."""
 
     counts: WrongAttempts
     taken: Sequence[tuple[str, datetime | None]]
@@ -197,17 +200,17 @@ class Attempt:
     wait: timedelta | None
 
     def was_right(self) -> None:
-        """Count it no longer."""
+        """No longer count the attempt as wrong."""
         self.counts.take_back(self.taken, self.at)
 
 
 class Turns:
-    """Computes a few answers at once, in the order in which they were asked for: twenty at once
-    take turns of a millisecond, and the longest of them waits for all others.
+    """Computes a few answers at once, in the order of their requests: twenty at once would take
+    turns of a millisecond, and the longest would wait for all others.
 
     A turn ends when the answer begins, so no reader holds it, and is given back while the answer
-    waits for another process. None is taken by what waits for something by itself (live pages,
-    requests with `wait`), and by what programs ask to see whether this process is well.
+    waits for another process. Requests that wait for something else (live pages, requests with
+    `wait`) take no turn, nor do requests by which programs check whether this process is well.
     """
 
     def __init__(self, app: ASGIApp, at_once: int = TURNS) -> None:
@@ -238,7 +241,7 @@ class Turns:
 
 
 class _Turn:
-    """One request's turn. All but `given_back` is called in the event loop."""
+    """One request's turn. All methods except `given_back` are called in the event loop."""
 
     def __init__(self, turns: CapacityLimiter) -> None:
         self._turns = turns
@@ -346,8 +349,8 @@ class Gate:
         refusals: RefusalLog,
         by_proxy: Callable[[Request], Response | None],
     ) -> None:
-        """`by_proxy`: takes the person whom a trusted proxy names as that of a request, and returns
-        an answer to it, if there is one."""
+        """`by_proxy`: makes the person whom a trusted proxy names the person of a request, and
+        returns an answer to the request, if there is one."""
         self._app = app
         self._access = access
         self._wrong = wrong_attempts
@@ -495,7 +498,7 @@ def is_upload(path: str) -> bool:
 
 
 def _find_refusal(request: Request, status: int) -> Refusal | None:
-    """Return the refusal that a response states, without secrets; None if it states none."""
+    """Return the refusal that a response states, without secrets; None if it states no refusal."""
     path = request.url.path
     secret = next((start for start in (LINKS, SIGN_IN, PASSWORD) if path.startswith(start)), None)
     refused = getattr(request.state, "refused", None)
@@ -511,8 +514,8 @@ def _find_refusal(request: Request, status: int) -> Refusal | None:
 
 
 def _refuse_body(request: Request) -> Response | None:
-    """Return the refusal of a request by the length of its body, None if it is allowed. One with
-    two lengths ends the connection: a proxy may read the second request in it otherwise."""
+    """Return the refusal of a request by the length of its body, None if it is allowed. A request
+    with two lengths ends the connection: a proxy might read a second request in its body."""
     if {"content-length", "transfer-encoding"} <= {*request.headers}:
         detail = "send either content-length or transfer-encoding, not both"
         return problem(request, 400, detail, {"connection": "close"})

@@ -161,8 +161,8 @@ class Entrance:
         return answer
 
     def attempt_keys(self, request: Request, name: str) -> tuple[str, ...]:
-        """Return what wrong passwords are counted by: this browser if the person signed in with it
-        before, else its address and the name."""
+        """Return the keys under which wrong passwords are counted: this browser if the person
+        signed in with it before, else its address and the name."""
         cookie = request.cookies.get(KNOWN_BROWSER, "")
         account = self.platform.accounts.get(name)
         browser = cookie.partition(".")[0]
@@ -219,7 +219,7 @@ def leave(request: Request, person: FormViewer) -> Response:
 
 
 def entrance_of(request: Request) -> Entrance:
-    """Return the parts of the login that all its routes share."""
+    """Return the parts of the login that all login routes share."""
     entrance: Entrance = request.app.state.entrance
     return entrance
 
@@ -300,7 +300,8 @@ def login_page(request: Request, target: str, refusal: str, name: str = "") -> s
 
 
 def _known_browser(account: Account, browser: str) -> str:
-    """Return the cookie of a browser known to a person, void with the next password."""
+    """Return the cookie by which a browser of a person is known; the next password makes it
+    void."""
     key = (account.password or secrets.token_hex(16)).encode()
     signed = f"{account.id}:{browser}".encode(errors="surrogatepass")
     return f"{browser}.{hmac.new(key, signed, hashlib.sha256).hexdigest()}"
@@ -373,7 +374,8 @@ _TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment", "text")
 
 
 class NotSigned(Exception):
-    """A form of a shared device waits for name and PIN. `page`: which asks for them."""
+    """Error: a form of a shared device waits for name and PIN. `page`: the page that asks for
+    them."""
 
     def __init__(self, page: HTMLResponse) -> None:
         super().__init__()
@@ -449,11 +451,11 @@ _Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 
 
 class Directory(BaseModel):
-    """The proxy that signs people in, and what their groups may do.
+    """The proxy that signs people in, and the roles of their groups.
 
     `proxies`: addresses or networks from which its requests come; none: nobody signs in by it.
-    `secret_file`: what it sends in `secret_header`. `create`: a person without an account gets one.
-    `log_out`: where a browser is signed out of the proxy.
+    `secret_file`: the secret that it sends in `secret_header`. `create`: whether a person without
+    an account gets one. `log_out`: the address at which a browser is signed out of the proxy.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -470,8 +472,8 @@ class Directory(BaseModel):
     log_out: str | None = Field(None, pattern=r"^(https:/)?/[!-.0-\[\]-~][!-~]{0,400}$")
 
     def read(self, request: Request) -> tuple[str, list[str]] | None:
-        """Return the user whom the proxy names, and their groups; None without one, and for a
-        request that does not come from the proxy, of which no header is read.
+        """Return the user whom the proxy names, and their groups. None if it names none, and for a
+        request that does not come from the proxy, whose headers are not read.
 
         Raises UserError without the right secret, and for a header that is there twice.
         """

@@ -1,4 +1,5 @@
-"""Pages of models: what is trained, what waits for a decision, and what each model found."""
+"""Pages of models: trainings under way, versions that wait for a decision, and the findings of each
+model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -179,8 +180,8 @@ def describe_curve(evidence: ModelEvidence | None, definition: Definition) -> di
 
 
 def comparison_rows(proposal: Proposal | None, language: Language) -> list[list[str]]:
-    """Return what a person compares as rows of cells, the first with the headings: the version in
-    service, if there is one, and the one that waits."""
+    """Return rows of cells that compare the version in service, if there is one, with the waiting
+    version; the first row has the headings."""
     if proposal is None:
         return []
     evidence = proposal.evidence
@@ -297,7 +298,7 @@ def confirm(
     _: Engineer,
     at_most: AtMost = None,
 ) -> str:
-    """Return the page that shows what a decision does, with the form to take it."""
+    """Return the page that shows the effect of a decision, with the form to take it."""
     return _page(request, platform, name, act, {"at_most": at_most})
 
 
@@ -423,7 +424,7 @@ def value_shapes(
     platform: Platform, definition: Definition, assets: Sequence[Asset], request: Request
 ) -> list[dict[str, Any]]:
     """Return, for at most four assets, the newest value, its chart, and the grades of at most 28
-    days; nothing of a definition that predicts no value."""
+    days; nothing for a definition that predicts no value."""
     if not isinstance(definition, TrainedDefinition) or definition.must_know is None:
         return []
     now = platform.clock.now()

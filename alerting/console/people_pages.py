@@ -111,7 +111,7 @@ def _change_own(
 ) -> Account | Response:
     """Return the account after a change that its password confirms, or the page with a refusal.
 
-    `differ`: the refusal of two inputs that are not the same, if so.
+    `differ`: the refusal if two inputs differ that should be the same, else empty.
     """
     entrance = entrance_of(request)
     now = entrance.now()
@@ -468,7 +468,8 @@ def end_by_form(key: Id, request: Request, platform: Served, person: FormAdminis
 
 
 def link_address(request: Request, code: str) -> str:
-    """Return the address of a one-time link: the public one, else that of the request."""
+    """Return the address of a one-time link, below the public address, else the address of the
+    request."""
     base = entrance_of(request).public_url or str(request.base_url)
     return f"{base.rstrip('/')}/password/{code}"
 

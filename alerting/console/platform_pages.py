@@ -1,4 +1,4 @@
-"""The platform itself: its health, with the faults for everyone and for engineers what it runs on;
+"""The platform itself: a page of its health, with faults for everyone and its parts for engineers;
 `/metrics` for Prometheus, collected on request, in bounded time; and the audit (who did what, when,
 from where and why) as a page, for programs and as CSV."""
 
@@ -467,7 +467,8 @@ class AuditForm:
     end: Annotated[str, Query(alias="to", max_length=30)] = ""
 
     def wanted(self, request: Request) -> AuditFilter:
-        """Return the entries that the form asks for. Raises UserError for a time that is none."""
+        """Return the filter of entries that the form states. Raises UserError for a time that
+        cannot be read."""
         return AuditFilter(
             self.actor.strip() or None,
             self.subject.strip() or None,

@@ -1,5 +1,5 @@
 """Rendering of pages from templates, in which all text written by people is escaped; the reading of
-forms that they send; stylesheets and scripts; and addresses below a path of the public address.
+forms that pages send; stylesheets and scripts; and addresses below a path of the public address.
 
 Of the scripts (our own modules, and uPlot and Swagger UI from installed packages) only listed files
 are served, each with a tag of its content, so that a browser asks again and gets a short answer
@@ -185,12 +185,12 @@ def render(template: str, request: Request, **values: Any) -> str:
 def render_again(
     page: Context, macro: Macro, thing: Episode | tuple[Episode, ...] | PartTiles, *texts: str | int
 ) -> str:
-    """Return the output of a macro for an episode, several ones or a part of the plant, with some
-    texts or numbers. The same call within a minute of the line returns the stored output, because
-    pages show the same alarms again and again.
+    """Return the output of a macro for an episode, several episodes or a part of the plant, with
+    some texts or numbers. The same call within a minute of the line returns the stored output,
+    because pages show the same alarms again and again.
 
-    The macro must read nothing else of the page but `now`, `zone`, `language`, and what is the
-    same on all pages.
+    The macro must read nothing else of the page but `now`, `zone`, `language`, and values that are
+    the same on all pages.
     """
     now: datetime = page["now"]
     language: Language = page["language"]
@@ -205,23 +205,23 @@ def render_again(
 
 
 def _identity(thing: Episode | tuple[Episode, ...] | PartTiles) -> object:
-    """Return a key of a thing: of episodes, which are large and many, their place in memory. They
-    are remembered with what is made of them, so that no other one takes this place."""
+    """Return a key of an object. The key of an episode, which is large, is its place in memory; the
+    stored output keeps the episode alive, so that no other object takes this place."""
     if isinstance(thing, Episode):
         return id(thing)
     return tuple(map(id, thing)) if isinstance(thing, tuple) else thing
 
 
 def zone_of(request: Request) -> ZoneInfo:
-    """Return the time zone of pages for the person of a request: their own, else the
-    platform's."""
+    """Return the time zone of pages for the person of a request: their own, else the zone of the
+    platform."""
     person = getattr(request.state, "person", None)
     usual: ZoneInfo = request.app.state.zone
     return ZoneInfo(person.zone) if person is not None and person.zone else usual
 
 
 def page_address(request: Request) -> str:
-    """Return path and query of a page; of a form the page that it was sent from."""
+    """Return path and query of a page; for a form, of the page from which it was sent."""
     sent_from = request.headers.get("referer", "") if request.method == "POST" else str(request.url)
     parts = urlsplit(sent_from)
     address = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
@@ -230,7 +230,8 @@ def page_address(request: Request) -> str:
 
 @cache
 def stylesheet() -> str:
-    """Return the stylesheet of all pages: that of every page, then those of single folders."""
+    """Return the stylesheet of all pages: the rules for every page, then the rules of single
+    folders."""
     pages = files("alerting.console").joinpath("templates")
     sheets = [pages.joinpath(folder, "style.css") for folder in STYLED]
     return menu_style() + "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
@@ -345,12 +346,12 @@ _OWN_FIELDS = frozenset({"csrf", "signer", "pin"})
 
 
 def submitted_by(permission: Permission) -> Callable[..., object]:
-    """Return a dependency that gives the person of a form with this permission: of the session, or
-    on a shared device the one who signs with `signer` and `pin`.
+    """Return a dependency that gives the person of a form with this permission: the person of the
+    session, or on a shared device the person who signs with `signer` and `pin`.
 
-    It raises HTTPException 403 for a form that this console did not make for the session, and for
-    one that a shared device must not send; NotSigned, with a page that asks for name and PIN and
-    holds all that was typed, until those are right.
+    It raises HTTPException 403 for a form that this console did not make for the session, and for a
+    form that a shared device must not send; NotSigned, with a page that asks for name and PIN and
+    holds all that was typed, until name and PIN are right.
     """
     needed = require(permission)
 
@@ -437,7 +438,7 @@ def script(name: Id, request: Request, _: Viewer) -> Response:
 
 @cache
 def scripts() -> dict[str, Script]:
-    """Return all files that are served, by name; without those of missing packages."""
+    """Return all served files by name, without files of missing packages."""
     folder = files("alerting.console").joinpath("scripts")
     contents = {name: folder.joinpath(name).read_bytes() for name in OWN_SCRIPTS}
     for package, static_files in (("uplot", UPLOT), ("fastapi_offline", SWAGGER)):
@@ -515,7 +516,8 @@ def prefix_of(public_url: str | None) -> str:
 
 
 def require_free(prefix: str, routes: Iterable[BaseRoute]) -> None:
-    """Raise UserError if own pages begin as the prefix does: proxies may keep or remove it."""
+    """Raise UserError if own pages begin as the prefix does, because proxies may keep or remove
+    it."""
     first = prefix.split("/")[1]
     if any(getattr(route, "path", "/").split("/")[1] == first for route in routes):
         raise UserError(
@@ -547,7 +549,8 @@ _BACK = re.compile(r"/(episodes/\w{1,100})?(\?[\w=&%+.~-]{0,1500})?(#[\w-]{1,100
 
 
 def lead_back(address: str, otherwise: str) -> str:
-    """Return where a form leads after it was sent: the front page or an alarm, else `otherwise`."""
+    """Return the address to show after a form was sent: the front page or an alarm, else
+    `otherwise`."""
     return address if address and _BACK.fullmatch(address) else otherwise
 
 

@@ -94,15 +94,16 @@ def serve(
 
 
 def airflow_pages(settings: Settings) -> str | None:
-    """Return the address of Airflow's pages: in the settings, or of `alerting up` on this home."""
+    """Return the address of Airflow's pages, from the settings, or from `alerting up` on this
+    home."""
     if settings.airflow_uri is None and running(settings.home) is None:
         return None
     return settings.airflow_uri or airflow_uri(settings)
 
 
 def mlflow_pages(settings: Settings) -> str | None:
-    """Return the address of MLflow's pages: in the settings, or of `alerting up` on this home; None
-    for a database."""
+    """Return the address of MLflow's pages, from the settings, or from `alerting up` on this home;
+    None for a database."""
     if settings.mlflow_uri is None and running(settings.home) is None:
         return None
     address = mlflow_uri(settings)
@@ -110,7 +111,8 @@ def mlflow_pages(settings: Settings) -> str | None:
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """Return the path in `ALERTING_API_TOKENS_FILE`, or that made by `alerting up`."""
+    """Return the path in `ALERTING_API_TOKENS_FILE`, or the path of the file made by `alerting
+    up`."""
     return Path(environ.get(TOKENS_FILE) or settings.home / "secrets" / "api_tokens.json")
 
 
@@ -246,7 +248,7 @@ def server_options(trusted_proxies: tuple[str, ...], prefix: str = "") -> dict[s
 
 def tls_options(cert: Path | None, key: Path | None) -> dict[str, Any]:
     """Return the options of `uvicorn.run` for HTTPS, none without a certificate. Raises UserError
-    if certificate and key are not of each other, or cannot be read."""
+    if certificate and key do not belong together, or cannot be read."""
     if cert is None or key is None:
         return {}
     try:
@@ -292,7 +294,7 @@ class HealthMonitor:
         now: Callable[[], datetime] = wall_clock,
         tidy: Callable[[datetime], None] | None = None,
     ) -> None:
-        """`tidy`: removes what is too old from the disk of the console, each time."""
+        """`tidy`: removes old files from the disk of the console, each time."""
         self._open = open_platform
         self._now = now
         self._tidy = tidy

@@ -1,8 +1,8 @@
-"""Programme of the line: disturbances, stops, maintenance, batches, the crew's trims; and the
+"""Programme of the line: disturbances, stops, maintenance, batches, and the crew's trims; and the
 machines beside the oven: check-weigher, filter of the supply air, exhaust fan.
 
 The machines are assets of their own with randomness of their own, so that the oven's readings and
-disturbances are the same with them and without. All of it is a function of the seed and the minute
+disturbances are the same with and without them. Everything is a function of the seed and the minute
 (counted from the line's first), so this module has no state.
 """
 
@@ -153,7 +153,8 @@ ANSWERS: tuple[dict[str, float], ...] = (
 
 @dataclass(frozen=True)
 class Disturbance:
-    """From `start` it grows for `ramp` minutes to `size`, stays for `hold`, fades in `fade`.
+    """A disturbance. From `start` it grows for `ramp` minutes to `size`, stays for `hold`, fades in
+    `fade`.
 
     `answered`: minute at which an attentive crew, warned beforehand, sets its `answer` until the
     disturbance is over; None without such a crew.
@@ -170,16 +171,16 @@ class Disturbance:
 
     @property
     def end(self) -> int:
-        """Return the first minute without any effect of it."""
+        """Return the first minute without any effect of the disturbance."""
         return self.start + self.ramp + self.hold + self.fade
 
     def correction(self, name: str, minute: int) -> float:
-        """Return by how much the crew has changed this set-point because of it."""
+        """Return by how much the crew has changed this set-point because of the disturbance."""
         answering = self.answered is not None and self.answered <= minute < self.end
         return self.answer.get(name, 0.0) if answering else 0.0
 
     def level(self, minute: int) -> float:
-        """Return its effect in this minute, in the unit of its size."""
+        """Return the effect of the disturbance in this minute, in the unit of its size."""
         since = minute - self.start
         before_end = self.end - minute
         return self.size * max(0.0, min(1.0, since / self.ramp, before_end / self.fade))
@@ -193,7 +194,7 @@ class LineSchedule:
     live_from: int
 
     def acting(self, minute: int) -> tuple[Disturbance, ...]:
-        """Return this minute's disturbances: one of the product and one stuck valve at most."""
+        """Return this minute's disturbances: at most one of the product and one stuck valve."""
         candidates = (
             _slot_disturbance(self, minute // SLOT),
             _stuck_valve(self, minute // VALVE_SLOT),
@@ -218,7 +219,8 @@ class LineSchedule:
         )
 
     def running(self, first: int, last: int, every: int = 1) -> Iterator[int]:
-        """Yield every so many minutes of [first, last), without those in which the line stands."""
+        """Yield every so many minutes of [first, last), without minutes in which the line
+        stands."""
         return (
             minute
             for minute in range(-(-first // every) * every, last, every)
@@ -277,6 +279,7 @@ class LineSchedule:
 
 @lru_cache(maxsize=64)
 def _slot_disturbance(schedule: LineSchedule, slot: int) -> Disturbance | None:
+    """Return the disturbance of the product in a slot of the schedule; None in a quiet slot."""
     if schedule.in_showcase(slot * SLOT):
         return Disturbance(
             "wet-dough", start=schedule.live_from, ramp=25, hold=60, fade=20, size=7.0
@@ -368,7 +371,7 @@ def calibration_steps(schedule: LineSchedule, first: int, last: int) -> list[Dis
 
 @lru_cache(maxsize=64)
 def calibration_step(schedule: LineSchedule, slot: int) -> Disturbance | None:
-    """Return the step of a slot, in g; none where it would begin with the live line."""
+    """Return the step of a slot, in g; None if it would begin with the live line."""
     chance = generator(schedule.seed, Stream.CALIBRATION, slot)
     start = slot * MACHINE_SLOT + int(chance.integers(DAY, MACHINE_SLOT - DAY))
     lasts = int(chance.integers(180, 480))
@@ -390,7 +393,8 @@ _RARELY = 0.15  # share of filters that are changed before the limit
 
 
 class _Life(NamedTuple):
-    """One filter: from the minute it is put in to its change, and its pressure drop then, Pa."""
+    """The life of one filter: from the minute in which it is put in to its change, and its last
+    pressure drop, Pa."""
 
     start: int
     end: int

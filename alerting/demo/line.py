@@ -199,7 +199,7 @@ class Parcel:
 class Oven:
     """State of the oven between two steps. `integral` belongs to the controllers.
 
-    `parcels` are in the oven, `cooling` behind it. `moisture` and `colour` are those of the
+    `parcels` are in the oven, `cooling` behind it. `moisture` and `colour` are the values of the
     biscuits that passed the gauges last in this minute, None without any.
     """
 
@@ -311,7 +311,7 @@ class SetPointChange:
 
     @property
     def until(self) -> int:
-        """Return the first minute in which it is over, or a person sets another value."""
+        """Return the first minute in which the change is over, or a person sets another value."""
         return self.minute + self.hold
 
 
@@ -363,7 +363,8 @@ class DemoLineState:
         return next(made, None)
 
     def setpoint(self, name: str, minute: int) -> float:
-        """Return the set-point in this minute: a person's while it is in force, else the crew's."""
+        """Return the set-point in this minute: a person's value while it is in force, else the
+        crew's."""
         change = self.hand_set(name, minute)
         return change.value if change else self.schedule.crew_setpoint(name, minute)
 
@@ -483,7 +484,8 @@ def _humidity(walk: float, minute: int, damp: float) -> float:
 
 
 def _truth(oven: Oven, conditions: OvenConditions, setpoints: dict[str, float]) -> dict[str, float]:
-    """Return what perfect sensors would show; the product only where some came out."""
+    """Return the values that perfect sensors would show; values of the product only if some came
+    out."""
     truth = {f"zone_{z + 1}_temperature": oven.temperature[z] for z in range(ZONES)}
     truth |= {f"zone_{z + 1}_burner_power": 100.0 * oven.power[z] for z in range(ZONES)}
     truth |= {
@@ -529,7 +531,7 @@ def _events(state: DemoLineState, until: int) -> Iterator[EventRow]:
 def _condition_intervals(
     interval_at: Callable[[int], tuple[int, int] | None], first: int, last: int
 ) -> list[tuple[int, int]]:
-    """Return what touches [first - 1, last): also an interval that ends at `first`."""
+    """Return the intervals that touch [first - 1, last): also an interval that ends at `first`."""
     intervals = (interval_at(minute) for minute in range(max(0, first - 1), last))
     return sorted({interval for interval in intervals if interval is not None})
 

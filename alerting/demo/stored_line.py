@@ -2,8 +2,8 @@
 ahead, so that every minute exists, and set-points changed by a person.
 
 One document in MongoDB per asset holds its state and its pending requests. A crash between any two
-writes changes nothing: the same minutes are computed again, bit for bit, and merged with those
-stored.
+writes changes nothing: the same minutes are computed again, bit for bit, and merged with the stored
+ones.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
 
 
 def present_setting(line: StoredLine, name: str) -> float:
-    """Return the present set-point, or the last one requested since."""
+    """Return the present set-point, or the last requested value since."""
     requested = [request.value for request in line.requests if request.variable == name]
     return requested[-1] if requested else line.state.setpoint(name, line.state.minute)
 
@@ -295,5 +295,6 @@ def lease(state: DemoLineState, now: datetime, speed: float) -> timedelta:
 
 
 def lead_minutes(speed: float) -> int:
-    """Return the minutes to compute ahead: what the clock gains in a lease, and one."""
+    """Return the minutes to compute ahead: the time that the clock gains in a lease, and one
+    minute."""
     return ceil(speed * (LEASE.total_seconds() + TICK) / 60) + 1

@@ -83,10 +83,10 @@ class AirflowClient:
 
 
 def start_trainings(settings: Settings, platform: Platform) -> dict[str, str]:
-    """Return the page of each training that was started, by definition.
+    """Return, by definition, the page of each training that was started.
 
-    Whatever goes wrong does no harm: the platform starts the same runs, by the same ids, within a
-    minute or two.
+    A failure does no harm: the platform starts the same runs, by the same ids, within a minute or
+    two.
     """
     airflow = _client(settings)
     started: dict[str, str] = {}

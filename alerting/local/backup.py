@@ -1,11 +1,11 @@
 """Backup of a platform that may be running, and its restore into an empty home and database.
 
-The database is read in one snapshot, MLflow's database is copied after it, and the artifacts after
-that: a decision in the database never names a model that the copy lacks. The manifest is written
-last, so that a folder without one is no backup; every hash is compared before anything is read.
+The database is read in one snapshot, then MLflow's database is copied, then the artifacts: a
+decision in the database never names a model that the copy lacks. The manifest is written last, so
+that a folder without one is no backup; every hash is compared before anything is read.
 
-All documents are stored as they are: a file holds those of one collection, one BSON document after
-the other, as `mongodump` writes them.
+All documents are stored as they are: a file holds the documents of one collection, one BSON
+document after the other, as `mongodump` writes them.
 """
 
 import gzip
@@ -152,7 +152,7 @@ def _documents_file(folder: Path, name: str) -> Path:
 
 
 def _copy_tree(source: Path, target: Path, progress: Progress) -> None:
-    """Copy the files of a folder; one that is deleted meanwhile was needed by nothing."""
+    """Copy the files of a folder. A file that is deleted meanwhile was not needed."""
     for done, path in enumerate(sorted(source.rglob("*"))):
         progress(f"saving {target.name}", done, None)
         copy = target / path.relative_to(source)
@@ -242,8 +242,8 @@ def path_inside(folder: Path, name: str) -> Path:
 
 
 def _check(settings: Settings, folder: Path, manifest: Manifest) -> dict[str, Path]:
-    """Compare each file of a backup with size and hash, and return the path to which each is
-    copied, by its name. Raises UserError for what is damaged, unknown or not in its place."""
+    """Compare each file of a backup with size and hash, and return, by its name, the path to which
+    each is copied. Raises UserError for files that are damaged, unknown or not in their place."""
     damaged = []
     for name, stored in manifest.files.items():
         path = path_inside(folder, name)
@@ -309,7 +309,8 @@ def _load(database: MongoDatabase, folder: Path, manifest: Manifest, progress: P
 def _copy_files(
     settings: Settings, folder: Path, manifest: Manifest, targets: Mapping[str, Path]
 ) -> None:
-    """Copy secrets, MLflow's database and artifacts, and name their new place in it."""
+    """Copy secrets, MLflow's database and artifacts, and write their new place into MLflow's
+    database."""
     for name, target in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         target.touch(FILE_MODE)

@@ -35,7 +35,7 @@ AIRFLOW_LAST = timedelta(days=30)
 
 
 def clean(settings: Settings, environ: Mapping[str, str], now: datetime) -> list[str]:
-    """Clean once. Return what could not be done; it is tried again the next night."""
+    """Clean once. Return the failures, which are tried again the next night."""
     before = now - AIRFLOW_LAST
     commands = {"airflow": _clean_airflow(before), "mlflow": _clean_mlflow(settings, environ)}
     faults = [

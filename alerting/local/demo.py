@@ -107,7 +107,8 @@ def train() -> None:
 
 
 def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining) -> str:
-    """Start a training unless that was done, and follow it. Returns the result as text."""
+    """Start the first training unless it was started before, and follow it. Returns the result as
+    text."""
     name = due.definition
     dag_id = f"train__{due.definition}"
     try:
@@ -145,7 +146,7 @@ class FilledUp(NamedTuple):
     definitions: Sequence[str]
 
     def __str__(self) -> str:
-        """Return it for people."""
+        """Return the result for people."""
         past = "exists already"
         if self.past is not None:
             past = (

@@ -39,8 +39,11 @@ def answers(
     is_well: Callable[[httpx.Response], bool] = lambda _: True,
     tls_cert: Path | None = None,
 ) -> Callable[[], bool]:
-    """Return a check that this address answers with success, and that its answer is well.
-    `tls_cert`: the certificate that it shows."""
+    """Return a check that this address answers with success, and that its answer says that all is
+    well.
+
+    `tls_cert`: the certificate that it shows.
+    """
 
     def ask() -> bool:
         try:
@@ -54,8 +57,9 @@ def answers(
 
 @cache
 def _probing_client(tls_cert: Path | None = None) -> httpx.Client:
-    """Return the client of all checks. To make one takes 20 ms, and ten checks a second are made of
-    each part that starts. With a certificate it trusts this one alone, whatever name it bears."""
+    """Return the client of all checks. Making a client takes 20 ms, and each starting part is
+    checked ten times a second. With a certificate it trusts this one alone, whatever name it
+    bears."""
     if tls_cert is None:
         return httpx.Client(timeout=PROBE_TIMEOUT_S, trust_env=False)
     trust = ssl.create_default_context(cafile=str(tls_cert))
@@ -248,7 +252,7 @@ def _is_recent(file: Path) -> bool:
 
 def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Part]:
     """Return the job that creates or migrates Airflow's database with the pools of long work; none
-    if all are as they must be.
+    if database and pools are up to date.
 
     Airflow never starts a task that names a missing pool.
     """

@@ -59,7 +59,7 @@ def prepare(settings: Settings, *, new_keys: bool = False) -> list[str]:
 
 def main() -> int:
     """Prepare DAG files and database in a home. Returns the exit code: 1 when refused. The last
-    line but one says, as JSON, what is there of parts of the platform that left."""
+    line but one lists, as JSON, the remains of removed parts of the platform."""
     try:
         settings = read_settings(os.environ)
         write_dag_files(settings.home)

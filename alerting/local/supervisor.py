@@ -4,8 +4,8 @@ reverse order; and processes that end with the process that started them (Linux)
 The supervisor has one thread and one loop, so its code never runs concurrently; parts are
 processes.
 
-Three mechanisms together end them: a child asks the kernel for SIGTERM when its parent ends; the
-starter is a *subreaper*, so that orphans of its children become its own children; and a guard
+Three mechanisms together end the parts: a child asks the kernel for SIGTERM when its parent ends;
+the starter is a *subreaper*, so that orphans of its children become its own children; and a guard
 process above the starter kills the remaining processes even when the starter itself was killed.
 """
 
@@ -47,9 +47,10 @@ class Part:
     """A supervised process; with `once`, a job that must finish successfully.
 
     `cause` gives the reason of an end, if known. `needs` names the parts that must be ready (or
-    done) before it starts; `uses` those that may start later, and stop after it, because it works
-    with them until its end. `ready` is called often and returns within a second whether the part is
-    usable. `busy` is shown while people wait, with the last line of output of a job that `talks`.
+    done) before it starts; `uses` names parts that may start later, and stop after it, because it
+    works with them until its end. `ready` is called often and returns within a second whether the
+    part is usable. `busy` is shown while people wait, with the last line of output of a job that
+    `talks`.
     """
 
     name: str
@@ -224,15 +225,16 @@ class Supervisor:
             self._say(f"{service.part.name}: {why}")
 
     def _kill_orphans(self) -> None:
-        """Kill the orphans of an ended part before its restart: they use its ports and files."""
+        """Kill the orphans of an ended part before its restart, because they use its ports and
+        files."""
         of_services = {w.process.pid for w in self._services.values() if w.process is not None}
         orphans = reap_orphans(of_services)
         for orphan in orphans:
             kill([*descendants(orphan.pid), orphan])
 
     def _stop(self, signals: int) -> None:
-        """Stop the parts, first those that no running part needs; print those killed. `signals`:
-        how many had come before; one more stops all at once."""
+        """Stop the parts, first the parts that no running part needs; print the names of killed
+        parts. `signals`: how many had come before; one more stops all at once."""
         if any(w.running for w in self._services.values()):
             self._say("stopping (Ctrl-C again: at once)")
         while running := [w for w in self._services.values() if w.running]:
@@ -241,7 +243,7 @@ class Supervisor:
         kill_descendants()
 
     def _needs_of(self, part: Part) -> set[str]:
-        """Return all that a part needs or uses, also through jobs that are done."""
+        """Return all parts that a part needs or uses, also through jobs that are done."""
         return {
             name
             for need in (*part.needs, *part.uses)
@@ -291,7 +293,8 @@ class Supervisor:
 
 @contextmanager
 def _woken_by_signals() -> Iterator[Callable[[float], None]]:
-    """Yield a function that waits for some seconds, or until a signal: also that a child ended."""
+    """Yield a function that waits for some seconds, or until a signal comes, such as the end of a
+    child."""
     woken, wake = os.pipe()
     for end in (woken, wake):
         os.set_blocking(end, False)
@@ -326,7 +329,7 @@ def last_lines(log: Path, count: int) -> str:
 
 
 def _log_with_text(service: _Service) -> Path:
-    """Return the log that a part writes itself; where it has not begun one, that of its output."""
+    """Return the log that a part writes itself; if that is still empty, the log of its output."""
     written_log = service.part.writes_to
     return written_log if written_log is not None and written_log.exists() else service.log
 
@@ -398,13 +401,13 @@ def start(
 
 
 def own_identity() -> str:
-    """Return a text that names this process, and no later one with its number."""
+    """Return a text that names this process, and no later process with the same number."""
     return _identity(psutil.Process())
 
 
 def may_run(identity: str) -> bool:
-    """Return whether the process of such a text may still run: also if it is of another machine,
-    or no such text."""
+    """Return whether the process named by such a text may still run; True for a process of another
+    machine, and for any other text."""
     host, _, numbers = identity.partition("/")
     number = numbers.partition("/")[0]
     if host != socket.gethostname() or not number.isdecimal():
@@ -466,7 +469,7 @@ def run_guarded(work: Callable[[], int]) -> int:
 
     If this process is killed, the worker gets SIGTERM and can stop its parts in order; if the
     worker is killed, this process kills the remaining ones. Ctrl-C, SIGTERM and the closing of the
-    terminal are passed on; with `nohup` the last one is not.
+    terminal are passed on; with `nohup` the closing is not.
     """
     become_subreaper()
     parent = os.getpid()

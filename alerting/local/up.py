@@ -1,4 +1,5 @@
-"""`alerting up`: the platform on this machine, from check of ports to last part stopped."""
+"""`alerting up`: the platform on this machine, from the check of ports to the end of the last
+part."""
 
 import json
 import os
@@ -225,7 +226,7 @@ def is_journal(environ: Mapping[str, str], output: TextIO) -> bool:
 
 def read_what_left(log: Path) -> list[str]:
     """Return what the preparation has written, as JSON, into the last line but one of its log;
-    nothing if it has not."""
+    nothing if it has written nothing."""
     try:
         lines = json.loads(log.read_text(encoding="utf-8").splitlines()[-2])
     except (OSError, ValueError, IndexError):
@@ -243,11 +244,11 @@ def _ignore_port(_port: int) -> None:
 
 
 def address_lines(settings: Settings, secrets: Secrets) -> list[str]:
-    """Return the lines of the table. Where it has no address or secret of unusual length, no line
-    exceeds 80 columns.
+    """Return the lines of the table. If no address or secret has unusual length, no line exceeds 80
+    columns.
 
-    A terminal that is narrower wraps a line at its end, where an address or a secret stands, and
-    cuts nothing off.
+    A narrower terminal wraps a line at its end, where an address or a secret stands, and cuts
+    nothing off.
     """
     lines = ["Addresses, open to this machine alone, and how to sign in:"]
     for name, texts in _sections(settings, secrets):
@@ -278,7 +279,7 @@ def _sections(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, list[
 
 
 def _mongodb(settings: Settings) -> list[str]:
-    """Return the address and, of the embedded server, how to sign in."""
+    """Return the address of the database, and for the embedded server how to sign in."""
     if settings.mongodb_uri is not None:
         return [public_address(settings.mongodb_uri)]
     password = data_folder(settings.home) / mongod_access.PASSWORD_FILE

@@ -544,7 +544,7 @@ def list_history(revisions: Sequence[DocumentRevision]) -> list[tuple[DocumentRe
 
 
 def audit_edits(platform: DefinitionPorts, at: datetime) -> list[str]:
-    """Audit edits made in the database since the last time; return what was edited."""
+    """Audit edits made in the database since the last time; return these edits."""
     edits = platform.documents.edits()
     origin = AUDIT_ORIGIN.set(EDITOR)
     try:

@@ -71,20 +71,21 @@ def cadences() -> list[str]:
 
 
 def trained_definitions(file: str) -> list[TrainedRevision]:
-    """Return definitions of this DAG file, e.g. `train_07`; in a task that of its own DAG."""
+    """Return definitions of this DAG file, e.g. `train_07`; in a task the definition of its own
+    DAG."""
     dag_id = get_parsing_context().dag_id
     rows = _snapshot().trained(int(file.removeprefix("train_")))
     return [row for row in rows if dag_id in (None, f"train__{row.definition.name}")]
 
 
 def polled_sources() -> list[PolledRow]:
-    """Return the sources that the platform reads; in a task that of its own DAG."""
+    """Return the sources that the platform reads; in a task the source of its own DAG."""
     dag_id = get_parsing_context().dag_id
     return [row for row in _snapshot().sources() if dag_id in (None, f"ingest__{row.name}")]
 
 
 def arriving_sources(polled: Sequence[PolledRow]) -> list[str] | None:
-    """Return the sources whose rows start an evaluation; None without one, or in a task."""
+    """Return the sources whose rows start an evaluation; None if there are none, or in a task."""
     dag_id = get_parsing_context().dag_id
     names = [row.name for row in polled] if dag_id is None else []
     return names if names or dag_id == "evaluate__arrived" else None
@@ -120,7 +121,7 @@ def opened_platform() -> "Iterator[Platform]":
 
 @contextmanager
 def background_platform() -> "Iterator[Platform]":
-    """Yield the platform for long work, which from now on lets other tasks go first."""
+    """Yield the platform for long work. From now on this process lets other tasks go first."""
     os.nice(10)
     with opened_platform() as platform:
         yield platform
@@ -158,7 +159,7 @@ def say_console(page: str) -> None:
 
 
 def in_numbers(counts: "DataclassInstance") -> dict[str, int]:
-    """Return counts as numbers; lists of names as their number, with the names in the log."""
+    """Return counts as numbers. A list of names becomes its length, and the names go to the log."""
     listed = {key: value for key, value in asdict(counts).items() if not isinstance(value, int)}
     for key, value in listed.items():
         _log.info("%s: %s", key, value)

@@ -44,8 +44,8 @@ def _evaluate_or_share(
     evaluate_part: "Callable[..., EvaluationCounts]",
     **common: object,
 ) -> list[dict[str, object]]:
-    """Return the shards of a round. Evaluate a small one here instead, then deliver what is due,
-    also after a failure, which is raised."""
+    """Return the shards of a round. If the round is small, evaluate it here and return none; then
+    deliver due notifications, even after a failure, which is raised."""
     late = planned.late
     say(f"late readings: {late.late}, of which too late: {late.too_late}")
     if not planned.is_small:

@@ -114,8 +114,8 @@ def training_options(definition: ModelDefinition, revision: int) -> dict[str, An
     """Return the arguments of a definition's training DAG; the revision in its text causes a new
     DAG version.
 
-    A later step goes before an earlier one of another training: what is begun is finished before
-    more is begun. All weights stay below that of an evaluation.
+    A later step goes before an earlier step of another training, so that a begun training is
+    finished before more begin. All weights stay below the weight of an evaluation.
     """
     cron = definition.retrain_cron
     zone = definition.schedule.timezone
@@ -157,7 +157,7 @@ def candidate_timeout(definition: ModelDefinition) -> timedelta:
 
 def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:
     """Return the answer of a person as arguments of promote_run; empty if no answer was needed, or
-    it was given elsewhere."""
+    the person answered elsewhere."""
     if answer is None:
         return {}
     person = (answer["responded_by_user"] or {}).get("name")
@@ -185,10 +185,10 @@ _SHARE_WAITED = 10  # of the time waited so far: a question of an hour is looked
 
 class Approval(HITLOperator):
     """Ask a person in Airflow whether the challenger goes into service, and look every few minutes
-    whether one has decided elsewhere; then the task ends with that.
+    whether a person has decided elsewhere; then the task ends with that decision.
 
-    `mlflow_run`: of the training. Airflow ends a wait that nobody answers with `defaults`, without
-    a person: such an end is only a time to look, until `LONGEST_WAIT`.
+    `mlflow_run`: the run of the training. Airflow ends a wait that nobody answers with `defaults`,
+    without a person: such an end is only a time to look, until `LONGEST_WAIT`.
     """
 
     template_fields = (*HITLOperator.template_fields, "mlflow_run")

@@ -193,7 +193,8 @@ def _numbers(text: object) -> tuple[int, ...]:
 
 
 def prepare_database(database: MongoDatabase) -> None:
-    """Create what is missing and update validators; the schema document is written last.
+    """Create missing collections and indexes, and update validators; the schema document is written
+    last.
 
     Idempotent, also when two processes do it at once. Stored documents stay as they are; they are
     validated when they are read. A database that a newer version has prepared stays as it is.

@@ -106,7 +106,8 @@ def episode_page(
     muting: str = "",
     closing: str = "",
 ) -> str:
-    """Return the page of one episode. `refusal` and others: faults of submitted forms."""
+    """Return the page of one episode. `refusal` and similar parameters: faults of submitted
+    forms."""
     episode = find_episode(platform.episodes, id)
     now = platform.clock.now()
     strongest, weaker = sentences.reasons(episode)
@@ -163,7 +164,8 @@ def episode_page(
 
 
 def recognition_of(platform: Platform, episode: Episode, now: datetime) -> Recognition | None:
-    """Return what the readings show of the recommendation; None if they cannot be read."""
+    """Return whether readings show that the recommendation was followed; None if they cannot be
+    read."""
     try:
         return recommendation_taken(platform, episode, now)
     except _FAULTS_OF_DATA:
@@ -174,7 +176,7 @@ def recognition_of(platform: Platform, episode: Episode, now: datetime) -> Recog
 def _chart(
     platform: Platform, episode: Episode, now: datetime, language: Language
 ) -> EpisodeChart | None:
-    """Return the chart of an episode; None if it cannot be drawn, for a page without."""
+    """Return the chart of an episode; None if it cannot be drawn, so that the page has none."""
     try:
         return chart_of(platform, episode, now, language)
     except _FAULTS_OF_DATA:

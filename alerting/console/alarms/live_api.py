@@ -39,7 +39,7 @@ def frame(
     *,
     look_again: bool,
 ) -> bytes:
-    """Return one event: the last state of each changed episode, and counts of those that are open.
+    """Return one event: the last state of each changed episode, and counts of open episodes.
 
     `look_again`: the reader may have missed changes that the event does not name.
     """
@@ -87,12 +87,10 @@ _log = logging.getLogger(__name__)
 class LiveChanges:
     """The newest changes and the open episodes, while at least one stream is open.
 
-    All methods are called in the event loop. A stream holds a position alone, so that a
-    slow reader takes no memory: it gets what it missed in one frame.
-
-    `is_closed`: the process ends. `round`: how often reading has begun; positions are of one round.
-    `count`: changes since the first one, which is a position; `access_count`: those of what people
-    may, likewise.
+    All methods are called in the event loop. A stream holds only a position, so that a slow reader
+    takes no memory: it gets the changes that it missed in one frame. `is_closed`: the process ends.
+    `round`: how often reading has begun; positions belong to one round. `count`: number of changes
+    since the first one, which is a position; `access_count`: number of changes of access.
     """
 
     def __init__(self, platform: Platform) -> None:
@@ -112,11 +110,11 @@ class LiveChanges:
         self._people: Counter[str] = Counter()
 
     def goes_on(self, round: int) -> bool:
-        """Return whether streams of a round may go on; else their readers begin again."""
+        """Return whether streams of a round may go on; if not, their readers begin again."""
         return not self.is_closed and self.state == "ready" and self.round == round
 
     def is_access_changed(self, keys: Collection[str], since: int) -> bool:
-        """Return whether one of an account, a session and a token may have changed after a
+        """Return whether an account, a session or a token of these may have changed after a
         position of `access_count`."""
         new = self.access_count - since
         return new > len(self._access) or any(self._access[n] in keys for n in range(-new, 0))
@@ -131,7 +129,7 @@ class LiveChanges:
         return self.readers >= MOST_STREAMS
 
     def has_too_many(self, person: Person) -> bool:
-        """Return whether a person has as many streams as one may."""
+        """Return whether a person has as many streams as a person may have."""
         return self._people[person.name] >= MOST_OF_A_PERSON
 
     async def begin(self, person: Person) -> None:
@@ -152,7 +150,8 @@ class LiveChanges:
             asyncio.get_running_loop().call_later(LINGER_S, self._rest)
 
     async def wait(self, seconds: float, gone: "asyncio.Future[None] | None" = None) -> None:
-        """Wait for changes, the end of the process or of the reader (`gone`), or the time."""
+        """Wait for changes, for the end of the process or of the reader (`gone`), or until the time
+        is over."""
         waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(waiting)
         awaited = {waiting} if gone is None else {waiting, gone}
@@ -182,8 +181,8 @@ class LiveChanges:
         return frame(self._mark(), changes, self._open.values(), look_again=since is None)
 
     def frame_since(self, since: int) -> bytes | None:
-        """Return the event of the changes after a position, None without any; computed once for all
-        streams at this position."""
+        """Return the event of the changes after a position, None without any change. It is computed
+        once for all streams at this position."""
         if since == self.count:
             return None
         if since not in self._frames:
@@ -372,7 +371,7 @@ class LiveStream(Response):
         return self._changes.is_access_changed(self._access, since)
 
     async def _may_stay(self) -> bool:
-        """Return whether session, account or token are good still, with the same role."""
+        """Return whether session, account or token are still good, with the same role."""
         try:
             return await run_in_threadpool(self._find_again) == self._person
         except (PyMongoError, DatabaseDown):

@@ -142,8 +142,8 @@ class MuteDetail(views.View):
 def show_mutes(
     platform: Served, _: Viewer, definition: NameQuery | None = None, asset: NameQuery | None = None
 ) -> MuteList:
-    """List the mutes that are present or planned, and those of the last month; of those that name a
-    definition or cover alarms of an asset."""
+    """List the mutes that are present or planned, and the mutes of the last month; with a
+    definition or an asset, only mutes that name the definition or cover alarms of the asset."""
     mutes = list_mutes(platform, platform.clock.now(), definition, asset)
     return with_plant_times(mutes, platform.zone)
 
@@ -164,8 +164,8 @@ def show_mute(id: Id, platform: Served, _: Viewer) -> MuteDetail:
 @api.post("/mutes", operation_id="start_mute", openapi_extra=MAY_NAME_NOTHING | MAY_CONFLICT)
 def start_by_api(body: MuteBody, platform: Served, person: Operator) -> Mute:
     """Mute a definition on an asset, a part of the plant, a definition or severities, now or later.
-    Of what is muted already the new end and reason count. Role: operator (for at most 8 hours); out
-    of service: engineer."""
+    If it is muted already, the mute gets the new end and reason. Role: operator (for at most 8
+    hours); out of service: engineer."""
     now = platform.clock.now()
     until = body.until
     if body.lasting is not None:
@@ -405,8 +405,8 @@ def _form(
 
 
 def _tree(assets: Sequence[Asset], chosen: str) -> list[tuple[str, str]]:
-    """Return name and indented title of assets, each below the one above it; of very many only
-    those with others below, and the chosen one."""
+    """Return name and indented title of assets, each below its parent. If there are very many,
+    return only assets with others below, and the chosen asset."""
     above = {asset.parent for asset in assets}
     return [
         (asset.name, "\u2003" * depth + (asset.title or asset.name))

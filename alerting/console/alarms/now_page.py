@@ -169,7 +169,7 @@ def _stay_signed_in(request: Request, person: Person, answer: Response) -> None:
 
 
 def _unless_shown(request: Request, page: str) -> Response:
-    """Return a page with its tag; no page if the browser shows the same one already."""
+    """Return a page with its tag; an empty answer if the browser shows the same page already."""
     tag = f'"{blake2b(page.encode(), digest_size=12).hexdigest()}"'
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers={"etag": tag})
@@ -179,6 +179,7 @@ def _unless_shown(request: Request, page: str) -> Response:
 def _present(
     request: Request, platform: Platform, person: Person, filters: NowFilters
 ) -> dict[str, Any]:
+    """Return the values of the part of the front page that changes."""
     plant = known_plant(request, platform)
     routes = _routes_with_shifts(platform)
     now = read_now(platform, plant, filters, person.name, routes)
@@ -229,7 +230,8 @@ def _routes_with_shifts(platform: Platform) -> list[Route]:
 
 
 def _chips(plant: KnownPlant, filters: NowFilters, shifts: Sequence[str]) -> dict[str, list[Chip]]:
-    """Return the filters to choose, by what they filter; none where there is no choice."""
+    """Return the filters to choose, grouped by what they filter; no group with fewer than two
+    choices."""
 
     def chips(name: str, chosen: str | None, options: Iterable[tuple[str, str]]) -> list[Chip]:
         return [
@@ -267,7 +269,7 @@ def _days(
 
 
 def _address_behind(filters: NowFilters, earlier: Earlier) -> str | None:
-    """Return the address of the alarms behind these, None where there are none."""
+    """Return the address of the alarms after these, None if there are none."""
     if earlier.last is None:
         return None
     return address_of(filters, cursor=views.cursor_after(earlier.last))
@@ -390,7 +392,7 @@ def _page(
     at: datetime | None = None,
     raised: Episode | None = None,
 ) -> str:
-    """Return the page. `raised`: the alarm that did come, so that none was missed."""
+    """Return the page. `raised`: the existing alarm that shows that none was missed."""
     plant = known_plant(request, platform)
     if asset not in plant.assets:
         raise NotFound(translatable("there is no asset “{name}”", name=asset))
@@ -467,7 +469,7 @@ class NowView(views.View):
 
 
 class SimilarView(views.View):
-    """An earlier episode, how much it is like the one asked for (1: the same), and its outcome."""
+    """An earlier episode, its similarity to the given one (1: the same), and its outcome."""
 
     id: str
     asset: str
@@ -537,8 +539,8 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
 
 @api.get("/episodes/{id}/experience", tags=["episodes"])
 def show_experience(id: Id, platform: Served, _: Viewer) -> ExperienceView:
-    """Show what helped last time: earlier episodes most like one, what was done, and what came of
-    it."""
+    """Show what helped last time: the most similar earlier episodes, the actions taken, and their
+    outcomes."""
     experience = experience_of(platform.episodes, find_episode(platform.episodes, id))
     return ExperienceView(
         similar=[

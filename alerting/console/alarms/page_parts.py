@@ -1,4 +1,4 @@
-"""Parts that several pages show: mutes with their texts; and drawings as SVG shapes, the chart of
+"""Parts that several pages show: mutes with their texts; and drawings as SVG shapes: the chart of
 an episode or a preview, raises by day, and times of an asset. Lines are stretched, text keeps its
 size."""
 
@@ -47,8 +47,8 @@ MUTE_REASONS = (
 
 @dataclass(frozen=True)
 class MuteTexts:
-    """A mute for people: what it covers, and the titles of the event that ends it and of its
-    asset."""
+    """A mute for people: the alarms that it covers, and the titles of its asset and of the event
+    that ends it."""
 
     scope: str
     event: str
@@ -89,8 +89,8 @@ def present_mutes(
     asset: str | None = None,
     definition: str | None = None,
 ) -> dict[str, Any]:
-    """Return the mutes of this instant with their texts, for other pages; of one asset and those
-    above it, or that name one definition."""
+    """Return the mutes in force now with their texts, for other pages: all, or mutes of one asset
+    and the assets above it, or mutes that name one definition."""
     mutes = mutes_at(platform, now).select_for(definition, asset)
     return with_texts(request, platform, [mute for mute in mutes if mute.phase(now) == "present"])
 
@@ -312,7 +312,7 @@ def preview_shape(
 
 
 def _movable(document: Document) -> dict[str, float]:
-    """Return the limits of a draft that are numbers of fields of their own, by path."""
+    """Return, by path, the limits of a draft that are numbers in fields of their own."""
     problem = document.get("problem")
     groups: tuple[tuple[str, Any], ...] = (("", document), ("problem.", problem))
     return {
@@ -327,8 +327,8 @@ def _movable(document: Document) -> dict[str, float]:
 def _limits(
     panel: Panel, spots: Sequence[Any], limits: Mapping[str, float], language: Language
 ) -> dict[str, Any]:
-    """Return the range of a panel, the step by which a limit moves, and its limits with the path
-    of their field, empty without one; `words`: the label with a place for another value."""
+    """Return the range of a panel, the step by which a limit moves, and its limits with the path of
+    their field, empty without a field; `words`: the label with a placeholder for another value."""
     low, high = value_range(panel)
     step = 10.0 ** floor(log10((high - low) / 100))
     shown = [level.value for level in panel.levels if low <= level.value <= high]
@@ -353,7 +353,7 @@ def _limits(
 def bands_of_times(
     spans: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime
 ) -> list[dict[str, float]]:
-    """Return spans in percent of the width; those that would touch are one."""
+    """Return spans in percent of the width; spans that would touch are merged."""
     whole = (end - start) / timedelta(seconds=1)
 
     def x(at: datetime) -> float:

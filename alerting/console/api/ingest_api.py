@@ -108,8 +108,8 @@ class Deliveries:
     """Counts deliveries under way, so that a slow database slows the senders and not this process.
     For one event loop.
 
-    Of both amounts a sender gets a share only, so that one that sends much, or begins bodies that
-    never come, leaves some to the others.
+    A sender gets only a share of both amounts, so that a sender of many deliveries, or of bodies
+    that never come, leaves some to the others.
     """
 
     def __init__(self, most: int = AT_ONCE, most_bytes: int = BODIES_AT_ONCE) -> None:
@@ -118,14 +118,13 @@ class Deliveries:
 
     @contextmanager
     def admit_delivery(self, sender: str) -> Iterator[None]:
-        """Take part in deliveries that are stored. Raises HTTPException 429 for too many."""
+        """Count a delivery that is being stored. Raises HTTPException 429 for too many."""
         with self._places.count(sender) as take:
             take(1)
             yield
 
     def body(self, sender: str) -> AbstractContextManager[Callable[[int], None]]:
-        """Return a function that counts the bytes of a body, which are given back at the end of the
-        block.
+        """Return a function that counts the bytes of a body until the end of the block.
 
         The function raises HTTPException 429 if all bodies under way are too large together.
         """
@@ -133,7 +132,7 @@ class Deliveries:
 
 
 class _Shared:
-    """An amount that senders share: each of them takes at most `share` of it."""
+    """An amount that senders share: each sender takes at most `share` of it."""
 
     def __init__(self, amount: int, share: int) -> None:
         self._available = amount
@@ -142,7 +141,8 @@ class _Shared:
 
     @contextmanager
     def count(self, sender: str) -> Iterator[Callable[[int], None]]:
-        """Yield the function that takes an amount, which is given back at the end of the block."""
+        """Yield the function that takes an amount; what was taken is returned at the end of the
+        block."""
         taken = 0
 
         def take(amount: int) -> None:
@@ -270,7 +270,7 @@ def _answer_once(
 
 
 def _source(platform: Platform, name: str | None, kind: What) -> HttpSource:
-    """Return the source of a delivery; without a name, one with the usual names of fields."""
+    """Return the source of a delivery; without a name, a source with the usual names of fields."""
     if name is None:
         return HttpSource(name="api", kind="http", delivers=kind)
     source = SOURCES.find(platform, name)

@@ -220,8 +220,8 @@ RunOfAnswer = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class ApprovalBody(Body):
-    """The proposal that is approved; `run` as in `waiting`: if another one waits by now, the answer
-    is refused."""
+    """The proposal that is approved; `run` as in `waiting`: if another proposal waits by now, the
+    answer is refused."""
 
     run: RunOfAnswer | None = None
 

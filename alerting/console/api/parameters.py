@@ -46,7 +46,7 @@ _NOT_BLANK = Field(json_schema_extra={"pattern": f"[^{_UNSEEN}]"})
 
 
 class WithoutColon(StringConvertor):
-    """Part of an address without a colon, after which an act stands."""
+    """Part of an address without a colon; after a colon stands an act."""
 
     regex = "[^/:]+"
 
@@ -55,7 +55,7 @@ register_url_convertor("without_colon", WithoutColon())
 
 
 def _plus_as_sent(value: object) -> object:
-    """Return an instant whose `+` came as a space: `06:00:00 01:00` means `+01:00`."""
+    """Return an instant whose `+` arrived as a space: `06:00:00 01:00` means `+01:00`."""
     return re.sub(r" (\d\d:?\d\d)$", r"+\1", value[:100]) if isinstance(value, str) else value
 
 
@@ -206,7 +206,7 @@ SCENARIO_EXAMPLE: dict[str, Any] = {
 
 
 def describe_schema(noun: str, example: Document) -> dict[str, Any]:
-    """Return the schema of documents in bodies, of which the name ends with `Body`."""
+    """Return the schema of documents in bodies, whose name ends with `Body`."""
     return {
         "type": "object",
         "title": f"{noun.capitalize()}Body",
@@ -218,7 +218,8 @@ def describe_schema(noun: str, example: Document) -> dict[str, Any]:
 
 
 def describe_body(noun: str, example: Document) -> dict[str, Any]:
-    """Return the description of an operation whose body `Sent` reads. `what`: it is of."""
+    """Return the description of an operation whose body `Sent` reads. `what`: the kind of its
+    document."""
     content = {
         "schema": {"$ref": f"#/components/schemas/{noun.capitalize()}Body"},
         "example": example,
@@ -294,8 +295,8 @@ def _is_short(values: Iterable[Any]) -> bool:
 
 
 def line_of_path(text: str, path: str) -> int | None:
-    """Return the line of a field in a YAML text, or of the nearest field above it; None of a text
-    that is no YAML, and of a missing field at the top."""
+    """Return the line of a field in a YAML text, or of the nearest field above it; None for a text
+    that is no YAML, and for a missing field at the top."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError:

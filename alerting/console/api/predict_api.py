@@ -72,13 +72,13 @@ class _Batch(NamedTuple):
 class Predictor:
     """Champions that this process has loaded, and the predictions under way. For one event loop.
 
-    Questions of the same key that wait for their turn are answered by one computation, at most
-    `MOST_TOGETHER`. One that finds a turn free does not wait for others.
+    Waiting questions with the same key are answered by one computation, at most `MOST_TOGETHER`. A
+    question that finds a free turn does not wait for others.
 
     A model is loaded at its first prediction, in a thread of its own: predictions of loaded models
-    go on meanwhile. One that is promoted later has another version, and is loaded then. The hashes
-    of its files are compared at each load. Beyond `MOST_MODEL_BYTES` of files the least recently
-    used models go. `load_within_s`: how long a prediction waits for its model.
+    go on meanwhile. A model that is promoted later has another version, and is loaded then. The
+    hashes of its files are compared at each load. Beyond `MOST_MODEL_BYTES` of files the least
+    recently used models are dropped. `load_within_s`: how long a prediction waits for its model.
     """
 
     def __init__(self, platform: Platform, load_within_s: float = LOAD_WITHIN_S) -> None:
@@ -93,11 +93,10 @@ class Predictor:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def get(self, definition: Definition, version: int) -> "TrainedModel":
-        """Return a model that is loaded. Raises ModelUnavailable if it could not be loaded a moment
-        ago.
+        """Return a model that is loaded. Raises ModelUnavailable if loading it failed a moment ago.
 
         Within `run` and `ask` only: a model that is not loaded ends the computation, which begins
-        again with the model.
+        again once the model is loaded.
         """
         model = self._cache.loaded(definition, version)
         if model is not None:
@@ -108,8 +107,8 @@ class Predictor:
         raise NotLoaded(definition, version)
 
     async def run(self, compute: Callable[[], T]) -> T:
-        """Compute in a thread, one after another, once all models are loaded that `compute` gets.
-        What `ask` computes does not wait for it.
+        """Compute in a thread, one computation after another, once all models that `compute` gets
+        are loaded. Computations of `ask` do not wait for it.
 
         Raises HTTPException 429 if too many predictions wait, and 503 if a model takes longer to
         load than a prediction waits.
@@ -123,8 +122,9 @@ class Predictor:
     async def ask(
         self, key: Hashable, questions: Sequence[Q], answer: Callable[[Sequence[Q]], Sequence[T]]
     ) -> list[T]:
-        """Return the answers to questions, computed as by `run`, together with those of other
-        requests with an equal key. What `answer` raises, all questions of its computation raise."""
+        """Return the answers to questions, computed as by `run`, together with questions of other
+        requests with an equal key. If `answer` raises, all questions of its computation raise the
+        same."""
         self._admit(len(questions))
         try:
             return await asyncio.gather(
@@ -144,7 +144,7 @@ class Predictor:
     def _join(
         self, key: Hashable, question: Q, answer: Callable[[Sequence[Q]], Sequence[T]]
     ) -> "asyncio.Future[T]":
-        """Return the answer to come of a batch that has not begun."""
+        """Return the future answer of a batch that has not begun."""
         batch = self._batches.get(key)
         if batch is None or len(batch.questions) >= MOST_TOGETHER:
             batch = self._batches[key] = _Batch([], [])
@@ -353,8 +353,8 @@ def _asset_view(
 async def _ask(
     platform: Platform, predictor: Predictor, name: str, questions: Sequence[PredictQuestion]
 ) -> list[Prediction | Exception]:
-    """Return an answer to each question about stored readings, or why there is none. They join
-    those of other requests that see the same: the whole plant."""
+    """Return an answer to each question about stored readings, or why there is none. Questions of
+    requests with the same view, the whole plant, are answered together."""
 
     def answer(together: Sequence[PredictQuestion]) -> list[Prediction | Exception]:
         return _predict_together(platform, predictor, name, together)
@@ -382,8 +382,8 @@ def _predict_sent(
 def _predict_together(
     platform: Platform, predictor: Predictor, name: str, questions: Sequence[PredictQuestion]
 ) -> list[Prediction | Exception]:
-    """Return an answer to each question, or its own fault; to equal ones the same. Raises what is
-    the fault of all of them."""
+    """Return an answer to each question, or its own fault; equal questions get the same answer.
+    Raises a fault that concerns all of them."""
     from alerting.usecases.scoring.predict import PredictionBatch
 
     different = dict.fromkeys(questions)

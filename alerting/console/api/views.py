@@ -110,8 +110,8 @@ class View(BaseModel):
 
 
 class EpisodeSummary(View):
-    """One episode as lists show it. `message`: all of it in one line; `outcome` is null until it is
-    determined."""
+    """One episode as lists show it. `message`: the whole message in one line; `outcome` is null
+    until it is determined."""
 
     id: str
     definition: str
@@ -266,7 +266,7 @@ def episode_detail(
 
 
 def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
-    """Return fields of a view that are fields of the episode, and those derived."""
+    """Return the fields of a view that are fields of the episode, and the derived fields."""
     determined = episode.outcome_record
     advice = sentences.advice_shown(episode)
     return {
@@ -383,6 +383,7 @@ def with_plant_times(value: T, zone: tzinfo) -> T:
 
 
 def _convert_sentences(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
+    """Return a value in which sentences have the plant's times, at every depth of dataclasses."""
     if type(value) in _WITHOUT_TEXT:
         return value
     if isinstance(value, str):

@@ -80,8 +80,8 @@ class DefinitionSummary(View):
 
 
 class LoadView(View):
-    """Alarms a day that a definition adds at a position: beside `now` of all others, and the budget
-    of the position. `before`: of the definition as it is in service now."""
+    """Alarms a day that a definition adds at a position. `now`: of all other definitions, beside
+    the budget of the position. `before`: of the definition as it is in service now."""
 
     position: str
     expected: float
@@ -91,7 +91,7 @@ class LoadView(View):
 
 
 class ForecastView(View):
-    """Expected alarm load. `messages`: the same in sentences, with what is unknown and changes that
+    """Expected alarm load. `messages`: the load in sentences, with unknown parts and changes that
     would bring it within the budget."""
 
     loads: list[LoadView]
@@ -213,8 +213,8 @@ class PreviewJob:
 
 
 class Previews:
-    """The newest preview of each person. A new one cancels the one before; at most `most` are
-    stored, of which `AT_ONCE` run, each for `longest_s`. The oldest results give way."""
+    """The newest preview of each person. A new preview cancels the one before; at most `most` are
+    stored, of which `AT_ONCE` run, each for `longest_s`. The oldest results are dropped."""
 
     def __init__(self, most: int = MOST_PREVIEWS, longest_s: float = LONGEST_S) -> None:
         self._most = most
@@ -235,8 +235,8 @@ class Previews:
         end: datetime,
         draft: Draft | None = None,
     ) -> PreviewJob:
-        """Return the preview of a draft, a new one unless this person's is of the same draft and
-        period. Raises PreviewsFull if too many are under way."""
+        """Return the preview of a draft: this person's preview if it has the same draft and period,
+        else a new one. Raises PreviewsFull if too many are under way."""
 
         def compute(progress: Progress, require_time: Callable[[], None]) -> PreviewedAlarms:
             return preview(platform, subject, start, end, progress, require_time, self.cache)
@@ -307,7 +307,7 @@ class Previews:
             self._sweep_later()
 
     def _sweep_later(self) -> None:
-        """Drop held series when they are old, also where no preview follows."""
+        """Drop held series when they are old, even if no preview follows."""
         with self._lock:
             if self._sweep is None:
                 self._sweep = Timer(CACHED_S + 1, self._drop_old)
@@ -402,8 +402,8 @@ class PastProblemsView(View):
     """The times of the problem from which a model would learn; `newest`: at most 200 of them.
 
     `assets`: on how many it happened; `median_s` and `longest_s`: how long; `are_few`: whether they
-    are too few to learn from. `uncounted`: more that begin within an earlier one or its recovery;
-    `merged`: so many they would be with `merge_within_s`, where most begin soon after another one.
+    are too few to learn from. `uncounted`: further times that begin within an earlier one or its
+    recovery; `merged`: their number with `merge_within_s`, if most begin soon after another one.
     """
 
     number: int
@@ -522,8 +522,8 @@ def begin_preview(
     end: datetime | None,
     draft: Draft | None = None,
 ) -> PreviewJob:
-    """Begin the preview of a draft, or find the same one. Raises UserError for a draft with faults
-    or with a model, and a wrong period; PreviewsFull if too many are under way."""
+    """Begin the preview of a draft, or find the same preview. Raises UserError for a draft with
+    faults or with a model, and a wrong period; PreviewsFull if too many are under way."""
     now = platform.clock.now()
     until = end or now.replace(hour=0, minute=0, second=0, microsecond=0)
     since = start or until - USUAL_PERIOD

@@ -1,8 +1,8 @@
 """Definitions at the console: the list, one with its revisions, and the editor, with texts to start
 from, a preview on the past, scenarios, and the effects of a change.
 
-A text to start from follows from what is there and what is wanted, on the asset and variable that
-were chosen. Where there are several and none was chosen, the text leaves them empty.
+A text to start from follows from a question and from the chosen asset and variable. If there are
+several and none was chosen, the text leaves them empty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,7 +85,7 @@ def definitions(
     asset: NameQuery = "",
     after: Annotated[str, Query(max_length=NAME)] = "",
 ) -> str:
-    """Return the list of definitions, those that are wanted, from a name on."""
+    """Return the list of wanted definitions, from a name on."""
     filters = WantedDefinitions(text.strip(), state if state in STATES else "", asset.strip())
     listed = find_definitions(platform, platform.clock.now(), filters, after, LINES_SHOWN)
     named = {name for line in listed.lines for name in written_assets(line.latest)}
@@ -116,7 +116,7 @@ def page_values(
     stored: StoredDocument[Definition],
     status: DefinitionLine | None,
 ) -> dict[str, Any]:
-    """Return what the page of a definition shows. `status`: its line, None of one that was never
+    """Return the values of the page of a definition. `status`: its line, None if it was never
     valid."""
     now = platform.clock.now()
     line = status or definition_line(platform, now, stored.name)
@@ -154,7 +154,7 @@ def choose_start(
     asset: NameQuery = "",
     variable: NameQuery = "",
 ) -> str:
-    """Return the page that asks what is wanted, or the editor with the text to start from."""
+    """Return the page that asks for a question, or the editor with the text to start from."""
     subject = find_subject(platform, asset, variable)
     if not start:
         named = subject if asset or variable else ChosenSubject()
@@ -227,7 +227,8 @@ def _chosen_weeks(sent: SentDraft | None) -> int:
 
 
 def _period(before: PreviewJob | None, now: datetime, weeks: int) -> tuple[datetime, datetime]:
-    """Return the last weeks; those of a person's preview just before, whose series are held."""
+    """Return the period of the person's previous preview, whose series are held, else the last
+    weeks."""
     length = timedelta(weeks=weeks)
     if before is not None:
         _, start, end = before.identity
@@ -239,7 +240,8 @@ def _period(before: PreviewJob | None, now: datetime, weeks: int) -> tuple[datet
 def _edit_values(
     request: Request, platform: Platform, draft: Draft, answer: EditorAnswer
 ) -> dict[str, Any]:
-    """Return what the editor of definitions shows beside a draft: its preview and scenarios."""
+    """Return the values that the editor of definitions shows beside a draft: its preview and
+    scenarios."""
     job: PreviewJob | None = answer.more.get("preview")
     newest = platform.definitions.newest_revision(draft.name) if draft.name else None
     made = job.made if job else None
@@ -278,7 +280,7 @@ def _edit_values(
 
 
 def _shape(request: Request, job: PreviewJob | None) -> dict[str, Any] | None:
-    """Return what is drawn of a preview: its result, or a sketch while it is under way."""
+    """Return the drawing of a preview: its result, or a sketch while it is under way."""
     if job is None or job.draft is None:
         return None
     document = read_yaml_document(job.draft.text, _ORIGIN)
@@ -348,11 +350,9 @@ MOST_OFFERED = 50
 
 @dataclass(frozen=True)
 class ChosenSubject:
-    """The subject of a new definition. `asset`, `variable`: as they were named, else the only ones
-    there are; None and empty where a person has to choose among `assets`, or `variables`.
-
-    `is_example`: the plant has no assets yet.
-    """
+    """The subject of a new definition. `asset`, `variable`: the named ones, else the only existing
+    ones; None and empty where a person has to choose among `assets`, or `variables`. `is_example`:
+    whether the plant has no assets yet."""
 
     asset: Asset | None = None
     variable: str = ""
@@ -361,7 +361,7 @@ class ChosenSubject:
     is_example: bool = False
 
     def address(self, start: str = "", asset: str = "", variable: str = "") -> str:
-        """Return the address of a new definition of this subject, or of a part that is chosen."""
+        """Return the address of a new definition of this subject, or of a chosen part of it."""
         named = {
             "start": start,
             "asset": asset or (self.asset.name if self.asset else ""),
@@ -371,8 +371,8 @@ class ChosenSubject:
 
 
 def find_subject(platform: Platform, asset: str, variable: str) -> ChosenSubject:
-    """Return what a new definition is about, of an asset and a variable that are named or empty.
-    Raises NotFound for names that are not known."""
+    """Return the subject of a new definition, from an asset and a variable that are named or empty.
+    Raises NotFound for unknown names."""
     named = platform.assets.get(asset) if asset else None
     if asset and named is None:
         raise NotFound(translatable("there is no such asset"))
@@ -391,8 +391,8 @@ def find_subject(platform: Platform, asset: str, variable: str) -> ChosenSubject
 
 
 def list_starts() -> list[dict[str, Any]]:
-    """Return the questions of all kinds with the names under which they are chosen, the simplest
-    first."""
+    """Return the questions of all kinds, the simplest first, with the names by which people choose
+    them."""
     starts: list[dict[str, Any]] = [
         {"name": f"{kind}-{number}", "kind": kind, "start": start}
         for kind, definition in definition_types().items()
@@ -402,8 +402,8 @@ def list_starts() -> list[dict[str, Any]]:
 
 
 def starting_text(platform: Platform, chosen: str, subject: ChosenSubject) -> str:
-    """Return the YAML to start from, with nothing where a person has to choose. Raises NotFound for
-    a name that is none of the questions."""
+    """Return the YAML to start from, empty where a person has to choose. Raises NotFound if no
+    question has this name."""
     assets = [subject.asset.name] if subject.asset else []
     if subject.is_example:
         assets = [_ASSET]
@@ -419,8 +419,8 @@ def starting_text(platform: Platform, chosen: str, subject: ChosenSubject) -> st
 
 
 def asks_for_variable(chosen: str) -> bool:
-    """Return whether the text of a question names a variable. Raises NotFound for a name that is
-    none of the questions."""
+    """Return whether the text of a question names a variable. Raises NotFound if no question has
+    this name."""
     if chosen == EMPTY:
         return False
     start: Start = _start(chosen)["start"]
@@ -439,8 +439,8 @@ def _fits(asset: Asset, variable: str) -> bool:
 
 
 def _limit(platform: Platform, subject: ChosenSubject) -> float | None:
-    """Return a limit a little above the newest value of the variable, or its range's end; None
-    where none can be proposed."""
+    """Return a limit a little above the newest value of the variable, or its range's end; None if
+    no limit can be proposed."""
     asset = subject.asset
     if asset is None or subject.variable not in numeric_names(asset):
         return None
@@ -466,8 +466,8 @@ def shown_assets(latest: Revision | None, titles: Mapping[str, str]) -> str:
 
 
 def describe_definition(platform: Platform, definition: Definition | None) -> str:
-    """Return what a definition watches, with titles and units of the variables; empty without
-    one."""
+    """Return what a definition watches, with titles and units of the variables; empty if it watches
+    none."""
     if definition is None:
         return ""
     matched = platform.assets.find_matching(definition.assets)

@@ -75,8 +75,8 @@ class ReviewView(View):
 
 @dataclass(frozen=True)
 class FormFields:
-    """Fields of a form: see `FormSchema`. `starting`: returns those of a document; `parts`: the
-    field whose members have forms of their own."""
+    """Fields of a form: see `FormSchema`. `starting`: returns the first fields of a document;
+    `parts`: the field whose members have forms of their own."""
 
     first: tuple[str, ...] = FIRST
     starting: Callable[[Document], frozenset[str]] = lambda _: frozenset()
@@ -86,9 +86,9 @@ class FormFields:
 
 @dataclass(frozen=True)
 class Draft:
-    """A document under way. `name`, `revision`: of the stored one that it changes, empty for a new
-    one; `at`: the path of the part that the form shows, empty for the whole; `scenarios`: as YAML,
-    of a definition."""
+    """A draft under way. `name`, `revision`: of the stored document that it changes, empty for a
+    new one; `at`: the path of the part that the form shows, empty for the whole; `scenarios`: as
+    YAML, of a definition."""
 
     text: str
     name: str = ""
@@ -100,8 +100,8 @@ class Draft:
 
 @dataclass(frozen=True)
 class SentDraft:
-    """A draft as it was sent. `inputs`: all of its form, `do`: the pressed button; `accepted`: why
-    what is refused for its effects is accepted."""
+    """A draft as it was sent. `inputs`: all inputs of its form, `do`: the pressed button;
+    `accepted`: the reason to accept effects that would be refused."""
 
     draft: Draft
     inputs: tuple[tuple[str, str], ...]
@@ -110,15 +110,15 @@ class SentDraft:
     accepted: str
 
     def input(self, name: str) -> str:
-        """Return an input of the form, empty without it."""
+        """Return an input of the form, empty if the form has no such input."""
         return dict(self.inputs).get(name, "")
 
 
 @dataclass(frozen=True)
 class EditorAnswer:
-    """The review of a draft on its page. `review`: its effect; `fault`: why there is none;
-    `changed`: the change of somebody else since; `newer`: what the draft changes of that; `sent`:
-    the form; `more`: what a button of the kind showed."""
+    """The review of a draft on its page. `review`: its effect; `fault`: why it has none; `changed`:
+    a change by another person since; `newer`: the draft's differences from that change; `sent`: the
+    form; `more`: the result of a button of the kind."""
 
     review: DocumentReview[Any] | None = None
     faults: tuple[Fault, ...] = ()
@@ -152,15 +152,16 @@ EditorButton = Callable[[PressedButton, EditorAnswer], EditorAnswer | Response]
 
 @dataclass(frozen=True, eq=False)
 class ConsoleKind:
-    """A kind of documents at the console. `reads`: who may see one with its document; `lists`: who
-    may see the list, and its page `lists_page`.
+    """A kind of documents at the console. `reads`: who may see a document; `lists`: who may see the
+    list, and its page `lists_page`.
 
     `title`, `new`, `intro`, `note`: texts of pages. `list_page`, `page`, `editor`: templates;
-    `own_list`, `own_page`: whether another router has these. `status`: of a valid one, for its
-    page; `view`: that as `line_view` of answers; `more`: what its templates show of one with its
-    status. `starts`: texts of new ones by kind.
-    `offered`: names to choose from with their titles, by path. `buttons`: of the editor, by
-    name; `editing`: what its template shows beside the usual. `new_page`: the address of a new one.
+    `own_list`, `own_page`: whether another router has these. `status`: of a valid document, for its
+    page; `view`: the status as `line_view` of answers; `more`: further values of its templates for
+    a document with its status. `starts`: texts of new documents by kind.
+
+    `offered`: names to choose from with their titles, by path. `buttons`: of the editor, by name;
+    `editing`: further values of the editor's template. `new_page`: the address of a new document.
     `as_form`: whether the editor begins with the form.
     """
 
@@ -198,7 +199,7 @@ class ConsoleKind:
 
     @property
     def new_address(self) -> str:
-        """Return the address of the editor of a new one."""
+        """Return the address of the editor of a new document."""
         return self.new_page or f"/new-{self.kind.word}"
 
     def list_lines(self, platform: Platform, now: datetime) -> Sequence[Any]:
@@ -218,7 +219,8 @@ class ConsoleKind:
         return self.starts.get(kind, START.format(kind=kind))
 
     def form_schema(self, document: Document) -> FormSchema:
-        """Return the fields of a document. Raises UserError if it does not say which these are."""
+        """Return the fields of a document. Raises UserError if the document does not determine its
+        fields."""
         models = self.kind.models()
         model = self.kind.model or models.get(str(document.get("kind")))
         if model is None:
@@ -270,8 +272,8 @@ class RevisionView(RevisionLine):
 
 class DocumentView(View, Generic[L]):
     """A document as people write it, without fields at their default, and its revisions, oldest
-    first. `faults`: of one that is not used, which has no status; `revision`: the newest, 0 without
-    one."""
+    first. `faults`: of a faulty document, which is not used and has no status; `revision`: the
+    newest, 0 without one."""
 
     name: str
     revision: int

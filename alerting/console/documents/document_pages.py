@@ -1,5 +1,6 @@
-"""Pages of the documents of a kind: the list, one with its revisions, and the editor, as form, of
-the whole or of one part, and as YAML, with the check and what applying would change."""
+"""Pages of the documents of a kind: the list, one document with its revisions, and the editor with
+the check and the effects of applying. The editor shows a document as YAML, or as a form of the
+whole or of one part."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -149,7 +150,7 @@ def review_draft(shown: ConsoleKind, pressed: PressedButton, answer: EditorAnswe
 
 
 def apply_draft(shown: ConsoleKind, pressed: PressedButton) -> Response:
-    """Apply a draft, and return the way to its page. Raises UserError."""
+    """Apply a draft, and return a redirect to its page. Raises UserError."""
     sent = pressed.sent
     expected: Expected = sent.draft.revision if sent.draft.name else "new"
     (made,) = shown.kind.apply(
@@ -214,7 +215,7 @@ def _variables(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _read(
     shown: ConsoleKind, draft: Draft, inputs: tuple[tuple[str, str], ...]
 ) -> tuple[Draft, Document]:
-    """Return a draft with its document. Raises UserError for a text that is none, and for one with
+    """Return a draft with its document. Raises UserError for a text that is no document, or has
     another name."""
     is_empty = draft.as_form and not draft.text.strip()
     document = {} if is_empty else read_yaml_document(draft.text, _ORIGIN)
@@ -262,7 +263,7 @@ def _with_part(shown: ConsoleKind, draft: Draft, document: Document, part: str) 
 
 
 def _known_part(shown: ConsoleKind, document: Document, at: str) -> str:
-    """Return the path of a part if the document has it, else that of the whole."""
+    """Return the path of a part if the document has it, else the path of the whole."""
     field_, _, name = at.partition(".")
     members = document.get(shown.fields.parts) if shown.fields.parts else None
     is_known = field_ == shown.fields.parts and isinstance(members, dict) and name in members
@@ -270,8 +271,8 @@ def _known_part(shown: ConsoleKind, document: Document, at: str) -> str:
 
 
 def _form_of(shown: ConsoleKind, draft: Draft) -> tuple[Document, FormGroup | None]:
-    """Return the document of a draft, and its form; none of a text that cannot be read, or does not
-    say of which kind it is."""
+    """Return the document of a draft, and its form; no form if the text cannot be read, or does not
+    name its kind."""
     document: Document = {}
     try:
         text = draft.text.strip()
@@ -344,7 +345,7 @@ class DocumentPages:
         )
 
     def begin(self, request: Request, platform: Served, kind: NameQuery = "") -> str:
-        """Return the editor of a new one, with the beginning of one of a kind."""
+        """Return the editor of a new document, with the beginning of a document of this kind."""
         chosen = kind or next(iter(self._shown.starts), "")
         draft = Draft(self._shown.starting_text(chosen), as_form=self._shown.as_form)
         return render_editor(self._shown, request, platform, draft, kind=chosen)
@@ -352,18 +353,18 @@ class DocumentPages:
     def make(
         self, request: Request, platform: Served, person: FormEngineer, sent: Sent
     ) -> Response:
-        """Check or apply a new one, or change what is shown, as the pressed button says."""
+        """Check or apply a new document, or change the view, as the pressed button says."""
         return submit(self._shown, request, platform, person, sent)
 
     def edit(self, name: Id, request: Request, platform: Served, part: NameQuery = "") -> str:
-        """Return the editor of one, or of a part of it."""
+        """Return the editor of a document, or of a part of it."""
         at = f"{self._shown.fields.parts}.{part}" if part else ""
         return show_editor(self._shown, request, platform, name, at)
 
     def change(
         self, name: Id, request: Request, platform: Served, person: FormEngineer, sent: Sent
     ) -> Response:
-        """Check or apply a change, or change what is shown, as the pressed button says."""
+        """Check or apply a change, or change the view, as the pressed button says."""
         return submit(self._shown, request, platform, person, sent, name)
 
     def show(
@@ -374,7 +375,7 @@ class DocumentPages:
         start: Annotated[Number, Query(alias="from")] = 0,
         end: Annotated[Number, Query(alias="to")] = 0,
     ) -> Response:
-        """Return the page of one; with `from` and `to` the difference of two revisions."""
+        """Return the page of a document; with `from` and `to` the difference of two revisions."""
         return render_page(self._shown, request, platform, name, start=start, end=end)
 
     def change_state(
@@ -388,7 +389,7 @@ class DocumentPages:
         reason: FormField = "",
         accept_load: FormField = "",
     ) -> Response:
-        """Change the state of one."""
+        """Change the state of a document."""
         if act not in self._kind.acts:
             raise UserError(f"act: {', '.join(self._kind.acts)}")
         expected = read_revision(revision)
@@ -444,7 +445,7 @@ class DocumentPages:
         revision: FormField = "",
         reason: FormField = "",
     ) -> Response:
-        """Remove one of the revision that was read."""
+        """Remove a document, if its revision is the one that was read."""
         expected = read_revision(revision)
         now = platform.clock.now()
         why = reason.strip()
@@ -461,7 +462,8 @@ class DocumentPages:
         change: Callable[[], object],
         then: str = "",
     ) -> Response:
-        """Return the way to the page after a change, or the page with the reason of a refusal."""
+        """Return a redirect to the page after a change, or the page with the reason of a
+        refusal."""
         try:
             change()
         except NotFound:
@@ -496,7 +498,7 @@ def render_page(
     end: int = 0,
     **more: Any,
 ) -> Response:
-    """Return the page of a document. `given`: what its template shows beside it, e.g. a refusal."""
+    """Return the page of a document. `given`: further values of its template, e.g. a refusal."""
     now = platform.clock.now()
     stored = shown.kind.show(platform, name, now)
     status = stored.read and shown.status(platform, stored.read, now)
@@ -519,8 +521,8 @@ def render_page(
 def describe_revisions(
     shown: ConsoleKind, platform: Platform, stored: StoredDocument[Any], start: int, end: int
 ) -> dict[str, Any]:
-    """Return the revisions of a document for a page; of two chosen ones, without `end` the newest,
-    the difference."""
+    """Return the revisions of a document for a page, and the difference of two chosen revisions;
+    `end`: the newest by default."""
     difference = None
     if start:
         first = shown.kind.find_revision(platform, stored.name, start)

@@ -25,8 +25,8 @@ _LETTERS = {"string": "s", "number": "n", "integer": "i", "boolean": "b"}
 
 @dataclass(frozen=True)
 class FormInput:
-    """An input. `shape`: line, lines, choice, fixed or yaml; `usual`: what holds if it is empty;
-    `never`: whether null is chosen, None where it means nothing else than left out."""
+    """An input. `shape`: line, lines, choice, fixed or yaml; `usual`: the value that an empty input
+    means; `never`: whether null is chosen, None if null means the same as an omitted field."""
 
     name: str
     path: str
@@ -44,8 +44,8 @@ class FormInput:
 
 @dataclass(frozen=True)
 class FormGroup:
-    """Inputs and groups below a field. `mark`: type of the field; `folded`: those not in use;
-    `more`: fields that can be added; `item`: the path of the next item of a list."""
+    """Inputs and groups below a field. `mark`: type of the field; `folded`: unused inputs and
+    groups; `more`: fields that can be added; `item`: the path of the next item of a list."""
 
     path: str
     label: str
@@ -71,8 +71,8 @@ class FormWay:
 class FormSchema:
     """The fields of a document, which it draws: `root`, and the models to which it refers.
 
-    `first`: those at the head of a form, whether they are written or not; `starting`: those behind
-    them; `apart`: those that the form of the whole leaves out; `named`: those whose value is the
+    `first`: fields at the head of a form, whether they are written or not; `starting`: fields after
+    them; `apart`: fields that the form of the whole leaves out; `named`: fields whose value is the
     name of a variable.
     """
 
@@ -86,7 +86,8 @@ class FormSchema:
     def group(
         self, schema: Schema, path: str, value: Mapping[str, Any], label: str, **extra: Any
     ) -> FormGroup:
-        """Return the fields of a group: those in use, the others folded, groups to be added."""
+        """Return the fields of a group: fields in use, the other fields folded, and groups to
+        add."""
         required = {*schema.get("required", ())}
         first: list[FormInput | FormGroup] = []
         folded: list[FormInput | FormGroup] = []
@@ -123,7 +124,8 @@ class FormSchema:
         )
 
     def _rank(self, name: str) -> int:
-        """Return where a field at the top stands: the first ones, those of its kind, the others."""
+        """Return the rank of a field at the top: the first fields, the fields of its kind, the
+        others."""
         first = self.first
         return first.index(name) if name in first else len(first) + (name not in self.starting)
 
@@ -191,7 +193,8 @@ class FormSchema:
         )
 
     def resolve(self, schema: Schema) -> Schema:
-        """Return a schema with its reference replaced; what is written beside it counts."""
+        """Return a schema with its reference replaced; keys beside the reference take
+        precedence."""
         if "$ref" not in schema:
             return schema
         return {
@@ -200,7 +203,8 @@ class FormSchema:
         }
 
     def branches(self, schema: Schema) -> tuple[list[Schema], bool]:
-        """Return the ways to write a field, all single values as one, and whether null is legal."""
+        """Return the ways to write a field, all single values as one way, and whether null is
+        legal."""
         flat = [self.resolve(branch) for branch in self._flat(schema)]
         nullable = any(branch.get("type") == "null" for branch in flat)
         written = [branch for branch in flat if branch.get("type") != "null"]
@@ -213,7 +217,8 @@ class FormSchema:
         return [*values, *others] or [schema], nullable
 
     def step(self, branch: Schema, key: str) -> list[Schema]:
-        """Return the schema of a field, an item or a member of a branch; none of an unknown one."""
+        """Return the schema of a field, an item or a member of a branch; empty for an unknown
+        one."""
         if key.isdecimal() and "items" in branch:
             return [self.resolve(branch["items"])]
         names = branch.get("properties", {})
@@ -245,7 +250,7 @@ def humanize(name: str) -> str:
 
 
 def draw_form(document: Document, schema: FormSchema, at: str = "") -> FormGroup:
-    """Return the form of a document; with `at` that of the part at this path."""
+    """Return the form of a document; with `at` the form of the part at this path."""
     below = schema.root
     value: Any = document
     for key in at.split(".") if at else ():
@@ -267,7 +272,7 @@ def variables_of(assets: Iterable[Asset]) -> list[tuple[str, str]]:
 
 
 def _find_branch(branches: Sequence[Schema], value: Any) -> int:
-    """Return the number of the way in which a value is written, the first if it is in none."""
+    """Return the number of the way in which a value is written, the first way if none fits."""
     for number, branch in enumerate(branches):
         if isinstance(value, dict) and {*value} <= {*branch.get("properties", ())}:
             return number
@@ -404,7 +409,8 @@ def _blank_value(schema: FormSchema, branch: Schema) -> Any:
 
 
 def _read(letter: str, text: str) -> Any:
-    """Return the value of an input, or its text where it is none: the check names the fault."""
+    """Return the value of an input, or its text if it is no such value: the check names the
+    fault."""
     try:
         match letter:
             case "n":

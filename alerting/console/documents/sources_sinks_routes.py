@@ -522,7 +522,7 @@ def _page(
 
 
 def _message_name(message: Notification) -> str:
-    """Return what a message is, in words; one of no known kind by the beginning of its key."""
+    """Return the name of a message in words; for an unknown kind, the beginning of its key."""
     if message.episode:
         return MESSAGE_NAMES.get(message.transition, message.transition.replace("_", " "))
     begin = message.key.partition(":")[0]

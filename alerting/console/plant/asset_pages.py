@@ -52,8 +52,10 @@ _VARIABLES = 8
 
 
 def spark_shape(line: VariableLine, page: VariablePage) -> str:
-    """Return the path of the hourly means of a number, in a box of 150 by 36; empty without any.
-    The line is broken where values are missing for much longer than usual."""
+    """Return the path of the hourly means of a number, in a box of 150 by 36; empty without means.
+
+    The line is broken where values are missing for much longer than usual.
+    """
     hours = line.hours.has_good()
     if line.variable.type != "number" or len(hours.start) < 2:
         return ""
@@ -240,12 +242,12 @@ class AssetView(View):
 
 
 class VariableView(View):
-    """A variable with what came of it since `since` of the page.
+    """A variable with its samples since `since` of the page.
 
-    `delay`: seconds after its stamp at which a value is known. `last_value`: the newest good one.
-    `good`, `bad`: numbers of samples; bad ones are of bad quality or outside the range. `coverage`:
-    share of the time without gaps, from 0 to 1 (null if nothing was read). `definitions`: those
-    that read it, drafts among them.
+    `delay`: seconds after its stamp at which a value is known. `last_value`: the newest good value.
+    `good`, `bad`: numbers of samples; bad samples are of bad quality or outside the range.
+    `coverage`: share of the time without gaps, from 0 to 1 (null if nothing was read).
+    `definitions`: definitions that read the variable, drafts included.
     """
 
     name: str
@@ -266,7 +268,7 @@ class VariableView(View):
 
 
 class VariablePageView(View):
-    """Variables of an asset by name, with what came in [since, until), except for the times of
+    """Variables of an asset by name, with their samples in [since, until), except for the times of
     `unread`, whose readings are too many to read now. `next`: for `after` of the next page."""
 
     asset: str
@@ -357,7 +359,7 @@ def list_variables(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     after: Annotated[NameQuery | None, Query(description="`next` of the page before.")] = None,
 ) -> VariablePageView:
-    """List the variables of an asset with what came of them over the last day, page by page."""
+    """List the variables of an asset with their samples of the last day, page by page."""
     page = variable_page(platform, asset, platform.clock.now(), limit, after)
     return VariablePageView(
         asset=page.asset,

@@ -1,7 +1,7 @@
 """Files that people import in the browser: received, checked, written, deleted after a day.
 
-Check and write are those of `alerting import`. Imports live in this process: after a restart a file
-is sent again, which stores nothing twice, and no file of before is left.
+The check and the write are the same as in `alerting import`. Imports live in this process: after a
+restart a file is sent again, which stores nothing twice, and earlier files are gone.
 """
 
 import logging
@@ -172,8 +172,8 @@ _log = logging.getLogger(__name__)
 
 
 class Choices(BaseModel):
-    """How a file is read, where that is left open or recognised wrongly: the options of `alerting
-    import`. `title`, `before`, `name`: columns, with their names before and now."""
+    """How a file is read, where the recognition is open or wrong: the options of `alerting import`.
+    `title`, `before`, `name`: columns, with their names before and now."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -206,8 +206,8 @@ class Choices(BaseModel):
 
 @dataclass
 class Import:
-    """A file that a person imports. `fault`: why it was refused, or failed; `over`: no work at it
-    is under way."""
+    """A file that a person imports. `fault`: why it was refused, or failed; `over`: whether no work
+    on it is under way."""
 
     id: str
     name: str
@@ -241,8 +241,8 @@ class Import:
 
 
 class Imports:
-    """The imports of this process, below a folder that only its owner may enter. `plant_zone`: of
-    stamps that name none; None if the plant has none."""
+    """The imports of this process, below a folder that only its owner may enter. `plant_zone`: zone
+    of stamps without one; None if the plant has none."""
 
     def __init__(self, folder: Path, plant_zone: str | None = None) -> None:
         self._folder = folder
@@ -265,8 +265,9 @@ class Imports:
         return job
 
     def admit(self, name: str, actor: str, size: int, choices: Choices) -> Import:
-        """Return a new import, whose file will be written to its path. The oldest one makes room.
-        Raises HTTPException 429 if too many are under way or the disk is too full."""
+        """Return a new import, whose file will be written to its path. The oldest import is removed
+        if there are too many. Raises HTTPException 429 if too many are under way or the disk is too
+        full."""
         id = uuid.uuid4().hex[:12]
         now = datetime.now(UTC)
         job = Import(id, name, actor, now, self._folder / id / "file", choices)
@@ -297,18 +298,18 @@ class Imports:
                 self.remove(job)
 
     def remove(self, job: Import) -> None:
-        """Remove an import and its files; work at it stops, and what is written stays."""
+        """Remove an import and its files. Work on it stops, and rows that are written stay."""
         self._jobs.pop(job.id, None)
         shutil.rmtree(job.file.parent, ignore_errors=True)
 
     def check(self, platform: Platform, job: Import, choices: Choices) -> None:
-        """Begin to check a file with these choices. Raises UserError if it is being worked at, or
-        no longer there."""
+        """Begin to check a file with these choices. Raises UserError if work on it is under way, or
+        it no longer exists."""
         self._begin(job, "checking", partial(self._check_and_show, platform, job), choices)
 
     def write(self, platform: Platform, job: Import, actor: str) -> None:
-        """Begin to write the lines of a checked file, once more those of a failed write. Raises
-        UserError if they cannot be written."""
+        """Begin to write the lines of a checked file; after a failed write, write them once more.
+        Raises UserError if they cannot be written."""
         if job.checked is None or job.state not in ("checked", "failed"):
             raise UserError("the file is not checked; look at it again")
         self._begin(job, "writing", partial(self._write, platform, job, actor))

@@ -199,8 +199,8 @@ def check_again(
 def take_back(
     id: Id, request: Request, platform: Served, imports: TheImports, _: FormEngineer
 ) -> Response:
-    """Check which lines of an imported file are stored, before they are removed; of one whose lines
-    were removed, how it is imported rightly."""
+    """Check which lines of an imported file are stored, before they are removed. After the removal,
+    check how the file is imported correctly."""
     job = imports.find(id)
     choices = job.choices.model_copy(update={"take_back": not job.choices.take_back})
     return _check(request, platform, imports, job, choices)
@@ -237,7 +237,7 @@ def _check(
 
 
 def _go_to(job: Import) -> RedirectResponse:
-    """Return the way to the page of an import; work that is done at once is done by then."""
+    """Return a redirect to the page of an import, after a moment in which short work ends."""
     job.over.wait(1)
     return RedirectResponse(f"/import/{job.id}", 303)
 
@@ -323,8 +323,8 @@ def _row(row: ReadingRow | EventRow) -> dict[str, Any]:
 
 
 def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
-    """Return the options of each choice from a list: its value and text; what a refusal names, or
-    was chosen, is first."""
+    """Return the options of each choice from a list: its value and text. An option that a refusal
+    names, or that was chosen, comes first."""
     form = job.checked.understood.form if job.checked else None
     detected = "as recognised"
     lists = {
@@ -348,7 +348,7 @@ def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
 
 
 def _names_to_offer(job: Import, platform: Served) -> dict[str, list[str]]:
-    """Return what is offered while a name is typed."""
+    """Return, by field, the names offered while a person types."""
     understood = job.checked.understood if job.checked else None
     columns = [column.title for column in understood.columns] if understood else []
     times = [*understood.form.time_columns, *columns] if understood else []
@@ -363,8 +363,8 @@ def _names_to_offer(job: Import, platform: Served) -> dict[str, list[str]]:
 
 
 def _find_shown_data(job: Import) -> tuple[str, list[str], str, str]:
-    """Return the asset, the variables and the time, at most a year, that the link to the data
-    shows."""
+    """Return the asset, the variables, and the start and end of at most a year, for the link to the
+    data."""
     result = job.result
     if result is None or result.first is None or result.last is None:
         return "", [], "", ""

@@ -185,8 +185,7 @@ class UndoBody(Body):
 
 
 class LabelPage(View):
-    """Labels, those made last first; `next` is the cursor of the page after this one, null on the
-    last."""
+    """Labels, newest first; `next` is the cursor of the page after this one, null on the last."""
 
     items: list[IntervalLabel]
     next: str | None
@@ -200,7 +199,7 @@ def show_labels(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Cursor | None = None,
 ) -> LabelPage:
-    """List the labels of an asset, undone ones among them, page by page."""
+    """List the labels of an asset, undone labels included, page by page."""
     before = LabelPosition(*read_cursor(cursor)) if cursor else None
     labels = list_labels(platform, asset, limit + 1, before)
     items = labels[:limit]
@@ -284,8 +283,8 @@ def trend_page(
     statistics: bool = False,
     part: bool = False,
 ) -> Response:
-    """Return the page of what is asked for. `typed`: a mark that was refused. Raises NotFound for
-    an unknown asset or variable, UserError for a variable that is no number."""
+    """Return the page of a trend. `typed`: a label that was refused. Raises NotFound for an unknown
+    asset or variable, UserError for a variable that is no number."""
     assets = [candidate for candidate in platform.assets.all() if numeric_names(candidate)]
     if not assets:
         return HTMLResponse(render("trends.html", request, of=None, assets=[]))
@@ -326,8 +325,8 @@ def trend_page(
 def choose(
     platform: Platform, query: TrendQuery, assets: Sequence[Asset]
 ) -> tuple[Asset, TrendQuery]:
-    """Return the asset that is asked for, the first one if none is, and what is asked of it: its
-    first variables if none are named. Raises NotFound and UserError."""
+    """Return the asset of a query, the first asset by default, and the query with its variables,
+    the first ones by default. Raises NotFound and UserError."""
     asset = platform.assets.get(query.asset) if query.asset else assets[0]
     if asset is None:
         raise NotFound(translatable("there is no such asset"))
@@ -357,7 +356,8 @@ def _draw_lanes(
     *,
     without: bool,
 ) -> dict[str, Any]:
-    """Return the lanes, none `without` pictures, and whether readings are too many to be read."""
+    """Return the lanes (none for `without` pictures), and whether readings are too many to be
+    read."""
     if without or not query.variables:
         return {"lanes": [], "unread": False}
     read = read_series(platform, query.asset, query.variables, *shown, POINTS, now)
@@ -375,7 +375,7 @@ def _draw_lanes(
 def _background(
     request: Request, marks: dict[str, Any], shown: ShownTime, language: Language
 ) -> dict[str, Any]:
-    """Return what stands behind the lanes, for the server's picture and for the script's."""
+    """Return the background of the lanes, for the server's picture and for the script's picture."""
     zone = zone_of(request)
     drawn = marks.pop("drawn")
     return {
@@ -394,7 +394,8 @@ def _background(
 def _statistics(
     platform: Platform, asset: Asset, names: Sequence[str], shown: ShownTime, most: int
 ) -> Sequence[Any] | None:
-    """Return the statistics of what is shown; None of more readings than these."""
+    """Return the statistics of the shown time; None if it has more readings than are summarised
+    unasked."""
     try:
         return statistic_views(platform, asset.name, names, *shown, most)
     except UserError:
@@ -404,9 +405,9 @@ def _statistics(
 def find_part(
     platform: Platform, asset: Asset, query: TrendQuery, shown: ShownTime
 ) -> dict[str, Any]:
-    """Return the condition that is asked for, its limits, the times at which it held, why they
-    cannot be found, and the definition that raises an alarm at it. Raises NotFound, and UserError
-    for a variable that is no number."""
+    """Return the condition to find, its limits, the times at which it held, why they cannot be
+    found, and the definition that raises an alarm at it. Raises NotFound, and UserError for a
+    variable that is no number."""
     part: dict[str, Any] = {
         "condition": None,
         "levels": [],

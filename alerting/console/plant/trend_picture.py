@@ -66,7 +66,7 @@ class TrendQuery(NamedTuple):
 def trend_of_variables(
     asset: Asset | None, names: Iterable[str], start: datetime, end: datetime
 ) -> str | None:
-    """Return the address of the trend of those names that are numbers of an asset; None without
+    """Return the address of the trend of the given names that are numbers of an asset; None without
     any."""
     numbers = set(numeric_names(asset)) if asset is not None else set()
     numeric = tuple(name for name in dict.fromkeys(names) if name in numbers)
@@ -113,8 +113,8 @@ _STEPS_S = (
 
 
 class MarkedTime(NamedTuple):
-    """A time that is marked: an alarm, an event, or a label, in the lanes of these variables (none:
-    in all)."""
+    """A marked time: an alarm, an event, or a label, in the lanes of these variables (empty: in all
+    lanes)."""
 
     kind: str
     title: str
@@ -220,7 +220,7 @@ def _value_range(series: Sequence[VariableSeries], levels: Sequence[float]) -> t
 
 
 def _parts(series: VariableSeries) -> Iterable[list[_Row]]:
-    """Yield the points between those without a value, with instants in s."""
+    """Yield each run of points without a missing value, with instants in s."""
     columns = (series.t / 1000, series.low, series.high, series.mean)
     part: list[_Row] = []
     for row in map(_Row._make, zip(*(column.tolist() for column in columns), strict=True)):
@@ -272,8 +272,8 @@ USUAL_SPAN = "8h"
 def read_time(
     request: Request, platform: Platform, query: TrendQuery, now: datetime
 ) -> tuple[ShownTime, str, str]:
-    """Return the time that is asked for, a sentence if it is another one, and why what was asked
-    for cannot be shown; then the usual time is."""
+    """Return the time that is asked for; a sentence if another time is shown instead; and why the
+    wanted time cannot be shown, in which case the usual time is returned."""
     try:
         return *_find_time(request, platform, query, now), ""
     except UserError as fault:
@@ -281,8 +281,8 @@ def read_time(
 
 
 def read_instant(request: Request, text: str) -> datetime:
-    """Return an instant that a person wrote: without a zone, in that of their pages. Raises
-    UserError, also where no time beside it could be computed."""
+    """Return an instant that a person wrote; without a zone it is in the zone of their pages.
+    Raises UserError, also for an instant so extreme that no time beside it can be computed."""
     try:
         written = datetime.fromisoformat(text.replace(" ", "+"))
         at = written if written.tzinfo else written.replace(tzinfo=zone_of(request))
@@ -334,7 +334,7 @@ KIND_NAMES = {
 
 
 class Typed(NamedTuple):
-    """The content of the form of a mark that was refused, and the reason."""
+    """The content of the form of a label that was refused, and the reason."""
 
     start: str = ""
     end: str = ""
@@ -350,8 +350,8 @@ NOTHING_TYPED = Typed()
 def find_marks(
     platform: Platform, asset: Asset, shown: ShownTime, language: Language
 ) -> dict[str, Any]:
-    """Return alarms and events within a time, the newest hundred of each, whether there are more,
-    and the labels in force there, those made last first."""
+    """Return alarms and events within a time, the newest hundred of each; whether there are more;
+    and the labels in force there, newest first."""
     read = find_bands(platform, asset.name, *shown)
     alarms = [
         MarkedTime(

@@ -1,5 +1,5 @@
-"""Airflow's DAG processor with DAG files of its own, which are marked on this host when a revision
-is stored on any: whichever process stores it, the database announces it."""
+"""Airflow's DAG processor with DAG files of its own. They are marked on this host when a revision
+is stored on any host: whichever process stores it, the database announces it."""
 
 import logging
 import os
@@ -87,8 +87,8 @@ class DagMarks:
     """Follower of the stored revisions of definitions and sources, which marks their DAG files in a
     home.
 
-    A change stream, which goes on from its token after an outage. Where it cannot, and at the
-    start, all files are marked. `is_open`: set once revisions are followed.
+    It reads a change stream, which goes on from its token after an outage. If it cannot go on, and
+    at the start, all files are marked. `is_open`: set once revisions are followed.
     """
 
     database: Database
@@ -148,7 +148,7 @@ def _changed_files(change: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _is_trained(definition: Any) -> bool:
-    """Return whether a definition, as stored, has a model. One that cannot be read has none."""
+    """Return whether a stored definition has a model. A definition that cannot be read has none."""
     kind = definition.get("kind") if isinstance(definition, dict) else None
     return kind in trained_kinds() or any(
         reduce(_field, path.split("."), definition) is not None

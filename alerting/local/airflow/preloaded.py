@@ -1,8 +1,8 @@
 """Modules of ours that frequent tasks use, loaded once by the process from which Airflow forks
 every task.
 
-Each task took .9 s of CPU, on a Celery worker 1.7 s, to load modules and to compute the hash of the
-database's schema, and a few hundredths for its work (docs/architecture.md).
+Without it, each task took .9 s of CPU, on a Celery worker 1.7 s, to load modules and to compute the
+hash of the database's schema, and a few hundredths for its work (docs/architecture.md).
 """
 
 # ruff: noqa: F401 - the modules are here to be loaded

@@ -226,7 +226,7 @@ def create_token(
 ) -> tuple[AccessToken, str]:
     """Return a new token of an account, and its secret, which is stored nowhere.
 
-    Raises UserError for a role beyond that of the owner, or an end that is past or too far.
+    Raises UserError for a role beyond the role of the owner, or an end that is past or too far.
     """
     account = find_account(platform, owner)
     if account.kind == "device":

@@ -57,7 +57,8 @@ _NO_READINGS = translatable("there are no readings")
 
 @dataclass(frozen=True)
 class ExpectedLoad:
-    """Alarms by position, over how much of the past; `notes`: what is unknown, and why."""
+    """Alarms by position, and the length of the past time they cover; `notes`: unknown parts, with
+    the reason."""
 
     alarms: Mapping[str, Alarms]
     over: timedelta | None

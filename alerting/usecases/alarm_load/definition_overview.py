@@ -346,8 +346,8 @@ class FirstStep(NamedTuple):
 
 @dataclass(frozen=True)
 class AtWork:
-    """The work of a platform without alarms. `more`: number of hidden definitions, and further
-    numbers of them. `steps`: to a first alarm."""
+    """The work of a platform without alarms. `more`: number of definitions that are not shown;
+    `steps`: to a first alarm."""
 
     definitions: tuple[DefinitionAtWork, ...]
     more: int

@@ -492,7 +492,7 @@ class CachedReadings(Readings):
         return min((series.read_at for series in self._used), default=self._now)
 
     def hold_no_more(self) -> None:
-        """From now on, read and do not hold what is not held yet."""
+        """From now on hold no further series: read from the live port instead."""
         self._least = timedelta.max
 
     def expect(self, series: int) -> None:

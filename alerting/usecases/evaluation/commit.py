@@ -136,10 +136,8 @@ def compose_target(
     request: ReprocessingRequest | None,
     as_of: datetime,
 ) -> Composed:
-    """Add the changed episodes of a target to `changes`: corrected ones, then those of new times.
-
-    `request`: the reprocessing request that the evaluation has answered, if any.
-    """
+    """Add the changed episodes of a target to `changes`: corrected episodes, then episodes of new
+    times. `request`: the reprocessing request that the evaluation has answered, if any."""
     target = Composition(
         platform, changes, evaluated.revision, evaluated.asset, as_of, not evaluated.is_cut
     )

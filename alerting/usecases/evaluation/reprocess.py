@@ -1,9 +1,9 @@
 """Reprocessing: the next evaluation of a target begins at the state before its late data, instead
-of at its watermark. A re-evaluated episode that overlaps a stored one is that episode; no episode
-is deleted.
+of at its watermark. A re-evaluated episode that overlaps a stored episode counts as the stored one;
+no episode is deleted.
 
-The same functions evaluate from a stored past state, so the state afterwards is that of a run
-without late data. The request is removed, and checkpoints are written, in the unit of work that
+The same functions evaluate from a stored past state, so the state afterwards equals the state of a
+run without late data. The request is removed, and checkpoints are written, in the unit of work that
 advances the target.
 """
 

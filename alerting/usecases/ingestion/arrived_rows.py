@@ -183,8 +183,8 @@ def _row(key: ReadingKey, samples: _Samples) -> ReadingRow:
 
 
 def same_readings(writes: ReadingWrites, rows: Sequence[ReadingRow]) -> list[ReadingRow]:
-    """Return the rows whose samples are all stored, with their quality. Two rows of the same
-    instant can both be among the result."""
+    """Return the rows whose samples are all stored, with their quality. The result may contain two
+    rows of the same instant."""
     keys = _keys(rows)
     stored = writes.stored(keys)
     same = []

@@ -233,8 +233,8 @@ def deliver_now(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
 
 
 def _deliver_pages(current_round: _Round) -> DeliveryCounts:
-    """Deliver what is due, page by page. Every notification of a page is no longer due after it, or
-    belongs to the next one."""
+    """Deliver due notifications, page by page. After a page, none of its notifications is due, or
+    it belongs to the next page."""
     platform = current_round.platform
     now = current_round.now
     limit = SMALL_PAGE

@@ -151,7 +151,7 @@ def _start(
     stop: datetime,
     language: Language,
 ) -> tuple[datetime, str]:
-    """Return the start of the chart, and a note on what is left out to bound the number of
+    """Return the start of the chart, and a note on the part that is left out to bound the number of
     readings."""
     if variable is None:
         return max(raised - _BEFORE[1], stop - _LONGEST_CHART), ""

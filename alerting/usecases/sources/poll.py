@@ -438,8 +438,8 @@ def _read(
 
 
 def _name_fields_in(part: Any) -> Any:
-    """Return a text, or a part of it, with the fields of the source in place of options, in a form
-    that can be stored."""
+    """Return a text, or a value within one, in a form that can be stored, in which fields of the
+    source replace options."""
     if isinstance(part, Translatable) and part.template and len(part) <= _LONGEST_FAULT:
         values = {name: _name_fields_in(value) for name, value in part.values.items()}
         return ENGLISH.say(name_fields(part.template), **values)

@@ -237,7 +237,7 @@ class _Fit:
 
 
 def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
-    """Return a value in the type of its variable. Raises RowRefused if it has another one."""
+    """Return a value in the type of its variable. Raises RowRefused if it has another type."""
     if kind == "category":
         if isinstance(value, str):
             return value
