@@ -62,8 +62,8 @@ class Client(httpx.Client):
 
     @cached_property
     def operations(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return what this platform offers, by id, as its description (OpenAPI) has it, with
-        `method` and `path`. Raises ApiProblem or ConnectionError."""
+        """Return the operations of this platform by id, as its description (OpenAPI) states them,
+        each with `method` and `path`. Raises ApiProblem or ConnectionError."""
         return {
             described["operationId"]: described | {"method": method.upper(), "path": path}
             for path, methods in self._ask(

@@ -37,8 +37,8 @@ MLFLOW_PASSWORD = "mlflow_password"  # noqa: S105 - the name of a key
 def open_platform(
     settings: Settings, *, channels: bool = True, patient: bool = True, service: bool = False
 ) -> Iterator[Platform]:
-    """Yield the platform for the use cases: with the named or running servers, or with its own
-    embedded database.
+    """Yield the platform for the use cases: with the named or running servers, or with an embedded
+    database.
 
     Without `channels` the platform delivers no notification. If not `patient`, an operation fails
     after three seconds without a primary, also while a new one is elected. A `service` is refused
@@ -210,7 +210,7 @@ def source_readers(
 def sink_surroundings(
     settings: Settings, environ: Mapping[str, str] = os.environ
 ) -> "Surroundings":
-    """Return what the receivers of sinks need of this process."""
+    """Return the parts of this process that the receivers of sinks need."""
     from alerting.adapters.receivers.egress import Egress
     from alerting.adapters.receivers.sinks import Surroundings
     from alerting.adapters.sources.addresses import allowed_secrets
@@ -222,7 +222,7 @@ def sink_surroundings(
 
 
 def sink_opener(settings: Settings, environ: Mapping[str, str] = os.environ) -> "OpenSink":
-    """Return what connects to the receivers of sinks."""
+    """Return a function that connects to the receivers of sinks."""
     from alerting.adapters.receivers.sinks import open_receiver
 
     return partial(open_receiver, surroundings=sink_surroundings(settings, environ))
@@ -236,7 +236,7 @@ def predict_files(settings: Settings) -> "PredictFolder":
 
 
 def plant_zone(settings: Settings, environ: Mapping[str, str]) -> str | None:
-    """Return the time zone of the plant, of stamps that name none; None if none is set."""
+    """Return the time zone of the plant, for stamps that name no zone; None if none is set."""
     return settings.timezone.key if environ.get(variable("timezone"), "").strip() else None
 
 
@@ -355,8 +355,8 @@ def _http_channels(settings: Settings, egress: "Egress") -> Iterator[tuple[str, 
 
 
 def console_address(settings: Settings) -> str:
-    """Return the address of the console for people: the one that messages name, or that on this
-    machine."""
+    """Return the address of the console for people: the address that messages name, else the one on
+    this machine."""
     return f"{(settings.delivery.public_url or settings.api_address).rstrip('/')}/"
 
 

@@ -1,4 +1,5 @@
-"""Predicted values beside the samples that came: each sample with what was said before it."""
+"""Predicted values compared with the samples that came: each sample with the value that was
+predicted before it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -21,10 +22,10 @@ from alerting.readings.history import (
 
 @dataclass(frozen=True)
 class PredictedValues:
-    """Predicted values by the instant `at` (ms, increasing) at which they were said.
+    """Predicted values by the instant `at` (ms, increasing) of the prediction.
 
-    Each is the last value up to `lead` (ms) after `at`; 90 % of its distribution lie between `low`
-    and `high`.
+    Each predicts the last value up to `lead` (ms) after `at`; 90 % of its distribution lie between
+    `low` and `high`.
     """
 
     at: Millis
@@ -45,9 +46,11 @@ class TakenSamples:
 
 @dataclass(frozen=True)
 class GradedValues:
-    """Samples by the instant `at` (ms) at which each was taken, with the value said last before it.
+    """Samples by the instant `at` (ms) at which each was taken, with the value that was predicted
+    last before it.
 
-    `predicted_at`: when that was said; `last`: the last known value then, NaN without one.
+    `predicted_at`: instant of that prediction; `last`: the last known value at that instant, NaN
+    without one.
     """
 
     at: Millis
@@ -84,14 +87,14 @@ class GradedValues:
 
     @property
     def is_worse_than_last(self) -> bool:
-        """Return whether the median was off by more than the last known value, where there was
-        one."""
+        """Return whether the error of the median is greater than that of the last known value, over
+        samples with a last known value."""
         off = np.abs(self.value - self.median)[~np.isnan(self.last)]
         return bool(len(off) and off.mean() > self.last_error)
 
     @classmethod
     def join(cls, parts: "list[GradedValues]") -> Self:
-        """Return the samples of several assets."""
+        """Return the samples of several assets joined."""
         names = [field.name for field in fields(cls)]
         columns = ([getattr(part, name) for part in parts] or [np.empty(0)] for name in names)
         return cls(*(np.concatenate(column) for column in columns))
@@ -99,9 +102,9 @@ class GradedValues:
 
 @dataclass(frozen=True)
 class ServedValues:
-    """Predicted values of one asset, the samples of the same time, and both compared.
+    """Predicted values of one asset, the samples of the same time, and their comparison.
 
-    `is_late`: samples are known after a delay, so that a value is about the present.
+    `is_late`: samples are known only after a delay, so that a predicted value is about the present.
     """
 
     variable: str
@@ -113,16 +116,16 @@ class ServedValues:
 
     @property
     def drawn_at(self) -> Millis:
-        """Return where each said value is drawn (ms): of samples that are known late at once, of
-        others at the end of the time that it is about."""
+        """Return the instant (ms) at which each predicted value is drawn: that of its prediction if
+        samples are known late, else the end of the time that it is about."""
         return self.predicted.at if self.is_late else self.predicted.at + self.predicted.lead
 
 
 def compare_values(
     rows: Iterable[Mapping[str, Any]], history: History, name: str, gap: timedelta, until: datetime
 ) -> ServedValues | None:
-    """Return the values of the stored scores of one asset, beside the samples of a variable that
-    are known at `until`; None without a value."""
+    """Return the predicted values in the stored scores of one asset, with the samples of a variable
+    that are known at `until`; None without a predicted value."""
     predicted = collect_values(rows)
     if not len(predicted.at):
         return None
@@ -135,10 +138,12 @@ def compare_values(
 def grade_values(
     predicted: PredictedValues, samples: TakenSamples, gap_ms: int, until: int
 ) -> GradedValues:
-    """Compare the samples of one asset that are known at `until` (ms) with what was said before.
+    """Compare the samples of one asset that are known at `until` (ms) with the values predicted
+    before them.
 
-    A sample counts for the values of which it is the last one in (at + gap, at + lead]; of these
-    the one said last counts. A sample after which a later one may still come into that time waits.
+    A predicted value is compared with the last sample in (at + gap, at + lead]; of several values
+    with the same sample, the one predicted last counts. A value waits as long as a later sample may
+    still come into that time.
     """
     is_known = samples.known_at <= until
     at = samples.at[is_known]
@@ -164,8 +169,8 @@ def grade_values(
 
 
 def collect_values(rows: Iterable[Mapping[str, Any]]) -> PredictedValues:
-    """Return the nearest value of each stored row that has any; of one instant that of the newest
-    model. Rows are in the order of time."""
+    """Return the nearest predicted value of each stored row that has any; of rows of one instant,
+    that of the newest model. Rows are in the order of time."""
     nearest: dict[int, Sequence[float]] = {}
     versions: dict[int, int] = {}
     for row in rows:

@@ -1,5 +1,5 @@
-"""Charts that several pages share: a variable with its limits, bars of a risk, how good scores
-are; the chart of an episode for mails, and those of a training for the registry."""
+"""Charts that several pages share: a variable with its limits, the bars of a risk, the quality of
+scores; the chart of an episode for mails; and the charts of a training for the registry."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Plot:
         dashed: bool = False,
         steps: bool = False,
     ) -> None:
-        """Add a line; in steps each value holds until the next one."""
+        """Add a line; in `steps` each value is carried forward until the next one."""
         points = [*zip(map(float, at), map(float, values), strict=True)]
         if steps:
             corners = zip(points[1:], points, strict=False)

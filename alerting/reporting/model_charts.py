@@ -1,6 +1,6 @@
 """Charts of models as numbers: bars of a risk, which pages draw as SVG and e-mails as PNG; and
-operating points: what each threshold would have found and falsely raised on the rows that chose
-one, and the limit of false alarms that chooses it."""
+operating points: for each threshold, the problems that it would have found and its false alarms on
+the rows that chose a threshold, and the limit of false alarms that would choose it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Bar:
 class BarChart:
     """Bars below each other on one axis from `low` to `high`.
 
-    `threshold`: where the alarm is raised, None if not known; `alarm`: that in words.
+    `threshold`: at which the alarm is raised, None if it is not known; `alarm`: its label.
     """
 
     title: str
@@ -52,7 +52,8 @@ class BarChart:
 def reasons_waterfall(
     episode: Episode, asset: Asset | None, language: Language = ENGLISH
 ) -> BarChart | None:
-    """Return how the variables lead to the risk: the newest while open, else that of the raise."""
+    """Return the bars of how the variables lead to the risk: the newest risk of an open episode,
+    else that of the raise."""
     if not episode.is_prediction:
         return None
     newest = episode.present if episode.condition == "open" else None
@@ -165,7 +166,7 @@ _SMALLEST_RATE = 1e-9  # false alarms a week; what is below is a damaged figure
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A threshold, with its metrics on the rows that chose one.
+    """A threshold, with its metrics on the rows that chose a threshold.
 
     `problems_found` of `problems`: None in trainings of earlier versions, which stored
     `share_found` alone. `false_alarms_per_week`: on each asset; `assets`: their number, None as
@@ -194,8 +195,8 @@ class CurvePoint:
 def operating_points(
     curve: Sequence[Mapping[str, Any]], max_time_in_alarm: float, most: int = MOST
 ) -> list[CurvePoint]:
-    """Return the points that are worth a choice, and the one in force: each finds more problems
-    than all with fewer false alarms. Points that find still more, but only with a longer time in
+    """Return the points worth choosing, and the point in force: each finds more problems than all
+    points with fewer false alarms. Points that find still more, but only with a longer time in
     alarm than the training allowed, follow without `at_most`. At most `most` points, by rising
     share found.
 
@@ -231,8 +232,8 @@ def operating_points(
 
 
 def _best(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the points that find more than all with fewer false alarms; of equal ones the chosen
-    one, else the one with the shortest time in alarm."""
+    """Return the points that find more problems than all points with fewer false alarms; of equal
+    points the chosen one, else the one with the shortest time in alarm."""
     best: list[Mapping[str, Any]] = []
     for point in sorted(points, key=_order):
         if not best or point["event_recall"] > best[-1]["event_recall"]:
@@ -262,8 +263,8 @@ def limit_choosing(rate: float, following: float | None) -> float:
 
 
 def curve_line(points: Sequence[CurvePoint]) -> list[tuple[float, float]]:
-    """Return the places of points in a plot in percent, from the left and from the top: false
-    alarms to the right, problems found upwards."""
+    """Return the positions of points in a plot, in percent from the left and from the top: false
+    alarms increase to the right, problems found upwards."""
     widest = max((p.false_alarms_per_week for p in points), default=0.0) or 1.0
     return [
         (round(4 + 92 * p.false_alarms_per_week / widest, 2), round(94 - 88 * p.share_found, 2))

@@ -1,6 +1,5 @@
-"""The parts of a report beside its metrics: single episodes and missed problems, as far as a page
-shows them one by one, its tables, and what a backtest adds: its trainings, and the load on
-operators."""
+"""The parts of a report besides its metrics: the episodes and missed problems that a page shows one
+by one, the tables, and the additions of a backtest: its trainings, and the load on operators."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,7 +111,8 @@ def episode_details(
 def missed_details(
     m: Material, missed: Sequence[tuple[str, datetime, datetime | None]]
 ) -> tuple[MissedProblem, ...]:
-    """Return the first missed problems with their variable from well before to their end."""
+    """Return the first missed problems, each with its variable from well before its start to its
+    end."""
     return tuple(
         MissedProblem(asset, start, end, _around(m, asset, start, end))
         for asset, start, end in list(missed)[:6]
@@ -153,7 +153,8 @@ def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel |
 
 
 def variable_of(definition: Definition) -> str | None:
-    """Return the variable a definition is about, the first of a problem; None of conditions."""
+    """Return the variable of a definition, the first one of a problem; None for conditions on
+    several variables."""
     if definition.problem is not None:
         return next(iter(definition.problem.variables), None)
     condition = single_condition(definition)
@@ -273,7 +274,7 @@ def _model(model: ModelMetrics) -> Iterator[Table]:
 
 
 def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
-    """Return the key figures by name, all in every report, without words of a language."""
+    """Return the key metrics by name; every report has all of them, independent of its language."""
     m = metrics
     return {
         template("problems"): str(len(m.problems)),
@@ -363,7 +364,8 @@ def operator_load(
 
 
 def _peak(raised: Sequence[datetime]) -> tuple[int, datetime | None]:
-    """Return the most instants within ten minutes of one of them, and the first such instant."""
+    """Return the largest number of instants within ten minutes, and the instant at which the first
+    such ten minutes begin."""
     best = 0
     best_at = None
     after = 0

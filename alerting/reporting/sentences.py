@@ -97,7 +97,8 @@ def sentence(text: str) -> str:
 
 
 def what_to_do(episode: Episode) -> str | None:
-    """Return the newest advice that helps (of an ended episode the raise's), or the text."""
+    """Return the newest advice that helps (for an ended episode the advice of the raise), else the
+    definition's text."""
     advice = advice_shown(episode)
     if advice is not None and advice.changes and (advice.helps or "action" not in episode.guidance):
         return advice.message
@@ -134,8 +135,8 @@ def step_with_time(episode: Episode) -> str | None:
 
 
 def is_advice_of_before(episode: Episode) -> bool:
-    """Return whether the next step of an open episode was computed for another present: before the
-    problem came, or before the risk was low again."""
+    """Return whether the next step of an open episode is out of date: computed before the problem
+    came, or before the risk was low again."""
     when = advised_at(episode)
     if episode.condition != "open" or when is None:
         return False
@@ -144,7 +145,7 @@ def is_advice_of_before(episode: Episode) -> bool:
 
 
 def advice_shown(episode: Episode) -> RecommendationResult | None:
-    """Return the newest advice of an open episode, of an ended one that of its raise."""
+    """Return the newest advice of an open episode; for an ended episode the advice of its raise."""
     return episode.advice if episode.condition == "open" else episode.recommendation
 
 
@@ -153,10 +154,10 @@ def risk_since_raise(
 ) -> str | None:
     """Describe the course of the risk since the raise; None before it is known again.
 
-    Also None once the problem has come: what a model says then is no risk that it will come.
+    Also None once the problem has come, because the score is then no risk that it will come.
 
-    `taken`: what the readings show of the advised changes; other changes of set-points may have
-    another reason.
+    `taken`: the advised changes that readings show; other changes of set-points may have another
+    reason.
     """
     present = episode.present
     at_raise = episode.evaluation.value
@@ -180,8 +181,8 @@ def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribu
 
 
 def headline(episode: Episode) -> str:
-    """Return the headline: from the raise, or the last change of severity, or what has come, with
-    the instant at which it was so: values have changed since."""
+    """Return the headline: the reason of the raise, of the last change of severity, or of the
+    problem that has come, with its instant, because values have changed since."""
     came = _coming(episode)
     if episode.phase == "happening" and came is not None:
         known_at = came.at.isoformat()
@@ -194,8 +195,9 @@ def headline(episode: Episode) -> str:
 
 
 def observed_variable(episode: Episode) -> str | None:
-    """Return the title of the variable if the headline of an open episode states one reading of one
-    variable, else None: beside the present value it would be a second value of the same thing."""
+    """Return the title of the variable if the headline of an open episode states a single reading,
+    else None. Next to the present value, that reading would be a second value of the same
+    variable."""
     if episode.condition != "open":
         return None
     readings = list(_readings_in(headline(episode)))

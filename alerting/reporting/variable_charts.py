@@ -1,5 +1,5 @@
-"""Charts of variables as numbers: of an episode, with panels, limits, instants and a text
-alternative; and the last values as a small line, with the present one in words.
+"""Charts of variables as numbers: the chart of an episode, with panels, limits, instants and a text
+alternative; and the last values as a small line, with a text on the present value.
 
 Pages draw them as SVG, e-mails as PNG. The chart of an episode has no more points than a chart can
 show: first, lowest, highest and last per column.
@@ -47,7 +47,8 @@ class ChartLevel:
 
 @dataclass(frozen=True)
 class MovingLevel:
-    """A dashed line: a value holds from its instant (ms) to the next or `end`; NaN: no limit."""
+    """A dashed line: each value is in force from its instant (ms) to the next one or `end`; NaN: no
+    limit."""
 
     at: Millis
     values: Floats
@@ -83,7 +84,7 @@ class MovingLevel:
 
 
 class LevelsInForce(NamedTuple):
-    """Limits that change, by variable, and why they are not known, empty if they are."""
+    """Limits that change, by variable, and why they are not known (empty if they are)."""
 
     by_variable: Mapping[str, tuple[MovingLevel, ...]]
     missing: str = ""
@@ -323,8 +324,8 @@ def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
 
 
 def value_range(panel: Panel) -> tuple[float, float]:
-    """Return the range of a chart: all values, what was predicted of them, and the limits that lie
-    near; of a variable without a value yet that of its prediction alone."""
+    """Return the range of a chart: all values, their predictions, and the limits near them; for a
+    variable without a value yet, the range of its prediction alone."""
     if panel.share:
         return 0.0, 1.0
     fan = () if panel.fan is None else (*panel.fan.low, *panel.fan.high)
@@ -439,8 +440,8 @@ def sparkline(
 
 
 def _direction(values: Sequence[float], height: float) -> Direction | None:
-    """Return where the last third of values lies beside the third before: further than the usual
-    step between two values, and than a small part of the range.
+    """Return the direction of the last third of values compared with the third before it, if they
+    differ by more than the usual step between two values and a small part of the range.
 
     After a jump that most of the third does not show yet, the last value decides: it lies a quarter
     of the range away from the others, and four of their usual steps. What has moved and stays where

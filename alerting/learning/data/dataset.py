@@ -1,5 +1,5 @@
 """The dataset of one training: rows, labels and parts from the point-in-time view at as_of. Its
-files: a step in another process reads the dataset back from them, bit for bit; and its export as
+files, from which a step in another process reads the dataset back, bit for bit; and its export as
 one plain table, for other tools."""
 
 from __future__ import annotations
@@ -136,28 +136,31 @@ class Dataset:
 
     @cached_property
     def matrix(self) -> Floats:
-        """Return all rows as `Columns` reads them; every family learns from the same ones. Where
-        there is no category it is `rows` itself, by column; some of its rows are a copy by row."""
+        """Return all rows as `Columns` reads them; every family learns from this matrix. Without
+        categories it is `rows` itself, stored by column; a selection of its rows is a copy stored
+        by row."""
         return Columns.from_plan(self.plan).view(self.rows)
 
     def measured_in(self, part: str) -> BoolArray:
-        """Select the rows of a part by which a model is measured."""
+        """Return a mask of the rows of a part by which a model is measured."""
         return np.asarray(self.measured & (self.part == part))
 
     def weights(self, rows: npt.NDArray[Any]) -> Floats | None:
-        """Return weights of some rows (positions or a mask); None where all are 1."""
+        """Return the weights of some rows (positions or a mask); None if all are 1."""
         weight = self.weight[rows]
         return None if (weight == 1.0).all() else weight
 
     def begin_problems(self, rows: npt.NDArray[Any]) -> BoolArray:
-        """Return which of these rows begin a run of rows with a problem ahead, of one asset."""
+        """Return a mask of these rows: which ones begin a run of rows of one asset with a problem
+        ahead."""
         label = self.label[rows]
         asset = self.asset[rows]
         after_other = np.append(True, (label[:-1] == 0) | (asset[1:] != asset[:-1]))[: len(label)]
         return np.asarray((label == 1) & after_other)
 
     def count_problems(self, rows: npt.NDArray[Any]) -> int:
-        """Return the number of runs of rows with a problem ahead among these, of one asset each."""
+        """Return the number of runs, each of one asset, of rows with a problem ahead among these
+        rows."""
         return int(self.begin_problems(rows).sum())
 
     @property
@@ -167,7 +170,7 @@ class Dataset:
 
     @property
     def answered(self) -> str:
-        """Return a sentence on what operators' feedback changed; empty without feedback."""
+        """Return a sentence on the effect of operators' feedback; empty without feedback."""
         return describe_feedback(self.answers)
 
 
@@ -187,10 +190,10 @@ def build_dataset(
 
     `answers`: feedback that operators had given by as_of. `suppressed`: intervals by asset in which
     the definition is suppressed by design; their rows are in no part. `max_rows`, `memory_bytes`:
-    as for `limit_rows`. `plan`: that of a model which is fitted again. `derived`: stride and
-    windows where the definition states none. By default both come from the training period. Nothing
-    is used that became known after as_of, or after the end of the periods. Raises UserError if
-    `requirements` rejects the definition or the data, if a part has no rows, or if there are too
+    as for `limit_rows`. `plan`: the plan of a model that is fitted again. `derived`: stride and
+    windows for a definition that states none. By default both come from the training period.
+    Nothing is used that became known after as_of, or after the end of the periods. Raises UserError
+    if `requirements` rejects the definition or the data, if a part has no rows, or if there are too
     many rows.
     """
     require_strides(definition)
@@ -265,7 +268,7 @@ def _plan(
     plan: FeaturePlan | None,
     derived: DerivedFeatures | None,
 ) -> tuple[FeaturePlan, DerivedFeatures | None]:
-    """Choose the plan, if none is given, from the training period."""
+    """Return the given plan, or else a plan chosen from the training period."""
     if plan is not None:
         return plan, derived
     derived = derived or derive_features(definition, training)
@@ -282,7 +285,7 @@ def _limit(
     max_rows: int | None,
     memory_bytes: int | None,
 ) -> tuple[JoinedRows, list[Finding], dict[str, int]]:
-    """Thin the rows to the limits; return them, the finding, and how many are left out."""
+    """Thin the rows to the limits; return them, the finding, and the number of rows left out."""
     readings = sum(h.readings.size for h in views)
     selected, thinned = limit_rows(
         definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes
@@ -303,7 +306,7 @@ def at_stride(definition: D, plan: FeaturePlan) -> D:
 def derive_at(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> DerivedFeatures | None:
-    """Derive what `build_dataset` would; None where the definition states all."""
+    """Derive stride and windows as `build_dataset` would; None if the definition states both."""
     _, views, borders = _views(definition, histories, as_of)
     return derive_features(definition, [point_in_time_view(h, borders.train_end) for h in views])
 
@@ -444,7 +447,8 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
 
 
 def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
-    """Read what `dataset_files` wrote. Raises UserError if rows differ from that."""
+    """Read the dataset that `dataset_files` wrote. Raises UserError if its rows are not the written
+    ones."""
     document = json.loads(files["dataset.json"])
     plan = FeaturePlan.from_document(document["plan"])
     table = pq.ParquetFile(pa.BufferReader(files["rows.parquet"]))

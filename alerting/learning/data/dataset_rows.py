@@ -1,9 +1,9 @@
-"""Rows of a dataset beside their features: labelled for each asset and joined, split by time into
-train, validation and test with a purge between them, and limited in number.
+"""Rows of a dataset apart from their features: labelled for each asset and joined, split by time
+into train, validation and test with a purge between them, and limited in number.
 
 Above the limit rows are thinned evenly, with a finding, before any feature is computed. Without a
-setting the limit follows from the machine's memory: half of it fits the cells of the readings and
-of the rows, each with BYTES_PER_CELL at the peak of a training.
+setting the limit follows from the machine's memory: the cells of readings and rows, with
+BYTES_PER_CELL each at the peak of a training, must fit into half of it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Borders:
 
 
 class Parted(Protocol):
-    """Rows with instants (ms) and parts, and the purge that they need."""
+    """Rows with instants (ms) and parts, and the length of their purge."""
 
     @property
     def at(self) -> Millis: ...
@@ -87,7 +87,8 @@ class Parted(Protocol):
 
 
 def split_borders(definition: TrainedDefinition, start: int, end: int) -> Borders:
-    """Cut one common interval: the newest is test, before it validation, the rest train.
+    """Cut one common interval: the newest part is test, the part before it validation, and all
+    before that train.
 
     Shares are of the interval; a length ends where the next part begins; dates are as given.
     """
@@ -138,8 +139,8 @@ def _end_of(period: timedelta | Dates | float | None, following: int) -> int:
 def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
     """Return how far before a border (ms) rows are purged.
 
-    The label of a row reaches gap + horizon + `for` ahead, and the rows after the border look the
-    plan's reach back. The recency of events is exempt.
+    The label of a row reaches gap + horizon + `for` ahead, and features after the border look back
+    as far as the plan reaches. The recency of events is exempt.
     """
     label = definition.gap + definition.horizon + definition.problem.hold
     return duration_millis(label) + plan.reach_ms
@@ -189,10 +190,11 @@ def require_all_parts(
 
 
 def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positions]]:
-    """Return `n` folds inside train as positions (fitted on, scored on).
+    """Return `n` folds inside train, each as the positions of its fitted and of its scored rows.
 
-    The train period is cut into n + 1 equal intervals. Each but the first is scored after all
-    before it, purged as at the borders of the parts. A fold may be empty on either side.
+    The train period is cut into n + 1 equal intervals. Each interval except the first is scored by
+    a fit on all earlier ones, purged as at the borders of the parts. A fold may be empty on either
+    side.
     """
     train = np.flatnonzero(dataset.part == "train")
     at = dataset.at[train]
@@ -211,7 +213,7 @@ PROBLEM_COLUMNS = ("asset", "start", "last", "end", "known_at", "uncounted")
 
 
 def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelta, ...]:
-    """Return the times ahead that a model of this plan predicts values for, if any."""
+    """Return the times ahead for which a model of this plan predicts values, if any."""
     sampling = next(
         (n.sampling_ms for n in plan.numbers if n.name == definition.problem.variable), None
     )
@@ -221,10 +223,11 @@ def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelt
 def future_values(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> Floats:
-    """Return the problem variable's last value up to each lead (rows x leads), or NaN.
+    """Return, for each row and lead, the last value of the problem's variable up to the lead, or
+    NaN.
 
-    The first begins after the gap. NaN also where the history ends before the lead, because a later
-    value may follow.
+    The first lead begins after the gap. NaN also if the history ends before the lead, because a
+    later value may follow.
     """
     leads = leads_of(definition, plan)
     name = definition.problem.variable
@@ -250,7 +253,8 @@ def future_values(
 
 @dataclass(frozen=True)
 class AssetRows:
-    """The rows of an asset; `fit`, `measured`: of `Labels`; `dropped`: why without a label."""
+    """The rows of an asset. `fit`, `measured`: as in `Labels`; `dropped`: number of instants
+    without a label, by reason."""
 
     asset: str
     at: Millis
@@ -339,7 +343,7 @@ def join_assets(
 ) -> JoinedRows:
     """Join the rows of all assets, assign their parts, and apply operators' feedback.
 
-    Rows from which no model learns are retained in validation and test alone, where live evaluation
+    Rows from which no model learns are retained only in validation and test, where live evaluation
     is repeated.
     """
     at = np.concatenate([rows.at for rows in assets])
@@ -370,9 +374,9 @@ def join_assets(
 def _applicable(effect: Effects, part: Parts) -> Effects:
     """Return the feedback effects that apply in each part.
 
-    A problem that the data do not show counts in training alone. Metrics of validation and test
-    rest on data, so such rows are excluded there, and among the purged rows, which only a refit
-    uses.
+    A reported problem that the data do not show counts only in training. Metrics of validation and
+    test rest on data, so its rows are excluded there, and also among the purged rows, which only a
+    refit uses.
     """
     positive = (effect == POSITIVE) | (effect == WEIGHTED)
     return np.where(positive & (part != "train"), LEFT_OUT, effect).astype(np.int8)
@@ -402,7 +406,8 @@ def require_strides(definition: TrainedDefinition) -> None:
 def readings_interval(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> tuple[int, int]:
-    """Return just before the first and the last reading (ms). Raises UserError without."""
+    """Return the instant (ms) just before the first reading, and that of the last reading. Raises
+    UserError without readings."""
     intervals = [
         millis(pd.DatetimeIndex(h.readings.index[[0, -1]])) for h in histories if len(h.readings)
     ]
@@ -422,7 +427,7 @@ def readings_interval(
 
 
 def require_problem(definition: TrainedDefinition, histories: Sequence[History]) -> None:
-    """Raise UserError if the data have neither the problem's event nor its values."""
+    """Raise UserError if the data have no event of the problem and no values of its variables."""
     problem = definition.problem
     if problem.event is not None:
         types = event_types(histories)
@@ -515,7 +520,7 @@ def limit_rows(
     max_rows: int | None,
     memory_bytes: int | None,
 ) -> tuple[BoolArray, Finding | None]:
-    """Select the rows to retain, and describe the selection as a finding.
+    """Return a mask of the rows to retain, and a finding that describes the selection.
 
     All rows are retained, or of training only every k-th instant, so that at most `max_rows`
     remain. `max_rows`: None for the number that `memory_bytes` allow (None: any number).

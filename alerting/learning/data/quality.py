@@ -1,7 +1,9 @@
-"""The data quality report of a training: oddities, their numbers, consequences.
+"""The data quality report of a training: oddities of the data, their numbers, and their
+consequences.
 
-One of them are problems in bursts: one disturbance counted many times, because its values are noisy
-about the limit. The report says what to write into the definition so that it is one problem.
+One oddity is problems in bursts: one disturbance that counts many times because its values are
+noisy around the limit. The report says what to write into the definition so that it counts as one
+problem.
 """
 
 from __future__ import annotations
@@ -60,8 +62,7 @@ def find_oddities(
 ) -> list[Finding]:
     """Find every oddity of readings and events.
 
-    `histories`: those of the training period; `problems`: the number of problems that began in each
-    part.
+    `histories`: of the training period; `problems`: number of problems that began in each part.
     """
     return [
         *_silent_assets(histories),
@@ -191,7 +192,7 @@ def _asset_gaps(histories: Sequence[History]) -> Iterator[Finding]:
 
 
 def _gaps(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
-    """Find gaps of single variables, beyond those in which the whole asset is silent."""
+    """Yield gaps of single variables, apart from gaps in which the whole asset is silent."""
     for number in plan.numbers:
         for history in histories:
             gaps = _gaps_of(_times(history, number.name), number.sampling_ms)
@@ -365,7 +366,8 @@ _ROUND += tuple(timedelta(hours=n) for n in (6, 8, 12, 24))
 
 @dataclass(frozen=True)
 class Bursts:
-    """Problems that come in bursts. `problems`: as written; `merged`: with this `merge_within`."""
+    """Problems that come in bursts. `problems`: their number with the definition as written;
+    `merged`: their number with this `merge_within`."""
 
     name: str
     problems: int
@@ -374,7 +376,7 @@ class Bursts:
 
     @property
     def message(self) -> str:
-        """Describe them in a sentence, with what to write."""
+        """Describe the bursts in a sentence, with what to write."""
         return (
             "The problems come in bursts, as noise about a limit makes them: "
             f"{self.problems} as written, {self.merged} with {self.remedy}."
@@ -389,10 +391,10 @@ class Bursts:
 def find_bursts(
     problem: Problem, histories: Sequence[History], near: timedelta = timedelta(0)
 ) -> Bursts | None:
-    """Return the bursts in which problems come on these assets, and what makes each burst one
-    problem; None where they do not.
+    """Return the bursts in which problems come on these assets, with the `merge_within` that makes
+    each burst one problem; None if they do not come in bursts.
 
-    `near`: most of them beginning within this time of another one is a burst, too.
+    `near`: problems also come in bursts if most of them begin within this time of another.
     """
     by_asset = [find_problems(problem, history) for history in histories]
     starts = [millis(problems["start"]) for problems in by_asset]
@@ -423,8 +425,8 @@ def longest_in_burst(gaps: Millis) -> int | None:
 
 
 def _longest_near(gaps: Millis, near: int) -> int | None:
-    """Return the longest of the times (ms) between problems up to `near`, if most are that short
-    and some are not."""
+    """Return the longest time (ms) between problems that is at most `near`, if most times are that
+    short and some are not."""
     short = gaps[gaps <= near]
     is_most = 2 * len(short) > len(gaps) + 1 and len(short) < len(gaps)
     return int(short.max()) if is_most else None
@@ -465,8 +467,9 @@ def leak_suspects(
 ) -> list[Finding]:
     """Find leak suspects of a plan, and a problem variable that a model may not see.
 
-    `train`: which of the `rows` are the training part; `histories`: its readings. A suspect stays
-    in the dataset: a strong cause looks the same as a leak, and only a person can tell them apart.
+    `train`: mask of the rows of the training part; `histories`: readings of that part. A suspect
+    stays in the dataset, because a strong cause looks like a leak, and only a person can tell which
+    it is.
     """
     return [
         *_early_copies(definition, plan, histories),
@@ -478,7 +481,8 @@ def leak_suspects(
 def _unseen_problem(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> Iterator[Finding]:
-    """Find that the problem's last values are no rival: several, or not to be seen."""
+    """Find that the model cannot be compared with persistence: the problem has several variables,
+    or the model may not see them."""
     if definition.problem.combination is not None and definition.sees_problem:
         message = (
             "The problem has several variables: what they showed last, persistence, is no "
@@ -512,7 +516,8 @@ def _knowing_alone(
     label: npt.NDArray[np.int8],
     train: npt.NDArray[np.int64],
 ) -> Iterator[Finding]:
-    """Find sources of which one column predicts the label; its own past is no leak."""
+    """Find sources with a column that alone predicts the label; the past of the problem's variable
+    is no leak."""
     of_train, weight = _sample(label[train])
     chosen = train[of_train]
     if label[chosen].sum() < LEAST_POSITIVES:
@@ -538,7 +543,7 @@ def _knowing_alone(
 
 
 def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Draw evenly spaced rows of each class, each with the rows that it stands for."""
+    """Draw evenly spaced rows of each class, each with the number of rows that it represents."""
     chosen = []
     weight = []
     for value in (0, 1):
@@ -549,7 +554,8 @@ def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]
 
 
 def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> float:
-    """Compute the weighted average precision; missing is lowest, equals are one step."""
+    """Compute the weighted average precision of a column; missing values rank lowest, equal values
+    are one step."""
     order = np.argsort(-np.where(np.isnan(score), -np.inf, score), kind="stable")
     ranked = np.where(np.isnan(score), -np.inf, score)[order]
     hits = np.cumsum(label[order] * weight[order])
@@ -561,7 +567,8 @@ def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> fl
 def _early_copies(
     definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
 ) -> Iterator[Finding]:
-    """Find variables that show at once what the problem shows after its delay."""
+    """Find variables that show at once the values that the problem's variable shows after its
+    delay."""
     for problem, number in product(definition.problem.variables, plan.numbers):
         early = [h for h in histories if h.delay(number.name) < h.delay(problem)]
         likeness = [_likeness(h, number.name, problem) for h in early if number.name != problem]
@@ -576,7 +583,8 @@ def _early_copies(
 
 
 def _likeness(history: History, name: str, problem: str) -> float:
-    """Return two variables' absolute rank correlation; 0 for too few, and a category."""
+    """Return the absolute rank correlation of two variables; 0 with too few values, and for a
+    category."""
     if name not in history.readings or problem not in history.readings:
         return 0.0
     if history.readings[problem].dtype == object:

@@ -57,13 +57,13 @@ NO_SAMPLE = "no_sample"
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of instants: 1 or 0.
+    """Labels of instants (1 or 0), and which instants count.
 
     `reason`: why an instant does not count (`why_not_counted`), or why its label is not known: its
     window reaches past the known data (`immature`), or has no sample of the problem's variable
-    (`no_sample`: unknown is not negative); "" where it is known. `counted`: whether live evaluation
-    scores the instant. `fit`, `measured`: whether a model may learn from the row, and whether
-    metrics count it. `problems`, `occurrences`: results of `counted_problems` and
+    (`no_sample`: unknown is not negative); "" if the label is known and counts. `counted`: whether
+    live evaluation scores the instant. `fit`, `measured`: whether a model may learn from the row,
+    and whether metrics count it. `problems`, `occurrences`: results of `counted_problems` and
     `find_occurrences`.
     """
 
@@ -87,9 +87,9 @@ def label_instants(
     """Label the instants (increasing) of one asset from the point-in-time view at `as_of` (ms).
 
     A problem that is known makes the label 1, also if the window reaches past the known data.
-    Metrics count such rows only where the recording ended with the problem before the window did:
-    of the last window before `as_of` only the positive labels are known. Between its start and the
-    moment at which it is known, metrics count the rows of an onset, and no model learns from them.
+    Metrics count such rows only if the recording ended with the problem, because in the last window
+    before `as_of` only positive labels are known. For an onset, metrics count the rows between the
+    start of a problem and the moment at which it is known, but no model learns from them.
     """
     problem = definition.problem
     problems = find_problems(problem, history, definition.is_of_unit)
@@ -134,9 +134,9 @@ def label_instants(
 def persistence(definition: TrainedDefinition, history: History, at: Millis) -> Floats:
     """Return the risk of the last known value of the problem's variable (`risk_of`); NaN without.
 
-    Of a problem that is one value, or conditions of several variables: 1 where it was last known to
-    hold, else 0. NaN for events, and where the model may not see a variable of the problem: a
-    comparison with what it may not see would be unfair.
+    For a problem that is one value, or conditions of several variables, it is 1 where the problem
+    was last known to hold, else 0. It is NaN for events, and if the model may not see a variable of
+    the problem, because that comparison would be unfair.
     """
     problem = definition.problem
     if not definition.sees_problem:
@@ -174,7 +174,8 @@ def last_known_instant(problem: Problem, history: History, samples: Millis, as_o
 
 
 def _recorded(problem: Problem, history: History, samples: Millis) -> Millis:
-    """Return when the truth was recorded: samples of the problem; for events any reading."""
+    """Return the instants at which the truth was recorded: samples of the problem; for events any
+    readings."""
     return samples if problem.event is None else millis(pd.DatetimeIndex(history.readings.index))
 
 
@@ -184,10 +185,11 @@ def _delay(problem: Problem, history: History) -> int:
 
 @dataclass(frozen=True)
 class FeedbackLabel:
-    """Feedback on an episode. Its outcome window: (`raised`, `ends`]; `acted` inside or None.
+    """Feedback on an episode with the outcome window (`raised`, `ends`]. `acted`: when an operator
+    acted in it, or None.
 
-    `missed`: of a reported miss, when the problem happened; `raised` and `ends` then bound the rows
-    that should predict it.
+    `missed`: for a reported miss, when the problem happened; `raised` and `ends` then bound the
+    rows that should have predicted it.
     """
 
     asset: str
@@ -221,7 +223,7 @@ def collect_feedback_labels(
 def collect_misses(
     misses: Sequence[ReportedMiss], definition: TrainedDefinition, as_of: datetime
 ) -> list[FeedbackLabel]:
-    """Return the misses reported by as_of: an operator's word that a problem came."""
+    """Collect the misses reported by as_of, in which an operator states that a problem came."""
     window = definition.window
     labels = []
     for miss in misses:
@@ -276,7 +278,7 @@ def relabel(
 
 
 def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
-    """Return a label's effect on rows in doubt; None where the data decide."""
+    """Return the effect of a feedback label on rows in doubt; None if the data decide."""
     if answer.verdict == "false_alarm":
         return "confirmed"
     if answer.acted is None:
@@ -291,7 +293,8 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
 
 
 def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Select rows whose window looks past the action (or raise), or holds a reported miss."""
+    """Select the rows whose window reaches past the action (or the raise), or contains a reported
+    miss."""
     if answer.missed is not None:
         return (at >= answer.raised) & (at < answer.ends)
     evaluated_until = duration_millis(max(definition.window.until, -definition.window.after))
@@ -300,7 +303,7 @@ def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) 
 
 
 def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Select the rows from the raise to the action, or those that should tell a miss."""
+    """Select the rows from the raise to the action, or those that should have predicted a miss."""
     if answer.missed is not None:
         return (at >= answer.raised) & (at < answer.ends)
     first = int(np.searchsorted(at, answer.raised))
@@ -313,7 +316,7 @@ def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
 
 
 def _where_data_decide(definition: TrainedDefinition, answer: FeedbackLabel) -> tuple[int, int]:
-    """Return where an occurrence in the data makes feedback unnecessary."""
+    """Return a mask of the rows for which an occurrence in the data makes feedback unnecessary."""
     if answer.missed is None:
         return answer.raised, answer.ends
     near = duration_millis(definition.window.length)

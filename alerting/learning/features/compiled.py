@@ -25,7 +25,8 @@ _N, _MEAN, _M2, _LOW, _HIGH, _T, _TT, _TV = range(8)  # rows of moments, as `mom
 
 
 def _compile(function: Function) -> Function:
-    """Compile at the first call. Without "fastmath", each operation is rounded as in numpy."""
+    """Compile a function at its first call. Without "fastmath", each operation is rounded as in
+    numpy."""
     try:
         return cast(Function, njit(nogil=True, error_model="numpy", cache=True)(function))
     except RuntimeError:  # there is no folder to store it in
@@ -33,7 +34,8 @@ def _compile(function: Function) -> Function:
 
 
 def _inline(function: Function) -> Function:
-    """Compile into each caller: a call of its own would count references to its arrays."""
+    """Compile a function into each caller, because a separate call would count references to its
+    arrays."""
     return cast(Function, njit(error_model="numpy", inline="always")(function))
 
 
@@ -55,7 +57,7 @@ def _merge(
     start: int,
     behind: int,
 ) -> None:
-    """Merge moments as `moments.merge` does, in loops that the compiler makes vectors of."""
+    """Merge moments like `moments.merge`, in loops that the compiler vectorises."""
     end = start + len(weight)
     n = into[_N][start:end]
     mean = into[_MEAN][start:end]
@@ -107,7 +109,7 @@ def _merge(
 
 @_compile
 def _write(statistic: int, window: Floats, start: int, expected: float, out: Floats) -> None:
-    """Write one statistic of a window from `start` on, as its function in `moments` does."""
+    """Write one statistic of windows from `start` on, like its function in `moments`."""
     end = start + len(out)
     n = window[_N][start:end]
     low = window[_LOW][start:end]
@@ -164,8 +166,8 @@ def _sum_block(first: Floats, second: Floats, start: int, count: int) -> float:
 
 @_inline
 def _sum_products(factors: Floats, others: Floats, count: int) -> float:
-    """Return the sum of the first products in the order of `np.add.reduceat`: the first one, and
-    halves of the others down to 128.
+    """Return the sum of the first products in the order of `np.add.reduceat`: the first product,
+    plus the others halved down to 128.
 
     Without recursion: numba stores no recursive function that it can load again.
     """
@@ -303,13 +305,13 @@ def write_windows(
 ) -> None:
     """Write statistics of the windows that end with the buckets `last`, which increase.
 
-    `where`, `runs`: the buckets with samples, in order, and their moments (buckets x 8), or of
-    buckets with one row each its value, if that is finite, and its seconds from the end (buckets
-    x 2). `steps`: how windows are merged (steps x 3): older window, newer window, length of the
-    newer in buckets; window 0 is the bucket itself, window k + 1 the result of step k. `shifts`:
-    these lengths in seconds. `columns`: window, statistic, row of `out` (columns x 3). `out`:
-    (columns x instants), written from the instant `first` on. `expected`: of each column, the
-    samples in its window if none is missing.
+    `where`, `runs`: the buckets with samples, in order, and their moments (buckets x 8); if every
+    bucket has one row, its value, if finite, and its seconds from the end (buckets x 2). `steps`:
+    how windows are merged (steps x 3): older window, newer window, length of the newer in buckets;
+    window 0 is the bucket itself, window k + 1 the result of step k. `shifts`: these lengths in
+    seconds. `columns`: window, statistic, row of `out` (columns x 3). `out`: (columns x instants),
+    written from the instant `first` on. `expected`: for each column, the number of samples in its
+    window if none is missing.
     """
     longest = 1
     behind = 0

@@ -166,16 +166,16 @@ def merge(older: Moments, newer: Moments, shift: float) -> Moments:
 
 
 class Ending(NamedTuple):
-    """Windows of one length in buckets: where the needed ones lie among all that are computed of
-    this length."""
+    """Windows of one length in buckets: the positions of the needed windows among all computed
+    windows of this length."""
 
     length: int
     where: slice | Index
 
 
 class WindowPositions(NamedTuple):
-    """How windows are merged: by length in buckets, the older and the newer part; and where the
-    windows lie that are returned at last, `size` of each length."""
+    """How windows are merged: by length in buckets, the older and the newer part; and the positions
+    of the returned windows, `size` of each length."""
 
     merges: dict[int, tuple[Ending, Ending]]
     returned: tuple[Ending, ...]
@@ -183,7 +183,7 @@ class WindowPositions(NamedTuple):
 
 
 def window_positions(last: Index, lengths: tuple[int, ...]) -> WindowPositions:
-    """Return which windows are needed for those that end with the buckets `last`."""
+    """Return the windows that must be computed for the windows that end with the buckets `last`."""
     if len(last) == 1:
         return _positions_of_one(int(last[0]), lengths)
     return _positions(last, lengths)
@@ -236,7 +236,8 @@ def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> 
 
 
 def merge_steps(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
-    """Return by which lengths each is merged, the older first: doubled while it fits."""
+    """Return, for each length, the two lengths from which it is merged, the older first: lengths
+    are doubled while they fit."""
     steps: dict[int, tuple[int, int]] = {}
 
     def add(length: int) -> None:

@@ -1,5 +1,5 @@
-"""The feature plan: the columns that a model sees, and their encoding into the matrices of
-estimators; both fixed at training and stored with the model."""
+"""The feature plan: the columns that a model sees; and their encoding into the matrices of
+estimators. Both are fixed at training and stored with the model."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class CarryForward:
 
 @dataclass(frozen=True)
 class Lagged:
-    """A number of which more lagged values are columns than of the others."""
+    """A number with more lagged values as columns than other numbers have."""
 
     __pydantic_config__ = STORED
     name: Name
@@ -86,12 +86,13 @@ class Column:
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """How readings, events and attributes of an asset become a row; no later data.
+    """How the readings, events and attributes of an asset up to an instant become a row.
 
     `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the
-    plan was made. `carried_forward`: the variables whose last value is carried forward longer, or
-    less long, than the longest window. `lagged`: numbers with lags of their own, beside `lags_ms`.
-    `usual`: counts of readings; below half of them nothing is scored. Models of before have none.
+    plan was made. `carried_forward`: the variables whose last value is carried forward for another
+    time than the longest window. `lagged`: numbers with further lags besides `lags_ms`. `usual`:
+    usual counts of readings; with less than half of them an instant is not scored. Models of
+    earlier versions have none.
     """
 
     __pydantic_config__ = STORED
@@ -118,7 +119,8 @@ class FeaturePlan:
 
     @property
     def reach_ms(self) -> int:
-        """Return how far back features look: lagged values as old as the window at their lag."""
+        """Return how far back features look: for lagged values, their lag plus the age that they
+        may have there."""
         return self.longest_window_ms + max(
             (*self.lags_ms, *(span for number in self.lagged for span in number.spans_ms)),
             default=0,
@@ -149,11 +151,11 @@ class FeaturePlan:
 
     @property
     def farthest(self) -> timedelta:
-        """Return how far before an instant the oldest reading may lie that any feature shows."""
+        """Return the greatest age of a reading that any feature may show."""
         return self.lookback + max(self.carried_longer.values(), default=timedelta(0))
 
     def carry_ms(self, variable: str) -> int:
-        """Return how long a value is carried forward unless the next one comes."""
+        """Return how long a value is carried forward if no next value comes."""
         return self._carry_forward_ms.get(variable, self.longest_window_ms)
 
     def is_carried_forward(self, variable: str) -> bool:
@@ -358,8 +360,8 @@ class Columns:
         return out
 
     def view(self, rows: pd.DataFrame) -> Floats:
-        """Return the same, without a copy where the rows are already so in memory: then by column,
-        and not to be written."""
+        """Return the matrix without a copy if the rows have this form in memory; it is then stored
+        by column and must not be written to."""
         if not self.levels and rows.columns.equals(column_index(self.names)):
             block = rows.to_numpy(np.float64)
             if not any(np.isinf(column).any() for column in block.T):
@@ -373,9 +375,9 @@ class Dense:
 
     Encoded columns, in order: every number with its median where missing; a flag for every number
     that was missing at training; one column per level of every category. `origin`: position of the
-    column behind each encoded one. `mean`, `scale`: of each encoded column, which make numbers of
-    mean 0 and deviation 1, and only centre flags and levels; both are empty for estimators that
-    need no scale, like trees.
+    column behind each encoded column. `mean`, `scale`: of each encoded column; they give numbers
+    mean 0 and deviation 1, and only centre flags and levels. Both are empty for estimators that
+    need no scale, such as trees.
     """
 
     __pydantic_config__ = STORED
@@ -423,7 +425,7 @@ class Dense:
 
     @property
     def origin(self) -> npt.NDArray[np.int64]:
-        """Return position of the column behind each encoded one."""
+        """Return the position of the column behind each encoded column."""
         levels = [i for i, count in self.categories for _ in range(count)]
         return np.array([*self.numbers, *self.flagged, *levels], np.int64)
 
@@ -438,7 +440,7 @@ class Dense:
         return full
 
     def encode(self, matrix: Floats) -> Floats:
-        """Fill, flag, expand, and scale if fitted so: zero is then the training mean."""
+        """Fill, flag, expand and, if fitted so, scale a matrix: zero is then the training mean."""
         flags = np.isnan(matrix[:, self.flagged]).astype(np.float64)
         levels = [
             (matrix[:, [i]] == np.arange(count)).astype(np.float64) for i, count in self.categories
@@ -460,8 +462,8 @@ class Dense:
 class ColumnPairs:
     """Products and differences of pairs of columns, which trees can only approximate.
 
-    Expanded columns, in order: the matrix itself, the product of every pair, its first minus its
-    second.
+    Expanded columns, in order: the matrix itself, the product of every pair, the first minus the
+    second of every pair.
     """
 
     positions: tuple[tuple[int, int], ...] = ()
@@ -478,7 +480,8 @@ class ColumnPairs:
         return ColumnPairs(tuple(combinations(chosen, 2)))
 
     def expand(self, matrix: Floats) -> Floats:
-        """Return the matrix with products and differences beside it; missing where either is."""
+        """Return the matrix with products and differences appended, which are missing where either
+        column is."""
         return np.hstack([matrix, self.combine(matrix)]) if self.positions else matrix
 
     def combine(self, matrix: Floats) -> Floats:
@@ -488,7 +491,7 @@ class ColumnPairs:
         return np.hstack([first * second, first - second])
 
     def by_column(self, values: Floats, columns: int) -> Floats:
-        """Return a value per column: each of a pair gets half of the pair's value."""
+        """Return a value per column: each column of a pair gets half of the pair's value."""
         shares = values[:columns].copy()
         for k, pair in enumerate(self.positions):
             half = (values[columns + k] + values[columns + len(self.positions) + k]) / 2
@@ -502,11 +505,11 @@ NO_PAIRS = ColumnPairs()
 
 @dataclass(frozen=True)
 class Encoding:
-    """The encoding of a matrix for one estimator; without `dense` gaps stay as they are.
+    """The encoding of a matrix for one estimator; without `dense`, missing values stay missing.
 
-    Encoded columns, in order: those of `dense`, or the matrix itself; then those of the pairs.
-    `columns`: positions of the only columns that are encoded, to which all other positions refer;
-    None for all.
+    Encoded columns, in order: the columns of `dense`, or the matrix itself; then the columns of the
+    pairs. `columns`: positions of the columns to encode, to which all other positions refer; None
+    for all columns.
     """
 
     dense: Dense | None = None

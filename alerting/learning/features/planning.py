@@ -71,9 +71,9 @@ def derive(
 ) -> DerivedFeatures | None:
     """Derive what the definition does not state; None where it states both.
 
-    `sampling`: of each number that the model may see. `observed`: length of the training period, of
-    all assets together. `columns`: of one row. `units`: the distance between neighbouring rows,
-    each of one unit.
+    `sampling`: of each number that the model may see. `observed`: length of the training period,
+    all assets together. `columns`: number of columns of a row. `units`: for rows of one unit each,
+    the distance between neighbouring rows.
     """
     stated = definition.features
     if stated.stride and stated.windows:
@@ -98,7 +98,7 @@ def derive(
 def derive_stride(
     horizon: timedelta, sampling: Sequence[timedelta], observed: timedelta, columns: int
 ) -> tuple[timedelta, str]:
-    """Return the stride, and why: as fine as rows, problems and sampling allow.
+    """Return the stride, and the reason for it: as fine as rows, problems and sampling allow.
 
     It is coarser than a sixth of the horizon only where the sampling is, and never longer than the
     horizon.
@@ -148,7 +148,8 @@ def default_windows(
 
 
 def _usual(sampling: Sequence[timedelta]) -> Sequence[timedelta]:
-    """Return the sampling of the variables with 3 samples in the longest window, or of all."""
+    """Return the sampling of the variables with at least 3 samples in the longest window, or of all
+    variables if there are none."""
     return [s for s in sampling if 3 * s <= LONGEST_WINDOW] or sampling
 
 
@@ -187,7 +188,8 @@ def carried_forward_variables(
 
 
 def _suggested_ms(name: str, histories: Sequence[History], longest_window_ms: int) -> int:
-    """Return the time that the readings suggest; 0 where the windows cover the values."""
+    """Return the time for which readings suggest to carry a value forward; 0 if the windows
+    suffice."""
     apart = distances(name, histories)
     if len(apart) < LEAST_DISTANCES:
         return 0
@@ -212,10 +214,10 @@ def _is_reported_on_change(name: str, histories: Sequence[History]) -> bool:
 def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -> FeaturePlan:
     """Choose the columns for a definition from the content of its training histories.
 
-    Stride and windows that it does not state are derived from them. Variables are those that match
-    `include` and not `exclude` and have at least one value; the problem's own variable is among
-    them, because its known past is legitimate. Raises UserError if no variable is left to learn
-    from.
+    Stride and windows that the definition does not state are derived from these histories.
+    Variables are those that match `include` and not `exclude` and have at least one value,
+    including the problem's variable, whose known past is legitimate. Raises UserError if no
+    variable is left to learn from.
     """
     numbers, categories = _variables(definition, histories)
     attributes = _attributes(definition, histories)
@@ -268,7 +270,8 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
-    """Return the assets' matching variables, sorted; of a unit just made not its problem's."""
+    """Return the assets' variables that the model may see, sorted; for the unit just made without
+    the problem's variables."""
     names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
     unseen = set(definition.problem.variables) if definition.is_of_unit else set()
     return match_names(
@@ -286,7 +289,7 @@ def event_types(histories: Sequence[History]) -> set[str]:
 def derive_features(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> DerivedFeatures | None:
-    """Derive stride and windows where the definition states none; None where it has both."""
+    """Derive stride and windows if the definition states none; None if it states both."""
     return _derive(definition, histories, _variables(definition, histories)[0])
 
 

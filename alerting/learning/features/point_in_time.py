@@ -1,12 +1,12 @@
-"""The point-in-time view of an asset, the input of all learning; and the feature rows that a model
-sees of it, column by column.
+"""The point-in-time view of an asset, which is the input of all learning; and the feature rows that
+a model sees of this view, column by column.
 
 A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The
 last value of a variable is carried forward until the next one is known, at most as long as the plan
-says. A row depends only on its windows and on values carried forward (events' recency: on nothing
-after t). So it is the same, bit for bit, from a year of readings and from a slice that just covers
-`plan.lookback` and begins with the newest earlier value of each variable in `plan.carried_longer`.
-A value outside the engineering range of its variable is missing.
+says. A row depends only on its windows and on values carried forward (the recency of events: on all
+events up to t). So it is the same, bit for bit, from a year of readings and from a slice that just
+covers `plan.lookback` and begins with the newest earlier value of each variable in
+`plan.carried_longer`. A value outside the engineering range of its variable is missing.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def point_in_time_view(history: History, until: int, start: int | None = None) -
 
 
 def without_strays(history: History) -> History:
-    """Return a history without the few readings that lie far from all others, as of a clock that
-    was not set: they would stretch every period."""
+    """Return a history without the few readings far from all others, such as those of a clock that
+    was not set, which would stretch every period."""
     usual = usual_instants(millis(pd.DatetimeIndex(history.readings.index)))
     return replace(history, readings=history.readings.iloc[usual])
 
@@ -102,8 +102,8 @@ def evaluated_instants(
 ) -> Millis:
     """Return the instants (ms) of (start, end] that are evaluated: the stride grid.
 
-    Of the unit just made only those with a value of the plan's variables, known at once, in the
-    stride before them.
+    For the unit just made, only the instants with a value of the plan's variables, known at once,
+    in the stride before them.
     """
     if not definition.is_of_unit:
         return grid(start, end, plan.stride_ms)
@@ -120,7 +120,8 @@ def evaluated_instants(
 def is_known(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> npt.NDArray[np.bool_]:
-    """Return when a model is asked: values are known, and most windows have enough readings."""
+    """Return a mask of the instants that a model scores: values are known, and most windows have
+    enough readings."""
     has_values = has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
     return has_values & most_have_enough_readings(plan, history, at)
 
@@ -128,7 +129,8 @@ def is_known(
 def has_needed_value(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> npt.NDArray[np.bool_]:
-    """Return where the variable that a definition must know has a value."""
+    """Return a mask of the instants at which the variable that a definition must know has a
+    value."""
     name = definition.must_know
     if name is None:
         return np.ones(len(at), np.bool_)
@@ -142,10 +144,11 @@ def has_needed_value(
 
 
 def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
-    """Return whether the plan knows any value in the longest window before each instant.
+    """Return a mask of the instants with any value of the plan's variables in the longest window
+    before them.
 
     An instant without any value is unknown. A value that is carried forward for longer counts only
-    in a plan without other variables: it would stay in force while every sensor is silent.
+    in a plan without other variables, because it stays in force while every sensor is silent.
     """
     has_value = np.zeros(len(at), np.bool_)
     ts = millis(pd.DatetimeIndex(history.readings.index))
@@ -411,10 +414,9 @@ def grid(start_ms: int, end_ms: int, stride_ms: int) -> Millis:
 def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFrame:
     """Return a row per instant, columns as in the plan; missing is NaN.
 
-    `at` increases. On the plan's stride grid it is fastest, and each other phase of the grid costs
-    one more pass: a caller may score a model in service at the stride of a newer revision. Units:
-    those of the readings; slope per hour, age and recency in seconds, missing a share from 0 to 1,
-    count a number of events.
+    `at` increases. Instants on the plan's stride grid are fastest; each other phase, which a newer
+    revision's stride may have, costs one more pass. Units: those of the readings; slope per hour,
+    age and recency in seconds, missing a share from 0 to 1, count a number of events.
     """
     if np.any(np.diff(at) <= 0):
         raise ValueError("instants of features must increase")
@@ -461,8 +463,8 @@ def declares_numbers_alike(plan: FeaturePlan, first: Asset, second: Asset) -> bo
 
 
 def _join(plan: FeaturePlan, assets: Sequence[AssetReadings], at: int) -> tuple[History, Millis]:
-    """Return the readings that the numbers of each asset see at an instant, one asset after the
-    other, too far apart to see each other, with the instants."""
+    """Return the readings that the numbers of each asset see at an instant, and the instants. The
+    assets follow one another in time, too far apart to see each other's readings."""
     names = tuple(number.name for number in plan.numbers)
     first = assets[0].history
     delay = max((duration_millis(first.delay(name)) for name in names), default=0)
@@ -481,7 +483,7 @@ def _join(plan: FeaturePlan, assets: Sequence[AssetReadings], at: int) -> tuple[
 def _with_other_columns(
     plan: FeaturePlan, readings: AssetReadings, at: Millis, floats: Floats
 ) -> pd.DataFrame:
-    """Return rows of which the columns of numbers are filled in, with all others."""
+    """Return rows whose columns of numbers are filled in, with all other columns filled in, too."""
     history = readings.history
     attributes = history.asset.attributes
     _fill_events(plan, history, at, floats)
@@ -500,12 +502,12 @@ def _with_other_columns(
 def build_features_many(
     plan: FeaturePlan, history: History, at: int | Millis, changes: Sequence[Mapping[str, Floats]]
 ) -> pd.DataFrame:
-    """Return a row per what-if: the history with other values of some number variables.
+    """Return a row per what-if, which is the history with changed values of some numeric variables.
 
-    Each change maps variables to new values, one per row of `history.readings`. Only their columns
-    are computed again, those of all what-ifs of the same variables together, which makes thousands
-    of them cheap; each row equals that of `build_features` on the changed history. The instants lie
-    whole buckets of the plan apart.
+    Each change maps variables to new values, one per row of `history.readings`. Only the columns of
+    these variables are computed again, together for all what-ifs on the same variables, which makes
+    thousands of what-ifs cheap; each row equals that of `build_features` on the changed history.
+    The instants lie whole buckets of the plan apart.
     """
     instants = np.broadcast_to(np.asarray(at, np.int64), (len(changes),))
     distinct, which = np.unique(instants, return_inverse=True)
@@ -534,7 +536,8 @@ def build_features_many(
 def _tile(
     plan: FeaturePlan, history: History, at: Millis, values: Mapping[str, Sequence[Floats]]
 ) -> tuple[History, Millis]:
-    """Return the what-ifs one after another, too far apart to see each other, with instants."""
+    """Return the readings of the what-ifs one after another in time, too far apart to see each
+    other, with their instants."""
     ts = millis(pd.DatetimeIndex(history.readings.index))
     carry = max((plan.carry_ms(name) for name in values), default=0)
     delay = max((duration_millis(history.delay(name)) for name in values), default=0)

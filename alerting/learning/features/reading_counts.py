@@ -1,4 +1,5 @@
-"""Readings in the windows before an instant: after a pause, a window with few of them says little.
+"""Counts of readings in the windows before an instant: after a pause, a window with few readings
+says little.
 
 A mean of one reading varies more than the mean of ten from which a model has learned.
 """
@@ -38,14 +39,15 @@ Counts: TypeAlias = "npt.NDArray[np.int32]"
 
 
 class Samples(NamedTuple):
-    """Values that are there, and when each became known."""
+    """Values that are not missing, and when each became known."""
 
     times: Millis
     values: Floats
 
 
 class WindowRows(NamedTuple):
-    """The rows known in an interval with one delay, their buckets, and how many are known."""
+    """The rows that become known in an interval with one delay, their buckets, and how many rows
+    are known at each instant."""
 
     rows: slice
     times: Millis
@@ -161,7 +163,8 @@ class ReadingInterval:
         return moments.window_moments(buckets, self._positions, self.plan.bucket_ms)
 
     def lag_samples(self, name: str, lag: int) -> Samples:
-        """Return the samples that are needed for values in force one lag before."""
+        """Return the samples that are needed for the values in force one lag before each
+        instant."""
         if self.plan.is_carried_forward(name):
             return self.readings.samples(name)
         delay = self.delay_ms(name)
@@ -177,7 +180,8 @@ class ReadingInterval:
 
 
 def newest_sample(times: Millis, at: Millis, span: int) -> Index:
-    """Return the index of the newest sample known in (t - span, t], -1 without any."""
+    """Return, for each instant t, the index of the newest sample known in (t - span, t], -1 without
+    any."""
     return drop_old_samples(times, at, span, np.searchsorted(times, at, side="right") - 1)
 
 
@@ -204,7 +208,7 @@ class Windowed(NamedTuple):
     """Readings in windows before instants: `counts` of (variable, window) in columns.
 
     `running`: whether the asset had readings in both halves of each window (instants x windows).
-    `whole`: whether no pause longer than half of it ends in the window.
+    `whole`: whether no pause longer than half of the window ends in it.
     """
 
     counts: Counts
@@ -217,7 +221,8 @@ def count_readings(
 ) -> Windowed:
     """Return how many readings of each variable lie in each window (t - w, t] before instants.
 
-    The first reading ends a pause: the history reaches back by half a window more.
+    The first reading counts as the end of a pause, so the history must reach back half a window
+    more.
     """
     counts, times = _count_values(history, names, windows_ms, at)
     return Windowed(
@@ -230,8 +235,8 @@ def count_readings(
 def _count_values(
     history: History, names: Sequence[str], windows_ms: Sequence[int], at: Millis
 ) -> tuple[Counts, Millis]:
-    """Return the counts of `count_readings`, and the instants in its windows, and half a window
-    before, with a reading of any variable."""
+    """Return the counts of `count_readings`, and the instants of readings of any variable in its
+    windows and half a window before."""
     counts = np.zeros((len(at), len(names) * len(windows_ms)), np.int32)
     if not len(at):
         return counts, np.empty(0, np.int64)
@@ -274,8 +279,8 @@ def reach_of_pauses(plan: FeaturePlan) -> timedelta:
 
 
 def regular_names(plan: FeaturePlan, history: History) -> tuple[str, ...]:
-    """Return the numbers of a plan whose windows fill as the asset runs: known at once, sampled
-    within the shortest window, not carried forward."""
+    """Return the numbers of a plan whose windows fill as the asset runs: they are known at once,
+    sampled within the shortest window, and not carried forward longer."""
     return tuple(
         number.name
         for number in plan.numbers
@@ -290,7 +295,8 @@ def usual_counts(
 ) -> tuple[UsualCount, ...]:
     """Return the median count of each variable and window, over windows in which the asset ran.
 
-    None of a variable with fewer than three readings in a window, or with counts that vary.
+    There is no count for a variable with fewer than three readings in a window, or with varying
+    counts.
     """
     usual = []
     columns = [(name, window) for name in names for window in range(len(windows_ms))]
@@ -307,7 +313,8 @@ def usual_counts(
 def with_usual_counts(plan: FeaturePlan, histories: Sequence[History]) -> FeaturePlan:
     """Return the plan of a model of a problem, with the usual counts of its shortest window.
 
-    Longer windows are not waited for: they would silence a model for hours after each pause.
+    Longer windows do not count, because waiting for them would silence a model for hours after each
+    pause.
     """
     names = [
         name
@@ -327,11 +334,11 @@ def with_usual_counts(plan: FeaturePlan, histories: Sequence[History]) -> Featur
 
 
 def has_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> BoolArray:
-    """Return where no window of a variable is filled to less than half, most are filled, and no
-    pause ends in one.
+    """Return a mask of the instants at which every window of a variable with readings is at least
+    half filled, most windows are filled, and no pause ends in one.
 
-    A variable without any reading is silent, which is not for counts to say. The history reaches
-    back by `reach_of_pauses` more than features do.
+    A variable without any reading is silent, which counts do not decide. The history must reach
+    back by `reach_of_pauses` more than features need.
     """
     if not plan.usual:
         return np.ones(len(at), np.bool_)
@@ -341,8 +348,8 @@ def has_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> Bool
 
 
 def most_have_enough_readings(plan: FeaturePlan, history: History, at: Millis) -> BoolArray:
-    """Return where at least half of the variables have half of their usual readings: a silent
-    sensor is no pause."""
+    """Return a mask of the instants at which at least half of the variables have half of their
+    usual readings; so one silent sensor is no pause."""
     return _mostly_filled(_usual_windows(plan, history, at), plan)
 
 

@@ -1,7 +1,7 @@
 """How far the problem variable follows each set-point, estimated from the history.
 
-A model of the risk overrates small changes where crews mostly changed set-points when and as far as
-it sufficed. So the effect is estimated apart from the risk: a partially linear model (Robinson
+A model of the risk overrates small changes if operators mostly changed set-points when needed and
+as far as needed. So the effect is estimated apart from the risk: a partially linear model (Robinson
 1988), in which trees explain outcome and set-points by all other measurements, on other blocks of
 time than those they predict (Chernozhukov et al. 2018, double machine learning); the remaining
 movement of the outcome is regressed on the remaining movement of the set-points. Errors are robust
@@ -47,10 +47,10 @@ _SAME_ALWAYS = {"num_threads": 1, "deterministic": True, "force_row_wise": True,
 class SetPointEffects:
     """Effects of set-points on the variable of the problem.
 
-    `limit_side`: 1 if values above the limit are the problem, -1 if values below. `needed`: by how
-    much 4 of 5 past problems exceeded the limit for a tenth of their time, at most. `effects`: by
-    set-point, the change of the variable for one unit of the set-point, and its standard error;
-    only those that moved often enough to tell.
+    `limit_side`: 1 if values above the limit are the problem, -1 if values below are. `needed`: the
+    excess over the limit that 4 of 5 past problems did not exceed for more than a tenth of their
+    time. `effects`: by set-point, the change of the variable for one unit of the set-point, and its
+    standard error; only set-points that moved often enough.
     """
 
     variable: str
@@ -60,7 +60,8 @@ class SetPointEffects:
     limit: float
 
     def relief(self, name: str) -> float:
-        """Return by how much one unit helps against the limit; 0 if not known with 95 %."""
+        """Return how far one unit of a set-point moves the variable away from the limit; 0 if that
+        is not known with 95 %."""
         effect, error = self.effects.get(name, (0.0, 0.0))
         least = max(abs(effect) - CERTAIN * error, 0.0)
         return -self.limit_side * float(np.copysign(least, effect)) if least else 0.0
@@ -143,7 +144,8 @@ def _followers(asset: Asset, names: Sequence[str]) -> set[str]:
 def _peaks(
     definition: TrainedDefinition, history: History, variable: str, side: int, limit: float
 ) -> list[float]:
-    """Return how far each problem went beyond the limit: exceeded for a tenth of its time."""
+    """Return how far each problem went beyond the limit: the excess that lasted for a tenth of its
+    time."""
     values = _numbers(history, variable).dropna()
     problems = find_problems(definition.problem, history)
     during = (
@@ -177,7 +179,8 @@ def _rows(
     levers: Sequence[str],
     controls: Sequence[str],
 ) -> pd.DataFrame:
-    """Return a row per stride: means of the window before. `y`: of the predicted time after."""
+    """Return a row per stride: the means over the window before it; and `y`, the mean of the
+    variable over the predicted time after it."""
     length = sum(_milliseconds(h) for h in histories)
     bucket = plan.stride_ms * max(1, -(-length // (plan.stride_ms * MOST_ROWS)))
     before = max(1, plan.windows_ms[0] // bucket)
@@ -238,7 +241,7 @@ def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
 
 
 def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:
-    """Return the values less what trees fitted on the other blocks expect."""
+    """Return the values minus the predictions of trees that were fitted on the other blocks."""
     residuals = np.empty(len(values))
     for fold in range(FOLDS):
         in_fold = block % FOLDS == fold

@@ -41,12 +41,14 @@ class NormalSample:
     distances: Floats
 
     def distance(self, values: Floats) -> Floats:
-        """Return each row's mean distance to the five nearest normal rows; missing is median."""
+        """Return each row's mean distance to the five nearest normal rows; missing values count as
+        the median."""
         nearest, _ = self._tree.query(self._scaled(values), min(NEAREST, len(self.rows)), p=1)
         return np.asarray(nearest.mean(axis=1), np.float64)
 
     def unusual(self, distance: Floats) -> Floats:
-        """Return the share of the sampled rows that lie nearer to the others than this."""
+        """Return the share of the sampled rows that lie nearer to the other sampled rows than this
+        distance."""
         return np.asarray(
             np.searchsorted(self.distances, distance, side="left") / max(len(self.distances), 1)
         )
@@ -73,7 +75,7 @@ def _tree_of(rows: Floats) -> cKDTree:
 def sample_normal(
     plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int
 ) -> NormalSample | None:
-    """Return at most 2,000 normal rows and 100,000 values, by the seed; None of too few."""
+    """Draw at most 2,000 normal rows and 100,000 values, by the seed; None if there are too few."""
     columns = level_columns(plan)
     normal = np.flatnonzero(label == 0)
     most = min(MOST_NORMAL_ROWS, MOST_NORMAL_VALUES // max(len(columns), 1))
@@ -117,7 +119,8 @@ def take_levels(plan: FeaturePlan, rows: pd.DataFrame, used: npt.NDArray[np.bool
 
 
 def _deviation(values: Floats, middle: float) -> float:
-    """Return the median absolute deviation; where 0 the mean one, 1 if all are equal."""
+    """Return the median absolute deviation of each column; the mean absolute deviation if that is
+    0, and 1 if all values are equal."""
     off = np.abs(values - middle)
     return (
         next((d for d in (float(np.median(off)), float(off.mean())) if d > 0), 1.0)
@@ -168,8 +171,8 @@ def fit_platt(
     Smoothing keeps both numbers finite when classes separate, and with one class only. If higher
     margins do not mean more problems here, the slope stays at 1 / spread of the margins and only
     the intercept is fitted: the model decides the order. `weight`: of each row; all count alike
-    without. `problems`: how many problems the positive rows are of, which together say no more than
-    that many observations; None: each row is one.
+    without. `problems`: number of problems to which the positive rows belong, so that they count as
+    so many observations; None: each row is one observation.
     """
     rows = int(label.sum())
     positives = rows if problems is None else min(problems, rows)
@@ -238,7 +241,7 @@ NAN_IS_MISSING = 8
 
 
 class Trees(NamedTuple):
-    """The trees of a model, as the margin is their sum.
+    """The trees of a model, whose margin is the sum over the trees.
 
     Of all inner nodes: `feature`, `threshold` (left: at most this), `decision` (bits). Of each
     tree: `left_child`, `right_child` of its nodes (a leaf is the complement of its number), and

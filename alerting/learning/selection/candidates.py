@@ -39,7 +39,7 @@ ARRAYS = ("oof", "chance", "loss")  # of a candidate, stored as a file each
 
 
 class _Use(NamedTuple):
-    """Texts on a fold that cannot be used: it has no rows, or rows of one class."""
+    """Texts about a fold that cannot be used, because it has no rows, or rows of one class."""
 
     no_row: str
     positive: str
@@ -89,12 +89,12 @@ class Candidate:
     `chance`: the best figure of all its trials on each shift of the labels
     (`ShiftedLabels.evaluate`). `metrics`: means over folds of ap, roc_auc and prevalence, and the
     limits of the 95 % confidence intervals of the first two (`ap_low`, `ap_high` ...) where they
-    can be known. `tried`: all trials done, in order; `cut_short`: the time budget ended before all
-    `trials_asked` were done. `warm_start`: parameters that were tried second, {} if none. A search
-    with the same number of trials, the same `warm_start` and enough time finds the same candidate.
-    `loss`: out-of-fold CRPS of every row of the dataset (NaN where no fold scored it), of kinds
-    that predict values; else empty. `notes`: sentences on folds that could not be used, and on a
-    search that was cut short.
+    can be known. `tried`: all trials, in order; `cut_short`: whether the time budget ended before
+    all `trials_asked` were done. `warm_start`: parameters of the second trial, {} if none were
+    given. A search with the same number of trials, the same `warm_start` and enough time finds the
+    same candidate. `loss`: out-of-fold CRPS of every row of the dataset (NaN where no fold scored
+    it), of kinds that predict values; else empty. `notes`: sentences on folds that could not be
+    used, and on a search that was cut short.
     """
 
     family: str
@@ -111,7 +111,7 @@ class Candidate:
 
     @property
     def ap(self) -> float:
-        """Return mean out-of-fold average precision; NaN where nothing could be warned of."""
+        """Return the mean out-of-fold average precision; NaN if there is nothing to warn of."""
         return self.metrics.get("ap", float("nan"))
 
     @property
@@ -196,8 +196,8 @@ def assemble(
 def rows_out_of_fold(
     dataset: Dataset, candidate: Candidate, measured: BoolArray
 ) -> BoolArray | None:
-    """Select the rows of the training period that the folds of a candidate scored. None where the
-    `measured` rows have both classes, and where the scored ones have not."""
+    """Select the rows of the training period that the folds of a candidate scored; None if they are
+    not needed because the `measured` rows have both classes, or if the scored rows lack a class."""
     if not is_one_class(dataset.label[measured]):
         return None
     rows = np.asarray(~np.isnan(candidate.oof) & (dataset.part == "train"))
@@ -205,7 +205,7 @@ def rows_out_of_fold(
 
 
 def margin_out_of_fold(candidate: Candidate, estimator: Estimator) -> Floats:
-    """Return the margin of each row out of fold, in the form in which the estimator returns it."""
+    """Return the out-of-fold margin of each row, in the form that the estimator returns."""
     if estimator.model.margin_is_probability:
         return candidate.oof
     inside = np.clip(candidate.oof, _LEAST_SHARE, 1 - _LEAST_SHARE)
@@ -215,8 +215,8 @@ def margin_out_of_fold(candidate: Candidate, estimator: Estimator) -> Floats:
 def _average_folds(
     dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]
 ) -> dict[str, float]:
-    """Return means over the folds, with 95 % intervals where every fold has draws; nothing without
-    folds."""
+    """Return the mean metrics over the folds, with 95 % intervals if every fold has draws; empty
+    without folds."""
     if not folds:
         return {}
     by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
@@ -241,7 +241,7 @@ def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
 
 
 def is_one_class(label: npt.NDArray[np.int8]) -> bool:
-    """Return whether all rows have a problem ahead, or none has; also without rows."""
+    """Return whether all rows, or no rows, have a problem ahead; True without rows."""
     return int(label.sum()) in (0, len(label))
 
 
@@ -295,7 +295,8 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ColumnLimit:
-    """The columns of one feature plan, of which a fit takes as many as it has rows."""
+    """The columns of one feature plan, with the limit that a fit uses no more columns than it has
+    rows."""
 
     columns: Columns
 
@@ -307,9 +308,9 @@ class ColumnLimit:
     def choose(self, params: Mapping[str, Any], rows: int, rank: Callable[[], Floats]) -> Positions:
         """Return the positions of the columns for a fit on a number of rows, in increasing order.
 
-        All, unless there are more columns than rows, or than `params` asks for (STRONGEST): then
-        the best ranking ones, and the one that `params` names (`column`). `rank`: returns what
-        `rank_all` does; called only where columns are left out.
+        These are all columns, unless there are more than rows, or more than `params` asks for
+        (STRONGEST): then the best ranking columns, and the column that `params` names (`column`).
+        `rank`: returns the result of `rank_all`; called only if columns are left out.
         """
         every = np.arange(len(self.columns.names))
         most = min(rows, params.get(STRONGEST) or rows)
@@ -321,7 +322,7 @@ class ColumnLimit:
         return np.sort(np.argsort(-strength, kind="stable")[:most])
 
     def rank_all(self, matrix: Floats, rows: Positions, label: Labels) -> Floats:
-        """Return the `ranking_strength` of every column on these rows of all."""
+        """Return the `ranking_strength` of every column on these rows of the matrix."""
         every = np.arange(len(self.columns.names))
         return ranking_strength(matrix, rows, every, label[rows], self.columns.categorical)
 
@@ -334,7 +335,8 @@ class ColumnLimit:
         )
 
     def widen(self, estimator: Estimator, chosen: Positions) -> Estimator:
-        """Return an estimator that was fitted on chosen columns as one that reads all columns."""
+        """Return an estimator that was fitted on chosen columns in a form that reads all
+        columns."""
         if len(chosen) == len(self.columns.names):
             return estimator
         encoding = replace(estimator.encoding, columns=tuple(chosen.tolist()))
@@ -349,10 +351,11 @@ def take_part(matrix: Floats, rows: Positions, columns: Positions) -> Floats:
 def ranking_strength(
     matrix: Floats, rows: Positions, columns: Positions, label: Labels, categorical: Sequence[int]
 ) -> Floats:
-    """Return how far each column ranks rows from chance: |Mann-Whitney's U| in deviations.
+    """Return how far the ranking of rows by each column is from chance: |Mann-Whitney's U| in
+    standard deviations.
 
-    `label`: of the rows. Missing values are left out; of a category the level counts that separates
-    best.
+    `label`: labels of the rows. Missing values are left out; for a category the level counts that
+    separates best.
     """
     texts = set(categorical)
     positive = label == 1
@@ -377,7 +380,8 @@ def _strength(
 
 
 def _difference(ones: Floats, zeros: Floats) -> float:
-    """Return by how much the share of larger pairs exceeds a half; ties count half."""
+    """Return by how much the share of pairs with the larger value in the positive row exceeds a
+    half; ties count half."""
     zeros = np.sort(zeros)
     below = (
         np.searchsorted(zeros, ones, side="left").sum()
@@ -387,7 +391,7 @@ def _difference(ones: Floats, zeros: Floats) -> float:
 
 
 def _category_difference(ones: Floats, zeros: Floats) -> float:
-    """Return the same for the level (code) that separates best."""
+    """Return the same difference for the level (code) of a category that separates best."""
     size = int(max(ones.max(), zeros.max())) + 1
     shares = [
         np.bincount(codes.astype(np.int64), minlength=size) / len(codes) for codes in (ones, zeros)
@@ -397,7 +401,7 @@ def _category_difference(ones: Floats, zeros: Floats) -> float:
 
 @dataclass(frozen=True)
 class SearchSample:
-    """Rows of a search: by row of the dataset, whether the search uses it, and its weight there.
+    """Rows of a search: for each row of the dataset, whether the search uses it, and its weight.
 
     `notes`: a sentence where rows were excluded, none otherwise.
     """
@@ -416,7 +420,7 @@ class SearchSample:
         return rows[self.selected[rows]]
 
     def weights(self, rows: Positions) -> Floats | None:
-        """Return weights of some rows of the sample (positions); None where all are 1."""
+        """Return the weights of some rows of the sample (positions); None if all are 1."""
         weight = self.weight[rows]
         return None if (weight == 1.0).all() else weight
 

@@ -75,8 +75,8 @@ _NO_VALIDATION = translatable(
 def usual_values(
     plan: FeaturePlan, rows: pd.DataFrame, used: BoolArray | slice = _EVERY
 ) -> dict[str, float | str | None]:
-    """Return, by column, the median of the used rows, or the most frequent level; None where all
-    are missing."""
+    """Return, by column, the median of the used rows, or the most frequent level; None if all
+    values are missing."""
     return {name: _usual(rows[name], used) for name in plan.columns}
 
 
@@ -97,8 +97,8 @@ def _usual(values: pd.Series, used: BoolArray | slice) -> float | str | None:
 def ordinary_ranges(
     plan: FeaturePlan, rows: pd.DataFrame, used: BoolArray | slice = _EVERY
 ) -> tuple[dict[str, tuple[float, float]], dict[str, tuple[float, float]]]:
-    """Return, by number column, the quantiles ORDINARY of the used rows, and USUAL; columns that
-    are always missing are absent."""
+    """Return, by number column, the quantiles ORDINARY, and the quantiles USUAL, of the used rows;
+    columns that are always missing are absent."""
     ranges = {}
     usual = {}
     for name in plan.columns:
@@ -141,8 +141,8 @@ def sample_shares(
     """Return the contributions of evenly spaced measured rows of the validation part, at most
     `most`; None without such rows.
 
-    They are exact for every family: those of `TrainedModel.estimator`, scaled to probability as
-    those of a raise.
+    They are exact for every family: contributions in `TrainedModel.estimator`, scaled to
+    probability like those of a raise.
     """
     rows = np.flatnonzero(dataset.measured_in("validation"))
     if not len(rows):
@@ -362,7 +362,7 @@ def training_cutoff(dataset: Dataset, used: npt.NDArray[np.bool_]) -> datetime:
 def observe_part(
     definition: TrainedDefinition, dataset: Dataset, rows: npt.NDArray[np.bool_]
 ) -> ObservedRows:
-    """Return these rows of a part of the history as thresholds are evaluated on them."""
+    """Return these rows of a part of the history in the form on which thresholds are evaluated."""
     assets, counts = np.unique(dataset.asset[rows].astype(str), return_counts=True)
     stride_s = dataset.plan.stride_ms / 1000
     return observe_rows(
@@ -424,8 +424,8 @@ def _compare_with_chance(
 
 
 def find_problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
-    """Return asset and begin of the problems of the test part, in the order of time, that do not
-    count because they began while the asset recovered from an earlier one."""
+    """Return, in the order of time, asset and begin of the problems of the test part that do not
+    count because they began while the asset recovered from an earlier problem."""
     at = dataset.at[dataset.part == "test"]
     if not len(at):
         return []
@@ -472,11 +472,11 @@ def refit(
     definition: TrainedDefinition,
     fit: Callable[..., Estimator] = fit_rows,
 ) -> TrainedModel | None:
-    """Return the twin with its parameters fitted on all mature rows of the dataset, which has the
-    twin's plan, as its refit.
+    """Return the twin with a refit: its parameters fitted on all mature rows of the dataset, which
+    has the twin's plan.
 
-    `fit`: of the kind, with the arguments of `fit_rows`. Plan, calibration and threshold are the
-    twin's. None if the dataset reaches no further than what the model has learned from.
+    `fit`: the kind's fit, with the arguments of `fit_rows`. Plan, calibration and threshold are the
+    twin's. None if the dataset has no rows later than those from which the model has learned.
     """
     every = next(
         (int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1
@@ -521,11 +521,11 @@ def compare_with_twin(
     as_of: datetime,
     suppressed: IntervalsByAsset,
 ) -> PromotionDecision | None:
-    """Return the decision that a refit gives way to its twin; None while it is not worse beyond
+    """Return the decision that a refit gives way to its twin; None if the refit is not worse beyond
     chance, or that is unknown.
 
-    By the rules of `compare`, with the twin in the part of the challenger: enough problems since
-    the refit's training cutoff, and the twin better in enough samples.
+    It follows the rules of `compare`, with the twin as the challenger: there are enough problems
+    since the refit's training cutoff, and the twin is better in enough samples.
     """
     if twin.refit is None:
         return None

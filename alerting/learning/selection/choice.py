@@ -1,6 +1,5 @@
-"""The choice among the candidates of a training: the best, if it exceeds chance; persistence where
-nothing is better than it. And chance: the figures that scores reach on labels which tell nothing of
-them.
+"""The choice among the candidates of a training: the best, if it exceeds chance; persistence if no
+candidate is better. And chance: the metrics that scores reach on labels unrelated to them.
 
 Labels are shifted circularly in time within each asset and fold, so their runs and the spacing of
 problems stay while their relation to the scores is lost. Every trial is scored on the same shifts:
@@ -59,8 +58,8 @@ CONFIDENCE = 0.9
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate that becomes the challenger if it passes the test against chance, or None if it
-    cannot; and the test of its rows."""
+    """The candidate that becomes the challenger if it passes the test against chance (None if it
+    cannot), and the test on its rows."""
 
     candidate: Candidate | None
     chance: ChanceTest
@@ -69,8 +68,8 @@ class Choice:
 def choose(
     dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
 ) -> Choice:
-    """Choose the candidate with the best average precision out of fold; none if chance explains
-    the best too well for its validation to be asked.
+    """Choose the candidate with the best out-of-fold average precision; none if chance explains it
+    so well that validation cannot confirm it.
 
     Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten
     bootstrap samples; a note says so.
@@ -98,7 +97,8 @@ def choose(
 
 
 def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> ChanceTest:
-    """Return the test of the best figure of these candidates; without that before the onset."""
+    """Return the test of the best average precision of these candidates, without the test before
+    the onset."""
     # one bound for all families together: by a bound of its own each would let noise pass in 1 of
     # 40 trainings, and the best of them several times as often
     chance = np.max([c.chance for c in candidates], axis=0)
@@ -114,10 +114,10 @@ def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> C
 def _share_better(
     dataset: Dataset, candidate: Candidate, simple: Candidate, folds: Sequence[Fold]
 ) -> float:
-    """Return the share of bootstrap samples in which a candidate's average precision is the better
-    one (`draw_fold`).
+    """Return the share of bootstrap samples (`draw_fold`) in which a candidate's average precision
+    is better than another's.
 
-    0 where no fold has enough problems to be drawn again: an unknown lead does not count.
+    It is 0 if no fold has enough problems to be resampled, because an unknown lead does not count.
     """
     drawn = [
         [draw_fold(dataset, fold, c.oof[fold.test])["ap"] for fold in folds]
@@ -132,9 +132,9 @@ def _share_better(
 class ValidationChance:
     """The validation period, which chose no model, beside chance.
 
-    `problems_found`: of its `problems`, by the `alarms` of the threshold. `share`: probability by
-    chance that the rows before its problems score so high (`placed_share`): not of the number
-    found, which tells little of a few problems.
+    `problems_found`: number of its `problems` that the `alarms` at the threshold found. `share`:
+    probability by chance that the rows before its problems score so high (`placed_share`); the
+    number found would say little with a few problems.
     """
 
     problems_found: int
@@ -150,18 +150,18 @@ class ValidationChance:
 
 def combine_shares(first: float, second: float) -> float:
     """Return the probability that chance makes the product of two independent probabilities so
-    small (Fisher 1932): of rows that chose a model, and of later ones."""
+    small (Fisher 1932): one from the rows that chose a model, one from later rows."""
     product = first * second
     return product * (1 - log(product)) if product else 0.0
 
 
 @dataclass(frozen=True)
 class OnsetTest:
-    """Test of the candidates on the rows at which the problem is not there yet.
+    """Test of the candidates on the rows at which the problem has not begun.
 
-    `ap`: the best average precision out of fold there; `bound`: the quantile of the maximum over
-    the candidates on shifted labels; `problems`: in these rows. `alert`: the definition of a
-    threshold, as YAML, for a problem by values; else empty.
+    `ap`: best out-of-fold average precision on these rows; `bound`: quantile of the maximum over
+    the candidates on shifted labels; `problems`: number of problems in these rows. `alert`: the
+    definition of a threshold, as YAML, for a problem by values; else empty.
     """
 
     ap: float
@@ -171,7 +171,7 @@ class OnsetTest:
 
     @property
     def passed(self) -> bool:
-        """Return whether something can be forecast."""
+        """Return whether the candidates can forecast the problem before it begins."""
         return self.ap > self.bound
 
     @property
@@ -185,8 +185,8 @@ class OnsetTest:
 
 
 def find_present(dataset: Dataset) -> BoolArray:
-    """Return at which rows the problem's condition is known to hold: its variable is beyond its
-    limit, or a problem is under way."""
+    """Return a mask of the rows at which the variable is beyond its limit or a problem is under
+    way."""
     present = np.zeros(len(dataset.at), np.bool_)
     for name, occurrences in dataset.occurrences.groupby("asset", sort=False):
         rows = np.flatnonzero(dataset.asset == name)
@@ -199,8 +199,8 @@ def find_present(dataset: Dataset) -> BoolArray:
 def evaluate_onset(
     dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
 ) -> OnsetTest | None:
-    """Test the candidates on the rows of the folds at which the problem is not there yet; None
-    where these are all rows, or hold too few problems to tell, and of the unit just made."""
+    """Test the candidates on the rows of the folds at which the problem has not begun; None if
+    these are all rows or have too few problems, and for the unit just made."""
     folds, _ = usable_folds(dataset, definition.learning.folds)
     present = find_present(dataset)
     if definition.is_of_unit or not any(present[fold.test].any() for fold in folds):
@@ -232,15 +232,15 @@ def _mean_average_precision(
 
 @dataclass(frozen=True)
 class ChanceTest:
-    """Test of the best average precision out of fold against what the best of everything tried
-    reaches by chance.
+    """Test of the best out-of-fold average precision against the best that all trials reach by
+    chance.
 
-    `ap`: of the best candidate. `bound`: the 97.5 % quantile of the maximum over all `trials`, on
-    SHIFTS shifts of the labels. `problems`: in the rows that the folds score; `prevalence`: share
-    of these rows with a problem ahead, None if `ap` is no average precision of such rows. `onset`:
-    the same on the rows at which the problem is not there yet; None where these are all rows.
-    `share`: probability of such a figure by chance, 1 where it was not measured. `validation`:
-    that period, which chose nothing, beside chance; None before.
+    `ap`: average precision of the best candidate. `bound`: 97.5 % quantile of the maximum over all
+    `trials`, on SHIFTS shifts of the labels. `problems`: number of problems in the rows that the
+    folds score; `prevalence`: share of these rows with a problem ahead, None if `ap` is no average
+    precision of such rows. `onset`: the test on the rows at which the problem has not begun; None
+    if these are all rows. `share`: probability of such an `ap` by chance, 1 if it was not measured.
+    `validation`: the validation period compared with chance; None before.
     """
 
     ap: float
@@ -254,13 +254,13 @@ class ChanceTest:
 
     @property
     def passed(self) -> bool:
-        """Return whether the figure is beyond chance, alone or with the later problems, also
-        before the problem is there; no where there are too few problems to tell."""
+        """Return whether `ap` is beyond chance, alone or together with validation, and also before
+        the problem begins; False with too few problems."""
         return self.may_pass and (self.is_above or self.is_confirmed)
 
     @property
     def may_pass(self) -> bool:
-        """Return whether the validation period decides if the figure alone does not."""
+        """Return whether the validation period may decide if `ap` alone does not."""
         enough = self.problems >= LEAST_PROBLEMS and self.share <= MOST_BY_ROWS
         return (self.is_above or enough) and (self.onset is None or self.onset.passed)
 
@@ -271,17 +271,17 @@ class ChanceTest:
 
     @property
     def together(self) -> float | None:
-        """Return the probability of both by chance; None before validation, and without a problem
-        there."""
+        """Return the probability by chance of `ap` and validation together; None before validation,
+        and if that has no problem."""
         if self.validation is None or not self.validation.problems:
             return None
         return combine_shares(self.share, self.validation.share)
 
     @property
     def missed_only_few_problems(self) -> bool:
-        """Return whether a threshold that finds no problem of the validation period says nothing
-        against the model: they are few, it raises alarms there, and rows and validation together
-        are beyond chance."""
+        """Return whether it does not count against the model that its threshold finds no problem of
+        the validation period: there are few, it raises alarms, and rows and validation together are
+        beyond chance."""
         validation = self.validation
         return (
             validation is not None
@@ -293,13 +293,13 @@ class ChanceTest:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Return what a sentence on rows and validation names."""
+        """Return the values of a sentence on rows and validation."""
         rows = {"rows": self.share, "together": self.together, "most": MOST_BY_CHANCE}
         return rows | (self.validation.to_document() if self.validation else {})
 
     @property
     def is_above(self) -> bool:
-        """Return whether the figure of all rows is beyond chance."""
+        """Return whether `ap` of all rows is beyond chance."""
         return self.problems >= LEAST_PROBLEMS and self.ap > self.bound + _ROUNDING
 
     @property
@@ -328,10 +328,10 @@ class ChanceTest:
 
     @property
     def more_problems(self) -> int | None:
-        """Return about how many more problems would show the figure beyond chance if it stays; None
-        if that cannot be said.
+        """Return about how many more problems would show that `ap`, if it stays, is beyond chance;
+        None if that cannot be said.
 
-        What chance reaches above the prevalence falls with the square root of the number of
+        The excess of chance over the prevalence falls with the square root of the number of
         problems.
         """
         if (
@@ -386,8 +386,8 @@ Ranks = npt.NDArray[np.int32]
 
 
 class _AssetRows(NamedTuple):
-    """Some rows of a fold: their `position` in the rows of their asset, where these `begin` among
-    the rows of the fold, how many they are (`length`), and the number of the `asset`."""
+    """Some rows of a fold: their `position` among the rows of their asset; where these rows `begin`
+    in the fold, and their number (`length`); and the number of the `asset`."""
 
     position: Positions
     begin: Positions
@@ -395,7 +395,7 @@ class _AssetRows(NamedTuple):
     asset: Positions
 
     def shift(self, offsets: npt.NDArray[np.int64]) -> Positions:
-        """Return where they lie after shifts (shifts x assets)."""
+        """Return the positions of the rows after shifts (shifts x assets)."""
         moved: Positions = (self.position + offsets[:, self.asset]) % self.length
         return self.begin + moved
 
@@ -430,7 +430,7 @@ class _ShiftedFold:
         )
 
     def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
-        """Return the same for some shifts. `at_or_above`: rows that score no lower."""
+        """Return the average precision on some shifts. `at_or_above`: rows that score no lower."""
         below = np.sort(at_or_above[self.positive.shift(offsets)], axis=1)
         hits = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)
         ties = below[:, :-1] == below[:, 1:]
@@ -452,7 +452,8 @@ class _ShiftedFold:
 
 
 class ShiftedLabels:
-    """The labels of all folds' scored rows, shifted SHIFTS times, always alike.
+    """The labels of the scored rows of all folds, shifted SHIFTS times, each time by the same
+    shifts.
 
     `rows`: by fold, the positions of its scored rows: all test rows; of a large table as many as a
     search uses, evenly in time. `problems`: runs of rows with a problem ahead among them.
@@ -481,9 +482,9 @@ class ShiftedLabels:
     def evaluate(self, scores: Sequence[Floats]) -> Floats:
         """Return the mean average precision over the folds on each shift, of scores of `rows`.
 
-        A pruned trial has scored the first folds alone, whose few problems scatter more than those
-        of all: what it reaches above their prevalence counts by the square root of their share of
-        the problems, so that it scatters as if it had scored all folds.
+        A pruned trial has scored only the first folds, whose few problems scatter more than those
+        of all folds. Its excess over their prevalence counts by the square root of their share of
+        all problems, so that it scatters as if it had scored all folds.
         """
         above = np.mean(
             [
@@ -523,8 +524,9 @@ def _label_length(dataset: Dataset) -> int:
 
 
 def _rows_after(dataset: Dataset, rows: Positions, most: int) -> Positions:
-    """Return the rows (positions among `rows`) that stand for the rows without evaluation after a
-    problem: as many after each as are missing there, at most `most`, without those of a problem."""
+    """Return the rows (positions among `rows`) that represent the rows without evaluation after a
+    problem: after each problem as many rows as are missing, at most `most`, except rows before a
+    problem."""
     label = dataset.label[rows]
     at = dataset.at[rows]
     asset = dataset.asset[rows]
@@ -545,13 +547,13 @@ def _rows_after(dataset: Dataset, rows: Positions, most: int) -> Positions:
 def placed_share(dataset: Dataset, rows: Positions, score: Floats, seed: int) -> float:
     """Return the probability that chance ranks the rows before problems so high; 1 without any.
 
-    `rows`: they chose nothing; `score`: of all rows of the dataset. Each problem is placed
-    PLACEMENTS times anywhere among the rows of its asset, by itself: few rows have no more than
-    rows / horizon shifts together that differ, too few for a small probability. Where problems come
-    independently of each other it is exact for any score, also a slow one; those at regular
-    intervals are not taken for chance. Rows count by Savage's scores (1956), minus the logarithm of
-    the share of rows that score as high, because the highest raise the alarms; compared is their
-    mean before problems, less that of the other rows.
+    `rows`: rows that chose no model; `score`: of all rows of the dataset. Each problem is placed
+    PLACEMENTS times anywhere among the rows of its asset, independently, because few rows allow too
+    few different common shifts for a small probability. If problems come independently of each
+    other, it is exact for any score, even a slow one; problems at regular intervals are not taken
+    for chance. Rows count by Savage's scores (1956), minus the logarithm of the share of rows that
+    score as high, because the highest scores raise the alarms; the mean before problems is compared
+    with that of the other rows.
     """
     rows = evenly(rows, min(len(rows), MOST_SEARCHED))
     score = score[rows]
@@ -587,8 +589,8 @@ def placed_share(dataset: Dataset, rows: Positions, score: Floats, seed: int) ->
 
 
 def _lead(value: Floats, placed: tuple[_AssetRows, _AssetRows], offsets: Positions) -> Floats:
-    """Return the mean of a value before problems less that of other rows, at some placements.
-    `placed`: the rows before problems, and those after them, which are left out."""
+    """Return, for some placements, the mean of a value before problems minus its mean over other
+    rows. `placed`: the rows before problems, and those after them, which are left out."""
     positive, after = placed
     count = len(positive.position)
     others = max(len(value) - count - len(after.position), 1)

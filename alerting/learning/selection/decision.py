@@ -1,10 +1,10 @@
-"""The offer of a training and the decision on it: its proposal, as it is stored on the run and
-shown to people, the evidence of predicted values that serve without an alarm, and one table that
-decides.
+"""The result of a training and the decision on it: its proposal, as it is stored on the run and
+shown to people; the evidence for predicted values that serve without an alarm; and the table of
+rules that decides.
 
-Objections are facts of a comparison. A kind says which objections hold; the first row of the table
-that holds gives the verdict. This module needs no library of frames or models: DAG files and
-commands import it.
+Objections are facts of a comparison. A kind states which objections hold; the first row of the
+table whose objection holds gives the verdict. This module needs no library of frames or models: DAG
+files and commands import it.
 """
 
 import json
@@ -39,10 +39,11 @@ class _Frozen(BaseModel):
 
 
 class CandidateSummary(_Frozen):
-    """The search of one family: means over the folds, and 95 % confidence intervals by metric where
-    they can be known. `crps`: of kinds that predict values.
+    """The search of one family: means over the folds, and 95 % confidence intervals by metric, if
+    they can be known. `crps`: only of kinds that predict values.
 
-    `trials_asked`: of which a ceiling let `trials` be done; None in trainings of earlier versions.
+    `trials_asked`: number of requested trials; `trials`: number done before a ceiling ended the
+    search. `trials_asked` is None in trainings of earlier versions.
     """
 
     family: str
@@ -80,7 +81,8 @@ class CandidateSummary(_Frozen):
 
 
 class EstimateSummary(_Frozen):
-    """The estimation of a model from readings alone: their number, and sentences on them."""
+    """The estimation of a model from readings alone: the number of readings, and sentences on
+    them."""
 
     family: str
     used: int
@@ -114,11 +116,11 @@ class DatasetProfile(_Frozen):
 class Proposal(_Frozen):
     """Proposal of a training; after `promote_run` with its decision.
 
-    `approved_by`: the person who put it into service. `promote`: the challenger goes into service,
-    or `refreshed_version`, the champion with a newer refit. `waiting`: only if a person approves.
-    `test`: metrics of the challenger on the test period (`Evidence.summary`); `evidence`: champion
-    against challenger. `importance`: share by raw variable. `answers`: the effect of operators'
-    feedback on rows, empty without feedback.
+    `approved_by`: the person who approved the promotion. `promote`: whether a model goes into
+    service: the challenger, or `refreshed_version`, the champion with a newer refit. `waiting`:
+    only after a person approves. `test`: metrics of the challenger on the test period
+    (`Evidence.summary`); `evidence`: champion against challenger. `importance`: share by raw
+    variable. `answers`: the effect of operators' feedback on rows, empty without feedback.
     """
 
     definition: str
@@ -147,8 +149,8 @@ class Proposal(_Frozen):
     @model_validator(mode="before")
     @classmethod
     def _drop_earlier_fields(cls, document: Any) -> Any:
-        """Leave out the comparison with a model without feedback, which trainings of earlier
-        versions stored."""
+        """Remove the comparison with a model without feedback, which trainings of earlier versions
+        stored."""
         return (
             {k: v for k, v in document.items() if k != "answers_difference"}
             if isinstance(document, dict)
@@ -176,8 +178,8 @@ WORSE = "worse than the last known value"
 
 
 def describe_worse(error: float, last_error: float) -> list[str]:
-    """Return a sentence if the median of predicted values is off by more than the last known value,
-    on average on the test period; nothing otherwise."""
+    """Return a sentence if, on average over the test period, the median of predicted values is
+    farther off than the last known value; empty otherwise."""
     if not error > last_error:
         return []
     return [
@@ -188,12 +190,13 @@ def describe_worse(error: float, last_error: float) -> list[str]:
 
 @dataclass(frozen=True)
 class ValueTest:
-    """Predicted values beside the last known one on the same unseen rows.
+    """Predicted values compared with the last known value on the same unseen rows.
 
-    `values`: how many came. `crps`, `error`: mean CRPS, and mean absolute error of the median, in
-    the unit of the variable; `last_crps`, `last_error`: of the last known value. `coverage`: share
-    that the 90 % interval held. `share_better`: of block samples in which the CRPS is less; None
-    with fewer than two blocks. `confidence`: the least share that is asked.
+    `values`: number of values that came. `crps`, `error`: mean CRPS, and mean absolute error of the
+    median, in the unit of the variable; `last_crps`, `last_error`: the same of the last known
+    value. `coverage`: share of values inside the 90 % interval. `share_better`: share of block
+    samples in which the predicted values have the lower CRPS; None with fewer than two blocks.
+    `confidence`: the least share required.
     """
 
     variable: str
@@ -462,7 +465,8 @@ RULES: tuple[DecisionRule, ...] = (
 
 
 def met_condition(reason: str) -> str:
-    """Return the reason of a promotion that a person approved: what needed it, in the past."""
+    """Return the reason of a promotion that a person approved: why it needed approval, in the past
+    tense."""
     return _CONDITION.sub("could go into service only by approval", reason)
 
 
@@ -475,8 +479,8 @@ def decide(
 ) -> PromotionDecision:
     """Return the decision by the first row of the table whose objection holds.
 
-    Without one the challenger is promoted for the reason `accepted`. `facts`: those that sentences
-    name. `note`: the end of the reason of a promotion.
+    Without any objection the challenger is promoted for the reason `accepted`. `facts`: values for
+    the sentences. `note`: the end of the reason of a promotion.
     """
     rule = next((row for row in RULES if row.verdict and objections.get(row.objection)), None)
     verdict = "promote" if rule is None or rule.verdict is None else rule.verdict
@@ -495,8 +499,8 @@ def add_objection(
     objection: Objection,
     facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> PromotionDecision:
-    """Return a promotion with an objection that its comparison could not know. `facts`: those that
-    its sentence names; they become evidence."""
+    """Return a promotion with an objection that its comparison could not know. `facts`: values for
+    the objection's sentence, which become evidence."""
     rule = next(row for row in RULES if row.objection == objection)
     reason = rule.sentence.format(reason=decision.reason, **facts)
     return replace(

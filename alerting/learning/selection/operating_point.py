@@ -1,5 +1,5 @@
-"""The operating point: the threshold that serves operators best within their limits, evaluated by
-the episodes it would raise."""
+"""The operating point: the threshold that is best for operators within their limits, evaluated by
+the episodes that it would raise."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class ObservedRows:
     """The evaluated rows of an interval, and the problems that occurred there.
 
     `at`, `asset`: instant (ms) and asset of each evaluated row; those of one asset in the order of
-    time. `measured`: whether its label is known. `problems`, `rules`: by asset, the problems, and
-    how predictions begin and end. `observed_s`: by asset, seconds of evaluated running time.
-    `gap_ms`, `horizon_ms`: as for `event_metrics`.
+    time. `measured`: whether the label of each row is known. `problems`, `rules`: by asset, the
+    problems, and the rule by which predictions begin and end. `observed_s`: by asset, seconds of
+    evaluated running time. `gap_ms`, `horizon_ms`: as for `event_metrics`.
     """
 
     at: Millis
@@ -111,8 +111,8 @@ def warnable_problems(
     gap_ms: int,
     horizon_ms: int,
 ) -> dict[str, ProblemIntervals]:
-    """Return the problems of each asset with evaluated rows; those count of which some row could
-    have warned in time."""
+    """Return the problems of each asset with evaluated rows; a problem counts if some row could
+    have warned of it in time."""
     by_asset = {}
     for name in sorted(set(asset)):
         intervals = problem_intervals(
@@ -127,7 +127,7 @@ def predicted_episodes_at(
 ) -> dict[str, list[CountedEpisode]]:
     """Return the episodes that this threshold would have raised, by asset.
 
-    Those are left out of which the data cannot tell whether the problem followed.
+    Episodes are left out if the data cannot tell whether the problem followed.
     """
     rows_by_asset = {name: np.flatnonzero(observed.asset == name) for name in observed.rules}
     return {
@@ -140,7 +140,8 @@ def predicted_episodes_at(
 def asset_episodes(
     observed: ObservedRows, name: str, rows: Positions, score: Floats, threshold: float
 ) -> list[CountedEpisode]:
-    """Return the same of one asset. `rows`: positions of its rows; `score`: of these."""
+    """Return the episodes that a threshold would have raised on one asset. `rows`: positions of its
+    rows; `score`: scores of these rows."""
     at = observed.at[rows]
     raised = predicted_episodes(RiskSeries(at, score, threshold), observed.rules[name])
     problems = observed.problems[name]
@@ -158,8 +159,8 @@ def asset_episodes(
 
 
 def _with_observed_length(episode: CountedEpisode, at: Millis, stride: int) -> CountedEpisode:
-    """Return an episode that ends as much earlier as it has time (ms) without a row: each is the
-    state until the next stride. A report counts the time in alarm so."""
+    """Return an episode shortened by the time (ms) in it without a row; each row gives the state
+    until the next stride. Reports count the time in alarm in the same way."""
     first = int(np.searchsorted(at, episode.raised, side="right")) - 1
     begins = at[first : int(np.searchsorted(at, episode.ended))]
     ends = np.minimum(begins + stride, np.append(begins[1:], episode.ended))
@@ -168,8 +169,9 @@ def _with_observed_length(episode: CountedEpisode, at: Millis, stride: int) -> C
 
 
 def _is_determined(episode: CountedEpisode, at: Millis, labelled: npt.NDArray[np.int64]) -> bool:
-    """Return whether data show whether the problem of an episode came: some of them lie in its
-    window, and they reach its end. `labelled`: number of rows before each with a known label."""
+    """Return whether the data show if the problem of an episode came: rows with a known label lie
+    in its window, and data reach its end. `labelled`: for each row, number of earlier rows with a
+    known label."""
     first = int(np.searchsorted(at, episode.raised))
     last = first if episode.last_high is None else int(np.searchsorted(at, episode.last_high))
     return bool(labelled[last + 1] > labelled[first] and labelled[-1] > labelled[last])
@@ -225,7 +227,8 @@ def choose_threshold(
     period: str = VALIDATION,
 ) -> ThresholdChoice:
     """Choose the threshold that is best by the configured goal, within the allowed time in alarm
-    (`with_enough_time`); of equally good ones with as few false alarms the middle in log-odds.
+    (`with_enough_time`); of equally good thresholds with equally few false alarms, the middle in
+    log-odds.
 
     By false alarms a week or by least precision: the most event recall within that limit. By cost:
     the least sum of missed problems and false alarms, each times its cost. If no threshold within a
@@ -259,11 +262,12 @@ def choose_threshold(
 
 
 def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> ThresholdChoice:
-    """Adapt a choice on scores out of fold to the model that was fitted on all these rows: a
-    threshold that fewer of the model's scores reach is lowered until as many do.
+    """Adapt a threshold that was chosen on out-of-fold scores to the model that was fitted on all
+    these rows: if fewer of the model's scores reach it, lower it until as many do.
 
-    `score`: the scores that chose; `reached`: those of the model, of the same rows. The models of
-    the folds saw other shares of problems, so that their scores may be higher than any of it.
+    `score`: the out-of-fold scores; `reached`: the model's scores of the same rows. The models of
+    the folds saw other shares of problems, so their scores may be higher than any score of the
+    model.
     """
     chosen = np.sort(score)
     reached_scores = np.sort(reached)
@@ -281,8 +285,8 @@ def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> T
 
 
 def with_enough_time(observed: ObservedRows, goal: OperatingPoint) -> OperatingPoint:
-    """Return the limits with as much time in alarm as frequent problems need: by default twice that
-    of a perfect alarm, if it is more; one that was written stays."""
+    """Return the limits with as much time in alarm as frequent problems need: by default twice the
+    time of a perfect alarm, if that is more; a written limit stays."""
     default = OperatingPoint.model_fields["max_time_in_alarm"].default
     if goal.max_time_in_alarm != default or not len(observed.at):
         return goal
@@ -295,8 +299,8 @@ def with_enough_time(observed: ObservedRows, goal: OperatingPoint) -> OperatingP
 
 
 def _is_expected(at: Millis, problems: ProblemIntervals, observed: ObservedRows) -> BoolArray:
-    """Return at which instants a perfect alarm would hold: from gap + horizon before a problem
-    on."""
+    """Return a mask of the instants at which a perfect alarm would be open: from gap + horizon
+    before a problem on."""
     until = at + observed.gap_ms + observed.horizon_ms
     first = np.searchsorted(problems.end, at + min(observed.gap_ms, 0), side="right")
     never = np.iinfo(np.int64).max
@@ -304,7 +308,7 @@ def _is_expected(at: Millis, problems: ProblemIntervals, observed: ObservedRows)
 
 
 def _rank(weighed: _ThresholdOption) -> tuple[float, int]:
-    """Return what makes two thresholds equally good."""
+    """Return the rank of a threshold; two thresholds of one rank are equally good."""
     return weighed.loss, weighed.met.n_false_alarms
 
 
@@ -324,7 +328,8 @@ def _middle(score: Floats, weighed: Sequence[_ThresholdOption], best: _Threshold
 
 
 def _thresholds(score: Floats) -> list[float]:
-    """Return scores that occur, denser towards the highest, and one above them all."""
+    """Return the thresholds to compare: scores that occur, denser towards the highest, and one
+    above all scores."""
     distinct = np.unique(score[~np.isnan(score)])[::-1]
     if len(distinct) > MOST_THRESHOLDS:
         ranks = np.geomspace(1, len(distinct), MOST_THRESHOLDS) - 1

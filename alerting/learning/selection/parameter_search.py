@@ -49,17 +49,19 @@ def search_candidate(
     warm_start: Mapping[str, Any] | None = None,
     read_time: ReadTime | None = None,
 ) -> Candidate:
-    """Try `learning.trials` sets of a family and return the best, the default first.
+    """Try `learning.trials` parameter sets of a family, the default first, and return the best as a
+    candidate.
 
     A family without parameters to vary is tried once. Every trial is also scored on shifted labels
     (`ShiftedLabels`).
 
     The score of a set is its mean average precision over the walk-forward folds inside the training
-    period; for a family with rounds at the number of rounds that is best over all folds together.
-    The best score wins, the earlier set where two are equal; a set that is worse than the median of
-    those before it after the same folds is pruned. The time that a trial takes decides nothing but
-    where the ceiling ends the search (`run_trials`). Sets are tried on a sample of a large training
-    period (`search_sample`); the candidate's metrics are of all its rows.
+    period; for a family with rounds, with the number of rounds that is best over all folds
+    together. The best score wins, of equal ones the earlier set; a set that after some folds is
+    worse than the median of the earlier sets after the same folds is pruned. The time that a trial
+    takes decides nothing but where the ceiling ends the search (`run_trials`). Sets are tried on a
+    sample of a large training period (`search_sample`); the candidate's metrics are of all its
+    rows.
 
     Raises UserError if there is no such family, or if no fold has both classes.
     """
@@ -96,7 +98,8 @@ def search_candidate(
 def _create_study(
     family: ModelFamily, seed: int, warm_start: Mapping[str, Any] | None
 ) -> optuna.Study:
-    """Create a seeded study: the default, the model in service, the other proven sets."""
+    """Create a seeded study that begins with the default set, the set of the model in service, and
+    the other proven sets."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize",
@@ -135,9 +138,9 @@ class _Search:
     """The shared state of the trials of one search, and their results.
 
     `fixed`: parameters that the problem decides. `strengths`: by number of a fold, how well each
-    column ranks its rows, once a trial needed it. `best_scores`: of all test rows of each fold,
-    though trials are compared on those of the sample. `chance`: the best figure of all trials on
-    each shift of the labels. `ended_by`: the ceiling that ended it early, else empty.
+    column ranks its rows; computed when a trial first needs it. `best_scores`: of all test rows of
+    each fold, though trials are compared on those of the sample. `chance`: the best figure of all
+    trials on each shift of the labels. `ended_by`: the ceiling that ended it early, else empty.
     """
 
     dataset: Dataset
@@ -191,7 +194,8 @@ class _Search:
         return tried.ap
 
     def _score_shifts(self, fitted: Sequence[_FoldModel]) -> Iterator[Floats]:
-        """Yield figures on shifted labels, of some rounds: their choice can be luck."""
+        """Yield the average precisions on shifted labels after several numbers of rounds, because
+        the choice of the rounds can be luck."""
         longest = max(len(f.curve) for f in fitted)
         stages = (
             np.geomspace(min(LEAST_ROUNDS, longest), longest, STAGES).astype(int).tolist()
@@ -253,7 +257,8 @@ class _Search:
 
 
 def _common_rounds(curves: Sequence[Floats]) -> int | None:
-    """Return the best number of trees over the folds; a stopped fold stays at its end."""
+    """Return the best number of trees over all folds; a fold that stopped early keeps its last
+    value."""
     longest = max(len(curve) for curve in curves)
     if not longest:
         return None

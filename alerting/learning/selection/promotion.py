@@ -218,7 +218,7 @@ def _is_touched(
 
 @dataclass(frozen=True)
 class _View:
-    """One way to count the acted rows, and its result."""
+    """One way to count the acted rows, and the comparison that results."""
 
     challenger_ap: float | None
     champion_ap: float | None
@@ -239,6 +239,8 @@ def _decide(
     champion: TrainedModel,
     seed: int,
 ) -> PromotionDecision:
+    """Return the decision on a window with a label: the comparison of both models, and its
+    evidence."""
     block_ms = max(
         DAY_MS, 2 * (duration_millis(definition.gap) + duration_millis(definition.horizon))
     )

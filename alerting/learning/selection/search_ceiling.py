@@ -1,6 +1,7 @@
 """The trials of a search, and its ceiling: CPU time, and time by the clock against a hang.
 
-CPU time, because the clock counts what other programs do: a busy machine would train another model.
+The ceiling is CPU time because time by the clock includes other programs: a busy machine would
+train another model.
 """
 
 from collections.abc import Callable
@@ -30,7 +31,8 @@ def run_trials(
     learning: Learning,
     read_time: ReadTime | None = None,
 ) -> str:
-    """Try `learning.trials` sets, one after the other; return what ended that early, else "".
+    """Try `learning.trials` sets, one after the other; return the ceiling that ended the search
+    early, else "".
 
     No trial but the first begins beyond the ceiling; a trial that has begun is finished. Without
     `read_time` there is no ceiling. A study of fewer trials is the beginning of one of more.

@@ -376,7 +376,8 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
 def mail_sentences(
     metrics: ReportMetrics, judgement: Judgement, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> tuple[str, ...]:
-    """Return what a mail says of a report: its conclusion, first sentences and first advice."""
+    """Return the sentences of a report for a mail: its conclusion, first sentences and first
+    advice."""
     steps = (sentence(language.translate(action)) for action in judgement.actions[:1])
     return (
         sentence(language.translate(TRUST_MESSAGES[judgement.trust])),
@@ -423,8 +424,8 @@ def _problems(m: ReportMetrics, language: Language) -> str:
 
 
 def found_late(m: ReportMetrics) -> list[float]:
-    """Return, of each problem that no alarm announced but one found while it lasted, the seconds
-    from its start to the raise."""
+    """Return, for each problem that no alarm announced but that an alarm found while it lasted, the
+    seconds from its start to the raise."""
     raised = sorted((e.raised_at, e.asset) for e in m.episodes)
     delays = []
     for p in m.missed:
@@ -471,7 +472,8 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
 
 
 def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[str]:
-    """Yield when or where most false alarms come, if at least three and half of them do so."""
+    """Yield sentences on the time or asset at which most false alarms come: at least three, and
+    half of all."""
     wrong = [e for e in m.episodes if e.outcome == "false_alarm"]
     local = [e.raised_at.astimezone(zone) for e in wrong]
     (day, block), times = Counter((t.weekday(), t.hour // _BLOCK_HOURS) for t in local).most_common(
@@ -518,9 +520,9 @@ def _decision(decision: DecisionMade, language: Language) -> str:
 
 
 def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
-    """Return the number of cases, and how many weeks until the share is known.
+    """Describe on how many cases a share rests, and in how many weeks it will be known.
 
-    Empty where it is known already, or where there is no case from which a rate follows.
+    Empty if the share is known already, or without a case from which a rate follows.
     """
     announced = len(m.problems) - len(m.missed)
     problems = len(m.problems)

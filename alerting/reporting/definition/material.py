@@ -1,4 +1,4 @@
-"""The input of a report; times without a known value are neither evaluated nor in alarm."""
+"""The input of a report. Times without a known value count neither as evaluated nor as in alarm."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ModelInService:
 class Material:
     """The input of a report.
 
-    `episodes`: those raised in [start - longest window, end); the ones before `start` only show
+    `episodes`: those raised in [start - longest window, end); the episodes before `start` only show
     which problems were announced. `problems`: DataFrame as `counted_problems` makes it with a
     column `asset`, known at `as_of`. `scores`: DataFrame `asset`, `ts`, `score`, `threshold`,
     `model_version`, `label` (1, 0, NaN while it cannot be known), and `persistence` (the last known
@@ -72,16 +72,16 @@ class Material:
     the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals
     within it without any known value. `predicts`: see `detection.problems`. `not_notified`:
     episodes raised in the period without any notification, because they began and ended while the
-    alert was suppressed by design; they are in none of the metrics. `in_maintenance`:
-    those raised in maintenance, which are in none either. `unscored`: ids of those of whose time no
-    scores are stored: no rate counts them, as `evaluated_time` does not count that time.
-    `decisions`: promotion decisions up to `end`, oldest first. `histories`: readings by asset, from
-    before `start` up to `as_of`. `withdrawn`: episodes of the period that late readings refuted.
-    `previous`: the same of the period before, None if it is not
-    compared. `misses`: reported by operators, oldest first; those that the data do not show are
-    among the problems too. `verification`: how the model did by the values that came.
-    `moving_levels`: of an asset in (start, end], the limits that change by themselves, by variable.
-    `values`: those that a forecast said of the period, by asset, beside the samples.
+    alert was suppressed by design; no metric counts them. `in_maintenance`: episodes raised in
+    maintenance, which no metric counts either. `unscored`: ids of those of whose time no scores are
+    stored: no rate counts them, as `evaluated_time` does not count that time. `decisions`:
+    promotion decisions up to `end`, oldest first. `histories`: readings by asset, from before
+    `start` up to `as_of`. `withdrawn`: episodes of the period that late readings refuted.
+    `previous`: the same of the period before, None if it is not compared. `misses`: reported by
+    operators, oldest first; those that the data do not show are among the problems too.
+    `verification`: how the model did by the values that came. `moving_levels`: of an asset in
+    (start, end], the limits that change by themselves, by variable. `values`: those that a forecast
+    said of the period, by asset, beside the samples.
     """
 
     definition: Definition
@@ -131,7 +131,7 @@ class Material:
 
     @property
     def evaluated_times(self) -> dict[str, timedelta]:
-        """Return how long any value was known, by asset."""
+        """Return, by asset, the time during which a value was known."""
         return {
             asset: length(self._without_gaps(asset, *interval))
             for asset, interval in self.evaluated.items()
@@ -139,13 +139,13 @@ class Material:
 
     @property
     def evaluated_time(self) -> timedelta:
-        """Return how long any value was known, of all assets together."""
+        """Return the time during which a value was known, all assets together."""
         return sum(self.evaluated_times.values(), timedelta(0))
 
     @property
     def comparable_previous(self) -> Material | None:
-        """Return the period before if it was evaluated long enough beside this one: figures of a
-        few minutes are not those of a period."""
+        """Return the previous period if it was evaluated long enough compared with this one,
+        because metrics of a few minutes are not those of a period."""
         before = self.previous
         if before is None or not before.evaluated:
             return None
@@ -167,7 +167,8 @@ class Material:
 
 
 def ended_at(episode: Episode) -> datetime | None:
-    """Return the end of a prediction, an episode or its window; None while it has none."""
+    """Return the end of an episode: of its prediction, of itself, or of its window; None while it
+    has no end."""
     return episode.ended_at or episode.valid_until
 
 
@@ -204,8 +205,9 @@ def outcome_of(episode: Episode) -> Outcome:
 
 
 def counted_outcomes(m: Material, without: Collection[str] = ()) -> Counter[Outcome]:
-    """Return how often each outcome counts: a chain is one hit, an alarm without its problem one
-    false alarm for each window that it began. `without`: ids of episodes that do not count."""
+    """Return how often each outcome counts: a chain of episodes is one hit, and an alarm without
+    its problem is one false alarm for each prediction window that it began. `without`: ids of
+    episodes that do not count."""
     counts: Counter[Outcome] = Counter()
     for asset in {e.asset for e in m.episodes}:
         has_hit = False
@@ -251,8 +253,8 @@ def find_problems(
 ) -> tuple[tuple[ReportedProblem, ...], int, tuple[ReportedProblem, ...]]:
     """Return the period's problems with their episodes, and those without a possible warning.
 
-    The latter are the number of those before which nothing was evaluated, and those that began in
-    the recovery of another.
+    Problems without a possible warning are counted if nothing was evaluated before them, and listed
+    if they began in the recovery of another problem.
     """
     problems: list[ReportedProblem] = []
     in_recovery: list[ReportedProblem] = []
@@ -305,8 +307,8 @@ def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int
 
 
 def _warnable(m: Material, asset: str, start: datetime) -> bool:
-    """Return whether an instant in [start - gap - horizon, start - gap) was evaluated; of a model
-    with scores, whether it had one there, as a training counts."""
+    """Return whether an instant in [start - gap - horizon, start - gap) was evaluated; for a model
+    with scores, whether it has a score there, as in a training."""
     evaluated = m.evaluated.get(asset)
     latest = start - m.definition.window.after
     first = latest - m.definition.window.length

@@ -1,5 +1,5 @@
 """Operators' work on the episodes of a period: answers, acknowledgements, actions, advice. And
-money: what problems, alarms and interventions cost; nothing that `costs` do not give."""
+money: the costs of problems, alarms and interventions, as far as `costs` states them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -94,10 +94,10 @@ class Action:
 class AdviceOutcomes:
     """Recommendations of the period, by what operators did with them.
 
-    `given`: episodes with advice that lowers the risk. `taken`: by answer. `prevented`: share of
-    the followed ones after which the problem did not come; `not_followed`: the same share where the
-    operator changed nothing. `took_effect`: followed ones after which the risk came down to under
-    the threshold.
+    `given`: number of episodes with advice that lowers the risk. `taken`: number by answer.
+    `prevented`: share of followed recommendations after which the problem did not come;
+    `not_followed`: the same share if the operator changed nothing. `took_effect`: number of
+    followed recommendations after which the risk fell below the threshold.
     """
 
     given: int
@@ -130,7 +130,8 @@ class VerdictMetrics:
 
 
 def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
-    """Return what operators did with these episodes. Backfilled ones were sent to no operator."""
+    """Return the metrics of operators' verdicts on these episodes. Backfilled episodes were sent to
+    no operator."""
     notified = [e for e in raised if not e.backfilled]
     answered = [(e, *consensus(e.feedback)) for e in raised if e.feedback]
     checkable = [
@@ -175,7 +176,7 @@ def occurred_by_data(episode: Episode) -> bool | None:
 
 
 def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
-    """Return the most frequent actions, each once an episode, whatever their case and spaces."""
+    """Return the most frequent actions, each counted once per episode, ignoring case and spaces."""
     by_action: dict[str, dict[str, Episode]] = defaultdict(dict)
     wording: dict[str, Counter[str]] = defaultdict(Counter)
     for episode in raised:
@@ -197,7 +198,7 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
 
 
 def _advice(raised: Sequence[Episode]) -> AdviceOutcomes | None:
-    """Return what became of the recommendations; None if no episode had one."""
+    """Return the outcomes of the recommendations; None if no episode had one."""
     advised = [e for e in raised if e.recommendation is not None and e.recommendation.helps]
     if not advised:
         return None
@@ -459,7 +460,7 @@ class DefinitionNumbers:
 
     @property
     def decided(self) -> int:
-        """Return of how many alarms the outcome is known."""
+        """Return the number of alarms with a known outcome."""
         return self.hits + self.avoided + self.false_alarms
 
 

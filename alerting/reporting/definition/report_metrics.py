@@ -114,7 +114,7 @@ NO_INTERVALS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class CameTrue:
-    """A metric as it was measured at the promotion, and what came true in the period."""
+    """A metric as it was measured at the promotion, and its value in the period."""
 
     metric: str
     at_promotion: float
@@ -124,7 +124,8 @@ class CameTrue:
 
     @property
     def is_worse(self) -> bool:
-        """Return whether the 95 % interval is worse than the promotion's, or than its value."""
+        """Return whether the 95 % interval of the period lies on the worse side of the promotion's
+        interval, or value."""
         low = self.now.low
         high = self.now.high
         if self.now.doubt or low is None or high is None:
@@ -195,7 +196,8 @@ class ReportedEpisode:
 
 @dataclass(frozen=True)
 class Precision:
-    """Share of right episodes, with avoided ones left out and with them counted as right."""
+    """Share of right episodes, once without avoided ones, and once with avoided ones counted as
+    right."""
 
     without_avoided: Estimate
     with_avoided: Estimate
@@ -222,9 +224,9 @@ class PreviousPeriod:
 class ReportMetrics:
     """All metrics of a report. Instants are UTC, lead times seconds, shares between 0 and 1.
 
-    `outcomes`: number of alarms by outcome; `counted`: the same as shares and rates count them (see
-    `counted_outcomes`). `unscored`: number of alarms that no rate counts, because no scores of
-    their time are stored.
+    `outcomes`: number of alarms by outcome; `counted`: numbers by outcome as shares and rates count
+    them (see `counted_outcomes`). `unscored`: number of alarms that no rate counts, because no
+    scores of their time are stored.
     """
 
     definition: str
@@ -407,7 +409,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
 
 
 def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -> Money | None:
-    """Return the sums of the period; None without costs, and where no alert was sent.
+    """Return the sums of the period; None without costs, and if no alert was sent.
 
     Alerts that were all found in past data can have avoided nothing. `earlier`: gives durations of
     problems.
@@ -431,7 +433,8 @@ def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -
 
 
 def _reason(episode: Episode, m: Material) -> str:
-    """Return why an episode has its outcome; all that wait for a time have one reason."""
+    """Return why an episode has its outcome; all episodes that wait for a time have the same
+    reason."""
     record = episode.outcome_record
     if record is None or record.reason.startswith("the outcome is known at"):
         return undetermined_reason(m.definition.problem is not None)
@@ -455,7 +458,8 @@ def _time_in_alarm(m: Material) -> Estimate:
 
 
 def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
-    """Return false alarms per evaluated week; undetermined ones may be false, none: no figure."""
+    """Return false alarms per evaluated week; without a determined episode, as undetermined ones
+    may be false, no number."""
     false = counts["false_alarm"]
     undetermined = counts["undetermined"]
     rate = _enough_outcomes(rate_per_week(false, weeks, CASES_FALSE_ALARMS), counts)

@@ -1,4 +1,4 @@
-"""The contract of a model family: parameters, fit, and reading its files.
+"""The contract of a model family: its parameters, its fit, and how its files are read.
 
 One module per family, with its instance.
 """
@@ -64,9 +64,9 @@ class LabelledRows:
 class ModelFamily(ABC):
     """A family of models.
 
-    `defaults`: the proven parameters, the first trial of every search. `alternatives`: changes of
-    the defaults, each best for another kind of data. `fixed`: parameters that trials do not vary.
-    `packages`: the libraries that its fitted models need to score, beside numpy and pandas.
+    `defaults`: the proven parameters, which are the first trial of every search. `alternatives`:
+    changes of the defaults, each best for another kind of data. `fixed`: parameters that trials do
+    not vary. `packages`: the libraries that fitted models need to score, besides numpy and pandas.
     """
 
     name: ClassVar[str]
@@ -109,10 +109,10 @@ class ModelFamily(ABC):
 
     @abstractmethod
     def load(self, files: Mapping[str, bytes], width: int) -> FittedModel:
-        """Read a fitted model for `width` columns from what its `files` returned.
+        """Read a fitted model for `width` columns from the files that its `files` returned.
 
-        Runs no code from them: their hashes were compared before. Raises ModelRefused if a file
-        cannot be read. A family may read them at the first use.
+        Reading runs no code from the files, whose hashes were compared before. Raises ModelRefused
+        if a file cannot be read. A family may read the files at the first use of the model.
         """
 
     def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:
@@ -120,11 +120,12 @@ class ModelFamily(ABC):
         return model.fitted_bytes()
 
     def params_for(self, problem: Problem) -> Params:
-        """Return the parameters that the problem decides; `columns` names a set."""
+        """Return the parameters that the problem decides. `columns`: the columns of the plan."""
         return {}
 
     def proven_params(self) -> list[Params]:
-        """Return the default, and then sets that differ much from it and from each other."""
+        """Return the default parameters, then sets that differ much from these and from each
+        other."""
         return [{**self.defaults, **change} for change in ({}, *self.alternatives)]
 
     def searched_params(self, params: Mapping[str, Any]) -> Params:
@@ -138,9 +139,9 @@ class ModelFamily(ABC):
 
 @cache
 def get_family(name: str) -> ModelFamily:
-    """Return a family: a module's `FAMILY`, or the object that a package names.
+    """Return a family by name: the `FAMILY` of a module, or the object that a package names.
 
-    Raises UserError if there is none, or if that of the package is not a family of this name.
+    Raises UserError if there is none, or if the package's object is not a family of this name.
     """
     if name in (*BUILT_IN, PERSISTENCE):
         return import_module(f"{__package__}.{name}").FAMILY  # type: ignore[no-any-return]

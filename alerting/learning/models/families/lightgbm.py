@@ -1,4 +1,5 @@
-"""LightGBM: gradient boosted trees; on a small table the mean of three by seed."""
+"""LightGBM: gradient boosted trees; on a small table the mean of three boosters with different
+seeds."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ class BoosterMean:
     margin_is_probability: ClassVar[bool] = False
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Return the log-odds of each row; of the first `rounds` trees, if given."""
+        """Return the log-odds of each row; only from the first `rounds` trees, if given."""
         return self._mean(encoded, threads_for(encoded), raw_score=True, num_iteration=rounds)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
@@ -87,8 +88,8 @@ class BoosterMean:
 
 
 class StoredBoosterMean(BoosterMean):
-    """The same, of texts that LightGBM reads at the first use, so that a model which does not serve
-    costs nothing."""
+    """A `BoosterMean` from texts that LightGBM reads at the first use, so that a model that does
+    not serve costs nothing."""
 
     def __init__(self, texts: Sequence[bytes]) -> None:
         object.__setattr__(self, "_texts", tuple(texts))
@@ -184,7 +185,8 @@ class LightGbm(ModelFamily):
     def fit_final(
         self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int
     ) -> Estimator:
-        """Fit one booster on a large table, on a small one three, which depend less on chance."""
+        """Fit one booster on a large table, and three on a small one, whose mean depends less on
+        chance."""
         pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
         count = 1 if rows.matrix.size > SMALL else AVERAGED
         seeds = [(seed + k * SEED_STEP) % 2**31 for k in range(count)]
@@ -207,8 +209,8 @@ def informative_pairs(
 ) -> ColumnPairs:
     """Return all pairs of the `params["pairs"]` columns with the largest gain.
 
-    The gains do not depend on the set that a search tries, so its sets with pairs share those of a
-    fold.
+    The gains do not depend on the parameter set that a search tries, so all sets with pairs share
+    the gains of a fold.
     """
     most = int(params.get("pairs", 0))
     if not most:
@@ -237,7 +239,8 @@ def trees_text(booster: lightgbm.Booster) -> str:
 
 
 def trees_of_texts(texts: Sequence[str]) -> Trees:
-    """Return the trees of boosters of the same columns, whose margin is the mean of theirs."""
+    """Return the trees of several boosters on the same columns as one model, whose margin is the
+    mean of theirs."""
     trees = [
         dict(line.split("=", 1) for line in block.strip().split("\n")[1:])
         for text in texts

@@ -24,11 +24,11 @@ FILE = "persistence.json"
 
 @dataclass(frozen=True)
 class LastValue:
-    """A fitted persistence: log-odds that rise with the risk of one column's value.
+    """A fitted persistence model: log-odds that rise with the risk of one column's value.
 
-    `column`: its position of `width`. `above`, `below`, `equals`: the limits or the value of the
-    problem. `missing`: the risk of a missing value, the median of the training rows. `expected`:
-    the mean margin of the training rows.
+    `column`: position of that column among `width` columns. `above`, `below`, `equals`: the limits
+    or the value of the problem. `missing`: the risk of a missing value, the median of the training
+    rows. `expected`: the mean margin of the training rows.
     """
 
     __pydantic_config__ = STORED

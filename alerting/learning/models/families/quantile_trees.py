@@ -28,7 +28,7 @@ class QuantileTrees:
 
     @cached_property
     def columns(self) -> Positions:
-        """Return the positions of the columns that some tree uses."""
+        """Return the positions of the columns that any tree uses."""
         splits = [booster.feature_importance("split") for booster in self.boosters]
         return np.flatnonzero(np.any(splits, axis=0)).astype(np.int32)
 
@@ -93,7 +93,7 @@ def fit_quantiles(
 
 
 class StoredQuantileTrees(QuantileTrees):
-    """The same, of texts that LightGBM reads at the first use."""
+    """`QuantileTrees` from texts that LightGBM reads at the first use."""
 
     def __init__(self, texts: Iterable[bytes]) -> None:
         object.__setattr__(self, "_texts", tuple(texts))

@@ -57,7 +57,8 @@ class Forest:
     margin_is_probability: ClassVar[bool] = True
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Return the mean vote, bit for bit `predict_proba`, whose checks take 5 ms."""
+        """Return the mean vote, bit for bit as `predict_proba` does, without its checks, which take
+        5 ms."""
         with np.errstate(over="ignore"):
             rows = np.ascontiguousarray(encoded, np.float32)
         votes = np.zeros(len(rows))
@@ -108,7 +109,7 @@ class Forest:
 
     @property
     def _classifier(self) -> RandomForestClassifier:
-        """The same as scikit-learn's model, which is not stored."""
+        """Return the forest as scikit-learn's model, which is not stored."""
         forest = _set_two_classes(RandomForestClassifier(len(self.trees)), self.trees[0])
         forest.estimators_ = [_set_two_classes(DecisionTreeClassifier(), t) for t in self.trees]
         for model, tree in zip(forest.estimators_, self.trees, strict=True):
@@ -219,7 +220,8 @@ class RandomForest(ModelFamily):
         return self.fit(few, columns, rows, seed), np.empty(0)
 
     def searched_params(self, params: Mapping[str, Any]) -> Params:
-        """Return the parameters that trials vary; another share, of an earlier model, as SHARE."""
+        """Return the parameters that trials vary; a share of columns from an earlier model is named
+        SHARE."""
         searched = super().searched_params(params)
         if isinstance(searched.get("max_features"), float):
             searched["max_features"] = SHARE
@@ -233,7 +235,7 @@ class RandomForest(ModelFamily):
 
 
 class StoredForest(Forest):
-    """The same, of a file that is read at the first use."""
+    """A `Forest` from a file that is read at the first use."""
 
     def __init__(self, data: bytes, width: int) -> None:
         object.__setattr__(self, "_stored", (data, width))
