@@ -263,7 +263,7 @@ class ParquetStore(Readings):
         """Write all batches; return the number of rows. Raises UserError if the disk refuses."""
         written = 0
         for batch in batches:
-            for asset, table in _tables(batch):
+            for asset, table in _split_by_asset(batch):
                 self._waiting.setdefault(asset, []).append(table)
             written += len(batch)
             self._rows += len(batch)
@@ -416,7 +416,7 @@ def _column(column: Any, type_: VariableType) -> npt.NDArray[Any]:
     return np.array(column.to_numpy(), dtype=np.float64)
 
 
-def _tables(batch: ReadingBatch) -> Iterator[tuple[str, pa.Table]]:
+def _split_by_asset(batch: ReadingBatch) -> Iterator[tuple[str, pa.Table]]:
     for asset in dict.fromkeys(batch.assets.tolist()):
         rows = np.flatnonzero(batch.assets == asset)
         columns = {

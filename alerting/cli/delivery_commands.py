@@ -259,7 +259,9 @@ def replay(
             raise UserError(f"source {to!r} is of kind {source.kind}; replay sends to mqtt, http")
         checked = check_readings(recording, p)
         batches = checked.rows(refuse_line, silent)
-        sender = _to_broker(source) if source.kind == "mqtt" else nullcontext(partial(_store, p))
+        sender = (
+            _open_publisher(source) if source.kind == "mqtt" else nullcontext(partial(_store, p))
+        )
         with sender as send:
             begin = datetime.now(UTC)
             first: datetime | None = None
@@ -315,7 +317,7 @@ def _store(p: Platform, source: Source, messages: Sequence[Message]) -> None:
 
 
 @contextmanager
-def _to_broker(source: Any) -> Iterator[Callable[[Any, Sequence[Message]], None]]:
+def _open_publisher(source: Any) -> Iterator[Callable[[Any, Sequence[Message]], None]]:
     from alerting.adapters.sources.mqtt import new_client
 
     address = allowed_secrets(os.environ, read_secret_rules(Variables(os.environ)))(source.url)

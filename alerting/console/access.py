@@ -239,12 +239,12 @@ def read_tokens(path: Path) -> dict[str, tuple[str, Role]]:
             f"the tokens file {path} may be read by others on this machine: run `chmod 600 {path}`"
         )
     try:
-        return _tokens(json.loads(text))
+        return _parse_tokens(json.loads(text))
     except ValueError as fault:
         raise UserError(f"the tokens file {path}: {fault}") from fault
 
 
-def _tokens(document: object) -> dict[str, tuple[str, Role]]:
+def _parse_tokens(document: object) -> dict[str, tuple[str, Role]]:
     if not isinstance(document, dict) or not document:
         raise ValueError(
             'it must hold at least one token as {"<token>": {"name": "anna", "role": "operator"}}'

@@ -472,7 +472,7 @@ def describe(app: FastAPI) -> APIRouter:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _describe(app)
+            app.openapi_schema = _describe_api(app)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -489,7 +489,7 @@ def describe(app: FastAPI) -> APIRouter:
     return router
 
 
-def _describe(app: FastAPI) -> dict[str, Any]:
+def _describe_api(app: FastAPI) -> dict[str, Any]:
     routes = app.routes
     schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=routes)
     schemas = schema["components"]["schemas"]
@@ -510,7 +510,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
             operation = schema["paths"][route.path_format][method.lower()]
             operation["operationId"] = route.operation_id or route.name
             answers = {
-                str(status): _problem(status) for status in _statuses(route, method, operation)
+                str(status): _problem(status) for status in _list_statuses(route, method, operation)
             }
             others = {
                 code: answer for code, answer in operation["responses"].items() if code != "422"
@@ -527,7 +527,7 @@ def _problem_schemas() -> dict[str, Any]:
     return {"Problem": schema | {"title": "Problem"}, **parts}
 
 
-def _statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterator[int]:
+def _list_statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterator[int]:
     yield from (431, 500, 503)
     if route.path not in OPEN:
         yield from (401, 429)

@@ -432,7 +432,7 @@ def _minute(line: DemoLineState, minute: int) -> dict[str, float | str | bool]:
         cleaned=line.schedule.maintenance(minute) is not None,
     )
     setpoints = {name: line.setpoint(name, minute) for name in SET_POINTS}
-    conditions = _conditions(line, minute, setpoints, chance)
+    conditions = _oven_conditions(line, minute, setpoints, chance)
     run_minute(line.oven, conditions)
     return _sense(_truth(line.oven, conditions, setpoints), chance, of_day)
 
@@ -448,7 +448,7 @@ def _walk(walks: Walks, steps: list[float], cleaned: bool) -> None:
         walks.fouling[zone] = 0.02 if cleaned else grown
 
 
-def _conditions(
+def _oven_conditions(
     line: DemoLineState, minute: int, setpoints: dict[str, float], chance: DayOfChance
 ) -> OvenConditions:
     schedule = line.schedule

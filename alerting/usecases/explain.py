@@ -200,10 +200,10 @@ def _record(
         )
     if covering is not None and explanation.verdict == "normal" and covering.valid_until is None:
         lines.append("the readings known now would not have raised it: some of them came later")
-    return lines + _progress(platform, explanation, at)
+    return lines + _describe_progress(platform, explanation, at)
 
 
-def _progress(platform: EvaluationPorts, explanation: Why, at: datetime) -> list[str]:
+def _describe_progress(platform: EvaluationPorts, explanation: Why, at: datetime) -> list[str]:
     state = platform.states.load_many([(explanation.definition, explanation.asset)]).state(0)
     if state is None:
         return (

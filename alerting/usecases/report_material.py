@@ -125,7 +125,7 @@ def gather_material(
             platform, definition, assets, first - definition.longest_window, as_of
         ),
         histories=histories,
-        problems=_problems(definition, histories, as_of),
+        problems=_find_counted_problems(definition, histories, as_of),
         decisions=decisions,
         as_of=as_of,
     )
@@ -205,7 +205,7 @@ def _before(definition: Definition, asset: Asset) -> timedelta:
     return max(definition.gap + definition.horizon + duration, inputs.lookback + inputs.stale_after)
 
 
-def _problems(
+def _find_counted_problems(
     definition: Definition, histories: Mapping[str, History], as_of: datetime
 ) -> pd.DataFrame:
     frames = []

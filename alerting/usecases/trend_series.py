@@ -120,7 +120,9 @@ def read_series(
     made |= _refine(platform, declared, made, span)
     width = max(1, -(-(last - first) // points))
     past = first, max(first, min(last, to_millis(now)))
-    series = [_series(declared, name, made[name], past, buckets.unread, width) for name in names]
+    series = [
+        _make_series(declared, name, made[name], past, buckets.unread, width) for name in names
+    ]
     return SeriesAnswer(declared.name, start, end, series, buckets.unread)
 
 
@@ -223,7 +225,7 @@ def gaps_of(
     return tuple(subtract(merge_intervals((a, b) for a, b in gaps.tolist()), unread))
 
 
-def _series(
+def _make_series(
     asset: Asset, name: str, made: _Shown, span: Interval, unread: Sequence[Interval], width: int
 ) -> VariableSeries:
     declared = asset.variables[name]

@@ -194,14 +194,14 @@ class DagSnapshot:
 
     def cadences(self) -> list[str]:
         """Return the distinct cadences, shortest first: short for ten thousand definitions."""
-        texts: list[str] = self._read("cadences", lambda read: {"cadences": _cadences(read)})[
-            "cadences"
-        ]
+        texts: list[str] = self._read_or_copy(
+            "cadences", lambda read: {"cadences": _cadences(read)}
+        )["cadences"]
         return texts
 
     def trained(self, number: int) -> tuple[TrainedRevision, ...]:
         """Return definitions with a trained model whose DAGs belong to this shard, by name."""
-        answer = self._read(
+        answer = self._read_or_copy(
             f"train_{number:02}", lambda revisions: {"trained": _trained_rows(revisions, number)}
         )
         return tuple(row for row in map(_read_trained, answer["trained"]) if row is not None)
@@ -209,14 +209,14 @@ class DagSnapshot:
     def sources(self) -> tuple[PolledRow, ...]:
         """Return the active sources that the platform reads by itself, by name. Airflow reads a
         source that the stream service reads now at most once an hour, as a visible record."""
-        rows = self._read("sources", lambda read: {"sources": _polled_rows(read)}, "sources")[
-            "sources"
-        ]
+        rows = self._read_or_copy(
+            "sources", lambda read: {"sources": _polled_rows(read)}, "sources"
+        )["sources"]
         return tuple(
             PolledRow(row["name"], parse_duration(row["every"]), row.get("title")) for row in rows
         )
 
-    def _read(
+    def _read_or_copy(
         self,
         name: str,
         query: "Callable[[Collection[Document]], Document]",

@@ -567,10 +567,10 @@ def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
                 "AZURE_STORAGE_ACCOUNT_NAME"
             )
         return fs.AzureFileSystem(account, secret or environ.get("AZURE_STORAGE_ACCOUNT_KEY"))
-    return _s3(key, secret, query, environ)
+    return _open_s3(key, secret, query, environ)
 
 
-def _s3(
+def _open_s3(
     key: str | None, secret: str | None, query: Mapping[str, str], environ: Mapping[str, str]
 ) -> Any:
     address = (

@@ -128,11 +128,11 @@ def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
     except FAULTS as error:
         client.close()
         raise UserError(
-            f"source {source.name}: {host}: {_reason(error, host_keys, host, port)}"
+            f"source {source.name}: {host}: {_explain_fault(error, host_keys, host, port)}"
         ) from error
 
 
-def _reason(error: Exception, host_keys: Path, host: str, port: int) -> str:
+def _explain_fault(error: Exception, host_keys: Path, host: str, port: int) -> str:
     scan = f"`ssh-keyscan -p {port} {host}`"
     if isinstance(error, paramiko.BadHostKeyException):
         return (

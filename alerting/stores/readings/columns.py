@@ -145,7 +145,7 @@ def readings_columns(
         values = [document.get("v", _NO_VALUES) for document in chunk]
         for name, type_ in types.items():
             try:
-                columns[name].append(_column(asset, name, type_, chunk, values))
+                columns[name].append(_make_column(asset, name, type_, chunk, values))
             except UserError as refusal:
                 faults.setdefault(name, str(refusal))
     joined = {name: np.concatenate(parts) for name, parts in columns.items() if name not in faults}
@@ -248,7 +248,7 @@ def _numbers(values: Sequence[Any]) -> Column | None:
     return array.astype(np.float64, copy=False) if is_numbers else None
 
 
-def _column(
+def _make_column(
     asset: str,
     name: str,
     type_: VariableType,

@@ -348,7 +348,7 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
         end,
     ]
     sizes = _total(body, rows) + 4
-    raw = _join([_FieldBytes(b"", sizes.astype("<i4")), *body], rows)
+    raw = _join_fields([_FieldBytes(b"", sizes.astype("<i4")), *body], rows)
     return [
         RawBSONDocument(raw[start:end]) for start, end in pairwise([0, *np.cumsum(sizes).tolist()])
     ]
@@ -421,7 +421,7 @@ def _total(fields: Sequence[_FieldBytes], rows: int) -> Sizes:
     return total
 
 
-def _join(fields: Sequence[_FieldBytes], rows: int) -> bytes:
+def _join_fields(fields: Sequence[_FieldBytes], rows: int) -> bytes:
     starts = np.cumsum([0, *(field.width for field in fields)]).tolist()
     data = np.empty((rows, starts[-1]), np.uint8)
     keys = b"".join(field.key + bytes(field.values.itemsize) for field in fields)

@@ -120,8 +120,7 @@ def position_by_asset(assets: Sequence[Asset]) -> dict[str, str]:
 
 
 def _no_champion(definition: ModelDefinition, assets: int) -> str:
-    """Return the reason why the question of a definition has no champion, for the notes of a
-    forecast."""
+    """Return the note that the load is unknown until a training, with the limit of false alarms."""
     most = (
         definition.operating_point.most_false_alarms
         if isinstance(definition, TrainedDefinition)

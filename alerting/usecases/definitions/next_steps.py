@@ -57,7 +57,7 @@ def next_steps(
             "{name}: {text}",
             name=d.name,
             text=_evaluation(assets, d)
-            or _training(assets, definitions, decisions, trainings, d, wall),
+            or _training_sentence(assets, definitions, decisions, trainings, d, wall),
         )
         for d in changed
     ]
@@ -126,7 +126,7 @@ def _where(stored: Assets, definition: Definition) -> str:
     return translatable("every {duration} on {count} assets", duration=every, count=len(assets))
 
 
-def _training(
+def _training_sentence(
     stored: Assets,
     definitions: Definitions,
     decisions: Decisions,

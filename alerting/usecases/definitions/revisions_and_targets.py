@@ -458,7 +458,7 @@ def list_targets(
     for variables without their own.
     """
     targets = [
-        _target(newest, answering, asset, assets, latency)
+        _make_target(newest, answering, asset, assets, latency)
         for newest, answering in revisions
         for asset in _find_assets(newest, answering, assets)
     ]
@@ -486,7 +486,7 @@ def _find_assets(newest: Revision, answering: Revision, assets: AssetIndex) -> l
     )
 
 
-def _target(
+def _make_target(
     newest: Revision,
     answering: Revision,
     asset: Asset,

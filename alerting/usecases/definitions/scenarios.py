@@ -193,7 +193,7 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     conditions: list[Condition] = (
         [definition] if combination is None else list(combination.leaves())
     )
-    history = _history(definition, [condition.variable for condition in conditions], scenario)
+    history = _build_history(definition, [condition.variable for condition in conditions], scenario)
     for path, sentence in (
         fault for condition in conditions for fault in unknown_limits(condition, history.asset)
     ):
@@ -304,7 +304,7 @@ def _clock(at: timedelta) -> str:
     return format_duration(at) + (f" {milliseconds}ms" if milliseconds else "")
 
 
-def _history(definition: Definition, variables: Sequence[str], scenario: Scenario) -> History:
+def _build_history(definition: Definition, variables: Sequence[str], scenario: Scenario) -> History:
     asset = _asset(definition, variables, scenario)
     columns = {
         n: _column(n, _expand_values(v), asset.variables[n].type, scenario)

@@ -416,7 +416,7 @@ def close_orphans(platform: EvaluationPorts, as_of: datetime) -> int:
     ending = [e for e in still_open if (e.definition, e.asset) in reasons]
     for episode in ending:
         revision, why = reasons[episode.definition, episode.asset]
-        _end(platform, episode, revision, why, as_of)
+        _end_episode(platform, episode, revision, why, as_of)
     return len(ending)
 
 
@@ -447,7 +447,7 @@ def _has_faulty_revision(platform: EvaluationPorts, name: str) -> bool:
     return any(revision.name.startswith(name) for revision in faulty)
 
 
-def _end(
+def _end_episode(
     platform: EvaluationPorts,
     episode: Episode,
     revision: Revision | None,

@@ -290,7 +290,8 @@ def understand(
     for name in sorted(profile.assets.keys() & existing.keys()):
         declared = {**existing[name].variables, **declared}
     columns = tuple(
-        _column(profile, profile.columns[title], kind, declared) for title, kind in types.items()
+        _understand_column(profile, profile.columns[title], kind, declared)
+        for title, kind in types.items()
     )
     return Understood(
         source=source.name,
@@ -307,7 +308,7 @@ def understand(
     )
 
 
-def _column(
+def _understand_column(
     profile: Profile, column: ColumnProfile, kind: VariableType, declared: Mapping[str, Variable]
 ) -> UnderstoodColumn:
     variable = declared.get(column.name)  # an import changes no declared variable

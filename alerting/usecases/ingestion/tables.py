@@ -248,10 +248,10 @@ def refuse_other_rows(
         by_asset.setdefault(row.asset, []).append(row)
     for name, rows in by_asset.items():
         if name in existing:
-            _refuse(source, existing[name], rows, step, readings)
+            _refuse_if_other(source, existing[name], rows, step, readings)
 
 
-def _refuse(
+def _refuse_if_other(
     source: ReadingSource,
     asset: Asset,
     rows: Sequence[ReadingRow],

@@ -301,7 +301,9 @@ def _deliver(
     platform = current_round.platform
     counts = current_round.counts
     failure = _attempt(
-        platform.channels, claimed.channel, lambda: _message(current_round, claimed, episode, at)
+        platform.channels,
+        claimed.channel,
+        lambda: _compose_message(current_round, claimed, episode, at),
     )
     current_round.record_answer(claimed.channel, failure is None or failure.permanent)
     ids: dict[str, Any] = {"notification": claimed.key, "channel": claimed.channel}
@@ -324,7 +326,7 @@ def _deliver(
     return claimed, replace(claimed, status=status, error=failure.reason, next_attempt_at=again)
 
 
-def _message(
+def _compose_message(
     current_round: _Round, notification: Notification, episode: Episode | None, at: datetime
 ) -> Message:
     platform = current_round.platform

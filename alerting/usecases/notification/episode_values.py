@@ -112,14 +112,14 @@ def chart_of(
     if charted.statistic is not None:
         panels.append(_statistic(platform, episode, start, stop, charted.statistic))
     panels += [
-        _readings(platform.readings, asset, name, start, stop, shown, moving.get(name, ()))
+        _make_panel(platform.readings, asset, name, start, stop, shown, moving.get(name, ()))
         for shown in (charted, *charted.others)
         if (name := shown.variable) is not None
     ]
     for variable, value in _find_advised(episode).items():
         if variable != charted.variable:
             advised = Charted(variable, (ChartLevel(value, translatable("advised")),))
-            panels.append(_readings(platform.readings, asset, variable, start, stop, advised))
+            panels.append(_make_panel(platform.readings, asset, variable, start, stop, advised))
     return episode_chart(
         episode, [p for p in panels if p is not None], start, now, definition.gap, cut
     )
@@ -190,7 +190,7 @@ def load_variable(
     )
 
 
-def _readings(
+def _make_panel(
     readings: Readings,
     asset: Asset,
     variable: str,
@@ -424,14 +424,14 @@ def present_value(
     on another day."""
     table = platform.states.load_many([(episode.definition, episode.asset)])
     unknown = table.unknown_reason[0] if table.unknown_count[0] else None
-    sentences = [_last_sentence(platform, episode, now, zone, language, dated)]
+    sentences = [_describe_last_value(platform, episode, now, zone, language, dated)]
     if unknown and unknown not in NOT_COUNTED.values():  # the alarm itself shows its problem
         reason = local_times(unknown, now, zone, language, dated)
         sentences.append(language.say("Not evaluated now: {reason}.", reason=reason))
     return " ".join(filter(None, sentences)) or None
 
 
-def _last_sentence(
+def _describe_last_value(
     platform: ChartPorts,
     episode: Episode,
     now: datetime,

@@ -71,7 +71,7 @@ def tend_mutes(platform: MutingPorts, now: datetime) -> None:
             reason = dated.end_reason or translatable("its time is over")
             record_end(platform, mute, dated.end, PLATFORM, reason)
         elif mute.since <= now:
-            platform.notifications.add(_announce_begin(platform, mute, now))
+            platform.notifications.add(_begin_notifications(platform, mute, now))
     present = mutes_at(platform, now)
     record_mutes(platform, present, now)
     for episode in platform.episodes.muted():
@@ -85,7 +85,7 @@ def record_end(
     in between."""
     over = mute.ended(at, by, reason)
     if mute.since < at:
-        platform.notifications.add(_announce_end(platform, over))
+        platform.notifications.add(_end_notifications(platform, over))
     if not platform.mutes.replace(over):
         return None
     platform.audit.add(by, ENDED, audit_subject(mute), at, mute.until, None, reason)
@@ -321,7 +321,7 @@ def describe_matcher(
     return ", ".join(part for part in parts if part)
 
 
-def _announce_begin(platform: MutingPorts, mute: Mute, now: datetime) -> list[Notification]:
+def _begin_notifications(platform: MutingPorts, mute: Mute, now: datetime) -> list[Notification]:
     if not mute.notified:
         return []
     reads = language(platform.language)
@@ -341,7 +341,7 @@ def _announce_begin(platform: MutingPorts, mute: Mute, now: datetime) -> list[No
     return _messages(mute, "begun", subject, lines, now)
 
 
-def _announce_end(platform: MutingPorts, mute: Mute) -> list[Notification]:
+def _end_notifications(platform: MutingPorts, mute: Mute) -> list[Notification]:
     if not mute.notified:
         return []
     reads = language(platform.language)

@@ -123,7 +123,7 @@ def report_miss(
             )
         )
     definition = latest[name]
-    faults = list(_faults(platform, definition, asset, missed_at, comment, at))
+    faults = list(_find_faults(platform, definition, asset, missed_at, comment, at))
     if faults:
         raise UserError(joined("; ", *faults))
     if (warned := _find_covering(platform.episodes, definition, asset, missed_at)) is not None:
@@ -153,7 +153,7 @@ def report_miss(
     return stored
 
 
-def _faults(
+def _find_faults(
     platform: PlantPorts,
     definition: Definition,
     asset: str,

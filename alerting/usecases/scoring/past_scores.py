@@ -263,7 +263,9 @@ def plan_file(
             f"{source.name}: {name!r} applies to {patterns}, and the file has readings of {names}"
         )
     plan = plan_assets(platform.clock, platform.decisions, revision, version, matching, models)
-    return FileScores(platform, source, checked, plan, store, _notes(name, assets, plan, checked))
+    return FileScores(
+        platform, source, checked, plan, store, _list_notes(name, assets, plan, checked)
+    )
 
 
 def require_scores(
@@ -276,7 +278,7 @@ def require_scores(
     return revision, champion(platform, revision, model)
 
 
-def _notes(
+def _list_notes(
     name: str, assets: Sequence[Asset], plan: ScoringPlan, checked: Checked[ReadingRow]
 ) -> list[str]:
     scored = {asset.name for asset in plan.assets}

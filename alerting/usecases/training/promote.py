@@ -80,7 +80,7 @@ def promote_run(
             report_waiting(platform, proposal)
             return proposal
         decided = _keep(
-            platform.decisions, _record(platform.clock, proposal, approved_by, rejected_reason)
+            platform.decisions, _make_record(platform.clock, proposal, approved_by, rejected_reason)
         )
     follow(platform, decided)
     record_waiting(platform.platform_alerts, name, None, platform.clock.now())
@@ -109,7 +109,7 @@ def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: 
         raise UserError("a rejection needs a reason, which is stored with the decision: write one")
 
 
-def _record(
+def _make_record(
     clock: Clock, proposal: Proposal, approved_by: str | None, rejected_reason: str | None
 ) -> DecisionRecord:
     now = clock.now()

@@ -263,7 +263,7 @@ def fit(
                 candidate_files(candidate),
             )
         else:
-            fitted = _estimate(platform, run, definition, family)
+            fitted = _estimate_model(platform, run, definition, family)
     except BaseException:
         platform.runs.finish(child, failed=True)
         raise
@@ -287,7 +287,7 @@ class _Fitted:
     files: Files
 
 
-def _estimate(
+def _estimate_model(
     platform: TrainingPorts, run: TrainingRun, definition: ModelDefinition, family: str
 ) -> _Fitted:
     estimation = estimation_of(definition)
