@@ -244,6 +244,7 @@ def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> tuple[Floa
 def _problems(
     definition: AnomalyDefinition, history: LongHistory, confirmed: Iterable[VerdictInterval]
 ) -> list[tuple[int, int]]:
+    """Return start and end (ms) of the times known not to be normal, sorted."""
     intervals = [(to_millis(verdict.start), to_millis(verdict.end)) for verdict in confirmed]
     if definition.problem is not None:
         intervals += problem_intervals(

@@ -240,7 +240,7 @@ class AnomalyTraining:
         used = 0
         for history in data.histories:
             name = history.asset.name
-            learned = _learn(definition, history, data)
+            learned = _learn_detector(definition, history, data)
             if learned is None:
                 without.append(name)
                 continue
@@ -293,7 +293,7 @@ class _UsedRows(NamedTuple):
     left_out: Mapping[str, int]
 
 
-def _learn(
+def _learn_detector(
     definition: AnomalyDefinition, history: LongHistory, data: LearningData
 ) -> tuple[FittedDetector, Mapping[str, int], int] | None:
     """Return the detector of one asset (None with too few rows), the number of rows left out by

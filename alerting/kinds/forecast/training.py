@@ -148,19 +148,19 @@ def _test_values(
     future = dataset.future[rows]
     quantiles = forecast_in(estimator).quantiles(matrix, rows)
     loss = crps(quantiles, future)
-    last_loss = crps(forecast_in(last).quantiles(matrix, rows), future)
+    persistence_loss = crps(forecast_in(last).quantiles(matrix, rows), future)
     block = time_blocks(dataset.at[rows], dataset.asset[rows], dataset.gap_ms, dataset.horizon_ms)
     column = Columns.from_plan(dataset.plan).names.index(f"{name}.last")
-    last_values = matrix[rows, column][:, None]
+    known_values = matrix[rows, column][:, None]
     return ValueTest(
         variable=name,
         values=int((~np.isnan(future)).sum()),
         crps=float(loss.mean()),
-        last_crps=float(last_loss.mean()),
+        last_crps=float(persistence_loss.mean()),
         error=float(np.nanmean(np.abs(future - quantiles[..., MEDIAN]))),
-        last_error=float(np.nanmean(np.abs(future - last_values))),
+        last_error=float(np.nanmean(np.abs(future - known_values))),
         coverage=float(np.nanmean(covered(quantiles, future))),
-        share_better=share_of_samples(last_loss - loss, block),
+        share_better=share_of_samples(persistence_loss - loss, block),
         confidence=confidence,
     )
 
