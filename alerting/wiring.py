@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
     from alerting.adapters.mongo.mongo import MongoStores
-    from alerting.adapters.predictions import PredictFolder
     from alerting.adapters.receivers.egress import Egress
     from alerting.adapters.receivers.sinks import Surroundings
+    from alerting.adapters.scored_files import PredictFolder
     from alerting.stores.database.documents import MongoDatabase
     from alerting.usecases.sink_delivery import OpenSink
     from alerting.usecases.sources.poll import Readers
@@ -191,7 +191,7 @@ def source_readers(
     """Return the readers of sources. `connection`: finds a connection of Airflow by its id; None
     outside of a DAG."""
     from alerting.adapters.mongo.mongo import is_outage
-    from alerting.adapters.sources.addresses import allowed_secrets
+    from alerting.adapters.sources.addresses_and_secrets import allowed_secrets
     from alerting.adapters.sources.brokers import look_at
     from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles
     from alerting.adapters.sources.sql import SqlReader
@@ -213,7 +213,7 @@ def sink_surroundings(
     """Return the parts of this process that the receivers of sinks need."""
     from alerting.adapters.receivers.egress import Egress
     from alerting.adapters.receivers.sinks import Surroundings
-    from alerting.adapters.sources.addresses import allowed_secrets
+    from alerting.adapters.sources.addresses_and_secrets import allowed_secrets
 
     return Surroundings(
         allowed_secrets(environ, settings.secret_rules),
@@ -230,7 +230,7 @@ def sink_opener(settings: Settings, environ: Mapping[str, str] = os.environ) -> 
 
 def predict_files(settings: Settings) -> "PredictFolder":
     """Return the predict jobs in the home, which the API and Airflow's workers share."""
-    from alerting.adapters.predictions import PredictFolder
+    from alerting.adapters.scored_files import PredictFolder
 
     return PredictFolder(settings.home / "predictions")
 

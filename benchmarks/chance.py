@@ -30,7 +30,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.learning.score_metrics import wilson_interval
 from alerting.ports import EventRow, ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.training.training_steps import train
 

@@ -22,7 +22,7 @@ from alerting.console.api.views import cursor_after
 from alerting.console.app import create_app
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import next_revision
-from alerting.detection.evaluation_result import Evaluation
+from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import (
     Change,
     Contribution,

@@ -35,7 +35,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import FixedClock, ReadingRow, SandboxPorts
 from alerting.readings.history import from_millis, to_millis
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.promote import promote_run

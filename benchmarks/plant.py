@@ -36,7 +36,7 @@ from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.stores.database.documents import STATES
 from alerting.stores.states import from_shard
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.promote import promote_run
 from alerting.usecases.training.training_steps import train

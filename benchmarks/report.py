@@ -20,13 +20,13 @@ from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import next_revision
-from alerting.detection.evaluation_result import Evaluation
+from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, OutcomeRecord, episode_id
 from alerting.kinds.registry import parse_definition
 from alerting.ports import PastEvaluation, Platform, ReadingRow, Score
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.report_metrics import compute_metrics
-from alerting.reporting.report_details import tables
+from alerting.reporting.episode_details import tables
 from alerting.reporting.report_page import draw, render_page
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port

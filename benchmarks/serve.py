@@ -33,7 +33,7 @@ from alerting.local.prepare import load_or_create
 from alerting.ports import Platform, ReadingRow
 from alerting.settings.environment import read_settings
 from alerting.settings.machine import free_port
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.training_steps import train
 from alerting.wiring import open_platform, prepare_database

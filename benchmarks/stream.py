@@ -38,7 +38,7 @@ from alerting.settings.machine import free_port
 from alerting.stores.database.documents import READINGS
 from alerting.stream.service import StreamService, interpreter_for_messages
 from alerting.stream.threads import Evaluator
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.sources.status import SOURCES
 from alerting.wiring import assemble
 from benchmarks.helpers import models_on_stream

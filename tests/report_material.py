@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from alerting.detection.evaluation_result import Evaluation
+from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, episode_id
 from alerting.episodes.lifecycle import Observed, acted_within, consensus, determine_outcome
 from alerting.kinds.registry import parse_definition
-from alerting.reporting.definition.material import Material, ModelInService
+from alerting.reporting.definition.period_data import Material, ModelInService
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 END = START + timedelta(weeks=4)

@@ -52,7 +52,7 @@ from alerting.reporting.phrases import OUTCOME_NAMES
 from alerting.usecases.backtest import backtest as backtesting
 from alerting.usecases.backtest.backtest import named_subject, written_subject
 from alerting.usecases.backtest.sandbox import Backtest, Retrain, Subject
-from alerting.usecases.definitions import revisions_and_targets, versions
+from alerting.usecases.definitions import revisions_and_evaluation_plan, versions
 from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
 from alerting.usecases.episodes.stored_episodes import (
     episodes_of,
@@ -332,7 +332,7 @@ def _definition(written: str | dict[str, Any], file: Path) -> dict[str, Any]:
     if beside.suffix in {".yaml", ".yml", ".json"}:
         return read_document(beside)
     with platform() as p:
-        revisions_and_targets.sync(p, p.clock.now())
+        revisions_and_evaluation_plan.sync(p, p.clock.now())
         return definition_document(versions.require_revision(p.definitions, written).definition)
 
 

@@ -46,7 +46,7 @@ from alerting.reporting import phrases
 from alerting.settings.environment import UTC, read_settings
 from alerting.settings.home_folder import find_home
 from alerting.settings.logs import configure_logging
-from alerting.usecases.definitions.faults_and_alerts import warnings_of
+from alerting.usecases.definitions.faults_and_platform_alerts import warnings_of
 from alerting.usecases.definitions.next_steps import clock_times
 
 P = ParamSpec("P")

@@ -19,7 +19,7 @@ import typer
 
 from alerting import wiring
 from alerting.adapters.mongo.mongo import is_outage
-from alerting.adapters.sources.addresses import allowed_secrets
+from alerting.adapters.sources.addresses_and_secrets import allowed_secrets
 from alerting.adapters.sources.claims import poll_claimed
 from alerting.cli import options
 from alerting.cli.command import (

@@ -154,7 +154,7 @@ def check(
     Of a trained definition without stride or windows it says what was derived from the data, or
     would be.
     """
-    from alerting.usecases.definitions import revisions_and_targets, versions
+    from alerting.usecases.definitions import revisions_and_evaluation_plan, versions
 
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     documents, origins = read_documents([file for file in files if file not in names])
@@ -163,7 +163,9 @@ def check(
     with platform() as p:
         if kind == DEFINITION:
             stored = [versions.require_document(p.definitions, str(name)) for name in sorted(names)]
-            good = revisions_and_targets.check(p, documents + stored, origins + [""] * len(stored))
+            good = revisions_and_evaluation_plan.check(
+                p, documents + stored, origins + [""] * len(stored)
+            )
             derived = {d.name: {"derived": _describe_derived(p, d)} for d in good}
             notes = {
                 name: derived[name] | described
@@ -373,11 +375,11 @@ def _list_with_faults(
 def _list_definitions(p: "Platform") -> Output:
     from alerting.local.supervisor import may_run
     from alerting.usecases.alarm_load.definition_overview import last_runs
-    from alerting.usecases.definitions import revisions_and_targets
+    from alerting.usecases.definitions import revisions_and_evaluation_plan
     from alerting.usecases.definitions.next_steps import describe_trainings
     from alerting.usecases.training.due import end_dead_trainings
 
-    revisions_and_targets.sync(p, p.clock.now())
+    revisions_and_evaluation_plan.sync(p, p.clock.now())
     end_dead_trainings(p, may_run)
     faults = p.definitions.faulty()
     latest = p.definitions.latest_revisions()
@@ -523,9 +525,9 @@ def show_document(
             kind = sort_of_name(p, names[0], sort, list(stored_names(p)))
             return _show_one(p, kind, names[0], revision)
         from alerting.definitions.revisions import definition_document
-        from alerting.usecases.definitions import revisions_and_targets, versions
+        from alerting.usecases.definitions import revisions_and_evaluation_plan, versions
 
-        revisions_and_targets.sync(p, p.clock.now())
+        revisions_and_evaluation_plan.sync(p, p.clock.now())
         chosen = [versions.require_revision(p.definitions, name) for name in names or ()]
         documents = [
             definition_document(r.definition) for r in chosen or p.definitions.latest_revisions()
@@ -539,12 +541,12 @@ def _yaml(document: Mapping[str, Any]) -> str:
 
 def _show_one(p: "Platform", sort: str, name: str, revision: int | None) -> Output:
     """Return a document, with its revisions and further notes on it as comments."""
-    from alerting.usecases.definitions import revisions_and_targets
+    from alerting.usecases.definitions import revisions_and_evaluation_plan
 
     now = p.clock.now()
     kind = kinds()[sort]
     if sort == DEFINITION:
-        revisions_and_targets.sync(p, now)
+        revisions_and_evaluation_plan.sync(p, now)
     stored = kind.show(p, name, now)
     document: Mapping[str, Any] = (
         stored.document if stored.read is None else kind.write(stored.read)

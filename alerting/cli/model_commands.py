@@ -266,7 +266,7 @@ def score(
         return _score_stored(name, start, end, model, out)
     if model is not None:
         raise typer.BadParameter("a FILE is scored by the champion", param_hint="--model")
-    from alerting.adapters.predictions import score_file
+    from alerting.adapters.scored_files import score_file
 
     layout = file_layout(
         asset=asset,
@@ -291,7 +291,7 @@ def _score_stored(
     name: str, start: datetime | None, end: datetime | None, model: str | None, out: Path | None
 ) -> Output:
     """Return the newest score of each asset, or write the scores of an interval to a file."""
-    from alerting.adapters.predictions import write_scores
+    from alerting.adapters.scored_files import write_scores
 
     with platform() as p, progress() as report:
         require_past(p.clock.now(), start, end)

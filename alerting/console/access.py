@@ -27,7 +27,7 @@ from alerting.operators.account_rules import (
 from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import AccessPorts, Platform
 from alerting.usecases.access.accounts import begin_session, find_session, find_session_account
-from alerting.usecases.access.sign_in import find_token_user
+from alerting.usecases.access.devices_and_tokens import find_token_user
 from alerting.usecases.notification.delivery import DeliveryCounts, deliver_due
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.known_plant import KnownPlant, RecentPlant

@@ -23,9 +23,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alerting.adapters.deadline import OtherProcess, RegistryOfPages
+from alerting.adapters.calls_with_deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords_and_links import Argon2Passwords
-from alerting.adapters.predictions import PredictFolder
+from alerting.adapters.scored_files import PredictFolder
 from alerting.console import login, model_pages, people_pages, platform_pages, rendering
 from alerting.console.access import Access, Viewer, require
 from alerting.console.alarms import (

@@ -25,7 +25,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alerting.adapters.deadline import CHANGE_WITHIN_S, PAGE, WITHIN_S, Page
+from alerting.adapters.calls_with_deadline import CHANGE_WITHIN_S, PAGE, WITHIN_S, Page
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Access, Person
 from alerting.console.api.parameters import LARGEST_DELIVERY

@@ -43,7 +43,7 @@ from alerting.usecases.access.accounts import (
     check_password,
     record_sign_in,
 )
-from alerting.usecases.access.sign_in import list_signers, sign_by_pin
+from alerting.usecases.access.devices_and_tokens import list_signers, sign_by_pin
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")

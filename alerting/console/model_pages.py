@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.console.access import Engineer, Person, Served, Viewer
-from alerting.console.alarms.page_parts import chart_shape
+from alerting.console.alarms.alarm_charts import chart_shape
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.plant.trend_picture import trend_of_variables
 from alerting.console.rendering import FormEngineer, language_of, render, zone_of
@@ -24,7 +24,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import Conflicting, NotFound, UserError
 from alerting.definitions.wording.language import Language, Styled, template, translatable
-from alerting.learning.graded_values import ServedValues
+from alerting.learning.predicted_and_measured import ServedValues
 from alerting.learning.score_metrics import merge_metrics
 from alerting.learning.selection.decision import Proposal
 from alerting.operators.actions_and_mutes import NotAllowed
@@ -46,7 +46,7 @@ from alerting.reporting.model_charts import curve_line, importance_bars, operati
 from alerting.reporting.phrases import NONE, number, seconds
 from alerting.reporting.variable_charts import EpisodeChart, Fan, Panel, problem_levels
 from alerting.usecases.alarm_load.asset_overview import newest_importance
-from alerting.usecases.definitions.faults_and_alerts import DRIFTED, MISCALIBRATED
+from alerting.usecases.definitions.faults_and_platform_alerts import DRIFTED, MISCALIBRATED
 from alerting.usecases.definitions.versions import line_of_champions, require_revision
 from alerting.usecases.document_kinds import DEFINITIONS, document_with_point
 from alerting.usecases.document_life import ChangedMeanwhile

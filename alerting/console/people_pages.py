@@ -29,7 +29,7 @@ from alerting.definitions.wording.language import LANGUAGES, translatable
 from alerting.operators.account_rules import DEVICE_SESSION_LASTS, Account, hash_secret, may_answer
 from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import Platform
-from alerting.usecases.access import accounts, sign_in
+from alerting.usecases.access import accounts, devices_and_tokens
 from alerting.usecases.access.accounts import (
     change_password,
     end_session,
@@ -37,7 +37,12 @@ from alerting.usecases.access.accounts import (
     set_password,
     set_preferences,
 )
-from alerting.usecases.access.sign_in import change_pin, remove_pin, set_pin, start_device
+from alerting.usecases.access.devices_and_tokens import (
+    change_pin,
+    remove_pin,
+    set_pin,
+    start_device,
+)
 
 pages = APIRouter(include_in_schema=False)
 
@@ -329,7 +334,10 @@ _NOTHING_TYPED = TypedAccess()
 @api.get("/tokens", tags=["access"])
 def list_tokens(platform: Served, _: Administrator) -> list[TokenView]:
     """List the tokens of programs, without their secrets. Role: admin."""
-    return [TokenView(**sign_in.token_fields(token)) for token in platform.access_tokens.all()]
+    return [
+        TokenView(**devices_and_tokens.token_fields(token))
+        for token in platform.access_tokens.all()
+    ]
 
 
 @api.post("/tokens", tags=["access"], openapi_extra=MAY_NAME_NOTHING, operation_id="create_token")
@@ -338,17 +346,17 @@ def create_by_api(
 ) -> NewTokenView:
     """Make a token of an account for a program. Role: admin."""
     now = _real_time(request)
-    token, secret = sign_in.create_token(
+    token, secret = devices_and_tokens.create_token(
         platform, body.name, body.owner, body.role, body.ends_at, person.name, now
     )
-    return NewTokenView(**sign_in.token_fields(token), token=secret)
+    return NewTokenView(**devices_and_tokens.token_fields(token), token=secret)
 
 
 @api.delete("/tokens/{id}", tags=["access"], operation_id="revoke_token")
 def revoke_by_api(id: Id, request: Request, platform: Served, person: Administrator) -> TokenView:
     """Revoke a token at once, by its key. Role: admin."""
-    token = sign_in.revoke_token(platform, id, person.name, _real_time(request))
-    return TokenView(**sign_in.token_fields(token))
+    token = devices_and_tokens.revoke_token(platform, id, person.name, _real_time(request))
+    return TokenView(**devices_and_tokens.token_fields(token))
 
 
 @pages.get("/access", response_class=HTMLResponse)
@@ -442,7 +450,7 @@ def create_by_form(
         if chosen is None or not days.isdecimal() or len(days) > 4:
             raise UserError("choose a role, and the days until the token ends")
         ends_at = now + timedelta(days=int(days))
-        token, secret = sign_in.create_token(
+        token, secret = devices_and_tokens.create_token(
             platform, name, owner, chosen, ends_at, person.name, now
         )
     except UserError as refusal:
@@ -456,7 +464,7 @@ def revoke_by_form(
     key: Id, request: Request, platform: Served, person: FormAdministrator
 ) -> Response:
     """Revoke a token."""
-    sign_in.revoke_token(platform, key, person.name, _real_time(request))
+    devices_and_tokens.revoke_token(platform, key, person.name, _real_time(request))
     return RedirectResponse("/access#tokens", 303)
 
 

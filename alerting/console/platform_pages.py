@@ -23,7 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from pymongo.errors import ConnectionFailure, PyMongoError
 
-from alerting.adapters.deadline import find_silent
+from alerting.adapters.calls_with_deadline import find_silent
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api import views
@@ -37,9 +37,9 @@ from alerting.definitions.wording.clean_text import clean_line, spreadsheet_text
 from alerting.definitions.wording.language import template, translatable
 from alerting.ports import AuditEntry, AuditFilter, Platform, PlatformAlert
 from alerting.readings.history import to_millis
-from alerting.stores.database.concurrency import STREAM
+from alerting.stores.database.transactions_and_leases import STREAM
 from alerting.usecases.access.accounts import PAGE, backup_age, changed_fields, entries_newest_first
-from alerting.usecases.definitions.faults_and_alerts import (
+from alerting.usecases.definitions.faults_and_platform_alerts import (
     DRIFTED,
     FAULTY,
     MISCALIBRATED,

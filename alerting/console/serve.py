@@ -35,7 +35,7 @@ from alerting.readings.history import whole_millis
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.accounts import register_services
-from alerting.usecases.definitions.faults_and_alerts import DATABASE
+from alerting.usecases.definitions.faults_and_platform_alerts import DATABASE
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import (
     ROUTES,

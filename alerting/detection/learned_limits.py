@@ -19,9 +19,9 @@ from typing import NamedTuple
 from alerting.deferred import np, npt, pd
 from alerting.definitions.alert_definition import Condition, Severity
 from alerting.definitions.fields.condition_fields import HOUR_OF_DAY, Learned
-from alerting.definitions.limits import key_of, learned_sides
+from alerting.definitions.threshold_limits import key_of, learned_sides
 from alerting.definitions.wording.language import Styled, joined, template, translatable
-from alerting.detection.evaluation_result import LimitInForce
+from alerting.detection.evaluation_results_and_texts import LimitInForce
 from alerting.readings.history import Millis
 from alerting.readings.variable_series import CategoryValues, Labels, Numbers, labels_at
 

@@ -23,7 +23,7 @@ from alerting.detection.combined_conditions import (
     conditions_that_count,
     known_truths,
 )
-from alerting.detection.evaluation_result import (
+from alerting.detection.evaluation_results_and_texts import (
     combined_happening_message,
     happening_message,
     instant_event_message,

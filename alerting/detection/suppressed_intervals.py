@@ -17,7 +17,7 @@ from alerting.definitions.fields.names_and_times import hours_in_zone, spans
 from alerting.definitions.fields.problem import condition_phrase
 from alerting.definitions.fields.shared_fields import LineState, Suppression
 from alerting.definitions.wording.language import joined, translatable
-from alerting.detection.evaluation_result import StatusInterval, fact_message
+from alerting.detection.evaluation_results_and_texts import StatusInterval, fact_message
 from alerting.detection.problem_occurrences import NOT_YET
 from alerting.detection.threshold import evaluate_values
 from alerting.readings.history import BoolArray, History, Millis, from_millis, millis, to_millis

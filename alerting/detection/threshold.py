@@ -21,8 +21,8 @@ from typing import Any, TypeAlias, get_args
 from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import SEVERITIES, Condition, Severity
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.limits import Level, levels_on, unknown_limits
-from alerting.detection.evaluation_result import (
+from alerting.definitions.threshold_limits import Level, levels_on, unknown_limits
+from alerting.detection.evaluation_results_and_texts import (
     INSIDE,
     MISSING,
     Carried,

@@ -18,8 +18,8 @@ from typing import NamedTuple, TypeAlias
 from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import Condition
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.limits import learned_limits, levels_on, unknown_limits
-from alerting.detection.evaluation_result import stale_message, waiting_message
+from alerting.definitions.threshold_limits import learned_limits, levels_on, unknown_limits
+from alerting.detection.evaluation_results_and_texts import stale_message, waiting_message
 from alerting.readings.history import FAR_FUTURE, Millis, duration_millis
 from alerting.readings.variable_series import Flags, Numbers, WindowSummary
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from alerting.definitions.alert_definition import Severity
 from alerting.definitions.wording.language import Translatable
-from alerting.detection.evaluation_result import Evaluation
+from alerting.detection.evaluation_results_and_texts import Evaluation
 
 PLATFORM = "platform"  # the actor of what people did not do
 Condition = Literal["open", "closed"]

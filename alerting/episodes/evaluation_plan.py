@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import Severity, shard_of
 from alerting.definitions.asset_documents import VariableType
-from alerting.detection.evaluation_result import INSIDE, Carried
+from alerting.detection.evaluation_results_and_texts import INSIDE, Carried
 from alerting.detection.threshold_batch import (
     CLEAR,
     NO_VALUE,

@@ -16,7 +16,7 @@ from typing import Literal
 
 from alerting.definitions.alert_definition import SEVERITIES, SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import joined, translatable
-from alerting.detection.evaluation_result import Carried, Status, StatusInterval
+from alerting.detection.evaluation_results_and_texts import Carried, Status, StatusInterval
 from alerting.episodes.episode import Feedback, Outcome, OutcomeRecord, Verdict
 
 

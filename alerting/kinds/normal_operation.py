@@ -13,7 +13,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation_result import Evaluation, StatusInterval
+from alerting.detection.evaluation_results_and_texts import Evaluation, StatusInterval
 from alerting.detection.problem_occurrences import predicts
 from alerting.episodes.lifecycle import Step, advance
 from alerting.kinds.normal_definition import NormalDefinition

@@ -15,7 +15,7 @@ from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import first_line
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation_result import duration_value
+from alerting.detection.evaluation_results_and_texts import duration_value
 from alerting.detection.problem_occurrences import (
     REASONS,
     KnownProblem,

@@ -22,7 +22,7 @@ from alerting.definitions.wording.language import (
     spoken_threshold,
     translatable,
 )
-from alerting.detection.evaluation_result import Evaluation, risk_message
+from alerting.detection.evaluation_results_and_texts import Evaluation, risk_message
 from alerting.detection.problem_occurrences import find_occurrences, predicts
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.episode import Contribution, Episode, RecommendationResult

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from alerting.deferred import pd
-    from alerting.detection.evaluation_result import Evaluation, ReadingInForce
+    from alerting.detection.evaluation_results_and_texts import Evaluation, ReadingInForce
     from alerting.detection.learned_limits import LearnedLimits
     from alerting.detection.problem_occurrences import Scores
     from alerting.episodes.episode import Contribution, RecommendationResult

@@ -22,7 +22,7 @@ from alerting.local import parts, prepare
 from alerting.local.airflow_client import UNFINISHED, AirflowClient, AirflowSilent
 from alerting.ports import ModelUnavailable, Platform
 from alerting.settings.environment import read_settings
-from alerting.usecases.definitions import revisions_and_targets
+from alerting.usecases.definitions import revisions_and_evaluation_plan
 from alerting.usecases.definitions.versions import last_promotion
 from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.make_reports import make_report
@@ -214,7 +214,7 @@ def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
         for document in documents
         if document["name"] not in names and (not only or document["name"] in only)
     ]
-    revisions_and_targets.apply(
+    revisions_and_evaluation_plan.apply(
         platform, new, "demo", platform.clock.now(), "example of the demo line"
     )
     return [document["name"] for document in new]

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from alerting.deferred import np
 from alerting.definitions.alert_definition import Condition, Severity
 from alerting.definitions.faults import format_duration
-from alerting.definitions.limits import severities
-from alerting.definitions.operating_limits import NO_GATE
+from alerting.definitions.platform_limits import NO_GATE
+from alerting.definitions.threshold_limits import severities
 from alerting.definitions.wording.language import Styled, Value, joined, translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval, first_free
 from alerting.detection.threshold import evaluate_values

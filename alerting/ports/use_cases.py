@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from alerting.definitions.asset_documents import USUAL_LATENCY
-from alerting.definitions.operating_limits import (
+from alerting.definitions.platform_limits import (
     NO_GATE,
     AlarmBudget,
     DeclarationLimits,
@@ -34,7 +34,6 @@ from alerting.definitions.operating_limits import (
 )
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.definitions.wording.language import LanguageCode
-from alerting.ports.deliveries import Channel, Links, Notifications
 from alerting.ports.episodes import (
     Audit,
     DatabaseState,
@@ -65,6 +64,7 @@ from alerting.ports.models_and_reports import (
     TrainingRuns,
     Trainings,
 )
+from alerting.ports.notifications_and_sources import Channel, Links, Notifications
 from alerting.ports.plant import (
     NOT_EDITED,
     Assets,
@@ -78,9 +78,9 @@ from alerting.ports.plant import (
 )
 
 if TYPE_CHECKING:
-    from alerting.stores.database.concurrency import Leases
     from alerting.stores.database.sweeps import Sweeps
-    from alerting.stores.deliveries import (
+    from alerting.stores.database.transactions_and_leases import Leases
+    from alerting.stores.deliveries_and_changes import (
         ChangeFeed,
         DeadMessages,
         SinkDeliveries,

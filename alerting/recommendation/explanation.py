@@ -36,7 +36,6 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import Floats, History, column_index, duration_millis, to_millis
 from alerting.recommendation.levers import Lever, find_levers, followers
 from alerting.recommendation.settings_search import Goal, Search, SearchAnswer
-from alerting.recommendation.situation import AdviceSituation, base_row
 from alerting.recommendation.variable_text import (
     column_unit,
     describe_advice,
@@ -50,6 +49,7 @@ from alerting.recommendation.variable_text import (
     title,
     unit,
 )
+from alerting.recommendation.what_if import AdviceSituation, base_row
 
 NOTABLE = 0.2  # of the share of its variable: less, and a column is not what a reason names
 NEGLIGIBLE = 1e-9

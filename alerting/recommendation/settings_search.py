@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from alerting.episodes.episode import Safety
 from alerting.readings.history import Floats
-from alerting.recommendation.situation import AdviceSituation
+from alerting.recommendation.what_if import AdviceSituation
 
 Ints = npt.NDArray[np.int64]
 # of one search; of combinations whose features are all computed anew, a tenth

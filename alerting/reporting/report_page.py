@@ -13,7 +13,7 @@ from markupsafe import Markup
 from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.lifecycle import ReportedMiss
-from alerting.learning.graded_values import ServedValues
+from alerting.learning.predicted_and_measured import ServedValues
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import phrases
 from alerting.reporting.charts import (
@@ -31,11 +31,9 @@ from alerting.reporting.charts import (
     time_ticks,
 )
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement, head_sentences
-from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.period_data import Material
 from alerting.reporting.definition.report_metrics import ReportMetrics
-from alerting.reporting.estimates import RowMetrics
-from alerting.reporting.model_charts import titles_of
-from alerting.reporting.report_details import (
+from alerting.reporting.episode_details import (
     BacktestMetrics,
     ExplainedEpisode,
     MissedProblem,
@@ -43,6 +41,8 @@ from alerting.reporting.report_details import (
     missed_details,
     panel_of,
 )
+from alerting.reporting.estimates import RowMetrics
+from alerting.reporting.model_charts import titles_of
 from alerting.reporting.templates import render
 from alerting.reporting.variable_charts import Panel, describe_moving
 

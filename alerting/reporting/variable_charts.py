@@ -18,7 +18,7 @@ from alerting.deferred import np
 from alerting.definitions.alert_definition import Condition, Problem
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.condition_fields import Combination
-from alerting.definitions.limits import levels_on, unknown_limits
+from alerting.definitions.threshold_limits import levels_on, unknown_limits
 from alerting.definitions.wording.language import (
     ENGLISH,
     Language,

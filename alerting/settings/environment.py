@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerting.definitions.asset_documents import USUAL_LATENCY
 from alerting.definitions.faults import LONGEST, Fault, UserError, parse_duration
-from alerting.definitions.operating_limits import (
+from alerting.definitions.platform_limits import (
     AlarmBudget,
     GateMode,
     HealthLimits,

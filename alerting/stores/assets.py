@@ -41,7 +41,7 @@ from alerting.stores.database.documents import (
     to_document,
 )
 from alerting.stores.definitions import MongoDocumentStore, note_written
-from alerting.stores.deliveries import source_latencies
+from alerting.stores.deliveries_and_changes import source_latencies
 
 
 class MongoAssets(MongoDocumentStore):

@@ -25,7 +25,6 @@ from alerting.episodes.episode import (
 )
 from alerting.notifications.notification import Notification
 from alerting.ports import Change, Conflict, Unit
-from alerting.stores.database.concurrency import conflicts, session_of
 from alerting.stores.database.documents import (
     CODEC,
     EPISODES,
@@ -51,6 +50,7 @@ from alerting.stores.database.documents import (
     without_none,
 )
 from alerting.stores.database.indexes import OVER_UNACKNOWLEDGED
+from alerting.stores.database.transactions_and_leases import conflicts, session_of
 
 T = TypeVar("T")
 _NEWEST_FIRST = [("raised_at", -1), ("_id", -1)]

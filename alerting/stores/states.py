@@ -31,7 +31,6 @@ from alerting.episodes.evaluation_plan import (
 from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import Checkpoint, Conflict, Unit
 from alerting.readings.history import NO_TIME, Millis, to_millis
-from alerting.stores.database.concurrency import LONGEST_WRITE_MS, conflicts, session_of
 from alerting.stores.database.documents import (
     CHECKPOINTS,
     STATES,
@@ -46,6 +45,7 @@ from alerting.stores.database.documents import (
     utc,
     with_ids,
 )
+from alerting.stores.database.transactions_and_leases import LONGEST_WRITE_MS, conflicts, session_of
 
 _INTEGERS = ("watermark", "at", "since", "unknown_count")
 _TEXTS = ("variable", "unknown_reason")

@@ -22,14 +22,14 @@ from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.adapters.sources import brokers
-from alerting.adapters.sources.addresses import allowed_secrets
+from alerting.adapters.sources.addresses_and_secrets import allowed_secrets
 from alerting.definitions.faults import UserError
 from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import Streamed
 from alerting.ports import Platform, SourceLoss
 from alerting.settings.environment import Settings, read_settings
 from alerting.settings.environment_variables import Variables, read_secret_rules
-from alerting.stores.database.concurrency import STREAM, Leases
+from alerting.stores.database.transactions_and_leases import STREAM, Leases
 from alerting.stream.threads import Evaluator, PollService, SinkService
 from alerting.usecases.sources.status import SERVICE, SOURCES
 from alerting.usecases.sources.stream import (

@@ -28,8 +28,8 @@ from alerting.definitions.routes_and_sinks import Sink
 from alerting.definitions.sources import PolledFields
 from alerting.definitions.wording.language import Translatable, template, translatable
 from alerting.ports import EventRow, PositionLost, ReceiverAway, SinkClient, SinkProgress
-from alerting.stores.deliveries import SinkFeed, SinkReader
-from alerting.usecases.definitions.revisions_and_targets import current_plan
+from alerting.stores.deliveries_and_changes import SinkFeed, SinkReader
+from alerting.usecases.definitions.revisions_and_evaluation_plan import current_plan
 from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
 from alerting.usecases.evaluation.reprocess import announce_evaluation
 from alerting.usecases.notification.delivery import deliver_due, deliver_now

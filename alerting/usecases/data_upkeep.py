@@ -53,7 +53,7 @@ from alerting.readings.history import (
 )
 from alerting.stores.database.sweeps import Log, Sweeps
 from alerting.usecases.alarm_load.budget_gate import check_edited, checked_subjects
-from alerting.usecases.definitions.revisions_and_targets import current_plan, sync
+from alerting.usecases.definitions.revisions_and_evaluation_plan import current_plan, sync
 from alerting.usecases.definitions.versions import active
 from alerting.usecases.document_life import audit_edits
 from alerting.usecases.episodes.outcomes import determine_due_outcomes

@@ -14,9 +14,12 @@ from alerting.definitions.revisions import definition_document
 from alerting.definitions.wording.language import template
 from alerting.ports import BacktestPorts, Document, UpkeepPorts
 from alerting.usecases.alarm_load.budget_gate import LoadForecast, forecasts, require_within_budget
-from alerting.usecases.definitions.faults_and_alerts import warnings_of
+from alerting.usecases.definitions.faults_and_platform_alerts import warnings_of
 from alerting.usecases.definitions.next_steps import clock_times, next_steps
-from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUMENTS, DefinitionKind
+from alerting.usecases.definitions.revisions_and_evaluation_plan import (
+    DEFINITION_DOCUMENTS,
+    DefinitionKind,
+)
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.document_life import ANY_REVISION, DocumentKind, DocumentReview, Expected
 from alerting.usecases.evaluation.rounds import close_orphans

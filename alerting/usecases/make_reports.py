@@ -26,16 +26,16 @@ from alerting.ports import (
     ReportPorts,
 )
 from alerting.reporting.definition.conclusion import conclude, mail_sentences
-from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.operators_and_money import (
     DefinitionNumbers,
     read_summary,
     sum_money,
 )
+from alerting.reporting.definition.period_data import Material
 from alerting.reporting.definition.report_metrics import ReportMetrics, compute_metrics
+from alerting.reporting.episode_details import key_metrics, tables
 from alerting.reporting.estimates import to_document
 from alerting.reporting.phrases import money
-from alerting.reporting.report_details import key_metrics, tables
 from alerting.stores.reports import Reports
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at

@@ -18,7 +18,7 @@ from alerting.definitions.alert_definition import (
 )
 from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.names_and_times import length
-from alerting.definitions.operating_limits import HealthLimits
+from alerting.definitions.platform_limits import HealthLimits
 from alerting.definitions.wording.language import (
     Styled,
     Value,
@@ -43,7 +43,7 @@ from alerting.ports import (
     UpkeepPorts,
 )
 from alerting.readings.history import NO_TIME, to_millis
-from alerting.usecases.definitions.faults_and_alerts import (
+from alerting.usecases.definitions.faults_and_platform_alerts import (
     DATABASE,
     DOCUMENT,
     DRIFTED,
@@ -52,7 +52,7 @@ from alerting.usecases.definitions.faults_and_alerts import (
     WAITING,
     record_faults,
 )
-from alerting.usecases.definitions.revisions_and_targets import (
+from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     answering_revisions,
     list_targets,
     source_hash_of,

@@ -37,7 +37,7 @@ from alerting.kinds.registry import has_score_each_stride, kind_of
 from alerting.learning.data.dataset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.row_labels import label_instants, persistence
 from alerting.learning.features.point_in_time import point_in_time_view
-from alerting.learning.graded_values import ServedValues, compare_values
+from alerting.learning.predicted_and_measured import ServedValues, compare_values
 from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import DecisionRecord, Document, Readings, ReportPorts, SandboxPorts
 from alerting.readings.history import (
@@ -54,8 +54,8 @@ from alerting.reporting.definition.decision_text import (
     proposed_alert,
     summarise_decision,
 )
-from alerting.reporting.definition.material import Material, ModelInService
-from alerting.reporting.report_details import variable_of
+from alerting.reporting.definition.period_data import Material, ModelInService
+from alerting.reporting.episode_details import variable_of
 from alerting.usecases.definitions.versions import answer_at, live_from, with_stored_features
 from alerting.usecases.episodes.mutes_and_suppression import (
     maintenance_intervals,

@@ -22,7 +22,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.kinds.protocol import EvaluationSources, LoadedModels
 from alerting.kinds.registry import moving_kind_of
 from alerting.kinds.shared_inputs import SharedInputs
-from alerting.learning.graded_values import ServedValues, compare_values
+from alerting.learning.predicted_and_measured import ServedValues, compare_values
 from alerting.ports import (
     ChartPorts,
     ModelUnavailable,

@@ -12,7 +12,7 @@ from alerting.adapters.memory.platform import MemoryModels
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import question_of
 from alerting.ports import DecisionRecord, Platform, ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import register_model
 from alerting.usecases.training.training_steps import train

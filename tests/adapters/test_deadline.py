@@ -7,8 +7,15 @@ from time import monotonic, sleep
 
 import pytest
 
-from alerting.adapters import deadline
-from alerting.adapters.deadline import AT_ONCE, PAGE, OtherProcess, Page, RegistryOfPages, Silent
+from alerting.adapters import calls_with_deadline
+from alerting.adapters.calls_with_deadline import (
+    AT_ONCE,
+    PAGE,
+    OtherProcess,
+    Page,
+    RegistryOfPages,
+    Silent,
+)
 from alerting.ports import ModelUnavailable
 
 WITHIN_S = 0.4
@@ -98,7 +105,7 @@ def test_the_turn_is_others_while_a_page_waits(stopped):
 
 
 def test_files_that_come_late_are_there_for_the_next_page(monkeypatch):
-    monkeypatch.setattr(deadline, "WITHIN_S", WITHIN_S)
+    monkeypatch.setattr(calls_with_deadline, "WITHIN_S", WITHIN_S)
     asked = []
 
     class Registry:

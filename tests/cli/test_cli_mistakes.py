@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUMENTS
+from alerting.usecases.definitions.revisions_and_evaluation_plan import DEFINITION_DOCUMENTS
 from tests.builders import too_hot
 from tests.helpers.command_line import output, run, write
 from tests.humid_line import NAME, learned_quickly

@@ -7,7 +7,7 @@ import pytest
 
 from alerting.learning.selection.decision import PROPOSAL
 from alerting.ports import DecisionRecord, Training
-from alerting.usecases.definitions.faults_and_alerts import record_waiting
+from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
 from tests.builders import at, too_hot
 from tests.helpers.command_line import output, run, write
 from tests.helpers.learning.proposals import proposal

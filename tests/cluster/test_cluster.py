@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.wiring import open_platform
 from tests.builders import at, oven, too_hot

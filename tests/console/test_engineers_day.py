@@ -14,7 +14,7 @@ import pytest
 
 from alerting.console.app import create_app
 from alerting.console.plant.import_jobs import Imports
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS, wait_until

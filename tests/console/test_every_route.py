@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters.predictions import PredictFolder
+from alerting.adapters.scored_files import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.gate import OPEN
 from alerting.console.plant.import_jobs import Imports

@@ -22,7 +22,7 @@ from alerting_tasks import training_tasks
 from alerting_tasks.training_tasks import answer_of
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.training.training_requests import answer_waiting
 from tests.builders import at, oven, too_moist
 from tests.helpers.learning.waiting import add_waiting

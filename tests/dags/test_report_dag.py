@@ -15,7 +15,7 @@ from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoClock
 from alerting.ports import Platform, ReadingRow
 from alerting.settings.environment import Delivery, Settings, Smtp
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.wiring import open_platform, open_stores, prepare_database

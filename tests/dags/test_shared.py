@@ -20,7 +20,7 @@ from alerting_tasks import opened_platform, read_instant
 from alerting_tasks.training_tasks import answer_of, side_by_side
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.training.due import begin_training
 from tests.builders import at, oven, too_moist
 from tests.helpers.learning.proposals import proposal

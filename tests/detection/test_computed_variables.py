@@ -11,9 +11,9 @@ from alerting.learning.data.dataset import build_dataset
 from alerting.ports import ReadingRow
 from alerting.readings.history import millis, with_computed
 from alerting.recommendation.levers import Lever, followers, with_drivers
-from alerting.recommendation.situation import Courses
+from alerting.recommendation.what_if import Courses
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.revisions_and_targets import apply, current_plan
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, current_plan
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrived_rows import add_readings

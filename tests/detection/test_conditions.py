@@ -12,7 +12,7 @@ from alerting.detection.combined_conditions import (
     status_intervals,
     under_another_revision,
 )
-from alerting.detection.evaluation_result import combined_message, unknown_message
+from alerting.detection.evaluation_results_and_texts import combined_message, unknown_message
 from tests.builders import at, history, oven, several, threshold
 
 pytestmark = pytest.mark.fast

@@ -5,8 +5,8 @@ import numpy as np
 
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.fields.condition_fields import Learned
-from alerting.definitions.limits import key_of
-from alerting.detection.evaluation_result import limit_message
+from alerting.definitions.threshold_limits import key_of
+from alerting.detection.evaluation_results_and_texts import limit_message
 from alerting.detection.learned_limits import LearnedLimits, estimate_limits, least_readings
 from alerting.detection.threshold import evaluate_series
 from alerting.readings.variable_series import category_values, labels_at, series_of

@@ -14,7 +14,7 @@ from alerting.adapters.mongo.mongo import MongoClock, MongoStores, open_stores
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.routing import ROUTES as KIND
 from alerting.usecases.operators.operate import Actor

@@ -13,7 +13,7 @@ from typing import Any
 
 from alerting.definitions.faults import UserError
 from alerting.ports import Channel, Message, Platform
-from alerting.usecases.definitions.revisions_and_targets import current_plan
+from alerting.usecases.definitions.revisions_and_evaluation_plan import current_plan
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_shard, plan_round
 from alerting.usecases.notification.delivery import deliver_due

@@ -9,7 +9,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.model_registry import register_model

@@ -8,7 +8,7 @@ import numpy as np
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import DecisionRecord, ReadingRow
 from alerting.usecases.data_upkeep import roll_up
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.routing import ROUTES
 from tests.builders import T0, too_moist

@@ -15,7 +15,7 @@ from alerting.kinds.registry import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, EventRow, ReadingRow, silent
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.model_registry import register_model

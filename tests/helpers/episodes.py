@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from alerting.detection.evaluation_result import Evaluation
+from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import (
     Change,
     Contribution,

@@ -29,9 +29,9 @@ from alerting.ports import (
 from alerting.readings.buckets import RollupState
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.stores.database import documents as c
-from alerting.stores.database.concurrency import LEASES
 from alerting.stores.database.documents import Document, to_document
 from alerting.stores.database.indexes import INDEXES
+from alerting.stores.database.transactions_and_leases import LEASES
 from tests.builders import at
 
 NAMES = {

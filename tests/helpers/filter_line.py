@@ -7,7 +7,7 @@ import yaml
 
 from alerting.demo.disturbances import AIR_FILTER, air_filter
 from alerting.demo.line import new_line, weigh
-from alerting.usecases.definitions.revisions_and_targets import apply, check
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, check
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.training_steps import train
 from tests.builders import at

@@ -18,7 +18,7 @@ LIBRARIES_OF_COMMANDS = (
     "alerting.adapters.mlflow.mlflow_registry",
     "alerting.adapters.mongo.prepare",
     "alerting.local.prepare",
-    "alerting.usecases.definitions.revisions_and_targets",
+    "alerting.usecases.definitions.revisions_and_evaluation_plan",
     "alerting.usecases.evaluation.rounds",
     "alerting.usecases.ingestion.arrived_rows",
     "alerting.wiring",

@@ -2,7 +2,7 @@
 its past."""
 
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.revisions_and_targets import apply, check
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, check
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.make_reports import make_report

@@ -6,7 +6,7 @@ import numpy as np
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.training_steps import train

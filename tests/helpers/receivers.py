@@ -11,7 +11,7 @@ import pytest
 
 from alerting.adapters.receivers.egress import Egress
 from alerting.adapters.receivers.sinks import Surroundings
-from alerting.adapters.sources.addresses import resolver
+from alerting.adapters.sources.addresses_and_secrets import resolver
 from tests.helpers import brokers
 from tests.helpers.http_receiver import http_receiver
 from tests.helpers.mariadb import mariadb_server

@@ -7,7 +7,7 @@ import pytest
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import register_model
 from tests import small_models

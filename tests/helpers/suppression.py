@@ -2,7 +2,7 @@
 
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.ovens import run

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from alerting.definitions.asset_documents import Variable
-from alerting.definitions.limits import severities
+from alerting.definitions.threshold_limits import severities
 from alerting.detection.combined_conditions import (
     all_series,
     evaluate_combination,

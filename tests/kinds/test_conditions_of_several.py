@@ -7,7 +7,7 @@ from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.budget_gate import expected_load
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrived_rows import add_readings

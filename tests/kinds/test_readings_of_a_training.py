@@ -13,7 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.kinds.training_protocol import NormalTime
 from alerting.ports import EventRow, ReadingRow, TrainingLimits
 from alerting.readings.history import History
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.training.run_files import (
     BYTES_PER_VALUE,

@@ -4,7 +4,7 @@ nothing else is touched."""
 import pytest
 
 from alerting.kinds.registry import registered, trained_kinds
-from alerting.usecases.definitions.revisions_and_targets import apply, check
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, check
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrived_rows import add_readings

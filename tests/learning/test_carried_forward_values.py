@@ -21,7 +21,7 @@ from alerting.ports import DecisionRecord, EventRow, ReadingRow
 from alerting.readings.history import History, from_millis, millis, to_millis
 from alerting.stores.database.documents import READINGS
 from alerting.usecases.backtest.sandbox import ReadingsUntil
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.model_registry import register_model

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from alerting.console.app import create_app
 from alerting.ports import ReadingRow
 from alerting.settings.logs import configure_logging
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due

@@ -13,7 +13,7 @@ from alerting.local import airflow_client as module
 from alerting.local.airflow_client import AirflowClient, AirflowSilent, start_trainings
 from alerting.ports import FixedClock
 from alerting.settings.environment import Settings
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from tests.builders import at, oven, too_moist
 from tests.in_memory_platform import memory_platform
 

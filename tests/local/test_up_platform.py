@@ -22,12 +22,12 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from alerting.adapters.files.rows import Layout
-from alerting.adapters.predictions import score_file
+from alerting.adapters.scored_files import score_file
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.demo.line import ASSET
 from alerting.local.demo import EXAMPLES
 from alerting.settings.machine import is_free
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import present_answer
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.training.due import find_due_trainings

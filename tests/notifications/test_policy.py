@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.definitions.routes_and_sinks import Flood, parse_route
-from alerting.detection.evaluation_result import Evaluation
+from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import ActorStamp, Episode
 from alerting.notifications.notification import after_failure, retry_delay
 from alerting.notifications.policy import (

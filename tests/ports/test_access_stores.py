@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from alerting.operators.account_rules import AccessToken, Account, Session
 from alerting.ports import AUDIT_ORIGIN, AuditFilter, WrongCount
 from alerting.usecases.access.accounts import change_person, enable_account, find_link
-from alerting.usecases.access.sign_in import find_token_user
+from alerting.usecases.access.devices_and_tokens import find_token_user
 from tests.builders import at
 from tests.helpers.contracts import each, having, step
 from tests.helpers.stores import broken_in_memory

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from alerting.definitions.wording.language import language, translatable
-from alerting.detection.evaluation_result import stale_message
+from alerting.detection.evaluation_results_and_texts import stale_message
 from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import Training

@@ -14,7 +14,12 @@ from alerting.episodes.episode import (
     Quantity,
     RecommendationResult,
 )
-from alerting.recommendation.experience import SettingChange, find_similar, recognise, summarise
+from alerting.recommendation.similar_episodes import (
+    SettingChange,
+    find_similar,
+    recognise,
+    summarise,
+)
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 

@@ -15,7 +15,7 @@ from alerting.learning.models.trained import MOST_NORMAL_ROWS, ModelRefused, sam
 from alerting.readings.history import to_millis
 from alerting.recommendation.explanation import MARGIN, recommend
 from alerting.recommendation.levers import find_levers
-from alerting.recommendation.situation import base_row
+from alerting.recommendation.what_if import base_row
 from tests import small_models
 from tests.helpers.learning.trained import finished
 

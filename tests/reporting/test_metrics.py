@@ -21,11 +21,11 @@ from alerting.learning.score_metrics import event_metrics, poisson_interval, pro
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.definition.conclusion import conclude, found_late, head_sentences
 from alerting.reporting.definition.decision_text import DecisionMade
-from alerting.reporting.definition.material import ModelInService
 from alerting.reporting.definition.operators_and_money import Amount
+from alerting.reporting.definition.period_data import ModelInService
 from alerting.reporting.definition.report_metrics import compute_metrics
+from alerting.reporting.episode_details import key_metrics, tables
 from alerting.reporting.estimates import to_document
-from alerting.reporting.report_details import key_metrics, tables
 from alerting.reporting.report_page import draw, render_page
 from alerting.usecases.make_reports import with_misses
 from tests import report_material

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.fields.problem import Problem
 from alerting.definitions.wording.language import language
-from alerting.detection.evaluation_result import (
+from alerting.detection.evaluation_results_and_texts import (
     ReadingInForce,
     current_value_message,
     limit_message,
@@ -28,6 +28,7 @@ from alerting.reporting.charts import (
     swarm,
     time_ticks,
 )
+from alerting.reporting.episode_details import operator_load
 from alerting.reporting.estimates import Cases, median, rate_per_week, share
 from alerting.reporting.model_charts import (
     SHOWN,
@@ -39,7 +40,6 @@ from alerting.reporting.model_charts import (
 )
 from alerting.reporting.periods import period_at, period_before, periods_within, read_period
 from alerting.reporting.phrases import moment, number, percent, seconds
-from alerting.reporting.report_details import operator_load
 from alerting.reporting.report_page import importance
 from alerting.reporting.variable_charts import ChartLevel, sparkline
 from tests.builders import at, oven, threshold

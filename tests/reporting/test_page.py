@@ -22,7 +22,7 @@ from alerting.reporting.definition.operators_and_money import Amount
 from alerting.reporting.definition.report_metrics import compute_metrics
 from alerting.reporting.estimates import to_document
 from alerting.reporting.report_page import draw, render_page
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.issue_reports import announce_reports
 from tests.builders import at, oven, too_hot
 from tests.helpers.marked_language import marked_language, words_left

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.asset_documents import Variable
-from alerting.definitions.limits import severities
-from alerting.detection.evaluation_result import Carried
+from alerting.definitions.threshold_limits import severities
+from alerting.detection.evaluation_results_and_texts import Carried
 from alerting.detection.threshold_batch import (
     LimitColumns,
     ending_message,

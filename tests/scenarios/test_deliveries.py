@@ -4,7 +4,7 @@ own."""
 from dataclasses import replace
 from datetime import timedelta
 
-from alerting.definitions.operating_limits import Retention
+from alerting.definitions.platform_limits import Retention
 from alerting.ports import DeliveryFailed, Swept
 from alerting.usecases.data_upkeep import retain
 from alerting.usecases.evaluation.rounds import evaluate

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.definitions.operating_limits import AlarmBudget
+from alerting.definitions.platform_limits import AlarmBudget
 from alerting.ports import ReadingRow
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.revisions_and_targets import apply, plan
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, plan
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot

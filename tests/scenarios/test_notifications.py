@@ -11,7 +11,7 @@ from alerting.adapters.passwords_and_links import SignedLinks
 from alerting.adapters.receivers.http_channels import WebhookChannel
 from alerting.console.app import create_app
 from alerting.notifications.notification import Purpose
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.episodes.stored_episodes import update
 from alerting.usecases.notification.delivery import deliver_due, retry
 from alerting.usecases.notification.routing import ROUTES

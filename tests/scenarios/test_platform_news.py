@@ -1,6 +1,10 @@
 """Faults of the platform told to people: each is a scenario of its own."""
 
-from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUMENTS, apply, sync
+from alerting.usecases.definitions.revisions_and_evaluation_plan import (
+    DEFINITION_DOCUMENTS,
+    apply,
+    sync,
+)
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import ROUTES
 from tests.builders import at, oven, too_moist

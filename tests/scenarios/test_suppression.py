@@ -7,7 +7,7 @@ from alerting.definitions.faults import UserError
 from alerting.operators.actions_and_mutes import isa_state
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.revisions_and_targets import apply, sync
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, sync
 from alerting.usecases.episodes.mutes_and_suppression import list_suppressed
 from alerting.usecases.explain import why
 from alerting.usecases.operators import operate

@@ -1,7 +1,7 @@
 """Mistakes of other alarm systems with thresholds. What one says of a single reading is in
 tests/detection, and what it says of any readings is held against an oracle."""
 
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import LEVELS, Line
 from tests.helpers.stores import states_of

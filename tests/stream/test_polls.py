@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from alerting.adapters.sources.addresses import resolver
+from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.claims import poll_claimed
 from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader

@@ -11,7 +11,7 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.sources import brokers
 from alerting.settings.environment import Settings
 from alerting.stream.service import await_platform, new_process, run
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven, too_hot
 from tests.helpers.receivers import wait_until

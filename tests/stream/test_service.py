@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 
 from alerting.adapters.sources import brokers
 from alerting.definitions.faults import UserError
-from alerting.stores.database.concurrency import STREAM
+from alerting.stores.database.transactions_and_leases import STREAM
 from alerting.stream import service
 from alerting.stream.service import (
     LONGEST_BEHIND,

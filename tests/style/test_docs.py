@@ -16,7 +16,7 @@ from alerting.demo.disturbances import air_filter, checkweigher, exhaust_fan
 from alerting.demo.line import demo_asset
 from alerting.kinds.registry import definition_types
 from alerting.settings.environment import Settings
-from alerting.usecases.definitions.revisions_and_targets import check
+from alerting.usecases.definitions.revisions_and_evaluation_plan import check
 from tests.in_memory_platform import memory_platform
 from tools.pages.kind_pictures import kind_pictures
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUMENTS
+from alerting.usecases.definitions.revisions_and_evaluation_plan import DEFINITION_DOCUMENTS
 from alerting.usecases.document_life import ChangedMeanwhile
 from alerting.usecases.ingestion.asset_import import ASSETS
 from tests.builders import at, oven, too_hot

@@ -33,7 +33,6 @@ from alerting.definitions.faults import UserError
 from alerting.ports import DatabaseState, Disk, Platform
 from alerting.readings.history import whole_millis
 from alerting.stores.assets import MongoAssets
-from alerting.stores.database.concurrency import ELECTION_S, Leases, MongoUnitOfWork
 from alerting.stores.database.documents import (
     CLOCK,
     CODEC,
@@ -48,8 +47,9 @@ from alerting.stores.database.documents import (
 )
 from alerting.stores.database.faulty_documents import MongoDocuments
 from alerting.stores.database.sweeps import Sweeps
+from alerting.stores.database.transactions_and_leases import ELECTION_S, Leases, MongoUnitOfWork
 from alerting.stores.definitions import MongoDefinitions, MongoDerivedFeatures, MongoDocumentStore
-from alerting.stores.deliveries import (
+from alerting.stores.deliveries_and_changes import (
     ChangeFeed,
     DeadMessages,
     SinkDeliveries,

@@ -11,7 +11,7 @@ from paho.mqtt.properties import Properties
 
 from alerting.adapters.receivers.http_channels import write_json
 from alerting.adapters.receivers.sinks import Surroundings
-from alerting.adapters.sources.addresses import CONNECT_S
+from alerting.adapters.sources.addresses_and_secrets import CONNECT_S
 from alerting.adapters.sources.mqtt import new_client
 from alerting.definitions.routes_and_sinks import MqttSink, fill_pattern
 from alerting.ports import ACCEPTED, Answer, ReceiverAway, SinkMessage

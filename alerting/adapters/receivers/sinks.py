@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alerting.adapters.receivers.egress import Egress
-from alerting.adapters.sources.addresses import Resolve
+from alerting.adapters.sources.addresses_and_secrets import Resolve
 from alerting.adapters.sources.brokers import load_client
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import Sink

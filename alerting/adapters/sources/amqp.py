@@ -8,7 +8,12 @@ from typing import Any
 import pika
 from pika.exceptions import AMQPError
 
-from alerting.adapters.sources.addresses import CONNECT_S, Address, Encrypted, read_address
+from alerting.adapters.sources.addresses_and_secrets import (
+    CONNECT_S,
+    Address,
+    Encrypted,
+    read_address,
+)
 from alerting.adapters.sources.brokers import MOST_UNACKNOWLEDGED, WAIT_S, Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.source_fields import AmqpSource

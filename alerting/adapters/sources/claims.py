@@ -14,7 +14,7 @@ from threading import Event, Thread
 
 from alerting.definitions.sources import LEASE_LASTS
 from alerting.ports import Clock, PollReader, SourcePorts
-from alerting.stores.database.concurrency import Leases
+from alerting.stores.database.transactions_and_leases import Leases
 from alerting.usecases.sources.poll import Polled, Readers, poll
 
 _RENEW_S = LEASE_LASTS.total_seconds() / 3

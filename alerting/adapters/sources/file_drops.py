@@ -32,7 +32,7 @@ from alerting.adapters.files.readings_and_events import (
 )
 from alerting.adapters.files.recognition import has_stamps, named_format
 from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, QualityLayout, open_table
-from alerting.adapters.sources.addresses import Resolve
+from alerting.adapters.sources.addresses_and_secrets import Resolve
 from alerting.deferred import fs, pa
 from alerting.definitions.faults import UserError, first_line, legible, storable
 from alerting.definitions.sources import FilesSource, level_matches

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from alerting.adapters.sources.addresses import CONNECT_S, Encrypted, read_address
+from alerting.adapters.sources.addresses_and_secrets import CONNECT_S, Encrypted, read_address
 from alerting.adapters.sources.brokers import (
     LARGEST_MESSAGE,
     MOST_UNACKNOWLEDGED,

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from asyncua import Client, ua
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 
-from alerting.adapters.sources.addresses import CONNECT_S, tls_context
+from alerting.adapters.sources.addresses_and_secrets import CONNECT_S, tls_context
 from alerting.adapters.sources.brokers import WAIT_S, Losses, Received, ThreadedStream
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.source_fields import OpcUaSource

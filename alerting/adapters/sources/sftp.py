@@ -9,7 +9,7 @@ import paramiko
 from fsspec.implementations.sftp import SFTPFileSystem
 from fsspec.spec import AbstractFileSystem
 
-from alerting.adapters.sources.addresses import require_private
+from alerting.adapters.sources.addresses_and_secrets import require_private
 from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources import FilesSource
 

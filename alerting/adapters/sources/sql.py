@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from alerting.adapters.sources.addresses import Resolve
+from alerting.adapters.sources.addresses_and_secrets import Resolve
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.sources import SqlSource
 from alerting.definitions.wording.language import ENGLISH

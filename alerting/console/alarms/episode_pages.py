@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from pydantic import ValidationError
 
 from alerting.console.access import Delivery, Person, Served, Viewer, actor_of
-from alerting.console.alarms.page_parts import MUTE_REASONS, chart_shape
+from alerting.console.alarms.alarm_charts import MUTE_REASONS, chart_shape
 from alerting.console.api import views
 from alerting.console.api.episode_api import record_feedback
 from alerting.console.api.parameters import FormField, FormText, Id, read_duration
@@ -33,7 +33,7 @@ from alerting.episodes.episode import Episode
 from alerting.notifications.notification import LinkRefused
 from alerting.operators.actions_and_mutes import MUTE_KINDS, Matcher
 from alerting.ports import Platform
-from alerting.recommendation.experience import Recognition
+from alerting.recommendation.similar_episodes import Recognition
 from alerting.reporting import phrases, sentences
 from alerting.reporting.model_charts import CAVEAT, reasons_waterfall, risk_steps
 from alerting.reporting.variable_charts import EpisodeChart

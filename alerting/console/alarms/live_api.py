@@ -25,7 +25,7 @@ from alerting.definitions.alert_definition import SEVERITIES
 from alerting.definitions.faults import first_line
 from alerting.operators.account_rules import hash_secret
 from alerting.ports import LiveChange, LiveEpisode, Platform
-from alerting.stores.deliveries import ChangeFeed
+from alerting.stores.deliveries_and_changes import ChangeFeed
 
 MOST_EPISODES = 200
 """Episodes named in one frame; where more have changed, readers look at everything again."""

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ConfigDict, Field, model_validator
 
 from alerting.console.access import Delivery, Operator, Person, Served, Viewer, actor_of
-from alerting.console.alarms.page_parts import texts_of
+from alerting.console.alarms.alarm_charts import texts_of
 from alerting.console.api import views
 from alerting.console.api.parameters import (
     MAY_CONFLICT,

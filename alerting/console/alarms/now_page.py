@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import AwareDatetime
 
 from alerting.console.access import Person, Served, Viewer, actor_of, known_plant
-from alerting.console.alarms.page_parts import MUTE_REASONS, with_texts
+from alerting.console.alarms.alarm_charts import MUTE_REASONS, with_texts
 from alerting.console.api import views
 from alerting.console.api.parameters import (
     Cursor,
@@ -42,9 +42,9 @@ from alerting.operators.account_rules import DEVICE_SESSION_LASTS
 from alerting.operators.actions_and_mutes import MuteMark
 from alerting.operators.alarm_views import Cause, DayOfAlarms, TileState, find_change, group_by_day
 from alerting.ports import Platform
-from alerting.recommendation.experience import outcome_of
+from alerting.recommendation.similar_episodes import outcome_of
 from alerting.reporting import sentences
-from alerting.usecases.access.sign_in import renew_display
+from alerting.usecases.access.devices_and_tokens import renew_display
 from alerting.usecases.alarm_load.definition_overview import describe_work
 from alerting.usecases.episodes.mutes_and_suppression import find_not_notified, list_suppressed
 from alerting.usecases.episodes.stored_episodes import find_episode

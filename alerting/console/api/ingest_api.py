@@ -16,7 +16,7 @@ from alerting.console.api.parameters import LARGEST_DELIVERY, MAY_NAME_NOTHING, 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import HttpSource
 from alerting.ports import Platform
-from alerting.stores.deliveries import SourceDeliveries
+from alerting.stores.deliveries_and_changes import SourceDeliveries
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.store_rows import deliver, require_active
 from alerting.usecases.sources.stream import JsonRows, TooDeep, read_json, read_lines

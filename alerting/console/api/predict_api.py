@@ -17,7 +17,7 @@ from pydantic import Field
 from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.adapters.predictions import JOB_ID, JobsFull, PredictFolder, PredictJob
+from alerting.adapters.scored_files import JOB_ID, JobsFull, PredictFolder, PredictJob
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api.parameters import NAME, Id, Instant, NameText
 from alerting.console.api.views import View, plant_times, with_plant_times

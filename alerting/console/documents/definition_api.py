@@ -36,7 +36,7 @@ from alerting.usecases.backtest.preview import (
 )
 from alerting.usecases.backtest.preview_chart import PreviewChart, sketch_preview
 from alerting.usecases.backtest.sandbox import Subject
-from alerting.usecases.definitions.revisions_and_targets import check
+from alerting.usecases.definitions.revisions_and_evaluation_plan import check
 from alerting.usecases.definitions.scenarios import run_scenarios
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.access import Engineer, Served, Viewer
-from alerting.console.alarms.page_parts import present_mutes, preview_shape, raises_shape
+from alerting.console.alarms.alarm_charts import present_mutes, preview_shape, raises_shape
 from alerting.console.api.parameters import (
     EXAMPLE,
     MOST_VALUES,

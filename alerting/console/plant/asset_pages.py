@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 from pydantic_core import to_json
 
 from alerting.console.access import Served, Viewer
-from alerting.console.alarms.page_parts import bands_of_times, present_mutes, raises_shape
+from alerting.console.alarms.alarm_charts import bands_of_times, present_mutes, raises_shape
 from alerting.console.api.parameters import MAY_NAME_NOTHING, NAME, Id, Instant, NameQuery
 from alerting.console.api.views import View
 from alerting.console.documents.document_api import ConsoleKind, FormFields, ReviewView

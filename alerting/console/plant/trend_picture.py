@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
-from alerting.console.alarms.page_parts import SIDE, Shape, grid
+from alerting.console.alarms.alarm_charts import SIDE, Shape, grid
 from alerting.console.api.parameters import EARLIEST, LATEST
 from alerting.console.rendering import zone_of
 from alerting.deferred import np

@@ -18,7 +18,7 @@ from alerting.definitions.fields.condition_fields import (
     LearnedLimit,
 )
 from alerting.definitions.fields.problem import Problem
-from alerting.definitions.limits import (
+from alerting.definitions.threshold_limits import (
     Level,
     learned_limits,
     level_limits,

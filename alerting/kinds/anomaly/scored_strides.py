@@ -19,7 +19,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import first_line, format_duration
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import Styled, Translatable, template, translatable
-from alerting.detection.evaluation_result import Evaluation, Status, StatusInterval
+from alerting.detection.evaluation_results_and_texts import Evaluation, Status, StatusInterval
 from alerting.detection.suppressed_intervals import touches
 from alerting.episodes.episode import Contribution, Quantity
 from alerting.kinds.anomaly.definition import AnomalyDefinition

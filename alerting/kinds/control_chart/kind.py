@@ -24,7 +24,7 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
-from alerting.detection.evaluation_result import (
+from alerting.detection.evaluation_results_and_texts import (
     Carried,
     Evaluation,
     Status,

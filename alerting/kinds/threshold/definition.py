@@ -26,7 +26,7 @@ from alerting.definitions.fields.condition_fields import HOUR_OF_DAY, Conditions
 from alerting.definitions.fields.learning import PromotionMode
 from alerting.definitions.fields.problem import NO_TITLES, Titles, Variables, condition_phrase
 from alerting.definitions.fields.shared_fields import Start
-from alerting.definitions.limits import key_of, learned_limits, severities
+from alerting.definitions.threshold_limits import key_of, learned_limits, severities
 
 FAMILY = "quantiles"
 _GROUPS = (

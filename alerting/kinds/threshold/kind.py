@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import Condition, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.fields.condition_fields import Combination, Conditions
-from alerting.definitions.limits import severities
+from alerting.definitions.threshold_limits import severities
 from alerting.definitions.wording.language import translatable
 from alerting.detection.combined_conditions import (
     all_series,
@@ -24,7 +24,7 @@ from alerting.detection.combined_conditions import (
     under_another_revision,
     unevaluated_intervals,
 )
-from alerting.detection.evaluation_result import (
+from alerting.detection.evaluation_results_and_texts import (
     Carried,
     Evaluation,
     combined_message,

@@ -16,7 +16,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.condition_checks import MIDDLE
 from alerting.definitions.fields.condition_fields import HOUR_OF_DAY, Learned
-from alerting.definitions.limits import key_of
+from alerting.definitions.threshold_limits import key_of
 from alerting.definitions.wording.language import template, translatable
 from alerting.detection.learned_limits import (
     Group,

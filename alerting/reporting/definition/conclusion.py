@@ -20,7 +20,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.learning.score_metrics import wilson_interval
 from alerting.reporting.definition.decision_text import DecisionMade
-from alerting.reporting.definition.material import (
+from alerting.reporting.definition.period_data import (
     ValueMetrics,
     advise_value,
     describe_value,

@@ -14,7 +14,17 @@ from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.lifecycle import RULES, consensus, undetermined_reason
 from alerting.reporting.definition.decision_text import DecisionMade
-from alerting.reporting.definition.material import (
+from alerting.reporting.definition.operators_and_money import (
+    CountedCosts,
+    Driver,
+    Money,
+    Spread,
+    VerdictMetrics,
+    compute_money,
+    drivers,
+    verdict_metrics,
+)
+from alerting.reporting.definition.period_data import (
     Material,
     ModelInService,
     ReportedProblem,
@@ -27,16 +37,6 @@ from alerting.reporting.definition.material import (
     gap_and_horizon,
     lead_time,
     outcome_of,
-)
-from alerting.reporting.definition.operators_and_money import (
-    CountedCosts,
-    Driver,
-    Money,
-    Spread,
-    VerdictMetrics,
-    compute_money,
-    drivers,
-    verdict_metrics,
 )
 from alerting.reporting.estimates import (
     CASES_COUNTED,

@@ -44,7 +44,7 @@ from pymongo.errors import (
 
 from alerting.definitions.faults import DocumentRefused, shown
 from alerting.definitions.wording.language import Translatable, read_template, template_document
-from alerting.detection.evaluation_result import Evaluation
+from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import (
     Alternative,
     Contribution,

@@ -2,7 +2,6 @@
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from alerting.stores.database.concurrency import LEASES
 from alerting.stores.database.documents import (
     ACCESS_TOKENS,
     ACCOUNTS,
@@ -61,6 +60,7 @@ from alerting.stores.database.documents import (
     WRONG_ATTEMPTS,
     Document,
 )
+from alerting.stores.database.transactions_and_leases import LEASES
 
 OVER_UNACKNOWLEDGED: Document = {
     "condition": "closed",

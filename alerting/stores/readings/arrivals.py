@@ -11,7 +11,6 @@ from pymongo.client_session import ClientSession
 
 from alerting.episodes.evaluation_plan import TargetKey
 from alerting.ports import Arrival, LatePart, ReprocessingRequest, Unfinished, Unit
-from alerting.stores.database.concurrency import session_of
 from alerting.stores.database.documents import (
     ARRIVALS,
     EVALUATED_UNTIL,
@@ -25,6 +24,7 @@ from alerting.stores.database.documents import (
     upsert,
     utc,
 )
+from alerting.stores.database.transactions_and_leases import session_of
 
 _DOCUMENT_ID = "evaluated_until"
 _OLDEST_FIRST = {"arrived_at": 1, "_id": 1}

@@ -21,7 +21,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset, AssetTree
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.condition_fields import single_condition
-from alerting.definitions.operating_limits import AlarmBudget
+from alerting.definitions.platform_limits import AlarmBudget
 from alerting.definitions.revisions import next_revision, question_after
 from alerting.definitions.wording.language import Styled, joined, translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval
@@ -40,7 +40,7 @@ from alerting.operators.alarm_load import (
 )
 from alerting.ports import BacktestPorts, Definitions, ModelUnavailable, PlatformAlerts
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.faults_and_alerts import LOAD
+from alerting.usecases.definitions.faults_and_platform_alerts import LOAD
 from alerting.usecases.definitions.versions import champion_at, first_instant
 from alerting.usecases.document_life import DocumentReview
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset

@@ -28,9 +28,9 @@ from alerting.ports import (
 )
 from alerting.readings.history import NO_TIME, from_millis
 from alerting.usecases.alarm_load.budget_gate import DAY
-from alerting.usecases.definitions.faults_and_alerts import WAITING
+from alerting.usecases.definitions.faults_and_platform_alerts import WAITING
 from alerting.usecases.definitions.next_steps import champion_versions, describe_trainings
-from alerting.usecases.definitions.revisions_and_targets import target_keys
+from alerting.usecases.definitions.revisions_and_evaluation_plan import target_keys
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.platform_health import is_refused
 from alerting.usecases.sources.status import SOURCES

@@ -50,16 +50,16 @@ from alerting.ports import (
 from alerting.ports.use_cases import log_context
 from alerting.readings.history import millis, to_millis
 from alerting.reporting.definition.conclusion import conclude
-from alerting.reporting.definition.material import Material, as_counted, gap_and_horizon
+from alerting.reporting.definition.period_data import Material, as_counted, gap_and_horizon
 from alerting.reporting.definition.report_metrics import compute_metrics
-from alerting.reporting.estimates import to_document
-from alerting.reporting.report_details import (
+from alerting.reporting.episode_details import (
     BacktestMetrics,
     Cost,
     Load,
     SegmentMetrics,
     operator_load,
 )
+from alerting.reporting.estimates import to_document
 from alerting.stores.reports import Backtests
 from alerting.usecases.backtest.sandbox import (
     Backtest,
@@ -70,7 +70,7 @@ from alerting.usecases.backtest.sandbox import (
     checkpoint_files,
     restore,
 )
-from alerting.usecases.definitions.revisions_and_targets import check, sync
+from alerting.usecases.definitions.revisions_and_evaluation_plan import check, sync
 from alerting.usecases.definitions.versions import champion_at, require_revision, serves_twin
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.rounds import evaluate

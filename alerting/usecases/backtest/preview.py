@@ -69,7 +69,7 @@ from alerting.usecases.backtest.preview_chart import (
     find_past_alarms,
 )
 from alerting.usecases.backtest.sandbox import Subject
-from alerting.usecases.definitions.faults_and_alerts import warnings_of
+from alerting.usecases.definitions.faults_and_platform_alerts import warnings_of
 from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
 from alerting.usecases.time_labels import without_bad_values

@@ -30,7 +30,7 @@ from alerting.kinds.registry import kind_of
 from alerting.ports import BacktestPorts, Readings, SeriesPorts
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import Floats, Millis, millis, to_millis
-from alerting.reporting.report_details import Load, operator_load
+from alerting.reporting.episode_details import Load, operator_load
 from alerting.reporting.variable_charts import (
     ChartLevel,
     Panel,

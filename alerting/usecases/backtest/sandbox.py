@@ -50,7 +50,7 @@ from alerting.usecases.model_registry import register_model, search_run
 from alerting.usecases.time_labels import without_bad_values
 
 if TYPE_CHECKING:
-    from alerting.reporting.report_details import SegmentMetrics
+    from alerting.reporting.episode_details import SegmentMetrics
 
 Retrain = timedelta | Literal["scheduled", "never"]
 

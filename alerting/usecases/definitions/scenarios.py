@@ -25,8 +25,8 @@ from alerting.definitions.asset_documents import (
 )
 from alerting.definitions.faults import LONGEST, MOST_FAULTS, Duration, UserError, format_duration
 from alerting.definitions.fields.condition_fields import Conditions
-from alerting.definitions.limits import severities, unknown_limits
 from alerting.definitions.revisions import in_plant_zone
+from alerting.definitions.threshold_limits import severities, unknown_limits
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.detection.combined_conditions import status_intervals
 from alerting.detection.suppressed_intervals import SuppressedInterval, suppressed_intervals

@@ -19,7 +19,7 @@ from alerting.detection.combined_conditions import (
     conditions_at,
     conditions_that_count,
 )
-from alerting.detection.evaluation_result import (
+from alerting.detection.evaluation_results_and_texts import (
     combined_happening_message,
     current_value_message,
     unknown_message,
@@ -53,8 +53,8 @@ from alerting.ports import (
     Readings,
 )
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis
-from alerting.recommendation.experience import Recognition, recognise
 from alerting.recommendation.levers import narrow
+from alerting.recommendation.similar_episodes import Recognition, recognise
 from alerting.usecases.definitions.versions import find_revision, with_stored_features
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges, update
 

@@ -21,7 +21,10 @@ from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts, EventRow, LatePart, ReadingRow, SourcePorts, UpkeepPorts
 from alerting.ports.use_cases import log_run
 from alerting.readings.history import from_millis, to_millis
-from alerting.usecases.definitions.revisions_and_targets import current_plan, find_current_plan
+from alerting.usecases.definitions.revisions_and_evaluation_plan import (
+    current_plan,
+    find_current_plan,
+)
 from alerting.usecases.evaluation.reprocess import begin_round, plan_of_round
 from alerting.usecases.evaluation.rounds import evaluate_targets
 from alerting.usecases.evaluation.target import EvaluationCounts, ProcessInputs, RoundPlan

@@ -20,7 +20,7 @@ from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation_result import Carried
+from alerting.detection.evaluation_results_and_texts import Carried
 from alerting.episodes.episode import Episode
 from alerting.episodes.evaluation_plan import (
     ConditionTable,
@@ -53,7 +53,7 @@ from alerting.ports import (
 )
 from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.variable_series import Flags
-from alerting.usecases.definitions.revisions_and_targets import current_plan
+from alerting.usecases.definitions.revisions_and_evaluation_plan import current_plan
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
 from alerting.usecases.evaluation.compose import (
     Composed,

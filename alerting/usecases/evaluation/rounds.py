@@ -31,9 +31,9 @@ from alerting.ports import (
 )
 from alerting.ports.use_cases import id_logger, log_run
 from alerting.readings.history import duration_millis, from_millis, to_millis
-from alerting.usecases.definitions.faults_and_alerts import record_model_faults
+from alerting.usecases.definitions.faults_and_platform_alerts import record_model_faults
 from alerting.usecases.definitions.next_steps import ChampionPorts, describe_missing_champion
-from alerting.usecases.definitions.revisions_and_targets import (
+from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     current_plan,
     find_current_plan,
     sync,

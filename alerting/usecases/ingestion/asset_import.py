@@ -33,7 +33,7 @@ from alerting.definitions.revisions import flat_changes
 from alerting.definitions.wording.language import ENGLISH, join_with_and
 from alerting.ports import Document, IngestionPorts, Readings
 from alerting.readings.foreign_columns import TITLE_LENGTH, without_accents
-from alerting.usecases.definitions.faults_and_alerts import all_assets
+from alerting.usecases.definitions.faults_and_platform_alerts import all_assets
 from alerting.usecases.document_life import Changes, DocumentKind
 
 

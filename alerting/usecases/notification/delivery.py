@@ -29,7 +29,7 @@ from alerting.notifications.policy import channels_of, is_on_shift
 from alerting.ports import Change, Channel, DeliveryFailed, DeliveryPorts, Message
 from alerting.ports.use_cases import id_logger, log_run
 from alerting.reporting.phrases import clock_time
-from alerting.usecases.definitions.faults_and_alerts import record_document_faults
+from alerting.usecases.definitions.faults_and_platform_alerts import record_document_faults
 from alerting.usecases.episodes.stored_episodes import opposite_open
 from alerting.usecases.notification.episode_values import draw_episode, draw_report, present_value
 from alerting.usecases.notification.message_texts import content_message, is_later, message

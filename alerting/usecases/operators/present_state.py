@@ -25,7 +25,7 @@ from alerting.operators.alarm_views import (
     raised_in,
 )
 from alerting.ports import Definitions, Episodes, UpkeepPorts
-from alerting.recommendation.experience import Experience, find_similar, summarise
+from alerting.recommendation.similar_episodes import Experience, find_similar, summarise
 from alerting.reporting.variable_charts import Sparkline
 from alerting.usecases.definitions.next_steps import champion_versions
 from alerting.usecases.definitions.versions import newest_of_target

@@ -33,7 +33,11 @@ from alerting.ports import DecisionRecord, ModelUnavailable, ReportPorts, Upkeep
 from alerting.ports.use_cases import id_logger
 from alerting.readings.buckets import HOUR, Buckets
 from alerting.readings.history import from_millis, to_millis
-from alerting.usecases.definitions.faults_and_alerts import DRIFTED, MISCALIBRATED, record_faults
+from alerting.usecases.definitions.faults_and_platform_alerts import (
+    DRIFTED,
+    MISCALIBRATED,
+    record_faults,
+)
 from alerting.usecases.definitions.versions import active, answer_at, segments, with_stored_features
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
 from alerting.usecases.model_registry import ModelCache

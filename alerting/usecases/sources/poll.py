@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError, first_line, storable
-from alerting.definitions.operating_limits import DeclarationLimits
+from alerting.definitions.platform_limits import DeclarationLimits
 from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import ENGLISH, Translatable, count_in_english
@@ -57,7 +57,7 @@ from alerting.usecases.sources.store_rows import fit, record_declared, require_a
 from alerting.usecases.sources.stream import Look, try_messages
 
 if TYPE_CHECKING:
-    from alerting.stores.deliveries import SourceDeliveries
+    from alerting.stores.deliveries_and_changes import SourceDeliveries
 
 TRIAL_S = 10.0
 """Time that a trial waits for messages."""

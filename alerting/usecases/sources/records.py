@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from alerting.definitions.asset_documents import MOST_VARIABLES, Asset, variable_name
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.fields.names_and_times import time_zone
-from alerting.definitions.operating_limits import DeclarationBounds, DeclarationLimits
+from alerting.definitions.platform_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.source_fields import SourceFields
 from alerting.definitions.sources import SqlSource
 from alerting.definitions.wording.language import ENGLISH
@@ -30,7 +30,7 @@ from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Quality, grad
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
 
 if TYPE_CHECKING:
-    from alerting.stores.deliveries import SourceDeliveries
+    from alerting.stores.deliveries_and_changes import SourceDeliveries
 
 VALUES = "values"
 """Field of a message that may hold its values as one object; without it, the other fields are the

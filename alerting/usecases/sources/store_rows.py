@@ -52,7 +52,7 @@ from alerting.usecases.sources.records import (
 )
 
 if TYPE_CHECKING:
-    from alerting.stores.deliveries import SourceDeliveries
+    from alerting.stores.deliveries_and_changes import SourceDeliveries
 
 _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}
 

@@ -30,7 +30,7 @@ from alerting.ports import (
     SourceLoss,
     SourcePorts,
 )
-from alerting.stores.deliveries import DeadMessages
+from alerting.stores.deliveries_and_changes import DeadMessages
 from alerting.usecases.sources.records import VALUES, RefusedRow
 from alerting.usecases.sources.status import (
     SHOWN,

@@ -40,7 +40,7 @@ from alerting.reporting.definition.decision_text import (
     headline_metrics,
     metrics_text,
 )
-from alerting.usecases.definitions.faults_and_alerts import record_model_faults
+from alerting.usecases.definitions.faults_and_platform_alerts import record_model_faults
 from alerting.usecases.definitions.versions import (
     champion_at,
     last_promotion,

@@ -23,7 +23,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import Episodes, LabelPorts, TrainingPorts
 from alerting.readings.history import BoolArray, History, from_millis
-from alerting.usecases.definitions.revisions_and_targets import sync
+from alerting.usecases.definitions.revisions_and_evaluation_plan import sync
 from alerting.usecases.definitions.versions import require_revision, stored_features
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
 from alerting.usecases.time_labels import labelled_intervals, labels_read, without_bad_values

@@ -25,7 +25,7 @@ from alerting.ports import (
     TrainingRuns,
     Trainings,
 )
-from alerting.usecases.definitions.revisions_and_targets import current_plan
+from alerting.usecases.definitions.revisions_and_evaluation_plan import current_plan
 from alerting.usecases.definitions.versions import last_promotion, require_revision
 
 PAUSES = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))

@@ -26,7 +26,7 @@ from alerting.ports import (
 )
 from alerting.ports.use_cases import id_logger
 from alerting.reporting.definition.decision_text import MAIN_METRICS, decision_markdown
-from alerting.usecases.definitions.faults_and_alerts import record_waiting
+from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
 from alerting.usecases.definitions.next_steps import describe_missing_champion
 from alerting.usecases.definitions.versions import (
     last_promotion,

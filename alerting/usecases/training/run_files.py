@@ -48,7 +48,7 @@ from alerting.reporting.definition.decision_text import (
     explain_waiting,
     summarise_decision,
 )
-from alerting.usecases.definitions.faults_and_alerts import record_waiting
+from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
 from alerting.usecases.time_labels import labelled_intervals, without_bad_values

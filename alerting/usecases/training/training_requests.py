@@ -22,7 +22,7 @@ from alerting.ports import (
 )
 from alerting.reporting import phrases
 from alerting.reporting.definition.decision_text import proposed_alert, ranked, summarise_decision
-from alerting.usecases.definitions.faults_and_alerts import WAITING, why_waiting
+from alerting.usecases.definitions.faults_and_platform_alerts import WAITING, why_waiting
 from alerting.usecases.definitions.next_steps import waiting_proposal
 from alerting.usecases.definitions.versions import (
     describe_worse_forecasts,

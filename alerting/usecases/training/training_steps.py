@@ -30,7 +30,7 @@ from alerting.reporting.definition.decision_text import (
     candidate_metrics,
     describe_experiment,
 )
-from alerting.usecases.definitions.revisions_and_targets import sync
+from alerting.usecases.definitions.revisions_and_evaluation_plan import sync
 from alerting.usecases.definitions.versions import (
     champion_at,
     require_revision,

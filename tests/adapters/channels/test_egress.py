@@ -20,7 +20,7 @@ from alerting.console.app import create_app
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.ports import DeliveryFailed, Message
 from alerting.settings.environment import Smtp
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.notification.delivery import deliver_due
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import TOKENS, VIEWER, episode

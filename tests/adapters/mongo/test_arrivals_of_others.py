@@ -9,7 +9,7 @@ from alerting.definitions.asset_documents import EventType
 from alerting.ports import EventRow, LatePart, ReadingRow
 from alerting.stores.readings.arrivals import MongoArrivals
 from alerting.stream.threads import Evaluator
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from tests.builders import at, oven, too_hot
 from tests.helpers.receivers import wait_until

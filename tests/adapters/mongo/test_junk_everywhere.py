@@ -16,7 +16,7 @@ from alerting.definitions.asset_documents import EventType
 from alerting.ports import EventRow, ReadingRow
 from alerting.stores.database.indexes import INDEXES
 from alerting.usecases.data_upkeep import maintain, retain
-from alerting.usecases.definitions import revisions_and_targets
+from alerting.usecases.definitions import revisions_and_evaluation_plan
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.ingestion.asset_import import ASSETS
@@ -60,7 +60,7 @@ def platform(real):
     made = platform_on(real, [Mailbox("mail")], HandClock(at(0)))
     made.assets.store_assets([oven()])
     made.assets.put_event_types([EventType(name="failure", duration="instant")])
-    revisions_and_targets.apply(
+    revisions_and_evaluation_plan.apply(
         made, [too_hot(allowed_lateness="1h"), too_moist()], "engineer", at(0), "first"
     )
     ROUTES.apply(made, [{"name": "all", "channels": ["mail"], "platform": True}], "engineer", at(0))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alerting.adapters.sources.addresses import read_address
+from alerting.adapters.sources.addresses_and_secrets import read_address
 from alerting.adapters.sources.brokers import STREAMS, open_stream
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.sources import parse_source

@@ -3,7 +3,7 @@ they are sent."""
 
 import pytest
 
-from alerting.adapters.sources.addresses import allowed_secrets
+from alerting.adapters.sources.addresses_and_secrets import allowed_secrets
 from alerting.definitions.faults import UserError
 from alerting.definitions.source_fields import Secret
 from alerting.settings.environment import SettingsRefused, read_settings

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from alerting.adapters.predictions import PredictFolder
 from alerting.adapters.receivers.log import LogChannel
+from alerting.adapters.scored_files import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.plant.import_jobs import Imports
 from tests.helpers.console.api import TOKENS

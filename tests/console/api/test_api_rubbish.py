@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.adapters.predictions import PredictFolder
+from alerting.adapters.scored_files import PredictFolder
 from alerting.console.app import create_app
 from alerting.console.plant.import_jobs import Imports
 from alerting.stores.database.documents import SCHEMA

@@ -17,7 +17,7 @@ from alerting.console.app import create_app
 from alerting.console.platform_pages import FRESH_S, PlatformReader
 from alerting.ports import ReadingRow
 from alerting.usecases.access.accounts import BACKUP_MADE
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot

@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 from pymongo.errors import ServerSelectionTimeoutError
 
 from alerting.adapters.passwords_and_links import SignedLinks
-from alerting.adapters.predictions import PredictFolder
 from alerting.adapters.receivers.log import LogChannel
+from alerting.adapters.scored_files import PredictFolder
 from alerting.console.api.predict_api import PARQUET
 from alerting.console.app import create_app
 from alerting.console.gate import largest_body

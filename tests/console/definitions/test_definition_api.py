@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.definitions.revisions import definition_document, flat_changes
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from tests.builders import at, too_hot
 from tests.helpers.console.api import ADMIN, TOKENS, VIEWER, episode, expect_problem, read
 from tests.helpers.console.often_hot import often_hot

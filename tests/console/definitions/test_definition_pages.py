@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from alerting.definitions.revisions import definition_document
 from alerting.episodes.episode import OutcomeRecord
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
 from tests.helpers.console.editor import engineer

@@ -17,7 +17,7 @@ from alerting.console.documents.form import FormGroup, change_form, draw_form, r
 from alerting.definitions.asset_documents import EventType
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.registry import parse_definition
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.editor import EDIT, NEW, engineer, send, text_of

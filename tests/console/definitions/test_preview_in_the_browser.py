@@ -4,7 +4,7 @@ and the page shows what it would have raised, without loading anew."""
 import pytest
 
 from alerting.console.app import create_app
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from tests.builders import too_hot
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.chromium import (

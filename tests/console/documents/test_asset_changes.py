@@ -8,7 +8,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import EventRow, ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.ingestion.asset_import import GivenAsset, import_assets
 from tests.builders import at, too_hot

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters.sources.addresses import resolver
+from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError

@@ -15,8 +15,8 @@ import pytest
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
-from alerting.usecases.definitions.faults_and_alerts import record_waiting
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.training.due import begin_training, end_training, find_due_trainings
 from alerting.usecases.training.promote import model_history
 from alerting.usecases.training.training_requests import answer_run

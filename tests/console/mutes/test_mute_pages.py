@@ -9,7 +9,7 @@ from alerting.console.app import create_app
 from alerting.definitions.asset_documents import Asset, EventType
 from alerting.episodes.episode import episode_id
 from alerting.ports import EventRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events
 from alerting.usecases.operators.operate import list_mutes
 from tests.builders import at, too_hot

@@ -8,7 +8,7 @@ import pytest
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import ActorStamp
 from alerting.ports import AuditFilter, ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, too_hot

@@ -10,7 +10,7 @@ from alerting.console.gate import OPEN
 from alerting.operators.account_rules import DEVICE_SESSION_LASTS
 from alerting.ports import AuditFilter
 from alerting.usecases.access import accounts
-from alerting.usecases.access.sign_in import create_token
+from alerting.usecases.access.devices_and_tokens import create_token
 from tests.helpers.console.api import episode
 from tests.helpers.console.pages import csrf_of, lacks, send_form
 from tests.helpers.console.people import (

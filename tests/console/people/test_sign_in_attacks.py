@@ -27,8 +27,8 @@ from alerting.operators.account_rules import SESSION_LASTS, hash_secret
 from alerting.ports import AuditFilter
 from alerting.usecases.access import accounts
 from alerting.usecases.access.accounts import end_session
-from alerting.usecases.access.sign_in import create_token, revoke_token
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.access.devices_and_tokens import create_token, revoke_token
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import OPERATOR, TOKENS, episode, expect_problem
 from tests.helpers.console.pages import ADMIN_TOKEN, csrf_of, lacks, log_in, send_form

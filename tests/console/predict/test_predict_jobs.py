@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters import predictions
+from alerting.adapters import scored_files
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
-from alerting.adapters.predictions import JobsFull, PredictFolder, ScoredFile
+from alerting.adapters.scored_files import JobsFull, PredictFolder, ScoredFile
 from alerting.console import gate
 from alerting.console.api import predict_api
 from alerting.console.app import create_app
@@ -64,7 +64,7 @@ def work(platform, files, monkeypatch):
             out.write_bytes(b"scores of " + readings.read_bytes())
             return FOUND
 
-        monkeypatch.setattr(predictions, "score_file", score_file)
+        monkeypatch.setattr(scored_files, "score_file", score_file)
         return files.run(platform, id, is_outage, is_last)
 
     return run
@@ -102,7 +102,7 @@ def test_what_is_no_file_or_not_allowed_leaves_nothing(client, files, monkeypatc
     expect_problem(send(client, headers=OPERATOR), 403)
     claimed = {**ADMIN, "content-length": str(gate.LARGEST_UPLOAD + 1)}
     assert "larger than 1073741824 bytes" in expect_problem(send(client, b"", headers=claimed), 413)
-    monkeypatch.setattr(predictions, "MOST_WAITING", 0)
+    monkeypatch.setattr(scored_files, "MOST_WAITING", 0)
     assert "are waiting" in expect_problem(send(client), 429)
     for id in ("..%2F..%2Fsecrets", "0" * 12):
         assert client.get(f"/api/v1/predict-jobs/{id}", headers=VIEWER).status_code in (404, 422)
@@ -110,7 +110,7 @@ def test_what_is_no_file_or_not_allowed_leaves_nothing(client, files, monkeypatc
 
 
 def test_uploads_under_way_count_with_all_that_they_will_write(files, monkeypatch):
-    monkeypatch.setattr(predictions, "MOST_BYTES", 200)
+    monkeypatch.setattr(scored_files, "MOST_BYTES", 200)
     order(files)
     order(files)
     with pytest.raises(JobsFull, match="2 predict jobs are waiting"):
@@ -135,7 +135,7 @@ def test_what_is_over_is_deleted_in_time_and_uploads_that_ended_without_a_trace(
     assert left(timedelta(hours=2)) == {over, waits}
     assert left(LASTS + timedelta(hours=1)) == {waits}
     work(waits)
-    monkeypatch.setattr(predictions, "MOST_JOBS", 0)
+    monkeypatch.setattr(scored_files, "MOST_JOBS", 0)
     assert left(timedelta(0)) == set()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from alerting.ports import ReadingRow, Score
 from alerting.reporting.variable_charts import describe
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.episode_values import chart_of, draw_episode
 from tests.builders import at, oven, too_moist

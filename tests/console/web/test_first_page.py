@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.sources.status import SOURCES

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from alerting.adapters.mongo.mongo import read_database
 from alerting.console.app import create_app
 from alerting.ports import DatabaseState, DeadMessage
-from alerting.usecases.definitions.faults_and_alerts import FAULTY, UNREADABLE
+from alerting.usecases.definitions.faults_and_platform_alerts import FAULTY, UNREADABLE
 from alerting.usecases.platform_health import (
     BEHIND,
     FAILED,

@@ -8,7 +8,7 @@ import pytest
 
 from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.report_metrics import compute_metrics
-from alerting.reporting.report_details import BacktestMetrics, SegmentMetrics
+from alerting.reporting.episode_details import BacktestMetrics, SegmentMetrics
 from alerting.reporting.report_page import draw, render_page
 from alerting.usecases.backtest.backtest import cost_of, events_of, load_of
 from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS

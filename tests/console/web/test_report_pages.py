@@ -14,7 +14,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.ports import EventRow, ReadingRow
 from alerting.reporting.definition.operators_and_money import Amount, DefinitionNumbers, Money
 from alerting.reporting.estimates import to_document
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from tests.builders import at, oven, too_hot

@@ -7,7 +7,7 @@ from datetime import timedelta
 from alerting.adapters.passwords_and_links import SignedLinks
 from alerting.definitions.routes_and_sinks import Route
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due

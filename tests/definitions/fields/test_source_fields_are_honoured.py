@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from alerting.adapters.sources.addresses import resolver
+from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError

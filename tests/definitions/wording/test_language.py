@@ -17,7 +17,7 @@ from alerting.definitions.wording.language import (
     template_document,
     translatable,
 )
-from alerting.detection.evaluation_result import Evaluation, risk_message
+from alerting.detection.evaluation_results_and_texts import Evaluation, risk_message
 from alerting.reporting.phrases import clock_time, distance, local_times
 from alerting.stores.database.documents import from_document, to_document
 from tests.builders import at, classifier, oven

@@ -17,7 +17,7 @@ from pymongo.errors import PyMongoError
 from alerting.adapters.mongo.mongo import DatabaseDown, MongoStores, open_stores
 from alerting.ports import DecisionRecord, Platform
 from alerting.stores.database.documents import ARRIVALS, DECISIONS, SCORES
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import load_model
 from alerting.usecases.training.promote import promote_run

@@ -21,7 +21,7 @@ from alerting.episodes.episode import Episode
 from alerting.notifications.notification import WAITING
 from alerting.ports import Platform, ReadingRow
 from alerting.readings.history import to_millis
-from alerting.usecases.definitions.revisions_and_targets import apply, current_plan
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, current_plan
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import _WRITER_GIVEN_UP, add_readings
 from alerting.usecases.notification.routing import ROUTES

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
-from alerting.detection.evaluation_result import Evaluation
+from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import (
     Change,
     Contribution,
@@ -16,7 +16,7 @@ from alerting.episodes.episode import (
     Transition,
     episode_id,
 )
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from tests.builders import at, oven, too_hot, too_moist
 from tests.in_memory_platform import in_memory_platform
 

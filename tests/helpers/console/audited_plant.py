@@ -17,7 +17,7 @@ from alerting.cli import main
 from alerting.definitions.sources import parse_source
 from alerting.notifications.notification import Notification
 from alerting.usecases.data_upkeep import maintain
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.sources.stream import store_messages
 from tests.builders import at, oven, too_hot

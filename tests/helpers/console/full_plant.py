@@ -26,7 +26,7 @@ from alerting.ports import (
     Training,
 )
 from alerting.readings.interval_labels import IntervalLabel
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.notification.routing import ROUTES

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from alerting.definitions.operating_limits import AlarmBudget
+from alerting.definitions.platform_limits import AlarmBudget
 from alerting.ports import ReadingRow
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import Feedback, OutcomeRecord, episode_id
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import too_hot

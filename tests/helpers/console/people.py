@@ -7,7 +7,7 @@ from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.console.app import create_app
 from alerting.ports import AuditFilter
 from alerting.usecases.access.accounts import add_person, make_link, set_password
-from alerting.usecases.access.sign_in import set_pin
+from alerting.usecases.access.devices_and_tokens import set_pin
 from tests.helpers.console.api import TOKENS
 
 PASSWORD = "correct horse battery"

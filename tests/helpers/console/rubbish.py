@@ -6,7 +6,7 @@ from functools import cache
 
 from alerting.console.app import create_app
 from alerting.usecases.access.accounts import register_services
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.sink_delivery import SINKS
 from alerting.usecases.sources.poll import Readers
 from alerting.usecases.sources.status import SOURCES

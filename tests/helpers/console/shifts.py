@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import ActorStamp, Feedback, OutcomeRecord
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.operators import operate
 from tests.builders import at, too_hot

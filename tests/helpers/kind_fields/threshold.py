@@ -6,7 +6,7 @@ from alerting.definitions.alert_definition import SEVERITIES, Costs, Problem
 from alerting.definitions.asset_documents import EventType, Variable
 from alerting.kinds.threshold.definition import ThresholdDefinition
 from alerting.ports import EventRow, ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate, plan_round
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.notification.delivery import deliver_due

@@ -4,7 +4,7 @@ import numpy as np
 
 from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.training_steps import train
 from tests.builders import at, oven

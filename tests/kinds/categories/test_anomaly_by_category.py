@@ -20,7 +20,7 @@ from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.ports import ReadingRow
 from alerting.readings.history import in_memory
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.training.run_files import load_learning_data
 from alerting.usecases.training.training_steps import prepare

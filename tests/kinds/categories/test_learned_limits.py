@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.console.alarms.page_parts import chart_shape
+from alerting.console.alarms.alarm_charts import chart_shape
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
-from alerting.definitions.limits import key_of
+from alerting.definitions.threshold_limits import key_of
 from alerting.detection.learned_limits import GroupLimit, LimitTable
 from alerting.kinds.registry import kind_of, parse_definition
 from alerting.kinds.threshold.training import (
@@ -28,7 +28,7 @@ from alerting.ports import EventRow, ModelUnavailable, ReadingRow
 from alerting.readings.history import from_millis, in_memory, to_millis
 from alerting.reporting.variable_charts import describe
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings

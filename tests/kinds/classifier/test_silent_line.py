@@ -12,7 +12,7 @@ from alerting.learning.features.plan import UsualCount
 from alerting.learning.features.reading_counts import TOO_FEW
 from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import register_model

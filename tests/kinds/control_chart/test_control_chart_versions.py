@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.detection.evaluation_result import Carried
+from alerting.detection.evaluation_results_and_texts import Carried
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.control_chart import training
@@ -26,7 +26,7 @@ from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.ports import ReadingRow
 from alerting.readings.history import in_memory
-from alerting.usecases.definitions.revisions_and_targets import apply, current_plan
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, current_plan
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings, route_arrivals
 from tests.builders import at, history

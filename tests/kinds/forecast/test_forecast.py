@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.console.alarms.page_parts import chart_shape
+from alerting.console.alarms.alarm_charts import chart_shape
 from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
@@ -17,8 +17,8 @@ from alerting.kinds.forecast import verification
 from alerting.kinds.forecast.verification import compare_forecasts, coverage_of, share_of_samples
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.readings.history import to_millis
-from alerting.usecases.definitions.faults_and_alerts import MISCALIBRATED
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.faults_and_platform_alerts import MISCALIBRATED
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.explain import why

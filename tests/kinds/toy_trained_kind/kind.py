@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from alerting.detection.evaluation_result import Evaluation, StatusInterval
+from alerting.detection.evaluation_results_and_texts import Evaluation, StatusInterval
 from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.kinds.protocol import Charted, Inputs, Raise, RaiseEvidence, ScoredRows
 from alerting.learning.features.point_in_time import build_features, grid

@@ -17,7 +17,7 @@ from alerting.learning.data.quality import find_bursts, longest_in_burst
 from alerting.learning.selection.promotion import common_window
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import from_millis, to_millis
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.training.definition_dataset import dataset_of
 from tests import small_models

@@ -15,7 +15,7 @@ from alerting.adapters.mongo.mongo import open_database
 from alerting.local.prepare import prepare
 from alerting.ports import ReadingRow
 from alerting.settings.environment import Settings
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.wiring import open_platform
 from tests.builders import at, oven, too_hot

@@ -18,7 +18,7 @@ from alerting.local.backup import restore_backup, save_backup
 from alerting.local.prepare import prepare
 from alerting.settings.environment import Settings
 from alerting.settings.home_folder import database_of
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import load_model

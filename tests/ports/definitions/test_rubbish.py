@@ -15,7 +15,7 @@ from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.stores.database.documents import to_document
 from alerting.usecases.data_upkeep import maintain
-from alerting.usecases.definitions import revisions_and_targets
+from alerting.usecases.definitions import revisions_and_evaluation_plan
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.issue_reports import due_reports
@@ -137,7 +137,9 @@ def platform(real):
     platform = platform_on(real, [Mailbox("mail")], HandClock(at(0)))
     platform.assets.store_assets([oven(), OTHER])
     platform.assets.put_event_types([EventType(name="failure", duration="instant")])
-    revisions_and_targets.apply(platform, [too_hot(), too_moist()], "engineer", at(0), "first")
+    revisions_and_evaluation_plan.apply(
+        platform, [too_hot(), too_moist()], "engineer", at(0), "first"
+    )
     platform.routes.store_document({"name": "all", "channels": ["mail"], "platform": True})
     hot = {"temperature": 230.0}
     rows = [ReadingRow(name, at(m), hot) for name in ("oven-1", "oven-2") for m in range(1, 10)]
@@ -164,7 +166,7 @@ def goes_on(platform, minute):
     """Do everything that must go on for the good documents; return the names that `list` shows."""
     platform.clock.instant = at(minute)
     evaluate(platform, None, at(minute))
-    revisions_and_targets.sync(platform, at(minute))
+    revisions_and_evaluation_plan.sync(platform, at(minute))
     deliver_due(platform, at(minute))
     maintain(platform, at(minute))
     due_reports(platform, at(minute))
@@ -204,7 +206,7 @@ def test_fifty_kinds_of_rubbish_in_every_document_stop_nothing_and_are_told_by_n
 
 
 def test_the_target_of_a_malformed_asset_is_left_out_until_its_document_is_mended(platform, real):
-    revisions_and_targets.apply(
+    revisions_and_evaluation_plan.apply(
         platform, [too_hot(assets=["oven-1", "oven-2"])], "engineer", at(0), "both"
     )
     endless = {"variables": {"temperature": {"latency": "99999999999999d"}}}
@@ -227,7 +229,7 @@ def test_an_asset_that_no_longer_states_a_limit_is_left_out(platform, real):
     limited = [one.model_copy(update={"attributes": {"max": 200.0}}) for one in (oven(), OTHER)]
     platform.assets.store_assets(limited)
     by_asset = too_hot(assets=["oven-*"], above={"attribute": "max"})
-    revisions_and_targets.apply(platform, [by_asset], "engineer", at(0), "per asset")
+    revisions_and_evaluation_plan.apply(platform, [by_asset], "engineer", at(0), "per asset")
     spoil(real, "assets", "oven-2", {"attributes": {"max": "hot"}})
     goes_on(platform, 10)
     assert raised_on(platform) == {("too-hot", "oven-1")}
@@ -247,7 +249,7 @@ def test_the_last_valid_revision_stays_in_force_where_the_newest_one_is_of_an_un
     assert {r.name: r.number for r in platform.definitions.latest_revisions()}["too-hot"] == 1
     assert raised_on(platform) == {("too-hot", "oven-1")}
     assert any(subject.startswith("definition_revisions/too-hot") for subject in told(platform))
-    [plan] = revisions_and_targets.apply(
+    [plan] = revisions_and_evaluation_plan.apply(
         platform, [too_hot(above=220)], "engineer", at(11), "a new one"
     )
     assert (plan.action, platform.definitions.latest_revisions()[0].number) == ("changed", 3), (
@@ -260,7 +262,7 @@ def test_a_revision_whose_limit_was_altered_in_database_is_followed_by_one_of_cu
 ):
     spoil(real, "definition_revisions", "too-hot", {"definition.above": 500.0})
     made = [
-        [r.number for r in revisions_and_targets.sync(platform, at(minute)).new]
+        [r.number for r in revisions_and_evaluation_plan.sync(platform, at(minute)).new]
         for minute in (1, 2)
     ]
     assert made == [[2], []]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from alerting.operators.account_rules import hash_secret
 from alerting.usecases.access import accounts
 from alerting.usecases.access.accounts import begin_session
-from alerting.usecases.access.sign_in import create_token, revoke_token
+from alerting.usecases.access.devices_and_tokens import create_token, revoke_token
 from tests.builders import at
 from tests.helpers.episodes import episode, live_episode
 from tests.helpers.mutes import mute

@@ -9,8 +9,8 @@ from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.evaluation_plan import EvaluationPlan, EvaluationTarget
 from alerting.ports import DecisionRecord
 from alerting.stores import evaluation
-from alerting.usecases.definitions import revisions_and_targets
-from alerting.usecases.definitions.revisions_and_targets import (
+from alerting.usecases.definitions import revisions_and_evaluation_plan
+from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     apply,
     current_plan,
     source_hash_of,
@@ -162,9 +162,11 @@ def test_what_is_written_while_an_edit_gets_its_revision_is_in_the_plan(
 
     if is_whole:
         platform.evaluation_plans.store_plan("another", LIST)
-        monkeypatch.setattr(revisions_and_targets, "sync", partial(raced, sync))
+        monkeypatch.setattr(revisions_and_evaluation_plan, "sync", partial(raced, sync))
     else:
-        monkeypatch.setattr(revisions_and_targets, "sync_edited", partial(raced, sync_edited))
+        monkeypatch.setattr(
+            revisions_and_evaluation_plan, "sync_edited", partial(raced, sync_edited)
+        )
     edited = current_plan(platform)
     hot = [(one.asset, one.limits.above) for one in edited.targets if one.definition == "too-hot"]
     assert hot == [("oven-1", 240.0), ("oven-2", 240.0)]

@@ -6,8 +6,8 @@ import pytest
 from bson.datetime_ms import DatetimeMS
 
 from alerting.episodes.evaluation_plan import EvaluationPlan, SourceHash
-from alerting.usecases.definitions import revisions_and_targets
-from alerting.usecases.definitions.revisions_and_targets import (
+from alerting.usecases.definitions import revisions_and_evaluation_plan
+from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     apply,
     current_plan,
     read_edits,
@@ -54,7 +54,7 @@ def test_after_any_edits_the_plan_is_that_of_all_definitions(stores, monkeypatch
     platform = plant(stores)
     whole = []
     monkeypatch.setattr(
-        revisions_and_targets, "sync", lambda *given: whole.append(given) or sync(*given)
+        revisions_and_evaluation_plan, "sync", lambda *given: whole.append(given) or sync(*given)
     )
     alone = 0
     for minute in range(1, 17):
@@ -75,7 +75,7 @@ def test_a_faulty_edit_is_told_once_and_its_last_valid_revision_stays(stores, mo
     platform = plant(stores)
     first = current_plan(platform)
     monkeypatch.setattr(
-        revisions_and_targets, "sync", lambda *_: pytest.fail("all definitions were read")
+        revisions_and_evaluation_plan, "sync", lambda *_: pytest.fail("all definitions were read")
     )
     platform.definitions.store_document(too_hot(variable="unknown"))
     assert current_plan(platform) == first

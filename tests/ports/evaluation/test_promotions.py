@@ -15,7 +15,7 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.decision import PROPOSAL
 from alerting.learning.selection.parameter_search import search_candidate
 from alerting.ports import ModelUnavailable, silent
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import champion_at, line_of_champions
 from alerting.usecases.model_registry import ModelCache, register_model
 from alerting.usecases.training.promote import model_history, promote_run, rollback

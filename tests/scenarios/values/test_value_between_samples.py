@@ -7,9 +7,9 @@ import pytest
 
 from alerting.definitions.revisions import question_hash
 from alerting.kinds.registry import parse_definition
-from alerting.learning.graded_values import GradedValues
+from alerting.learning.predicted_and_measured import GradedValues
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply, check
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, check
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.make_reports import make_report

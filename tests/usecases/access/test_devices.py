@@ -9,9 +9,9 @@ from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.definitions.faults import UserError
 from alerting.operators.account_rules import TooManyPins, WrongPin
 from alerting.ports import AuditFilter
-from alerting.usecases.access import accounts, sign_in
+from alerting.usecases.access import accounts, devices_and_tokens
 from alerting.usecases.access.accounts import begin_session, find_session
-from alerting.usecases.access.sign_in import create_token
+from alerting.usecases.access.devices_and_tokens import create_token
 from tests.builders import at
 from tests.in_memory_platform import memory_platform
 
@@ -21,7 +21,7 @@ PASSWORD = "correct horse battery"
 
 def with_pin(platform, name="anna", pin="4827"):
     _, code = accounts.add_person(platform, name, "operator", "ada", at(0))
-    return sign_in.set_pin(platform, QUICK, code, pin, at(0))
+    return devices_and_tokens.set_pin(platform, QUICK, code, pin, at(0))
 
 
 @pytest.fixture
@@ -29,12 +29,12 @@ def platform():
     made = memory_platform()
     with_pin(made)
     _, code = accounts.add_person(made, "tablet-1", "operator", "ada", at(0), kind="device")
-    sign_in.start_device(made, code, at(0))
+    devices_and_tokens.start_device(made, code, at(0))
     return made
 
 
 def sign(platform, name="anna", pin="4827", minute=1, passwords=QUICK):
-    return sign_in.sign_by_pin(platform, passwords, "tablet-1", name, pin, at(minute))
+    return devices_and_tokens.sign_by_pin(platform, passwords, "tablet-1", name, pin, at(minute))
 
 
 def test_a_person_signs_with_the_pin_and_is_refused_with_another(platform):
@@ -50,15 +50,15 @@ def test_a_person_signs_with_the_pin_and_is_refused_with_another(platform):
     [
         accounts.disable_account,
         partial(accounts.change_person, role="viewer"),
-        sign_in.remove_pin,
+        devices_and_tokens.remove_pin,
         accounts.remove_person,
     ],
     ids=["disabled", "viewer", "without PIN", "removed"],
 )
 def test_a_person_who_may_not_sign_is_neither_listed_nor_taken(platform, end):
-    assert [one.id for one in sign_in.list_signers(platform)] == ["anna"]
+    assert [one.id for one in devices_and_tokens.list_signers(platform)] == ["anna"]
     end(platform, "anna", "ada", at(2))
-    assert sign_in.list_signers(platform) == []
+    assert devices_and_tokens.list_signers(platform) == []
     with pytest.raises(WrongPin):
         sign(platform, minute=3)
 
@@ -104,7 +104,7 @@ def test_a_device_takes_twenty_wrong_pins_whatever_the_name(platform):
 
 def test_a_new_pin_forgets_the_wrong_ones(platform):
     wrong(platform, 30)
-    sign_in.change_pin(platform, QUICK, "anna", "", "0394", at(2))
+    devices_and_tokens.change_pin(platform, QUICK, "anna", "", "0394", at(2))
     assert sign(platform, pin="0394").id == "anna"
 
 
@@ -147,19 +147,19 @@ def test_the_link_of_a_device_starts_it_once_and_ends_its_session_of_before(plat
     before = begin_session(platform, "tablet-1", at(1), "10.0.0.7", lasts=timedelta(days=90))
     code = accounts.make_link(platform, "tablet-1", "ada", at(2))
     assert find_session(platform, before, at(2)) is not None
-    sign_in.start_device(platform, code, at(3))
+    devices_and_tokens.start_device(platform, code, at(3))
     assert find_session(platform, before, at(3)) is None
     with pytest.raises(UserError, match="no longer valid"):
-        sign_in.start_device(platform, code, at(4))
+        devices_and_tokens.start_device(platform, code, at(4))
 
 
 def test_a_link_does_for_another_kind_of_account_nothing(platform):
     of_device = accounts.make_link(platform, "tablet-1", "ada", at(1))
     of_person = accounts.make_link(platform, "anna", "ada", at(1))
     for use, *given in (
-        (sign_in.start_device, of_person),
+        (devices_and_tokens.start_device, of_person),
         (accounts.set_password, QUICK, of_device, PASSWORD),
-        (sign_in.set_pin, QUICK, of_device, "4827"),
+        (devices_and_tokens.set_pin, QUICK, of_device, "4827"),
     ):
         with pytest.raises(UserError, match="no longer valid"):
             use(platform, *given, at(2))

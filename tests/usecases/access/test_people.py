@@ -17,7 +17,7 @@ from alerting.usecases.access.accounts import (
     find_session,
     find_session_account,
 )
-from alerting.usecases.access.sign_in import create_token, find_token_user, revoke_token
+from alerting.usecases.access.devices_and_tokens import create_token, find_token_user, revoke_token
 from alerting.usecases.document_life import EDITOR
 from tests.builders import at
 from tests.in_memory_platform import memory_platform

@@ -11,13 +11,13 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, AssetTree
 from alerting.definitions.faults import UserError
-from alerting.definitions.operating_limits import AlarmBudget
+from alerting.definitions.platform_limits import AlarmBudget
 from alerting.operators.alarm_load import PositionLoad
 from alerting.readings.history import History
 from alerting.settings.environment import SettingsRefused, read_settings
 from alerting.usecases.alarm_load.budget_gate import forecasts
 from alerting.usecases.data_upkeep import maintain
-from alerting.usecases.definitions import revisions_and_targets
+from alerting.usecases.definitions import revisions_and_evaluation_plan
 from alerting.usecases.document_kinds import DEFINITIONS
 from alerting.usecases.evaluation.rounds import evaluate
 from tests.builders import at, oven, too_hot, too_moist
@@ -74,7 +74,7 @@ def document(**changes):
 
 def foreseen(platform, *documents):
     return forecasts(
-        platform, revisions_and_targets.plan(platform, documents), platform.clock.now()
+        platform, revisions_and_evaluation_plan.plan(platform, documents), platform.clock.now()
     )
 
 
@@ -94,7 +94,7 @@ def load_of(platform, *documents):
 
 
 def live(platform):
-    revisions_and_targets.apply(
+    revisions_and_evaluation_plan.apply(
         platform, [document()], "engineer", at(0) - timedelta(minutes=1), "test"
     )
     evaluate(platform, None, at(NOW))
@@ -122,7 +122,7 @@ def test_what_is_there_already_is_counted_for_its_position_and_not_for_others():
     platform = plant()
     platform.assets.store_assets([other("mixer-1", "dough"), other("oven-9", "baker")])
     there = document(name="other", assets=["oven-9", "mixer-1"], above=999)
-    revisions_and_targets.apply(platform, [there], "engineer", at(0), "test")
+    revisions_and_evaluation_plan.apply(platform, [there], "engineer", at(0), "test")
     for minute, asset in product(range(0, NOW, 60), ("oven-9", "mixer-1")):
         found = episode(minute, id=f"{asset}-{minute}", definition="other", asset=asset)
         platform.episodes.insert(replace(found, condition="closed", closed_at=found.raised_at))

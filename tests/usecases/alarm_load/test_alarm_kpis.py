@@ -5,7 +5,7 @@ import pytest
 from alerting.definitions.faults import UserError
 from alerting.ports import DecisionRecord
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.episodes import closed, episode

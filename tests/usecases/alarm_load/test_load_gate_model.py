@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.operating_limits import AlarmBudget
+from alerting.definitions.platform_limits import AlarmBudget
 from alerting.definitions.revisions import definition_document
 from alerting.learning.models import model_files
 from alerting.ports import DecisionRecord
 from alerting.usecases.alarm_load.budget_gate import forecasts
-from alerting.usecases.definitions import revisions_and_targets
+from alerting.usecases.definitions import revisions_and_evaluation_plan
 from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.model_registry import register_model
@@ -30,7 +30,7 @@ def line():
     made = in_memory_platform()
     made.assets.store_assets([history.asset])
     add_readings(made, small_models.rows_of(history.readings), small_models.START)
-    revisions_and_targets.apply(
+    revisions_and_evaluation_plan.apply(
         made,
         [definition_document(small_models.definition())],
         "engineer",
@@ -56,7 +56,7 @@ def foreseen(line, monkeypatch, training_cutoff, **changes):
     platform = replace(line, budget=AlarmBudget("refuse", per_day=1))
     document = definition_document(small_models.definition(severity="high", **changes))
     [forecast] = forecasts(
-        platform, revisions_and_targets.plan(platform, [document]), platform.clock.now()
+        platform, revisions_and_evaluation_plan.plan(platform, [document]), platform.clock.now()
     )
     return forecast
 

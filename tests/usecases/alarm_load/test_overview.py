@@ -10,7 +10,7 @@ from alerting.usecases.alarm_load.definition_overview import (
     definition_line,
     find_definitions,
 )
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import episode
 from tests.in_memory_platform import in_memory_platform

@@ -13,7 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.learning.score_metrics import EventMetrics
 from alerting.ports import NoDocuments, ReadingRow, SandboxPorts
 from alerting.readings.history import to_millis
-from alerting.reporting.report_details import Cost
+from alerting.reporting.episode_details import Cost
 from alerting.usecases.backtest.backtest import (
     backtest,
     cost_of,
@@ -24,7 +24,7 @@ from alerting.usecases.backtest.backtest import (
     written_subject,
 )
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, classifier, history, oven, revision, threshold, too_hot, too_moist

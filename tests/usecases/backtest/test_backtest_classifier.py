@@ -11,7 +11,7 @@ import pytest
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.faults import UserError
 from alerting.usecases.backtest.backtest import backtest, written_subject
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.training.training_steps import train
 from tests.builders import at, history, oven, too_moist

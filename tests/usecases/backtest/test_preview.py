@@ -14,7 +14,7 @@ from alerting.ports import EventRow, ReadingRow, silent
 from alerting.usecases.backtest.backtest import backtest, written_subject
 from alerting.usecases.backtest.preview import SeriesCache, preview
 from alerting.usecases.backtest.preview_chart import PastAlarm, PreviewComparison, compare_alarms
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.often_hot import DAYS, often_hot

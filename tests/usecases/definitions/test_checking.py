@@ -4,7 +4,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
-from alerting.usecases.definitions.revisions_and_targets import check
+from alerting.usecases.definitions.revisions_and_evaluation_plan import check
 from tests.builders import oven, too_hot
 from tests.in_memory_platform import in_memory_platform
 

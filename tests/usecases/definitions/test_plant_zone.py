@@ -8,7 +8,7 @@ import pytest
 from alerting.definitions.revisions import definition_document
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.definitions.next_steps import clock_times
-from alerting.usecases.definitions.revisions_and_targets import (
+from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     DEFINITION_DOCUMENTS,
     apply,
     plan,

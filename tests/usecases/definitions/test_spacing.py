@@ -10,8 +10,8 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow, silent
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.preview import SeriesCache, preview
-from alerting.usecases.definitions.faults_and_alerts import warnings_of
-from alerting.usecases.definitions.revisions_and_targets import check
+from alerting.usecases.definitions.faults_and_platform_alerts import warnings_of
+from alerting.usecases.definitions.revisions_and_evaluation_plan import check
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS
 from alerting.usecases.ingestion.arrived_rows import add_readings

@@ -11,7 +11,7 @@ from alerting.definitions.asset_documents import EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_document
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.episodes.outcomes import current_progress
 from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.ingestion.arrived_rows import add_readings

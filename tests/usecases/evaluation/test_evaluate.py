@@ -4,7 +4,7 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.data_upkeep import maintain
-from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUMENTS, apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import DEFINITION_DOCUMENTS, apply
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrived_rows import add_readings

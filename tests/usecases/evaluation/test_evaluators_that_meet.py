@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from tests.builders import at, too_hot
 from tests.helpers.killed_processes import (

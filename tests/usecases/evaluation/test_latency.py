@@ -9,7 +9,7 @@ from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.ports import ReadingRow
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot

@@ -7,7 +7,7 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.usecases.data_upkeep import maintain
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import close_orphans, plan_round
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.operators import operate

@@ -1,7 +1,7 @@
 """Alarms found by evaluating past days: they fill the figures of the first days, and say so."""
 
 from alerting.usecases.alarm_load.alarm_metrics import alarm_quality
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from tests.builders import at, too_hot
 from tests.helpers.late_line import Line

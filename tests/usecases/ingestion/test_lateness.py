@@ -2,7 +2,7 @@
 
 from alerting.definitions.asset_documents import Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrived_rows import add_readings, late_rows
 from tests.builders import at, too_hot

@@ -5,7 +5,7 @@ import pytest
 
 from alerting.readings.history import to_millis
 from alerting.usecases.backtest.sandbox import Sandbox
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.time_labels import labelled_times, mark_interval, undo_label
 from alerting.usecases.training.definition_dataset import dataset_of, suppressed_at

@@ -9,7 +9,7 @@ import pytest
 
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due

@@ -10,7 +10,7 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.serve import HealthMonitor
 from alerting.ports import Disk, ModelUnavailable
 from alerting.usecases.data_upkeep import maintain
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due

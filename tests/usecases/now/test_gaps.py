@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from alerting.ports import DecisionRecord, ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.operators import known_plant as gaps_module

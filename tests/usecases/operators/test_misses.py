@@ -7,7 +7,7 @@ import pytest
 
 from alerting.definitions.faults import NotFound, UserError
 from alerting.learning.data.row_labels import LEFT_OUT, POSITIVE, collect_misses, relabel
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.operators.links_and_misses import report_miss
 from alerting.usecases.operators.operate import Actor
 from tests import small_models

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from alerting.definitions.wording.language import language
-from alerting.usecases.definitions.faults_and_alerts import DRIFTED
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.faults_and_platform_alerts import DRIFTED
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.scoring.models_in_service import (
     check_drift,

@@ -6,8 +6,8 @@ from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import translatable
 from alerting.ports import DecisionRecord, ReadingRow, Training
 from alerting.usecases.alarm_load.definition_overview import LastRuns, last_runs
-from alerting.usecases.definitions.faults_and_alerts import record_waiting
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings

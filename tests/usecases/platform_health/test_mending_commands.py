@@ -7,20 +7,20 @@ from typer.main import get_command
 from alerting.cli.main import app
 from alerting.ports import PlatformAlert
 from alerting.usecases import platform_health as conditions
-from alerting.usecases.definitions import faults_and_alerts
+from alerting.usecases.definitions import faults_and_platform_alerts
 from alerting.usecases.platform_health import mending_command
 from tests.builders import at
 
 KINDS = [
     *conditions.KINDS,
-    faults_and_alerts.UNREADABLE,
-    faults_and_alerts.FAULTY,
-    faults_and_alerts.DOCUMENT,
-    faults_and_alerts.WAITING,
-    faults_and_alerts.MISCALIBRATED,
-    faults_and_alerts.DRIFTED,
-    faults_and_alerts.DATABASE,
-    faults_and_alerts.LOAD,
+    faults_and_platform_alerts.UNREADABLE,
+    faults_and_platform_alerts.FAULTY,
+    faults_and_platform_alerts.DOCUMENT,
+    faults_and_platform_alerts.WAITING,
+    faults_and_platform_alerts.MISCALIBRATED,
+    faults_and_platform_alerts.DRIFTED,
+    faults_and_platform_alerts.DATABASE,
+    faults_and_platform_alerts.LOAD,
 ]
 SUBJECTS = ("source line", "line-1", "too-hot revision 2", "assets/oven-1", "mutes/x", "a; rm b")
 
@@ -45,5 +45,5 @@ def test_each_fault_has_one_command_that_exists():
 def test_the_command_names_the_thing_and_quotes_what_a_shell_would_read():
     silent = PlatformAlert(conditions.STALE, "line-1", "", at(0))
     assert mending_command(silent) == "alerting list sources"
-    many = PlatformAlert(faults_and_alerts.LOAD, "a;rm on oven-1", "", at(0))
+    many = PlatformAlert(faults_and_platform_alerts.LOAD, "a;rm on oven-1", "", at(0))
     assert mending_command(many) == "alerting backtest 'a;rm'"

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from alerting.definitions.asset_documents import Asset, EventType
-from alerting.definitions.operating_limits import HealthLimits
+from alerting.definitions.platform_limits import HealthLimits
 from alerting.definitions.wording.language import language
 from alerting.ports import (
     DecisionRecord,
@@ -14,7 +14,7 @@ from alerting.ports import (
     ReadingRow,
     Training,
 )
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.platform_health import (
     DefinitionLag,

@@ -14,7 +14,7 @@ from alerting.episodes.episode import Feedback
 from alerting.ports import PastEvaluation, ReadingRow
 from alerting.reporting.periods import read_period
 from alerting.usecases import make_reports
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.issue_reports import (

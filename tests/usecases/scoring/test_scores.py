@@ -8,13 +8,13 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from alerting.adapters import predictions as parquet
+from alerting.adapters import scored_files as parquet
 from alerting.adapters.files.rows import Layout
-from alerting.adapters.predictions import score_file, write_scores
+from alerting.adapters.scored_files import score_file, write_scores
 from alerting.definitions.faults import NotFound
 from alerting.episodes.advice import split_reasons
 from alerting.ports import FixedClock
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.explain import why
 from alerting.usecases.model_registry import ModelCache

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alerting.definitions.alert_definition import SHARDS
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.arrived import (
     ArrivedRows,
     PromptEvaluation,

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from alerting.adapters.sources.addresses import resolver
+from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError

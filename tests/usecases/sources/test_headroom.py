@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerting.definitions.asset_documents import MOST_VARIABLES, Asset, Variable
-from alerting.definitions.operating_limits import DeclarationBounds, DeclarationLimits
+from alerting.definitions.platform_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.sources import parse_source
 from alerting.ports import AuditFilter
 from alerting.usecases.data_upkeep import maintain

@@ -10,7 +10,7 @@ from pymongo.errors import AutoReconnect
 
 from alerting.adapters.mongo.mongo import is_outage
 from alerting.adapters.sources import file_drops as folders
-from alerting.adapters.sources.addresses import resolver
+from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError

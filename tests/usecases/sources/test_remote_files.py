@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alerting.adapters.sources import file_drops
-from alerting.adapters.sources.addresses import resolver
+from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.file_drops import FolderDrop, SourceFiles, object_store
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError

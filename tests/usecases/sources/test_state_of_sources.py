@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from alerting.adapters.sources.addresses import resolver
+from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
-from alerting.definitions.operating_limits import DeclarationBounds, DeclarationLimits
+from alerting.definitions.platform_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.sources import parse_source
 from alerting.ports import SourceLoss
 from alerting.usecases.data_upkeep import maintain

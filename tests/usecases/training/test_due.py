@@ -9,7 +9,7 @@ from alerting.definitions.faults import UserError
 from alerting.ports import FixedClock, Training
 from alerting.usecases.alarm_load.definition_overview import last_runs
 from alerting.usecases.definitions.next_steps import describe_trainings
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.platform_health import check_platform
 from alerting.usecases.training.due import (

@@ -15,7 +15,7 @@ from alerting.learning.selection.choice import find_present
 from alerting.learning.selection.decision import threshold_alert
 from alerting.readings.history import to_millis
 from alerting.reporting.definition.decision_text import decision_markdown, proposed_alert
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.make_reports import make_report
 from alerting.usecases.model_registry import load_model

@@ -12,7 +12,7 @@ from alerting.definitions.asset_documents import EventType, Variable
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import from_millis, millis
 from alerting.usecases.backtest.backtest import events_of
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.explain import why

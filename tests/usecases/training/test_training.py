@@ -23,7 +23,7 @@ from alerting.learning.features.planning import DerivedFeatures
 from alerting.learning.selection.candidates import candidate_from_files
 from alerting.ports import TrainingLimits
 from alerting.reporting.definition.decision_text import cut_short_lines, decision_markdown
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.make_reports import make_report

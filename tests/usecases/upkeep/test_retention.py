@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.definitions.operating_limits import Retention
+from alerting.definitions.platform_limits import Retention
 from alerting.ports import DecisionRecord, PastEvaluation, ReadingRow, Score
 from alerting.usecases.data_upkeep import retain
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot, too_moist

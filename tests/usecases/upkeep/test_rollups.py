@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.asset_documents import Variable
-from alerting.definitions.operating_limits import Retention
+from alerting.definitions.platform_limits import Retention
 from alerting.ports import ReadingRow
 from alerting.readings.buckets import HOUR, WIDTHS, merge_buckets
 from alerting.readings.history import to_millis

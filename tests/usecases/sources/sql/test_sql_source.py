@@ -7,7 +7,7 @@ from unittest.mock import DEFAULT, Mock
 import pytest
 import sqlalchemy as sa
 
-from alerting.adapters.sources.addresses import resolver
+from alerting.adapters.sources.addresses_and_secrets import resolver
 from alerting.adapters.sources.file_drops import FolderDrop
 from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.faults import UserError

@@ -5,9 +5,9 @@ import pytest
 
 from alerting.definitions.faults import Conflicting, NotFound
 from alerting.learning.selection.decision import describe_worse
-from alerting.usecases.definitions.faults_and_alerts import WAITING
+from alerting.usecases.definitions.faults_and_platform_alerts import WAITING
 from alerting.usecases.definitions.next_steps import describe_trainings
-from alerting.usecases.definitions.revisions_and_targets import DEFINITION_DOCUMENTS, apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import DEFINITION_DOCUMENTS, apply
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.training.due import (
     PAUSES,

@@ -13,7 +13,7 @@ from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.models.model_files import REFIT
 from alerting.ports import ReadingRow
-from alerting.usecases.definitions.revisions_and_targets import apply
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.explain import why

@@ -24,7 +24,7 @@ from alerting.definitions.wording.language import (
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.episodes.prediction_rule import CountedEpisode, PredictedEpisode, count_episodes
-from alerting.learning.graded_values import GradedValues, ServedValues
+from alerting.learning.predicted_and_measured import GradedValues, ServedValues
 from alerting.learning.score_metrics import (
     ProblemIntervals,
     announces,

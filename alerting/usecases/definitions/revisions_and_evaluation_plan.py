@@ -46,7 +46,7 @@ from alerting.ports import (
     PlanPorts,
 )
 from alerting.readings.history import duration_millis, to_millis
-from alerting.usecases.definitions.faults_and_alerts import (
+from alerting.usecases.definitions.faults_and_platform_alerts import (
     all_assets,
     check_each,
     faults_in_force,

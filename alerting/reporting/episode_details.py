@@ -18,8 +18,8 @@ from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.learning.score_metrics import EventMetrics
 from alerting.operators.alarm_load import PERIOD, count_by_period, find_floods
 from alerting.readings.history import History, millis, to_millis
-from alerting.reporting.definition.material import Material, outcome_of
 from alerting.reporting.definition.operators_and_money import VerdictMetrics
+from alerting.reporting.definition.period_data import Material, outcome_of
 from alerting.reporting.definition.report_metrics import (
     ModelMetrics,
     ReportMetrics,

@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import Condition, Problem, Severity, 
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.fields.condition_fields import Combination
 from alerting.definitions.fields.problem import variable_title
-from alerting.definitions.limits import Level, levels_on, unknown_limits
+from alerting.definitions.threshold_limits import Level, levels_on, unknown_limits
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
