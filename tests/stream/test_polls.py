@@ -73,7 +73,7 @@ def apply(plant, *names, **changes):
 @contextmanager
 def service(plant, readers):
     made = PollService(plant, readers)
-    with looking(made.look, made.start_due):
+    with looking(made.update_sources, made.start_due):
         yield made
     made.close()
 

@@ -59,7 +59,7 @@ def web(tmp_path):
 @contextmanager
 def service(plant, url) -> Iterator[SinkService]:
     made = SinkService(plant, surroundings(url))
-    with looking(made.look):
+    with looking(made.update_sinks):
         yield made
     made.close()
 
