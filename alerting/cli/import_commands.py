@@ -28,12 +28,8 @@ from alerting.cli.command import (
 from alerting.cli.main import command_group
 from alerting.cli.options import file_layout
 from alerting.usecases.ingestion.asset_import import AssetsResult, import_assets, titles_by_name
-from alerting.usecases.ingestion.imported_files import (
-    FileForm,
-    Reject,
-    Understood,
-    UnderstoodColumn,
-)
+from alerting.usecases.ingestion.imported_files import Reject, Understood, UnderstoodColumn
+from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
@@ -48,7 +44,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 6
 _COLUMNS = 40
-_MARKS = {"\t": "tab", ";": ";", ",": ",", "|": "|"}
 import_group = command_group(
     "Import readings, events and assets from CSV (any separator, also compressed) or Parquet "
     "files.",
@@ -77,6 +72,12 @@ def readings(
     quality: options.QualityColumn = None,
     quality_suffix: options.QualitySuffix = None,
     quality_codes: options.QualityCodes = None,
+    header_line: options.HeaderLine = None,
+    columns: options.ColumnNames = None,
+    variable_column: options.VariableColumn = None,
+    value_column: options.ValueColumn = None,
+    wide: options.Wide = False,
+    column_type: options.ColumnType = None,
     missing: options.Missing = None,
     duplicates: options.Duplicates = "refuse",
     skip_bad: options.SkipBad = False,
@@ -137,8 +138,14 @@ def readings(
             encoding=encoding,
             rename=rename,
             only=only,
+            header_line=header_line,
+            columns=columns,
         ),
         quality=QualityLayout(quality, quality_suffix, quality_codes),
+        variable_column=variable_column,
+        value_column=value_column,
+        is_wide=wide,
+        types=options.read_types(column_type),
         missing=tuple(missing or ()),
         duplicates=duplicates,
     )
@@ -169,6 +176,8 @@ def events(
     sep: options.Separator = None,
     decimal: options.Decimal = None,
     encoding: options.Encoding = None,
+    header_line: options.HeaderLine = None,
+    columns: options.ColumnNames = None,
     rename: options.Rename = None,
     only: options.Only = None,
     skip_bad: options.SkipBad = False,
@@ -196,14 +205,16 @@ def events(
         encoding=encoding,
         rename=rename,
         only=only,
+        header_line=header_line,
+        columns=columns,
     )
-    columns = EventColumns(event_type, type_column, type_prefix, end_column)
+    of_events = EventColumns(event_type, type_column, type_prefix, end_column)
     layout = _with_sequence(layout, sequence, start, skip_bad)
     if layout.sequence is not None and time is None:
         raise typer.BadParameter(
             "needs --time: the column with the number of the unit", param_hint="--sequence"
         )
-    source = EventsFile(file, layout, columns)
+    source = EventsFile(file, layout, of_events)
     duration: Any = None
     if lasting is not None:
         duration = "lasting" if lasting else "instant"
@@ -326,7 +337,7 @@ def _rejects(
 
 def _lines_of_understood(understood: Understood) -> Iterator[Line]:
     """Yield the format of the file, its time column, its other columns and remarks on them."""
-    yield from _lines_of_form(understood)
+    yield from _lines_of_plan(understood)
     columns = [_column(c) for c in understood.columns[:_COLUMNS]]
     yield OutputTable(columns, ["column", "type", "unit", "values", "empty", "bad"])
     if len(understood.columns) > _COLUMNS:
@@ -348,25 +359,13 @@ def _names(names: Sequence[str]) -> str:
     )
 
 
-def _lines_of_form(understood: Understood) -> Iterator[str]:
-    form = understood.form
-    written = [f"separator {_MARKS.get(form.separator, form.separator)}"] if form.separator else []
-    written += [f"decimal mark {form.decimal}"] if form.separator and form.decimal else []
-    written += [f"encoding {form.encoding}"] if form.encoding else []
-    yield f"{understood.source}:{' detected format' if written else ''}"
-    if written:
-        yield f"  {', '.join(written)}"
-    if form.sequence is not None:
-        yield f"  time: {form.time_format}"
-    elif form.time_columns:
-        zone = (
-            f"local time of {form.zone} ({form.zone_from})"
-            if form.zone
-            else "each stamp names its zone or counts in UTC"
-        )
-        yield f"  time: {' + '.join(map(repr, form.time_columns))}, {form.time_format}, {zone}"
+def _lines_of_plan(understood: Understood) -> Iterator[str]:
+    plan = understood.plan
+    words = list(describe_plan(plan))
+    yield f"{understood.source}:{' detected format' if plan.separator else ''}"
+    yield from (f"  {line}" for line in words)
     span = (
-        f", {_local(understood.first, form)} to {_local(understood.last, form)}"
+        f", {_local(understood.first, plan)} to {_local(understood.last, plan)}"
         if understood.first
         else ""
     )
@@ -376,11 +375,11 @@ def _lines_of_form(understood: Understood) -> Iterator[str]:
     yield f"  {'asset' if len(assets) == 1 else 'assets'}: {_names(assets)}"
 
 
-def _local(instant: datetime | None, form: FileForm) -> str:
+def _local(instant: datetime | None, plan: ReadingPlan) -> str:
     if instant is None:
         return ""
-    local = instant.astimezone(ZoneInfo(form.zone or "UTC"))
-    return local.strftime("%Y-%m-%d %H:%M:%S") + ("" if form.zone else "Z")
+    local = instant.astimezone(ZoneInfo(plan.zone or "UTC"))
+    return local.strftime("%Y-%m-%d %H:%M:%S") + ("" if plan.zone else "Z")
 
 
 def _column(column: UnderstoodColumn) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout
 from datetime import UTC, datetime
 
+from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import parse_duration
 
 
@@ -169,6 +170,47 @@ Encoding = Annotated[
         metavar="NAME",
     ),
 ]
+HeaderLine = Annotated[
+    int | None,
+    typer.Option(
+        "--header-line",
+        min=0,
+        help="The line that names the columns, counted from 1; 0: none does. Found when left out.",
+        metavar="LINE",
+    ),
+]
+ColumnNames = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="Names of all columns, separated by commas, instead of those of the file.",
+        metavar="NAME,...",
+    ),
+]
+VariableColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--variable-column",
+        help="Column that names the variable, of a file with one line for each value; found when "
+        "left out.",
+        metavar="COL",
+    ),
+]
+ValueColumn = Annotated[
+    str | None,
+    typer.Option("--value-column", help="Column of the values beside it.", metavar="COL"),
+]
+Wide = Annotated[
+    bool, typer.Option("--wide", help="The file has one column for each variable, not one line.")
+]
+ColumnType = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column-type",
+        help="Type of a new variable, as 'title=category', number or boolean; may be repeated.",
+        metavar="COL=TYPE",
+    ),
+]
 Missing = Annotated[
     list[str] | None,
     typer.Option(
@@ -297,6 +339,8 @@ def file_layout(
     encoding: str | None = None,
     rename: Sequence[str] | None = None,
     only: str | None = None,
+    header_line: int | None = None,
+    columns: str | None = None,
 ) -> "Layout":
     """Return the layout of a file as its options state it; ALERTING_TIMEZONE: of the plant."""
     from alerting.adapters.files.rows import Layout
@@ -314,8 +358,29 @@ def file_layout(
         decimal=decimal,
         encoding=encoding,
         rename=dict(_read_rename(text) for text in rename or ()),
-        only=tuple(title.strip() for title in (only or "").split(",") if title.strip()),
+        only=_split_list(only),
+        header_line=header_line,
+        columns=_split_list(columns),
     )
+
+
+def _split_list(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def read_types(texts: Sequence[str] | None) -> dict[str, VariableType]:
+    """Return the types by title of `--column-type`. Raises a usage error."""
+    types: dict[str, VariableType] = {}
+    for text in texts or ():
+        title, _, kind = text.rpartition("=")
+        if not title or kind not in get_args(VariableType):
+            raise typer.BadParameter(
+                f"{text!r} is not of the form title=type; types are "
+                + ", ".join(get_args(VariableType)),
+                param_hint="--column-type",
+            )
+        types[title] = cast(VariableType, kind)
+    return types
 
 
 def _read_rename(text: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -39,15 +39,30 @@ class Chunk:
     original: Callable[[int], str]
 
 
+class StatedTimes(NamedTuple):
+    """What the lines above a table say of its times: a `zone`, as written; the `date` of stamps
+    that hold a clock time only, ISO 8601; the instant `start` from which stamps count, as ISO 8601
+    with or without a zone."""
+
+    zone: str | None = None
+    date: str | None = None
+    start: str | None = None
+
+
 class ChunkedTable(Protocol):
     """A file of rows and titled columns. `notes`: sentences on lines above the rows;
-    `as_written`: titles without the units of a line below them, by title."""
+    `as_written`: titles without the units of a line below them, by title; `stated`: what its head
+    says of the times; `title_lines`, `unit_line`, `first_line`: as in the reading plan."""
 
     path: Path
     titles: tuple[str, ...]
     unit: str
     notes: tuple[str, ...]
     as_written: Mapping[str, str]
+    stated: StatedTimes
+    title_lines: tuple[int, ...]
+    unit_line: int | None
+    first_line: int | None
     position: Position
 
     def chunks(self, titles: Sequence[str]) -> Iterator[Chunk]: ...

@@ -21,6 +21,7 @@ from alerting.adapters.files.chunks import (
     Block,
     Chunk,
     Position,
+    StatedTimes,
     TextEncoding,
     blocks,
     read_titles,
@@ -284,6 +285,10 @@ class CsvTable:
     """Text with one record a line; its separator, else that on which header and lines agree."""
 
     unit = "line"
+    stated = StatedTimes()
+    title_lines: tuple[int, ...] = ()
+    unit_line: int | None = None
+    first_line: int | None = None
 
     def __init__(self, path: Path, separator: str | None, encoding: str | None) -> None:
         self.path = path

@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from alerting.adapters.files.chunks import Cells, Chunk, Position, read_titles
+from alerting.adapters.files.chunks import Cells, Chunk, Position, StatedTimes, read_titles
 from alerting.deferred import pa, pc, pq
 from alerting.definitions.faults import UserError, shown, storable
 from alerting.definitions.wording.language import ENGLISH, Styled
@@ -44,6 +44,10 @@ class ParquetTable:
 
     unit = "row"
     notes: tuple[str, ...] = ()
+    stated = StatedTimes()
+    title_lines: tuple[int, ...] = ()
+    unit_line: int | None = None
+    first_line: int | None = None
 
     def __init__(self, path: Path) -> None:
         self.path = path

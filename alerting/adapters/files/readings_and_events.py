@@ -43,10 +43,10 @@ from alerting.usecases.ingestion.imported_files import (
     Duration,
     EventsProfile,
     EventTypeProfile,
-    FileForm,
     Profile,
     Reject,
 )
+from alerting.usecases.ingestion.reading_plan import ReadingPlan
 
 
 class HasKeys(Protocol):
@@ -90,9 +90,9 @@ class TableFile(ABC, Generic[C, P]):
         self._rule = rule
 
     @property
-    def form(self) -> FileForm:
+    def plan(self) -> ReadingPlan:
         """Return the format of the file; final after the profile."""
-        return self._rows.form
+        return self._rows.plan
 
     def profile(self, progress: Progress, *, stop_early: bool = False) -> P:
         """Read the whole file once and store only counts, names, and the first few bad lines.

@@ -38,12 +38,13 @@ from alerting.adapters.files.recognition import (
     with_order,
 )
 from alerting.deferred import pa, pc
-from alerting.definitions.asset_documents import variable_name
+from alerting.definitions.asset_documents import VariableType, variable_name
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.foreign_columns import ColumnProfile, Units, column_names
 from alerting.readings.history import Codes, Millis, duration_millis, grade, why_no_quality
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
-from alerting.usecases.ingestion.imported_files import DuplicatesRule, FileForm
+from alerting.usecases.ingestion.imported_files import DuplicatesRule
+from alerting.usecases.ingestion.reading_plan import ReadingPlan
 
 Grades = npt.NDArray[np.int8]
 _UNREADABLE = -1
@@ -181,7 +182,10 @@ class Layout:
     names, `only` lists the titles to import (empty: all). `missing`: further texts for no value.
     `quality`: the columns with the quality of samples. `sequence`: rows without time stamps are
     this far apart, from `start` on (None: DEFAULT_START), by their order, or by the number in
-    `time`. `duplicates`: how readings of one instant are merged.
+    `time`. `duplicates`: how readings of one instant are merged. `header_line`: the line that names
+    the columns (0: none does), found where it is None; `columns`: the names of columns instead of
+    those of the file. `variable_column`, `value_column`: of a file with one line for each value,
+    found where they are None; `is_wide`: it is none. `types`: types of new variables by title.
     """
 
     time: str | None = None
@@ -201,6 +205,12 @@ class Layout:
     sequence: timedelta | None = None
     start: str | None = None
     duplicates: DuplicatesRule = "refuse"
+    header_line: int | None = None
+    columns: tuple[str, ...] = ()
+    variable_column: str | None = None
+    value_column: str | None = None
+    is_wide: bool = False
+    types: Mapping[str, VariableType] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -360,16 +370,19 @@ class TableRows:
         return False
 
     @property
-    def form(self) -> FileForm:
+    def plan(self) -> ReadingPlan:
         """Return the format of the file for people."""
         zoned = self.stamps_name_zone
         sequence = self.stamps.message if isinstance(self.stamps, SequenceStamps) else None
         encoding = getattr(self.table, "encoding", None)
         zone = self.zone.key if self.zone else "UTC"
-        return FileForm(
+        return ReadingPlan(
             encoding=encoding.name if encoding else None,
             separator=self._separator,
             decimal=self.numbers.decimal,
+            title_lines=self.table.title_lines,
+            unit_line=self.table.unit_line,
+            first_line=self.table.first_line,
             time_columns=self.times,
             time_format=sequence
             or (self.format.name if self.format else iso_or_epoch(self._time_cells(self.sample))),

@@ -325,7 +325,7 @@ def _row(row: ReadingRow | EventRow) -> dict[str, Any]:
 def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
     """Return the options of each choice from a list: its value and text. An option that a refusal
     names, or that was chosen, comes first."""
-    form = job.checked.understood.form if job.checked else None
+    plan = job.checked.understood.plan if job.checked else None
     detected = "as recognised"
     lists = {
         "zone": _zones(),
@@ -336,7 +336,7 @@ def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
     }
     options = {}
     for field, values in lists.items():
-        detected_value = getattr(form, field, None)
+        detected_value = getattr(plan, field, None)
         chosen = getattr(job.choices, field)
         usual = ("", detected if chosen or not detected_value else f"{detected_value} ({detected})")
         named = [value for value in values if value in job.fault]
@@ -351,7 +351,7 @@ def _names_to_offer(job: Import, platform: Served) -> dict[str, list[str]]:
     """Return, by field, the names offered while a person types."""
     understood = job.checked.understood if job.checked else None
     columns = [column.title for column in understood.columns] if understood else []
-    times = [*understood.form.time_columns, *columns] if understood else []
+    times = [*understood.plan.time_columns, *columns] if understood else []
     named = dict.fromkeys(("asset_column", "type_column", "end_column"), columns)
     offered = {
         **named,

@@ -24,26 +24,7 @@ from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units, spl
 from alerting.readings.history import Millis
 from alerting.readings.variable_series import describe_doubtful
 from alerting.usecases.ingestion.asset_import import Titles
-
-
-@dataclass(frozen=True)
-class FileForm:
-    """Format of a file. None where it does not apply: a Parquet file has no separator, a table of
-    assets no time.
-
-    `time_columns` are two if date and time are separate, none if the rows have no stamps and are a
-    `sequence` apart, in their order. `zone`: zone of stamps without one; `zone_from`: the reason
-    for this zone.
-    """
-
-    encoding: str | None = None
-    separator: str | None = None
-    decimal: str | None = None
-    time_columns: tuple[str, ...] = ()
-    time_format: str | None = None
-    zone: str | None = None
-    zone_from: str | None = None
-    sequence: timedelta | None = None
+from alerting.usecases.ingestion.reading_plan import ReadingPlan
 
 
 @dataclass(frozen=True)
@@ -76,7 +57,7 @@ class Understood:
     is taken back."""
 
     source: str
-    form: FileForm
+    plan: ReadingPlan
     lines: int
     rows: int
     first: datetime | None
@@ -162,7 +143,7 @@ class Source(Protocol):
     unit: str
 
     @property
-    def form(self) -> FileForm: ...
+    def plan(self) -> ReadingPlan: ...
 
 
 class ReadingSource(Source, Protocol):
@@ -295,7 +276,7 @@ def understand(
     )
     return Understood(
         source=source.name,
-        form=source.form,
+        plan=source.plan,
         lines=profile.lines,
         rows=profile.rows,
         first=profile.first,
@@ -469,7 +450,7 @@ def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
             "{number} time stamps name no zone and were taken as UTC; name another zone with --tz",
             profile.zoneless,
         )
-    if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
+    if profile.clock_changes and (source.plan.zone_from or "").startswith("shown"):
         yield (
             f"the file shows the clocks of {profile.zone or ''} being set back, so its stamps "
             "are read in that zone; set ALERTING_TIMEZONE (or give --tz), so that files "

@@ -446,8 +446,8 @@ def check_readings(
     types = column_types(source, profile, existing, plant.readings)
     refuse_bad(source, profile, [], reject)
     refuse_doubtful(source, profile, types)
-    if source.form.sequence is not None:
-        refuse_other_rows(source, types, source.form.sequence, existing, plant.readings)
+    if source.plan.sequence is not None:
+        refuse_other_rows(source, types, source.plan.sequence, existing, plant.readings)
     declared = [
         with_variables(
             source,
