@@ -121,7 +121,11 @@ class FolderDrop:
         table = open_table(Path(file.path), source.separator, source.encoding)
         titles = table.titles
         names = {title: title for title in titles} | {v: k for k, v in table.as_written.items()}
-        mapped = {names[t]: column for t, column in source.variables.items() if t in names}
+        mapped = {
+            names.get(title, title): column
+            for title, column in source.variables.items()
+            if title in names or source.value is not None
+        }
         if source.others == "ignore" and not mapped:
             raise UserError(
                 f"{file.name}: has none of the columns of the source; its columns: "
@@ -148,6 +152,8 @@ class FolderDrop:
             missing=source.missing,
             quality=QualityLayout(source.quality, source.quality_suffix, source.quality_codes),
             duplicates=source.duplicates,
+            variable_column=source.variable,
+            value_column=source.value,
         )
 
 

@@ -15,7 +15,7 @@ from alerting.definitions.sources import (
     PolledBy,
     PolledFields,
     Source,
-    folder_faults,
+    faults_when_applied,
     kind_document,
     parse_source,
     source_kinds,
@@ -52,7 +52,7 @@ SOURCES: DocumentKind[SourcePorts, Source] = DocumentKind(
         "resume": StateChange("active", template("source active")),
         "retire": StateChange("retired", template("source retired")),
     },
-    faults=lambda _, source: folder_faults(source),
+    faults=lambda _, source: faults_when_applied(source),
     columns=("name", "kind", "delivers", "state"),
 )
 
