@@ -254,13 +254,15 @@ class TopicForm:
     all_below: str | None = None
 
     def pattern(self, topic: str) -> re.Pattern[str]:
-        """Return a pattern of topics, with a group for each named level."""
+        """Return a pattern of topics, with a group for each named level; `BELOW`: of all levels
+        below {variable}."""
         between = re.escape(self.separator)
         levels = topic.split(self.separator)
         below = ""
         if levels[-1] == self.all_below:
             levels.pop()
-            below = f"({between}.*)?" if levels else ".*"
+            group = "?P<BELOW>" if levels and levels[-1] == _VARIABLE else ""
+            below = f"({group}(?:{between}.*)?)" if levels else ".*"
         return re.compile(between.join(map(self._level_pattern, levels)) + below, re.DOTALL)
 
     def _level_pattern(self, level: str) -> str:
@@ -409,7 +411,7 @@ class MessageSource(StreamedSource):
         for word in sorted({word for word in words if words.count(word) > 1}):
             yield Fault(
                 "topic",
-                f"names {word[1:-1]} at {words.count(word)} levels",
+                f"names {word} at {words.count(word)} levels",
                 f"keep one, and write {form.any_level} for the others",
             )
         of_variable = self.words_of_variable
@@ -446,7 +448,8 @@ class MqttSource(MessageSource):
         description=(
             "Topic to subscribe, with + and #, and with {asset} and {variable} for levels "
             "that name these: line-3/{asset}/{variable}. Other words in braces before {asset} "
-            "are a part of its name, those behind it of the variable's."
+            "are a part of its name, those behind it of the variable's, as is all that # stands "
+            "for behind {variable}."
         )
     )
 

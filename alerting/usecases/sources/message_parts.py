@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from alerting.definitions.faults import legible, shown
 from alerting.definitions.source_fields import SourceFields, split_path
-from alerting.definitions.wording.language import ENGLISH, join_with_and
+from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import Record
 
 VALUES = "values"
@@ -253,7 +253,7 @@ def suggest_paths(title: str, items: Sequence[Any]) -> str | None:
     example = {"variable": (texts or fields)[0], "value": (named or numbers or fields)[0]}
     return ENGLISH.say(
         LIST,
-        names=join_with_and(*map(str, fields[:8])),
+        names=", ".join(map(str, fields[:8])),
         variable=f"variable: {title}[].{example['variable']}",
         value=f"value: {title}[].{example['value']}",
     )

@@ -5,6 +5,8 @@ Readings are merged by asset, instant and variable, events by asset, type and st
 comes twice is stored once.
 """
 
+import math
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,6 +62,7 @@ from alerting.usecases.sources.records import (
 if TYPE_CHECKING:
     from alerting.stores.deliveries_and_changes import SourceDeliveries
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}
 
 
@@ -257,10 +260,12 @@ class _Fit:
                 if before.source or self._by is None
                 else before.model_copy(update={"source": self._by})
             )
-        kind = _TYPES[type(row.values[name])] if name in row.values else "number"
         written = self._titles.get(name, name)
-        title, unit = split_title(written) if kind == "number" else (whole_title(written), None)
         mapped = self._source.mapped(written)
+        has_unit = mapped is not None and mapped.unit is not None
+        is_number = has_unit or name not in row.values
+        kind = "number" if is_number else _TYPES[type(row.values[name])]
+        title, unit = split_title(written) if kind == "number" else (whole_title(written), None)
         try:
             return Variable(
                 title=title if title != name else None,
@@ -276,15 +281,14 @@ class _Fit:
 
 
 def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
-    """Return a value in the type of its variable. Raises RowRefused if it has another type."""
+    """Return a value in the type of its variable; a text that is a number is one. Raises RowRefused
+    if it has another type."""
     if kind == "category":
-        if isinstance(value, str):
-            return value
-        if isinstance(value, bool):
-            return str(value).lower()
-        # all digits, e.g. of a lot; a whole number has no decimal point
-        return str(int(value)) if value.is_integer() else repr(value)
-    if isinstance(value, bool):
+        return _as_category(value)
+    if isinstance(value, str):
+        if kind == "number" and _NUMBER.fullmatch(value) and math.isfinite(float(value)):
+            return float(value)
+    elif isinstance(value, bool):
         if kind == "boolean":
             return value
     elif isinstance(value, float):
@@ -293,6 +297,15 @@ def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
         if value in (0.0, 1.0):
             return bool(value)
     raise refuse_value(name, records.OTHER_TYPE, value, kind=records.KINDS[kind])
+
+
+def _as_category(value: Scalar) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    # all digits, e.g. of a lot; a whole number has no decimal point
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def fit_events(

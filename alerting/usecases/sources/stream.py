@@ -243,7 +243,8 @@ def topic_reader(source: StreamedSource) -> Callable[[BrokerMessage], list[Recor
             raise ValueError(f"topic {shown(message.topic)} is not that of the source")
         payload = _read_payload(message)
         named = matched.groupdict() if matched else {}
-        title = "/".join(named.get(word, "") for word in of_variable)
+        below = (named.get("BELOW") or "").replace(source.form.separator, "/")
+        title = "/".join(named.get(word, "") for word in of_variable) + below
         beside: dict[str, Any] = {}
         if of_asset:
             beside[source.asset_column] = "/".join(named.get(word, "") for word in of_asset)
