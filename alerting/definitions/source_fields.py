@@ -133,8 +133,8 @@ class SourceFields(Closed):
     variable: Title | None = Field(
         None,
         description=(
-            "Column with the name of the variable, where each row, or each part of a message, "
-            "holds one value: values[].id."
+            "Column with the name of the variable, where a row or a part of it is one value: "
+            "values[].id."
         ),
     )
     value: Title | None = Field(
@@ -314,6 +314,7 @@ class StreamedSource(SourceFields):
     client: ClassVar[str] = ""
     """Where the class behind the port `BrokerClient` is, of a kind that a package adds:
     `module:Class`."""
+    is_nested = True
     is_sent_once: ClassVar[bool] = False
     """Whether the server sends a value once, and keeps none that is not stored."""
 
@@ -336,7 +337,6 @@ class MessageSource(StreamedSource):
     """Fields of the kinds that read the messages of a broker."""
 
     form: ClassVar[TopicForm]
-    is_nested = True
 
     topic: Text = Field(description="Topic to subscribe.")
     payload: Literal["json", "value"] = Field(
@@ -448,8 +448,7 @@ class MqttSource(MessageSource):
         description=(
             "Topic to subscribe, with + and #, and with {asset} and {variable} for levels "
             "that name these: line-3/{asset}/{variable}. Other words in braces before {asset} "
-            "are a part of its name, those behind it of the variable's, as is all that # stands "
-            "for behind {variable}."
+            "are a part of its name, those behind it of the variable's."
         )
     )
 
@@ -475,7 +474,7 @@ class AmqpSource(MessageSource):
         "#",
         description=(
             "Routing keys, with * and #, and with {asset} and {variable} for words that name "
-            "these: line-3.{asset}.{variable}; others as in topics of MQTT."
+            "these: line-3.{asset}.{variable}."
         ),
     )
     exchange: Title = Field(

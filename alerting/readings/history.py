@@ -106,7 +106,7 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
     word = _WORD.match(text.replace("_", " ")) or _CAMEL.match(text)
     if word:
         return cast(Grade, word[1].lower())
-    if codes in _SMALL_GRADES:
+    if codes is not None and codes in _SMALL_GRADES:
         return _SMALL_GRADES[codes].get(text.lower())
     kind = codes or _kind(text)
     if kind is None or not _NUMBER.fullmatch(text):

@@ -28,6 +28,12 @@ _DEEPEST = 10  # levels of objects in one another
 _MOST_REASONS = 3
 Scalar = float | str | bool
 _STEP = re.compile(r"(.*?)(\[\]|\{\})(?:\.|$|(?=[\[{]))", re.DOTALL)
+_USUAL_NAMES = {
+    "variable": ("id", "name", "tag", "tagname", "variable", "key"),
+    "value": ("v", "val", "value"),
+    "time": ("t", "ts", "time", "timestamp"),
+    "quality": ("q", "qc", "quality"),
+}
 # a number below each is of seconds, milli-, micro- and nanoseconds: from March 1973 on
 _UNITS = ((1e11, 1), (1e14, 10**3), (1e17, 10**6), (1e20, 10**9))
 _DIGITS = re.compile(r"\d{9,19}(\.\d{1,9})?")
@@ -83,8 +89,9 @@ def _show(value: Any) -> str:
 def find_part(record: Mapping[str, Any], path: str) -> Any:
     """Return the part of a message at a path, None if there is none. A name with dots that stands
     in the message as it is precedes nested ones."""
-    if path in record or "." not in path:
-        return record.get(path)
+    part = record.get(path)
+    if part is not None or "." not in path:
+        return part
     end = path.rfind(".")
     while end > 0:
         inner = record.get(path[:end])
@@ -122,7 +129,7 @@ def refuse_number(number: int) -> RowRefused:
     return RowRefused(ENGLISH.say(TOO_MANY, number=number, most=MOST_VALUES))
 
 
-class _Part(NamedTuple):
+class _Entry(NamedTuple):
     """One item of a list, or one value of an object with its name."""
 
     name: Any
@@ -138,30 +145,33 @@ class MessageRows:
         self._parts = source.parts
         self._has_values = source.value is not None
         self._steps = _STEP.findall(self._parts)
+        self.is_plain = not self._steps and not self._has_values
+        """Whether each message is one row."""
         if self._has_values:
             self._paths.setdefault("variable", TOPIC_VARIABLE)
-        within = [split_path(path) for path in self._paths.values()]
-        self.keys = {rest for parts, rest in within if parts and parts == self._parts}
+        split = [split_path(path) for path in self._paths.values()]
+        self.keys = {field for parts, field in split if parts and parts == self._parts}
         """Fields of a part that are no values."""
 
     def split(self, record: Record, faults: Faults) -> Sequence[Record]:
         """Return the rows of a message, each with its time, asset and others under the paths of the
         source as names. Parts that are no rows go to `faults`."""
-        if not self._steps and not self._has_values:
+        if self.is_plain:
             return (record,)
-        parts = self._walk(record, faults)
-        rows = (
-            self._values(record, parts, faults)
-            if self._has_values
-            else self._wide(record, parts, faults)
-        )
+        try:
+            parts = self._walk(record, faults)
+        except RowRefused as refusal:
+            faults.append(refusal)
+            return ()
+        read = self._values if self._has_values else self._wide
+        rows = read(record, parts, faults)
         if not rows and not faults:
             faults.append(RowRefused(ENGLISH.say(NO_VALUE)))
         return rows
 
-    def _walk(self, record: Record, faults: Faults) -> list[dict[str, _Part]]:
+    def _walk(self, record: Record, faults: Faults) -> list[dict[str, _Entry]]:
         """Return the parts of a message: each with those around it, by path."""
-        level: list[tuple[dict[str, _Part], Any]] = [({}, record)]
+        level: list[tuple[dict[str, _Entry], Any]] = [({}, record)]
         path = ""
         for name, bracket in self._steps:
             path = f"{path}.{name}{bracket}" if path and name else f"{path}{name}{bracket}"
@@ -176,27 +186,27 @@ class MessageRows:
                     reason = NO_LIST if bracket == "[]" else NO_OBJECT
                     faults.append(refuse_value(path, reason, inner))
                     continue
-                deeper += [({**around, path: _Part(*item)}, item[1]) for item in items]
+                deeper += [({**around, path: _Entry(*item)}, item[1]) for item in items]
                 if len(deeper) > MOST_VALUES:
                     raise refuse_number(len(deeper))
             level = deeper
         return [around for around, _ in level]
 
-    def _find(self, record: Record, around: Mapping[str, _Part], field: str) -> Any:
+    def _find(self, record: Record, around: Mapping[str, _Entry], field: str) -> Any:
         """Return what a path means in one part of a message."""
         path = self._paths.get(field)
         if path is None or path in record:
             return None if path is None else record[path]
-        parts, rest = split_path(path)
+        parts, inner = split_path(path)
         if parts not in around:
             return find_part(record, path)
         name, content = around[parts]
-        if rest:
-            return _find_within(content, rest)
+        if inner:
+            return _find_within(content, inner)
         return name if parts.endswith("{}") and field != "value" else content
 
     def _row(
-        self, record: Record, around: Mapping[str, _Part], fields: Iterable[str]
+        self, record: Record, around: Mapping[str, _Entry], fields: Iterable[str]
     ) -> dict[str, Any]:
         parts = {
             path: self._find(record, around, field)
@@ -206,7 +216,7 @@ class MessageRows:
         return {path: value for path, value in parts.items() if value is not None}
 
     def _wide(
-        self, record: Record, parts: Iterable[Mapping[str, _Part]], faults: Faults
+        self, record: Record, parts: Iterable[Mapping[str, _Entry]], faults: Faults
     ) -> list[Record]:
         rows: list[Record] = []
         for around in parts:
@@ -218,7 +228,7 @@ class MessageRows:
         return rows
 
     def _values(
-        self, record: Record, parts: Iterable[Mapping[str, _Part]], faults: Faults
+        self, record: Record, parts: Iterable[Mapping[str, _Entry]], faults: Faults
     ) -> list[Record]:
         rows: list[Record] = []
         newest: dict[str, dict[str, Any]] = {}
@@ -242,26 +252,36 @@ def _find_within(content: Any, path: str) -> Any:
     return find_part(content, path) if isinstance(content, Mapping) else None
 
 
-def suggest_paths(title: str, items: Sequence[Any]) -> str | None:
-    """Return, for a list of objects, what its source should state; None for other lists."""
-    if not items or not isinstance(items[0], Mapping) or not items[0]:
+def suggest_paths(title: str, items: Any) -> str | None:
+    """Return, for a list of objects, what its source should state; None for anything else."""
+    if not isinstance(items, list | tuple) or not items or not isinstance(items[0], Mapping):
         return None
-    fields = [*items[0]]
-    texts = [field for field in fields if isinstance(items[0][field], str)]
-    numbers = [f for f in fields if isinstance(items[0][f], int | float) and f not in texts]
-    named = [f for f in fields if f.lower() in ("v", "val", "value")]
-    example = {"variable": (texts or fields)[0], "value": (named or numbers or fields)[0]}
-    return ENGLISH.say(
-        LIST,
-        names=", ".join(map(str, fields[:8])),
-        variable=f"variable: {title}[].{example['variable']}",
-        value=f"value: {title}[].{example['value']}",
-    )
+    item = items[0]
+    texts = [field for field in item if isinstance(item[field], str)]
+    numbers = [field for field in item if isinstance(item[field], int | float)]
+    usual = {
+        part: next((field for field in item if str(field).lower() in names), None)
+        for part, names in _USUAL_NAMES.items()
+    }
+    usual["variable"] = usual["variable"] or next(iter(texts), None)
+    usual["value"] = usual["value"] or next(iter(numbers), None)
+    paths = [f"{part}: {title}[].{field}" for part, field in usual.items() if field is not None]
+    names = ", ".join(map(str, [*item][:8]))
+    return ENGLISH.say(LIST, names=names, paths=", ".join(paths)) if paths else None
 
 
 def read_stamp(written: Any) -> datetime:
     """Return an instant of a stamp; one without a zone stays without. Raises ValueError for
     anything else."""
+    if not isinstance(written, str) or written[4:5] != "-":
+        return _read_other_stamp(written)
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError:
+        return _read_other_stamp(written)
+
+
+def _read_other_stamp(written: Any) -> datetime:
     if isinstance(written, datetime):
         return written
     if isinstance(written, bool):
@@ -283,7 +303,8 @@ def read_stamp(written: Any) -> datetime:
 
 
 def _since_1970(number: float | Decimal) -> datetime:
-    unit = next((unit for most, unit in _UNITS if abs(number) < most), None)
+    size = abs(float(number))
+    unit = next((unit for most, unit in _UNITS if size < most), None)
     if unit is None:
         raise ValueError
     return datetime.fromtimestamp(float(number / unit), UTC)
@@ -330,7 +351,7 @@ def read_scalar(title: str, value: Any) -> Scalar | None:
         return _float(title, value)
     if isinstance(value, datetime):
         return value.isoformat()
-    hint = suggest_paths(title, value) if isinstance(value, list | tuple) else None
+    hint = suggest_paths(title, value)
     raise refuse_column(title, hint) if hint else refuse_value(title, NO_SCALAR, value)
 
 
@@ -341,7 +362,7 @@ NO_LIST = "{value} is not a list, of which [] is each item"
 NO_OBJECT = "{value} is not an object, of which {} is each name"
 NO_ROW = "{value} is not a row"
 NO_VARIABLE = "{value} is not a name of a variable"
-LIST = "is a list of objects with {names}; write in the source, for example, {variable} and {value}"
+LIST = "is a list of objects with {names}; write in the source, for example, {paths}"
 HALF_TEXT = "{value} holds half a character"
 NOT_FINITE = "{value} is not a finite number"
 TOO_SMALL = "{value} is too small a number to be stored"

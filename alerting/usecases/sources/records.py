@@ -45,6 +45,7 @@ from alerting.usecases.sources.message_parts import (
     refuse_column,
     refuse_number,
     refuse_value,
+    suggest_paths,
 )
 
 if TYPE_CHECKING:
@@ -120,12 +121,7 @@ def _map(
     refused: list[RefusedRow] = []
     for line, record in enumerate(records, 1):
         faults: Faults = []
-        try:
-            parts = mapping.messages.split(record, faults)
-        except RowRefused as refusal:
-            faults.append(refusal)
-            parts = ()
-        for part in parts:
+        for part in mapping.messages.split(record, faults):
             try:
                 rows.append((line, read(part, faults)))
             except RowRefused as refusal:
@@ -236,7 +232,12 @@ class RecordMapping:
         Raises ValueError for anything else."""
         written = find_part(record, column)
         if written is None or written == "":
-            raise refuse_value(column, NO_TIME)
+            hints = [
+                f"{title} {hint}"
+                for title in record
+                if (hint := suggest_paths(title, record[title]))
+            ]
+            raise refuse_column(column, "; ".join([NO_TIME, *hints[:1]]))
         try:
             at = read_stamp(written)
             at = (at if at.tzinfo else at.replace(tzinfo=self._zone)).astimezone(UTC)

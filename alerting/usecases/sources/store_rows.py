@@ -196,8 +196,8 @@ class _Fit:
             try:
                 variable = self._variable(name, row)
                 if name in row.values:
-                    known = variable or self._added.get(name) or self._asset.variables[name]
-                    values[name] = _convert(name, row.values[name], known.type)
+                    declared = variable or self._added.get(name) or self._asset.variables[name]
+                    values[name] = _convert(name, row.values[name], declared.type)
             except RowRefused as refusal:
                 faults.append(refusal)
                 continue

@@ -12,7 +12,7 @@ import yaml
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.sources import parse_source
-from alerting.usecases.sources.status import SOURCES
+from alerting.usecases.sources.status import SOURCES, try_records
 from alerting.usecases.sources.store_rows import fit
 from alerting.usecases.sources.stream import BrokerMessage, retry_dead, store_messages, topic_reader
 from tests.builders import at
@@ -176,13 +176,15 @@ def test_other_nested_forms_are_read(name):
 
 
 LISTED = (
-    "values: is a list of objects with id, v, t; write in the source, for example, variable: "
-    "values[].id and value: values[].v"
+    "is a list of objects with id, v, t; write in the source, for example, variable: values[].id, "
+    "value: values[].v, time: values[].t"
 )
 VALUE_OF_ID = {**HTTP, "variable": "values[].id", "value": "values[].v"}
 BAD = {
     "a list of objects": (HTTP, {"a": 1, "values": [{"id": "x", "v": 1, "t": 2}]}, {"a": 1.0},
-                          LISTED),
+                          f"values: {LISTED}"),
+    "no time beside a list": ({**HTTP, "time": "at"}, {"values": [{"id": "x", "v": 1, "t": 2}]},
+                              None, f"at: there is no time; values {LISTED}"),
     "a list": (HTTP, {"a": 1, "b": [True, None]}, {"a": 1.0},
                "b: [true, null] is not a number, text, true or false"),
     "a number as a text, of a number": ({**HTTP, "variables": {"new": {"unit": "bar"}}},
@@ -245,6 +247,14 @@ def test_a_message_with_a_bad_field_is_put_aside_its_others_stored_and_can_be_tr
     SOURCES.apply(platform, [{**source, **corrected}], "ada", at(1))
     assert retry_dead(platform, "line", "ada", at(2)).new == 1
     assert dead(platform) == []
+
+
+def test_a_trial_says_that_rows_of_one_instant_state_other_values_of_a_variable():
+    rows = [{"ts": MS, "fields": {"value": n}, "tags": {"id": f"T{n}"}} for n in (1, 2, 2)]
+    mixed = try_records(in_memory_platform(), parse_source(HTTP), rows).notes
+    assert "fields_value of oven-1 has several values at 2026-03-02T06:00:00" in mixed[0]
+    right = parse_source({**HTTP, "variable": "tags.id", "value": "fields.value"})
+    assert not try_records(in_memory_platform(), right, rows).notes
 
 
 STAMPS = {
