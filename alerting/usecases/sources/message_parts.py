@@ -235,7 +235,8 @@ class MessageRows:
         for around in parts:
             title = self._find(record, around, "variable")
             if title in (None, "") or isinstance(title, bool) or not isinstance(title, str | int):
-                faults.append(refuse_value(self._paths["variable"], NO_VARIABLE, title))
+                reason = ENGLISH.say(NO_VARIABLE, value=_show(title)) + list_hint(record)
+                faults.append(refuse_column(self._paths["variable"], reason))
                 continue
             head = self._row(record, around, ("time", "asset_column"))
             row = newest.get(repr(head))
@@ -268,6 +269,15 @@ def suggest_paths(title: str, items: Any) -> str | None:
     paths = [f"{part}: {title}[].{field}" for part, field in usual.items() if field is not None]
     names = ", ".join(map(str, [*item][:8]))
     return ENGLISH.say(LIST, names=names, paths=", ".join(paths)) if paths else None
+
+
+def list_hint(record: Mapping[str, Any]) -> str:
+    """Return what a source should state of the first list of objects in a message, to follow a
+    refusal; empty if it has none."""
+    for title, part in record.items():
+        if hint := suggest_paths(title, part):
+            return f"; {title} {hint}"
+    return ""
 
 
 def read_stamp(written: Any) -> datetime:

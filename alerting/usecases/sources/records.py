@@ -40,12 +40,12 @@ from alerting.usecases.sources.message_parts import (
     flatten,
     is_utf8,
     join_reasons,
+    list_hint,
     read_scalar,
     read_stamp,
     refuse_column,
     refuse_number,
     refuse_value,
-    suggest_paths,
 )
 
 if TYPE_CHECKING:
@@ -232,12 +232,7 @@ class RecordMapping:
         Raises ValueError for anything else."""
         written = find_part(record, column)
         if written is None or written == "":
-            hints = [
-                f"{title} {hint}"
-                for title in record
-                if (hint := suggest_paths(title, record[title]))
-            ]
-            raise refuse_column(column, "; ".join([NO_TIME, *hints[:1]]))
+            raise refuse_column(column, NO_TIME + list_hint(record))
         try:
             at = read_stamp(written)
             at = (at if at.tzinfo else at.replace(tzinfo=self._zone)).astimezone(UTC)

@@ -161,6 +161,18 @@ NESTED = {
         {"ts": MS, "tag": "t", "val": 2, "ok": 1, "unit": "bar"},
         {"t": 2.0},
     ),
+    "a LoRaWAN server": (
+        {**MQTT, "topic": "a/+", "asset_column": "ids.device_id", "time": "received_at",
+         "others": "ignore", "variables": {"uplink.decoded.temp": {"unit": "°C"}}},
+        {"ids": {"device_id": "oven-1"}, "received_at": "2026-03-02T06:00:00.000000001Z",
+         "uplink": {"decoded": {"temp": 1.5}, "rx_metadata": [{"rssi": -1}]}},
+        {"uplink_decoded_temp": 1.5},
+    ),
+    "an OPC publisher of flat samples": (
+        {**HTTP, "variable": "NodeId", "value": "Value.Value", "time": "Value.SourceTimestamp"},
+        {"NodeId": "ns=2;s=T1", "Value": {"Value": 3, "SourceTimestamp": "2026-03-02T06:00:00Z"}},
+        {"ns_2_s_T1": 3.0},
+    ),
     "qualities beside, nested as the values": (
         HTTP,
         {"ts": MS, "a": {"b": 1, "c": 2}, "quality": {"a": {"b": False, "c": 192}}},
@@ -185,6 +197,9 @@ BAD = {
                           f"values: {LISTED}"),
     "no time beside a list": ({**HTTP, "time": "at"}, {"values": [{"id": "x", "v": 1, "t": 2}]},
                               None, f"at: there is no time; values {LISTED}"),
+    "a path without its list": ({**HTTP, "variable": "values.id", "value": "values.v"},
+                                {"values": [{"id": "x", "v": 1, "t": 2}]}, None,
+                                f"values.id: null is not a name of a variable; values {LISTED}"),
     "a list": (HTTP, {"a": 1, "b": [True, None]}, {"a": 1.0},
                "b: [true, null] is not a number, text, true or false"),
     "a number as a text, of a number": ({**HTTP, "variables": {"new": {"unit": "bar"}}},
