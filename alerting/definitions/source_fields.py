@@ -364,9 +364,9 @@ class MessageSource(StreamedSource):
         return _VARIABLE in self.plain_topic.split(self.form.separator)
 
     @property
-    def words_of_asset(self) -> Sequence[str]:
+    def levels_of_asset(self) -> Sequence[str]:
         """Return the named levels that are the name of the asset: {asset}, and all before it."""
-        words = self._words
+        words = self._named_levels
         if "asset" in words:
             words = words[: words.index("asset") + 1]
         elif self.asset is not None:
@@ -374,12 +374,12 @@ class MessageSource(StreamedSource):
         return [word for word in words if word != "variable"]
 
     @property
-    def words_of_variable(self) -> Sequence[str]:
+    def levels_of_variable(self) -> Sequence[str]:
         """Return the named levels that are the name of the variable: all others."""
-        return [word for word in self._words if word not in self.words_of_asset]
+        return [word for word in self._named_levels if word not in self.levels_of_asset]
 
     @property
-    def _words(self) -> list[str]:
+    def _named_levels(self) -> list[str]:
         levels = self.plain_topic.split(self.form.separator)
         return [word[1] for level in levels if (word := _WORD.fullmatch(level))]
 
@@ -414,7 +414,7 @@ class MessageSource(StreamedSource):
                 f"names {word} at {words.count(word)} levels",
                 f"keep one, and write {form.any_level} for the others",
             )
-        of_variable = self.words_of_variable
+        of_variable = self.levels_of_variable
         if of_variable and not self.is_named_by_topic:
             yield Fault(
                 "topic",

@@ -232,8 +232,8 @@ def topic_reader(source: StreamedSource) -> Callable[[BrokerMessage], list[Recor
     if not isinstance(source, MessageSource):
         return lambda message: _rows(_read_payload(message), {})
     pattern = source.form.pattern(source.plain_topic)
-    of_asset = source.words_of_asset
-    of_variable = source.words_of_variable
+    of_asset = source.levels_of_asset
+    of_variable = source.levels_of_variable
     is_value = source.payload == "value"
     is_named = source.value is not None and source.variable is None
 
