@@ -266,10 +266,13 @@ QualitySuffix = Annotated[
     ),
 ]
 QualityCodes = Annotated[
-    Literal["opc-ua", "opc-da"] | None,
+    Literal["opc-ua", "opc-da", "siemens", "flag"] | None,
     typer.Option(
         "--quality-codes",
-        help="Meaning of their numbers; required if 0 occurs: good in OPC UA, bad in OPC DA.",
+        help=(
+            "Meaning of their numbers; required if 0 occurs: good in OPC UA, bad in OPC DA. "
+            "siemens: 0 bad, 1 uncertain, 2 and 3 good. flag: 0 bad, 1 good."
+        ),
     ),
 ]
 Duplicates = Annotated[

@@ -27,7 +27,7 @@ from alerting.definitions.asset_documents import LAG_LENGTHS, Asset, Computed, E
 
 Quality = Literal["uncertain", "bad"]
 Grade = Literal["good", "uncertain", "bad"]
-Codes = Literal["opc-ua", "opc-da"]
+Codes = Literal["opc-ua", "opc-da", "siemens", "flag"]
 Millis: TypeAlias = "npt.NDArray[np.int64]"
 _WORD = re.compile(r"(good|uncertain|bad)(?![a-z])", re.IGNORECASE)
 _CAMEL = re.compile(r"(Good|Uncertain|Bad)[A-Z]")
@@ -38,6 +38,10 @@ _DA_GRADES: Mapping[int, Grade] = {
     **dict.fromkeys(range(0, 32, 4), "bad"),
     **dict.fromkeys((64, 68, 80, 84, 88), "uncertain"),
     **dict.fromkeys((192, 216), "good"),
+}
+_SMALL_GRADES: Mapping[str, Mapping[str, Grade]] = {
+    "siemens": {"0": "bad", "1": "uncertain", "2": "good", "3": "good"},
+    "flag": {"0": "bad", "1": "good", "false": "bad", "true": "good"},
 }
 INDEX_DTYPE = "datetime64[ms, UTC]"
 EVENT_COLUMNS = ("type", "start", "end")
@@ -96,11 +100,14 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
     It understands the words good, uncertain and bad; names of OPC UA status codes
     (BadSensorFailure, Bad_SensorFailure) and these codes as numbers (0x808C0000, 2156658688), by
     their two highest bits (OPC UA part 4, StatusCode); and the quality of OPC DA (192, 64, 0 and
-    the additions of its lower bits; OPC DA 3.0, 6.8).
+    the additions of its lower bits; OPC DA 3.0, 6.8). Kinds of code that must be named: siemens
+    (qc of Industrial Edge) and flag (1 or true is good).
     """
     word = _WORD.match(text.replace("_", " ")) or _CAMEL.match(text)
     if word:
         return cast(Grade, word[1].lower())
+    if codes is not None and codes in _SMALL_GRADES:
+        return _SMALL_GRADES[codes].get(text.lower())
     kind = codes or _kind(text)
     if kind is None or not _NUMBER.fullmatch(text):
         return None

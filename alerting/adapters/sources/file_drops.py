@@ -122,21 +122,18 @@ class FolderDrop:
         titles = table.titles
         names = {title: title for title in titles} | {v: k for k, v in table.as_written.items()}
         mapped = {names[t]: column for t, column in source.variables.items() if t in names}
+        mapped = dict(source.variables) if source.value is not None else mapped
         if source.others == "ignore" and not mapped:
             raise UserError(
                 f"{file.name}: has none of the columns of the source; its columns: "
                 f"{', '.join(titles[:20])}"
             )
-        column = (
-            None
-            if source.asset or source.asset_column == DEFAULT_ASSET_COLUMN
-            else source.asset_column
-        )
+        is_usual = bool(source.asset) or source.asset_column == DEFAULT_ASSET_COLUMN
         return Layout(
             time=source.time if "time" in stated else None,
             time_format=source.time_format,
             asset=source.asset,
-            asset_column=column,
+            asset_column=None if is_usual else source.asset_column,
             asset_prefix="" if source.asset else source.asset_prefix,
             zone=source.timezone,
             plant_zone=self.plant_zone,
@@ -148,6 +145,8 @@ class FolderDrop:
             missing=source.missing,
             quality=QualityLayout(source.quality, source.quality_suffix, source.quality_codes),
             duplicates=source.duplicates,
+            variable_column=source.variable,
+            value_column=source.value,
         )
 
 
