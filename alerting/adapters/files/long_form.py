@@ -7,11 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from alerting.adapters.files.chunks import Cells, ChunkedTable, column, title_list
-from alerting.adapters.files.recognition import contains_stamps, time_columns
-from alerting.deferred import np, pc, pd
+from alerting.adapters.files.recognition import ROWS, contains_stamps, time_columns
+from alerting.deferred import pc, pd
 from alerting.definitions.faults import UserError, shown
-from alerting.readings.history import grade
+from alerting.readings.history import Millis, grade
 
 if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout
@@ -45,6 +48,9 @@ _TIME = re.compile(
     r"(var|source|server)?(time|zeit|date|datum|epoch|clock|utc|ts|timestamp|zeitstempel)"
     r"(ms|us|ns|s|sec|utc|local|raw|string)?"
 )
+_COUNT = re.compile(
+    r"id|nr|no|row(id|no|nr)?|index|(unnamed|indexlevel|column)\d*|seq(uence)?|record(id|no)"
+)
 _NUMBER = r"^[-+]?[\d.,]*\d([eE][-+]?\d+)?$"
 _INTEGER = r"^-?\d{1,18}$"
 _LOGGER = r"^\$RT_\w+\$$"  # rows of WinCC on its own log
@@ -59,6 +65,7 @@ QUALITY_WORDS = {
 }
 VALIDITY_FLAGS = {"1": "good", "true": "good", "0": "bad", "false": "bad"}
 _LEAST_SHARED = 0.5  # least share of rows whose instant has rows with other texts
+_LEAST_SHARED_OF_CHUNK = 0.2
 _MOST_REPEATED = 0.02  # most rows that repeat a variable of an instant
 
 
@@ -81,9 +88,11 @@ class LongColumns(NamedTuple):
         return [*self.times, *([self.asset] if self.asset else [])]
 
 
-def is_of_logger(texts: Cells) -> Any:
-    """Return a mask of names that are no variables but remarks of the logger on its own log."""
-    return pc.fill_null(pc.match_substring_regex(texts, _LOGGER), False)
+def is_no_variable(texts: Cells, title: str) -> Cells:
+    """Return a mask of texts that name no variable: empty ones, those of rows of the logger on its
+    own log, and the title of the column itself, where the titles stand again."""
+    is_none = pc.or_(pc.match_substring_regex(texts, _LOGGER), pc.equal(texts, title))
+    return pc.fill_null(is_none, True)
 
 
 def states_validity(title: str) -> bool:
@@ -103,6 +112,26 @@ def tells_rows_apart(texts: Any, instants: Any) -> bool:
     return bool(is_shared) and len(pairs) - len(distinct) <= _MOST_REPEATED * len(pairs)
 
 
+def distinguishing_column(
+    cells: Mapping[str, Cells], assets: npt.NDArray[np.object_], at: Millis
+) -> str | None:
+    """Return the column of texts that tells apart the rows of one instant; None if there is none,
+    or few rows share an instant."""
+    instants = pd.DataFrame({"asset": assets, "at": at})
+    is_shared = instants.duplicated(keep=False)
+    if not is_shared.mean() >= _LEAST_SHARED_OF_CHUNK:
+        return None
+    instants = instants[is_shared].sort_values("at", kind="stable").head(ROWS)
+    for title, written in cells.items():
+        texts = written.take(instants.index.to_numpy())
+        series = pd.Series(texts.to_pandas(), dtype=object)
+        if _share(texts, _NUMBER) < 0.5 and tells_rows_apart(
+            series, instants.reset_index(drop=True)
+        ):
+            return title
+    return None
+
+
 def find_long_form(
     table: ChunkedTable, layout: Layout, cells: Mapping[str, Cells], asset: str | None
 ) -> LongColumns | None:
@@ -111,6 +140,8 @@ def find_long_form(
 
     `cells`: its first rows; `asset`: the column of the asset.
     """
+    if layout.quality.suffix:
+        return None
     stated = [title for title in (layout.variable_column, layout.value_column) if title]
     if stated and (layout.is_wide or layout.sequence):
         raise UserError(
@@ -202,7 +233,8 @@ class _Search:
             for title in others
             if title != value and self._cells[title].null_count < self._rows
         ]
-        bound = [] if is_stated else [t for t in aside if self._is_function(t, [variable])]
+        checked = [] if is_stated else [title for title in aside if not self._is_time(title)]
+        bound = [title for title in checked if self._is_function(title, [variable])]
         return LongColumns(
             self._times, self._asset, variable, value, unit, quality, (*aside,), (*bound,)
         )
@@ -226,6 +258,7 @@ class _Search:
     def _quality(self) -> str | None:
         titles = [t for t in self._rest if _is(_QUALITY, t) or states_validity(t)]
         graded = [title for title in titles if self._is_graded(title)]
+        graded = [title for title in graded if "stat" not in _letters(title)] or graded
         return graded[0] if len(graded) == 1 else None
 
     def _is_graded(self, title: str) -> bool:
@@ -246,11 +279,13 @@ class _Search:
             title
             for title in self._rest
             if title not in values and title != self._layout.value_column
-            if _may_be_variable(title, self._cells[title]) and not self._holds_stamps(title)
+            if _may_be_variable(title, self._cells[title]) and not self._is_time(title)
         ]
         has_value = len(values) == 1 or self._layout.value_column is not None
         named = [title for title in texts if _is(_VARIABLE, title)] if has_value else []
         apart = [title for title in texts if self._tells_apart(title)]
+        if not named and not apart and len(texts) == 1 and self._comes_back(texts[0], values):
+            return texts[0]
         candidates = [title for title in named if title in apart] or named or apart
         if not candidates:
             return None
@@ -300,7 +335,7 @@ class _Search:
         """Return whether a column may hold values, or tell rows apart: it is neither empty nor the
         same for a variable or for an instant, no count of rows, and no time."""
         cells = self._cells[title]
-        if cells.null_count == len(cells) or _is(_TIME, title) or self._holds_stamps(title):
+        if cells.null_count == len(cells) or self._is_time(title):
             return False
         if self._is_function(title, [variable]):
             return False
@@ -311,7 +346,7 @@ class _Search:
         is_unique = texts.nunique() > len(texts) / 2
         if _share(cells, _INTEGER) == 1.0:
             steps = np.diff(texts.astype(np.int64))
-            return not (is_unique and bool((steps > 0).all()))
+            return not is_unique or not (_is(_COUNT, title) or bool((steps == 1).all()))
         return not is_unique or _share(cells, _NUMBER) >= 0.5
 
     def _is_function(self, title: str, others: Sequence[str]) -> bool:
@@ -321,11 +356,27 @@ class _Search:
         frame = pd.DataFrame({key: self._texts(key) for key in (*keys, title)})
         return len(frame.drop_duplicates()) == len(frame.drop_duplicates(keys))
 
-    def _holds_stamps(self, title: str) -> bool:
-        return contains_stamps(self._cells[title], title)
+    def _is_time(self, title: str) -> bool:
+        return _is(_TIME, title) or contains_stamps(self._cells[title], title)
 
     def _tells_apart(self, title: str) -> bool:
         return tells_rows_apart(self._texts(title), self._instants)
+
+    def _comes_back(self, title: str, named: Sequence[str]) -> bool:
+        """Return whether the first rows have one text, and later ones another at the same
+        instants: the file has one variable after the other."""
+        varying = [t for t in self._rest if t != title and self._varies(t, title)]
+        values = named or varying
+        first = self._texts(title)
+        if len(values) != 1 or self._rows < ROWS or first.isna().any() or first.nunique() > 1:
+            return False
+        stamps = self._cells[self._times[-1]]
+        for chunk in self._table.chunks([title, *self._times]):
+            others = pc.not_equal(pc.utf8_trim_whitespace(chunk.columns[title]), first[0])
+            again = pc.is_in(pc.utf8_trim_whitespace(chunk.columns[self._times[-1]]), stamps)
+            if pc.any(pc.and_(others, again)).as_py():
+                return True
+        return False
 
     def _undecided(self, what: str, titles: Sequence[str]) -> UserError:
         among = f": {title_list([repr(title) for title in titles])} may be meant" if titles else ""

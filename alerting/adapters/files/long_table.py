@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from alerting.adapters.files.cells import as_mask
 from alerting.adapters.files.chunks import Cells, Chunk, ChunkedTable, Position
 from alerting.adapters.files.long_form import (
     QUALITY_WORDS,
     VALIDITY_FLAGS,
     LongColumns,
-    is_of_logger,
+    is_no_variable,
     states_validity,
 )
 from alerting.deferred import pa, pc, pd
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import count_in_english, join_first
+from alerting.definitions.wording.language import join_first
 from alerting.readings.foreign_columns import BadLine, split_title
 
 MOST_VARIABLES = 2_000
@@ -26,6 +27,7 @@ QUALITY_SUFFIX = " (quality)"
 _CELLS_AT_ONCE = 2_000_000
 _MOST_COMBINATIONS = 200_000
 _FEW_ROWS = 100
+_MOST_WAITING = 20_000  # rows of an instant
 _SHOWN = 10
 
 Rows = npt.NDArray[np.int64]
@@ -46,7 +48,6 @@ class LongTable:
         self.columns = columns
         self.path = table.path
         self.unit = table.unit
-        self.as_written: Mapping[str, str] = {}
         self.stated = table.stated
         self.title_lines = table.title_lines
         self.unit_line = table.unit_line
@@ -55,6 +56,7 @@ class LongTable:
         counts = self._count_combinations()
         self._titles = self._title_variables(counts)
         self.variables = (*dict.fromkeys(self._titles.values()),)
+        self.as_written = {title: str(pair[0]) for pair, title in self._titles.items()}
         qualities = [title + QUALITY_SUFFIX for title in self.variables] if columns.quality else []
         self.titles = (*columns.keys, *self.variables, *qualities)
         self.notes = (*table.notes, *self._notes(counts))
@@ -72,8 +74,16 @@ class LongTable:
         """Yield rows in file order, only with the wanted columns."""
         c = self.columns
         read = [*c.keys, c.variable, c.value, *(t for t in (c.unit, c.quality) if t)]
+        waiting: Chunk | None = None
         for chunk in self._table.chunks([*dict.fromkeys(read)]):
-            yield from self._widen(chunk, titles)
+            following = chunk
+            if waiting is not None:
+                end = self._begin_of_last_instant(waiting)
+                yield from self._widen(_slice(waiting, 0, end), titles)
+                following = _join(_slice(waiting, end, len(waiting.lines)), chunk)
+            waiting = following
+        if waiting is not None:
+            yield from self._widen(waiting, titles)
 
     def first_rows(self, rows: int) -> Chunk | None:
         """Return the instants of at least `rows` first rows, or of all, with all columns."""
@@ -134,41 +144,60 @@ class LongTable:
                         f"--value-column {c.value!r}"
                     )
 
-    def _title_variables(self, counts: Mapping[Combination, int]) -> dict[Combination, str]:
+    def _title_variables(self, counts: Mapping[Combination, int]) -> dict[tuple[str, str], str]:
         """Return the title of each variable and unit; an empty unit is that of the variable."""
         units: dict[str, dict[str, None]] = {}
-        pairs = [(c[0], c[1] or "" if self.columns.unit else "") for c in counts if c[0]]
-        named = pc.invert(is_of_logger(pa.array([pair[0] for pair in pairs], pa.string())))
-        pairs = [pair for pair, is_one in zip(pairs, named.to_pylist(), strict=True) if is_one]
+        texts = pa.array([combination[0] for combination in counts], pa.string())
+        names = zip(counts, is_no_variable(texts, self.columns.variable).to_pylist(), strict=True)
+        pairs = [self._pair(combination) for combination, is_none in names if not is_none]
         for text, unit in pairs:
-            units.setdefault(str(text), {})[unit] = None
-        titles: dict[Combination, str] = {}
+            units.setdefault(text, {})[unit] = None
+        titles: dict[tuple[str, str], str] = {}
         for text, unit in pairs:
-            known = [u for u in units[str(text)] if u]
+            known = [u for u in units[text] if u]
             stated = unit or (known[0] if len(known) == 1 else "")
-            has_unit = not stated or split_title(str(text)).unit is not None
-            title = str(text) if has_unit else f"{text} [{stated}]"
+            has_unit = not stated or split_title(text).unit is not None
+            title = text if has_unit else f"{text} [{stated}]"
             titles[text, unit] = f"{title} (value)" if title in self.columns.keys else title
         return titles
 
+    def _pair(self, combination: Combination) -> tuple[str, str]:
+        """Return the variable and the unit of a combination, empty where there is none."""
+        return combination[0] or "", (combination[1] or "") if self.columns.unit else ""
+
     def _notes(self, counts: Mapping[Combination, int]) -> Iterator[str]:
         c = self.columns
-        of_logger = {
-            str(t[0]): n
-            for t, n in counts.items()
-            if t[0] and (t[0], t[1] or "" if c.unit else "") not in self._titles
-        }
-        if of_logger:
-            yield count_in_english(
-                f"{{number}} row of the logger itself was left out ({', '.join(of_logger)})",
-                f"{{number}} rows of the logger itself were left out ({', '.join(of_logger)})",
-                sum(of_logger.values()),
+        others: dict[str, int] = {}
+        for combination, count in counts.items():
+            pair = self._pair(combination)
+            if pair[0] and pair not in self._titles:
+                others[pair[0]] = others.get(pair[0], 0) + count
+        if others:
+            count = sum(others.values())
+            yield (
+                f"{count:,} {self.unit}{'s' * (count > 1)} without a value of the plant left out: "
+                f"{', '.join(others)}"
             )
+        written = [text for text, _ in self._titles]
+        for text in sorted({text for text in written if written.count(text) > 1}):
+            units = " and ".join(unit or "none" for name, unit in self._titles if name == text)
+            yield f"{shown(text)} has several units ({units}), each a variable of its own"
         if c.quality and states_validity(c.quality):
             yield f"column {shown(c.quality)}: 1 is read as good, 0 as bad"
         if c.aside:
             names = join_first([repr(title) for title in c.aside], _SHOWN)
             yield f"columns left aside: {names}"
+
+    def _begin_of_last_instant(self, chunk: Chunk) -> int:
+        """Return the row from which on all have the last stamp: more of them may follow."""
+        rows = len(chunk.lines)
+        is_last = np.ones(rows, dtype=bool)
+        for title in self.columns.times if rows else ():
+            cells = chunk.columns[title]
+            is_last &= as_mask(pc.fill_null(pc.equal(cells, cells[-1]), False))
+        earlier = np.flatnonzero(~is_last)
+        begin = int(earlier[-1]) + 1 if len(earlier) else 0
+        return begin if rows - begin <= _MOST_WAITING else rows
 
     def _widen(self, chunk: Chunk, titles: Sequence[str]) -> Iterator[Chunk]:
         """Yield the rows of a chunk as instants, in pieces of a bounded number of cells."""
@@ -201,7 +230,7 @@ class LongTable:
         positions = np.empty(len(rows), dtype=np.int64)
         for i, code in enumerate(rows.tolist()):
             text, unit = texts[code // len(units)], units[code % len(units)]
-            title = self._titles.get((text, unit or ""))
+            title = self._titles.get((text or "", unit or ""))
             positions[i] = -1 if text is None else -2
             if title is not None:
                 positions[i] = position[title]
@@ -307,6 +336,28 @@ class _Piece:
         """Return the lines of an instant."""
         rows = self._rows[self._instants == instant].tolist()
         return "\n".join(self._chunk.original(row) for row in rows)
+
+
+def _slice(chunk: Chunk, start: int, end: int) -> Chunk:
+    columns = {title: cells.slice(start, end - start) for title, cells in chunk.columns.items()}
+    broken = () if start else chunk.broken
+    return Chunk(chunk.lines[start:end], columns, broken, lambda row: chunk.original(row + start))
+
+
+def _join(first: Chunk, second: Chunk) -> Chunk:
+    count = len(first.lines)
+    columns = {
+        title: pa.concat_arrays([cells, second.columns[title]])
+        for title, cells in first.columns.items()
+    }
+    lines = np.concatenate([first.lines, second.lines])
+    broken = (*first.broken, *second.broken)
+    return Chunk(
+        lines,
+        columns,
+        broken,
+        lambda row: first.original(row) if row < count else second.original(row - count),
+    )
 
 
 def _encode(cells: Cells) -> tuple[Rows, list[str | None]]:
