@@ -19,21 +19,28 @@ from alerting.readings.history import Millis, grade
 if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout
 
-_NAME = r"(name|id|nr|no|key|code|number|nummer|bezeichnung|text)?"
+_NAME = r"n?(name|id|nr|no|key|code|number|nummer|bezeichnung|text|alias)?"
+_PLAIN_NAME = r"name|field|key|bezeichnung|bezeichner|nombre|nom|nome|nazwa"
 _VARIABLE = re.compile(
-    r"(var|variable|tag|sensor|capteur|point|datapoint|messpunkt|messstelle|channel|kanal|voie|"
-    r"canal|signal|parameter|param|metric|entity|item|itemid|statistic|series|property|node|topic|"
-    r"messgr(ö|oe)(ß|ss)e|gr(ö|oe)(ß|ss)e|grandeur|mesure|merkmal|kks|pointsource)s?"
+    r"(var|variable|varia|tag|sensor|capteur|sonde|point|datapoint|datenpunkt|messpunkt|messstelle|"
+    r"meetpunt|channel|kanal|voie|canal|signal|se(ñ|n)al|segnale|parameter|param|parametre|"
+    r"param(è|e)tre|metric|entity|item|statistic|series|property|node|topic|merkmal|kks|"
+    r"messgr(ö|oe)(ß|ss)e|gr(ö|oe)(ß|ss)e|grandeur|grandezza|magnitud|alias|propertyalias)s?"
     + _NAME
-    + r"|name|field|key|bezeichnung"
+    + "|"
+    + _PLAIN_NAME
+)
+_OF = (
+    r"(v|var|variable|data|point|tag|sensor|item|num|numeric|process|meas|measured|measurement|"
+    r"reading|mess)?"
 )
 _VALUE = re.compile(
-    r"(v|var|variable|data|point|tag|sensor|item|num|numeric|process|measured)?(value|val)s?|state|"
-    r"(mess|ist|prozess|zahlen)?wert|valeur|valor|valore|waarde|hodnota|v(ä|ae)rde|reading"
+    _OF + r"(value|val)s?|state|(mess|ist|prozess|zahlen)?wert|valeur|valor|valore|waarde|"
+    r"v(ä|ae)rde|warto(ś|s)(ć|c)|reading|result|ergebnis"
 )
 _UNIT = re.compile(
-    r"(eng|engineering)?units?(ofmeasure(ment)?)?|(ma(ß|ss)|mess)?einheit(en)?|unit(é|e)|unidad|"
-    r"unit(à|a)|eenheid|uom|eu|egu"
+    _OF + r"(eng|engineering)?units?(ofmeasure(ment)?)?|(ma(ß|ss)|mess)?einheit(en)?|unit(é|e)|"
+    r"unidad|unit(à|a)|eenheid|uom|eu|egu"
 )
 _VALIDITY = re.compile(r"(is|var)?(validity|valid|good|g(ü|ue)ltig(keit)?)")
 _QUALITY = re.compile(
@@ -71,7 +78,8 @@ _MOST_REPEATED = 0.02  # most rows that repeat a variable of an instant
 
 class LongColumns(NamedTuple):
     """Columns of a file with one row for each value. `aside` are not read; `bound` are those of
-    them that must be the same in all rows of a variable, else they may tell rows apart."""
+    them that must be the same in all rows of a variable, else they may tell rows apart.
+    `is_stated`: both the variable and the value were named."""
 
     times: tuple[str, ...]
     asset: str | None
@@ -81,6 +89,7 @@ class LongColumns(NamedTuple):
     quality: str | None
     aside: tuple[str, ...]
     bound: tuple[str, ...]
+    is_stated: bool
 
     @property
     def keys(self) -> list[str]:
@@ -187,6 +196,13 @@ def _may_be_variable(title: str, cells: Cells) -> bool:
     return _share(cells, _NUMBER) < 0.5 or (pattern is not None and _share(cells, pattern) == 1.0)
 
 
+def _without_titles(cells: Mapping[str, Cells]) -> dict[str, Cells]:
+    """Return the cells without the rows in which the titles stand again."""
+    again = [pc.fill_null(pc.equal(column, title), False) for title, column in cells.items()]
+    is_row = np.sum([mask.to_numpy(zero_copy_only=False) for mask in again], axis=0) < 2
+    return {title: column.filter(is_row) for title, column in cells.items()}
+
+
 class _Search:
     """The search for the columns of a long form among the first rows of a table."""
 
@@ -200,7 +216,7 @@ class _Search:
     ) -> None:
         self._table = table
         self._layout = layout
-        self._cells = cells
+        self._cells = _without_titles(cells)
         self._times = times
         self._asset = asset
         self._keys = [*times, *([asset] if asset else [])]
@@ -213,7 +229,9 @@ class _Search:
         unit = self._only(_UNIT)
         quality = layout.quality.column or self._quality()
         self._rest = [title for title in self._rest if title not in (unit, quality)]
-        named = [title for title in self._rest if _is(_VALUE, title)]
+        named = [t for t in self._rest if _is(_VALUE, t) and not self._is_empty(t)]
+        if named:
+            named = [named[0], *(t for t in named[1:] if not self._is_copy(t, named[0]))]
         variable = layout.variable_column or self._variable(named)
         if variable is None:
             if layout.value_column:
@@ -224,24 +242,50 @@ class _Search:
         value = layout.value_column or self._value(variable, named, varying)
         if value is None:
             return None
-        varying = [title for title in varying if title != value]
+        varying = [
+            title
+            for title in others
+            if (title in varying and not self._is_beside(title, value))
+            or self._stands_instead(title, value)
+        ]
         is_stated = bool(layout.variable_column and layout.value_column)
         if not is_stated and not self._is_decided(variable, value, varying):
             return None
-        aside = [
-            title
-            for title in others
-            if title != value and self._cells[title].null_count < self._rows
-        ]
+        aside = [title for title in others if title != value and not self._is_empty(title)]
         checked = [] if is_stated else [title for title in aside if not self._is_time(title)]
         bound = [title for title in checked if self._is_function(title, [variable])]
         return LongColumns(
-            self._times, self._asset, variable, value, unit, quality, (*aside,), (*bound,)
+            self._times,
+            self._asset,
+            variable,
+            value,
+            unit,
+            quality,
+            tuple(aside),
+            tuple(bound),
+            is_stated,
         )
 
-    @property
-    def _rows(self) -> int:
-        return len(self._instants)
+    def _is_beside(self, title: str, value: str) -> bool:
+        """Return whether a column is the values again, or a remark on few of them."""
+        cells = self._cells[title]
+        is_remark = cells.null_count > 0.8 * len(cells) and _share(cells, _NUMBER) < 0.5
+        return self._is_copy(title, value) or is_remark
+
+    def _stands_instead(self, title: str, value: str) -> bool:
+        """Return whether a column is filled in the rows only that have no value."""
+        is_filled = pc.is_valid(self._cells[title])
+        both = pc.and_(is_filled, pc.is_valid(self._cells[value]))
+        return bool(pc.any(is_filled).as_py() and not pc.any(both).as_py())
+
+    def _is_copy(self, title: str, original: str) -> bool:
+        return bool(self._cells[title].equals(self._cells[original]))
+
+    def _is_constant(self, title: str) -> bool:
+        return bool(pc.count_distinct(self._cells[title]).as_py() < 2)
+
+    def _is_empty(self, title: str) -> bool:
+        return bool(self._cells[title].null_count == len(self._instants))
 
     def _texts(self, title: str) -> Any:
         return pd.Series(self._cells[title].to_pandas(), dtype=object)
@@ -258,16 +302,18 @@ class _Search:
     def _quality(self) -> str | None:
         titles = [t for t in self._rest if _is(_QUALITY, t) or states_validity(t)]
         graded = [title for title in titles if self._is_graded(title)]
+        graded = [title for title in graded if self._is_graded(title, surely=True)] or graded
         graded = [title for title in graded if "stat" not in _letters(title)] or graded
         return graded[0] if len(graded) == 1 else None
 
-    def _is_graded(self, title: str) -> bool:
+    def _is_graded(self, title: str, *, surely: bool = False) -> bool:
+        """Return whether a column holds qualities, `surely` not codes of which the kind is open."""
         words = pc.unique(self._cells[title].drop_null()).to_pylist()
         flags = VALIDITY_FLAGS if states_validity(title) else {}
         return bool(words) and all(
             word.casefold() in QUALITY_WORDS
             or word.casefold() in flags
-            or re.match(_INTEGER, word)
+            or (not surely and re.match(_INTEGER, word))
             or grade(word, self._layout.quality.codes)
             for word in words
         )
@@ -313,7 +359,8 @@ class _Search:
         is_shaped = self._tells_apart(variable)
         numbers = [t for t in varying if _share(self._cells[t], _NUMBER) >= 0.5]
         named = [t for t in (*layout.only, *layout.rename) if t in (variable, value)]
-        if (numbers or named) and not is_shaped:
+        is_plain = _letters(value) == "state" or re.fullmatch(_PLAIN_NAME, _letters(variable))
+        if not is_shaped and (named or (numbers and (is_plain or self._is_constant(variable)))):
             return False
         if named:
             raise UserError(
@@ -322,7 +369,7 @@ class _Search:
                 "with --only and --rename, or give --wide"
             )
         if varying:
-            raise self._undecided("the columns", [variable, value, *varying])
+            raise self._undecided("the meaning of its columns", [variable, value, *varying])
         if _is(_ASSET, variable) and self._asset is None:
             raise UserError(
                 f"{self._table.path!s}: {shown(variable)} tells the rows of one instant apart. If "
@@ -335,12 +382,15 @@ class _Search:
         """Return whether a column may hold values, or tell rows apart: it is neither empty nor the
         same for a variable or for an instant, no count of rows, and no time."""
         cells = self._cells[title]
-        if cells.null_count == len(cells) or self._is_time(title):
+        if self._is_empty(title) or self._is_time(title):
             return False
         if self._is_function(title, [variable]):
             return False
         are_shared = self._instants.duplicated().mean() >= _LEAST_SHARED
-        if are_shared and self._is_function(title, self._times):
+        of_instant = are_shared and self._is_function(title, self._times)
+        if of_instant and self._texts(title).nunique() > 0.9 * len(
+            self._instants.drop_duplicates()
+        ):
             return False
         texts = self._texts(title).dropna()
         is_unique = texts.nunique() > len(texts) / 2
@@ -368,7 +418,7 @@ class _Search:
         varying = [t for t in self._rest if t != title and self._varies(t, title)]
         values = named or varying
         first = self._texts(title)
-        if len(values) != 1 or self._rows < ROWS or first.isna().any() or first.nunique() > 1:
+        if len(values) != 1 or len(first) < ROWS or first.isna().any() or first.nunique() > 1:
             return False
         stamps = self._cells[self._times[-1]]
         for chunk in self._table.chunks([title, *self._times]):
@@ -379,9 +429,9 @@ class _Search:
         return False
 
     def _undecided(self, what: str, titles: Sequence[str]) -> UserError:
-        among = f": {title_list([repr(title) for title in titles])} may be meant" if titles else ""
+        among = f": {title_list([repr(title) for title in titles])}" if titles else ""
         return UserError(
-            f"{self._table.path!s}: one row seems to hold one value, and {what} cannot be found"
+            f"{self._table.path!s}: one row seems to hold one value, and {what} is not clear"
             f"{among}. Name the two columns with --variable-column and --value-column, a column "
             "that tells assets apart with --asset-column; or give --wide if each column is a "
             f"variable. Columns: {title_list(self._table.titles)}"

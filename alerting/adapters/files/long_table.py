@@ -56,7 +56,8 @@ class LongTable:
         counts = self._count_combinations()
         self._titles = self._title_variables(counts)
         self.variables = (*dict.fromkeys(self._titles.values()),)
-        self.as_written = {title: str(pair[0]) for pair, title in self._titles.items()}
+        written = {title: pair[0] for pair, title in self._titles.items()}
+        self.as_written: Mapping[str, str] = written
         qualities = [title + QUALITY_SUFFIX for title in self.variables] if columns.quality else []
         self.titles = (*columns.keys, *self.variables, *qualities)
         self.notes = (*table.notes, *self._notes(counts))
@@ -98,11 +99,13 @@ class LongTable:
         counts: dict[Combination, int] = {}
         for chunk in self._table.chunks(titles):
             names = [str(i) for i in range(len(titles))]
-            cells = pa.table([chunk.columns[title] for title in titles], names)
-            grouped = cells.group_by(names).aggregate([([], "count_all")])
+            columns = [*(chunk.columns[title] for title in titles), np.arange(len(chunk.lines))]
+            rows = pa.table(columns, [*names, "row"])
+            grouped = rows.group_by(names).aggregate([("row", "min"), ("row", "count")])
+            grouped = grouped.sort_by("row_min")
             texts = [map(_trim, grouped[name].to_pylist()) for name in names]
             for combination, count in zip(
-                zip(*texts, strict=True), grouped["count_all"].to_pylist(), strict=True
+                zip(*texts, strict=True), grouped["row_count"].to_pylist(), strict=True
             ):
                 counts[combination] = counts.get(combination, 0) + count
             if len(counts) > _MOST_COMBINATIONS:
@@ -114,7 +117,7 @@ class LongTable:
     def _refuse_too_many(self, counts: Mapping[Combination, int]) -> None:
         distinct = len({combination[0] for combination in counts})
         rows = sum(counts.values())
-        is_text = rows > _FEW_ROWS and 2 * distinct > rows
+        is_text = not self.columns.is_stated and rows > _FEW_ROWS and 2 * distinct > rows
         if distinct > MOST_VARIABLES or (is_text and not self._has_few_instants(rows)):
             raise UserError(
                 f"{self.path!s}: column {shown(self.columns.variable)} would name the variable of "
@@ -125,7 +128,9 @@ class LongTable:
 
     def _has_few_instants(self, rows: int) -> bool:
         first = self._table.first_rows(rows)
-        stamps = pa.table({t: first.columns[t] for t in self.columns.times}) if first else []
+        if first is None:
+            return False
+        stamps = pa.table({title: first.columns[title] for title in self.columns.times})
         return 2 * len(stamps.group_by(self.columns.times).aggregate([])) < len(stamps)
 
     def _refuse_unbound(self, counts: Mapping[Combination, int]) -> None:
@@ -221,7 +226,7 @@ class LongTable:
         that is no value."""
         c = self.columns
         codes, texts = _encode(chunk.columns[c.variable])
-        units = [""]
+        units: list[str | None] = [""]
         if c.unit:
             of_units, units = _encode(chunk.columns[c.unit])
             codes = codes * len(units) + of_units

@@ -126,7 +126,7 @@ LONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("block", [4 << 20, 90])
+@pytest.mark.parametrize("block", [4 << 20, 170])
 @pytest.mark.parametrize("case", LONG)
 def test_a_file_with_one_row_for_each_value_has_the_readings_of_its_instants(
     tmp_path, monkeypatch, case, block
@@ -165,9 +165,20 @@ REFUSED = {
     "two columns of values": (
         "ts,tag,low,high\n" + lines("2026-03-02T06:0{0}:00Z,{1},{2}5,{2}", *INTERLEAVED),
         {},
-        ["'low', 'high' may be meant", "--variable-column and --value-column", "--wide"],
+        [
+            "the column of values is not clear: 'low', 'high'",
+            "--variable-column and --value-column",
+            "--wide",
+        ],
     ),
     "two columns of texts": (MACHINES.format("machine"), {}, ["'machine'", "--asset-column"]),
+    "texts beside numbers, one of both in a row": (
+        "ts,tag,value,text\n"
+        + lines("2026-03-02T06:0{0}:00Z,a,{0},", *INTERLEAVED[::2])
+        + lines("2026-03-02T06:0{0}:00Z,b,,on", *INTERLEAVED[::2]),
+        {},
+        ["the meaning of its columns is not clear: 'tag', 'value', 'text'"],
+    ),
     "texts that look like assets": (
         "ts,machine,value\n" + lines("2026-03-02T06:0{0}:00Z,{1},{2}", *INTERLEAVED),
         {},
