@@ -8,7 +8,14 @@ from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from typing import Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from alerting.definitions.faults import (
     DocumentRefused,
@@ -117,6 +124,7 @@ class Computed(Link):
 
 _MEASURED = (
     "type",
+    "counter",
     "delay",
     "latency",
     "source",
@@ -150,6 +158,16 @@ class Variable(Closed):
         None, description="Lower end of the engineering range; what is below is a measuring fault."
     )
     high: Number | None = Field(None, description="Upper end of it.")
+    counter: StrictBool = Field(
+        False,
+        description="It only rises, and begins again at 0 (a meter): rates of it are increases.",
+    )
+    rolls_over_at: Number | None = Field(
+        None,
+        gt=0,
+        description="Of a counter: the number of its values, after which it goes on at 0, e.g. "
+        "65536.",
+    )
     sampling: Duration | None = Field(
         None, description="Usual time between two values; found from the data when left out."
     )
@@ -216,6 +234,14 @@ class Variable(Closed):
             "belt_speed}."
         ),
     )
+
+    @model_validator(mode="after")
+    def _check_counter(self) -> Self:
+        if self.counter and self.type != "number":
+            raise ValueError("counter: true goes with type: number")
+        if self.rolls_over_at is not None and not self.counter:
+            raise ValueError("rolls_over_at goes with counter: true")
+        return self
 
     @model_validator(mode="after")
     def _check_computed(self) -> Self:
@@ -552,7 +578,7 @@ def is_type_open(variable: Variable) -> bool:
     is_stated = "type" in variable.model_fields_set or any(
         getattr(variable, field) is not None for field in _OF_NUMBERS
     )
-    return variable.computed is None and not is_stated
+    return variable.computed is None and not is_stated and not variable.counter
 
 
 def parse_event_type(document: Mapping[str, Any]) -> EventType:

@@ -200,6 +200,17 @@ class Condition(Closed):
         None,
         description="The limits are for the change of the value per this time.",
     )
+    counter: StrictBool | None = Field(
+        None,
+        description="With rate_per: the value only rises, and begins again at 0. A decrease is no "
+        "rate; one lower reading is ignored. Or declare it on the variable.",
+    )
+    rolls_over_at: Number | None = Field(
+        None,
+        gt=0,
+        description="Of a counter: the number of its values, after which it goes on at 0, e.g. "
+        "65536.",
+    )
     at_least: AtLeast | None = Field(
         None, description="Triggered only by this many of the last readings."
     )
@@ -304,6 +315,17 @@ class MemberLimits(PlainLimits):
 
     rate_per: Duration | None = Field(
         None, description="The limits are for the change of the value per this time."
+    )
+    counter: StrictBool | None = Field(
+        None,
+        description="With rate_per: the value only rises, and begins again at 0. A decrease is no "
+        "rate; one lower reading is ignored. Or declare it on the variable.",
+    )
+    rolls_over_at: Number | None = Field(
+        None,
+        gt=0,
+        description="Of a counter: the number of its values, after which it goes on at 0, e.g. "
+        "65536.",
     )
     clear_above_at: Limit | None = Field(
         None, description="After `above` held it is over only at or below this value (hysteresis)."
