@@ -48,6 +48,9 @@ TYPES: dict[VariableType, tuple[type, str]] = {
     "category": (str, "text"),
 }
 Direction = Literal["up", "down", "both"]
+COUNTER_REACHES = 3
+"""A counter's rate needs readings so many times as far back as another: before its earlier value,
+and before a lower reading, which has the rate of the one before."""
 LAG_LENGTHS = 5
 """Time constants after which less than 1 % of an earlier value is left in a computed lag."""
 
@@ -96,10 +99,11 @@ class Computed(Link):
     """A variable that is not measured: it is computed from other variables whenever they are
     read."""
 
-    kind: Literal["equal", "lag", "difference", "ratio"] = Field(
+    kind: Literal["equal", "lag", "difference", "ratio", "rate"] = Field(
         description="equal: `of` itself. lag: `of` behind a first-order lag with `time_constant`. "
         "difference: `of` less `minus`. "
-        "ratio: `of` divided by `by`. Each times `gain`."
+        "ratio: `of` divided by `by`. rate: change of `of` per hour since its value before; of a "
+        "counter, the increase. Each times `gain`."
     )
     by: VariableName | None = Field(
         None,
@@ -119,6 +123,8 @@ class Computed(Link):
     def lookback(self) -> timedelta:
         """Return how far before an instant the values of its parts may lie that decide its value
         there."""
+        if self.kind == "rate":
+            return COUNTER_REACHES * (self.within + timedelta(milliseconds=1))
         return max(self.within, LAG_LENGTHS * (self.time_constant or timedelta(0)))
 
 

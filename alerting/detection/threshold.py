@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, get_args
 
 from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import SEVERITIES, Condition, Severity
-from alerting.definitions.asset_documents import Asset
+from alerting.definitions.asset_documents import COUNTER_REACHES, Asset
 from alerting.definitions.threshold_limits import Level, levels_on, unknown_limits
 from alerting.detection.evaluation_results_and_texts import (
     INSIDE,
@@ -40,7 +40,7 @@ from alerting.readings.history import (
     no_instants,
     to_millis,
 )
-from alerting.readings.rates import Counter, rate_reach, rates_of_change
+from alerting.readings.rates import Counter, rates_of_change
 from alerting.readings.variable_series import Flags, Numbers, has_value, is_text, series_of
 
 Codes: TypeAlias = "npt.NDArray[np.int8]"
@@ -143,7 +143,8 @@ def lookback(definition: Condition, asset: Asset) -> timedelta:
     """Return how far before the watermark readings are needed; 0 except for a rate."""
     if definition.rate_per is None:
         return timedelta(0)
-    return rate_reach(definition.rate_per, definition.stale_after, counter_of(definition, asset))
+    reach = definition.rate_per + definition.stale_after
+    return reach if counter_of(definition, asset) is None else COUNTER_REACHES * reach
 
 
 def evaluate_values(

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from datetime import timedelta
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from alerting.deferred import np
-from alerting.readings.history import Floats, Millis
-from alerting.readings.variable_series import Flags, Positions
+from alerting.deferred import np, npt
+
+Floats: TypeAlias = "npt.NDArray[np.float64]"
+Flags: TypeAlias = "npt.NDArray[np.bool_]"
+Integers: TypeAlias = "npt.NDArray[np.int64]"
 
 # relative: more than two values, a limit and four operations can be off by
 _ROUNDING = 4 * sys.float_info.epsilon
@@ -39,19 +40,13 @@ class Falls(NamedTuple):
     began again or rolled over; `added`: what its value lacks since then to go on as before.
     """
 
-    lower: Positions
+    lower: Integers
     ignored: Flags
-    at: Positions
+    at: Integers
     added: Floats
 
 
-def rate_reach(per: timedelta, stale: timedelta, counter: Counter | None) -> timedelta:
-    """Return how far back readings may decide a rate. Of a counter, the reading before the earlier
-    value counts too, and a lower reading has the rate of the one before."""
-    return (per + stale) * (1 if counter is None else 3)
-
-
-def find_falls(ts: Millis, values: Floats, reach: int, counter: Counter) -> Falls:
+def find_falls(ts: Integers, values: Floats, reach: int, counter: Counter) -> Falls:
     """Find where a counter falls: each reading is compared with the one before it and the one after
     it, if these are less than `reach` (ms) away. `ts`: ms, increasing; `values`: all present."""
     near = np.append(False, np.diff(ts) < reach)[: len(ts)]
@@ -61,7 +56,7 @@ def find_falls(ts: Millis, values: Floats, reach: int, counter: Counter) -> Fall
     returns = np.append(near[1:] & (values[1:] >= (before - dip)[:-1]), False)[: len(ts)]
     ignored = (lower & returns) | (~near & (values == 0))
     at = np.flatnonzero(lower & ~ignored)
-    added = before[at]
+    added = np.maximum(before[at], 0.0)
     if counter.rolls_over_at is not None:
         rolled = counter.rolls_over_at - before[at] + values[at]
         plausible = (before[at] <= counter.rolls_over_at) & (
@@ -72,7 +67,7 @@ def find_falls(ts: Millis, values: Floats, reach: int, counter: Counter) -> Fall
 
 
 def rates_of_change(
-    ts: Millis,
+    ts: Integers,
     values: Floats,
     possible: Flags,
     per: int,
