@@ -42,7 +42,13 @@ from alerting.learning.data.dataset_rows import (
     split_borders,
 )
 from alerting.learning.data.findings import Consequence, Finding, findings_from
-from alerting.learning.data.quality import burst_findings, find_oddities, find_strays, leak_suspects
+from alerting.learning.data.quality import (
+    burst_findings,
+    find_oddities,
+    find_strays,
+    find_unit_changes,
+    leak_suspects,
+)
 from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import DerivedFeatures, derive_features, plan_features
@@ -248,6 +254,7 @@ def build_dataset(
         findings=(
             *_derived_finding(derived),
             *find_strays([point_in_time_view(h, until) for h in histories]),
+            *find_unit_changes(plan, views),
             *(() if definition.is_of_unit else burst_findings(definition.problem, views)),
             *oddities,
             *limits,
