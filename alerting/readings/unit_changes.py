@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from alerting.deferred import np, npt, pd
 from alerting.readings.history import Floats, Millis, from_millis
-from alerting.readings.variable_series import Positions
+from alerting.readings.variable_series import Flags, Positions
 
 _FACTORS = (3.6, 60.0, 3600.0, *(10.0**power for power in range(1, 7)))
 _LEAST_JUMP = 0.25  # of logarithms of neighbouring medians, less than half of the smallest factor
@@ -21,6 +21,8 @@ _SPREAD = np.log10(2.0)
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _MOST = 4096  # values that are looked at, evenly
 _MOST_CELLS = 1_000_000
+_WHOLE = 1 << 32
+_GOLDEN = 2_654_435_769
 _BLOCKS = 32
 _BESIDE = 8  # blocks on either side of a change that are compared
 _LEAST = 10  # values of a block
@@ -43,7 +45,7 @@ class ThinnedRows:
     """An even sample of the rows of a table that comes in pieces: asset, instant (ms), numbers."""
 
     def __init__(self) -> None:
-        self._step = 1
+        self._limit = _WHOLE
         self._seen = 0
         self._numbers: list[Positions] = []
         self._pieces: list[tuple[npt.NDArray[np.object_], Millis, Floats]] = []
@@ -52,17 +54,22 @@ class ThinnedRows:
         """Return the positions in the sample of the next rows, which `add` then adds."""
         most = 2 * min(_MOST, _MOST_CELLS // max(1, columns))
         while sum(map(len, self._numbers)) > most:
-            self._step *= 2
-            keep = [number % self._step == 0 for number in self._numbers]
+            self._limit //= 2
+            keep = [self._is_chosen(numbers) for numbers in self._numbers]
             self._numbers = [n[k] for n, k in zip(self._numbers, keep, strict=True)]
             self._pieces = [
                 (assets[k], at[k], values[k])
                 for (assets, at, values), k in zip(self._pieces, keep, strict=True)
             ]
-        chosen = np.arange(-self._seen % self._step, rows, self._step)
-        self._numbers.append(chosen + self._seen)
+        numbers = np.arange(self._seen, self._seen + rows)
+        chosen = np.flatnonzero(self._is_chosen(numbers))
+        self._numbers.append(numbers[chosen])
         self._seen += rows
         return chosen
+
+    def _is_chosen(self, numbers: Positions) -> Flags:
+        # golden ratio: even, and of no period that rows of several assets may have
+        return np.asarray(numbers * _GOLDEN % _WHOLE < self._limit)
 
     def add(self, assets: npt.NDArray[np.object_], at: Millis, values: Floats) -> None:
         """Add the rows that `choose` has chosen. `values`: a column for each number, NaN where it
