@@ -166,13 +166,15 @@ class Variable(Closed):
     high: Number | None = Field(None, description="Upper end of it.")
     counter: StrictBool = Field(
         False,
-        description="It only rises, and begins again at 0 (a meter): rates of it are increases.",
+        description=(
+            "It only rises, and begins again at 0: its rates are increases, and one lower reading "
+            "is ignored."
+        ),
     )
     rolls_over_at: Number | None = Field(
         None,
         gt=0,
-        description="Of a counter: the number of its values, after which it goes on at 0, e.g. "
-        "65536.",
+        description="Of a counter: the number of its values, e.g. 65536.",
     )
     sampling: Duration | None = Field(
         None, description="Usual time between two values; found from the data when left out."

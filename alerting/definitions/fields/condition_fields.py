@@ -202,14 +202,15 @@ class Condition(Closed):
     )
     counter: StrictBool | None = Field(
         None,
-        description="With rate_per: the value only rises, and begins again at 0. A decrease is no "
-        "rate; one lower reading is ignored. Or declare it on the variable.",
+        description=(
+            "With rate_per: the variable only rises, and begins again at 0; as the asset declares "
+            "it when left out."
+        ),
     )
     rolls_over_at: Number | None = Field(
         None,
         gt=0,
-        description="Of a counter: the number of its values, after which it goes on at 0, e.g. "
-        "65536.",
+        description="Of a counter: the number of its values, e.g. 65536.",
     )
     at_least: AtLeast | None = Field(
         None, description="Triggered only by this many of the last readings."
@@ -318,14 +319,15 @@ class MemberLimits(PlainLimits):
     )
     counter: StrictBool | None = Field(
         None,
-        description="With rate_per: the value only rises, and begins again at 0. A decrease is no "
-        "rate; one lower reading is ignored. Or declare it on the variable.",
+        description=(
+            "With rate_per: the variable only rises, and begins again at 0; as the asset declares "
+            "it when left out."
+        ),
     )
     rolls_over_at: Number | None = Field(
         None,
         gt=0,
-        description="Of a counter: the number of its values, after which it goes on at 0, e.g. "
-        "65536.",
+        description="Of a counter: the number of its values, e.g. 65536.",
     )
     clear_above_at: Limit | None = Field(
         None, description="After `above` held it is over only at or below this value (hysteresis)."
