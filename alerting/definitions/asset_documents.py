@@ -166,6 +166,7 @@ class Variable(Closed):
     high: Number | None = Field(None, description="Upper end of it.")
     counter: StrictBool = Field(
         False,
+        exclude_if=lambda counter: not counter,
         description=(
             "It only rises, and begins again at 0: its rates are increases, and one lower reading "
             "is ignored."
@@ -174,6 +175,7 @@ class Variable(Closed):
     rolls_over_at: Number | None = Field(
         None,
         gt=0,
+        exclude_if=lambda values: values is None,
         description="Of a counter: the number of its values, e.g. 65536.",
     )
     sampling: Duration | None = Field(

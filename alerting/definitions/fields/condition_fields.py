@@ -202,6 +202,7 @@ class Condition(Closed):
     )
     counter: StrictBool | None = Field(
         None,
+        exclude_if=lambda counter: counter is None,
         description=(
             "With rate_per: the variable only rises, and begins again at 0; as the asset declares "
             "it when left out."
@@ -210,6 +211,7 @@ class Condition(Closed):
     rolls_over_at: Number | None = Field(
         None,
         gt=0,
+        exclude_if=lambda values: values is None,
         description="Of a counter: the number of its values, e.g. 65536.",
     )
     at_least: AtLeast | None = Field(
@@ -319,6 +321,7 @@ class MemberLimits(PlainLimits):
     )
     counter: StrictBool | None = Field(
         None,
+        exclude_if=lambda counter: counter is None,
         description=(
             "With rate_per: the variable only rises, and begins again at 0; as the asset declares "
             "it when left out."
@@ -327,6 +330,7 @@ class MemberLimits(PlainLimits):
     rolls_over_at: Number | None = Field(
         None,
         gt=0,
+        exclude_if=lambda values: values is None,
         description="Of a counter: the number of its values, e.g. 65536.",
     )
     clear_above_at: Limit | None = Field(
