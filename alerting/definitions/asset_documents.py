@@ -8,14 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from typing import Any, Literal, Self
 
-from pydantic import (
-    Field,
-    PrivateAttr,
-    StrictBool,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from alerting.definitions.faults import (
     DocumentRefused,
@@ -49,8 +42,7 @@ TYPES: dict[VariableType, tuple[type, str]] = {
 }
 Direction = Literal["up", "down", "both"]
 COUNTER_REACHES = 3
-"""A counter's rate needs readings so many times as far back as another: before its earlier value,
-and before a lower reading, which has the rate of the one before."""
+"""How many times as far back readings decide a counter's rate: see `readings.rates`."""
 LAG_LENGTHS = 5
 """Time constants after which less than 1 % of an earlier value is left in a computed lag."""
 
@@ -152,25 +144,18 @@ class Variable(Closed):
     """One quantity of an asset: measured, or set."""
 
     title: Line | None = Field(
-        None,
-        description=("Name for people, e.g. Belt speed; the name when left out."),
+        None, description="Name for people, e.g. Belt speed; the name when left out."
     )
     type: VariableType = Field("number", description="number, category (text) or boolean.")
-    unit: Tag | None = Field(
-        None,
-        description="Unit of the values, which are never converted.",
-    )
+    unit: Tag | None = Field(None, description="Unit of the values, which are never converted.")
     low: Number | None = Field(
         None, description="Lower end of the engineering range; what is below is a measuring fault."
     )
     high: Number | None = Field(None, description="Upper end of it.")
-    counter: StrictBool = Field(
+    counter: bool = Field(
         False,
         exclude_if=lambda counter: not counter,
-        description=(
-            "It only rises, and begins again at 0: its rates are increases, and one lower reading "
-            "is ignored."
-        ),
+        description="It only rises, and begins again at 0: its rates are increases.",
     )
     rolls_over_at: Number | None = Field(
         None,
@@ -212,11 +197,7 @@ class Variable(Closed):
     max_change: Number | None = Field(
         None, gt=0, description="Largest change an operator may make at once."
     )
-    cost: Number = Field(
-        1.0,
-        gt=0,
-        description=("Relative effort of a change by its whole range."),
-    )
+    cost: Number = Field(1.0, gt=0, description="Relative effort of a change by its whole range.")
     direction: Direction = Field("both", description="Direction of a change: up, down or both.")
     rate: Number | None = Field(
         None,
@@ -246,15 +227,11 @@ class Variable(Closed):
     )
 
     @model_validator(mode="after")
-    def _check_counter(self) -> Self:
+    def _check_kind(self) -> Self:
         if self.counter and self.type != "number":
             raise ValueError("counter: true goes with type: number")
         if self.rolls_over_at is not None and not self.counter:
             raise ValueError("rolls_over_at goes with counter: true")
-        return self
-
-    @model_validator(mode="after")
-    def _check_computed(self) -> Self:
         if self.computed is None:
             return self
         stated = [

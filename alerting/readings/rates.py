@@ -46,10 +46,10 @@ class Falls(NamedTuple):
     added: Floats
 
 
-def find_falls(ts: Integers, values: Floats, reach: int, counter: Counter) -> Falls:
+def find_falls(ts: Integers, values: Floats, longest: int, counter: Counter) -> Falls:
     """Find where a counter falls: each reading is compared with the one before it and the one after
-    it, if these are less than `reach` (ms) away. `ts`: ms, increasing; `values`: all present."""
-    near = np.append(False, np.diff(ts) < reach)[: len(ts)]
+    it, if these are less than `longest` (ms) away. `ts`: ms, increasing; `values`: all present."""
+    near = np.append(False, np.diff(ts) < longest)[: len(ts)]
     before = np.append(0.0, values[:-1])[: len(ts)]
     dip = _LEAST_FALL * np.abs(before)
     lower = near & (values < before - dip)

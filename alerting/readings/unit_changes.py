@@ -98,10 +98,10 @@ def find_unit_change(at: Millis, values: Floats) -> UnitChange | None:
 
     Only factors of units count: powers of ten, 3.6, 60 and 3,600. `at`: ms, in any order.
     """
-    known = np.flatnonzero(np.isfinite(values) & (values != 0))
-    known = known[np.argsort(at[known], kind="stable")]
-    known = known[:: max(1, len(known) // _MOST)]
-    level = np.log10(np.abs(values[known]))
+    rows = np.flatnonzero(np.isfinite(values) & (values != 0))
+    rows = rows[np.argsort(at[rows], kind="stable")]
+    rows = rows[:: max(1, len(rows) // _MOST)]
+    level = np.log10(np.abs(values[rows]))
     size = max(_LEAST, len(level) // _BLOCKS)
     blocks = len(level) // size
     medians = np.median(level[: blocks * size].reshape(blocks, size), axis=1)
@@ -109,7 +109,8 @@ def find_unit_change(at: Millis, values: Floats) -> UnitChange | None:
     for block in np.argsort(-jumps, kind="stable")[:3].tolist():
         if jumps[block] < _LEAST_JUMP:
             break
-        before, after = medians[: block + 1][-_BESIDE:], medians[block + 1 :]
+        before = medians[: block + 1][-_BESIDE:]
+        after = medians[block + 1 :]
         middle = (np.median(before) + np.median(after[:_BESIDE])) / 2
         rises = bool(after[0] > middle)
         if min(len(before), len(after)) < 2 or not ((after > middle) == rises).all():
@@ -117,7 +118,7 @@ def find_unit_change(at: Millis, values: Floats) -> UnitChange | None:
         change = _locate(level, block * size, 3 * size, middle, rises)
         factor = _factor(level, change, _BESIDE * size)
         if factor is not None:
-            return UnitChange(int(at[known[change]]), factor)
+            return UnitChange(int(at[rows[change]]), factor)
     return None
 
 

@@ -37,7 +37,6 @@ from alerting.readings.history import (
     millis,
     no_instants,
 )
-from alerting.readings.unit_changes import find_unit_change
 from alerting.readings.variable_series import describe_strays, usual_instants
 
 # A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES
@@ -91,21 +90,6 @@ def find_strays(histories: Sequence[History]) -> Iterator[Finding]:
                 f"{name}: {description}, as of a clock that was not set: left out of the training."
             )
             yield Finding("strays", name, count, "left out", message)
-
-
-def find_unit_changes(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
-    """Yield a finding on each number that is a multiple of what it was from some day on."""
-    for name in [number.name for number in plan.numbers]:
-        for history in histories:
-            values = _values(history, name).astype(np.float64)
-            change = find_unit_change(_times(history, name), values)
-            if change is not None:
-                message = (
-                    f"{change.describe(f'{name} of {history.asset.name}')}: the values are kept; "
-                    "correct those of one side, or begin after it with periods.start."
-                )
-                size = max(change.factor, 1 / change.factor)
-                yield Finding("unit_change", name, size, "kept", message)
 
 
 def _silent_assets(histories: Sequence[History]) -> Iterator[Finding]:
