@@ -273,6 +273,21 @@ class ReadingsFile(TableFile[Keyed, Profile]):
         for title, uncertain in keyed.quality.uncertain.items():
             profile.columns[title].uncertain += int((uncertain & usable).sum())
         count_filled(profile.assets, keyed.assets, usable, filled)
+        self._sample(profile, keyed, filled)
+
+    def _sample(self, profile: Profile, keyed: Keyed, filled: Mapping[str, BoolArray]) -> None:
+        rows = profile.sample.choose(len(keyed.at), len(profile.columns))
+        values = np.full((len(rows), len(profile.columns)), np.nan)
+        numbers = self._rows.numbers
+        for i, column in enumerate(profile.columns.values() if len(rows) else ()):
+            floats = keyed.floats.get(column.title)
+            if floats is not None:
+                values[:, i] = floats[rows]
+            elif column.numbers:
+                cells = keyed.cells[column.title].take(rows)
+                values[:, i], _ = cell.numbers(cells, numbers.decimal, numbers.thousands)
+            values[~filled[column.name][rows], i] = np.nan
+        profile.sample.add(keyed.assets[rows], keyed.at[rows], values)
 
     def _distinguishing(self, keyed: Keyed) -> str | None:
         """Return the column of texts that tells apart the first rows of one instant."""

@@ -22,6 +22,7 @@ from alerting.definitions.wording.language import (
 from alerting.ports import EventRow, Progress, ReadingBatch
 from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units, split_title
 from alerting.readings.history import Millis
+from alerting.readings.unit_changes import ThinnedRows
 from alerting.readings.variable_series import describe_doubtful
 from alerting.usecases.ingestion.asset_import import Titles
 from alerting.usecases.ingestion.reading_plan import ReadingPlan
@@ -92,6 +93,7 @@ class Profile:
     times that come twice. `asset_texts`: the text by asset where it is not the name.
     `head_notes`: sentences
     on lines above the first row. `ends`: the first and the last thousand instants (ms) of its rows.
+    `sample`: rows of readings, with the numbers of `columns`.
     """
 
     columns: dict[str, ColumnProfile] = field(default_factory=dict)
@@ -115,6 +117,7 @@ class Profile:
     first: datetime | None = None
     last: datetime | None = None
     ends: Millis = field(default_factory=lambda: np.empty(0, np.int64))
+    sample: ThinnedRows = field(default_factory=ThinnedRows)
 
 
 @dataclass
@@ -448,6 +451,7 @@ def notes(
         )
     yield from _clock_notes(source, profile)
     yield from _column_notes(profile, types)
+    yield from _unit_notes(profile, types)
     if profile.cut:
         yield count_in_english(
             "{number} time stamp is finer than a millisecond and was cut to it",
@@ -497,6 +501,19 @@ def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
                     first=Styled(first, "count"),
                 )
             )
+
+
+def _unit_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
+    titles = [*profile.columns]
+    changes = [
+        change.describe(f"{name} of {asset}" if len(profile.assets) > 1 else name)
+        for asset, position, change in profile.sample.find_changes()
+        if types.get(titles[position]) == "number"
+        for name in [profile.columns[titles[position]].name]
+    ]
+    yield from changes[:SHOWN]
+    if len(changes) > SHOWN:
+        yield f"{len(changes) - SHOWN} more columns change so (another unit?)"
 
 
 def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
