@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,32 +16,50 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import Check, read_names
 from alerting.adapters.files.chunks import PARQUET, Chunk, ChunkedTable, column, magic
+from alerting.adapters.files.counts import (
+    CountFormat,
+    are_numbers,
+    count_format,
+    elapsed_format,
+    elapsed_unit,
+    is_elapsed,
+)
 from alerting.adapters.files.csv_table import CsvTable
 from alerting.adapters.files.instants import (
     DEFAULT_START,
     SequenceStamps,
     StampReader,
-    find_zone,
+    show_instant,
     zone_shown,
 )
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import (
     JOINED,
     NumberForm,
-    StampFormat,
+    TimeTexts,
+    find_format,
+    interval_ends,
     iso_or_epoch,
-    named_format,
     number_form,
     sample,
-    stamp_format,
     time_columns,
-    with_order,
+    zone_column,
 )
+from alerting.adapters.files.stamp_formats import CLOCK_ONLY, StampFormat, named_format
+from alerting.adapters.files.zones import find_zone, zone_in
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType, variable_name
 from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import join_with_and
 from alerting.readings.foreign_columns import ColumnProfile, Units, column_names
-from alerting.readings.history import Codes, Millis, duration_millis, grade, why_no_quality
+from alerting.readings.history import (
+    Codes,
+    Millis,
+    duration_millis,
+    grade,
+    to_millis,
+    why_no_quality,
+)
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
 from alerting.usecases.ingestion.imported_files import DuplicatesRule
 from alerting.usecases.ingestion.reading_plan import ReadingPlan
@@ -291,13 +309,19 @@ class TableRows:
         else:
             self.times = time_columns(self.table, layout.time, self.sample, [t for t in used if t])
         self.time = JOINED.join(self.times)
-        used |= {*self.times}
+        ends = () if keys else interval_ends(self.table.titles, self.times)
+        zone = self._zone_column([t for t in self.table.titles if t not in used])
+        self.time_texts = TimeTexts.find(self.times, self.sample, zone)
+        self.notes = list(_notes_of_intervals(self.time_texts, ends))
+        used |= {*self.times, *ends, zone}
         self.names = value_names(
             self.table, [t for t in self.table.titles if t not in used], layout, units
         )
         self.numbers = self._numbers()
         self.format = self._format()
         self.zone, self.zone_from = self._zone()
+        self._first_day: int | None = None
+        self._count_from_start()
         self.stamps = self.new_stamps()
         self._missing = (*MISSING_TEXTS, *layout.missing)
 
@@ -314,20 +338,51 @@ class TableRows:
             NumberForm(self.layout.decimal, True, form.thousands) if self.layout.decimal else form
         )
 
-    def _format(self) -> StampFormat | None:
+    def _format(self) -> StampFormat | CountFormat | None:
         if self.layout.sequence is not None:
             return None
         if self.layout.time_format is not None:
             return named_format(self.layout.time_format)
-        form = stamp_format(self._time_cells(self.sample))
-        return with_order(self.table, self.times[0], form) if form else None
+        texts = self._time_cells(self.sample)
+        return find_format(self.table, self.times, texts, named=self.layout.time is not None)
 
     def _zone(self) -> tuple[ZoneInfo | None, str]:
-        if self.layout.zone is not None:
-            return find_zone(self.layout.zone), "--tz"
-        if self.layout.plant_zone is not None:
-            return find_zone(self.layout.plant_zone), "ALERTING_TIMEZONE"
+        """Return the zone of stamps without one, and the reason for it: --tz, the file, or the
+        plant's."""
+        chosen = find_zone(self.layout.zone)
+        plant = find_zone(self.layout.plant_zone)
+        stated = self._stated_zone(chosen or plant)
+        if chosen is not None:
+            if stated is not None and self._differ(stated[0], chosen):
+                self.notes.append(f"{stated[1]}, but --tz says {chosen.key}, which counts")
+            return chosen, "--tz"
+        if stated is not None:
+            return stated
+        if plant is not None:
+            return plant, "ALERTING_TIMEZONE"
         return None, "neither --tz nor ALERTING_TIMEZONE names a zone"
+
+    def _stated_zone(self, known: ZoneInfo | None) -> tuple[ZoneInfo, str] | None:
+        """Return the zone that the titles of the times name, or a line above the table."""
+        for title in self.times:
+            if by_title := zone_in(title, known):
+                return by_title[0], f"the title of the column says {by_title[1]}"
+        text = self.table.stated.zone
+        if text is None:
+            return None
+        above = zone_in(text, known)
+        if above is None:
+            self.notes.append(
+                f"the zone {shown(text)} above the table is unknown; name it with --tz"
+            )
+            return None
+        return above[0], f"a line above the table says {above[1]}"
+
+    def _differ(self, first: ZoneInfo, second: ZoneInfo) -> bool:
+        texts = self._time_cells(self.sample)
+        readers = [StampReader(self.format, zone) for zone in (first, second)]
+        instants = [reader.read(texts).at for reader in readers]
+        return bool((instants[0] != instants[1]).any())
 
     def new_stamps(self) -> StampReader | SequenceStamps:
         """Return a reader of stamps for one pass over the file."""
@@ -335,10 +390,58 @@ class TableRows:
             return SequenceStamps(
                 self._start(), duration_millis(self.layout.sequence), self.time or None
             )
-        return StampReader(self.format, self.zone)
+        return StampReader(self.format, self.zone, self._first_day)
 
-    def _start(self) -> int:
-        text = self.layout.start or DEFAULT_START
+    def _count_from_start(self) -> None:
+        """Set from what elapsed times count, or the first day of clock times. Raises UserError if
+        neither the file nor --start says it."""
+        given = self.layout.start or self.table.stated.start
+        if self.format is CLOCK_ONLY:
+            text = self.layout.start or self.table.stated.date or given
+            self._first_day = _day(text, self.time)
+        elif self.format is None and self._is_elapsed(given):
+            unit = elapsed_unit(self.times[0])
+            if given is None:
+                raise UserError(
+                    f"{self.table.path!s}: the times in {shown(self.time)} count "
+                    f"{unit.name if unit else 'seconds'} from a start that the file does not "
+                    "state: give it with --start 2026-03-02T07:18:18Z"
+                )
+            start = self._start(given)
+            source = "--start" if self.layout.start else "a line above the table"
+            self.format = elapsed_format(self.times[0], start, f"{show_instant(start)} ({source})")
+        elif self.layout.start is not None and self.layout.sequence is None:
+            raise UserError(
+                "--start goes with --sequence, with a column of counts from a start such as "
+                "'Time (s)', or with clock times without a date"
+            )
+
+    def _is_elapsed(self, start: str | None) -> bool:
+        """Return whether the times count from a start: their title says so, or the user does."""
+        texts = self._time_cells(self.sample)
+        if len(self.times) != 1 or count_format(texts, self.times[0], named=True) is not None:
+            return False
+        is_named = start is not None and self.layout.time is not None
+        return is_elapsed(texts, self.times[0]) or (is_named and are_numbers(texts))
+
+    def _zone_column(self, free: Sequence[str]) -> str | None:
+        """Return the column of the zones of the stamps. Raises UserError if it names places."""
+        title = zone_column(free, self.times, self.sample)
+        if title is None:
+            return None
+        names = self.sample[title].drop_null()
+        if "/" not in names[0].as_py():
+            return title
+        if self.layout.zone is None:
+            raise UserError(
+                f"{self.table.path!s}: the column {shown(title)} names the zone of each stamp; if "
+                f"it is the same for all, give it with --tz {names[0].as_py()}; else import the "
+                "lines of each zone on their own"
+            )
+        return None
+
+    def _start(self, given: str | None = None) -> int:
+        text = given or self.layout.start or DEFAULT_START
         at = int(StampReader(None, self.zone).read(cell.column([text])).at[0])
         if at == cell.NO_INSTANT:
             raise UserError(
@@ -397,16 +500,12 @@ class TableRows:
         if self.layout.sequence is not None:
             return True
         cells = self._time_cells(self.sample)
-        instants = StampReader(self.format, None).read(cells)
+        instants = StampReader(self.format, None, self._first_day).read(cells)
         return bool(len(cells)) and not instants.zoneless and not instants.bad.all()
 
     def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
         """Return the cells of stamps, date and time joined; empty ones without a column."""
-        if not self.times:
-            return pa.nulls(len(next(iter(cells.values()))), pa.string())
-        if len(self.times) == 1:
-            return cells[self.times[0]]
-        return pc.binary_join_element_wise(*(cells[title] for title in self.times), " ")
+        return self.time_texts.join(cells)
 
     def _asset_column(self) -> str | None:
         if self.layout.asset:
@@ -422,6 +521,7 @@ class TableRows:
         self.stamps = self.new_stamps()
         keys = [
             *self.times,
+            *([self.time_texts.zone] if self.time_texts.zone else []),
             *([self.asset_column] if self.asset_column else []),
             *further,
             *self.quality.titles,
@@ -476,6 +576,26 @@ class TableRows:
 
     def _quality_check(self, cells: Cells, title: str, bad: BoolArray) -> Check:
         return Check(bad, title, lambda row: self.quality.why(cells[row].as_py()))
+
+
+def _notes_of_intervals(texts: TimeTexts, ends: Sequence[str]) -> Iterator[str]:
+    if ends:
+        columns = join_with_and(*map(shown, ends))
+        yield f"the stamps are the starts of intervals; their ends in {columns} are not imported"
+    if texts.is_interval:
+        yield "the stamps are intervals; the start of each counts"
+
+
+def _day(text: str | None, title: str) -> int:
+    """Return the day (ms) of a date or an instant. Raises UserError if there is none."""
+    try:
+        day = datetime.fromisoformat((text or "")[:10])
+    except ValueError as error:
+        raise UserError(
+            f"the times in {shown(title)} name no date; give that of the first line with --start "
+            "2026-03-02"
+        ) from error
+    return to_millis(day.replace(tzinfo=UTC))
 
 
 def value_names(
