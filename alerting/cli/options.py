@@ -72,8 +72,8 @@ Time = Annotated[
     typer.Option(
         "--time",
         help=(
-            "Column of the time stamps, or several with a plus: 'Date + Time + ms'. Left out: ts, or the "
-            "one that holds stamps."
+            "Column of the time stamps, or several with a plus: 'Date + Time + ms'. Left out: "
+            "ts, or the one that holds stamps."
         ),
         metavar="COL",
     ),
@@ -94,8 +94,8 @@ SequenceStep = Annotated[
     typer.Option(
         "--sequence",
         parser=read_step,
-        help="The file has no time stamps: rows are this far apart, e.g. 1m or 100ms, in their order for "
-        "each asset, or by the number of the unit (from 1) in the column --time.",
+        help="The file has no time stamps: rows are this far apart, e.g. 1m or 100ms, in their "
+        "order for each asset, or by the number of the unit (from 1) in the column --time.",
         metavar="STEP",
     ),
 ]

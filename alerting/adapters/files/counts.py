@@ -87,15 +87,17 @@ def are_numbers(cells: Cells) -> bool:
 
 
 _1899 = -2_209_161_600_000
+_WINCC = CountFormat("millionths of days since 1899-12-30 (WinCC)", 86.4, _1899, True)
+# in this order: .NET ticks of today would be nanoseconds of 1990
 COUNTS = (
     CountFormat("seconds since 1970", 1000, 0),
     CountFormat("milliseconds since 1970", 1, 0),
     CountFormat("microseconds since 1970", 1e-3, 0),
-    CountFormat("nanoseconds since 1970", 1e-6, 0),
     CountFormat("100 ns since 1601 (Windows FILETIME)", 1e-4, -11_644_473_600_000),
     CountFormat("100 ns since the year 1 (.NET ticks)", 1e-4, -62_135_596_800_000, True),
+    CountFormat("nanoseconds since 1970", 1e-6, 0),
     CountFormat("days since 1899-12-30 (Excel)", _DAY_MS, _1899, True),
-    CountFormat("millionths of days since 1899-12-30 (WinCC)", 86.4, _1899, True),
+    _WINCC,
     CountFormat("days since the year 0 (MATLAB)", _DAY_MS, -719_529 * _DAY_MS, True),
 )
 _DAYS = COUNTS[-3:]
@@ -118,7 +120,7 @@ def count_format(cells: Cells, title: str, *, named: bool) -> CountFormat | None
     numbers = _numbers(cells)
     for count in COUNTS:
         millis = numbers * count.unit + count.origin
-        if count in _DAYS and _has_unit(title):
+        if count in _DAYS and _has_unit(title) and (count, title) != (_WINCC, "Time_ms"):
             continue
         if ((millis >= _FIRST_MS) & (millis < _LAST_MS)).mean() < _MOSTLY:
             continue
@@ -173,6 +175,14 @@ def elapsed_unit(title: str) -> Unit | None:
     if units:
         return units[0]
     return None if match["unit"] else _SECONDS
+
+
+def is_elapsed_title(title: str) -> bool:
+    """Return whether a title names the time since a start in words."""
+    return (
+        re.match(r"(?i).*(elapsed|laufzeit|messzeit|rel|run|test|since|dur|écoulé)", title)
+        is not None
+    )
 
 
 def _has_unit(title: str) -> bool:

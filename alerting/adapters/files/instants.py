@@ -235,7 +235,8 @@ class ClockDays:
                 continue
             day, before = self._last.get(name, (0, int(clock[rows[0]])))
             steps = np.diff(clock[rows], prepend=before)
-            backwards = (steps < 0).sum() > (steps > 0).sum() + 1
+            small = steps[np.abs(steps) <= _HALF_DAY_MS]
+            backwards = (small < 0).sum() > (small > 0).sum()
             unclear = (steps > _HALF_DAY_MS) if backwards else (steps < -_BACK_MS)
             days = day + np.cumsum(steps < -_HALF_DAY_MS)
             unclear = np.cumsum(unclear & (steps >= -_HALF_DAY_MS)) > 0
@@ -316,20 +317,27 @@ class StampReader:
 
     def why(self, text: str) -> str:
         """Return, as text for people, the reason why this cell holds no instant."""
-        if isinstance(self.format, CountFormat):
-            return f"{shown(text)} is no instant; the stamps of this file are {self.format.name}"
         word = re.split(r"[\s\d()]+", text.strip("() "))[-1]
         if word in AMBIGUOUS:
             return why_ambiguous(word)
-        if (
-            self.first_day is not None
-            and self.format
-            and self.format.matches(cell.column([text])).any()
-        ):
-            return (
-                f"{shown(text)}: the clock jumps between these lines, and it is unclear whether a "
-                "day begins; sort the lines by time, or give each stamp its date"
-            )
+        return self._why_count(text) or self._why_clock(text) or self._why_stamp(text)
+
+    def _why_count(self, text: str) -> str:
+        if not isinstance(self.format, CountFormat):
+            return ""
+        return f"{shown(text)} is no instant; the stamps of this file are {self.format.name}"
+
+    def _why_clock(self, text: str) -> str:
+        if self.first_day is None or not self.format:
+            return ""
+        if not self.format.matches(cell.column([text])).any():
+            return f"{shown(text)} is no clock time such as 06:00:00"
+        return (
+            f"{shown(text)}: the clock jumps between these lines, and it is unclear whether a "
+            "day begins; sort the lines by time, or give each stamp its date"
+        )
+
+    def _why_stamp(self, text: str) -> str:
         if self.format is None or not self.format.matches(cell.column([text])).any():
             at = int(cell.iso_stamps(cell.column([text]))[0][0])
             if at != NO_INSTANT and not _FIRST <= at < _LAST:

@@ -39,6 +39,7 @@ MOST_PARTS = 7
 _LEAST_SHARE_OF_STAMPS = 0.5  # least share of stamps among the cells of a time column
 _FINER = 1.2  # times; a count with as many more instants than the stamps beside it is taken
 _ISO_STAMP = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
+_SHORT_NUMBER = r"^[+-]?\d{0,7}([.,]\d*)?$"  # fewer digits than yyyymmdd
 _SINCE_1970 = r"^\d{9,13}([.,]\d{1,9})?$"
 _DAY_ONLY = (
     rf"^(?:{LETTER}{{2,14}}[., ]+)?(?:\d{{1,4}}[-./]\d{{1,2}}[-./]\d{{1,4}}|(?:19|20)\d{{6}}"
@@ -51,7 +52,7 @@ _FRACTION_TITLES = {
     r"(?i)^(?:ms|msecs?|millis?|millitm|mil(?:l?i)[ _-]?s\w*|millisek\w*|milisek\w*)$": 3,
     r"(?i)^(?:us|µs|μs|usecs?|mi[ck]ro[ _-]?s\w*)$": 6,
 }
-_TIME_TITLES = r"(?i)^(ts|t|times?|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*|time[ _].*|.*[ _]time|.*ticks?|file ?time|horodat.*|fecha.*|hora.*|czas.*|data.*|tijd.*|tiempo.*|temps.*|heure.*|x[ _]?value|serial ?date|.*_(?:[mun]s|us|at)|oadate|excel.*)$"  # noqa: E501
+_TIME_TITLES = r"(?i)^(ts|t|times?|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*|time[ _].*|.*[ _]time|.*ticks?|file ?time|horodat.*|fecha.*|hora.*|czas.*|data([ _]?e?[ _]?ora)?|tijd.*|tiempo.*|temps.*|heure.*|x[ _]?value|serial ?date|.*_(?:[mun]s|us|at)|oadate|excel.*)$"  # noqa: E501
 _PREFERRED_TITLES = ("ts", "timestamp", "datetime", "date_time", "zeitstempel", "time", "zeit")
 _ZONE_TITLES = (
     r"(?i)^(?:time[ _-]?zone|tz|zone|zeitzone|fuseau.*|zona[ _]horaria|(?:utc|gmt)?[ _]?offset)$"
@@ -68,7 +69,7 @@ _CALENDAR = (
     "month|mm|mo|mon|monat|mois|mes|mese|maand|miesiac",
     "day|dd|dy|tag|jour|dia|giorno|dag|dzien",
     "hour|hh|hr|stunde|std|heure|hora|ora|uur|godzina",
-    "minute|mi|min|mn|minuto|minuut|minuta",
+    "minute|mi|min|mn|mm|minuto|minuut|minuta",
     "second|ss|sec|s|sekunde|seconde|segundo|secondo|sekunda",
 )
 _CALENDAR_STAMP = StampFormat(
@@ -177,7 +178,13 @@ def _without_stamps(table: ChunkedTable, free: Sequence[str], cells: Sample) -> 
 def _calendar_titles(free: Sequence[str], cells: Sample) -> tuple[str, ...]:
     titles: list[str] = []
     for words in _CALENDAR:
-        matching = [t for t in free if fold(re.sub(r"[\[(].*", "", t)) in words.split("|")]
+        matching = [
+            title
+            for title in free
+            if title not in titles and fold(re.sub(r"[\[(].*", "", title)) in words.split("|")
+        ]
+        if len(matching) > 1:  # MM of a month beside mm of a minute
+            matching = [title for title in matching if title.isupper()]
         if len(matching) != 1 or _share(cells[matching[0]], r"^\d{1,4}([.,]\d+)?$") < 1:
             break
         titles += matching
@@ -252,8 +259,9 @@ def _fraction_width(cells: Cells, title: str) -> int:
 
 def _lacks_fraction(titles: Sequence[str], cells: Sample) -> bool:
     """Return whether stamps end with whole seconds."""
-    last = cells[titles[-1]] if titles else None
-    return last is not None and _share(last, r":\d\d:\d\d\D*$|^\d\d?$") > _LEAST_SHARE_OF_STAMPS
+    if not titles or len(titles) == len(_CALENDAR):
+        return bool(titles)
+    return _share(cells[titles[-1]], r":\d\d:\d\d\D*$") > _LEAST_SHARE_OF_STAMPS
 
 
 def _are_intervals(cells: Cells) -> bool:
@@ -295,7 +303,7 @@ class TimeTexts:
             and _share(last, _HOUR) == 1
         )
         if len(titles) > 2 and not width and _share(last, r"^\d{1,3}$") == 1:
-            width = 3 * _lacks_fraction((titles[-2],), cells)
+            width = 3 * _lacks_fraction(titles[:-1], cells)
         clock = cells[titles[-2]] if width else last
         return cls(titles, width, is_hour, _are_intervals(clock.drop_null()), zone)
 
@@ -339,6 +347,8 @@ def contains_stamps(cells: Cells, title: str) -> bool:
         return speaks
     if speaks and count_format(cells, title, named=False) is not None:
         return True
+    if _share(cells, _SHORT_NUMBER) > 1 - _LEAST_SHARE_OF_STAMPS:
+        return False
     form = stamp_format(cells)
     return form is not None and (speaks or not form.name.startswith("yyyymmdd"))
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -16,48 +15,23 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import Check, read_names
 from alerting.adapters.files.chunks import PARQUET, Chunk, ChunkedTable, column, magic
-from alerting.adapters.files.counts import (
-    CountFormat,
-    are_numbers,
-    count_format,
-    elapsed_format,
-    elapsed_unit,
-    is_elapsed,
-)
 from alerting.adapters.files.csv_table import CsvTable
-from alerting.adapters.files.instants import (
-    DEFAULT_START,
-    SequenceStamps,
-    StampReader,
-    show_instant,
-    zone_shown,
-)
+from alerting.adapters.files.file_times import FileTimes
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import (
     JOINED,
     NumberForm,
-    TimeTexts,
-    find_format,
-    interval_ends,
-    iso_or_epoch,
     number_form,
     sample,
-    time_columns,
-    zone_column,
 )
-from alerting.adapters.files.stamp_formats import CLOCK_ONLY, StampFormat, named_format
-from alerting.adapters.files.zones import find_zone, zone_in
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType, variable_name
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import join_with_and
 from alerting.readings.foreign_columns import ColumnProfile, Units, column_names
 from alerting.readings.history import (
     Codes,
     Millis,
-    duration_millis,
     grade,
-    to_millis,
     why_no_quality,
 )
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
@@ -304,25 +278,17 @@ class TableRows:
             column(self.table, title, option)
         self.quality = QualityColumns(self.table, layout.quality)
         used = {self.asset_column, *(title for title, _ in keys), *self.quality.titles}
-        if layout.sequence is not None and layout.time is None:
-            self.times: tuple[str, ...] = ()
-        else:
-            self.times = time_columns(self.table, layout.time, self.sample, [t for t in used if t])
+        self.file_times = FileTimes(
+            self.table, layout, self.sample, [t for t in used if t], with_ends=bool(keys)
+        )
+        self.times = self.file_times.titles
         self.time = JOINED.join(self.times)
-        ends = () if keys else interval_ends(self.table.titles, self.times)
-        zone = self._zone_column([t for t in self.table.titles if t not in used])
-        self.time_texts = TimeTexts.find(self.times, self.sample, zone)
-        self.notes = list(_notes_of_intervals(self.time_texts, ends))
-        used |= {*self.times, *ends, zone}
+        used |= {*self.times, *self.file_times.ignored}
         self.names = value_names(
             self.table, [t for t in self.table.titles if t not in used], layout, units
         )
         self.numbers = self._numbers()
-        self.format = self._format()
-        self.zone, self.zone_from = self._zone()
-        self._first_day: int | None = None
-        self._count_from_start()
-        self.stamps = self.new_stamps()
+        self.stamps = self.file_times.new_stamps()
         self._missing = (*MISSING_TEXTS, *layout.missing)
 
     def keep_names(self, titles: Titles, units: Units | None = None) -> None:
@@ -338,128 +304,12 @@ class TableRows:
             NumberForm(self.layout.decimal, True, form.thousands) if self.layout.decimal else form
         )
 
-    def _format(self) -> StampFormat | CountFormat | None:
-        if self.layout.sequence is not None:
-            return None
-        if self.layout.time_format is not None:
-            return named_format(self.layout.time_format)
-        texts = self._time_cells(self.sample)
-        return find_format(self.table, self.times, texts, named=self.layout.time is not None)
-
-    def _zone(self) -> tuple[ZoneInfo | None, str]:
-        """Return the zone of stamps without one, and the reason for it: --tz, the file, or the
-        plant's."""
-        chosen = find_zone(self.layout.zone)
-        plant = find_zone(self.layout.plant_zone)
-        stated = self._stated_zone(chosen or plant)
-        if chosen is not None:
-            if stated is not None and self._differ(stated[0], chosen):
-                self.notes.append(f"{stated[1]}, but --tz says {chosen.key}, which counts")
-            return chosen, "--tz"
-        if stated is not None:
-            return stated
-        if plant is not None:
-            return plant, "ALERTING_TIMEZONE"
-        return None, "neither --tz nor ALERTING_TIMEZONE names a zone"
-
-    def _stated_zone(self, known: ZoneInfo | None) -> tuple[ZoneInfo, str] | None:
-        """Return the zone that the titles of the times name, or a line above the table."""
-        for title in self.times:
-            if by_title := zone_in(title, known):
-                return by_title[0], f"the title of the column says {by_title[1]}"
-        text = self.table.stated.zone
-        if text is None:
-            return None
-        above = zone_in(text, known)
-        if above is None:
-            self.notes.append(
-                f"the zone {shown(text)} above the table is unknown; name it with --tz"
-            )
-            return None
-        return above[0], f"a line above the table says {above[1]}"
-
-    def _differ(self, first: ZoneInfo, second: ZoneInfo) -> bool:
-        texts = self._time_cells(self.sample)
-        readers = [StampReader(self.format, zone) for zone in (first, second)]
-        instants = [reader.read(texts).at for reader in readers]
-        return bool((instants[0] != instants[1]).any())
-
-    def new_stamps(self) -> StampReader | SequenceStamps:
-        """Return a reader of stamps for one pass over the file."""
-        if self.layout.sequence is not None:
-            return SequenceStamps(
-                self._start(), duration_millis(self.layout.sequence), self.time or None
-            )
-        return StampReader(self.format, self.zone, self._first_day)
-
-    def _count_from_start(self) -> None:
-        """Set from what elapsed times count, or the first day of clock times. Raises UserError if
-        neither the file nor --start says it."""
-        given = self.layout.start or self.table.stated.start
-        if self.format is CLOCK_ONLY:
-            text = self.layout.start or self.table.stated.date or given
-            self._first_day = _day(text, self.time)
-        elif self.format is None and self._is_elapsed(given):
-            unit = elapsed_unit(self.times[0])
-            if given is None:
-                raise UserError(
-                    f"{self.table.path!s}: the times in {shown(self.time)} count "
-                    f"{unit.name if unit else 'seconds'} from a start that the file does not "
-                    "state: give it with --start 2026-03-02T07:18:18Z"
-                )
-            start = self._start(given)
-            source = "--start" if self.layout.start else "a line above the table"
-            self.format = elapsed_format(self.times[0], start, f"{show_instant(start)} ({source})")
-        elif self.layout.start is not None and self.layout.sequence is None:
-            raise UserError(
-                "--start goes with --sequence, with a column of counts from a start such as "
-                "'Time (s)', or with clock times without a date"
-            )
-
-    def _is_elapsed(self, start: str | None) -> bool:
-        """Return whether the times count from a start: their title says so, or the user does."""
-        texts = self._time_cells(self.sample)
-        if len(self.times) != 1 or count_format(texts, self.times[0], named=True) is not None:
-            return False
-        is_named = start is not None and self.layout.time is not None
-        return is_elapsed(texts, self.times[0]) or (is_named and are_numbers(texts))
-
-    def _zone_column(self, free: Sequence[str]) -> str | None:
-        """Return the column of the zones of the stamps. Raises UserError if it names places."""
-        title = zone_column(free, self.times, self.sample)
-        if title is None:
-            return None
-        names = self.sample[title].drop_null()
-        if "/" not in names[0].as_py():
-            return title
-        if self.layout.zone is None:
-            raise UserError(
-                f"{self.table.path!s}: the column {shown(title)} names the zone of each stamp; if "
-                f"it is the same for all, give it with --tz {names[0].as_py()}; else import the "
-                "lines of each zone on their own"
-            )
-        return None
-
-    def _start(self, given: str | None = None) -> int:
-        text = given or self.layout.start or DEFAULT_START
-        at = int(StampReader(None, self.zone).read(cell.column([text])).at[0])
-        if at == cell.NO_INSTANT:
-            raise UserError(
-                f"--start {text!r} is not an instant; write for example --start "
-                "2026-01-05T06:00:00Z"
-            )
-        return at
-
     def revise(self, keyed: Keyed, columns: Iterable[ColumnProfile]) -> bool:
         """Return whether this chunk shows another format, so that the file must be read again."""
-        if self.zone is None and keyed.instants.zoneless:
-            shown = zone_shown(
-                keyed.instants.local, None if self.asset_column is None else keyed.assets
-            )
-            if shown is not None:
-                self.zone = shown
-                self.zone_from = "shown by the hour that comes twice in the file"
-                return True
+        if self.file_times.revise(
+            keyed.instants, None if self.asset_column is None else keyed.assets
+        ):
+            return True
         if (
             not self.numbers.shown
             and self._separator != ","
@@ -475,10 +325,10 @@ class TableRows:
     @property
     def plan(self) -> ReadingPlan:
         """Return the format of the file for people."""
-        zoned = self.stamps_name_zone
-        sequence = self.stamps.message if isinstance(self.stamps, SequenceStamps) else None
+        times = self.file_times
+        zoned = times.name_zone
         encoding = getattr(self.table, "encoding", None)
-        zone = self.zone.key if self.zone else "UTC"
+        zone = times.zone.key if times.zone else "UTC"
         return ReadingPlan(
             encoding=encoding.name if encoding else None,
             separator=self._separator,
@@ -487,25 +337,11 @@ class TableRows:
             unit_line=self.table.unit_line,
             first_line=self.table.first_line,
             time_columns=self.times,
-            time_format=sequence
-            or (self.format.name if self.format else iso_or_epoch(self._time_cells(self.sample))),
+            time_format=times.name,
             zone=None if zoned else zone,
-            zone_from=None if zoned else self.zone_from,
+            zone_from=None if zoned else times.zone_from,
             sequence=self.layout.sequence,
         )
-
-    @property
-    def stamps_name_zone(self) -> bool:
-        """Return whether stamps need no zone: they name it, count from 1970, or are numbered."""
-        if self.layout.sequence is not None:
-            return True
-        cells = self._time_cells(self.sample)
-        instants = StampReader(self.format, None, self._first_day).read(cells)
-        return bool(len(cells)) and not instants.zoneless and not instants.bad.all()
-
-    def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
-        """Return the cells of stamps, date and time joined; empty ones without a column."""
-        return self.time_texts.join(cells)
 
     def _asset_column(self) -> str | None:
         if self.layout.asset:
@@ -518,10 +354,9 @@ class TableRows:
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
         """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
-        self.stamps = self.new_stamps()
+        self.stamps = self.file_times.new_stamps()
         keys = [
-            *self.times,
-            *([self.time_texts.zone] if self.time_texts.zone else []),
+            *self.file_times.columns,
             *([self.asset_column] if self.asset_column else []),
             *further,
             *self.quality.titles,
@@ -536,7 +371,7 @@ class TableRows:
             for title, v in chunk.columns.items()
         }
         assets, named_checks = self._assets(chunk, cells)
-        times = self._time_cells(cells)
+        times = self.file_times.texts.join(cells)
         stamps = self.stamps
         instants = stamps.read(times, assets if self.asset_column else None)
         checks = [
@@ -576,26 +411,6 @@ class TableRows:
 
     def _quality_check(self, cells: Cells, title: str, bad: BoolArray) -> Check:
         return Check(bad, title, lambda row: self.quality.why(cells[row].as_py()))
-
-
-def _notes_of_intervals(texts: TimeTexts, ends: Sequence[str]) -> Iterator[str]:
-    if ends:
-        columns = join_with_and(*map(shown, ends))
-        yield f"the stamps are the starts of intervals; their ends in {columns} are not imported"
-    if texts.is_interval:
-        yield "the stamps are intervals; the start of each counts"
-
-
-def _day(text: str | None, title: str) -> int:
-    """Return the day (ms) of a date or an instant. Raises UserError if there is none."""
-    try:
-        day = datetime.fromisoformat((text or "")[:10])
-    except ValueError as error:
-        raise UserError(
-            f"the times in {shown(title)} name no date; give that of the first line with --start "
-            "2026-03-02"
-        ) from error
-    return to_millis(day.replace(tzinfo=UTC))
 
 
 def value_names(

@@ -96,7 +96,7 @@ def why_ambiguous(word: str) -> str:
     """Return the sentence that an abbreviation means several zones."""
     zones = AMBIGUOUS[word]
     return (
-        f"{word} means several zones ({join_with_or(*zones)}); say which with --tz, e.g. "
+        f"{word} means several zones ({', '.join(zones)}); say which with --tz, e.g. "
         f"--tz {zones[0]}"
     )
 
