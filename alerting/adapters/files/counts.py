@@ -12,10 +12,12 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, FloatArray, as_mask
 from alerting.adapters.files.stamp_formats import LocalStamps
 from alerting.deferred import pa, pc
+from alerting.readings.history import Millis
 
 _DAY_MS = 86_400_000
 _NUMBER = r"^[+-]?\d{1,19}([.,]\d{1,20})?([eE][+-]?\d{1,2})?$"
 _WHOLE = r"^(?P<whole>[1-8]?\d{1,18})(?P<part>[.,]\d{1,20})?$"
+_EARLIEST_MS = 100_000_000_000  # March 1973
 _FIRST_MS = 631_152_000_000  # 1990
 _LAST_MS = 4_102_444_800_000  # 2100
 _MOSTLY = 0.9  # least share of the numbers, or of the steps of one direction
@@ -44,10 +46,14 @@ class CountFormat:
         """Return cells as milliseconds since 1970, local time as UTC; else `NO_INSTANT`."""
         del zone
         at, valid, cut = self._whole(cells) if self.unit < 1 else self._decimal(cells)
+        if (
+            self.origin <= 0
+        ):  # a small number is no count from long ago, but a clock that was not set
+            valid &= at >= _EARLIEST_MS
         naive = valid if self.is_local else np.zeros(len(cells), dtype=bool)
         return LocalStamps(np.where(valid, at, NO_INSTANT), naive, cut)
 
-    def _whole(self, cells: Cells) -> tuple[cell.Millis, BoolArray, int]:
+    def _whole(self, cells: Cells) -> tuple[Millis, BoolArray, int]:
         """Return counts below a millisecond: a float would round them."""
         parts = pc.extract_regex(cells, _WHOLE)
         valid = as_mask(pc.is_valid(parts))
@@ -55,9 +61,9 @@ class CountFormat:
         count = pc.cast(digits, pa.int64()).to_numpy(zero_copy_only=False)
         in_millis = round(1 / self.unit)
         cut = int(((count % in_millis != 0) & valid).sum())
-        return count // in_millis + self.origin, valid & ((count > 0) | (self.origin > 0)), cut
+        return count // in_millis + self.origin, valid, cut
 
-    def _decimal(self, cells: Cells) -> tuple[cell.Millis, BoolArray, int]:
+    def _decimal(self, cells: Cells) -> tuple[Millis, BoolArray, int]:
         floats = as_floats(cells)
         valid = np.abs(floats) < _LAST_MS
         millis = np.round(np.where(valid, floats, 0) * self.unit, 4)
@@ -83,7 +89,7 @@ def _numbers(cells: Cells) -> FloatArray:
 def are_numbers(cells: Cells) -> bool:
     """Return whether most filled cells are numbers."""
     filled = len(cells) - cells.null_count
-    return filled > 0 and len(_numbers(cells)) >= _MOSTLY * filled
+    return bool(filled > 0 and len(_numbers(cells)) >= _MOSTLY * filled)
 
 
 _1899 = -2_209_161_600_000

@@ -101,7 +101,10 @@ class FileTimes:
         plant's."""
         chosen = find_zone(self._layout.zone)
         plant = find_zone(self._layout.plant_zone)
-        stated = self._stated_zone(chosen or plant)
+        try:
+            stated = self._stated_zone(chosen or plant)
+        except UserError as error:
+            raise UserError(f"{self._table.path!s}: {error.message}") from error
         if chosen is not None:
             if stated is not None and self._differ(stated[0], chosen):
                 self.notes.append(f"{stated[1]}, but --tz says {chosen.key}, which counts")
@@ -147,7 +150,7 @@ class FileTimes:
         given = self._layout.start or self._table.stated.start
         if self.format is CLOCK_ONLY and not self._is_elapsed_clock(given):
             text = self._layout.start or self._table.stated.date or given
-            self._first_day = _day(text, self._time)
+            self._first_day = _day(text, f"{self._table.path!s}: the times in {shown(self._time)}")
         elif self.format is CLOCK_ONLY or (self.format is None and self._is_elapsed(given)):
             unit = elapsed_unit(self.titles[0])
             if given is None:
@@ -166,8 +169,8 @@ class FileTimes:
                 self.format = elapsed_format(self.titles[0], start, words)
         elif self._layout.start is not None and self._layout.sequence is None:
             raise UserError(
-                "--start goes with --sequence, with a column of counts from a start such as "
-                "'Time (s)', or with clock times without a date"
+                f"{self._table.path!s}: --start goes with --sequence, with a column of counts from "
+                "a start such as 'Time (s)', or with clock times without a date"
             )
 
     def _is_elapsed_clock(self, start: str | None) -> bool:
@@ -255,13 +258,13 @@ def _as_local(at: int, zone: ZoneInfo | None) -> int:
     return to_millis(local.replace(tzinfo=UTC))
 
 
-def _day(text: str | None, title: str) -> int:
-    """Return the day (ms) of a date or an instant. Raises UserError if there is none."""
+def _day(text: str | None, times: str) -> int:
+    """Return the day (ms) of a date or an instant. Raises UserError if there is none; `times`: its
+    subject."""
     try:
         day = datetime.fromisoformat((text or "")[:10])
     except ValueError as error:
         raise UserError(
-            f"the times in {shown(title)} name no date; give that of the first line with --start "
-            "2026-03-02"
+            f"{times} name no date; give that of the first line with --start 2026-03-02"
         ) from error
     return to_millis(day.replace(tzinfo=UTC))

@@ -1,6 +1,7 @@
 """Conversion of the time stamps of one file into instants, by the format and zone of its form."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -225,9 +226,10 @@ class ClockDays:
         """Return clock times (ms of the day) with their days. `NO_INSTANT`: behind a line where it
         is unclear whether a day begins. `series`: each row's asset."""
         codes = np.zeros(len(clock), dtype=np.int64)
-        names: list[str | None] = [None]
+        names: Sequence[str | None] = [None]
         if series is not None:
-            codes, names = pd.factorize(series, use_na_sentinel=False)
+            codes, assets = pd.factorize(series, use_na_sentinel=False)
+            names = assets.tolist()
         at = np.full(len(clock), NO_INSTANT)
         for code, name in enumerate(names):
             rows = np.flatnonzero((codes == code) & (clock != NO_INSTANT))
@@ -236,7 +238,7 @@ class ClockDays:
             day, before = self._last.get(name, (0, int(clock[rows[0]])))
             steps = np.diff(clock[rows], prepend=before)
             small = steps[np.abs(steps) <= _HALF_DAY_MS]
-            backwards = (small < 0).sum() > (small > 0).sum()
+            backwards = (small < 0).sum() > max(1, (small > 0).sum())
             unclear = (steps > _HALF_DAY_MS) if backwards else (steps < -_BACK_MS)
             days = day + np.cumsum(steps < -_HALF_DAY_MS)
             unclear = np.cumsum(unclear & (steps >= -_HALF_DAY_MS)) > 0

@@ -37,7 +37,7 @@ DEFAULT_TIME = "ts"
 JOINED = " + "
 MOST_PARTS = 7
 _LEAST_SHARE_OF_STAMPS = 0.5  # least share of stamps among the cells of a time column
-_FINER = 1.2  # times; a count with as many more instants than the stamps beside it is taken
+_FINER = 1.5  # times; a count with as many more instants than the stamps beside it is taken
 _ISO_STAMP = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _SHORT_NUMBER = r"^[+-]?\d{0,7}([.,]\d*)?$"  # fewer digits than yyyymmdd
 _SINCE_1970 = r"^\d{9,13}([.,]\d{1,9})?$"
@@ -380,8 +380,8 @@ def find_format(
     for form in alone if len(filled) else ():
         if float(form.matches(filled).mean()) > _LEAST_SHARE_OF_STAMPS:
             return form
-    form = stamp_format(filled)
-    return with_order(table, times[0], form) if form else None
+    detected = stamp_format(filled)
+    return with_order(table, times[0], detected) if detected else None
 
 
 def zone_column(free: Sequence[str], times: Sequence[str], cells: Sample) -> str | None:

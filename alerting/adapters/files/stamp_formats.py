@@ -144,7 +144,8 @@ _COMPACT_CLOCK = (
 )
 _COMPACT_ZONE = r"(?: ?(?P<z>Z|UTC|GMT|CET|CEST|MEZ|MESZ|[+-]\d\d:?\d\d))?"
 COMPACT = StampFormat("yyyymmddHHMMSS", f"^{_COMPACT_DAY}{_COMPACT_CLOCK}{_COMPACT_ZONE}$")
-CLOCK_ONLY = StampFormat("HH:MM:SS", f"^{CLOCK}{ZONE}$")
+# 02.03.26 is a date
+CLOCK_ONLY = StampFormat("HH:MM:SS", f"^{CLOCK.replace('[:.hH]', '[:hH]', 1)}{ZONE}$")
 _APART = rf"(?:[-./]|{BLANK})*"
 _OF = f"(?:de{BLANK}|of{BLANK})?"
 _NAMED_CLOCK = f"(?:{_BEFORE_CLOCK}|:)"
@@ -379,7 +380,7 @@ def _by_word(words: Any, values: Mapping[str, int], absent: int) -> Ints:
     encoded = pc.fill_null(words, "").dictionary_encode()
     by_code = [values.get(fold(word), absent) for word in encoded.dictionary.to_pylist()]
     indices = encoded.indices.to_numpy(zero_copy_only=False)
-    return np.array([*by_code, absent], dtype=np.int64)[indices]
+    return np.asarray(np.array([*by_code, absent], dtype=np.int64)[indices])
 
 
 def _are_known(words: Any, values: Mapping[str, int]) -> BoolArray:
