@@ -20,7 +20,6 @@ _LONGEST_TEXT = 400
 _MOST_NAMES = 20
 # halves of surrogate pairs; Python reads a byte that is no UTF-8 as one of them
 _HALVES = re.compile("[\ud800-\udfff]")
-_BLANKS = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 T = TypeVar("T")
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode
 LONGEST = timedelta(days=3660)
@@ -35,8 +34,7 @@ def shown(value: Any) -> str:
     It also accepts a number of 100,000 digits, or half a surrogate pair.
     """
     try:
-        # blanks that Python would write as escapes, such as the no-break space of `a. m.`
-        text = repr(_BLANKS.sub(" ", value) if isinstance(value, str) else value)
+        text = repr(value)
     except (ValueError, RecursionError):  # Python does not write numbers of more than 4300 digits
         text = (
             "a number of too many digits to print"

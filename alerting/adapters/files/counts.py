@@ -46,9 +46,7 @@ class CountFormat:
         """Return cells as milliseconds since 1970, local time as UTC; else `NO_INSTANT`."""
         del zone
         at, valid, cut = self._whole(cells) if self.unit < 1 else self._decimal(cells)
-        if (
-            self.origin <= 0
-        ):  # a small number is no count from long ago, but a clock that was not set
+        if self.origin <= 0:  # that of no recording: a small number is a clock that was not set
             valid &= at >= _EARLIEST_MS
         naive = valid if self.is_local else np.zeros(len(cells), dtype=bool)
         return LocalStamps(np.where(valid, at, NO_INSTANT), naive, cut)
@@ -146,22 +144,22 @@ def _goes_on(numbers: FloatArray) -> bool:
     return max(float((steps > 0).mean()), float((steps < 0).mean())) >= _MOSTLY
 
 
-class Unit(NamedTuple):
+class TimeUnit(NamedTuple):
     """Unit of an elapsed time: its name, and its milliseconds."""
 
     name: str
     millis: float
 
 
-_SECONDS = Unit("seconds", 1000)
+_SECONDS = TimeUnit("seconds", 1000)
 _UNITS = {
-    r"ns|nano\w*": Unit("nanoseconds", 1e-6),
-    r"us|µs|μs|micro\w*|mikro\w*": Unit("microseconds", 1e-3),
-    r"ms|msec\w*|milli\w*|mili\w*": Unit("milliseconds", 1),
+    r"ns|nano\w*": TimeUnit("nanoseconds", 1e-6),
+    r"us|µs|μs|micro\w*|mikro\w*": TimeUnit("microseconds", 1e-3),
+    r"ms|msec\w*|milli\w*|mili\w*": TimeUnit("milliseconds", 1),
     r"s|sec\w*|sek\w*|seg\w*": _SECONDS,
-    r"min|mins|minut\w*": Unit("minutes", 60_000),
-    r"h|hr|hrs|hours?|std|stunden|heures?|horas?|ore|uur|godz\w*": Unit("hours", 3_600_000),
-    r"d|days?|tage|jours?|d[ií]as?|giorni|dagen|dni": Unit("days", _DAY_MS),
+    r"min|mins|minut\w*": TimeUnit("minutes", 60_000),
+    r"h|hr|hrs|hours?|std|stunden|heures?|horas?|ore|uur|godz\w*": TimeUnit("hours", 3_600_000),
+    r"d|days?|tage|jours?|d[ií]as?|giorni|dagen|dni": TimeUnit("days", _DAY_MS),
 }
 _ELAPSED = (
     r"(?i)^(?:(?:(?:rel\w*|test|run|elapsed|messzeit|mess|total)[ _-]*)?"
@@ -171,7 +169,7 @@ _ELAPSED = (
 )
 
 
-def elapsed_unit(title: str) -> Unit | None:
+def elapsed_unit(title: str) -> TimeUnit | None:
     """Return the unit of a title such as `Time (s)`, `Zeit [ms]` or `X_Value`; None for others."""
     match = re.match(_ELAPSED, title.strip())
     if match is None:

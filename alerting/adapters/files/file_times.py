@@ -115,15 +115,15 @@ class FileTimes:
             return plant, "ALERTING_TIMEZONE"
         return None, "neither --tz nor ALERTING_TIMEZONE names a zone"
 
-    def _stated_zone(self, known: ZoneInfo | None) -> tuple[ZoneInfo, str] | None:
+    def _stated_zone(self, local: ZoneInfo | None) -> tuple[ZoneInfo, str] | None:
         """Return the zone that the titles of the times name, or a line above the table."""
         for title in self.titles:
-            if by_title := zone_in(title, known):
+            if by_title := zone_in(title, local):
                 return by_title[0], f"the title of the column says {by_title[1]}"
         text = self._table.stated.zone
         if text is None:
             return None
-        above = zone_in(text, known)
+        above = zone_in(text, local)
         if above is None:
             self.notes.append(
                 f"the zone {shown(text)} above the table is unknown; name it with --tz"
@@ -147,19 +147,19 @@ class FileTimes:
     def _count_from_start(self) -> None:
         """Set from what elapsed times count, or the first day of clock times. Raises UserError if
         neither the file nor --start says it."""
-        given = self._layout.start or self._table.stated.start
-        if self.format is CLOCK_ONLY and not self._is_elapsed_clock(given):
-            text = self._layout.start or self._table.stated.date or given
+        start_text = self._layout.start or self._table.stated.start
+        if self.format is CLOCK_ONLY and not self._is_elapsed_clock(start_text):
+            text = self._layout.start or self._table.stated.date or start_text
             self._first_day = _day(text, f"{self._table.path!s}: the times in {shown(self._time)}")
-        elif self.format is CLOCK_ONLY or (self.format is None and self._is_elapsed(given)):
+        elif self.format is CLOCK_ONLY or (self.format is None and self._is_elapsed(start_text)):
             unit = elapsed_unit(self.titles[0])
-            if given is None:
+            if start_text is None:
                 raise UserError(
                     f"{self._table.path!s}: the times in {shown(self._time)} count "
                     f"{unit.name if unit else 'seconds'} from a start that the file does not "
                     "state: give it with --start 2026-03-02T07:18:18Z"
                 )
-            start = self._start(given)
+            start = self._start(start_text)
             source = "--start" if self._layout.start else "a line above the table"
             words = f"{show_instant(start)} ({source})"
             if self.format is CLOCK_ONLY:
@@ -208,8 +208,8 @@ class FileTimes:
             )
         return None
 
-    def _start(self, given: str | None = None) -> int:
-        text = given or self._layout.start or DEFAULT_START
+    def _start(self, start_text: str | None = None) -> int:
+        text = start_text or self._layout.start or DEFAULT_START
         at = int(StampReader(None, self.zone).read(cell.column([text])).at[0])
         if at == cell.NO_INSTANT:
             raise UserError(

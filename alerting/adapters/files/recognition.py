@@ -37,6 +37,7 @@ DEFAULT_TIME = "ts"
 JOINED = " + "
 MOST_PARTS = 7
 _LEAST_SHARE_OF_STAMPS = 0.5  # least share of stamps among the cells of a time column
+_FEW = 100  # cells of the first rows in which a format occurs at all
 _FINER = 1.5  # times; a count with as many more instants than the stamps beside it is taken
 _ISO_STAMP = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _SHORT_NUMBER = r"^[+-]?\d{0,7}([.,]\d*)?$"  # fewer digits than yyyymmdd
@@ -358,14 +359,14 @@ def stamp_format(cells: Cells) -> StampFormat | None:
     filled = cells.drop_null()
     if not len(filled) or _share(filled, _ISO_STAMP) > _LEAST_SHARE_OF_STAMPS:
         return None
-    if _are_intervals(filled):
+    few = filled.take(pa.array(range(0, len(filled), len(filled) // _FEW + 1)))
+    if _are_intervals(few):
+        few = _starts(few)
         filled = _starts(filled)
-    shares = {
-        f: float(f.matches(filled).mean())
-        for f in (*FORMATS, *(orders[0] for orders in ORDERS.values()))
-    }
-    best = max(shares, key=lambda f: shares[f])
-    return best if shares[best] > _LEAST_SHARE_OF_STAMPS else None
+    forms = (*FORMATS, *(orders[0] for orders in ORDERS.values()))
+    shares = {f: float(f.matches(filled).mean()) for f in forms if f.matches(few).any()}
+    best = max(shares, key=lambda f: shares[f], default=None)
+    return best if best and shares[best] > _LEAST_SHARE_OF_STAMPS else None
 
 
 def find_format(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,19 +33,18 @@ _HALVES = {
     "am": 0, "pm": 12, "vorm": 0, "nachm": 12, "dop": 0, "odp": 12, "pop": 12, "fm": 0, "em": 12,
     "ap": 0, "ip": 12, "de": 0, "du": 12, "oo": 0, "os": 12, "πμ": 0, "μμ": 12,
 }  # fmt: skip
-_HALF_WORDS = "|".join(
+_HALF_NAMES = "|".join(
     rf"\.?{BLANK}?".join(letter.replace("o", "[oö]") for letter in word) for word in _HALVES
 )
-_HALF = rf"(?P<p>(?i:{_HALF_WORDS})\.?)"
+_HALF = rf"(?P<p>(?i:{_HALF_NAMES})\.?)"
+_PLAIN_HALF = r"(?P<p>[AaPp]\.?[Mm]\.?)"
 CLOCK = (
     r"(?P<H>\d{1,2})[:.hH](?P<M>\d\d)(?:[:.](?P<S>\d\d)(?:[.,:](?P<f>\d{1,9}))?)?"
     rf"(?:{BLANK}*{_HALF}|{BLANK}?(?:Uhr|h))?"
 )
-_WORDS_OF_ZONES = "|".join(sorted({*ABBREVIATIONS, *AMBIGUOUS} - {"Z", "UTC", "GMT"}, reverse=True))
+_ZONE_NAMES = "|".join(sorted({*ABBREVIATIONS, *AMBIGUOUS} - {"Z", "UTC", "GMT"}, reverse=True))
 _OFFSET = r"(?:UTC|GMT) ?[+-]\d{1,2}(?::?\d\d)?|[+-]\d\d(?::?\d\d)?"
-ZONE = (
-    rf"(?:{BLANK}?\(?(?P<z>{_OFFSET}|(?i:Z|UTC|GMT)|{_WORDS_OF_ZONES})\)?(?:\[[A-Za-z_/+-]+\])?)?"
-)
+ZONE = rf"(?:{BLANK}?\(?(?P<z>{_OFFSET}|(?i:Z|UTC|GMT)|{_ZONE_NAMES})\)?(?:\[[A-Za-z_/+-]+\])?)?"
 _WEEKDAY = rf"(?:(?P<w>{LETTER}{{2,14}})(?:[.,]{{1,2}}{BLANK}*|{BLANK}+))?"
 _MONTH = rf"(?P<b>{LETTER}{{3,14}})\.?"
 _ORDINAL = "(?:er|º|ª|st|nd|rd|th)?"
@@ -67,9 +66,9 @@ class StampFormat:
         mask = as_mask(pc.fill_null(pc.match_substring_regex(cells, self.pattern), False))
         if "(?P<w>" in self.pattern and mask.any():
             parts = pc.extract_regex(cells, self.pattern)
-            mask &= _are_known(pc.struct_field(parts, "w"), weekdays())
+            mask &= _are_known(pc.struct_field(parts, "w"), weekdays)
             if "(?P<b>" in self.pattern:
-                mask &= _are_known(pc.struct_field(parts, "b"), months())
+                mask &= _are_known(pc.struct_field(parts, "b"), months)
         return mask
 
     def read(self, cells: Cells, zone: ZoneInfo | None = None) -> LocalStamps:
@@ -79,19 +78,30 @@ class StampFormat:
         if digits is not None:
             at, valid, cut = _assemble(digits, np.ones(len(cells), dtype=bool))
             return LocalStamps(np.where(valid, at, NO_INSTANT), valid, cut)
-        parts = pc.extract_regex(cells, self.pattern)
+        parts = self._parts(cells)
         texts = {field.name: pc.struct_field(parts, field.name) for field in parts.type}
         numbers = _numbers(texts)
         valid = as_mask(pc.is_valid(parts))
         if "w" in texts:
-            valid &= _are_known(texts["w"], weekdays())
+            valid &= _are_known(texts["w"], weekdays)
         at, valid, cut = _assemble(numbers, valid)
         offset: Ints = np.zeros(len(cells), dtype=np.int64)
         zoned = np.zeros(len(cells), dtype=bool)
         if "z" in texts:
-            offset, zoned, known = _offsets(texts["z"], zone)
-            valid &= known
+            offset, zoned, is_clear = _offsets(texts["z"], zone)
+            valid &= is_clear
         return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
+
+    def _parts(self, cells: Cells) -> Any:
+        """Return the parts of cells by group; by a narrow pattern, which is faster, if it fits."""
+        narrow = self.pattern.replace(_WEEKDAY, "").replace(ZONE, "").replace(_HALF, _PLAIN_HALF)
+        narrow = narrow.replace(LETTER, "[A-Za-z]").replace(BLANK, " ")
+        first = cells[0].as_py() if len(cells) else None
+        if first and re.match(narrow, first):
+            parts = pc.extract_regex(cells, narrow)
+            if parts.null_count == cells.null_count:
+                return parts
+        return pc.extract_regex(cells, self.pattern)
 
     def _of_one_width(self, cells: Cells) -> dict[str, Any] | None:
         """Return the numbers of cells whose digits are all where the first one's are; else None."""
@@ -189,8 +199,8 @@ _DIRECTIVES = {
     "B": _MONTH,
     "a": rf"(?P<w>{LETTER}{{2,14}})[.,]?",
     "A": rf"(?P<w>{LETTER}{{2,14}})[.,]?",
-    "z": rf"(?P<z>{_OFFSET}|Z|UTC|GMT|{_WORDS_OF_ZONES})",
-    "Z": rf"(?P<z>{_OFFSET}|Z|UTC|GMT|{_WORDS_OF_ZONES})",
+    "z": rf"(?P<z>{_OFFSET}|Z|UTC|GMT|{_ZONE_NAMES})",
+    "Z": rf"(?P<z>{_OFFSET}|Z|UTC|GMT|{_ZONE_NAMES})",
     "%": "%",
 }
 
@@ -350,17 +360,16 @@ def fold(word: str) -> str:
 def months() -> dict[str, int]:
     """Return the number of each month by its folded names; also by three letters of them, where
     these mean one month in all languages."""
-    words: dict[str, int] = {}
+    names: dict[str, int] = {}
     starts: dict[str, set[int]] = {}
     for language in _LANGUAGES.split():
         by_use = Locale(language).months
         for use in ("format", "stand-alone"):
             for number, name in (*by_use[use]["wide"].items(), *by_use[use]["abbreviated"].items()):
-                words[fold(name)] = number
+                names[fold(name)] = number
                 starts.setdefault(fold(name)[:3], set()).add(number)
-    return (
-        {start: min(of) for start, of in starts.items() if len(of) == 1} | words | _FURTHER_MONTHS
-    )
+    clear = {start: min(numbers) for start, numbers in starts.items() if len(numbers) == 1}
+    return clear | names | _FURTHER_MONTHS
 
 
 @lru_cache(maxsize=1)
@@ -375,27 +384,27 @@ def weekdays() -> dict[str, int]:
     }
 
 
-def _by_word(words: Any, values: Mapping[str, int], absent: int) -> Ints:
+def _by_word(texts: Any, values: Mapping[str, int], absent: int) -> Ints:
     """Return the value of each cell's word, `absent` for an unknown word or none."""
-    encoded = pc.fill_null(words, "").dictionary_encode()
+    encoded = pc.fill_null(texts, "").dictionary_encode()
     by_code = [values.get(fold(word), absent) for word in encoded.dictionary.to_pylist()]
     indices = encoded.indices.to_numpy(zero_copy_only=False)
     return np.asarray(np.array([*by_code, absent], dtype=np.int64)[indices])
 
 
-def _are_known(words: Any, values: Mapping[str, int]) -> BoolArray:
+def _are_known(texts: Any, values: Callable[[], Mapping[str, int]]) -> BoolArray:
     """Return a mask of cells with a known word, or none; languages are loaded only for words."""
-    is_empty = as_mask(pc.equal(pc.fill_null(pc.binary_length(words), 0), 0))
-    return is_empty | (_by_word(words, values, -1) >= 0)
+    is_empty = as_mask(pc.equal(pc.fill_null(pc.binary_length(texts), 0), 0))
+    return is_empty if is_empty.all() else is_empty | (_by_word(texts, values(), -1) >= 0)
 
 
-def _offsets(zones: Any, known: ZoneInfo | None) -> tuple[Ints, BoolArray, BoolArray]:
+def _offsets(zones: Any, local: ZoneInfo | None) -> tuple[Ints, BoolArray, BoolArray]:
     """Return each zone's offset ahead of UTC in milliseconds, a mask of cells with one, and one of
     cells without an ambiguous one."""
     zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
     encoded = pc.fill_null(zones, "").dictionary_encode()
     minutes = [
-        minutes_of_word(text, known) if text else 0 for text in encoded.dictionary.to_pylist()
+        minutes_of_word(text, local) if text else 0 for text in encoded.dictionary.to_pylist()
     ]
     indices = encoded.indices.to_numpy(zero_copy_only=False)
     ahead = np.array([*(number or 0 for number in minutes), 0], dtype=np.int64)[indices]

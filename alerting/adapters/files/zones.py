@@ -54,29 +54,29 @@ def find_zone(name: str | None) -> ZoneInfo | None:
         raise UserError(f"{shown(name)} is not a time zone; {hint}") from error
 
 
-def zone_in(text: str, known: ZoneInfo | None = None) -> tuple[ZoneInfo, str] | None:
+def zone_in(text: str, local: ZoneInfo | None = None) -> tuple[ZoneInfo, str] | None:
     """Return the zone that a title or a line names, with its words for it; None if it names none.
 
-    An abbreviation of several zones is that of `known`. Raises UserError if it is not its.
+    An abbreviation of several zones is that of `local`. Raises UserError if it is not its.
     """
     if by_name := _zone_by_name(text):
         return by_name
     if by_offset := _FROM_UTC.search(text) or _BARE_OFFSET.search(text):
-        words = by_offset[0].strip("[(,; ")
-        minutes = minutes_ahead(words)
+        offset = by_offset[0].strip("[(,; ")
+        minutes = utc_minutes(offset)
         city = _city_zone(text[by_offset.end() :], minutes)
-        return (ZoneInfo(city) if city else _fixed_zone(minutes, words)), words
+        return (ZoneInfo(city) if city else _fixed_zone(minutes, offset)), offset
     if utc := _UTC.search(text):
         return ZoneInfo("UTC"), utc[0]
     for word in _WORD.findall(text):
         if word in AMBIGUOUS or word in ABBREVIATIONS:
-            return _zone_of_word(word, known), word
+            return _zone_of_word(word, local), word
     return None
 
 
 def _zone_by_name(text: str) -> tuple[ZoneInfo, str] | None:
-    if both := _BOTH.search(text):
-        return ZoneInfo("Europe/Berlin"), both[0]
+    if pair := _BOTH.search(text):
+        return ZoneInfo("Europe/Berlin"), pair[0]
     for name in _IANA.findall(text):
         if name in available_timezones():
             return ZoneInfo(name), name
@@ -84,11 +84,11 @@ def _zone_by_name(text: str) -> tuple[ZoneInfo, str] | None:
     return (ZoneInfo(windows), text.strip()) if windows else None
 
 
-def _zone_of_word(word: str, known: ZoneInfo | None) -> ZoneInfo:
+def _zone_of_word(word: str, local: ZoneInfo | None) -> ZoneInfo:
     if word in ABBREVIATIONS:
         return _fixed_zone(ABBREVIATIONS[word], word)
-    if known is not None and word in _words_of(known):
-        return known
+    if local is not None and word in _abbreviations_of(local):
+        return local
     raise UserError(why_ambiguous(word))
 
 
@@ -106,19 +106,19 @@ def _city_zone(behind: str, minutes: int) -> str | None:
     cities = re.findall(r"[A-Z][a-z]+(?: [A-Z][a-z]+)*", behind)
     names = {name.rpartition("/")[2].replace("_", " "): name for name in available_timezones()}
     zones = [names[city] for city in cities if city in names]
-    return next((z for z in zones if minutes in _words_of(ZoneInfo(z)).values()), None)
+    return next((z for z in zones if minutes in _abbreviations_of(ZoneInfo(z)).values()), None)
 
 
-def _fixed_zone(minutes: int, words: str) -> ZoneInfo:
+def _fixed_zone(minutes: int, text: str) -> ZoneInfo:
     """Return a zone that is this far ahead of UTC all year. Raises UserError if there is none."""
     if minutes % 60 == 0 and -12 <= minutes // 60 <= 14:
         return ZoneInfo(f"Etc/GMT{-minutes // 60:+d}" if minutes else "UTC")
     if minutes in _BETWEEN_HOURS:
         return ZoneInfo(_BETWEEN_HOURS[minutes])
-    raise UserError(f"{shown(words)} is not a known zone; name it with --tz, e.g. Europe/Berlin")
+    raise UserError(f"{shown(text)} is not a known zone; name it with --tz, e.g. Europe/Berlin")
 
 
-def minutes_ahead(text: str) -> int:
+def utc_minutes(text: str) -> int:
     """Return the minutes ahead of UTC of `+01:00`, `UTC-5`, or an abbreviation of one zone."""
     if text.upper() in ABBREVIATIONS:
         return ABBREVIATIONS[text.upper()]
@@ -126,21 +126,21 @@ def minutes_ahead(text: str) -> int:
     return (1 if sign == "+" else -1) * (int(hours) * 60 + int(minutes or 0))
 
 
-def minutes_of_word(text: str, known: ZoneInfo | None) -> int | None:
+def minutes_of_word(text: str, local: ZoneInfo | None) -> int | None:
     """Return the minutes ahead of UTC of what stands behind a stamp; None if it is ambiguous.
-    `known`: the zone whose abbreviations count first."""
-    words = {} if known is None else _words_of(known)
-    if text in words:
-        return words[text]
-    return None if text in AMBIGUOUS else minutes_ahead(text)
+    `local`: the zone whose abbreviations count first."""
+    minutes = {} if local is None else _abbreviations_of(local)
+    if text in minutes:
+        return minutes[text]
+    return None if text in AMBIGUOUS else utc_minutes(text)
 
 
 @lru_cache(maxsize=100)
-def _words_of(zone: ZoneInfo) -> dict[str, int]:
+def _abbreviations_of(zone: ZoneInfo) -> dict[str, int]:
     """Return the abbreviations of a zone's winter and summer, each with its minutes."""
-    words = {}
+    minutes = {}
     for month in (1, 7):
         local = datetime(2026, month, 1, tzinfo=zone)
         offset = local.utcoffset()
-        words[str(local.tzname())] = int(offset.total_seconds()) // 60 if offset else 0
-    return words
+        minutes[str(local.tzname())] = int(offset.total_seconds()) // 60 if offset else 0
+    return minutes
