@@ -29,6 +29,7 @@ from alerting.adapters.files.stamp_formats import (
     fold,
     order_shown,
 )
+from alerting.adapters.files.zones import is_zone_name
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
 
@@ -389,15 +390,9 @@ def zone_column(free: Sequence[str], times: Sequence[str], cells: Sample) -> str
     """Return the title of the column that names the zones of stamps which name none; else None."""
     if not times or _share(cells[times[-1]], r"\d ?(Z|[+-]\d\d:?\d\d)$"):
         return None
-    zones = [
-        title
-        for title in free
-        if title not in times
-        and re.match(_ZONE_TITLES, title.strip())
-        and _share(cells[title], r"^(?:[+-]\d\d:?\d\d|[A-Z]{3,4}(?:[+-]\d.*)?|[A-Z]\w+/\w+.*)$")
-        == 1
-    ]
-    return zones[0] if len(zones) == 1 else None
+    zones = [t for t in free if t not in times and re.match(_ZONE_TITLES, t.strip())]
+    names = cells[zones[0]].drop_null().unique().to_pylist() if len(zones) == 1 else []
+    return zones[0] if names and all(is_zone_name(name) for name in names) else None
 
 
 def with_order(table: ChunkedTable, title: str, form: StampFormat) -> StampFormat:

@@ -74,6 +74,13 @@ def zone_in(text: str, local: ZoneInfo | None = None) -> tuple[ZoneInfo, str] | 
     return None
 
 
+def is_zone_name(text: str) -> bool:
+    """Return whether a cell is an abbreviation, an offset from UTC, or the name of a zone."""
+    is_short = text in ABBREVIATIONS or text in AMBIGUOUS
+    is_offset = re.fullmatch(rf"(?:UTC|GMT){_OFFSET}|[+-]\d\d:?\d\d", text) is not None
+    return is_short or is_offset or ("/" in text and text in available_timezones())
+
+
 def _zone_by_name(text: str) -> tuple[ZoneInfo, str] | None:
     if pair := _BOTH.search(text):
         return ZoneInfo("Europe/Berlin"), pair[0]

@@ -116,6 +116,7 @@ ZONES = [
     ("Zeit", "2026-03-02T07:00:00+01:00[Europe/Berlin]", {}, SIX, None),
     ("Zeit;tz", "2026-07-02 06:00;CEST", BERLIN, at("07-02 04:00"), None),
     ("Zeit;Zone", "2026-03-02 07:00;+01:00", {}, SIX, None),
+    ("Zeit;Zone", "2026-03-02 07:00;NORD", BERLIN, SIX, "ALERTING_TIMEZONE"),
 ]
 
 
