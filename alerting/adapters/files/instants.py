@@ -238,8 +238,10 @@ class ClockDays:
             day, before = self._last.get(name, (0, int(clock[rows[0]])))
             steps = np.diff(clock[rows], prepend=before)
             small = steps[np.abs(steps) <= _HALF_DAY_MS]
-            backwards = (small < 0).sum() > max(1, (small > 0).sum())
-            unclear = (steps > _HALF_DAY_MS) if backwards else (steps < -_BACK_MS)
+            down = int((small < 0).sum())
+            up = int((small > 0).sum())
+            unclear = (steps > _HALF_DAY_MS) & (down > up)
+            unclear |= (steps < -_BACK_MS) & (down <= max(1, up))
             days = day + np.cumsum(steps < -_HALF_DAY_MS)
             unclear = np.cumsum(unclear & (steps >= -_HALF_DAY_MS)) > 0
             at[rows] = np.where(
