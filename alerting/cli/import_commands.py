@@ -275,9 +275,7 @@ def _with_sequence(
 ) -> "Layout":
     """Return the layout with the step and the start of rows without time stamps."""
     if sequence is None:
-        if start is not None:
-            raise typer.BadParameter("goes with --sequence only", param_hint="--start")
-        return layout
+        return replace(layout, start=start)
     if layout.time_format is not None:
         raise typer.BadParameter(
             "a sequence has no time stamps; leave out --time-format", param_hint="--sequence"

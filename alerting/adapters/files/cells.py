@@ -64,6 +64,8 @@ _SPACED = r"^[+-]?\d{1,3}([ '\x{2019}\x{00a0}\x{202f}\x{2009}]\d{3})+([.,]\d+)?$
 _BLANKS = r"[ '\x{2019}\x{00a0}\x{202f}\x{2009}]"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _ZONED = r"(Z|z|[+-]\d\d(:?\d\d)?)$"
+_MIDNIGHT = r"^.{10}[T ]24:00(:00([.,]0+)?)?([^\d:.,].*)?$"
+_DAY_MS = 86_400_000
 _FIRST_EPOCH_MS = 100_000_000_000  # as seconds this would be the year 5138
 
 
@@ -335,27 +337,37 @@ def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
     at = np.full(len(cells), NO_INSTANT, dtype=np.int64)
     iso = _matching(cells, _ISO)
     zoned = iso & _matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
-    texts = pc.replace_substring(cells.filter(pa.array(iso)), ",", ".").to_pylist()
+    midnight = iso & _matching(cells, _MIDNIGHT)
+    dotted = pc.replace_substring(cells.filter(pa.array(iso)), ",", ".")
+    if midnight.any():
+        begun = pc.replace_substring_regex(dotted, "([T ])24:00", r"\100:00")
+        dotted = pc.if_else(pa.array(midnight[iso]), begun, dotted)
+    texts = dotted.to_pylist()
     parsed = pd.DatetimeIndex(
         pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", errors="coerce", utc=True)
     )
     at[iso] = parsed.as_unit("ms").asi8
+    at[midnight & (at != NO_INSTANT)] += _DAY_MS
     cut = int(((parsed != parsed.as_unit("ms")) & parsed.notna()).sum())
     whole = _matching(cells, r"^\d{9,13}$")
     counts = pc.cast(cells.filter(pa.array(whole)), pa.int64()).to_numpy(zero_copy_only=False)
     at[whole] = np.where(counts >= _FIRST_EPOCH_MS, counts, counts * 1000)
-    for row in np.flatnonzero(_matching(cells, r"^\d{9,13}\.\d{1,9}$")):
-        at[row], lost = _since_1970(cells[int(row)].as_py())
+    with_part = _matching(cells, r"^\d{9,13}[.,]\d{1,9}$")
+    if with_part.any():
+        at[with_part], lost = _since_1970(cells.filter(pa.array(with_part)))
         cut += lost
     return at, iso & ~zoned, cut
 
 
-def _since_1970(text: str) -> tuple[int, bool]:
-    whole, _, fraction = text.partition(".")
-    if int(whole) >= _FIRST_EPOCH_MS:
-        return int(whole), bool(fraction.strip("0"))
-    digits = fraction.ljust(3, "0")
-    return int(whole) * 1000 + int(digits[:3]), bool(digits[3:].strip("0"))
+def _since_1970(cells: Cells) -> tuple[Millis, int]:
+    """Return milliseconds of counts with decimals, and how many of them lose a part of one."""
+    parts = pc.extract_regex(cells, r"^(?P<whole>\d+)[.,](?P<part>\d+)$")
+    padded = pc.utf8_rpad(pc.struct_field(parts, "part"), width=9, padding="0")
+    nanos = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
+    whole = pc.cast(pc.struct_field(parts, "whole"), pa.int64()).to_numpy(zero_copy_only=False)
+    is_millis = whole >= _FIRST_EPOCH_MS
+    at = np.where(is_millis, whole, whole * 1000 + nanos // 1_000_000)
+    return at, int(np.where(is_millis, nanos, nanos % 1_000_000).astype(bool).sum())
 
 
 def _stamps(array: Any) -> Millis:

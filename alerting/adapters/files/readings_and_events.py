@@ -104,7 +104,7 @@ class TableFile(ABC, Generic[C, P]):
         while profile is None:
             profile = self._profile_once(progress, stop_early)
         clock = self._rows.stamps.clock
-        profile.head_notes = self._rows.table.notes
+        profile.head_notes = (*self._rows.table.notes, *self._rows.file_times.notes)
         profile.asset_texts = self._rows.assets.texts
         if clock is not None:
             profile.zone = clock.zone.key

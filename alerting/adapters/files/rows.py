@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -17,33 +16,26 @@ from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells
 from alerting.adapters.files.checks import Check, read_names
 from alerting.adapters.files.chunks import PARQUET, Chunk, ChunkedTable, column, magic
 from alerting.adapters.files.csv_table import CsvTable
-from alerting.adapters.files.instants import (
-    DEFAULT_START,
-    SequenceStamps,
-    StampReader,
-    find_zone,
-    zone_shown,
-)
+from alerting.adapters.files.file_times import FileTimes
 from alerting.adapters.files.long_form import find_long_form
 from alerting.adapters.files.long_table import QUALITY_SUFFIX, LongTable
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import (
     JOINED,
     NumberForm,
-    StampFormat,
-    iso_or_epoch,
-    named_format,
     number_form,
     sample,
-    stamp_format,
-    time_columns,
-    with_order,
 )
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType, variable_name
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.foreign_columns import ColumnProfile, Units, column_names
-from alerting.readings.history import Codes, Millis, duration_millis, grade, why_no_quality
+from alerting.readings.history import (
+    Codes,
+    Millis,
+    grade,
+    why_no_quality,
+)
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
 from alerting.usecases.ingestion.imported_files import DuplicatesRule
 from alerting.usecases.ingestion.reading_plan import ReadingPlan
@@ -290,19 +282,17 @@ class TableRows:
             column(self.table, title, option)
         self.quality = QualityColumns(self.table, layout.quality)
         used = {self.asset_column, *(title for title, _ in keys), *self.quality.titles}
-        if layout.sequence is not None and layout.time is None:
-            self.times: tuple[str, ...] = ()
-        else:
-            self.times = time_columns(self.table, layout.time, self.sample, [t for t in used if t])
+        self.file_times = FileTimes(
+            self.table, layout, self.sample, [t for t in used if t], with_ends=bool(keys)
+        )
+        self.times = self.file_times.titles
         self.time = JOINED.join(self.times)
-        used |= {*self.times}
+        used |= {*self.times, *self.file_times.ignored}
         self.names = value_names(
             self.table, [t for t in self.table.titles if t not in used], layout, units
         )
         self.numbers = self._numbers()
-        self.format = self._format()
-        self.zone, self.zone_from = self._zone()
-        self.stamps = self.new_stamps()
+        self.stamps = self.file_times.new_stamps()
         self._missing = (*MISSING_TEXTS, *layout.missing)
 
     def _use_long_form(self) -> Layout:
@@ -332,49 +322,12 @@ class TableRows:
             NumberForm(self.layout.decimal, True, form.thousands) if self.layout.decimal else form
         )
 
-    def _format(self) -> StampFormat | None:
-        if self.layout.sequence is not None:
-            return None
-        if self.layout.time_format is not None:
-            return named_format(self.layout.time_format)
-        form = stamp_format(self._time_cells(self.sample))
-        return with_order(self.table, self.times[0], form) if form else None
-
-    def _zone(self) -> tuple[ZoneInfo | None, str]:
-        if self.layout.zone is not None:
-            return find_zone(self.layout.zone), "--tz"
-        if self.layout.plant_zone is not None:
-            return find_zone(self.layout.plant_zone), "ALERTING_TIMEZONE"
-        return None, "neither --tz nor ALERTING_TIMEZONE names a zone"
-
-    def new_stamps(self) -> StampReader | SequenceStamps:
-        """Return a reader of stamps for one pass over the file."""
-        if self.layout.sequence is not None:
-            return SequenceStamps(
-                self._start(), duration_millis(self.layout.sequence), self.time or None
-            )
-        return StampReader(self.format, self.zone)
-
-    def _start(self) -> int:
-        text = self.layout.start or DEFAULT_START
-        at = int(StampReader(None, self.zone).read(cell.column([text])).at[0])
-        if at == cell.NO_INSTANT:
-            raise UserError(
-                f"--start {text!r} is not an instant; write for example --start "
-                "2026-01-05T06:00:00Z"
-            )
-        return at
-
     def revise(self, keyed: Keyed, columns: Iterable[ColumnProfile]) -> bool:
         """Return whether this chunk shows another format, so that the file must be read again."""
-        if self.zone is None and keyed.instants.zoneless:
-            shown = zone_shown(
-                keyed.instants.local, None if self.asset_column is None else keyed.assets
-            )
-            if shown is not None:
-                self.zone = shown
-                self.zone_from = "shown by the hour that comes twice in the file"
-                return True
+        if self.file_times.revise(
+            keyed.instants, None if self.asset_column is None else keyed.assets
+        ):
+            return True
         if (
             not self.numbers.shown
             and self._separator != ","
@@ -390,10 +343,10 @@ class TableRows:
     @property
     def plan(self) -> ReadingPlan:
         """Return the format of the file for people."""
-        zoned = self.stamps_name_zone
-        sequence = self.stamps.message if isinstance(self.stamps, SequenceStamps) else None
+        times = self.file_times
+        zoned = times.name_zone
         encoding = getattr(self.table, "encoding", None)
-        zone = self.zone.key if self.zone else "UTC"
+        zone = times.zone.key if times.zone else "UTC"
         long = self.table.columns if isinstance(self.table, LongTable) else None
         return ReadingPlan(
             encoding=encoding.name if encoding else None,
@@ -407,29 +360,11 @@ class TableRows:
             unit_column=long.unit if long else None,
             quality_column=long.quality if long else None,
             time_columns=self.times,
-            time_format=sequence
-            or (self.format.name if self.format else iso_or_epoch(self._time_cells(self.sample))),
+            time_format=times.name,
             zone=None if zoned else zone,
-            zone_from=None if zoned else self.zone_from,
+            zone_from=None if zoned else times.zone_from,
             sequence=self.layout.sequence,
         )
-
-    @property
-    def stamps_name_zone(self) -> bool:
-        """Return whether stamps need no zone: they name it, count from 1970, or are numbered."""
-        if self.layout.sequence is not None:
-            return True
-        cells = self._time_cells(self.sample)
-        instants = StampReader(self.format, None).read(cells)
-        return bool(len(cells)) and not instants.zoneless and not instants.bad.all()
-
-    def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
-        """Return the cells of stamps, date and time joined; empty ones without a column."""
-        if not self.times:
-            return pa.nulls(len(next(iter(cells.values()))), pa.string())
-        if len(self.times) == 1:
-            return cells[self.times[0]]
-        return pc.binary_join_element_wise(*(cells[title] for title in self.times), " ")
 
     def _asset_column(self) -> str | None:
         if self.layout.asset:
@@ -442,9 +377,9 @@ class TableRows:
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
         """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
-        self.stamps = self.new_stamps()
+        self.stamps = self.file_times.new_stamps()
         keys = [
-            *self.times,
+            *self.file_times.columns,
             *([self.asset_column] if self.asset_column else []),
             *further,
             *self.quality.titles,
@@ -459,7 +394,7 @@ class TableRows:
             for title, v in chunk.columns.items()
         }
         assets, named_checks = self._assets(chunk, cells)
-        times = self._time_cells(cells)
+        times = self.file_times.texts.join(cells)
         stamps = self.stamps
         instants = stamps.read(times, assets if self.asset_column else None)
         checks = [
