@@ -125,7 +125,10 @@ def has_day(cell: str) -> bool:
 
 def cell_unit(cell: str) -> str:
     """Return the known unit that a cell holds, with or without brackets; empty if it holds none."""
-    bare = cell.strip("[]()").strip()
+    inside = re.fullmatch(r"[\[(](.*)[\])]", cell)
+    bare = (inside[1] if inside else cell).strip()
+    if re.search(r"[\[\]()]", bare):
+        return ""
     known = split_title(f"x ({bare})").unit  # as that of a title: `x (°C)`
     return known or (bare if _UNIT_WORD.fullmatch(bare) else "")
 
