@@ -281,8 +281,12 @@ class _Head:
         titled = [i for i in named if self._names_times(i)] if self.times else []
         if titled and 2 * self._covered(titled[-1]) >= len(self.values):
             named = [i for i in named if i >= titled[-1]]
-        rank = {i: (self._is_complete(i), self._quality(i), self._covered(i), i) for i in named}
-        best = max(rank, key=lambda i: rank[i], default=None)
+
+        def rank(i: int) -> tuple[bool, bool, int, int, int]:
+            quality = self._quality(i)
+            return self._is_complete(i), quality > 0, self._covered(i), quality, i
+
+        best = max(named, key=rank, default=None)
         if best is None or len(self.lines[best].fields) < self.width - 1:
             return None
         texts = sum(self.lines[best].kind(c) in TEXTS for c in self.values)
@@ -311,17 +315,17 @@ class _Head:
         names = [cell for c in self.values if (cell := self.lines[index].cell(c))]
         if all(cell_kind(name) in TYPED or _TYPE_WORD.match(name) for name in names):
             return 0
-        words = sum(bool(re.search(r"[^\W\d_A-Z]{3}", name)) for name in names)
+        words = sum(bool(re.search(r"[^\W\d_A-Z]{2}", name)) for name in names)
         return 2 if 2 * words >= len(names) else 1
 
     def _unit_line(self, block: Sequence[int], base: int | None) -> int | None:
         """Return the line of units: of those above the rows, else one with a label above them."""
         holding = [i for i in block if self._holds_units(i)]
-        has_titles = base is not None or any(
-            self.lines[i].count(TEXTS) for i in block if i not in holding
-        )
-        if holding and has_titles:
-            return holding[-1]
+        titled = [i for i in block if i not in holding] if base is None else [base]
+        for i in reversed(holding):
+            units = [c for c in self.values if self.lines[i].cell(c)]
+            if any(all(self.lines[t].cell(c) for c in units) for t in titled):
+                return i
         end = block[-1] if block else 0
         labelled = [i for i in range(end) if _UNIT_LABEL.match(self.lines[i].cell(0))]
         return next((i for i in reversed(labelled) if self._holds_units(i)), None)
@@ -402,12 +406,21 @@ class _Head:
             unit_line=unit_line.number if unit_line else None,
             notes=tuple(notes),
             stated=read_stated(line.fields for line in above if line.number not in names.lines),
-            comments=tuple(
-                {mark for mark in _COMMENTS for c in comments if c.text.startswith(mark)}
-            ),
+            comments=self._marks(last),
             texts=frozenset(line.text for line in above if line.text.strip()),
             title_texts=tuple(line.text for line in above if line.number in names.lines),
             tables=names.tables,
+        )
+
+    def _marks(self, last: int) -> tuple[str, ...]:
+        """Return what begins comments: `#` anywhere, another mark only above the rows."""
+        return tuple(
+            mark
+            for mark in _COMMENTS
+            if any(
+                line.text.startswith(mark) and (mark == "#" or line.number <= last)
+                for line in self.comments
+            )
         )
 
     def _numbers(self) -> list[str]:
@@ -500,7 +513,7 @@ class _Head:
         for column, title in enumerate(titles[: self.width]):
             is_gap = not title and self.kinds[column] == EMPTY
             first = next((titles[c] for c in self.times), None)
-            is_again = column in self.times[1:] and _stem(title) == _stem(first or "")
+            is_again = column in self.times[1:] and title and _stem(title) == _stem(first or "")
             if is_gap or is_again:
                 groups.append([])
             if not is_gap:
