@@ -161,8 +161,9 @@ class _Head:
         self.lines = [line for line in lines if line not in comments]
         self.width = usual_width([line for line in self.lines if line.fields])
         rows = [line for line in self.lines if len(line.fields) == self.width]
-        later = rows[len(rows) // 2 :]
         self._is_single = len(rows) < 2
+        rows = list({line.text: line for line in reversed(rows)}.values())[::-1]
+        later = rows[len(rows) // 2 :]
         # a column may have cells at the begin of the file only
         by_all = zip(column_kinds(later, self.width), column_kinds(rows, self.width), strict=True)
         self.kinds = "".join(
@@ -321,9 +322,9 @@ class _Head:
     def _unit_line(self, block: Sequence[int], base: int | None) -> int | None:
         """Return the line of units: of those above the rows, else one with a label above them."""
         holding = [i for i in block if self._holds_units(i)]
-        titled = [i for i in block if i not in holding] if base is None else [base]
         for i in reversed(holding):
             units = [c for c in self.values if self.lines[i].cell(c)]
+            titled = [t for t in block if t != i] if base is None else [base]
             if any(all(self.lines[t].cell(c) for c in units) for t in titled):
                 return i
         end = block[-1] if block else 0
