@@ -21,7 +21,7 @@ class Names(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Columns:
+class ColumnLayout:
     """The columns of a table by its rows: their number, the letter of the kind of each, and which
     hold stamps."""
 
@@ -54,7 +54,7 @@ class Columns:
             titles[column] = line.cell(column)
             used.add(line.number)
         if _repeated(titles[c] for c in self._columns_of(titles)):
-            titles, more = self._tell_apart(titles, base, nearest)
+            titles, more = self._make_distinct(titles, base, nearest)
             used |= more
         tables = self._tables(titles)
         is_numbered = bool(_repeated(titles)) and bool(
@@ -66,7 +66,7 @@ class Columns:
         """Return the columns of values that have a title."""
         return [c for c, title in enumerate(titles) if title and c not in self.times]
 
-    def _tell_apart(
+    def _make_distinct(
         self, titles: list[str], base: HeadLine, nearest: Sequence[HeadLine]
     ) -> tuple[list[str], set[int]]:
         """Return the titles after those of the highest line above that makes them distinct, else of

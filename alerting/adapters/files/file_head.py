@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alerting.adapters.files.chunks import StatedTimes
-from alerting.adapters.files.column_titles import Columns, Names
+from alerting.adapters.files.column_titles import ColumnLayout, Names
 from alerting.adapters.files.head_lines import (
     EMPTY,
     NUMBER,
@@ -234,20 +234,20 @@ class _Head:
 
     def _stated_titles(self) -> int:
         """Return the line that the user named. Raises UserError if it cannot name the columns."""
-        wanted = self.header_line or 0
-        base = next((i for i, line in enumerate(self.lines) if line.last >= wanted), -1)
+        line_number = self.header_line or 0
+        base = next((i for i, line in enumerate(self.lines) if line.last >= line_number), -1)
         line = self.lines[base]
-        if line.number <= wanted and line.text.startswith(_COMMENTS) and line.fields[0] != "#":
+        if line.number <= line_number and line.text.startswith(_COMMENTS) and line.fields[0] != "#":
             bare = split_record(line._replace(text=line.text.lstrip("#/ \t")), self.separator)
             line = self.lines[base] = bare._replace(text=line.text)
-        if line.number > wanted or len(line.fields) < min(2, self.width):
+        if line.number > line_number or len(line.fields) < min(2, self.width):
             raise UserError(
-                f"{self.path!s}: line {wanted} does not name the {self.width} columns of the "
+                f"{self.path!s}: line {line_number} does not name the {self.width} columns of the "
                 "lines below; name with --header-line the line of the titles"
             )
         if self.times and self._is_row(line):
             raise UserError(
-                f"{self.path!s}: line {wanted} holds values, not titles; name with --header-line "
+                f"{self.path!s}: line {line_number} holds values, not titles; name with --header-line "
                 "the line of the titles, or 0 if no line names the columns"
             )
         return base
@@ -311,7 +311,7 @@ class _Head:
 
     def _unit_line(self, block: Sequence[int], base: int | None) -> int | None:
         """Return the line of units: of those above the rows, else one with a label above them."""
-        holding = [i for i in block if self._holds_units(i)]
+        holding = [i for i in block if self._has_units(i)]
         for i in reversed(holding):
             units = [c for c in self.values if self.lines[i].cell(c)]
             titled = [t for t in block if t != i] if base is None else [base]
@@ -319,13 +319,13 @@ class _Head:
                 return i
         end = block[-1] if block else 0
         labelled = [i for i in range(end) if _UNIT_LABEL.match(self.lines[i].cell(0))]
-        return next((i for i in reversed(labelled) if self._holds_units(i)), None)
+        return next((i for i in reversed(labelled) if self._has_units(i)), None)
 
-    def _holds_units(self, index: int) -> bool:
+    def _has_units(self, index: int) -> bool:
         """Return whether a line holds units of columns of numbers: nothing else, or units most of
         all where the table has stamps."""
         line = self.lines[index]
-        known = unknown = 0
+        units = texts = 0
         for column, cell in enumerate(line.fields[: self.width]):
             is_label = column == 0 and _UNIT_LABEL.match(cell)
             if not cell or cell == "1" or is_label or _PLACEHOLDER.fullmatch(cell.strip("[]()")):
@@ -335,9 +335,9 @@ class _Head:
                 continue
             if self.kinds[column] in STAMP + TEXT or line.kinds[column] == NUMBER:
                 return False
-            known += bool(unit)
-            unknown += not unit and (1 if len(cell) <= _LONG_UNIT else len(line.fields))
-        return known > 0 and (not unknown or (bool(self.times) and known >= unknown))
+            units += bool(unit)
+            texts += not unit and (1 if len(cell) <= _LONG_UNIT else len(line.fields))
+        return units > 0 and (not texts or (bool(self.times) and units >= texts))
 
     def _commented_titles(self, first: int | None) -> int | None:
         """Return the number of the lowest comment above the rows if it holds their titles."""
@@ -373,7 +373,7 @@ class _Head:
             upper = [self.lines[i] for i in block if i < base and i != units]
             titled = [i for i in block if i != units and self.times and self._names_times(i)]
             of_times = self.lines[base if not titled or base in titled else titled[-1]]
-            columns = Columns(self.width, self.kinds, tuple(self.times))
+            columns = ColumnLayout(self.width, self.kinds, tuple(self.times))
             names = columns.name(
                 self.lines[base], upper, of_times, may_number=bool(self.header_line)
             )
@@ -464,14 +464,14 @@ class _Head:
         if self.columns:
             text = "--columns names the columns"
             if lines:
-                text += f", not line{plural} {_in_words(lines)} (a row? add --header-line 0)"
+                text += f", not line{plural} {_list_numbers(lines)} (a row? add --header-line 0)"
         elif self.header_line == 0:
             text = f"the rows begin on line {first}"
         elif not lines:
             where = "the first line" if first == top else f"line {first}"
             text = f"{where} holds values, not titles: name the columns with --columns"
         else:
-            text = f"line{plural} {_in_words(lines)} name{'' if plural else 's'} the columns"
+            text = f"line{plural} {_list_numbers(lines)} name{'' if plural else 's'} the columns"
         notes = []
         if unread:
             cells = " ".join(cell for cell in unread[0].fields if cell)
@@ -481,7 +481,7 @@ class _Head:
             where = (
                 "the lines above it"
                 if is_above and len(lines) == 1
-                else f"line{'s' * (len(numbers) > 1)} {_in_words(numbers)}"
+                else f"line{'s' * (len(numbers) > 1)} {_list_numbers(numbers)}"
             )
             verb = "is" if len(numbers) == 1 and not where.startswith("the") else "are"
             text = f"{text}; {where} {verb} not read: {cells!r}"
@@ -497,7 +497,7 @@ class _Head:
         return notes
 
 
-def _in_words(numbers: Sequence[int]) -> str:
+def _list_numbers(numbers: Sequence[int]) -> str:
     """Return numbers of lines, of more than two in a row the first and the last: `3 to 6 and 9`."""
     texts: list[str] = []
     start = 0

@@ -24,7 +24,7 @@ STAMP = "s"
 TEXT = "t"
 TEXTS = TEXT + WORD
 TYPED = NUMBER + STAMP
-_WORDS = frozenset(MISSING_TEXTS)
+_MISSING = frozenset(MISSING_TEXTS)
 _FAULTS = frozenset(FAULT_TEXTS)
 _A_NUMBER = re.compile(
     r"[-+]?(\d+([.,' \u00a0\u202f]\d+)*[.,]?|[.,]\d+)([eE][-+]?\d+)?( ?(%|[°A-Za-zµ/²³]{1,6}))?-?$"
@@ -117,7 +117,7 @@ def cell_kind(cell: str) -> str:
         return STAMP
     if _A_NUMBER.match(cell):
         return NUMBER
-    return WORD if cell in _WORDS or cell.lower() in _FAULTS else TEXT
+    return WORD if cell in _MISSING or cell.lower() in _FAULTS else TEXT
 
 
 def has_day(cell: str) -> bool:
@@ -131,8 +131,8 @@ def cell_unit(cell: str) -> str:
     bare = (inside[1] if inside else cell).strip()
     if re.search(r"[\[\]()]", bare):
         return ""
-    known = split_title(f"x ({bare})").unit  # as that of a title: `x (°C)`
-    return known or (bare if _UNIT_WORD.fullmatch(bare) else "")
+    unit = split_title(f"x ({bare})").unit  # as that of a title: `x (°C)`
+    return unit or (bare if _UNIT_WORD.fullmatch(bare) else "")
 
 
 def choose_separator(records: Sequence[HeadLine]) -> str:
