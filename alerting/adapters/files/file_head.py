@@ -247,8 +247,8 @@ class _Head:
             )
         if self.times and self._is_row(line):
             raise UserError(
-                f"{self.path!s}: line {line_number} holds values, not titles; name with --header-line "
-                "the line of the titles, or 0 if no line names the columns"
+                f"{self.path!s}: line {line_number} holds values, not titles; name with "
+                "--header-line the line of the titles, or 0 if no line names the columns"
             )
         return base
 
