@@ -3,6 +3,7 @@ an asset twice, and the file of the lines that an import rejects. Lines that are
 merged where that is wanted."""
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,17 @@ def read_names(
 
 
 MOST_TEXTS = 20
+# numbers that devices write where they have no value; if they lie far from all others
+_SENTINELS = frozenset(
+    sign * value
+    for sign in (1, -1)
+    for value in (
+        999, 9999, 99999, 999999, 9999999, 99999999, 99.99, 999.9, 999.99, 9999.9, 9999.99, 99999.9,
+        999.25, 327.67, 327.68, 3276.7, 3276.8, 32766, 32767, 32768, 655.35, 6553.5, 65534, 65535,
+        2147483647, 2147483648, 4294967295, 1e20, 1e30, 1e31, 3.4028235e38, 3.402823466e38,
+    )
+)  # fmt: skip
+_MOST_EXACT = 1e15
 
 
 def profile_column(
@@ -123,6 +135,18 @@ def profile_column(
     Counts the removed content of cleaned cells as well. `floats`: the cells as numbers, where all
     are plain ones.
     """
+    if profile.writing:
+        suffixes, in_brackets = cell.count_suffixes(
+            cell.clean(chunk.columns[profile.title]).filter(pa.array(usable))
+        )
+        profile.suffixes.update(suffixes)
+        profile.in_brackets += in_brackets
+    if floats is not None and _count_values(profile, cells, floats, usable):
+        neither = (floats != 0) & (floats != 1) & usable
+        profile.numbers += int(np.count_nonzero(usable))
+        profile.not_boolean += int(np.count_nonzero(neither))
+        _examples(profile.first_not_boolean, chunk, cells, profile.title, neither, "boolean")
+        return usable.copy()
     is_present = cell.filled_cells(cells)
     filled = is_present & usable
     texts = np.zeros(len(cells), dtype=bool)
@@ -133,7 +157,9 @@ def profile_column(
     filled &= texts | ~np.isnan(floats)
     profile.infinite += int(infinite.sum())
     texts &= filled
-    profile.numbers += int((filled & ~texts & ~infinite).sum())
+    finite = filled & ~texts & ~infinite
+    _count_values(profile, cells, floats, finite)
+    profile.numbers += int(finite.sum())
     profile.texts += int((texts & neither).sum())
     profile.booleans += int((texts & ~neither).sum())
     profile.not_boolean += int((neither & filled).sum())
@@ -146,6 +172,35 @@ def profile_column(
     _examples(profile.first_not_number, chunk, cells, profile.title, texts | infinite, "number")
     _examples(profile.first_not_boolean, chunk, cells, profile.title, neither & filled, "boolean")
     return filled
+
+
+def _count_values(
+    profile: ColumnProfile, cells: Cells, floats: FloatArray, among: BoolArray
+) -> bool:
+    """Extend the range of the numbers of a column, apart from those that often mean no value;
+    return False if one is infinite."""
+    numbers = floats if among.all() else floats[among]
+    if not len(numbers):
+        return True
+    least = float(numbers.min())
+    most = float(numbers.max())
+    if not (math.isfinite(least) and math.isfinite(most)):
+        return False
+    if max(-least, most) >= _MOST_EXACT and not profile.identifier:
+        profile.identifier = cell.why_identifier(cells.filter(pa.array(among)))
+    if least in _SENTINELS or most in _SENTINELS:
+        is_sentinel = among & np.isin(floats, [*({least, most} & _SENTINELS)])
+        for text, count in cell.commonest(cells, is_sentinel, MOST_TEXTS).items():
+            value = floats[int(pc.index(cells, text).as_py())]
+            profile.sentinels[float(value), text.strip()] += count
+        numbers = floats[among & ~is_sentinel]
+        if not len(numbers):
+            return True
+        least = float(numbers.min())
+        most = float(numbers.max())
+    profile.least = min(profile.least, least)
+    profile.most = max(profile.most, most)
+    return True
 
 
 def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> None:

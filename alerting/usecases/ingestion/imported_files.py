@@ -1,7 +1,7 @@
 """Files of an import, each checked once and read once: form, profile, and notes on them for people,
 with reasons for a refusal."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from alerting.definitions.wording.language import (
     templates,
 )
 from alerting.ports import EventRow, Progress, ReadingBatch
-from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units, split_title
+from alerting.readings.foreign_columns import BadLine, ColumnProfile, NumberWriting, Units
 from alerting.readings.history import Millis
 from alerting.readings.variable_series import describe_doubtful
 from alerting.usecases.ingestion.asset_import import Titles
@@ -285,7 +285,7 @@ def understand(
         new_assets=tuple(name for name in sorted(profile.assets) if name not in existing),
         columns=columns,
         event_types=event_types,
-        notes=tuple(notes(source, profile, types, now)),
+        notes=tuple(notes(source, profile, types, now, declared)),
     )
 
 
@@ -293,7 +293,7 @@ def _understand_column(
     profile: Profile, column: ColumnProfile, kind: VariableType, declared: Mapping[str, Variable]
 ) -> UnderstoodColumn:
     variable = declared.get(column.name)  # an import changes no declared variable
-    unit = variable.unit if variable else split_title(column.title).unit
+    unit = variable.unit if variable else column.split_title().unit
     wrong, first = column.bad(kind)
     texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
     empty = profile.rows - column.filled - column.marked - column.bad_quality
@@ -337,6 +337,7 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
     that it may have another."""
     for title, kind in types.items():
         column = profile.columns[title]
+        _refuse_other_units(source, column, kind)
         wrong, first = column.bad(kind)
         wrong -= column.faults if kind == "number" else 0
         filled = column.filled - column.faults
@@ -346,11 +347,12 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
                 _with_lines(
                     ENGLISH.say(
                         "{file} was not imported: column {title} is taken for a {type}, and "
-                        "{wrong} of its {filled} cells are not. If it holds text, declare it as a "
-                        "category first (alerting import assets); else leave it out with --only, "
-                        "or name with --missing the texts that mean a missing value:",
+                        "{wrong} of its {filled} cells are not. If it holds text, add {option} (a "
+                        "declared variable keeps its type); else leave it out with --only, or name "
+                        "with --missing the texts that mean a missing value:",
                         file=source.name,
                         title=shown(title),
+                        option=type_option(title, "category"),
                         type=_TYPES[kind],
                         wrong=Styled(wrong, "count"),
                         filled=Styled(filled, "count"),
@@ -359,6 +361,23 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
                     first[:SHOWN],
                 )
             )
+
+
+def _refuse_other_units(source: Source, column: ColumnProfile, kind: VariableType) -> None:
+    others = column.other_units()
+    if kind == "number" and others and column.writing:
+        named = ", ".join(f"{count:,} in {unit}" for unit, count in others.items())
+        raise UserError(
+            f"{source.name} was not imported: column {shown(column.title)} mixes units: most of "
+            f"its cells are in {column.writing.unit}, {named}. Export them in one unit, or leave "
+            f"the column out with --only; if these are names, add "
+            f"{type_option(column.title, 'category')}"
+        )
+
+
+def type_option(title: str, kind: VariableType) -> str:
+    """Return the option of the command that gives a column this type."""
+    return f"--column-type {shown(f'{title}={kind}')}"
 
 
 def _with_lines(headline: str, source: Source, lines: Sequence[BadLine], *more: str) -> str:
@@ -391,8 +410,9 @@ def notes(
     profile: Profile,
     types: Mapping[str, VariableType],
     now: datetime | None = None,
+    declared: Collection[str] = (),
 ) -> Iterator[str]:
-    """Yield notes on this file for people, as sentences."""
+    """Yield notes on this file for people, as sentences. `declared`: variables that there are."""
     yield from profile.head_notes
     yield from _name_notes(_NO_ASSETS, profile.asset_texts)
     if isinstance(profile, EventsProfile):
@@ -429,6 +449,11 @@ def notes(
         )
     yield from _clock_notes(source, profile)
     yield from _column_notes(profile, types)
+    for title, kind in types.items():
+        column = profile.columns[title]
+        yield from _writing_notes(column, kind)
+        if not isinstance(profile, EventsProfile):
+            yield from _type_notes(column, kind, is_new=column.name not in declared)
     if profile.cut:
         yield count_in_english(
             "{number} time stamp is finer than a millisecond and was cut to it",
@@ -491,3 +516,74 @@ def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterat
                 "known later than that, give its delay: in a file for `alerting import assets`, "
                 f"variables: {f'{{{column.name}: {{delay: {every}}}}}'}"
             )
+
+
+def _writing_notes(column: ColumnProfile, kind: VariableType) -> Iterator[str]:
+    """Yield how the numbers of a column were read, where that is an assumption."""
+    if kind != "number":
+        return
+    name = f"column {shown(column.title)}"
+    writing = column.writing
+    if writing and writing.has_factors:
+        factors = [
+            f"{suffix} as {10 ** (writing.power(suffix) or 0):,} (in {count:,} cells)"
+            for suffix, count in column.suffixes.items()
+            if writing.power(suffix)
+        ]
+        yield (
+            f"{name}: letters behind its numbers are read as factors, since other cells have none: "
+            f"{', '.join(factors)}; a column of which all cells are in K would be in kelvin"
+        )
+    elif writing and writing.unit:
+        yield from _unit_notes(name, column, writing)
+    if column.in_brackets:
+        yield f"{name}: {column.in_brackets:,} numbers in brackets are read as negative"
+    for text, count in column.suspicious_numbers():
+        yield (
+            f"{name}: {text} occurs {_times(count)} and lies far from all other values: add "
+            f"--missing {text} if it means no value"
+        )
+
+
+def _unit_notes(name: str, column: ColumnProfile, writing: NumberWriting) -> Iterator[str]:
+    scaled = [
+        f"{count:,} from {suffix}"
+        for suffix, count in column.suffixes.items()
+        if suffix and writing.power(suffix)
+    ]
+    if scaled:
+        yield f"{name}: values are converted into {writing.unit}: {', '.join(scaled)}"
+    if column.suffixes[""]:
+        bare = _times(column.suffixes[""], "number", "numbers")
+        yield f"{name}: {bare} without a unit are read in {writing.unit}, as the others are"
+    if writing.unit == "K":
+        yield (
+            f"{name}: K is read as kelvin; if it means thousands, export the numbers without "
+            "formatting"
+        )
+
+
+def _times(count: int, singular: str = "time", plural: str = "times") -> str:
+    return f"{count:,} {singular if count == 1 else plural}"
+
+
+def _type_notes(column: ColumnProfile, kind: VariableType, *, is_new: bool) -> Iterator[str]:
+    """Yield why a column with digits is a category, and how to change that."""
+    name = f"column {shown(column.title)}"
+    if column.identifier and kind == "number" and not column.stated:
+        yield f"{name} is declared as a number, but its {column.identifier}"
+    if kind != "category" or column.stated or not is_new:
+        return
+    option = type_option(column.title, "number")
+    texts = column.common_texts
+    with_digits = [text for text in texts if any(map(str.isdigit, text))]
+    if column.identifier:
+        yield (
+            f"{name} becomes a category: its {column.identifier}. If they are quantities, add "
+            f"{option}"
+        )
+    elif 2 * sum(texts[text] for text in with_digits) > sum(texts.values()):
+        yield (
+            f"{name} becomes a category, since texts such as {shown(with_digits[0])} are no plain "
+            f"numbers. If they are quantities, add {option}"
+        )
