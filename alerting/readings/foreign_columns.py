@@ -279,6 +279,7 @@ class ColumnProfile:
     suffixes: Counter[str] = field(default_factory=Counter)
     in_brackets: int = 0
     sentinels: Counter[tuple[float, str]] = field(default_factory=Counter)
+    no_values: Counter[str] = field(default_factory=Counter)
     least: float = inf
     most: float = -inf
 
@@ -298,7 +299,7 @@ class ColumnProfile:
         if not self.filled or self.stated:
             return self.stated if self.filled else None
         numeric = self.numbers + self.infinite
-        if numeric and 2 * numeric > self.filled - self.faults:
+        if (numeric and 2 * numeric > self.filled - self.faults) or self.other_units():
             return "category" if self.identifier else "number"
         is_boolean = self.booleans and self.booleans == self.filled - self.faults
         return "boolean" if is_boolean else "category"
@@ -356,10 +357,9 @@ def find_writing(column: ColumnProfile, units: Collection[str | None] = ()) -> N
     """Return how a column writes its numbers, by its numbers and commonest texts; None if these are
     no numbers with a unit, a factor or an unusual sign. `units`: of the variables of its name."""
     written = [
-        _Written(match["core"], match["suffix"].strip(), match.start("suffix"), text, count)
+        cell
         for text, count in column.common_texts.items()
-        for match in [_WRITTEN.match(text)]
-        if match and bool(match["open"]) == bool(match["close"])
+        if (cell := _match_written(text, count)) is not None
     ]
     matched = sum(cell.count for cell in written)
     looked_at = max(matched, sum(column.common_texts.values()) - column.faults)
@@ -367,22 +367,25 @@ def find_writing(column: ColumnProfile, units: Collection[str | None] = ()) -> N
         return None
     suffixes = {cell.suffix for cell in written if cell.suffix}
     if not suffixes:
-        return NumberWriting()
+        return NumberWriting() if any(cell.has_sign for cell in written) else None
     title_unit = split_title(column.title).unit
     has_plain = bool(column.numbers) or any(not cell.suffix for cell in written)
     if _are_factors(suffixes, title_unit, has_plain=has_plain):
         return NumberWriting(has_factors=True)
+    counts: Counter[str] = Counter()
     families: Counter[str] = Counter()
     for cell in written:
-        families[_base(cell.suffix)] += cell.count if cell.suffix else 0
-    base, count = families.most_common(1)[0]
+        if cell.suffix:
+            counts[cell.suffix] += cell.count
+            families[_base(cell.suffix)] += cell.count
+    base = families.most_common(1)[0][0]
     of_base = [cell for cell in written if cell.suffix and _base(cell.suffix) == base]
     known = sum(n for unit, n in families.items() if unit == base or unit_parts(unit))
-    share = count / looked_at * (column.texts - column.faults)
+    share = known / looked_at * (column.texts - column.faults)
     is_rare = 2 * share <= column.filled - column.faults or known < _MOSTLY * families.total()
-    if is_rare or not _is_unit(of_base):
+    if is_rare or not (column.stated == "number" or _is_unit(of_base)):
         return None
-    suffix = Counter({cell.suffix: cell.count for cell in of_base}).most_common(1)[0][0]
+    suffix = max((cell.suffix for cell in of_base), key=counts.__getitem__)
     near = [unit for unit in (title_unit, *units) if unit and _base(unit) == base]
     unit = near[0] if near else spell_unit(suffix)
     return NumberWriting(unit, *(unit_parts(unit) or (unit, 0)))
@@ -391,9 +394,23 @@ def find_writing(column: ColumnProfile, units: Collection[str | None] = ()) -> N
 class _Written(NamedTuple):
     core: str
     suffix: str
-    at: int
-    text: str
+    is_spaced: bool
+    has_sign: bool
     count: int
+
+
+def _match_written(text: str, count: int) -> _Written | None:
+    match = _WRITTEN.match(text)
+    if match is None or bool(match["open"]) != bool(match["close"]):
+        return None
+    is_spaced = text[match.start("suffix") - 1] in _SPACES
+    has_sign = bool(match["open"] or match["behind"] or (match["sign"] or "-") in _DASHES)
+    return _Written(match["core"], match["suffix"].strip(), is_spaced, has_sign, count)
+
+
+def is_written_number(text: str) -> bool:
+    """Return whether a text is a number with anything that people and displays write around it."""
+    return _match_written(text, 1) is not None
 
 
 def _base(suffix: str) -> str:
@@ -414,7 +431,7 @@ def _is_unit(written: Collection[_Written]) -> bool:
     category."""
     if any(re.search("[.,]", cell.core) for cell in written):
         return True
-    is_spaced = all(cell.text[cell.at - 1] in _SPACES for cell in written)
+    is_spaced = all(cell.is_spaced for cell in written)
     if all(unit_parts(spell_unit(cell.suffix)) for cell in written):
         return is_spaced or not all(re.fullmatch("[A-UX-Z]", cell.suffix) for cell in written)
     return is_spaced and len(written) >= _VARIED

@@ -141,7 +141,7 @@ def profile_column(
         )
         profile.suffixes.update(suffixes)
         profile.in_brackets += in_brackets
-    if floats is not None and _count_values(profile, cells, floats, usable):
+    if floats is not None and _count_values(profile, chunk, floats, usable):
         neither = (floats != 0) & (floats != 1) & usable
         profile.numbers += int(np.count_nonzero(usable))
         profile.not_boolean += int(np.count_nonzero(neither))
@@ -158,27 +158,26 @@ def profile_column(
     profile.infinite += int(infinite.sum())
     texts &= filled
     finite = filled & ~texts & ~infinite
-    _count_values(profile, cells, floats, finite)
+    _count_values(profile, chunk, floats, finite)
     profile.numbers += int(finite.sum())
     profile.texts += int((texts & neither).sum())
     profile.booleans += int((texts & ~neither).sum())
     profile.not_boolean += int((neither & filled).sum())
     _count_marks(profile, chunk.columns[profile.title], usable & ~is_present)
     if texts.any():
-        profile.decimal_commas += int((texts & cell.decimal_commas(cells)).sum())
-        profile.faults += int((texts & cell.states_fault(cells)).sum())
         profile.grouped += int(cell.plainly_grouped(cells, numbers.decimal).any())
-        _count_texts(profile.common_texts, cells, texts)
+        _count_words(profile, cells.filter(pa.array(texts)))
     _examples(profile.first_not_number, chunk, cells, profile.title, texts | infinite, "number")
     _examples(profile.first_not_boolean, chunk, cells, profile.title, neither & filled, "boolean")
     return filled
 
 
 def _count_values(
-    profile: ColumnProfile, cells: Cells, floats: FloatArray, among: BoolArray
+    profile: ColumnProfile, chunk: Chunk, floats: FloatArray, among: BoolArray
 ) -> bool:
     """Extend the range of the numbers of a column, apart from those that often mean no value;
     return False if one is infinite."""
+    cells = chunk.columns[profile.title]
     numbers = floats if among.all() else floats[among]
     if not len(numbers):
         return True
@@ -203,6 +202,18 @@ def _count_values(
     return True
 
 
+def _count_words(profile: ColumnProfile, texts: Cells) -> None:
+    counted = pc.value_counts(texts)
+    words = counted.field("values")
+    counts = counted.field("counts").to_numpy(zero_copy_only=False)
+    profile.decimal_commas += int(counts[cell.decimal_commas(words)].sum())
+    profile.faults += int(counts[cell.states_fault(words)].sum())
+    _add_commonest(profile.common_texts, words, counts)
+    no_value = cell.states_no_value(words)
+    if no_value.any():
+        _add_commonest(profile.no_values, words.filter(pa.array(no_value)), counts[no_value])
+
+
 def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> None:
     if not missing.any():
         return
@@ -215,8 +226,17 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
 
 def _count_texts(counts: dict[str, int], cells: Cells, among: BoolArray) -> None:
     for word, count in cell.commonest(cells, among, MOST_TEXTS).items():
-        if word in counts or len(counts) < MOST_TEXTS:
-            counts[word] = counts.get(word, 0) + count
+        _count_word(counts, word, count)
+
+
+def _add_commonest(counts: dict[str, int], words: Cells, counted: npt.NDArray[np.int64]) -> None:
+    for i in np.argsort(-counted, kind="stable")[:MOST_TEXTS].tolist():
+        _count_word(counts, words[i].as_py(), int(counted[i]))
+
+
+def _count_word(counts: dict[str, int], word: str, count: int) -> None:
+    if word in counts or len(counts) < MOST_TEXTS:
+        counts[word] = counts.get(word, 0) + count
 
 
 def _examples(

@@ -3,13 +3,13 @@ with reasons for a refusal."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Literal, Protocol
 
 from alerting.deferred import np
 from alerting.definitions.asset_documents import Asset, Variable, VariableType
-from alerting.definitions.faults import UserError, format_duration, shown
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,
@@ -20,10 +20,11 @@ from alerting.definitions.wording.language import (
     templates,
 )
 from alerting.ports import EventRow, Progress, ReadingBatch
-from alerting.readings.foreign_columns import BadLine, ColumnProfile, NumberWriting, Units
+from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units
 from alerting.readings.history import Millis
 from alerting.readings.variable_series import describe_doubtful
 from alerting.usecases.ingestion.asset_import import Titles
+from alerting.usecases.ingestion.column_notes import describe_column, type_option
 from alerting.usecases.ingestion.reading_plan import ReadingPlan
 
 
@@ -347,9 +348,10 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
                 _with_lines(
                     ENGLISH.say(
                         "{file} was not imported: column {title} is taken for a {type}, and "
-                        "{wrong} of its {filled} cells are not. If it holds text, add {option} (a "
-                        "declared variable keeps its type); else leave it out with --only, or name "
-                        "with --missing the texts that mean a missing value:",
+                        "{wrong} of its {filled} cells are not. If it holds text, declare it as a "
+                        "category with {option} (alerting import assets, if it is not new); else "
+                        "leave it out with --only, or name with --missing the texts that mean a "
+                        "missing value:",
                         file=source.name,
                         title=shown(title),
                         option=type_option(title, "category"),
@@ -368,16 +370,11 @@ def _refuse_other_units(source: Source, column: ColumnProfile, kind: VariableTyp
     if kind == "number" and others and column.writing:
         named = ", ".join(f"{count:,} in {unit}" for unit, count in others.items())
         raise UserError(
-            f"{source.name} was not imported: column {shown(column.title)} mixes units: most of "
-            f"its cells are in {column.writing.unit}, {named}. Export them in one unit, or leave "
-            f"the column out with --only; if these are names, add "
+            f"{source.name} was not imported: column {shown(column.title)} mixes units: "
+            f"beside {column.writing.unit} it has {named}. Export it in one unit, or leave it out "
+            f"with --only; if its cells are names, add "
             f"{type_option(column.title, 'category')}"
         )
-
-
-def type_option(title: str, kind: VariableType) -> str:
-    """Return the option of the command that gives a column this type."""
-    return f"--column-type {shown(f'{title}={kind}')}"
 
 
 def _with_lines(headline: str, source: Source, lines: Sequence[BadLine], *more: str) -> str:
@@ -448,12 +445,10 @@ def notes(
             uncertain,
         )
     yield from _clock_notes(source, profile)
-    yield from _column_notes(profile, types)
     for title, kind in types.items():
         column = profile.columns[title]
-        yield from _writing_notes(column, kind)
-        if not isinstance(profile, EventsProfile):
-            yield from _type_notes(column, kind, is_new=column.name not in declared)
+        is_new = column.name not in declared and not isinstance(profile, EventsProfile)
+        yield from describe_column(column, kind, is_new=is_new)
     if profile.cut:
         yield count_in_english(
             "{number} time stamp is finer than a millisecond and was cut to it",
@@ -503,87 +498,3 @@ def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
                     first=Styled(first, "count"),
                 )
             )
-
-
-def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
-    for title in types:
-        column = profile.columns[title]
-        if column.every_ms is not None:
-            every = format_duration(timedelta(milliseconds=column.every_ms))
-            yield (
-                f"column {shown(title)} has a value about every {every} only, like a laboratory: "
-                "each value keeps its stamp and stays in force until the next one. If it becomes "
-                "known later than that, give its delay: in a file for `alerting import assets`, "
-                f"variables: {f'{{{column.name}: {{delay: {every}}}}}'}"
-            )
-
-
-def _writing_notes(column: ColumnProfile, kind: VariableType) -> Iterator[str]:
-    """Yield how the numbers of a column were read, where that is an assumption."""
-    if kind != "number":
-        return
-    name = f"column {shown(column.title)}"
-    writing = column.writing
-    if writing and writing.has_factors:
-        factors = [
-            f"{suffix} as {10 ** (writing.power(suffix) or 0):,} (in {count:,} cells)"
-            for suffix, count in column.suffixes.items()
-            if writing.power(suffix)
-        ]
-        yield (
-            f"{name}: letters behind its numbers are read as factors, since other cells have none: "
-            f"{', '.join(factors)}; a column of which all cells are in K would be in kelvin"
-        )
-    elif writing and writing.unit:
-        yield from _unit_notes(name, column, writing)
-    if column.in_brackets:
-        yield f"{name}: {column.in_brackets:,} numbers in brackets are read as negative"
-    for text, count in column.suspicious_numbers():
-        yield (
-            f"{name}: {text} occurs {_times(count)} and lies far from all other values: add "
-            f"--missing {text} if it means no value"
-        )
-
-
-def _unit_notes(name: str, column: ColumnProfile, writing: NumberWriting) -> Iterator[str]:
-    scaled = [
-        f"{count:,} from {suffix}"
-        for suffix, count in column.suffixes.items()
-        if suffix and writing.power(suffix)
-    ]
-    if scaled:
-        yield f"{name}: values are converted into {writing.unit}: {', '.join(scaled)}"
-    if column.suffixes[""]:
-        bare = _times(column.suffixes[""], "number", "numbers")
-        yield f"{name}: {bare} without a unit are read in {writing.unit}, as the others are"
-    if writing.unit == "K":
-        yield (
-            f"{name}: K is read as kelvin; if it means thousands, export the numbers without "
-            "formatting"
-        )
-
-
-def _times(count: int, singular: str = "time", plural: str = "times") -> str:
-    return f"{count:,} {singular if count == 1 else plural}"
-
-
-def _type_notes(column: ColumnProfile, kind: VariableType, *, is_new: bool) -> Iterator[str]:
-    """Yield why a column with digits is a category, and how to change that."""
-    name = f"column {shown(column.title)}"
-    if column.identifier and kind == "number" and not column.stated:
-        yield f"{name} is declared as a number, but its {column.identifier}"
-    if kind != "category" or column.stated or not is_new:
-        return
-    option = type_option(column.title, "number")
-    texts = column.common_texts
-    with_digits = [text for text in texts if any(map(str.isdigit, text))]
-    if column.identifier:
-        yield (
-            f"{name} becomes a category: its {column.identifier}. If they are quantities, add "
-            f"{option}"
-        )
-    elif 2 * sum(texts[text] for text in with_digits) > sum(texts.values()):
-        yield (
-            f"{name} becomes a category, since texts such as {shown(with_digits[0])} are no plain "
-            f"numbers. If they are quantities, add {option}"
-        )

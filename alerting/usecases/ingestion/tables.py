@@ -197,7 +197,7 @@ def event_durations(
     """
     undecided = stated is None and any(stored.get(name) != "instant" for name in profile.types)
     if undecided and not profile.end_column and profile.stamps:
-        columns = ", ".join(repr(title) for title in profile.stamps[:SHOWN])
+        columns = ", ".join(shown(title) for title in profile.stamps[:SHOWN])
         raise UserError(
             f"{source.name}: other columns than that of the starts hold time stamps: {columns}; "
             "nothing was written. Name with --end-column the one of the ends, or say with "
