@@ -361,7 +361,7 @@ def find_writing(column: ColumnProfile, units: Collection[str | None] = ()) -> N
         for text, count in column.common_texts.items()
         if (cell := _match_written(text, count)) is not None
     ]
-    matched = sum(cell.count for cell in written)
+    matched = sum(cell.cells for cell in written)
     looked_at = max(matched, sum(column.common_texts.values()) - column.faults)
     if not matched or matched < _MOSTLY * looked_at:
         return None
@@ -376,17 +376,18 @@ def find_writing(column: ColumnProfile, units: Collection[str | None] = ()) -> N
     families: Counter[str] = Counter()
     for cell in written:
         if cell.suffix:
-            counts[cell.suffix] += cell.count
-            families[_base(cell.suffix)] += cell.count
+            counts[cell.suffix] += cell.cells
+            families[_base(cell.suffix)] += cell.cells
     base = families.most_common(1)[0][0]
     of_base = [cell for cell in written if cell.suffix and _base(cell.suffix) == base]
     known = sum(n for unit, n in families.items() if unit == base or unit_parts(unit))
+    near = [unit for unit in (title_unit, *units) if unit and _base(unit) == base]
     share = known / looked_at * (column.texts - column.faults)
-    is_rare = 2 * share <= column.filled - column.faults or known < _MOSTLY * families.total()
-    if is_rare or not (column.stated == "number" or _is_unit(of_base)):
+    is_rare = 2 * share <= column.filled - column.faults and title_unit not in near
+    is_mixed = known < _MOSTLY * families.total()
+    if is_rare or is_mixed or not (column.stated == "number" or _is_unit(of_base)):
         return None
     suffix = max((cell.suffix for cell in of_base), key=counts.__getitem__)
-    near = [unit for unit in (title_unit, *units) if unit and _base(unit) == base]
     unit = near[0] if near else spell_unit(suffix)
     return NumberWriting(unit, *(unit_parts(unit) or (unit, 0)))
 
@@ -396,7 +397,7 @@ class _Written(NamedTuple):
     suffix: str
     is_spaced: bool
     has_sign: bool
-    count: int
+    cells: int
 
 
 def _match_written(text: str, count: int) -> _Written | None:

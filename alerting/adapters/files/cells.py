@@ -76,7 +76,7 @@ _NO_VALUE = (
 _BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?$"
 NO_INSTANT = np.iinfo(np.int64).min
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
-_DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
+_DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _WITH_MARK = r"^[+-]?[\d.,]*[.,][\d.,]*([eE][+-]?\d+)?$"
 _SHOWS_COMMA = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([eE][+-]?\d+)?$"
 _SHOWS_POINT = (
@@ -274,8 +274,8 @@ def count_suffixes(cells: Cells) -> tuple[Counter[str], int]:
 
 def _parts(cells: Cells) -> tuple[dict[str, Cells], Cells]:
     """Return the parts of numbers by name, and a mask of the cells that are some."""
-    found = pc.extract_regex(cells, WRITTEN_NUMBER)
-    parts = {field.name: pc.struct_field(found, field.name) for field in found.type}
+    groups = pc.extract_regex(cells, WRITTEN_NUMBER)
+    parts = {field.name: pc.struct_field(groups, field.name) for field in groups.type}
     parts["suffix"] = pc.utf8_trim_whitespace(parts["suffix"])
     pairs = pc.equal(pc.binary_length(parts["open"]), pc.binary_length(parts["close"]))
     return parts, pc.fill_null(pairs, False)
