@@ -1,7 +1,7 @@
 """`alerting import`: import readings, events and assets from files, with what a file was found to
 be and what its import changed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ from alerting.cli.command import (
 )
 from alerting.cli.main import command_group
 from alerting.cli.options import file_layout
+from alerting.definitions.faults import shown
 from alerting.usecases.ingestion.asset_import import AssetsResult, import_assets, titles_by_name
 from alerting.usecases.ingestion.imported_files import Reject, Understood, UnderstoodColumn
 from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
@@ -398,15 +399,18 @@ def _bad_cells(columns: Sequence[UnderstoodColumn]) -> Iterator[str]:
             for cell, count in column.bad_cells.items()
         )
         where = f" (first: line {column.first_bad[0].split(',')[0]})" if column.first_bad else ""
-        bad = _not_numbers(column.bad, column.bad_cells, cells)
-        yield f"column {column.title[:60]!r}: {bad} as missing{where}"
+        bad = _not_numbers(column, cells)
+        yield f"column {shown(column.title[:60])}: {bad} as missing{where}"
 
 
-def _not_numbers(number: int, distinct: Mapping[str, int], cells: str) -> str:
+def _not_numbers(column: UnderstoodColumn, cells: str) -> str:
     """Return the sentence that cells are no numbers: `1 cell is not a number (#NV) and counts`."""
-    if number == 1:
-        return f"1 cell is not a number ({next(iter(distinct), '')}) and counts"
-    return f"{number:,} cells are not numbers ({cells}) and count"
+    is_number = column.type == "number"
+    if column.bad == 1:
+        verb = "is not a number" if is_number else "holds no value"
+        return f"1 cell {verb} ({next(iter(column.bad_cells), '')}) and counts"
+    verb = "are not numbers" if is_number else "hold no value"
+    return f"{column.bad:,} cells {verb} ({cells}) and count"
 
 
 def _lines_of_result(result: ImportResult, rejects: str | None) -> Iterator[str]:

@@ -116,7 +116,7 @@ class TableFile(ABC, Generic[C, P]):
     def _profile_once(self, progress: Progress, stop_early: bool) -> P | None:
         """Return the profile of one pass; None if the file's format is not the assumed one."""
         rows = self._rows
-        columns = {title: ColumnProfile(title, name) for title, name in rows.names.items()}
+        columns = rows.written.new_columns(rows.names)
         profile = self._new_profile(columns)
         duplicates = Duplicates(self._rule)
         behind = 0
@@ -343,16 +343,10 @@ class ReadingsFile(TableFile[Keyed, Profile]):
         duplicates: Duplicates,
         reject: Reject,
     ) -> Iterator[ReadingBatch]:
-        columns = {}
-        for title, kind in types.items():
-            numbers = self._rows.numbers
-            columns[self._rows.names[title]], _ = cell.values(
-                keyed.cells[title],
-                kind,
-                numbers.decimal,
-                numbers.thousands,
-                keyed.floats.get(title),
-            )
+        columns = {
+            self._rows.names[title]: self._rows.values(keyed, title, kind)
+            for title, kind in types.items()
+        }
         duplicate, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
         for line in bad_lines(keyed.chunk, checks):
             reject(line)
@@ -568,13 +562,7 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
         checks = [*typed.checks, self._ends_check(typed, instant)]
         columns = []
         for title, kind in types.items():
-            values, _ = cell.values(
-                typed.keyed.cells[title],
-                kind,
-                self._rows.numbers.decimal,
-                self._rows.numbers.thousands,
-            )
-            columns.append(values.tolist())
+            columns.append(self._rows.values(typed.keyed, title, kind).tolist())
         again, checks = self._find_duplicates(duplicates, typed, checks)
         for line in bad_lines(typed.keyed.chunk, checks):
             reject(line)

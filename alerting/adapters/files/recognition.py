@@ -159,7 +159,7 @@ def _stamp_titles(table: ChunkedTable, free: Sequence[str], cells: Sample) -> tu
         return (named[0],)
     if len(candidates) > 1:
         raise UserError(
-            f"{table.path!s}: the columns {title_list([repr(t) for t in candidates])} all hold "
+            f"{table.path!s}: the columns {title_list([shown(t) for t in candidates])} all hold "
             "time stamps; name with --time the one of the measurement, of events that of their "
             "starts"
         )

@@ -26,9 +26,11 @@ from alerting.adapters.files.recognition import (
     number_form,
     sample,
 )
+from alerting.adapters.files.written_cells import WrittenCells
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType, variable_name
 from alerting.definitions.faults import UserError, shown
+from alerting.ports import SampleColumn
 from alerting.readings.foreign_columns import ColumnProfile, Units, column_names
 from alerting.readings.history import (
     Codes,
@@ -285,6 +287,10 @@ class TableRows:
         self.quality = QualityColumns(self.table, layout.quality)
         used = {self.asset_column, *(title for title, _ in keys), *self.quality.titles}
         titles = titles_of_table(self.table, layout.time, layout.only)
+        self._units = units
+        self.written = WrittenCells(self.table.path, self.sample, layout.types)
+        for title in layout.types:
+            column(self.table, title, "--column-type")
         self.file_times = FileTimes(
             self.table, layout, self.sample, [t for t in used if t], with_ends=bool(keys)
         )
@@ -315,6 +321,7 @@ class TableRows:
         these."""
         self.assets = TextNames("asset", self.layout.asset_prefix, lambda: titles)
         if units is not None:
+            self._units = units
             self.names = value_names(self.table, list(self.names), self.layout, units)
 
     def _numbers(self) -> NumberForm:
@@ -339,7 +346,12 @@ class TableRows:
         if not self.numbers.thousands and any(c.grouped for c in columns):
             self.numbers = replace(self.numbers, thousands=True)
             return True
-        return False
+        if self._units is None or not self.written.revise(columns, self._units):
+            return False
+        self.names = value_names(
+            self.table, list(self.names), self.layout, self._units, self.written
+        )
+        return True
 
     @property
     def plan(self) -> ReadingPlan:
@@ -391,7 +403,7 @@ class TableRows:
     def _key_chunk(self, chunk: Chunk) -> Keyed:
         floats = self._plain_numbers(chunk)
         cells = {
-            title: v if title in floats else self._clean(title, v)
+            title: v if title in floats else self._plain(title, v)
             for title, v in chunk.columns.items()
         }
         assets, named_checks = self._assets(chunk, cells)
@@ -425,6 +437,19 @@ class TableRows:
     def _clean(self, title: str, cells: Cells) -> Cells:
         return cell.clean(cells, NULLS if title in self.quality.titles else self._missing)
 
+    def _plain(self, title: str, cells: Cells) -> Cells:
+        return self.written.plain(title, self._clean(title, cells), self.numbers)
+
+    def values(self, keyed: Keyed, title: str, kind: VariableType) -> SampleColumn:
+        """Return the samples of a column of this type; a category keeps its numbers as written."""
+        cells = keyed.cells[title]
+        if kind == "category" and (title in keyed.floats or not self.written.is_plain(title)):
+            cells = self._clean(title, keyed.chunk.columns[title])
+            cells = keyed.quality.without_bad({title: cells})[title]
+        form = self.numbers
+        floats = keyed.floats.get(title)
+        return cell.values(cells, kind, form.decimal, form.thousands, floats)[0]
+
     def _assets(
         self, chunk: Chunk, cells: Mapping[str, Cells]
     ) -> tuple[npt.NDArray[np.object_], list[Check]]:
@@ -438,13 +463,17 @@ class TableRows:
 
 
 def value_names(
-    table: ChunkedTable, titles: Sequence[str], layout: Layout, units: Units | None = None
+    table: ChunkedTable,
+    titles: Sequence[str],
+    layout: Layout,
+    units: Units | None = None,
+    written: WrittenCells | None = None,
 ) -> dict[str, str]:
     """Return the name by title of every value column. Raises UserError if two columns would get the
     same name.
 
     `units`: of the variables that there are; None if the columns are attributes, whose names have
-    the unit in them.
+    the unit in them. `written`: units in cells count as if the title stated them.
     """
     for title in layout.only:
         column(table, title, "--only")
@@ -454,9 +483,10 @@ def value_names(
     names = {t: _given_name(t, layout) if t in layout.rename else variable_name(t) for t in chosen}
     if units is not None:
         others = [title for title in chosen if title not in layout.rename]
-        names |= column_names(
-            others, units, taken=[names[title] for title in chosen if title in layout.rename]
-        )
+        by_written = written.titles(others) if written else dict(zip(others, others, strict=True))
+        taken = [names[title] for title in chosen if title in layout.rename]
+        derived = column_names(by_written, units, taken=taken)
+        names |= {by_written[title]: name for title, name in derived.items()}
     first: dict[str, str] = {}
     for title, name in names.items():
         if name in first:

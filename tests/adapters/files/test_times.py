@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alerting.adapters.files.csv_table import CsvTable
 from alerting.adapters.files.readings_and_events import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.definitions.faults import UserError
@@ -20,16 +19,15 @@ def at(text):
     return datetime.fromisoformat(f"2026-{text}").replace(tzinfo=UTC)
 
 
-def read(folder, monkeypatch, titles, stamps, **stated):
+ABOVE = {"date": "Date", "start_above": "Start time", "zone_above": "Time zone"}
+
+
+def read(folder, titles, stamps, **stated):
     """Return the instants of a file with one variable beside the stamps, and its profile."""
-    head = {key: stated.pop(key) for key in ("date", "start_above", "zone_above") if key in stated}
-    above = CsvTable.stated._replace(
-        date=head.get("date"), start=head.get("start_above"), zone=head.get("zone_above")
-    )
-    monkeypatch.setattr(CsvTable, "stated", above)
+    above = [f"{ABOVE[key]};{stated.pop(key)}" for key in [*stated] if key in ABOVE]
     path = folder / "times.csv"
     rows = [f"{stamp};{number}.5" for number, stamp in enumerate(stamps, 1)]
-    path.write_text("\n".join([f"{titles};v [bar]", *rows]) + "\n")
+    path.write_text("\n".join([*above, f"{titles};v [bar]", *rows]) + "\n")
     file = ReadingsFile(path, Layout(asset="oven-1", **stated))
     profile = file.profile(silent)
     bad = [line.text for line in profile.first_bad]
@@ -73,8 +71,8 @@ WORDS = {
 
 
 @pytest.mark.parametrize("title", WORDS)
-def test_words_of_languages_are_read(tmp_path, monkeypatch, title):
-    instants, _, _ = read(tmp_path, monkeypatch, title, WORDS[title])
+def test_words_of_languages_are_read(tmp_path, title):
+    instants, _, _ = read(tmp_path, title, WORDS[title])
     assert instants == [at(text) for text in WORDS[title].values()]
 
 
@@ -120,15 +118,15 @@ ZONES = [
 ]
 
 
-def test_the_zone_is_that_of_the_stamp_the_title_the_preamble_or_the_plant(tmp_path, monkeypatch):
+def test_the_zone_is_that_of_the_stamp_the_title_the_preamble_or_the_plant(tmp_path):
     for titles, stamp, options, instant, words in ZONES:
-        instants, plan, _ = read(tmp_path, monkeypatch, titles, [stamp], **options)
+        instants, plan, _ = read(tmp_path, titles, [stamp], **options)
         assert (titles, instants) == (titles, [instant])
         assert (plan.zone_from is None) == (words is None), titles
         assert (words or "") in (plan.zone_from or ""), titles
 
 
-def test_a_zone_that_contradicts_the_option_is_said(tmp_path, monkeypatch):
+def test_a_zone_that_contradicts_the_option_is_said(tmp_path):
     option = {"zone": "Europe/Berlin"}
     for titles, notes in {
         "Zeit [UTC]": (
@@ -136,7 +134,7 @@ def test_a_zone_that_contradicts_the_option_is_said(tmp_path, monkeypatch):
         ),
         "Zeit (CET)": (),
     }.items():
-        _, _, profile = read(tmp_path, monkeypatch, titles, ["2026-03-02 07:00"], **option)
+        _, _, profile = read(tmp_path, titles, ["2026-03-02 07:00"], **option)
         assert profile.head_notes == notes
 
 
@@ -238,9 +236,9 @@ COUNTS = [
 ]
 
 
-def test_counts_starts_clocks_and_parts_of_stamps_are_read_and_named(tmp_path, monkeypatch):
+def test_counts_starts_clocks_and_parts_of_stamps_are_read_and_named(tmp_path):
     for titles, stamps, options, millis, name in COUNTS:
-        instants, plan, _ = read(tmp_path, monkeypatch, titles, stamps, **options)
+        instants, plan, _ = read(tmp_path, titles, stamps, **options)
         distance = round((instants[-1] - instants[0]).total_seconds() * 1000)
         assert (titles, instants[0], distance) == (titles, SIX, millis)
         assert name in plan.time_format
@@ -257,14 +255,14 @@ INTERVALS = {
 }
 
 
-def test_the_start_of_an_interval_counts_and_its_end_is_no_value(tmp_path, monkeypatch):
+def test_the_start_of_an_interval_counts_and_its_end_is_no_value(tmp_path):
     for titles, stamps in INTERVALS.items():
-        instants, _, profile = read(tmp_path, monkeypatch, titles, stamps)
+        instants, _, profile = read(tmp_path, titles, stamps)
         assert (titles, instants[0]) == (titles, SIX)
         assert any("start" in note for note in profile.head_notes), titles
         assert [*profile.columns] == ["v [bar]"]
     offsets = [f"02.03.2026 06:{minute}-05:00" for minute in range(10, 20)]
-    instants, _, _ = read(tmp_path, monkeypatch, "Zeit", offsets)
+    instants, _, _ = read(tmp_path, "Zeit", offsets)
     assert instants[0] == at("03-02 11:10"), "one offset of all stamps is a zone"
 
 
@@ -280,12 +278,12 @@ REFUSED = {
 }
 
 
-def test_what_the_file_leaves_open_is_asked_for(tmp_path, monkeypatch):
+def test_what_the_file_leaves_open_is_asked_for(tmp_path):
     for (titles, stamps), sentence in REFUSED.items():
         with pytest.raises(UserError, match=sentence):
-            read(tmp_path, monkeypatch, titles, stamps)
+            read(tmp_path, titles, stamps)
     with pytest.raises(UserError, match="--start goes with"):
-        read(tmp_path, monkeypatch, "ts", ["2026-03-02 06:00"], start="2026-03-02")
+        read(tmp_path, "ts", ["2026-03-02 06:00"], start="2026-03-02")
 
 
 BAD = {
@@ -299,8 +297,8 @@ BAD = {
 }
 
 
-def test_bad_stamps_are_named_with_the_reason(tmp_path, monkeypatch):
+def test_bad_stamps_are_named_with_the_reason(tmp_path):
     for (titles, stamps), reason in BAD.items():
         options = {"start": "2026-03-02"} if "06:00" in stamps else {}
         with pytest.raises(AssertionError, match=reason):
-            read(tmp_path, monkeypatch, titles, stamps, **options)
+            read(tmp_path, titles, stamps, **options)

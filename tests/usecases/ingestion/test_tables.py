@@ -197,7 +197,7 @@ def test_columns_can_be_chosen_and_renamed_and_assets_prefixed(importer):
     }
     importer.readings(content, time="time", asset_column="machine", **layout)
     assert importer.values == {("machine-1", timedelta(0)): {"t": 20.5}}
-    assert importer.variables("machine-1") == {"t": ("Temperature °C", None)}
+    assert importer.variables("machine-1") == {"t": ("Temperature", "°C")}
 
 
 FAILURES = "ts,asset,type,code\n2015-01-01 06:00:00,a,stop,7\n2015-01-01 07:00:00,a,jam,8\n"
