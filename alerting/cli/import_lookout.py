@@ -125,7 +125,7 @@ def lookout(
         }
         for what in ("readings", "events")
     }
-    lines = [f"{n['new']:,} new of {n['rows']:,} {what}" for what, n in counts.items()]
+    lines = [f"{n['new']:,} new of {n['rows']:,} {what}" for what, n in counts.items() if n["rows"]]
     if write is not None:
         write.write_text(text, encoding="utf-8")
         lines.append(f"check and apply the alert: alerting apply {write}")
@@ -144,9 +144,15 @@ def _lookout_checks(
 
     def check(path: Path, layout: "Layout", report: "Progress") -> CheckedFile:
         if path == dataset.labels:
-            source = EventsFile(path, *label_layout(path, layout))
-            return check_events(source, p, duration="lasting", progress=report)
-        return check_readings(ReadingsFile(path, layout), p, now=p.clock.now(), progress=report)
+            labels = EventsFile(path, *label_layout(path, layout))
+            return check_events(labels, p, duration="lasting", progress=report)
+        source = ReadingsFile(path, layout)
+        checked = check_readings(source, p, now=p.clock.now(), progress=report)
+        if not checked.understood.plan.title_lines:
+            raise UserError(
+                f"{path}: no line names the sensors; if its lines are labels, give it with --labels"
+            )
+        return checked
 
     def check_twice(path: Path, layout: "Layout", report: "Progress") -> CheckedFile:
         try:
@@ -173,4 +179,4 @@ def _lines_of_files(files: Sequence[Understood]) -> Iterator[Line]:
             yield from lines_of_understood(file)
             continue
         yield from (f"{file.source}: {line}" for line in (*bad_cells(file.columns), *file.notes))
-    yield f"{len(files):,} files, {sum(file.rows for file in files):,} rows"
+    yield f"files: {len(files):,}, rows: {sum(file.rows for file in files):,}"

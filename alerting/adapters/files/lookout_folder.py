@@ -15,7 +15,7 @@ from alerting.definitions.asset_documents import variable_name
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.foreign_columns import derive_name
 
-MOST_FILES = 10_000
+MOST_FILES = 5_000
 MOST_BYTES = 50 << 30
 LABEL_TYPE = "anomaly_label"
 _LABEL_COLUMNS = ("start", "end", "equipment", "fault_code", "notes")

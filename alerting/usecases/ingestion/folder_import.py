@@ -4,6 +4,7 @@ alert on what they hold."""
 from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from alerting.definitions.faults import UserError
@@ -12,6 +13,7 @@ from alerting.usecases.ingestion.imported_files import Understood
 from alerting.usecases.ingestion.tables import CheckedFile, ImportResult
 
 CheckFile = Callable[[Progress], CheckedFile]
+_NOTHING = "No file of the folder was written"
 
 
 def check_files(
@@ -25,14 +27,13 @@ def check_files(
     """
     files: dict[str, Understood] = {}
     for number, (path, check) in enumerate(checks.items(), 1):
+        report = partial(_report, progress, f"{number} of {len(checks)}")
         try:
-            files[path] = check(partial(_report, progress, f"{number} of {len(checks)}")).understood
+            files[path] = check(report).understood
         except UserError as error:
             text = str(error) if path in str(error) else f"{path}: {error}"
-            raise UserError(
-                f"{text}. No file of the folder was written. Options named here are those of "
-                "`alerting import readings`"
-            ) from error
+            of_options = "Options named above are those of `alerting import readings`. "
+            raise UserError(f"{text}\n{of_options if '--' in text else ''}{_NOTHING}") from error
     _refuse_conflicts(files, scheduled)
     return [*files.values()]
 
@@ -54,27 +55,31 @@ def _report(progress: Progress, count: str, step: str, done: int, total: int | N
 
 
 def _refuse_conflicts(files: Mapping[str, Understood], scheduled: Container[str]) -> None:
-    """Raise UserError if two files hold one variable with different types, or at the same time."""
+    """Raise UserError if two files hold one variable with different types, or at the same time.
+
+    A file of a schedule may overlap others in its folder, and files of no schedule.
+    """
     types: dict[str, tuple[str, str]] = {}
-    ends: dict[str, tuple[datetime, str]] = {}
+    ends: dict[tuple[str, bool], tuple[datetime, str]] = {}
     timed = [(f.first, f.last, path, f) for path, f in files.items() if f.first and f.last]
     for first, last, path, file in sorted(timed, key=lambda entry: entry[:3]):
-        for column in [] if file.event_types else file.columns:
+        for column in () if file.event_types else file.columns:
             kind, earlier = types.setdefault(column.name, (column.type, path))
             if kind != column.type:
                 raise UserError(
                     f"{path}: {column.title} is a {column.type}, but a {kind} in {earlier}; "
-                    "correct one of them. No file of the folder was written"
+                    f"correct one of them. {_NOTHING}"
                 )
-            end, before = ends.get(column.name, (first, path))
-            if first < end and path not in scheduled:
+            key = (column.name, path in scheduled)
+            end, before = ends.get(key, (first, path))
+            may_overlap = path in scheduled and Path(path).parent == Path(before).parent
+            if first < end and not may_overlap:
                 raise UserError(
                     f"{path}: holds {column.title} at times that {before} holds, too. If they are "
-                    "of two components, give each a folder of its name; else remove one. No file "
-                    "of the folder was written"
+                    "of two components, give each a folder of its name; else remove one. "
+                    f"{_NOTHING}"
                 )
-            if path not in scheduled:
-                ends[column.name] = max((end, before), (last, path))
+            ends[key] = max((end, before), (last, path))
 
 
 def anomaly_document(
