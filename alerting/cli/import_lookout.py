@@ -139,8 +139,8 @@ def _lookout_checks(
     from alerting.adapters.files.lookout_folder import label_layout, rename_sensors
     from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
 
-    known = [asset for asset in p.assets.all() if layout.asset in (asset.name, asset.title)]
-    names = rename_sensors(dataset.files, {v for asset in known for v in asset.variables})
+    matching = [asset for asset in p.assets.all() if layout.asset in (asset.name, asset.title)]
+    names = rename_sensors(dataset.files, {v for asset in matching for v in asset.variables})
 
     def check(path: Path, layout: "Layout", report: "Progress") -> CheckedFile:
         if path == dataset.labels:
