@@ -119,13 +119,13 @@ def lookout(
                 checks, now=p.clock.now(), actor=user(), progress=report
             )
     counts = {
-        what: {
-            "new": sum(result.new for result in results if result.what == what),
-            "rows": sum(result.rows for result in results if result.what == what),
+        table: {
+            "new": sum(result.new for result in results if result.what == table),
+            "rows": sum(result.rows for result in results if result.what == table),
         }
-        for what in ("readings", "events")
+        for table in ("readings", "events")
     }
-    lines = [f"{n['new']:,} new of {n['rows']:,} {what}" for what, n in counts.items() if n["rows"]]
+    lines = [f"{n['new']:,} new of {n['rows']:,} {name}" for name, n in counts.items() if n["rows"]]
     if write is not None:
         write.write_text(text, encoding="utf-8")
         lines.append(f"check and apply the alert: alerting apply {write}")

@@ -48,7 +48,7 @@ def table(titles, start, rows, stamp="%Y-%m-%dT%H:%M:%S.%f"):
     return "\n".join(lines) + "\n"
 
 
-def put(path, text):
+def write_file(path, text):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     return write(path, text)
 
@@ -60,13 +60,13 @@ def stored(plant):
 
 def test_a_dataset_with_labels_and_inputs_of_a_scheduler_becomes_an_alert_that_is_applied(plant):
     for component, titles in SENSORS.items():
-        put(f"data/training-data/expanded/{component}/{component}.csv", table(titles, START, 4320))
+        write_file(f"data/training-data/expanded/{component}/{component}.csv", table(titles, START, 4320))
         later = table(titles, START + timedelta(days=30), 3, "%Y-%m-%d %H:%M:%S")
-        put(f"data/inference-data/input/{component}_20240331000000.csv", later)
-    put("data/label-data/labels.csv", LABELS)
-    assert "nothing was written" in output(*IMPORT, "--dry-run", "--write", "alert.yaml")
+        write_file(f"data/inference-data/input/{component}_20240331000000.csv", later)
+    write_file("data/label-data/labels.csv", LABELS)
+    assert "nothing was written" in outwrite_file(*IMPORT, "--dry-run", "--write", "alert.yaml")
     assert (plant.assets.all(), Path("alert.yaml").exists()) == ([], False)
-    out = output(*IMPORT, "--write", "alert.yaml")
+    out = outwrite_file(*IMPORT, "--write", "alert.yaml")
     assert "8,646 new of 8,646 readings" in out
     assert "3 new of 3 events" in out
     history = stored(plant)
@@ -84,12 +84,12 @@ def test_a_dataset_with_labels_and_inputs_of_a_scheduler_becomes_an_alert_that_i
     assert alert["problem"] == {"event": "anomaly_label", "predict": "state"}
     assert alert["normal"] == {
         "from": "2024-03-01T00:00:00+00:00",
-        "to": "2024-03-31T00:20:00+00:00",
+        "to": "2024-03-25T00:16:00+00:00",
     }
     plant.clock.instant = START + timedelta(days=40)
-    assert "unit-7-unlike-normal" in output("check", "alert.yaml")
-    output("apply", "alert.yaml")
-    assert "0 new of 8,646 readings" in output(*IMPORT)
+    assert "unit-7-unlike-normal" in outwrite_file("check", "alert.yaml")
+    outwrite_file("apply", "alert.yaml")
+    assert "0 new of 8,646 readings" in outwrite_file(*IMPORT)
 
 
 WIDE = table(("Sensor 1", "Sensor 2"), START, 144)
@@ -115,19 +115,19 @@ FORMS = {
 @pytest.mark.parametrize(("files", "variables"), FORMS.values(), ids=FORMS)
 def test_every_form_of_a_dataset_is_read_as_it_is(plant, files, variables):
     for name, text in files.items():
-        put(f"data/{name}", text)
-    answer = json.loads(output(*IMPORT, "--json"))
+        write_file(f"data/{name}", text)
+    answer = json.loads(outwrite_file(*IMPORT, "--json"))
     assert set(stored(plant).readings.columns) == variables
     assert answer["readings"]["new"] == answer["readings"]["rows"] > 0
     assert "problem" not in answer["definition"]
 
 
 def test_a_sensor_keeps_the_name_with_its_component_in_a_later_import(plant):
-    put("data/pump/a.csv", ONE)
-    put("data/fan/a.csv", ONE)
-    output(*IMPORT)
-    put("later/pump_20240401000000.csv", LATER)
-    output("import", "lookout", "later", "--asset", "unit-7")
+    write_file("data/pump/a.csv", ONE)
+    write_file("data/fan/a.csv", ONE)
+    outwrite_file(*IMPORT)
+    write_file("later/pump_20240401000000.csv", LATER)
+    outwrite_file("import", "lookout", "later", "--asset", "unit-7")
     assert stored(plant).readings.count().to_dict() == {
         "fan_Sensor_1": 144,
         "pump_Sensor_1": 288,
@@ -135,11 +135,11 @@ def test_a_sensor_keeps_the_name_with_its_component_in_a_later_import(plant):
 
 
 def test_labels_may_have_more_columns_and_stamps_that_need_a_format(plant):
-    put("data/all.csv", WIDE)
-    put("ranges.csv", MONTH_FIRST)
+    write_file("data/all.csv", WIDE)
+    write_file("ranges.csv", MONTH_FIRST)
     words = (*IMPORT, "--labels", "ranges.csv")
     assert "--time-format mm/dd/yyyy" in run(*words).stderr
-    output(*words, "--time-format", "mm/dd/yyyy")
+    outwrite_file(*words, "--time-format", "mm/dd/yyyy")
     label = EventRow("unit-7", "anomaly_label", START + timedelta(days=1), None, "import")
     [event] = plant.reading_writes.stored_events([label])
     assert event.attributes == {"equipment": "pump", "fault_code": "F-12", "notes": "seal leaks"}
@@ -166,6 +166,6 @@ REFUSED = {
 @pytest.mark.parametrize(("files", "reason"), REFUSED.values(), ids=REFUSED)
 def test_one_faulty_file_refuses_the_folder_by_its_name(plant, files, reason):
     for name, text in {"a/a.csv": ONE, **files}.items():
-        put(f"data/{name}", text)
+        write_file(f"data/{name}", text)
     done = run(*IMPORT, columns=300)
     assert (done.exit_code, reason in done.stderr, plant.assets.all()) == (1, True, []), done.stderr

@@ -13,6 +13,7 @@ from alerting.usecases.ingestion.imported_files import Understood
 from alerting.usecases.ingestion.tables import CheckedFile, ImportResult
 
 CheckFile = Callable[[Progress], CheckedFile]
+_LEARNED = 0.8
 _NOTHING = "No file of the folder was written"
 
 
@@ -85,8 +86,10 @@ def _refuse_conflicts(files: Mapping[str, Understood], scheduled: Container[str]
 def anomaly_document(
     asset: str, first: datetime, last: datetime, label_type: str | None
 ) -> dict[str, Any]:
-    """Return the document of an anomaly alert on an asset: this interval is normal operation,
-    except for the events of `label_type`, which are the problem."""
+    """Return the document of an anomaly alert on an asset: normal operation are the first four
+    fifths of this interval, except for the events of `label_type`, which are the problem; in the
+    last fifth a training counts false alarms."""
+    until = (first + (last - first) * _LEARNED).replace(microsecond=0)
     problem = {"problem": {"event": label_type, "predict": "state"}} if label_type else {}
     return {
         "name": f"{asset}-unlike-normal",
@@ -94,5 +97,5 @@ def anomaly_document(
         "assets": [asset],
         "title": f"{asset} runs unlike normal",
         **problem,
-        "normal": {"from": first.isoformat(), "to": last.isoformat()},
+        "normal": {"from": first.isoformat(), "to": until.isoformat()},
     }
