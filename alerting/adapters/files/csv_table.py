@@ -317,7 +317,7 @@ def titles_of_table(table: ChunkedTable, times: str | None, only: Sequence[str])
         return titles
     parts = "".join(f"\n  - {', '.join(map(repr, titles))}" for titles in tables)
     raise UserError(
-        f"{table.path!s}: tables side by side, each with its own stamps; each needs its own "
-        f"import: name its column of stamps with --time, e.g. --time {shown(tables[0][0])}, and "
-        f"only its own columns with --only:{parts}"
+        f"{table.path!s} holds tables side by side, each with its own stamps, and each needs its "
+        f"own import: name its stamps with --time, e.g. --time {shown(tables[0][0])}, and with "
+        f"--only no column of another table:{parts}"
     )

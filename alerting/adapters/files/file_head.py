@@ -32,7 +32,7 @@ from alerting.adapters.files.head_lines import (
 )
 from alerting.adapters.files.preamble import read_stated
 from alerting.definitions.faults import UserError, shown
-from alerting.definitions.wording.language import join_first, join_with_and
+from alerting.definitions.wording.language import join_with_and
 from alerting.readings.foreign_columns import split_title
 
 _BELOW = 5  # lines in which titles may follow a line of a preamble that looks like a row
@@ -45,7 +45,9 @@ _TYPE_WORD = re.compile(
 )
 _PLACEHOLDER = re.compile(r"-|[dmyhsjt.:,/ -]{4,}|ts|rn", re.IGNORECASE)  # dd.mm.yyyy
 _UNIT_LABEL = re.compile(r"(?i)(.*[\W_])?(units?|einheit(en)?|unit[ée]s?|unidad(es)?)([\W_].*)?$")
-_REMARK = re.compile(r"(?i)(comment|kommentar|remark|bemerkung|note|commentaire)(s|e|en)?$")
+_AT_END = re.compile(  # titles of cells that most rows leave out
+    r"(?i)((comment|kommentar|remark|bemerkung|note|commentaire)(s|e|en)?|serial.*|serien.*)$"
+)
 
 
 @dataclass(frozen=True)
@@ -272,18 +274,19 @@ class _Head:
         ]
         if complete:
             # of rows without stamps, a text below the titles may be a row
-            is_first = (
-                not self.times
-                and self.width > 2
-                and not any(line.fields for line in self.lines[: complete[0]])
-            )
-            return complete[0] if is_first else complete[-1]
+            is_first = not self.times and not any(line.fields for line in self.lines[: complete[0]])
+            lowest = complete[0] if is_first and self.width > 2 else complete[-1]
+            better = [i for i in named if self.times and i >= lowest and self._is_complete(i)]
+            return max(better, key=lambda i: (self._quality(i), -i), default=lowest)
         titled = [i for i in named if self._names_times(i)] if self.times else []
-        candidates = [i for i in named if not titled or i >= titled[-1]]
-        rank = {
-            i: (self._is_complete(i), self._quality(i), self._covered(i), i) for i in candidates
-        }
-        best = max(rank, key=lambda i: rank[i], default=None)
+        if titled and 2 * self._covered(titled[-1]) >= len(self.values):
+            named = [i for i in named if i >= titled[-1]]
+
+        def rank(i: int) -> tuple[bool, bool, int, int, int]:
+            quality = self._quality(i)
+            return self._is_complete(i), quality > 0, self._covered(i), quality, i
+
+        best = max(named, key=rank, default=None)
         if best is None or len(self.lines[best].fields) < self.width - 1:
             return None
         texts = sum(self.lines[best].kind(c) in TEXTS for c in self.values)
@@ -312,17 +315,17 @@ class _Head:
         names = [cell for c in self.values if (cell := self.lines[index].cell(c))]
         if all(cell_kind(name) in TYPED or _TYPE_WORD.match(name) for name in names):
             return 0
-        words = sum(bool(re.search(r"[^\W\d_A-Z]{3}", name)) for name in names)
+        words = sum(bool(re.search(r"[^\W\d_A-Z]{2}", name)) for name in names)
         return 2 if 2 * words >= len(names) else 1
 
     def _unit_line(self, block: Sequence[int], base: int | None) -> int | None:
         """Return the line of units: of those above the rows, else one with a label above them."""
         holding = [i for i in block if self._holds_units(i)]
-        has_titles = base is not None or any(
-            self.lines[i].count(TEXTS) for i in block if i not in holding
-        )
-        if holding and has_titles:
-            return holding[-1]
+        titled = [i for i in block if i not in holding] if base is None else [base]
+        for i in reversed(holding):
+            units = [c for c in self.values if self.lines[i].cell(c)]
+            if any(all(self.lines[t].cell(c) for c in units) for t in titled):
+                return i
         end = block[-1] if block else 0
         labelled = [i for i in range(end) if _UNIT_LABEL.match(self.lines[i].cell(0))]
         return next((i for i in reversed(labelled) if self._holds_units(i)), None)
@@ -377,7 +380,9 @@ class _Head:
         names = _Names(self._numbers(), set())
         if base is not None:
             upper = [self.lines[i] for i in block if i < base and i != units]
-            names = self._names(self.lines[base], upper)
+            titled = [i for i in block if i != units and self.times and self._names_times(i)]
+            of_times = self.lines[base if not titled or base in titled else titled[-1]]
+            names = self._names(self.lines[base], upper, of_times)
         elif not self.lines[0].fields and not self.columns and self.header_line is None:
             raise UserError(_no_titles(self.path))
         unit_line = None if units is None else self.lines[units]
@@ -401,12 +406,21 @@ class _Head:
             unit_line=unit_line.number if unit_line else None,
             notes=tuple(notes),
             stated=read_stated(line.fields for line in above if line.number not in names.lines),
-            comments=tuple(
-                {mark for mark in _COMMENTS for c in comments if c.text.startswith(mark)}
-            ),
+            comments=self._marks(last),
             texts=frozenset(line.text for line in above if line.text.strip()),
             title_texts=tuple(line.text for line in above if line.number in names.lines),
             tables=names.tables,
+        )
+
+    def _marks(self, last: int) -> tuple[str, ...]:
+        """Return what begins comments: `#` anywhere, another mark only above the rows."""
+        return tuple(
+            mark
+            for mark in _COMMENTS
+            if any(
+                line.text.startswith(mark) and (mark == "#" or line.number <= last)
+                for line in self.comments
+            )
         )
 
     def _numbers(self) -> list[str]:
@@ -419,8 +433,9 @@ class _Head:
                 titles[column] = "ts"
         return titles
 
-    def _names(self, base: HeadLine, upper: Sequence[HeadLine]) -> _Names:
-        """Return the titles of a line, with as much of the lines above it as tells them apart."""
+    def _names(self, base: HeadLine, upper: Sequence[HeadLine], of_times: HeadLine) -> _Names:
+        """Return the titles of a line, with as much of the lines above it as tells them apart; the
+        titles of stamps, and those that it lacks, from the line that names these."""
         if not self.lines[0].fields and not base.count(TEXTS) and not self.columns:
             raise UserError(_no_titles(self.path))
         nearest = [line for line in reversed(upper) if not line.count(STAMP)]
@@ -431,11 +446,11 @@ class _Head:
             titles.pop()
         used = {base.number}
         for column, title in enumerate(titles[: self.width]):
-            named = (line for line in nearest if line.kind(column) in TEXTS)
-            line = next(named, None) if not title and self.kinds[column] != EMPTY else None
-            if line:
-                titles[column] = line.cell(column)
-                used.add(line.number)
+            further = [of_times] if column in self.times or not title else []
+            further += nearest if not title and self.kinds[column] != EMPTY else []
+            line = next((line for line in further if line.kind(column) in TEXTS), base)
+            titles[column] = line.cell(column)
+            used.add(line.number)
         if _repeated(titles[c] for c in self._columns_of(titles)):
             titles, more = self._tell_apart(titles, base, nearest)
             used |= more
@@ -498,7 +513,7 @@ class _Head:
         for column, title in enumerate(titles[: self.width]):
             is_gap = not title and self.kinds[column] == EMPTY
             first = next((titles[c] for c in self.times), None)
-            is_again = column in self.times[1:] and title == first
+            is_again = column in self.times[1:] and title and _stem(title) == _stem(first or "")
             if is_gap or is_again:
                 groups.append([])
             if not is_gap:
@@ -530,7 +545,7 @@ class _Head:
         count = len(titles)
         if self.width > count:
             return self.width if not self.kinds[count:].strip(EMPTY) else count
-        return self.width if all(map(_REMARK.match, titles[self.width :])) else count
+        return self.width if all(map(_AT_END.match, titles[self.width :])) else count
 
     def _stated_columns(self, titles: Sequence[str]) -> list[str]:
         count = max(len(titles), self.width)
@@ -544,16 +559,19 @@ class _Head:
     def _notes(self, names: _Names, unread: Sequence[HeadLine], start: int) -> list[str]:
         lines = sorted(names.lines)
         top = next(line.number for line in self.lines if line.fields)
-        named = f"line{'s' * (len(lines) > 1)} {_in_words(lines)} name{'s' * (len(lines) == 1)}"
-        text = f"{named} the columns"
         first = self.lines[start].number if start < len(self.lines) else self.lines[-1].last + 1
+        plural = "s" * (len(lines) > 1)
         if self.columns:
             text = "--columns names the columns"
             if lines:
-                text += f", not line {_in_words(lines)}; if it holds values, add --header-line 0"
+                text += f", not line{plural} {_in_words(lines)} (a row? add --header-line 0)"
+        elif self.header_line == 0:
+            text = f"the rows begin on line {first}"
         elif not lines:
             where = "the first line" if first == top else f"line {first}"
             text = f"{where} holds values, not titles: name the columns with --columns"
+        else:
+            text = f"line{plural} {_in_words(lines)} name{'' if plural else 's'} the columns"
         notes = []
         if unread:
             cells = " ".join(cell for cell in unread[0].fields if cell)
@@ -567,7 +585,7 @@ class _Head:
             )
             verb = "is" if len(numbers) == 1 and not where.startswith("the") else "are"
             text = f"{text}; {where} {verb} not read: {cells!r}"
-        if unread or self.columns or lines != [top]:
+        if unread or self.columns or (lines != [top] and (lines or self.header_line != 0)):
             notes.append(text)
         if names.is_numbered and not names.tables:
             notes.append("titles that come again are numbered, such as (2)")
@@ -583,6 +601,11 @@ def _repeated(titles: Iterable[str]) -> set[str]:
     return {title for title, count in Counter(titles).items() if title and count > 1}
 
 
+def _stem(title: str) -> str:
+    """Return a title without a number at its end: `Time 1` and `Time 2` are titles of times."""
+    return re.sub(r"[\W_]*\d+\W*$", "", title)
+
+
 def _number(titles: Sequence[str]) -> list[str]:
     """Return the titles, each that comes again with its number: `Date`, `Date (2)`."""
     counts: Counter[str] = Counter()
@@ -594,11 +617,13 @@ def _number(titles: Sequence[str]) -> list[str]:
 
 
 def _in_words(numbers: Sequence[int]) -> str:
-    """Return the numbers of lines: `3`, `1 and 2`, `3 to 6`."""
-    if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
-        return f"{numbers[0]} to {numbers[-1]}"
-    return (
-        join_first([str(number) for number in numbers], 8)
-        if len(numbers) != 2
-        else (f"{numbers[0]} and {numbers[1]}")
-    )
+    """Return numbers of lines, of more than two in a row the first and the last: `3 to 6 and 9`."""
+    texts: list[str] = []
+    start = 0
+    for end in range(1, len(numbers) + 1):
+        if end < len(numbers) and numbers[end] == numbers[end - 1] + 1:
+            continue
+        row = numbers[start:end]
+        texts += map(str, row) if len(row) < 3 else [f"{row[0]} to {row[-1]}"]
+        start = end
+    return join_with_and(", ".join(texts[:-1]), texts[-1]) if len(texts) > 1 else "".join(texts)

@@ -33,6 +33,7 @@ _DAY = re.compile(
     r"(?:[^\W\d]{2,9}\.?,? )?(?:\d{4}([-./])\d{1,2}\1\d{1,2}|\d{1,2}([-./])\d{1,2}\2(?:\d{4}|\d\d)"
     r"|\d{1,2}[-. /]+[^\W\d]{3,9}[-. /,]+\d{2,4}|[^\W\d]{3,9}\.? \d{1,2},? \d{4})(?:[T ,]+\d.*)?$"
 )
+_RULE = re.compile(r"[-=+|;,\t ]*[-=]{6,}[-=+|;,\t ]*$")  # a line drawn between titles and rows
 _SINCE_1970 = re.compile(r"(\d{10}(\.\d+)?|\d{13}|\d{16}|\d{19})$")
 _SECONDS = (946_684_800, 4_102_444_800)  # from 2000 to 2100
 _DIGITS_OF_DAY = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])[T _-]?\d{4,9}$")
@@ -91,7 +92,7 @@ def read_records(data: bytes) -> Iterator[HeadLine]:
 def split_record(record: HeadLine, separator: str, most: int | None = None) -> HeadLine:
     """Return a record with its fields, and with the kinds of the first `most` or of all. A record
     that cannot be split has one field."""
-    if not record.text.strip():
+    if not record.text.strip() or _RULE.match(record.text):
         return record
     many = record.text.count(separator)
     try:
@@ -125,7 +126,10 @@ def has_day(cell: str) -> bool:
 
 def cell_unit(cell: str) -> str:
     """Return the known unit that a cell holds, with or without brackets; empty if it holds none."""
-    bare = cell.strip("[]()").strip()
+    inside = re.fullmatch(r"[\[(](.*)[\])]", cell)
+    bare = (inside[1] if inside else cell).strip()
+    if re.search(r"[\[\]()]", bare):
+        return ""
     known = split_title(f"x ({bare})").unit  # as that of a title: `x (°C)`
     return known or (bare if _UNIT_WORD.fullmatch(bare) else "")
 
