@@ -60,13 +60,15 @@ def stored(plant):
 
 def test_a_dataset_with_labels_and_inputs_of_a_scheduler_becomes_an_alert_that_is_applied(plant):
     for component, titles in SENSORS.items():
-        write_file(f"data/training-data/expanded/{component}/{component}.csv", table(titles, START, 4320))
+        write_file(
+            f"data/training-data/expanded/{component}/{component}.csv", table(titles, START, 4320)
+        )
         later = table(titles, START + timedelta(days=30), 3, "%Y-%m-%d %H:%M:%S")
         write_file(f"data/inference-data/input/{component}_20240331000000.csv", later)
     write_file("data/label-data/labels.csv", LABELS)
-    assert "nothing was written" in outwrite_file(*IMPORT, "--dry-run", "--write", "alert.yaml")
+    assert "nothing was written" in output(*IMPORT, "--dry-run", "--write", "alert.yaml")
     assert (plant.assets.all(), Path("alert.yaml").exists()) == ([], False)
-    out = outwrite_file(*IMPORT, "--write", "alert.yaml")
+    out = output(*IMPORT, "--write", "alert.yaml")
     assert "8,646 new of 8,646 readings" in out
     assert "3 new of 3 events" in out
     history = stored(plant)
@@ -87,9 +89,9 @@ def test_a_dataset_with_labels_and_inputs_of_a_scheduler_becomes_an_alert_that_i
         "to": "2024-03-25T00:16:00+00:00",
     }
     plant.clock.instant = START + timedelta(days=40)
-    assert "unit-7-unlike-normal" in outwrite_file("check", "alert.yaml")
-    outwrite_file("apply", "alert.yaml")
-    assert "0 new of 8,646 readings" in outwrite_file(*IMPORT)
+    assert "unit-7-unlike-normal" in output("check", "alert.yaml")
+    output("apply", "alert.yaml")
+    assert "0 new of 8,646 readings" in output(*IMPORT)
 
 
 WIDE = table(("Sensor 1", "Sensor 2"), START, 144)
@@ -116,7 +118,7 @@ FORMS = {
 def test_every_form_of_a_dataset_is_read_as_it_is(plant, files, variables):
     for name, text in files.items():
         write_file(f"data/{name}", text)
-    answer = json.loads(outwrite_file(*IMPORT, "--json"))
+    answer = json.loads(output(*IMPORT, "--json"))
     assert set(stored(plant).readings.columns) == variables
     assert answer["readings"]["new"] == answer["readings"]["rows"] > 0
     assert "problem" not in answer["definition"]
@@ -125,9 +127,9 @@ def test_every_form_of_a_dataset_is_read_as_it_is(plant, files, variables):
 def test_a_sensor_keeps_the_name_with_its_component_in_a_later_import(plant):
     write_file("data/pump/a.csv", ONE)
     write_file("data/fan/a.csv", ONE)
-    outwrite_file(*IMPORT)
+    output(*IMPORT)
     write_file("later/pump_20240401000000.csv", LATER)
-    outwrite_file("import", "lookout", "later", "--asset", "unit-7")
+    output("import", "lookout", "later", "--asset", "unit-7")
     assert stored(plant).readings.count().to_dict() == {
         "fan_Sensor_1": 144,
         "pump_Sensor_1": 288,
@@ -139,7 +141,7 @@ def test_labels_may_have_more_columns_and_stamps_that_need_a_format(plant):
     write_file("ranges.csv", MONTH_FIRST)
     words = (*IMPORT, "--labels", "ranges.csv")
     assert "--time-format mm/dd/yyyy" in run(*words).stderr
-    outwrite_file(*words, "--time-format", "mm/dd/yyyy")
+    output(*words, "--time-format", "mm/dd/yyyy")
     label = EventRow("unit-7", "anomaly_label", START + timedelta(days=1), None, "import")
     [event] = plant.reading_writes.stored_events([label])
     assert event.attributes == {"equipment": "pump", "fault_code": "F-12", "notes": "seal leaks"}
