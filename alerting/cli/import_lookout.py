@@ -93,7 +93,7 @@ def lookout(
     if write is not None:
         require_file(write, "anomaly.yaml")
     dataset = find_lookout_files(folder, labels)
-    layout = replace(file_layout(asset=asset, zone=tz), time_format=None)
+    layout = file_layout(asset=asset, zone=tz)
     scheduled = {str(file.path) for file in dataset.files if file.is_scheduled}
     with platform() as p:
         checks = _lookout_checks(dataset, layout, time_format, p)
@@ -174,9 +174,8 @@ def _lookout_checks(
 def _lines_of_files(files: Sequence[Understood]) -> Iterator[Line]:
     """Yield the format of the first files and of the last one, and the bad cells and notes of the
     files between them."""
-    for number, file in enumerate(files):
-        if number < _SHOWN or file is files[-1]:
-            yield from lines_of_understood(file)
-            continue
+    for file in (*files[:_SHOWN], *files[_SHOWN:][-1:]):
+        yield from lines_of_understood(file)
+    for file in files[_SHOWN:-1]:
         yield from (f"{file.source}: {line}" for line in (*bad_cells(file.columns), *file.notes))
     yield f"files: {len(files):,}, rows: {sum(file.rows for file in files):,}"

@@ -1,15 +1,15 @@
 """A dataset of Amazon Lookout for Equipment in a folder: the component of each CSV file, the names
 of its sensors, and the file of labels."""
 
-import csv
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from alerting.adapters.files.readings_and_events import EventColumns
+from alerting.adapters.files.recognition import sample
 from alerting.adapters.files.rows import Layout, open_table
 from alerting.definitions.asset_documents import variable_name
 from alerting.definitions.faults import UserError, shown
@@ -33,10 +33,6 @@ class SensorFile:
     titles: Sequence[str]
     is_scheduled: bool
 
-    @property
-    def sensors(self) -> Sequence[str]:
-        return self.titles[1:]
-
     def name_with_component(self, title: str) -> str:
         """Return the name of the variable of a sensor that other components have, too."""
         return variable_name(f"{self.component}_{derive_name(title)}")
@@ -58,7 +54,14 @@ def find_lookout_files(folder: Path, labels: Path | None) -> LookoutFolder:
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: is no folder; name the one with the CSV files of the sensors")
-    paths = sorted(islice(_csv_files(folder), MOST_FILES + 1))
+    csv_files = (
+        path
+        for path in folder.rglob("*")
+        if path.name.lower().endswith(_SUFFIXES)
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    paths = sorted(islice(csv_files, MOST_FILES + 1))
     if len(paths) > MOST_FILES or sum(path.stat().st_size for path in paths) > MOST_BYTES:
         raise UserError(
             f"{folder}: holds more than {MOST_FILES:,} CSV files, or more than {MOST_BYTES >> 30} "
@@ -76,13 +79,6 @@ def find_lookout_files(folder: Path, labels: Path | None) -> LookoutFolder:
     return LookoutFolder(files, next(iter(labelled), None))
 
 
-def _csv_files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.name.lower().endswith(_SUFFIXES) and path.is_file() and not is_hidden:
-            yield path
-
-
 def _sensor_file(path: Path) -> SensorFile:
     scheduled = _SCHEDULED.fullmatch(path.name.partition(".")[0])
     component = scheduled[1] if scheduled else path.resolve().parent.name
@@ -97,12 +93,12 @@ def rename_sensors(
     the component, as in an earlier import (`stored`: names of the asset's variables)."""
     components: dict[str, set[str]] = defaultdict(set)
     for file in files:
-        for title in file.sensors:
+        for title in file.titles[1:]:
             components[derive_name(title)].add(file.component)
     return {
         file.path: {
             title: file.name_with_component(title)
-            for title in file.sensors
+            for title in file.titles[1:]
             if len(components[derive_name(title)]) > 1 or file.name_with_component(title) in stored
         }
         for file in files
@@ -112,20 +108,16 @@ def rename_sensors(
 def label_layout(path: Path, layout: Layout) -> tuple[Layout, EventColumns]:
     """Return how a file of labels is read: start and end on each line, perhaps equipment, fault
     code and notes; a header is not needed. Raises UserError if it has other columns."""
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            first = next(csv.reader(file), [])
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    cells = sample(open_table(path, None, None, header_line=0))
+    first = [column[0].as_py() or "" for column in cells.values()]
     if not 2 <= len(first) <= len(_LABEL_COLUMNS):
         raise UserError(
             f"{path}: a line of labels holds start and end, perhaps "
             f"{', '.join(_LABEL_COLUMNS[2:])}, separated by commas; its first line is "
             f"{shown(','.join(first))}"
         )
-    has_header = not any(character.isdigit() for character in first[0])
-    titles = tuple(first) if has_header else _LABEL_COLUMNS[: len(first)]
-    layout = replace(layout, time=titles[0])
-    if not has_header:
-        layout = replace(layout, header_line=0, columns=titles)
-    return layout, EventColumns(LABEL_TYPE, end_column=titles[1])
+    if any(character.isdigit() for character in first[0]):
+        titles = _LABEL_COLUMNS[: len(first)]
+        layout = replace(layout, time="start", header_line=0, columns=titles)
+        return layout, EventColumns(LABEL_TYPE, end_column="end")
+    return replace(layout, time=first[0]), EventColumns(LABEL_TYPE, end_column=first[1])
