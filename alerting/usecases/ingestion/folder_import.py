@@ -33,7 +33,10 @@ def check_files(
             files[path] = check(report).understood
         except UserError as error:
             text = str(error) if path in str(error) else f"{path}: {error}"
-            of_options = "Options named above are those of `alerting import readings`. "
+            of_options = (
+                "Options named above are those of `alerting import readings`; --tz and "
+                "--time-format are here, too. "
+            )
             raise UserError(f"{text}\n{of_options if '--' in text else ''}{_NOTHING}") from error
     _refuse_conflicts(files, scheduled)
     return [*files.values()]
