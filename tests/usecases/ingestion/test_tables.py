@@ -111,6 +111,9 @@ def test_a_bad_line_stops_the_import_or_is_kept_apart_while_the_others_are_taken
         rejects = [(bad.line, bad.original) for bad in made.rejects]
         found[line] = (counts, [v["x"] for v in made.values.values()], rejects)
     assert found == {line: ((3, 3, 1), [1, 3, 4], [(3, line)]) for line in BAD_LINES}
+    for line, reason in BAD_LINES.items():
+        checked = importer.check(FRAME.format(line), skip_bad=True)
+        assert f"1 bad line is left out:\n  - {reason}" in checked.understood.notes[-1]
 
 
 def test_lines_that_repeat_complete_each_other_or_are_empty_are_merged_and_said(importer):
