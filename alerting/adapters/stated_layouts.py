@@ -16,6 +16,7 @@ from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError, format_duration, parse_duration, shown
 from alerting.readings.history import Codes
 from alerting.usecases.ingestion.kept_plans import Stated
+from alerting.usecases.ingestion.tables import What
 
 _PLAIN = (
     *("time", "time_format", "zone", "asset_column", "asset_prefix", "separator", "decimal"),
@@ -69,10 +70,30 @@ def read_layout(stated: Stated, other: Layout) -> Layout:
         only=split_list(single.get("only", "")),
         header_line=None if line is None else _read_line(line),
         is_wide="is_wide" in stated,
-        rename=_by_title(stated.get("rename", ())),
-        types=cast("Mapping[str, VariableType]", _by_title(stated.get("types", ()))),
+        rename=read_by_title(stated.get("rename", ())),
+        types=cast("Mapping[str, VariableType]", read_by_title(stated.get("types", ()))),
         missing=stated.get("missing", ()),
     )
+
+
+def refuse_sequence(layout: Layout, what: What, *, skip_bad: bool) -> None:
+    """Raise UserError if the rows cannot be a sequence as it is stated. `skip_bad`: bad lines are
+    left out."""
+    if layout.sequence is None:
+        if layout.start is not None:
+            raise UserError("--start goes with --sequence only")
+        return
+    if not layout.sequence:
+        raise UserError("--sequence must be longer than 0s")
+    if layout.time_format is not None:
+        raise UserError("--sequence: rows without time stamps have no --time-format; leave it out")
+    if layout.time is None and what == "events":
+        raise UserError("--sequence of events needs --time: the column with the number of the unit")
+    if layout.time is None and skip_bad:
+        raise UserError(
+            "--sequence: a line left out would move all later ones; correct the file instead of "
+            "--skip-bad"
+        )
 
 
 def read_event_columns(stated: Stated, event_type: str | None) -> EventColumns:
@@ -87,7 +108,8 @@ def split_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _by_title(texts: tuple[str, ...]) -> dict[str, str]:
+def read_by_title(texts: tuple[str, ...]) -> dict[str, str]:
+    """Return the part behind the last equals sign of each text, by that before it."""
     parts = [text.rpartition("=") for text in texts]
     return {title: value for title, _, value in parts}
 
@@ -111,7 +133,7 @@ def _read_line(text: str) -> int:
     return int(text)
 
 
-def hash_form(path: Path, what: str) -> str:
+def hash_form(path: Path, what: What) -> str:
     """Return the hash of a file's form: its separator and its titles as written; of a file without
     readable ones its first line, where a digit is as good as another. `what`: its rows are readings
     or events. Raises UserError if there is no file, or it is empty."""

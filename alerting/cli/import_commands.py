@@ -4,7 +4,7 @@ be and what its import changed."""
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,8 +40,6 @@ from alerting.usecases.ingestion.tables import (
 )
 
 if TYPE_CHECKING:
-    from alerting.adapters.files.rows import Layout
-
     Check = Callable[..., CheckedFile]
 
 _SHOWN = 6
@@ -128,7 +126,7 @@ def readings(
     """
     from alerting.adapters.files.readings_and_events import ReadingsFile
     from alerting.adapters.files.rows import QualityLayout
-    from alerting.adapters.stated_layouts import read_layout, state_layout
+    from alerting.adapters.stated_layouts import read_layout, refuse_sequence, state_layout
 
     layout = replace(
         file_layout(
@@ -153,11 +151,14 @@ def readings(
         types=options.read_types(column_type),
         missing=tuple(missing or ()),
         duplicates=duplicates,
+        sequence=sequence,
+        start=start,
     )
-    layout = _with_sequence(layout, sequence, start, skip_bad)
 
     def open_file(stated: Stated) -> "Check":
-        source = ReadingsFile(file, read_layout(stated, layout))
+        whole = read_layout(stated, layout)
+        refuse_sequence(whole, "readings", skip_bad=skip_bad)
+        source = ReadingsFile(file, whole)
         return partial(check_readings, source, take_back=take_back, now=datetime.now(UTC))
 
     given = {"asset"} if asset else set[str]()
@@ -207,6 +208,7 @@ def events(
     from alerting.adapters.stated_layouts import (
         read_event_columns,
         read_layout,
+        refuse_sequence,
         state_layout,
     )
 
@@ -225,18 +227,16 @@ def events(
         header_line=header_line,
         columns=columns,
     )
-    layout = _with_sequence(layout, sequence, start, skip_bad)
-    if layout.sequence is not None and time is None:
-        raise typer.BadParameter(
-            "needs --time: the column with the number of the unit", param_hint="--sequence"
-        )
+    layout = replace(layout, sequence=sequence, start=start)
     duration: Any = None
     if lasting is not None:
         duration = "lasting" if lasting else "instant"
 
     def open_file(stated: Stated) -> "Check":
         columns = read_event_columns(stated, event_type)
-        source = EventsFile(file, read_layout(stated, layout), columns)
+        whole = read_layout(stated, layout)
+        refuse_sequence(whole, "events", skip_bad=skip_bad)
+        source = EventsFile(file, whole, columns)
         return partial(check_events, source, duration=duration, delay=delay, take_back=take_back)
 
     named = {"asset": asset, "event_type": event_type}
@@ -293,26 +293,6 @@ def assets(
             str(file), documents, p, now=p.clock.now(), actor=user(), dry_run=dry_run
         )
     return Output(result, _lines_of_assets(result))
-
-
-def _with_sequence(
-    layout: "Layout", sequence: timedelta | None, start: str | None, skip_bad: bool
-) -> "Layout":
-    """Return the layout with the step and the start of rows without time stamps."""
-    if sequence is None:
-        if start is not None:
-            raise typer.BadParameter("goes with --sequence only", param_hint="--start")
-        return layout
-    if layout.time_format is not None:
-        raise typer.BadParameter(
-            "a sequence has no time stamps; leave out --time-format", param_hint="--sequence"
-        )
-    if skip_bad and layout.time is None:
-        text = "a line left out would move all later ones; correct the file instead of --skip-bad"
-        raise typer.BadParameter(text, param_hint="--sequence")
-    if not sequence:
-        raise typer.BadParameter("must be longer than 0s", param_hint="--sequence")
-    return replace(layout, sequence=sequence, start=start)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType({
     "quality_suffix": "--quality-suffix",
     "quality_codes": "--quality-codes",
 })  # fmt: skip
-"""The option of each field that is kept."""
+"""The option of each field that is kept, in the order in which a note names them."""
 BY_TITLE = frozenset({"rename", "types"})
 """Fields with one text for each column: `title=…`."""
 _HEAD = (

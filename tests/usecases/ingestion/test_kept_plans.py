@@ -4,6 +4,7 @@ that."""
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -103,8 +104,8 @@ def platform(monkeypatch, tmp_path):
 
 def read(name, *options, day=1):
     """Return exit code and words of the import of a file with these options."""
-    with open(name, "w", encoding="utf-8") as file:
-        file.write(f"When;Temp (C);Note\n0{day}/02/2026 06:00;1,5;a\n0{day}/03/2026 06:00;2,5;b\n")
+    rows = f"0{day}/02/2026 06:00;1,5;a\n0{day}/03/2026 06:00;2,5;b\n"
+    Path(name).write_text(f"When;Temp (C);Note\n{rows}", encoding="utf-8")
     done = run("import", "readings", name, *options, columns=400)
     return done.exit_code, done.output
 
