@@ -7,73 +7,30 @@ record, which gives the exact line of each.
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from alerting.adapters.files.chunks import (
-    MOST_COLUMNS,
     Block,
     Chunk,
+    ChunkedTable,
     Position,
-    StatedTimes,
     TextEncoding,
     blocks,
     read_titles,
 )
-from alerting.deferred import arrow_csv, pa
+from alerting.adapters.files.file_head import find_head
+from alerting.deferred import arrow_csv, pa, pc
 from alerting.definitions.faults import UserError, shown
-from alerting.readings.foreign_columns import BadLine, split_title
+from alerting.definitions.wording.language import count_in_english
+from alerting.readings.foreign_columns import BadLine
 
-_HEADER_BYTES = 5 << 20
-_MOST = 0.5  # least share of lines with the header's number of fields
-
-
-def header_record(block: Block, skipped: int) -> tuple[str, int]:
-    """Return the first record behind the skipped lines, without line break, and its lines."""
-    data = block.data[:_HEADER_BYTES]
-    start = _end_of_lines(data, skipped)
-    record = data[start : _end_of_record(data, start, 1)]
-    lines = record.count(b"\n") + (not record.endswith(b"\n"))
-    return record.decode("utf-8", "ignore").removesuffix("\n").rstrip("\r"), lines
-
-
-class FittingSeparator(NamedTuple):
-    """A separator; `fits`: by it most of the first lines have as many fields as the header."""
-
-    separator: str
-    fits: bool
-
-
-def fit_separator(
-    header: str, first: Block, skipped: int, separator: str | None
-) -> FittingSeparator:
-    """Return the given separator, else the one by which most of the first lines have as many fields
-    as the header; and whether they have."""
-    data = first.data[:_HEADER_BYTES]
-    start = _end_of_lines(data, skipped)
-    texts = data[start : _end_of_lines(data, 20, start)].decode("utf-8", "ignore").split("\n")
-    plain = outside_quotes(header)
-    probes = [outside_quotes(text) for text in texts if text.strip() and text.count('"') % 2 == 0]
-
-    def fitness(separator: str) -> tuple[bool, float, int]:
-        fields = plain.count(separator)
-        fitting = sum(probe.count(separator) == fields for probe in probes)
-        return bool(fields), fitting / len(probes) if probes else 1.0, fields
-
-    best = separator or max(",;\t|", key=fitness)
-    has_fields, share, _ = fitness(best)
-    return FittingSeparator(best, has_fields and share >= _MOST)
-
-
-def outside_quotes(text: str) -> str:
-    """Return the text without its quoted parts."""
-    return "".join(text.split('"')[::2])
+_HEAD_BYTES = 5 << 20
 
 
 def without_lines(block: Block, lines: int) -> Block:
@@ -127,15 +84,15 @@ def split_lines(data: bytes) -> list[str]:
     return [text + "\n" for text in (texts if texts[-1] else texts[:-1])]
 
 
-def read_records(texts: Sequence[str], separator: str, width: int) -> Iterator[Record]:
-    """Yield all records except blank lines. After a faulty record, reading resumes at the line
-    after its first.
+def read_records(texts: Sequence[str], separator: str, widths: tuple[int, int]) -> Iterator[Record]:
+    """Yield all records except blank lines. `widths`: the number of titles, and that of the fields
+    of most rows. After a faulty record, reading resumes at the line after its first.
 
     (A stray quotation mark would otherwise absorb the lines up to the next one.)
     """
     start = 0
     while start < len(texts):
-        for record in _until_faulty(texts, start, separator, width):
+        for record in _until_faulty(texts, start, separator, widths):
             start = record.first + record.count
             if record.fields or record.fault:
                 yield record
@@ -143,7 +100,9 @@ def read_records(texts: Sequence[str], separator: str, width: int) -> Iterator[R
             return
 
 
-def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) -> Iterator[Record]:
+def _until_faulty(
+    texts: Sequence[str], start: int, separator: str, widths: tuple[int, int]
+) -> Iterator[Record]:
     reader = csv.reader(map(texts.__getitem__, range(start, len(texts))), delimiter=separator)
     first = start
     while first < len(texts):
@@ -161,7 +120,7 @@ def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) 
         if fields is None:
             return
         count = start + reader.line_num - first
-        fault = _fault(fields, width, count, texts[first : first + count])
+        fault = _fault(fields, widths, count, texts[first : first + count])
         if fault:
             yield Record(first, 1, fields, fault)
             return
@@ -169,206 +128,112 @@ def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) 
         first += count
 
 
-def _fault(fields: Sequence[str], width: int, count: int, texts: Sequence[str]) -> str | None:
-    if count > 1 and (len(fields) != width or "".join(texts).count('"') % 2):
+def _fault(
+    fields: Sequence[str], widths: tuple[int, int], count: int, texts: Sequence[str]
+) -> str | None:
+    is_whole = len(fields) in widths and not any(fields[widths[0] :])
+    if count > 1 and (not is_whole or "".join(texts).count('"') % 2):
         return _OPEN_QUOTE
-    if fields and len(fields) != width:
-        return f"{len(fields)} fields where the header names {width}"
+    if fields and not is_whole:
+        return f"{len(fields)} fields where the header names {widths[0]}"
     return None
-
-
-_MOST_ABOVE = 20
-_ROWS = 50
-_SHOWN = 60
-_BEGINS_A_VALUE = re.compile(r"[-+]?[\d.,]*\d")
-_NUMBER = re.compile(r"[-+]?\d+([.,]\d+)*")
-_NOT_A_UNIT = re.compile(r"-|[dmyhsjt.:/ -]{4,}", re.IGNORECASE)  # dd.mm.yyyy
-_COUNTS_TIME = ("s", "ms", "sec", "min", "h")
-
-
-class FileHead(NamedTuple):
-    """The line that names the columns. `lines`: how many there are up to the first row; `units`:
-    those of the line below it, by column, if it holds units; `notes` say what else was found."""
-
-    header: str
-    lines: int
-    separator: str
-    units: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def find_head(first: Block, skipped: int, separator: str | None) -> FileHead | None:
-    """Return the head of a file: lines with titles of the file are not its header. None if the
-    line behind the skipped ones is empty, and no later one names columns."""
-    header, count = header_record(first, skipped)
-    fitting = fit_separator(header, first, skipped + count, separator)
-    head = FileHead(header, skipped + count, fitting.separator, (), ())
-    fields = split_fields(header, head.separator)
-    is_padded = len(fields) > 2 and _filled(fields) < 2
-    if not header.strip() or is_padded or not fitting.fits:
-        head = _below_titles(first, skipped, separator) or head
-    return _with_units(first, head) if head.header.strip() else None
-
-
-def _below_titles(first: Block, skipped: int, separator: str | None) -> FileHead | None:
-    """Return the first line that names columns and has at least twice the fields of all above."""
-    above = 0
-    lines = skipped
-    title = ""
-    for _ in range(_MOST_ABOVE):
-        header, count = header_record(first, lines)
-        if not count or lines >= first.lines:
-            return None
-        fitting = fit_separator(header, first, lines + count, separator)
-        fields = split_fields(header, fitting.separator)
-        names = fitting.fits and not any(_BEGINS_A_VALUE.match(field.strip()) for field in fields)
-        if names and lines > skipped and _filled(fields) >= max(2, 2 * above):
-            shown = title if len(title) <= _SHOWN else f"{title[: _SHOWN - 1]}…"
-            note = f"line {lines + 1} names the columns; the lines above it are not read: {shown!r}"
-            return FileHead(header, lines + count, fitting.separator, (), (note,))
-        above = max(above, _filled(fields))
-        title = title or " ".join(field.strip() for field in fields if field.strip())
-        lines += count
-    return None
-
-
-def _with_units(first: Block, head: FileHead) -> FileHead:
-    record, count = header_record(first, head.lines)
-    titles = split_fields(head.header, head.separator)
-    cells = [cell.strip() for cell in split_fields(record, head.separator)]
-    if len(cells) != len(titles) or len(titles) < 2:
-        return head
-    # as those of a title: `x (°C)`; a cell has them with or without brackets
-    units = [split_title(f"x ({cell.strip('[]()').strip()})").unit or "" for cell in cells]
-    others = [c for c, unit in zip(cells, units, strict=True) if c and not unit]
-    if not any(units) or not all(_NOT_A_UNIT.fullmatch(cell.strip("[]()")) for cell in others):
-        return head
-    below = _first_cells(first, head.lines + count, head.separator, len(titles))
-    if any(u and b and not _NUMBER.fullmatch(b) for u, b in zip(units, below, strict=True)):
-        return head
-    titled = [split_title(title).unit for title in titles]
-    beside_titles = [
-        "" if named or (i == 0 and unit in _COUNTS_TIME) else unit
-        for i, (unit, named) in enumerate(zip(units, titled, strict=True))
-    ]
-    note = f"line {head.lines + 1} holds the units of the columns"
-    return head._replace(
-        lines=head.lines + count, units=tuple(beside_titles), notes=(*head.notes, note)
-    )
-
-
-def _first_cells(first: Block, lines: int, separator: str, width: int) -> Sequence[str]:
-    """Return the first filled cell of each column below this line; empty where there is none."""
-    cells = [""] * width
-    for _ in range(_ROWS):
-        record, count = header_record(first, lines)
-        fields = split_fields(record, separator)
-        if len(fields) == width:
-            cells = [old or new.strip() for old, new in zip(cells, fields, strict=True)]
-        lines += count
-    return cells
-
-
-def split_fields(record: str, separator: str) -> list[str]:
-    """Return the fields of one record; one field where it cannot be split."""
-    try:
-        return next(csv.reader([record], delimiter=separator), [])
-    except csv.Error:
-        return [record]
-
-
-def _filled(fields: Sequence[str]) -> int:
-    return sum(bool(field.strip()) for field in fields)
 
 
 class CsvTable:
-    """Text with one record a line; its separator, else that on which header and lines agree."""
+    """Text with one record a line. `tables`: the titles of each of several tables side by side."""
 
     unit = "line"
-    stated = StatedTimes()
-    title_lines: tuple[int, ...] = ()
-    unit_line: int | None = None
-    first_line: int | None = None
 
-    def __init__(self, path: Path, separator: str | None, encoding: str | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        separator: str | None,
+        encoding: str | None,
+        header_line: int | None = None,
+        columns: Sequence[str] = (),
+    ) -> None:
         self.path = path
         self.encoding = TextEncoding(path, encoding)
         self.position = Position(path)
         with closing(blocks(path, self.encoding, Position(path))) as start:
             first = next(start, None)
-        header, lines = header_record(first, 0) if first else ("", 0)
-        # spreadsheets write this into the first line
-        named = re.match(r'^"?sep=(.)"?$', header)
-        skipped = 0
-        if first and named:
-            separator = separator or named[1]
-            skipped = lines
-        separator = "\t" if separator in ("\\t", "tab") else separator
-        if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
-            raise UserError(
-                f"{shown(separator)} is not a separator; write one character, e.g. --sep ';'"
-            )
-        head = find_head(first, skipped, separator) if first else None
-        if head is None:
-            raise UserError(f"{path!s}: the first line is empty; it must name the columns")
-        self._header_lines = head.lines
+        self._head = find_head(
+            path,
+            first.data[:_HEAD_BYTES] if first else b"",
+            separator=separator,
+            header_line=header_line,
+            columns=columns,
+        )
+        head = self._head
         self.separator = head.separator
+        self.title_lines = head.title_lines
+        self.unit_line = head.unit_line
+        self.first_line: int | None = head.lines + 1
         self.notes = head.notes
-        written = [title.strip() for title in self._fields(head.header)] if head.units else []
-        self.titles = read_titles(path, self._titles(head))
-        pairs = zip(self.titles, written, strict=True) if written else ()
-        self.as_written: Mapping[str, str] = dict(pairs)
-
-    def _titles(self, head: FileHead) -> list[str]:
-        titles = self._fields(head.header)
-        units = head.units or [""] * len(titles)
-        return [
-            f"{title.strip()} [{unit}]" if unit and title.strip() else title
-            for title, unit in zip(titles, units, strict=True)
-        ]
-
-    def _fields(self, header: str) -> list[str]:
-        if outside_quotes(header).count(self.separator) > 100 * MOST_COLUMNS:
-            return [""] * (header.count(self.separator) + 1)
-        try:
-            return next(csv.reader([header], delimiter=self.separator))
-        except csv.Error as error:
-            raise UserError(
-                f"{self.path!s}: line 1 cannot be split into titles of columns: {error!s}"
-            ) from error
+        self.stated = head.stated
+        pairs = list(zip(head.titles, head.units, strict=True))
+        self.titles = read_titles(path, [f"{t} [{u}]" if t and u else t for t, u in pairs])
+        written = zip(self.titles, head.titles, strict=True) if any(head.units) else ()
+        self.as_written: Mapping[str, str] = dict(written)
+        self.tables = tuple(tuple(self.titles[c] for c in table) for table in head.tables)
+        # the fields of most rows; those behind the titles are empty
+        further = [f"\0{number}" for number in range(len(self.titles), head.width)]
+        self._fields = (*self.titles, *further)[: head.width]
+        self._passed = 0
 
     def chunks(self, titles: Sequence[str]) -> Iterator[Chunk]:
-        """Yield rows in file order, only with the wanted columns."""
+        """Yield rows in file order, only with the wanted columns; of tables side by side only rows
+        with a cell in one of them."""
         self.position = self.position.reopen()
+        self._passed = 0
         for block in blocks(self.path, self.encoding, self.position):
-            body = without_lines(block, self._header_lines) if block.first_line == 1 else block
+            body = without_lines(block, self._head.lines) if block.first_line == 1 else block
             if body.data and not body.data.isspace():
-                yield self._quick(body, titles) or self._exact(body, titles)
+                chunk = self._quick(body, titles) or self._exact(body, titles)
+                yield _filled_rows(chunk) if self.tables else chunk
+        if self._passed:
+            note = count_in_english(
+                "{number} line that is a comment or repeats the head was passed over",
+                "{number} lines that are comments or repeat the head were passed over",
+                self._passed,
+            )
+            self.notes = (*self._head.notes, note)
 
     def first_rows(self, rows: int) -> Chunk | None:
         """Return at least `rows` first rows, or all, with all columns; None without one."""
         with closing(blocks(self.path, self.encoding, Position(self.path))) as start:
             first = next(start, None)
-        body = first_records(without_lines(first, self._header_lines), rows) if first else None
+        body = first_records(without_lines(first, self._head.lines), rows) if first else None
         if body and body.data and not body.data.isspace():
             chunk = self._quick(body, self.titles) or self._exact(body, self.titles)
             if len(chunk.lines):
                 return chunk
         return next(self.chunks(self.titles), None)
 
+    def _repeats_head(self, block: Block) -> bool:
+        """Return whether lines of a block may be comments, or titles again."""
+        marks = [mark.encode() for mark in (*self._head.comments, *self._head.title_texts)]
+        return any(block.data.startswith(m) or b"\n" + m in block.data for m in marks)
+
+    def _is_passed(self, text: str) -> bool:
+        return text in self._head.texts or text.startswith(self._head.comments)
+
     def _quick(self, block: Block, titles: Sequence[str]) -> Chunk | None:
         """Return the chunk if each line is one whole row, else None."""
+        if self._repeats_head(block):
+            return None
         invalid = []
 
         def skip(row: Any) -> str:
             invalid.append(row)
             return "skip"
 
+        further = self._fields[len(self.titles) :]
         try:
             table = arrow_csv.read_csv(
                 io.BytesIO(block.data),
                 read_options=arrow_csv.ReadOptions(
-                    use_threads=False, column_names=self.titles, block_size=len(block.data) + 1
+                    use_threads=False, column_names=self._fields, block_size=len(block.data) + 1
                 ),
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=self.separator,
@@ -376,15 +241,19 @@ class CsvTable:
                     invalid_row_handler=skip,
                 ),
                 convert_options=arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(self.titles, pa.string()),
+                    column_types=dict.fromkeys(self._fields, pa.string()),
                     strings_can_be_null=False,
-                    include_columns=list(titles),
+                    include_columns=[t for t in (*titles, *further) if t in self._fields],
                 ),
             )
         except pa.ArrowInvalid:
             return None
         if invalid or table.num_rows != block.lines:
             return None
+        if any(pc.any(pc.not_equal(table[title], "")).as_py() for title in further):
+            return None
+        for title in (title for title in titles if title not in self._fields):
+            table = table.append_column(title, pa.array([""] * table.num_rows))
         lines = np.arange(block.first_line, block.first_line + block.lines)
         texts: list[str] = []
 
@@ -400,17 +269,20 @@ class CsvTable:
         texts = split_lines(block.data)
         good: list[Record] = []
         broken: list[BadLine] = []
-        for record in read_records(texts, self.separator, len(self.titles)):
+        widths = (len(self.titles), len(self._fields))
+        for record in read_records(texts, self.separator, widths):
             line = block.first_line + record.first
             text = "".join(texts[record.first : record.first + record.count]).rstrip("\r\n")
-            if record.fault:
+            if self._is_passed(texts[record.first].rstrip("\r\n")):
+                self._passed += 1
+            elif record.fault:
                 broken.append(BadLine(line, None, record.fault, text))
             else:
                 good.append(record)
         index = {title: i for i, title in enumerate(self.titles)}
         at = [index[t] for t in titles]
         cells = {
-            t: pa.array([r.fields[i] for r in good], pa.string())
+            t: pa.array([r.fields[i] if i < len(r.fields) else "" for r in good], pa.string())
             for t, i in zip(titles, at, strict=True)
         }
         lines = np.array([block.first_line + r.first for r in good], dtype=np.int64)
@@ -421,3 +293,31 @@ class CsvTable:
             )
 
         return Chunk(lines, cells, tuple(broken), original)
+
+
+def _filled_rows(chunk: Chunk) -> Chunk:
+    """Return the rows of a chunk with any cell."""
+    rows = np.zeros(len(chunk.lines), dtype=bool)
+    for cells in chunk.columns.values():
+        rows |= pc.not_equal(cells, "").to_numpy(zero_copy_only=False)
+    columns = {title: cells.filter(pa.array(rows)) for title, cells in chunk.columns.items()}
+    at = np.flatnonzero(rows)
+    return Chunk(chunk.lines[rows], columns, chunk.broken, lambda row: chunk.original(int(at[row])))
+
+
+def titles_of_table(table: ChunkedTable, times: str | None, only: Sequence[str]) -> Sequence[str]:
+    """Return the titles of a table; of tables side by side, those of the one with these times.
+    Raises UserError if they are not stated, or columns of another one are wanted."""
+    tables: Sequence[Sequence[str]] = getattr(table, "tables", ())
+    if not tables:
+        return table.titles
+    time = (times or "").split("+")[0].strip()
+    titles = next((titles for titles in tables if times in titles or time in titles), None)
+    if titles is not None and all(title in titles for title in only):
+        return titles
+    parts = "".join(f"\n  - {', '.join(map(repr, titles))}" for titles in tables)
+    raise UserError(
+        f"{table.path!s} holds tables side by side, each with its own stamps, and each needs its "
+        f"own import: name its stamps with --time, e.g. --time {shown(tables[0][0])}, and with "
+        f"--only no column of another table:{parts}"
+    )

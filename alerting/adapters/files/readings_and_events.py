@@ -405,7 +405,9 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
             raise UserError(
                 "--type-prefix goes with --type-column; write the whole name after --type"
             )
-        titles = open_table(path, layout.separator, layout.encoding).titles
+        titles = open_table(
+            path, layout.separator, layout.encoding, layout.header_line, layout.columns
+        ).titles
         self._type = columns.type
         self._types = TextNames("event type", columns.type_prefix)
         if columns.type:

@@ -16,7 +16,7 @@ from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
 from alerting.adapters.files.checks import Check, read_names
 from alerting.adapters.files.chunks import PARQUET, Chunk, ChunkedTable, column, magic
-from alerting.adapters.files.csv_table import CsvTable
+from alerting.adapters.files.csv_table import CsvTable, titles_of_table
 from alerting.adapters.files.instants import (
     DEFAULT_START,
     SequenceStamps,
@@ -272,7 +272,9 @@ class TableRows:
         if layout.decimal not in (".", ",", None):
             raise UserError(f"{layout.decimal!r} is not a decimal mark; write . or ,")
         self.layout = layout
-        self.table: ChunkedTable = open_table(path, layout.separator, layout.encoding)
+        self.table: ChunkedTable = open_table(
+            path, layout.separator, layout.encoding, layout.header_line, layout.columns
+        )
         self._separator = getattr(self.table, "separator", None)
         if layout.decimal == "," == self._separator:
             raise UserError(
@@ -286,15 +288,14 @@ class TableRows:
             column(self.table, title, option)
         self.quality = QualityColumns(self.table, layout.quality)
         used = {self.asset_column, *(title for title, _ in keys), *self.quality.titles}
+        titles = titles_of_table(self.table, layout.time, layout.only)
         if layout.sequence is not None and layout.time is None:
             self.times: tuple[str, ...] = ()
         else:
             self.times = time_columns(self.table, layout.time, self.sample, [t for t in used if t])
         self.time = JOINED.join(self.times)
         used |= {*self.times}
-        self.names = value_names(
-            self.table, [t for t in self.table.titles if t not in used], layout, units
-        )
+        self.names = value_names(self.table, [t for t in titles if t not in used], layout, units)
         self.numbers = self._numbers()
         self.format = self._format()
         self.zone, self.zone_from = self._zone()
@@ -520,14 +521,22 @@ def _given_name(title: str, layout: Layout) -> str:
 
 
 def open_table(
-    path: Path, separator: str | None = None, encoding: str | None = "utf-8"
+    path: Path,
+    separator: str | None = None,
+    encoding: str | None = "utf-8",
+    header_line: int | None = None,
+    columns: Sequence[str] = (),
 ) -> ChunkedTable:
-    """Return a table over this file and read only its header. Raises UserError if it has none.
+    """Return a table over this file and read only its first lines. Raises UserError if no line
+    names its columns. `header_line`, `columns`: as in the layout.
 
     Without an encoding, the table detects it from the bytes.
     """
-    return (
-        ParquetTable(path)
-        if magic(path).startswith(PARQUET)
-        else CsvTable(path, separator, encoding)
-    )
+    if not magic(path).startswith(PARQUET):
+        return CsvTable(path, separator, encoding, header_line, columns)
+    if header_line is not None or columns:
+        raise UserError(
+            f"{path!s} is a Parquet file, which names its columns itself; leave out --header-line "
+            "and --columns (--rename gives a column another name)"
+        )
+    return ParquetTable(path)

@@ -285,7 +285,7 @@ def understand(
         new_assets=tuple(name for name in sorted(profile.assets) if name not in existing),
         columns=columns,
         event_types=event_types,
-        notes=tuple(notes(source, profile, types, now)),
+        notes=(*notes(source, profile, types, now), *_left_out(source, profile, event_types)),
     )
 
 
@@ -359,6 +359,20 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
                     first[:SHOWN],
                 )
             )
+
+
+def _left_out(source: Source, profile: Profile, event_types: Mapping[str, str]) -> Iterator[str]:
+    """Yield which lines the import leaves out, the first of them with their reasons."""
+    types = profile.types if isinstance(profile, EventsProfile) else {}
+    ends = [types[name] for name, duration in event_types.items() if duration == "instant"]
+    count = profile.bad + sum(event_type.ends for event_type in ends)
+    lines = [*profile.first_bad, *(line for event_type in ends for line in event_type.first_ends)]
+    if count:
+        headline = count_in_english(
+            "{number} bad line is left out:", "{number} bad lines are left out:", count
+        )
+        first = sorted(lines, key=lambda line: line.line)[:SHOWN]
+        yield _with_lines(headline, source, first, *(["…"] if count > len(first) else []))
 
 
 def _with_lines(headline: str, source: Source, lines: Sequence[BadLine], *more: str) -> str:

@@ -1,0 +1,629 @@
+"""Head of a text table: where its rows begin, and which lines above them name the columns and their
+units, found from the first lines as a whole: a line of the head holds text where the later lines
+hold numbers or stamps."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from alerting.adapters.files.chunks import StatedTimes
+from alerting.adapters.files.head_lines import (
+    EMPTY,
+    NUMBER,
+    STAMP,
+    TEXT,
+    TEXTS,
+    TYPED,
+    HeadLine,
+    cell_kind,
+    cell_unit,
+    choose_separator,
+    column_kinds,
+    counts_time,
+    has_day,
+    read_records,
+    split_record,
+    usual_width,
+    with_stamps,
+)
+from alerting.adapters.files.preamble import read_stated
+from alerting.definitions.faults import UserError, shown
+from alerting.definitions.wording.language import join_with_and
+from alerting.readings.foreign_columns import split_title
+
+_BELOW = 5  # lines in which titles may follow a line of a preamble that looks like a row
+_SHOWN = 60
+_LONG_UNIT = 12
+_COMMENTS = ("#", "//")
+_TYPE_WORD = re.compile(
+    r"(?i)(u?[sdl]?int\d*|[usf]{1,2}\d{1,2}|d?word|byte|bool(ean)?|l?real|float\d*|double|string"
+    r"|long|short|char|counter|analog(ue)?|digital|number|text|bit|date-?time)$"
+)
+_PLACEHOLDER = re.compile(r"-|[dmyhsjt.:,/ -]{4,}|ts|rn", re.IGNORECASE)  # dd.mm.yyyy
+_UNIT_LABEL = re.compile(r"(?i)(.*[\W_])?(units?|einheit(en)?|unit[ée]s?|unidad(es)?)([\W_].*)?$")
+_AT_END = re.compile(  # titles of cells that most rows leave out
+    r"(?i)((comment|kommentar|remark|bemerkung|note|commentaire)(s|e|en)?|serial.*|serien.*)$"
+)
+
+
+@dataclass(frozen=True)
+class FileHead:
+    """The head of a file. `lines`: how many are above the first row; `titles` and `units` by
+    column; `width`: the fields of most rows. `comments`: the marks that begin a line that is no
+    row; `texts`: the lines of the head, which are no rows if they come again, and `title_texts`
+    those of the titles. `tables`: the columns of each of several tables side by side, each with its
+    own stamps; else empty."""
+
+    separator: str
+    lines: int
+    titles: tuple[str, ...]
+    units: tuple[str, ...]
+    width: int
+    title_lines: tuple[int, ...]
+    unit_line: int | None
+    notes: tuple[str, ...]
+    stated: StatedTimes
+    comments: tuple[str, ...]
+    texts: frozenset[str]
+    title_texts: tuple[str, ...]
+    tables: tuple[tuple[int, ...], ...]
+
+
+class _Names(NamedTuple):
+    """Titles of columns, the lines that they are from, and the tables side by side."""
+
+    titles: list[str]
+    lines: set[int]
+    tables: tuple[tuple[int, ...], ...] = ()
+    is_numbered: bool = False
+
+
+def find_head(
+    path: Path,
+    data: bytes,
+    *,
+    separator: str | None = None,
+    header_line: int | None = None,
+    columns: Sequence[str] = (),
+) -> FileHead:
+    """Return the head of a file from its first lines. `header_line`: the line of the titles, 0 for
+    none; `columns`: titles in place of those of the file.
+
+    Raises UserError, with the path, if no line names columns, or what is stated cannot be.
+    """
+    records = list(read_records(data))
+    # spreadsheets write this into the first line
+    named = re.match(r'^"?sep=(.)"?$', records[0].text) if records else None
+    separator = separator or (named[1] if named else None)
+    separator = "\t" if separator in ("\\t", "tab") else separator
+    if separator is not None and (len(separator) != 1 or separator in '"\r\n'):
+        raise UserError(
+            f"{shown(separator)} is not a separator; write one character, e.g. --sep ';'"
+        )
+    records = records[1:] if named else records
+    if not any(record.text.strip() for record in records):
+        raise UserError(_no_titles(path))
+    if header_line is not None and header_line > records[-1].last:
+        raise UserError(
+            f"{path!s}: --header-line {header_line}: the titles must be in the first "
+            f"{records[-1].last} lines of this file"
+        )
+    separator = separator or choose_separator([r for r in records if r.text.strip()])
+    lines = [split_record(record, separator) for record in records]
+    top = next(line for line in lines if line.fields)
+    try:
+        next(csv.reader([top.text], delimiter=separator), None)
+    except csv.Error as error:
+        raise UserError(
+            f"{path!s}: line {top.number} cannot be split into titles of columns: {error!s}"
+        ) from error
+    return _Head(path, separator, lines, header_line, tuple(columns)).read()
+
+
+def _no_titles(path: Path) -> str:
+    return f"{path!s}: the first line is empty; it must name the columns"
+
+
+class _Head:
+    """The first lines of a file, split into fields, with the kind of each column by its rows.
+
+    `times`, `values`: the columns of stamps, and the others that are not empty; `typed`: those of
+    stamps and of numbers.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        separator: str,
+        lines: Sequence[HeadLine],
+        header_line: int | None,
+        columns: tuple[str, ...],
+    ) -> None:
+        self.path = path
+        self.separator = separator
+        self.header_line = header_line
+        self.columns = columns
+        marked = [line for line in lines if line.text.startswith(_COMMENTS) and line.count(TEXT)]
+        if 2 * len(marked) > sum(bool(line.fields) for line in lines):
+            marked = []
+        if header_line:
+            marked = [line for line in marked if not line.number <= header_line <= line.last]
+        self._find_columns(lines, marked)
+        if any(map(self._is_row, marked)):
+            self._find_columns(lines, [])
+
+    def _find_columns(self, lines: Sequence[HeadLine], comments: Sequence[HeadLine]) -> None:
+        self.comments = comments
+        self.lines = [line for line in lines if line not in comments]
+        self.width = usual_width([line for line in self.lines if line.fields])
+        rows = [line for line in self.lines if len(line.fields) == self.width]
+        later = rows[len(rows) // 2 :]
+        self._is_single = len(rows) < 2
+        # a column may have cells at the begin of the file only
+        by_all = zip(column_kinds(later, self.width), column_kinds(rows, self.width), strict=True)
+        self.kinds = "".join(
+            kind if kind != EMPTY or of_all not in TYPED else of_all for kind, of_all in by_all
+        )
+        if STAMP not in self.kinds:
+            self._find_count(later)
+        used = [c for c, kind in enumerate(self.kinds) if kind != EMPTY]
+        self.times = [c for c in used if self.kinds[c] == STAMP]
+        self.typed = [c for c in used if self.kinds[c] in TYPED]
+        self.values = [c for c in used if c not in self.times] or used
+
+    def _find_count(self, rows: Sequence[HeadLine]) -> None:
+        """Take the first column of numbers that count time for one of stamps."""
+        for column in range(self.width):
+            cells = [row.fields[column] for row in rows if row.kinds[column] == NUMBER]
+            if self.kinds[column] == NUMBER and counts_time(cells):
+                self.lines = [with_stamps(line, column) for line in self.lines]
+                self.kinds = self.kinds[:column] + STAMP + self.kinds[column + 1 :]
+                return
+
+    def read(self) -> FileHead:
+        """Return the head. Raises UserError if what is stated cannot be."""
+        base = self._stated_titles() if self.header_line else None
+        first = self._first_row(0 if base is None else base + 1)
+        block = self._block(first, base)
+        units = self._unit_line([i for i in block if i != base], base)
+        if self.header_line is None:
+            base = self._best_titles([i for i in block if i != units], first)
+            commented = self._commented_titles(first) if base is None else None
+            if commented is not None:
+                lines = sorted([*self.lines, *self.comments])
+                return _Head(self.path, self.separator, lines, commented, self.columns).read()
+        return self._assemble(base, units if base is not None else None, block, first)
+
+    def _is_row(self, line: HeadLine) -> bool:
+        if len(line.fields) != self.width:
+            return False
+        if self.times:
+            return any(line.kinds[c] == STAMP for c in self.times)
+        return any(line.kinds[c] == NUMBER for c in self.typed) and not self._clashes(line)
+
+    def _clashes(self, line: HeadLine) -> bool:
+        """Return whether the line holds text in a column of numbers or stamps."""
+        return any(line.kind(c) == TEXT for c in self.typed)
+
+    def _first_row(self, start: int) -> int | None:
+        """Return the first line that is as the later ones; None if nothing tells."""
+        if self.header_line == 0 and not self.times:
+            whole = (i for i, line in enumerate(self.lines) if len(line.fields) == self.width)
+            return next(whole, None)
+        if self._is_single and not self.times and not start:
+            return None
+        for i in range(start, len(self.lines)):
+            if self._is_row(self.lines[i]) and (start or not self._is_preamble(i)):
+                return i
+        return None
+
+    def _is_preamble(self, index: int) -> bool:
+        """Return whether a line that looks like a row has titles below it."""
+        line = self.lines[index]
+        if not self._clashes(line) and 2 * line.filled > self.width:
+            return False
+        return any(
+            below.count(TEXT) >= 2 and not below.count(TYPED) and self._clashes(below)
+            for below in self.lines[index + 1 : index + 1 + _BELOW]
+        )
+
+    def _block(self, first: int | None, base: int | None) -> range:
+        """Return the lines directly above the first row, which may name columns or units."""
+        end = len(self.lines) if first is None else first
+        while end and not self.lines[end - 1].filled:
+            end -= 1
+        start = end
+        while start and len(self.lines[start - 1].fields) >= min(2, self.width):
+            start -= 1
+        return range(start, end) if base is None or start <= base < end else range(base, base + 1)
+
+    def _stated_titles(self) -> int:
+        """Return the line that the user named. Raises UserError if it cannot name the columns."""
+        wanted = self.header_line or 0
+        base = next((i for i, line in enumerate(self.lines) if line.last >= wanted), -1)
+        line = self.lines[base]
+        if line.number <= wanted and line.text.startswith(_COMMENTS) and line.fields[0] != "#":
+            bare = split_record(line._replace(text=line.text.lstrip("#/ \t")), self.separator)
+            line = self.lines[base] = bare._replace(text=line.text)
+        if line.number > wanted or len(line.fields) < min(2, self.width):
+            raise UserError(
+                f"{self.path!s}: line {wanted} does not name the {self.width} columns of the "
+                "lines below; name with --header-line the line of the titles"
+            )
+        if self.times and self._is_row(line):
+            raise UserError(
+                f"{self.path!s}: line {wanted} holds values, not titles; name with --header-line "
+                "the line of the titles, or 0 if no line names the columns"
+            )
+        return base
+
+    def _best_titles(self, block: Sequence[int], first: int | None) -> int | None:
+        """Return the line that names the columns best: the lowest with a name for each; else of
+        those from the title of the stamps on the one with most words. None if none does."""
+        if first is None:
+            return self._first_texts()
+        named = [i for i in block if self.lines[i].count(TEXTS)]
+        if not self.times:  # a line with a number may be a row
+            named = [i for i in named if not self.lines[i].count(TYPED)] or named[:1]
+        complete = [
+            i for i in named if self._is_complete(i) and self._names_times(i) and self._quality(i)
+        ]
+        if complete:
+            # of rows without stamps, a text below the titles may be a row
+            is_first = not self.times and not any(line.fields for line in self.lines[: complete[0]])
+            lowest = complete[0] if is_first and self.width > 2 else complete[-1]
+            better = [i for i in named if self.times and i >= lowest and self._is_complete(i)]
+            return max(better, key=lambda i: (self._quality(i), -i), default=lowest)
+        titled = [i for i in named if self._names_times(i)] if self.times else []
+        if titled and 2 * self._covered(titled[-1]) >= len(self.values):
+            named = [i for i in named if i >= titled[-1]]
+
+        def rank(i: int) -> tuple[bool, bool, int, int, int]:
+            quality = self._quality(i)
+            return self._is_complete(i), quality > 0, self._covered(i), quality, i
+
+        best = max(named, key=rank, default=None)
+        if best is None or len(self.lines[best].fields) < self.width - 1:
+            return None
+        texts = sum(self.lines[best].kind(c) in TEXTS for c in self.values)
+        is_whole = self._names_times(best) and self._covered(best) == len(self.values)
+        return best if is_whole or 2 * texts >= len(self.values) else None
+
+    def _first_texts(self) -> int | None:
+        """Return the titles of a table of texts: the first line with fields enough."""
+        for i, line in enumerate(self.lines):
+            if line.filled >= min(2, self.width) and len(line.fields) >= self.width - 1:
+                return i
+        return next((i for i, line in enumerate(self.lines) if line.fields), None)
+
+    def _covered(self, index: int) -> int:
+        return sum(self.lines[index].kind(c) != EMPTY for c in self.values)
+
+    def _is_complete(self, index: int) -> bool:
+        names = [self.lines[index].cell(c) for c in self.values]
+        return all(names) and len({*names}) == len(names)
+
+    def _names_times(self, index: int) -> bool:
+        return all(self.lines[index].kind(c) in TEXTS for c in self.times)
+
+    def _quality(self, index: int) -> int:
+        """Return how well texts name columns: 2 as words, 1 as codes, 0 as types and numbers."""
+        names = [cell for c in self.values if (cell := self.lines[index].cell(c))]
+        if all(cell_kind(name) in TYPED or _TYPE_WORD.match(name) for name in names):
+            return 0
+        words = sum(bool(re.search(r"[^\W\d_A-Z]{2}", name)) for name in names)
+        return 2 if 2 * words >= len(names) else 1
+
+    def _unit_line(self, block: Sequence[int], base: int | None) -> int | None:
+        """Return the line of units: of those above the rows, else one with a label above them."""
+        holding = [i for i in block if self._holds_units(i)]
+        titled = [i for i in block if i not in holding] if base is None else [base]
+        for i in reversed(holding):
+            units = [c for c in self.values if self.lines[i].cell(c)]
+            if any(all(self.lines[t].cell(c) for c in units) for t in titled):
+                return i
+        end = block[-1] if block else 0
+        labelled = [i for i in range(end) if _UNIT_LABEL.match(self.lines[i].cell(0))]
+        return next((i for i in reversed(labelled) if self._holds_units(i)), None)
+
+    def _holds_units(self, index: int) -> bool:
+        """Return whether a line holds units of columns of numbers: nothing else, or units most of
+        all where the table has stamps."""
+        line = self.lines[index]
+        known = unknown = 0
+        for column, cell in enumerate(line.fields[: self.width]):
+            is_label = column == 0 and _UNIT_LABEL.match(cell)
+            if not cell or cell == "1" or is_label or _PLACEHOLDER.fullmatch(cell.strip("[]()")):
+                continue
+            unit = cell_unit(cell)
+            if column in self.times and unit:
+                continue
+            if self.kinds[column] in STAMP + TEXT or line.kinds[column] == NUMBER:
+                return False
+            known += bool(unit)
+            unknown += not unit and (1 if len(cell) <= _LONG_UNIT else len(line.fields))
+        return known > 0 and (not unknown or (bool(self.times) and known >= unknown))
+
+    def _commented_titles(self, first: int | None) -> int | None:
+        """Return the number of the lowest comment above the rows if it holds their titles."""
+        above = [c for c in self.comments if first is None or c < self.lines[first]]
+        lowest = above[-1] if above else None
+        if lowest is None or len(lowest.fields) != self.width or lowest.count(TYPED):
+            return None
+        return lowest.number if self._clashes(lowest) else None
+
+    def _rows_start(self, base: int | None, units: int | None, first: int | None) -> int:
+        """Return the first line that is no head. Of a table without stamps, it follows the titles
+        and units; else lines of text in columns of numbers are head, up to the first stamp."""
+        if base is None:
+            return first or 0
+        last = base if units is None else max(base, units)
+        for i in range(last + 1, first if self.times and first is not None else 0):
+            if self._clashes(self.lines[i]) and not self.lines[i].count(TYPED):
+                last = i
+        for i in range(last + 1, len(self.lines)):
+            line = self.lines[i]
+            if line.filled or (line.fields and not self.times):
+                return i
+        return len(self.lines)
+
+    def _assemble(
+        self, base: int | None, units: int | None, block: Sequence[int], first: int | None
+    ) -> FileHead:
+        start = self._rows_start(base, units, first)
+        last = self.lines[start].number - 1 if start < len(self.lines) else self.lines[-1].last
+        comments = [line for line in self.comments if line.number <= last]
+        names = _Names(self._numbers(), set())
+        if base is not None:
+            upper = [self.lines[i] for i in block if i < base and i != units]
+            titled = [i for i in block if i != units and self.times and self._names_times(i)]
+            of_times = self.lines[base if not titled or base in titled else titled[-1]]
+            names = self._names(self.lines[base], upper, of_times)
+        elif not self.lines[0].fields and not self.columns and self.header_line is None:
+            raise UserError(_no_titles(self.path))
+        unit_line = None if units is None else self.lines[units]
+        unread = [
+            line
+            for line in self.lines[:start]
+            if line.filled and line.number not in names.lines and line is not unit_line
+        ]
+        notes = self._notes(names, unread, start)
+        if unit_line:
+            notes.append(f"line {unit_line.number} holds the units of the columns")
+        titles = self._stated_columns(names.titles) if self.columns else names.titles
+        above = sorted([*self.lines[:start], *comments])
+        return FileHead(
+            separator=self.separator,
+            lines=last,
+            titles=tuple(titles),
+            units=self._units(titles, unit_line),
+            width=self._row_width(titles),
+            title_lines=() if self.columns else tuple(sorted(names.lines)),
+            unit_line=unit_line.number if unit_line else None,
+            notes=tuple(notes),
+            stated=read_stated(line.fields for line in above if line.number not in names.lines),
+            comments=self._marks(last),
+            texts=frozenset(line.text for line in above if line.text.strip()),
+            title_texts=tuple(line.text for line in above if line.number in names.lines),
+            tables=names.tables,
+        )
+
+    def _marks(self, last: int) -> tuple[str, ...]:
+        """Return what begins comments: `#` anywhere, another mark only above the rows."""
+        return tuple(
+            mark
+            for mark in _COMMENTS
+            if any(
+                line.text.startswith(mark) and (mark == "#" or line.number <= last)
+                for line in self.comments
+            )
+        )
+
+    def _numbers(self) -> list[str]:
+        """Return titles for columns without any; that of the stamps is `ts` if it is plain."""
+        titles = [f"column_{number}" for number in range(1, self.width + 1)]
+        if len(self.times) == 1:
+            column = self.times[0]
+            cells = [line.cell(column) for line in self.lines if line.kind(column) == STAMP]
+            if all(map(has_day, cells)):
+                titles[column] = "ts"
+        return titles
+
+    def _names(self, base: HeadLine, upper: Sequence[HeadLine], of_times: HeadLine) -> _Names:
+        """Return the titles of a line, with as much of the lines above it as tells them apart; the
+        titles of stamps, and those that it lacks, from the line that names these."""
+        if not self.lines[0].fields and not base.count(TEXTS) and not self.columns:
+            raise UserError(_no_titles(self.path))
+        nearest = [line for line in reversed(upper) if not line.count(STAMP)]
+        aligned = [line for line in nearest if len(line.fields) == self.width]
+        titles = list(base.fields)
+        titles += [""] * (self.width - len(titles) if aligned else 0)
+        while len(titles) > self.width and not titles[-1]:
+            titles.pop()
+        used = {base.number}
+        for column, title in enumerate(titles[: self.width]):
+            further = [of_times] if column in self.times or not title else []
+            further += nearest if not title and self.kinds[column] != EMPTY else []
+            line = next((line for line in further if line.kind(column) in TEXTS), base)
+            titles[column] = line.cell(column)
+            used.add(line.number)
+        if _repeated(titles[c] for c in self._columns_of(titles)):
+            titles, more = self._tell_apart(titles, base, nearest)
+            used |= more
+        tables = self._tables(titles)
+        is_numbered = bool(_repeated(titles)) and bool(
+            tables or self.header_line or any(2 * line.filled >= self.width for line in aligned)
+        )
+        return _Names(_number(titles) if is_numbered else titles, used, tables, is_numbered)
+
+    def _columns_of(self, titles: Sequence[str]) -> list[int]:
+        """Return the columns of values that have a title."""
+        return [c for c, title in enumerate(titles) if title and c not in self.times]
+
+    def _tell_apart(
+        self, titles: list[str], base: HeadLine, nearest: Sequence[HeadLine]
+    ) -> tuple[list[str], set[int]]:
+        """Return the titles after those of the highest line above that makes them distinct, else of
+        the nearest lines that do; and the numbers of these lines."""
+        columns = self._columns_of(titles)
+        for codes in (False, True):
+            for line in reversed(nearest):
+                joined = self._join(line, base, titles)
+                is_code = not any(line.kind(c) in TEXTS for c in columns)
+                if is_code == codes and not _repeated(joined[c] for c in columns):
+                    return joined, {line.number}
+        used = set()
+        joined = titles
+        for line in nearest:
+            before = joined
+            joined = self._join(line, base, before)
+            if len(_repeated(joined)) < len(_repeated(before)) or len({*joined}) > len({*before}):
+                used.add(line.number)
+            else:
+                joined = before
+            if not _repeated(joined[c] for c in columns):
+                break
+        return joined, used
+
+    def _join(self, line: HeadLine, base: HeadLine, titles: Sequence[str]) -> list[str]:
+        """Return the titles after those of a line above: a merged cell there is empty, and belongs
+        to the cell before it, which a title that comes again needs."""
+        repeated = _repeated(titles[c] for c in self._columns_of(titles))
+        joined = []
+        merged = ""
+        for column, title in enumerate(titles):
+            cell = line.cell(column)
+            if column in self.times:
+                merged = cell if base.cell(column) else ""
+                joined.append(title)
+                continue
+            merged = cell or merged
+            is_named = title and merged and merged != title and (cell or title in repeated)
+            joined.append(f"{merged} {title}" if is_named else title)
+        return joined
+
+    def _tables(self, titles: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        """Return the columns of tables side by side: an empty column is between them, or the title
+        of the stamps comes again."""
+        groups: list[list[int]] = [[]]
+        for column, title in enumerate(titles[: self.width]):
+            is_gap = not title and self.kinds[column] == EMPTY
+            first = next((titles[c] for c in self.times), None)
+            is_again = column in self.times[1:] and title and _stem(title) == _stem(first or "")
+            if is_gap or is_again:
+                groups.append([])
+            if not is_gap:
+                groups[-1].append(column)
+        tables: list[list[int]] = []
+        for group in groups:
+            stamped = [any(column in self.times for column in g) for g in (group, *tables[-1:])]
+            if tables and not all(stamped):
+                tables[-1] += group
+            else:
+                tables.append(group)
+        return tuple(map(tuple, tables)) if len(tables) > 1 else ()
+
+    def _units(self, titles: Sequence[str], line: HeadLine | None) -> tuple[str, ...]:
+        cells = [line.cell(c).strip("[]()").strip() if line else "" for c in range(len(titles))]
+        return tuple(
+            ""
+            if c in self.times
+            or split_title(title).unit
+            or _PLACEHOLDER.fullmatch(cell)
+            or (c == 0 and _UNIT_LABEL.match(cell))
+            else cell
+            for c, (title, cell) in enumerate(zip(titles, cells, strict=True))
+        )
+
+    def _row_width(self, titles: Sequence[str]) -> int:
+        """Return the fields of most rows; the number of titles unless these rows lack remarks at
+        their end, or have empty fields there."""
+        count = len(titles)
+        if self.width > count:
+            return self.width if not self.kinds[count:].strip(EMPTY) else count
+        return self.width if all(map(_AT_END.match, titles[self.width :])) else count
+
+    def _stated_columns(self, titles: Sequence[str]) -> list[str]:
+        count = max(len(titles), self.width)
+        if len(self.columns) != count:
+            raise UserError(
+                f"{self.path!s}: --columns gives {len(self.columns)} names, but the table has "
+                f"{count} columns; name them all, in their order"
+            )
+        return list(self.columns)
+
+    def _notes(self, names: _Names, unread: Sequence[HeadLine], start: int) -> list[str]:
+        lines = sorted(names.lines)
+        top = next(line.number for line in self.lines if line.fields)
+        first = self.lines[start].number if start < len(self.lines) else self.lines[-1].last + 1
+        plural = "s" * (len(lines) > 1)
+        if self.columns:
+            text = "--columns names the columns"
+            if lines:
+                text += f", not line{plural} {_in_words(lines)} (a row? add --header-line 0)"
+        elif self.header_line == 0:
+            text = f"the rows begin on line {first}"
+        elif not lines:
+            where = "the first line" if first == top else f"line {first}"
+            text = f"{where} holds values, not titles: name the columns with --columns"
+        else:
+            text = f"line{plural} {_in_words(lines)} name{'' if plural else 's'} the columns"
+        notes = []
+        if unread:
+            cells = " ".join(cell for cell in unread[0].fields if cell)
+            cells = cells if len(cells) <= _SHOWN else f"{cells[: _SHOWN - 1]}…"
+            numbers = [line.number for line in unread]
+            is_above = lines and numbers[-1] < lines[0] and not self.columns
+            where = (
+                "the lines above it"
+                if is_above and len(lines) == 1
+                else f"line{'s' * (len(numbers) > 1)} {_in_words(numbers)}"
+            )
+            verb = "is" if len(numbers) == 1 and not where.startswith("the") else "are"
+            text = f"{text}; {where} {verb} not read: {cells!r}"
+        if unread or self.columns or (lines != [top] and (lines or self.header_line != 0)):
+            notes.append(text)
+        if names.is_numbered and not names.tables:
+            notes.append("titles that come again are numbered, such as (2)")
+        if names.tables:
+            parts = (
+                join_with_and(*(repr(names.titles[c]) for c in table)) for table in names.tables
+            )
+            notes.append(f"tables side by side, each with its own stamps: {'; '.join(parts)}")
+        return notes
+
+
+def _repeated(titles: Iterable[str]) -> set[str]:
+    return {title for title, count in Counter(titles).items() if title and count > 1}
+
+
+def _stem(title: str) -> str:
+    """Return a title without a number at its end: `Time 1` and `Time 2` are titles of times."""
+    return re.sub(r"[\W_]*\d+\W*$", "", title)
+
+
+def _number(titles: Sequence[str]) -> list[str]:
+    """Return the titles, each that comes again with its number: `Date`, `Date (2)`."""
+    counts: Counter[str] = Counter()
+    numbered = []
+    for title in titles:
+        counts[title] += 1
+        numbered.append(f"{title} ({counts[title]})" if title and counts[title] > 1 else title)
+    return numbered
+
+
+def _in_words(numbers: Sequence[int]) -> str:
+    """Return numbers of lines, of more than two in a row the first and the last: `3 to 6 and 9`."""
+    texts: list[str] = []
+    start = 0
+    for end in range(1, len(numbers) + 1):
+        if end < len(numbers) and numbers[end] == numbers[end - 1] + 1:
+            continue
+        row = numbers[start:end]
+        texts += map(str, row) if len(row) < 3 else [f"{row[0]} to {row[-1]}"]
+        start = end
+    return join_with_and(", ".join(texts[:-1]), texts[-1]) if len(texts) > 1 else "".join(texts)

@@ -1,0 +1,80 @@
+"""What the lines above a table say of its times: a zone, a date, the start of the recording."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from alerting.adapters.files.cells import column
+from alerting.adapters.files.chunks import StatedTimes
+from alerting.adapters.files.recognition import ORDERS, order_shown, stamp_format
+
+CLOCK = re.compile(r"(?i)^\d{1,2}:\d\d(:\d\d([.,:]\d{1,9})?)?(\s?[ap]\.?\s?m\.?)?$")
+_LABELLED = re.compile(r"^(?P<label>[^:=]{2,40}?)\s*[:=]\s*(?P<value>\S.*)$")
+_ZONE = re.compile(
+    r"(?i)^(time[ _-]?zone|zeitzone|fuseau( horaire)?|zona horaria|tz|(utc|gmt)[ _-]?offset)$"
+)
+_DATE = re.compile(
+    r"(?i)^(\w+[ _-])?(date|datum|fecha)$|^(start|mess|aufnahme|beginn?)datum$|^date (of|du|de) .*$"
+)
+_START = re.compile(
+    r"(?i)^(start|beginn?|t0|début|debut|inicio)$|^\w*?(start|begin)[ _-]?(ed|time|zeit|at|of)\b.*$"
+    r"|^(startzeit(punkt)?|messbeginn|recording start|start .*time|(aufnahme|log)start)$"
+)
+_CLOCK_LABEL = re.compile(r"(?i)^(time|uhrzeit|zeit|heure|hora)$")
+
+
+def read_stated(lines: Iterable[Sequence[str]]) -> StatedTimes:
+    """Return what the lines above a table, each in its fields, say of its times; of several lines
+    that say the same the lowest counts."""
+    zone = date = clock = start = None
+    for label, value in _labelled_values(lines):
+        if _ZONE.match(label):
+            zone = value
+        elif _DATE.match(label) and (stamp := _iso_stamp(value)):
+            date = stamp[:10]
+            start = stamp if "T" in stamp else start
+        elif _START.match(label) and (stamp := _iso_stamp(value)):
+            start = stamp
+        elif (_START.match(label) or _CLOCK_LABEL.match(label)) and CLOCK.match(value):
+            clock = value
+    if clock and date and not start:
+        start = _iso_stamp(f"{date} {clock}")
+    return StatedTimes(zone, date or (start[:10] if start else None), start)
+
+
+def _labelled_values(lines: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
+    for fields in lines:
+        filled = [field.strip(" \t#/;\"'") for field in fields if field.strip(" \t#/;\"'")]
+        if len(filled) > 1:
+            has_clock = len(filled) > 2 and CLOCK.match(filled[2]) and not CLOCK.match(filled[1])
+            yield filled[0].rstrip(": ="), " ".join(filled[1 : 3 if has_clock else 2])
+        for match in map(_LABELLED.match, filled):
+            if match:
+                yield match["label"], match["value"]
+
+
+def _iso_stamp(text: str) -> str | None:
+    """Return a date, or a date and time, as ISO 8601; None for text that is none, or that does not
+    show whether its day or its month is first."""
+    text = re.sub(r"(:\d\d:\d\d)[,:](\d{1,9})", r"\1.\2", text.strip())
+    try:
+        datetime.fromisoformat(text)
+        return text.replace(" ", "T", 1) if len(text) > 10 else text
+    except ValueError:
+        cells = column([text])
+    form = stamp_format(cells)
+    if form is None:
+        return None
+    mark = next((mark for mark, orders in ORDERS.items() if form == orders[0]), None)
+    if mark is not None:
+        order = order_shown(cells, mark)
+        if order < 0:
+            return None
+        form = ORDERS[mark][order]
+    stamps = form.read(cells)
+    at = datetime.fromtimestamp(int(stamps.at[0]) / 1000, UTC).replace(tzinfo=None)
+    if ":" not in text:
+        return at.date().isoformat()
+    fraction = re.search(r":\d\d\.(\d{1,9})", text)
+    written = at.isoformat(timespec="seconds") + (f".{fraction[1]}" if fraction else "")
+    return written if stamps.naive[0] else f"{written}Z"
