@@ -401,7 +401,7 @@ def _lines_of_plan(understood: Understood) -> Iterator[str]:
         if understood.first
         else ""
     )
-    yield f"  {_count(understood.lines, 'line')}{span}"
+    yield f"  {_count(understood.lines, 'instant' if plan.variable_column else 'line')}{span}"
     new = set(understood.new_assets)
     assets = [f"{name} (new)" if name in new else name for name in understood.assets]
     yield f"  {'asset' if len(assets) == 1 else 'assets'}: {_names(assets)}"

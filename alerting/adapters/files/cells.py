@@ -69,6 +69,8 @@ _FIRST_EPOCH_MS = 100_000_000_000  # as seconds this would be the year 5138
 
 def clean(cells: Cells, texts: Sequence[str] = MISSING_TEXTS) -> Cells:
     """Return cells without surrounding blanks; null for the words that mark a missing value."""
+    if cells.null_count == len(cells):
+        return cells
     trimmed = pc.utf8_trim_whitespace(cells)
     missing = pc.is_in(trimmed, column(texts))
     return pc.if_else(missing, None, trimmed) if pc.any(missing).as_py() else trimmed
@@ -94,6 +96,8 @@ def numbers(
     `1.234,5`. That mark alone is enough only if `thousands` is set: `1.234` with a decimal comma.
     """
     nothing = np.zeros(len(cells), dtype=bool)
+    if cells.null_count == len(cells):
+        return np.full(len(cells), np.nan), nothing
     dotted = _with_decimal_point(cells, decimal)
     if re.match(_NUMBER, _first(dotted)):  # a cast that must fail is slow: it fails cell by cell
         try:

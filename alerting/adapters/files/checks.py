@@ -124,6 +124,8 @@ def profile_column(
     are plain ones.
     """
     is_present = cell.filled_cells(cells)
+    if chunk.columns[profile.title].null_count == len(cells):
+        return is_present
     filled = is_present & usable
     texts = np.zeros(len(cells), dtype=bool)
     if floats is None:

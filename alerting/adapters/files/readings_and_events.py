@@ -28,6 +28,7 @@ from alerting.adapters.files.checks import (
     profile_column,
     read_names,
 )
+from alerting.adapters.files.long_form import distinguishing_column
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import contains_stamps
 from alerting.adapters.files.rows import Keyed, Layout, Qualities, TableRows, open_table
@@ -245,6 +246,8 @@ class ReadingsFile(TableFile[Keyed, Profile]):
         note_chunk(profile, keyed, checks, usable)
         profile.repeated += int((duplicate_rows.same | duplicate_rows.again).sum())
         profile.contradictions += len(duplicate_rows.contradictions)
+        if duplicate_rows.contradictions or duplicate_rows.again.any():
+            profile.distinguishing = profile.distinguishing or self._distinguishing(keyed)
         no_values = keyed.quality.bad
         filled = {
             c.name: profile_column(
@@ -270,6 +273,12 @@ class ReadingsFile(TableFile[Keyed, Profile]):
         for title, uncertain in keyed.quality.uncertain.items():
             profile.columns[title].uncertain += int((uncertain & usable).sum())
         count_filled(profile.assets, keyed.assets, usable, filled)
+
+    def _distinguishing(self, keyed: Keyed) -> str | None:
+        """Return the column of texts that tells apart the first rows of one instant."""
+        rows = np.flatnonzero(~bad_rows(keyed.checks, len(keyed.at)))
+        cells = {title: keyed.cells[title].take(rows) for title in self._rows.names}
+        return distinguishing_column(cells, keyed.assets[rows], keyed.at[rows])
 
     def _compared(
         self, keyed: Keyed

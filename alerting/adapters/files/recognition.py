@@ -32,7 +32,10 @@ _SINCE_1970 = r"^\d{9,13}(\.\d{1,9})?$"
 _CLOCK_ONLY = r"^\d{1,2}:\d\d(:\d\d([.,]\d{1,9})?)?( ?[AaPp]\.?[Mm]\.?)?$"
 _DAY_ONLY = r"^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}$|^(19|20)\d{6}$"
 _TIME_TITLES = r"(?i)^(ts|t|time|times|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*)$"  # noqa: E501
-_PREFERRED_TITLES = ("ts", "timestamp", "datetime", "date_time", "zeitstempel", "time", "zeit")
+_PREFERRED_TITLES = (
+    *("ts", "_time", "timestamp", "datetime", "date_time", "zeitstempel", "time", "zeit"),
+    *("timestring", "last_changed"),
+)
 
 Sample = Mapping[str, Cells]
 

@@ -24,6 +24,8 @@ from alerting.adapters.files.instants import (
     find_zone,
     zone_shown,
 )
+from alerting.adapters.files.long_form import find_long_form
+from alerting.adapters.files.long_table import QUALITY_SUFFIX, LongTable
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import (
     JOINED,
@@ -283,6 +285,8 @@ class TableRows:
             )
         self.sample = sample(self.table)
         self.asset_column = self._asset_column()
+        if units is not None:
+            layout = self._use_long_form()
         self.assets = TextNames("asset", layout.asset_prefix)
         for title, option in keys:
             column(self.table, title, option)
@@ -301,6 +305,20 @@ class TableRows:
         self.zone, self.zone_from = self._zone()
         self.stamps = self.new_stamps()
         self._missing = (*MISSING_TEXTS, *layout.missing)
+
+    def _use_long_form(self) -> Layout:
+        """Return the layout; of a file with one row for each value that of its wide rows, which
+        become the table."""
+        layout = self.layout
+        columns = find_long_form(self.table, layout, self.sample, self.asset_column)
+        if columns is not None:
+            self.table = LongTable(self.table, columns)
+            self.sample = sample(self.table)
+            suffix = QUALITY_SUFFIX if columns.quality else None
+            quality = QualityLayout(None, suffix, layout.quality.codes)
+            layout = replace(layout, time=JOINED.join(columns.times), quality=quality)
+            self.layout = layout
+        return layout
 
     def keep_names(self, titles: Titles, units: Units | None = None) -> None:
         """Give texts that are titles of assets, and columns of declared variables, the names of
@@ -377,6 +395,7 @@ class TableRows:
         sequence = self.stamps.message if isinstance(self.stamps, SequenceStamps) else None
         encoding = getattr(self.table, "encoding", None)
         zone = self.zone.key if self.zone else "UTC"
+        long = self.table.columns if isinstance(self.table, LongTable) else None
         return ReadingPlan(
             encoding=encoding.name if encoding else None,
             separator=self._separator,
@@ -384,6 +403,10 @@ class TableRows:
             title_lines=self.table.title_lines,
             unit_line=self.table.unit_line,
             first_line=self.table.first_line,
+            variable_column=long.variable if long else None,
+            value_column=long.value if long else None,
+            unit_column=long.unit if long else None,
+            quality_column=long.quality if long else None,
             time_columns=self.times,
             time_format=sequence
             or (self.format.name if self.format else iso_or_epoch(self._time_cells(self.sample))),

@@ -31,8 +31,9 @@ from alerting.adapters.files.readings_and_events import (
     ReadingsFile,
 )
 from alerting.adapters.files.recognition import has_stamps, named_format
-from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, QualityLayout, open_table
+from alerting.adapters.files.rows import open_table
 from alerting.adapters.sources.addresses_and_secrets import Resolve
+from alerting.adapters.sources.file_layouts import file_layout
 from alerting.deferred import fs, pa
 from alerting.definitions.faults import UserError, first_line, legible, storable
 from alerting.definitions.sources import FilesSource, level_matches
@@ -71,7 +72,7 @@ class FolderDrop:
             raise UserError(f"{file.name}: cannot be read: {error.strerror!s}") from error
 
     def readings(self, source: FilesSource, file: FoundFile) -> ReadingsFile:
-        return ReadingsFile(Path(file.path), self._layout(source, file))
+        return ReadingsFile(Path(file.path), file_layout(source, Path(file.path), self.plant_zone))
 
     def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
         columns = source.events
@@ -84,7 +85,8 @@ class FolderDrop:
         layout = EventColumns(
             columns.type, type_column, "" if columns.type else columns.type_prefix, end_column
         )
-        return EventsFile(Path(file.path), self._layout(source, file), layout)
+        path = Path(file.path)
+        return EventsFile(path, file_layout(source, path, self.plant_zone), layout)
 
     def may_be_quoted(self, source: FilesSource, file: FoundFile) -> bool:
         """Return whether messages may quote a file, which must be a table with a column of time
@@ -114,41 +116,6 @@ class FolderDrop:
             raise UserError(
                 f"source {source.name}: {file.name} cannot be moved to {folder}: {error.strerror}"
             ) from error
-
-    def _layout(self, source: FilesSource, file: FoundFile) -> Layout:
-        """Return the layout of an import, without columns that the file lacks."""
-        stated = source.model_fields_set
-        table = open_table(Path(file.path), source.separator, source.encoding)
-        titles = table.titles
-        names = {title: title for title in titles} | {v: k for k, v in table.as_written.items()}
-        mapped = {names[t]: column for t, column in source.variables.items() if t in names}
-        if source.others == "ignore" and not mapped:
-            raise UserError(
-                f"{file.name}: has none of the columns of the source; its columns: "
-                f"{', '.join(titles[:20])}"
-            )
-        column = (
-            None
-            if source.asset or source.asset_column == DEFAULT_ASSET_COLUMN
-            else source.asset_column
-        )
-        return Layout(
-            time=source.time if "time" in stated else None,
-            time_format=source.time_format,
-            asset=source.asset,
-            asset_column=column,
-            asset_prefix="" if source.asset else source.asset_prefix,
-            zone=source.timezone,
-            plant_zone=self.plant_zone,
-            separator=source.separator,
-            decimal=source.decimal,
-            encoding=source.encoding,
-            rename={title: column.name for title, column in mapped.items() if column.name},
-            only=tuple(mapped) if source.others == "ignore" else (),
-            missing=source.missing,
-            quality=QualityLayout(source.quality, source.quality_suffix, source.quality_codes),
-            duplicates=source.duplicates,
-        )
 
 
 def _file(path: str) -> FoundFile | None:

@@ -84,7 +84,8 @@ class Profile:
 
     `assets`: names of the columns filled anywhere, by asset. `repeated` lines add nothing to an
     earlier one, or are merged with it by the rule `duplicates`; `contradictions` are bad lines with
-    another value for an instant; `empty` lines have no value; `rows` counts the good ones.
+    another value for an instant; `distinguishing`: the column of texts that tells the lines of one
+    instant apart; `empty` lines have no value; `rows` counts the good ones.
     `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond. `incomplete`:
     the rest of a file with bad lines was not read. `clock_changes`: by day on which the clocks
     of `zone` were set back, how many stamps were taken for the first and for the second of the
@@ -101,6 +102,7 @@ class Profile:
     repeated: int = 0
     duplicates: DuplicatesRule = "refuse"
     contradictions: int = 0
+    distinguishing: str | None = None
     empty: int = 0
     rows: int = 0
     zoneless: int = 0
@@ -320,6 +322,9 @@ def refuse_bad(
 ) -> None:
     """Refuse a file with bad lines. Raises UserError if a line is bad without a `reject` for it, or
     if no good line is left."""
+    if profile.distinguishing and profile.duplicates == "mean":
+        mixed = f"{source.name} was not imported: --duplicates mean would mix its values"
+        raise UserError(joined(". ", mixed, _name_what_differs(profile, profile.distinguishing)))
     count = profile.bad
     lines = list(profile.first_bad)
     for event_type in ends:
@@ -389,15 +394,27 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
     if profile.incomplete:
         last = Styled(profile.lines + 1, "count")
         below.append(ENGLISH.say(_NOT_READ[source.unit], number=last))
-    headline = (
-        (
+    headline = f"{source.name} was not imported (--skip-bad imports the good lines):"
+    if profile.contradictions and profile.distinguishing:
+        differs = _name_what_differs(profile, profile.distinguishing)
+        headline = joined(". ", f"{source.name} was not imported", f"{differs}:")
+    elif profile.contradictions:
+        headline = (
             f"{source.name} was not imported (--skip-bad imports the good lines; --duplicates "
             "last or mean merges the lines of one instant):"
         )
-        if profile.contradictions
-        else f"{source.name} was not imported (--skip-bad imports the good lines):"
-    )
     return _with_lines(headline, source, shown, *below)
+
+
+def _name_what_differs(profile: Profile, title: str) -> str:
+    """Return how to read lines of one instant that differ in this column."""
+    numbers = [c.title for c in profile.columns.values() if c.numbers > c.texts]
+    value = repr(numbers[0]) if len(numbers) == 1 else "COLUMN"
+    return (
+        f"The texts of column {shown(title)} tell the lines of one instant apart. If they name "
+        f"the variable of each line, add --variable-column {title!r} --value-column {value}; if "
+        f"they name its asset, --asset-column {title!r}"
+    )
 
 
 def notes(
@@ -416,6 +433,8 @@ def notes(
     empty = [title for title in profile.columns if title not in types]
     if profile.repeated:
         yield count_in_english(*_REPEATED[profile.duplicates, source.unit], profile.repeated)
+    if profile.repeated and profile.distinguishing:
+        yield _name_what_differs(profile, profile.distinguishing)
     if profile.empty:
         yield count_in_english(*_EMPTY[source.unit], profile.empty)
     if empty:

@@ -137,6 +137,17 @@ def test_a_refused_file_is_tried_again_only_when_the_source_has_changed(platform
     assert platform.deliveries.progress("lab").refused == 2  # the file, then its line
 
 
+def test_a_file_with_one_row_for_each_value_has_the_columns_of_its_variables(
+    platform, folder, monkeypatch
+):
+    monkeypatch.setitem(globals(), "HEAD", "Zeitstempel;Maschine;Signal;Wert;Einheit")
+    shown = {"variables": {"T1": {"name": "zone_2"}}, "others": "ignore"}
+    SOURCES.apply(platform, [source(folder, **shown)], "ada", at(1))
+    write(folder, *(f"05.01.2026 13:0{i};1;{v};{i},5;°C" for i in (0, 1) for v in ("T1", "T2")))
+    poll(platform, READERS, "lab", at(2))
+    assert stored(platform) == {"12:00": 0.5, "12:01": 1.5}
+
+
 def put_away_after(work):
     """Return readers whose folder does this before a file is put away."""
 
