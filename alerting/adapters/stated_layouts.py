@@ -14,7 +14,7 @@ from alerting.adapters.files.readings_and_events import EventColumns
 from alerting.adapters.files.rows import Layout, QualityLayout, open_table
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError, format_duration, parse_duration, shown
-from alerting.readings.history import Codes
+from alerting.readings.history import Codes, duration_millis
 from alerting.usecases.ingestion.kept_plans import Stated
 from alerting.usecases.ingestion.tables import What
 
@@ -65,7 +65,7 @@ def read_layout(stated: Stated, other: Layout) -> Layout:
             single.get("quality_suffix"),
             cast("Codes | None", single.get("quality_codes")),
         ),
-        sequence=other.sequence or (_read_step(step) if step else None),
+        sequence=_read_step(step) if step else None,
         columns=split_list(single.get("columns", "")),
         only=split_list(single.get("only", "")),
         header_line=None if line is None else _read_line(line),
@@ -80,8 +80,6 @@ def refuse_sequence(layout: Layout, what: What, *, skip_bad: bool) -> None:
     """Raise UserError if the rows cannot be a sequence as it is stated. `skip_bad`: bad lines are
     left out."""
     if layout.sequence is None:
-        if layout.start is not None:
-            raise UserError("--start goes with --sequence only")
         return
     if not layout.sequence:
         raise UserError("--sequence must be longer than 0s")
@@ -115,12 +113,13 @@ def read_by_title(texts: tuple[str, ...]) -> dict[str, str]:
 
 
 def _write_step(step: timedelta) -> str:
-    """Return a step as text; an empty one if a text cannot state it."""
     text = format_duration(step)
-    return text if parse_duration(text) == step else ""
+    return text if parse_duration(text) == step else f"{duration_millis(step)}ms"
 
 
 def _read_step(text: str) -> timedelta:
+    if millis := re.fullmatch("([0-9]{1,9}) ?ms", text):
+        return timedelta(milliseconds=int(millis[1]))
     try:
         return parse_duration(text)
     except ValueError as error:

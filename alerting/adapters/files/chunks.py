@@ -290,7 +290,7 @@ def first_lines(path: Path, encoding: str | None, most: int) -> list[str]:
     except UserError:
         return []
     data = first.data if first else b""
-    lines = data.split(b"\n", most)[:most]
+    lines = data.removesuffix(b"\n").split(b"\n", most)[:most]
     return [line[:LONGEST_SHOWN].decode("utf-8", "replace").rstrip("\r") for line in lines]
 
 

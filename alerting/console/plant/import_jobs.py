@@ -15,17 +15,24 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore, Event, Lock, Thread
-from typing import Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pymongo.errors import PyMongoError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from alerting.adapters.files.checks import RejectsFile
-from alerting.adapters.files.chunks import first_lines
+from alerting.adapters.files.chunks import ChunkedTable, first_lines
 from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
 from alerting.adapters.files.rows import Layout, open_table
 from alerting.adapters.mongo.mongo import DatabaseDown
@@ -35,12 +42,14 @@ from alerting.adapters.stated_layouts import (
     read_event_columns,
     read_layout,
     refuse_sequence,
+    split_list,
 )
 from alerting.console.api.parameters import NAME, NameText, Short
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import NotFound, UserError, storable
-from alerting.definitions.wording.clean_text import clean_line
+from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.ports import EventRow, Platform, ReadingRow
+from alerting.readings.history import Codes
 from alerting.usecases.ingestion.imported_files import Reject
 from alerting.usecases.ingestion.kept_plans import OPTIONS, keep, recall, with_note
 from alerting.usecases.ingestion.reading_plan import ReadingPlan
@@ -184,6 +193,8 @@ _SPARE = 1 << 30  # bytes of the disk that uploads leave free
 _WORKING = 2  # checks and writes at once
 _OF_EVENTS = (("type", "start"), ("type", "end"))
 """Titles that together show that the lines of a file are events."""
+Exact = Annotated[str, StringConstraints(max_length=NAME), AfterValidator(clean_text)]
+"""A text whose spaces count."""
 State = Literal["arriving", "checking", "refused", "checked", "writing", "done", "failed"]
 _log = logging.getLogger(__name__)
 
@@ -198,7 +209,7 @@ class Choices(BaseModel):
     kind: Literal["readings", "events"] | None = Field(None, alias="what")
     asset: NameText | None = None
     asset_column: Short | None = None
-    asset_prefix: Short | None = None
+    asset_prefix: Exact | None = None
     time: Short | None = None
     time_format: Short | None = None
     zone: Short | None = None
@@ -214,14 +225,14 @@ class Choices(BaseModel):
     sequence: Short | None = None
     start: Short | None = None
     quality: Short | None = None
-    quality_suffix: Short | None = None
-    quality_codes: Literal["opc-ua", "opc-da"] | None = None
+    quality_suffix: Exact | None = None
+    quality_codes: Codes | None = None
     missing: str = Field("", max_length=2000)
     duplicates: Literal["refuse", "last", "mean"] = "refuse"
     skip_bad: bool = False
     event_type: NameText | None = None
     type_column: Short | None = None
-    type_prefix: Short | None = None
+    type_prefix: Exact | None = None
     end_column: Short | None = None
     duration: Literal["instant", "lasting"] | None = None
     take_back: bool = False
@@ -243,9 +254,9 @@ class Choices(BaseModel):
 @dataclass
 class Import:
     """A file that a person imports. `fault`: why it was refused, or failed; `over`: whether no work
-    on it is under way. `names`, `types`: stated ones of columns, by title. `is_recalled`:
-    whether it has what was kept of its form. `lines`, `head`, `titles`: the first
-    lines as they are, what they were taken for, and the columns."""
+    on it is under way. `names`, `types`: stated ones of columns, by title. `is_recalled`: whether
+    it has what was kept of its form; `note`: a sentence on that. `lines`, `head`, `titles`: the
+    first lines as they are, what they were taken for, and the columns."""
 
     id: str
     name: str
@@ -256,6 +267,7 @@ class Import:
     names: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     is_recalled: bool = False
+    note: str = ""
     lines: Sequence[str] = ()
     head: ReadingPlan = field(default_factory=ReadingPlan)
     titles: Sequence[str] = ()
@@ -409,9 +421,9 @@ class Imports:
     def _check_and_show(self, platform: Platform, job: Import) -> None:
         job.checked = None
         job.lines = first_lines(job.file, job.choices.encoding, _MOST_LINES)
-        note = "" if job.is_recalled else _recall(platform, job)
+        job.note = "" if job.is_recalled else _recall(platform, job)
         _look_at_head(job)
-        checked = with_note(partial(self._check, platform, job, ignore_line), note)
+        checked = with_note(partial(self._check, platform, job, ignore_line), job.note)
         job.rows = first_rows(checked, SHOWN_ROWS)
         job.checked = checked
         _end(job, "checked")
@@ -473,8 +485,15 @@ def _rows_of(job: Import) -> What:
     chosen = job.choices
     if chosen.kind is not None:
         return chosen.kind
-    titles = {*open_table(job.file, chosen.separator, chosen.encoding).titles}
+    titles = {*_open(job).titles}
     return "events" if any({*pair} <= titles for pair in _OF_EVENTS) else "readings"
+
+
+def _open(job: Import) -> ChunkedTable:
+    """Return the table of a file, read as it is stated. Raises UserError if it is none."""
+    chosen = job.choices
+    columns = split_list(chosen.columns or "")
+    return open_table(job.file, chosen.separator, chosen.encoding, chosen.header_line, columns)
 
 
 def _recall(platform: Platform, job: Import) -> str:
@@ -508,11 +527,10 @@ def _recall(platform: Platform, job: Import) -> str:
 
 def _look_at_head(job: Import) -> None:
     """Note what the first lines are taken for, also of a file that will be refused."""
-    chosen = job.choices
     job.head = ReadingPlan()
     job.titles = ()
     with suppress(UserError):
-        table = open_table(job.file, chosen.separator, chosen.encoding)
+        table = _open(job)
         job.titles = table.titles
         job.head = ReadingPlan(
             separator=getattr(table, "separator", None),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -29,6 +29,7 @@ from alerting.console.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, legible, storable
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow, ReadingRow
+from alerting.readings.history import Codes
 from alerting.usecases.explain import LONGEST_SELECTED
 from alerting.usecases.ingestion.kept_plans import BY_TITLE, OPTIONS
 from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
@@ -121,7 +122,7 @@ _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
     ),
     "skip_bad": (("", "refuse the file"), ("yes", "leave them out")),
     "is_wide": (("", "as recognised"), ("yes", "one column for each variable")),
-    "quality_codes": (("", "as recognised"), ("opc-ua", "of OPC UA"), ("opc-da", "of OPC DA")),
+    "quality_codes": (("", "as recognised"), *((codes, codes) for codes in get_args(Codes))),
 }
 _NAMING = (
     *("asset_column", "type_column", "end_column", "variable_column", "value_column"),
@@ -316,10 +317,12 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     names = {option: labels[field] for option, field in _OPTIONS.items()}
     names |= {o: f"“{n}”" for o, n in _LABELLED.items()}
     messages = " ".join([job.fault, *(understood.notes if understood else ())])
+    if job.note:
+        messages = messages.replace(job.note, "")
     requested = _choices_named_in(messages)
     plan = understood.plan if understood else job.head
     is_event = job.choices.kind == "events" or isinstance(next(iter(job.rows), None), EventRow)
-    first = _FIRST | requested | (_OF_EVENTS if is_event else frozenset())
+    first = _FIRST | requested | job.stated().keys() | (_OF_EVENTS if is_event else frozenset())
 
     def show(text: str) -> str:
         return name_options(storable(text.replace(str(job.file), job.name)), names)

@@ -25,6 +25,7 @@ LAYOUTS = {
     "form": Layout(variable_column="Var=Name", value_column="v", types={"a=b": "category"}),
     "wide": Layout(is_wide=True, missing=("ERR", "a,b"), rename={"T [°C]": "t", "x=y": "z"}),
     "quality": Layout(quality=QualityLayout("q", "_q", "opc-da"), zone="Etc/GMT-1"),
+    "fast": Layout(sequence=timedelta(milliseconds=100)),
     "sequence": Layout(sequence=timedelta(minutes=90), time="no", asset_prefix="m-"),
 }
 MERGED = {
