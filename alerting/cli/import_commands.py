@@ -1,10 +1,10 @@
 """`alerting import`: import readings, events and assets from files, with what a file was found to
 be and what its import changed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,23 +27,23 @@ from alerting.cli.command import (
 )
 from alerting.cli.main import command_group
 from alerting.cli.options import file_layout
-from alerting.definitions.faults import shown
 from alerting.usecases.ingestion.asset_import import AssetsResult, import_assets, titles_by_name
 from alerting.usecases.ingestion.imported_files import Reject, Understood, UnderstoodColumn
+from alerting.usecases.ingestion.kept_plans import Recalled, Stated, keep, recall, with_note
 from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
+    What,
     check_events,
     check_readings,
 )
 
 if TYPE_CHECKING:
-    from alerting.adapters.files.rows import Layout
-
     Check = Callable[..., CheckedFile]
 
 _SHOWN = 6
+_REMEDY = "give an option to read it otherwise, or --afresh"
 _COLUMNS = 40
 import_group = command_group(
     "Import readings, events and assets from CSV (any separator, also compressed) or Parquet "
@@ -84,6 +84,7 @@ def readings(
     skip_bad: options.SkipBad = False,
     rejects: options.Rejects = None,
     take_back: options.TakeBack = False,
+    afresh: options.Afresh = False,
     dry_run: options.CheckOnly = False,
 ) -> Output:
     """Import readings: one line per asset and instant, one column per variable.
@@ -125,6 +126,7 @@ def readings(
     """
     from alerting.adapters.files.readings_and_events import ReadingsFile
     from alerting.adapters.files.rows import QualityLayout
+    from alerting.adapters.stated_layouts import read_layout, refuse_sequence, state_layout
 
     layout = replace(
         file_layout(
@@ -149,11 +151,20 @@ def readings(
         types=options.read_types(column_type),
         missing=tuple(missing or ()),
         duplicates=duplicates,
+        sequence=sequence,
+        start=start,
     )
-    source = ReadingsFile(file, _with_sequence(layout, sequence, start, skip_bad))
-    check = partial(check_readings, source, take_back=take_back, now=datetime.now(UTC))
+
+    def open_file(stated: Stated) -> "Check":
+        whole = read_layout(stated, layout)
+        refuse_sequence(whole, "readings", skip_bad=skip_bad)
+        source = ReadingsFile(file, whole)
+        return partial(check_readings, source, take_back=take_back, now=datetime.now(UTC))
+
+    given = {"asset"} if asset else set[str]()
+    wish = _Wish(file, "readings", state_layout(layout), given, afresh, take_back, dry_run)
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
-        return _import(check, reject, dry_run)
+        return _import(wish, open_file, reject)
 
 
 @import_group.command()
@@ -184,6 +195,7 @@ def events(
     skip_bad: options.SkipBad = False,
     rejects: options.Rejects = None,
     take_back: options.TakeBack = False,
+    afresh: options.Afresh = False,
     dry_run: options.CheckOnly = False,
 ) -> Output:
     """Import events: one line per failure, stop, maintenance; further columns become attributes of
@@ -192,7 +204,13 @@ def events(
     Unknown assets and event types are declared. The same event given again,
     e.g. with its end, is merged.
     """
-    from alerting.adapters.files.readings_and_events import EventColumns, EventsFile
+    from alerting.adapters.files.readings_and_events import EventsFile
+    from alerting.adapters.stated_layouts import (
+        read_event_columns,
+        read_layout,
+        refuse_sequence,
+        state_layout,
+    )
 
     layout = file_layout(
         asset=asset,
@@ -209,19 +227,25 @@ def events(
         header_line=header_line,
         columns=columns,
     )
-    of_events = EventColumns(event_type, type_column, type_prefix, end_column)
-    layout = _with_sequence(layout, sequence, start, skip_bad)
-    if layout.sequence is not None and time is None:
-        raise typer.BadParameter(
-            "needs --time: the column with the number of the unit", param_hint="--sequence"
-        )
-    source = EventsFile(file, layout, of_events)
+    layout = replace(layout, sequence=sequence, start=start)
     duration: Any = None
     if lasting is not None:
         duration = "lasting" if lasting else "instant"
-    check = partial(check_events, source, duration=duration, delay=delay, take_back=take_back)
+
+    def open_file(stated: Stated) -> "Check":
+        columns = read_event_columns(stated, event_type)
+        whole = read_layout(stated, layout)
+        refuse_sequence(whole, "events", skip_bad=skip_bad)
+        source = EventsFile(file, whole, columns)
+        return partial(check_events, source, duration=duration, delay=delay, take_back=take_back)
+
+    named = {"asset": asset, "event_type": event_type}
+    given = {name for name, value in named.items() if value}
+    of_events = {"type_column": type_column, "type_prefix": type_prefix, "end_column": end_column}
+    stated = state_layout(layout) | {name: (text,) for name, text in of_events.items() if text}
+    wish = _Wish(file, "events", stated, given, afresh, take_back, dry_run)
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
-        return _import(check, reject, dry_run)
+        return _import(wish, open_file, reject)
 
 
 @import_group.command()
@@ -271,38 +295,47 @@ def assets(
     return Output(result, _lines_of_assets(result))
 
 
-def _with_sequence(
-    layout: "Layout", sequence: timedelta | None, start: str | None, skip_bad: bool
-) -> "Layout":
-    """Return the layout with the step and the start of rows without time stamps."""
-    if sequence is None:
-        return replace(layout, start=start)
-    if layout.time_format is not None:
-        raise typer.BadParameter(
-            "a sequence has no time stamps; leave out --time-format", param_hint="--sequence"
-        )
-    if skip_bad and layout.time is None:
-        text = "a line left out would move all later ones; correct the file instead of --skip-bad"
-        raise typer.BadParameter(text, param_hint="--sequence")
-    if not sequence:
-        raise typer.BadParameter("must be longer than 0s", param_hint="--sequence")
-    return replace(layout, sequence=sequence, start=start)
+@dataclass(frozen=True)
+class _Wish:
+    """What a command states of a file. `given`: `asset` or `event_type`, if they are stated."""
+
+    file: Path
+    what: What
+    stated: Stated
+    given: Collection[str]
+    afresh: bool
+    take_back: bool
+    dry_run: bool
 
 
-def _import(check: "Check", reject: Reject | None, dry_run: bool) -> Output:
+def _import(wish: _Wish, open_file: Callable[[Stated], "Check"], reject: Reject | None) -> Output:
     """Check a whole file, print its profile, and write its rows unless this is a dry run.
 
-    `check`: `check_readings` or `check_events` of the file.
+    `open_file`: returns `check_readings` or `check_events` of the file, read as it is stated.
     """
+    from alerting.adapters.stated_layouts import hash_form
+
+    form = hash_form(wish.file, wish.what)
     with platform() as p:
+        recalled = (
+            Recalled(wish.stated)
+            if wish.afresh
+            else recall(p.kept_plans, form, wish.stated, wish.given, p.zone, _REMEDY)
+        )
         with progress() as report:
-            checked = check(p, reject=reject, progress=report)
+            checked = with_note(
+                lambda: open_file(recalled.stated)(p, reject=reject, progress=report),
+                recalled.note,
+            )
         print_lines(lines_of_understood(checked.understood))
-        if dry_run:
+        if wish.dry_run:
             value = {"dry_run": True, "understood": checked.understood}
             return Output(value, ["dry run: nothing was written"])
         with progress() as report, explain_interruption():
-            result = checked.write(now=p.clock.now(), actor=user(), progress=report)
+            now = p.clock.now()
+            result = checked.write(now=now, actor=user(), progress=report)
+        kept = {} if wish.take_back else recalled.stated
+        keep(p.kept_plans, form, wish.file.name, kept, now)
     rejects = str(getattr(reject, "path", "")) if result.rejected else None
     return Output(vars(result) | {"rejects": rejects}, _lines_of_result(result, rejects))
 
@@ -399,18 +432,15 @@ def bad_cells(columns: Sequence[UnderstoodColumn]) -> Iterator[str]:
             for cell, count in column.bad_cells.items()
         )
         where = f" (first: line {column.first_bad[0].split(',')[0]})" if column.first_bad else ""
-        bad = _not_numbers(column, cells)
-        yield f"column {shown(column.title[:60])}: {bad} as missing{where}"
+        bad = _not_numbers(column.bad, column.bad_cells, cells)
+        yield f"column {column.title[:60]!r}: {bad} as missing{where}"
 
 
-def _not_numbers(column: UnderstoodColumn, cells: str) -> str:
+def _not_numbers(number: int, distinct: Mapping[str, int], cells: str) -> str:
     """Return the sentence that cells are no numbers: `1 cell is not a number (#NV) and counts`."""
-    is_number = column.type == "number"
-    if column.bad == 1:
-        verb = "is not a number" if is_number else "holds no value"
-        return f"1 cell {verb} ({next(iter(column.bad_cells), '')}) and counts"
-    verb = "are not numbers" if is_number else "hold no value"
-    return f"{column.bad:,} cells {verb} ({cells}) and count"
+    if number == 1:
+        return f"1 cell is not a number ({next(iter(distinct), '')}) and counts"
+    return f"{number:,} cells are not numbers ({cells}) and count"
 
 
 def _lines_of_result(result: ImportResult, rejects: str | None) -> Iterator[str]:

@@ -219,6 +219,12 @@ ColumnType = Annotated[
         metavar="COL=TYPE",
     ),
 ]
+Afresh = Annotated[
+    bool,
+    typer.Option(
+        "--afresh", help="Do not use the options with which the last file of this form was read."
+    ),
+]
 Missing = Annotated[
     list[str] | None,
     typer.Option(

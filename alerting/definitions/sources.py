@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args
 
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 
-from alerting.definitions.asset_documents import USUAL_LATENCY, LongerThanZero
+from alerting.definitions.asset_documents import USUAL_LATENCY, LongerThanZero, VariableType
 from alerting.definitions.faults import (
     MISSING,
     Duration,
@@ -284,6 +284,28 @@ class FilesSource(PolledFields):
     )
     encoding: Title | None = Field(
         None, description="Encoding of text, e.g. cp1252; found in the file when left out."
+    )
+    header_line: int | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description=(
+            "Line that names the columns, counted from 1; 0: none does. Found in the file when "
+            "left out."
+        ),
+    )
+    columns: tuple[Title, ...] = Field(
+        (),
+        max_length=10_000,
+        description="Names of all columns, instead of those in the file.",
+    )
+    wide: bool = Field(
+        False, description="The file has one column for each variable, not one line."
+    )
+    types: dict[Title, VariableType] = Field(
+        default_factory=dict,
+        max_length=10_000,
+        description="Types of new variables by the title of their column.",
     )
     quality_suffix: Title | None = Field(
         None,

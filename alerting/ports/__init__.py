@@ -72,6 +72,7 @@ from alerting.ports.notifications_and_sources import (
     DeliveryCount,
     DeliveryFailed,
     FileMark,
+    KeptPlan,
     Links,
     Message,
     MessageLink,

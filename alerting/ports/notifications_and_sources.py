@@ -227,6 +227,18 @@ class FileMark:
 
 
 @dataclass(frozen=True)
+class KeptPlan:
+    """What a person stated of a file, for the next one of its form: the texts of each option, by
+    the name of its field. `id`: hash of the form; `file`: name of the last file read so; `at`: its
+    import."""
+
+    id: str
+    file: str
+    at: datetime
+    stated: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class DeadMessage:
     """A message of a broker that could not be stored: topic, whole payload, and the reason."""
 

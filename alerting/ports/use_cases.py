@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         SourceDeliveries,
     )
     from alerting.stores.episodes import MongoNotifications
+    from alerting.stores.kept_plans import KeptPlans
     from alerting.stores.operators import AccessTokens, Accounts, FeedbackLog, Sessions
     from alerting.stores.readings.arrivals import MongoArrivals
     from alerting.stores.readings.rollups import MongoLabels, Rollups
@@ -422,6 +423,7 @@ class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
     """
 
     changes: ChangeFeed
+    kept_plans: KeptPlans
     line_speed: Callable[[], float | None] = real_time
 
 

@@ -12,7 +12,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -167,6 +167,7 @@ BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 4 << 20
 # bytes; an unclosed quotation mark must not load the whole file into memory
 LONGEST_RECORD = 8 << 20
+LONGEST_SHOWN = 4096
 WINDOWS = "cp1252"
 _NO_FILE_ENCODINGS = (
     "idna",
@@ -276,6 +277,21 @@ def blocks(path: Path, encoding: TextEncoding, position: Position) -> Generator[
     if remainder:
         yield reader.block(line, remainder)
     position.done = position.total
+
+
+def first_lines(path: Path, encoding: str | None, most: int) -> list[str]:
+    """Return the first lines of a text file as they are written; none of a file that is no text, or
+    is not written in this encoding."""
+    if magic(path).startswith(PARQUET):
+        return []
+    try:
+        with closing(blocks(path, TextEncoding(path, encoding), Position(path))) as start:
+            first = next(start, None)
+    except UserError:
+        return []
+    data = first.data if first else b""
+    lines = data.removesuffix(b"\n").split(b"\n", most)[:most]
+    return [line[:LONGEST_SHOWN].decode("utf-8", "replace").rstrip("\r") for line in lines]
 
 
 def _cut(data: bytes) -> int:

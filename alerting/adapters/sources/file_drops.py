@@ -94,7 +94,13 @@ class FolderDrop:
         stamps. Messages quote nothing of a file that cannot be opened as a table."""
         form = named_format(source.time_format) if source.time_format is not None else None
         try:
-            table = open_table(Path(file.path), source.separator, source.encoding)
+            table = open_table(
+                Path(file.path),
+                source.separator,
+                source.encoding,
+                source.header_line,
+                source.columns,
+            )
         except UserError as refusal:
             return not isinstance(refusal, RepeatedTitle)
         try:

@@ -1,7 +1,9 @@
 """The layout of a file of a source, as an import reads it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from alerting.adapters.files.chunks import ChunkedTable
 from alerting.adapters.files.rows import (
@@ -12,8 +14,9 @@ from alerting.adapters.files.rows import (
     open_table,
 )
 from alerting.definitions.faults import UserError, storable
-from alerting.definitions.source_fields import SourceVariable
 from alerting.definitions.sources import FilesSource
+
+V = TypeVar("V")
 
 
 def file_layout(source: FilesSource, path: Path, plant_zone: str | None) -> Layout:
@@ -38,13 +41,16 @@ def file_layout(source: FilesSource, path: Path, plant_zone: str | None) -> Layo
         duplicates=source.duplicates,
         variable_column=source.variable,
         value_column=source.value,
+        header_line=source.header_line,
+        columns=source.columns,
+        is_wide=source.wide,
     )
-    table = open_table(path, source.separator, source.encoding)
-    mapped = {} if source.value else _mapped_columns(source, table)
-    is_wide = bool(mapped)
+    table = open_table(path, source.separator, source.encoding, source.header_line, source.columns)
+    mapped = {} if source.value else _by_title(source.variables, table)
+    is_wide = source.wide or bool(mapped)
     if source.variables and not mapped and source.delivers == "readings":
         table = TableRows(path, layout, units={}).table
-        mapped = _mapped_columns(source, table)
+        mapped = _by_title(source.variables, table)
     if source.others == "ignore" and not mapped:
         raise UserError(
             f"{storable(str(path))}: has none of the columns of the source; its columns: "
@@ -55,10 +61,11 @@ def file_layout(source: FilesSource, path: Path, plant_zone: str | None) -> Layo
         rename={title: column.name for title, column in mapped.items() if column.name},
         only=tuple(mapped) if source.others == "ignore" else (),
         is_wide=is_wide,
+        types=_by_title(source.types, table),
     )
 
 
-def _mapped_columns(source: FilesSource, table: ChunkedTable) -> dict[str, SourceVariable]:
-    """Return what the source says of columns of a file, by their title in it."""
+def _by_title(columns: Mapping[str, V], table: ChunkedTable) -> dict[str, V]:
+    """Return what the source says of columns that a file has, by their title in it."""
     names = {title: title for title in table.titles} | {v: k for k, v in table.as_written.items()}
-    return {names[t]: column for t, column in source.variables.items() if t in names}
+    return {names[t]: column for t, column in columns.items() if t in names}

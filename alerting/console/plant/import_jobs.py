@@ -7,34 +7,56 @@ restart a file is sent again, which stores nothing twice, and earlier files are 
 import logging
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore, Event, Lock, Thread
-from typing import Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 from pymongo.errors import PyMongoError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from alerting.adapters.files.checks import RejectsFile
-from alerting.adapters.files.readings_and_events import EventColumns, EventsFile, ReadingsFile
+from alerting.adapters.files.chunks import ChunkedTable, first_lines
+from alerting.adapters.files.readings_and_events import EventsFile, ReadingsFile
 from alerting.adapters.files.rows import Layout, open_table
 from alerting.adapters.mongo.mongo import DatabaseDown
+from alerting.adapters.stated_layouts import (
+    hash_form,
+    read_by_title,
+    read_event_columns,
+    read_layout,
+    refuse_sequence,
+    split_list,
+)
 from alerting.console.api.parameters import NAME, NameText, Short
+from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import NotFound, UserError, storable
-from alerting.definitions.wording.clean_text import clean_line
+from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.ports import EventRow, Platform, ReadingRow
+from alerting.readings.history import Codes
 from alerting.usecases.ingestion.imported_files import Reject
+from alerting.usecases.ingestion.kept_plans import OPTIONS, keep, recall, with_note
+from alerting.usecases.ingestion.reading_plan import ReadingPlan
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
+    What,
     check_events,
     check_readings,
     first_rows,
@@ -44,6 +66,7 @@ from alerting.usecases.ingestion.tables import (
 _MOST_FIELDS = 20
 _LONGEST = 4000  # bytes of a field, and of a line above it
 _LONGEST_NAME = 200
+_LONGEST_LIST = 20_000  # characters of names with commas
 _ASKED_EVERY = 16 << 20  # bytes
 _UNREADABLE = "the form cannot be read: it is no form with a file"
 Fields = dict[str, str]
@@ -163,51 +186,77 @@ MOST_AT_ONCE = 4
 MOST_IMPORTS = 20
 LASTS = timedelta(days=1)
 SHOWN_ROWS = 10
+SHOWN_LINES = 12
+_MOST_LINES = 40  # of the file as it is, if its rows begin further down
+_REMEDY = "change or empty these choices to read it otherwise"
 _SPARE = 1 << 30  # bytes of the disk that uploads leave free
 _WORKING = 2  # checks and writes at once
 _OF_EVENTS = (("type", "start"), ("type", "end"))
 """Titles that together show that the lines of a file are events."""
+Exact = Annotated[str, StringConstraints(max_length=NAME), AfterValidator(clean_text)]
+"""A text whose spaces count."""
 State = Literal["arriving", "checking", "refused", "checked", "writing", "done", "failed"]
 _log = logging.getLogger(__name__)
 
 
 class Choices(BaseModel):
     """How a file is read, where the recognition is open or wrong: the options of `alerting import`.
-    `title`, `before`, `name`: columns, with their names before and now."""
+    `title`, `before`, `name`, `column_type`: columns, with their names before and now, and their
+    types."""
 
     model_config = ConfigDict(frozen=True)
 
     kind: Literal["readings", "events"] | None = Field(None, alias="what")
     asset: NameText | None = None
-    asset_column: NameText | None = None
+    asset_column: Short | None = None
+    asset_prefix: Exact | None = None
     time: Short | None = None
     time_format: Short | None = None
     zone: Short | None = None
     separator: Short | None = None
     decimal: Literal[".", ","] | None = None
     encoding: Short | None = None
+    header_line: int | None = Field(None, ge=0, le=999_999)
+    columns: str | None = Field(None, max_length=_LONGEST_LIST)
+    variable_column: Short | None = None
+    value_column: Short | None = None
+    is_wide: bool = False
+    only: str | None = Field(None, max_length=_LONGEST_LIST)
+    sequence: Short | None = None
+    start: Short | None = None
+    quality: Short | None = None
+    quality_suffix: Exact | None = None
+    quality_codes: Codes | None = None
     missing: str = Field("", max_length=2000)
     duplicates: Literal["refuse", "last", "mean"] = "refuse"
     skip_bad: bool = False
     event_type: NameText | None = None
-    type_column: NameText | None = None
-    end_column: NameText | None = None
+    type_column: Short | None = None
+    type_prefix: Exact | None = None
+    end_column: Short | None = None
     duration: Literal["instant", "lasting"] | None = None
     take_back: bool = False
     title: list[Short] = Field([], max_length=NAME)
     before: list[Short] = Field([], max_length=NAME)
     name: list[Short] = Field([], max_length=NAME)
+    column_type: list[Literal["number", "category", "boolean", ""]] = Field([], max_length=NAME)
 
     def renamed(self) -> dict[str, str]:
-        """Return the names that a person changed, by title."""
+        """Return the names that a person changed, by title; empty ones were taken out."""
         rows = zip(self.title, self.name, self.before, strict=False)
-        return {title: name for title, name, before in rows if name not in ("", before)}
+        return {title: name for title, name, before in rows if name != before}
+
+    def typed(self) -> dict[str, VariableType | Literal[""]]:
+        """Return the types that a person chose, by title; empty where the file shows it."""
+        return dict(zip(self.title, self.column_type, strict=False))
 
 
 @dataclass
 class Import:
     """A file that a person imports. `fault`: why it was refused, or failed; `over`: whether no work
-    on it is under way."""
+    on it is under way. `names`, `types`: stated ones of columns, by title. `is_recalled`: whether
+    it has what was kept of its form; `note`: a sentence on that. `lines`, `head`, `titles`: the
+    first lines as they are, what they were taken for, and the columns."""
 
     id: str
     name: str
@@ -216,6 +265,12 @@ class Import:
     file: Path
     choices: Choices
     names: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    is_recalled: bool = False
+    note: str = ""
+    lines: Sequence[str] = ()
+    head: ReadingPlan = field(default_factory=ReadingPlan)
+    titles: Sequence[str] = ()
     state: State = "arriving"
     progress: float = 0.0
     checked: CheckedFile | None = None
@@ -232,6 +287,19 @@ class Import:
     def rejects(self) -> Path:
         """Return the path of the lines that were left out, which may not exist."""
         return self.file.with_name("rejects.csv")
+
+    def stated(self) -> dict[str, tuple[str, ...]]:
+        """Return the texts of what a person stated, by the names of the options' fields."""
+        values = self.choices.model_dump(include={*OPTIONS}, exclude_defaults=True)
+        texts = {name: (str(value),) for name, value in values.items()}
+        missing = [line.strip() for line in self.choices.missing.splitlines()]
+        several = {
+            "is_wide": ("",) if self.choices.is_wide else (),
+            "missing": tuple(filter(None, missing)),
+            "rename": tuple(f"{title}={name}" for title, name in self.names.items()),
+            "types": tuple(f"{title}={kind}" for title, kind in self.types.items()),
+        }
+        return texts | {name: values for name, values in several.items() if values}
 
     def follow(self, step: str, done: int, total: int | None) -> None:
         """Note progress; the port `Progress`. Raises FileNotFoundError if the file was deleted."""
@@ -323,7 +391,9 @@ class Imports:
             if not job.file.exists():
                 raise UserError("the uploaded file is no longer there; import it again")
             job.choices = choices or job.choices
-            job.names |= choices.renamed() if choices else {}
+            if choices:
+                job.names = _without_empty(job.names | choices.renamed())
+                job.types = _without_empty(job.types | choices.typed())
             job.state = state
             job.progress = 0.0
             job.fault = ""
@@ -350,18 +420,32 @@ class Imports:
 
     def _check_and_show(self, platform: Platform, job: Import) -> None:
         job.checked = None
-        checked = self._check(platform, job, ignore_line)
+        job.lines = first_lines(job.file, job.choices.encoding, _MOST_LINES)
+        job.note = "" if job.is_recalled else _recall(platform, job)
+        _look_at_head(job)
+        checked = with_note(partial(self._check, platform, job, ignore_line), job.note)
         job.rows = first_rows(checked, SHOWN_ROWS)
         job.checked = checked
         _end(job, "checked")
 
     def _check(self, platform: Platform, job: Import, reject: Reject) -> CheckedFile:
         chosen = job.choices
-        layout = self._layout(job)
+        stated = job.stated()
+        layout = read_layout(
+            stated,
+            Layout(
+                asset=chosen.asset,
+                plant_zone=self._plant_zone,
+                start=chosen.start,
+                duplicates=chosen.duplicates,
+            ),
+        )
         used = reject if chosen.skip_bad else None
         back = chosen.take_back
-        if self._is_of_events(job):
-            columns = EventColumns(chosen.event_type, chosen.type_column, "", chosen.end_column)
+        what = _rows_of(job)
+        refuse_sequence(layout, what, skip_bad=chosen.skip_bad)
+        if what == "events":
+            columns = read_event_columns(stated, chosen.event_type)
             events = EventsFile(job.file, layout, columns)
             events.name = job.name
             duration = chosen.duration
@@ -380,43 +464,84 @@ class Imports:
             readings, platform, reject=used, progress=job.follow, take_back=back, now=now
         )
 
-    def _is_of_events(self, job: Import) -> bool:
-        chosen = job.choices
-        if chosen.kind is not None:
-            return chosen.kind == "events"
-        titles = {*open_table(job.file, chosen.separator, chosen.encoding).titles}
-        return any({*pair} <= titles for pair in _OF_EVENTS)
-
-    def _layout(self, job: Import) -> Layout:
-        chosen = job.choices
-        return Layout(
-            time=chosen.time,
-            time_format=chosen.time_format,
-            asset=chosen.asset,
-            asset_column=chosen.asset_column,
-            zone=chosen.zone,
-            plant_zone=self._plant_zone,
-            separator=chosen.separator,
-            decimal=chosen.decimal,
-            encoding=chosen.encoding,
-            rename=job.names,
-            missing=tuple(t for line in chosen.missing.splitlines() if (t := line.strip())),
-            duplicates=chosen.duplicates,
-        )
-
     def _write(self, platform: Platform, job: Import, actor: str) -> None:
         with RejectsFile(job.rejects, job.file) as reject:
             checked = self._check(platform, job, reject)
             try:
-                job.result = checked.write(
-                    now=platform.clock.now(), actor=actor, progress=job.follow
-                )
+                now = platform.clock.now()
+                job.result = checked.write(now=now, actor=actor, progress=job.follow)
+                stated = {} if job.choices.take_back else job.stated()
+                keep(platform.kept_plans, hash_form(job.file, _rows_of(job)), job.name, stated, now)
             except UserError as refusal:  # some rows are written
                 _end(job, "failed", refusal.message)
                 return
         _end(job, "done")
         if job.file.stat().st_size > MOST_LEFT:  # a smaller one can be taken back
             job.file.unlink()
+
+
+def _rows_of(job: Import) -> What:
+    """Return what the rows of a file are: as chosen, else as its titles show."""
+    chosen = job.choices
+    if chosen.kind is not None:
+        return chosen.kind
+    titles = {*_open(job).titles}
+    return "events" if any({*pair} <= titles for pair in _OF_EVENTS) else "readings"
+
+
+def _open(job: Import) -> ChunkedTable:
+    """Return the table of a file, read as it is stated. Raises UserError if it is none."""
+    chosen = job.choices
+    columns = split_list(chosen.columns or "")
+    return open_table(job.file, chosen.separator, chosen.encoding, chosen.header_line, columns)
+
+
+def _recall(platform: Platform, job: Import) -> str:
+    """Fill the choices of a new import with what is kept of its form; return a note on that."""
+    try:
+        what = _rows_of(job)
+    except UserError:  # a later check may find more
+        what = "readings"
+    job.is_recalled = True
+    form = hash_form(job.file, what)
+    chosen = job.choices
+    given = {"asset"} if chosen.asset else set[str]()
+    recalled = recall(platform.kept_plans, form, {}, given, platform.zone, _REMEDY)
+    texts = dict(recalled.stated)
+    names = read_by_title(texts.pop("rename", ()))
+    types = read_by_title(texts.pop("types", ()))
+    fields = {name: "\n".join(values) for name, values in texts.items()}
+    if "is_wide" in fields:
+        fields["is_wide"] = "yes"
+    try:
+        chosen = Choices.model_validate(
+            chosen.model_dump(by_alias=True, exclude_defaults=True) | fields
+        )
+    except ValidationError:  # a command can state more than this page
+        return ""
+    job.choices = chosen
+    job.names = names
+    job.types = types
+    return recalled.note
+
+
+def _look_at_head(job: Import) -> None:
+    """Note what the first lines are taken for, also of a file that will be refused."""
+    job.head = ReadingPlan()
+    job.titles = ()
+    with suppress(UserError):
+        table = _open(job)
+        job.titles = table.titles
+        job.head = ReadingPlan(
+            separator=getattr(table, "separator", None),
+            title_lines=table.title_lines,
+            unit_line=table.unit_line,
+            first_line=table.first_line,
+        )
+
+
+def _without_empty(texts: Mapping[str, str]) -> dict[str, str]:
+    return {title: text for title, text in texts.items() if text}
 
 
 def _full(why: str) -> HTTPException:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, get_args
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -18,6 +18,7 @@ from alerting.console.access import Engineer, Served, confirms
 from alerting.console.api.parameters import Id
 from alerting.console.plant.import_jobs import (
     MOST_BYTES,
+    SHOWN_LINES,
     Choices,
     Fields,
     Import,
@@ -25,17 +26,21 @@ from alerting.console.plant.import_jobs import (
     receive_form,
 )
 from alerting.console.rendering import FormEngineer, render, zone_of
-from alerting.definitions.faults import NotFound, UserError, storable
+from alerting.definitions.faults import NotFound, UserError, legible, storable
 from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow, ReadingRow
+from alerting.readings.history import Codes
 from alerting.usecases.explain import LONGEST_SELECTED
+from alerting.usecases.ingestion.kept_plans import BY_TITLE, OPTIONS
+from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
 from alerting.usecases.ingestion.tables import name_options
 
 pages = APIRouter(include_in_schema=False)
 MOST_OFFERED = 500
 COLUMNS_SHOWN = 100
+LONGEST_LINE = 200  # characters shown of a line of the file
 VARIABLES_DRAWN = 4
-_LISTS = frozenset({"title", "before", "name"})
+_LISTS = frozenset({"title", "before", "name", "column_type"})
 _OTHER_SESSION = "this form belongs to another session; open the page again and repeat"
 LABELS: Mapping[str, str] = {
     "what": "What the lines are",
@@ -43,28 +48,40 @@ LABELS: Mapping[str, str] = {
     "zone": "Time zone",
     "time_format": "Format of times",
     "time": "Column of the time",
+    "header_line": "Line of the titles",
+    "columns": "Titles of all columns",
+    "is_wide": "Form of the rows",
+    "variable_column": "Column that names the variable",
+    "value_column": "Column of its value",
     "event_type": "Type of all events",
     "type_column": "Column of the type",
+    "type_prefix": "Text before each type",
     "end_column": "Column of the end",
     "duration": "Duration of new types",
     "asset_column": "Column of the asset",
+    "asset_prefix": "Text before each asset",
     "separator": "Separator",
     "decimal": "Decimal mark",
     "encoding": "Encoding",
     "missing": "Texts that mean: no value",
+    "only": "Columns to import",
+    "quality": "Column of the quality",
+    "quality_suffix": "Ending of columns of quality",
+    "quality_codes": "Numbers of quality",
+    "sequence": "Step of rows without times",
+    "start": "Time of their first row",
     "duplicates": "Lines of the same time",
     "skip_bad": "Bad lines",
     "take_back": "What becomes of the lines",
 }
 """The choices, in their order."""
-_FIRST = frozenset({"what", "asset", "zone", "time_format", "time"})
+_FIRST = frozenset({"what", "asset", "zone", "time_format", "time", "header_line"})
 """Choices that are offered at once; the others after a tap, unless a refusal asks for them."""
-_OF_EVENTS = frozenset({"event_type", "type_column", "end_column", "duration"})
+_OF_EVENTS = frozenset({"event_type", "type_column", "type_prefix", "end_column", "duration"})
 """Choices of a file of events alone, at once."""
 _OPTIONS: Mapping[str, str] = {
     **{f"--{field.replace('_', '-')}": field for field in LABELS},
-    "--tz": "zone",
-    "--sep": "separator",
+    **{option: field for field, option in OPTIONS.items() if field not in BY_TITLE},
     "--type": "event_type",
     "--lasting": "duration",
     "--instant": "duration",
@@ -72,8 +89,17 @@ _OPTIONS: Mapping[str, str] = {
 """The choice that does what an option of the command does, which messages of the import name."""
 _LABELLED: Mapping[str, str] = {
     "--rename": "Name",
-    "--only": "Import",
+    "--column-type": "Type",
 }
+_HINTS: Mapping[str, str] = {
+    "header_line": "0: none names them",
+    "columns": "Time, Zone 1, Zone 2",
+    "only": "all",
+    "quality_suffix": "_quality",
+    "sequence": "1m",
+    "start": "2026-01-05T06:00:00Z",
+}
+"""What an empty field of a choice shows."""
 _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
     "what": (
         ("", "as recognised"),
@@ -95,7 +121,23 @@ _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
         ("mean", "the mean counts"),
     ),
     "skip_bad": (("", "refuse the file"), ("yes", "leave them out")),
+    "is_wide": (("", "as recognised"), ("yes", "one column for each variable")),
+    "quality_codes": (("", "as recognised"), *((codes, codes) for codes in get_args(Codes))),
 }
+_NAMING = (
+    *("asset_column", "type_column", "end_column", "variable_column", "value_column"),
+    *("quality", "only"),
+)
+"""Choices that name a column."""
+_SWITCHES = frozenset({"skip_bad", "take_back", "is_wide"})
+
+
+class FirstLine(NamedTuple):
+    """A line of a file as it is, and what it was taken for."""
+
+    number: int
+    text: str
+    mark: str
 
 
 def the_imports(request: Request, _: Engineer) -> Imports:
@@ -109,7 +151,13 @@ def the_imports(request: Request, _: Engineer) -> Imports:
 async def read_choices(request: Request) -> Choices:
     """Return the choices of a form. Raises HTTPException 422 for what is none."""
     form = await request.form()
-    fields = {key: form.getlist(key) if key in _LISTS else form[key] for key in form if form[key]}
+    fields = {
+        key: form.getlist(key) if key in _LISTS else form[key]
+        for key in form
+        if form[key] or key in _LISTS
+    }
+    if "tapped_line" in fields:
+        fields["header_line"] = fields.pop("tapped_line")
     try:
         return Choices.model_validate(fields)
     except ValidationError as fault:
@@ -268,9 +316,13 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     labels = {field: f"“{label}”" for field, label in LABELS.items()}
     names = {option: labels[field] for option, field in _OPTIONS.items()}
     names |= {o: f"“{n}”" for o, n in _LABELLED.items()}
-    requested = _choices_named_in(" ".join([job.fault, *(understood.notes if understood else ())]))
+    messages = " ".join([job.fault, *(understood.notes if understood else ())])
+    if job.note:
+        messages = messages.replace(job.note, "")
+    requested = _choices_named_in(messages)
+    plan = understood.plan if understood else job.head
     is_event = job.choices.kind == "events" or isinstance(next(iter(job.rows), None), EventRow)
-    first = _FIRST | requested | (_OF_EVENTS if is_event else frozenset())
+    first = _FIRST | requested | job.stated().keys() | (_OF_EVENTS if is_event else frozenset())
 
     def show(text: str) -> str:
         return name_options(storable(text.replace(str(job.file), job.name)), names)
@@ -289,6 +341,12 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         job=job,
         u=understood,
         rows=[_row(row) for row in job.rows],
+        plan_words=[show(words) for words in describe_plan(plan)],
+        lines=_mark_lines(job.lines, plan),
+        columns_asked=[*job.titles] if any(option in messages for option in _LABELLED) else [],
+        switches=_SWITCHES,
+        hints=_HINTS,
+        found_values=_found_values(plan),
         labels=LABELS,
         first_choices=[f for f in LABELS if f in first],
         other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
@@ -307,6 +365,36 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         exact=exact,
         refusal=refusal,
     )
+
+
+def _found_values(plan: ReadingPlan) -> dict[str, str]:
+    """Return what an empty choice means, by its field."""
+    found_lines = " + ".join(map(str, plan.title_lines))
+    return {
+        "time": " + ".join(plan.time_columns),
+        "header_line": found_lines,
+        "variable_column": plan.variable_column or "",
+        "value_column": plan.value_column or "",
+        "quality": plan.quality_column or "",
+    }
+
+
+def _mark_lines(lines: Sequence[str], plan: ReadingPlan) -> list[FirstLine]:
+    """Return the first lines of a file, cut, each with what it was taken for; an empty text if
+    nobody knows."""
+    first = plan.first_line
+    last = SHOWN_LINES if first is None else max(SHOWN_LINES, first + 2)
+    marked = []
+    for number, text in enumerate(lines[:last], 1):
+        mark = "" if first is None else "not read"
+        if number in plan.title_lines:
+            mark = "titles"
+        elif number == plan.unit_line:
+            mark = "units"
+        elif first is not None and number >= first and text.strip():
+            mark = "row"
+        marked.append(FirstLine(number, legible(text.expandtabs(4), LONGEST_LINE), mark))
+    return marked
 
 
 def _choices_named_in(text: str) -> frozenset[str]:
@@ -351,8 +439,9 @@ def _names_to_offer(job: Import, platform: Served) -> dict[str, list[str]]:
     """Return, by field, the names offered while a person types."""
     understood = job.checked.understood if job.checked else None
     columns = [column.title for column in understood.columns] if understood else []
-    times = [*understood.plan.time_columns, *columns] if understood else []
-    named = dict.fromkeys(("asset_column", "type_column", "end_column"), columns)
+    times = [*understood.plan.time_columns, *columns] if understood else [*job.titles]
+    columns = columns or [*job.titles]
+    named = dict.fromkeys(_NAMING, columns)
     offered = {
         **named,
         "time": times,

@@ -60,6 +60,7 @@ from alerting.usecases.ingestion.imported_files import (
     refuse_doubtful,
     understand,
 )
+from alerting.usecases.ingestion.reading_plan import ReadingPlan
 
 
 def column_types(
@@ -420,8 +421,15 @@ class Checked(Generic[Row]):
                 created=result.created[:SHOWN],
                 understood=None,
             )
-            plant.audit.add(actor, action, result.source, now, after=asdict(shortened))
+            after = asdict(shortened) | {"plan": _plan_document(understood.plan)}
+            plant.audit.add(actor, action, result.source, now, after=after)
         return result
+
+
+def _plan_document(plan: ReadingPlan) -> dict[str, object]:
+    """Return what a plan states, as the audit log has it."""
+    stated = {name: value for name, value in asdict(plan).items() if value not in (None, ())}
+    return stated | ({"sequence": format_duration(plan.sequence)} if plan.sequence else {})
 
 
 CheckedFile = Checked[ReadingRow] | Checked[EventRow]

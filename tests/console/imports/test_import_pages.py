@@ -169,6 +169,82 @@ def test_what_is_ambiguous_is_asked_for_and_the_choice_settles_it(browser, conte
     assert re.search("Import [0-9]+ rows?", text_of(page))
 
 
+HEAD = b"Press 4;a;b\nExported;c;d\nDate;Temp;Speed\n2026-01-05T06:00Z;1,5;2\n"
+LONG = b"ts,name,text,value\n" + b"".join(
+    b"2026-01-05T06:%02dZ,%s,x,%d.5\n" % (minute, name, minute)
+    for minute in range(20)
+    for name in (b"temp", b"speed")
+)
+QUALITY = b"ts,t,t q,u\n2026-01-05T06:00Z,1,bad,3\n2026-01-05T06:01Z,2,good,4\n"
+MENDED = {
+    "line of titles": (HEAD, {"header_line": "3"}, "Titles from line 3, rows from line 4"),
+    "line tapped": (HEAD, {"tapped_line": "3", "header_line": "1"}, "3 titles Date;Temp;Speed"),
+    "no titles": (b"2026-01-05T06:00Z;1\n2026-01-05T06:01Z;2\n",
+                  {"header_line": "0", "columns": "ts, speed"}, "No line names the columns"),
+    "long form": (LONG, {"variable_column": "name", "value_column": "value"},
+                  "One row for each value: variable from 'name', value from 'value'"),
+    "wide form": (LONG, {"is_wide": "yes", "duplicates": "last"}, "Import 20 rows"),
+    "some columns": (QUALITY, {"only": "t"}, "Variables Column Name Type Unit Values Empty Not "
+                     "readable t new as recognised number"),
+    "quality": (QUALITY, {"quality_suffix": " q"}, "1 sample is of bad quality"),
+    "sequence": (b"t\n1\n2\n", {"sequence": "1m", "start": "2026-01-05T06:00:00Z"},
+                 "2026-01-05 06:01:00 UTC"),
+    "steps and bad lines": (b"t\n1\n2\n", {"sequence": "1m", "skip_bad": "yes"},
+                            "instead of “Bad lines”"),
+}  # fmt: skip
+
+
+def test_every_field_of_the_reading_plan_is_mended_on_the_page(browser):
+    wrong = {}
+    for name, (content, choices, expected) in MENDED.items():
+        page = page_of(browser, sent(browser, content, asset="oven-1"))
+        shown = text_of(act(browser, page, "check", asset="oven-1", **choices))
+        if expected not in re.sub(r"number \(as recognised\)", "as recognised", shown):
+            wrong[name] = shown
+    assert wrong == {}
+
+
+def test_a_type_and_a_name_stay_until_they_are_emptied_also_after_a_refusal(browser):
+    page = page_of(browser, sent(browser, b"ts,a b,a_b\n2026-01-05T06:00Z,1,2\n", asset="x"))
+    assert "would both be called a_b; rename one with “Name”" in text_of(page)
+    row = {"title": ["a b", "a_b"], "before": ["", ""], "name": ["", "second"]}
+    page = act(browser, page, "check", asset="x", **row, column_type=["category", ""])
+    assert lacks(page.text, "Import 1 row", "<option selected>category") == []
+    row = {"title": ["a b", "a_b"], "before": ["a_b", "second"], "name": ["a_b", ""]}
+    page = act(browser, page, "check", asset="x", **row, column_type=["", ""])
+    assert "would both be called" in text_of(page)
+    assert "<option selected>" not in page.text
+
+
+def test_the_first_lines_are_shown_cut_and_marked(browser):
+    content = b"Report <b>;;\n" + b"ts;t;" + b"u" * 300 + b"\n;bar;\n2026-01-05T06:00Z;1;2\n"
+    page = page_of(browser, sent(browser, content, asset="oven-1"))
+    lines = re.findall(r'<tr class="([a-z-]+)"><th.*?<code>(.*?)</code>', page.text)
+    marks = [mark for mark, _ in lines]
+    assert marks == ["not-read", "titles", "units", "row"]
+    assert lines[0][1] == "Report &lt;b&gt;;;"
+    assert len(lines[1][1]) == 200
+
+
+def test_what_was_stated_fills_the_choices_of_the_next_file_of_the_form(browser, platform):
+    lines = b"When;Temp\n01/02/2026 06:00;1,5\n01/03/2026 06:00;2,5\n"
+    page = page_of(browser, sent(browser, lines, name="press.csv", asset="press-1"))
+    stated = {"time_format": "dd/mm/yyyy", "title": "Temp", "before": "Temp", "name": "t"}
+    page = act(browser, page, "check", asset="press-1", missing="ERR\r\noff", **stated)
+    act(browser, page, "write")
+    page = page_of(browser, sent(browser, lines, name="next.csv", asset="press-2"))
+    note = "Read like press.csv of 2026-01-05: “Format of times” dd/mm/yyyy, “Name” Temp=t"
+    assert lacks(text_of(page), note, "Import 2 rows", "--") == ["--"]
+    assert ('value="t"' in page.text, ">ERR\noff</textarea>" in page.text) == (True, True)
+    emptied = {"title": "Temp", "before": "t", "name": ""}
+    page = act(browser, page, "check", asset="press-2", time_format="mm/dd/yyyy", **emptied)
+    assert "Read like" not in text_of(page)
+    act(browser, page, "write")
+    assert set(platform.assets.get("press-2").variables) == {"Temp"}
+    page = page_of(browser, sent(browser, lines, name="third.csv", asset="press-3"))
+    assert "Read like next.csv of 2026-01-05: “Format of times” mm/dd/yyyy; change" in text_of(page)
+
+
 def test_events_are_recognised_by_their_columns_and_written(browser, platform):
     page = page_of(browser, sent(browser, STOPS, name="stops.csv"))
     row = "2026-01-05 00:10:00 UTC 2026-01-05 00:20:00 UTC stop otto"

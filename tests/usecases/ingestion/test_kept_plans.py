@@ -1,0 +1,138 @@
+"""What was stated of a file is used for the next file of its form, and said; and no more than
+that."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from alerting.adapters.files.rows import Layout, QualityLayout
+from alerting.adapters.stated_layouts import hash_form, read_layout, state_layout
+from alerting.ports import AuditFilter, KeptPlan
+from alerting.stores import kept_plans as store
+from alerting.usecases.ingestion.kept_plans import keep, merge_stated
+from tests.builders import at
+from tests.helpers.command_line import run
+from tests.in_memory_platform import in_memory_platform
+
+ZONE = {"zone": ("UTC",), "rename": ("a=x", "b=y")}
+LAYOUTS = {
+    "nothing": Layout(),
+    "head": Layout(header_line=0, columns=("a", "b c"), separator="\t", encoding="cp1252"),
+    "line": Layout(header_line=3, only=("a", "b"), decimal=","),
+    "form": Layout(variable_column="Var=Name", value_column="v", types={"a=b": "category"}),
+    "wide": Layout(is_wide=True, missing=("ERR", "a,b"), rename={"T [°C]": "t", "x=y": "z"}),
+    "quality": Layout(quality=QualityLayout("q", "_q", "opc-da"), zone="Etc/GMT-1"),
+    "fast": Layout(sequence=timedelta(milliseconds=100)),
+    "sequence": Layout(sequence=timedelta(minutes=90), time="no", asset_prefix="m-"),
+}
+MERGED = {
+    "options are used": (ZONE, {}, (), ZONE),
+    "one option replaces one": (ZONE, {"zone": ("Asia/Tokyo",)}, (), {"zone": ("Asia/Tokyo",)}),
+    "columns one by one": (ZONE, {"rename": ("b=z",)}, (), {"rename": ("a=x", "b=z")}),
+    "another head": (ZONE, {"header_line": ("2",)}, (), {"rename": None, "zone": ("UTC",)}),
+    "the same head": (ZONE | {"is_wide": ("",)}, {"is_wide": ("",)}, (), ZONE),
+    "one asset": ({"asset_column": ("m",), "asset_prefix": ("m-",)}, {}, {"asset"},
+                  {"asset_column": None, "asset_prefix": None}),
+    "stamps": ({"sequence": ("1m",)}, {"time_format": ("iso",)}, (), {"sequence": None}),
+    "fields of another version": ({"colour": ("red",)}, {}, (), {"colour": None}),
+}  # fmt: skip
+FORMS = {
+    "the same titles": (b"ts;a\n1;2\n", b"ts;a\n5;6\n7;8\n", True),
+    "other titles": (b"ts;a\n1;2\n", b"ts;b\n1;2\n", False),
+    "another separator": (b"ts;a\n1;2\n", b"ts,a\n1,2\n", False),
+    "no title can be read": (b"\nx\n1\n", b"\ny\n2\n", True),
+    "one title twice": (b"t,a,a\n1,2,3\n", b"t,a,a\n4,5,6\n", True),
+    "another title twice": (b"t,a,a\n1,2,3\n", b"t,b,b\n4,5,6\n", False),
+}
+
+
+@pytest.mark.fast
+def test_a_layout_is_stated_in_texts_and_read_from_them():
+    layouts = {name: replace(layout, asset="oven-1") for name, layout in LAYOUTS.items()}
+    read = {
+        name: read_layout(state_layout(layout), Layout(asset="oven-1"))
+        for name, layout in layouts.items()
+    }
+    assert read == layouts
+
+
+@pytest.mark.fast
+def test_an_option_replaces_what_is_kept_and_nothing_else():
+    wrong = {}
+    for name, (kept, stated, given, expected) in MERGED.items():
+        merged = merge_stated(kept, stated, given)
+        if {field: merged.get(field) for field in expected} != expected:
+            wrong[name] = merged
+    assert wrong == {}
+
+
+@pytest.mark.fast
+def test_a_form_is_known_by_separator_and_titles(tmp_path):
+    first = tmp_path / "first.csv"
+    second = tmp_path / "second.csv"
+    wrong = []
+    for name, (content, other, alike) in FORMS.items():
+        first.write_bytes(content)
+        second.write_bytes(other)
+        if (hash_form(first, "readings") == hash_form(second, "readings")) is not alike:
+            wrong.append(name)
+    assert wrong == []
+    assert hash_form(first, "readings") != hash_form(first, "events")
+
+
+def test_the_newest_forms_stay(monkeypatch):
+    plans = in_memory_platform().kept_plans
+    monkeypatch.setattr(store, "MOST_FORMS", 3)
+    for number in (5, 1, 4, 2, 3):
+        keep(plans, f"form-{number}", "C:\\data\\a.csv", ZONE, at(number))
+    assert [number for number in range(6) if plans.find(f"form-{number}")] == [3, 4, 5]
+    assert plans.find("form-5") == KeptPlan("form-5", "a.csv", at(5), ZONE)
+    keep(plans, "form-5", "b.csv", {"missing": ("x" * 60_000,)}, at(9))  # too much to keep
+    assert plans.find("form-5") is None
+
+
+@pytest.fixture
+def platform(monkeypatch, tmp_path):
+    made = in_memory_platform()
+    made.clock.instant = datetime(2026, 11, 2, 8, tzinfo=UTC)
+    monkeypatch.setattr("alerting.wiring.open_platform", lambda *_, **__: nullcontext(made))
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def read(name, *options, day=1):
+    """Return exit code and words of the import of a file with these options."""
+    rows = f"0{day}/02/2026 06:00;1,5;a\n0{day}/03/2026 06:00;2,5;b\n"
+    Path(name).write_text(f"When;Temp (C);Note\n{rows}", encoding="utf-8")
+    done = run("import", "readings", name, *options, columns=400)
+    return done.exit_code, done.output
+
+
+def test_the_next_file_of_a_form_is_read_as_the_last_one(platform):
+    stated = ("--time-format", "dd/mm/yyyy", "--rename", "Temp (C)=temp", "--tz", "UTC")
+    assert read("press.csv", "--asset", "press-1", *stated)[0] == 0
+    (entry,) = platform.audit.find(AuditFilter(what="readings imported"), 9)
+    plan = entry.after["plan"]
+    assert (plan["time_format"], plan["separator"]) == ("dd/mm/yyyy", ";")
+    assert None not in plan.values()
+    note = (
+        "read like press.csv of 2026-11-02: --time-format dd/mm/yyyy, --tz UTC, --rename Temp "
+        "(C)=temp; give an option to read it otherwise, or --afresh"
+    )
+    code, words = read("next.csv", "--asset", "press-2", day=2)
+    assert (code, note in words) == (0, True)
+    assert platform.readings.span("press-2")[0] == datetime(2026, 2, 2, 6, tzinfo=UTC)
+    assert set(platform.assets.get("press-2").variables) == {"temp", "Note"}
+    code, words = read("third.csv")  # the asset is stated for each file
+    assert (code, "--asset" in words, "read like next.csv" in words) == (1, True, True)
+    code, words = read("third.csv", "--asset", "press-3", "--afresh")
+    assert (code, "--time-format" in words, "read like" in words) == (1, True, False)
+    other = ("--asset", "press-3", "--time-format", "mm/dd/yyyy")
+    code, words = read("third.csv", *other, "--dry-run")
+    assert (code, "--time-format dd/mm/yyyy" in words, "--tz UTC" in words) == (0, False, True)
+    assert read("third.csv", *other)[0] == 0
+    assert read("third.csv", *other, "--take-back")[0] == 0  # it was wrong
+    assert read("third.csv", "--asset", "press-3")[0] == 1
