@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from alerting.definitions.faults import UserError, legible, storable
 from alerting.definitions.wording.language import join_first
 from alerting.ports import KeptPlan
-from alerting.usecases.ingestion.tables import Checked, Row
+from alerting.usecases.ingestion.tables import CheckedFile
 
 if TYPE_CHECKING:
     from alerting.stores.kept_plans import KeptPlans
@@ -142,7 +142,7 @@ def keep(plans: KeptPlans, form: str, file: str, stated: Stated, at: datetime) -
         plans.forget(form)
 
 
-def with_note(check: Callable[[], Checked[Row]], note: str) -> Checked[Row]:
+def with_note(check: Callable[[], CheckedFile], note: str) -> CheckedFile:
     """Check a file; return it with a note on how it is read. A refusal ends with it, too."""
     try:
         checked = check()
