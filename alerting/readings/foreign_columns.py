@@ -42,7 +42,7 @@ _OPEN_TITLES = tuple(
     )
 )
 _UNIT_BEHIND = re.compile(rf"^.*[^\W_].*_(?P<unit>{_PLAIN_UNIT})$")
-_SPELLED_UNITS = {"degC": "°C", "deg_C": "°C", "degF": "°F", "deg_F": "°F", "℃": "°C", "℉": "°F"}
+_UNIT_FORMS = {"degC": "°C", "deg_C": "°C", "degF": "°F", "deg_F": "°F", "℃": "°C", "℉": "°F"}
 _SIGNS = {"#": "number", "№": "number", "%": "percent"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 
@@ -80,23 +80,23 @@ def _split(title: str) -> ColumnTitle:
     if square and square["title"] and not re.fullmatch(r"[\s\d.,:-]*", square["unit"]):
         return ColumnTitle(square["title"], square["unit"].strip())
     if rounded and rounded["title"] and _UNIT.match(rounded["unit"].strip()):
-        return ColumnTitle(rounded["title"], spell_unit(rounded["unit"]))
+        return ColumnTitle(rounded["title"], normalize_unit(rounded["unit"]))
     return _split_open(clean)
 
 
 def _split_open(clean: str) -> ColumnTitle:
     for form in _OPEN_TITLES:
         split = form.match(clean)
-        if split and _UNIT.match(spell_unit(split["unit"])) and not _UNIT.match(split["title"]):
-            return ColumnTitle(split["title"].rstrip(" ,;/_"), spell_unit(split["unit"]))
+        if split and _UNIT.match(normalize_unit(split["unit"])) and not _UNIT.match(split["title"]):
+            return ColumnTitle(split["title"].rstrip(" ,;/_"), normalize_unit(split["unit"]))
     behind = _UNIT_BEHIND.match(clean)
-    return ColumnTitle(clean, spell_unit(behind["unit"]) if behind else None)
+    return ColumnTitle(clean, normalize_unit(behind["unit"]) if behind else None)
 
 
-def spell_unit(unit: str) -> str:
+def normalize_unit(unit: str) -> str:
     """Return a unit as it is usually written: `degC` and `° C` are `°C`."""
     unit = unit.strip().replace("º", "°").replace("° ", "°")
-    return _SPELLED_UNITS.get(unit, unit)
+    return _UNIT_FORMS.get(unit, unit)
 
 
 def whole_title(title: str) -> str:
@@ -217,7 +217,7 @@ class NumberWriting:
             return 0
         if self.has_factors and suffix.rstrip(".") in _FACTORS:
             return _FACTORS[suffix.rstrip(".")]
-        unit = spell_unit(suffix)
+        unit = normalize_unit(suffix)
         base, exponent = unit_parts(unit) or (unit, 0)
         return exponent - self.exponent if self.unit and base == self.base else None
 
@@ -336,7 +336,7 @@ class ColumnProfile:
             for suffix, count in self.suffixes.items()
             if self.writing
             and self.writing.power(suffix) is None
-            and unit_parts(spell_unit(suffix))
+            and unit_parts(normalize_unit(suffix))
         }
 
     def suspicious_numbers(self) -> Iterator[tuple[str, int]]:
@@ -380,15 +380,15 @@ def find_writing(column: ColumnProfile, units: Collection[str | None] = ()) -> N
             families[_base(cell.suffix)] += cell.cells
     base = families.most_common(1)[0][0]
     of_base = [cell for cell in written if cell.suffix and _base(cell.suffix) == base]
-    known = sum(n for unit, n in families.items() if unit == base or unit_parts(unit))
+    in_known_units = sum(n for unit, n in families.items() if unit == base or unit_parts(unit))
     near = [unit for unit in (title_unit, *units) if unit and _base(unit) == base]
-    share = known / looked_at * (column.texts - column.faults)
+    share = in_known_units / looked_at * (column.texts - column.faults)
     is_rare = 2 * share <= column.filled - column.faults and title_unit not in near
-    is_mixed = known < _MOSTLY * families.total()
+    is_mixed = in_known_units < _MOSTLY * families.total()
     if is_rare or is_mixed or not (column.stated == "number" or _is_unit(of_base)):
         return None
     suffix = max((cell.suffix for cell in of_base), key=counts.__getitem__)
-    unit = near[0] if near else spell_unit(suffix)
+    unit = near[0] if near else normalize_unit(suffix)
     return NumberWriting(unit, *(unit_parts(unit) or (unit, 0)))
 
 
@@ -415,7 +415,7 @@ def is_written_number(text: str) -> bool:
 
 
 def _base(suffix: str) -> str:
-    unit = spell_unit(suffix)
+    unit = normalize_unit(suffix)
     return (unit_parts(unit) or UnitParts(unit, 0)).base
 
 
@@ -433,6 +433,6 @@ def _is_unit(written: Collection[_Written]) -> bool:
     if any(re.search("[.,]", cell.core) for cell in written):
         return True
     is_spaced = all(cell.is_spaced for cell in written)
-    if all(unit_parts(spell_unit(cell.suffix)) for cell in written):
+    if all(unit_parts(normalize_unit(cell.suffix)) for cell in written):
         return is_spaced or not all(re.fullmatch("[A-UX-Z]", cell.suffix) for cell in written)
     return is_spaced and len(written) >= _VARIED

@@ -38,7 +38,8 @@ MARKS = _texts(
     "#CALC!|#SPILL!|#ÜBERLAUF!|#GETTING_DATA|#N/D|#VALEUR!|#NOM?|#NOMBRE!|#NUL!|#PROPAGATION!|"
     "#¡VALOR!|#VALOR!|#¡DIV/0!|#¡REF!|#¿NOMBRE?|#¡NUM!|#¡NULO!|#VALORE!|#RIF!|#NOME?|#NUM|"
     "-|--|---|----|-----|\u2013|\u2014|?|??|???|*|**|***|****|_|.|"
-    "k.A.|k. A.|n.v.|n.a.|N.A.|None|none|NIL|nil|(null)|<null>|\\N|1.#QNAN|-1.#IND"
+    "k.A.|k. A.|n.v.|n.a.|N.A.|None|none|NIL|nil|(null)|<null>|\\N|1.#QNAN|-1.#IND|"
+    "1.#INF|1,#QNAN|-1,#IND|1,#INF"
 )
 MISSING_TEXTS = (*NULLS, *MARKS)
 NO_VALUE_TEXTS = _texts(
@@ -240,7 +241,7 @@ def states_no_value(cells: Cells) -> BoolArray:
     return is_word | _matching(cells, _NO_VALUE)
 
 
-def are_two_words(texts: Collection[str]) -> bool:
+def is_opposite_pair(texts: Collection[str]) -> bool:
     """Return whether these are two opposite words beside some that state a missing value."""
     cells = column([*texts])
     words = {text.lower() for text in cells.filter(pa.array(~states_no_value(cells))).to_pylist()}

@@ -168,7 +168,7 @@ def profile_column(
     _count_marks(profile, chunk.columns[profile.title], usable & ~is_present)
     if texts.any():
         profile.grouped += int(cell.plainly_grouped(cells, numbers.decimal).any())
-        _count_words(profile, cells.filter(pa.array(texts)))
+        _count_kinds_of_text(profile, cells.filter(pa.array(texts)))
     _examples(profile.first_not_number, chunk, cells, profile.title, texts | infinite, "number")
     _examples(profile.first_not_boolean, chunk, cells, profile.title, neither & filled, "boolean")
     return filled
@@ -204,7 +204,7 @@ def _count_values(
     return True
 
 
-def _count_words(profile: ColumnProfile, texts: Cells) -> None:
+def _count_kinds_of_text(profile: ColumnProfile, texts: Cells) -> None:
     counted = pc.value_counts(texts)
     words = counted.field("values")
     counts = counted.field("counts").to_numpy(zero_copy_only=False)
@@ -228,15 +228,15 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
 
 def _count_texts(counts: dict[str, int], cells: Cells, among: BoolArray) -> None:
     for word, count in cell.commonest(cells, among, MOST_TEXTS).items():
-        _count_word(counts, word, count)
+        _add_count(counts, word, count)
 
 
 def _add_commonest(counts: dict[str, int], words: Cells, counted: npt.NDArray[np.int64]) -> None:
     for i in np.argsort(-counted, kind="stable")[:MOST_TEXTS].tolist():
-        _count_word(counts, words[i].as_py(), int(counted[i]))
+        _add_count(counts, words[i].as_py(), int(counted[i]))
 
 
-def _count_word(counts: dict[str, int], word: str, count: int) -> None:
+def _add_count(counts: dict[str, int], word: str, count: int) -> None:
     if word in counts or len(counts) < MOST_TEXTS:
         counts[word] = counts.get(word, 0) + count
 
