@@ -194,6 +194,9 @@ WRITTEN_NUMBER = (
 """A number with what displays and people write around it: brackets or a minus behind it for a
 negative one, a unit, a factor. It means the same to Python and to RE2."""
 _WRITTEN = re.compile(WRITTEN_NUMBER)
+_CORE = re.compile(
+    rf"[0-9]{{1,3}}([.,'{_QUOTE}{_SPACES}][0-9]{{3}})*([.,][0-9]+)?|[0-9]*([.,][0-9]*)?"
+)
 _FACTORS = {"k": 3, "K": 3, "Tsd": 3, "M": 6, "Mil": 6, "Mio": 6, "G": 9, "Bil": 9, "Mrd": 9} | {
     "T": 12, "Tri": 12
 }  # fmt: skip
@@ -405,13 +408,16 @@ def _match_written(text: str, count: int) -> _Written | None:
     if match is None or bool(match["open"]) != bool(match["close"]):
         return None
     is_spaced = text[match.start("suffix") - 1] in _SPACES
-    has_sign = bool(match["open"] or match["behind"] or (match["sign"] or "-") in _DASHES)
+    is_apart = match["sign"] is not None and match.end("sign") < match.start("core")
+    is_dash = (match["sign"] or "-") in _DASHES
+    has_sign = bool(match["open"] or match["behind"]) or is_apart or is_dash
     return _Written(match["core"], match["suffix"].strip(), is_spaced, has_sign, count)
 
 
 def is_written_number(text: str) -> bool:
     """Return whether a text is a number with anything that people and displays write around it."""
-    return _match_written(text, 1) is not None
+    written = _match_written(text, 1)
+    return written is not None and _CORE.fullmatch(written.core) is not None
 
 
 def _base(suffix: str) -> str:

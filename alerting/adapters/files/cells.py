@@ -62,7 +62,7 @@ STATES = _texts(
     "invalide|mauvais|hors ligne|hors service|fallo|inválido|kurzschluss|überlauf|unterlauf"
 )
 FAULT_TEXTS = (*NO_VALUE_TEXTS, *STATES)
-_PAIRS = [
+_SWITCH_STATES = [
     frozenset(pair.split("|"))
     for pair in (
         "true|false", "on|off", "open|closed", "open|close", "yes|no", "ja|nein", "oui|non",
@@ -241,11 +241,11 @@ def states_no_value(cells: Cells) -> BoolArray:
     return is_word | _matching(cells, _NO_VALUE)
 
 
-def is_opposite_pair(texts: Collection[str]) -> bool:
+def are_switch_states(texts: Collection[str]) -> bool:
     """Return whether these are two opposite words beside some that state a missing value."""
     cells = column([*texts])
     words = {text.lower() for text in cells.filter(pa.array(~states_no_value(cells))).to_pylist()}
-    return 0 < len(words) < len(texts) and any(words <= pair for pair in _PAIRS)
+    return 0 < len(words) < len(texts) and any(words <= pair for pair in _SWITCH_STATES)
 
 
 def plain_cells(cells: Cells, writing: NumberWriting, decimal: str, thousands: bool) -> Cells:

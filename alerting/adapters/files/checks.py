@@ -206,14 +206,14 @@ def _count_values(
 
 def _count_kinds_of_text(profile: ColumnProfile, texts: Cells) -> None:
     counted = pc.value_counts(texts)
-    words = counted.field("values")
+    distinct = counted.field("values")
     counts = counted.field("counts").to_numpy(zero_copy_only=False)
-    profile.decimal_commas += int(counts[cell.decimal_commas(words)].sum())
-    profile.faults += int(counts[cell.states_fault(words)].sum())
-    _add_commonest(profile.common_texts, words, counts)
-    no_value = cell.states_no_value(words)
+    profile.decimal_commas += int(counts[cell.decimal_commas(distinct)].sum())
+    profile.faults += int(counts[cell.states_fault(distinct)].sum())
+    _add_commonest(profile.common_texts, distinct, counts)
+    no_value = cell.states_no_value(distinct)
     if no_value.any():
-        _add_commonest(profile.no_values, words.filter(pa.array(no_value)), counts[no_value])
+        _add_commonest(profile.no_values, distinct.filter(pa.array(no_value)), counts[no_value])
 
 
 def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> None:
@@ -231,9 +231,9 @@ def _count_texts(counts: dict[str, int], cells: Cells, among: BoolArray) -> None
         _add_count(counts, word, count)
 
 
-def _add_commonest(counts: dict[str, int], words: Cells, counted: npt.NDArray[np.int64]) -> None:
+def _add_commonest(counts: dict[str, int], distinct: Cells, counted: npt.NDArray[np.int64]) -> None:
     for i in np.argsort(-counted, kind="stable")[:MOST_TEXTS].tolist():
-        _add_count(counts, words[i].as_py(), int(counted[i]))
+        _add_count(counts, distinct[i].as_py(), int(counted[i]))
 
 
 def _add_count(counts: dict[str, int], word: str, count: int) -> None:

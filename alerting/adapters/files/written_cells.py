@@ -28,7 +28,7 @@ class WrittenCells:
         self._sample = sample
         self._types = types
         self._writings: dict[str, NumberWriting] = {}
-        self._opposite_pairs: set[str] = set()
+        self._switches: set[str] = set()
         self._identifiers: dict[str, str | None] = {}
 
     def new_columns(self, names: Mapping[str, str]) -> dict[str, ColumnProfile]:
@@ -65,7 +65,7 @@ class WrittenCells:
 
     def plain(self, title: str, cells: Cells, form: NumberForm) -> Cells:
         """Return cleaned cells with plain numbers, and without words for no value beside two."""
-        if title in self._opposite_pairs:
+        if title in self._switches:
             return pc.if_else(pa.array(cell.states_no_value(cells)), None, cells)
         writing = self._writings.get(title)
         return cell.plain_cells(cells, writing, form.decimal, form.thousands) if writing else cells
@@ -79,10 +79,10 @@ class WrittenCells:
         if column.is_factor_after_all():
             self._writings[title] = NumberWriting(has_factors=True)
             return True
-        if column.writing or not column.common_texts or title in self._opposite_pairs:
+        if column.writing or not column.common_texts or title in self._switches:
             return False
-        if not column.numbers and cell.is_opposite_pair(column.common_texts):
-            self._opposite_pairs.add(title)
+        if not column.numbers and cell.are_switch_states(column.common_texts):
+            self._switches.add(title)
             return True
         writing = find_writing(column, units.get(column.name, ()))
         if writing is None:
