@@ -72,7 +72,6 @@ from alerting.ports.notifications_and_sources import (
     DeliveryCount,
     DeliveryFailed,
     FileMark,
-    KeptPlan,
     Links,
     Message,
     MessageLink,
@@ -93,6 +92,7 @@ from alerting.ports.notifications_and_sources import (
     SinkStep,
     SourceLoss,
     SourceProgress,
+    StoredPlan,
     TargetScore,
 )
 from alerting.ports.plant import (

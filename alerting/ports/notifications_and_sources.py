@@ -227,7 +227,7 @@ class FileMark:
 
 
 @dataclass(frozen=True)
-class KeptPlan:
+class StoredPlan:
     """What a person stated of a file, for the next one of its form: the texts of each option, by
     the name of its field. `id`: hash of the form; `file`: name of the last file read so; `at`: its
     import."""

@@ -18,13 +18,13 @@ from alerting.ports import (
     DeadMessage,
     DecisionRecord,
     FileMark,
-    KeptPlan,
     PastEvaluation,
     PlatformAlert,
     ReportHead,
     SinkLetter,
     SinkProgress,
     SourceProgress,
+    StoredPlan,
     Training,
 )
 from alerting.readings.buckets import RollupState
@@ -118,7 +118,7 @@ def valid_documents() -> dict[str, Document]:
         c.SOURCE_PROGRESS: {**to_document(example(SourceProgress)), "_id": "gateway"},
         **_of_sinks(),
         c.SOURCE_FILES: to_document(example(FileMark)),
-        c.KEPT_PLANS: _with_id(KeptPlan, "form"),
+        c.STORED_PLANS: _with_id(StoredPlan, "form"),
         c.DEAD_MESSAGES: _with_id(DeadMessage, "dead"),
         c.DELIVERY_ANSWERS: {"_id": "key", "answer": {"rows": 1}, "at": at(0)},
         LEASES: {"_id": "stream", "holder": "host-1", "reads": ["line"], "at": at(0)},

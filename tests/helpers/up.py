@@ -2,10 +2,11 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
@@ -109,9 +110,30 @@ class Up:
                 found.append(read(process))
             except psutil.NoSuchProcess:
                 continue
-            except psutil.AccessDenied:  # Airflow's supervisor of a task forbids it to all but root
-                if not ended([process]):
+            except psutil.AccessDenied:  # how an ending one answers an ordinary user
+                if not ended([process], 5.0):
                     raise
+        return found
+
+    def listening(self):
+        """Return the addresses (ip, port) at which processes of the platform listen.
+
+        Airflow forbids all but root to read a process that has run a task. For one, all addresses
+        of this user count that no process which may be read listens at.
+        """
+        found = set()
+        is_unread = False
+        for process in self.processes():
+            try:
+                found |= listening_of(process)
+            except psutil.AccessDenied:
+                is_unread = True
+        if is_unread:
+            lasting = set(own_addresses())
+            for process in psutil.process_iter():
+                with suppress(psutil.AccessDenied):
+                    lasting -= listening_of(process)
+            found |= lasting & set(own_addresses())
         return found
 
     def logs(self):
@@ -165,6 +187,29 @@ def is_alive(process):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def listening_of(process):
+    """Return the addresses at which a process listens; none of one that has ended."""
+    try:
+        connections = process.net_connections(kind="inet")
+    except psutil.NoSuchProcess:
+        return set()
+    return {(c.laddr.ip, c.laddr.port) for c in connections if c.status == psutil.CONN_LISTEN}
+
+
+def own_addresses():
+    """Yield the addresses at which any process of this user listens."""
+    for table in ("tcp", "tcp6"):
+        for line in Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]:
+            _, address, _, state, *_, owner = line.split()[:8]
+            if state == "0A" and int(owner) == os.getuid():
+                digits, port = address.split(":")
+                packed = b"".join(
+                    bytes.fromhex(digits[i : i + 8])[::-1] for i in range(0, len(digits), 8)
+                )
+                family = socket.AF_INET if table == "tcp" else socket.AF_INET6
+                yield socket.inet_ntop(family, packed), int(port, 16)
 
 
 def ended(processes, patience=HANG_S):

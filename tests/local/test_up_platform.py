@@ -15,7 +15,6 @@ from itertools import pairwise
 
 import httpx
 import pandas as pd
-import psutil
 import pytest
 import yaml
 from pymongo import MongoClient
@@ -95,14 +94,9 @@ def test_the_unseen_days_fill_list_figures_and_reports_and_nothing_is_sent(up):
 
 
 def test_nothing_listens_but_on_the_loopback_address(up):
-    listening = [
-        connection.laddr
-        for connections in up.of_processes(lambda process: process.net_connections(kind="inet"))
-        for connection in connections
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    assert {address.ip for address in listening} == {"127.0.0.1"}
-    assert set(up.ports.values()) <= {address.port for address in listening}
+    listening = up.listening()
+    assert {ip for ip, _ in listening} == {"127.0.0.1"}
+    assert set(up.ports.values()) <= {port for _, port in listening}
 
 
 def test_other_users_of_the_machine_are_let_in_nowhere(up):

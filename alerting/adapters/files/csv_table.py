@@ -24,7 +24,7 @@ from alerting.adapters.files.chunks import (
     blocks,
     read_titles,
 )
-from alerting.adapters.files.file_head import find_head
+from alerting.adapters.files.heads.file_head import find_head
 from alerting.deferred import arrow_csv, pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import count_in_english

@@ -16,8 +16,8 @@ from alerting.adapters.files.chunks import (
     similar_titles,
     title_list,
 )
-from alerting.adapters.files.counts import CountFormat, count_format, is_elapsed
-from alerting.adapters.files.stamp_formats import (
+from alerting.adapters.files.times.counts import CountFormat, count_format, is_elapsed
+from alerting.adapters.files.times.stamp_formats import (
     BLANK,
     CLOCK_ONLY,
     EPOCH,
@@ -29,7 +29,7 @@ from alerting.adapters.files.stamp_formats import (
     fold,
     order_shown,
 )
-from alerting.adapters.files.zones import is_zone_name
+from alerting.adapters.files.times.zones import is_zone_name
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
 

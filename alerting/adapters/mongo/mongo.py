@@ -64,7 +64,6 @@ from alerting.stores.evaluation import (
     MongoScores,
     MongoTrainings,
 )
-from alerting.stores.kept_plans import KeptPlans
 from alerting.stores.operators import (
     AccessTokens,
     Accounts,
@@ -75,6 +74,7 @@ from alerting.stores.operators import (
     MongoPlatformAlerts,
     Sessions,
 )
+from alerting.stores.reading_plans import StoredPlans
 from alerting.stores.readings.arrivals import MongoArrivals
 from alerting.stores.readings.readings import MongoReadings
 from alerting.stores.readings.rollups import MongoLabels, Rollups
@@ -137,7 +137,7 @@ class MongoStores:
         self.deliveries = SourceDeliveries(database)
         self.dead_messages = DeadMessages(database)
         self.leases = Leases(database)
-        self.kept_plans = KeptPlans(database)
+        self.stored_plans = StoredPlans(database)
         self.sinks: ports.DocumentStore = MongoDocumentStore(
             database, SINKS, SINK_REVISIONS, "sink"
         )

@@ -50,8 +50,8 @@ from alerting.definitions.faults import NotFound, UserError, storable
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.ports import EventRow, Platform, ReadingRow
 from alerting.readings.history import Codes
+from alerting.usecases.ingestion.earlier_options import OPTIONS, keep, recall, with_note
 from alerting.usecases.ingestion.imported_files import Reject
-from alerting.usecases.ingestion.kept_plans import OPTIONS, keep, recall, with_note
 from alerting.usecases.ingestion.reading_plan import ReadingPlan
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
@@ -255,7 +255,7 @@ class Choices(BaseModel):
 class Import:
     """A file that a person imports. `fault`: why it was refused, or failed; `over`: whether no work
     on it is under way. `names`, `types`: stated ones of columns, by title. `is_recalled`: whether
-    it has what was kept of its form; `note`: a sentence on that. `lines`, `head`, `titles`: the
+    it has what was stored of its form; `note`: a sentence on that. `lines`, `head`, `titles`: the
     first lines as they are, what they were taken for, and the columns."""
 
     id: str
@@ -442,9 +442,9 @@ class Imports:
         )
         used = reject if chosen.skip_bad else None
         back = chosen.take_back
-        what = _rows_of(job)
-        refuse_sequence(layout, what, skip_bad=chosen.skip_bad)
-        if what == "events":
+        kind = _rows_of(job)
+        refuse_sequence(layout, kind, skip_bad=chosen.skip_bad)
+        if kind == "events":
             columns = read_event_columns(stated, chosen.event_type)
             events = EventsFile(job.file, layout, columns)
             events.name = job.name
@@ -471,7 +471,9 @@ class Imports:
                 now = platform.clock.now()
                 job.result = checked.write(now=now, actor=actor, progress=job.follow)
                 stated = {} if job.choices.take_back else job.stated()
-                keep(platform.kept_plans, hash_form(job.file, _rows_of(job)), job.name, stated, now)
+                keep(
+                    platform.stored_plans, hash_form(job.file, _rows_of(job)), job.name, stated, now
+                )
             except UserError as refusal:  # some rows are written
                 _end(job, "failed", refusal.message)
                 return
@@ -497,16 +499,16 @@ def _open(job: Import) -> ChunkedTable:
 
 
 def _recall(platform: Platform, job: Import) -> str:
-    """Fill the choices of a new import with what is kept of its form; return a note on that."""
+    """Fill the choices of a new import with what is stored of its form; return a note on that."""
     try:
-        what = _rows_of(job)
+        kind = _rows_of(job)
     except UserError:  # a later check may find more
-        what = "readings"
+        kind = "readings"
     job.is_recalled = True
-    form = hash_form(job.file, what)
+    form = hash_form(job.file, kind)
     chosen = job.choices
-    given = {"asset"} if chosen.asset else set[str]()
-    recalled = recall(platform.kept_plans, form, {}, given, platform.zone, _REMEDY)
+    further = {"asset"} if chosen.asset else set[str]()
+    recalled = recall(platform.stored_plans, form, {}, further, platform.zone, _REMEDY)
     texts = dict(recalled.stated)
     names = read_by_title(texts.pop("rename", ()))
     types = read_by_title(texts.pop("types", ()))

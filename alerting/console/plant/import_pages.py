@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from alerting.adapters.files.stamp_formats import FORMATS, ISO, ORDERS
+from alerting.adapters.files.times.stamp_formats import FORMATS, ISO, ORDERS
 from alerting.console.access import Engineer, Served, confirms
 from alerting.console.api.parameters import Id
 from alerting.console.plant.import_jobs import (
@@ -31,7 +31,7 @@ from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import Codes
 from alerting.usecases.explain import LONGEST_SELECTED
-from alerting.usecases.ingestion.kept_plans import BY_TITLE, OPTIONS
+from alerting.usecases.ingestion.earlier_options import BY_TITLE, OPTIONS
 from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
 from alerting.usecases.ingestion.tables import name_options
 

@@ -15,7 +15,7 @@ from alerting.adapters.files.cells import (
     why_bad,
     why_no_instant,
 )
-from alerting.adapters.files.instants import StampReader
+from alerting.adapters.files.times.instants import StampReader
 from alerting.readings.history import to_millis
 
 pytestmark = pytest.mark.fast

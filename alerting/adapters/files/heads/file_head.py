@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alerting.adapters.files.chunks import StatedTimes
-from alerting.adapters.files.column_titles import ColumnLayout, Names
-from alerting.adapters.files.head_lines import (
+from alerting.adapters.files.heads.column_titles import ColumnLayout, Names
+from alerting.adapters.files.heads.head_lines import (
     EMPTY,
     NUMBER,
     STAMP,
@@ -29,7 +29,7 @@ from alerting.adapters.files.head_lines import (
     usual_width,
     with_stamps,
 )
-from alerting.adapters.files.preamble import read_stated
+from alerting.adapters.files.heads.preamble import read_stated
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import join_with_and
 from alerting.readings.foreign_columns import split_title

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from alerting.definitions.faults import UserError, legible, storable
 from alerting.definitions.wording.language import join_first
-from alerting.ports import KeptPlan
+from alerting.ports import StoredPlan
 from alerting.usecases.ingestion.tables import CheckedFile
 
 if TYPE_CHECKING:
-    from alerting.stores.kept_plans import KeptPlans
+    from alerting.stores.reading_plans import StoredPlans
 
 Stated = Mapping[str, tuple[str, ...]]
 """The texts of each stated option, by its field; of a switch an empty one."""
@@ -46,7 +46,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType({
     "quality_suffix": "--quality-suffix",
     "quality_codes": "--quality-codes",
 })  # fmt: skip
-"""The option of each field that is kept, in the order in which a note names them."""
+"""The option of each field that is stored, in the order in which a note names them."""
 BY_TITLE = frozenset({"rename", "types"})
 """Fields with one text for each column: `title=…`."""
 _HEAD = (
@@ -72,26 +72,26 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Recalled:
-    """What is stated of a file with what is kept of its form. `note`: a sentence on that; empty if
-    nothing is."""
+    """What is stated of a file, with what is stored of its form. `note`: a sentence on that; empty
+    if nothing is."""
 
     stated: Stated
     note: str = ""
 
 
 def merge_stated(
-    kept: Stated, stated: Stated, given: Collection[str] = ()
+    earlier: Stated, stated: Stated, further: Collection[str] = ()
 ) -> dict[str, tuple[str, ...]]:
-    """Return what is stated, and of what is kept whatever that does not replace. `given`: names of
-    further fields that are stated: `asset`, `event_type`.
+    """Return what is stated, and of what is stored whatever that does not replace. `further`: names
+    of further fields that are stated: `asset`, `event_type`.
 
     Another head has other titles: then what names columns is left out.
     """
-    replaced = {name for field in (*stated, *given) for name in _REPLACED.get(field, ())}
-    has_other_head = any(name in stated and stated[name] != kept.get(name) for name in _HEAD)
+    replaced = {name for field in (*stated, *further) for name in _REPLACED.get(field, ())}
+    has_other_head = any(name in stated and stated[name] != earlier.get(name) for name in _HEAD)
     used = {
         name: texts
-        for name, texts in kept.items()
+        for name, texts in earlier.items()
         if name in OPTIONS
         and name not in replaced
         and (name in _WITHOUT_TITLES or not has_other_head)
@@ -114,12 +114,17 @@ def describe_stated(stated: Stated) -> str:
 
 
 def recall(
-    plans: KeptPlans, form: str, stated: Stated, given: Collection[str], zone: tzinfo, remedy: str
+    plans: StoredPlans,
+    form: str,
+    stated: Stated,
+    further: Collection[str],
+    zone: tzinfo,
+    remedy: str,
 ) -> Recalled:
-    """Return what is stated of a file, with what is kept of its form. `remedy`: how it is read
+    """Return what is stated of a file, with what is stored of its form. `remedy`: how it is read
     otherwise; the note ends with it."""
     plan = plans.find(form)
-    merged = merge_stated(plan.stated if plan else {}, stated, given)
+    merged = merge_stated(plan.stated if plan else {}, stated, further)
     reused = {
         name: tuple(text for text in texts if text not in stated.get(name, ()))
         for name, texts in merged.items()
@@ -131,13 +136,13 @@ def recall(
     return Recalled(merged, f"read like {plan.file} of {day}: {options}; {remedy}")
 
 
-def keep(plans: KeptPlans, form: str, file: str, stated: Stated, at: datetime) -> None:
-    """Keep what was stated of an imported file, instead of what was kept of its form; nothing if
+def keep(plans: StoredPlans, form: str, file: str, stated: Stated, at: datetime) -> None:
+    """Keep what was stated of an imported file, instead of what was stored of its form; nothing if
     that is too much. Idempotent."""
     texts = [text for values in stated.values() for text in values]
     if texts and len(texts) <= _MOST_TEXTS and sum(map(len, texts)) <= _LONGEST:
         name = storable(file.replace("\\", "/").rpartition("/")[2], _LONGEST_NAME)
-        plans.keep(KeptPlan(form, name, at, stated))
+        plans.keep(StoredPlan(form, name, at, stated))
     else:
         plans.forget(form)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from alerting.adapters.files.cells import FAULT_TEXTS, MISSING_TEXTS
 from alerting.adapters.files.chunks import MOST_COLUMNS
-from alerting.adapters.files.preamble import CLOCK
+from alerting.adapters.files.heads.preamble import CLOCK
 from alerting.readings.foreign_columns import split_title
 
 _MOST_LINES = 120

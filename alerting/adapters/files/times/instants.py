@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, Cells, FloatArray, Instants
-from alerting.adapters.files.counts import CountFormat
-from alerting.adapters.files.stamp_formats import StampFormat
-from alerting.adapters.files.zones import AMBIGUOUS, why_ambiguous
+from alerting.adapters.files.times.counts import CountFormat
+from alerting.adapters.files.times.stamp_formats import StampFormat
+from alerting.adapters.files.times.zones import AMBIGUOUS, why_ambiguous
 from alerting.deferred import pd
 from alerting.definitions.faults import format_duration, shown
 from alerting.definitions.wording.language import joined

@@ -15,22 +15,6 @@ import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.chunks import ChunkedTable
-from alerting.adapters.files.counts import (
-    CountFormat,
-    are_numbers,
-    count_format,
-    elapsed_format,
-    elapsed_unit,
-    is_elapsed,
-    is_elapsed_title,
-)
-from alerting.adapters.files.instants import (
-    DEFAULT_START,
-    SequenceStamps,
-    StampReader,
-    show_instant,
-    zone_shown,
-)
 from alerting.adapters.files.recognition import (
     JOINED,
     Sample,
@@ -41,8 +25,24 @@ from alerting.adapters.files.recognition import (
     time_columns,
     zone_column,
 )
-from alerting.adapters.files.stamp_formats import CLOCK_ONLY, StampFormat, named_format
-from alerting.adapters.files.zones import find_zone, zone_in
+from alerting.adapters.files.times.counts import (
+    CountFormat,
+    are_numbers,
+    count_format,
+    elapsed_format,
+    elapsed_unit,
+    is_elapsed,
+    is_elapsed_title,
+)
+from alerting.adapters.files.times.instants import (
+    DEFAULT_START,
+    SequenceStamps,
+    StampReader,
+    show_instant,
+    zone_shown,
+)
+from alerting.adapters.files.times.stamp_formats import CLOCK_ONLY, StampFormat, named_format
+from alerting.adapters.files.times.zones import find_zone, zone_in
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import join_with_and
 from alerting.readings.history import duration_millis, from_millis, to_millis

@@ -10,7 +10,7 @@ import numpy as np
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, FloatArray, as_mask
-from alerting.adapters.files.stamp_formats import LocalStamps
+from alerting.adapters.files.times.stamp_formats import LocalStamps
 from alerting.deferred import pa, pc
 from alerting.readings.history import Millis
 

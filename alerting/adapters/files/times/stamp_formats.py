@@ -16,7 +16,7 @@ import numpy.typing as npt
 from babel import Locale
 
 from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
-from alerting.adapters.files.zones import ABBREVIATIONS, AMBIGUOUS, minutes_of_word
+from alerting.adapters.files.times.zones import ABBREVIATIONS, AMBIGUOUS, minutes_of_word
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
 from alerting.readings.history import Millis

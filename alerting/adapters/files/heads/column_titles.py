@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from alerting.adapters.files.head_lines import EMPTY, STAMP, TEXTS, HeadLine
+from alerting.adapters.files.heads.head_lines import EMPTY, STAMP, TEXTS, HeadLine
 
 
 class Names(NamedTuple):

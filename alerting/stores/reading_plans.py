@@ -1,8 +1,8 @@
 """What people stated of files, by the form of these, in MongoDB."""
 
-from alerting.ports import KeptPlan
+from alerting.ports import StoredPlan
 from alerting.stores.database.documents import (
-    KEPT_PLANS,
+    STORED_PLANS,
     MongoDatabase,
     read_one,
     to_identified,
@@ -12,16 +12,16 @@ from alerting.stores.database.documents import (
 MOST_FORMS = 200
 
 
-class KeptPlans:
+class StoredPlans:
     """What was stated of the last file of each form; the oldest leave."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._plans = database[KEPT_PLANS]
+        self._plans = database[STORED_PLANS]
 
-    def find(self, form: str) -> KeptPlan | None:
-        return read_one(KEPT_PLANS, KeptPlan, self._plans.find_one({"_id": form}), "id")
+    def find(self, form: str) -> StoredPlan | None:
+        return read_one(STORED_PLANS, StoredPlan, self._plans.find_one({"_id": form}), "id")
 
-    def keep(self, plan: KeptPlan) -> None:
+    def keep(self, plan: StoredPlan) -> None:
         """Store a plan instead of the one of the same form; delete those beyond the newest
         `MOST_FORMS`. Idempotent."""
         document = to_identified(plan)
