@@ -15,7 +15,7 @@ from alerting.adapters.files.rows import Layout, QualityLayout, open_table
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError, format_duration, parse_duration, shown
 from alerting.readings.history import Codes, duration_millis
-from alerting.usecases.ingestion.kept_plans import Stated
+from alerting.usecases.ingestion.stated_options import Stated
 from alerting.usecases.ingestion.tables import What
 
 _PLAIN = (

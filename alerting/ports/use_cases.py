@@ -88,7 +88,7 @@ if TYPE_CHECKING:
         SourceDeliveries,
     )
     from alerting.stores.episodes import MongoNotifications
-    from alerting.stores.kept_plans import KeptPlans
+    from alerting.stores.file_forms import FileForms
     from alerting.stores.operators import AccessTokens, Accounts, FeedbackLog, Sessions
     from alerting.stores.readings.arrivals import MongoArrivals
     from alerting.stores.readings.rollups import MongoLabels, Rollups
@@ -423,7 +423,7 @@ class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
     """
 
     changes: ChangeFeed
-    kept_plans: KeptPlans
+    file_forms: FileForms
     line_speed: Callable[[], float | None] = real_time
 
 

@@ -64,7 +64,7 @@ from alerting.stores.evaluation import (
     MongoScores,
     MongoTrainings,
 )
-from alerting.stores.kept_plans import KeptPlans
+from alerting.stores.file_forms import FileForms
 from alerting.stores.operators import (
     AccessTokens,
     Accounts,
@@ -137,7 +137,7 @@ class MongoStores:
         self.deliveries = SourceDeliveries(database)
         self.dead_messages = DeadMessages(database)
         self.leases = Leases(database)
-        self.kept_plans = KeptPlans(database)
+        self.file_forms = FileForms(database)
         self.sinks: ports.DocumentStore = MongoDocumentStore(
             database, SINKS, SINK_REVISIONS, "sink"
         )

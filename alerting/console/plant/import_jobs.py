@@ -51,8 +51,8 @@ from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.ports import EventRow, Platform, ReadingRow
 from alerting.readings.history import Codes
 from alerting.usecases.ingestion.imported_files import Reject
-from alerting.usecases.ingestion.kept_plans import OPTIONS, keep, recall, with_note
 from alerting.usecases.ingestion.reading_plan import ReadingPlan
+from alerting.usecases.ingestion.stated_options import OPTIONS, keep, recall, with_note
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
@@ -471,7 +471,7 @@ class Imports:
                 now = platform.clock.now()
                 job.result = checked.write(now=now, actor=actor, progress=job.follow)
                 stated = {} if job.choices.take_back else job.stated()
-                keep(platform.kept_plans, hash_form(job.file, _rows_of(job)), job.name, stated, now)
+                keep(platform.file_forms, hash_form(job.file, _rows_of(job)), job.name, stated, now)
             except UserError as refusal:  # some rows are written
                 _end(job, "failed", refusal.message)
                 return
@@ -506,7 +506,7 @@ def _recall(platform: Platform, job: Import) -> str:
     form = hash_form(job.file, what)
     chosen = job.choices
     given = {"asset"} if chosen.asset else set[str]()
-    recalled = recall(platform.kept_plans, form, {}, given, platform.zone, _REMEDY)
+    recalled = recall(platform.file_forms, form, {}, given, platform.zone, _REMEDY)
     texts = dict(recalled.stated)
     names = read_by_title(texts.pop("rename", ()))
     types = read_by_title(texts.pop("types", ()))

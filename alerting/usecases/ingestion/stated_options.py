@@ -8,15 +8,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from alerting.definitions.faults import UserError, legible, storable
 from alerting.definitions.wording.language import join_first
-from alerting.ports import KeptPlan
-from alerting.usecases.ingestion.tables import Checked, Row
+from alerting.ports import FileForm
+from alerting.usecases.ingestion.tables import CheckedFile
 
 if TYPE_CHECKING:
-    from alerting.stores.kept_plans import KeptPlans
+    from alerting.stores.file_forms import FileForms
 
 Stated = Mapping[str, tuple[str, ...]]
 """The texts of each stated option, by its field; of a switch an empty one."""
@@ -67,7 +67,6 @@ _LONGEST = 50_000  # characters of all texts
 _SHOWN = 8
 _LONGEST_SHOWN = 60
 _LONGEST_NAME = 200
-V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -80,18 +79,18 @@ class Recalled:
 
 
 def merge_stated(
-    kept: Stated, stated: Stated, given: Collection[str] = ()
+    earlier: Stated, stated: Stated, given: Collection[str] = ()
 ) -> dict[str, tuple[str, ...]]:
-    """Return what is stated, and of what is kept whatever that does not replace. `given`: names of
-    further fields that are stated: `asset`, `event_type`.
+    """Return what is stated, and what was stated earlier where that does not replace it. `given`:
+    names of further fields that are stated: `asset`, `event_type`.
 
     Another head has other titles: then what names columns is left out.
     """
     replaced = {name for field in (*stated, *given) for name in _REPLACED.get(field, ())}
-    has_other_head = any(name in stated and stated[name] != kept.get(name) for name in _HEAD)
+    has_other_head = any(name in stated and stated[name] != earlier.get(name) for name in _HEAD)
     used = {
         name: texts
-        for name, texts in kept.items()
+        for name, texts in earlier.items()
         if name in OPTIONS
         and name not in replaced
         and (name in _WITHOUT_TITLES or not has_other_head)
@@ -114,35 +113,35 @@ def describe_stated(stated: Stated) -> str:
 
 
 def recall(
-    plans: KeptPlans, form: str, stated: Stated, given: Collection[str], zone: tzinfo, remedy: str
+    forms: FileForms, form: str, stated: Stated, given: Collection[str], zone: tzinfo, remedy: str
 ) -> Recalled:
     """Return what is stated of a file, with what is kept of its form. `remedy`: how it is read
     otherwise; the note ends with it."""
-    plan = plans.find(form)
-    merged = merge_stated(plan.stated if plan else {}, stated, given)
+    earlier = forms.find(form)
+    merged = merge_stated(earlier.stated if earlier else {}, stated, given)
     reused = {
         name: tuple(text for text in texts if text not in stated.get(name, ()))
         for name, texts in merged.items()
     }
     options = describe_stated(reused)
-    if plan is None or not options:
+    if earlier is None or not options:
         return Recalled(merged)
-    day = plan.at.astimezone(zone).date()
-    return Recalled(merged, f"read like {plan.file} of {day}: {options}; {remedy}")
+    day = earlier.at.astimezone(zone).date()
+    return Recalled(merged, f"read like {earlier.file} of {day}: {options}; {remedy}")
 
 
-def keep(plans: KeptPlans, form: str, file: str, stated: Stated, at: datetime) -> None:
+def keep(forms: FileForms, form: str, file: str, stated: Stated, at: datetime) -> None:
     """Keep what was stated of an imported file, instead of what was kept of its form; nothing if
     that is too much. Idempotent."""
     texts = [text for values in stated.values() for text in values]
     if texts and len(texts) <= _MOST_TEXTS and sum(map(len, texts)) <= _LONGEST:
         name = storable(file.replace("\\", "/").rpartition("/")[2], _LONGEST_NAME)
-        plans.keep(KeptPlan(form, name, at, stated))
+        forms.keep(FileForm(form, name, at, stated))
     else:
-        plans.forget(form)
+        forms.forget(form)
 
 
-def with_note(check: Callable[[], Checked[Row]], note: str) -> Checked[Row]:
+def with_note(check: Callable[[], CheckedFile], note: str) -> CheckedFile:
     """Check a file; return it with a note on how it is read. A refusal ends with it, too."""
     try:
         checked = check()
