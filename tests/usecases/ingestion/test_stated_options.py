@@ -43,7 +43,6 @@ FORMS = {
     "the same titles": (b"ts;a\n1;2\n", b"ts;a\n5;6\n7;8\n", True),
     "other titles": (b"ts;a\n1;2\n", b"ts;b\n1;2\n", False),
     "another separator": (b"ts;a\n1;2\n", b"ts,a\n1,2\n", False),
-    "no title can be read": (b"\nx\n1\n", b"\ny\n2\n", True),
     "one title twice": (b"t,a,a\n1,2,3\n", b"t,a,a\n4,5,6\n", True),
     "another title twice": (b"t,a,a\n1,2,3\n", b"t,b,b\n4,5,6\n", False),
 }
