@@ -89,6 +89,8 @@ def random_case(random: Random, number: int, step: int, ticks: int) -> Case:
     document["severity"] = random.choice(("low", "medium", "high", "critical"))
     document |= _condition(random, unit, kind)
     document |= _times(random, step, kind)
+    if "counter" in document and random.random() < 0.5:
+        document["rolls_over_at"] = _multiple(unit, random.choice((6, 13)))
     bounds = (None, None)
     if kind in ("number", "rate") and random.random() < 0.3:
         bounds = (
@@ -208,6 +210,7 @@ def _times(random: Random, step: int, kind: str) -> dict[str, Any]:
         found["at_least"] = counts
     if kind == "rate":
         found["rate_per"] = steps(random.choice((1, 2, 3, 7)))
+        found |= random.choice(({}, {"counter": True}))
     return found
 
 

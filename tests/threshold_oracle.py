@@ -57,6 +57,8 @@ class Oracle:
         self.stale_after = self.duration("stale_after", "600s")
         self.frozen_after = self.duration("frozen_after", None)
         self.rate_per = self.duration("rate_per", None)
+        self.counter = document.get("counter", False)
+        self.rolls_over_at = document.get("rolls_over_at")
         self.no_data = document.get("no_data", "hold")
         self.severity = document.get("severity", "medium")
         self.conditions = self.conditions_by_severity()
@@ -179,9 +181,58 @@ class Oracle:
             and not self.is_impossible(s)
             and s.at <= sample.at - self.rate_per
         ]
+        if self.counter:
+            return self.rate_of_counter(sample, samples)
         if not sound or sample.at - sound[-1].at >= self.rate_per + self.stale_after:
             return None
         return (sample.value - sound[-1].value) * self.rate_per / (sample.at - sound[-1].at)
+
+    def rate_of_counter(self, sample, samples):
+        """Return the increase of a counter, from the readings up to this one: a decrease of 1 % or
+        more is a reset or a roll-over, unless the next reading is back."""
+        reach = self.rate_per + self.stale_after
+        known = [
+            s
+            for s in samples
+            if s.value is not None and not self.is_impossible(s) and s.at <= sample.at
+        ]
+
+        def before(i):
+            return known[i - 1] if i and known[i].at - known[i - 1].at < reach else None
+
+        def falls(i):
+            return before(i) is not None and known[i].value < self.less(before(i).value)
+
+        last = len(known) - 1
+        if falls(last):
+            return None if falls(last - 1) else self.rate_of_counter(known[last - 1], samples)
+        said = []
+        for i, one in enumerate(known):
+            is_back = (
+                falls(i)
+                and i < last
+                and known[i + 1].at - one.at < reach
+                and known[i + 1].value >= self.less(before(i).value)
+            )
+            if not is_back and not (before(i) is None and one.value == 0):
+                said.append((one, self.lacks(before(i).value, one.value) if falls(i) else 0))
+        starts = [i for i, (one, _) in enumerate(said) if one.at <= sample.at - self.rate_per]
+        if not starts or sample.at - said[starts[-1]][0].at >= reach:
+            return None
+        first = said[starts[-1]][0]
+        increase = sample.value - first.value + sum(more for _, more in said[starts[-1] + 1 :])
+        return increase * self.rate_per / (sample.at - first.at)
+
+    def less(self, value):
+        return value - abs(value) / 100
+
+    def lacks(self, before, after):
+        """Return what a fallen value lacks to go on from the one before."""
+        if self.rolls_over_at is not None:
+            end = decimal(self.rolls_over_at)
+            if before <= end and end - before + after <= end / 4:
+                return end
+        return max(before, 0)
 
     def is_impossible(self, sample):
         return (self.low is not None and sample.value < self.low) or (

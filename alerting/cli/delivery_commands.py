@@ -279,8 +279,14 @@ def replay(
 
 
 def messages(source: "Source", row: "ReadingRow", at: datetime) -> list[Message]:
-    """Return the messages of a row in the form that the source reads: the reverse of its
-    mapping."""
+    """Return the messages of a row in the form that the source reads: the reverse of its mapping.
+    Raises UserError for a source of nested messages, or of an asset that several levels name."""
+    levels_of_asset = source.levels_of_asset if isinstance(source, MessageSource) else ()
+    if source.value or source.parts or {*levels_of_asset} - {"asset"}:
+        raise UserError(
+            f"source {source.name}: replay cannot write the messages that it reads; replay to a "
+            "source of kind http, or of a topic {asset} and rows of time and values"
+        )
     titles = {
         mapped.name or derive_name(title): title for title, mapped in source.variables.items()
     }

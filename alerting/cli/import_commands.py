@@ -327,11 +327,11 @@ def _import(
                 lambda: open_file(recalled.stated)(p, reject=reject, progress=report),
                 recalled.note,
             )
-        print_lines(_lines_of_understood(checked.understood))
+        print_lines(lines_of_understood(checked.understood))
         if wish.dry_run:
             value = {"dry_run": True, "understood": checked.understood}
             return Output(value, ["dry run: nothing was written"])
-        with progress() as report, _explain_interruption():
+        with progress() as report, explain_interruption():
             now = p.clock.now()
             result = checked.write(now=now, actor=user(), progress=report)
         kept = {} if wish.take_back else recalled.stated
@@ -341,7 +341,7 @@ def _import(
 
 
 @contextmanager
-def _explain_interruption() -> Iterator[None]:
+def explain_interruption() -> Iterator[None]:
     """If an import ends before its last row, print that it can be repeated."""
     try:
         yield
@@ -367,14 +367,14 @@ def _rejects(
     return RejectsFile(rejects or rejects_path(file), file) if skip_bad else nullcontext()
 
 
-def _lines_of_understood(understood: Understood) -> Iterator[Line]:
+def lines_of_understood(understood: Understood) -> Iterator[Line]:
     """Yield the format of the file, its time column, its other columns and remarks on them."""
     yield from _lines_of_plan(understood)
     columns = [_column(c) for c in understood.columns[:_COLUMNS]]
     yield OutputTable(columns, ["column", "type", "unit", "values", "empty", "bad"])
     if len(understood.columns) > _COLUMNS:
         yield f"  and {len(understood.columns) - _COLUMNS:,} more columns (--json names all)"
-    yield from (f"  {line}" for line in _bad_cells(understood.columns))
+    yield from (f"  {line}" for line in bad_cells(understood.columns))
     yield from (f"  {note}" for note in understood.notes)
     if understood.removes is not None:
         yield f"  {_count(understood.removes, 'row')} stored exactly as in this file"
@@ -425,7 +425,7 @@ def _column(column: UnderstoodColumn) -> dict[str, Any]:
     return words | {title: f"{n:,}" if n else None for title, n in counts.items()}
 
 
-def _bad_cells(columns: Sequence[UnderstoodColumn]) -> Iterator[str]:
+def bad_cells(columns: Sequence[UnderstoodColumn]) -> Iterator[str]:
     for column in [c for c in columns if c.bad][:_COLUMNS]:
         cells = ", ".join(
             f"{count:,} x {cell if len(cell) <= 30 else cell[:29] + '…'}"

@@ -1,6 +1,7 @@
 """Options of commands, and the layout of a file of rows that they state."""
 
 import os
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +40,12 @@ def read_duration(text: str) -> timedelta:
         raise typer.BadParameter(str(error)) from error
 
 
+def read_step(text: str) -> timedelta:
+    """Return a duration such as `1m` or `100ms`. Raises a usage error."""
+    millis = re.fullmatch(r"\s*(\d{1,9})\s?ms\s*", text)
+    return timedelta(milliseconds=int(millis[1])) if millis else read_duration(text)
+
+
 DefinitionName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a definition.")]
 Start = Annotated[
     datetime | None,
@@ -65,8 +72,8 @@ Time = Annotated[
     typer.Option(
         "--time",
         help=(
-            "Column of the time stamps, or two with a plus: 'Date + Time'. Left out: ts, or the "
-            "one that holds stamps."
+            "Column of the time stamps, or several with a plus: 'Date + Time + ms'. Left out: "
+            "ts, or the one that holds stamps."
         ),
         metavar="COL",
     ),
@@ -86,9 +93,9 @@ SequenceStep = Annotated[
     timedelta | None,
     typer.Option(
         "--sequence",
-        parser=read_duration,
-        help="The file has no time stamps: rows are this far apart, e.g. 1m, in their order for "
-        "each asset, or by the number of the unit (from 1) in the column --time.",
+        parser=read_step,
+        help="The file has no time stamps: rows are this far apart, e.g. 1m or 100ms, in their "
+        "order for each asset, or by the number of the unit (from 1) in the column --time.",
         metavar="STEP",
     ),
 ]
@@ -97,8 +104,9 @@ SequenceStart = Annotated[
     typer.Option(
         "--start",
         help=(
-            "Instant of the first row, or of unit number 1, of a --sequence; 2000-01-01T00:00:00Z "
-            "when left out."
+            "Instant of the first row, or of unit number 1, of a --sequence (2000-01-01T00:00:00Z "
+            "when left out); or from which a column such as 'Time (s)' counts; or date of a first "
+            "clock time."
         ),
         metavar="TIME",
     ),
@@ -272,10 +280,13 @@ QualitySuffix = Annotated[
     ),
 ]
 QualityCodes = Annotated[
-    Literal["opc-ua", "opc-da"] | None,
+    Literal["opc-ua", "opc-da", "siemens", "flag"] | None,
     typer.Option(
         "--quality-codes",
-        help="Meaning of their numbers; required if 0 occurs: good in OPC UA, bad in OPC DA.",
+        help=(
+            "Meaning of their numbers; required if 0 occurs: good in OPC UA, bad in OPC DA. "
+            "siemens: 0 bad, 1 uncertain, 2 and 3 good. flag: 0 bad, 1 good."
+        ),
     ),
 ]
 Duplicates = Annotated[

@@ -41,6 +41,8 @@ TYPES: dict[VariableType, tuple[type, str]] = {
     "category": (str, "text"),
 }
 Direction = Literal["up", "down", "both"]
+COUNTER_REACHES = 3
+"""How many times as far back readings decide a counter's rate: see `readings.rates`."""
 LAG_LENGTHS = 5
 """Time constants after which less than 1 % of an earlier value is left in a computed lag."""
 
@@ -89,10 +91,11 @@ class Computed(Link):
     """A variable that is not measured: it is computed from other variables whenever they are
     read."""
 
-    kind: Literal["equal", "lag", "difference", "ratio"] = Field(
+    kind: Literal["equal", "lag", "difference", "ratio", "rate"] = Field(
         description="equal: `of` itself. lag: `of` behind a first-order lag with `time_constant`. "
         "difference: `of` less `minus`. "
-        "ratio: `of` divided by `by`. Each times `gain`."
+        "ratio: `of` divided by `by`. rate: change of `of` per hour since its value before; of a "
+        "counter, the increase. Each times `gain`."
     )
     by: VariableName | None = Field(
         None,
@@ -112,11 +115,14 @@ class Computed(Link):
     def lookback(self) -> timedelta:
         """Return how far before an instant the values of its parts may lie that decide its value
         there."""
+        if self.kind == "rate":
+            return COUNTER_REACHES * (self.within + timedelta(milliseconds=1))
         return max(self.within, LAG_LENGTHS * (self.time_constant or timedelta(0)))
 
 
 _MEASURED = (
     "type",
+    "counter",
     "delay",
     "latency",
     "source",
@@ -138,18 +144,25 @@ class Variable(Closed):
     """One quantity of an asset: measured, or set."""
 
     title: Line | None = Field(
-        None,
-        description=("Name for people, e.g. Belt speed; the name when left out."),
+        None, description="Name for people, e.g. Belt speed; the name when left out."
     )
     type: VariableType = Field("number", description="number, category (text) or boolean.")
-    unit: Tag | None = Field(
-        None,
-        description="Unit of the values, which are never converted.",
-    )
+    unit: Tag | None = Field(None, description="Unit of the values, which are never converted.")
     low: Number | None = Field(
         None, description="Lower end of the engineering range; what is below is a measuring fault."
     )
     high: Number | None = Field(None, description="Upper end of it.")
+    counter: bool = Field(
+        False,
+        exclude_if=lambda counter: not counter,
+        description="It only rises, and begins again at 0: its rates are increases.",
+    )
+    rolls_over_at: Number | None = Field(
+        None,
+        gt=0,
+        exclude_if=lambda values: values is None,
+        description="Of a counter: the number of its values, e.g. 65536.",
+    )
     sampling: Duration | None = Field(
         None, description="Usual time between two values; found from the data when left out."
     )
@@ -184,11 +197,7 @@ class Variable(Closed):
     max_change: Number | None = Field(
         None, gt=0, description="Largest change an operator may make at once."
     )
-    cost: Number = Field(
-        1.0,
-        gt=0,
-        description=("Relative effort of a change by its whole range."),
-    )
+    cost: Number = Field(1.0, gt=0, description="Relative effort of a change by its whole range.")
     direction: Direction = Field("both", description="Direction of a change: up, down or both.")
     rate: Number | None = Field(
         None,
@@ -218,7 +227,11 @@ class Variable(Closed):
     )
 
     @model_validator(mode="after")
-    def _check_computed(self) -> Self:
+    def _check_kind(self) -> Self:
+        if self.counter and self.type != "number":
+            raise ValueError("counter: true goes with type: number")
+        if self.rolls_over_at is not None and not self.counter:
+            raise ValueError("rolls_over_at goes with counter: true")
         if self.computed is None:
             return self
         stated = [
@@ -552,7 +565,7 @@ def is_type_open(variable: Variable) -> bool:
     is_stated = "type" in variable.model_fields_set or any(
         getattr(variable, field) is not None for field in _OF_NUMBERS
     )
-    return variable.computed is None and not is_stated
+    return variable.computed is None and not is_stated and not variable.counter
 
 
 def parse_event_type(document: Mapping[str, Any]) -> EventType:

@@ -31,8 +31,11 @@ PATTERN = r"^([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 def shown(value: Any) -> str:
     """Return any value as short, printable text for a message.
 
-    It also accepts a number of 100,000 digits, or half a surrogate pair.
+    A text stands in quotation marks, with its no-break spaces as plain ones. It also accepts a
+    number of 100,000 digits, or half a surrogate pair.
     """
+    if isinstance(value, str):
+        value = "".join(" " if unicodedata.category(c) == "Zs" else c for c in value[:100])
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # Python does not write numbers of more than 4300 digits

@@ -91,6 +91,7 @@ REMOVED_IN_0_2_0 = (
             ("PREDICTIONS_LAST", "14 days; while it is set, they stay"),
             ("AIRFLOW_LAST", "30 days"),
             ("LINKS_LAST", "24 hours"),
+            ("SHARED_HOME", "nothing: no part asks whether the others have the same home"),
         )
     ),
     Removed("address", "/api?subject=…", "the page /api, which searches all operations"),

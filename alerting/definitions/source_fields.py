@@ -2,7 +2,7 @@
 that the stream service reads: topics of brokers, nodes of an OPC UA server."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
@@ -24,7 +24,16 @@ Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100)]
 SourceState = Literal["active", "paused", "retired"]
-QualityCodes = Literal["opc-ua", "opc-da"]
+QualityCodes = Literal["opc-ua", "opc-da", "siemens", "flag"]
+_PARTS = re.compile(r"(.*(?:\[\]|\{\}))(?:\.(.*))?", re.DOTALL)
+_FOREIGN_PATH = re.compile(r"^\$\.|\[(?:\d+|\*)\]")  # of JSONPath
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """Split a path after its last `[]` (each item of a list) or `{}` (each name of an object):
+    `values[].id` gives `values[]` and `id`. The first part is empty if it has none."""
+    parts = _PARTS.fullmatch(path)
+    return (parts[1], parts[2] or "") if parts else ("", path)
 
 
 class Secret(Closed):
@@ -79,6 +88,8 @@ class SourceFields(Closed):
     """Fields that every kind of source has."""
 
     word: ClassVar[str] = "source"
+    is_nested: ClassVar[bool] = False
+    """Whether its rows are JSON, of which `[]` and `{}` in a path make several."""
 
     name: Name = Field(description="Unique name.")
     title: Line | None = Field(None, description="Name for people; the name when left out.")
@@ -119,6 +130,16 @@ class SourceFields(Closed):
             "leaves them out."
         ),
     )
+    variable: Title | None = Field(
+        None,
+        description=(
+            "Column with the name of the variable, where a row or a part of it is one value: "
+            "values[].id."
+        ),
+    )
+    value: Title | None = Field(
+        None, description="Column with the value of `variable`: values[].v."
+    )
     quality: Title | None = Field(
         None,
         description=(
@@ -127,7 +148,11 @@ class SourceFields(Closed):
         ),
     )
     quality_codes: QualityCodes | None = Field(
-        None, description="Kind of numeric codes of quality, where they are ambiguous."
+        None,
+        description=(
+            "Kind of numeric codes of quality, where they are ambiguous. siemens: 0 bad, 1 "
+            "uncertain, 2 and 3 good. flag: 0 bad, 1 good."
+        ),
     )
     events: SourceEvents = Field(
         default_factory=SourceEvents, description="Type and end of events."
@@ -152,8 +177,68 @@ class SourceFields(Closed):
         latency."""
         return self.latency
 
+    @property
+    def paths(self) -> Mapping[str, str]:
+        """Return where a row has its time, asset, variable, value, quality, type and end, by
+        field."""
+        columns = {
+            "time": self.time,
+            "asset_column": None if self.asset else self.asset_column,
+            "variable": self.variable,
+            "value": self.value,
+            "quality": self.quality,
+        }
+        if self.delivers == "events":
+            events = self.events
+            columns["events.type_column"] = None if events.type else events.type_column
+            columns["events.end_column"] = events.end_column
+        return {field: path for field, path in columns.items() if path is not None}
 
-_NAMED = {"{asset}": "asset", "{variable}": "variable"}
+    @property
+    def parts(self) -> str:
+        """Return the path of the parts of a message that are its rows, e.g. `values[]`; empty if a
+        message is one row."""
+        paths = [split_path(path)[0] for path in self.paths.values()] if self.is_nested else []
+        return max(paths, key=len, default="")
+
+    def mapped(self, title: str) -> SourceVariable | None:
+        """Return what `variables` says of a column: by its title, or its path in the message."""
+        whole = f"{self.parts or 'values'}.{title}"
+        return self.variables.get(title) or self.variables.get(whole)
+
+    @property
+    def is_named_by_topic(self) -> bool:
+        """Return whether a topic names the variable."""
+        return False
+
+    def path_faults(self) -> Iterator[Fault]:
+        """Yield the faults of paths: parts of different lists, other ways of writing, a variable
+        without its value."""
+        parts = self.parts
+        for field, path in self.paths.items() if self.is_nested else ():
+            if _FOREIGN_PATH.search(path):
+                line = _FOREIGN_PATH.sub(lambda match: "[]" if "[" in match[0] else "", path)
+                yield Fault(
+                    field, f"{shown(path)} is no path here; [] is each item of a list", line
+                )
+            through = split_path(path)[0]
+            if through and not re.match(rf"{re.escape(through)}($|[.\[{{])", parts):
+                yield Fault(
+                    field,
+                    f"{through} and {parts} are different parts of a message",
+                    "name parts of one list, and make a source for each other list",
+                )
+        if self.value is None and self.variable is not None:
+            yield Fault("value", "is missing beside variable", "value: values[].v")
+        if self.value is not None and self.variable is None and not self.is_named_by_topic:
+            yield Fault("variable", "is missing beside value", "variable: values[].id")
+        if self.value is not None and self.delivers == "events":
+            yield Fault("value", "is of readings, and the source delivers events", "leave it out")
+
+
+_ASSET = "{asset}"
+_VARIABLE = "{variable}"
+_WORD = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 @dataclass(frozen=True)
@@ -169,24 +254,27 @@ class TopicForm:
     all_below: str | None = None
 
     def pattern(self, topic: str) -> re.Pattern[str]:
-        """Return a pattern of topics, with groups `asset` and `variable` of named levels."""
+        """Return a pattern of topics, with a group for each named level; `BELOW`: of all levels
+        below {variable}."""
         between = re.escape(self.separator)
         levels = topic.split(self.separator)
         below = ""
         if levels[-1] == self.all_below:
             levels.pop()
-            below = f"({between}.*)?" if levels else ".*"
+            group = "?P<BELOW>" if levels and levels[-1] == _VARIABLE else ""
+            below = f"({group}(?:{between}.*)?)" if levels else ".*"
         return re.compile(between.join(map(self._level_pattern, levels)) + below, re.DOTALL)
 
     def _level_pattern(self, level: str) -> str:
         pattern = f"[^{re.escape(self.separator)}]*"
-        if level in _NAMED:
-            return f"(?P<{_NAMED[level]}>{pattern})"
+        if word := _WORD.fullmatch(level):
+            return f"(?P<{word[1]}>{pattern})"
         return pattern if level == self.any_level else re.escape(level)
 
     def subscription(self, topic: str) -> str:
         """Return the topic to subscribe, in which `any_level` stands for each named level."""
-        return topic.replace("{asset}", self.any_level).replace("{variable}", self.any_level)
+        levels = topic.split(self.separator)
+        return self.separator.join(self.any_level if _WORD.fullmatch(x) else x for x in levels)
 
     def example(self, *levels: str) -> str:
         return self.separator.join(levels)
@@ -226,6 +314,7 @@ class StreamedSource(SourceFields):
     client: ClassVar[str] = ""
     """Where the class behind the port `BrokerClient` is, of a kind that a package adds:
     `module:Class`."""
+    is_nested = True
     is_sent_once: ClassVar[bool] = False
     """Whether the server sends a value once, and keeps none that is not stored."""
 
@@ -270,6 +359,30 @@ class MessageSource(StreamedSource):
         """Return the topic as messages have it."""
         return self.topic
 
+    @property
+    def is_named_by_topic(self) -> bool:
+        return _VARIABLE in self.plain_topic.split(self.form.separator)
+
+    @property
+    def levels_of_asset(self) -> Sequence[str]:
+        """Return the named levels that are the name of the asset: {asset}, and all before it."""
+        words = self._named_levels
+        if "asset" in words:
+            words = words[: words.index("asset") + 1]
+        elif self.asset is not None:
+            return ()
+        return [word for word in words if word != "variable"]
+
+    @property
+    def levels_of_variable(self) -> Sequence[str]:
+        """Return the named levels that are the name of the variable: all others."""
+        return [word for word in self._named_levels if word not in self.levels_of_asset]
+
+    @property
+    def _named_levels(self) -> list[str]:
+        levels = self.plain_topic.split(self.form.separator)
+        return [word[1] for level in levels if (word := _WORD.fullmatch(level))]
+
     def faults(self) -> Iterator[Fault]:
         form = self.form
         levels = self.topic.split(self.form.separator)
@@ -287,22 +400,33 @@ class MessageSource(StreamedSource):
             )
         for level in levels:
             if (form.any_level in level and level != form.any_level) or (
-                "{" in level and level not in _NAMED
+                "{" in level and not _WORD.fullmatch(level)
             ):
                 remedy = (
-                    f"write a name, {form.any_level}, {{asset}} or {{variable}} between two "
-                    f"{form.separator}"
+                    f"write a name, {form.any_level}, {_ASSET}, {_VARIABLE} or another word such "
+                    f"as {{line}} between two {form.separator}"
                 )
                 yield Fault("topic", f"{shown(level)} is not a level", remedy)
-        for name in sorted(name for name in _NAMED if levels.count(name) > 1):
+        words = [level for level in levels if _WORD.fullmatch(level)]
+        for word in sorted({word for word in words if words.count(word) > 1}):
             yield Fault(
                 "topic",
-                f"names {name} at {levels.count(name)} levels",
+                f"names {word} at {words.count(word)} levels",
                 f"keep one, and write {form.any_level} for the others",
             )
+        of_variable = self.levels_of_variable
+        if of_variable and not self.is_named_by_topic:
+            yield Fault(
+                "topic",
+                f"{{{of_variable[0]}}} is a part of the variable's name, and there is no "
+                f"{_VARIABLE}",
+                f"write {form.any_level} in its place",
+            )
         if self.payload == "value":
-            if "{variable}" not in levels:
-                line = form.example("line-3", "{asset}", "{variable}")
+            if self.value is not None:
+                yield Fault("value", "is a part of JSON, and the payload is not", "payload: json")
+            if not self.is_named_by_topic:
+                line = form.example("line-3", _ASSET, _VARIABLE)
                 yield Fault("topic", "names no {variable}, of which a payload is the value", line)
             if self.stamp == "message":
                 yield Fault("stamp", "a payload of one value has no time", "stamp: receipt")
@@ -323,7 +447,8 @@ class MqttSource(MessageSource):
     topic: Text = Field(
         description=(
             "Topic to subscribe, with + and #, and with {asset} and {variable} for levels "
-            "that name these: line-3/{asset}/{variable}."
+            "that name these: line-3/{asset}/{variable}. Other words in braces before {asset} "
+            "are a part of its name, those behind it of the variable's."
         )
     )
 
@@ -442,6 +567,8 @@ class OpcUaSource(StreamedSource):
             )
         if self.delivers == "events":
             yield Fault("delivers", "values of nodes are no events", "delivers: readings")
+        if self.value is not None:
+            yield Fault("value", "is not used: a node is one value", "leave it out")
         if self.history > timedelta(days=31):
             yield Fault("history", "is too long", "the longest is 31d")
         tls = self.tls

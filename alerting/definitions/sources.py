@@ -29,6 +29,7 @@ from alerting.definitions.faults import (
 from alerting.definitions.removed_features import removal_hint
 from alerting.definitions.source_fields import (
     AmqpSource,
+    MessageSource,
     MqttSource,
     OpcUaSource,
     Secret,
@@ -214,6 +215,8 @@ class HttpSource(SourceFields):
     """Rows that programs send to the API: POST /api/v1/readings and /api/v1/events with
     ?source=NAME."""
 
+    is_nested = True
+
     kind: Literal["http"]
     quality: Title | None = Field(
         "quality",
@@ -376,6 +379,7 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
     names = [variable.name for variable in source.variables.values() if variable.name]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Fault("variables", f"two columns become {name!r}", "give each its own name")
+    yield from source.path_faults()
     if isinstance(source, FilesSource):
         yield from _file_faults(source)
     if isinstance(source, SqlSource) and (source.table is None) == (source.query is None):
@@ -437,7 +441,24 @@ def _file_faults(source: FilesSource) -> Iterator[Fault]:
             )
 
 
-def folder_faults(source: Source) -> Iterator[Fault]:
+def faults_when_applied(source: Source) -> Iterator[Fault]:
+    """Yield faults for which a stored source goes on: folders that are read again, and a JSON
+    message whose value for the topic's variable is not named."""
+    yield from _folder_faults(source)
+    if (
+        isinstance(source, MessageSource)
+        and source.payload == "json"
+        and source.is_named_by_topic
+        and source.value is None
+    ):
+        yield Fault(
+            "value",
+            "is missing: which field of a message is the value of the topic's {variable}?",
+            "value: value, or payload: value for messages that are one value",
+        )
+
+
+def _folder_faults(source: Source) -> Iterator[Fault]:
     """Yield faults of the folders `done` and `bad` if the pattern matches files in them: moved
     files would be read again."""
     if not isinstance(source, FilesSource):

@@ -99,10 +99,10 @@ def severity_of_missing(definition: Condition) -> Severity | None:
     return definition.severity if definition.no_data == "alert" else None
 
 
-def longest_lookback(combination: Combination) -> timedelta:
+def longest_lookback(combination: Combination, asset: Asset) -> timedelta:
     """Return how far before the watermark an evaluation of several conditions needs readings; for
     one condition see `threshold.lookback`."""
-    return max(lookback(condition) for condition in combination.leaves())
+    return max(lookback(condition, asset) for condition in combination.leaves())
 
 
 def search_from(condition: Condition, at: datetime) -> datetime:

@@ -2,25 +2,19 @@
 with its limits.
 
 The fault of the data is separate from the comparison with limits: missing data are never normal.
-
-Rates are exact near limits: a rate that equals a limit is found to be equal. A binary number is
-hardly ever the written decimal: 0.4 - 0.1 is more than 0.3. Rates that rounding could move to the
-other side of a limit are computed again from the decimals.
 """
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from fractions import Fraction
 from typing import Any, TypeAlias, get_args
 
 from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import SEVERITIES, Condition, Severity
-from alerting.definitions.asset_documents import Asset
+from alerting.definitions.asset_documents import COUNTER_REACHES, Asset
 from alerting.definitions.threshold_limits import Level, levels_on, unknown_limits
 from alerting.detection.evaluation_results_and_texts import (
     INSIDE,
@@ -46,6 +40,7 @@ from alerting.readings.history import (
     no_instants,
     to_millis,
 )
+from alerting.readings.rates import Counter, rates_of_change
 from alerting.readings.variable_series import Flags, Numbers, has_value, is_text, series_of
 
 Codes: TypeAlias = "npt.NDArray[np.int8]"
@@ -131,11 +126,25 @@ class Evaluated:
         )
 
 
-def lookback(definition: Condition) -> timedelta:
-    """Return how far before the watermark readings are needed: for a rate, `rate_per` plus
-    `stale_after`."""
-    per = definition.rate_per
-    return timedelta(0) if per is None else per + definition.stale_after
+def counter_of(definition: Condition, asset: Asset) -> Counter | None:
+    """Return the counter that a rate is taken of, as the condition or the variable declares it;
+    None if its values may fall."""
+    variable = asset.variables.get(definition.variable)
+    is_counter = definition.counter
+    if is_counter is None:
+        is_counter = variable is not None and variable.counter
+    if definition.rate_per is None or not is_counter:
+        return None
+    declared = variable.rolls_over_at if variable else None
+    return Counter(definition.rolls_over_at or declared)
+
+
+def lookback(definition: Condition, asset: Asset) -> timedelta:
+    """Return how far before the watermark readings are needed; 0 except for a rate."""
+    if definition.rate_per is None:
+        return timedelta(0)
+    reach = definition.rate_per + definition.stale_after
+    return reach if counter_of(definition, asset) is None else COUNTER_REACHES * reach
 
 
 def evaluate_values(
@@ -150,7 +159,7 @@ def evaluate_values(
 
     A missing value (NaN) is no reading; a sample of bad quality has an unknown value. A reading is
     carried forward until the next one, for `stale_after` at most; after that, data are missing.
-    `history` begins at `after - lookback(definition)` or before.
+    `history` begins at `after - lookback(definition, asset)` or before.
     """
     series = series_of(definition, history)
     return evaluate_series(
@@ -184,7 +193,7 @@ def evaluate_series(
         )
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
-    present = (ts > begin - 1 - duration_millis(lookback(definition))) & (ts < end)
+    present = (ts > begin - 1 - duration_millis(lookback(definition, asset))) & (ts < end)
     # a missing value is no reading
     present &= (has_value(values) | find_members(ts, bad)) if len(bad) else has_value(values)
     rows = _rows(definition, asset, ts[present], values[present], carried, begin)
@@ -295,7 +304,8 @@ def _evaluated_values(
     per = duration_millis(definition.rate_per)
     stale = duration_millis(definition.stale_after)
     limits = [limit for level in levels_on(definition, asset) for limit in level.numbers]
-    return rates_of_change(ts, raw.astype(np.float64), possible, per, stale, limits)
+    counter = counter_of(definition, asset)
+    return rates_of_change(ts, raw.astype(np.float64), possible, per, stale, limits, counter)
 
 
 def _runs(ts: Millis, raw: npt.NDArray[Any], carried: Carried) -> Millis:
@@ -444,53 +454,3 @@ def _status_intervals(
     lasting = ends > starts
     alert = definition.severity if definition.no_data == "alert" else None
     return intervals_of_codes(starts[lasting], whole[lasting], end, alert)
-
-
-# relative: more than two values, a limit and four operations can be off by
-_ROUNDING = 4 * sys.float_info.epsilon
-
-
-def rates_of_change(
-    ts: Millis,
-    values: Numbers,
-    possible: npt.NDArray[np.bool_],
-    per: int,
-    stale: int,
-    limits: Iterable[float],
-) -> Numbers:
-    """Return the change of each value per `per` (ms) since the newest possible value at least `per`
-    before it.
-
-    NaN if that value is `per + stale` old or older, or there is none. `ts`: ms, increasing.
-    """
-    then = ts[possible]
-    earlier = values[possible]
-    position = np.searchsorted(then, ts - per, side="right") - 1
-    has_earlier = position >= 0
-    has_earlier[has_earlier] = then[position[has_earlier]] > ts[has_earlier] - per - stale
-    now = values[has_earlier]
-    before = earlier[position[has_earlier]]
-    took = ts[has_earlier] - then[position[has_earlier]]
-    with np.errstate(invalid="ignore", over="ignore"):  # inf - inf: no rate
-        changes = (now - before) * per / took
-        scale = (np.abs(now) + np.abs(before)) * per / took
-    for row in np.flatnonzero(_close_to_a_limit(changes, scale, limits) & (now != before)).tolist():
-        changes[row] = _exact(float(now[row]), float(before[row]), per, int(took[row]))
-    rates = np.full(len(ts), np.nan)
-    rates[has_earlier] = changes
-    return rates
-
-
-def _close_to_a_limit(
-    rates: Numbers, scale: Numbers, limits: Iterable[float]
-) -> npt.NDArray[np.bool_]:
-    """Return whether rounding alone could put each rate on the other side of a limit."""
-    close = np.zeros(len(rates), np.bool_)
-    for limit in limits:
-        close |= np.abs(rates - limit) <= _ROUNDING * (scale + abs(limit))
-    return close & np.isfinite(scale)
-
-
-def _exact(now: float, before: float, per: int, took: int) -> float:
-    """Return the rate computed from the decimals as they are written, rounded once."""
-    return float((Fraction(repr(now)) - Fraction(repr(before))) * per / took)

@@ -18,8 +18,9 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.condition_fields import Combination, Conditions
 from alerting.definitions.wording.language import joined
-from alerting.detection.threshold import frozen_millis, rates_of_change, stale_millis
+from alerting.detection.threshold import frozen_millis, stale_millis
 from alerting.readings.history import FAR_FUTURE, Millis, duration_millis
+from alerting.readings.rates import rates_of_change
 
 Times = Mapping[str, Millis]
 """The instants (ms, increasing) of the values of each variable."""

@@ -89,7 +89,6 @@ def environment(
         "no_proxy": f"{LOOPBACK},localhost",
     }
     of_home = {  # the parts have one home
-        variable("shared_home"): "yes",
         variable("notification_log"): str(settings.home / "logs" / "notifications.log"),
     }
     passed_on = {

@@ -1,10 +1,11 @@
 """Columns of foreign tables: split a title into quantity and unit, derive the name of the variable,
-and infer its type from the text cells of the whole column."""
+find how its numbers are written, and infer its type from the text cells of the whole column."""
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from typing import NamedTuple
 from unicodedata import combining, normalize
 
@@ -15,12 +16,34 @@ _SQUARE = re.compile(r"^(?P<title>.*?)[\s_,]*\[(?P<unit>[^\[\]]{1,20})\]$")
 _ROUND = re.compile(r"^(?P<title>.*?)[\s_,]*\((?P<unit>[^()]{1,20})\)$")
 _PREFIX = r"[kMGTmµμunhdc]?"
 _BASE = (
-    r"(?:°[CFK]?|º[CF]|%|‰|bar|Pa|psi|mmHg|Wh|VAh|VA|var|eV|Hz|Nm|Ohm|Ω|rpm|ppm|ppb|pH|dB|lx|lm|mol|min|sec|kmh|"
+    r"(?:°[CFK]?|º[CF]|deg_?[CF]|%|‰|bar|Pa|psi|mmHg|Wh|VAh|VA|var|eV|Hz|Nm|Ohm|Ω|rpm|ppm|ppb|pH|dB|lx|lm|mol|min|sec|kmh|"
     r"U/min|rH|RH|[mgslLtAVWNJKhdSFCT])"
 )
 _POWER = r"(?:[²³23]|\^-?\d|-[123])?"
 _FACTOR = rf"(?:{_PREFIX}{_BASE}{_POWER}|1|%\s?(?:rH|RH|r\.F\.))"
 _UNIT = re.compile(rf"^{_FACTOR}(?:\s?[/·*.]\s?{_FACTOR}){{0,3}}$")
+_PARTS = re.compile(rf"(?P<base>{_BASE})(?P<power>{_POWER})(?P<rest>(?:\s?[/·*.].*)?)")
+_PREFIXES = {"": 0, "T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "d": -1, "c": -2} | {
+    "m": -3, "µ": -6, "μ": -6, "u": -6, "n": -9
+}  # fmt: skip
+# units that no word ends with: `x_min` is a least value, `x_var` a variance
+_PLAIN_UNIT = (
+    r"deg_?[CF]|[°º] ?[CF]|%|% ?rH|[mhk]?bar|[hkM]?Pa|psi|mmHg|rpm|U/min|ppm|ppb|[kM]?Hz|[kMG]W|"
+    r"[kMG]?Wh|kVAr?|mA|[mk]V|kNm|[Nk]g|[cmµk]m|[kM]J|kmh|Nm|(?:[cmk]?m|[mh]?[lL]|m[³3]|kg|t)/(?:s|min|h)"
+)
+# how a title states its unit without brackets, beside the round ones of a logger
+_OPEN_TITLES = tuple(
+    re.compile(rf"^(?P<title>.*[^\W_].*?){form}(?:\s*\([^()]*[:=][^()]*\))?$")
+    for form in (
+        r"\s*,\s*(?P<unit>[^,\[\]()\d][^,\[\]()]{0,19})",
+        r"\s+in\s+(?P<unit>\S{1,12})",
+        rf"(?:\s*/\s*|\s+)(?P<unit>{_PLAIN_UNIT})",
+        r"(?<=[a-z])\s*/\s*(?P<unit>[AVWKN])",
+    )
+)
+_UNIT_BEHIND = re.compile(rf"^.*[^\W_].*_(?P<unit>{_PLAIN_UNIT})$")
+_UNIT_FORMS = {"degC": "°C", "deg_C": "°C", "degF": "°F", "deg_F": "°F", "℃": "°C", "℉": "°F"}
+_SIGNS = {"#": "number", "№": "number", "%": "percent"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 
 
@@ -43,7 +66,8 @@ def split_title(title: str) -> ColumnTitle:
     """Split a title: `Temperature [°C]` and `Temperature (°C)` give `Temperature` and `°C`.
 
     Square brackets enclose a unit if they contain a letter or a sign of one; round ones only if the
-    unit is known.
+    unit is known, and so without any: `Temp, °C (LGR S/N: 1)`, `Pressure/bar`, `Druck in bar`.
+    `Temp_degC` keeps its text.
     """
     text, unit = _split(title)
     return ColumnTitle(_shorten(text), unit)
@@ -56,8 +80,23 @@ def _split(title: str) -> ColumnTitle:
     if square and square["title"] and not re.fullmatch(r"[\s\d.,:-]*", square["unit"]):
         return ColumnTitle(square["title"], square["unit"].strip())
     if rounded and rounded["title"] and _UNIT.match(rounded["unit"].strip()):
-        return ColumnTitle(rounded["title"], rounded["unit"].strip())
-    return ColumnTitle(clean, None)
+        return ColumnTitle(rounded["title"], normalize_unit(rounded["unit"]))
+    return _split_open(clean)
+
+
+def _split_open(clean: str) -> ColumnTitle:
+    for form in _OPEN_TITLES:
+        split = form.match(clean)
+        if split and _UNIT.match(normalize_unit(split["unit"])) and not _UNIT.match(split["title"]):
+            return ColumnTitle(split["title"].rstrip(" ,;/_"), normalize_unit(split["unit"]))
+    behind = _UNIT_BEHIND.match(clean)
+    return ColumnTitle(clean, normalize_unit(behind["unit"]) if behind else None)
+
+
+def normalize_unit(unit: str) -> str:
+    """Return a unit as it is usually written: `degC` and `° C` are `°C`."""
+    unit = unit.strip().replace("º", "°").replace("° ", "°")
+    return _UNIT_FORMS.get(unit, unit)
 
 
 def whole_title(title: str) -> str:
@@ -67,7 +106,8 @@ def whole_title(title: str) -> str:
 
 def derive_name(title: str) -> str:
     """Return a new variable's name: `Temperatur Zone 1 [°C]` gives `Temperatur_Zone_1`."""
-    return variable_name(without_accents(_split(title).text))
+    text = _split(title).text
+    return variable_name(_SIGNS.get(text, without_accents(text)))
 
 
 def without_accents(text: str) -> str:
@@ -122,6 +162,66 @@ def _shorten(title: str) -> str:
     return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1] + "…"
 
 
+class UnitParts(NamedTuple):
+    """A unit without the prefix of its first part, and the power of ten that this prefix means."""
+
+    base: str
+    exponent: int
+
+
+def unit_parts(unit: str) -> UnitParts | None:
+    """Return the parts of a known unit: `kW` is `W` and 3; None for any other text."""
+    if not _UNIT.match(unit):
+        return None
+    for prefix, exponent in _PREFIXES.items():
+        parts = _PARTS.fullmatch(unit.removeprefix(prefix)) if unit.startswith(prefix) else None
+        if parts:
+            power = parts["power"].strip("^").replace("²", "2").replace("³", "3")
+            base = f"{parts['base']}{power}{parts['rest']}"
+            return UnitParts(base, exponent * int(power or 1))
+    return UnitParts(unit, 0)
+
+
+_DASHES = "\u2212\u2013"
+_QUOTE = "\u2019"
+_SPACES = " \u00a0\u2009\u202f"
+WRITTEN_NUMBER = (
+    rf"^(?P<open>\()?(?P<sign>[-+{_DASHES}])?[{_SPACES}]*"
+    rf"(?P<core>[0-9](?:[0-9.,'{_QUOTE}{_SPACES}]*[0-9])?[.,]?|[.,][0-9]+)"
+    rf"(?P<power>[eE][-+]?[0-9]+)?(?P<behind>-)?"
+    rf"[{_SPACES}]*(?P<suffix>[^-0-9.,:;/()+<>\s{_SPACES}][^()0-14-9]{{0,19}}|)(?P<close>\))?$"
+)
+"""A number with what displays and people write around it: brackets or a minus behind it for a
+negative one, a unit, a factor. It means the same to Python and to RE2."""
+_WRITTEN = re.compile(WRITTEN_NUMBER)
+_FACTORS = {"k": 3, "K": 3, "Tsd": 3, "M": 6, "Mil": 6, "Mio": 6, "G": 9, "Bil": 9, "Mrd": 9} | {
+    "T": 12, "Tri": 12
+}  # fmt: skip
+_MOSTLY = 0.8
+_VARIED = 10
+
+
+@dataclass(frozen=True)
+class NumberWriting:
+    """How the cells of a column write numbers: with a `unit`, or with factors of a thousand such as
+    `1.06 K`, or only their sign unusually. `base`, `exponent`: parts of the unit."""
+
+    unit: str | None = None
+    base: str = ""
+    exponent: int = 0
+    has_factors: bool = False
+
+    def power(self, suffix: str) -> int | None:
+        """Return the power of ten that a text behind a number means; None if it is another unit."""
+        if not suffix:
+            return 0
+        if self.has_factors and suffix.rstrip(".") in _FACTORS:
+            return _FACTORS[suffix.rstrip(".")]
+        unit = normalize_unit(suffix)
+        base, exponent = unit_parts(unit) or (unit, 0)
+        return exponent - self.exponent if self.unit and base == self.base else None
+
+
 @dataclass(frozen=True)
 class BadLine:
     """A line that cannot be imported, its faulty column (None: all of it), and why."""
@@ -173,6 +273,15 @@ class ColumnProfile:
     uncertain: int = 0
     first_not_number: list[BadLine] = field(default_factory=list)
     first_not_boolean: list[BadLine] = field(default_factory=list)
+    stated: VariableType | None = None
+    identifier: str | None = None
+    writing: NumberWriting | None = None
+    suffixes: Counter[str] = field(default_factory=Counter)
+    in_brackets: int = 0
+    sentinels: Counter[tuple[float, str]] = field(default_factory=Counter)
+    no_values: Counter[str] = field(default_factory=Counter)
+    least: float = inf
+    most: float = -inf
 
     @property
     def filled(self) -> int:
@@ -184,14 +293,16 @@ class ColumnProfile:
         or false, else category.
 
         None for a column without any value. The rest of a mostly numeric column are bad cells,
-        never categories. Words such as `Bad` do not count against a number.
+        never categories. Words such as `Bad` do not count against a number or a boolean. Numbers
+        that are names of things are categories. The stated type replaces all this.
         """
-        if not self.filled:
-            return None
+        if not self.filled or self.stated:
+            return self.stated if self.filled else None
         numeric = self.numbers + self.infinite
-        if numeric and 2 * numeric > self.filled - self.faults:
-            return "number"
-        return "boolean" if self.booleans == self.filled else "category"
+        if (numeric and 2 * numeric > self.filled - self.faults) or self.other_units():
+            return "category" if self.identifier else "number"
+        is_boolean = self.booleans and self.booleans == self.filled - self.faults
+        return "boolean" if is_boolean else "category"
 
     def attribute_type(self) -> VariableType | None:
         """Return the attribute's type: number or boolean if all cells are, else text."""
@@ -207,6 +318,121 @@ class ColumnProfile:
                 return self.not_boolean, self.first_not_boolean
         return 0, []
 
+    def split_title(self) -> ColumnTitle:
+        """Return the parts of its title, with the unit in its cells where the title names none."""
+        text, unit = split_title(self.title)
+        return ColumnTitle(text, unit or (self.writing.unit if self.writing else None))
+
+    def is_factor_after_all(self) -> bool:
+        """Return whether the `K` behind its numbers is no unit, since other cells are plain."""
+        unit = self.writing.unit if self.writing else None
+        is_plain = any(suffix != unit and suffix in ("", *_FACTORS) for suffix in self.suffixes)
+        return unit in _FACTORS and is_plain and split_title(self.title).unit != unit
+
+    def other_units(self) -> dict[str, int]:
+        """Return the known units in its cells that are no form of its unit, with their counts."""
+        return {
+            suffix: count
+            for suffix, count in self.suffixes.items()
+            if self.writing
+            and self.writing.power(suffix) is None
+            and unit_parts(normalize_unit(suffix))
+        }
+
+    def suspicious_numbers(self) -> Iterator[tuple[str, int]]:
+        """Yield numbers that often mean no value and lie far from all others, as they are written,
+        with their counts."""
+        for (value, text), count in self.sentinels.items():
+            gap = max(self.least - value, value - self.most)
+            if isfinite(self.least) and gap > max(self.most - self.least, abs(value) / 10):
+                yield text, count
+
     def written_with_decimal_comma(self) -> bool:
         """Return whether it becomes a category though most texts are numbers as `12,5`."""
-        return self.inferred() == "category" and 2 * self.decimal_commas > self.texts
+        is_text = self.inferred() == "category" or self.stated == "number"
+        return is_text and 2 * self.decimal_commas > self.texts
+
+
+def find_writing(column: ColumnProfile, units: Collection[str | None] = ()) -> NumberWriting | None:
+    """Return how a column writes its numbers, by its numbers and commonest texts; None if these are
+    no numbers with a unit, a factor or an unusual sign. `units`: of the variables of its name."""
+    written = [
+        cell
+        for text, count in column.common_texts.items()
+        if (cell := _match_written(text, count)) is not None
+    ]
+    matched = sum(cell.cells for cell in written)
+    looked_at = max(matched, sum(column.common_texts.values()) - column.faults)
+    if not matched or matched < _MOSTLY * looked_at:
+        return None
+    suffixes = {cell.suffix for cell in written if cell.suffix}
+    if not suffixes:
+        return NumberWriting() if any(cell.has_sign for cell in written) else None
+    title_unit = split_title(column.title).unit
+    has_plain = bool(column.numbers) or any(not cell.suffix for cell in written)
+    if _are_factors(suffixes, title_unit, has_plain=has_plain):
+        return NumberWriting(has_factors=True)
+    counts: Counter[str] = Counter()
+    families: Counter[str] = Counter()
+    for cell in written:
+        if cell.suffix:
+            counts[cell.suffix] += cell.cells
+            families[_base(cell.suffix)] += cell.cells
+    base = families.most_common(1)[0][0]
+    of_base = [cell for cell in written if cell.suffix and _base(cell.suffix) == base]
+    in_known_units = sum(n for unit, n in families.items() if unit == base or unit_parts(unit))
+    near = [unit for unit in (title_unit, *units) if unit and _base(unit) == base]
+    share = in_known_units / looked_at * (column.texts - column.faults)
+    is_rare = 2 * share <= column.filled - column.faults and title_unit not in near
+    is_mixed = in_known_units < _MOSTLY * families.total()
+    if is_rare or is_mixed or not (column.stated == "number" or _is_unit(of_base)):
+        return None
+    suffix = max((cell.suffix for cell in of_base), key=counts.__getitem__)
+    unit = near[0] if near else normalize_unit(suffix)
+    return NumberWriting(unit, *(unit_parts(unit) or (unit, 0)))
+
+
+class _Written(NamedTuple):
+    core: str
+    suffix: str
+    is_spaced: bool
+    has_sign: bool
+    cells: int
+
+
+def _match_written(text: str, count: int) -> _Written | None:
+    match = _WRITTEN.match(text)
+    if match is None or bool(match["open"]) != bool(match["close"]):
+        return None
+    is_spaced = text[match.start("suffix") - 1] in _SPACES
+    has_sign = bool(match["open"] or match["behind"] or (match["sign"] or "-") in _DASHES)
+    return _Written(match["core"], match["suffix"].strip(), is_spaced, has_sign, count)
+
+
+def is_written_number(text: str) -> bool:
+    """Return whether a text is a number with anything that people and displays write around it."""
+    return _match_written(text, 1) is not None
+
+
+def _base(suffix: str) -> str:
+    unit = normalize_unit(suffix)
+    return (unit_parts(unit) or UnitParts(unit, 0)).base
+
+
+def _are_factors(suffixes: Collection[str], title_unit: str | None, *, has_plain: bool) -> bool:
+    """Return whether texts behind numbers are factors: `K` alone is kelvin, `T` tesla."""
+    if any(suffix.rstrip(".") not in _FACTORS for suffix in suffixes) or title_unit in suffixes:
+        return False
+    is_unit = all(unit_parts(suffix) for suffix in suffixes) and len(suffixes) == 1
+    return not is_unit or has_plain or title_unit is not None
+
+
+def _is_unit(written: Collection[_Written]) -> bool:
+    """Return whether the text behind these numbers is a unit: `12A` may be a place, `1 Schicht` a
+    category."""
+    if any(re.search("[.,]", cell.core) for cell in written):
+        return True
+    is_spaced = all(cell.is_spaced for cell in written)
+    if all(unit_parts(normalize_unit(cell.suffix)) for cell in written):
+        return is_spaced or not all(re.fullmatch("[A-UX-Z]", cell.suffix) for cell in written)
+    return is_spaced and len(written) >= _VARIED

@@ -24,10 +24,11 @@ from typing import Literal, TypeAlias, cast
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.asset_documents import LAG_LENGTHS, Asset, Computed, EventType
+from alerting.readings.rates import Counter, rates_of_change
 
 Quality = Literal["uncertain", "bad"]
 Grade = Literal["good", "uncertain", "bad"]
-Codes = Literal["opc-ua", "opc-da"]
+Codes = Literal["opc-ua", "opc-da", "siemens", "flag"]
 Millis: TypeAlias = "npt.NDArray[np.int64]"
 _WORD = re.compile(r"(good|uncertain|bad)(?![a-z])", re.IGNORECASE)
 _CAMEL = re.compile(r"(Good|Uncertain|Bad)[A-Z]")
@@ -38,6 +39,10 @@ _DA_GRADES: Mapping[int, Grade] = {
     **dict.fromkeys(range(0, 32, 4), "bad"),
     **dict.fromkeys((64, 68, 80, 84, 88), "uncertain"),
     **dict.fromkeys((192, 216), "good"),
+}
+_SMALL_GRADES: Mapping[str, Mapping[str, Grade]] = {
+    "siemens": {"0": "bad", "1": "uncertain", "2": "good", "3": "good"},
+    "flag": {"0": "bad", "1": "good", "false": "bad", "true": "good"},
 }
 INDEX_DTYPE = "datetime64[ms, UTC]"
 EVENT_COLUMNS = ("type", "start", "end")
@@ -96,11 +101,14 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
     It understands the words good, uncertain and bad; names of OPC UA status codes
     (BadSensorFailure, Bad_SensorFailure) and these codes as numbers (0x808C0000, 2156658688), by
     their two highest bits (OPC UA part 4, StatusCode); and the quality of OPC DA (192, 64, 0 and
-    the additions of its lower bits; OPC DA 3.0, 6.8).
+    the additions of its lower bits; OPC DA 3.0, 6.8). Kinds of code that must be named: siemens
+    (qc of Industrial Edge) and flag (1 or true is good).
     """
     word = _WORD.match(text.replace("_", " ")) or _CAMEL.match(text)
     if word:
         return cast(Grade, word[1].lower())
+    if codes is not None and codes in _SMALL_GRADES:
+        return _SMALL_GRADES[codes].get(text.lower())
     kind = codes or _kind(text)
     if kind is None or not _NUMBER.fullmatch(text):
         return None
@@ -400,6 +408,7 @@ def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[sli
 # Reads stored variables after an instant, None from the first one on: a frame with the conventions
 # of `History`, and doubts.
 ReadStored: TypeAlias = "Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]"
+_HOUR_MS = 3_600_000
 _AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 
@@ -459,7 +468,9 @@ def with_computed(history: History, names: Sequence[str]) -> History:
         if computed is None:
             continue
         parts = [_part(history.asset, part, ts, columns, bad) for part in computed.drivers]
-        values, is_bad = compute(computed, ts, parts)
+        driver = history.asset.variables.get(computed.of)
+        counter = Counter(driver.rolls_over_at) if driver is not None and driver.counter else None
+        values, is_bad = compute(computed, ts, parts, counter)
         columns[name] = pd.Series(values, readings.index)
         if is_bad.any():
             bad[name] = ts[is_bad]
@@ -471,9 +482,11 @@ def with_computed(history: History, names: Sequence[str]) -> History:
     )
 
 
-def compute(computed: Computed, at: Millis, parts: Sequence[_Part]) -> tuple[Floats, BoolArray]:
+def compute(
+    computed: Computed, at: Millis, parts: Sequence[_Part], counter: Counter | None = None
+) -> tuple[Floats, BoolArray]:
     """Return the value at each instant (ms, increasing), and a mask of the instants without a value
-    because a part is of bad quality.
+    because a part is of bad quality. `counter`: what `of` is declared as, for a rate.
 
     The value is NaN where no part has a reading at the instant, where a part has no sound value,
     and for a ratio with denominator 0.
@@ -484,11 +497,20 @@ def compute(computed: Computed, at: Millis, parts: Sequence[_Part]) -> tuple[Flo
     rows = np.flatnonzero(has_reading)
     in_force = [_in_force(part, at[rows], duration_millis(computed.within)) for part in parts]
     first = in_force[0][0]
-    if computed.kind == "lag" and computed.time_constant is not None:
+    if computed.kind == "rate":
+        first = _change_per_hour(parts[0], duration_millis(computed.within), counter)
+    elif computed.kind == "lag" and computed.time_constant is not None:
         first = _lagged(parts[0], at[rows], first, duration_millis(computed.time_constant))
     values[rows] = computed.gain * _combine(computed, first, *(value for value, _ in in_force[1:]))
     is_bad[rows] = np.logical_or.reduce([bad for _, bad in in_force])
     return np.where(np.isfinite(values), values, np.nan), is_bad
+
+
+def _change_per_hour(part: _Part, within: int, counter: Counter | None) -> Floats:
+    """Return the change per hour of each reading since the last sound one before it."""
+    sound = np.isfinite(part.value)
+    rates = rates_of_change(part.ts, part.value, sound, 1, within, (), counter)
+    return np.asarray(rates * _HOUR_MS)
 
 
 def _combine(computed: Computed, first: Floats, *others: Floats) -> Floats:

@@ -334,8 +334,7 @@ class Settings:
     `ALERTING_ALARM_BUDGET` alarms a day, and `ALERTING_ALARM_BUDGET_<POSITION>` at one position).
     `health_limits` are those beyond which the platform raises alerts about itself
     (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`). `retention` is how long documents are stored
-    (`ALERTING_READINGS_LAST` and others). `shared_home`: the processes have one home (`yes`, `no`;
-    None: only with the embedded database). `model_key_file` is the file of the key of model hashes
+    (`ALERTING_READINGS_LAST` and others). `model_key_file` is the file of the key of model hashes
     in a shared registry (None: in the home). `notification_log`: file of the channel `log` (None:
     in the home, and standard output on named servers). `secret_rules` are the environment variables
     and folders that sources may name (`ALERTING_SECRET_NAMES`, `_FOLDERS`). `webhook_urls` come
@@ -364,7 +363,6 @@ class Settings:
     tls_key: Annotated[Path | None, _file] = None
     directory: Annotated[Path | None, _file] = None
     latency: Annotated[timedelta, _latency] = USUAL_LATENCY
-    shared_home: Annotated[bool | None, lambda text: one_of(("yes", "no"))(text) == "yes"] = None
     model_key_file: Annotated[Path | None, Path] = None
     notification_log: Annotated[Path | None, Path] = None
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -419,11 +417,6 @@ class Settings:
     def link_key_path(self) -> Path:
         """Return the file of the key of feedback links."""
         return self.delivery.link_key_file or self.home / "secrets" / LINK_KEY
-
-    @property
-    def has_one_home(self) -> bool:
-        """Return whether the API and the workers of Airflow have one home."""
-        return self.mongodb_uri is None if self.shared_home is None else self.shared_home
 
     @property
     def notification_file(self) -> Path | None:

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from alerting.cli.delivery_commands import messages
 from alerting.cli.main import app
+from alerting.definitions.faults import UserError
 from alerting.definitions.sources import parse_source
 from alerting.ports import ReadingRow
 from alerting.usecases.sources.records import map_readings
@@ -56,6 +57,9 @@ def read_back(changes):
 def test_a_row_is_read_back_as_it_was():
     expected = {("line-3-oven", at(9))}, ROW.values
     assert [read_back(changes) for changes in MAPPINGS] == [expected] * len(MAPPINGS)
+    for changes in ({"topic": "{line}/{asset}"}, {"time": "rows[].ts"}):
+        with pytest.raises(UserError, match="replay cannot write the messages"):
+            messages(parse_source(MQTT | changes), ROW, at(9))
 
 
 def test_it_is_stored_as_the_source_reads_it_and_a_refusal_ends_it(plant, recording):

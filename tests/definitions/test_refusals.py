@@ -281,6 +281,8 @@ THRESHOLDS = [
         {"rate_per": "1m", "no_data": "ignore"},
         "rate_per: needs regular readings (remove no_data: ignore)",
     ),
+    ({"counter": True}, "counter: a counter is read as a rate (add rate_per:)"),
+    ({"rate_per": "1m", "rolls_over_at": 65536}, "rolls_over_at: goes with counter: true"),
     (
         {"above": None, "equals": 3, "rate_per": "1m"},
         "rate_per: a rate needs limits; equals applies to values",

@@ -23,6 +23,7 @@ OVEN = oven(
     temperature=Variable(low=-1000, high=500),
     on=Variable(type="boolean"),
     state=Variable(type="category"),
+    meter=Variable(counter=True),
 ).model_copy(update={"attributes": {"low": 206.0, "max_temperature": 220.0}})
 INSIDE = {"above": None, "inside": {"low": 210, "high": 220}}
 OUTSIDE = {"above": None, "outside": {"low": 210, "high": 230}}
@@ -144,6 +145,21 @@ TABLE = {
         {"above": 5, "rate_per": "2m", "stale_after": "3m"},
         {1: 100, 30: 200, 32: 201},
         ["1 unknown no_rate", "4 unknown stale", "30 unknown no_rate", "32 clear"],
+    ),
+    "an increase goes on where a counter begins again or rolls over, and through one zero": (
+        {"above": 3, "rate_per": "2m", "counter": True, "rolls_over_at": 256},
+        [240, 242, 244, 246, 0, 250, 252, 254, 0, 2, 8, 14, 1, 7, 13],
+        ["1 unknown no_rate", "3 triggered"],
+    ),
+    "a counter of the asset falls where the definition says that it is none": (
+        {"variable": "meter", "above": 3, "rate_per": "2m", "counter": False},
+        [10, 12, 14, 16, 1, 3, 5],
+        ["1 unknown no_rate", "3 triggered", "5 clear", "7 triggered"],
+    ),
+    "an increase is exact at a limit": (
+        {"variable": "meter", "above": 0.3, "rate_per": "2m"},
+        [0.9, 1.1, 0.2, 0.3],
+        ["1 unknown no_rate", "4 clear"],
     ),
     "the worst level reached is the severity": (
         {"above": None, "levels": LEVELS},
@@ -342,6 +358,7 @@ FIELDS = st.fixed_dictionaries(
     },
     optional={
         "rate_per": st.sampled_from(["1m", "5m"]),
+        "counter": st.sampled_from([True, False]),
         "at_least": st.sampled_from(
             [{"readings": 2, "of": 3}, {"readings": 1, "of": 4}, {"readings": 5, "of": 5}]
         ),

@@ -28,9 +28,12 @@ def no_recipe(day):
     return 0.0
 
 
-def readings(offset=0.0, variable="temperature", until=DAYS, recipe=no_recipe, days=DAYS):
+def readings(
+    offset=0.0, variable="temperature", until=DAYS, recipe=no_recipe, days=DAYS, dough=None
+):
     """Return readings. `offset`: of the sensor of a variable, from BEGAN until a day. `recipe`: how
-    far the set-point is off its usual 200, by day (with its share)."""
+    far the set-point is off its usual 200, by day (with its share). `dough`: the category from
+    BEGAN on, rye before it; None without one."""
     random = np.random.default_rng(4)
     number = days * A_DAY
     day = np.arange(number) / A_DAY
@@ -43,10 +46,13 @@ def readings(offset=0.0, variable="temperature", until=DAYS, recipe=no_recipe, d
         "moisture": 3 + random.normal(0, 0.1, number),
     }
     values[variable] = values[variable] + offset * ((day >= TRAINED + 4) & (day < until))
-    return [
+    rows = [
         ReadingRow("oven-1", T0 + STEP * i, {name: float(of[i]) for name, of in values.items()})
         for i in range(number)
     ]
+    for row in rows if dough else ():
+        row.values["dough"] = dough if row.ts >= BEGAN else "rye"
+    return rows
 
 
 def drifting_line(rows, *names):
@@ -57,6 +63,7 @@ def drifting_line(rows, *names):
     platform.clock.instant = NOW
     variables = {name: Variable() for name in ("temperature", "burner", "moisture")}
     variables["set_point"] = Variable(controllable=True, min=150, max=260)
+    variables["dough"] = Variable(type="category")
     platform.assets.store_assets([Asset(name="oven-1", variables=variables)])
     for name in names or (NAME,):
         apply(platform, [too_moist(name=name)], "engineer", T0, "test")

@@ -81,6 +81,8 @@ def expect_same_for_numbers(readings, cuts, condition, fields):
     """Expect it of readings (minutes since the one before, number or BAD)."""
     if "equals" in condition:
         fields = {k: v for k, v in fields.items() if k != "rate_per"}
+    if "rate_per" not in fields:
+        fields = {k: v for k, v in fields.items() if k != "counter"}
     definition = threshold(**condition, **fields)
     gaps, values = zip(*readings, strict=True)
     asset = oven(temperature=Variable(low=-50, high=500)).model_copy(

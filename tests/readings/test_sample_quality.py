@@ -38,6 +38,12 @@ GRADES = [
     ("true", None, None),
     ("", None, None),
     ("0x", "opc-ua", None),
+    ("1", "siemens", "uncertain"),
+    ("3", "siemens", "good"),
+    ("4", "siemens", None),
+    ("0", "flag", "bad"),
+    ("True", "flag", "good"),
+    ("good", "flag", "good"),
 ]
 
 

@@ -229,13 +229,12 @@ def test_deliveries_are_read():
 
 
 def test_on_named_servers_no_file_of_one_home_is_taken_for_that_of_all():
-    names = ("has_one_home", "notification_file")
     named = {"HOME": "/srv/plant", "MONGODB_URI": "mongodb://db.example:27017"}
     log = "/srv/plant/logs/notifications.log"
-    assert read_of(*names, HOME="/srv/plant") == [True, Path(log)]
-    assert read_of(*names, **named) == [False, None]
-    chosen = named | {"SHARED_HOME": "yes", "NOTIFICATION_LOG": "/var/log/alerting"}
-    assert read_of(*names, **chosen) == [True, Path("/var/log/alerting")]
+    assert read_of("notification_file", HOME="/srv/plant") == [Path(log)]
+    assert read_of("notification_file", **named) == [None]
+    chosen = named | {"NOTIFICATION_LOG": "/var/log/alerting"}
+    assert read_of("notification_file", **chosen) == [Path("/var/log/alerting")]
 
 
 def test_every_taken_port_is_named_with_the_setting_that_moves_it():

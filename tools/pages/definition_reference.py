@@ -36,6 +36,8 @@ _OF_A_LIMIT = frozenset(
         "inside",
         "outside",
         "rate_per",
+        "counter",
+        "rolls_over_at",
         "any",
         "all",
         "clear_above_at",

@@ -14,7 +14,7 @@ from alerting.adapters.files.chunks import Chunk, column, magic
 from alerting.adapters.files.recognition import NumberForm, number_form, sample
 from alerting.adapters.files.rows import DEFAULT_ASSET_COLUMN, Layout, open_table, value_names
 from alerting.adapters.yaml_documents import read_yaml
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import UserError, shown
 from alerting.readings.foreign_columns import BadLine, ColumnProfile
 from alerting.usecases.ingestion.asset_import import GivenAsset, TextNames, Titles
 
@@ -46,8 +46,8 @@ def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
     for i, document in enumerate(part if isinstance(part, list) else [part], 1):
         if not isinstance(document, Mapping):
             raise UserError(
-                f"{path}: entry {i} is {document!r}, which is not an asset; write - name: oven-1 "
-                "and its fields"
+                f"{path}: entry {i} is {shown(document)}, which is not an asset; write - name: "
+                "oven-1 and its fields"
             )
         yield GivenAsset(str(document.get("name", f"entry {i}")), document)
 

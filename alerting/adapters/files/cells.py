@@ -1,11 +1,13 @@
 """Conversion of text cells into values by column: numbers, booleans, categories and instants.
+Numbers with units, factors or unusual signs become plain ones first.
 
 A missing cell is empty, or one of the words in `MISSING_TEXTS`; it never becomes a value.
 Not-a-number is missing, infinity is a fault.
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +20,7 @@ from alerting.deferred import pa, pc, pd
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import shown
 from alerting.ports import SampleColumn
+from alerting.readings.foreign_columns import WRITTEN_NUMBER, NumberWriting
 from alerting.readings.history import Millis
 
 Cells = Any  # pyarrow.StringArray; pyarrow ships no types
@@ -32,21 +35,49 @@ def _texts(joined: str) -> tuple[str, ...]:
 NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "NA", "N/A", "n/a", "#N/A")
 MARKS = _texts(
     "#NV|#N/V|#WERT!|#VALUE!|#DIV/0!|#REF!|#BEZUG!|#NUM!|#ZAHL!|#NAME?|#NULL!|#NaN|#NA|"
+    "#CALC!|#SPILL!|#ÜBERLAUF!|#GETTING_DATA|#N/D|#VALEUR!|#NOM?|#NOMBRE!|#NUL!|#PROPAGATION!|"
+    "#¡VALOR!|#VALOR!|#¡DIV/0!|#¡REF!|#¿NOMBRE?|#¡NUM!|#¡NULO!|#VALORE!|#RIF!|#NOME?|#NUM|"
     "-|--|---|----|-----|\u2013|\u2014|?|??|???|*|**|***|****|_|.|"
-    "k.A.|k. A.|n.v.|n.a.|N.A.|None|none|NIL|nil|(null)|<null>|\\N|1.#QNAN|-1.#IND"
+    "k.A.|k. A.|n.v.|n.a.|N.A.|None|none|NIL|nil|(null)|<null>|\\N|1.#QNAN|-1.#IND|"
+    "1.#INF|1,#QNAN|-1,#IND|1,#INF"
 )
 MISSING_TEXTS = (*NULLS, *MARKS)
-FAULT_TEXTS = _texts(
-    "bad|bad input|bad value|bad data|bad quality|no data|nodata|no good data|no result|invalid|"
-    "error|err|err.|fault|failed|fail|comm fail|i/o timeout|io timeout|timeout|not connected|"
-    "pt created|configure|calc failed|shutdown|scan off|scan timeout|over range|under range|"
-    "overflow|underflow|over|under|undefined|unknown|not available|missing|fehler|ungültig|defekt|"
-    "störung|kein wert|keine daten|schlecht|offline|intf shut|arc off-line|digital state|+++++|"
-    "####|#####"
+NO_VALUE_TEXTS = _texts(
+    "bad|bad input|bad value|bad data|bad quality|bad output|bad total|bad tag|no data|nodata|"
+    "no good data|no result|no value|no sample|no lab data|no status|no comm|no connection|"
+    "comm fail|comm failure|comm error|comm loss|communication error|communication failure|"
+    "i/o timeout|io timeout|scan timeout|scan off|not connect|not connected|disconnected|"
+    "pt created|calc failed|sample bad|set to bad|equip fail|out of serv|out of service|"
+    "invalid data|invalid float|wrong type|intf shut|arc off-line|arc offline|unit down|"
+    "digital state|unavailable|unknown|undefined|not available|sensor failure|sensor fault|"
+    "sensor error|open circuit|short circuit|kein wert|keine daten|nicht verfügbar|unbekannt|"
+    "ungültig|schlecht|kabelbruch|drahtbruch|pas de données|aucune donnée|indisponible|"
+    "non disponible|inconnu|sin datos|no disponible|desconocido|+++++|++++++"
 )
+STATES = _texts(
+    "invalid|error|err|err.|fault|failed|fail|timeout|configure|shutdown|over range|under range|"
+    "overrange|underrange|out of range|inp outrange|ovrng|overflow|underflow|over|under|ol|ovl|"
+    "missing|fehler|fehlerhaft|gestört|ausfall|defekt|störung|offline|off-line|stale|uncertain|"
+    "suspect|doubtful|initial|initial value|not ready|filter|snapshot|substituted|erreur|défaut|"
+    "invalide|mauvais|hors ligne|hors service|fallo|inválido|kurzschluss|überlauf|unterlauf"
+)
+FAULT_TEXTS = (*NO_VALUE_TEXTS, *STATES)
+_PAIRS = [
+    frozenset(pair.split("|"))
+    for pair in (
+        "true|false", "on|off", "open|closed", "open|close", "yes|no", "ja|nein", "oui|non",
+        "si|no", "sí|no", "an|aus", "ein|aus", "auf|zu", "offen|geschlossen", "wahr|falsch",
+        "vrai|faux", "t|f", "y|n", "j|n", "marche|arrêt", "ouvert|fermé", "running|stopped",
+        "home|not_home",
+    )
+]  # fmt: skip
+_NO_VALUE = (
+    r"(?i)^(bad|uncertain|error)[_ :-]\w.*$|^(Bad|Uncertain)([A-Z][a-z]+)+$|^#{2,}$|^\[-\d+\]"
+)
+_BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?$"
 NO_INSTANT = np.iinfo(np.int64).min
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
-_DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
+_DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _WITH_MARK = r"^[+-]?[\d.,]*[.,][\d.,]*([eE][+-]?\d+)?$"
 _SHOWS_COMMA = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([eE][+-]?\d+)?$"
 _SHOWS_POINT = (
@@ -61,9 +92,20 @@ _GROUPED = {
     ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$",
 }
 _SPACED = r"^[+-]?\d{1,3}([ '\x{2019}\x{00a0}\x{202f}\x{2009}]\d{3})+([.,]\d+)?$"
+LONG_NUMBER = r"^\d{16,}$"
+_MINUS = ["-", "\u2212", "\u2013"]
+_SHOWS_QUANTITY = r"^[+-]|^\d*[.,]\d"
+_ZERO_FIRST = r"^0\d+$"
+_IDENTIFIERS = {
+    _ZERO_FIRST: "begin with a zero, which a number would lose",
+    LONG_NUMBER: "have more than 15 digits, of which a number would lose some",
+    r"^\d+[eE]\d+$": "have an exponent without a point, as lots may have",
+}
 _BLANKS = r"[ '\x{2019}\x{00a0}\x{202f}\x{2009}]"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
 _ZONED = r"(Z|z|[+-]\d\d(:?\d\d)?)$"
+_MIDNIGHT = r"^.{10}[T ]24:00(:00([.,]0+)?)?([^\d:.,].*)?$"
+_DAY_MS = 86_400_000
 _FIRST_EPOCH_MS = 100_000_000_000  # as seconds this would be the year 5138
 
 
@@ -184,8 +226,83 @@ def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
 
 
 def states_fault(cells: Cells) -> BoolArray:
-    """Return a mask of cells that state a missing value; in a column of text they may be text."""
-    return as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
+    """Return a mask of cells that state a missing value; in a column of text they may be text.
+
+    `<0.05` and `>100` are such: the value lies beyond the range of the instrument.
+    """
+    is_word = as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
+    return is_word | _matching(cells, _NO_VALUE) | _matching(cells, _BEYOND)
+
+
+def states_no_value(cells: Cells) -> BoolArray:
+    """Return a mask of cells that state a missing value and no state of a machine."""
+    words = pa.array(NO_VALUE_TEXTS)
+    is_word = as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), words), False))
+    return is_word | _matching(cells, _NO_VALUE)
+
+
+def is_opposite_pair(texts: Collection[str]) -> bool:
+    """Return whether these are two opposite words beside some that state a missing value."""
+    cells = column([*texts])
+    words = {text.lower() for text in cells.filter(pa.array(~states_no_value(cells))).to_pylist()}
+    return 0 < len(words) < len(texts) and any(words <= pair for pair in _PAIRS)
+
+
+def plain_cells(cells: Cells, writing: NumberWriting, decimal: str, thousands: bool) -> Cells:
+    """Return cleaned cells with plain numbers for those that are written so; the others stay.
+
+    `1.06 K` becomes `1.06e3`: the nearest number, as if it had been written in full.
+    """
+    parts, fits = _parts(cells)
+    suffixes = parts["suffix"].dictionary_encode()
+    powers = [writing.power(text or "") for text in suffixes.dictionary.to_pylist()]
+    texts = [None if power is None else f"e{power}" if power else "" for power in powers]
+    power = pa.array(texts, pa.string()).take(suffixes.indices)
+    is_scaled = pc.not_equal(power, "")
+    core = _without_separators(parts["core"], decimal, thousands)
+    core = pc.if_else(is_scaled, pc.replace_substring_regex(core, _BLANKS, ""), parts["core"])
+    minus = pc.or_(
+        pc.or_(pc.not_equal(parts["open"], ""), pc.not_equal(parts["behind"], "")),
+        pc.is_in(parts["sign"], pa.array(_MINUS)),
+    )
+    plain = pc.binary_join_element_wise(pc.if_else(minus, "-", ""), core, parts["power"], power, "")
+    is_twice = pc.and_(is_scaled, pc.not_equal(parts["power"], ""))
+    return pc.coalesce(pc.if_else(pc.and_(fits, pc.invert(is_twice)), plain, None), cells)
+
+
+def count_suffixes(cells: Cells) -> tuple[Counter[str], int]:
+    """Return the texts behind the numbers of cleaned cells with their counts, and the number of
+    cells in brackets."""
+    parts, fits = _parts(cells)
+    counted = pc.value_counts(parts["suffix"].filter(fits)).to_pylist()
+    suffixes = Counter({c["values"]: c["counts"] for c in counted if c["values"] is not None})
+    return suffixes, int(pc.sum(pc.and_(fits, pc.not_equal(parts["open"], ""))).as_py() or 0)
+
+
+def _parts(cells: Cells) -> tuple[dict[str, Cells], Cells]:
+    """Return the parts of numbers by name, and a mask of the cells that are some."""
+    groups = pc.extract_regex(cells, WRITTEN_NUMBER)
+    parts = {field.name: pc.struct_field(groups, field.name) for field in groups.type}
+    parts["suffix"] = pc.utf8_trim_whitespace(parts["suffix"])
+    pairs = pc.equal(pc.binary_length(parts["open"]), pc.binary_length(parts["close"]))
+    return parts, pc.fill_null(pairs, False)
+
+
+def why_identifier(cells: Cells) -> str | None:
+    """Return, as text for people, why the numbers of these cells are names of things rather than
+    quantities; None if they are not."""
+    if re.match(_SHOWS_QUANTITY, _first(cells)):
+        return None
+    filled = cells.drop_null()
+    if not len(filled) or _matching(filled, _SHOWS_QUANTITY).any():
+        return None
+    digits = filled.filter(pc.match_substring_regex(filled, r"^\d+$"))
+    for pattern, reason in _IDENTIFIERS.items():
+        names = filled.filter(pc.match_substring_regex(filled, pattern))
+        is_rare = pattern == _ZERO_FIRST and 2 * len(names) <= len(filled)
+        if len(names) and not (is_rare and len(pc.unique(pc.utf8_length(digits))) > 1):
+            return f"numbers such as {names[0].as_py()} {reason}"
+    return None
 
 
 def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
@@ -335,27 +452,37 @@ def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
     at = np.full(len(cells), NO_INSTANT, dtype=np.int64)
     iso = _matching(cells, _ISO)
     zoned = iso & _matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
-    texts = pc.replace_substring(cells.filter(pa.array(iso)), ",", ".").to_pylist()
+    midnight = iso & _matching(cells, _MIDNIGHT)
+    dotted = pc.replace_substring(cells.filter(pa.array(iso)), ",", ".")
+    if midnight.any():
+        begun = pc.replace_substring_regex(dotted, "([T ])24:00", r"\100:00")
+        dotted = pc.if_else(pa.array(midnight[iso]), begun, dotted)
+    texts = dotted.to_pylist()
     parsed = pd.DatetimeIndex(
         pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", errors="coerce", utc=True)
     )
     at[iso] = parsed.as_unit("ms").asi8
+    at[midnight & (at != NO_INSTANT)] += _DAY_MS
     cut = int(((parsed != parsed.as_unit("ms")) & parsed.notna()).sum())
     whole = _matching(cells, r"^\d{9,13}$")
     counts = pc.cast(cells.filter(pa.array(whole)), pa.int64()).to_numpy(zero_copy_only=False)
     at[whole] = np.where(counts >= _FIRST_EPOCH_MS, counts, counts * 1000)
-    for row in np.flatnonzero(_matching(cells, r"^\d{9,13}\.\d{1,9}$")):
-        at[row], lost = _since_1970(cells[int(row)].as_py())
+    with_part = _matching(cells, r"^\d{9,13}[.,]\d{1,9}$")
+    if with_part.any():
+        at[with_part], lost = _since_1970(cells.filter(pa.array(with_part)))
         cut += lost
     return at, iso & ~zoned, cut
 
 
-def _since_1970(text: str) -> tuple[int, bool]:
-    whole, _, fraction = text.partition(".")
-    if int(whole) >= _FIRST_EPOCH_MS:
-        return int(whole), bool(fraction.strip("0"))
-    digits = fraction.ljust(3, "0")
-    return int(whole) * 1000 + int(digits[:3]), bool(digits[3:].strip("0"))
+def _since_1970(cells: Cells) -> tuple[Millis, int]:
+    """Return milliseconds of counts with decimals, and how many of them lose a part of one."""
+    parts = pc.extract_regex(cells, r"^(?P<whole>\d+)[.,](?P<part>\d+)$")
+    padded = pc.utf8_rpad(pc.struct_field(parts, "part"), width=9, padding="0")
+    nanos = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
+    whole = pc.cast(pc.struct_field(parts, "whole"), pa.int64()).to_numpy(zero_copy_only=False)
+    is_millis = whole >= _FIRST_EPOCH_MS
+    at = np.where(is_millis, whole, whole * 1000 + nanos // 1_000_000)
+    return at, int(np.where(is_millis, nanos, nanos % 1_000_000).astype(bool).sum())
 
 
 def _stamps(array: Any) -> Millis:

@@ -3,6 +3,7 @@ an asset twice, and the file of the lines that an import rejects. Lines that are
 merged where that is wanted."""
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,17 @@ def read_names(
 
 
 MOST_TEXTS = 20
+# numbers that devices write where they have no value; if they lie far from all others
+_SENTINELS = frozenset(
+    sign * value
+    for sign in (1, -1)
+    for value in (
+        999, 9999, 99999, 999999, 9999999, 99999999, 99.99, 999.9, 999.99, 9999.9, 9999.99, 99999.9,
+        999.25, 327.67, 327.68, 3276.7, 3276.8, 32766, 32767, 32768, 655.35, 6553.5, 65534, 65535,
+        2147483647, 2147483648, 4294967295, 1e20, 1e30, 1e31, 3.4028235e38, 3.402823466e38,
+    )
+)  # fmt: skip
+_MOST_EXACT = 1e15
 
 
 def profile_column(
@@ -123,6 +135,18 @@ def profile_column(
     Counts the removed content of cleaned cells as well. `floats`: the cells as numbers, where all
     are plain ones.
     """
+    if profile.writing:
+        suffixes, in_brackets = cell.count_suffixes(
+            cell.clean(chunk.columns[profile.title]).filter(pa.array(usable))
+        )
+        profile.suffixes.update(suffixes)
+        profile.in_brackets += in_brackets
+    if floats is not None and _count_values(profile, chunk, floats, usable):
+        neither = (floats != 0) & (floats != 1) & usable
+        profile.numbers += int(np.count_nonzero(usable))
+        profile.not_boolean += int(np.count_nonzero(neither))
+        _examples(profile.first_not_boolean, chunk, cells, profile.title, neither, "boolean")
+        return usable.copy()
     is_present = cell.filled_cells(cells)
     if chunk.columns[profile.title].null_count == len(cells):
         return is_present
@@ -135,19 +159,61 @@ def profile_column(
     filled &= texts | ~np.isnan(floats)
     profile.infinite += int(infinite.sum())
     texts &= filled
-    profile.numbers += int((filled & ~texts & ~infinite).sum())
+    finite = filled & ~texts & ~infinite
+    _count_values(profile, chunk, floats, finite)
+    profile.numbers += int(finite.sum())
     profile.texts += int((texts & neither).sum())
     profile.booleans += int((texts & ~neither).sum())
     profile.not_boolean += int((neither & filled).sum())
     _count_marks(profile, chunk.columns[profile.title], usable & ~is_present)
     if texts.any():
-        profile.decimal_commas += int((texts & cell.decimal_commas(cells)).sum())
-        profile.faults += int((texts & cell.states_fault(cells)).sum())
         profile.grouped += int(cell.plainly_grouped(cells, numbers.decimal).any())
-        _count_texts(profile.common_texts, cells, texts)
+        _count_kinds_of_text(profile, cells.filter(pa.array(texts)))
     _examples(profile.first_not_number, chunk, cells, profile.title, texts | infinite, "number")
     _examples(profile.first_not_boolean, chunk, cells, profile.title, neither & filled, "boolean")
     return filled
+
+
+def _count_values(
+    profile: ColumnProfile, chunk: Chunk, floats: FloatArray, among: BoolArray
+) -> bool:
+    """Extend the range of the numbers of a column, apart from those that often mean no value;
+    return False if one is infinite."""
+    cells = chunk.columns[profile.title]
+    numbers = floats if among.all() else floats[among]
+    if not len(numbers):
+        return True
+    least = float(numbers.min())
+    most = float(numbers.max())
+    if not (math.isfinite(least) and math.isfinite(most)):
+        return False
+    if max(-least, most) >= _MOST_EXACT and not profile.identifier:
+        profile.identifier = cell.why_identifier(cells.filter(pa.array(among)))
+    if least in _SENTINELS or most in _SENTINELS:
+        is_sentinel = among & np.isin(floats, [*({least, most} & _SENTINELS)])
+        for text, count in cell.commonest(cells, is_sentinel, MOST_TEXTS).items():
+            value = floats[int(pc.index(cells, text).as_py())]
+            profile.sentinels[float(value), text.strip()] += count
+        numbers = floats[among & ~is_sentinel]
+        if not len(numbers):
+            return True
+        least = float(numbers.min())
+        most = float(numbers.max())
+    profile.least = min(profile.least, least)
+    profile.most = max(profile.most, most)
+    return True
+
+
+def _count_kinds_of_text(profile: ColumnProfile, texts: Cells) -> None:
+    counted = pc.value_counts(texts)
+    words = counted.field("values")
+    counts = counted.field("counts").to_numpy(zero_copy_only=False)
+    profile.decimal_commas += int(counts[cell.decimal_commas(words)].sum())
+    profile.faults += int(counts[cell.states_fault(words)].sum())
+    _add_commonest(profile.common_texts, words, counts)
+    no_value = cell.states_no_value(words)
+    if no_value.any():
+        _add_commonest(profile.no_values, words.filter(pa.array(no_value)), counts[no_value])
 
 
 def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> None:
@@ -162,8 +228,17 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
 
 def _count_texts(counts: dict[str, int], cells: Cells, among: BoolArray) -> None:
     for word, count in cell.commonest(cells, among, MOST_TEXTS).items():
-        if word in counts or len(counts) < MOST_TEXTS:
-            counts[word] = counts.get(word, 0) + count
+        _add_count(counts, word, count)
+
+
+def _add_commonest(counts: dict[str, int], words: Cells, counted: npt.NDArray[np.int64]) -> None:
+    for i in np.argsort(-counted, kind="stable")[:MOST_TEXTS].tolist():
+        _add_count(counts, words[i].as_py(), int(counted[i]))
+
+
+def _add_count(counts: dict[str, int], word: str, count: int) -> None:
+    if word in counts or len(counts) < MOST_TEXTS:
+        counts[word] = counts.get(word, 0) + count
 
 
 def _examples(

@@ -156,7 +156,7 @@ def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
     titles = tuple(t.strip() or f"column_{i}" for i, t in enumerate(raw, 1))
     twice = sorted(t for t, count in Counter(titles).items() if count > 1)
     if twice:
-        named = title_list([repr(t) for t in twice])
+        named = title_list([shown(t) for t in twice])
         raise RepeatedTitle(
             f"{path!s}: the header names {named} more than once; give each column its own title"
         )

@@ -210,7 +210,7 @@ class CsvTable:
                 return chunk
         return next(self.chunks(self.titles), None)
 
-    def _repeats_head(self, block: Block) -> bool:
+    def _has_head_again(self, block: Block) -> bool:
         """Return whether lines of a block may be comments, or titles again."""
         marks = [mark.encode() for mark in (*self._head.comments, *self._head.title_texts)]
         return any(block.data.startswith(m) or b"\n" + m in block.data for m in marks)
@@ -220,7 +220,7 @@ class CsvTable:
 
     def _quick(self, block: Block, titles: Sequence[str]) -> Chunk | None:
         """Return the chunk if each line is one whole row, else None."""
-        if self._repeats_head(block):
+        if self._has_head_again(block):
             return None
         invalid = []
 

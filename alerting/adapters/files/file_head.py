@@ -4,13 +4,12 @@ hold numbers or stamps."""
 
 import csv
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from alerting.adapters.files.chunks import StatedTimes
+from alerting.adapters.files.column_titles import ColumnLayout, Names
 from alerting.adapters.files.head_lines import (
     EMPTY,
     NUMBER,
@@ -71,15 +70,6 @@ class FileHead:
     texts: frozenset[str]
     title_texts: tuple[str, ...]
     tables: tuple[tuple[int, ...], ...]
-
-
-class _Names(NamedTuple):
-    """Titles of columns, the lines that they are from, and the tables side by side."""
-
-    titles: list[str]
-    lines: set[int]
-    tables: tuple[tuple[int, ...], ...] = ()
-    is_numbered: bool = False
 
 
 def find_head(
@@ -161,8 +151,9 @@ class _Head:
         self.lines = [line for line in lines if line not in comments]
         self.width = usual_width([line for line in self.lines if line.fields])
         rows = [line for line in self.lines if len(line.fields) == self.width]
-        later = rows[len(rows) // 2 :]
         self._is_single = len(rows) < 2
+        rows = list({line.text: line for line in reversed(rows)}.values())[::-1]
+        later = rows[len(rows) // 2 :]
         # a column may have cells at the begin of the file only
         by_all = zip(column_kinds(later, self.width), column_kinds(rows, self.width), strict=True)
         self.kinds = "".join(
@@ -243,21 +234,21 @@ class _Head:
 
     def _stated_titles(self) -> int:
         """Return the line that the user named. Raises UserError if it cannot name the columns."""
-        wanted = self.header_line or 0
-        base = next((i for i, line in enumerate(self.lines) if line.last >= wanted), -1)
+        line_number = self.header_line or 0
+        base = next((i for i, line in enumerate(self.lines) if line.last >= line_number), -1)
         line = self.lines[base]
-        if line.number <= wanted and line.text.startswith(_COMMENTS) and line.fields[0] != "#":
+        if line.number <= line_number and line.text.startswith(_COMMENTS) and line.fields[0] != "#":
             bare = split_record(line._replace(text=line.text.lstrip("#/ \t")), self.separator)
             line = self.lines[base] = bare._replace(text=line.text)
-        if line.number > wanted or len(line.fields) < min(2, self.width):
+        if line.number > line_number or len(line.fields) < min(2, self.width):
             raise UserError(
-                f"{self.path!s}: line {wanted} does not name the {self.width} columns of the "
+                f"{self.path!s}: line {line_number} does not name the {self.width} columns of the "
                 "lines below; name with --header-line the line of the titles"
             )
         if self.times and self._is_row(line):
             raise UserError(
-                f"{self.path!s}: line {wanted} holds values, not titles; name with --header-line "
-                "the line of the titles, or 0 if no line names the columns"
+                f"{self.path!s}: line {line_number} holds values, not titles; name with "
+                "--header-line the line of the titles, or 0 if no line names the columns"
             )
         return base
 
@@ -320,21 +311,21 @@ class _Head:
 
     def _unit_line(self, block: Sequence[int], base: int | None) -> int | None:
         """Return the line of units: of those above the rows, else one with a label above them."""
-        holding = [i for i in block if self._holds_units(i)]
-        titled = [i for i in block if i not in holding] if base is None else [base]
+        holding = [i for i in block if self._has_units(i)]
         for i in reversed(holding):
             units = [c for c in self.values if self.lines[i].cell(c)]
+            titled = [t for t in block if t != i] if base is None else [base]
             if any(all(self.lines[t].cell(c) for c in units) for t in titled):
                 return i
         end = block[-1] if block else 0
         labelled = [i for i in range(end) if _UNIT_LABEL.match(self.lines[i].cell(0))]
-        return next((i for i in reversed(labelled) if self._holds_units(i)), None)
+        return next((i for i in reversed(labelled) if self._has_units(i)), None)
 
-    def _holds_units(self, index: int) -> bool:
+    def _has_units(self, index: int) -> bool:
         """Return whether a line holds units of columns of numbers: nothing else, or units most of
         all where the table has stamps."""
         line = self.lines[index]
-        known = unknown = 0
+        units = texts = 0
         for column, cell in enumerate(line.fields[: self.width]):
             is_label = column == 0 and _UNIT_LABEL.match(cell)
             if not cell or cell == "1" or is_label or _PLACEHOLDER.fullmatch(cell.strip("[]()")):
@@ -344,9 +335,9 @@ class _Head:
                 continue
             if self.kinds[column] in STAMP + TEXT or line.kinds[column] == NUMBER:
                 return False
-            known += bool(unit)
-            unknown += not unit and (1 if len(cell) <= _LONG_UNIT else len(line.fields))
-        return known > 0 and (not unknown or (bool(self.times) and known >= unknown))
+            units += bool(unit)
+            texts += not unit and (1 if len(cell) <= _LONG_UNIT else len(line.fields))
+        return units > 0 and (not texts or (bool(self.times) and units >= texts))
 
     def _commented_titles(self, first: int | None) -> int | None:
         """Return the number of the lowest comment above the rows if it holds their titles."""
@@ -377,13 +368,17 @@ class _Head:
         start = self._rows_start(base, units, first)
         last = self.lines[start].number - 1 if start < len(self.lines) else self.lines[-1].last
         comments = [line for line in self.comments if line.number <= last]
-        names = _Names(self._numbers(), set())
+        names = Names(self._numbers(), set())
         if base is not None:
             upper = [self.lines[i] for i in block if i < base and i != units]
             titled = [i for i in block if i != units and self.times and self._names_times(i)]
             of_times = self.lines[base if not titled or base in titled else titled[-1]]
-            names = self._names(self.lines[base], upper, of_times)
-        elif not self.lines[0].fields and not self.columns and self.header_line is None:
+            columns = ColumnLayout(self.width, self.kinds, tuple(self.times))
+            names = columns.name(
+                self.lines[base], upper, of_times, may_number=bool(self.header_line)
+            )
+        is_named = self.columns or self.header_line == 0
+        if not (self.lines[0].fields or is_named or (base and self.lines[base].count(TEXTS))):
             raise UserError(_no_titles(self.path))
         unit_line = None if units is None else self.lines[units]
         unread = [
@@ -433,100 +428,6 @@ class _Head:
                 titles[column] = "ts"
         return titles
 
-    def _names(self, base: HeadLine, upper: Sequence[HeadLine], of_times: HeadLine) -> _Names:
-        """Return the titles of a line, with as much of the lines above it as tells them apart; the
-        titles of stamps, and those that it lacks, from the line that names these."""
-        if not self.lines[0].fields and not base.count(TEXTS) and not self.columns:
-            raise UserError(_no_titles(self.path))
-        nearest = [line for line in reversed(upper) if not line.count(STAMP)]
-        aligned = [line for line in nearest if len(line.fields) == self.width]
-        titles = list(base.fields)
-        titles += [""] * (self.width - len(titles) if aligned else 0)
-        while len(titles) > self.width and not titles[-1]:
-            titles.pop()
-        used = {base.number}
-        for column, title in enumerate(titles[: self.width]):
-            further = [of_times] if column in self.times or not title else []
-            further += nearest if not title and self.kinds[column] != EMPTY else []
-            line = next((line for line in further if line.kind(column) in TEXTS), base)
-            titles[column] = line.cell(column)
-            used.add(line.number)
-        if _repeated(titles[c] for c in self._columns_of(titles)):
-            titles, more = self._tell_apart(titles, base, nearest)
-            used |= more
-        tables = self._tables(titles)
-        is_numbered = bool(_repeated(titles)) and bool(
-            tables or self.header_line or any(2 * line.filled >= self.width for line in aligned)
-        )
-        return _Names(_number(titles) if is_numbered else titles, used, tables, is_numbered)
-
-    def _columns_of(self, titles: Sequence[str]) -> list[int]:
-        """Return the columns of values that have a title."""
-        return [c for c, title in enumerate(titles) if title and c not in self.times]
-
-    def _tell_apart(
-        self, titles: list[str], base: HeadLine, nearest: Sequence[HeadLine]
-    ) -> tuple[list[str], set[int]]:
-        """Return the titles after those of the highest line above that makes them distinct, else of
-        the nearest lines that do; and the numbers of these lines."""
-        columns = self._columns_of(titles)
-        for codes in (False, True):
-            for line in reversed(nearest):
-                joined = self._join(line, base, titles)
-                is_code = not any(line.kind(c) in TEXTS for c in columns)
-                if is_code == codes and not _repeated(joined[c] for c in columns):
-                    return joined, {line.number}
-        used = set()
-        joined = titles
-        for line in nearest:
-            before = joined
-            joined = self._join(line, base, before)
-            if len(_repeated(joined)) < len(_repeated(before)) or len({*joined}) > len({*before}):
-                used.add(line.number)
-            else:
-                joined = before
-            if not _repeated(joined[c] for c in columns):
-                break
-        return joined, used
-
-    def _join(self, line: HeadLine, base: HeadLine, titles: Sequence[str]) -> list[str]:
-        """Return the titles after those of a line above: a merged cell there is empty, and belongs
-        to the cell before it, which a title that comes again needs."""
-        repeated = _repeated(titles[c] for c in self._columns_of(titles))
-        joined = []
-        merged = ""
-        for column, title in enumerate(titles):
-            cell = line.cell(column)
-            if column in self.times:
-                merged = cell if base.cell(column) else ""
-                joined.append(title)
-                continue
-            merged = cell or merged
-            is_named = title and merged and merged != title and (cell or title in repeated)
-            joined.append(f"{merged} {title}" if is_named else title)
-        return joined
-
-    def _tables(self, titles: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-        """Return the columns of tables side by side: an empty column is between them, or the title
-        of the stamps comes again."""
-        groups: list[list[int]] = [[]]
-        for column, title in enumerate(titles[: self.width]):
-            is_gap = not title and self.kinds[column] == EMPTY
-            first = next((titles[c] for c in self.times), None)
-            is_again = column in self.times[1:] and title and _stem(title) == _stem(first or "")
-            if is_gap or is_again:
-                groups.append([])
-            if not is_gap:
-                groups[-1].append(column)
-        tables: list[list[int]] = []
-        for group in groups:
-            stamped = [any(column in self.times for column in g) for g in (group, *tables[-1:])]
-            if tables and not all(stamped):
-                tables[-1] += group
-            else:
-                tables.append(group)
-        return tuple(map(tuple, tables)) if len(tables) > 1 else ()
-
     def _units(self, titles: Sequence[str], line: HeadLine | None) -> tuple[str, ...]:
         cells = [line.cell(c).strip("[]()").strip() if line else "" for c in range(len(titles))]
         return tuple(
@@ -548,15 +449,14 @@ class _Head:
         return self.width if all(map(_AT_END.match, titles[self.width :])) else count
 
     def _stated_columns(self, titles: Sequence[str]) -> list[str]:
-        count = max(len(titles), self.width)
-        if len(self.columns) != count:
+        if len(self.columns) not in (len(titles), self.width):
             raise UserError(
                 f"{self.path!s}: --columns gives {len(self.columns)} names, but the table has "
-                f"{count} columns; name them all, in their order"
+                f"{len(titles)} columns; name them all, in their order"
             )
         return list(self.columns)
 
-    def _notes(self, names: _Names, unread: Sequence[HeadLine], start: int) -> list[str]:
+    def _notes(self, names: Names, unread: Sequence[HeadLine], start: int) -> list[str]:
         lines = sorted(names.lines)
         top = next(line.number for line in self.lines if line.fields)
         first = self.lines[start].number if start < len(self.lines) else self.lines[-1].last + 1
@@ -564,14 +464,14 @@ class _Head:
         if self.columns:
             text = "--columns names the columns"
             if lines:
-                text += f", not line{plural} {_in_words(lines)} (a row? add --header-line 0)"
+                text += f", not line{plural} {_list_numbers(lines)} (a row? add --header-line 0)"
         elif self.header_line == 0:
             text = f"the rows begin on line {first}"
         elif not lines:
             where = "the first line" if first == top else f"line {first}"
             text = f"{where} holds values, not titles: name the columns with --columns"
         else:
-            text = f"line{plural} {_in_words(lines)} name{'' if plural else 's'} the columns"
+            text = f"line{plural} {_list_numbers(lines)} name{'' if plural else 's'} the columns"
         notes = []
         if unread:
             cells = " ".join(cell for cell in unread[0].fields if cell)
@@ -581,7 +481,7 @@ class _Head:
             where = (
                 "the lines above it"
                 if is_above and len(lines) == 1
-                else f"line{'s' * (len(numbers) > 1)} {_in_words(numbers)}"
+                else f"line{'s' * (len(numbers) > 1)} {_list_numbers(numbers)}"
             )
             verb = "is" if len(numbers) == 1 and not where.startswith("the") else "are"
             text = f"{text}; {where} {verb} not read: {cells!r}"
@@ -597,26 +497,7 @@ class _Head:
         return notes
 
 
-def _repeated(titles: Iterable[str]) -> set[str]:
-    return {title for title, count in Counter(titles).items() if title and count > 1}
-
-
-def _stem(title: str) -> str:
-    """Return a title without a number at its end: `Time 1` and `Time 2` are titles of times."""
-    return re.sub(r"[\W_]*\d+\W*$", "", title)
-
-
-def _number(titles: Sequence[str]) -> list[str]:
-    """Return the titles, each that comes again with its number: `Date`, `Date (2)`."""
-    counts: Counter[str] = Counter()
-    numbered = []
-    for title in titles:
-        counts[title] += 1
-        numbered.append(f"{title} ({counts[title]})" if title and counts[title] > 1 else title)
-    return numbered
-
-
-def _in_words(numbers: Sequence[int]) -> str:
+def _list_numbers(numbers: Sequence[int]) -> str:
     """Return numbers of lines, of more than two in a row the first and the last: `3 to 6 and 9`."""
     texts: list[str] = []
     start = 0

@@ -24,14 +24,15 @@ STAMP = "s"
 TEXT = "t"
 TEXTS = TEXT + WORD
 TYPED = NUMBER + STAMP
-_WORDS = frozenset(MISSING_TEXTS)
+_MISSING = frozenset(MISSING_TEXTS)
 _FAULTS = frozenset(FAULT_TEXTS)
 _A_NUMBER = re.compile(
     r"[-+]?(\d+([.,' \u00a0\u202f]\d+)*[.,]?|[.,]\d+)([eE][-+]?\d+)?( ?(%|[°A-Za-zµ/²³]{1,6}))?-?$"
 )
 _DAY = re.compile(
     r"(?:[^\W\d]{2,9}\.?,? )?(?:\d{4}([-./])\d{1,2}\1\d{1,2}|\d{1,2}([-./])\d{1,2}\2(?:\d{4}|\d\d)"
-    r"|\d{1,2}[-. /]+[^\W\d]{3,9}[-. /,]+\d{2,4}|[^\W\d]{3,9}\.? \d{1,2},? \d{4})(?:[T ,]+\d.*)?$"
+    r"|\d{1,2}[-. /]+[^\W\d]{3,9}[-. /,]+\d{2,4}|[^\W\d]{3,9}\.? \d{1,2},? \d{4})"
+    r"(?:[T ,]+\d[^;|\t]*)?$"
 )
 _RULE = re.compile(r"[-=+|;,\t ]*[-=]{6,}[-=+|;,\t ]*$")  # a line drawn between titles and rows
 _SINCE_1970 = re.compile(r"(\d{10}(\.\d+)?|\d{13}|\d{16}|\d{19})$")
@@ -116,7 +117,7 @@ def cell_kind(cell: str) -> str:
         return STAMP
     if _A_NUMBER.match(cell):
         return NUMBER
-    return WORD if cell in _WORDS or cell.lower() in _FAULTS else TEXT
+    return WORD if cell in _MISSING or cell.lower() in _FAULTS else TEXT
 
 
 def has_day(cell: str) -> bool:
@@ -130,8 +131,8 @@ def cell_unit(cell: str) -> str:
     bare = (inside[1] if inside else cell).strip()
     if re.search(r"[\[\]()]", bare):
         return ""
-    known = split_title(f"x ({bare})").unit  # as that of a title: `x (°C)`
-    return known or (bare if _UNIT_WORD.fullmatch(bare) else "")
+    unit = split_title(f"x ({bare})").unit  # as that of a title: `x (°C)`
+    return unit or (bare if _UNIT_WORD.fullmatch(bare) else "")
 
 
 def choose_separator(records: Sequence[HeadLine]) -> str:

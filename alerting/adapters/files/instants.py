@@ -1,21 +1,23 @@
 """Conversion of the time stamps of one file into instants, by the format and zone of its form."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from difflib import get_close_matches
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import NO_INSTANT, Cells, FloatArray, Instants
-from alerting.adapters.files.recognition import StampFormat
+from alerting.adapters.files.counts import CountFormat
+from alerting.adapters.files.stamp_formats import StampFormat
+from alerting.adapters.files.zones import AMBIGUOUS, why_ambiguous
 from alerting.deferred import pd
-from alerting.definitions.faults import UserError, format_duration, shown
-from alerting.definitions.wording.language import join_with_or, joined
+from alerting.definitions.faults import format_duration, shown
+from alerting.definitions.wording.language import joined
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Millis, from_millis, to_millis
 
 _DAY_MS = 86_400_000
@@ -137,20 +139,6 @@ def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInf
     return None
 
 
-def find_zone(name: str | None) -> ZoneInfo | None:
-    """Return a time zone; None without a name. Raises UserError for an unknown one."""
-    if name is None:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        close = get_close_matches(name, available_timezones(), n=3, cutoff=0.5)
-        hint = (
-            f"did you mean {join_with_or(*close)}?" if close else "write for example Europe/Berlin"
-        )
-        raise UserError(f"{shown(name)} is not a time zone; {hint}") from error
-
-
 DEFAULT_START = "2000-01-01T00:00:00Z"
 
 
@@ -208,9 +196,62 @@ class SequenceStamps:
     @property
     def message(self) -> str:
         """Describe the rule in words: `rows in order, 1m apart from 2000-01-01T00:00:00Z`."""
-        start = from_millis(self.start).strftime("%Y-%m-%dT%H:%M:%SZ")
+        start = show_instant(self.start)
         rows = "rows in order" if self.title is None else f"units by their number in {self.title!r}"
-        return f"{rows}, {format_duration(timedelta(milliseconds=self.step))} apart from {start}"
+        seconds, millis = divmod(self.step, 1000)
+        whole = format_duration(timedelta(seconds=seconds)) if seconds or not millis else ""
+        step = whole + (f"{millis}ms" if millis else "")
+        return f"{rows}, {step} apart from {start}"
+
+
+def show_instant(at: int) -> str:
+    """Return an instant (ms) as text, with milliseconds only if it has some."""
+    text = from_millis(at).isoformat(timespec="milliseconds" if at % 1000 else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+_BACK_MS = 3_600_000  # ms; lines in disorder, and clocks that are set back
+_HALF_DAY_MS = 12 * 3_600_000
+
+
+@dataclass
+class ClockDays:
+    """Days of clock times in the order of their lines, from `first` (ms) on: one begins where the
+    clock falls back by more than half a day."""
+
+    first: int
+    _last: dict[str | None, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, clock: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
+        """Return clock times (ms of the day) with their days. `NO_INSTANT`: behind a line where it
+        is unclear whether a day begins. `series`: each row's asset."""
+        codes = np.zeros(len(clock), dtype=np.int64)
+        names: Sequence[str | None] = [None]
+        if series is not None:
+            codes, assets = pd.factorize(series, use_na_sentinel=False)
+            names = assets.tolist()
+        at = np.full(len(clock), NO_INSTANT)
+        for code, name in enumerate(names):
+            rows = np.flatnonzero((codes == code) & (clock != NO_INSTANT))
+            if not len(rows):
+                continue
+            day, before = self._last.get(name, (0, int(clock[rows[0]])))
+            steps = np.diff(clock[rows], prepend=before)
+            small = steps[np.abs(steps) <= _HALF_DAY_MS]
+            down = int((small < 0).sum())
+            up = int((small > 0).sum())
+            unclear = (steps > _HALF_DAY_MS) & (down > up)
+            unclear |= (steps < -_BACK_MS) & (down <= max(1, up))
+            days = day + np.cumsum(steps < -_HALF_DAY_MS)
+            unclear = np.cumsum(unclear & (steps >= -_HALF_DAY_MS)) > 0
+            at[rows] = np.where(
+                unclear | (day < 0), NO_INSTANT, self.first + days * _DAY_MS + clock[rows]
+            )
+            self._last[name] = (
+                -1 if unclear[-1] or day < 0 else int(days[-1]),
+                int(clock[rows[-1]]),
+            )
+        return at
 
 
 _FIRST = to_millis(FIRST_INSTANT)
@@ -222,14 +263,18 @@ class StampReader:
     """Reader of stamps chunk by chunk.
 
     `format`: None for ISO 8601 and numbers since 1970. `zone`: of stamps without one (None: UTC).
+    `first_day` (ms): of stamps that hold a clock time only.
     """
 
-    format: StampFormat | None
+    format: StampFormat | CountFormat | None
     zone: ZoneInfo | None
+    first_day: int | None = None
     clock: LocalClock | None = field(init=False)
+    _days: ClockDays | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.clock = LocalClock(self.zone) if self.zone else None
+        self._days = None if self.first_day is None else ClockDays(self.first_day)
 
     def read(self, cells: Cells, series: npt.NDArray[np.object_] | None = None) -> Instants:
         """Return cleaned cells as instants; `series` names the asset of each row, None if it is the
@@ -242,8 +287,8 @@ class StampReader:
         if self.format is None:
             local, naive, cut = cell.iso_stamps(cells)
         else:
-            stamps = self.format.read(cells)
-            local = stamps.at
+            stamps = self.format.read(cells, self.zone)
+            local = stamps.at if self._days is None else self._days.add(stamps.at, series)
             naive = stamps.naive
             cut = stamps.cut
         local = _within_bounds(local)
@@ -265,7 +310,7 @@ class StampReader:
 
     def ends(self, cells: Cells, start: Millis) -> Instants:
         """Return ends of events, as `read`; a repeated time is the first after the start."""
-        reader = StampReader(self.format, self.zone)
+        reader = StampReader(self.format, self.zone, self.first_day)
         ends = reader.read(cells, np.arange(len(cells)).astype(object))
         if reader.clock is None or not reader.clock.changes:
             return ends
@@ -276,6 +321,27 @@ class StampReader:
 
     def why(self, text: str) -> str:
         """Return, as text for people, the reason why this cell holds no instant."""
+        word = re.split(r"[\s\d()]+", text.strip("() "))[-1]
+        if word in AMBIGUOUS:
+            return why_ambiguous(word)
+        return self._why_count(text) or self._why_clock(text) or self._why_stamp(text)
+
+    def _why_count(self, text: str) -> str:
+        if not isinstance(self.format, CountFormat):
+            return ""
+        return f"{shown(text)} is no instant; the stamps of this file are {self.format.name}"
+
+    def _why_clock(self, text: str) -> str:
+        if self.first_day is None or not self.format:
+            return ""
+        if not self.format.matches(cell.column([text])).any():
+            return f"{shown(text)} is no clock time such as 06:00:00"
+        return (
+            f"{shown(text)}: the clock jumps between these lines, and it is unclear whether a "
+            "day begins; sort the lines by time, or give each stamp its date"
+        )
+
+    def _why_stamp(self, text: str) -> str:
         if self.format is None or not self.format.matches(cell.column([text])).any():
             at = int(cell.iso_stamps(cell.column([text]))[0][0])
             if at != NO_INSTANT and not _FIRST <= at < _LAST:

@@ -61,7 +61,7 @@ _COUNT = re.compile(
 _NUMBER = r"^[-+]?[\d.,]*\d([eE][-+]?\d+)?$"
 _INTEGER = r"^-?\d{1,18}$"
 _LOGGER = r"^\$RT_\w+\$$"  # rows of WinCC on its own log
-QUALITY_WORDS = {
+QUALITY_TEXTS = {
     "ok": "good",
     "gut": "good",
     "valid": "good",
@@ -109,7 +109,7 @@ def states_validity(title: str) -> bool:
     return _VALIDITY.fullmatch(_letters(title)) is not None
 
 
-def tells_rows_apart(texts: Any, instants: Any) -> bool:
+def distinguishes_rows(texts: Any, instants: Any) -> bool:
     """Return whether few texts, each several times, tell apart the rows of most instants.
     `texts`, `instants`: of the rows, as columns and table of pandas."""
     pairs = instants.assign(_text=texts)[texts.notna()]
@@ -134,7 +134,7 @@ def distinguishing_column(
     for title, written in cells.items():
         texts = written.take(instants.index.to_numpy())
         series = pd.Series(texts.to_pandas(), dtype=object)
-        if _share(texts, _NUMBER) < 0.5 and tells_rows_apart(
+        if _share(texts, _NUMBER) < 0.5 and distinguishes_rows(
             series, instants.reset_index(drop=True)
         ):
             return title
@@ -171,7 +171,7 @@ def find_long_form(
         if stated:
             raise
         return None
-    return _Search(table, layout, cells, times, asset).find()
+    return _LongFormSearch(table, layout, cells, times, asset).find()
 
 
 def _letters(title: str) -> str:
@@ -203,7 +203,7 @@ def _without_titles(cells: Mapping[str, Cells]) -> dict[str, Cells]:
     return {title: column.filter(is_row) for title, column in cells.items()}
 
 
-class _Search:
+class _LongFormSearch:
     """The search for the columns of a long form among the first rows of a table."""
 
     def __init__(
@@ -227,7 +227,8 @@ class _Search:
         """Return the columns; None without a variable or a value among them."""
         layout = self._layout
         unit = self._only(_UNIT)
-        quality = layout.quality.column or self._quality()
+        stated = layout.quality.column
+        quality = column(self._table, stated, "--quality") if stated else self._quality()
         self._rest = [title for title in self._rest if title not in (unit, quality)]
         named = [t for t in self._rest if _is(_VALUE, t) and not self._is_empty(t)]
         if named:
@@ -246,7 +247,7 @@ class _Search:
             title
             for title in others
             if (title in varying and not self._is_beside(title, value))
-            or self._stands_instead(title, value)
+            or self._is_instead_of(title, value)
         ]
         is_stated = bool(layout.variable_column and layout.value_column)
         if not is_stated and not self._is_decided(variable, value, varying):
@@ -272,11 +273,11 @@ class _Search:
         is_remark = cells.null_count > 0.8 * len(cells) and _share(cells, _NUMBER) < 0.5
         return self._is_copy(title, value) or is_remark
 
-    def _stands_instead(self, title: str, value: str) -> bool:
+    def _is_instead_of(self, title: str, value: str) -> bool:
         """Return whether a column is filled in the rows only that have no value."""
         is_filled = pc.is_valid(self._cells[title])
-        both = pc.and_(is_filled, pc.is_valid(self._cells[value]))
-        return bool(pc.any(is_filled).as_py() and not pc.any(both).as_py())
+        in_both = pc.and_(is_filled, pc.is_valid(self._cells[value]))
+        return bool(pc.any(is_filled).as_py() and not pc.any(in_both).as_py())
 
     def _is_copy(self, title: str, original: str) -> bool:
         return bool(self._cells[title].equals(self._cells[original]))
@@ -308,14 +309,14 @@ class _Search:
 
     def _is_graded(self, title: str, *, surely: bool = False) -> bool:
         """Return whether a column holds qualities, `surely` not codes of which the kind is open."""
-        words = pc.unique(self._cells[title].drop_null()).to_pylist()
+        texts = pc.unique(self._cells[title].drop_null()).to_pylist()
         flags = VALIDITY_FLAGS if states_validity(title) else {}
-        return bool(words) and all(
-            word.casefold() in QUALITY_WORDS
-            or word.casefold() in flags
-            or (not surely and re.match(_INTEGER, word))
-            or grade(word, self._layout.quality.codes)
-            for word in words
+        return bool(texts) and all(
+            text.casefold() in QUALITY_TEXTS
+            or text.casefold() in flags
+            or (not surely and re.match(_INTEGER, text))
+            or grade(text, self._layout.quality.codes)
+            for text in texts
         )
 
     def _variable(self, values: Sequence[str]) -> str | None:
@@ -329,7 +330,7 @@ class _Search:
         ]
         has_value = len(values) == 1 or self._layout.value_column is not None
         named = [title for title in texts if _is(_VARIABLE, title)] if has_value else []
-        apart = [title for title in texts if self._tells_apart(title)]
+        apart = [title for title in texts if self._distinguishes_rows(title)]
         if not named and not apart and len(texts) == 1 and self._comes_back(texts[0], values):
             return texts[0]
         candidates = [title for title in named if title in apart] or named or apart
@@ -346,7 +347,7 @@ class _Search:
             return named[0]
         is_stated = self._layout.variable_column is not None
         candidates = [title for title in varying if title in named] or list(varying)
-        is_shaped = self._tells_apart(variable)
+        is_shaped = self._distinguishes_rows(variable)
         if len(candidates) == 1 and (is_shaped or is_stated):
             return candidates[0]
         if is_stated or (is_shaped and _is(_VARIABLE, variable)):
@@ -356,7 +357,7 @@ class _Search:
     def _is_decided(self, variable: str, value: str, varying: Sequence[str]) -> bool:
         """Return whether the columns may be read so. Raises UserError if others are as likely."""
         layout = self._layout
-        is_shaped = self._tells_apart(variable)
+        is_shaped = self._distinguishes_rows(variable)
         numbers = [t for t in varying if _share(self._cells[t], _NUMBER) >= 0.5]
         named = [t for t in (*layout.only, *layout.rename) if t in (variable, value)]
         is_plain = _letters(value) == "state" or re.fullmatch(_PLAIN_NAME, _letters(variable))
@@ -409,8 +410,8 @@ class _Search:
     def _is_time(self, title: str) -> bool:
         return _is(_TIME, title) or contains_stamps(self._cells[title], title)
 
-    def _tells_apart(self, title: str) -> bool:
-        return tells_rows_apart(self._texts(title), self._instants)
+    def _distinguishes_rows(self, title: str) -> bool:
+        return distinguishes_rows(self._texts(title), self._instants)
 
     def _comes_back(self, title: str, named: Sequence[str]) -> bool:
         """Return whether the first rows have one text, and later ones another at the same
@@ -428,10 +429,10 @@ class _Search:
                 return True
         return False
 
-    def _undecided(self, what: str, titles: Sequence[str]) -> UserError:
+    def _undecided(self, unclear: str, titles: Sequence[str]) -> UserError:
         among = f": {title_list([repr(title) for title in titles])}" if titles else ""
         return UserError(
-            f"{self._table.path!s}: one row seems to hold one value, and {what} is not clear"
+            f"{self._table.path!s}: one row seems to hold one value, and {unclear} is not clear"
             f"{among}. Name the two columns with --variable-column and --value-column, a column "
             "that tells assets apart with --asset-column; or give --wide if each column is a "
             f"variable. Columns: {title_list(self._table.titles)}"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from alerting.adapters.files.cells import as_mask
 from alerting.adapters.files.chunks import Cells, Chunk, ChunkedTable, Position
 from alerting.adapters.files.long_form import (
-    QUALITY_WORDS,
+    QUALITY_TEXTS,
     VALIDITY_FLAGS,
     LongColumns,
     is_no_variable,
@@ -154,19 +154,21 @@ class LongTable:
         units: dict[str, dict[str, None]] = {}
         texts = pa.array([combination[0] for combination in counts], pa.string())
         names = zip(counts, is_no_variable(texts, self.columns.variable).to_pylist(), strict=True)
-        pairs = [self._pair(combination) for combination, is_none in names if not is_none]
+        pairs = [
+            self._variable_and_unit(combination) for combination, is_none in names if not is_none
+        ]
         for text, unit in pairs:
             units.setdefault(text, {})[unit] = None
         titles: dict[tuple[str, str], str] = {}
         for text, unit in pairs:
-            known = [u for u in units[text] if u]
-            stated = unit or (known[0] if len(known) == 1 else "")
+            of_variable = [u for u in units[text] if u]
+            stated = unit or (of_variable[0] if len(of_variable) == 1 else "")
             has_unit = not stated or split_title(text).unit is not None
             title = text if has_unit else f"{text} [{stated}]"
             titles[text, unit] = f"{title} (value)" if title in self.columns.keys else title
         return titles
 
-    def _pair(self, combination: Combination) -> tuple[str, str]:
+    def _variable_and_unit(self, combination: Combination) -> tuple[str, str]:
         """Return the variable and the unit of a combination, empty where there is none."""
         return combination[0] or "", (combination[1] or "") if self.columns.unit else ""
 
@@ -174,9 +176,9 @@ class LongTable:
         c = self.columns
         others: dict[str, int] = {}
         for combination, count in counts.items():
-            pair = self._pair(combination)
-            if pair[0] and pair not in self._titles:
-                others[pair[0]] = others.get(pair[0], 0) + count
+            key = self._variable_and_unit(combination)
+            if key[0] and key not in self._titles:
+                others[key[0]] = others.get(key[0], 0) + count
         if others:
             count = sum(others.values())
             yield (
@@ -207,10 +209,11 @@ class LongTable:
     def _widen(self, chunk: Chunk, titles: Sequence[str]) -> Iterator[Chunk]:
         """Yield the rows of a chunk as instants, in pieces of a bounded number of cells."""
         variables = self._variables(chunk)
-        wanted = np.array([title in titles for title in self.variables])
+        requested = set(titles)
+        is_read = np.array([title in requested for title in self.variables])
         used = variables >= 0
-        if wanted.any():
-            used &= wanted[variables]
+        if is_read.any():
+            used &= is_read[variables]
         rows = np.flatnonzero(used)
         broken = (*chunk.broken, *self._unnamed(chunk, variables))
         instants = self._instants(chunk, rows, variables[rows])
@@ -234,8 +237,8 @@ class LongTable:
         position = {title: i for i, title in enumerate(self.variables)}
         positions = np.empty(len(rows), dtype=np.int64)
         for i, code in enumerate(rows.tolist()):
-            text, unit = texts[code // len(units)], units[code % len(units)]
-            title = self._titles.get((text or "", unit or ""))
+            text = texts[code // len(units)]
+            title = self._titles.get((text or "", units[code % len(units)] or ""))
             positions[i] = -1 if text is None else -2
             if title is not None:
                 positions[i] = position[title]
@@ -280,12 +283,12 @@ class LongTable:
 
     def _columns(self, piece: _Piece, titles: Sequence[str]) -> dict[str, Cells]:
         c = self.columns
-        columns = {title: piece.first(title) for title in c.keys if title in titles}
-        wanted = dict.fromkeys(titles)
+        requested = set(titles)
+        columns = {title: piece.first(title) for title in c.keys if title in requested}
         for position, title in enumerate(self.variables):
-            if title in wanted:
+            if title in requested:
                 columns[title] = piece.cells(c.value, position)
-            if c.quality and title + QUALITY_SUFFIX in wanted:
+            if c.quality and title + QUALITY_SUFFIX in requested:
                 cells = piece.cells(c.quality, position)
                 columns[title + QUALITY_SUFFIX] = self._grades(cells)
         return {title: columns[title] for title in titles}
@@ -296,9 +299,9 @@ class LongTable:
             return cells
         encoded = cells.dictionary_encode()
         validity = states_validity(str(self.columns.quality))
-        words = QUALITY_WORDS | (VALIDITY_FLAGS if validity else {})
+        meanings = QUALITY_TEXTS | (VALIDITY_FLAGS if validity else {})
         texts = [
-            words.get(text.strip().casefold(), text) for text in encoded.dictionary.to_pylist()
+            meanings.get(text.strip().casefold(), text) for text in encoded.dictionary.to_pylist()
         ]
         return pc.take(pa.array(texts, pa.string()), encoded.indices)
 

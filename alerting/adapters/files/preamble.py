@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from alerting.adapters.files.cells import column
 from alerting.adapters.files.chunks import StatedTimes
-from alerting.adapters.files.recognition import ORDERS, order_shown, stamp_format
+from alerting.adapters.files.recognition import stamp_format
+from alerting.adapters.files.stamp_formats import ORDERS, order_shown
 
 CLOCK = re.compile(r"(?i)^\d{1,2}:\d\d(:\d\d([.,:]\d{1,9})?)?(\s?[ap]\.?\s?m\.?)?$")
 _LABELLED = re.compile(r"^(?P<label>[^:=]{2,40}?)\s*[:=]\s*(?P<value>\S.*)$")

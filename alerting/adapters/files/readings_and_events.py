@@ -104,7 +104,7 @@ class TableFile(ABC, Generic[C, P]):
         while profile is None:
             profile = self._profile_once(progress, stop_early)
         clock = self._rows.stamps.clock
-        profile.head_notes = self._rows.table.notes
+        profile.head_notes = (*self._rows.table.notes, *self._rows.file_times.notes)
         profile.asset_texts = self._rows.assets.texts
         if clock is not None:
             profile.zone = clock.zone.key
@@ -116,7 +116,7 @@ class TableFile(ABC, Generic[C, P]):
     def _profile_once(self, progress: Progress, stop_early: bool) -> P | None:
         """Return the profile of one pass; None if the file's format is not the assumed one."""
         rows = self._rows
-        columns = {title: ColumnProfile(title, name) for title, name in rows.names.items()}
+        columns = rows.written.new_columns(rows.names)
         profile = self._new_profile(columns)
         duplicates = Duplicates(self._rule)
         behind = 0
@@ -273,6 +273,21 @@ class ReadingsFile(TableFile[Keyed, Profile]):
         for title, uncertain in keyed.quality.uncertain.items():
             profile.columns[title].uncertain += int((uncertain & usable).sum())
         count_filled(profile.assets, keyed.assets, usable, filled)
+        self._sample(profile, keyed, filled)
+
+    def _sample(self, profile: Profile, keyed: Keyed, filled: Mapping[str, BoolArray]) -> None:
+        rows = profile.sample.choose(len(keyed.at), len(profile.columns))
+        values = np.full((len(rows), len(profile.columns)), np.nan)
+        numbers = self._rows.numbers
+        for i, column in enumerate(profile.columns.values() if len(rows) else ()):
+            floats = keyed.floats.get(column.title)
+            if floats is not None:
+                values[:, i] = floats[rows]
+            elif column.numbers:
+                cells = keyed.cells[column.title].take(rows)
+                values[:, i], _ = cell.numbers(cells, numbers.decimal, numbers.thousands)
+            values[~filled[column.name][rows], i] = np.nan
+        profile.sample.add(keyed.assets[rows], keyed.at[rows], values)
 
     def _distinguishing(self, keyed: Keyed) -> str | None:
         """Return the column of texts that tells apart the first rows of one instant."""
@@ -328,16 +343,10 @@ class ReadingsFile(TableFile[Keyed, Profile]):
         duplicates: Duplicates,
         reject: Reject,
     ) -> Iterator[ReadingBatch]:
-        columns = {}
-        for title, kind in types.items():
-            numbers = self._rows.numbers
-            columns[self._rows.names[title]], _ = cell.values(
-                keyed.cells[title],
-                kind,
-                numbers.decimal,
-                numbers.thousands,
-                keyed.floats.get(title),
-            )
+        columns = {
+            self._rows.names[title]: self._rows.values(keyed, title, kind)
+            for title, kind in types.items()
+        }
         duplicate, checks = self._find_duplicates(duplicates, keyed, keyed.checks)
         for line in bad_lines(keyed.chunk, checks):
             reject(line)
@@ -553,13 +562,7 @@ class EventsFile(TableFile["_Typed", EventsProfile]):
         checks = [*typed.checks, self._ends_check(typed, instant)]
         columns = []
         for title, kind in types.items():
-            values, _ = cell.values(
-                typed.keyed.cells[title],
-                kind,
-                self._rows.numbers.decimal,
-                self._rows.numbers.thousands,
-            )
-            columns.append(values.tolist())
+            columns.append(self._rows.values(typed.keyed, title, kind).tolist())
         again, checks = self._find_duplicates(duplicates, typed, checks)
         for line in bad_lines(typed.keyed.chunk, checks):
             reject(line)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -17,33 +16,28 @@ from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells
 from alerting.adapters.files.checks import Check, read_names
 from alerting.adapters.files.chunks import PARQUET, Chunk, ChunkedTable, column, magic
 from alerting.adapters.files.csv_table import CsvTable, titles_of_table
-from alerting.adapters.files.instants import (
-    DEFAULT_START,
-    SequenceStamps,
-    StampReader,
-    find_zone,
-    zone_shown,
-)
+from alerting.adapters.files.file_times import FileTimes
 from alerting.adapters.files.long_form import find_long_form
 from alerting.adapters.files.long_table import QUALITY_SUFFIX, LongTable
 from alerting.adapters.files.parquet_table import ParquetTable
 from alerting.adapters.files.recognition import (
     JOINED,
     NumberForm,
-    StampFormat,
-    iso_or_epoch,
-    named_format,
     number_form,
     sample,
-    stamp_format,
-    time_columns,
-    with_order,
 )
+from alerting.adapters.files.written_cells import WrittenCells
 from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType, variable_name
 from alerting.definitions.faults import UserError, shown
+from alerting.ports import SampleColumn
 from alerting.readings.foreign_columns import ColumnProfile, Units, column_names
-from alerting.readings.history import Codes, Millis, duration_millis, grade, why_no_quality
+from alerting.readings.history import (
+    Codes,
+    Millis,
+    grade,
+    why_no_quality,
+)
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
 from alerting.usecases.ingestion.imported_files import DuplicatesRule
 from alerting.usecases.ingestion.reading_plan import ReadingPlan
@@ -293,17 +287,19 @@ class TableRows:
         self.quality = QualityColumns(self.table, layout.quality)
         used = {self.asset_column, *(title for title, _ in keys), *self.quality.titles}
         titles = titles_of_table(self.table, layout.time, layout.only)
-        if layout.sequence is not None and layout.time is None:
-            self.times: tuple[str, ...] = ()
-        else:
-            self.times = time_columns(self.table, layout.time, self.sample, [t for t in used if t])
+        self._units = units
+        self.written = WrittenCells(self.table.path, self.sample, layout.types)
+        for title in layout.types:
+            column(self.table, title, "--column-type")
+        self.file_times = FileTimes(
+            self.table, layout, self.sample, [t for t in used if t], with_ends=bool(keys)
+        )
+        self.times = self.file_times.titles
         self.time = JOINED.join(self.times)
-        used |= {*self.times}
+        used |= {*self.times, *self.file_times.ignored}
         self.names = value_names(self.table, [t for t in titles if t not in used], layout, units)
         self.numbers = self._numbers()
-        self.format = self._format()
-        self.zone, self.zone_from = self._zone()
-        self.stamps = self.new_stamps()
+        self.stamps = self.file_times.new_stamps()
         self._missing = (*MISSING_TEXTS, *layout.missing)
 
     def _use_long_form(self) -> Layout:
@@ -325,6 +321,7 @@ class TableRows:
         these."""
         self.assets = TextNames("asset", self.layout.asset_prefix, lambda: titles)
         if units is not None:
+            self._units = units
             self.names = value_names(self.table, list(self.names), self.layout, units)
 
     def _numbers(self) -> NumberForm:
@@ -333,49 +330,12 @@ class TableRows:
             NumberForm(self.layout.decimal, True, form.thousands) if self.layout.decimal else form
         )
 
-    def _format(self) -> StampFormat | None:
-        if self.layout.sequence is not None:
-            return None
-        if self.layout.time_format is not None:
-            return named_format(self.layout.time_format)
-        form = stamp_format(self._time_cells(self.sample))
-        return with_order(self.table, self.times[0], form) if form else None
-
-    def _zone(self) -> tuple[ZoneInfo | None, str]:
-        if self.layout.zone is not None:
-            return find_zone(self.layout.zone), "--tz"
-        if self.layout.plant_zone is not None:
-            return find_zone(self.layout.plant_zone), "ALERTING_TIMEZONE"
-        return None, "neither --tz nor ALERTING_TIMEZONE names a zone"
-
-    def new_stamps(self) -> StampReader | SequenceStamps:
-        """Return a reader of stamps for one pass over the file."""
-        if self.layout.sequence is not None:
-            return SequenceStamps(
-                self._start(), duration_millis(self.layout.sequence), self.time or None
-            )
-        return StampReader(self.format, self.zone)
-
-    def _start(self) -> int:
-        text = self.layout.start or DEFAULT_START
-        at = int(StampReader(None, self.zone).read(cell.column([text])).at[0])
-        if at == cell.NO_INSTANT:
-            raise UserError(
-                f"--start {text!r} is not an instant; write for example --start "
-                "2026-01-05T06:00:00Z"
-            )
-        return at
-
     def revise(self, keyed: Keyed, columns: Iterable[ColumnProfile]) -> bool:
         """Return whether this chunk shows another format, so that the file must be read again."""
-        if self.zone is None and keyed.instants.zoneless:
-            shown = zone_shown(
-                keyed.instants.local, None if self.asset_column is None else keyed.assets
-            )
-            if shown is not None:
-                self.zone = shown
-                self.zone_from = "shown by the hour that comes twice in the file"
-                return True
+        if self.file_times.revise(
+            keyed.instants, None if self.asset_column is None else keyed.assets
+        ):
+            return True
         if (
             not self.numbers.shown
             and self._separator != ","
@@ -386,15 +346,20 @@ class TableRows:
         if not self.numbers.thousands and any(c.grouped for c in columns):
             self.numbers = replace(self.numbers, thousands=True)
             return True
-        return False
+        if self._units is None or not self.written.revise(columns, self._units):
+            return False
+        self.names = value_names(
+            self.table, list(self.names), self.layout, self._units, self.written
+        )
+        return True
 
     @property
     def plan(self) -> ReadingPlan:
         """Return the format of the file for people."""
-        zoned = self.stamps_name_zone
-        sequence = self.stamps.message if isinstance(self.stamps, SequenceStamps) else None
+        times = self.file_times
+        zoned = times.name_zone
         encoding = getattr(self.table, "encoding", None)
-        zone = self.zone.key if self.zone else "UTC"
+        zone = times.zone.key if times.zone else "UTC"
         long = self.table.columns if isinstance(self.table, LongTable) else None
         return ReadingPlan(
             encoding=encoding.name if encoding else None,
@@ -408,29 +373,11 @@ class TableRows:
             unit_column=long.unit if long else None,
             quality_column=long.quality if long else None,
             time_columns=self.times,
-            time_format=sequence
-            or (self.format.name if self.format else iso_or_epoch(self._time_cells(self.sample))),
+            time_format=times.name,
             zone=None if zoned else zone,
-            zone_from=None if zoned else self.zone_from,
+            zone_from=None if zoned else times.zone_from,
             sequence=self.layout.sequence,
         )
-
-    @property
-    def stamps_name_zone(self) -> bool:
-        """Return whether stamps need no zone: they name it, count from 1970, or are numbered."""
-        if self.layout.sequence is not None:
-            return True
-        cells = self._time_cells(self.sample)
-        instants = StampReader(self.format, None).read(cells)
-        return bool(len(cells)) and not instants.zoneless and not instants.bad.all()
-
-    def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
-        """Return the cells of stamps, date and time joined; empty ones without a column."""
-        if not self.times:
-            return pa.nulls(len(next(iter(cells.values()))), pa.string())
-        if len(self.times) == 1:
-            return cells[self.times[0]]
-        return pc.binary_join_element_wise(*(cells[title] for title in self.times), " ")
 
     def _asset_column(self) -> str | None:
         if self.layout.asset:
@@ -443,9 +390,9 @@ class TableRows:
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
         """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
-        self.stamps = self.new_stamps()
+        self.stamps = self.file_times.new_stamps()
         keys = [
-            *self.times,
+            *self.file_times.columns,
             *([self.asset_column] if self.asset_column else []),
             *further,
             *self.quality.titles,
@@ -456,11 +403,11 @@ class TableRows:
     def _key_chunk(self, chunk: Chunk) -> Keyed:
         floats = self._plain_numbers(chunk)
         cells = {
-            title: v if title in floats else self._clean(title, v)
+            title: v if title in floats else self._plain(title, v)
             for title, v in chunk.columns.items()
         }
         assets, named_checks = self._assets(chunk, cells)
-        times = self._time_cells(cells)
+        times = self.file_times.texts.join(cells)
         stamps = self.stamps
         instants = stamps.read(times, assets if self.asset_column else None)
         checks = [
@@ -490,6 +437,19 @@ class TableRows:
     def _clean(self, title: str, cells: Cells) -> Cells:
         return cell.clean(cells, NULLS if title in self.quality.titles else self._missing)
 
+    def _plain(self, title: str, cells: Cells) -> Cells:
+        return self.written.plain(title, self._clean(title, cells), self.numbers)
+
+    def values(self, keyed: Keyed, title: str, kind: VariableType) -> SampleColumn:
+        """Return the samples of a column of this type; a category keeps its numbers as written."""
+        cells = keyed.cells[title]
+        if kind == "category" and (title in keyed.floats or not self.written.is_plain(title)):
+            cells = self._clean(title, keyed.chunk.columns[title])
+            cells = keyed.quality.without_bad({title: cells})[title]
+        form = self.numbers
+        floats = keyed.floats.get(title)
+        return cell.values(cells, kind, form.decimal, form.thousands, floats)[0]
+
     def _assets(
         self, chunk: Chunk, cells: Mapping[str, Cells]
     ) -> tuple[npt.NDArray[np.object_], list[Check]]:
@@ -503,13 +463,17 @@ class TableRows:
 
 
 def value_names(
-    table: ChunkedTable, titles: Sequence[str], layout: Layout, units: Units | None = None
+    table: ChunkedTable,
+    titles: Sequence[str],
+    layout: Layout,
+    units: Units | None = None,
+    written: WrittenCells | None = None,
 ) -> dict[str, str]:
     """Return the name by title of every value column. Raises UserError if two columns would get the
     same name.
 
     `units`: of the variables that there are; None if the columns are attributes, whose names have
-    the unit in them.
+    the unit in them. `written`: units in cells count as if the title stated them.
     """
     for title in layout.only:
         column(table, title, "--only")
@@ -519,9 +483,10 @@ def value_names(
     names = {t: _given_name(t, layout) if t in layout.rename else variable_name(t) for t in chosen}
     if units is not None:
         others = [title for title in chosen if title not in layout.rename]
-        names |= column_names(
-            others, units, taken=[names[title] for title in chosen if title in layout.rename]
-        )
+        by_written = written.titles(others) if written else dict(zip(others, others, strict=True))
+        taken = [names[title] for title in chosen if title in layout.rename]
+        derived = column_names(by_written, units, taken=taken)
+        names |= {by_written[title]: name for title, name in derived.items()}
     first: dict[str, str] = {}
     for title, name in names.items():
         if name in first:

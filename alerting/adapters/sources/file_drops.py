@@ -30,8 +30,9 @@ from alerting.adapters.files.readings_and_events import (
     EventsFile,
     ReadingsFile,
 )
-from alerting.adapters.files.recognition import has_stamps, named_format
+from alerting.adapters.files.recognition import has_stamps
 from alerting.adapters.files.rows import open_table
+from alerting.adapters.files.stamp_formats import named_format
 from alerting.adapters.sources.addresses_and_secrets import Resolve
 from alerting.adapters.sources.file_layouts import file_layout
 from alerting.deferred import fs, pa

@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from alerting.adapters.files.recognition import FORMATS, ISO, ORDERS
+from alerting.adapters.files.stamp_formats import FORMATS, ISO, ORDERS
 from alerting.console.access import Engineer, Served, confirms
 from alerting.console.api.parameters import Id
 from alerting.console.plant.import_jobs import (

@@ -246,6 +246,10 @@ def _time_faults(definition: Condition) -> Iterable[Fault]:
                 "needs regular readings",
                 "remove no_data: ignore",
             )
+    elif definition.counter:
+        yield Fault("counter", "a counter is read as a rate", "add rate_per:")
+    if definition.rolls_over_at is not None and not definition.counter:
+        yield Fault("rolls_over_at", "goes with counter: true")
     if definition.frozen_after is not None:
         if ignore:
             yield Fault(
@@ -366,6 +370,8 @@ _OF_ONE = (
     "clear_outside",
     "levels",
     "rate_per",
+    "counter",
+    "rolls_over_at",
     "at_least",
     "frozen_after",
 )

@@ -200,6 +200,20 @@ class Condition(Closed):
         None,
         description="The limits are for the change of the value per this time.",
     )
+    counter: StrictBool | None = Field(
+        None,
+        exclude_if=lambda counter: counter is None,
+        description=(
+            "With rate_per: the variable only rises, and begins again at 0; as the asset declares "
+            "it when left out."
+        ),
+    )
+    rolls_over_at: Number | None = Field(
+        None,
+        gt=0,
+        exclude_if=lambda values: values is None,
+        description="Of a counter: the number of its values, e.g. 65536.",
+    )
     at_least: AtLeast | None = Field(
         None, description="Triggered only by this many of the last readings."
     )
@@ -304,6 +318,20 @@ class MemberLimits(PlainLimits):
 
     rate_per: Duration | None = Field(
         None, description="The limits are for the change of the value per this time."
+    )
+    counter: StrictBool | None = Field(
+        None,
+        exclude_if=lambda counter: counter is None,
+        description=(
+            "With rate_per: the variable only rises, and begins again at 0; as the asset declares "
+            "it when left out."
+        ),
+    )
+    rolls_over_at: Number | None = Field(
+        None,
+        gt=0,
+        exclude_if=lambda values: values is None,
+        description="Of a counter: the number of its values, e.g. 65536.",
     )
     clear_above_at: Limit | None = Field(
         None, description="After `above` held it is over only at or below this value (hysteresis)."

@@ -230,7 +230,7 @@ def evaluate_threshold_interval(
     part: VersionInterval,
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part. `series` begins `lookback(definition)` before it."""
+    """Evaluate one part. `series` begins `lookback(definition, asset)` before it."""
     before = result.state
     carried = before.carried
     if carried is not None and part.is_new:
@@ -285,7 +285,7 @@ def evaluate_combined_interval(
     before = result.state
     history = sources.shared.load(
         asset,
-        part.start - longest_lookback(combination),
+        part.start - longest_lookback(combination, asset),
         part.end,
         {leaf.variable for leaf in combination.leaves()},
     )
@@ -360,7 +360,7 @@ def _last_value(
     if newest.empty:
         return carried
     before = newest.index[-1].to_pydatetime() - timedelta(milliseconds=1)
-    history = sources.platform.readings.load(asset, before - lookback(condition), at, [name])
+    history = sources.platform.readings.load(asset, before - lookback(condition, asset), at, [name])
     series = series_of(condition, history)
     return evaluate_series(
         condition, asset, series.ts, series.values, None, before, at, series.bad
@@ -389,7 +389,7 @@ class ThresholdKind:
     def inputs(self, definition: ThresholdDefinition, asset: Asset) -> Inputs:
         combination = definition.combination
         if isinstance(definition, LearnedThresholdDefinition):
-            before = max(lookback(condition) for condition in definition.conditions)
+            before = max(lookback(condition, asset) for condition in definition.conditions)
             return Inputs(
                 None, before, max(condition.stale_after for condition in definition.conditions)
             )
@@ -397,15 +397,17 @@ class ThresholdKind:
             leaves = list(combination.leaves())
             stored = None if asset.is_computed(leaves[0].variable) else leaves[0].variable
             return Inputs(
-                stored, longest_lookback(combination), max(leaf.stale_after for leaf in leaves)
+                stored,
+                longest_lookback(combination, asset),
+                max(leaf.stale_after for leaf in leaves),
             )
         if asset.is_computed(
             definition.variable
         ):  # it is not stored, so it is read for each target by itself
-            return Inputs(None, lookback(definition), definition.stale_after)
+            return Inputs(None, lookback(definition, asset), definition.stale_after)
         return Inputs(
             definition.variable,
-            lookback(definition),
+            lookback(definition, asset),
             definition.stale_after,
             limits_of(definition, asset),
         )
@@ -512,7 +514,8 @@ def _evaluate_part(
     if combination is not None:
         return evaluate_combined_interval(definition, combination, sources, before, part, learned)
     if learned is None:
-        series = sources.read(definition, part.start - lookback(definition), part.end)
+        start = part.start - lookback(definition, sources.asset)
+        series = sources.read(definition, start, part.end)
     else:
         series = series_of(definition, read_part(definition, sources, part))
     return evaluate_threshold_interval(definition, sources.asset, series, before, part, learned)

@@ -24,7 +24,8 @@ _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)
 _LIMITS = (
     *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals"),
-    *("levels", "rate_per", "at_least", "clear_inside", "clear_outside", "for", "clear_for"),
+    *("levels", "rate_per", "counter", "rolls_over_at", "at_least", "clear_inside"),
+    *("clear_outside", "for", "clear_for"),
 )
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
@@ -65,6 +66,7 @@ from alerting.readings.history import (
     millis,
     to_millis,
 )
+from alerting.readings.unit_changes import find_unit_change
 
 D = TypeVar("D", bound=TrainedDefinition)
 HASHED = (
@@ -248,6 +250,7 @@ def build_dataset(
         findings=(
             *_derived_finding(derived),
             *find_strays([point_in_time_view(h, until) for h in histories]),
+            *_unit_findings(plan, views),
             *(() if definition.is_of_unit else burst_findings(definition.problem, views)),
             *oddities,
             *limits,
@@ -260,6 +263,21 @@ def build_dataset(
         hash=dataset_hash(plan, features, *beside.values()),
         effects=estimate_effects(definition, plan, learned),
     )
+
+
+def _unit_findings(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+    for name, history in product([number.name for number in plan.numbers], histories):
+        if name not in history.readings:
+            continue
+        values = history.readings[name].to_numpy(np.float64)
+        change = find_unit_change(millis(pd.DatetimeIndex(history.readings.index)), values)
+        if change is not None:
+            message = (
+                f"{change.describe(f'{name} of {history.asset.name}')}: the values are kept; "
+                "correct those of one side, or begin after it with periods.start."
+            )
+            size = max(change.factor, 1 / change.factor)
+            yield Finding("unit_change", name, size, "kept", message)
 
 
 def _plan(

@@ -26,6 +26,7 @@ Kind = Literal[
     "row_limit",
     "derived",
     "strays",
+    "unit_change",
 ]
 
 
@@ -86,6 +87,10 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
     ("strays", "left out"): (
         "{n} assets ({names}) have readings far from all others, as of a clock that was not set: "
         "they are left out."
+    ),
+    ("unit_change", "kept"): (
+        f"{_VARIABLES} are a multiple of what they were from some day on (other units?): the "
+        "values are kept; correct them, or begin after that day with periods.start."
     ),
     ("leak_suspect", "kept"): "{n} variables or events ({names}) nearly know the label: they are "
     "kept; make sure that their "

@@ -212,7 +212,7 @@ class LoadEstimate:
         """
         start, end = self._interval(asset, self._affordable([asset])[0])
         history = self._platform.readings.load(
-            asset, start - lookback(definition), end, [definition.variable]
+            asset, start - lookback(definition, asset), end, [definition.variable]
         )
         steps = self._past.steps(asset, start, end)
         most = headroom * len(self._notification_instants(steps, asset, start, end))

@@ -1,15 +1,15 @@
 """Files of an import, each checked once and read once: form, profile, and notes on them for people,
 with reasons for a refusal."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Literal, Protocol
 
 from alerting.deferred import np
 from alerting.definitions.asset_documents import Asset, Variable, VariableType
-from alerting.definitions.faults import UserError, format_duration, shown
+from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import (
     ENGLISH,
     Styled,
@@ -20,10 +20,12 @@ from alerting.definitions.wording.language import (
     templates,
 )
 from alerting.ports import EventRow, Progress, ReadingBatch
-from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units, split_title
+from alerting.readings.foreign_columns import BadLine, ColumnProfile, Units
 from alerting.readings.history import Millis
+from alerting.readings.unit_changes import ThinnedRows
 from alerting.readings.variable_series import describe_doubtful
 from alerting.usecases.ingestion.asset_import import Titles
+from alerting.usecases.ingestion.column_notes import describe_column, type_option
 from alerting.usecases.ingestion.reading_plan import ReadingPlan
 
 
@@ -92,6 +94,7 @@ class Profile:
     times that come twice. `asset_texts`: the text by asset where it is not the name.
     `head_notes`: sentences
     on lines above the first row. `ends`: the first and the last thousand instants (ms) of its rows.
+    `sample`: rows of readings, with the numbers of `columns`.
     """
 
     columns: dict[str, ColumnProfile] = field(default_factory=dict)
@@ -115,6 +118,7 @@ class Profile:
     first: datetime | None = None
     last: datetime | None = None
     ends: Millis = field(default_factory=lambda: np.empty(0, np.int64))
+    sample: ThinnedRows = field(default_factory=ThinnedRows)
 
 
 @dataclass
@@ -287,7 +291,10 @@ def understand(
         new_assets=tuple(name for name in sorted(profile.assets) if name not in existing),
         columns=columns,
         event_types=event_types,
-        notes=(*notes(source, profile, types, now), *_left_out(source, profile, event_types)),
+        notes=(
+            *notes(source, profile, types, now, declared),
+            *_left_out(source, profile, event_types),
+        ),
     )
 
 
@@ -295,7 +302,7 @@ def _understand_column(
     profile: Profile, column: ColumnProfile, kind: VariableType, declared: Mapping[str, Variable]
 ) -> UnderstoodColumn:
     variable = declared.get(column.name)  # an import changes no declared variable
-    unit = variable.unit if variable else split_title(column.title).unit
+    unit = variable.unit if variable else column.split_title().unit
     wrong, first = column.bad(kind)
     texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
     empty = profile.rows - column.filled - column.marked - column.bad_quality
@@ -342,6 +349,7 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
     that it may have another."""
     for title, kind in types.items():
         column = profile.columns[title]
+        _refuse_other_units(source, column, kind)
         wrong, first = column.bad(kind)
         wrong -= column.faults if kind == "number" else 0
         filled = column.filled - column.faults
@@ -352,10 +360,12 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
                     ENGLISH.say(
                         "{file} was not imported: column {title} is taken for a {type}, and "
                         "{wrong} of its {filled} cells are not. If it holds text, declare it as a "
-                        "category first (alerting import assets); else leave it out with --only, "
-                        "or name with --missing the texts that mean a missing value:",
+                        "category with {option} (alerting import assets, if it is not new); else "
+                        "leave it out with --only, or name with --missing the texts that mean a "
+                        "missing value:",
                         file=source.name,
                         title=shown(title),
+                        option=type_option(title, "category"),
                         type=_TYPES[kind],
                         wrong=Styled(wrong, "count"),
                         filled=Styled(filled, "count"),
@@ -378,6 +388,18 @@ def _left_out(source: Source, profile: Profile, event_types: Mapping[str, str]) 
         )
         first = sorted(lines, key=lambda line: line.line)[:SHOWN]
         yield _with_lines(headline, source, first, *(["…"] if count > len(first) else []))
+
+
+def _refuse_other_units(source: Source, column: ColumnProfile, kind: VariableType) -> None:
+    others = column.other_units()
+    if kind == "number" and others and column.writing:
+        named = ", ".join(f"{count:,} in {unit}" for unit, count in others.items())
+        raise UserError(
+            f"{source.name} was not imported: column {shown(column.title)} mixes units: "
+            f"beside {column.writing.unit} it has {named}. Export it in one unit, or leave it out "
+            f"with --only; if its cells are names, add "
+            f"{type_option(column.title, 'category')}"
+        )
 
 
 def _with_lines(headline: str, source: Source, lines: Sequence[BadLine], *more: str) -> str:
@@ -422,8 +444,9 @@ def notes(
     profile: Profile,
     types: Mapping[str, VariableType],
     now: datetime | None = None,
+    declared: Collection[str] = (),
 ) -> Iterator[str]:
-    """Yield notes on this file for people, as sentences."""
+    """Yield notes on this file for people, as sentences. `declared`: variables that there are."""
     yield from profile.head_notes
     yield from _name_notes(_NO_ASSETS, profile.asset_texts)
     if isinstance(profile, EventsProfile):
@@ -461,7 +484,11 @@ def notes(
             uncertain,
         )
     yield from _clock_notes(source, profile)
-    yield from _column_notes(profile, types)
+    for title, kind in types.items():
+        column = profile.columns[title]
+        is_new = column.name not in declared and not isinstance(profile, EventsProfile)
+        yield from describe_column(column, kind, is_new=is_new)
+    yield from _unit_notes(profile, types)
     if profile.cut:
         yield count_in_english(
             "{number} time stamp is finer than a millisecond and was cut to it",
@@ -513,14 +540,14 @@ def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
             )
 
 
-def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
-    for title in types:
-        column = profile.columns[title]
-        if column.every_ms is not None:
-            every = format_duration(timedelta(milliseconds=column.every_ms))
-            yield (
-                f"column {shown(title)} has a value about every {every} only, like a laboratory: "
-                "each value keeps its stamp and stays in force until the next one. If it becomes "
-                "known later than that, give its delay: in a file for `alerting import assets`, "
-                f"variables: {f'{{{column.name}: {{delay: {every}}}}}'}"
-            )
+def _unit_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
+    titles = [*profile.columns]
+    changes = [
+        change.describe(f"{name} of {asset}" if len(profile.assets) > 1 else name)
+        for asset, position, change in profile.sample.find_changes()
+        if types.get(titles[position]) == "number"
+        for name in [profile.columns[titles[position]].name]
+    ]
+    yield from changes[:SHOWN]
+    if len(changes) > SHOWN:
+        yield f"{len(changes) - SHOWN} more columns change so (another unit?)"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from alerting.definitions.faults import shown
 from alerting.definitions.wording.language import join_with_and
 
 _MARKS = {"\t": "tab"}
@@ -57,13 +58,13 @@ def describe_plan(plan: ReadingPlan) -> Iterator[str]:
             if plan.zone
             else "each stamp names its zone or counts in UTC"
         )
-        yield f"time: {' + '.join(map(repr, plan.time_columns))}, {plan.time_format}, {zone}"
+        yield f"time: {' + '.join(map(shown, plan.time_columns))}, {plan.time_format}, {zone}"
     if plan.variable_column:
-        beside = f", unit from {plan.unit_column!r}" if plan.unit_column else ""
-        beside += f", quality from {plan.quality_column!r}" if plan.quality_column else ""
+        beside = f", unit from {shown(plan.unit_column)}" if plan.unit_column else ""
+        beside += f", quality from {shown(plan.quality_column)}" if plan.quality_column else ""
         yield (
-            f"one row for each value: variable from {plan.variable_column!r}, value from "
-            f"{plan.value_column!r}{beside}"
+            f"one row for each value: variable from {shown(plan.variable_column)}, value from "
+            f"{shown(plan.value_column)}{beside}"
         )
 
 

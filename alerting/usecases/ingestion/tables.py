@@ -32,7 +32,6 @@ from alerting.ports import EventRow, IngestionPorts, Progress, ReadingRow, Readi
 from alerting.readings.foreign_columns import (
     BadLine,
     ColumnProfile,
-    split_title,
     units_by_name,
     whole_title,
 )
@@ -75,10 +74,17 @@ def column_types(
     types: dict[str, VariableType] = {}
     for title, column in profile.columns.items():
         declared = _stored_type(source, column, profile.assets, existing, readings)
+        if declared and column.stated not in (None, declared):
+            raise UserError(
+                f"{source.name}: {column.name} is declared as {declared}, and a declared variable "
+                f"keeps its type; leave out --column-type {shown(f'{title}={column.stated}')}, or "
+                "give the column another name with --rename"
+            )
         kind = declared or column.inferred()
         if kind is None or not (column.filled or column.bad_quality):
             continue
-        if not declared and column.written_with_decimal_comma():
+        is_free = not declared and column.stated != "category"
+        if is_free and column.written_with_decimal_comma():
             raise UserError(
                 f"{source.name}: column {shown(title)} holds numbers such as 12,5: add --decimal ,"
             )
@@ -173,9 +179,7 @@ def with_variables(
 def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
     """Return the variable of a column. A number gets the unit in its title, and the title without
     the unit."""
-    title, unit = (
-        split_title(column.title) if kind == "number" else (whole_title(column.title), None)
-    )
+    title, unit = column.split_title() if kind == "number" else (whole_title(column.title), None)
     return Variable(title=title if title != column.name else None, type=kind, unit=unit)
 
 
@@ -194,7 +198,7 @@ def event_durations(
     """
     undecided = stated is None and any(stored.get(name) != "instant" for name in profile.types)
     if undecided and not profile.end_column and profile.stamps:
-        columns = ", ".join(repr(title) for title in profile.stamps[:SHOWN])
+        columns = ", ".join(shown(title) for title in profile.stamps[:SHOWN])
         raise UserError(
             f"{source.name}: other columns than that of the starts hold time stamps: {columns}; "
             "nothing was written. Name with --end-column the one of the ends, or say with "

@@ -178,14 +178,15 @@ def find_moved(
     trained = read_buckets(platform, asset, numbers, first, last, "hours", _MOST_READINGS)
     newest = read_buckets(platform, asset, numbers, until - _DAY, until, "hours", _MOST_READINGS)
     compared = []
-    for name in numbers:
-        at, before = _hourly_means(trained.by_variable[name], left_out)
-        _, recent = _hourly_means(newest.by_variable[name], left_out)
-        compared.append(compare_hours(name, (at - until) // _DAY, before, recent))
-    for name in set(names) - set(numbers):
-        learned_texts = _texts(platform, asset, name, first, last, left_out)
-        now = _texts(platform, asset, name, until - _DAY, until, left_out)
-        compared.append(compare_texts(name, learned_texts, now))
+    for name in names:
+        if name in numbers:
+            at, before = _hourly_means(trained.by_variable[name], left_out)
+            _, recent = _hourly_means(newest.by_variable[name], left_out)
+            compared.append(compare_hours(name, (at - until) // _DAY, before, recent))
+        else:
+            learned_texts = _texts(platform, asset, name, first, last, left_out)
+            recent_texts = _texts(platform, asset, name, until - _DAY, until, left_out)
+            compared.append(compare_texts(name, learned_texts, recent_texts))
     measured = [comparison for comparison in compared if comparison is not None]
     return [moved for moved, is_moved in measured if is_moved] if measured else None
 

@@ -1,6 +1,7 @@
 """Rows of a source as readings or events, one by one: each is stored as it stands, or refused with
-a reason, for readers of every language; and the declarations that rows cause: assets, variables
-with their types, event types. Rows of other types are refused.
+a reason, for readers of every language, as is a single value that cannot be stored; and the
+declarations that rows cause: assets, variables with their types, event types. Values of other types
+are refused.
 
 The number of declarations that data may cause is bounded, per delivery, per source and in all.
 Existing names stay, and names that an engineer imports are not counted. A row beyond a bound is
@@ -23,30 +24,41 @@ from alerting.definitions.fields.names_and_times import time_zone
 from alerting.definitions.platform_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.source_fields import SourceFields
 from alerting.definitions.sources import SqlSource
-from alerting.definitions.wording.language import ENGLISH
 from alerting.ports import EventRow, ReadingRow, Record
 from alerting.readings.foreign_columns import Units, column_name, derive_name
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Quality, grade, whole_millis
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
+from alerting.usecases.sources.message_parts import (
+    MOST_VALUES,
+    NO_VALUE,
+    VALUES,
+    Faults,
+    MessageRows,
+    RowRefused,
+    Scalar,
+    find_part,
+    flatten,
+    is_utf8,
+    join_reasons,
+    list_hint,
+    read_scalar,
+    read_stamp,
+    refuse_column,
+    refuse_number,
+    refuse_value,
+)
 
 if TYPE_CHECKING:
     from alerting.stores.deliveries_and_changes import SourceDeliveries
 
-VALUES = "values"
-"""Field of a message that may hold its values as one object; without it, the other fields are the
-values."""
-_MILLIS = 1e11  # a number of seconds this large lies in the year 5138
-_MOST_VALUES = 10_000
-_LONGEST_TEXT = 1000
 _MOST_LAYOUTS = 1000
 _NUMBERS = frozenset([float, int])
-Scalar = float | str | bool
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
 class RefusedRow:
-    """A row that was not stored: its number, from 1, and the reason."""
+    """A row that was not stored, or not with all its values: its number, from 1, and the reason."""
 
     line: int
     reason: str
@@ -56,13 +68,14 @@ class RefusedRow:
 class MappedRows(Generic[Row]):
     """Rows of a source that can be stored, each with its number from 1, and rows that cannot.
     `titles`: column by variable; `asset_texts` and `type_texts`: by asset and event type, its text
-    in the rows where that is not the name."""
+    in the rows where that is not the name. `has_ends`: whether any row has the column of ends."""
 
     rows: Sequence[tuple[int, Row]]
     refused: Sequence[RefusedRow]
     titles: Mapping[str, str]
     asset_texts: Mapping[str, str] = field(default_factory=dict)
     type_texts: Mapping[str, str] = field(default_factory=dict)
+    has_ends: bool = False
 
 
 def map_readings(
@@ -100,18 +113,31 @@ def map_events(
 
 
 def _map(
-    mapping: RecordMapping, records: Sequence[Record], read: Callable[[Record], Row]
+    mapping: RecordMapping,
+    records: Sequence[Record],
+    read: Callable[[Record, Faults], Row],
 ) -> MappedRows[Row]:
     rows: list[tuple[int, Row]] = []
     refused: list[RefusedRow] = []
     for line, record in enumerate(records, 1):
-        try:
-            rows.append((line, read(record)))
-        except RowRefused as refusal:
-            refused.append(RefusedRow(line, refusal.reason))
-        except RecursionError:
-            refused.append(RefusedRow(line, TOO_DEEP))
-    return MappedRows(rows, refused, mapping.titles, mapping.assets.texts, mapping.types.texts)
+        faults: Faults = []
+        for part in mapping.messages.split(record, faults):
+            try:
+                rows.append((line, read(part, faults)))
+            except RowRefused as refusal:
+                faults.append(refusal)
+            except RecursionError:
+                faults.append(RowRefused(TOO_DEEP))
+        if faults:
+            refused.append(RefusedRow(line, join_reasons(fault.reason for fault in faults)))
+    return MappedRows(
+        rows,
+        refused,
+        mapping.titles,
+        mapping.assets.texts,
+        mapping.types.texts,
+        mapping.has_ends,
+    )
 
 
 class RecordMapping:
@@ -138,22 +164,25 @@ class RecordMapping:
         self._names: dict[str, str | None] = {}
         self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.titles: dict[str, str] = {}
-        self._keys = {source.time, source.quality} | (
+        self.has_ends = False
+        self.messages = MessageRows(source)
+        self._keys = {source.time, source.quality, *self.messages.keys} | (
             {source.asset_column} if source.asset is None else set()
         )
         if isinstance(source, SqlSource) and source.cursor not in source.variables:
             self._keys.add(source.cursor)
 
-    def reading(self, record: Record) -> ReadingRow:
-        """Return the reading of a record. Raises RowRefused if it has no stamp, asset or value, or
-        one that cannot be read."""
+    def reading(self, record: Record, faults: Faults) -> ReadingRow:
+        """Return the reading of a record; `faults` gets the refusals of single values. Raises
+        RowRefused if it has no stamp, asset or value, or a stamp or asset that cannot be read."""
         asset = self._asset(record)
         at = self._instant(record, self._source.time)
-        fields = _fields(record, self._keys)
+        fields = self._fields(record)
         if self._source.quality is None and (numbers := self._known_numbers(fields)):
             return ReadingRow(asset, at, numbers)
-        mapped = self._values(fields)
-        quality = self._quality(record, mapped)
+        before = len(faults)
+        mapped = self._values(fields, faults)
+        quality = self._quality(record, mapped, faults)
         values = cast(Mapping[str, Scalar], mapped)
         if quality or None in mapped.values():
             values = {
@@ -162,7 +191,7 @@ class RecordMapping:
                 if value is not None and quality.get(name) != "bad"
             }
         if not values and not quality:
-            raise RowRefused(NO_VALUE)
+            raise faults.pop() if len(faults) > before else RowRefused(NO_VALUE)
         return ReadingRow(
             asset,
             at,
@@ -170,14 +199,16 @@ class RecordMapping:
             {name: q for name, q in quality.items() if q == "bad" or name in values},
         )
 
-    def event(self, record: Record) -> EventRow:
-        """Return the event of a record. Raises RowRefused if it has no stamp, asset or type, or an
-        end before its start."""
+    def event(self, record: Record, faults: Faults) -> EventRow:
+        """Return the event of a record; `faults` gets the refusals of single attributes. Raises
+        RowRefused if it has no stamp, asset or type, or an end before its start."""
         columns = self._source.events
+        written = find_part(record, columns.end_column)
+        self.has_ends |= written is not None or columns.end_column in record
         asset = self._asset(record)
         start = self._instant(record, self._source.time)
         type = columns.type or _name(record, columns.type_column, self.types)
-        has_end = record.get(columns.end_column) not in (None, "")
+        has_end = written not in (None, "")
         end = self._instant(record, columns.end_column) if has_end else None
         if end is not None and end < start:
             raise refuse_value(columns.end_column, END_FIRST)
@@ -188,7 +219,7 @@ class RecordMapping:
         )
         attributes = {
             name: value
-            for name, value in self._values(_fields(record, keys)).items()
+            for name, value in self._values(self._fields(record, keys), faults).items()
             if value is not None
         }
         return EventRow(asset, type, start, end, self._source.name, attributes)
@@ -199,11 +230,11 @@ class RecordMapping:
     def _instant(self, record: Record, column: str) -> datetime:
         """Return the instant of a stamp; a stamp without a zone gives an instant without one.
         Raises ValueError for anything else."""
-        written = record.get(column)
+        written = find_part(record, column)
         if written is None or written == "":
-            raise refuse_value(column, NO_TIME)
+            raise refuse_column(column, NO_TIME + list_hint(record))
         try:
-            at = _instant(written)
+            at = read_stamp(written)
             at = (at if at.tzinfo else at.replace(tzinfo=self._zone)).astimezone(UTC)
         except (ValueError, OverflowError, OSError):
             raise refuse_value(column, NOT_A_TIME, written) from None
@@ -234,19 +265,45 @@ class RecordMapping:
         except OverflowError:
             return None
 
-    def _values(self, fields: Mapping[str, Any]) -> dict[str, Scalar | None]:
+    def _fields(self, record: Record, keys: set[str | None] | None = None) -> Mapping[str, Any]:
+        """Return the values of a record by title: from its object of values, or from all fields
+        except its keys. Raises RowRefused for too many."""
+        inner = record.get(VALUES)
+        keys = self._keys if keys is None else keys
+        fields = (
+            inner
+            if isinstance(inner, Mapping)
+            else {key: value for key, value in record.items() if key not in keys}
+        )
+        if len(fields) > MOST_VALUES:
+            raise refuse_number(len(fields))
+        return fields
+
+    def _values(self, fields: Mapping[str, Any], faults: Faults) -> dict[str, Scalar | None]:
+        """Return the values by variable; `faults` gets those that cannot be stored."""
+        if any(isinstance(value, Mapping) for value in fields.values()):
+            fields = flatten(fields, self._keys, faults)
         if (numbers := self._known_numbers(fields)) is not None:
             return dict[str, Scalar | None](numbers)
         values: dict[str, Scalar | None] = {}
+        repeated = set[str]()
         for title, value in fields.items():
-            name = self._variable(title)
-            if name is None:
-                continue
-            if name in values:
-                raise refuse_value(title, TWICE, variable=name)
-            values[name] = (
-                value if type(value) is float and math.isfinite(value) else _scalar(title, value)
-            )
+            try:
+                name = self._variable(title)
+                if name is None:
+                    continue
+                if name in values:
+                    repeated.add(name)
+                    raise refuse_value(title, TWICE, variable=name)
+                values[name] = (
+                    value
+                    if type(value) is float and math.isfinite(value)
+                    else read_scalar(title, value)
+                )
+            except RowRefused as refusal:
+                faults.append(refusal)
+        for name in repeated:
+            del values[name]
         if len(values) == len(fields) and len(self._layouts) < _MOST_LAYOUTS:
             self._layouts[tuple(fields)] = tuple(values)
         return values
@@ -260,10 +317,10 @@ class RecordMapping:
         return self._names[title]
 
     def _new_name(self, title: Any) -> str | None:
-        mapped = self._source.variables.get(title)
+        mapped = self._source.mapped(title)
         if mapped is None and self._source.others == "ignore":
             return None
-        if not _is_utf8(str(title)):
+        if not is_utf8(str(title)):
             raise refuse_value(shown(title), HALF_TITLE)
         if mapped and mapped.name:
             return mapped.name
@@ -275,15 +332,24 @@ class RecordMapping:
             str(title), self._units(), is_shared=self.titles.get(derived, title) != title
         )
 
-    def _quality(self, record: Record, values: Mapping[str, Scalar | None]) -> dict[str, Quality]:
+    def _quality(
+        self, record: Record, values: dict[str, Scalar | None], faults: Faults
+    ) -> dict[str, Quality]:
+        """Return the qualities by variable. A value whose quality cannot be read is refused, and
+        taken out of `values`."""
         column = self._source.quality
-        written = None if column is None else record.get(column)
+        written = None if column is None else find_part(record, column)
         if isinstance(written, Mapping):
-            return {
-                name: q
-                for title, text in written.items()
-                if (name := self._variable(title)) and (q := self._grade(title, text))
-            }
+            qualities: dict[str, Quality] = {}
+            for title, text in flatten(written, set(), faults).items():
+                try:
+                    name = self._variable(title)
+                    if name and (q := self._grade(title, text)):
+                        qualities[name] = q
+                except RowRefused as refusal:
+                    faults.append(refusal)
+                    values.pop(self._names.get(title) or "", None)
+            return qualities
         q = None if written in (None, "") else self._grade(str(column), written)
         return (
             {}
@@ -293,30 +359,18 @@ class RecordMapping:
             )
         )
 
-    def _grade(self, title: str, text: Any) -> Quality | None:
-        quality = grade(str(text), self._source.quality_codes)
+    def _grade(self, title: str, written: Any) -> Quality | None:
+        if isinstance(written, bool):
+            return None if written else "bad"
+        quality = grade(str(written), self._source.quality_codes)
         if quality is None:
-            raise refuse_value(title, NO_QUALITY, text)
+            is_code = isinstance(written, int) and self._source.quality_codes is None
+            raise refuse_value(title, DOUBTFUL_CODE if is_code else NO_QUALITY, written)
         return None if quality == "good" else quality
 
 
-def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
-    """Return the values of a record by title: from its object of values, or from all fields except
-    its keys. Raises RowRefused for too many."""
-    inner = record.get(VALUES)
-    fields = (
-        inner
-        if isinstance(inner, Mapping)
-        else {key: value for key, value in record.items() if key not in keys}
-    )
-    if len(fields) > _MOST_VALUES:
-        counts = {"number": len(fields), "most": _MOST_VALUES}
-        raise RowRefused(ENGLISH.say(MOST_VALUES, **counts))
-    return fields
-
-
 def _name(record: Record, column: str, names: TextNames) -> str:
-    written = record.get(column)
+    written = find_part(record, column)
     if written is None or written == "":
         raise refuse_value(column, MISSING[names.kind])
     if (
@@ -332,76 +386,21 @@ def _name(record: Record, column: str, names: TextNames) -> str:
         raise refuse_column(column, text) from None
 
 
-def _instant(written: Any) -> datetime:
-    """Return an instant of a stamp; one without a zone stays without. Raises ValueError for
-    anything else."""
-    if isinstance(written, datetime):
-        return written
-    if isinstance(written, bool):
-        raise ValueError
-    if isinstance(written, int | float | Decimal):
-        seconds = float(written)
-        return datetime.fromtimestamp(seconds / 1000 if abs(seconds) >= _MILLIS else seconds, UTC)
-    if isinstance(written, str):
-        return datetime.fromisoformat(written.strip())
-    raise ValueError
-
-
-def _is_utf8(text: str) -> bool:
-    """Return whether a text can be stored: JSON can hold halves of surrogate pairs, UTF-8
-    cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _float(title: str, value: float | Decimal) -> float | None:
-    """Return a number, None for a value that is no number. Raises RowRefused if it would be stored
-    as another number."""
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if math.isnan(number):
-        return None
-    if math.isinf(number):
-        raise refuse_value(title, NOT_FINITE, value)
-    if value and not number:
-        raise refuse_column(title, ENGLISH.say(TOO_SMALL, value=str(value)))
-    return number
-
-
-def _scalar(title: str, value: Any) -> Scalar | None:
-    """Return a value as it is stored, None for a missing value. Raises RowRefused for lists,
-    objects and infinite numbers."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        if len(value) > _LONGEST_TEXT:
-            raise refuse_value(title, LONG, count=len(value), most=_LONGEST_TEXT)
-        if not _is_utf8(value):
-            raise refuse_value(title, HALF_TEXT, value)
-        return value or None
-    if isinstance(value, int | float | Decimal):
-        return _float(title, value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise refuse_value(title, NO_SCALAR, value)
-
-
-NO_VALUE = "has no value"
 TOO_DEEP = "nests too deeply"
-MOST_VALUES = "has {number} values; at most {most} are allowed"
 NO_TIME = "there is no time"
-NOT_A_TIME = "{value} is not a time; write ISO 8601, or seconds or milliseconds since 1970"
+NOT_A_TIME = (
+    "{value} is not a time; write ISO 8601, or seconds, milliseconds, micro- or nanoseconds since "
+    "1970"
+)
 OUTSIDE = "{value} does not lie between the years {first} and {last}"
 END_FIRST = "the end lies before the start"
 TWICE = "the variable {variable} occurs twice"
 HALF_TITLE = "the title holds half a character"
-HALF_TEXT = "{value} holds half a character"
 NO_QUALITY = "{value} is not a quality: good, uncertain, bad, or a code of OPC UA or OPC DA"
+DOUBTFUL_CODE = (
+    "{value} is good in one kind of code and bad in another: state quality_codes in the source: "
+    "opc-ua, opc-da, siemens or flag"
+)
 MISSING = {
     "asset": "there is no asset",
     "event type": "there is no event type",
@@ -410,35 +409,12 @@ NO_NAME = {
     "asset": "{value} is not a name of an asset, which is text or a number",
     "event type": "{value} is not a name of an event type, which is text or a number",
 }
-NOT_FINITE = "{value} is not a finite number"
-TOO_SMALL = "{value} is too small a number to be stored"
-LONG = "the text has {count} characters; at most {most} are allowed"
-NO_SCALAR = "{value} is not a number, text, true or false"
 OTHER_TYPE = "{value} is not a {kind}, as which the variable is declared"
 KINDS = {
     "number": "number",
     "category": "category",
     "boolean": "boolean",
 }
-
-
-class RowRefused(Exception):
-    """Error: a row cannot be stored, and why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-def refuse_value(column: str, text: str, value: Any = None, **values: str | int) -> RowRefused:
-    """Return the refusal of a row for the value of one column. `text`: a template."""
-    reason = ENGLISH.say(text, value=shown(value), **values)
-    return refuse_column(column, reason)
-
-
-def refuse_column(column: str, reason: str) -> RowRefused:
-    """Return the refusal of a row for the content of one column."""
-    return RowRefused(f"{column}: {reason}")
 
 
 class RowBeyondBounds(RowRefused):

@@ -15,7 +15,7 @@ from alerting.definitions.sources import (
     PolledBy,
     PolledFields,
     Source,
-    folder_faults,
+    faults_when_applied,
     kind_document,
     parse_source,
     source_kinds,
@@ -52,7 +52,7 @@ SOURCES: DocumentKind[SourcePorts, Source] = DocumentKind(
         "resume": StateChange("active", template("source active")),
         "retire": StateChange("retired", template("source retired")),
     },
-    faults=lambda _, source: folder_faults(source),
+    faults=lambda _, source: faults_when_applied(source),
     columns=("name", "kind", "delivers", "state"),
 )
 
@@ -219,8 +219,19 @@ def try_records(
 
 
 def doubtful_notes(rows: Sequence[ReadingRow], now: datetime | None) -> Iterator[str]:
-    """Yield sentences on readings far from all others, and after now."""
-    return describe_doubtful(np.array([to_millis(row.ts) for row in rows], np.int64), now)
+    """Yield sentences on readings far from all others, after now, and of one variable and instant
+    with several values."""
+    yield from describe_doubtful(np.array([to_millis(row.ts) for row in rows], np.int64), now)
+    first: dict[tuple[str, datetime, str], object] = {}
+    for row in rows:
+        for name, value in row.values.items():
+            if first.setdefault((row.asset, row.ts, name), value) != value:
+                yield (
+                    f"{name} of {row.asset} has several values at {row.ts.isoformat()}, of which "
+                    "the last counts: if a field tells them apart, name it in the source as "
+                    "variable, beside value"
+                )
+                return
 
 
 def describe_rows(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str, Any]]:

@@ -5,11 +5,13 @@ Readings are merged by asset, instant and variable, events by asset, type and st
 comes twice is stored once.
 """
 
+import math
+import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -30,9 +32,18 @@ from alerting.ports import (
     SourcePorts,
 )
 from alerting.readings.foreign_columns import Units, split_title, units_by_name, whole_title
+from alerting.readings.history import Quality
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.ingestion.asset_import import Titles, titles_by_name
 from alerting.usecases.sources import records
+from alerting.usecases.sources.message_parts import (
+    Faults,
+    RowRefused,
+    Scalar,
+    find_part,
+    join_reasons,
+    refuse_value,
+)
 from alerting.usecases.sources.records import (
     Headroom,
     MappedRows,
@@ -40,20 +51,18 @@ from alerting.usecases.sources.records import (
     RefusedRow,
     Row,
     RowBeyondBounds,
-    RowRefused,
-    Scalar,
     declarer_of,
     map_events,
     map_readings,
     new_names,
     refuse_full,
-    refuse_value,
     spoken,
 )
 
 if TYPE_CHECKING:
     from alerting.stores.deliveries_and_changes import SourceDeliveries
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}
 
 
@@ -101,24 +110,40 @@ def fit_readings(
         for name, asset in stored.items()
     }
     rows: list[ReadingRow] = []
-    refused = list(mapped.refused)
-    surplus = None
+    faults: list[tuple[int, RowRefused]] = []
     for line, row in mapped.rows:
+        bad: Faults = []
         try:
-            rows.append(fits[row.asset].read(row))
+            rows.append(fits[row.asset].read(row, bad))
         except RowRefused as refusal:
-            refused.append(RefusedRow(line, refusal.reason))
-            surplus = str(refusal) if isinstance(refusal, RowBeyondBounds) else surplus
+            bad.append(refusal)
+        faults += [(line, fault) for fault in bad]
     names = {row.asset for row in rows}
     changed = [asset for name in sorted(names) if (asset := fits[name].asset()) != stored[name]]
-    refused.sort(key=attrgetter("line"))
     return Declared(
         readings=rows,
         assets=changed,
-        refused=refused,
+        refused=_refused_rows(mapped.refused, faults),
         new=new_names(stored, changed),
-        surplus=surplus,
+        surplus=_last_surplus(faults),
     )
+
+
+def _refused_rows(
+    refused: Sequence[RefusedRow], faults: Sequence[tuple[int, RowRefused]]
+) -> list[RefusedRow]:
+    """Return the refused rows with further refusals by line, one for each line."""
+    reasons = defaultdict[int, list[str]](list)
+    for row in refused:
+        reasons[row.line].append(row.reason)
+    for line, fault in faults:
+        reasons[line].append(fault.reason)
+    return [RefusedRow(line, join_reasons(reasons[line])) for line in sorted(reasons)]
+
+
+def _last_surplus(faults: Sequence[tuple[int, RowRefused]]) -> str | None:
+    beyond = [str(fault) for _, fault in faults if isinstance(fault, RowBeyondBounds)]
+    return beyond[-1] if beyond else None
 
 
 def _stored_assets(assets: Assets, rows: Sequence[tuple[int, Row]]) -> dict[str, Asset | None]:
@@ -155,28 +180,45 @@ class _Fit:
             else self._asset
         )
 
-    def read(self, row: ReadingRow) -> ReadingRow:
-        """Return a row in the types of its variables. Raises RowRefused, and declares nothing, if a
-        value has another type."""
+    def read(self, row: ReadingRow, faults: Faults) -> ReadingRow:
+        """Return a row in the types of its variables; `faults` gets the refusals of single values.
+        Raises RowRefused, and declares nothing, if no value is left."""
         if (
             not row.quality
             and row.values.keys() <= self._numbers
             and set(map(type, row.values.values())) == {float}
         ):
             return row
-        added = {
-            name: variable
-            for name in {**row.values, **row.quality}
-            if (variable := self._variable(name, row)) is not None
-        }
-        types = {
-            name: (added.get(name) or self._added.get(name) or self._asset.variables[name]).type
-            for name in row.values
-        }
-        values = {name: _convert(name, value, types[name]) for name, value in row.values.items()}
-        self._take([name for name in added if name not in self._asset.variables])
+        added: dict[str, Variable] = {}
+        values: dict[str, Scalar] = {}
+        quality: dict[str, Quality] = {}
+        for name in {**row.values, **row.quality}:
+            try:
+                variable = self._variable(name, row)
+                if name in row.values:
+                    declared = variable or self._added.get(name) or self._asset.variables[name]
+                    values[name] = _convert(name, row.values[name], declared.type)
+            except RowRefused as refusal:
+                faults.append(refusal)
+                continue
+            if variable is not None:
+                added[name] = variable
+            if name in row.quality:
+                quality[name] = row.quality[name]
+        new = [name for name in added if name not in self._asset.variables]
+        try:
+            self._take(new)
+        except RowBeyondBounds as refusal:
+            if self._is_new or values.keys() | quality.keys() <= {*new}:
+                raise
+            faults.append(refusal)
+            for fields in (added, values, quality):
+                for name in new:
+                    fields.pop(name, None)
+        if not values and not quality:
+            raise faults.pop()
         self._added |= added
-        return replace(row, values=values)
+        return replace(row, values=values, quality=quality)
 
     def _take(self, new: Sequence[str]) -> None:
         """Count the new variables of a row, and the asset if it is new. Raises RowBeyondBounds if a
@@ -218,10 +260,12 @@ class _Fit:
                 if before.source or self._by is None
                 else before.model_copy(update={"source": self._by})
             )
-        kind = _TYPES[type(row.values[name])] if name in row.values else "number"
         written = self._titles.get(name, name)
+        mapped = self._source.mapped(written)
+        has_unit = mapped is not None and mapped.unit is not None
+        is_number = has_unit or name not in row.values
+        kind = "number" if is_number else _TYPES[type(row.values[name])]
         title, unit = split_title(written) if kind == "number" else (whole_title(written), None)
-        mapped = self._source.variables.get(written)
         try:
             return Variable(
                 title=title if title != name else None,
@@ -237,15 +281,14 @@ class _Fit:
 
 
 def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
-    """Return a value in the type of its variable. Raises RowRefused if it has another type."""
+    """Return a value in the type of its variable; a text that is a number is one. Raises RowRefused
+    if it has another type."""
     if kind == "category":
-        if isinstance(value, str):
-            return value
-        if isinstance(value, bool):
-            return str(value).lower()
-        # all digits, e.g. of a lot; a whole number has no decimal point
-        return str(int(value)) if value.is_integer() else repr(value)
-    if isinstance(value, bool):
+        return _as_category(value)
+    if isinstance(value, str):
+        if kind == "number" and _NUMBER.fullmatch(value) and math.isfinite(float(value)):
+            return float(value)
+    elif isinstance(value, bool):
         if kind == "boolean":
             return value
     elif isinstance(value, float):
@@ -256,27 +299,32 @@ def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
     raise refuse_value(name, records.OTHER_TYPE, value, kind=records.KINDS[kind])
 
 
+def _as_category(value: Scalar) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    # all digits, e.g. of a lot; a whole number has no decimal point
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
 def fit_events(
     assets: Assets,
     source: SourceFields,
     mapped: MappedRows[EventRow],
     headroom: Headroom | None = None,
-    *,
-    has_ends: bool,
 ) -> Declared:
-    """Return the events in the durations of their types. `has_ends`: whether any row has the column
-    of ends.
+    """Return the events in the durations of their types.
 
     `headroom`: the number of names that the rows may declare; None for no bound.
     """
-    lasting = source.events.lasting if source.events.lasting is not None else has_ends
+    lasting = source.events.lasting if source.events.lasting is not None else mapped.has_ends
     stored = _stored_assets(assets, mapped.rows)
     types = {type.name: type for type in assets.event_types()}
     new_assets: dict[str, Asset] = {}
     new_types: dict[str, EventType] = {}
     rows: list[EventRow] = []
-    refused = list(mapped.refused)
-    surplus = None
+    faults: list[tuple[int, RowRefused]] = []
     for line, row in mapped.rows:
         type = types.get(row.type) or EventType(
             name=row.type,
@@ -289,8 +337,7 @@ def fit_events(
             if headroom is not None:
                 headroom.take([] if asset else [row.asset], [] if row.type in types else [row.type])
         except RowRefused as refusal:
-            refused.append(RefusedRow(line, refusal.reason))
-            surplus = str(refusal) if isinstance(refusal, RowBeyondBounds) else surplus
+            faults.append((line, refusal))
             continue
         rows.append(fitting)
         if asset is None:
@@ -301,9 +348,9 @@ def fit_events(
         events=rows,
         assets=[*new_assets.values()],
         event_types=[*new_types.values()],
-        refused=sorted(refused, key=attrgetter("line")),
+        refused=_refused_rows(mapped.refused, faults),
         new=NewNames([*new_assets], (), [*new_types]),
-        surplus=surplus,
+        surplus=_last_surplus(faults),
     )
 
 
@@ -353,7 +400,6 @@ def fit(
             partial(stored_titles, plant.assets),
         )
         return fit_readings(plant.assets, source, mapped, by, headroom)
-    has_ends = any(source.events.end_column in record for record in records)
     mapped_events = map_events(
         source,
         records,
@@ -361,7 +407,7 @@ def fit(
         partial(stored_titles, plant.assets),
         lambda: titles_by_name(plant.assets.event_types()),
     )
-    return fit_events(plant.assets, source, mapped_events, headroom, has_ends=has_ends)
+    return fit_events(plant.assets, source, mapped_events, headroom)
 
 
 def stored_titles(assets: Assets) -> Titles:
@@ -374,14 +420,15 @@ def _units(assets: Assets, source: SourceFields, records: Sequence[Record]) -> U
     the units of all assets, whose names its columns may have."""
     column = source.asset_column
     prefix = source.asset_prefix
-    written = [source.asset] if source.asset else [record.get(column) for record in records]
+    written = [source.asset] if source.asset else [find_part(row, column) for row in records]
     names = {
         str(name) if source.asset else f"{prefix}{name}"
         for name in written
         if isinstance(name, str | int)
     }
     stored = assets.get_many(names)
-    return units_by_name(stored.values() if len(stored) == len(names) else assets.all())
+    is_known = names and len(stored) == len(names)
+    return units_by_name(stored.values() if is_known else assets.all())
 
 
 def deliver(

@@ -31,7 +31,8 @@ from alerting.ports import (
     SourcePorts,
 )
 from alerting.stores.deliveries_and_changes import DeadMessages
-from alerting.usecases.sources.records import VALUES, RefusedRow
+from alerting.usecases.sources.message_parts import TOPIC_VARIABLE, VALUES
+from alerting.usecases.sources.records import RefusedRow
 from alerting.usecases.sources.status import (
     SHOWN,
     SOURCES,
@@ -228,44 +229,58 @@ def _dead(source: StreamedSource, message: BrokerMessage, reason: str) -> DeadMe
 def topic_reader(source: StreamedSource) -> Callable[[BrokerMessage], list[Record]]:
     """Return the function that makes rows of a message. The function raises ValueError with the
     reason for a message that it cannot read."""
-    pattern = source.form.pattern(source.plain_topic) if isinstance(source, MessageSource) else None
-    is_value = isinstance(source, MessageSource) and source.payload == "value"
-    is_stamped = isinstance(source, MessageSource) and source.stamp == "receipt"
+    if not isinstance(source, MessageSource):
+        return lambda message: _rows(_read_payload(message), {})
+    pattern = source.form.pattern(source.plain_topic)
+    of_asset = source.levels_of_asset
+    of_variable = source.levels_of_variable
+    is_value = source.payload == "value"
+    is_named = source.value is not None and source.variable is None
 
     def read(message: BrokerMessage) -> list[Record]:
-        if message.fault is not None:
-            raise ValueError(message.fault)
-        matched = pattern.fullmatch(message.topic) if pattern else None
-        if pattern and matched is None:
+        matched = pattern.fullmatch(message.topic)
+        if matched is None and message.fault is None:
             raise ValueError(f"topic {shown(message.topic)} is not that of the source")
+        payload = _read_payload(message)
         named = matched.groupdict() if matched else {}
-        stamp = {source.time: message.received_at} if is_stamped else {}
-        asset = {source.asset_column: named["asset"]} if "asset" in named else {}
-        payload = _parse_payload(message.payload)
+        below = (named.get("BELOW") or "").replace(source.form.separator, "/")
+        title = "/".join(named.get(word, "") for word in of_variable) + below
+        beside: dict[str, Any] = {}
+        if of_asset:
+            beside[source.asset_column] = "/".join(named.get(word, "") for word in of_asset)
+        if source.stamp == "receipt":
+            beside[source.time] = message.received_at
         if is_value:
-            return [{**asset, **stamp, VALUES: {named.get("variable", ""): payload}}]
-        rows = [payload] if isinstance(payload, Mapping) else payload
-        if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-            raise ValueError("is neither a row nor a list of rows")
-        return [{**row, **asset, **stamp} for row in rows]
+            return [{**beside, VALUES: {title: payload}}]
+        return _rows(payload, {**beside, TOPIC_VARIABLE: title} if is_named else beside)
 
     return read
 
 
-def _parse_payload(payload: bytes) -> Any:
-    """Return the JSON value of a payload; a text that is no JSON is returned as it is.
+def _rows(payload: Any, beside: Record) -> list[Record]:
+    """Return the rows of a payload, each with the fields that its topic and receipt state."""
+    rows = [payload] if isinstance(payload, Mapping) else payload
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise ValueError("is neither a row nor a list of rows")
+    return [{**row, **beside} for row in rows]
 
-    Raises ValueError if it is not UTF-8, nests too deeply, or has an object in which a name occurs
-    twice.
+
+def _read_payload(message: BrokerMessage) -> Any:
+    """Return the JSON value of a message; a text that is no JSON is returned as it is.
+
+    Raises ValueError with the fault of the message, if it has one, or if it is not UTF-8, nests too
+    deeply, or has an object in which a name occurs twice.
     """
+    if message.fault is not None:
+        raise ValueError(message.fault)
     try:
-        return parse_json(payload)
+        return parse_json(message.payload)
     except RecursionError:
         raise ValueError("nests too deeply") from None
     except RepeatedName:
         raise
     except ValueError:
-        return payload.decode("utf-8")
+        return message.payload.decode("utf-8")
 
 
 def subscription(source: MessageSource) -> str:

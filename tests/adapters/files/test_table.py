@@ -117,6 +117,13 @@ def test_parquet_reads_back_to_the_same_values(tmp_path):
     )
 
 
+def test_a_parquet_file_names_its_columns_itself(tmp_path):
+    parquet.write_table(pa.table({"x": [1]}), tmp_path / "f.parquet")
+    for options in ({"header_line": 0}, {"columns": ("a",)}):
+        with pytest.raises(UserError, match="leave out --header-line and --columns"):
+            open_table(tmp_path / "f.parquet", **options)
+
+
 CELLS = st.text(alphabet='ab1;,"\n é', max_size=6)
 
 

@@ -194,6 +194,8 @@ SHARED = {
     "variables.name": ({"variables": {"t": {}}}, {"variables": {"t": {"name": "zone"}}}),
     "variables.unit": ({"variables": {"t": {}}}, {"variables": {"t": {"unit": "bar"}}}),
     "others": ({"variables": {"t": {}}}, {"variables": {"t": {}}, "others": "ignore"}),
+    "variable": ({"variable": "class", "value": "t"}, {"variable": "machine", "value": "t"}),
+    "value": ({"variable": "class", "value": "t"}, {"variable": "class", "value": "u"}),
     "quality": ({}, {"quality": None}),
     "quality_codes": (
         {"quality": "q", "quality_codes": "opc-ua"},

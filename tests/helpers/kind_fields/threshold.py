@@ -199,6 +199,7 @@ THRESHOLD = {
     **{f"levels.{s}.{k}": [{**NO_LIMIT, "levels": {s: level}} for level in pair]
        for s in SEVERITIES for k, pair in LEVEL_PROOFS.items()},
     "rate_per": [{"above": 15, "rate_per": "1m"}, {"above": 15, "rate_per": "2m"}],
+    "counter": [{"above": 25, "rate_per": "3m"}, {"above": 25, "rate_per": "3m", "counter": True}],
     "at_least.readings": [{"at_least": {"readings": 2, "of": 5}},
     {"at_least": {"readings": 4, "of": 5}}],
     "at_least.of": [{"at_least": {"readings": 2, "of": 2}}, {"at_least": {"readings": 2, "of": 7}}],
@@ -226,6 +227,7 @@ OF_SEVERAL = dict.fromkeys(
 ELSEWHERE = {
     **OF_SEVERAL,
     "kind": "it chooses the model",
+    "rolls_over_at": "it takes a counter near its end: tests/detection/test_threshold.py",
     **dict.fromkeys(
         (field for field in leaves(ThresholdDefinition) if field.startswith(("any.", "all."))),
         "each does what it does alone: tests/detection/test_conditions.py",

@@ -237,3 +237,13 @@ def test_a_stray_instant_changes_nothing_but_a_finding(when):
     assert (strayed.hash, strayed.part.tolist()) == (sound.hash, sound.part.tolist())
     (found,) = [f for f in strayed.findings if f.kind == "strays"]
     assert (found.variable, found.value, found.consequence) == ("oven-1", 1, "left out")
+
+
+def test_another_unit_from_some_day_on_is_asked_about():
+    line = small_models.line(HOURS)
+    since = line.readings.index[int(0.7 * SAMPLES)]
+    watts = np.where(line.readings.index < since, noise(SAMPLES), 1000 * noise(SAMPLES))
+    (found,) = (f for f in built_from(with_column(line, "load", watts)).findings if f.value == 1000)
+    assert (found.kind, found.variable, found.consequence) == ("unit_change", "load", "kept")
+    words = f"load of oven-1 is 1,000 times as high from {since:%Y-%m-%d} on (another unit?)"
+    assert found.message.startswith(words)

@@ -70,3 +70,37 @@ def test_a_type_that_was_stated_or_has_a_reading_stays(folder):
     ]
     assert folder.unsaid(texts) == []
     assert folder.plant.assets.get("a").variables["y"].type == "number"
+
+
+def test_a_declared_variable_keeps_its_type_and_its_cells_whatever_they_look_like(folder):
+    kiln = Variable(type="category")
+    charge = Variable(type="number")
+    folder.plant.assets.store_assets(
+        [Asset(name="a", variables={"Kiln": kiln, "Charge": charge, "Draw": Variable(unit="kW")})]
+    )
+    content = "ts;Kiln;Charge;Draw\n2026-01-05;7.5 °C;0815;950 W\n2026-01-06;8.5 °C;0816;1.5 kW\n"
+    result = folder.readings(content)
+    assert [*folder.rows.values()] == [
+        {"Kiln": "7.5 °C", "Charge": 815.0, "Draw": 0.95},
+        {"Kiln": "8.5 °C", "Charge": 816.0, "Draw": 1.5},
+    ]
+    assert "column 'Charge' is declared as a number, but its numbers such as 0815 begin with" in (
+        " ".join(result.notes)
+    )
+    folder.expect_refusal(
+        "Charge is declared as number, and a declared variable keeps its type",
+        content=content,
+        types={"Charge": "category"},
+    )
+
+
+def test_a_unit_in_the_cells_counts_as_one_in_the_title_and_a_stated_type_is_that_of_a_new_variable(
+    folder,
+):
+    folder.plant.assets.store_assets([Asset(name="a", variables={"T": Variable(unit="K")})])
+    content = "ts;T;Charge\n2026-01-05;7.5 °C;0815\n2026-01-06;8.5 °C;0816\n"
+    result = folder.readings(content, types={"Charge": "number"})
+    assert result.variables == {"T_C": "number", "Charge": "number"}
+    assert folder.variables()["T_C"] == ("T", "°C")
+    told = folder.alone(content).outcome
+    assert told.variables == {"T": "number", "Charge": "category"}

@@ -111,6 +111,9 @@ def test_a_bad_line_stops_the_import_or_is_kept_apart_while_the_others_are_taken
         rejects = [(bad.line, bad.original) for bad in made.rejects]
         found[line] = (counts, [v["x"] for v in made.values.values()], rejects)
     assert found == {line: ((3, 3, 1), [1, 3, 4], [(3, line)]) for line in BAD_LINES}
+    for line, reason in BAD_LINES.items():
+        checked = importer.check(FRAME.format(line), skip_bad=True)
+        assert f"1 bad line is left out:\n  - {reason}" in checked.understood.notes[-1]
 
 
 def test_lines_that_repeat_complete_each_other_or_are_empty_are_merged_and_said(importer):
@@ -194,7 +197,7 @@ def test_columns_can_be_chosen_and_renamed_and_assets_prefixed(importer):
     }
     importer.readings(content, time="time", asset_column="machine", **layout)
     assert importer.values == {("machine-1", timedelta(0)): {"t": 20.5}}
-    assert importer.variables("machine-1") == {"t": ("Temperature °C", None)}
+    assert importer.variables("machine-1") == {"t": ("Temperature", "°C")}
 
 
 FAILURES = "ts,asset,type,code\n2015-01-01 06:00:00,a,stop,7\n2015-01-01 07:00:00,a,jam,8\n"

@@ -61,6 +61,11 @@ def test_a_variable_that_moved_is_told_once_to_the_engineer_and_on_the_page_of_i
     assert "Inputs drifted: oven-1" in browser.get("/platform").text
 
 
+def test_a_category_that_the_training_never_saw_is_told_and_a_known_one_is_not():
+    found = [check_drift(moved_line(offset=0.0, dough=name), NOW)[NAME] for name in ("oat", "rye")]
+    assert found == ["dough of oven-1 moved", "nothing moved"]
+
+
 def known_recipe(day):
     return 30.0 if int(day) % 5 == 3 or day >= DAYS - 0.6 else 0.0
 

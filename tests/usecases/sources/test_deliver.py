@@ -121,7 +121,8 @@ def test_each_faulty_row_is_refused_with_its_number_and_the_others_are_stored():
         {**good, "values": {"t": Decimal("1e-400"), "u": Decimal("1.5")}},
     ]
     found, refused = readings(rows)
-    assert (len(found), list(refused)) == (1, [2, 3, 4, 5, 6, 7, 8, 9, 10])
+    assert [values for _, _, values in found] == [{"t": 1.0}, {"u": 1.5}]
+    assert list(refused) == [2, 3, 4, 5, 6, 7, 8, 9, 10]
     assert refused[2].startswith("ts: 'yesterday' is not a time")
     assert refused[10] == "t: 1E-400 is too small a number to be stored"
     no_names = [True, False, float("nan"), ["a"], {"a": 1}]
@@ -153,7 +154,7 @@ def test_columns_get_the_names_units_and_prefixes_of_the_source():
     )
 
 
-def test_a_value_of_another_type_than_declared_refuses_its_row_and_declares_nothing():
+def test_a_value_of_another_type_than_declared_is_refused_and_the_others_of_its_row_stored():
     platform = memory_platform()
     platform.assets.store_assets(
         [oven(recipe=Variable(type="category"), running=Variable(type="boolean"))]
@@ -165,7 +166,10 @@ def test_a_value_of_another_type_than_declared_refuses_its_row_and_declares_noth
         {**row, "running": 2},
     ]
     found, refused = readings(rows, platform=platform)
-    assert found == [("oven-1", NOON, {"recipe": "12", "running": True})]
+    assert found == [
+        ("oven-1", NOON, {"recipe": "12", "running": True}),
+        ("oven-1", NOON, {"new": 1.0}),
+    ]
     assert refused == {
         2: "temperature: 'hot' is not a number, as which the variable is declared",
         3: "running: 2.0 is not a boolean, as which the variable is declared",

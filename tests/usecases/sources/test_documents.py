@@ -39,7 +39,7 @@ FILES = {"name": "lab", "kind": "files", "pattern": "/in/*.csv"}
 FAULTS = [
     (MQTT, {"topic": "a/#/b"}, ["topic"]),
     (MQTT, {"topic": "a/b+"}, ["topic"]),
-    (MQTT, {"topic": "a/{machine}"}, ["topic"]),
+    (MQTT, {"topic": "a/{machine!r}"}, ["topic"]),
     (MQTT, {"payload": "value"}, ["topic", "stamp"]),
     (MQTT, {"stamp": "never"}, ["stamp"]),
     (OPC_UA, {"nodes": {NODE: {"variable": "x"}}}, ["nodes"]),

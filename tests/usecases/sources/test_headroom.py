@@ -113,6 +113,17 @@ def test_an_asset_that_is_full_refuses_rows_with_more_and_stores_the_others():
     assert "an asset has at most 10000" in found.refused[0].reason
 
 
+def test_the_known_values_of_a_row_are_stored_beside_new_variables_beyond_the_bound():
+    platform = plant(variables=(1, 1, 1))
+    platform.assets.store_assets([Asset(name="oven-1", variables={"t": Variable()})])
+    row = {"ts": NOON.isoformat(), "asset": "oven-1", "values": {"t": 1, "u": 2, "v": 3}}
+    found = deliver(platform, GATE, [row, *rows(["oven-1"], "w")], at(0), by="gate")
+    assert (found.rows, [row.line for row in found.refused]) == (2, [1])
+    assert "'oven-1.u' and 1 more: would be a new variable" in found.refused[0].reason
+    assert [*platform.assets.get("oven-1").variables] == ["t", "w"]
+    assert platform.deliveries.progress("gate").last["values"] == {"w": 1.0}
+
+
 def test_the_alert_names_the_source_and_ends_a_day_after_the_last_refused_row():
     platform = plant()
     deliver(platform, GATE, rows(named("a", 4)), at(0), by=None, sender="anna")

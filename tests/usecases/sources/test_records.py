@@ -5,7 +5,8 @@ from datetime import UTC
 import pytest
 
 from alerting.definitions.sources import parse_source
-from alerting.usecases.sources.records import RecordMapping, RowRefused
+from alerting.usecases.sources.message_parts import RowRefused
+from alerting.usecases.sources.records import RecordMapping
 
 pytestmark = pytest.mark.fast
 
@@ -25,8 +26,10 @@ VALUES = [
 
 
 def read(mapping, values):
+    faults = []
+    row = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-1", "values": values}
     try:
-        return mapping.reading({"ts": "2026-01-05T12:00:00Z", "asset": "oven-1", "values": values})
+        return mapping.reading(row, faults), [str(fault) for fault in faults]
     except RowRefused as refusal:
         return str(refusal)
 

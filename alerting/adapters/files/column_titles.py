@@ -1,0 +1,149 @@
+"""Titles of columns, joined from several lines of a file as far as it needs to tell columns apart;
+and which columns are a table of their own beside another one."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from alerting.adapters.files.head_lines import EMPTY, STAMP, TEXTS, HeadLine
+
+
+class Names(NamedTuple):
+    """Titles of columns, the numbers of the lines that they are from, and the columns of tables
+    side by side. `is_numbered`: some came again, and have a number."""
+
+    titles: list[str]
+    lines: set[int]
+    tables: tuple[tuple[int, ...], ...] = ()
+    is_numbered: bool = False
+
+
+@dataclass(frozen=True)
+class ColumnLayout:
+    """The columns of a table by its rows: their number, the letter of the kind of each, and which
+    hold stamps."""
+
+    width: int
+    kinds: str
+    times: tuple[int, ...]
+
+    def name(
+        self,
+        base: HeadLine,
+        upper: Sequence[HeadLine],
+        of_times: HeadLine,
+        *,
+        may_number: bool,
+    ) -> Names:
+        """Return the titles of a line, with as much of the lines above it as tells them apart; the
+        titles of stamps, and those that it lacks, from the line that names these. `may_number`:
+        titles that come again are numbered in any case."""
+        nearest = [line for line in reversed(upper) if not line.count(STAMP)]
+        aligned = [line for line in nearest if len(line.fields) == self.width]
+        titles = list(base.fields)
+        titles += [""] * (self.width - len(titles) if aligned else 0)
+        while len(titles) > self.width and not titles[-1]:
+            titles.pop()
+        used = {base.number}
+        for column, title in enumerate(titles[: self.width]):
+            further = [of_times] if column in self.times or not title else []
+            further += nearest if not title and self.kinds[column] != EMPTY else []
+            line = next((line for line in further if line.kind(column) in TEXTS), base)
+            titles[column] = line.cell(column)
+            used.add(line.number)
+        if _repeated(titles[c] for c in self._columns_of(titles)):
+            titles, more = self._make_distinct(titles, base, nearest)
+            used |= more
+        tables = self._tables(titles)
+        is_numbered = bool(_repeated(titles)) and bool(
+            tables or may_number or any(2 * line.filled >= self.width for line in aligned)
+        )
+        return Names(_number(titles) if is_numbered else titles, used, tables, is_numbered)
+
+    def _columns_of(self, titles: Sequence[str]) -> list[int]:
+        """Return the columns of values that have a title."""
+        return [c for c, title in enumerate(titles) if title and c not in self.times]
+
+    def _make_distinct(
+        self, titles: list[str], base: HeadLine, nearest: Sequence[HeadLine]
+    ) -> tuple[list[str], set[int]]:
+        """Return the titles after those of the highest line above that makes them distinct, else of
+        the nearest lines that do; and the numbers of these lines."""
+        columns = self._columns_of(titles)
+        for codes in (False, True):
+            for line in reversed(nearest):
+                joined = self._join(line, base, titles)
+                is_code = not any(line.kind(c) in TEXTS for c in columns)
+                if is_code == codes and not _repeated(joined[c] for c in columns):
+                    return joined, {line.number}
+        used = set()
+        joined = titles
+        for line in nearest:
+            before = joined
+            joined = self._join(line, base, before)
+            if len(_repeated(joined)) < len(_repeated(before)) or len({*joined}) > len({*before}):
+                used.add(line.number)
+            else:
+                joined = before
+            if not _repeated(joined[c] for c in columns):
+                break
+        return joined, used
+
+    def _join(self, line: HeadLine, base: HeadLine, titles: Sequence[str]) -> list[str]:
+        """Return the titles after those of a line above: a merged cell there is empty, and belongs
+        to the cell before it, which a title that comes again needs."""
+        repeated = _repeated(titles[c] for c in self._columns_of(titles))
+        joined = []
+        merged = ""
+        for column, title in enumerate(titles):
+            cell = line.cell(column)
+            if column in self.times:
+                merged = cell if base.cell(column) else ""
+                joined.append(title)
+                continue
+            merged = cell or merged
+            is_named = title and merged and merged != title and (cell or title in repeated)
+            joined.append(f"{merged} {title}" if is_named else title)
+        return joined
+
+    def _tables(self, titles: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+        """Return the columns of tables side by side: an empty column is between them, or the title
+        of the stamps comes again."""
+        groups: list[list[int]] = [[]]
+        for column, title in enumerate(titles[: self.width]):
+            is_gap = not title and self.kinds[column] == EMPTY
+            first = next((titles[c] for c in self.times), None)
+            is_again = column in self.times[1:] and title and _stem(title) == _stem(first or "")
+            if is_gap or is_again:
+                groups.append([])
+            if not is_gap:
+                groups[-1].append(column)
+        tables: list[list[int]] = []
+        for group in groups:
+            stamped = [any(column in self.times for column in g) for g in (group, *tables[-1:])]
+            if tables and not all(stamped):
+                tables[-1] += group
+            else:
+                tables.append(group)
+        return tuple(map(tuple, tables)) if len(tables) > 1 else ()
+
+
+def _repeated(titles: Iterable[str]) -> set[str]:
+    return {title for title, count in Counter(titles).items() if title and count > 1}
+
+
+def _stem(title: str) -> str:
+    """Return a title without a number at its end: `Time 1` and `Time 2` are titles of times."""
+    return re.sub(r"[\W_]*\d+\W*$", "", title)
+
+
+def _number(titles: Sequence[str]) -> list[str]:
+    """Return the titles, each that comes again with its number: `Date`, `Date (2)`."""
+    counts: Counter[str] = Counter()
+    numbered = []
+    for title in titles:
+        counts[title] += 1
+        numbered.append(f"{title} ({counts[title]})" if title and counts[title] > 1 else title)
+    return numbered

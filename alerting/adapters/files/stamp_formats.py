@@ -1,0 +1,420 @@
+"""Formats of a date and time, detected or named: digits in any order, months and halves of the day
+in words of many languages, zones behind them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+from babel import Locale
+
+from alerting.adapters.files.cells import NO_INSTANT, BoolArray, Cells, as_mask
+from alerting.adapters.files.zones import ABBREVIATIONS, AMBIGUOUS, minutes_of_word
+from alerting.deferred import pa, pc
+from alerting.definitions.faults import UserError, shown
+from alerting.readings.history import Millis
+
+Ints = npt.NDArray[np.int64]
+
+BLANK = "[ \u00a0\u202f\u2009]"
+LETTER = "[A-Za-z\u00aa\u00b5-\u04ff\u1e00-\u1eff]"
+_LANGUAGES = "en de fr es it nl pt pl cs sk da sv nb fi hu ro sl tr ca"
+# further words of German programs
+_FURTHER_MONTHS = {"mrz": 3, "mae": 3, "maerz": 3, "jaen": 1, "jaenner": 1}
+# halves of the day: letters of the word, without dots and blanks
+_HALVES = {
+    "am": 0, "pm": 12, "vorm": 0, "nachm": 12, "dop": 0, "odp": 12, "pop": 12, "fm": 0, "em": 12,
+    "ap": 0, "ip": 12, "de": 0, "du": 12, "oo": 0, "os": 12, "πμ": 0, "μμ": 12,
+}  # fmt: skip
+_HALF_NAMES = "|".join(
+    rf"\.?{BLANK}?".join(letter.replace("o", "[oö]") for letter in word) for word in _HALVES
+)
+_HALF = rf"(?P<p>(?i:{_HALF_NAMES})\.?)"
+_PLAIN_HALF = r"(?P<p>[AaPp]\.?[Mm]\.?)"
+CLOCK = (
+    r"(?P<H>\d{1,2})[:.hH](?P<M>\d\d)(?:[:.](?P<S>\d\d)(?:[.,:](?P<f>\d{1,9}))?)?"
+    rf"(?:{BLANK}*{_HALF}|{BLANK}?(?:Uhr|h))?"
+)
+_ZONE_NAMES = "|".join(sorted({*ABBREVIATIONS, *AMBIGUOUS} - {"Z", "UTC", "GMT"}, reverse=True))
+_OFFSET = r"(?:UTC|GMT) ?[+-]\d{1,2}(?::?\d\d)?|[+-]\d\d(?::?\d\d)?"
+ZONE = rf"(?:{BLANK}?\(?(?P<z>{_OFFSET}|(?i:Z|UTC|GMT)|{_ZONE_NAMES})\)?(?:\[[A-Za-z_/+-]+\])?)?"
+_WEEKDAY = rf"(?:(?P<w>{LETTER}{{2,14}})(?:[.,]{{1,2}}{BLANK}*|{BLANK}+))?"
+_MONTH = rf"(?P<b>{LETTER}{{3,14}})\.?"
+_ORDINAL = "(?:er|º|ª|st|nd|rd|th)?"
+_BEFORE_CLOCK = rf"(?:(?:T|{BLANK})+|,{BLANK}?|,?{BLANK}+(?:à|at|um|kl\.|-){BLANK}+)"
+_DAYS = np.array([31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+ISO = "ISO 8601"
+EPOCH = "seconds or milliseconds since 1970"
+
+
+@dataclass(frozen=True)
+class StampFormat:
+    """One format of stamps. `pattern` names its groups after the directives of strptime."""
+
+    name: str
+    pattern: str
+
+    def matches(self, cells: Cells) -> BoolArray:
+        """Return a mask of the cells in this format; their numbers may still be no date."""
+        mask = as_mask(pc.fill_null(pc.match_substring_regex(cells, self.pattern), False))
+        if "(?P<w>" in self.pattern and mask.any():
+            parts = pc.extract_regex(cells, self.pattern)
+            mask &= _are_known(pc.struct_field(parts, "w"), weekdays)
+            if "(?P<b>" in self.pattern:
+                mask &= _are_known(pc.struct_field(parts, "b"), months)
+        return mask
+
+    def read(self, cells: Cells, zone: ZoneInfo | None = None) -> LocalStamps:
+        """Return cells as milliseconds since 1970, local time as UTC; else `NO_INSTANT`. `zone`:
+        the one whose abbreviations count first."""
+        digits = self._of_one_width(cells)
+        if digits is not None:
+            at, valid, cut = _assemble(digits, np.ones(len(cells), dtype=bool))
+            return LocalStamps(np.where(valid, at, NO_INSTANT), valid, cut)
+        parts = self._parts(cells)
+        texts = {field.name: pc.struct_field(parts, field.name) for field in parts.type}
+        numbers = _numbers(texts)
+        valid = as_mask(pc.is_valid(parts))
+        if "w" in texts:
+            valid &= _are_known(texts["w"], weekdays)
+        at, valid, cut = _assemble(numbers, valid)
+        offset: Ints = np.zeros(len(cells), dtype=np.int64)
+        zoned = np.zeros(len(cells), dtype=bool)
+        if "z" in texts:
+            offset, zoned, is_clear = _offsets(texts["z"], zone)
+            valid &= is_clear
+        return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
+
+    def _parts(self, cells: Cells) -> Any:
+        """Return the parts of cells by group; by a narrow pattern, which is faster, if it fits."""
+        narrow = self.pattern.replace(_WEEKDAY, "").replace(ZONE, "").replace(_HALF, _PLAIN_HALF)
+        narrow = narrow.replace(LETTER, "[A-Za-z]").replace(BLANK, " ")
+        first = cells[0].as_py() if len(cells) else None
+        if first and re.match(narrow, first):
+            parts = pc.extract_regex(cells, narrow)
+            if parts.null_count == cells.null_count:
+                return parts
+        return pc.extract_regex(cells, self.pattern)
+
+    def _of_one_width(self, cells: Cells) -> dict[str, Any] | None:
+        """Return the numbers of cells whose digits are all where the first one's are; else None."""
+        first = cells[0].as_py() if len(cells) and not cells.null_count else None
+        match = re.match(self.pattern, first) if first and first.isascii() else None
+        if match is None or any(match.groupdict().get(name) for name in "zpbw"):
+            return None
+        spans = {name: match.span(name) for name, text in match.groupdict().items() if text}
+        texts = _same_width(cells, len(match[0]))
+        if texts is None:
+            return None
+        inside = np.zeros(len(match[0]), dtype=bool)
+        for start, end in spans.values():
+            inside[start:end] = True
+        digits = texts - np.uint8(48)
+        if (digits[:, inside] > 9).any() or (texts[:, ~inside] != texts[0, ~inside]).any():
+            return None
+        numbers = {name: _number(digits[:, start:end]) for name, (start, end) in spans.items()}
+        if "Y" in numbers:
+            numbers["Y"] = _with_century(numbers["Y"], np.full(len(cells), len(match["Y"]) == 2))
+        if "f" in numbers:
+            numbers["f"] *= 10 ** (9 - len(match["f"]))
+        return numbers
+
+
+@dataclass(frozen=True)
+class LocalStamps:
+    """Stamps as milliseconds.
+
+    `naive` stamps name no zone: they are local time; the others are UTC. `cut` of them lose parts
+    of a millisecond.
+    """
+
+    at: Millis
+    naive: BoolArray
+    cut: int
+
+
+def _date(pattern: str, before: str = _BEFORE_CLOCK) -> str:
+    return f"^{_WEEKDAY}{pattern}(?:{before}{CLOCK}{ZONE})?$"
+
+
+_D = r"(?P<d>\d{1,2})"
+_M = r"(?P<m>\d{1,2})"
+_Y = r"(?P<Y>\d{4}|\d\d)"
+_Y4 = r"(?P<Y>\d{4})"
+_COMPACT_DAY = r"(?P<Y>(?:19|20)\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])"
+_COMPACT_CLOCK = (
+    r"(?:[ T_-]?(?P<H>[01]\d|2[0-3])(?P<M>[0-5]\d)(?:(?P<S>[0-5]\d)(?:[.,]?(?P<f>\d{3}))?)?)?"
+)
+_COMPACT_ZONE = r"(?: ?(?P<z>Z|UTC|GMT|CET|CEST|MEZ|MESZ|[+-]\d\d:?\d\d))?"
+COMPACT = StampFormat("yyyymmddHHMMSS", f"^{_COMPACT_DAY}{_COMPACT_CLOCK}{_COMPACT_ZONE}$")
+# 02.03.26 is a date
+CLOCK_ONLY = StampFormat("HH:MM:SS", f"^{CLOCK.replace('[:.hH]', '[:hH]', 1)}{ZONE}$")
+_APART = rf"(?:[-./]|{BLANK})*"
+_OF = f"(?:de{BLANK}|of{BLANK})?"
+_NAMED_CLOCK = f"(?:{_BEFORE_CLOCK}|:)"
+FORMATS = (
+    StampFormat("dd.mm.yyyy", _date(rf"{_D}\.{_M}\.{_Y}")),
+    StampFormat("yyyy/mm/dd", _date(rf"{_Y4}/{_M}/{_D}")),
+    StampFormat("yyyy.mm.dd", _date(rf"{_Y4}\.{_M}\.{_D}")),
+    StampFormat("yyyy-mm-dd", _date(rf"{_Y4}-{_M}-{_D}")),
+    StampFormat(
+        "dd-mon-yyyy",
+        _date(rf"{_D}{_ORDINAL}{_APART}{_OF}{_MONTH},?{_APART}{_OF}{_Y}", _NAMED_CLOCK),
+    ),
+    StampFormat("mon-dd-yyyy", _date(rf"{_MONTH}{_APART}{_D}{_ORDINAL},?{_APART}{_Y4}")),
+    StampFormat("yyyy-mon-dd", _date(rf"{_Y4}{_APART}{_MONTH}{_APART}{_D}")),
+    StampFormat(
+        "mon dd HH:MM:SS yyyy",
+        f"^{_WEEKDAY}{_MONTH}{BLANK}+{_D}{BLANK}+{CLOCK}{ZONE}{BLANK}+{_Y4}$",
+    ),
+    COMPACT,
+)
+ORDERS = {
+    mark: (
+        StampFormat(f"dd{mark}mm{mark}yyyy", _date(rf"{_D}{mark}{_M}{mark}{_Y}")),
+        StampFormat(f"mm{mark}dd{mark}yyyy", _date(rf"{_M}{mark}{_D}{mark}{_Y}")),
+    )
+    for mark in "/-"
+}
+NAMED = {f.name: f for f in (*FORMATS, *(f for orders in ORDERS.values() for f in orders))}
+_DIRECTIVES = {
+    "d": r"(?P<d>\d{1,2})",
+    "m": r"(?P<m>\d{1,2})",
+    "Y": r"(?P<Y>\d{4})",
+    "y": r"(?P<Y>\d\d)",
+    "H": r"(?P<H>\d{1,2})",
+    "I": r"(?P<H>\d{1,2})",
+    "M": r"(?P<M>\d{1,2})",
+    "S": r"(?P<S>\d{1,2})",
+    "f": r"(?P<f>\d{1,9})",
+    "p": _HALF,
+    "b": _MONTH,
+    "B": _MONTH,
+    "a": rf"(?P<w>{LETTER}{{2,14}})[.,]?",
+    "A": rf"(?P<w>{LETTER}{{2,14}})[.,]?",
+    "z": rf"(?P<z>{_OFFSET}|Z|UTC|GMT|{_ZONE_NAMES})",
+    "Z": rf"(?P<z>{_OFFSET}|Z|UTC|GMT|{_ZONE_NAMES})",
+    "%": "%",
+}
+
+
+def named_format(text: str) -> StampFormat | None:
+    """Return the format of `--time-format`; None for ISO 8601.
+
+    The text is a name such as dd.mm.yyyy, or directives such as %d.%m.%Y %H:%M. Raises UserError if
+    it is neither, or lacks a part of the date.
+    """
+    if text.strip().lower() in ("iso", ISO.lower()):
+        return None
+    if "%" not in text:
+        name = re.sub(r"[ T,]+hh?:mm.*$", "", text.strip().lower())
+        by_name = {f.lower(): form for f, form in NAMED.items()} | {
+            "yyyymmdd": COMPACT,
+            "yyyymmddhhmm": COMPACT,
+        }
+        if name in by_name:
+            return by_name[name]
+        names = ", ".join(NAMED)
+        raise UserError(
+            f"{shown(text)} is not a format of stamps (--time-format); write {names}, or a "
+            "pattern such as %d.%m.%Y %H:%M:%S"
+        )
+    pattern, groups = _from_directives(text)
+    if (
+        not {"d", "Y"} <= set(groups)
+        or not {"m", "b"} & set(groups)
+        or len(set(groups)) != len(groups)
+    ):
+        raise UserError(
+            f"{shown(text)} (--time-format) must name day, month and year once each, e.g. "
+            "%d.%m.%Y %H:%M:%S"
+        )
+    return StampFormat(text, pattern)
+
+
+def _from_directives(text: str) -> tuple[str, list[str]]:
+    pattern = ""
+    groups = []
+    at = 0
+    while at < len(text):
+        if text[at] != "%":
+            pattern += "[ T\u00a0\u202f]+" if text[at] == " " else re.escape(text[at])
+            at += 1
+            continue
+        directive = text[at + 1 : at + 2]
+        if directive not in _DIRECTIVES:
+            directives = " ".join(f"%{d}" for d in _DIRECTIVES)
+            raise UserError(
+                f"{shown(text)} (--time-format): %{directive} is not known; known are {directives}"
+            )
+        pattern += _DIRECTIVES[directive]
+        at += 2
+        if directive != "%":
+            groups.append(
+                {"y": "Y", "I": "H", "B": "b", "A": "w", "a": "w", "Z": "z"}.get(
+                    directive, directive
+                )
+            )
+    return f"^{pattern}$", groups
+
+
+def order_shown(cells: Cells, mark: str) -> int:
+    """Return the index in `ORDERS` that these cells show by a number above 12; -1 without one."""
+    parts = pc.extract_regex(cells, rf"^{_WEEKDAY}(?P<a>\d{{1,2}}){mark}(?P<b>\d{{1,2}}){mark}")
+    first = _ints(pc.struct_field(parts, "a"), 0)
+    second = _ints(pc.struct_field(parts, "b"), 0)
+    if len(first) and first.max() > 12:
+        return 0
+    return 1 if len(second) and second.max() > 12 else -1
+
+
+def _same_width(cells: Cells, width: int) -> npt.NDArray[np.uint8] | None:
+    """Return the bytes of the cells, one row each, if every cell has this many; else None."""
+    _, ends, data = cells.buffers()
+    ends = np.frombuffer(ends, np.int32)[cells.offset : cells.offset + len(cells) + 1]
+    if (np.diff(ends) != width).any():
+        return None
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(len(cells), width)
+
+
+def _number(digits: npt.NDArray[np.uint8]) -> Ints:
+    number = np.zeros(len(digits), dtype=np.int64)
+    for position in range(digits.shape[1]):
+        number = number * 10 + digits[:, position]
+    return number
+
+
+def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of stamps as numbers: nanoseconds, months, halves of the day in hours."""
+    numbers: dict[str, Any] = {name: _ints(texts[name], 0) for name in "dmYHMS" if name in texts}
+    if "Y" in texts:
+        numbers["Y"] = _with_century(
+            numbers["Y"], as_mask(pc.equal(pc.fill_null(pc.binary_length(texts["Y"]), 0), 2))
+        )
+    if "b" in texts:
+        numbers["m"] = _by_word(texts["b"], months(), 0)
+    if "f" in texts:
+        padded = pc.utf8_rpad(pc.fill_null(texts["f"], ""), width=9, padding="0")
+        numbers["f"] = pc.cast(padded, pa.int64()).to_numpy(zero_copy_only=False)
+    if "p" in texts:
+        numbers["p"] = _by_word(texts["p"], _HALVES, -1)
+    return numbers
+
+
+def _assemble(numbers: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
+    zero = np.zeros(len(valid), dtype=np.int64)
+    year = numbers.get("Y", zero + 1970)
+    month = numbers.get("m", zero + 1)
+    day = numbers.get("d", zero + 1)
+    minute = numbers.get("M", zero)
+    second = numbers.get("S", zero)
+    nanos = numbers.get("f", zero)
+    hour, of_clock = _by_half_day(numbers.get("H", zero), numbers.get("p"))
+    months = np.where((month >= 1) & (month <= 12), month, 1)
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    days = np.where((months == 2) & ~leap, 28, _DAYS[months - 1])
+    valid = valid & (month == months) & (day >= 1) & (day <= days) & (year >= 1)
+    midnight = (hour == 24) & (minute == 0) & (second == 0)
+    valid &= of_clock & ((hour < 24) | midnight) & (minute < 60) & (second < 60)
+    first = (
+        ((year - 1970) * 12 + months - 1)
+        .astype("datetime64[M]")
+        .astype("datetime64[D]")
+        .astype(np.int64)
+    )
+    at = (
+        (first + day - 1) * 86_400_000
+        + ((hour * 60 + minute) * 60 + second) * 1000
+        + nanos // 1_000_000
+    )
+    return at, valid, int(((nanos % 1_000_000 != 0) & valid).sum())
+
+
+def _with_century(year: Ints, is_short: BoolArray) -> Ints:
+    """Return years; of two digits those from 1970 to 2069. `0001` is a null date of programs."""
+    return np.where(is_short, year + np.where(year < 70, 2000, 1900), year)
+
+
+def _by_half_day(hour: Ints, half: Ints | None) -> tuple[Ints, BoolArray]:
+    if half is None:
+        return hour, np.ones(len(hour), dtype=bool)
+    has_half = half >= 0
+    on_clock = (hour >= 1) & (hour <= 12)
+    return np.where(has_half, hour % 12 + half, hour), ~has_half | on_clock
+
+
+def fold(word: str) -> str:
+    """Return the letters of a word alone, without case and accents: `févr.` is fevr."""
+    letters = unicodedata.normalize("NFKD", word.casefold().replace("µ", "μ"))
+    return "".join(c for c in letters if c.isalpha())
+
+
+@lru_cache(maxsize=1)
+def months() -> dict[str, int]:
+    """Return the number of each month by its folded names; also by three letters of them, where
+    these mean one month in all languages."""
+    names: dict[str, int] = {}
+    starts: dict[str, set[int]] = {}
+    for language in _LANGUAGES.split():
+        by_use = Locale(language).months
+        for use in ("format", "stand-alone"):
+            for number, name in (*by_use[use]["wide"].items(), *by_use[use]["abbreviated"].items()):
+                names[fold(name)] = number
+                starts.setdefault(fold(name)[:3], set()).add(number)
+    clear = {start: min(numbers) for start, numbers in starts.items() if len(numbers) == 1}
+    return clear | names | _FURTHER_MONTHS
+
+
+@lru_cache(maxsize=1)
+def weekdays() -> dict[str, int]:
+    """Return the number of each weekday by its folded names."""
+    return {
+        fold(name): number
+        for language in _LANGUAGES.split()
+        for use in ("format", "stand-alone")
+        for width in ("wide", "abbreviated", "short")
+        for number, name in Locale(language).days[use][width].items()
+    }
+
+
+def _by_word(texts: Any, values: Mapping[str, int], absent: int) -> Ints:
+    """Return the value of each cell's word, `absent` for an unknown word or none."""
+    encoded = pc.fill_null(texts, "").dictionary_encode()
+    by_code = [values.get(fold(word), absent) for word in encoded.dictionary.to_pylist()]
+    indices = encoded.indices.to_numpy(zero_copy_only=False)
+    return np.asarray(np.array([*by_code, absent], dtype=np.int64)[indices])
+
+
+def _are_known(texts: Any, values: Callable[[], Mapping[str, int]]) -> BoolArray:
+    """Return a mask of cells with a known word, or none; languages are loaded only for words."""
+    is_empty = as_mask(pc.equal(pc.fill_null(pc.binary_length(texts), 0), 0))
+    return is_empty if is_empty.all() else is_empty | (_by_word(texts, values(), -1) >= 0)
+
+
+def _offsets(zones: Any, local: ZoneInfo | None) -> tuple[Ints, BoolArray, BoolArray]:
+    """Return each zone's offset ahead of UTC in milliseconds, a mask of cells with one, and one of
+    cells without an ambiguous one."""
+    zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
+    encoded = pc.fill_null(zones, "").dictionary_encode()
+    minutes = [
+        minutes_of_word(text, local) if text else 0 for text in encoded.dictionary.to_pylist()
+    ]
+    indices = encoded.indices.to_numpy(zero_copy_only=False)
+    ahead = np.array([*(number or 0 for number in minutes), 0], dtype=np.int64)[indices]
+    is_clear = np.array([*(number is not None for number in minutes), True])[indices]
+    return ahead * 60_000, zoned, is_clear
+
+
+def _ints(texts: Any, absent: int) -> Ints:
+    digits = pc.if_else(pc.equal(pc.fill_null(pc.binary_length(texts), 0), 0), None, texts)
+    return np.asarray(
+        pc.fill_null(pc.cast(digits, pa.int64()), absent).to_numpy(zero_copy_only=False),
+        dtype=np.int64,
+    )
