@@ -50,15 +50,15 @@ def state_layout(layout: Layout) -> dict[str, tuple[str, ...]]:
     return texts | {name: values for name, values in several.items() if values}
 
 
-def read_layout(stated: Stated, other: Layout) -> Layout:
-    """Return the layout that texts state; the rest of it is that of another layout. Raises
+def read_layout(stated: Stated, base: Layout) -> Layout:
+    """Return the layout that texts state; the rest of it is that of `base`. Raises
     UserError for a text that is no number of a line, or no duration."""
     single = {name: texts[0] for name, texts in stated.items() if texts}
     line = single.get("header_line")
     step = single.get("sequence")
     plain: dict[str, Any] = {name: single[name] for name in _PLAIN if name in single}
     return replace(
-        other,
+        base,
         **plain,
         quality=QualityLayout(
             single.get("quality"),
@@ -76,7 +76,7 @@ def read_layout(stated: Stated, other: Layout) -> Layout:
     )
 
 
-def refuse_sequence(layout: Layout, what: What, *, skip_bad: bool) -> None:
+def refuse_sequence(layout: Layout, rows: What, *, skip_bad: bool) -> None:
     """Raise UserError if the rows cannot be a sequence as it is stated. `skip_bad`: bad lines are
     left out."""
     if layout.sequence is None:
@@ -85,7 +85,7 @@ def refuse_sequence(layout: Layout, what: What, *, skip_bad: bool) -> None:
         raise UserError("--sequence must be longer than 0s")
     if layout.time_format is not None:
         raise UserError("--sequence: rows without time stamps have no --time-format; leave it out")
-    if layout.time is None and what == "events":
+    if layout.time is None and rows == "events":
         raise UserError("--sequence of events needs --time: the column with the number of the unit")
     if layout.time is None and skip_bad:
         raise UserError(
@@ -132,19 +132,21 @@ def _read_line(text: str) -> int:
     return int(text)
 
 
-def hash_form(path: Path, what: What) -> str:
+def hash_form(path: Path, rows: What) -> str:
     """Return the hash of a file's form: its separator and its titles as written; of a file without
-    readable ones its first line, where a digit is as good as another. `what`: its rows are readings
-    or events. Raises UserError if there is no file, or it is empty."""
+    readable ones its first line, where a digit is as good as another. `rows`: what its rows are.
+
+    Raises UserError if there is no file, or it is empty.
+    """
     magic(path)
     try:
         table = open_table(path, None, None)
     except UserError:
-        return _hash(what, _mask_first_line(path))
+        return _hash(rows, _mask_first_line(path))
     titles = [table.as_written.get(title, title) for title in table.titles]
     is_untitled = table.first_line is not None and not table.title_lines
-    rows = [_mask_first_line(path)] if is_untitled else []
-    return _hash(what, str(getattr(table, "separator", "")), *titles, *rows)
+    first = [_mask_first_line(path)] if is_untitled else []
+    return _hash(rows, str(getattr(table, "separator", "")), *titles, *first)
 
 
 def _mask_first_line(path: Path) -> str:

@@ -159,8 +159,8 @@ def readings(
         source = ReadingsFile(file, whole)
         return partial(check_readings, source, take_back=take_back, now=datetime.now(UTC))
 
-    given = ["asset"] if asset else []
-    wish = _Wish(file, "readings", state_layout(layout), given, afresh, take_back, dry_run)
+    fixed = ["asset"] if asset else []
+    wish = _Wish(file, "readings", state_layout(layout), fixed, afresh, take_back, dry_run)
     return _import(wish, open_file, _rejects(file, skip_bad, rejects, dry_run))
 
 
@@ -237,10 +237,10 @@ def events(
         return partial(check_events, source, duration=duration, delay=delay, take_back=take_back)
 
     named = {"asset": asset, "event_type": event_type}
-    given = {name for name, value in named.items() if value}
+    fixed = {name for name, value in named.items() if value}
     of_events = {"type_column": type_column, "type_prefix": type_prefix, "end_column": end_column}
     stated = state_layout(layout) | {name: (text,) for name, text in of_events.items() if text}
-    wish = _Wish(file, "events", stated, given, afresh, take_back, dry_run)
+    wish = _Wish(file, "events", stated, fixed, afresh, take_back, dry_run)
     return _import(wish, open_file, _rejects(file, skip_bad, rejects, dry_run))
 
 
@@ -293,12 +293,12 @@ def assets(
 
 @dataclass(frozen=True)
 class _Wish:
-    """What a command states of a file. `given`: `asset` or `event_type`, if they are stated."""
+    """What a command states of a file. `fixed`: `asset` or `event_type`, if they are stated."""
 
     file: Path
     what: What
     stated: Stated
-    given: Collection[str]
+    fixed: Collection[str]
     afresh: bool
     take_back: bool
     dry_run: bool
@@ -320,7 +320,7 @@ def _import(
         recalled = (
             Recalled(wish.stated)
             if wish.afresh
-            else recall(p.file_forms, form, wish.stated, wish.given, p.zone, _REMEDY)
+            else recall(p.file_forms, form, wish.stated, wish.fixed, p.zone, _REMEDY)
         )
         with progress() as report:
             checked = with_note(
@@ -334,8 +334,8 @@ def _import(
         with progress() as report, explain_interruption():
             now = p.clock.now()
             result = checked.write(now=now, actor=user(), progress=report)
-        kept = {} if wish.take_back else recalled.stated
-        keep(p.file_forms, form, wish.file.name, kept, now)
+        stated = {} if wish.take_back else recalled.stated
+        keep(p.file_forms, form, wish.file.name, stated, now)
     path = str(getattr(reject, "path", "")) if result.rejected else None
     return Output(vars(result) | {"rejects": path}, _lines_of_result(result, path))
 

@@ -442,9 +442,9 @@ class Imports:
         )
         used = reject if chosen.skip_bad else None
         back = chosen.take_back
-        what = _rows_of(job)
-        refuse_sequence(layout, what, skip_bad=chosen.skip_bad)
-        if what == "events":
+        rows = _rows_of(job)
+        refuse_sequence(layout, rows, skip_bad=chosen.skip_bad)
+        if rows == "events":
             columns = read_event_columns(stated, chosen.event_type)
             events = EventsFile(job.file, layout, columns)
             events.name = job.name
@@ -499,14 +499,14 @@ def _open(job: Import) -> ChunkedTable:
 def _recall(platform: Platform, job: Import) -> str:
     """Fill the choices of a new import with what is kept of its form; return a note on that."""
     try:
-        what = _rows_of(job)
+        rows = _rows_of(job)
     except UserError:  # a later check may find more
-        what = "readings"
+        rows = "readings"
     job.is_recalled = True
-    form = hash_form(job.file, what)
+    form = hash_form(job.file, rows)
     chosen = job.choices
-    given = {"asset"} if chosen.asset else set[str]()
-    recalled = recall(platform.file_forms, form, {}, given, platform.zone, _REMEDY)
+    fixed = {"asset"} if chosen.asset else set[str]()
+    recalled = recall(platform.file_forms, form, {}, fixed, platform.zone, _REMEDY)
     texts = dict(recalled.stated)
     names = read_by_title(texts.pop("rename", ()))
     types = read_by_title(texts.pop("types", ()))

@@ -79,14 +79,14 @@ class Recalled:
 
 
 def merge_stated(
-    earlier: Stated, stated: Stated, given: Collection[str] = ()
+    earlier: Stated, stated: Stated, fixed: Collection[str] = ()
 ) -> dict[str, tuple[str, ...]]:
-    """Return what is stated, and what was stated earlier where that does not replace it. `given`:
+    """Return what is stated, and what was stated earlier where that does not replace it. `fixed`:
     names of further fields that are stated: `asset`, `event_type`.
 
     Another head has other titles: then what names columns is left out.
     """
-    replaced = {name for field in (*stated, *given) for name in _REPLACED.get(field, ())}
+    replaced = {name for field in (*stated, *fixed) for name in _REPLACED.get(field, ())}
     has_other_head = any(name in stated and stated[name] != earlier.get(name) for name in _HEAD)
     used = {
         name: texts
@@ -113,12 +113,12 @@ def describe_stated(stated: Stated) -> str:
 
 
 def recall(
-    forms: FileForms, form: str, stated: Stated, given: Collection[str], zone: tzinfo, remedy: str
+    forms: FileForms, form: str, stated: Stated, fixed: Collection[str], zone: tzinfo, remedy: str
 ) -> Recalled:
     """Return what is stated of a file, with what is kept of its form. `remedy`: how it is read
     otherwise; the note ends with it."""
     earlier = forms.find(form)
-    merged = merge_stated(earlier.stated if earlier else {}, stated, given)
+    merged = merge_stated(earlier.stated if earlier else {}, stated, fixed)
     reused = {
         name: tuple(text for text in texts if text not in stated.get(name, ()))
         for name, texts in merged.items()
