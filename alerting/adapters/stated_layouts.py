@@ -15,7 +15,7 @@ from alerting.adapters.files.rows import Layout, QualityLayout, open_table
 from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.faults import UserError, format_duration, parse_duration, shown
 from alerting.readings.history import Codes, duration_millis
-from alerting.usecases.ingestion.earlier_options import Stated
+from alerting.usecases.ingestion.stated_options import Stated
 from alerting.usecases.ingestion.tables import What
 
 _PLAIN = (
@@ -134,8 +134,10 @@ def _read_line(text: str) -> int:
 
 def hash_form(path: Path, rows: What) -> str:
     """Return the hash of a file's form: its separator and its titles as written; of a file without
-    readable ones its first line, where a digit is as good as another. `rows`: they are readings
-    or events. Raises UserError if there is no file, or it is empty."""
+    readable ones its first line, where a digit is as good as another. `rows`: what its rows are.
+
+    Raises UserError if there is no file, or it is empty.
+    """
     magic(path)
     try:
         table = open_table(path, None, None)
@@ -143,8 +145,8 @@ def hash_form(path: Path, rows: What) -> str:
         return _hash(rows, _mask_first_line(path))
     titles = [table.as_written.get(title, title) for title in table.titles]
     is_untitled = table.first_line is not None and not table.title_lines
-    first_line = [_mask_first_line(path)] if is_untitled else []
-    return _hash(rows, str(getattr(table, "separator", "")), *titles, *first_line)
+    first = [_mask_first_line(path)] if is_untitled else []
+    return _hash(rows, str(getattr(table, "separator", "")), *titles, *first)
 
 
 def _mask_first_line(path: Path) -> str:

@@ -28,9 +28,9 @@ from alerting.cli.command import (
 from alerting.cli.main import command_group
 from alerting.cli.options import file_layout
 from alerting.usecases.ingestion.asset_import import AssetsResult, import_assets, titles_by_name
-from alerting.usecases.ingestion.earlier_options import Recalled, Stated, keep, recall, with_note
 from alerting.usecases.ingestion.imported_files import Reject, Understood, UnderstoodColumn
 from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
+from alerting.usecases.ingestion.stated_options import Recalled, Stated, keep, recall, with_note
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
@@ -89,35 +89,38 @@ def readings(
 ) -> Output:
     """Import readings: one line per asset and instant, one column per variable.
 
-    Separator, decimal mark, encoding, the column of stamps and their format are detected in the
-    file. The command prints them before it writes; --dry-run stops there.
+    Separator, decimal mark, encoding, the column of stamps and their format are
+    detected. The command prints them before it writes; --dry-run stops there.
 
-    Unknown assets and variables are declared; the type of a new one is found over the whole
-    file: a number if more than half of its cells are numbers, boolean if all are true or false,
-    else a category. Names of variables are derived from the titles, which are stored; a title
-    such as Temperature [°C] gives the unit.
+    Unknown assets and variables are declared; the type of a new one is found
+    over the whole file: a number if more than half of its cells are numbers,
+    boolean if all are true or false, else a category. Names of variables are
+    derived from the titles, which are stored; Temperature [°C] gives the unit.
 
-    Empty cells, NaN, #NV, --- and their like are missing values, never zero. Other text in a
-    column of numbers is missing, too: it is counted and named. Bad lines have no readable time
-    or asset, a wrong number of fields, or contradict an earlier line of the same asset and
-    time, unless --duplicates merges them. Such lines are found in files sorted by time, or by
-    asset and time; further apart in an unsorted file the later line wins. Time stamps finer
-    than a millisecond are cut to it.
+    Empty cells, NaN, #NV, --- and their like are missing values, never zero.
+    Other text in a column of numbers is missing, too: it is counted and named.
+    Bad lines have no readable time or asset, a wrong number of fields, or
+    contradict an earlier line of the same asset and time, unless --duplicates
+    merges them. Such lines are found in files sorted by time, or by asset and
+    time; further apart in an unsorted file the later line wins. Time stamps
+    finer than a millisecond are cut to it.
 
-    A file without time stamps is imported with --sequence 1m: the rows of each asset are one
-    minute apart from --start on. The same file again changes nothing, also when it has grown;
-    another file at the same instants is refused, with the --start that continues after the last
-    row.
+    A file without time stamps is imported with --sequence 1m: the rows of each
+    asset are one minute apart from --start on. The same file again changes
+    nothing, also when it has grown; another file at the same instants is
+    refused, with the --start that continues after the last row.
 
-    Stamps without a zone are local time of the plant (ALERTING_TIMEZONE). In the hour that
-    comes twice when the clocks are set back, the order of the lines tells which one is meant.
+    Stamps without a zone are local time of the plant (ALERTING_TIMEZONE). In
+    the hour that comes twice when the clocks are set back, the order of the
+    lines tells which one is meant.
 
-    The quality of samples is read where --quality or --quality-suffix says it stands: good,
-    uncertain or bad, OPC UA status codes by name or number, or the 192, 64 and 0 of OPC DA. A
-    bad sample has no value, whatever its cell holds: from it on it is unknown what holds, until
-    the next sample that is not bad. An uncertain one is marked and used. An empty quality says
-    nothing: the sample is good. A row of bad quality speaks of its filled cells, or of all its
-    columns when none is filled.
+    The quality of samples is read where --quality or --quality-suffix says it
+    stands: good, uncertain or bad, OPC UA status codes by name or number, or
+    the 192, 64 and 0 of OPC DA. A bad sample has no value, whatever its cell
+    holds: from it on it is unknown what holds, until the next sample that is
+    not bad. An uncertain one is marked and used. An empty quality says nothing:
+    the sample is good. A row of bad quality speaks of its filled cells, or of
+    all its columns when none is filled.
     """
     from alerting.adapters.files.readings_and_events import ReadingsFile
     from alerting.adapters.files.rows import QualityLayout
@@ -156,10 +159,9 @@ def readings(
         source = ReadingsFile(file, whole)
         return partial(check_readings, source, take_back=take_back, now=datetime.now(UTC))
 
-    further = {"asset"} if asset else set[str]()
-    wish = _Wish(file, "readings", state_layout(layout), further, afresh, take_back, dry_run)
-    with _rejects(file, skip_bad, rejects, dry_run) as reject:
-        return _import(wish, open_file, reject)
+    fixed = ["asset"] if asset else []
+    wish = _Wish(file, "readings", state_layout(layout), fixed, afresh, take_back, dry_run)
+    return _import(wish, open_file, _rejects(file, skip_bad, rejects, dry_run))
 
 
 @import_group.command()
@@ -235,12 +237,11 @@ def events(
         return partial(check_events, source, duration=duration, delay=delay, take_back=take_back)
 
     named = {"asset": asset, "event_type": event_type}
-    further = {name for name, value in named.items() if value}
+    fixed = {name for name, value in named.items() if value}
     of_events = {"type_column": type_column, "type_prefix": type_prefix, "end_column": end_column}
     stated = state_layout(layout) | {name: (text,) for name, text in of_events.items() if text}
-    wish = _Wish(file, "events", stated, further, afresh, take_back, dry_run)
-    with _rejects(file, skip_bad, rejects, dry_run) as reject:
-        return _import(wish, open_file, reject)
+    wish = _Wish(file, "events", stated, fixed, afresh, take_back, dry_run)
+    return _import(wish, open_file, _rejects(file, skip_bad, rejects, dry_run))
 
 
 @import_group.command()
@@ -292,18 +293,22 @@ def assets(
 
 @dataclass(frozen=True)
 class _Wish:
-    """What a command states of a file. `further`: `asset` or `event_type`, if they are stated."""
+    """What a command states of a file. `fixed`: `asset` or `event_type`, if they are stated."""
 
     file: Path
     what: What
     stated: Stated
-    further: Collection[str]
+    fixed: Collection[str]
     afresh: bool
     take_back: bool
     dry_run: bool
 
 
-def _import(wish: _Wish, open_file: Callable[[Stated], "Check"], reject: Reject | None) -> Output:
+def _import(
+    wish: _Wish,
+    open_file: Callable[[Stated], "Check"],
+    rejects: AbstractContextManager[Reject | None],
+) -> Output:
     """Check a whole file, print its profile, and write its rows unless this is a dry run.
 
     `open_file`: returns `check_readings` or `check_events` of the file, read as it is stated.
@@ -311,11 +316,11 @@ def _import(wish: _Wish, open_file: Callable[[Stated], "Check"], reject: Reject 
     from alerting.adapters.stated_layouts import hash_form
 
     form = hash_form(wish.file, wish.what)
-    with platform() as p:
+    with rejects as reject, platform() as p:
         recalled = (
             Recalled(wish.stated)
             if wish.afresh
-            else recall(p.stored_plans, form, wish.stated, wish.further, p.zone, _REMEDY)
+            else recall(p.file_forms, form, wish.stated, wish.fixed, p.zone, _REMEDY)
         )
         with progress() as report:
             checked = with_note(
@@ -329,10 +334,10 @@ def _import(wish: _Wish, open_file: Callable[[Stated], "Check"], reject: Reject 
         with progress() as report, explain_interruption():
             now = p.clock.now()
             result = checked.write(now=now, actor=user(), progress=report)
-        remembered = {} if wish.take_back else recalled.stated
-        keep(p.stored_plans, form, wish.file.name, remembered, now)
-    rejects = str(getattr(reject, "path", "")) if result.rejected else None
-    return Output(vars(result) | {"rejects": rejects}, _lines_of_result(result, rejects))
+        stated = {} if wish.take_back else recalled.stated
+        keep(p.file_forms, form, wish.file.name, stated, now)
+    path = str(getattr(reject, "path", "")) if result.rejected else None
+    return Output(vars(result) | {"rejects": path}, _lines_of_result(result, path))
 
 
 @contextmanager

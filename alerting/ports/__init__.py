@@ -71,6 +71,7 @@ from alerting.ports.notifications_and_sources import (
     Delivered,
     DeliveryCount,
     DeliveryFailed,
+    FileForm,
     FileMark,
     Links,
     Message,
@@ -92,7 +93,6 @@ from alerting.ports.notifications_and_sources import (
     SinkStep,
     SourceLoss,
     SourceProgress,
-    StoredPlan,
     TargetScore,
 )
 from alerting.ports.plant import (

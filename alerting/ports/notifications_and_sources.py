@@ -227,10 +227,9 @@ class FileMark:
 
 
 @dataclass(frozen=True)
-class StoredPlan:
-    """What a person stated of a file, for the next one of its form: the texts of each option, by
-    the name of its field. `id`: hash of the form; `file`: name of the last file read so; `at`: its
-    import."""
+class FileForm:
+    """A form of files, and what was stated of them: the texts of each option, by the name of its
+    field. `id`: hash of the form; `file`: name of the last file; `at`: its import."""
 
     id: str
     file: str

@@ -88,8 +88,8 @@ if TYPE_CHECKING:
         SourceDeliveries,
     )
     from alerting.stores.episodes import MongoNotifications
+    from alerting.stores.file_forms import FileForms
     from alerting.stores.operators import AccessTokens, Accounts, FeedbackLog, Sessions
-    from alerting.stores.reading_plans import StoredPlans
     from alerting.stores.readings.arrivals import MongoArrivals
     from alerting.stores.readings.rollups import MongoLabels, Rollups
     from alerting.stores.reports import Backtests, Reports
@@ -423,7 +423,7 @@ class Platform(UpkeepPorts, OperatorPorts, ReportPorts, AccessPorts):
     """
 
     changes: ChangeFeed
-    stored_plans: StoredPlans
+    file_forms: FileForms
     line_speed: Callable[[], float | None] = real_time
 
 

@@ -17,6 +17,7 @@ from alerting.ports import (
     Arrival,
     DeadMessage,
     DecisionRecord,
+    FileForm,
     FileMark,
     PastEvaluation,
     PlatformAlert,
@@ -24,7 +25,6 @@ from alerting.ports import (
     SinkLetter,
     SinkProgress,
     SourceProgress,
-    StoredPlan,
     Training,
 )
 from alerting.readings.buckets import RollupState
@@ -118,7 +118,7 @@ def valid_documents() -> dict[str, Document]:
         c.SOURCE_PROGRESS: {**to_document(example(SourceProgress)), "_id": "gateway"},
         **_of_sinks(),
         c.SOURCE_FILES: to_document(example(FileMark)),
-        c.STORED_PLANS: _with_id(StoredPlan, "form"),
+        c.FILE_FORMS: _with_id(FileForm, "form"),
         c.DEAD_MESSAGES: _with_id(DeadMessage, "dead"),
         c.DELIVERY_ANSWERS: {"_id": "key", "answer": {"rows": 1}, "at": at(0)},
         LEASES: {"_id": "stream", "holder": "host-1", "reads": ["line"], "at": at(0)},

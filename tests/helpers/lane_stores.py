@@ -16,14 +16,14 @@ from tests.helpers.databases import empty_database
 WITHOUT_TWIN = (
     *("accounts", "access_tokens", "sessions", "reports", "backtests", "rollups", "feedback"),
     *("sources", "deliveries", "dead_messages", "leases", "sinks", "sink_deliveries"),
-    *("sweeps", "changes", "sink_feed", "stored_plans"),
+    *("sweeps", "changes", "sink_feed", "file_forms"),
 )
 COLLECTIONS = (
     *(indexes.ACCOUNTS, indexes.ACCESS_TOKENS, indexes.SESSIONS, indexes.WRONG_ATTEMPTS),
     *(indexes.REPORTS, indexes.BACKTESTS, indexes.BACKTEST_EPISODES, indexes.BACKTEST_FILES),
     *(indexes.ROLLUPS, indexes.ROLLUP_STATES, indexes.FEEDBACK, indexes.SINK_ALARMS),
     *(indexes.SOURCES, indexes.SOURCE_REVISIONS, indexes.SOURCE_FILES, indexes.DEAD_MESSAGES),
-    *(indexes.SINKS, indexes.SINK_REVISIONS, indexes.SINK_LETTERS, indexes.STORED_PLANS),
+    *(indexes.SINKS, indexes.SINK_REVISIONS, indexes.SINK_LETTERS, indexes.FILE_FORMS),
 )
 NUMBERS = itertools.count()
 RETURNED: deque[MongoStores] = deque()

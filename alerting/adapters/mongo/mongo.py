@@ -64,6 +64,7 @@ from alerting.stores.evaluation import (
     MongoScores,
     MongoTrainings,
 )
+from alerting.stores.file_forms import FileForms
 from alerting.stores.operators import (
     AccessTokens,
     Accounts,
@@ -74,7 +75,6 @@ from alerting.stores.operators import (
     MongoPlatformAlerts,
     Sessions,
 )
-from alerting.stores.reading_plans import StoredPlans
 from alerting.stores.readings.arrivals import MongoArrivals
 from alerting.stores.readings.readings import MongoReadings
 from alerting.stores.readings.rollups import MongoLabels, Rollups
@@ -137,7 +137,7 @@ class MongoStores:
         self.deliveries = SourceDeliveries(database)
         self.dead_messages = DeadMessages(database)
         self.leases = Leases(database)
-        self.stored_plans = StoredPlans(database)
+        self.file_forms = FileForms(database)
         self.sinks: ports.DocumentStore = MongoDocumentStore(
             database, SINKS, SINK_REVISIONS, "sink"
         )

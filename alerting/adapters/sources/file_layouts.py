@@ -48,7 +48,7 @@ def file_layout(source: FilesSource, path: Path, plant_zone: str | None) -> Layo
     table = open_table(path, source.separator, source.encoding, source.header_line, source.columns)
     mapped = {} if source.value else _by_title(source.variables, table)
     is_wide = source.wide or bool(mapped)
-    if source.variables and not mapped and source.delivers == "readings":
+    if (source.variables or source.types) and not mapped and source.delivers == "readings":
         table = TableRows(path, layout, units={}).table
         mapped = _by_title(source.variables, table)
     if source.others == "ignore" and not mapped:

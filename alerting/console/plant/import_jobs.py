@@ -50,9 +50,9 @@ from alerting.definitions.faults import NotFound, UserError, storable
 from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.ports import EventRow, Platform, ReadingRow
 from alerting.readings.history import Codes
-from alerting.usecases.ingestion.earlier_options import OPTIONS, keep, recall, with_note
 from alerting.usecases.ingestion.imported_files import Reject
 from alerting.usecases.ingestion.reading_plan import ReadingPlan
+from alerting.usecases.ingestion.stated_options import OPTIONS, keep, recall, with_note
 from alerting.usecases.ingestion.tables import (
     CheckedFile,
     ImportResult,
@@ -255,7 +255,7 @@ class Choices(BaseModel):
 class Import:
     """A file that a person imports. `fault`: why it was refused, or failed; `over`: whether no work
     on it is under way. `names`, `types`: stated ones of columns, by title. `is_recalled`: whether
-    it has what was stored of its form; `note`: a sentence on that. `lines`, `head`, `titles`: the
+    it has what was kept of its form; `note`: a sentence on that. `lines`, `head`, `titles`: the
     first lines as they are, what they were taken for, and the columns."""
 
     id: str
@@ -442,9 +442,9 @@ class Imports:
         )
         used = reject if chosen.skip_bad else None
         back = chosen.take_back
-        kind = _rows_of(job)
-        refuse_sequence(layout, kind, skip_bad=chosen.skip_bad)
-        if kind == "events":
+        rows = _rows_of(job)
+        refuse_sequence(layout, rows, skip_bad=chosen.skip_bad)
+        if rows == "events":
             columns = read_event_columns(stated, chosen.event_type)
             events = EventsFile(job.file, layout, columns)
             events.name = job.name
@@ -471,9 +471,7 @@ class Imports:
                 now = platform.clock.now()
                 job.result = checked.write(now=now, actor=actor, progress=job.follow)
                 stated = {} if job.choices.take_back else job.stated()
-                keep(
-                    platform.stored_plans, hash_form(job.file, _rows_of(job)), job.name, stated, now
-                )
+                keep(platform.file_forms, hash_form(job.file, _rows_of(job)), job.name, stated, now)
             except UserError as refusal:  # some rows are written
                 _end(job, "failed", refusal.message)
                 return
@@ -499,16 +497,16 @@ def _open(job: Import) -> ChunkedTable:
 
 
 def _recall(platform: Platform, job: Import) -> str:
-    """Fill the choices of a new import with what is stored of its form; return a note on that."""
+    """Fill the choices of a new import with what is kept of its form; return a note on that."""
     try:
-        kind = _rows_of(job)
+        rows = _rows_of(job)
     except UserError:  # a later check may find more
-        kind = "readings"
+        rows = "readings"
     job.is_recalled = True
-    form = hash_form(job.file, kind)
+    form = hash_form(job.file, rows)
     chosen = job.choices
-    further = {"asset"} if chosen.asset else set[str]()
-    recalled = recall(platform.stored_plans, form, {}, further, platform.zone, _REMEDY)
+    fixed = {"asset"} if chosen.asset else set[str]()
+    recalled = recall(platform.file_forms, form, {}, fixed, platform.zone, _REMEDY)
     texts = dict(recalled.stated)
     names = read_by_title(texts.pop("rename", ()))
     types = read_by_title(texts.pop("types", ()))

@@ -31,8 +31,8 @@ from alerting.definitions.wording.fault_messages import fault_of
 from alerting.ports import EventRow, ReadingRow
 from alerting.readings.history import Codes
 from alerting.usecases.explain import LONGEST_SELECTED
-from alerting.usecases.ingestion.earlier_options import BY_TITLE, OPTIONS
 from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
+from alerting.usecases.ingestion.stated_options import BY_TITLE, OPTIONS
 from alerting.usecases.ingestion.tables import name_options
 
 pages = APIRouter(include_in_schema=False)

@@ -221,7 +221,7 @@ def test_the_first_lines_are_shown_cut_and_marked(browser):
     page = page_of(browser, sent(browser, content, asset="oven-1"))
     lines = re.findall(r'<tr class="([a-z-]+)"><th.*?<code>(.*?)</code>', page.text)
     marks = [mark for mark, _ in lines]
-    assert marks == ["not-read", "titles", "units", "row"]
+    assert marks == ["unread", "titles", "units", "row"]
     assert lines[0][1] == "Report &lt;b&gt;;;"
     assert len(lines[1][1]) == 200
 

@@ -8,15 +8,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from alerting.definitions.faults import UserError, legible, storable
 from alerting.definitions.wording.language import join_first
-from alerting.ports import StoredPlan
+from alerting.ports import FileForm
 from alerting.usecases.ingestion.tables import CheckedFile
 
 if TYPE_CHECKING:
-    from alerting.stores.reading_plans import StoredPlans
+    from alerting.stores.file_forms import FileForms
 
 Stated = Mapping[str, tuple[str, ...]]
 """The texts of each stated option, by its field; of a switch an empty one."""
@@ -46,7 +46,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType({
     "quality_suffix": "--quality-suffix",
     "quality_codes": "--quality-codes",
 })  # fmt: skip
-"""The option of each field that is stored, in the order in which a note names them."""
+"""The option of each field that is kept, in the order in which a note names them."""
 BY_TITLE = frozenset({"rename", "types"})
 """Fields with one text for each column: `title=…`."""
 _HEAD = (
@@ -67,27 +67,26 @@ _LONGEST = 50_000  # characters of all texts
 _SHOWN = 8
 _LONGEST_SHOWN = 60
 _LONGEST_NAME = 200
-V = TypeVar("V")
 
 
 @dataclass(frozen=True)
 class Recalled:
-    """What is stated of a file, with what is stored of its form. `note`: a sentence on that; empty
-    if nothing is."""
+    """What is stated of a file with what is kept of its form. `note`: a sentence on that; empty if
+    nothing is."""
 
     stated: Stated
     note: str = ""
 
 
 def merge_stated(
-    earlier: Stated, stated: Stated, further: Collection[str] = ()
+    earlier: Stated, stated: Stated, fixed: Collection[str] = ()
 ) -> dict[str, tuple[str, ...]]:
-    """Return what is stated, and of what is stored whatever that does not replace. `further`: names
-    of further fields that are stated: `asset`, `event_type`.
+    """Return what is stated, and what was stated earlier where that does not replace it. `fixed`:
+    names of further fields that are stated: `asset`, `event_type`.
 
     Another head has other titles: then what names columns is left out.
     """
-    replaced = {name for field in (*stated, *further) for name in _REPLACED.get(field, ())}
+    replaced = {name for field in (*stated, *fixed) for name in _REPLACED.get(field, ())}
     has_other_head = any(name in stated and stated[name] != earlier.get(name) for name in _HEAD)
     used = {
         name: texts
@@ -114,37 +113,32 @@ def describe_stated(stated: Stated) -> str:
 
 
 def recall(
-    plans: StoredPlans,
-    form: str,
-    stated: Stated,
-    further: Collection[str],
-    zone: tzinfo,
-    remedy: str,
+    forms: FileForms, form: str, stated: Stated, fixed: Collection[str], zone: tzinfo, remedy: str
 ) -> Recalled:
-    """Return what is stated of a file, with what is stored of its form. `remedy`: how it is read
+    """Return what is stated of a file, with what is kept of its form. `remedy`: how it is read
     otherwise; the note ends with it."""
-    plan = plans.find(form)
-    merged = merge_stated(plan.stated if plan else {}, stated, further)
+    earlier = forms.find(form)
+    merged = merge_stated(earlier.stated if earlier else {}, stated, fixed)
     reused = {
         name: tuple(text for text in texts if text not in stated.get(name, ()))
         for name, texts in merged.items()
     }
     options = describe_stated(reused)
-    if plan is None or not options:
+    if earlier is None or not options:
         return Recalled(merged)
-    day = plan.at.astimezone(zone).date()
-    return Recalled(merged, f"read like {plan.file} of {day}: {options}; {remedy}")
+    day = earlier.at.astimezone(zone).date()
+    return Recalled(merged, f"read like {earlier.file} of {day}: {options}; {remedy}")
 
 
-def keep(plans: StoredPlans, form: str, file: str, stated: Stated, at: datetime) -> None:
-    """Keep what was stated of an imported file, instead of what was stored of its form; nothing if
+def keep(forms: FileForms, form: str, file: str, stated: Stated, at: datetime) -> None:
+    """Keep what was stated of an imported file, instead of what was kept of its form; nothing if
     that is too much. Idempotent."""
     texts = [text for values in stated.values() for text in values]
     if texts and len(texts) <= _MOST_TEXTS and sum(map(len, texts)) <= _LONGEST:
         name = storable(file.replace("\\", "/").rpartition("/")[2], _LONGEST_NAME)
-        plans.keep(StoredPlan(form, name, at, stated))
+        forms.keep(FileForm(form, name, at, stated))
     else:
-        plans.forget(form)
+        forms.forget(form)
 
 
 def with_note(check: Callable[[], CheckedFile], note: str) -> CheckedFile:
