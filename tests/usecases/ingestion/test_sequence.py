@@ -30,7 +30,7 @@ def torque(importer, asset="press-1"):
 def test_rows_are_one_step_apart_as_the_check_says_and_a_longer_file_adds_its_new_rows(importer):
     result = importer.readings(UNITS)
     understood = result.understood
-    assert understood.form.time_format == "rows in order, 1m apart from 2000-01-01T00:00:00Z"
+    assert understood.plan.time_format == "rows in order, 1m apart from 2000-01-01T00:00:00Z"
     assert (understood.first, understood.last) == (SINCE, SINCE + 2 * MINUTE)
     assert (result.new, torque(importer)) == (3, {0: 32.5, 1: 46.9, 2: 45.3})
     assert importer.readings(UNITS).new == 0
@@ -66,7 +66,7 @@ def test_rows_are_counted_for_each_asset_and_over_all_chunks(importer, monkeypat
 def test_labels_in_a_file_of_their_own_join_their_units_by_number(importer):
     importer.readings(UNITS, time="Teil")
     result = importer.readings("Teil;Note\n3;5\n1;2\n", time="Teil")
-    time_format = result.understood.form.time_format
+    time_format = result.understood.plan.time_format
     assert time_format.startswith("units by their number in 'Teil', 1m apart")
     assert [(row.get("Note"), row["Gut"]) for row in importer.rows.values()] == [
         (2.0, "ja"),
