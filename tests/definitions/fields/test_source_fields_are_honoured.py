@@ -65,6 +65,13 @@ def of_http(_, **changes):
     return contents(platform)
 
 
+INPUTS = ("twice", "bad_line", "long")  # what the file holds
+LONG_LINES = [
+    "ts;asset;VarName;Value",
+    *(f"01.02.2026 12:0{i};oven-1;{name};{i}" for i in range(3) for name in ("t", "u")),
+]
+
+
 def of_files(folder, **changes):
     platform = memory_platform()
     for part in ("in", "other"):
@@ -78,10 +85,11 @@ def of_files(folder, **changes):
             ["03.02.2026 12:02;oven-1;3,5;3.456;good"] if "twice" in changes else []
         )
         lines += [";oven-1;3,5;3.456;good"] if "bad_line" in changes else []
+        lines = LONG_LINES if "long" in changes else lines
         path = folder / part / "a.csv"
         path.write_bytes("\n".join(lines).encode("cp1252"))
         os.utime(path, (path.stat().st_mtime - 60,) * 2)
-    own = {name: value for name, value in changes.items() if name not in ("twice", "bad_line")}
+    own = {name: value for name, value in changes.items() if name not in INPUTS}
     own = {
         name: value.replace("FOLDER", str(folder)) if isinstance(value, str) else value
         for name, value in own.items()
@@ -222,6 +230,10 @@ FILES = {
     "separator": ({}, {"separator": ","}),
     "decimal": ({}, {"decimal": "."}),
     "encoding": ({}, {"encoding": "cp437"}),
+    "header_line": ({}, {"header_line": 2}),
+    "columns": ({}, {"columns": ["ts", "asset", "v", "u", "u_q"]}),
+    "wide": ({"long": True, "variables": {}}, {"long": True, "variables": {}, "wide": True}),
+    "types": ({}, {"types": {"t": "number"}}),
     "quality_suffix": ({"variables": {}}, {"variables": {}, "quality_suffix": "_q"}),
     "missing": ({}, {"missing": ["x", "y°"]}),
     "duplicates": ({"twice": True}, {"twice": True, "duplicates": "last"}),
