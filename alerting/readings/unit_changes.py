@@ -4,6 +4,7 @@ asked."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -13,11 +14,11 @@ from alerting.readings.variable_series import Flags, Positions
 
 _FACTORS = (3.6, 60.0, 3600.0, *(10.0**power for power in range(1, 7)))
 _LEAST_JUMP = 0.25  # of logarithms of neighbouring medians, less than half of the smallest factor
-_NEAR = np.log10(1.1)  # by which a factor may differ from one of a unit
+_NEAR = math.log10(1.1)  # by which a factor may differ from one of a unit
 # By such factors quantiles and spread may differ from the change: another unit multiplies all
 # alike, while another level of the process leaves the spread, and a ramp what lies beside it.
-_ALIKE = np.log10(1.5)
-_SPREAD = np.log10(2.0)
+_ALIKE = math.log10(1.5)
+_SPREAD = math.log10(2.0)
 _QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
 _MOST = 4096  # values that are looked at, evenly
 _MOST_CELLS = 1_000_000
