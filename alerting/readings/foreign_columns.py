@@ -411,9 +411,10 @@ def _match_written(text: str, count: int) -> _Written | None:
     if match is None or bool(match["open"]) != bool(match["close"]):
         return None
     is_spaced = text[match.start("suffix") - 1] in _SPACES
-    sign = match["sign"] or "-"
     is_apart = bool(match["sign"]) and text[match.end("sign")] in _SPACES  # `+ 116.2`
-    has_sign = bool(match["open"] or match["behind"] or sign in _DASHES or is_apart)
+    has_sign = bool(
+        match["open"] or match["behind"] or is_apart or (match["sign"] or "-") in _DASHES
+    )
     return _Written(match["core"], match["suffix"].strip(), is_spaced, has_sign, count)
 
 

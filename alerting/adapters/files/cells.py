@@ -72,7 +72,8 @@ _PAIRS = [
     )
 ]  # fmt: skip
 _NO_VALUE = (
-    r"(?i)^(bad|uncertain|error)[_ :-]\w.*$|^(Bad|Uncertain)([A-Z][a-z]+)+$|^#{2,}$|^[-+*]{5,}$|^\[-\d+\]"
+    r"(?i)^(bad|uncertain|error)[_ :-]\w.*$|^(Bad|Uncertain)([A-Z][a-z]+)+$|^#{2,}$|^\[-\d+\]"
+    r"|^[-+*]{5,}$"
 )
 _BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?$"
 NO_INSTANT = np.iinfo(np.int64).min

@@ -39,7 +39,6 @@ _SHOWN = 60
 _LONG_UNIT = 12
 _COMMENTS = ("#", "//")
 _COMMENT = re.compile(r'#|//|"#(NAMES|TYPES|ROWS)"')
-_AROUND = '" ,;\t'
 _TYPE_WORD = re.compile(
     r"(?i)(u?[sdl]?int\d*|[usf]{1,2}\d{1,2}|d?word|byte|bool(ean)?|l?real|float\d*|double|string"
     r"|long|short|char|counter|analog(ue)?|digital|number|text|bit|date-?time)$"
@@ -137,15 +136,14 @@ class _Head:
     ) -> None:
         self.path = path
         self.separator = separator
-        below = (line.last + 1 for line in lines if line.text.strip(_AROUND) == "#NAMES")
+        below = (line.last + 1 for line in lines if line.text.strip('" ,;\t') == "#NAMES")
         self.header_line = next(below, None) if header_line is None else header_line
         self.columns = columns
         marked = [line for line in lines if _COMMENT.match(line.text) and line.count(TEXT)]
         if 2 * len(marked) > sum(bool(line.fields) for line in lines):
             marked = []
-        if self.header_line:
-            top = self.header_line
-            marked = [line for line in marked if not line.number <= top <= line.last]
+        top = self.header_line or 0
+        marked = [line for line in marked if not line.number <= top <= line.last]
         self._find_columns(lines, marked)
         if any(map(self._is_row, marked)):
             self._find_columns(lines, [])
@@ -238,10 +236,9 @@ class _Head:
 
     def _is_heading(self, index: int) -> bool:
         """Return whether a line is one text below a whole line of the head: `Sampling Data`."""
-        above = self.lines[index - 1] if index else None
-        is_single = len(self.lines[index].fields) == 1 < self.width
-        return bool(is_single and above and self._clashes(above) and not self._is_row(above)
-                    and len(above.fields) >= self.width - 1)
+        above = self.lines[index - 1]
+        is_whole = len(above.fields) >= self.width - 1 and self._clashes(above)
+        return len(self.lines[index].fields) == 1 < self.width and is_whole and index > 0
 
     def _stated_titles(self) -> int:
         """Return the line that the user named. Raises UserError if it cannot name the columns."""
@@ -302,6 +299,11 @@ class _Head:
                 return i
         return next((i for i, line in enumerate(self.lines) if line.fields), None)
 
+    def _is_equal(self, index: int, base: int | None) -> bool:
+        """Return whether a line names several columns as well as the titles do."""
+        is_whole = len(self.values) > 2 and self._is_complete(index) and self._names_times(index)
+        return is_whole and base is not None and self._quality(index) >= self._quality(base)
+
     def _covered(self, index: int) -> int:
         return sum(self.lines[index].kind(c) != EMPTY for c in self.values)
 
@@ -354,8 +356,8 @@ class _Head:
         """Return whether a line has a unit for each of several columns of numbers, whatever it has
         for the others; the first column may be a count of rows."""
         numbers = [c for c in self.values if c and self.kinds[c] == NUMBER]
-        is_whole = len(numbers) > 1 and all(cell_unit(line.cell(c)) for c in numbers)
-        return bool(self.times) and is_whole and any(len(line.cell(c)) > 1 for c in numbers)
+        units = [line.cell(c) for c in numbers if cell_unit(line.cell(c))]
+        return bool(self.times) and 1 < len(numbers) == len(units) and max(map(len, units)) > 1
 
     def _commented_titles(self, first: int | None) -> int | None:
         """Return the number of the lowest comment above the rows if it holds their titles."""
@@ -407,6 +409,10 @@ class _Head:
         notes = self._notes(names, unread, start)
         if unit_line:
             notes.append(f"line {unit_line.number} holds the units of the columns")
+        also = [i for i in block if i not in (base, units) and self._is_equal(i, base)]
+        if also and not (self.header_line or self.columns):
+            number = self.lines[also[-1]].number
+            notes.append(f"line {number} names all columns, too: --header-line {number} takes it")
         titles = self._stated_columns(names.titles) if self.columns else names.titles
         above = sorted([*self.lines[:start], *comments])
         return FileHead(
@@ -469,7 +475,7 @@ class _Head:
         return self.width if all(map(_AT_END.match, titles[self.width :])) else count
 
     def _stated_columns(self, titles: Sequence[str]) -> list[str]:
-        if len(self.columns) not in (len(titles), self.width):
+        if len(self.columns) not in (len(titles), self.width, len(self.kinds.rstrip(EMPTY))):
             raise UserError(
                 f"{self.path!s}: --columns gives {len(self.columns)} names, but the table has "
                 f"{len(titles)} columns; name them all, in their order"
@@ -519,8 +525,9 @@ class _Head:
 
 def _is_no_unit(column: int, cell: str) -> bool:
     """Return whether a cell of a line of units is its label, or stands for a stamp."""
-    is_label = column == 0 and _UNIT_LABEL.match(cell)
-    return bool(is_label or _PLACEHOLDER.fullmatch(cell.strip("[]()")))
+    if column == 0 and _UNIT_LABEL.match(cell):
+        return True
+    return _PLACEHOLDER.fullmatch(cell.strip("[]()")) is not None
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:
