@@ -302,7 +302,11 @@ class _Head:
     def _is_equal(self, index: int, base: int | None) -> bool:
         """Return whether a line names several columns as well as the titles do."""
         is_whole = len(self.values) > 2 and self._is_complete(index) and self._names_times(index)
-        return is_whole and base is not None and self._quality(index) >= self._quality(base)
+        return (
+            is_whole
+            and base not in (None, index)
+            and self._quality(index) >= self._quality(base or 0)
+        )
 
     def _covered(self, index: int) -> int:
         return sum(self.lines[index].kind(c) != EMPTY for c in self.values)
@@ -409,10 +413,8 @@ class _Head:
         notes = self._notes(names, unread, start)
         if unit_line:
             notes.append(f"line {unit_line.number} holds the units of the columns")
-        also = [i for i in block if i not in (base, units) and self._is_equal(i, base)]
-        if also and not (self.header_line or self.columns):
-            number = self.lines[also[-1]].number
-            notes.append(f"line {number} names all columns, too: --header-line {number} takes it")
+        also = [self.lines[i].number for i in block if i != units and self._is_equal(i, base)]
+        notes += [f"line {n} names all columns, too: --header-line {n} takes it" for n in also[-1:]]
         titles = self._stated_columns(names.titles) if self.columns else names.titles
         above = sorted([*self.lines[:start], *comments])
         return FileHead(

@@ -89,15 +89,17 @@ class FileTimes:
         self.zone, self.zone_from = self._zone()
         self._first_day: int | None = None
         self._count_from_start()
-        if titles and not with_ends:
-            self._leave_out_restated([t for t in table.titles if t not in used], cells)
+        free = () if with_ends or not titles else table.titles
+        self._leave_out_restated([title for title in free if title not in used], cells)
 
     def _leave_out_restated(self, free: Sequence[str], cells: Sample) -> None:
         """Ignore the columns that state the times again, unless the user names them."""
-        named = {*self.columns, *self.ignored, *self._layout.only, *self._layout.rename}
+        named = {
+            *(*self.columns, *self.ignored),
+            *(*self._layout.only, *self._layout.rename, *self._layout.types),
+        }
         at = StampReader(self.format, self.zone, self._first_day).read(self._sample).at
-        free = [t for t in free if t not in named and t not in self._layout.types]
-        again = [t for t in free if states_again(cells[t], t, at)]
+        again = [t for t in free if t not in named and states_again(cells[t], t, at)]
         if again:
             self.ignored = (*self.ignored, *again)
             self.notes.append(
@@ -137,8 +139,8 @@ class FileTimes:
         """Return the zone that the titles of the times name, intervals, or a line above them."""
         sources = dict.fromkeys(self.titles, "the title of the column says")
         sources |= dict.fromkeys(self._pairs, "the stamps say")
-        for text, says in sources.items():
-            if zone := zone_in(text, local):
+        for source, says in sources.items():
+            if zone := zone_in(source, local):
                 return zone[0], f"{says} {zone[1]}"
         text = self._table.stated.zone
         if text is None:

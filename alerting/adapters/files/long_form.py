@@ -422,11 +422,10 @@ class _LongFormSearch:
     def _undecided(self, unclear: str, titles: Sequence[str]) -> UserError:
         among = f": {title_list([repr(title) for title in titles])}" if titles else ""
         apart = [repr(t) for t in titles if any(self._is_instead_of(t, o) for o in titles)]
-        if apart:
-            among += f" (a row fills one of {title_list(apart)}: import the file once for each)"
+        once = f" (a row fills one of {title_list(apart)}: import the file once for each)"
         return UserError(
             f"{self._table.path!s}: one row seems to hold one value, and {unclear} is not clear"
-            f"{among}. Name the two columns with --variable-column and --value-column, a column "
-            "that tells assets apart with --asset-column; or give --wide if each column is a "
-            f"variable. Columns: {title_list(self._table.titles)}"
+            f"{among}{once if apart else ''}. Name the two columns with --variable-column and "
+            "--value-column, a column that tells assets apart with --asset-column; or give --wide "
+            f"if each column is a variable. Columns: {title_list(self._table.titles)}"
         )

@@ -185,9 +185,16 @@ def _without_stamps(table: ChunkedTable, free: Sequence[str], cells: Sample) -> 
     clocks = _clocks(free, cells)
     titles = parts or tuple(elapsed[:1]) or clocks
     if not titles:
+        counts = [shown(title) for title in free if is_elapsed(cells[title], "Time (s)")]
+        hint = (
+            f" If {', '.join(counts[:1])} counts from a start, name the columns with --columns, "
+            "this one for example 'Time (ms)', and the start with --start 2026-03-02T07:18:18Z; of "
+            "tables side by side, each needs its own import, with --only."
+        )
         raise UserError(
             f"{table.path!s}: no column of time stamps was found: there is no column "
-            f"{shown(DEFAULT_TIME)}; name it with --time. Columns: {title_list(table.titles)}"
+            f"{shown(DEFAULT_TIME)}; name it with --time.{hint if counts else ''} "
+            f"Columns: {title_list(table.titles)}"
         )
     return titles
 

@@ -89,8 +89,7 @@ def is_zone_name(text: str) -> bool:
 
 
 def _zone_by_name(text: str) -> tuple[ZoneInfo, str] | None:
-    pair = _BOTH.search(text)
-    if pair and pair.groups() in _PAIRS:
+    if (pair := _BOTH.search(text)) and pair.groups() in _PAIRS:
         return ZoneInfo(_PAIRS[pair[1], pair[2]]), pair[0]
     for name in _IANA.findall(text):
         if name in available_timezones():
