@@ -43,6 +43,7 @@ _TYPE_WORD = re.compile(
     r"(?i)(u?[sdl]?int\d*|[usf]{1,2}\d{1,2}|d?word|byte|bool(ean)?|l?real|float\d*|double|string"
     r"|long|short|char|counter|analog(ue)?|digital|number|text|bit|date-?time)$"
 )
+_TYPE_LABEL = re.compile(r"(?i)(data|daten)?[ _-]?(typ|type|range|span|format|address)\b")
 _PLACEHOLDER = re.compile(r"-|[dmyhsjt.:,/ -]{4,}|ts|rn", re.IGNORECASE)  # dd.mm.yyyy
 _UNIT_LABEL = re.compile(r"(?i)(.*[\W_])?(units?|einheit(en)?|unit[ée]s?|unidad(es)?)([\W_].*)?$")
 _AT_END = re.compile(  # titles of cells that most rows leave out
@@ -265,7 +266,12 @@ class _Head:
         those from the title of the stamps on the one with most words. None if none does."""
         if first is None:
             return self._first_texts()
-        named = [i for i in block if self.lines[i].count(TEXTS)]
+        named = [
+            i
+            for i in block
+            if self.lines[i].count(TEXTS)
+            and not (0 in self.times and _TYPE_LABEL.match(self.lines[i].cell(0)))
+        ]
         if not self.times:  # a line with a number may be a row
             named = [i for i in named if not self.lines[i].count(TYPED)] or named[:1]
         complete = [

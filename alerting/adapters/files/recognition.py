@@ -95,7 +95,6 @@ _INTERVAL = (
 _OFFSET_LIKE = r"[+-]\d\d:?\d\d$"
 _DAY_MS = 86_400_000
 _QUARTER_MS = 900_000
-_MINUTE_MS = 60_000
 _OFFSETS = 3  # most offsets of the zones of one file, which `06:00-06:15` might name
 
 Sample = Mapping[str, Cells]
@@ -271,8 +270,9 @@ def states_again(cells: Cells, title: str, at: Millis) -> bool:
     if width:
         parts = cell.numbers(cells)[0] // 10 ** (width - 3)
         return bool((np.isnan(parts) | (parts == at % 1000)).all())
-    is_clock = _is_clock(cells)
-    if not is_clock and not contains_stamps(cells, title):
+    is_number = _share(cells[:_FEW], _SHORT_NUMBER) > _LEAST_SHARE_OF_STAMPS
+    is_clock = not is_number and _is_clock(cells)
+    if is_number or not (is_clock or contains_stamps(cells, title)):
         return False
     is_day = _share(cells, _DAY_ONLY) == 1
     form = CLOCK_ONLY if is_clock else count_format(cells, title, named=True) or stamp_format(cells)
@@ -280,8 +280,8 @@ def states_again(cells: Cells, title: str, at: Millis) -> bool:
         stamps = order.read(cells).at if order else cell.iso_stamps(cells)[0]
         behind = (at - stamps)[(at != cell.NO_INSTANT) & (stamps != cell.NO_INSTANT)]
         behind = behind % _DAY_MS if is_clock else behind - is_day * _DAY_MS // 2
-        is_near = (np.abs(behind) < _DAY_MS) & (is_day | (behind % _QUARTER_MS < _MINUTE_MS))
-        shifts = 1 if is_day else len(np.unique(behind // _QUARTER_MS))
+        is_near = (np.abs(behind) < _DAY_MS) & (is_day | (behind % _QUARTER_MS < _QUARTER_MS // 15))
+        shifts = len(np.unique(behind // (2 * _DAY_MS if is_day else _QUARTER_MS)))
         if 1 <= shifts <= 2 and is_near.all():  # that of a zone in winter, and in summer
             return True
     return False
@@ -300,8 +300,11 @@ def _find_titles(table: ChunkedTable, time: str, cells: Sample) -> tuple[str, ..
 
 def _fraction_width(cells: Cells, title: str) -> int:
     """Return the digits that a column of milli- or microseconds has behind a second; else 0."""
-    text = re.sub(r"[\[(].*", "", title).strip()
-    widths = [width for words, width in _FRACTION_TITLES.items() if re.match(words, text)]
+    widths = [
+        width
+        for words, width in _FRACTION_TITLES.items()
+        if re.match(words, re.sub(r"[\[(].*", "", title).strip())
+    ]
     is_whole = widths and _share(cells, rf"^\d{{1,{max(6, *widths)}}}$") == 1
     return widths[0] if is_whole else 0
 
