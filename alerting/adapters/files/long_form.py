@@ -426,6 +426,7 @@ class _LongFormSearch:
         return UserError(
             f"{self._table.path!s}: one row seems to hold one value, and {unclear} is not clear"
             f"{among}{once if apart else ''}. Name the two columns with --variable-column and "
-            "--value-column, a column that tells assets apart with --asset-column; or give --wide "
-            f"if each column is a variable. Columns: {title_list(self._table.titles)}"
+            "--value-column, a column that tells assets apart with --asset-column, one of "
+            "qualities with --quality; or give --wide if each column is a variable. Columns: "
+            f"{title_list(self._table.titles)}"
         )

@@ -152,8 +152,8 @@ class LongTable:
                     raise UserError(
                         f"{self.path!s}: rows of the variable {shown(combination[0] or '')} differ "
                         f"in column {shown(title)}. If it names the asset, give --asset-column "
-                        f"{title!r}; to leave it aside, --variable-column {c.variable!r} "
-                        f"--value-column {c.value!r}"
+                        f"{title!r}; if it states their quality, --quality {title!r}; to leave it "
+                        f"aside, --variable-column {c.variable!r} --value-column {c.value!r}"
                     )
 
     def _title_variables(self, counts: Mapping[Combination, int]) -> dict[tuple[str, str], str]:
