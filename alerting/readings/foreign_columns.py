@@ -17,11 +17,17 @@ _ROUND = re.compile(r"^(?P<title>.*?)[\s_,]*\((?P<unit>[^()]{1,20})\)$")
 _PREFIX = r"[kMGTmµμunhdc]?"
 _BASE = (
     r"(?:°[CFK]?|º[CF]|deg_?[CF]|%|‰|bar|Pa|psi|mmHg|Wh|VAh|VA|var|eV|Hz|Nm|Ohm|Ω|rpm|ppm|ppb|pH|dB|lx|lm|mol|min|sec|kmh|"
-    r"U/min|rH|RH|[mgslLtAVWNJKhdSFCT])"
+    r"[VA](?:DC|AC|dc|ac)|s?cfm|[sN]?lpm|gpm|psi[ag]|inHg|mmH2O|inH2O|Torr|atm|hp|BTU|kgf|lbf|[FN]TU|"
+    r"U/min|rH|RH|rh|[mgslLtAVWNJKhdSFCT])"
 )
 _POWER = r"(?:[²³23]|\^-?\d|-[123])?"
-_FACTOR = rf"(?:{_PREFIX}{_BASE}{_POWER}|1|%\s?(?:rH|RH|r\.F\.))"
-_UNIT = re.compile(rf"^{_FACTOR}(?:\s?[/·*.]\s?{_FACTOR}){{0,3}}$")
+_FACTOR = rf"(?:{_PREFIX}{_BASE}{_POWER}|1|%\s?(?:rH|RH|rh|r\.F\.))"
+_FACTORS_OF_UNIT = rf"{_FACTOR}(?:\s?[/·*.]\s?{_FACTOR}){{0,3}}"
+_UNIT = re.compile(rf"^{_FACTORS_OF_UNIT}$")
+# in brackets before further words; a single letter may be a place
+_MIDDLE = re.compile(
+    rf"^([^\[\]]*[^\W_][^\[\]]*?)\s*\[((?![ACFJLNST1]\]){_FACTORS_OF_UNIT})\]\s+([^\[\]()]+)$"
+)
 _PARTS = re.compile(rf"(?P<base>{_BASE})(?P<power>{_POWER})(?P<rest>(?:\s?[/·*.].*)?)")
 _PREFIXES = {"": 0, "T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "d": -1, "c": -2} | {
     "m": -3, "µ": -6, "μ": -6, "u": -6, "n": -9
@@ -74,7 +80,7 @@ def split_title(title: str) -> ColumnTitle:
 
 
 def _split(title: str) -> ColumnTitle:
-    clean = _clean(title)
+    clean = _MIDDLE.sub(r"\1 \3 [\2]", _clean(title))
     square = _SQUARE.match(clean)
     rounded = _ROUND.match(clean)
     if square and square["title"] and not re.fullmatch(r"[\s\d.,:-]*", square["unit"]):

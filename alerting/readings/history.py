@@ -32,6 +32,11 @@ Codes = Literal["opc-ua", "opc-da", "siemens", "flag"]
 Millis: TypeAlias = "npt.NDArray[np.int64]"
 _WORD = re.compile(r"(good|uncertain|bad)(?![a-z])", re.IGNORECASE)
 _CAMEL = re.compile(r"(Good|Uncertain|Bad)[A-Z]")
+_FURTHER_GRADES: Mapping[str, Grade] = {
+    **dict.fromkeys(("ok", "valid", "gut", "gültig"), "good"),
+    **dict.fromkeys(("suspect", "questionable", "doubtful", "fraglich"), "uncertain"),
+    **dict.fromkeys(("invalid", "ungültig", "schlecht", "err", "error", "ofl", "ufl"), "bad"),
+}
 _NUMBER = re.compile(r"-?\d{1,10}|0[xX][0-9a-fA-F]{1,8}")
 _SHORT = 1 << 16
 _STATUS = 1 << 32
@@ -98,9 +103,9 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
     Also None for a number that may be a code of OPC UA and of OPC DA, unless `codes` names the
     kind.
 
-    It understands the words good, uncertain and bad; names of OPC UA status codes
-    (BadSensorFailure, Bad_SensorFailure) and these codes as numbers (0x808C0000, 2156658688), by
-    their two highest bits (OPC UA part 4, StatusCode); and the quality of OPC DA (192, 64, 0 and
+    It understands the words good, uncertain and bad, and some like them; names of OPC UA status
+    codes (BadSensorFailure, Bad_SensorFailure) and these codes as numbers (0x808C0000, 2156658688),
+    by their two highest bits (OPC UA part 4, StatusCode); and the quality of OPC DA (192, 64, 0 and
     the additions of its lower bits; OPC DA 3.0, 6.8). Kinds of code that must be named: siemens
     (qc of Industrial Edge) and flag (1 or true is good).
     """
@@ -109,6 +114,8 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
         return cast(Grade, word[1].lower())
     if codes is not None and codes in _SMALL_GRADES:
         return _SMALL_GRADES[codes].get(text.lower())
+    if text.casefold() in _FURTHER_GRADES:
+        return _FURTHER_GRADES[text.casefold()]
     kind = codes or _kind(text)
     if kind is None or not _NUMBER.fullmatch(text):
         return None
@@ -116,6 +123,14 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
     if kind == "opc-ua":
         return _status(number)
     return _DA_GRADES.get(number & 0xFC) if 0 <= number < _SHORT else None
+
+
+def doubtful_words(counts: Mapping[str, int]) -> str:
+    """Return, as text for people, which of these texts are words for a quality that is not good;
+    empty if any is none, or all are good."""
+    grades = {text: None if _NUMBER.fullmatch(text) else grade(text) for text in counts}
+    texts = [f"{text} {counts[text]:,}" for text, meant in grades.items() if meant != "good"]
+    return ", ".join(texts) if all(grades.values()) else ""
 
 
 def why_no_quality(text: str, codes: Codes | None) -> str:

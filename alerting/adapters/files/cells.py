@@ -39,7 +39,7 @@ MARKS = _texts(
     "#¡VALOR!|#VALOR!|#¡DIV/0!|#¡REF!|#¿NOMBRE?|#¡NUM!|#¡NULO!|#VALORE!|#RIF!|#NOME?|#NUM|"
     "-|--|---|----|-----|\u2013|\u2014|?|??|???|*|**|***|****|_|.|"
     "k.A.|k. A.|n.v.|n.a.|N.A.|None|none|NIL|nil|(null)|<null>|\\N|1.#QNAN|-1.#IND|"
-    "1.#INF|1,#QNAN|-1,#IND|1,#INF"
+    "1.#INF|n/e|1,#QNAN|-1,#IND|1,#INF"
 )
 MISSING_TEXTS = (*NULLS, *MARKS)
 NO_VALUE_TEXTS = _texts(
@@ -52,7 +52,7 @@ NO_VALUE_TEXTS = _texts(
     "digital state|unavailable|unknown|undefined|not available|sensor failure|sensor fault|"
     "sensor error|open circuit|short circuit|kein wert|keine daten|nicht verfügbar|unbekannt|"
     "ungültig|schlecht|kabelbruch|drahtbruch|pas de données|aucune donnée|indisponible|"
-    "non disponible|inconnu|sin datos|no disponible|desconocido|+++++|++++++"
+    "non disponible|inconnu|sin datos|no disponible|desconocido"
 )
 STATES = _texts(
     "invalid|error|err|err.|fault|failed|fail|timeout|configure|shutdown|over range|under range|"
@@ -73,6 +73,7 @@ _SWITCH_STATES = [
 ]  # fmt: skip
 _NO_VALUE = (
     r"(?i)^(bad|uncertain|error)[_ :-]\w.*$|^(Bad|Uncertain)([A-Z][a-z]+)+$|^#{2,}$|^\[-\d+\]"
+    r"|^[-+*]{5,}$"
 )
 _BEYOND = r"^[<>\x{2264}\x{2265}]=?\s*[+-]?[\d.,]+([eE][+-]?\d+)?(\s*[^\d\s].*)?$"
 NO_INSTANT = np.iinfo(np.int64).min

@@ -61,15 +61,6 @@ _COUNT = re.compile(
 _NUMBER = r"^[-+]?[\d.,]*\d([eE][-+]?\d+)?$"
 _INTEGER = r"^-?\d{1,18}$"
 _LOGGER = r"^\$RT_\w+\$$"  # rows of WinCC on its own log
-QUALITY_TEXTS = {
-    "ok": "good",
-    "gut": "good",
-    "valid": "good",
-    "gültig": "good",
-    "invalid": "bad",
-    "schlecht": "bad",
-    "ungültig": "bad",
-}
 VALIDITY_FLAGS = {"1": "good", "true": "good", "0": "bad", "false": "bad"}
 _LEAST_SHARED = 0.5  # least share of rows whose instant has rows with other texts
 _LEAST_SHARED_OF_CHUNK = 0.2
@@ -252,8 +243,8 @@ class _LongFormSearch:
         is_stated = bool(layout.variable_column and layout.value_column)
         if not is_stated and not self._is_decided(variable, value, varying):
             return None
-        aside = [title for title in others if title != value and not self._is_empty(title)]
-        checked = [] if is_stated else [title for title in aside if not self._is_time(title)]
+        aside = [title for title in others if title != value]
+        checked = [t for t in aside if not (is_stated or self._is_time(t) or self._is_empty(t))]
         bound = [title for title in checked if self._is_function(title, [variable])]
         return LongColumns(
             self._times,
@@ -312,8 +303,7 @@ class _LongFormSearch:
         texts = pc.unique(self._cells[title].drop_null()).to_pylist()
         flags = VALIDITY_FLAGS if states_validity(title) else {}
         return bool(texts) and all(
-            text.casefold() in QUALITY_TEXTS
-            or text.casefold() in flags
+            text.casefold() in flags
             or (not surely and re.match(_INTEGER, text))
             or grade(text, self._layout.quality.codes)
             for text in texts
@@ -431,9 +421,12 @@ class _LongFormSearch:
 
     def _undecided(self, unclear: str, titles: Sequence[str]) -> UserError:
         among = f": {title_list([repr(title) for title in titles])}" if titles else ""
+        apart = [repr(t) for t in titles if any(self._is_instead_of(t, o) for o in titles)]
+        once = f" (a row fills one of {title_list(apart)}: import the file once for each)"
         return UserError(
             f"{self._table.path!s}: one row seems to hold one value, and {unclear} is not clear"
-            f"{among}. Name the two columns with --variable-column and --value-column, a column "
-            "that tells assets apart with --asset-column; or give --wide if each column is a "
-            f"variable. Columns: {title_list(self._table.titles)}"
+            f"{among}{once if apart else ''}. Name the two columns with --variable-column and "
+            "--value-column, a column that tells assets apart with --asset-column, one of "
+            "qualities with --quality; or give --wide if each column is a variable. Columns: "
+            f"{title_list(self._table.titles)}"
         )

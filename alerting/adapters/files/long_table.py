@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy.typing as npt
 from alerting.adapters.files.cells import as_mask
 from alerting.adapters.files.chunks import Cells, Chunk, ChunkedTable, Position
 from alerting.adapters.files.long_form import (
-    QUALITY_TEXTS,
     VALIDITY_FLAGS,
     LongColumns,
     is_no_variable,
@@ -21,12 +21,14 @@ from alerting.deferred import pa, pc, pd
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import join_first
 from alerting.readings.foreign_columns import BadLine, split_title
+from alerting.readings.history import doubtful_words
 
 MOST_VARIABLES = 2_000
 QUALITY_SUFFIX = " (quality)"
 _CELLS_AT_ONCE = 2_000_000
 _MOST_COMBINATIONS = 200_000
 _FEW_ROWS = 100
+_FEW_TEXTS = 6  # of a column that may state the quality of values
 _MOST_WAITING = 20_000  # rows of an instant
 _SHOWN = 10
 
@@ -53,6 +55,7 @@ class LongTable:
         self.unit_line = table.unit_line
         self.first_line = table.first_line
         self.encoding = getattr(table, "encoding", None)
+        self._aside: dict[str, Counter[str | None]] = {title: Counter() for title in columns.aside}
         counts = self._count_combinations()
         self._titles = self._title_variables(counts)
         self.variables = (*dict.fromkeys(self._titles.values()),)
@@ -97,7 +100,11 @@ class LongTable:
         c = self.columns
         titles = [c.variable, *(t for t in (c.unit, c.asset, *c.bound) if t)]
         counts: dict[Combination, int] = {}
-        for chunk in self._table.chunks(titles):
+        for chunk in self._table.chunks([*dict.fromkeys((*titles, *c.aside))]):
+            for title in [t for t, texts in self._aside.items() if len(texts) <= _FEW_TEXTS]:
+                counted = pc.value_counts(pc.utf8_trim_whitespace(chunk.columns[title]))
+                pairs = counted[: _FEW_TEXTS + 2].to_pylist()
+                self._aside[title].update({p["values"] or None: p["counts"] for p in pairs})
             names = [str(i) for i in range(len(titles))]
             columns = [*(chunk.columns[title] for title in titles), np.arange(len(chunk.lines))]
             rows = pa.table(columns, [*names, "row"])
@@ -145,8 +152,8 @@ class LongTable:
                     raise UserError(
                         f"{self.path!s}: rows of the variable {shown(combination[0] or '')} differ "
                         f"in column {shown(title)}. If it names the asset, give --asset-column "
-                        f"{title!r}; to leave it aside, --variable-column {c.variable!r} "
-                        f"--value-column {c.value!r}"
+                        f"{title!r}; if it states their quality, --quality {title!r}; to leave it "
+                        f"aside, --variable-column {c.variable!r} --value-column {c.value!r}"
                     )
 
     def _title_variables(self, counts: Mapping[Combination, int]) -> dict[tuple[str, str], str]:
@@ -191,9 +198,20 @@ class LongTable:
             yield f"{shown(text)} has several units ({units}), each a variable of its own"
         if c.quality and states_validity(c.quality):
             yield f"column {shown(c.quality)}: 1 is read as good, 0 as bad"
-        if c.aside:
-            names = join_first([repr(title) for title in c.aside], _SHOWN)
+        aside = {title: texts for title, texts in self._aside.items() if {*texts} - {None}}
+        if aside:
+            names = join_first([repr(title) for title in aside], _SHOWN)
             yield f"columns left aside: {names}"
+        for title, texts in aside.items():
+            filled = {text: count for text, count in texts.items() if text}
+            words = doubtful_words(filled)
+            if not words and title not in c.bound and 2 <= len(texts) <= _FEW_TEXTS:
+                words = ", ".join(f"{text} {count:,}" for text, count in filled.items())
+            if words and not c.quality:
+                yield (
+                    f"column {shown(title)} is left aside ({words}): if it states the quality of "
+                    f"the values, add --quality {title!r}"
+                )
 
     def _begin_of_last_instant(self, chunk: Chunk) -> int:
         """Return the row from which on all have the last stamp: more of them may follow."""
@@ -299,7 +317,7 @@ class LongTable:
             return cells
         encoded = cells.dictionary_encode()
         validity = states_validity(str(self.columns.quality))
-        meanings = QUALITY_TEXTS | (VALIDITY_FLAGS if validity else {})
+        meanings = VALIDITY_FLAGS if validity else {}
         texts = [
             meanings.get(text.strip().casefold(), text) for text in encoded.dictionary.to_pylist()
         ]

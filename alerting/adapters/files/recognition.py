@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import Cells
 from alerting.adapters.files.chunks import (
@@ -32,6 +34,7 @@ from alerting.adapters.files.times.stamp_formats import (
 from alerting.adapters.files.times.zones import is_zone_name
 from alerting.deferred import pa, pc
 from alerting.definitions.faults import UserError, shown
+from alerting.readings.history import Millis
 
 ROWS = 2_000
 DEFAULT_TIME = "ts"
@@ -49,12 +52,12 @@ _DAY_ONLY = (
 )
 _HOUR = r"^(?:[01]?\d|2[0-4])$"
 _HOUR_TITLES = r"(?i)^(?:hours?|hr|std|stunde|heure|hora|ora|uur|godz\w*|he|hour[ _]?ending)$"
-_FRACTION = r"^\d{1,6}$"
 _FRACTION_TITLES = {
     r"(?i)^(?:ms|msecs?|millis?|millitm|mil(?:l?i)[ _-]?s\w*|millisek\w*|milisek\w*)$": 3,
     r"(?i)^(?:us|µs|μs|usecs?|mi[ck]ro[ _-]?s\w*)$": 6,
+    r"(?i)^(?:ns|nsecs?|nanos?|nano[ _-]?s\w*|.*nano[ _-]?offset.*)$": 9,
 }
-_TIME_TITLES = r"(?i)^(ts|t|times?|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*|time[ _].*|.*[ _]time|.*ticks?|file ?time|horodat.*|fecha.*|hora.*|czas.*|data([ _]?e?[ _]?ora)?|tijd.*|tiempo.*|temps.*|heure.*|x[ _]?value|serial ?date|.*_(?:[mun]s|us|at)|oadate|excel.*)$"  # noqa: E501
+_TIME_TITLES = r"(?i)^(ts|t|times?|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|t[ _]?stamp.*|.*[ _]stamp|clock|epoch.*|unix.*|.*date.*time.*|time[ _].*|.*[ _]time|.*ticks?|file ?time|horodat.*|fecha.*|hora.*|czas.*|data([ _]?e?[ _]?ora)?|tijd.*|tiempo.*|temps.*|heure.*|x[ _]?value|serial ?date|.*_(?:[mun]s|us|at)|oadate|excel.*)$"  # noqa: E501
 _PREFERRED_TITLES = (
     *("ts", "_time", "timestamp", "datetime", "date_time", "zeitstempel", "time", "zeit"),
     *("timestring", "last_changed"),
@@ -86,9 +89,12 @@ _DASH = "\u2013\u2014/~-"
 _PLAIN_CLOCK = rf"\d{{1,2}}[:.]\d\d(?:[:.]\d\d(?:[.,]\d{{1,9}})?)?(?:{BLANK}?[AaPp]\.?[Mm]\.?)?Z?"
 _INTERVAL = (
     rf"^(?P<start>(?:.*[^\d.:])?{_PLAIN_CLOCK}){BLANK}*(?:[{_DASH}]|bis|to|until|à|a|tot|do)"
-    rf"{BLANK}*(?:\d.*[^\d.:])?{_PLAIN_CLOCK}$"
+    rf"{BLANK}*(?:\d.*[^\d.:])?{_PLAIN_CLOCK}"
+    rf"(?:{BLANK}*\([A-Z]{{3,4}} ?/ ?[A-Z]{{3,4}}\)|(?P<zone>{BLANK}*\([A-Z]{{3,4}}\)))?$"
 )
 _OFFSET_LIKE = r"[+-]\d\d:?\d\d$"
+_DAY_MS = 86_400_000
+_QUARTER_MS = 900_000
 _OFFSETS = 3  # most offsets of the zones of one file, which `06:00-06:15` might name
 
 Sample = Mapping[str, Cells]
@@ -137,13 +143,18 @@ def time_columns(
     free = [title for title in table.titles if title not in others]
     titles = (DEFAULT_TIME,) if DEFAULT_TIME in table.titles else _stamp_titles(table, free, cells)
     fractions = [t for t in free if t not in titles and _fraction_width(cells[t], t)]
-    return (
-        (*titles, *fractions) if len(fractions) == 1 and _lacks_fraction(titles, cells) else titles
+    is_behind = len(fractions) == 1 and _lacks_fraction(
+        titles, cells, _fraction_width(cells[fractions[0]], fractions[0])
     )
+    return (*titles, *fractions) if is_behind else titles
 
 
 def _stamp_titles(table: ChunkedTable, free: Sequence[str], cells: Sample) -> tuple[str, ...]:
-    candidates = [title for title in free if contains_stamps(cells[title], title)]
+    candidates = [
+        title
+        for title in free
+        if contains_stamps(cells[title], title) and not _fraction_width(cells[title], title)
+    ]
     counts = [t for t in candidates if count_format(cells[t], t, named=True) is not None]
     stamps = [title for title in candidates if title not in counts]
     if counts and stamps:
@@ -173,9 +184,16 @@ def _without_stamps(table: ChunkedTable, free: Sequence[str], cells: Sample) -> 
     clocks = _clocks(free, cells)
     titles = parts or tuple(elapsed[:1]) or clocks
     if not titles:
+        counts = [shown(title) for title in free if is_elapsed(cells[title], "Time (s)")]
+        hint = (
+            f" If {', '.join(counts[:1])} counts from a start, name the columns with --columns, "
+            "this one for example 'Time (ms)', and the start with --start 2026-03-02T07:18:18Z; of "
+            "tables side by side, each needs its own import, with --only."
+        )
         raise UserError(
             f"{table.path!s}: no column of time stamps was found: there is no column "
-            f"{shown(DEFAULT_TIME)}; name it with --time. Columns: {title_list(table.titles)}"
+            f"{shown(DEFAULT_TIME)}; name it with --time.{hint if counts else ''} "
+            f"Columns: {title_list(table.titles)}"
         )
     return titles
 
@@ -245,6 +263,30 @@ def interval_ends(titles: Sequence[str], times: Sequence[str]) -> tuple[str, ...
     )
 
 
+def states_again(cells: Cells, title: str, at: Millis) -> bool:
+    """Return whether each cell of a column is the time of its row, `at`, in any zone: as a stamp, a
+    date, a clock time, or the parts of its second."""
+    width = _fraction_width(cells, title)
+    if width:
+        parts = cell.numbers(cells)[0] // 10 ** (width - 3)
+        return bool((np.isnan(parts) | (parts == at % 1000)).all())
+    is_number = _share(cells[:_FEW], _SHORT_NUMBER) > _LEAST_SHARE_OF_STAMPS
+    is_clock = not is_number and _is_clock(cells)
+    if is_number or not (is_clock or contains_stamps(cells, title)):
+        return False
+    is_day = _share(cells, _DAY_ONLY) == 1
+    form = CLOCK_ONLY if is_clock else count_format(cells, title, named=True) or stamp_format(cells)
+    for order in next((orders for orders in ORDERS.values() if form in orders), (form,)):
+        stamps = order.read(cells).at if order else cell.iso_stamps(cells)[0]
+        behind = (at - stamps)[(at != cell.NO_INSTANT) & (stamps != cell.NO_INSTANT)]
+        behind = behind % _DAY_MS if is_clock else behind - is_day * _DAY_MS // 2
+        is_near = (np.abs(behind) < _DAY_MS) & (is_day | (behind % _QUARTER_MS < _QUARTER_MS // 15))
+        shifts = len(np.unique(behind // (2 * _DAY_MS if is_day else _QUARTER_MS)))
+        if 1 <= shifts <= 2 and is_near.all():  # that of a zone in winter, and in summer
+            return True
+    return False
+
+
 def _find_titles(table: ChunkedTable, time: str, cells: Sample) -> tuple[str, ...]:
     if time in table.titles:
         return (time,)
@@ -258,15 +300,22 @@ def _find_titles(table: ChunkedTable, time: str, cells: Sample) -> tuple[str, ..
 
 def _fraction_width(cells: Cells, title: str) -> int:
     """Return the digits that a column of milli- or microseconds has behind a second; else 0."""
-    widths = [width for words, width in _FRACTION_TITLES.items() if re.match(words, title.strip())]
-    return widths[0] if widths and _share(cells, _FRACTION) == 1 else 0
+    widths = [
+        width
+        for words, width in _FRACTION_TITLES.items()
+        if re.match(words, re.sub(r"[\[(].*", "", title).strip())
+    ]
+    is_whole = widths and _share(cells, rf"^\d{{1,{max(6, *widths)}}}$") == 1
+    return widths[0] if is_whole else 0
 
 
-def _lacks_fraction(titles: Sequence[str], cells: Sample) -> bool:
-    """Return whether stamps end with whole seconds."""
+def _lacks_fraction(titles: Sequence[str], cells: Sample, width: int = 0) -> bool:
+    """Return whether stamps end with whole seconds; a column of nanoseconds, of this `width`,
+    belongs to a count of seconds, too."""
     if not titles or len(titles) == len(_CALENDAR):
         return bool(titles)
-    return _share(cells[titles[-1]], r":\d\d:\d\d\D*$") > _LEAST_SHARE_OF_STAMPS
+    seconds = r":\d\d:\d\d\D*$" + r"|^\d{9,10}$" * (width == 9)
+    return _share(cells[titles[-1]], seconds) > _LEAST_SHARE_OF_STAMPS
 
 
 def _are_intervals(cells: Cells) -> bool:
@@ -278,9 +327,16 @@ def _are_intervals(cells: Cells) -> bool:
     return len(offsets) <= len(cells) / 2 or distinct > _OFFSETS
 
 
+def pairs_of_zones(cells: Cells) -> list[str]:
+    """Return the zones such as `(CET/CEST)` behind intervals."""
+    parts = pc.extract_regex(cells, r"\d (?P<pair>\([A-Z]{3,4} ?/ ?[A-Z]{3,4}\))$")
+    return [*pc.struct_field(parts, "pair").drop_null().unique().to_pylist()]
+
+
 def _starts(cells: Cells) -> Cells:
     parts = pc.extract_regex(cells, _INTERVAL)
-    return pc.coalesce(pc.struct_field(parts, "start"), cells)
+    starts = [pc.struct_field(parts, part) for part in ("start", "zone")]
+    return pc.coalesce(pc.binary_join_element_wise(*starts, ""), cells)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from alerting.readings.foreign_columns import (
     is_written_number,
     split_title,
 )
+from alerting.readings.history import doubtful_words
 
 
 def describe_column(column: ColumnProfile, kind: VariableType, *, is_new: bool) -> Iterator[str]:
@@ -90,6 +91,12 @@ def _times(count: int, noun: str = "time") -> str:
 def _category_notes(name: str, column: ColumnProfile) -> Iterator[str]:
     """Yield why a column with digits is a category, and what may be no value in it."""
     texts = column.common_texts
+    if words := doubtful_words(texts):
+        yield (
+            f"{name} holds words of quality ({words}): if it states the quality of the values, "
+            f"add --quality {column.title!r}"
+        )
+        return
     for text, count in column.no_values.items():
         if not any(word.lower() == "good" for word in texts):
             yield (

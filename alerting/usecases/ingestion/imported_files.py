@@ -417,7 +417,9 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
         last = Styled(profile.lines + 1, "count")
         below.append(ENGLISH.say(_NOT_READ[source.unit], number=last))
     headline = f"{source.name} was not imported (--skip-bad imports the good lines):"
-    if profile.contradictions and profile.distinguishing:
+    if any("a quality" in line.reason for line in lines):  # a line has other values, too
+        headline = f"{source.name} was not imported: the quality of some values is not clear:"
+    elif profile.contradictions and profile.distinguishing:
         differs = _name_what_differs(profile, profile.distinguishing)
         headline = joined(". ", f"{source.name} was not imported", f"{differs}:")
     elif profile.contradictions:
@@ -430,6 +432,12 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
 
 def _name_what_differs(profile: Profile, title: str) -> str:
     """Return how to read lines of one instant that differ in this column."""
+    if title.startswith("column_"):
+        return (
+            f"The texts of column {shown(title)} tell the lines of one instant apart, and no line "
+            "names the columns: name them in their order with --columns, such as variable, time, "
+            "ns (nanoseconds), quality, value, and one by one the others"
+        )
     numbers = [c.title for c in profile.columns.values() if c.numbers > c.texts]
     value = repr(numbers[0]) if len(numbers) == 1 else "COLUMN"
     return (

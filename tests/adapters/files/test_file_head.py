@@ -148,6 +148,74 @@ def test_titles_of_several_lines_are_joined_as_far_as_it_needs_to_tell_columns_a
     )
 
 
+TAGGED = [f"2026/03/02 06:0{minute}:00\t{minute}\t7\t1" for minute in range(6)]
+UNDER_LABELS = {  # titles, lines of titles, line of units, first line
+    "two lines of labels": (
+        *("Nr;1;2", "Bezeichnung;Zulauf;Druck", "Einheit;°C;bar", "Messwerte"),
+        *stamped("{};2"),
+    ),
+    "the least and the most of one channel": (
+        *("Device\tR8", "Ch\t0007\t0007\tAlarm", "Tag\tInlet\tInlet\t", "Unit\tdegC\tdegC\t"),
+        *("Type\tDisp\tDisp\tText", "Kind\tMin\tMax\tCount", "[Data]", *TAGGED),
+    ),
+    "a heading": ("Plant;North", "Time;Level;Flow", "---;m;l/s", "DATA", *stamped("{};2")),
+    "types that differ": (
+        *("Channel;A1;D1", "Name;Kessel;Tor", "Typ;Analog;Digital", "Data", *stamped("{};1")),
+    ),
+    "texts beside units": (
+        *("No.,Date,CH1,CH2,State", "n,Date/Time,degC,kPa,ABC"),
+        *(f"{n},2026/03/02 06:0{n}:00,+ {n}1.5,-  {n}.5,HH" for n in range(6)),
+    ),
+    "datasets": (
+        *('"#NAMES"', '"t_stamp","Oven/T","Oven/n"', '"#TYPES"', '"date","D","I"', '"#ROWS","6"'),
+        *(f'"2026-03-02 06:0{n}:00","{n}.5","7"' for n in range(6)),
+    ),
+    "datasets, unquoted": (
+        *("#NAMES", "t_stamp,Press/T,Press/n", "#TYPES", "date,F,I", "#ROWS,6"),
+        *(f"2026-03-02 06:0{n}:00,{n}.5,7" for n in range(6)),
+    ),
+    "datasets without types": (
+        *('"#NAMES"', '"Time","State","Flow"', '"#ROWS","6"'),
+        *(f'"2026-03-02 06:0{n}:00","run","{n}.5"' for n in range(6)),
+    ),
+}
+FOUND_UNDER_LABELS = {
+    "two lines of labels": (("Bezeichnung", "Zulauf [°C]", "Druck [bar]"), (2,), 3, 5),
+    "the least and the most of one channel": (
+        ("Kind", "Inlet Min [degC]", "Inlet Max [degC]", "Count"), (3, 6), 4, 8
+    ),
+    "a heading": (("Time", "Level [m]", "Flow [l/s]"), (2,), 3, 5),
+    "types that differ": (("Name", "Kessel", "Tor"), (2,), None, 5),
+    "texts beside units": (("No.", "Date", "CH1 [degC]", "CH2 [kPa]", "State"), (1,), 2, 3),
+    "datasets": (("t_stamp", "Oven/T", "Oven/n"), (2,), None, 6),
+    "datasets, unquoted": (("t_stamp", "Press/T", "Press/n"), (2,), None, 6),
+    "datasets without types": (("Time", "State", "Flow"), (2,), None, 4),
+}  # fmt: skip
+
+
+def test_labels_and_headings_between_titles_and_rows_are_no_titles(tmp_path):
+    tables = {kind: read(tmp_path, *lines)[0] for kind, lines in UNDER_LABELS.items()}
+    places = {k: (t.titles, t.title_lines, t.unit_line, t.first_line) for k, t in tables.items()}
+    assert places == FOUND_UNDER_LABELS
+
+
+LANGUAGES = {
+    ("Time;Air;Water;Steam", "Temps;Air sec;Eau;Vapeur", "s;°C;°C;bar"): "Air sec [°C]",
+    ("Stamp;T_in;T_out;Pump", "Zeitstempel;Zulauf;Ablauf;Pumpe"): "Zulauf",
+    ("Time;Spare 1;Spare 2;Flow", "Zeit;Reserve;Reserve;Durchfluss"): "Spare 1",
+}
+
+
+def test_of_titles_in_two_languages_one_line_counts_as_a_whole(tmp_path):
+    for head, title in LANGUAGES.items():
+        table, _ = read(tmp_path, *head, *stamped("{};2;3"))
+        line = head[table.title_lines[0] - 1]
+        assert (len(table.title_lines), table.titles[1]) == (1, title)
+        assert [t.partition(" [")[0] for t in table.titles] == line.split(";")
+        is_choice = any("line 1 names all columns, too: --header-line 1" in n for n in table.notes)
+        assert is_choice == (table.title_lines == (2,))
+
+
 NO_TITLES = {
     "stamps": (stamped("{};on;{}"), ("ts", "column_2", "column_3", "column_4")),
     "counts": (
@@ -249,6 +317,7 @@ CHOSEN = {
     (1, ()): (("Zeit", "Temp", "Temp (2)"), 3),
     (2, ()): (("Zeit", "innen", "außen"), 3),
     (None, ("t", "a", "b")): (("t", "a", "b"), 3),
+    (2, ("t", "a", "b")): (("t", "a", "b"), 3),
     (0, ("t", "a", "b")): (("t", "a", "b"), 3),
 }
 NOT_CHOSEN = {

@@ -107,6 +107,35 @@ LONG = {
         ("quelle", "anzeige", None, None),
         [],
     ),
+    "seconds and nanoseconds since 1970": (
+        "itemid,clock,value,ns\n"
+        + lines("{1},{3},{2},500000000", *[
+            (t, 7 + i, 10 * t + i, 1_772_431_200 + 60 * t) for t, _, n in INTERLEAVED[::2]
+            for i in range(2)
+        ]),
+        {},
+        {("x", t + 1 / 120): {"v_7": 10 * t, "v_8": 10 * t + 1} for t in range(4)},
+        ("itemid", "value", None, None),
+        [],
+    ),
+    "columns that may be a quality": (
+        "ts,tag,value,type,Marker,check\n"
+        + lines("2026-03-02T06:0{0}:00Z,{1},{2},REAL,,VALID", *INTERLEAVED[:-1])
+        + "2026-03-02T06:03:00Z,heat,31,REAL,B,OFL\n",
+        {"variable_column": "tag", "value_column": "value"},
+        BOTH,
+        ("tag", "value", None, None),
+        ["'Marker' is left aside (B 1)", "'check' is left aside (OFL 1): ", "--quality 'check'"],
+    ),
+    "words of a quality": (
+        "ts,tag,value,check\n"
+        + lines("2026-03-02T06:0{0}:00Z,{1},{2},OK", *INTERLEAVED[:-1])
+        + "2026-03-02T06:03:00Z,heat,31,UFL\n",
+        {"quality": QualityLayout("check")},
+        {**BOTH, ("x", 3): {"flow": 30.0, "heat": "bad"}},
+        ("tag", "value", None, "check"),
+        [],
+    ),
     "stated columns": (
         "ts,kind,low,high\n" + lines("2026-03-02T06:0{0}:00Z,{1},0,{2}", *INTERLEAVED),
         {"variable_column": "kind", "value_column": "high"},
@@ -172,12 +201,40 @@ REFUSED = {
         ],
     ),
     "two columns of texts": (MACHINES.format("machine"), {}, ["'machine'", "--asset-column"]),
+    "words of a quality": (
+        "ts,tag,value,check\n"
+        + lines("2026-03-02T06:0{0}:00Z,{1},{2},VALID", *INTERLEAVED)
+        + "2026-03-02T06:04:00Z,heat,31,OFL\n",
+        {},
+        ["'tag', 'value', 'check'", "one of qualities with --quality"],
+    ),
     "texts beside numbers, one of both in a row": (
         "ts,tag,value,text\n"
         + lines("2026-03-02T06:0{0}:00Z,a,{0},", *INTERLEAVED[::2])
         + lines("2026-03-02T06:0{0}:00Z,b,,on", *INTERLEAVED[::2]),
         {},
         ["the meaning of its columns is not clear: 'tag', 'value', 'text'"],
+    ),
+    "values in a column for each type": (
+        "tagid,intvalue,floatvalue,textvalue,t_stamp\n"
+        + lines(
+            "1,{0},,,177243120{0}000\n2,,{0}.5,,177243120{0}000\n3,,,on,177243120{0}000",
+            *INTERLEAVED[::2],
+        ),
+        {},
+        ["a row fills one of 'floatvalue', 'intvalue', 'textvalue': import the file once for each"],
+    ),
+    "no titles": (
+        lines("{1},DOUBLE,177243120{0},GOOD,{2}", *INTERLEAVED),
+        {},
+        ["no line names the columns: name them in their order with --columns, such as variable"],
+    ),
+    "codes of a quality": (
+        "ts,tag,value,quality\n"
+        + lines("2026-03-02T06:0{0}:00Z,{1},{2},192", *INTERLEAVED[:-1])
+        + "2026-03-02T06:03:00Z,heat,31,0\n",
+        {},
+        ["the quality of some values is not clear:", "choose one with --quality-codes"],
     ),
     "texts that look like assets": (
         "ts,machine,value\n" + lines("2026-03-02T06:0{0}:00Z,{1},{2}", *INTERLEAVED),
@@ -234,6 +291,7 @@ def test_what_may_be_read_in_several_ways_is_refused_with_the_way_on(tmp_path, c
         import_file(path, **layout)
     text = str(refusal.value)
     assert [phrase for phrase in phrases if phrase not in text] == []
+    assert "quality" not in case or "--skip-bad" not in text
     assert "distinguish" in case or "is_wide" not in layout or "--skip-bad" not in text
 
 

@@ -266,7 +266,52 @@ def test_the_start_of_an_interval_counts_and_its_end_is_no_value(tmp_path):
     assert instants[0] == at("03-02 11:10"), "one offset of all stamps is a zone"
 
 
+def test_a_zone_behind_intervals_decides_the_hour_that_comes_twice(tmp_path):
+    hours = ["02:00", "02:30", "02:00", "02:30", "03:00"]
+    stamps = [f"25.10.2026 {hour} - 25.10.2026 {hour} (CET/CEST)" for hour in hours]
+    instants, plan, _ = read(tmp_path, "MTU", stamps)
+    assert [f"{instant:%H:%M}" for instant in instants] == [
+        *("00:00", "00:30", "01:00", "01:30", "02:00")
+    ]
+    assert (plan.zone, plan.zone_from) == ("Europe/Berlin", "the stamps say CET/CEST")
+    stamps = [f"02.03.2026 {hour} - 02.03.2026 {hour} (EST)" for hour in hours[2:]]
+    assert read(tmp_path, "Interval", stamps)[0][0] == at("03-02 07:00")
+    winter = read(tmp_path, "Time (EET/EEST)", ["2026-03-02 08:00"])[0]
+    assert winter == [SIX]
+
+
+EPOCH = 1_772_431_200
+AGAIN = {  # titles: stamps, columns that stay
+    "Datum;Zeit;Unixzeit": ([f"02.03.2026;06:0{n}:00;{EPOCH + 60 * n}" for n in range(4)], []),
+    "Time Code;Date;Clock;Milliseconds [ms]": (
+        [f"{EPOCH}{250 * n:03};03/02/2026;07:00:00;{250 * n}" for n in range(4)], []
+    ),
+    "Timestamp;Excel date;ms": (
+        [f"2026-03-02 06:0{n}:00.040;02.03.2026 08:0{n}:00;40" for n in range(4)], []
+    ),
+    "timestamp;received time": (
+        [f"2026-03-02 06:0{n}:00;2026-03-02 06:0{n}:03" for n in range(4)], ["received time"]
+    ),
+    "timestamp;ms;Batch start": (
+        [f"2026-03-02 06:{15 * n:02}:00.040;{n};2026-03-02 06:00:00" for n in range(4)],
+        ["ms", "Batch start"],
+    ),
+}  # fmt: skip
+
+
+def test_columns_that_state_the_time_again_are_left_out_and_named(tmp_path):
+    for titles, (stamps, stay) in AGAIN.items():
+        _, plan, profile = read(tmp_path, titles, stamps)
+        assert (titles, [*profile.columns][:-1]) == (titles, stay)
+        left_out = {*titles.split(";")} - {*plan.time_columns, *stay}
+        notes = [note for note in profile.head_notes if "state the times again" in note]
+        assert all(any(f"'{title}'" in note for note in notes) for title in left_out)
+    stated = read(tmp_path, "ts;day", ["2026-03-02T06:00Z;2026-03-02"] * 1, only=("day", "v [bar]"))
+    assert [*stated[2].columns] == ["day", "v [bar]"]
+
+
 REFUSED = {
+    ("SymbolName", ("0", "10", "20")): "If 'SymbolName' counts from a start, .* --columns",
     ("Time (s)", ("0.0", "0.1")): "count seconds from a start .* give it with --start",
     ("Laufzeit", ("0:00:00", "0:00:10")): "from a start that the file does not state",
     ("Zeit", ("23:40:00", "23:41:00")): "name no date; give that of the first line with --start",

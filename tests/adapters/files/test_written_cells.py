@@ -47,6 +47,12 @@ WRITTEN = {
     ("Pull", "5.5-", "2.0", "-1.0"): ([-5.5, 2.0, -1.0], None, ""),
     ("Sum", "(17)", "(3.5)", "8"): ([-17.0, -3.5, 8.0], None, "2 numbers in brackets"),
     ("Tilt", "\u22123.5", "+2.5", "\u22121 200.5"): ([-3.5, 2.5, -1200.5], None, ""),
+    ("Level", "+ 116.2", "-   3.5", "+++++++", "-------"): ([116.2, -3.5], None, ""),
+    ("Lift", "+ 12,5", "+  7,25"): ([12.5, 7.25], None, ""),
+    ("Check", "VALID", "OFL", "VALID"): (
+        ["VALID", "OFL", "VALID"], None, "words of quality (OFL 1): if it states the quality"
+    ),
+    ("Grade", "OK", "OK"): (["OK", "OK"], None, ""),
     ("Mass", "1.204,5 kg", "1.318,25 kg"): ([1204.5, 1318.25], "kg", ""),
     ("Trace", "<0.02", "<0.02", "<0.02", "0.31", ">9"): ([0.31], None, ""),
     ("Deep", "-999.25", "2101.5", "2102.5"): ([-999.25, 2101.5, 2102.5], None, "--missing -999.25"),
@@ -117,6 +123,11 @@ TITLES = {
     "Leistung in kW": ("Leistung", "kW", "Leistung"),
     "Feuchte %": ("Feuchte", "%", "Feuchte"),
     "#": ("#", None, "number"),
+    "Netzlast [MWh] Viertelstunde": ("Netzlast Viertelstunde", "MWh", "Netzlast_Viertelstunde"),
+    "Rack [A] Temp": ("Rack [A] Temp", None, "Rack_A_Temp"),
+    "Humidity(%rh)": ("Humidity", "%rh", "Humidity"),
+    "103 <Supply> (VDC)": ("103 <Supply>", "VDC", "v_103_Supply"),
+    "Flow (gpm)": ("Flow", "gpm", "Flow"),
     # no units: a least value, a rate, a place, a word
     "Inlet_min": ("Inlet_min", None, "Inlet_min"),
     "Parts/h": ("Parts/h", None, "Parts_h"),

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from alerting.adapters.files.heads.head_lines import EMPTY, STAMP, TEXTS, HeadLine
 
+_KIND = re.compile(r"(?i)(kind|art|statisti[ck]\w*|aggregat\w*|calc\w*)\W*")
+
 
 class Names(NamedTuple):
     """Titles of columns, the numbers of the lines that they are from, and the columns of tables
@@ -53,8 +55,9 @@ class ColumnLayout:
             line = next((line for line in further if line.kind(column) in TEXTS), base)
             titles[column] = line.cell(column)
             used.add(line.number)
-        if _repeated(titles[c] for c in self._columns_of(titles)):
-            titles, more = self._make_distinct(titles, base, nearest)
+        is_kind = 0 in self.times and _KIND.fullmatch(base.cell(0)) is not None  # Min, Max
+        if is_kind or _repeated(titles[c] for c in self._columns_of(titles)):
+            titles, more = self._make_distinct(titles, base, aligned if is_kind else nearest)
             used |= more
         tables = self._tables(titles)
         is_numbered = bool(_repeated(titles)) and bool(
@@ -75,7 +78,7 @@ class ColumnLayout:
         for codes in (False, True):
             for line in reversed(nearest):
                 joined = self._join(line, base, titles)
-                is_code = not any(line.kind(c) in TEXTS for c in columns)
+                is_code = 2 * sum(line.kind(c) in TEXTS for c in columns) < len(columns)
                 if is_code == codes and not _repeated(joined[c] for c in columns):
                     return joined, {line.number}
         used = set()

@@ -38,10 +38,12 @@ _BELOW = 5  # lines in which titles may follow a line of a preamble that looks l
 _SHOWN = 60
 _LONG_UNIT = 12
 _COMMENTS = ("#", "//")
+_COMMENT = re.compile(r'#|//|"#(NAMES|TYPES|ROWS)"')
 _TYPE_WORD = re.compile(
     r"(?i)(u?[sdl]?int\d*|[usf]{1,2}\d{1,2}|d?word|byte|bool(ean)?|l?real|float\d*|double|string"
     r"|long|short|char|counter|analog(ue)?|digital|number|text|bit|date-?time)$"
 )
+_TYPE_LABEL = re.compile(r"(?i)(data|daten)?[ _-]?(typ|type|range|span|format|address)\b")
 _PLACEHOLDER = re.compile(r"-|[dmyhsjt.:,/ -]{4,}|ts|rn", re.IGNORECASE)  # dd.mm.yyyy
 _UNIT_LABEL = re.compile(r"(?i)(.*[\W_])?(units?|einheit(en)?|unit[ée]s?|unidad(es)?)([\W_].*)?$")
 _AT_END = re.compile(  # titles of cells that most rows leave out
@@ -135,13 +137,14 @@ class _Head:
     ) -> None:
         self.path = path
         self.separator = separator
-        self.header_line = header_line
+        below = (line.last + 1 for line in lines if line.text.strip('" ,;\t') == "#NAMES")
+        self.header_line = next(below, None) if header_line is None else header_line
         self.columns = columns
-        marked = [line for line in lines if line.text.startswith(_COMMENTS) and line.count(TEXT)]
+        marked = [line for line in lines if _COMMENT.match(line.text) and line.count(TEXT)]
         if 2 * len(marked) > sum(bool(line.fields) for line in lines):
             marked = []
-        if header_line:
-            marked = [line for line in marked if not line.number <= header_line <= line.last]
+        top = self.header_line or 0
+        marked = [line for line in marked if not line.number <= top <= line.last]
         self._find_columns(lines, marked)
         if any(map(self._is_row, marked)):
             self._find_columns(lines, [])
@@ -225,12 +228,18 @@ class _Head:
     def _block(self, first: int | None, base: int | None) -> range:
         """Return the lines directly above the first row, which may name columns or units."""
         end = len(self.lines) if first is None else first
-        while end and not self.lines[end - 1].filled:
+        while end and (not self.lines[end - 1].filled or self._is_heading(end - 1)):
             end -= 1
         start = end
         while start and len(self.lines[start - 1].fields) >= min(2, self.width):
             start -= 1
         return range(start, end) if base is None or start <= base < end else range(base, base + 1)
+
+    def _is_heading(self, index: int) -> bool:
+        """Return whether a line is one text below a whole line of the head: `Sampling Data`."""
+        above = self.lines[index - 1]
+        is_whole = len(above.fields) >= self.width - 1 and self._clashes(above)
+        return len(self.lines[index].fields) == 1 < self.width and is_whole and index > 0
 
     def _stated_titles(self) -> int:
         """Return the line that the user named. Raises UserError if it cannot name the columns."""
@@ -257,7 +266,12 @@ class _Head:
         those from the title of the stamps on the one with most words. None if none does."""
         if first is None:
             return self._first_texts()
-        named = [i for i in block if self.lines[i].count(TEXTS)]
+        named = [
+            i
+            for i in block
+            if self.lines[i].count(TEXTS)
+            and not (0 in self.times and _TYPE_LABEL.match(self.lines[i].cell(0)))
+        ]
         if not self.times:  # a line with a number may be a row
             named = [i for i in named if not self.lines[i].count(TYPED)] or named[:1]
         complete = [
@@ -291,6 +305,15 @@ class _Head:
                 return i
         return next((i for i, line in enumerate(self.lines) if line.fields), None)
 
+    def _is_equal(self, index: int, base: int | None) -> bool:
+        """Return whether a line names several columns as well as the titles do."""
+        is_whole = len(self.values) > 2 and self._is_complete(index) and self._names_times(index)
+        return (
+            is_whole
+            and base not in (None, index)
+            and self._quality(index) >= self._quality(base or 0)
+        )
+
     def _covered(self, index: int) -> int:
         return sum(self.lines[index].kind(c) != EMPTY for c in self.values)
 
@@ -313,7 +336,8 @@ class _Head:
         """Return the line of units: of those above the rows, else one with a label above them."""
         holding = [i for i in block if self._has_units(i)]
         for i in reversed(holding):
-            units = [c for c in self.values if self.lines[i].cell(c)]
+            cells = enumerate(self.lines[i].fields[: self.width])
+            units = [c for c, cell in cells if cell and not _is_no_unit(c, cell)]
             titled = [t for t in block if t != i] if base is None else [base]
             if any(all(self.lines[t].cell(c) for c in units) for t in titled):
                 return i
@@ -327,17 +351,23 @@ class _Head:
         line = self.lines[index]
         units = texts = 0
         for column, cell in enumerate(line.fields[: self.width]):
-            is_label = column == 0 and _UNIT_LABEL.match(cell)
-            if not cell or cell == "1" or is_label or _PLACEHOLDER.fullmatch(cell.strip("[]()")):
+            if not cell or cell == "1" or _is_no_unit(column, cell):
                 continue
             unit = cell_unit(cell)
             if column in self.times and unit:
                 continue
             if self.kinds[column] in STAMP + TEXT or line.kinds[column] == NUMBER:
-                return False
+                return self._has_unit_of_each_number(line)
             units += bool(unit)
             texts += not unit and (1 if len(cell) <= _LONG_UNIT else len(line.fields))
         return units > 0 and (not texts or (bool(self.times) and units >= texts))
+
+    def _has_unit_of_each_number(self, line: HeadLine) -> bool:
+        """Return whether a line has a unit for each of several columns of numbers, whatever it has
+        for the others; the first column may be a count of rows."""
+        numbers = [c for c in self.values if c and self.kinds[c] == NUMBER]
+        units = [line.cell(c) for c in numbers if cell_unit(line.cell(c))]
+        return bool(self.times) and 1 < len(numbers) == len(units) and max(map(len, units)) > 1
 
     def _commented_titles(self, first: int | None) -> int | None:
         """Return the number of the lowest comment above the rows if it holds their titles."""
@@ -389,6 +419,8 @@ class _Head:
         notes = self._notes(names, unread, start)
         if unit_line:
             notes.append(f"line {unit_line.number} holds the units of the columns")
+        also = [self.lines[i].number for i in block if i != units and self._is_equal(i, base)]
+        notes += [f"line {n} names all columns, too: --header-line {n} takes it" for n in also[-1:]]
         titles = self._stated_columns(names.titles) if self.columns else names.titles
         above = sorted([*self.lines[:start], *comments])
         return FileHead(
@@ -435,7 +467,9 @@ class _Head:
             if c in self.times
             or split_title(title).unit
             or _PLACEHOLDER.fullmatch(cell)
-            or (c == 0 and _UNIT_LABEL.match(cell))
+            or cell == title
+            or (c == 0 and not cell_unit(cell))
+            or (self.kinds[c : c + 1] == TEXT and not cell_unit(cell))
             else cell
             for c, (title, cell) in enumerate(zip(titles, cells, strict=True))
         )
@@ -449,7 +483,7 @@ class _Head:
         return self.width if all(map(_AT_END.match, titles[self.width :])) else count
 
     def _stated_columns(self, titles: Sequence[str]) -> list[str]:
-        if len(self.columns) not in (len(titles), self.width):
+        if len(self.columns) not in (len(titles), self.width, len(self.kinds.rstrip(EMPTY))):
             raise UserError(
                 f"{self.path!s}: --columns gives {len(self.columns)} names, but the table has "
                 f"{len(titles)} columns; name them all, in their order"
@@ -495,6 +529,13 @@ class _Head:
             )
             notes.append(f"tables side by side, each with its own stamps: {'; '.join(parts)}")
         return notes
+
+
+def _is_no_unit(column: int, cell: str) -> bool:
+    """Return whether a cell of a line of units is its label, or stands for a stamp."""
+    if column == 0 and _UNIT_LABEL.match(cell):
+        return True
+    return _PLACEHOLDER.fullmatch(cell.strip("[]()")) is not None
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:

@@ -27,7 +27,8 @@ TYPED = NUMBER + STAMP
 _MISSING = frozenset(MISSING_TEXTS)
 _FAULTS = frozenset(FAULT_TEXTS)
 _A_NUMBER = re.compile(
-    r"[-+]?(\d+([.,' \u00a0\u202f]\d+)*[.,]?|[.,]\d+)([eE][-+]?\d+)?( ?(%|[°A-Za-zµ/²³]{1,6}))?-?$"
+    r"[-+]? *(\d+([.,' \u00a0\u202f]\d+)*[.,]?|[.,]\d+)([eE][-+]?\d+)?"
+    r"( ?(%|[°A-Za-zµ/²³]{1,6}))?-?$"
 )
 _DAY = re.compile(
     r"(?:[^\W\d]{2,9}\.?,? )?(?:\d{4}([-./])\d{1,2}\1\d{1,2}|\d{1,2}([-./])\d{1,2}\2(?:\d{4}|\d\d)"

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
-from alerting.adapters.files.chunks import ChunkedTable
+from alerting.adapters.files.chunks import ChunkedTable, title_list
 from alerting.adapters.files.recognition import (
     JOINED,
     Sample,
@@ -22,6 +22,8 @@ from alerting.adapters.files.recognition import (
     find_format,
     interval_ends,
     iso_or_epoch,
+    pairs_of_zones,
+    states_again,
     time_columns,
     zone_column,
 )
@@ -81,11 +83,29 @@ class FileTimes:
         self.ignored = (*ends, zone) if zone else ends
         self.texts = TimeTexts.find(titles, cells, zone)
         self._sample = self.texts.join(cells)
+        self._pairs = pairs_of_zones(cells[titles[-1]]) if self.texts.is_interval else []
         self.notes = list(_notes_of_intervals(self.texts, ends))
         self.format = self._format()
         self.zone, self.zone_from = self._zone()
         self._first_day: int | None = None
         self._count_from_start()
+        free = () if with_ends or not titles else table.titles
+        self._leave_out_restated([title for title in free if title not in used], cells)
+
+    def _leave_out_restated(self, free: Sequence[str], cells: Sample) -> None:
+        """Ignore the columns that state the times again, unless the user names them."""
+        named = {
+            *(*self.columns, *self.ignored),
+            *(*self._layout.only, *self._layout.rename, *self._layout.types),
+        }
+        at = StampReader(self.format, self.zone, self._first_day).read(self._sample).at
+        again = [t for t in free if t not in named and states_again(cells[t], t, at)]
+        if again:
+            self.ignored = (*self.ignored, *again)
+            self.notes.append(
+                "columns that state the times again are left out: "
+                f"{title_list([shown(title) for title in again])}"
+            )
 
     def _format(self) -> StampFormat | CountFormat | None:
         if self._layout.sequence is not None:
@@ -116,10 +136,12 @@ class FileTimes:
         return None, "neither --tz nor ALERTING_TIMEZONE names a zone"
 
     def _stated_zone(self, local: ZoneInfo | None) -> tuple[ZoneInfo, str] | None:
-        """Return the zone that the titles of the times name, or a line above the table."""
-        for title in self.titles:
-            if by_title := zone_in(title, local):
-                return by_title[0], f"the title of the column says {by_title[1]}"
+        """Return the zone that the titles of the times name, intervals, or a line above them."""
+        sources = dict.fromkeys(self.titles, "the title of the column says")
+        sources |= dict.fromkeys(self._pairs, "the stamps say")
+        for source, says in sources.items():
+            if zone := zone_in(source, local):
+                return zone[0], f"{says} {zone[1]}"
         text = self._table.stated.zone
         if text is None:
             return None

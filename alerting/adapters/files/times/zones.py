@@ -30,7 +30,14 @@ AMBIGUOUS = {
     "GST": ("Asia/Dubai", "Atlantic/South_Georgia"),
 }
 _OFFSET = r"([+\-\u2212])\s?(\d{1,2})(?::?([0-5]\d))?"
-_BOTH = re.compile(r"\b(?:CET ?[/|] ?CEST|MEZ ?[/|] ?MESZ)\b")
+_BOTH = re.compile(r"\b([A-Z]{3,4}) ?[/|] ?([A-Z]{3,4})\b")
+_PAIRS = {
+    ("CET", "CEST"): "Europe/Berlin", ("MEZ", "MESZ"): "Europe/Berlin",
+    ("WET", "WEST"): "Europe/Lisbon", ("EET", "EEST"): "Europe/Athens",
+    ("GMT", "BST"): "Europe/London", ("EST", "EDT"): "America/New_York",
+    ("CST", "CDT"): "America/Chicago", ("MST", "MDT"): "America/Denver",
+    ("PST", "PDT"): "America/Los_Angeles",
+}  # fmt: skip
 _IANA = re.compile(r"(?<![A-Za-z/])[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-z_]+|[+-]\d+)?")
 _FROM_UTC = re.compile(rf"(?i)(?<![a-z])(?:UTC|GMT)\s?{_OFFSET}(?!\d)")
 _BARE_OFFSET = re.compile(r"(?:^|[\[(,;]\s*)([+\-\u2212])(\d\d):?([0-5]\d)(?=$|[\])])")
@@ -82,8 +89,8 @@ def is_zone_name(text: str) -> bool:
 
 
 def _zone_by_name(text: str) -> tuple[ZoneInfo, str] | None:
-    if pair := _BOTH.search(text):
-        return ZoneInfo("Europe/Berlin"), pair[0]
+    if (pair := _BOTH.search(text)) and pair.groups() in _PAIRS:
+        return ZoneInfo(_PAIRS[pair[1], pair[2]]), pair[0]
     for name in _IANA.findall(text):
         if name in available_timezones():
             return ZoneInfo(name), name
