@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_matrix
 
 Params = dict[str, Any]
+FEW_RESULTS = 300  # values to learn from, for which models are more regular
 Positions = npt.NDArray[np.int64]
 DIFFERENCE = "difference"
 LEVEL = "level"
@@ -90,7 +91,8 @@ class Forecaster:
     """A family of forecasters. `fit`: fits on rows and values ahead; the same rows give the same
     model.
 
-    `proven`: parameter sets in the order in which a search tries them. `packages`: the libraries
+    `proven`: parameter sets in the order in which a search tries them; `few`: those for fewer than
+    FEW_RESULTS values. `packages`: the libraries
     that scoring needs, besides numpy and pandas. `strongest`: returns the columns that its fits
     use, which depend on no parameter but `of`; None if they use all columns.
     """
@@ -98,6 +100,7 @@ class Forecaster:
     name: str
     fit: Callable[[Mapping[str, Any], Task, Floats, Floats, int], FittedForecast]
     proven: Sequence[Params] = ({},)
+    few: Sequence[Params] = ({},)
     suggest: Callable[["optuna.Trial"], Params] = lambda _: {}
     packages: Sequence[str] = ()
     strongest: Callable[[str, Task, Floats, Floats, int], Positions] | None = None
@@ -360,6 +363,11 @@ FORECASTERS: Mapping[str, Forecaster] = {
                 for penalty in (0.01, 0.1, 0.001)
                 for kind in (DIFFERENCE, LEVEL)
             ],
+            [
+                {"of": kind, "penalty": penalty}
+                for penalty in (0.3, 0.1)
+                for kind in (LEVEL, DIFFERENCE)
+            ],
             _suggest_ridge,
         ),
         Forecaster(
@@ -379,6 +387,17 @@ FORECASTERS: Mapping[str, Forecaster] = {
                     (LEVEL, 150, 15),
                     (DIFFERENCE, 300, 8),
                 )
+            ],
+            [
+                {
+                    "of": kind,
+                    "rounds": 100,
+                    "num_leaves": 4,
+                    "learning_rate": 0.05,
+                    "min_data_in_leaf": 10,
+                    "feature_fraction": 0.5,
+                }
+                for kind in (LEVEL, DIFFERENCE)
             ],
             _suggest_trees,
             PACKAGES,

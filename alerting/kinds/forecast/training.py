@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
+from itertools import pairwise
 from math import isnan
 from typing import Any
 
@@ -14,7 +15,13 @@ from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
-from alerting.kinds.forecast.forecasters import FORECASTERS, Forecaster, Positions, Task
+from alerting.kinds.forecast.forecasters import (
+    FEW_RESULTS,
+    FORECASTERS,
+    Forecaster,
+    Positions,
+    Task,
+)
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import (
     MEDIAN,
@@ -24,11 +31,16 @@ from alerting.kinds.forecast.model import (
     covered,
     crps,
 )
-from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
+from alerting.kinds.forecast.verification import (
+    ForecastsAndValues,
+    compare_forecasts,
+    share_of_samples,
+)
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.dataset_rows import leads_of, walk_forward_folds
 from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
+from alerting.learning.features.planning import LAGS_OF_RESULTS, present_spacings
 from alerting.learning.models.model_files import model_files
 from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash, sigmoid
 from alerting.learning.score_metrics import time_blocks
@@ -65,13 +77,39 @@ from alerting.readings.history import BoolArray, duration_millis
 _NO_ALARM = Platt(1.0, 0.0)
 
 
-def forecast_folds(dataset: Dataset, number: int) -> tuple[list[Fold], list[str], bool]:
+def result_folds(dataset: Dataset) -> list[Fold]:
+    """Return folds of the training period with equally many values to score. Each is fitted on all
+    values before and after it but those within the purge: results are too few for walk-forward
+    folds."""
+    train = np.flatnonzero(dataset.part == "train")
+    at = dataset.at[train]
+    has_value = ~np.isnan(dataset.future[train]).all(axis=1)
+    instants = np.sort(at[has_value])
+    starts = [block[0] for block in np.array_split(instants, _RESULT_FOLDS) if len(block)]
+    folds = []
+    for place, (begin, end) in enumerate(pairwise([*starts, at[-1] + 1]), start=1):
+        apart = (at < begin - dataset.purge_ms) | (at >= end + dataset.purge_ms)
+        scored = (at >= begin) & (at < end)
+        if (apart & has_value).any():
+            folds.append(Fold(place, train[apart], train[scored]))
+    return folds
+
+
+def forecast_folds(
+    dataset: Dataset, definition: ForecastDefinition
+) -> tuple[list[Fold], list[str], bool]:
     """Return the walk-forward folds to use, sentences on the folds left out, and whether the folds
     have problems.
 
     Used are the folds in which warnings can be tested, or, if there are none, the folds with
-    values. Raises UserError if no fold has values on both sides.
+    values. A value that is estimated between its results has the folds of `result_folds`. Raises
+    UserError if no fold has values on both sides.
     """
+    number = definition.learning.folds
+    if present_spacings(definition, dataset.plan.numbers):
+        with_results = result_folds(dataset)
+        labels = [dataset.label[fold.test] for fold in with_results]
+        return with_results, [], all(0 < label.sum() < len(label) for label in labels)
     try:
         folds, notes = usable_folds(dataset, number)
     except UserError:
@@ -166,6 +204,7 @@ def _test_values(
 
 
 _BASELINES = (PERSISTENCE, SEASONAL)
+_RESULT_FOLDS = 5
 _CONFIDENCE = 0.9  # share of the samples in which a candidate must be better than another one
 _MOST_ROWS = 12_000  # of a fit; beyond that rows are taken evenly
 # a trial is fitted on fewer rows of a fold, evenly: each row counts once for each lead, and
@@ -195,13 +234,13 @@ class ForecastTraining:
         against chance.
         """
         search = _FamilySearch(dataset, definition, FORECASTERS[family])
-        trials = definition.learning.trials if len(search.family.proven) > 1 else 1
+        trials = definition.learning.trials if len(search.proven) > 1 else 1
         learning = definition.learning.model_copy(update={"trials": trials})
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(seed=learning.seed, n_startup_trials=4)
         )
-        first, *others = search.family.proven
+        first, *others = search.proven
         for params in (first, *([dict(warm_start)] if warm_start else []), *others):
             study.enqueue_trial(params, skip_if_exists=True)
 
@@ -228,7 +267,11 @@ class ForecastTraining:
 
         def fit(candidate: Candidate) -> Estimator:
             fitted = fit_rows(dataset, candidate, definition, matrix, dataset.part == "train")
-            return calibrated(fitted, matrix, dataset)
+            if not present_spacings(definition, dataset.plan.numbers):
+                return calibrated(fitted, matrix, dataset)
+            return calibrated(
+                fitted, matrix, dataset, held_out(dataset, candidate, definition, matrix)
+            )
 
         if chance is None or not chance.passed:
             best = choose_candidate(dataset, candidates, by_warnings=False)
@@ -268,7 +311,7 @@ def _test_against_chance(
     """Return the test of the best candidate's warnings against chance; None without an alarm."""
     if not definition.has_alarm:
         return None
-    folds, _, has_warnings = forecast_folds(dataset, definition.learning.folds)
+    folds, _, has_warnings = forecast_folds(dataset, definition)
     shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
     ap = best.ap if has_warnings else 0.0
     chance = compare_best(ap, candidates, shifted.problems if has_warnings else 0)
@@ -286,7 +329,8 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
     sampling_ms = next((number.sampling_ms for number in plan.numbers if number.name == name), None)
     sampling = None if sampling_ms is None else timedelta(milliseconds=sampling_ms)
     step = duration_millis(at_stride(definition, plan).lag_step(sampling))
-    spaced = [step * number for number in range(OWN_LAGS, 0, -1)]
+    count = LAGS_OF_RESULTS if present_spacings(definition, plan.numbers) else OWN_LAGS
+    spaced = [step * number for number in range(count, 0, -1)]
     seasonal: list[int] = []
     for lead in leads if definition.season else ():
         lag = definition.season_lag(timedelta(milliseconds=lead))
@@ -325,11 +369,36 @@ def fit_rows(
     return Estimator(family.name, model, task.columns, Encoding())
 
 
-def calibrated(estimator: Estimator, matrix: Floats, dataset: Dataset) -> Estimator:
-    """Return a forecaster with its quantiles calibrated on the validation period."""
+def held_out(
+    dataset: Dataset, candidate: Candidate, definition: ForecastDefinition, matrix: Floats
+) -> ForecastsAndValues:
+    """Return the values of each of `result_folds` beside the forecasts of a fit without them."""
+    parts = []
+    for fold in result_folds(dataset):
+        fitted = np.zeros(len(dataset.at), np.bool_)
+        fitted[fold.train] = True
+        model = forecast_in(fit_rows(dataset, candidate, definition, matrix, fitted))
+        rows = fold.test[~np.isnan(dataset.future[fold.test]).all(axis=1)]
+        parts.append(ForecastsAndValues(model.quantiles(matrix, rows), dataset.future[rows]))
+    return ForecastsAndValues(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def calibrated(
+    estimator: Estimator,
+    matrix: Floats,
+    dataset: Dataset,
+    beside: ForecastsAndValues | None = None,
+) -> Estimator:
+    """Return a forecaster with its quantiles calibrated on the validation period. `beside`: other
+    forecasts of values that they have not seen; few results need them."""
     rows = np.flatnonzero(dataset.measured_in("validation"))
     model = forecast_in(estimator)
-    shifts = conformal_shifts(model.quantiles(matrix, rows), dataset.future[rows])
+    quantiles = model.quantiles(matrix, rows)
+    values = dataset.future[rows]
+    if beside is not None:
+        quantiles = np.concatenate([beside.quantiles, quantiles])
+        values = np.concatenate([beside.values, values])
+    shifts = conformal_shifts(quantiles, values)
     return replace(
         estimator, model=replace(model, shifts=tuple(tuple(row.tolist()) for row in shifts))
     )
@@ -362,9 +431,9 @@ class _FamilySearch:
         self.dataset = dataset
         self.definition = definition
         self.family = family
-        self.folds, self.notes, self.has_warnings = forecast_folds(
-            dataset, definition.learning.folds
-        )
+        self.folds, self.notes, self.has_warnings = forecast_folds(dataset, definition)
+        known = (dataset.part == "train") & ~np.isnan(dataset.future).all(axis=1)
+        self.proven = family.few if known.sum() < FEW_RESULTS else family.proven
         self.task = task_of(definition, dataset.plan)
         self.matrix = dataset.matrix
         self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)

@@ -38,6 +38,7 @@ from alerting.learning.data.dataset_rows import (
     require_all_parts,
     require_both_classes,
     require_problem,
+    require_results,
     require_strides,
     split_borders,
 )
@@ -203,6 +204,7 @@ def build_dataset(
     learned = training if plan is None else views  # with a plan all mature rows are fitted
     plan, derived = _plan(definition, training, plan, derived)
     definition = at_stride(definition, plan)
+    require_results(definition, plan, views)
     question: Literal["onset", "state"] = (
         "state" if any(predicts(definition, h.asset) == "state" for h in views) else "onset"
     )

@@ -37,7 +37,7 @@ from alerting.learning.data.row_labels import (
     relabel,
 )
 from alerting.learning.features.plan import FeaturePlan, describe_window
-from alerting.learning.features.planning import event_types
+from alerting.learning.features.planning import LEAST_RESULTS, event_types, present_spacings
 from alerting.learning.features.point_in_time import evaluated_instants, is_known
 from alerting.readings.history import (
     BoolArray,
@@ -140,10 +140,19 @@ def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
     """Return how far before a border (ms) rows are purged.
 
     The label of a row reaches gap + horizon + `for` ahead, and features after the border look back
-    as far as the plan reaches. The recency of events is exempt.
+    as far as the plan reaches. The recency of events is exempt, and so are earlier results of a
+    value that is estimated between them.
     """
-    label = definition.gap + definition.horizon + definition.problem.hold
-    return duration_millis(label) + plan.reach_ms
+    return _label_ms(definition, plan) + (
+        plan.longest_window_ms if present_spacings(definition, plan.numbers) else plan.reach_ms
+    )
+
+
+def _label_ms(definition: TrainedDefinition, plan: FeaturePlan) -> int:
+    """Return how far ahead (ms) labels and predicted values of a row reach."""
+    if not definition.has_alarm and present_spacings(definition, plan.numbers):
+        return max(duration_millis(lead) for lead in leads_of(definition, plan))
+    return duration_millis(definition.gap + definition.horizon + definition.problem.hold)
 
 
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
@@ -213,7 +222,10 @@ PROBLEM_COLUMNS = ("asset", "start", "last", "end", "known_at", "uncounted")
 
 
 def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelta, ...]:
-    """Return the times ahead for which a model of this plan predicts values, if any."""
+    """Return the times ahead for which a model of this plan predicts values, if any: the next
+    stride for a value that is estimated between its results."""
+    if present_spacings(definition, plan.numbers):
+        return (definition.gap + timedelta(milliseconds=plan.stride_ms),)
     sampling = next(
         (n.sampling_ms for n in plan.numbers if n.name == definition.problem.variable), None
     )
@@ -462,6 +474,29 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
                     name=name,
                 ),
             )
+
+
+def require_results(
+    definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
+) -> None:
+    """Raise UserError, with the number that is missing, if a value that is estimated between its
+    results has too few of them."""
+    if not present_spacings(definition, plan.numbers):
+        return
+    name = str(definition.problem.variable)
+    results = sum(int(has_data(h, name).sum()) for h in histories if name in h.readings)
+    if results < LEAST_RESULTS:
+        raise TrainingRefused(
+            definition.name,
+            translatable(
+                "{variable} has {results} results, and {least} are needed to estimate it between "
+                "them: {missing} are missing",
+                variable=name,
+                results=results,
+                least=LEAST_RESULTS,
+                missing=LEAST_RESULTS - results,
+            ),
+        )
 
 
 def _suggest(name: str, names: set[str]) -> str:

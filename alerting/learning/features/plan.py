@@ -3,7 +3,7 @@ estimators. Both are fixed at training and stored with the model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -92,7 +92,8 @@ class FeaturePlan:
     plan was made. `carried_forward`: the variables whose last value is carried forward for another
     time than the longest window. `lagged`: numbers with further lags besides `lags_ms`. `usual`:
     usual counts of readings; with less than half of them an instant is not scored. Models of
-    earlier versions have none.
+    earlier versions have none. `only_last`: numbers measured too seldom for statistics of windows,
+    such as laboratory values; only their last and lagged values are columns.
     """
 
     __pydantic_config__ = STORED
@@ -111,6 +112,7 @@ class FeaturePlan:
     carried_forward: Annotated[tuple[CarryForward, ...], Field(max_length=_MOST_SOURCES)] = ()
     lagged: Annotated[tuple[Lagged, ...], Field(max_length=10)] = ()
     usual: Annotated[tuple[UsualCount, ...], Field(max_length=_MOST_SOURCES)] = ()
+    only_last: _Names = ()
 
     @property
     def longest_window_ms(self) -> int:
@@ -233,6 +235,8 @@ class FeaturePlan:
         for aggregation in self.aggregations:
             if aggregation == "missing" and not number.sampling_ms:
                 continue
+            if aggregation != "last" and number.name in self.only_last:
+                continue
             if aggregation in ("last", "age"):
                 columns.append(
                     Column(
@@ -280,7 +284,7 @@ class FeaturePlan:
         return {
             key: value
             for key, value in asdict(self).items()
-            if value or key not in ("carried_forward", "lagged", "usual")
+            if value or key not in ("carried_forward", "lagged", "usual", "only_last")
         }
 
     @staticmethod
@@ -290,6 +294,18 @@ class FeaturePlan:
 
 
 _PLAN = TypeAdapter(FeaturePlan)
+SELDOM = 10  # times the usual spacing of the other numbers
+_LEAST_SPACING_MS = 3_600_000
+
+
+def process_spacings(numbers: Sequence[NumberSource], name: str | None) -> list[int]:
+    """Return the usual spacings (ms) of all other numbers if this one is measured seldom beside
+    them, as a laboratory value is; none otherwise."""
+    spacing = next((n.sampling_ms for n in numbers if n.name == name), None) or 0
+    others = [n.sampling_ms for n in numbers if n.name != name and n.sampling_ms]
+    process = [other for other in others if other * SELDOM <= spacing]
+    is_seldom = spacing >= _LEAST_SPACING_MS and 2 * len(process) > len(others)
+    return process if is_seldom else []
 
 
 def describe_window(span_ms: int) -> str:

@@ -232,10 +232,11 @@ class _Group(NamedTuple):
 
 
 def _groups(interval: ReadingInterval, chosen: Iterable[NumberSource]) -> Iterator[_Group]:
-    def alike(number: NumberSource) -> tuple[int, bool, tuple[int, ...]]:
+    def alike(number: NumberSource) -> tuple[int, bool, bool, tuple[int, ...]]:
         return (
             interval.delay_ms(number.name),
             bool(number.sampling_ms),
+            number.name in interval.plan.only_last,
             interval.plan.lags_of(number.name),
         )
 
