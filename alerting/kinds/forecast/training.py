@@ -16,7 +16,6 @@ from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
 from alerting.kinds.forecast.forecasters import (
-    FEW_RESULTS,
     FORECASTERS,
     Forecaster,
     Positions,
@@ -39,8 +38,15 @@ from alerting.kinds.forecast.verification import (
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.dataset_rows import leads_of, walk_forward_folds
-from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
-from alerting.learning.features.planning import LAGS_OF_RESULTS, present_spacings
+from alerting.learning.features.plan import (
+    AT_RESULTS,
+    RESULTS,
+    Columns,
+    Encoding,
+    FeaturePlan,
+    describe_window,
+)
+from alerting.learning.features.planning import LAGS_OF_RESULTS
 from alerting.learning.models.model_files import model_files
 from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash, sigmoid
 from alerting.learning.score_metrics import time_blocks
@@ -106,7 +112,7 @@ def forecast_folds(
     UserError if no fold has values on both sides.
     """
     number = definition.learning.folds
-    if present_spacings(definition, dataset.plan.numbers):
+    if dataset.plan.results_of:
         with_results = result_folds(dataset)
         labels = [dataset.label[fold.test] for fold in with_results]
         return with_results, [], all(0 < label.sum() < len(label) for label in labels)
@@ -267,7 +273,7 @@ class ForecastTraining:
 
         def fit(candidate: Candidate) -> Estimator:
             fitted = fit_rows(dataset, candidate, definition, matrix, dataset.part == "train")
-            if not present_spacings(definition, dataset.plan.numbers):
+            if not dataset.plan.results_of:
                 return calibrated(fitted, matrix, dataset)
             return calibrated(
                 fitted, matrix, dataset, held_out(dataset, candidate, definition, matrix)
@@ -329,7 +335,7 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
     sampling_ms = next((number.sampling_ms for number in plan.numbers if number.name == name), None)
     sampling = None if sampling_ms is None else timedelta(milliseconds=sampling_ms)
     step = duration_millis(at_stride(definition, plan).lag_step(sampling))
-    count = LAGS_OF_RESULTS if present_spacings(definition, plan.numbers) else OWN_LAGS
+    count = LAGS_OF_RESULTS if plan.results_of else OWN_LAGS
     spaced = [step * number for number in range(count, 0, -1)]
     seasonal: list[int] = []
     for lead in leads if definition.season else ():
@@ -348,7 +354,24 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
         leads,
         definition.problem.above,
         definition.problem.below,
+        **_compared_with_results(plan, columns.names),
     )
+
+
+def _compared_with_results(plan: FeaturePlan, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return anchor and pairs of columns of a task whose rows are compared with the last
+    results."""
+    if not plan.results_of:
+        return {}
+    anchor = names.index(f"{plan.results_of}{RESULTS}")
+    pairs = [
+        (names.index(name.removesuffix(AT_RESULTS)), position)
+        for position, name in enumerate(names)
+        if name.endswith(AT_RESULTS)
+    ]
+    results = [i for i, name in enumerate(names) if plan.source_of(name) == plan.results_of]
+    pairs += [(position, anchor) for position in results if position != anchor]
+    return {"anchor": anchor, "moved": tuple(pairs)}
 
 
 def fit_rows(
@@ -432,8 +455,7 @@ class _FamilySearch:
         self.definition = definition
         self.family = family
         self.folds, self.notes, self.has_warnings = forecast_folds(dataset, definition)
-        known = (dataset.part == "train") & ~np.isnan(dataset.future).all(axis=1)
-        self.proven = family.few if known.sum() < FEW_RESULTS else family.proven
+        self.proven = family.results if dataset.plan.results_of else family.proven
         self.task = task_of(definition, dataset.plan)
         self.matrix = dataset.matrix
         self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)

@@ -37,7 +37,7 @@ from alerting.learning.data.row_labels import (
     relabel,
 )
 from alerting.learning.features.plan import FeaturePlan, describe_window
-from alerting.learning.features.planning import LEAST_RESULTS, event_types, present_spacings
+from alerting.learning.features.planning import LEAST_RESULTS, event_types
 from alerting.learning.features.point_in_time import evaluated_instants, is_known
 from alerting.readings.history import (
     BoolArray,
@@ -144,13 +144,13 @@ def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
     value that is estimated between them.
     """
     return _label_ms(definition, plan) + (
-        plan.longest_window_ms if present_spacings(definition, plan.numbers) else plan.reach_ms
+        plan.longest_window_ms if plan.results_of else plan.reach_ms
     )
 
 
 def _label_ms(definition: TrainedDefinition, plan: FeaturePlan) -> int:
     """Return how far ahead (ms) labels and predicted values of a row reach."""
-    if not definition.has_alarm and present_spacings(definition, plan.numbers):
+    if not definition.has_alarm and plan.results_of:
         return max(duration_millis(lead) for lead in leads_of(definition, plan))
     return duration_millis(definition.gap + definition.horizon + definition.problem.hold)
 
@@ -224,7 +224,7 @@ PROBLEM_COLUMNS = ("asset", "start", "last", "end", "known_at", "uncounted")
 def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelta, ...]:
     """Return the times ahead for which a model of this plan predicts values, if any: the next
     stride for a value that is estimated between its results."""
-    if present_spacings(definition, plan.numbers):
+    if plan.results_of:
         return (definition.gap + timedelta(milliseconds=plan.stride_ms),)
     sampling = next(
         (n.sampling_ms for n in plan.numbers if n.name == definition.problem.variable), None
@@ -481,7 +481,7 @@ def require_results(
 ) -> None:
     """Raise UserError, with the number that is missing, if a value that is estimated between its
     results has too few of them."""
-    if not present_spacings(definition, plan.numbers):
+    if not plan.results_of:
         return
     name = str(definition.problem.variable)
     results = sum(int(has_data(h, name).sum()) for h in histories if name in h.readings)

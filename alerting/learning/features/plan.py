@@ -93,7 +93,8 @@ class FeaturePlan:
     time than the longest window. `lagged`: numbers with further lags besides `lags_ms`. `usual`:
     usual counts of readings; with less than half of them an instant is not scored. Models of
     earlier versions have none. `only_last`: numbers measured too seldom for statistics of windows,
-    such as laboratory values; only their last and lagged values are columns.
+    such as laboratory values; only their last and lagged values are columns. `results_of`: such a
+    number whose last results each row is compared with, or empty.
     """
 
     __pydantic_config__ = STORED
@@ -113,6 +114,7 @@ class FeaturePlan:
     lagged: Annotated[tuple[Lagged, ...], Field(max_length=10)] = ()
     usual: Annotated[tuple[UsualCount, ...], Field(max_length=_MOST_SOURCES)] = ()
     only_last: _Names = ()
+    results_of: Annotated[str, Field(max_length=1000)] = ""
 
     @property
     def longest_window_ms(self) -> int:
@@ -123,9 +125,27 @@ class FeaturePlan:
     def reach_ms(self) -> int:
         """Return how far back features look: for lagged values, their lag plus the age that they
         may have there."""
-        return self.longest_window_ms + max(
-            (*self.lags_ms, *(span for number in self.lagged for span in number.spans_ms)),
-            default=0,
+        lags = (*self.lags_ms, *(span for number in self.lagged for span in number.spans_ms))
+        results = self.results_span_ms + self.stride_ms if self.results_of else 0
+        return self.longest_window_ms + max((*lags, results))
+
+    @property
+    def results_span_ms(self) -> int:
+        """Return how long ago the oldest of the last results may have become known."""
+        spacing = next((n.sampling_ms for n in self.numbers if n.name == self.results_of), None)
+        return (LAST_RESULTS + 1) * (spacing or 0)
+
+    @cached_property
+    def of_process(self) -> FeaturePlan:
+        """Return the plan of the statistics that are compared with those at the last results."""
+        return replace(
+            self,
+            numbers=tuple(n for n in self.numbers if n.name not in self.only_last),
+            categories=(),
+            events=(),
+            number_attributes=(),
+            category_attributes=(),
+            results_of="",
         )
 
     @cached_property
@@ -183,6 +203,7 @@ class FeaturePlan:
                 Column(f"attribute/{name}", name, "attribute", "value")
                 for name in self.number_attributes
             ),
+            *self._results_columns(),
             *(Column(f"{c.name}.last", c.name, "variable", "last") for c in self.categories),
             *(
                 Column(f"attribute/{c.name}", c.name, "attribute", "value")
@@ -257,6 +278,19 @@ class FeaturePlan:
         )
         return [*columns, *lagged]
 
+    def _results_columns(self) -> list[Column]:
+        if not self.results_of:
+            return []
+        name = self.results_of
+        return [
+            Column(f"{name}{RESULTS}", name, "variable", "results"),
+            *(
+                replace(column, name=f"{column.name}{AT_RESULTS}", aggregation="at_results")
+                for column in self.of_process.layout
+                if column.aggregation not in ("lag", "age", "missing")
+            ),
+        ]
+
     def _event_columns(self, event: str) -> list[Column]:
         counts = [
             Column(f"event/{event}.count.{describe_window(w)}", event, "event", "count", w)
@@ -284,7 +318,7 @@ class FeaturePlan:
         return {
             key: value
             for key, value in asdict(self).items()
-            if value or key not in ("carried_forward", "lagged", "usual", "only_last")
+            if value or key not in ("carried_forward", "lagged", "usual", "only_last", "results_of")
         }
 
     @staticmethod
@@ -294,6 +328,9 @@ class FeaturePlan:
 
 
 _PLAN = TypeAdapter(FeaturePlan)
+RESULTS = ".results"
+AT_RESULTS = ".at_results"
+LAST_RESULTS = 4  # with one the noise of its measurement is in full in each estimate
 SELDOM = 10  # times the usual spacing of the other numbers
 _LEAST_SPACING_MS = 3_600_000
 

@@ -279,6 +279,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         delay_ms=max(
             (duration_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0
         ),
+        results_of=str(definition.problem.variable) if is_present else "",
         only_last=_only_last(definition, numbers, windows[-1]) if is_present else (),
     )
     if not plan.columns:

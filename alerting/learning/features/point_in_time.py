@@ -34,6 +34,7 @@ from alerting.learning.features.reading_counts import (
     newest_with_value,
     take,
 )
+from alerting.learning.features.results import fill_results
 from alerting.readings.history import (
     Floats,
     History,
@@ -233,12 +234,9 @@ class _Group(NamedTuple):
 
 def _groups(interval: ReadingInterval, chosen: Iterable[NumberSource]) -> Iterator[_Group]:
     def alike(number: NumberSource) -> tuple[int, bool, bool, tuple[int, ...]]:
-        return (
-            interval.delay_ms(number.name),
-            bool(number.sampling_ms),
-            number.name in interval.plan.only_last,
-            interval.plan.lags_of(number.name),
-        )
+        only_last = number.name in interval.plan.only_last
+        lags = interval.plan.lags_of(number.name)
+        return interval.delay_ms(number.name), bool(number.sampling_ms), only_last, lags
 
     most = max(1, BUCKETS_AT_ONCE // interval.size)
     for (delay, *_), numbers in groupby(sorted(chosen, key=alike), alike):
@@ -488,6 +486,7 @@ def _with_other_columns(
     history = readings.history
     attributes = history.asset.attributes
     _fill_events(plan, history, at, floats)
+    fill_results(plan, readings, at, floats, fill_numbers)
     for position, column in enumerate(plan.layout[: floats.shape[1]]):
         if column.kind == "attribute":
             value = attributes.get(column.source)
