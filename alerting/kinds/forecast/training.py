@@ -113,9 +113,14 @@ def forecast_folds(
     """
     number = definition.learning.folds
     if dataset.plan.results_of:
-        with_results = result_folds(dataset)
-        labels = [dataset.label[fold.test] for fold in with_results]
-        return with_results, [], all(0 < label.sum() < len(label) for label in labels)
+        folds = result_folds(dataset)
+        labels = [dataset.label[fold.test] for fold in folds]
+        with_problems = [
+            fold
+            for fold, label in zip(folds, labels, strict=True)
+            if 0 < label.sum() < len(label)
+        ]
+        return with_problems or folds, [], bool(with_problems)
     try:
         folds, notes = usable_folds(dataset, number)
     except UserError:
