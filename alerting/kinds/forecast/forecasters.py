@@ -101,9 +101,10 @@ class Forecaster:
     """A family of forecasters. `fit`: fits on rows and values ahead; the same rows give the same
     model.
 
-    `proven`: parameter sets in the order in which a search tries them; `results`: those for a value that is estimated between its results. `packages`: the libraries
-    that scoring needs, besides numpy and pandas. `strongest`: returns the columns that its fits
-    use, which depend on no parameter but `of`; None if they use all columns.
+    `proven`: parameter sets in the order in which a search tries them; `results`: those for a
+    value that is estimated between its results. `packages`: the libraries that scoring needs,
+    besides numpy and pandas. `strongest`: returns the columns that its fits use, which depend on no
+    parameter but `of`; None if they use all columns.
     """
 
     name: str

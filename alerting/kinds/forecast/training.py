@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
-from itertools import pairwise
 from math import isnan
 from typing import Any
 
@@ -30,6 +29,7 @@ from alerting.kinds.forecast.model import (
     covered,
     crps,
 )
+from alerting.kinds.forecast.results import compare_with_results, result_folds
 from alerting.kinds.forecast.verification import (
     ForecastsAndValues,
     compare_forecasts,
@@ -39,8 +39,6 @@ from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.dataset_rows import leads_of, walk_forward_folds
 from alerting.learning.features.plan import (
-    AT_RESULTS,
-    RESULTS,
     Columns,
     Encoding,
     FeaturePlan,
@@ -83,24 +81,6 @@ from alerting.readings.history import BoolArray, duration_millis
 _NO_ALARM = Platt(1.0, 0.0)
 
 
-def result_folds(dataset: Dataset) -> list[Fold]:
-    """Return folds of the training period with equally many values to score. Each is fitted on all
-    values before and after it but those within the purge: results are too few for walk-forward
-    folds."""
-    train = np.flatnonzero(dataset.part == "train")
-    at = dataset.at[train]
-    has_value = ~np.isnan(dataset.future[train]).all(axis=1)
-    instants = np.sort(at[has_value])
-    starts = [block[0] for block in np.array_split(instants, _RESULT_FOLDS) if len(block)]
-    folds = []
-    for place, (begin, end) in enumerate(pairwise([*starts, at[-1] + 1]), start=1):
-        apart = (at < begin - dataset.purge_ms) | (at >= end + dataset.purge_ms)
-        scored = (at >= begin) & (at < end)
-        if (apart & has_value).any():
-            folds.append(Fold(place, train[apart], train[scored]))
-    return folds
-
-
 def forecast_folds(
     dataset: Dataset, definition: ForecastDefinition
 ) -> tuple[list[Fold], list[str], bool]:
@@ -116,9 +96,7 @@ def forecast_folds(
         folds = result_folds(dataset)
         labels = [dataset.label[fold.test] for fold in folds]
         with_problems = [
-            fold
-            for fold, label in zip(folds, labels, strict=True)
-            if 0 < label.sum() < len(label)
+            fold for fold, label in zip(folds, labels, strict=True) if 0 < label.sum() < len(label)
         ]
         return with_problems or folds, [], bool(with_problems)
     try:
@@ -215,7 +193,6 @@ def _test_values(
 
 
 _BASELINES = (PERSISTENCE, SEASONAL)
-_RESULT_FOLDS = 5
 _CONFIDENCE = 0.9  # share of the samples in which a candidate must be better than another one
 _MOST_ROWS = 12_000  # of a fit; beyond that rows are taken evenly
 # a trial is fitted on fewer rows of a fold, evenly: each row counts once for each lead, and
@@ -270,7 +247,8 @@ class ForecastTraining:
         chance, and calibrate it.
 
         If warnings do not exceed chance, or there is nothing to warn of, only the predicted values
-        are compared with the last known value.
+        are compared with the last known value. An estimate between results must be better than the
+        last one also to warn: a problem that is known late cannot be told from its beginning.
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
@@ -284,10 +262,14 @@ class ForecastTraining:
                 fitted, matrix, dataset, held_out(dataset, candidate, definition, matrix)
             )
 
-        if chance is None or not chance.passed:
-            best = choose_candidate(dataset, candidates, by_warnings=False)
+        if chance is None or not chance.passed or dataset.plan.results_of:
+            by_value = choose_candidate(dataset, candidates, by_warnings=False)
             [last] = (c for c in candidates if c.family == PERSISTENCE)
-            return chance, value_challenger(dataset, definition, best, fit(best), fit(last), matrix)
+            values = value_challenger(
+                dataset, definition, by_value, fit(by_value), fit(last), matrix
+            )
+            if chance is None or not chance.passed or not values.evidence.test.passed:
+                return chance, values
         estimator = fit(best)
         model, evidence = finish_challenger(dataset, best, definition, estimator)
         if (sample := sample_shares(model, dataset)) is not None:
@@ -326,7 +308,7 @@ def _test_against_chance(
     shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
     ap = best.ap if has_warnings else 0.0
     chance = compare_best(ap, candidates, shifted.problems if has_warnings else 0)
-    if not chance.is_above:
+    if not chance.is_above or dataset.plan.results_of:
         return chance
     onset = evaluate_onset(dataset, definition, candidates)
     return replace(chance, onset=onset)
@@ -359,24 +341,8 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
         leads,
         definition.problem.above,
         definition.problem.below,
-        **_compared_with_results(plan, columns.names),
+        **compare_with_results(plan, columns.names),
     )
-
-
-def _compared_with_results(plan: FeaturePlan, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return anchor and pairs of columns of a task whose rows are compared with the last
-    results."""
-    if not plan.results_of:
-        return {}
-    anchor = names.index(f"{plan.results_of}{RESULTS}")
-    pairs = [
-        (names.index(name.removesuffix(AT_RESULTS)), position)
-        for position, name in enumerate(names)
-        if name.endswith(AT_RESULTS)
-    ]
-    results = [i for i, name in enumerate(names) if plan.source_of(name) == plan.results_of]
-    pairs += [(position, anchor) for position in results if position != anchor]
-    return {"anchor": anchor, "moved": tuple(pairs)}
 
 
 def fit_rows(

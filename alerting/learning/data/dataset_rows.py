@@ -37,7 +37,7 @@ from alerting.learning.data.row_labels import (
     relabel,
 )
 from alerting.learning.features.plan import FeaturePlan, describe_window
-from alerting.learning.features.planning import LEAST_RESULTS, event_types
+from alerting.learning.features.planning import event_types
 from alerting.learning.features.point_in_time import evaluated_instants, is_known
 from alerting.readings.history import (
     BoolArray,
@@ -176,7 +176,9 @@ def require_all_parts(
         borders.validation_end - borders.validation,
         borders.end - borders.test,
     )
-    label = duration_millis(definition.gap + definition.horizon + definition.problem.hold)
+    label = min(
+        duration_millis(definition.gap + definition.horizon + definition.problem.hold), purge_ms
+    )
     for name, span in zip(PARTS, spans, strict=True):
         if not (part == name).any():
             raise TrainingRefused(
@@ -184,8 +186,8 @@ def require_all_parts(
                 translatable(
                     "the {period} period has no usable row. The readings from {start} to {end} "
                     "leave it {length}; of that the purge takes {purge} before a border (gap + "
-                    "horizon + for: {label}, longest window: {window}), and the newest labels are "
-                    "not known yet. Import a longer history, shorten features.windows or the "
+                    "horizon + for: {label}, features look back {window}), and the newest labels "
+                    "are not known yet. Import a longer history, shorten features.windows or the "
                     "horizon, or change periods",
                     period=_PERIODS[name],
                     start=from_millis(borders.start + 1).isoformat(),
@@ -474,29 +476,6 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
                     name=name,
                 ),
             )
-
-
-def require_results(
-    definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
-) -> None:
-    """Raise UserError, with the number that is missing, if a value that is estimated between its
-    results has too few of them."""
-    if not plan.results_of:
-        return
-    name = str(definition.problem.variable)
-    results = sum(int(has_data(h, name).sum()) for h in histories if name in h.readings)
-    if results < LEAST_RESULTS:
-        raise TrainingRefused(
-            definition.name,
-            translatable(
-                "{variable} has {results} results, and {least} are needed to estimate it between "
-                "them: {missing} are missing",
-                variable=name,
-                results=results,
-                least=LEAST_RESULTS,
-                missing=LEAST_RESULTS - results,
-            ),
-        )
 
 
 def _suggest(name: str, names: set[str]) -> str:

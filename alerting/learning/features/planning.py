@@ -183,6 +183,7 @@ DUE = 0.9
 # before.
 CHANGES = 0.9
 _MINUTE_MS = 60_000
+_QUARTER_MS = 15 * _MINUTE_MS
 NEARLY_NONE = 0.01  # of the rows are nearer to the one before than the stride of units
 # a category with more is an identity, such as a batch number, that no model can learn from
 MOST_LEVELS = 100
@@ -313,6 +314,52 @@ def present_spacings(
     return [timedelta(milliseconds=spacing) for spacing in process_spacings(numbers, name)]
 
 
+def count_results(definition: TrainedDefinition, histories: Sequence[History]) -> int:
+    """Count the values of the problem's variable."""
+    name = str(definition.problem.variable)
+    return sum(int(has_data(h, name).sum()) for h in histories if name in h.readings)
+
+
+def describe_results(
+    definition: TrainedDefinition, numbers: Sequence[NumberSource], histories: Sequence[History]
+) -> str:
+    """Describe how many results a value that is estimated between them has, and, if they are too
+    few, how many are missing and in what time they come; empty for any other definition."""
+    if not present_spacings(definition, numbers):
+        return ""
+    name = str(definition.problem.variable)
+    spacing = next(n.sampling_ms or 0 for n in numbers if n.name == name)
+    spacing = max(round(spacing / _QUARTER_MS), 1) * _QUARTER_MS
+    facts = {
+        "variable": name,
+        "results": count_results(definition, histories),
+        "spacing": format_duration(timedelta(milliseconds=spacing)),
+        "least": LEAST_RESULTS,
+    }
+    missing = LEAST_RESULTS - count_results(definition, histories)
+    if missing <= 0:
+        return "{variable} has {results} results, one every {spacing}; {least} are needed.".format(
+            **facts
+        )
+    return translatable(
+        "{variable} has {results} results, one every {spacing}, and {least} are needed to estimate "
+        "it between them: {missing} are missing, about {wait} more",
+        **facts,
+        missing=missing,
+        wait=format_duration(timedelta(days=-(-missing * spacing // 86_400_000))),
+    )
+
+
+def require_results(
+    definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
+) -> None:
+    """Raise TrainingRefused if a value that is estimated between its results has too few."""
+    if plan.results_of and count_results(definition, histories) < LEAST_RESULTS:
+        raise TrainingRefused(
+            definition.name, describe_results(definition, plan.numbers, histories)
+        )
+
+
 def _only_last(
     definition: TrainedDefinition, numbers: Sequence[NumberSource], longest_ms: int
 ) -> tuple[str, ...]:
@@ -341,11 +388,18 @@ def event_types(histories: Sequence[History]) -> set[str]:
     }
 
 
+def number_sources(
+    definition: TrainedDefinition, histories: Sequence[History]
+) -> list[NumberSource]:
+    """Return the numbers that a model of these histories may see."""
+    return _variables(definition, histories)[0]
+
+
 def derive_features(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> DerivedFeatures | None:
     """Derive stride and windows if the definition states none; None if it states both."""
-    return _derive(definition, histories, _variables(definition, histories)[0])
+    return _derive(definition, histories, number_sources(definition, histories))
 
 
 def _derive(
