@@ -29,7 +29,11 @@ from alerting.kinds.forecast.model import (
     covered,
     crps,
 )
-from alerting.kinds.forecast.results import compare_with_results, result_folds
+from alerting.kinds.forecast.results import (
+    compare_with_results,
+    held_out,
+    result_folds,
+)
 from alerting.kinds.forecast.verification import (
     ForecastsAndValues,
     compare_forecasts,
@@ -93,7 +97,7 @@ def forecast_folds(
     """
     number = definition.learning.folds
     if dataset.plan.results_of:
-        folds = result_folds(dataset)
+        folds = result_folds(dataset, np.asarray(dataset.part == "train"))
         labels = [dataset.label[fold.test] for fold in folds]
         with_problems = [
             fold for fold, label in zip(folds, labels, strict=True) if 0 < label.sum() < len(label)
@@ -258,8 +262,9 @@ class ForecastTraining:
             fitted = fit_rows(dataset, candidate, definition, matrix, dataset.part == "train")
             if not dataset.plan.results_of:
                 return calibrated(fitted, matrix, dataset)
+            train = np.asarray(dataset.part == "train")
             return calibrated(
-                fitted, matrix, dataset, held_out(dataset, candidate, definition, matrix)
+                fitted, matrix, dataset, _held_out(dataset, candidate, definition, matrix, train)
             )
 
         if chance is None or not chance.passed or dataset.plan.results_of:
@@ -284,7 +289,15 @@ class ForecastTraining:
         self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition
     ) -> TrainedModel | None:
         """Return the model with its parameters fitted on all mature rows, with the calibration of
-        its quantiles, as its refit."""
+        its quantiles, as its refit. Without an alarm, values between results have intervals from
+        all results."""
+        if dataset.plan.results_of and not twin.has_alarm:
+            return refit(
+                dataset,
+                twin,
+                definition,
+                lambda *given: _shifted(fit_rows(*given[:5]), _held_out(*given[:5])),
+            )
         return refit(
             dataset, twin, definition, lambda *arguments: _like_twin(twin, fit_rows(*arguments[:5]))
         )
@@ -363,18 +376,16 @@ def fit_rows(
     return Estimator(family.name, model, task.columns, Encoding())
 
 
-def held_out(
-    dataset: Dataset, candidate: Candidate, definition: ForecastDefinition, matrix: Floats
+def _held_out(
+    dataset: Dataset,
+    recipe: Candidate | TrainedModel,
+    definition: ForecastDefinition,
+    matrix: Floats,
+    rows: BoolArray,
 ) -> ForecastsAndValues:
-    """Return the values of each of `result_folds` beside the forecasts of a fit without them."""
-    parts = []
-    for fold in result_folds(dataset):
-        fitted = np.zeros(len(dataset.at), np.bool_)
-        fitted[fold.train] = True
-        model = forecast_in(fit_rows(dataset, candidate, definition, matrix, fitted))
-        rows = fold.test[~np.isnan(dataset.future[fold.test]).all(axis=1)]
-        parts.append(ForecastsAndValues(model.quantiles(matrix, rows), dataset.future[rows]))
-    return ForecastsAndValues(*map(np.concatenate, zip(*parts, strict=True)))
+    return held_out(
+        dataset, rows, matrix, lambda used: fit_rows(dataset, recipe, definition, matrix, used)
+    )
 
 
 def calibrated(
@@ -392,10 +403,13 @@ def calibrated(
     if beside is not None:
         quantiles = np.concatenate([beside.quantiles, quantiles])
         values = np.concatenate([beside.values, values])
-    shifts = conformal_shifts(quantiles, values)
-    return replace(
-        estimator, model=replace(model, shifts=tuple(tuple(row.tolist()) for row in shifts))
-    )
+    return _shifted(estimator, ForecastsAndValues(quantiles, values))
+
+
+def _shifted(estimator: Estimator, unseen: ForecastsAndValues) -> Estimator:
+    shifts = conformal_shifts(*unseen)
+    model = replace(forecast_in(estimator), shifts=tuple(tuple(row.tolist()) for row in shifts))
+    return replace(estimator, model=model)
 
 
 def _like_twin(twin: TrainedModel, estimator: Estimator) -> Estimator:
