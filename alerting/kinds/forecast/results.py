@@ -13,7 +13,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import AT_RESULTS, RESULTS, FeaturePlan
 from alerting.learning.models.trained import Estimator
 from alerting.learning.selection.candidates import Fold
-from alerting.readings.history import BoolArray
+from alerting.readings.history import BoolArray, Floats
 
 CHOICE_FOLDS = 5
 INTERVAL_FOLDS = 10  # fits on nearly all results, so that intervals are hardly too wide

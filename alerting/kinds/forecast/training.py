@@ -291,16 +291,14 @@ class ForecastTraining:
         """Return the model with its parameters fitted on all mature rows, with the calibration of
         its quantiles, as its refit. Without an alarm, values between results have intervals from
         all results."""
-        if dataset.plan.results_of and not twin.has_alarm:
-            return refit(
-                dataset,
-                twin,
-                definition,
-                lambda *given: _shifted(fit_rows(*given[:5]), _held_out(*given[:5])),
-            )
-        return refit(
-            dataset, twin, definition, lambda *arguments: _like_twin(twin, fit_rows(*arguments[:5]))
-        )
+
+        def fit(*given: Any) -> Estimator:
+            fitted = fit_rows(*given[:5])
+            if dataset.plan.results_of and not twin.has_alarm:
+                return _shifted(fitted, _held_out(*given[:5]))
+            return _like_twin(twin, fitted)
+
+        return refit(dataset, twin, definition, fit)
 
     def save(self, model: TrainedModel) -> Files:
         packages = sorted({"numpy", "pandas", *FORECASTERS[model.family].packages})
