@@ -84,7 +84,7 @@ class Task:
         """Return the fitted forecaster around a core model."""
         return FittedForecast(core, self.leads_ms, self.above, self.below, len(self.columns.names))
 
-    def seen(self, kind: str) -> tuple[int | None, tuple[tuple[int, int], ...]]:
+    def target_and_columns(self, kind: str) -> tuple[int | None, tuple[tuple[int, int], ...]]:
         """Return the anchor of a target, and the pairs of columns that are subtracted."""
         if kind == LEVEL:
             return None, ()
@@ -221,7 +221,7 @@ def _fit_ridge(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> FittedForecast:
     """Fit ridge regression and its residuals. `penalty`: per row, of scaled columns."""
-    last, pairs = task.seen(params["of"])
+    last, pairs = task.target_and_columns(params["of"])
     usual = task.usual(matrix)
     rows = moved(matrix, pairs)
     dense = Dense.fit(task.columns, rows, scaled=True)
@@ -273,7 +273,7 @@ def _suggest_trees(trial: "optuna.Trial") -> Params:
 def _fit_trees(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> FittedForecast:
-    last, pairs = task.seen(params["of"])
+    last, pairs = task.target_and_columns(params["of"])
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
     target = _target(future, matrix, last, usual)
@@ -301,7 +301,7 @@ def _strongest_columns(
     width = matrix.shape[1]
     if width <= _MOST_COLUMNS:
         return np.arange(width)
-    last, pairs = task.seen(kind)
+    last, pairs = task.target_and_columns(kind)
     target = _target(future, matrix, last, task.usual(matrix))
     matrix = moved(matrix, pairs)
     every = -(-target.size // _ROWS_TO_CHOOSE)

@@ -29,9 +29,9 @@ from alerting.kinds.forecast.model import (
     covered,
     crps,
 )
-from alerting.kinds.forecast.results import (
+from alerting.kinds.forecast.result_folds import (
     compare_with_results,
-    held_out,
+    forecast_unseen,
     result_folds,
 )
 from alerting.kinds.forecast.verification import (
@@ -264,7 +264,10 @@ class ForecastTraining:
                 return calibrated(fitted, matrix, dataset)
             train = np.asarray(dataset.part == "train")
             return calibrated(
-                fitted, matrix, dataset, _held_out(dataset, candidate, definition, matrix, train)
+                fitted,
+                matrix,
+                dataset,
+                _forecast_unseen(dataset, candidate, definition, matrix, train),
             )
 
         if chance is None or not chance.passed or dataset.plan.results_of:
@@ -292,10 +295,10 @@ class ForecastTraining:
         its quantiles, as its refit. Without an alarm, values between results have intervals from
         all results."""
 
-        def fit(*given: Any) -> Estimator:
-            fitted = fit_rows(*given[:5])
+        def fit(*arguments: Any) -> Estimator:
+            fitted = fit_rows(*arguments[:5])
             if dataset.plan.results_of and not twin.has_alarm:
-                return _shifted(fitted, _held_out(*given[:5]))
+                return _shifted(fitted, _forecast_unseen(*arguments[:5]))
             return _like_twin(twin, fitted)
 
         return refit(dataset, twin, definition, fit)
@@ -374,14 +377,14 @@ def fit_rows(
     return Estimator(family.name, model, task.columns, Encoding())
 
 
-def _held_out(
+def _forecast_unseen(
     dataset: Dataset,
     recipe: Candidate | TrainedModel,
     definition: ForecastDefinition,
     matrix: Floats,
     rows: BoolArray,
 ) -> ForecastsAndValues:
-    return held_out(
+    return forecast_unseen(
         dataset, rows, matrix, lambda used: fit_rows(dataset, recipe, definition, matrix, used)
     )
 

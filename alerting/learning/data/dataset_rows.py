@@ -186,7 +186,7 @@ def require_all_parts(
                 translatable(
                     "the {period} period has no usable row. The readings from {start} to {end} "
                     "leave it {length}; of that the purge takes {purge} before a border (gap + "
-                    "horizon + for: {label}, features look back {window}), and the newest labels "
+                    "horizon + for: {label}, longest window: {window}), and the newest labels "
                     "are not known yet. Import a longer history, shorten features.windows or the "
                     "horizon, or change periods",
                     period=_PERIODS[name],

@@ -3,7 +3,7 @@ estimators. Both are fixed at training and stored with the model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -331,18 +331,6 @@ _PLAN = TypeAdapter(FeaturePlan)
 RESULTS = ".results"
 AT_RESULTS = ".at_results"
 LAST_RESULTS = 4  # with one the noise of its measurement is in full in each estimate
-SELDOM = 10  # times the usual spacing of the other numbers
-_LEAST_SPACING_MS = 3_600_000
-
-
-def process_spacings(numbers: Sequence[NumberSource], name: str | None) -> list[int]:
-    """Return the usual spacings (ms) of all other numbers if this one is measured seldom beside
-    them, as a laboratory value is; none otherwise."""
-    spacing = next((n.sampling_ms for n in numbers if n.name == name), None) or 0
-    others = [n.sampling_ms for n in numbers if n.name != name and n.sampling_ms]
-    process = [other for other in others if other * SELDOM <= spacing]
-    is_seldom = spacing >= _LEAST_SPACING_MS and 2 * len(process) > len(others)
-    return process if is_seldom else []
 
 
 def describe_window(span_ms: int) -> str:

@@ -19,7 +19,6 @@ from alerting.learning.features.plan import (
     FeaturePlan,
     Lagged,
     NumberSource,
-    process_spacings,
 )
 from alerting.learning.features.reading_counts import with_usual_counts
 from alerting.readings.history import History, duration_millis, has_data, millis
@@ -296,9 +295,21 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     return plan if definition.is_of_unit else with_usual_counts(plan, histories)
 
 
+SELDOM = 10  # times the usual spacing of the other numbers
+_LEAST_SPACING_MS = 3_600_000
 LEAST_RESULTS = 40  # of a value that is estimated between its results
 OF_FEW_RESULTS = ("mean", "last")  # more columns than results would follow chance
 LAGS_OF_RESULTS = 3  # earlier results beside the last one
+
+
+def process_spacings(numbers: Sequence[NumberSource], name: str | None) -> list[int]:
+    """Return the usual spacings (ms) of all other numbers if this one is measured seldom beside
+    them, as a laboratory value is; none otherwise."""
+    spacing = next((n.sampling_ms for n in numbers if n.name == name), None) or 0
+    others = [n.sampling_ms for n in numbers if n.name != name and n.sampling_ms]
+    process = [sampling for sampling in others if sampling * SELDOM <= spacing]
+    is_seldom = spacing >= _LEAST_SPACING_MS and 2 * len(process) > len(others)
+    return process if is_seldom else []
 
 
 def present_spacings(

@@ -22,6 +22,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.learning.features import moments
 from alerting.learning.features.moments import Index, Moments
+from alerting.learning.features.past_results import fill_results
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.learning.features.planning import plan_features
 from alerting.learning.features.reading_counts import (
@@ -34,7 +35,6 @@ from alerting.learning.features.reading_counts import (
     newest_with_value,
     take,
 )
-from alerting.learning.features.results import fill_results
 from alerting.readings.history import (
     Floats,
     History,

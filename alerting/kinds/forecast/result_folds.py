@@ -37,7 +37,7 @@ def result_folds(dataset: Dataset, chosen: BoolArray, number: int = CHOICE_FOLDS
     return folds
 
 
-def held_out(
+def forecast_unseen(
     dataset: Dataset, chosen: BoolArray, matrix: Floats, fit: Callable[[BoolArray], Estimator]
 ) -> ForecastsAndValues:
     """Return the values of each fold of the chosen rows beside the forecasts of a fit without
