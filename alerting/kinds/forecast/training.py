@@ -258,24 +258,20 @@ class ForecastTraining:
         chance = _test_against_chance(dataset, definition, best, candidates)
         matrix = dataset.matrix
 
+        train: BoolArray = np.asarray(dataset.part == "train")
+
         def fit(candidate: Candidate) -> Estimator:
-            fitted = fit_rows(dataset, candidate, definition, matrix, dataset.part == "train")
+            fitted = fit_rows(dataset, candidate, definition, matrix, train)
             if not dataset.plan.results_of:
                 return calibrated(fitted, matrix, dataset)
-            train = np.asarray(dataset.part == "train")
-            return calibrated(
-                fitted,
-                matrix,
-                dataset,
-                _forecast_unseen(dataset, candidate, definition, matrix, train),
-            )
+            unseen = _forecast_unseen(dataset, candidate, definition, matrix, train)
+            return calibrated(fitted, matrix, dataset, unseen)
 
         if chance is None or not chance.passed or dataset.plan.results_of:
             by_value = choose_candidate(dataset, candidates, by_warnings=False)
             [last] = (c for c in candidates if c.family == PERSISTENCE)
-            values = value_challenger(
-                dataset, definition, by_value, fit(by_value), fit(last), matrix
-            )
+            fitted = fit(by_value)
+            values = value_challenger(dataset, definition, by_value, fitted, fit(last), matrix)
             if chance is None or not chance.passed or not values.evidence.test.passed:
                 return chance, values
         estimator = fit(best)
@@ -292,8 +288,7 @@ class ForecastTraining:
         self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition
     ) -> TrainedModel | None:
         """Return the model with its parameters fitted on all mature rows, with the calibration of
-        its quantiles, as its refit. Without an alarm, values between results have intervals from
-        all results."""
+        its quantiles, as its refit; values alone between results are calibrated on all of them."""
 
         def fit(*arguments: Any) -> Estimator:
             fitted = fit_rows(*arguments[:5])
