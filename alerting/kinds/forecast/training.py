@@ -272,7 +272,8 @@ class ForecastTraining:
             [last] = (c for c in candidates if c.family == PERSISTENCE)
             fitted = fit(by_value)
             values = value_challenger(dataset, definition, by_value, fitted, fit(last), matrix)
-            if chance is None or not chance.passed or not values.evidence.test.passed:
+            is_better = isinstance(values.evidence, ValueEvidence) and values.evidence.test.passed
+            if chance is None or not chance.passed or not is_better:
                 return chance, values
         estimator = fit(best)
         model, evidence = finish_challenger(dataset, best, definition, estimator)

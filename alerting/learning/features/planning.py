@@ -11,6 +11,7 @@ from statistics import median_low
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused, format_duration, shown
+from alerting.definitions.fields.learning import Aggregation
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import match_names
 from alerting.learning.features.plan import (
@@ -298,7 +299,10 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
 SELDOM = 10  # times the usual spacing of the other numbers
 _LEAST_SPACING_MS = 3_600_000
 LEAST_RESULTS = 40  # of a value that is estimated between its results
-OF_FEW_RESULTS = ("mean", "last")  # more columns than results would follow chance
+OF_FEW_RESULTS: tuple[Aggregation, ...] = (
+    "mean",
+    "last",
+)  # more columns than results would follow chance
 LAGS_OF_RESULTS = 3  # earlier results beside the last one
 
 
@@ -341,7 +345,7 @@ def describe_results(
     name = str(definition.problem.variable)
     spacing = next(n.sampling_ms or 0 for n in numbers if n.name == name)
     spacing = max(round(spacing / _QUARTER_MS), 1) * _QUARTER_MS
-    facts = {
+    facts: dict[str, str | int] = {
         "variable": name,
         "results": count_results(definition, histories),
         "spacing": format_duration(timedelta(milliseconds=spacing)),
