@@ -270,16 +270,18 @@ def _nearest(rows: Floats, normal: Floats, count: int) -> Nearest:
     return Nearest(which, np.sqrt(np.take_along_axis(squared, which, axis=1)))
 
 
-VARIANCE = 0.9  # share of it that the components explain
+_VARIANCE = 0.99  # share of it that the components of levels explain
+_VARIANCE_OF_FEW = 0.9  # that of spreads, and of levels of which too few would stay beside them
+_LEAST_BESIDE = 4  # columns, and a quarter of them
 _LIMIT = 0.99  # share of normal rows within the limits of T², SPE and score
 
 
 def fit_detector(rows: Floats, spreads: BoolArray) -> Detector:
     """Fit a detector to encoded rows (n x k). `spreads` (k): which columns are spreads."""
     if spreads.all() or not spreads.any():
-        return fit_components(rows)
+        return fit_components(rows, are_spreads=bool(spreads.all()))
     groups = (~spreads, spreads)
-    parts = [fit_components(rows[:, columns]) for columns in groups]
+    parts = [fit_components(rows[:, columns], are_spreads=columns is spreads) for columns in groups]
     inverse = np.concatenate([part.inverse for part in parts])
     components = np.zeros((len(spreads), len(inverse)))
     is_spread = np.repeat([False, True], [len(part.inverse) for part in parts])
@@ -291,16 +293,34 @@ def fit_detector(rows: Floats, spreads: BoolArray) -> Detector:
     return LevelsAndSpreads(spreads.astype(np.float64), components, inverse, np.array(limits))
 
 
-def fit_components(rows: Floats) -> PrincipalComponents:
-    """Fit a detector to encoded rows (n x k), in one thread."""
+def count_components(variances: Floats, *, are_spreads: bool) -> int:
+    """Return how many principal components, of these variances (k, falling), a detector keeps.
+
+    They explain 99 % of the levels, so that a small break between variables that move together
+    stands out of what little is left beside them; 90 % where fewer than a quarter of the columns,
+    or than four, would be left beside, and of spreads, whose smallest components are chance.
+    """
+    share = np.cumsum(variances) / variances.sum()
+    columns = len(variances)
+
+    def needed(variance: float) -> int:
+        return min(int(np.searchsorted(share, variance)) + 1, max(columns - 1, 1))
+
+    beside = columns - needed(_VARIANCE)
+    if are_spreads or beside < max(columns / 4, _LEAST_BESIDE):
+        return needed(_VARIANCE_OF_FEW)
+    return needed(_VARIANCE)
+
+
+def fit_components(rows: Floats, *, are_spreads: bool = False) -> PrincipalComponents:
+    """Fit a detector to encoded rows (n x k) of levels, or of spreads, in one thread."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
     with threadpool_limits(1):
         values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
         values = np.maximum(values[::-1], 1e-9)
         vectors = np.ascontiguousarray(vectors[:, ::-1])
-        share = np.cumsum(values) / values.sum()
-        count = min(int(np.searchsorted(share, VARIANCE)) + 1, max(rows.shape[1] - 1, 1))
+        count = count_components(values, are_spreads=are_spreads)
         vectors = vectors[:, :count] * np.where(vectors[:, :count].sum(axis=0) < 0, -1.0, 1.0)
         inverse = 1.0 / values[:count]
         inside = rows @ vectors
@@ -308,6 +328,18 @@ def fit_components(rows: Floats) -> PrincipalComponents:
         spe = ((rows - inside @ vectors.T) ** 2).sum(axis=1)
     limits = np.maximum([np.quantile(t2, _LIMIT), np.quantile(spe, _LIMIT)], 1e-9)
     return PrincipalComponents(np.ascontiguousarray(vectors), inverse, limits)
+
+
+def describe_detector(detector: Detector) -> str:
+    """Describe a fitted detector: `principal components of levels (12 of 20) and spreads (…)`."""
+    if not isinstance(detector, LevelsAndSpreads):
+        columns, count = arrays_of(detector)["components"].shape
+        return f"principal components ({count} of {columns})"
+    parts = []
+    for is_spread in (False, True):
+        of_part = detector.components[(detector.spreads == 1) == is_spread]
+        parts.append(f"{int(of_part.any(axis=0).sum())} of {len(of_part)}")
+    return f"principal components of levels ({parts[0]}) and of spreads ({parts[1]})"
 
 
 WEEK_MS = 7 * 86_400_000

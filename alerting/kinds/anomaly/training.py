@@ -14,8 +14,9 @@ from alerting.definitions.wording.language import translatable
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import (
-    VARIANCE,
+    Detector,
     Threshold,
+    describe_detector,
     fit_detector,
     threshold_for_rate,
     threshold_for_share,
@@ -205,10 +206,6 @@ def _listed(names: list[str]) -> str:
 
 
 LEAST_ROWS = 100
-_FAMILIES = {
-    "pca": "principal components",
-    "levels_and_spreads": "principal components of levels and of spreads",
-}
 _MOST_ROWS = 20_000  # to which a detector is fitted
 
 
@@ -338,9 +335,7 @@ def _learn_detector(
         **({f"over a change of {definition.by}": changes} if learned else {}),
         **used.left_out,
     }
-    account = _account(
-        fitted.detector.family, describe_plan(plan), left_out, used, of_each_row.threshold
-    )
+    account = _account(fitted.detector, describe_plan(plan), left_out, used, of_each_row.threshold)
     if strides > 1:
         account += (
             f"of the strides of the normal period only one in {strides} was computed, because the "
@@ -403,7 +398,11 @@ def _fit(
 
 
 def _account(
-    family: str, plan: str, left_out: Mapping[str, int], used: _UsedRows, threshold: Threshold
+    detector: Detector,
+    plan: str,
+    left_out: Mapping[str, int],
+    used: _UsedRows,
+    threshold: Threshold,
 ) -> tuple[str, ...]:
     expected = threshold.expected
     rate = "" if np.isnan(expected) else f"; about {expected:.2g} false alarms a week"
@@ -412,7 +411,7 @@ def _account(
         f", one in {used.every} so that they are at most {_MOST_ROWS:,}" if used.every > 1 else ""
     )
     return (
-        f"{_FAMILIES[family]} ({VARIANCE:.0%} of the variance); {plan}; "
+        f"{describe_detector(detector)}; {plan}; "
         f"{len(used.at)} rows of normal operation"
         + thinned
         + (f", left out: {', '.join(without)}" if without else ""),

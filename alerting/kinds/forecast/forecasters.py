@@ -22,6 +22,7 @@ from alerting.kinds.forecast.model import (
     LinearForecaster,
     Naive,
     Smoothing,
+    moved,
 )
 from alerting.learning.features.plan import Columns, Dense
 from alerting.learning.models.families.quantile_trees import (
@@ -63,6 +64,8 @@ class Task:
     first, `step_ms` apart. `seasonal`: for each lead, position of the value one season before;
     empty without a season. `strongest`: the columns that trees use, as `Forecaster.strongest`
     chooses them on the same rows with the same seed; None if each fit chooses its columns.
+    `anchor`: position of the value to which a difference is added, if it is not the last known one;
+    `moved`: pairs of columns of which a difference is seen.
     """
 
     columns: Columns
@@ -74,10 +77,18 @@ class Task:
     above: float | None
     below: float | None
     strongest: Positions | None = field(default=None, compare=False)
+    anchor: int | None = None
+    moved: tuple[tuple[int, int], ...] = ()
 
     def model(self, core: Naive | Smoothing | LinearForecaster | Boosted) -> FittedForecast:
         """Return the fitted forecaster around a core model."""
         return FittedForecast(core, self.leads_ms, self.above, self.below, len(self.columns.names))
+
+    def target_and_columns(self, kind: str) -> tuple[int | None, tuple[tuple[int, int], ...]]:
+        """Return the anchor of a target, and the pairs of columns that are subtracted."""
+        if kind == LEVEL:
+            return None, ()
+        return (self.last if self.anchor is None else self.anchor), self.moved
 
     def usual(self, matrix: Floats) -> float:
         """Return the median of the last values, which replaces a missing last value."""
@@ -90,14 +101,16 @@ class Forecaster:
     """A family of forecasters. `fit`: fits on rows and values ahead; the same rows give the same
     model.
 
-    `proven`: parameter sets in the order in which a search tries them. `packages`: the libraries
-    that scoring needs, besides numpy and pandas. `strongest`: returns the columns that its fits
-    use, which depend on no parameter but `of`; None if they use all columns.
+    `proven`: parameter sets in the order in which a search tries them; `results`: those for a
+    value that is estimated between its results. `packages`: the libraries that scoring needs,
+    besides numpy and pandas. `strongest`: returns the columns that its fits use, which depend on no
+    parameter but `of`; None if they use all columns.
     """
 
     name: str
     fit: Callable[[Mapping[str, Any], Task, Floats, Floats, int], FittedForecast]
     proven: Sequence[Params] = ({},)
+    results: Sequence[Params] = ({},)
     suggest: Callable[["optuna.Trial"], Params] = lambda _: {}
     packages: Sequence[str] = ()
     strongest: Callable[[str, Task, Floats, Floats, int], Positions] | None = None
@@ -208,13 +221,14 @@ def _fit_ridge(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> FittedForecast:
     """Fit ridge regression and its residuals. `penalty`: per row, of scaled columns."""
-    last = task.last if params["of"] == DIFFERENCE else None
+    last, pairs = task.target_and_columns(params["of"])
     usual = task.usual(matrix)
-    dense = Dense.fit(task.columns, matrix, scaled=True)
+    rows = moved(matrix, pairs)
+    dense = Dense.fit(task.columns, rows, scaled=True)
     target = _target(future, matrix, last, usual)
-    weights, intercepts = _solve_ridge(float(params["penalty"]), dense.encode(matrix), target)
+    weights, intercepts = _solve_ridge(float(params["penalty"]), dense.encode(rows), target)
     none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
-    core = LinearForecaster(dense, weights, intercepts, last, usual, none)
+    core = LinearForecaster(dense, weights, intercepts, last, usual, none, pairs)
     return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
@@ -259,14 +273,14 @@ def _suggest_trees(trial: "optuna.Trial") -> Params:
 def _fit_trees(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> FittedForecast:
-    last = task.last if params["of"] == DIFFERENCE else None
+    last, pairs = task.target_and_columns(params["of"])
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
     target = _target(future, matrix, last, usual)
     strongest = task.strongest
     if strongest is None:
         strongest = _strongest_columns(params["of"], task, matrix, future, seed)
-    rows, values = _at_leads(matrix, strongest, leads, target)
+    rows, values = _at_leads(moved(matrix, pairs), strongest, leads, target)
     trees = fit_quantiles(
         {key: value for key, value in params.items() if key not in ("of", "rounds")},
         rows,
@@ -276,7 +290,7 @@ def _fit_trees(
         params["rounds"],
         seed,
     )
-    return task.model(Boosted(leads, last, usual, trees))
+    return task.model(Boosted(leads, last, usual, trees, pairs))
 
 
 def _strongest_columns(
@@ -287,8 +301,9 @@ def _strongest_columns(
     width = matrix.shape[1]
     if width <= _MOST_COLUMNS:
         return np.arange(width)
-    last = task.last if kind == DIFFERENCE else None
+    last, pairs = task.target_and_columns(kind)
     target = _target(future, matrix, last, task.usual(matrix))
+    matrix = moved(matrix, pairs)
     every = -(-target.size // _ROWS_TO_CHOOSE)
     some = slice(None, None, every)
     rows, values = _at_leads(matrix[some], np.arange(width), task.leads_ms, target[some])
@@ -360,6 +375,7 @@ FORECASTERS: Mapping[str, Forecaster] = {
                 for penalty in (0.01, 0.1, 0.001)
                 for kind in (DIFFERENCE, LEVEL)
             ],
+            [{"of": DIFFERENCE, "penalty": penalty} for penalty in (0.1, 0.3, 0.03, 1.0)],
             _suggest_ridge,
         ),
         Forecaster(
@@ -379,6 +395,17 @@ FORECASTERS: Mapping[str, Forecaster] = {
                     (LEVEL, 150, 15),
                     (DIFFERENCE, 300, 8),
                 )
+            ],
+            [
+                {
+                    "of": kind,
+                    "rounds": 100,
+                    "num_leaves": 4,
+                    "learning_rate": 0.05,
+                    "min_data_in_leaf": 10,
+                    "feature_fraction": 0.5,
+                }
+                for kind in (DIFFERENCE, LEVEL)
             ],
             _suggest_trees,
             PACKAGES,

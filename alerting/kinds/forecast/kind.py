@@ -39,7 +39,7 @@ from alerting.kinds.protocol import (
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.models.trained import Estimator, TrainedModel
 from alerting.ports import Files, Predicted
-from alerting.readings.history import History, Millis, to_millis
+from alerting.readings.history import History, Millis, duration_millis, to_millis
 from alerting.reporting.variable_charts import Fan
 
 if TYPE_CHECKING:
@@ -145,7 +145,9 @@ def fan_of(definition: TrainedDefinition, episode: Episode) -> Fan | None:
     }
     begin = to_millis(episode.raised_at)
     at = [begin + 1000 * lead for lead in (0, *leads)]
-    after = _crossing(definition, [1000 * lead for lead in leads], sides["median"])
+    leads_ms = [1000 * lead for lead in leads]
+    of_present = is_of_present(definition, leads_ms)
+    after = None if of_present else _crossing(definition, leads_ms, sides["median"])
     crossing = None if after is None else begin + after
     return Fan(
         tuple(at), tuple(sides["low"]), tuple(sides["median"]), tuple(sides["high"]), crossing
@@ -169,6 +171,12 @@ def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
     return explain_instant(definition, question, describe)
 
 
+def is_of_present(definition: TrainedDefinition, leads: Sequence[int]) -> bool:
+    """Return whether a model with these leads (ms) estimates the present value between results:
+    every other one predicts up to the end of the horizon."""
+    return leads[-1] < duration_millis(definition.gap + definition.horizon)
+
+
 def describe_forecast(
     definition: TrainedDefinition,
     unit: str | None,
@@ -176,10 +184,12 @@ def describe_forecast(
     leads: Sequence[int],
     predicted: dict[str, float],
 ) -> list[str]:
-    """Return a sentence on each lead (ms), and when the median leaves its limit."""
-    sentences = [
-        _sentence(definition.problem.variable or "", unit, lead, predicted) for lead in leads
-    ]
+    """Return a sentence on each lead (ms), and when the median leaves its limit; one sentence on
+    the present value if it is estimated between results."""
+    name = definition.problem.variable or ""
+    if is_of_present(definition, leads):
+        return [f"estimate of {name} now: {_interval(unit, leads[0], predicted)}"]
+    sentences = [_sentence(name, unit, lead, predicted) for lead in leads]
     crossing = _crossing(
         definition, leads, [last, *(predicted[_name(lead, "median")] for lead in leads)]
     )
@@ -200,14 +210,16 @@ def forecast_in(estimator: Estimator) -> FittedForecast:
 
 
 def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float]) -> str:
+    ahead = spoken_duration(timedelta(milliseconds=lead))
+    return f"forecast of {name} in {ahead}: {_interval(unit, lead, predicted)}"
+
+
+def _interval(unit: str | None, lead: int, predicted: dict[str, float]) -> str:
     low = f"{predicted[_name(lead, 'low')]:.4g}"
     high = f"{predicted[_name(lead, 'high')]:.4g}"
     median = f"{predicted[_name(lead, 'median')]:.4g}"
     shown = f"{median} {unit}" if unit else median
-    return (
-        f"forecast of {name} in {spoken_duration(timedelta(milliseconds=lead))}: {shown} (90 %: "
-        f"{low} to {high})"
-    )
+    return f"{shown} (90 %: {low} to {high})"
 
 
 def _crossing(

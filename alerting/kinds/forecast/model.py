@@ -194,10 +194,24 @@ class Smoothing:
         return np.bincount(self.columns[-1:], minlength=width).astype(np.float64)
 
 
+Pairs = Annotated[tuple[tuple[Column, Column], ...], Field(max_length=200_000)]
+
+
+def moved(matrix: Floats, pairs: tuple[tuple[int, int], ...]) -> Floats:
+    """Return a matrix with the first column of each pair minus the second, and these at 0."""
+    if not pairs:
+        return matrix
+    columns, bases = np.array(pairs).T
+    out = matrix.copy()
+    out[:, columns] -= matrix[:, bases]
+    out[:, bases] = 0.0
+    return out
+
+
 @dataclass(frozen=True)
 class LinearForecaster:
     """Ridge regression of the value, or, if `last` is a column, of its difference from that
-    column."""
+    column. `moved`: pairs of columns of which the difference counts."""
 
     __pydantic_config__ = STORED
     dense: Dense
@@ -206,13 +220,14 @@ class LinearForecaster:
     last: Column | None
     missing: float
     spread: Rows
+    moved: Pairs = ()
 
     def quantiles(self, matrix: Floats) -> Floats:
         return np.asarray(self.centre(matrix)[..., None] + np.asarray(self.spread))
 
     def centre(self, matrix: Floats) -> Floats:
         """Return the forecast of each row at each lead."""
-        encoded = np.ascontiguousarray(self.dense.encode(matrix))
+        encoded = np.ascontiguousarray(self.dense.encode(moved(matrix, self.moved)))
         weighted = np.empty_like(encoded)
         # row by row, never a matrix product: the last bits of a product depend on the number of
         # rows predicted together
@@ -222,7 +237,8 @@ class LinearForecaster:
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
         shares = self.dense.by_column(
-            self.dense.encode(row)[0] * np.asarray(self.weights[lead]), row.shape[1]
+            self.dense.encode(moved(row, self.moved))[0] * np.asarray(self.weights[lead]),
+            row.shape[1],
         )
         return _with_anchor(shares, self.intercepts[lead], row, self.last, self.missing)
 
@@ -243,13 +259,14 @@ class Boosted:
     last: Column | None
     missing: float
     trees: Any = None
+    moved: Pairs = ()
 
     def quantiles(self, matrix: Floats) -> Floats:
         anchor = _anchor(matrix, self.last, self.missing)
-        return np.asarray(self._predict_leads(matrix) + anchor[:, None, None])
+        return np.asarray(self._predict_leads(moved(matrix, self.moved)) + anchor[:, None, None])
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
-        at_lead = np.column_stack([row, [self.leads[lead]]])
+        at_lead = np.column_stack([moved(row, self.moved), [self.leads[lead]]])
         shares, base = self.trees.contributions(at_lead, MEDIAN)
         return _with_anchor(shares[:-1], base + float(shares[-1]), row, self.last, self.missing)
 

@@ -14,7 +14,12 @@ from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
-from alerting.kinds.forecast.forecasters import FORECASTERS, Forecaster, Positions, Task
+from alerting.kinds.forecast.forecasters import (
+    FORECASTERS,
+    Forecaster,
+    Positions,
+    Task,
+)
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import (
     MEDIAN,
@@ -24,11 +29,26 @@ from alerting.kinds.forecast.model import (
     covered,
     crps,
 )
-from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
+from alerting.kinds.forecast.result_folds import (
+    compare_with_results,
+    forecast_unseen,
+    result_folds,
+)
+from alerting.kinds.forecast.verification import (
+    ForecastsAndValues,
+    compare_forecasts,
+    share_of_samples,
+)
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.dataset_rows import leads_of, walk_forward_folds
-from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
+from alerting.learning.features.plan import (
+    Columns,
+    Encoding,
+    FeaturePlan,
+    describe_window,
+)
+from alerting.learning.features.planning import LAGS_OF_RESULTS
 from alerting.learning.models.model_files import model_files
 from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash, sigmoid
 from alerting.learning.score_metrics import time_blocks
@@ -65,13 +85,24 @@ from alerting.readings.history import BoolArray, duration_millis
 _NO_ALARM = Platt(1.0, 0.0)
 
 
-def forecast_folds(dataset: Dataset, number: int) -> tuple[list[Fold], list[str], bool]:
+def forecast_folds(
+    dataset: Dataset, definition: ForecastDefinition
+) -> tuple[list[Fold], list[str], bool]:
     """Return the walk-forward folds to use, sentences on the folds left out, and whether the folds
     have problems.
 
     Used are the folds in which warnings can be tested, or, if there are none, the folds with
-    values. Raises UserError if no fold has values on both sides.
+    values. A value that is estimated between its results has the folds of `result_folds`. Raises
+    UserError if no fold has values on both sides.
     """
+    number = definition.learning.folds
+    if dataset.plan.results_of:
+        folds = result_folds(dataset, np.asarray(dataset.part == "train"))
+        labels = [dataset.label[fold.test] for fold in folds]
+        with_problems = [
+            fold for fold, label in zip(folds, labels, strict=True) if 0 < label.sum() < len(label)
+        ]
+        return with_problems or folds, [], bool(with_problems)
     try:
         folds, notes = usable_folds(dataset, number)
     except UserError:
@@ -195,13 +226,13 @@ class ForecastTraining:
         against chance.
         """
         search = _FamilySearch(dataset, definition, FORECASTERS[family])
-        trials = definition.learning.trials if len(search.family.proven) > 1 else 1
+        trials = definition.learning.trials if len(search.proven) > 1 else 1
         learning = definition.learning.model_copy(update={"trials": trials})
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(seed=learning.seed, n_startup_trials=4)
         )
-        first, *others = search.family.proven
+        first, *others = search.proven
         for params in (first, *([dict(warm_start)] if warm_start else []), *others):
             study.enqueue_trial(params, skip_if_exists=True)
 
@@ -220,20 +251,30 @@ class ForecastTraining:
         chance, and calibrate it.
 
         If warnings do not exceed chance, or there is nothing to warn of, only the predicted values
-        are compared with the last known value.
+        are compared with the last known value. An estimate between results must be better than the
+        last one also to warn: a problem that is known late cannot be told from its beginning.
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
         matrix = dataset.matrix
 
-        def fit(candidate: Candidate) -> Estimator:
-            fitted = fit_rows(dataset, candidate, definition, matrix, dataset.part == "train")
-            return calibrated(fitted, matrix, dataset)
+        train: BoolArray = np.asarray(dataset.part == "train")
 
-        if chance is None or not chance.passed:
-            best = choose_candidate(dataset, candidates, by_warnings=False)
+        def fit(candidate: Candidate) -> Estimator:
+            fitted = fit_rows(dataset, candidate, definition, matrix, train)
+            if not dataset.plan.results_of:
+                return calibrated(fitted, matrix, dataset)
+            unseen = _forecast_unseen(dataset, candidate, definition, matrix, train)
+            return calibrated(fitted, matrix, dataset, unseen)
+
+        if chance is None or not chance.passed or dataset.plan.results_of:
+            by_value = choose_candidate(dataset, candidates, by_warnings=False)
             [last] = (c for c in candidates if c.family == PERSISTENCE)
-            return chance, value_challenger(dataset, definition, best, fit(best), fit(last), matrix)
+            fitted = fit(by_value)
+            values = value_challenger(dataset, definition, by_value, fitted, fit(last), matrix)
+            is_better = isinstance(values.evidence, ValueEvidence) and values.evidence.test.passed
+            if chance is None or not chance.passed or not is_better:
+                return chance, values
         estimator = fit(best)
         model, evidence = finish_challenger(dataset, best, definition, estimator)
         if (sample := sample_shares(model, dataset)) is not None:
@@ -248,10 +289,15 @@ class ForecastTraining:
         self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition
     ) -> TrainedModel | None:
         """Return the model with its parameters fitted on all mature rows, with the calibration of
-        its quantiles, as its refit."""
-        return refit(
-            dataset, twin, definition, lambda *arguments: _like_twin(twin, fit_rows(*arguments[:5]))
-        )
+        its quantiles, as its refit; values alone between results are calibrated on all of them."""
+
+        def fit(*arguments: Any) -> Estimator:
+            fitted = fit_rows(*arguments[:5])
+            if dataset.plan.results_of and not twin.has_alarm:
+                return _shifted(fitted, _forecast_unseen(*arguments[:5]))
+            return _like_twin(twin, fitted)
+
+        return refit(dataset, twin, definition, fit)
 
     def save(self, model: TrainedModel) -> Files:
         packages = sorted({"numpy", "pandas", *FORECASTERS[model.family].packages})
@@ -268,11 +314,11 @@ def _test_against_chance(
     """Return the test of the best candidate's warnings against chance; None without an alarm."""
     if not definition.has_alarm:
         return None
-    folds, _, has_warnings = forecast_folds(dataset, definition.learning.folds)
+    folds, _, has_warnings = forecast_folds(dataset, definition)
     shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
     ap = best.ap if has_warnings else 0.0
     chance = compare_best(ap, candidates, shifted.problems if has_warnings else 0)
-    if not chance.is_above:
+    if not chance.is_above or dataset.plan.results_of:
         return chance
     onset = evaluate_onset(dataset, definition, candidates)
     return replace(chance, onset=onset)
@@ -286,7 +332,8 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
     sampling_ms = next((number.sampling_ms for number in plan.numbers if number.name == name), None)
     sampling = None if sampling_ms is None else timedelta(milliseconds=sampling_ms)
     step = duration_millis(at_stride(definition, plan).lag_step(sampling))
-    spaced = [step * number for number in range(OWN_LAGS, 0, -1)]
+    count = LAGS_OF_RESULTS if plan.results_of else OWN_LAGS
+    spaced = [step * number for number in range(count, 0, -1)]
     seasonal: list[int] = []
     for lead in leads if definition.season else ():
         lag = definition.season_lag(timedelta(milliseconds=lead))
@@ -304,6 +351,7 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
         leads,
         definition.problem.above,
         definition.problem.below,
+        **compare_with_results(plan, columns.names),
     )
 
 
@@ -325,14 +373,40 @@ def fit_rows(
     return Estimator(family.name, model, task.columns, Encoding())
 
 
-def calibrated(estimator: Estimator, matrix: Floats, dataset: Dataset) -> Estimator:
-    """Return a forecaster with its quantiles calibrated on the validation period."""
+def _forecast_unseen(
+    dataset: Dataset,
+    recipe: Candidate | TrainedModel,
+    definition: ForecastDefinition,
+    matrix: Floats,
+    rows: BoolArray,
+) -> ForecastsAndValues:
+    return forecast_unseen(
+        dataset, rows, matrix, lambda used: fit_rows(dataset, recipe, definition, matrix, used)
+    )
+
+
+def calibrated(
+    estimator: Estimator,
+    matrix: Floats,
+    dataset: Dataset,
+    beside: ForecastsAndValues | None = None,
+) -> Estimator:
+    """Return a forecaster with its quantiles calibrated on the validation period. `beside`: other
+    forecasts of values that they have not seen; few results need them."""
     rows = np.flatnonzero(dataset.measured_in("validation"))
     model = forecast_in(estimator)
-    shifts = conformal_shifts(model.quantiles(matrix, rows), dataset.future[rows])
-    return replace(
-        estimator, model=replace(model, shifts=tuple(tuple(row.tolist()) for row in shifts))
-    )
+    quantiles = model.quantiles(matrix, rows)
+    values = dataset.future[rows]
+    if beside is not None:
+        quantiles = np.concatenate([beside.quantiles, quantiles])
+        values = np.concatenate([beside.values, values])
+    return _shifted(estimator, ForecastsAndValues(quantiles, values))
+
+
+def _shifted(estimator: Estimator, unseen: ForecastsAndValues) -> Estimator:
+    shifts = conformal_shifts(*unseen)
+    model = replace(forecast_in(estimator), shifts=tuple(tuple(row.tolist()) for row in shifts))
+    return replace(estimator, model=model)
 
 
 def _like_twin(twin: TrainedModel, estimator: Estimator) -> Estimator:
@@ -362,9 +436,8 @@ class _FamilySearch:
         self.dataset = dataset
         self.definition = definition
         self.family = family
-        self.folds, self.notes, self.has_warnings = forecast_folds(
-            dataset, definition.learning.folds
-        )
+        self.folds, self.notes, self.has_warnings = forecast_folds(dataset, definition)
+        self.proven = family.results if dataset.plan.results_of else family.proven
         self.task = task_of(definition, dataset.plan)
         self.matrix = dataset.matrix
         self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)

@@ -46,7 +46,14 @@ from alerting.learning.data.findings import Consequence, Finding, findings_from
 from alerting.learning.data.quality import burst_findings, find_oddities, find_strays, leak_suspects
 from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
 from alerting.learning.features.plan import Columns, FeaturePlan
-from alerting.learning.features.planning import DerivedFeatures, derive_features, plan_features
+from alerting.learning.features.planning import (
+    DerivedFeatures,
+    derive_features,
+    describe_results,
+    number_sources,
+    plan_features,
+    require_results,
+)
 from alerting.learning.features.point_in_time import (
     build_features,
     point_in_time_view,
@@ -205,6 +212,7 @@ def build_dataset(
     learned = training if plan is None else views  # with a plan all mature rows are fitted
     plan, derived = _plan(definition, training, plan, derived)
     definition = at_stride(definition, plan)
+    require_results(definition, plan, views)
     question: Literal["onset", "state"] = (
         "state" if any(predicts(definition, h.asset) == "state" for h in views) else "onset"
     )
@@ -303,13 +311,16 @@ def _limit(
     max_rows: int | None,
     memory_bytes: int | None,
 ) -> tuple[JoinedRows, list[Finding], dict[str, int]]:
-    """Thin the rows to the limits; return them, the finding, and the number of rows left out."""
+    """Thin the rows to the limits, but not those with a result of a value that is estimated between
+    results; return them, the finding, and the number of rows left out."""
     readings = sum(h.readings.size for h in views)
     selected, thinned = limit_rows(
         definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes
     )
     if thinned is None:
         return rows, [], {}
+    if plan.results_of:
+        selected |= ~np.isnan(rows.future).all(axis=1)
     return rows.select(selected), [thinned], {THINNED: int((~selected).sum())}
 
 
@@ -327,6 +338,15 @@ def derive_at(
     """Derive stride and windows as `build_dataset` would; None if the definition states both."""
     _, views, borders = _views(definition, histories, as_of)
     return derive_features(definition, [point_in_time_view(h, borders.train_end) for h in views])
+
+
+def describe_results_at(
+    definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
+) -> str:
+    """Describe the results at as_of of a value that is estimated between them; empty for any other
+    definition."""
+    _, views, _ = _views(definition, histories, as_of)
+    return describe_results(definition, number_sources(definition, views), views)
 
 
 def _views(

@@ -140,10 +140,19 @@ def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
     """Return how far before a border (ms) rows are purged.
 
     The label of a row reaches gap + horizon + `for` ahead, and features after the border look back
-    as far as the plan reaches. The recency of events is exempt.
+    as far as the plan reaches. The recency of events is exempt, and so are earlier results of a
+    value that is estimated between them.
     """
-    label = definition.gap + definition.horizon + definition.problem.hold
-    return duration_millis(label) + plan.reach_ms
+    return _label_ms(definition, plan) + (
+        plan.longest_window_ms if plan.results_of else plan.reach_ms
+    )
+
+
+def _label_ms(definition: TrainedDefinition, plan: FeaturePlan) -> int:
+    """Return how far ahead (ms) labels and predicted values of a row reach."""
+    if not definition.has_alarm and plan.results_of:
+        return max(duration_millis(lead) for lead in leads_of(definition, plan))
+    return duration_millis(definition.gap + definition.horizon + definition.problem.hold)
 
 
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
@@ -167,7 +176,9 @@ def require_all_parts(
         borders.validation_end - borders.validation,
         borders.end - borders.test,
     )
-    label = duration_millis(definition.gap + definition.horizon + definition.problem.hold)
+    label = min(
+        duration_millis(definition.gap + definition.horizon + definition.problem.hold), purge_ms
+    )
     for name, span in zip(PARTS, spans, strict=True):
         if not (part == name).any():
             raise TrainingRefused(
@@ -175,8 +186,8 @@ def require_all_parts(
                 translatable(
                     "the {period} period has no usable row. The readings from {start} to {end} "
                     "leave it {length}; of that the purge takes {purge} before a border (gap + "
-                    "horizon + for: {label}, longest window: {window}), and the newest labels are "
-                    "not known yet. Import a longer history, shorten features.windows or the "
+                    "horizon + for: {label}, longest window: {window}), and the newest labels "
+                    "are not known yet. Import a longer history, shorten features.windows or the "
                     "horizon, or change periods",
                     period=_PERIODS[name],
                     start=from_millis(borders.start + 1).isoformat(),
@@ -213,7 +224,10 @@ PROBLEM_COLUMNS = ("asset", "start", "last", "end", "known_at", "uncounted")
 
 
 def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelta, ...]:
-    """Return the times ahead for which a model of this plan predicts values, if any."""
+    """Return the times ahead for which a model of this plan predicts values, if any: the next
+    stride for a value that is estimated between its results."""
+    if plan.results_of:
+        return (definition.gap + timedelta(milliseconds=plan.stride_ms),)
     sampling = next(
         (n.sampling_ms for n in plan.numbers if n.name == definition.problem.variable), None
     )

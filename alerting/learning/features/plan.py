@@ -92,7 +92,9 @@ class FeaturePlan:
     plan was made. `carried_forward`: the variables whose last value is carried forward for another
     time than the longest window. `lagged`: numbers with further lags besides `lags_ms`. `usual`:
     usual counts of readings; with less than half of them an instant is not scored. Models of
-    earlier versions have none.
+    earlier versions have none. `only_last`: numbers measured too seldom for statistics of windows,
+    such as laboratory values; only their last and lagged values are columns. `results_of`: such a
+    number whose last results each row is compared with, or empty.
     """
 
     __pydantic_config__ = STORED
@@ -111,6 +113,8 @@ class FeaturePlan:
     carried_forward: Annotated[tuple[CarryForward, ...], Field(max_length=_MOST_SOURCES)] = ()
     lagged: Annotated[tuple[Lagged, ...], Field(max_length=10)] = ()
     usual: Annotated[tuple[UsualCount, ...], Field(max_length=_MOST_SOURCES)] = ()
+    only_last: _Names = ()
+    results_of: Annotated[str, Field(max_length=1000)] = ""
 
     @property
     def longest_window_ms(self) -> int:
@@ -121,9 +125,27 @@ class FeaturePlan:
     def reach_ms(self) -> int:
         """Return how far back features look: for lagged values, their lag plus the age that they
         may have there."""
-        return self.longest_window_ms + max(
-            (*self.lags_ms, *(span for number in self.lagged for span in number.spans_ms)),
-            default=0,
+        lags = (*self.lags_ms, *(span for number in self.lagged for span in number.spans_ms))
+        results = self.results_span_ms + self.stride_ms if self.results_of else 0
+        return self.longest_window_ms + max((*lags, results))
+
+    @property
+    def results_span_ms(self) -> int:
+        """Return how long ago the oldest of the last results may have become known."""
+        spacing = next((n.sampling_ms for n in self.numbers if n.name == self.results_of), None)
+        return (LAST_RESULTS + 1) * (spacing or 0)
+
+    @cached_property
+    def of_process(self) -> FeaturePlan:
+        """Return the plan of the statistics that are compared with those at the last results."""
+        return replace(
+            self,
+            numbers=tuple(n for n in self.numbers if n.name not in self.only_last),
+            categories=(),
+            events=(),
+            number_attributes=(),
+            category_attributes=(),
+            results_of="",
         )
 
     @cached_property
@@ -181,6 +203,7 @@ class FeaturePlan:
                 Column(f"attribute/{name}", name, "attribute", "value")
                 for name in self.number_attributes
             ),
+            *self._results_columns(),
             *(Column(f"{c.name}.last", c.name, "variable", "last") for c in self.categories),
             *(
                 Column(f"attribute/{c.name}", c.name, "attribute", "value")
@@ -233,6 +256,8 @@ class FeaturePlan:
         for aggregation in self.aggregations:
             if aggregation == "missing" and not number.sampling_ms:
                 continue
+            if aggregation != "last" and number.name in self.only_last:
+                continue
             if aggregation in ("last", "age"):
                 columns.append(
                     Column(
@@ -252,6 +277,19 @@ class FeaturePlan:
             for lag in self.lags_of(number.name)
         )
         return [*columns, *lagged]
+
+    def _results_columns(self) -> list[Column]:
+        if not self.results_of:
+            return []
+        name = self.results_of
+        return [
+            Column(f"{name}{RESULTS}", name, "variable", "results"),
+            *(
+                replace(column, name=f"{column.name}{AT_RESULTS}", aggregation="at_results")
+                for column in self.of_process.layout
+                if column.aggregation not in ("lag", "age", "missing")
+            ),
+        ]
 
     def _event_columns(self, event: str) -> list[Column]:
         counts = [
@@ -280,7 +318,7 @@ class FeaturePlan:
         return {
             key: value
             for key, value in asdict(self).items()
-            if value or key not in ("carried_forward", "lagged", "usual")
+            if value or key not in ("carried_forward", "lagged", "usual", "only_last", "results_of")
         }
 
     @staticmethod
@@ -290,6 +328,9 @@ class FeaturePlan:
 
 
 _PLAN = TypeAdapter(FeaturePlan)
+RESULTS = ".results"
+AT_RESULTS = ".at_results"
+LAST_RESULTS = 4  # with one the noise of its measurement is in full in each estimate
 
 
 def describe_window(span_ms: int) -> str:

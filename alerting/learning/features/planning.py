@@ -11,6 +11,7 @@ from statistics import median_low
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import TrainingRefused, format_duration, shown
+from alerting.definitions.fields.learning import Aggregation
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import match_names
 from alerting.learning.features.plan import (
@@ -29,6 +30,7 @@ WINDOWS = 3  # derived at most
 MOST_ROWS = 20_000  # of a training period; more cost time in proportion, and hardly improve a model
 MOST_CELLS = 10_000_000  # of a training period: rows times columns
 MOST_IN_A_HORIZON = 60  # rows before one problem; closer ones are nearly the same
+ROWS_IN_SHORTEST = 10  # times the shortest window give the horizon for which a stride is derived
 NEARLY = 0.9  # of a sampling that is not quite regular
 _MINUTE = timedelta(minutes=1)
 _STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440)  # minutes
@@ -68,12 +70,14 @@ def derive(
     observed: timedelta,
     columns: int,
     units: timedelta | None = None,
+    process: Sequence[timedelta] = (),
 ) -> DerivedFeatures | None:
     """Derive what the definition does not state; None where it states both.
 
     `sampling`: of each number that the model may see. `observed`: length of the training period,
     all assets together. `columns`: number of columns of a row. `units`: for rows of one unit each,
-    the distance between neighbouring rows.
+    the distance between neighbouring rows. `process`: for a value estimated between results, the
+    sampling of the other variables.
     """
     stated = definition.features
     if stated.stride and stated.windows:
@@ -83,6 +87,13 @@ def derive(
             timedelta(seconds=int((units or _MINUTE).total_seconds())), timedelta(seconds=1)
         )
         reason = "each row is one unit"
+    elif process:
+        stride, _ = derive_stride(ROWS_IN_SHORTEST * _shortest(process), process, observed, columns)
+        stride = min(stride, definition.horizon)
+        reason = (
+            f"{definition.problem.variable} is measured seldom, so its value is estimated at each "
+            f"stride from the variables that come every {format_duration(median_low(process))}"
+        )
     else:
         stride, reason = derive_stride(definition.horizon, sampling, observed, columns)
     stride = stated.stride or stride
@@ -91,8 +102,17 @@ def derive(
             f"for the stated stride, the horizon {format_duration(definition.horizon)} and the "
             "usual sampling"
         )
-    windows = stated.windows or default_windows(definition.horizon, stride, sampling)
+    windows = stated.windows or (
+        [times * _shortest(process) for times in (1, 2, 4, 8)]
+        if process
+        else default_windows(definition.horizon, stride, sampling)
+    )
     return DerivedFeatures(stride, tuple(windows), reason)
+
+
+def _shortest(process: Sequence[timedelta]) -> timedelta:
+    """Return the shortest window for an estimate between results: half an hour or one sampling."""
+    return max(timedelta(minutes=30), median_low(process))
 
 
 def derive_stride(
@@ -163,6 +183,7 @@ DUE = 0.9
 # before.
 CHANGES = 0.9
 _MINUTE_MS = 60_000
+_QUARTER_MS = 15 * _MINUTE_MS
 NEARLY_NONE = 0.01  # of the rows are nearer to the one before than the stride of units
 # a category with more is an identity, such as a batch number, that no model can learn from
 MOST_LEVELS = 100
@@ -227,6 +248,10 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         sorted({duration_millis(window) for window in definition.features.windows or ()})
     )
     features = definition.features
+    is_present = bool(present_spacings(definition, numbers))
+    aggregations = features.aggregations
+    if is_present and aggregations == type(features).model_fields["aggregations"].default:
+        aggregations = OF_FEW_RESULTS
     has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
     lags = definition.features.lags
     if lags and min(lags) <= timedelta(0):
@@ -237,7 +262,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     plan = FeaturePlan(
         stride_ms=duration_millis(definition.stride),
         windows_ms=windows,
-        aggregations=definition.features.aggregations,
+        aggregations=aggregations,
         numbers=tuple(numbers),
         categories=tuple(categories),
         events=tuple(match_names(event_types(histories), definition.features.events)),
@@ -255,6 +280,8 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         delay_ms=max(
             (duration_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0
         ),
+        results_of=str(definition.problem.variable) if is_present else "",
+        only_last=_only_last(definition, numbers, windows[-1]) if is_present else (),
     )
     if not plan.columns:
         raise TrainingRefused(
@@ -267,6 +294,96 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
             ),
         )
     return plan if definition.is_of_unit else with_usual_counts(plan, histories)
+
+
+SELDOM = 10  # times the usual spacing of the other numbers
+_LEAST_SPACING_MS = 3_600_000
+LEAST_RESULTS = 40  # of a value that is estimated between its results
+OF_FEW_RESULTS: tuple[Aggregation, ...] = (
+    "mean",
+    "last",
+)  # more columns than results would follow chance
+LAGS_OF_RESULTS = 3  # earlier results beside the last one
+
+
+def process_spacings(numbers: Sequence[NumberSource], name: str | None) -> list[int]:
+    """Return the usual spacings (ms) of all other numbers if this one is measured seldom beside
+    them, as a laboratory value is; none otherwise."""
+    spacing = next((n.sampling_ms for n in numbers if n.name == name), None) or 0
+    others = [n.sampling_ms for n in numbers if n.name != name and n.sampling_ms]
+    process = [sampling for sampling in others if sampling * SELDOM <= spacing]
+    is_seldom = spacing >= _LEAST_SPACING_MS and 2 * len(process) > len(others)
+    return process if is_seldom else []
+
+
+def present_spacings(
+    definition: TrainedDefinition, numbers: Sequence[NumberSource]
+) -> list[timedelta]:
+    """Return the sampling of the process variables if a definition predicts one value of a variable
+    that is measured seldom beside them: then its present value is estimated at each stride. Empty
+    otherwise."""
+    name = definition.problem.variable
+    sampling = next((n.sampling_ms for n in numbers if n.name == name), None)
+    if not sampling or len(definition.leads(timedelta(milliseconds=sampling))) != 1:
+        return []
+    return [timedelta(milliseconds=spacing) for spacing in process_spacings(numbers, name)]
+
+
+def count_results(definition: TrainedDefinition, histories: Sequence[History]) -> int:
+    """Count the values of the problem's variable."""
+    name = str(definition.problem.variable)
+    return sum(int(has_data(h, name).sum()) for h in histories if name in h.readings)
+
+
+def describe_results(
+    definition: TrainedDefinition, numbers: Sequence[NumberSource], histories: Sequence[History]
+) -> str:
+    """Describe how many results a value that is estimated between them has, and, if they are too
+    few, how many are missing and in what time they come; empty for any other definition."""
+    if not present_spacings(definition, numbers):
+        return ""
+    name = str(definition.problem.variable)
+    spacing = next(n.sampling_ms or 0 for n in numbers if n.name == name)
+    spacing = max(round(spacing / _QUARTER_MS), 1) * _QUARTER_MS
+    facts: dict[str, str | int] = {
+        "variable": name,
+        "results": count_results(definition, histories),
+        "spacing": format_duration(timedelta(milliseconds=spacing)),
+        "least": LEAST_RESULTS,
+    }
+    missing = LEAST_RESULTS - count_results(definition, histories)
+    if missing <= 0:
+        return "{variable} has {results} results, one every {spacing}; {least} are needed.".format(
+            **facts
+        )
+    return translatable(
+        "{variable} has {results} results, one every {spacing}, and {least} are needed to estimate "
+        "it between them: {missing} are missing, about {wait} more",
+        **facts,
+        missing=missing,
+        wait=format_duration(timedelta(days=-(-missing * spacing // 86_400_000))),
+    )
+
+
+def require_results(
+    definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
+) -> None:
+    """Raise TrainingRefused if a value that is estimated between its results has too few."""
+    if plan.results_of and count_results(definition, histories) < LEAST_RESULTS:
+        raise TrainingRefused(
+            definition.name, describe_results(definition, plan.numbers, histories)
+        )
+
+
+def _only_last(
+    definition: TrainedDefinition, numbers: Sequence[NumberSource], longest_ms: int
+) -> tuple[str, ...]:
+    """Return the predicted variable, and the numbers that come less than once in the longest
+    window."""
+    predicted = definition.problem.variable
+    return tuple(
+        n.name for n in numbers if n.name == predicted or (n.sampling_ms or 0) > longest_ms
+    )
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
@@ -286,11 +403,18 @@ def event_types(histories: Sequence[History]) -> set[str]:
     }
 
 
+def number_sources(
+    definition: TrainedDefinition, histories: Sequence[History]
+) -> list[NumberSource]:
+    """Return the numbers that a model of these histories may see."""
+    return _variables(definition, histories)[0]
+
+
 def derive_features(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> DerivedFeatures | None:
     """Derive stride and windows if the definition states none; None if it states both."""
-    return _derive(definition, histories, _variables(definition, histories)[0])
+    return _derive(definition, histories, number_sources(definition, histories))
 
 
 def _derive(
@@ -317,7 +441,8 @@ def _derive(
     units = (
         timedelta(milliseconds=float(np.quantile(between, NEARLY_NONE))) if len(between) else None
     )
-    return derive(definition, sampling, observed, of_each * len(numbers), units)
+    process = present_spacings(definition, numbers)
+    return derive(definition, sampling, observed, of_each * len(numbers), units, process)
 
 
 def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) -> tuple[Lagged, ...]:
@@ -327,6 +452,8 @@ def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) ->
     spans = definition.own_lags(
         None if number.sampling_ms is None else timedelta(milliseconds=number.sampling_ms)
     )
+    if present_spacings(definition, numbers):
+        spans = spans[:LAGS_OF_RESULTS]
     return (
         (Lagged(number.name, tuple(sorted({duration_millis(span) for span in spans}))),)
         if spans

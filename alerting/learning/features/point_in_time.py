@@ -22,6 +22,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.learning.features import moments
 from alerting.learning.features.moments import Index, Moments
+from alerting.learning.features.past_results import fill_results
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.learning.features.planning import plan_features
 from alerting.learning.features.reading_counts import (
@@ -232,12 +233,10 @@ class _Group(NamedTuple):
 
 
 def _groups(interval: ReadingInterval, chosen: Iterable[NumberSource]) -> Iterator[_Group]:
-    def alike(number: NumberSource) -> tuple[int, bool, tuple[int, ...]]:
-        return (
-            interval.delay_ms(number.name),
-            bool(number.sampling_ms),
-            interval.plan.lags_of(number.name),
-        )
+    def alike(number: NumberSource) -> tuple[int, bool, bool, tuple[int, ...]]:
+        only_last = number.name in interval.plan.only_last
+        lags = interval.plan.lags_of(number.name)
+        return interval.delay_ms(number.name), bool(number.sampling_ms), only_last, lags
 
     most = max(1, BUCKETS_AT_ONCE // interval.size)
     for (delay, *_), numbers in groupby(sorted(chosen, key=alike), alike):
@@ -487,6 +486,7 @@ def _with_other_columns(
     history = readings.history
     attributes = history.asset.attributes
     _fill_events(plan, history, at, floats)
+    fill_results(plan, readings, at, floats, fill_numbers)
     for position, column in enumerate(plan.layout[: floats.shape[1]]):
         if column.kind == "attribute":
             value = attributes.get(column.source)

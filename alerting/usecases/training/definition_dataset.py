@@ -16,7 +16,7 @@ from alerting.definitions.revisions import question_hash
 from alerting.definitions.wording.language import translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.kinds.registry import trained_kinds
-from alerting.learning.data.dataset import Dataset, build_dataset, derive_at
+from alerting.learning.data.dataset import Dataset, build_dataset, derive_at, describe_results_at
 from alerting.learning.data.dataset_rows import PARTS
 from alerting.learning.data.row_labels import FeedbackLabel, collect_feedback_labels, collect_misses
 from alerting.learning.features.plan import FeaturePlan
@@ -54,12 +54,14 @@ def describe_features(
     if (stored := stored_features(platform.derived_features, definition)) is not None:
         return stored.message
     try:
-        derived = derive_at(definition, histories_at(platform, definition, as_of), as_of)
+        histories = histories_at(platform, definition, as_of)
+        derived = derive_at(definition, histories, as_of)
+        results = describe_results_at(definition, histories, as_of)
     except UserError as missing:
         return f"Stride and windows cannot be derived yet: {missing}"
-    return (
-        None if derived is None else f"Not trained yet; a training now would fix: {derived.message}"
-    )
+    if derived is None:
+        return results or None
+    return f"Not trained yet; a training now would fix: {derived.message} {results}".rstrip()
 
 
 def histories_at(

@@ -9,7 +9,7 @@ import pytest
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.kinds.anomaly import comparison
 from alerting.kinds.anomaly.comparison import AnomalyEvidence, compare_models, list_objections
-from alerting.kinds.anomaly.detectors import fit_components
+from alerting.kinds.anomaly.detectors import count_components, fit_components
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_rows import NormalSpace
 from alerting.kinds.registry import parse_definition
@@ -148,3 +148,20 @@ def test_every_objection_is_said_to_the_person_who_decides(monkeypatch):
     end = "goes into service only if a person approves."
     assert [one for one, reason in said.items() if not reason.endswith(end)] == []
     assert len({*said.values()}) == len(said)
+
+
+def test_levels_are_kept_to_99_percent_where_enough_columns_stay_beside_their_components():
+    steep = np.array([0.3**i for i in range(20)])  # 90 % by 2, 99 % by 4
+    flat = np.ones(20)  # 90 % by 18, 99 % by 20
+    cases = {
+        "wide": (steep, False, 4),
+        "wide, of spreads": (steep, True, 2),
+        "nothing would stay beside": (flat, False, 18),
+        "three would stay beside": (steep[:7], False, 2),
+        "four stay beside": (steep[:8], False, 4),
+    }
+    counted = {
+        name: count_components(variances, are_spreads=are_spreads)
+        for name, (variances, are_spreads, _) in cases.items()
+    }
+    assert counted == {name: count for name, (_, _, count) in cases.items()}

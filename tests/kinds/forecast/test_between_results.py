@@ -1,0 +1,152 @@
+"""A quality that the laboratory measures every 2 or 12 hours, estimated at each stride: on a line
+whose true quality is known at every minute."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from alerting.definitions.asset_documents import Asset, Variable
+from alerting.definitions.faults import TrainingRefused
+from alerting.learning.features.point_in_time import build_features
+from alerting.ports.plant import ReadingRow
+from alerting.readings.history import to_millis
+from alerting.usecases.explain import why
+from alerting.usecases.model_registry import load_model
+from alerting.usecases.training.definition_dataset import describe_features
+from tests.builders import at
+from tests.helpers.kind_life import (
+    assert_past_agrees_with_live,
+    evaluated,
+    platform_with,
+    trained_at,
+)
+
+pytestmark = pytest.mark.models
+
+DAY = 24 * 60
+STEP = 10  # minutes between readings of the process
+TRAINED = 28 * DAY
+DELAY = 60
+LINE = Asset(
+    name="line-1",
+    variables={
+        **{name: Variable() for name in ("feed", "heat", "speed")},
+        "quality": Variable(delay=timedelta(minutes=DELAY)),
+    },
+)
+
+
+def simulated(days, hours, seed=0):
+    """Return the readings, and the true quality by the minute of each reading of the process."""
+    random = np.random.default_rng(seed)
+    count = days * DAY // STEP
+    keep = np.exp(-STEP / np.array([240.0, 360.0, 300.0]))
+    process = np.zeros((count, 3))
+    drift = np.zeros(count)
+    for i in range(1, count):
+        process[i] = keep * process[i - 1] + np.sqrt(1 - keep**2) * random.normal(size=3)
+        drift[i] = 0.999 * drift[i - 1] + random.normal(0, 0.05)
+    truth = 50 + 2 * np.roll(process[:, 0], 3) - 1.5 * np.roll(process[:, 1], 6) + drift
+    taken = range(hours * 60, days * DAY, hours * 60)
+    results = {minute: truth[minute // STEP] + random.normal(0, 0.3) for minute in taken}
+    rows = []
+    for number, values in enumerate(process.tolist()):
+        minute = number * STEP
+        known = dict(zip(("feed", "heat", "speed"), values, strict=True))
+        result = {"quality": float(results[minute])} if minute in results else {}
+        rows.append(ReadingRow("line-1", at(minute), known | result))
+    return rows, truth
+
+
+def line(days, hours, **problem):
+    rows, truth = simulated(days, hours)
+    document = {
+        "name": "quality",
+        "kind": "forecast",
+        "assets": ["line-1"],
+        "horizon": f"{hours}h",
+        "learning": {"trials": 2, "candidates": ["ridge"]},
+        **({"problem": {"variable": "quality", **problem}} if problem else {"variable": "quality"}),
+    }
+    return platform_with(LINE, rows, document), truth
+
+
+def check_text(platform, minute):
+    definition = platform.definitions.newest_revision("quality").definition
+    return describe_features(platform, definition, at(minute))
+
+
+@pytest.mark.parametrize("hours", [2, 12])
+def test_the_present_value_is_estimated_at_each_stride(hours):
+    days = 33
+    platform, truth = line(days, hours)
+    announced = check_text(platform, TRAINED)
+    decided = trained_at(platform, "quality", TRAINED)
+    assert (decided.verdict, decided.promote) == ("provisional", True), decided.reason
+    model = load_model(platform, platform.definitions.newest_revision("quality").definition, 1)
+    assert "windows 30m, 1h, 2h, 4h were derived" in announced
+    assert [window // 60_000 for window in model.plan.windows_ms] == [30, 60, 120, 240]
+    assert f"one every {hours}h; 40 are needed" in announced
+    evaluated(platform, (days * DAY - 1,))
+    scored = platform.scores.for_interval("quality", at(TRAINED), at(days * DAY))
+    rows = [row for row in scored if row.get("values")]
+    values = np.array([row["values"][0] for row in rows])
+    minutes = np.array([to_millis(row["ts"]) - to_millis(at(0)) for row in rows])
+    true = truth[minutes // (60_000 * STEP)]
+    _, low, median, high = values.T
+    results = [row for row in simulated(days, hours)[0] if "quality" in row.values]
+    known = np.array([to_millis(row.ts + timedelta(minutes=DELAY)) for row in results])
+    newest = np.searchsorted(known, minutes + to_millis(at(0)), side="right") - 1
+    last = np.array([row.values["quality"] for row in results])[newest]
+    assert len(values) > 4 * DAY // STEP
+    assert np.abs(median - true).mean() < 0.5 * np.abs(last - true).mean()
+    assert ((true > low) & (true < high)).mean() > 0.8
+    told = why(platform, "quality", "line-1", at(TRAINED + DAY))
+    assert "; estimate of quality now: " in told.answer
+
+
+def test_too_few_results_are_refused_with_the_number_that_is_missing():
+    platform, _ = line(18, 12)
+    text = "quality has 35 results, one every 12h, and 40 are needed to estimate it between them"
+    missing = f"{text}: 5 are missing, about 3d more"
+    assert missing in check_text(platform, 18 * DAY)
+    with pytest.raises(TrainingRefused, match=missing):
+        trained_at(platform, "quality", 18 * DAY)
+    enough, _ = line(21, 12)
+    assert trained_at(enough, "quality", 21 * DAY).promote
+
+
+def test_a_limit_raises_alarms_whose_past_agrees_with_live():
+    end = 31 * DAY
+    platform, truth = line(31, 2, above=52.5)
+    decided = trained_at(platform, "quality", TRAINED)
+    assert decided.promote, decided.reason
+    evaluated(platform, (*range(TRAINED, end, 470), end))
+    assert_past_agrees_with_live(platform, "quality", TRAINED, end)
+    episodes = platform.episodes.find("quality")
+    assert episodes and all(e.contributions for e in episodes)
+    is_alarm = np.zeros(len(truth), np.bool_)
+    for episode in episodes:
+        closed = episode.closed_at or at(end)
+        first, last = (int((t - at(0)).total_seconds()) // 60 for t in (episode.raised_at, closed))
+        is_alarm[first // STEP : last // STEP] = True
+    is_bad = truth[TRAINED // STEP :] > 52.5
+    assert is_bad[is_alarm[TRAINED // STEP :]].mean() > 2 * is_bad.mean()
+
+
+def test_rows_are_the_same_from_a_slice_and_use_nothing_known_later():
+    platform, _ = line(29, 12)
+    trained_at(platform, "quality", TRAINED)
+    plan = load_model(platform, platform.definitions.newest_revision("quality").definition, 1).plan
+    asset = platform.assets.get("line-1")
+    whole = platform.readings.load(asset, None, at(29 * DAY))
+    for minute in (TRAINED, TRAINED + 59, TRAINED + 60, TRAINED + 615):
+        instant = np.array([to_millis(at(minute)) // plan.stride_ms * plan.stride_ms])
+        slice_of = platform.readings.load(asset, at(minute) - plan.lookback, at(minute))
+        late = whole.readings.index > at(minute) - timedelta(minutes=DELAY)
+        readings = whole.readings.assign(quality=whole.readings["quality"].where(~late, 1e6))
+        expected = build_features(plan, whole, instant)
+        for history in (slice_of, replace(whole, readings=readings)):
+            assert build_features(plan, history, instant).equals(expected)
