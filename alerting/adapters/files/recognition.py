@@ -327,7 +327,7 @@ def _are_intervals(cells: Cells) -> bool:
     return len(offsets) <= len(cells) / 2 or distinct > _OFFSETS
 
 
-def pairs_of_zones(cells: Cells) -> list[str]:
+def zones_of_intervals(cells: Cells) -> list[str]:
     """Return the zones such as `(CET/CEST)` behind intervals."""
     parts = pc.extract_regex(cells, r"\d (?P<pair>\([A-Z]{3,4} ?/ ?[A-Z]{3,4}\))$")
     return [*pc.struct_field(parts, "pair").drop_null().unique().to_pylist()]
