@@ -38,7 +38,7 @@ from alerting.adapters.files.recognition import (
     find_format,
     interval_ends,
     iso_or_epoch,
-    states_again,
+    restates_time,
     time_columns,
     zone_column,
     zones_of_intervals,
@@ -101,7 +101,7 @@ class FileTimes:
             *(*self._layout.only, *self._layout.rename, *self._layout.types),
         }
         at = StampReader(self.format, self.zone, self._first_day).read(self._sample).at
-        again = [t for t in free if t not in named and states_again(cells[t], t, at)]
+        again = [t for t in free if t not in named and restates_time(cells[t], t, at)]
         if again:
             self.ignored = (*self.ignored, *again)
             self.notes.append(

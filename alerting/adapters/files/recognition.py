@@ -263,7 +263,7 @@ def interval_ends(titles: Sequence[str], times: Sequence[str]) -> tuple[str, ...
     )
 
 
-def states_again(cells: Cells, title: str, at: Millis) -> bool:
+def restates_time(cells: Cells, title: str, at: Millis) -> bool:
     """Return whether each cell of a column is the time of its row, `at`, in any zone: as a stamp, a
     date, a clock time, or the parts of its second."""
     width = _fraction_width(cells, title)
