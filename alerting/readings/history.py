@@ -125,7 +125,7 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
     return _DA_GRADES.get(number & 0xFC) if 0 <= number < _SHORT else None
 
 
-def doubtful_words(counts: Mapping[str, int]) -> str:
+def doubtful_texts(counts: Mapping[str, int]) -> str:
     """Return, as text for people, which of these texts are words for a quality that is not good;
     empty if any is none, or all are good."""
     grades = {text: None if _NUMBER.fullmatch(text) else grade(text) for text in counts}

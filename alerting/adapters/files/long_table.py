@@ -21,7 +21,7 @@ from alerting.deferred import pa, pc, pd
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import join_first
 from alerting.readings.foreign_columns import BadLine, split_title
-from alerting.readings.history import doubtful_words
+from alerting.readings.history import doubtful_texts
 
 MOST_VARIABLES = 2_000
 QUALITY_SUFFIX = " (quality)"
@@ -204,7 +204,7 @@ class LongTable:
             yield f"columns left aside: {names}"
         for title, texts in aside.items():
             filled = {text: count for text, count in texts.items() if text}
-            words = doubtful_words(filled)
+            words = doubtful_texts(filled)
             if not words and title not in c.bound and 2 <= len(texts) <= _FEW_TEXTS:
                 words = ", ".join(f"{text} {count:,}" for text, count in filled.items())
             if words and not c.quality:

@@ -263,7 +263,7 @@ def interval_ends(titles: Sequence[str], times: Sequence[str]) -> tuple[str, ...
     )
 
 
-def states_again(cells: Cells, title: str, at: Millis) -> bool:
+def restates_time(cells: Cells, title: str, at: Millis) -> bool:
     """Return whether each cell of a column is the time of its row, `at`, in any zone: as a stamp, a
     date, a clock time, or the parts of its second."""
     width = _fraction_width(cells, title)
@@ -327,7 +327,7 @@ def _are_intervals(cells: Cells) -> bool:
     return len(offsets) <= len(cells) / 2 or distinct > _OFFSETS
 
 
-def pairs_of_zones(cells: Cells) -> list[str]:
+def zones_of_intervals(cells: Cells) -> list[str]:
     """Return the zones such as `(CET/CEST)` behind intervals."""
     parts = pc.extract_regex(cells, r"\d (?P<pair>\([A-Z]{3,4} ?/ ?[A-Z]{3,4}\))$")
     return [*pc.struct_field(parts, "pair").drop_null().unique().to_pylist()]

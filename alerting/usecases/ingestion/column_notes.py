@@ -12,7 +12,7 @@ from alerting.readings.foreign_columns import (
     is_written_number,
     split_title,
 )
-from alerting.readings.history import doubtful_words
+from alerting.readings.history import doubtful_texts
 
 
 def describe_column(column: ColumnProfile, kind: VariableType, *, is_new: bool) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _times(count: int, noun: str = "time") -> str:
 def _category_notes(name: str, column: ColumnProfile) -> Iterator[str]:
     """Yield why a column with digits is a category, and what may be no value in it."""
     texts = column.common_texts
-    if words := doubtful_words(texts):
+    if words := doubtful_texts(texts):
         yield (
             f"{name} holds words of quality ({words}): if it states the quality of the values, "
             f"add --quality {column.title!r}"

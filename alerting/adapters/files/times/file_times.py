@@ -22,10 +22,10 @@ from alerting.adapters.files.recognition import (
     find_format,
     interval_ends,
     iso_or_epoch,
-    pairs_of_zones,
-    states_again,
+    restates_time,
     time_columns,
     zone_column,
+    zones_of_intervals,
 )
 from alerting.adapters.files.times.counts import (
     CountFormat,
@@ -83,7 +83,9 @@ class FileTimes:
         self.ignored = (*ends, zone) if zone else ends
         self.texts = TimeTexts.find(titles, cells, zone)
         self._sample = self.texts.join(cells)
-        self._pairs = pairs_of_zones(cells[titles[-1]]) if self.texts.is_interval else []
+        self._interval_zones = (
+            zones_of_intervals(cells[titles[-1]]) if self.texts.is_interval else []
+        )
         self.notes = list(_notes_of_intervals(self.texts, ends))
         self.format = self._format()
         self.zone, self.zone_from = self._zone()
@@ -99,7 +101,7 @@ class FileTimes:
             *(*self._layout.only, *self._layout.rename, *self._layout.types),
         }
         at = StampReader(self.format, self.zone, self._first_day).read(self._sample).at
-        again = [t for t in free if t not in named and states_again(cells[t], t, at)]
+        again = [t for t in free if t not in named and restates_time(cells[t], t, at)]
         if again:
             self.ignored = (*self.ignored, *again)
             self.notes.append(
@@ -138,7 +140,7 @@ class FileTimes:
     def _stated_zone(self, local: ZoneInfo | None) -> tuple[ZoneInfo, str] | None:
         """Return the zone that the titles of the times name, intervals, or a line above them."""
         sources = dict.fromkeys(self.titles, "the title of the column says")
-        sources |= dict.fromkeys(self._pairs, "the stamps say")
+        sources |= dict.fromkeys(self._interval_zones, "the stamps say")
         for source, says in sources.items():
             if zone := zone_in(source, local):
                 return zone[0], f"{says} {zone[1]}"
