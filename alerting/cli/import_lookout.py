@@ -94,7 +94,9 @@ def lookout(
         require_file(write, "anomaly.yaml")
     dataset = find_lookout_files(folder, labels)
     layout = file_layout(asset=asset, zone=tz)
-    scheduled = {str(file.path) for file in dataset.files if file.is_scheduled}
+    scheduled = {
+        str(file.path): str(file.path.parent) for file in dataset.files if file.is_scheduled
+    }
     with platform() as p:
         checks = _lookout_checks(dataset, layout, time_format, p)
         with progress() as report:

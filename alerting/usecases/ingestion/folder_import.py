@@ -1,10 +1,9 @@
 """Import of a folder: many files of one asset, all checked before any is written; and an anomaly
 alert on what they hold."""
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from alerting.definitions.faults import UserError
@@ -18,12 +17,12 @@ _NOTHING = "No file of the folder was written"
 
 
 def check_files(
-    checks: Mapping[str, CheckFile], scheduled: Container[str], progress: Progress
+    checks: Mapping[str, CheckFile], scheduled: Mapping[str, str], progress: Progress
 ) -> list[Understood]:
     """Check every file of a folder, without a write. `checks`: by path; a checked file is not kept,
     so that memory does not grow with the files.
 
-    `scheduled`: files that may overlap in time. Raises UserError for the first faulty file, with
+    `scheduled`: the folders of files that may overlap in time, by their path. Raises UserError for the first faulty file, with
     its name, and if files contradict each other.
     """
     files: dict[str, Understood] = {}
@@ -58,7 +57,7 @@ def _report(progress: Progress, count: str, step: str, done: int, total: int | N
     progress(f"{step} file {count}", done, total)
 
 
-def _refuse_conflicts(files: Mapping[str, Understood], scheduled: Container[str]) -> None:
+def _refuse_conflicts(files: Mapping[str, Understood], scheduled: Mapping[str, str]) -> None:
     """Raise UserError if two files hold one variable with different types, or at the same time.
 
     A file of a schedule may overlap others in its folder, and files of no schedule.
@@ -76,7 +75,7 @@ def _refuse_conflicts(files: Mapping[str, Understood], scheduled: Container[str]
                 )
             key = (column.name, path in scheduled)
             end, before = ends.get(key, (first, path))
-            may_overlap = path in scheduled and Path(path).parent == Path(before).parent
+            may_overlap = path in scheduled and scheduled[path] == scheduled.get(before)
             if first < end and not may_overlap:
                 raise UserError(
                     f"{path}: holds {column.title} at times that {before} holds, too. If they are "
