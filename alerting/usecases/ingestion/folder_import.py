@@ -22,8 +22,8 @@ def check_files(
     """Check every file of a folder, without a write. `checks`: by path; a checked file is not kept,
     so that memory does not grow with the files.
 
-    `scheduled`: the folders of files that may overlap in time, by their path. Raises UserError for the first faulty file, with
-    its name, and if files contradict each other.
+    `scheduled`: the folders of files that may overlap in time, by their path. Raises UserError for
+    the first faulty file, with its name, and if files contradict each other.
     """
     files: dict[str, Understood] = {}
     for number, (path, check) in enumerate(checks.items(), 1):
