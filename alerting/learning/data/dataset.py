@@ -239,8 +239,7 @@ def build_dataset(
     ]
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     counts = _count_answers(assets, rows.effect)
-    train = rows.part == "train"
-    leaks = leak_suspects(definition, plan, training, features, rows.label, train)
+    leaks = leak_suspects(definition, plan, training, features, rows.label, rows.part == "train")
     beside = {name: getattr(rows, name) for name in HASHED}
     return Dataset(
         definition=definition.name,
