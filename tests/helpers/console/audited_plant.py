@@ -55,8 +55,9 @@ class AuditedPlant:
         self.boss = browser_of(self.app)
         sign_in(self.boss, "boss")
         self.api = browser_of(self.app, "10.0.0.9", headers=ADMIN)
-        for place, _ in main.COMMANDS.values():
-            module = import_module(f"alerting.cli.{place.partition(':')[0]}")
+        places = {place.partition(":")[0] for place, _ in main.COMMANDS.values()}
+        for place in {*places, "import_commands"}:  # `import_lookout` adds its command to those
+            module = import_module(f"alerting.cli.{place}")
             for function, of_test in (
                 ("platform", lambda: nullcontext(self.platform)),
                 ("user", lambda: ACCOUNT),

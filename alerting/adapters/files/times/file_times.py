@@ -95,14 +95,15 @@ class FileTimes:
         self._leave_out_restated([title for title in free if title not in used], cells)
 
     def _leave_out_restated(self, free: Sequence[str], cells: Sample) -> None:
-        """Ignore the columns that state the times again, unless the user names them."""
+        """Ignore the columns that state the times again, unless the user names them or no others
+        are left."""
         named = {
             *(*self.columns, *self.ignored),
             *(*self._layout.only, *self._layout.rename, *self._layout.types),
         }
         at = StampReader(self.format, self.zone, self._first_day).read(self._sample).at
         again = [t for t in free if t not in named and restates_time(cells[t], t, at)]
-        if again:
+        if again and {*free} - {*again, *named}:
             self.ignored = (*self.ignored, *again)
             self.notes.append(
                 "columns that state the times again are left out: "
