@@ -221,6 +221,8 @@ class SourceFields(Closed):
                 yield Fault(
                     field, f"{shown(path)} is no path here; [] is each item of a list", line
                 )
+            if path.count(".") > _MOST_DOTS:
+                yield Fault(field, f"has more than {_MOST_DOTS} levels", "name a part further up")
             through = split_path(path)[0]
             if through and not re.match(rf"{re.escape(through)}($|[.\[{{])", parts):
                 yield Fault(
@@ -236,6 +238,7 @@ class SourceFields(Closed):
             yield Fault("value", "is of readings, and the source delivers events", "leave it out")
 
 
+_MOST_DOTS = 10
 _ASSET = "{asset}"
 _VARIABLE = "{variable}"
 _WORD = re.compile(r"\{([a-z][a-z0-9_]*)\}")

@@ -80,6 +80,8 @@ def split_title(title: str) -> ColumnTitle:
 
 
 def _split(title: str) -> ColumnTitle:
+    if len(title) > TITLE_LENGTH:  # the patterns below take more than linear time
+        return ColumnTitle(_clean(title), None)
     clean = _MIDDLE.sub(r"\1 \3 [\2]", _clean(title))
     square = _SQUARE.match(clean)
     rounded = _ROUND.match(clean)

@@ -53,9 +53,9 @@ _DAY_ONLY = (
 _HOUR = r"^(?:[01]?\d|2[0-4])$"
 _HOUR_TITLES = r"(?i)^(?:hours?|hr|std|stunde|heure|hora|ora|uur|godz\w*|he|hour[ _]?ending)$"
 _FRACTION_TITLES = {
-    r"(?i)^(?:ms|msecs?|millis?|millitm|mil(?:l?i)[ _-]?s\w*|millisek\w*|milisek\w*)$": 3,
-    r"(?i)^(?:us|µs|μs|usecs?|mi[ck]ro[ _-]?s\w*)$": 6,
-    r"(?i)^(?:ns|nsecs?|nanos?|nano[ _-]?s\w*|.*nano[ _-]?offset.*)$": 9,
+    r"^(?:ms|(?i:msecs?|millis?|millitm|mil(?:l?i)[ _-]?s\w*|millisek\w*|milisek\w*))$": 3,
+    r"^(?:us|µs|μs|(?i:usecs?|mi[ck]ro[ _-]?s\w*))$": 6,
+    r"^(?:ns|(?i:nsecs?|nanos?|nano[ _-]?s\w*|.*nano[ _-]?offset.*))$": 9,
 }
 _TIME_TITLES = r"(?i)^(ts|t|times?|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|t[ _]?stamp.*|.*[ _]stamp|clock|epoch.*|unix.*|.*date.*time.*|time[ _].*|.*[ _]time|.*ticks?|file ?time|horodat.*|fecha.*|hora.*|czas.*|data([ _]?e?[ _]?ora)?|tijd.*|tiempo.*|temps.*|heure.*|x[ _]?value|serial ?date|.*_(?:[mun]s|us|at)|oadate|excel.*)$"  # noqa: E501
 _PREFERRED_TITLES = (
@@ -305,7 +305,7 @@ def _fraction_width(cells: Cells, title: str) -> int:
         for words, width in _FRACTION_TITLES.items()
         if re.match(words, re.sub(r"[\[(].*", "", title).strip())
     ]
-    is_whole = widths and _share(cells, rf"^\d{{1,{max(6, *widths)}}}$") == 1
+    is_whole = widths and _share(cells, rf"^\d{{1,{widths[0]}}}$") == 1
     return widths[0] if is_whole else 0
 
 
@@ -374,7 +374,7 @@ class TimeTexts:
             return pa.nulls(len(next(iter(cells.values()))), pa.string())
         texts = [cells[title] for title in self.titles]
         if self.is_hour:
-            texts[-1] = pc.binary_join_element_wise(texts[-1], "00", ":")
+            texts[-1] = pc.binary_join_element_wise(pc.utf8_lpad(texts[-1], 2, "0"), "00", ":")
         fraction = pc.utf8_lpad(texts.pop(), self.fraction, "0") if self.fraction else None
         text = texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, " ")
         text = _starts(text) if self.is_interval else text

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from alerting.kinds.forecast.kind import forecast_in
+from alerting.kinds.forecast.model import QUANTILES
 from alerting.kinds.forecast.verification import ForecastsAndValues
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.plan import AT_RESULTS, RESULTS, FeaturePlan
@@ -27,11 +28,12 @@ def result_folds(dataset: Dataset, chosen: BoolArray, number: int = CHOICE_FOLDS
     at = dataset.at[train]
     has_value = ~np.isnan(dataset.future[train]).all(axis=1)
     instants = np.sort(at[has_value])
-    starts = [block[0] for block in np.array_split(instants, number) if len(block)]
+    starts = sorted({block[0] for block in np.array_split(instants, number) if len(block)})
     folds = []
     for place, (begin, end) in enumerate(pairwise([*starts, at.max(initial=0) + 1]), start=1):
         apart = (at < begin - dataset.purge_ms) | (at >= end + dataset.purge_ms)
         scored = (at >= begin) & (at < end)
+        scored &= dataset.label[train] == dataset.label_by_data[train]  # answers come to some only
         if (apart & has_value).any():
             folds.append(Fold(place, train[apart], train[scored]))
     return folds
@@ -49,6 +51,9 @@ def forecast_unseen(
         rows = fold.test[~np.isnan(dataset.future[fold.test]).all(axis=1)]
         quantiles = forecast_in(fit(used)).quantiles(matrix, rows)
         parts.append(ForecastsAndValues(quantiles, dataset.future[rows]))
+    if not parts:
+        values = dataset.future[:0]
+        return ForecastsAndValues(np.empty((0, values.shape[1], len(QUANTILES))), values)
     return ForecastsAndValues(*map(np.concatenate, zip(*parts, strict=True)))
 
 

@@ -14,12 +14,7 @@ from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
-from alerting.kinds.forecast.forecasters import (
-    FORECASTERS,
-    Forecaster,
-    Positions,
-    Task,
-)
+from alerting.kinds.forecast.forecasters import FORECASTERS, Forecaster, Positions, Task
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import (
     MEDIAN,
@@ -42,12 +37,7 @@ from alerting.kinds.forecast.verification import (
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.dataset_rows import leads_of, walk_forward_folds
-from alerting.learning.features.plan import (
-    Columns,
-    Encoding,
-    FeaturePlan,
-    describe_window,
-)
+from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
 from alerting.learning.features.planning import LAGS_OF_RESULTS
 from alerting.learning.models.model_files import model_files
 from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash, sigmoid
@@ -98,6 +88,14 @@ def forecast_folds(
     number = definition.learning.folds
     if dataset.plan.results_of:
         folds = result_folds(dataset, np.asarray(dataset.part == "train"))
+        if not folds:
+            raise TrainingRefused(
+                dataset.definition,
+                translatable(
+                    "no walk-forward fold has values to learn from and values to score; use a "
+                    "longer history, or fewer learning.folds"
+                ),
+            )
         labels = [dataset.label[fold.test] for fold in folds]
         with_problems = [
             fold for fold, label in zip(folds, labels, strict=True) if 0 < label.sum() < len(label)
@@ -251,8 +249,8 @@ class ForecastTraining:
         chance, and calibrate it.
 
         If warnings do not exceed chance, or there is nothing to warn of, only the predicted values
-        are compared with the last known value. An estimate between results must be better than the
-        last one also to warn: a problem that is known late cannot be told from its beginning.
+        are compared with the last known value. So it is of an estimate between results: its folds
+        are not walk-forward, so that they prove no warning, and those that are hold too few.
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
@@ -271,10 +269,9 @@ class ForecastTraining:
             by_value = choose_candidate(dataset, candidates, by_warnings=False)
             [last] = (c for c in candidates if c.family == PERSISTENCE)
             fitted = fit(by_value)
-            values = value_challenger(dataset, definition, by_value, fitted, fit(last), matrix)
-            is_better = isinstance(values.evidence, ValueEvidence) and values.evidence.test.passed
-            if chance is None or not chance.passed or not is_better:
-                return chance, values
+            return chance, value_challenger(
+                dataset, definition, by_value, fitted, fit(last), matrix
+            )
         estimator = fit(best)
         model, evidence = finish_challenger(dataset, best, definition, estimator)
         if (sample := sample_shares(model, dataset)) is not None:

@@ -126,7 +126,7 @@ class FeaturePlan:
         """Return how far back features look: for lagged values, their lag plus the age that they
         may have there."""
         lags = (*self.lags_ms, *(span for number in self.lagged for span in number.spans_ms))
-        results = self.results_span_ms + self.stride_ms if self.results_of else 0
+        results = self.results_span_ms + self.stride_ms + self.delay_ms if self.results_of else 0
         return self.longest_window_ms + max((*lags, results))
 
     @property

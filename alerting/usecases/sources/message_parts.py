@@ -239,6 +239,9 @@ class MessageRows:
                 faults.append(refuse_column(self._paths["variable"], reason))
                 continue
             head = self._row(record, around, ("time", "asset_column"))
+            if any(isinstance(part, Mapping | list | tuple) for part in head.values()):
+                faults.append(refuse_column(self._paths["time"], "a list or an object is no time"))
+                continue
             row = newest.get(repr(head))
             if row is None or str(title) in row[VALUES]:
                 row = newest[repr(head)] = {**head, VALUES: {}}

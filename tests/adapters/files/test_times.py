@@ -347,3 +347,28 @@ def test_bad_stamps_are_named_with_the_reason(tmp_path):
         options = {"start": "2026-03-02"} if "06:00" in stamps else {}
         with pytest.raises(AssertionError, match=reason):
             read(tmp_path, titles, stamps, **options)
+
+
+ODD = {
+    "a lag in ms": ("time,ms,a", "2026-03-02 06:00:00,1250,0", "2026-03-02 06:00:05,1260,1"),
+    "a voltage": ("time,US,a", "2026-03-02 06:00:00,230,0", "2026-03-02 06:00:05,231,1"),
+    "an hour of one digit": ("date,hour,a", "2026-03-02,6,0", "2026-03-02,7,1"),
+    "a day of another thing": (
+        *("Calibration date: 2020-05-01", "Report date: 2020-05-02", "Date: 2026-03-02"),
+        *("Time,a,b", "06:00:00,0,1", "06:00:05,1,2"),
+    ),
+    "a day of no calendar": ("Date: 30/30/2026", "ts,a", f"{SIX:%Y-%m-%d %H:%M},0"),
+    "a drawn line": ("-" * 3000 + "x", "ts,a", f"{SIX:%Y-%m-%d %H:%M},0"),
+    "a long title": (f"ts,{'a in ' * 20_000}", f"{SIX:%Y-%m-%d %H:%M},0"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_only_looks_like_a_part_of_the_time_moves_no_reading(tmp_path, name):
+    path = tmp_path / "odd.csv"
+    path.write_text("\n".join(ODD[name]) + "\n", encoding="utf-8")
+    file = ReadingsFile(path, Layout(asset="oven-1", zone="UTC"))
+    profile = file.profile(silent)
+    assert (profile.bad, profile.first) == (0, SIX)
+    titles = {"a lag in ms": "ms", "a voltage": "US"}
+    assert {titles[name]} <= {*profile.columns} if name in titles else True

@@ -17,7 +17,6 @@ from alerting.usecases.model_registry import load_model
 from alerting.usecases.training.definition_dataset import describe_features
 from tests.builders import at
 from tests.helpers.kind_life import (
-    assert_past_agrees_with_live,
     evaluated,
     platform_with,
     trained_at,
@@ -118,22 +117,12 @@ def test_too_few_results_are_refused_with_the_number_that_is_missing():
     assert trained_at(enough, "quality", 21 * DAY).promote
 
 
-def test_a_limit_raises_alarms_whose_past_agrees_with_live():
-    end = 31 * DAY
-    platform, truth = line(31, 2, above=52.5)
+def test_with_a_limit_values_alone_are_served_since_few_results_prove_no_warning():
+    platform, _ = line(29, 2, above=52.5)
     decided = trained_at(platform, "quality", TRAINED)
     assert decided.promote, decided.reason
-    evaluated(platform, (*range(TRAINED, end, 470), end))
-    assert_past_agrees_with_live(platform, "quality", TRAINED, end)
-    episodes = platform.episodes.find("quality")
-    assert episodes and all(e.contributions for e in episodes)
-    is_alarm = np.zeros(len(truth), np.bool_)
-    for episode in episodes:
-        closed = episode.closed_at or at(end)
-        first, last = (int((t - at(0)).total_seconds()) // 60 for t in (episode.raised_at, closed))
-        is_alarm[first // STEP : last // STEP] = True
-    is_bad = truth[TRAINED // STEP :] > 52.5
-    assert is_bad[is_alarm[TRAINED // STEP :]].mean() > 2 * is_bad.mean()
+    evaluated(platform, (TRAINED, 29 * DAY))
+    assert platform.episodes.find("quality") == []
 
 
 def test_rows_are_the_same_from_a_slice_and_use_nothing_known_later():

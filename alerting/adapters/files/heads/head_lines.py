@@ -35,7 +35,7 @@ _DAY = re.compile(
     r"|\d{1,2}[-. /]+[^\W\d]{3,9}[-. /,]+\d{2,4}|[^\W\d]{3,9}\.? \d{1,2},? \d{4})"
     r"(?:[T ,]+\d[^;|\t]*)?$"
 )
-_RULE = re.compile(r"[-=+|;,\t ]*[-=]{6,}[-=+|;,\t ]*$")  # a line drawn between titles and rows
+_RULE = re.compile(r"(?=.*[-=]{6})[-=+|;,\t ]+$")  # a line drawn between titles and rows
 _SINCE_1970 = re.compile(r"(\d{10}(\.\d+)?|\d{13}|\d{16}|\d{19})$")
 _SECONDS = (946_684_800, 4_102_444_800)  # from 2000 to 2100
 _DIGITS_OF_DAY = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])[T _-]?\d{4,9}$")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from alerting.adapters.files.cells import column
+from alerting.adapters.files.cells import NO_INSTANT, column
 from alerting.adapters.files.chunks import StatedTimes
 from alerting.adapters.files.recognition import stamp_format
 from alerting.adapters.files.times.stamp_formats import ORDERS, order_shown
@@ -15,7 +15,8 @@ _ZONE = re.compile(
     r"(?i)^(time[ _-]?zone|zeitzone|fuseau( horaire)?|zona horaria|tz|(utc|gmt)[ _-]?offset)$"
 )
 _DATE = re.compile(
-    r"(?i)^(\w+[ _-])?(date|datum|fecha)$|^(start|mess|aufnahme|beginn?)datum$|^date (of|du|de) .*$"
+    r"(?i)^((start|begin|test|log|logging|recording|measurement|measuring|mess|aufnahme)[ _-]?)?"
+    r"(date|datum|fecha)$|^(start|mess|aufnahme|beginn?)datum$|^date (of|du|de) .*$"
 )
 _START = re.compile(
     r"(?i)^(start|beginn?|t0|début|debut|inicio)$|^\w*?(start|begin)[ _-]?(ed|time|zeit|at|of)\b.*$"
@@ -73,6 +74,8 @@ def _iso_stamp(text: str) -> str | None:
             return None
         form = ORDERS[mark][order]
     stamps = form.read(cells)
+    if int(stamps.at[0]) == NO_INSTANT:
+        return None
     at = datetime.fromtimestamp(int(stamps.at[0]) / 1000, UTC).replace(tzinfo=None)
     if ":" not in text:
         return at.date().isoformat()

@@ -87,6 +87,8 @@ class FileTimes:
             zones_of_intervals(cells[titles[-1]]) if self.texts.is_interval else []
         )
         self.notes = list(_notes_of_intervals(self.texts, ends))
+        if self.texts.fraction:
+            self.notes.append(f"{shown(titles[-1])} is read as a part of the seconds of the stamps")
         self.format = self._format()
         self.zone, self.zone_from = self._zone()
         self._first_day: int | None = None
