@@ -38,7 +38,7 @@ MARKS = _texts(
     "#CALC!|#SPILL!|#ÜBERLAUF!|#GETTING_DATA|#N/D|#VALEUR!|#NOM?|#NOMBRE!|#NUL!|#PROPAGATION!|"
     "#¡VALOR!|#VALOR!|#¡DIV/0!|#¡REF!|#¿NOMBRE?|#¡NUM!|#¡NULO!|#VALORE!|#RIF!|#NOME?|#NUM|"
     "-|--|---|----|-----|\u2013|\u2014|?|??|???|*|**|***|****|_|.|"
-    "k.A.|k. A.|n.v.|n.a.|N.A.|None|none|NIL|nil|(null)|<null>|\\N|1.#QNAN|-1.#IND|"
+    "k.A.|k. A.|n.v.|n.a.|N.A.|None|none|NIL|nil|(null)|<null>|<undefined>|\\N|1.#QNAN|-1.#IND|"
     "1.#INF|n/e|1,#QNAN|-1,#IND|1,#INF"
 )
 MISSING_TEXTS = (*NULLS, *MARKS)

@@ -36,7 +36,7 @@ _OF = (
 )
 _VALUE = re.compile(
     _OF + r"(value|val)s?|state|(mess|ist|prozess|zahlen)?wert|valeur|valor|valore|waarde|"
-    r"v(ä|ae)rde|warto(ś|s)(ć|c)|reading|result|ergebnis"
+    r"v(ä|ae)rde|warto(ś|s)(ć|c)|reading|result|ergebnis|payload"
 )
 _UNIT = re.compile(
     _OF + r"(eng|engineering)?units?(ofmeasure(ment)?)?|(ma(ß|ss)|mess)?einheit(en)?|unit(é|e)|"
