@@ -1,5 +1,5 @@
 """Layouts of files as the texts that people state; and the form of a file, by which these are
-kept."""
+stored."""
 
 import hashlib
 import re

@@ -293,7 +293,7 @@ def assets(
 
 @dataclass(frozen=True)
 class _Wish:
-    """What a command states of a file. `fixed`: `asset` or `event_type`, if they are stated."""
+    """A file and the options of its command. `fixed`: `asset` or `event_type`, if stated."""
 
     file: Path
     what: What

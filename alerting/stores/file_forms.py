@@ -1,4 +1,4 @@
-"""What people stated of files, by the form of these, in MongoDB."""
+"""Options that people stated for files, by the form of these, in MongoDB."""
 
 from alerting.ports import FileForm
 from alerting.stores.database.documents import (
@@ -13,7 +13,7 @@ MOST_FORMS = 200
 
 
 class FileForms:
-    """What was stated of the last file of each form; the oldest leave."""
+    """Options stated for the last file of each form; the oldest are deleted."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._forms = database[FILE_FORMS]

@@ -40,7 +40,7 @@ class Chunk:
 
 
 class StatedTimes(NamedTuple):
-    """What the lines above a table say of its times: a `zone`, as written; the `date` of stamps
+    """Statements above a table on its times: a `zone`, as written; the `date` of stamps
     that hold a clock time only, ISO 8601; the instant `start` from which stamps count, as ISO 8601
     with or without a zone."""
 

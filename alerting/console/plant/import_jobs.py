@@ -255,7 +255,7 @@ class Choices(BaseModel):
 class Import:
     """A file that a person imports. `fault`: why it was refused, or failed; `over`: whether no work
     on it is under way. `names`, `types`: stated ones of columns, by title. `is_recalled`: whether
-    it has what was kept of its form; `note`: a sentence on that. `lines`, `head`, `titles`: the
+    it has what was stored of its form; `note`: a sentence on that. `lines`, `head`, `titles`: the
     first lines as they are, what they were taken for, and the columns."""
 
     id: str
@@ -497,7 +497,7 @@ def _open(job: Import) -> ChunkedTable:
 
 
 def _recall(platform: Platform, job: Import) -> str:
-    """Fill the choices of a new import with what is kept of its form; return a note on that."""
+    """Fill the choices of a new import with what is stored of its form; return a note on that."""
     try:
         rows = _rows_of(job)
     except UserError:  # a later check may find more

@@ -99,7 +99,7 @@ _HINTS: Mapping[str, str] = {
     "sequence": "1m",
     "start": "2026-01-05T06:00:00Z",
 }
-"""What an empty field of a choice shows."""
+"""Examples that empty fields of choices show."""
 _FIXED: Mapping[str, Sequence[tuple[str, str]]] = {
     "what": (
         ("", "as recognised"),

@@ -1,6 +1,6 @@
-"""What a person stated of a file, used again for the next file of its form where an option is left
-out. Names of assets and types of events are stated for each file anew, and so is what becomes of
-lines: they say what a file holds, not how it is written."""
+"""Options that a person stated for a file, used again for the next file of its form where an option
+is left out. Names of assets and types of events are stated for each file anew, and so is what
+becomes of lines: they say what a file holds, not how it is written."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType({
     "quality_suffix": "--quality-suffix",
     "quality_codes": "--quality-codes",
 })  # fmt: skip
-"""The option of each field that is kept, in the order in which a note names them."""
+"""The option of each field that is stored, in the order in which a note names them."""
 BY_TITLE = frozenset({"rename", "types"})
 """Fields with one text for each column: `title=…`."""
 _HEAD = (
@@ -71,8 +71,8 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class Recalled:
-    """What is stated of a file with what is kept of its form. `note`: a sentence on that; empty if
-    nothing is."""
+    """Options of a file, with those stored for its form. `note`: a sentence on the stored ones;
+    empty if there are none."""
 
     stated: Stated
     note: str = ""
@@ -115,7 +115,7 @@ def describe_stated(stated: Stated) -> str:
 def recall(
     forms: FileForms, form: str, stated: Stated, fixed: Collection[str], zone: tzinfo, remedy: str
 ) -> Recalled:
-    """Return what is stated of a file, with what is kept of its form. `remedy`: how it is read
+    """Return what is stated of a file, with what is stored of its form. `remedy`: how it is read
     otherwise; the note ends with it."""
     earlier = forms.find(form)
     merged = merge_stated(earlier.stated if earlier else {}, stated, fixed)
@@ -131,8 +131,8 @@ def recall(
 
 
 def keep(forms: FileForms, form: str, file: str, stated: Stated, at: datetime) -> None:
-    """Keep what was stated of an imported file, instead of what was kept of its form; nothing if
-    that is too much. Idempotent."""
+    """Store what was stated of an imported file, in place of what was stored of its form; nothing
+    if that is too much. Idempotent."""
     texts = [text for values in stated.values() for text in values]
     if texts and len(texts) <= _MOST_TEXTS and sum(map(len, texts)) <= _LONGEST:
         name = storable(file.replace("\\", "/").rpartition("/")[2], _LONGEST_NAME)

@@ -352,7 +352,7 @@ def test_bad_stamps_are_named_with_the_reason(tmp_path):
 ODD = {
     "a lag in ms": ("time,ms,a", "2026-03-02 06:00:00,1250,0", "2026-03-02 06:00:05,1260,1"),
     "a voltage": ("time,US,a", "2026-03-02 06:00:00,230,0", "2026-03-02 06:00:05,231,1"),
-    "an hour of one digit": ("date,hour,a", "2026-03-02,6,0", "2026-03-02,7,1"),
+    "an hour of one digit": ("date,hour,a", *(f"2026-03-02,{hour},0" for hour in range(6, 24))),
     "a day of another thing": (
         *("Calibration date: 2020-05-01", "Report date: 2020-05-02", "Date: 2026-03-02"),
         *("Time,a,b", "06:00:00,0,1", "06:00:05,1,2"),

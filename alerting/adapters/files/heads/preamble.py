@@ -1,4 +1,4 @@
-"""What the lines above a table say of its times: a zone, a date, the start of the recording."""
+"""Statements above a table on its times: a zone, a date, the start of the recording."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
