@@ -237,7 +237,7 @@ def last_training(
 def report_waiting(platform: TrainingPorts, proposal: Proposal) -> None:
     """Open an alert on a proposal that waits for a person, with the reason; resolve the alert if
     the proposal does not wait."""
-    why = explain_waiting(proposal.objection) if proposal.waiting else None
+    why = explain_waiting(proposal.objection, proposal.evidence) if proposal.waiting else None
     record_waiting(platform.platform_alerts, proposal.definition, why, platform.clock.now())
 
 

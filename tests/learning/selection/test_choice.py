@@ -11,15 +11,14 @@ from alerting.learning.selection.candidates import Trial, assemble, average_prec
 from alerting.learning.selection.choice import (
     ChanceTest,
     OnsetTest,
-    ShiftedLabels,
     ValidationChance,
     choose,
     combine_shares,
     find_present,
-    placed_share,
 )
 from alerting.learning.selection.decision import add_objection, decide
 from alerting.learning.selection.parameter_search import search_candidate
+from alerting.learning.selection.shifted_labels import ShiftedLabels, placed_share
 from tests import small_models
 
 pytestmark = pytest.mark.models
