@@ -141,6 +141,7 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         measured=measured,
         waiting=report.waiting,
         why_waiting=_explain_waiting(report.waiting),
+        proposed=_propose(report),
         comparison=comparison_rows(report.waiting, language_of(request)),
         evidence=report.evidence,
         unseen=report.evidence and describe_unseen(report.evidence.version, report.evidence.test),
@@ -159,6 +160,12 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
 
 def _explain_waiting(waiting: Proposal | None) -> Translatable | None:
     return waiting and explain_waiting(waiting.objection, waiting.evidence)
+
+
+def _propose(report: ModelReport) -> str:
+    """Return the alert, as YAML, that the last training proposes; empty without one."""
+    result = report.waiting or report.line.refused
+    return "" if result is None else proposed_alert(result.evidence)
 
 
 def _alerts(platform: Platform, name: str, assets: Sequence[Asset]) -> list[PlatformAlert]:
@@ -402,6 +409,7 @@ def _page(
         line=report.line,
         waiting=report.waiting,
         why_waiting=_explain_waiting(report.waiting),
+        proposed=_propose(report),
         comparison=comparison_rows(report.waiting, language_of(request)),
         served=_list_served(report),
         revision=revision.number,
