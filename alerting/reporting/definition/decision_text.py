@@ -240,7 +240,7 @@ def proposed_alert(evidence: Mapping[str, Any]) -> str:
     chance = evidence.get("chance", {})
     onset = None if chance.get("passed") else chance.get("onset")
     objections = [evidence[name] for name in _COUNTED if name in evidence]
-    return next((str(one["alert"]) for one in (onset, *objections) if one), "")
+    return next((str(facts["alert"]) for facts in (onset, *objections) if facts), "")
 
 
 def format_metric(metrics: Mapping[str, Any], key: str) -> str:

@@ -248,8 +248,8 @@ def object_to_threshold(
         ("finds_nothing", not choice.finds, of_rows),
         ("found_by_chance", unconfirmed, by_chance),
     )
-    held = next(((name, facts) for name, holds, facts in objections if holds), None)
-    return decision if held is None else add_objection(decision, *held)
+    objection = next(((name, facts) for name, holds, facts in objections if holds), None)
+    return decision if objection is None else add_objection(decision, *objection)
 
 
 def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:
