@@ -159,7 +159,7 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
 
 
 def _explain_waiting(waiting: Proposal | None) -> Translatable | None:
-    return waiting and explain_waiting(waiting.objection, waiting.evidence)
+    return None if waiting is None else explain_waiting(waiting.objection, waiting.evidence)
 
 
 def _propose(report: ModelReport) -> str:
