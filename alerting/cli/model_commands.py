@@ -473,6 +473,8 @@ def _lines_of_training(training: Mapping[str, Any] | None) -> Iterator[Line]:
     if training["waiting"]:
         text = f"waits for approval: alerting model approve {training['run_id']}"
         yield colored(text, "yellow")
+        if training["alert"]:
+            yield Text(training["alert"].rstrip("\n"))
     yield ""
 
 

@@ -23,7 +23,13 @@ from alerting.definitions.alert_definition import (
 )
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import Conflicting, NotFound, UserError
-from alerting.definitions.wording.language import Language, Styled, template, translatable
+from alerting.definitions.wording.language import (
+    Language,
+    Styled,
+    Translatable,
+    template,
+    translatable,
+)
 from alerting.learning.predicted_and_measured import ServedValues
 from alerting.learning.score_metrics import merge_metrics
 from alerting.learning.selection.decision import Proposal
@@ -134,7 +140,8 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         importance=importance_bars(shown, variables, language_of(request)) if measured else None,
         measured=measured,
         waiting=report.waiting,
-        why_waiting=report.waiting and explain_waiting(report.waiting.objection),
+        why_waiting=_explain_waiting(report.waiting),
+        proposed=_propose(report),
         comparison=comparison_rows(report.waiting, language_of(request)),
         evidence=report.evidence,
         unseen=report.evidence and describe_unseen(report.evidence.version, report.evidence.test),
@@ -149,6 +156,16 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         now=now,
         **titled,
     )
+
+
+def _explain_waiting(waiting: Proposal | None) -> Translatable | None:
+    return None if waiting is None else explain_waiting(waiting.objection, waiting.evidence)
+
+
+def _propose(report: ModelReport) -> str:
+    """Return the alert, as YAML, that the last training proposes; empty without one."""
+    result = report.waiting or report.line.refused
+    return "" if result is None else proposed_alert(result.evidence)
 
 
 def _alerts(platform: Platform, name: str, assets: Sequence[Asset]) -> list[PlatformAlert]:
@@ -391,7 +408,8 @@ def _page(
         title=report.line.title,
         line=report.line,
         waiting=report.waiting,
-        why_waiting=report.waiting and explain_waiting(report.waiting.objection),
+        why_waiting=_explain_waiting(report.waiting),
+        proposed=_propose(report),
         comparison=comparison_rows(report.waiting, language_of(request)),
         served=_list_served(report),
         revision=revision.number,

@@ -50,12 +50,18 @@ from alerting.console.documents.document_pages import apply_draft, render_editor
 from alerting.console.documents.form import variables_of
 from alerting.console.plant.trend_picture import numeric_names
 from alerting.console.rendering import FormEngineer, address_with, language_of, render, zone_of
-from alerting.definitions.alert_definition import Definition, ModelDefinition, Revision
+from alerting.definitions.alert_definition import (
+    Definition,
+    ModelDefinition,
+    Revision,
+    TrainedDefinition,
+)
 from alerting.definitions.asset_documents import Asset, asset_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.fields.shared_fields import Start
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
+from alerting.learning.selection.decision import threshold_alert
 from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.definition_overview import (
     STATES,
@@ -67,6 +73,7 @@ from alerting.usecases.alarm_load.definition_overview import (
 from alerting.usecases.backtest.preview import CACHED_S, PreviewedAlarms
 from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import run_scenarios
+from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
 from alerting.usecases.document_life import StoredDocument
 
@@ -153,8 +160,13 @@ def choose_start(
     start: NameQuery = "",
     asset: NameQuery = "",
     variable: NameQuery = "",
+    limit_of: NameQuery = "",
 ) -> str:
-    """Return the page that asks for a question, or the editor with the text to start from."""
+    """Return the page that asks for a question, or the editor with the text to start from.
+    `limit_of`: the definition whose alert at the limit is that text."""
+    if limit_of:
+        draft = Draft(alert_at_limit(platform, limit_of), as_form=False)
+        return render_editor(DEFINITION_PAGES, request, platform, draft, EditorAnswer())
     subject = find_subject(platform, asset, variable)
     if not start:
         named = subject if asset or variable else ChosenSubject()
@@ -416,6 +428,16 @@ def starting_text(platform: Platform, chosen: str, subject: ChosenSubject) -> st
     start = _start(chosen)
     head = {"name": "a-name", "kind": start["kind"], "assets": assets, "title": "A title"}
     return write_yaml_document(head | start["start"].fields(variable, limit))
+
+
+def alert_at_limit(platform: Platform, name: str) -> str:
+    """Return the alert, as YAML, that raises where the problem of a definition begins. Raises
+    NotFound if no limit shows it."""
+    definition = require_revision(platform.definitions, name).definition
+    alert = threshold_alert(definition) if isinstance(definition, TrainedDefinition) else ""
+    if not alert:
+        raise NotFound(translatable("no alert at a limit follows from this definition"))
+    return alert
 
 
 def asks_for_variable(chosen: str) -> bool:

@@ -60,15 +60,14 @@ from alerting.learning.selection.challenger import (
     usual_values,
 )
 from alerting.learning.selection.choice import (
-    NOTHING_TRIED,
     ChanceTest,
-    ShiftedLabels,
     compare_best,
     evaluate_onset,
 )
 from alerting.learning.selection.decision import ValueEvidence, ValueTest, describe_worse
 from alerting.learning.selection.parameter_search import SearchProgress
 from alerting.learning.selection.search_ceiling import ReadTime, run_trials
+from alerting.learning.selection.shifted_labels import NOTHING_TRIED, ShiftedLabels
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, duration_millis
 
@@ -317,7 +316,7 @@ def _test_against_chance(
     chance = compare_best(ap, candidates, shifted.problems if has_warnings else 0)
     if not chance.is_above or dataset.plan.results_of:
         return chance
-    onset = evaluate_onset(dataset, definition, candidates)
+    onset = evaluate_onset(dataset, definition, candidates, best)
     return replace(chance, onset=onset)
 
 

@@ -47,7 +47,7 @@ from alerting.learning.selection.candidates import (
     rows_out_of_fold,
     take_part,
 )
-from alerting.learning.selection.choice import ValidationChance, placed_share
+from alerting.learning.selection.choice import ValidationChance
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.operating_point import (
     OUT_OF_FOLD,
@@ -60,6 +60,7 @@ from alerting.learning.selection.operating_point import (
     observe_rows,
 )
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, compare
+from alerting.learning.selection.shifted_labels import placed_share
 from alerting.readings.history import BoolArray, Floats, History, from_millis, millis
 
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen

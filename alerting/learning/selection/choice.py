@@ -1,25 +1,14 @@
 """The choice among the candidates of a training: the best, if it exceeds chance; persistence if no
-candidate is better. And chance: the metrics that scores reach on labels unrelated to them.
-
-Labels are shifted circularly in time within each asset and fold, so their runs and the spacing of
-problems stay while their relation to the scores is lost. Every trial is scored on the same shifts:
-the maximum over all trials is then what the best of a whole search reaches by chance, and no model
-is fitted again (Westfall and Young 1993, on shifts instead of permutations).
-
-The rows after a problem (its recovery) are no rows of a fold. A score that varies slowly, and is
-high before a problem by chance, would be high there too. So as many rows after a shifted problem
-are left out; otherwise noise exceeds its bound twice as often as stated.
-"""
+candidate is better. And the tests of candidates and of the validation period against chance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import ceil, log, sqrt
-from typing import Any, NamedTuple
+from math import ceil, log
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.learning import PERSISTENCE
@@ -27,17 +16,15 @@ from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.score_metrics import row_metrics
 from alerting.learning.selection.candidates import (
-    MOST_SEARCHED,
     Candidate,
     Fold,
-    Positions,
     draw_fold,
-    evenly,
     is_one_class,
     usable_folds,
 )
 from alerting.learning.selection.decision import threshold_alert
-from alerting.readings.history import BoolArray, Floats
+from alerting.learning.selection.shifted_labels import ROUNDING, SHIFTS, ShiftedLabels
+from alerting.readings.history import BoolArray
 
 LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975
@@ -48,7 +35,7 @@ MOST_BY_ROWS = 0.2
 # problems in validation: finding none of fewer is likely for a model of use; of so many it means
 # that less than .28 of all are found (Wilson, 95 %)
 ENOUGH_PROBLEMS = 10
-_ROUNDING = 1e-9  # equal scores reach the prevalence, but not to the last bit
+LEAST_FOUND = 0.2  # share of them; a person decides on a model that finds less
 _ROUNDED_FROM = 20  # problems; a forecast of more is no more exact than tens
 # times the known problems; beyond it the figure is hardly above guessing, and no number is honest
 _MOST_MORE = 10
@@ -72,20 +59,22 @@ def choose(
     so well that validation cannot confirm it.
 
     Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten
-    bootstrap samples; a note says so.
+    bootstrap samples; a note says so. The chosen one must also pass the test before the onset.
     """
     best = max(candidates, key=lambda c: c.ap)
     folds, _ = usable_folds(dataset, definition.learning.folds)
     shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
     test = compare_best(best.ap, candidates, shifted.problems)
     test = replace(test, prevalence=shifted.prevalence)
-    if test.may_pass:
-        test = replace(test, onset=evaluate_onset(dataset, definition, candidates))
     if not test.may_pass:
         return Choice(None, test)
     simple = next((c for c in candidates if c.family == PERSISTENCE and c.ap > test.bound), best)
     share = 1.0 if simple is best else _share_better(dataset, best, simple, folds)
-    if share >= CONFIDENCE:
+    chosen = best if share >= CONFIDENCE else simple
+    test = replace(test, onset=evaluate_onset(dataset, definition, candidates, chosen))
+    if not test.may_pass:
+        return Choice(None, test)
+    if chosen is best:
         return Choice(best, test)
     note = (
         "The last known value was chosen, because no candidate is better beyond chance: the best, "
@@ -107,7 +96,7 @@ def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> C
         bound=float(np.quantile(chance, QUANTILE)),
         trials=sum(c.trials for c in candidates),
         problems=problems,
-        share=float((chance >= ap - _ROUNDING).sum() + 1) / (len(chance) + 1),
+        share=float((chance >= ap - ROUNDING).sum() + 1) / (len(chance) + 1),
     )
 
 
@@ -142,6 +131,25 @@ class ValidationChance:
     alarms: int
     share: float
 
+    @property
+    def finds_few(self) -> bool:
+        """Return whether less than a fifth of many problems is found."""
+        many = self.problems >= ENOUGH_PROBLEMS
+        return many and self.problems_found / self.problems < LEAST_FOUND
+
+    @property
+    def message(self) -> str:
+        """Describe in a sentence how many problems are announced before they begin."""
+        if not self.problems:
+            return "No problem occurs in the validation period."
+        only = "Only " if self.finds_few and self.problems_found else ""
+        noun = "problem" if self.problems == 1 else "problems"
+        verb = "is" if self.problems_found == 1 else "are"
+        return (
+            f"{only}{self.problems_found} of {self.problems} {noun} of the validation period "
+            f"{verb} announced."
+        )
+
     def to_document(self) -> dict[str, Any]:
         """Return the fields as they are stored; JSON-able."""
         counts = {"found": self.problems_found, "problems": self.problems, "alarms": self.alarms}
@@ -157,29 +165,42 @@ def combine_shares(first: float, second: float) -> float:
 
 @dataclass(frozen=True)
 class OnsetTest:
-    """Test of the candidates on the rows at which the problem has not begun.
+    """Test of the candidate that would serve on the rows at which the problem has not begun.
 
-    `ap`: best out-of-fold average precision on these rows; `bound`: quantile of the maximum over
-    the candidates on shifted labels; `problems`: number of problems in these rows. `alert`: the
-    definition of a threshold, as YAML, for a problem by values; else empty.
+    `ap`: its out-of-fold average precision on these rows; `bound`: quantile of the maximum over
+    all candidates on shifted labels; `problems`: number of problems in these rows. `alert`: the
+    definition of a threshold, as YAML, for a problem by values; else empty. `family`: that would
+    serve; `best_ap`: the highest of all candidates, None in trainings of earlier versions.
     """
 
     ap: float
     bound: float
     problems: int
     alert: str = ""
+    family: str = ""
+    best_ap: float | None = None
 
     @property
     def passed(self) -> bool:
-        """Return whether the candidates can forecast the problem before it begins."""
+        """Return whether the candidate can forecast the problem before it begins."""
         return self.ap > self.bound
 
     @property
     def message(self) -> str:
         """Describe the failed test in a sentence."""
+        best = self.ap if self.best_ap is None else self.best_ap
+        if best > self.bound:
+            title = "the last known value" if self.family == PERSISTENCE else self.family
+            return (
+                f"What would serve, {title.replace('_', ' ')}, cannot forecast here: on the rows "
+                "at which the problem is not there yet, its average precision out of fold, "
+                f"{self.ap:.3f}, does not exceed what chance reaches in 1 of 40 cases, "
+                f"{self.bound:.3f}. Another candidate reaches {best:.3f} there, but over all rows "
+                "it was not the one to choose."
+            )
         return (
             "There is nothing to forecast here: on the rows at which the problem is not there yet, "
-            f"the best average precision out of fold, {self.ap:.3f}, does not exceed what chance "
+            f"the best average precision out of fold, {best:.3f}, does not exceed what chance "
             f"reaches in 1 of 40 cases, {self.bound:.3f}."
         )
 
@@ -197,10 +218,13 @@ def find_present(dataset: Dataset) -> BoolArray:
 
 
 def evaluate_onset(
-    dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
+    dataset: Dataset,
+    definition: TrainedDefinition,
+    candidates: Sequence[Candidate],
+    chosen: Candidate,
 ) -> OnsetTest | None:
-    """Test the candidates on the rows of the folds at which the problem has not begun; None if
-    these are all rows or have too few problems, and for the unit just made."""
+    """Test the chosen candidate on the rows of the folds at which the problem has not begun; None
+    if these are all rows or have too few problems, and for the unit just made."""
     folds, _ = usable_folds(dataset, definition.learning.folds)
     present = find_present(dataset)
     if definition.is_of_unit or not any(present[fold.test].any() for fold in folds):
@@ -214,10 +238,12 @@ def evaluate_onset(
         shifted.evaluate([candidate.oof[rows] for rows in shifted.rows]) for candidate in candidates
     ]
     return OnsetTest(
-        ap=max(_mean_average_precision(dataset, shifted, candidate) for candidate in candidates),
+        ap=_mean_average_precision(dataset, shifted, chosen),
         bound=float(np.quantile(np.max(chance, axis=0), QUANTILE)),
         problems=shifted.problems,
         alert=threshold_alert(definition),
+        family=chosen.family,
+        best_ap=max(_mean_average_precision(dataset, shifted, c) for c in candidates),
     )
 
 
@@ -300,7 +326,7 @@ class ChanceTest:
     @property
     def is_above(self) -> bool:
         """Return whether `ap` of all rows is beyond chance."""
-        return self.problems >= LEAST_PROBLEMS and self.ap > self.bound + _ROUNDING
+        return self.problems >= LEAST_PROBLEMS and self.ap > self.bound + ROUNDING
 
     @property
     def message(self) -> str:
@@ -376,225 +402,3 @@ class ChanceTest:
         del document["validation"]
         document["found"] = self.validation and self.validation.to_document()
         return document | {"passed": self.passed, "message": self.message}
-
-
-SHIFTS = 400
-PLACEMENTS = 2_000
-NOTHING_TRIED = np.zeros(SHIFTS)  # of nothing tried
-_AT_ONCE = 4_000_000  # ranks that are sorted together
-Ranks = npt.NDArray[np.int32]
-
-
-class _AssetRows(NamedTuple):
-    """Some rows of a fold: their `position` among the rows of their asset; where these rows `begin`
-    in the fold, and their number (`length`); and the number of the `asset`."""
-
-    position: Positions
-    begin: Positions
-    length: Positions
-    asset: Positions
-
-    def shift(self, offsets: npt.NDArray[np.int64]) -> Positions:
-        """Return the positions of the rows after shifts (shifts x assets)."""
-        moved: Positions = (self.position + offsets[:, self.asset]) % self.length
-        return self.begin + moved
-
-
-@dataclass(frozen=True)
-class _ShiftedFold:
-    """The scored rows of a fold, and where its positives lie after each shift.
-
-    `after`: the rows after problems, which shifts leave out. `offsets`: shifts x assets.
-    """
-
-    rows: Positions
-    positive: _AssetRows
-    after: _AssetRows
-    offsets: npt.NDArray[np.int64]
-
-    @property
-    def prevalence(self) -> float:
-        return len(self.positive.position) / max(len(self.rows), 1)
-
-    def average_precisions(self, score: Floats) -> Floats:
-        """Return the average precision of the scores of the rows on each shift of the labels."""
-        if not len(self.positive.position):
-            return np.zeros(SHIFTS)
-        at_or_above = (len(score) - np.searchsorted(np.sort(score), score, side="left")).astype(
-            np.int32
-        )
-        moved = len(self.positive.position) + len(self.after.position)
-        step = max(_AT_ONCE // moved, 1)
-        return np.concatenate(
-            [self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)]
-        )
-
-    def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
-        """Return the average precision on some shifts. `at_or_above`: rows that score no lower."""
-        below = np.sort(at_or_above[self.positive.shift(offsets)], axis=1)
-        hits = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)
-        ties = below[:, :-1] == below[:, 1:]
-        if ties.any():  # rows of one score are found together
-            last = np.where(np.pad(ties, ((0, 0), (0, 1))), below.shape[1], hits)
-            hits = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
-        count = len(self.after.position)
-        if count:
-            left_out = np.sort(at_or_above[self.after.shift(offsets)], axis=1)
-            # all shifts are searched at once, each in a range of its own
-            number = np.arange(len(offsets))[:, None]
-            start = number * (len(at_or_above) + 1)
-            before = np.searchsorted((left_out + start).ravel(), below + start, side="right")
-            negative = len(at_or_above) - below.shape[1]
-            # the other rows without a problem count for those left out: their share stays
-            weight = negative / max(negative - count, 1)
-            below = hits + weight * (below - (before - number * count) - hits)
-        return np.asarray((hits / below).mean(axis=1), np.float64)
-
-
-class ShiftedLabels:
-    """The labels of the scored rows of all folds, shifted SHIFTS times, each time by the same
-    shifts.
-
-    `rows`: by fold, the positions of its scored rows: all test rows; of a large table as many as a
-    search uses, evenly in time. `problems`: runs of rows with a problem ahead among them.
-    """
-
-    def __init__(self, dataset: Dataset, folds: Sequence[Fold], seed: int) -> None:
-        total = sum(len(fold.test) for fold in folds)
-        random = np.random.default_rng(seed)
-        self._folds = [
-            _shift_fold(
-                dataset,
-                evenly(fold.test, ceil(len(fold.test) * min(1.0, MOST_SEARCHED / total))),
-                random,
-            )
-            for fold in folds
-        ]
-        self.rows = [fold.rows for fold in self._folds]
-        self._problems = [dataset.count_problems(rows) for rows in self.rows]
-        self.problems = sum(self._problems)
-
-    @property
-    def prevalence(self) -> float:
-        """Return the share of rows with a problem ahead, on average over the folds."""
-        return float(np.mean([fold.prevalence for fold in self._folds])) if self._folds else 0.0
-
-    def evaluate(self, scores: Sequence[Floats]) -> Floats:
-        """Return the mean average precision over the folds on each shift, of scores of `rows`.
-
-        A pruned trial has scored only the first folds, whose few problems scatter more than those
-        of all folds. Its excess over their prevalence counts by the square root of their share of
-        all problems, so that it scatters as if it had scored all folds.
-        """
-        above = np.mean(
-            [
-                fold.average_precisions(score) - fold.prevalence
-                for fold, score in zip(self._folds, scores, strict=False)
-            ],
-            axis=0,
-        )
-        scored = sum(self._problems[: len(scores)]) / max(self.problems, 1)
-        return np.asarray(above * sqrt(scored) + self.prevalence, np.float64)
-
-
-def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) -> _ShiftedFold:
-    """Draw a fold's shifts, none shorter than a label looks ahead, if rows allow."""
-    _, first, number = np.unique(
-        dataset.asset[rows].astype(str), return_index=True, return_inverse=True
-    )
-    counts = np.bincount(number)
-    near = _label_length(dataset)
-    least = np.minimum(near, counts // 4)
-    offsets = random.integers(
-        least, np.maximum(counts - least, least + 1), size=(SHIFTS, len(counts))
-    )
-    positive = np.flatnonzero(dataset.label[rows] == 1)
-    after = _rows_after(dataset, rows, near)
-
-    def locate(chosen: Positions) -> _AssetRows:
-        asset = number[chosen]
-        return _AssetRows(chosen - first[asset], first[asset], counts[asset], asset)
-
-    return _ShiftedFold(rows, locate(positive), locate(after), offsets)
-
-
-def _label_length(dataset: Dataset) -> int:
-    """Return how many rows a label looks ahead."""
-    return max(1, ceil((dataset.gap_ms + dataset.horizon_ms) / dataset.plan.stride_ms))
-
-
-def _rows_after(dataset: Dataset, rows: Positions, most: int) -> Positions:
-    """Return the rows (positions among `rows`) that represent the rows without evaluation after a
-    problem: after each problem as many rows as are missing, at most `most`, except rows before a
-    problem."""
-    label = dataset.label[rows]
-    at = dataset.at[rows]
-    asset = dataset.asset[rows]
-    if len(rows) < 2:
-        return np.empty(0, np.int64)
-    usual = max(dataset.plan.stride_ms, float(np.median(np.abs(np.diff(at)))))
-    missing = np.diff(at) / usual - 1
-    last = np.flatnonzero((label[:-1] == 1) & (asset[1:] == asset[:-1]) & (missing >= 1))
-    count = np.minimum(missing[last], most).astype(np.int64)
-    rows_by_distance = [
-        last[count > number] + 1 + number for number in range(int(count.max(initial=0)))
-    ]
-    rows_after = np.unique(np.concatenate([np.empty(0, np.int64), *rows_by_distance]))
-    rows_after = rows_after[rows_after < len(rows)]
-    return np.asarray(rows_after[label[rows_after] == 0], np.int64)
-
-
-def placed_share(dataset: Dataset, rows: Positions, score: Floats, seed: int) -> float:
-    """Return the probability that chance ranks the rows before problems so high; 1 without any.
-
-    `rows`: rows that chose no model; `score`: of all rows of the dataset. Each problem is placed
-    PLACEMENTS times anywhere among the rows of its asset, independently, because few rows allow too
-    few different common shifts for a small probability. If problems come independently of each
-    other, it is exact for any score, even a slow one; problems at regular intervals are not taken
-    for chance. Rows count by Savage's scores (1956), minus the logarithm of the share of rows that
-    score as high, because the highest scores raise the alarms; the mean before problems is compared
-    with that of the other rows.
-    """
-    rows = evenly(rows, min(len(rows), MOST_SEARCHED))
-    score = score[rows]
-    positive = np.flatnonzero(dataset.label[rows] == 1)
-    if not len(positive) or len(positive) == len(rows):
-        return 1.0
-    _, first, number = np.unique(
-        dataset.asset[rows].astype(str), return_index=True, return_inverse=True
-    )
-    counts = np.bincount(number)
-    begins = dataset.begin_problems(rows)
-    problem = np.cumsum(begins) - 1
-    length = counts[number[begins]]
-    after = _rows_after(dataset, rows, _label_length(dataset))
-
-    def locate(chosen: Positions) -> _AssetRows:
-        begin = first[number[chosen]]
-        return _AssetRows(chosen - begin, begin, counts[number[chosen]], problem[chosen])
-
-    as_high = len(score) - np.searchsorted(np.sort(score), score, side="left")
-    savage = -np.log(as_high / len(score))
-    placed = (locate(positive), locate(after))
-    none_after = (placed[0], locate(after[:0]))
-    observed = _lead(savage, none_after, np.zeros((1, len(length)), np.int64))[0]
-    random = np.random.default_rng(seed)
-    step = max(_AT_ONCE // (len(positive) + len(after)), 1)
-    reached = 0
-    for done in range(0, PLACEMENTS, step):
-        size = (min(step, PLACEMENTS - done), len(length))
-        leads = _lead(savage, placed, random.integers(0, length, size=size))
-        reached += int((leads >= observed - _ROUNDING).sum())
-    return (reached + 1) / (PLACEMENTS + 1)
-
-
-def _lead(value: Floats, placed: tuple[_AssetRows, _AssetRows], offsets: Positions) -> Floats:
-    """Return, for some placements, the mean of a value before problems minus its mean over other
-    rows. `placed`: the rows before problems, and those after them, which are left out."""
-    positive, after = placed
-    count = len(positive.position)
-    others = max(len(value) - count - len(after.position), 1)
-    total_before = value[positive.shift(offsets)].sum(axis=1)
-    total_after = value[after.shift(offsets)].sum(axis=1)
-    total_others = value.sum() - total_before - total_after
-    return np.asarray(total_before / count - total_others / others, np.float64)

@@ -283,8 +283,13 @@ Objection = Literal[
     "too_few_points", "too_few_points_of_first", "fewer_problems", "no_synthetic_time",
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing",
     "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
+    "finds_few", "last_value_serves",
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
+# beside these it is not said that a first model can be used
+_NOT_YET_OF_USE = frozenset[Objection](
+    {"finds_few", "last_value_serves", "finds_nothing", "found_by_chance", "none_of_few_found"}
+)
 _APPROVED = "goes into service only if a person approves."
 _CONDITION = re.compile(r"goes into service only if a person approves(: `[^`]*`)?")
 
@@ -461,6 +466,17 @@ RULES: tuple[DecisionRule, ...] = (
         "and its average precision out of fold in {together:.1%} (at most {most:.1%} are "
         "allowed), so it goes into service only if a person approves: `alerting model approve`.",
     ),
+    DecisionRule(
+        "finds_few", None, True,
+        "{reason} {announced}{instead} So it goes into service only if a person approves: "
+        "`alerting model approve`.",
+    ),
+    DecisionRule(
+        "last_value_serves", None, True,
+        "{reason} It is the last known value alone: no other candidate is better beyond chance. "
+        "{announced}{instead} So it goes into service only if a person approves: `alerting model "
+        "approve`.",
+    ),
 )  # fmt: skip
 
 
@@ -502,13 +518,23 @@ def add_objection(
     """Return a promotion with an objection that its comparison could not know. `facts`: values for
     the objection's sentence, which become evidence."""
     rule = next(row for row in RULES if row.objection == objection)
-    reason = rule.sentence.format(reason=decision.reason, **facts)
+    stated = decision.reason
+    if objection in _NOT_YET_OF_USE:
+        first = next(row for row in RULES if row.objection == "no_champion")
+        stated = stated.replace(first.sentence, "First model.")
+    reason = rule.sentence.format(reason=stated, **facts)
     return replace(
         decision,
         reason=reason,
         objection=rule.objection if rule.by_person else decision.objection,
         evidence={**decision.evidence, **({objection: dict(facts)} if facts else {})},
     )
+
+
+def describe_ready_alert(alert: str) -> str:
+    """Return a sentence on the alert that is ready instead of a model; empty without one."""
+    ready = " An alert at the limit shows each as it begins; its definition is ready."
+    return ready if alert else ""
 
 
 _ALERT_SUFFIX = "-at-limit"

@@ -24,8 +24,8 @@ from alerting.learning.selection.candidates import (
     take_part,
     usable_folds,
 )
-from alerting.learning.selection.choice import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.selection.search_ceiling import ReadTime, run_trials
+from alerting.learning.selection.shifted_labels import NOTHING_TRIED, ShiftedLabels
 from alerting.readings.history import Floats
 
 # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most

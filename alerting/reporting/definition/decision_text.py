@@ -4,6 +4,7 @@ training, and in sentences, as a report shows them."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from alerting.definitions.alert_definition import ModelDefinition
@@ -20,7 +21,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.learning.score_metrics import merge_metrics
 from alerting.learning.selection.decision import CandidateSummary, DatasetProfile, Proposal
-from alerting.reporting.phrases import seconds
+from alerting.reporting.phrases import NONE, seconds
 from alerting.reporting.templates import render
 
 METRIC_TITLES = {
@@ -63,6 +64,8 @@ EARLIER_RULE = (
     "announced a problem that began with it; they are compared with nothing"
 )
 _MINUTE = "%Y-%m-%d %H:%M"
+# objections that stand in the evidence with the problems found, and with a ready alert
+_COUNTED = ("finds_few", "last_value_serves")
 
 _DROPPED = {
     "immature": "too recent to know",
@@ -232,11 +235,12 @@ def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
 
 
 def proposed_alert(evidence: Mapping[str, Any]) -> str:
-    """Return the definition, as YAML, that a training proposes where there is nothing to forecast;
-    empty elsewhere."""
+    """Return the definition, as YAML, that a training proposes where there is nothing to forecast,
+    or a person decides on a model that announces little; empty elsewhere."""
     chance = evidence.get("chance", {})
     onset = None if chance.get("passed") else chance.get("onset")
-    return str(onset["alert"]) if onset else ""
+    objections = [evidence[name] for name in _COUNTED if name in evidence]
+    return next((str(facts["alert"]) for facts in (onset, *objections) if facts), "")
 
 
 def format_metric(metrics: Mapping[str, Any], key: str) -> str:
@@ -317,6 +321,20 @@ _PLAIN = {
 _FOUND_BY_CHANCE = template(
     "First model. In the validation period its scores before the {problems} problems were no "
     "higher than chance explains, so a person decides."
+)
+_APPROVED_FEW = {
+    "finds_few": template(
+        "First model. It announced {found} of {problems} problems of the validation period; "
+        "{actor} approved it."
+    ),
+    "last_value_serves": template(
+        "First model, the last known value alone. It announced {found} of {problems} problems of "
+        "the validation period; {actor} approved it."
+    ),
+}
+_CANNOT_FORECAST = template(
+    "What would serve shows this problem only once it is there, so it cannot forecast it. An alert "
+    "at the limit says as much, without a model."
 )
 _NOTHING_TO_FORECAST = template(
     "Nothing shows this problem before it is there, so there is nothing to forecast. An alert at "
@@ -420,14 +438,33 @@ _OBJECTIONS: Mapping[str, str] = {
         "In the validation period its scores before the problems were no higher than chance "
         "explains."
     ),
+    "finds_few": template(
+        "It announces {found} of {problems} problems of the validation period; an alert at the "
+        "limit would show each as it begins."
+    ),
+    "last_value_serves": template(
+        "It is the last known value alone: it announces {found} of {problems} problems of the "
+        "validation period, and no other candidate is better beyond chance."
+    ),
 }
 _NO_OBJECTION = template("It goes into service only if a person approves.")
 
 
-def explain_waiting(objection: str | None) -> Translatable:
+def explain_waiting(
+    objection: str | None, evidence: Mapping[str, Any] = MappingProxyType({})
+) -> Translatable:
     """Say why a proposal waits for a person: for an objection of `decision_table`, or because its
-    definition wants it."""
-    return translatable(_OBJECTIONS.get(objection or "", _NO_OBJECTION))
+    definition wants it. `evidence`: of the proposal."""
+    text = _OBJECTIONS.get(objection or "", _NO_OBJECTION)
+    return translatable(text, **_count_found(objection or "", evidence))
+
+
+def _count_found(objection: str, evidence: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the numbers of problems, and of those found, beside an objection that counts them."""
+    if objection not in _COUNTED:
+        return {}
+    facts = evidence.get(objection, {})
+    return {name: str(facts.get(name, NONE)) for name in ("found", "problems")}
 
 
 def describe_unseen(version: int, test: Mapping[str, Any]) -> Translatable | None:
@@ -521,6 +558,10 @@ def _without_comparison(
         return translatable(_without_challenger(evidence))
     if verdict != "provisional":
         return translatable(_PLAIN[verdict])
+    objection = next((name for name in _COUNTED if name in evidence), None)
+    if objection is not None and champion is None:
+        counted = _count_found(objection, evidence)
+        return translatable(_APPROVED_FEW[objection], actor=actor, **counted)
     by_chance = evidence.get("found_by_chance")
     if by_chance is None or champion is not None:
         return translatable(_provisional(champion, actor, evidence), actor=actor)
@@ -528,8 +569,10 @@ def _without_comparison(
 
 
 def _without_challenger(evidence: Mapping[str, Any]) -> str:
-    if (evidence.get("chance") or {}).get("onset"):
-        return _NOTHING_TO_FORECAST
+    onset = (evidence.get("chance") or {}).get("onset")
+    if onset:
+        best = onset.get("best_ap") or 0.0
+        return _CANNOT_FORECAST if best > onset["bound"] >= onset["ap"] else _NOTHING_TO_FORECAST
     return (
         _NO_VALUES if "values" in evidence and "chance" not in evidence else _PLAIN["no_challenger"]
     )

@@ -12,6 +12,7 @@ from alerting.definitions.alert_definition import (
     TrainedDefinition,
     matching_assets,
 )
+from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.kinds.normal_operation import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
@@ -24,12 +25,15 @@ from alerting.learning.selection.decision import (
     PROPOSAL,
     WORSE,
     CandidateSummary,
+    Objection,
     PromotionDecision,
     Proposal,
     ValueEvidence,
     ValueTest,
     add_objection,
     decide,
+    describe_ready_alert,
+    threshold_alert,
 )
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.ports import DecisionRecord, Decisions, ModelUnavailable, PlantPorts, TrainingPorts
@@ -210,26 +214,42 @@ def find_value_test(chosen: Challenger | None) -> ValueTest | None:
 
 
 def object_to_threshold(
-    decision: PromotionDecision, chance: ChanceTest | None, chosen: Challenger, is_first: bool
+    decision: PromotionDecision,
+    chance: ChanceTest | None,
+    chosen: Challenger,
+    is_first: bool,
+    alert: str,
 ) -> PromotionDecision:
     """Return a promotion with the objections to its threshold, and with notes for a person on it
     and its forecasts; unchanged for a model without an alarm. `is_first`: whether nothing was in
-    service."""
+    service. `alert`: the definition that is ready instead, as YAML."""
     if isinstance(chosen.evidence, ValueEvidence):
         return decision
     for worse in (note for note in chosen.evidence.notes if WORSE in note):
         decision = add_objection(decision, "worse_than_last", {"worse": worse})
     choice = chosen.evidence.threshold
+    validation = chosen.evidence.validation
+    few = {
+        **({} if validation is None else validation.to_document()),
+        "announced": "" if validation is None else validation.message,
+        "instead": describe_ready_alert(alert),
+        "alert": alert,
+    }
     of_rows = {"period": choice.period}
-    if choice.period != VALIDATION and choice.finds:
-        return add_objection(decision, "chosen_out_of_fold", of_rows)
-    if is_first and chance is not None and chance.missed_only_few_problems:
-        return add_objection(decision, "none_of_few_found", chance.facts)
-    if not choice.finds:
-        return add_objection(decision, "finds_nothing", of_rows)
-    if is_first and chance is not None and chance.together is not None and not chance.is_confirmed:
-        return add_objection(decision, "found_by_chance", chance.facts)
-    return decision
+    first = chance if is_first else None
+    by_chance = {} if first is None else first.facts
+    none_of_few = first is not None and first.missed_only_few_problems
+    unconfirmed = first is not None and first.together is not None and not first.is_confirmed
+    objections: tuple[tuple[Objection, bool, Mapping[str, Any]], ...] = (
+        ("last_value_serves", chosen.candidate.family == PERSISTENCE, few),
+        ("finds_few", validation is not None and validation.finds_few, few),
+        ("chosen_out_of_fold", choice.period != VALIDATION and choice.finds, of_rows),
+        ("none_of_few_found", none_of_few, by_chance),
+        ("finds_nothing", not choice.finds, of_rows),
+        ("found_by_chance", unconfirmed, by_chance),
+    )
+    objection = next(((name, facts) for name, holds, facts in objections if holds), None)
+    return decision if objection is None else add_objection(decision, *objection)
 
 
 def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:
@@ -290,7 +310,9 @@ def _compare_trained(
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
         if decision.promote:
-            decision = object_to_threshold(decision, chance, chosen, champion_version is None)
+            alert = threshold_alert(definition)
+            is_first = champion_version is None
+            decision = object_to_threshold(decision, chance, chosen, is_first, alert)
         elif champion_version is not None:
             decision, refreshed_version = _refresh(
                 platform, run, definition, dataset, champion_version, decision

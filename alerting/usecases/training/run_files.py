@@ -46,6 +46,7 @@ from alerting.readings.variable_series import Labels, longest_hold
 from alerting.reporting.definition.decision_text import (
     chance_lines,
     explain_waiting,
+    proposed_alert,
     summarise_decision,
 )
 from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
@@ -230,6 +231,7 @@ def last_training(
         "chance": chance_lines(proposal.evidence),
         "test": proposal.test,
         "waiting": waiting,
+        "alert": proposed_alert(proposal.evidence),
         "labels": proposal.evidence.get("labels"),
     }
 
@@ -237,7 +239,7 @@ def last_training(
 def report_waiting(platform: TrainingPorts, proposal: Proposal) -> None:
     """Open an alert on a proposal that waits for a person, with the reason; resolve the alert if
     the proposal does not wait."""
-    why = explain_waiting(proposal.objection) if proposal.waiting else None
+    why = explain_waiting(proposal.objection, proposal.evidence) if proposal.waiting else None
     record_waiting(platform.platform_alerts, proposal.definition, why, platform.clock.now())
 
 

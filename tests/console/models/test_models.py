@@ -15,6 +15,8 @@ import pytest
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 from alerting.console.app import create_app
 from alerting.definitions.faults import UserError
+from alerting.kinds.registry import parse_definition
+from alerting.learning.selection.decision import threshold_alert
 from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.training.due import begin_training, end_training, find_due_trainings
@@ -23,6 +25,8 @@ from alerting.usecases.training.training_requests import answer_run
 from alerting.usecases.training.training_steps import prepare, train
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.api import ADMIN, TOKENS, VIEWER
+from tests.helpers.console.editor import engineer, send
+from tests.helpers.console.editor import text_of as document_of
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.console.pages import (
     ADMIN_TOKEN,
@@ -39,6 +43,7 @@ from tests.helpers.recipe_line import DAY, DOCUMENT, running
 from tests.helpers.scored_lines import humid_line
 from tests.humid_line import NAME as HUMID
 
+__all__ = ["engineer"]
 pytestmark = pytest.mark.models
 
 NAME = "too-moist"
@@ -221,6 +226,26 @@ def test_an_engineer_rejects_approves_rolls_back_and_moves_the_point():
     assert find_due_trainings(platform, platform.clock.now()) != []
     act("cancel", reason="later")
     assert find_due_trainings(platform, platform.clock.now()) == []
+
+
+def test_the_ready_alert_is_one_click_away_and_applied_as_it_stands(engineer, platform):
+    alert = threshold_alert(parse_definition(too_moist()))
+    facts = {"found": 1, "problems": 15, "alert": alert}
+    add_waiting(platform, NAME, objection="finds_few", evidence={"finds_few": facts})
+    link = f'href="/definitions/new?limit_of={NAME}"'
+    for page in (f"/models/{NAME}", f"/models/{NAME}/decide"):
+        words = ("It announces 1 of 15 problems", "too-moist-at-limit")
+        assert lacks(engineer.get(page).text, link, *words) == []
+    opened = engineer.get(f"/definitions/new?limit_of={NAME}")
+    assert document_of(opened) == alert
+    applied = send(engineer, "/definitions/new", "apply", document_of(opened))
+    assert applied.headers["location"] == "/definitions/too-moist-at-limit"
+    made = platform.definitions.newest_revision("too-moist-at-limit").definition
+    assert (made.kind, made.above, made.state) == ("threshold", 4.5, "active")
+    unknown = [engineer.get(f"/definitions/new?limit_of={n}") for n in (made.name, "no-such")]
+    assert [page.status_code for page in unknown] == [404, 404]
+    log_in(engineer, VIEWER_TOKEN)
+    assert lacks(engineer.get(f"/models/{NAME}").text, link) == [link]
 
 
 def test_definitions_with_the_same_title_are_listed_with_their_names(browser, platform):

@@ -8,7 +8,7 @@ import pytest
 
 from alerting.kinds.classifier.training import TRAINING
 from alerting.learning.selection.candidates import Trial, assemble, average_precision, usable_folds
-from alerting.learning.selection.choice import ShiftedLabels
+from alerting.learning.selection.shifted_labels import ShiftedLabels
 from tests import small_models
 
 pytestmark = pytest.mark.models

@@ -11,15 +11,14 @@ from alerting.learning.selection.candidates import Trial, assemble, average_prec
 from alerting.learning.selection.choice import (
     ChanceTest,
     OnsetTest,
-    ShiftedLabels,
     ValidationChance,
     choose,
     combine_shares,
     find_present,
-    placed_share,
 )
 from alerting.learning.selection.decision import add_objection, decide
 from alerting.learning.selection.parameter_search import search_candidate
+from alerting.learning.selection.shifted_labels import ShiftedLabels, placed_share
 from tests import small_models
 
 pytestmark = pytest.mark.models
@@ -190,6 +189,30 @@ def test_a_score_that_shows_only_what_is_there_is_refused_and_one_that_knows_mor
     assert choose(state, STATE_DEFINITION, [telling]).candidate is telling
     onset = replace(state, occurrences=state.occurrences.iloc[:0])
     assert choose(onset, STATE_DEFINITION, [telling]).chance.onset is None
+
+
+def test_what_serves_must_itself_know_the_problem_before_it_is_there(state):
+    present = find_present(state)
+    rows = len(state.label)
+    # the last known value shows the problem once it is there; the other one foresees it, and is
+    # lower over all rows, so that it is not chosen
+    shown = scored_by(state, PERSISTENCE, present + slow_noise(1, rows))
+    ahead = state.label * ~present + 0.3 * slow_noise(2, rows)
+    foresees = scored_by(state, "lightgbm", ahead)
+    assert shown.ap > foresees.ap
+    choice = choose(state, STATE_DEFINITION, [shown, foresees])
+    onset = choice.chance.onset
+    assert (choice.candidate, choice.chance.passed, onset.family) == (None, False, PERSISTENCE)
+    assert onset.ap <= onset.bound < onset.best_ap
+    assert choice.chance.message.startswith(
+        "What would serve, the last known value, cannot forecast here: on the rows at which the "
+        "problem is not there yet, its average precision out of fold, "
+    )
+    assert f"Another candidate reaches {onset.best_ap:.3f} there" in choice.chance.message
+    assert choose(state, STATE_DEFINITION, [foresees]).candidate is foresees
+    # the bound is that of the best of all candidates, so noise passes no more often
+    alone = choose(state, STATE_DEFINITION, [shown]).chance.onset
+    assert alone.bound <= onset.bound
 
 
 def slow_noise(seed, rows):

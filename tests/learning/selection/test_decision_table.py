@@ -180,7 +180,7 @@ def test_a_first_model_with_later_scores_by_chance_waits_and_the_sentence_has_th
     facts |= {"together": 0.041, "most": 0.025}
     decision = add_objection(first, "found_by_chance", facts)
     assert decision.reason == (
-        f"{first.reason} But its scores before the 5 problems of the validation period, of which "
+        "First model. But its scores before the 5 problems of the validation period, of which "
         "its threshold finds 1, are as high by chance in 37% of the cases, and they and its "
         "average precision out of fold in 4.1% (at most 2.5% are allowed), so it goes into service "
         "only if a person approves: `alerting model approve`."

@@ -19,6 +19,7 @@ from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.make_reports import make_report
 from alerting.usecases.model_registry import load_model
+from alerting.usecases.training.promote import promote_run
 from alerting.usecases.training.run_files import load_dataset
 from tests.builders import at, classifier, too_moist
 from tests.helpers.console.episode_page import browser_of
@@ -136,9 +137,22 @@ def persistent():
     return platform, train_document(platform, document)
 
 
-def test_the_last_value_is_promoted_calibrated_and_judged_like_any_other_model(persistent):
+def test_a_person_decides_on_the_last_value_with_the_counts_and_the_alert_at_hand(persistent):
     platform, result = persistent
-    assert (result.verdict, result.promote, result.waiting) == ("provisional", True, False)
+    assert (result.verdict, result.promote, result.waiting) == ("provisional", True, True)
+    assert result.objection == "last_value_serves"
+    counted = result.test["found_in_validation"]
+    words = f"{counted['found']} of {counted['problems']} problems of the validation period"
+    assert result.reason.startswith("First model. It is the last known value alone")
+    assert words in result.reason
+    assert "can be used" not in result.reason
+    assert yaml.safe_load(proposed_alert(result.evidence))["above"] == 4.2
+    approved = promote_run(platform, result.run_id, approved_by="ann")
+    assert (approved.promote, approved.waiting) == (True, False)
+
+
+def test_the_last_value_is_calibrated_and_judged_like_any_other_model(persistent):
+    platform, result = persistent
     assert platform.models.version_tags("too-moist", 1)["family"] == "persistence"
     assert {c.family: c.trials for c in result.leaderboard}["persistence"] == 1
     assert result.test["brier"] < 0.1

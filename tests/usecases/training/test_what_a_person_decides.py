@@ -1,0 +1,94 @@
+"""A model that announces little of what it was to announce, and the last known value, serve only if
+a person says so, whatever was in service; and no reason contradicts itself."""
+
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from alerting.definitions.fields.learning import PERSISTENCE
+from alerting.learning.selection.challenger import ChallengerEvidence
+from alerting.learning.selection.choice import ChanceTest, ValidationChance
+from alerting.learning.selection.decision import (
+    PromotionDecision,
+    decide,
+    met_condition,
+    threshold_alert,
+)
+from alerting.learning.selection.operating_point import OUT_OF_FOLD, VALIDATION, ThresholdChoice
+from alerting.reporting.definition.decision_text import (
+    explain_waiting,
+    proposed_alert,
+    summarise_decision,
+)
+from alerting.usecases.training.compare import object_to_threshold
+from tests.builders import classifier
+
+pytestmark = pytest.mark.models
+ALERT = threshold_alert(classifier())
+READY = "An alert at the limit shows each as it begins; its definition is ready."
+ANY = "lightgbm"
+# family, problems found and all of them in validation, probability of its scores by chance, rows
+# that chose the threshold; objection to a first model, to a challenger, and words of the reason
+ROWS = [
+    (ANY, 9, 15, 0.001, VALIDATION, None, None, ""),
+    (ANY, 3, 15, 0.001, VALIDATION, None, None, ""),
+    (ANY, 2, 10, 0.001, VALIDATION, None, None, ""),
+    (ANY, 1, 9, 0.001, VALIDATION, None, None, ""),
+    (ANY, 2, 15, 0.001, VALIDATION, "finds_few", "finds_few", "Only 2 of 15 problems of the"),
+    (ANY, 1, 15, 0.9, VALIDATION, "finds_few", "finds_few", "validation period is announced. An"),
+    (ANY, 0, 10, 0.001, VALIDATION, "finds_few", "finds_few", " 0 of 10 problems of the"),
+    (ANY, 0, 9, 0.001, VALIDATION, None, "finds_nothing", "finds"),
+    (ANY, 0, 9, 0.9, VALIDATION, "finds_nothing", "finds_nothing", "finds no problem"),
+    (ANY, 1, 5, 0.9, VALIDATION, "found_by_chance", None, ""),
+    (ANY, 0, 0, 1.0, OUT_OF_FOLD, None, None, "threshold was chosen on"),
+    (PERSISTENCE, 9, 15, 0.001, VALIDATION, *["last_value_serves"] * 2, " 9 of 15 problems"),
+    (PERSISTENCE, 1, 15, 0.001, VALIDATION, *["last_value_serves"] * 2, "Only 1 of 15 problems"),
+    (PERSISTENCE, 0, 1, 0.9, VALIDATION, *["last_value_serves"] * 2, " 0 of 1 problem of"),
+    (PERSISTENCE, 0, 0, 1.0, OUT_OF_FOLD, *["last_value_serves"] * 2, "No problem occurs in the"),
+]
+
+
+def decided(row, is_first, alert=ALERT):
+    family, found, problems, share, period = row[:5]
+    validation = ValidationChance(found, problems, 4, share)
+    threshold = ThresholdChoice(0.5, found > 0 or period != VALIDATION, "", (), period)
+    evidence = ChallengerEvidence(threshold, {}, {}, (), {}, (), (), validation=validation)
+    chosen = SimpleNamespace(candidate=SimpleNamespace(family=family), evidence=evidence)
+    chance = ChanceTest(0.5, 0.3, 16, 20, share=0.02, validation=validation)
+    better = PromotionDecision(verdict="promote", reason="It is better.")
+    first = decide({"no_champion": True}, {}) if is_first else better
+    return object_to_threshold(first, chance, chosen, is_first, alert)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(map(str, row[:5])))
+def test_a_person_decides_by_what_validation_counts_and_by_the_family(row, is_first):
+    expected = row[5] if is_first else row[6]
+    decision = decided(row, is_first)
+    assert decision.objection == expected
+    assert decision.waits(classifier()) == (expected is not None)
+    assert row[7] in decision.reason or expected is None
+    assert ("can be used" in decision.reason) <= (row[1] > 0 or row[4] != VALIDATION)
+    assert not (decision.by_person and "can be used" in decision.reason)
+    assert "only if" not in met_condition(decision.reason)
+    is_proposed = expected in ("finds_few", "last_value_serves")
+    assert proposed_alert(decision.evidence) == (ALERT if is_proposed else "")
+    assert (READY in decision.reason) == is_proposed
+    if is_proposed:
+        counts = f"{row[1]} of {row[2]} problems of the validation period"
+        assert counts in str(explain_waiting(decision.objection, decision.evidence))
+        approved = summarise_decision("provisional", None, "ann", "", decision.evidence)
+        assert counts in str(approved)
+
+
+def test_the_ready_alert_stands_on_the_limit_of_the_problem_and_none_is_said_to_be_ready():
+    document = yaml.safe_load(ALERT)
+    assert (document["kind"], document["variable"], document["above"]) == (
+        "threshold",
+        "moisture",
+        4.5,
+    )
+    by_event = decided(ROWS[4], is_first=True, alert="")
+    assert (by_event.objection, READY in by_event.reason) == ("finds_few", False)
+    assert proposed_alert(by_event.evidence) == ""
