@@ -316,7 +316,7 @@ def _test_against_chance(
     chance = compare_best(ap, candidates, shifted.problems if has_warnings else 0)
     if not chance.is_above or dataset.plan.results_of:
         return chance
-    onset = evaluate_onset(dataset, definition, candidates, best)
+    _, onset = evaluate_onset(dataset, definition, candidates, [best])
     return replace(chance, onset=onset)
 
 

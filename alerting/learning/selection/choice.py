@@ -59,7 +59,8 @@ def choose(
     so well that validation cannot confirm it.
 
     Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten
-    bootstrap samples; a note says so. The chosen one must also pass the test before the onset.
+    bootstrap samples. The chosen one must also pass the test before the onset; if it does not,
+    the next one that does is chosen. A note says so.
     """
     best = max(candidates, key=lambda c: c.ap)
     folds, _ = usable_folds(dataset, definition.learning.folds)
@@ -70,19 +71,38 @@ def choose(
         return Choice(None, test)
     simple = next((c for c in candidates if c.family == PERSISTENCE and c.ap > test.bound), best)
     share = 1.0 if simple is best else _share_better(dataset, best, simple, folds)
-    chosen = best if share >= CONFIDENCE else simple
-    test = replace(test, onset=evaluate_onset(dataset, definition, candidates, chosen))
+    first = best if share >= CONFIDENCE else simple
+    after = sorted((c for c in candidates if c is not first and c.ap > test.bound), key=_rank)
+    chosen, onset = evaluate_onset(dataset, definition, candidates, [first, *after])
+    test = replace(test, onset=onset)
     if not test.may_pass:
         return Choice(None, test)
     if chosen is best:
         return Choice(best, test)
-    note = (
-        "The last known value was chosen, because no candidate is better beyond chance: the best, "
-        f"{best.family}, has an average precision of {best.ap:.3f} out of fold, the last known "
-        f"value {simple.ap:.3f}; it is better in {share:.0%} of the samples ({CONFIDENCE:.0%} "
-        "needed)."
-    )
-    return Choice(replace(simple, notes=(*simple.notes, note)), test)
+    if chosen is not first:
+        note = (
+            f"{name_family(chosen.family)} was chosen although {name_family(first.family)} has a "
+            f"higher average precision out of fold ({first.ap:.3f}, not {chosen.ap:.3f}): on the "
+            "rows at which the problem is not there yet, that one cannot forecast it."
+        )
+        note = note[0].upper() + note[1:]
+    else:
+        note = (
+            "The last known value was chosen, because no candidate is better beyond chance: the "
+            f"best, {best.family}, has an average precision of {best.ap:.3f} out of fold, the last "
+            f"known value {simple.ap:.3f}; it is better in {share:.0%} of the samples "
+            f"({CONFIDENCE:.0%} needed)."
+        )
+    return Choice(replace(chosen, notes=(*chosen.notes, note)), test)
+
+
+def _rank(candidate: Candidate) -> float:
+    return -candidate.ap
+
+
+def name_family(family: str) -> str:
+    """Return a family in words."""
+    return "the last known value" if family == PERSISTENCE else family.replace("_", " ")
 
 
 def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> ChanceTest:
@@ -170,7 +190,7 @@ class OnsetTest:
     `ap`: its out-of-fold average precision on these rows; `bound`: quantile of the maximum over
     all candidates on shifted labels; `problems`: number of problems in these rows. `alert`: the
     definition of a threshold, as YAML, for a problem by values; else empty. `family`: that would
-    serve; `best_ap`: the highest of all candidates, None in trainings of earlier versions.
+    serve; empty in trainings of earlier versions.
     """
 
     ap: float
@@ -178,7 +198,6 @@ class OnsetTest:
     problems: int
     alert: str = ""
     family: str = ""
-    best_ap: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -188,19 +207,9 @@ class OnsetTest:
     @property
     def message(self) -> str:
         """Describe the failed test in a sentence."""
-        best = self.ap if self.best_ap is None else self.best_ap
-        if best > self.bound:
-            title = "the last known value" if self.family == PERSISTENCE else self.family
-            return (
-                f"What would serve, {title.replace('_', ' ')}, cannot forecast here: on the rows "
-                "at which the problem is not there yet, its average precision out of fold, "
-                f"{self.ap:.3f}, does not exceed what chance reaches in 1 of 40 cases, "
-                f"{self.bound:.3f}. Another candidate reaches {best:.3f} there, but over all rows "
-                "it was not the one to choose."
-            )
         return (
             "There is nothing to forecast here: on the rows at which the problem is not there yet, "
-            f"the best average precision out of fold, {best:.3f}, does not exceed what chance "
+            f"the best average precision out of fold, {self.ap:.3f}, does not exceed what chance "
             f"reaches in 1 of 40 cases, {self.bound:.3f}."
         )
 
@@ -221,29 +230,33 @@ def evaluate_onset(
     dataset: Dataset,
     definition: TrainedDefinition,
     candidates: Sequence[Candidate],
-    chosen: Candidate,
-) -> OnsetTest | None:
-    """Test the chosen candidate on the rows of the folds at which the problem has not begun; None
-    if these are all rows or have too few problems, and for the unit just made."""
+    ranked: Sequence[Candidate],
+) -> tuple[Candidate, OnsetTest | None]:
+    """Return the first of the `ranked` candidates that passes the test on the rows of the folds at
+    which the problem has not begun, and its test; if none passes, the one with the highest figure.
+
+    The test is None, and the first candidate is returned, if these are all rows or have too few
+    problems, and for the unit just made.
+    """
     folds, _ = usable_folds(dataset, definition.learning.folds)
     present = find_present(dataset)
     if definition.is_of_unit or not any(present[fold.test].any() for fold in folds):
-        return None
+        return ranked[0], None
     ahead = [replace(fold, test=fold.test[~present[fold.test]]) for fold in folds]
     ahead = [fold for fold in ahead if not is_one_class(dataset.label[fold.test])]
     shifted = ShiftedLabels(dataset, ahead, definition.learning.seed)
     if shifted.problems < LEAST_PROBLEMS:
-        return None
+        return ranked[0], None
     chance = [
         shifted.evaluate([candidate.oof[rows] for rows in shifted.rows]) for candidate in candidates
     ]
-    return OnsetTest(
-        ap=_mean_average_precision(dataset, shifted, chosen),
-        bound=float(np.quantile(np.max(chance, axis=0), QUANTILE)),
-        problems=shifted.problems,
-        alert=threshold_alert(definition),
-        family=chosen.family,
-        best_ap=max(_mean_average_precision(dataset, shifted, c) for c in candidates),
+    bound = float(np.quantile(np.max(chance, axis=0), QUANTILE))
+    figures = [_mean_average_precision(dataset, shifted, candidate) for candidate in ranked]
+    best = int(np.argmax(figures))
+    place = next((i for i, ap in enumerate(figures) if ap > bound), best)
+    alert = threshold_alert(definition)
+    return ranked[place], OnsetTest(
+        figures[place], bound, shifted.problems, alert, ranked[place].family
     )
 
 

@@ -332,10 +332,6 @@ _APPROVED_FEW = {
         "the validation period; {actor} approved it."
     ),
 }
-_CANNOT_FORECAST = template(
-    "What would serve shows this problem only once it is there, so it cannot forecast it. An alert "
-    "at the limit says as much, without a model."
-)
 _NOTHING_TO_FORECAST = template(
     "Nothing shows this problem before it is there, so there is nothing to forecast. An alert at "
     "the limit says as much, without a model."
@@ -569,10 +565,8 @@ def _without_comparison(
 
 
 def _without_challenger(evidence: Mapping[str, Any]) -> str:
-    onset = (evidence.get("chance") or {}).get("onset")
-    if onset:
-        best = onset.get("best_ap") or 0.0
-        return _CANNOT_FORECAST if best > onset["bound"] >= onset["ap"] else _NOTHING_TO_FORECAST
+    if (evidence.get("chance") or {}).get("onset"):
+        return _NOTHING_TO_FORECAST
     return (
         _NO_VALUES if "values" in evidence and "chance" not in evidence else _PLAIN["no_challenger"]
     )
