@@ -494,7 +494,7 @@ def require_score_table(path: Path) -> None:
 
 
 AS_BEFORE = "as before"
-_LONG = 80  # characters of a reason, from which it is written once
+_LONG = 60  # characters of a reason, from which it is written once
 
 
 def _score_table(asset: str, rows: ScoredRows, before: str) -> Any:

@@ -101,10 +101,10 @@ def seldom_variables(
     """Return the variables, with their spacing, that come more seldom than once in `MOST_WINDOWS`
     windows, or usual spacings of all where these are longer. None: the spacing of a single value.
     """
-    known = [spacing for spacing in spacings.values() if spacing is not None]
-    if not known:
+    measured = [spacing for spacing in spacings.values() if spacing is not None]
+    if not measured:
         return {}
-    most = MOST_WINDOWS * max(window, median_low(known))
+    most = MOST_WINDOWS * max(window, median_low(measured))
     return {
         name: spacing for name, spacing in spacings.items() if spacing is None or spacing > most
     }

@@ -108,8 +108,8 @@ def plan_of(
     if not sampling:
         return None
     spacings = {name: timedelta(milliseconds=ms) if ms else None for name, ms in sampling.items()}
-    known = [spacing for spacing in spacings.values() if spacing is not None]
-    stride, windows = plan_lengths(definition, known, rows)
+    measured = [spacing for spacing in spacings.values() if spacing is not None]
+    stride, windows = plan_lengths(definition, measured, rows)
     seldom = seldom_variables(spacings, timedelta(milliseconds=windows[0]))
     names = [name for name in sampling if name not in seldom]
     features = FeaturePlan(
