@@ -1,4 +1,5 @@
-"""Does the detector find real anomalies? SKAB: a water loop with 8 sensors, 34 recordings.
+"""Does the detector find real anomalies? SKAB: a water loop with 8 sensors, 34 recordings; and
+problems of three wide simulated lines, where 90 % of the variance instead of 99 % misses the goal.
 
 Each recording's first 400 rows are normal operation, without their labels; every later row is
 called normal or not. The window was fixed on the 16 recordings of `valve1` (`python -m
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.signal import lfilter
 
 from alerting.definitions.asset_documents import Asset, Variable, variable_name
 from alerting.kinds.anomaly.definition import AnomalyDefinition
@@ -29,7 +31,7 @@ from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.learning.features.point_in_time import build_features, point_in_time_view
 from alerting.learning.features.reading_counts import has_enough_readings
-from alerting.readings.history import History, from_millis, in_memory, millis, to_millis
+from alerting.readings.history import BoolArray, History, from_millis, in_memory, millis, to_millis
 from benchmarks.helpers.public_data import ABSENT, folder
 
 NORMAL_ROWS = 400
@@ -37,6 +39,13 @@ GOAL = 0.77
 WINDOWS: tuple[str, ...] = ("30s", "20s", "10s")
 SHARES: tuple[float | None, ...] = (None, 0.01, 0.02, 0.05)
 WINDOW = "30s"
+LINES = {"wide": (52, 8, 0.3, 1), "states": (45, 7, 0.25, 3), "collinear": (30, 8, 0.1, 1)}
+"""Columns, of which a quarter follows others, latent variables, noise and states of a line."""
+WEEK = 1008  # rows of ten minutes
+START_MS = 1_767_571_200_000  # 2026-01-05
+MOVED = 2.4  # deviations of the noise
+LEAST_FOUND = 0.5  # of the problems of the lines together
+MOST_WEEKLY = 1.5  # false alarms
 SHARE = None
 """Fixed on valve1. A share of normal time in alarm; None: the threshold by default, one false alarm
 a week."""
@@ -59,6 +68,8 @@ def run() -> dict[str, object]:
     if data is None:
         return {"benchmark": "anomaly", "met": None, "note": ABSENT}
     started = time.process_time()
+    lines = {name: _on_line(seed, *line) for seed, (name, line) in enumerate(LINES.items())}
+    share, weekly = np.mean([[line["found"], line["weekly"]] for line in lines.values()], axis=0)
     files = [
         file
         for part in ("valve2", "other")
@@ -75,21 +86,45 @@ def run() -> dict[str, object]:
         "false_alarm_rate": round(_rate(found, "false", "right"), 3),
         "missed_rate": round(_rate(found, "missed", "hits"), 3),
         "always_alarm": round(always, 3),
+        "lines": lines,
         "cpu_s": round(time.process_time() - started, 1),
-        "met": f1 >= GOAL,
+        "met": bool(f1 >= GOAL and share >= LEAST_FOUND and weekly <= MOST_WEEKLY),
     }
 
 
-def _definition(window: str, share: float | None) -> AnomalyDefinition:
-    document: dict[str, Any] = {
-        "name": "loop",
-        "kind": "anomaly",
-        "assets": ["loop"],
-        "windows": [window],
-        "stride": "1s",
-        "threshold": {} if share is None else {"time_in_alarm": share},
+def _on_line(seed: int, columns: int, latents: int, noise: float, states: int) -> dict[str, float]:
+    """Return the share of problems found, and false alarms a week, in three weeks after four normal
+    ones of a simulated line, with a row each ten minutes."""
+    chance = np.random.default_rng(seed)
+    latent = lfilter([0.19**0.5], [1, -0.9], chance.normal(size=(7 * WEEK, latents)), axis=0)
+    level = chance.normal(0, 3 * (states > 1), (states, latents))
+    latent += level[chance.integers(0, states, 7 * WEEK // 72).repeat(72)]
+    values = latent @ chance.normal(size=(latents, columns)) / latents**0.5
+    values[:, : columns // 4] = 2 * values[:, -(columns // 4) :]
+    values += noise * chance.normal(size=values.shape)
+    number, since = np.divmod(np.arange(3 * WEEK) - 100, 200)
+    for start in (4 * WEEK + np.flatnonzero(since == 0)).tolist():
+        pair = chance.choice(columns, 2, replace=False)  # six hours of moving apart
+        values[start : start + 36, pair] += noise * np.array([MOVED, -MOVED])
+    at = START_MS + 600_000 * np.arange(len(values))
+    index = pd.DatetimeIndex(pd.to_datetime(at, unit="ms", utc=True)).as_unit("ms").rename("ts")
+    names = [f"v{column}" for column in range(columns)]
+    asset = Asset(name="loop", variables={name: Variable() for name in names})
+    alarm = _alarms(_definition(), History(asset, pd.DataFrame(values, index, names)), 4 * WEEK)
+    found = np.unique(number[alarm & (since < 36) & (number >= 0)])
+    is_normal = since >= 48
+    false = np.flatnonzero(alarm & is_normal)
+    return {
+        "seed": seed,
+        "found": round(len(found) / (number[-1] + 1), 2),
+        "weekly": round(
+            float((np.diff(false, prepend=-99) > 10).sum()) * WEEK / is_normal.sum(), 2
+        ),
     }
-    definition = parse_definition(document)
+
+
+def _definition(**fields: Any) -> AnomalyDefinition:
+    definition = parse_definition({"name": "loop", "kind": "anomaly", "assets": ["loop"], **fields})
     assert isinstance(definition, AnomalyDefinition)
     return definition
 
@@ -98,17 +133,23 @@ def _outcome(file: Path, window: str, share: float | None) -> Outcome:
     """Return the outcome of a training on the first rows of a recording; what is unknown raises
     nothing."""
     history, anomalous = _recording(file)
+    threshold = {} if share is None else {"time_in_alarm": share}
+    definition = _definition(windows=[window], stride="1s", threshold=threshold)
+    return _count(_alarms(definition, history, NORMAL_ROWS), anomalous[NORMAL_ROWS:])
+
+
+def _alarms(definition: AnomalyDefinition, history: History, normal_rows: int) -> BoolArray:
+    """Return which rows after the first ones, which are normal, are called an anomaly."""
     ts = millis(pd.DatetimeIndex(history.readings.index))
-    start, cutoff, end = (from_millis(int(t)) for t in (ts[0] - 1, ts[NORMAL_ROWS - 1], ts[-1]))
+    start, cutoff, end = (from_millis(int(t)) for t in (ts[0] - 1, ts[normal_rows - 1], ts[-1]))
     view = in_memory(point_in_time_view(history, to_millis(cutoff)))
     data = LearningData([view], {}, NormalTime(start, cutoff, end))
-    estimated = TRAINING.estimate(_definition(window, share), 1, "detector", data)
+    estimated = TRAINING.estimate(definition, 1, "detector", data)
     assert isinstance(estimated.model, AnomalyModel)
     fitted = estimated.model.by_asset["loop"]
-    later = ts[NORMAL_ROWS:]
+    later = ts[normal_rows:]
     scores = fitted.score(build_features(fitted.plan, history, later).to_numpy(np.float64))
-    scores[~has_enough_readings(fitted.plan, history, later)] = np.nan
-    return _count(scores >= THRESHOLD, anomalous[NORMAL_ROWS:])
+    return np.asarray((scores >= THRESHOLD) & has_enough_readings(fitted.plan, history, later))
 
 
 def _recording(file: Path) -> tuple[History, Any]:

@@ -452,8 +452,9 @@ def _stamp() -> Any:
 
 
 def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counter[str]:
-    """Write one row for each instant, with the score or the reason why there is none. Return the
-    number of instants by reason, "" for scores.
+    """Write one row for each instant, with the score or the reason why there is none: a long one,
+    such as the names of many silent variables, once, and then `AS_BEFORE`. Return the number of
+    instants by reason, "" for scores.
 
     The file appears when all is written, and replaces an existing file of that name. Raises
     UserError for another ending than .csv or .parquet, and if the file cannot be written.
@@ -461,6 +462,7 @@ def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counte
     require_score_table(path)
     part = path.with_name(f"{path.name}.part")
     counts = Counter[str]()
+    last = ("", "")
     try:
         with (
             arrow_csv.CSVWriter(part, _score_schema())
@@ -469,7 +471,8 @@ def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counte
         ):
             for asset, rows in scored:
                 counts.update(rows.unknown.tolist())
-                writer.write_table(_score_table(asset, rows))
+                writer.write_table(_score_table(asset, rows, last[1] if last[0] == asset else ""))
+                last = (asset, rows.unknown[-1])
         part.replace(path)
     except OSError as error:
         raise UserError(
@@ -490,8 +493,17 @@ def require_score_table(path: Path) -> None:
         )
 
 
-def _score_table(asset: str, rows: ScoredRows) -> Any:
+AS_BEFORE = "as before"
+_LONG = 60  # characters of a reason, from which it is written once
+
+
+def _score_table(asset: str, rows: ScoredRows, before: str) -> Any:
     size = len(rows.at)
+    reasons = rows.unknown.copy()
+    for row, reason in enumerate(rows.unknown.tolist()):
+        if reason == before and len(reason) > _LONG:
+            reasons[row] = AS_BEFORE
+        before = reason
     values = np.full((size, 3), np.nan) if rows.values is None else rows.values[:, 0]
     columns = {
         "time": pa.array(rows.at, pa.timestamp("ms", "UTC")),
@@ -501,7 +513,7 @@ def _score_table(asset: str, rows: ScoredRows) -> Any:
             pa.scalar(rows.threshold if rows.has_alarm else None, pa.float64()), size
         ),
         "model_version": pa.repeat(pa.scalar(rows.model_version, pa.int64()), size),
-        "reason": pa.array(rows.unknown, pa.string(), mask=rows.unknown == ""),
+        "reason": pa.array(reasons, pa.string(), mask=reasons == ""),
         **{
             name: pa.array(values[:, side], pa.float64(), from_pandas=True)
             for side, name in enumerate(("low", "median", "high"))

@@ -52,6 +52,8 @@ def test_too_little_normal_time_is_stated():
         "days of normal time with 1 peaks are too little to set 1 false alarms a week"
         in found.method
     )
+    assert found.not_reached.startswith("about 1 a week asked, 2")
+    assert found.not_reached.endswith("e+02 is the least that 1 peak can promise")
 
 
 def test_the_threshold_for_a_share_is_its_quantile():

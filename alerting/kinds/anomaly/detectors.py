@@ -353,12 +353,13 @@ _MARGIN = 1.2
 @dataclass(frozen=True)
 class Threshold:
     """A threshold: its value, how it was determined, the normal time on which it rests (weeks), and
-    the false alarms a week to expect."""
+    the false alarms a week to expect. `not_reached`: why this is not the rate asked for."""
 
     value: float
     method: str
     weeks: float
     expected: float
+    not_reached: str = ""
 
 
 def threshold_for_rate(
@@ -380,6 +381,7 @@ def threshold_for_rate(
             "the largest score of too little normal time",
             weeks,
             0.0,
+            f"about {per_week:g} a week asked, and no rate can be promised without a peak",
         )
     floor = float(np.quantile(finite, _HIGH))
     peaks = cluster_peaks(at, lasting, floor, apart_ms)
@@ -391,7 +393,12 @@ def threshold_for_rate(
             f"the largest score and a fifth more: {weeks * 7:.2g} days of normal time with "
             f"{len(peaks)} peaks are too little to set {per_week:g} false alarms a week"
         )
-        return Threshold(value, method, weeks, 1 / max(weeks, 1e-9))
+        least = 1 / max(weeks, 1e-9)
+        number = "1 peak" if len(peaks) == 1 else f"{len(peaks)} peaks"
+        not_reached = (
+            f"about {per_week:g} a week asked, {least:.2g} is the least that {number} can promise"
+        )
+        return Threshold(value, method, weeks, least, not_reached)
     rate = len(peaks) / weeks
     if rate <= per_week:
         return Threshold(floor, "the 95 % quantile: scores pass it seldom enough", weeks, rate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from statistics import median_low
 from typing import cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector, from_files
+from alerting.kinds.anomaly.normal_rows import plan_lengths
 from alerting.kinds.anomaly.scored_strides import (
     THRESHOLD,
     categories_at,
@@ -25,6 +27,7 @@ from alerting.kinds.anomaly.scored_strides import (
     evaluate_part,
     responsible,
 )
+from alerting.kinds.normal_definition import USUAL_PERIOD
 from alerting.kinds.normal_operation import NormalKind
 from alerting.kinds.protocol import (
     Charted,
@@ -36,7 +39,13 @@ from alerting.kinds.protocol import (
     Why,
     WhyQuestion,
 )
-from alerting.kinds.reading_spacing import LEAST, Times, usual_distance
+from alerting.kinds.reading_spacing import (
+    LEAST,
+    Times,
+    describe_seldom,
+    seldom_variables,
+    usual_distance,
+)
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.models.trained import TrainedModel
@@ -143,7 +152,7 @@ def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
 
 _GAP = 10  # usual intervals of readings
 _DRAWN = 3
-_MOST_NUMBERS = 20  # whose spacing is looked at
+_MOST_NUMBERS = 60  # whose spacing is looked at
 
 
 class AnomalyKind(NormalKind):
@@ -156,12 +165,17 @@ class AnomalyKind(NormalKind):
         return cast("TrainedModel", from_files(files))
 
     def spacing_variables(self, definition: AnomalyDefinition, asset: Asset) -> Sequence[str]:
-        return sorted(definition.numbers_of(asset))[:_MOST_NUMBERS] if definition.windows else []
+        return sorted(definition.numbers_of(asset))[:_MOST_NUMBERS]
 
     def describe_spacing(self, definition: AnomalyDefinition, times: Times) -> Iterator[str]:
-        longest = max(definition.windows or (), default=timedelta(0))
-        distances = sorted(usual_distance(ts) for ts in times.values() if len(ts) >= LEAST)
-        usual = distances[(len(distances) - 1) // 2] if distances else timedelta(0)
+        spacings = {name: usual_distance(ts) for name, ts in times.items() if len(ts) >= LEAST}
+        if not spacings:
+            return
+        usual = median_low(spacings.values())
+        length = definition.normal if isinstance(definition.normal, timedelta) else USUAL_PERIOD
+        rows = length // max(usual, timedelta(milliseconds=1))
+        _, windows = plan_lengths(definition, spacings.values(), rows)
+        longest = timedelta(milliseconds=windows[-1])
         if usual > longest:
             yield translatable(
                 "most variables come every {usual} or more seldom, and windows of {duration} hold "
@@ -170,6 +184,10 @@ class AnomalyKind(NormalKind):
                 duration=format_duration(longest),
                 enough=format_duration(_GAP * usual),
             )
+            return
+        window = timedelta(milliseconds=windows[0])
+        if seldom := seldom_variables(spacings, window):
+            yield describe_seldom(seldom, window)
 
     def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan | None:
         fitted = cast("AnomalyModel", model).by_asset.get(asset)

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from statistics import median_low
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from alerting.definitions.faults import format_duration
 from alerting.detection.problem_occurrences import problem_intervals
 from alerting.detection.suppressed_intervals import SuppressedInterval, is_covered, touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
+from alerting.kinds.reading_spacing import seldom_variables
 from alerting.kinds.training_protocol import LearningData, VerdictInterval
 from alerting.learning.features.plan import FeaturePlan, NumberSource, UsualCount
 from alerting.learning.features.point_in_time import build_features, grid
@@ -87,30 +89,48 @@ class NormalRows:
     categories: CategoryValues | None = None
 
 
+class AssetPlan(NamedTuple):
+    """The feature plan of one asset. `seldom`: variables that it leaves out, with their spacing."""
+
+    features: FeaturePlan
+    seldom: Mapping[str, timedelta | None]
+
+
 def plan_of(
     definition: AnomalyDefinition, history: LongHistory, start: datetime, end: datetime
-) -> FeaturePlan | None:
+) -> AssetPlan | None:
     """Return the feature plan of one asset, from its readings in (start, end]; None if no number
-    has values."""
+    has values. Variables that come too seldom for the shortest window are left out."""
     candidates = sorted(
         name for name in definition.numbers_of(history.asset) if name in history.variables
     )
     sampling, rows = _usual_distances(history, candidates, to_millis(start), to_millis(end))
-    names = list(sampling)
-    if not names:
+    if not sampling:
         return None
-    usual = int(np.median([value for value in sampling.values() if value] or [60_000]))
-    observed = rows * max(usual, 1)
-    stride = duration_millis(definition.stride) if definition.stride else _stride(usual, observed)
-    windows = [duration_millis(w) for w in definition.windows or ()]
-    windows = windows or [max(_WINDOW * usual, 2 * stride)]
-    return FeaturePlan(
+    spacings = {name: timedelta(milliseconds=ms) if ms else None for name, ms in sampling.items()}
+    measured = [spacing for spacing in spacings.values() if spacing is not None]
+    stride, windows = plan_lengths(definition, measured, rows)
+    seldom = seldom_variables(spacings, timedelta(milliseconds=windows[0]))
+    names = [name for name in sampling if name not in seldom]
+    features = FeaturePlan(
         stride_ms=stride,
-        windows_ms=tuple(sorted(set(windows))),
+        windows_ms=windows,
         aggregations=definition.statistics,
         numbers=tuple(NumberSource(name, sampling[name]) for name in names),
         delay_ms=max(duration_millis(history.asset.delay(name)) for name in names),
     )
+    return AssetPlan(features, seldom)
+
+
+def plan_lengths(
+    definition: AnomalyDefinition, spacings: Iterable[timedelta], rows: int
+) -> tuple[int, tuple[int, ...]]:
+    """Return the stride and the windows (ms) for `rows` readings with these usual spacings."""
+    usual = duration_millis(median_low([*spacings] or [timedelta(minutes=1)]))
+    observed = rows * max(usual, 1)
+    stride = duration_millis(definition.stride) if definition.stride else _stride(usual, observed)
+    windows = {duration_millis(w) for w in definition.windows or ()}
+    return stride, tuple(sorted(windows or {max(_WINDOW * usual, 2 * stride)}))
 
 
 def _usual_distances(

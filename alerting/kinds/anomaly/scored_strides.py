@@ -337,7 +337,7 @@ def _score(
     unknown = np.full(len(at), "", object)
     unknown[~enough] = TOO_FEW
     for row in np.flatnonzero(np.isnan(score)):
-        unknown[row] = _missing(fitted, asset, matrix[row], int(at[row]))
+        unknown[row] = _missing(fitted, asset, matrix[row])
     score[~enough] = np.nan
     if fitted.by is not None:
         score[windows.changes] = np.nan
@@ -363,16 +363,20 @@ def _score(
     )
 
 
-def _missing(fitted: FittedDetector, asset: Asset, row: Floats, at: int) -> str:
+def _missing(fitted: FittedDetector, asset: Asset, row: Floats) -> str:
+    """Return why a row has no score: in the same words for all rows of one silence."""
     silent = fitted.silent(row)
-    window = fitted.plan.longest_window_ms
     if not silent:
         return _FEW_VALUES
-    since = from_millis(max(at - window, 0)).isoformat()
+    duration = format_duration(timedelta(milliseconds=fitted.plan.longest_window_ms))
     names = ", ".join(variable_title(name, asset.variables) for name in silent)
     if len(silent) == 1:
-        return translatable("{name} is not known since {since} or before", name=names, since=since)
-    return translatable("{names} are not known since {since} or before", names=names, since=since)
+        return translatable(
+            "{name} has no value in the last {duration}", name=names, duration=duration
+        )
+    return translatable(
+        "{names} have no value in the last {duration}", names=names, duration=duration
+    )
 
 
 def _suppressed(

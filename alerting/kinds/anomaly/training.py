@@ -4,6 +4,7 @@ unseen time."""
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +50,7 @@ from alerting.kinds.anomaly.normal_rows import (
     take_logarithms,
 )
 from alerting.kinds.normal_operation import no_readings, normal_time
+from alerting.kinds.reading_spacing import describe_seldom
 from alerting.kinds.training_protocol import (
     Comparison,
     Estimated,
@@ -297,9 +299,10 @@ def _learn_detector(
     reason, and the number of rows used."""
     period = data.period
     view = long_view(history, to_millis(data.period.cutoff))
-    plan = plan_of(definition, view, period.start, period.cutoff)
-    if plan is None:
+    planned = plan_of(definition, view, period.start, period.cutoff)
+    if planned is None:
         return None
+    plan = planned.features
     strides = computed_strides(plan, period.start, period.cutoff)
     computed = replace(plan, stride_ms=strides * plan.stride_ms)
     rows = rows_of(definition, plan, view, data, period.start, period.cutoff, strides)
@@ -336,6 +339,9 @@ def _learn_detector(
         **used.left_out,
     }
     account = _account(fitted.detector, describe_plan(plan), left_out, used, of_each_row.threshold)
+    if planned.seldom:
+        window = timedelta(milliseconds=plan.windows_ms[0])
+        account += (describe_seldom(planned.seldom, window),)
     if strides > 1:
         account += (
             f"of the strides of the normal period only one in {strides} was computed, because the "
@@ -405,7 +411,8 @@ def _account(
     threshold: Threshold,
 ) -> tuple[str, ...]:
     expected = threshold.expected
-    rate = "" if np.isnan(expected) else f"; about {expected:.2g} false alarms a week"
+    rate = "" if np.isnan(expected) else f"about {expected:.2g} false alarms a week"
+    rate = threshold.not_reached or rate
     without = [f"{count} {reason}" for reason, count in left_out.items() if count]
     thinned = (
         f", one in {used.every} so that they are at most {_MOST_ROWS:,}" if used.every > 1 else ""
@@ -416,7 +423,7 @@ def _account(
         + thinned
         + (f", left out: {', '.join(without)}" if without else ""),
         f"threshold by {threshold.method}, from {7 * threshold.weeks:.2g} days that the fits had "
-        f"not seen{rate}",
+        f"not seen{'; ' * bool(rate)}{rate}",
     )
 
 

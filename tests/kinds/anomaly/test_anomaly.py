@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Feedback
@@ -191,6 +192,21 @@ def test_verdicts_enter_the_next_version_not_the_running_one():
     assert again.evidence["found"] == 1
     assert "1 of 1 problems found" in again.reason
     assert model_of(made).hash == before
+
+
+def test_a_slow_variable_is_left_out_and_neither_silences_nor_explains():
+    hardness = Asset(name=ASSET, variables=fan().variables | {"hardness": Variable()})
+    readings = rows()
+    for row in readings[::30]:
+        row.values["hardness"] = 40.0 + (row.ts.day % 3) if row.ts < at(BROKEN) else 900.0
+    made = platform_with(hardness, readings, DOCUMENT)
+    made = in_service(made, trained_at(made, NAME, TRAINED), (*range(TRAINED, END, 60), END))
+    fitted = model_of(made).by_asset[ASSET]
+    assert "hardness" not in fitted.variables
+    assert fitted.account[-1].startswith("left out: hardness, every 5h (more seldom than once in 5")
+    raised = made.episodes.find(NAME)
+    assert {one.variable for e in raised for one in e.contributions} <= {*fitted.variables}
+    assert fitted.account[-1] in why(made, NAME, ASSET, raised[0].raised_at).facts
 
 
 def test_rows_without_a_variable_that_is_nearly_always_there_do_not_count():

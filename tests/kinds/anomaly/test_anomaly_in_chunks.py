@@ -130,7 +130,7 @@ def test_a_dead_sensor_is_unknown_by_name_and_closes_no_episode():
     assert [step.kind for step in steps if step.kind in ("raised", "closed")] == ["raised"]
     assert state.raised_at is not None
     assert scores[-1][1] == "nan"
-    assert unknown == f"b is not known since {at(32).isoformat()} or before"
+    assert unknown == "b has no value in the last 3m"
     assert evaluated("pca", silent, [35])[3].raised_at is None  # a variable that is often absent
 
 
@@ -258,10 +258,11 @@ def test_rows_of_pieces_of_any_length_are_those_of_the_whole_to_the_bit(distance
     start = at(3)
     end = at(float(sum(distances)) - 2)
     data = LearningData([], {}, NormalTime(start, end, end))
-    plan = plan_of(definition, in_memory(history, ALL), start, end)
+    planned = plan_of(definition, in_memory(history, ALL), start, end)
+    plan = planned.features
     assert plan is not None
     for pieces in (in_memory(history, rows), stored(history, rows)):
-        assert plan_of(definition, pieces, start, end) == plan
+        assert plan_of(definition, pieces, start, end) == planned
         found = rows_of(definition, plan, pieces, data, start, end)
         assert (
             found.matrix.tobytes()

@@ -210,7 +210,7 @@ def test_the_recipe_between_normal_and_unseen_time_counts_in_the_unseen_time():
     (pieces,) = learned.histories
     period = learned.period
     assert period.unseen_from > period.cutoff
-    plan = plan_of(definition, pieces, period.start, period.cutoff)
+    plan = plan_of(definition, pieces, period.start, period.cutoff).features
     unseen = rows_of(definition, plan, pieces, learned, period.unseen_from, period.end)
     assert len(unseen.at) > 100
     assert set(unseen.categories.in_force(unseen.at).tolist()) == {"B"}

@@ -92,7 +92,11 @@ def test_a_chart_an_anomaly_and_a_problem_say_it_too(hourly):
     (found,) = warned(hourly, **anomaly, include=["temp", "lab"], windows=["10m"])
     assert "windows of 10m hold no value of them" in found
     assert found.endswith("write windows: [10h]")
-    assert warned(hourly, **anomaly, windows=["2h"]) == []
+    out = "left out: lab, every 1d (more seldom than once in 5 windows of "
+    assert warned(hourly, **anomaly, windows=["2h"]) == [f"{out}2h)"]
+    assert warned(hourly, **anomaly, windows=["5h"]) == []
+    assert warned(hourly, **anomaly, include=["temp"]) == []
+    assert warned(hourly, **anomaly, include=["lab", "fast"]) == [f"{out}10m)"]
     late = [
         ReadingRow("hour-1", at(60 * n) + timedelta(minutes=30), {"half": 1.0}) for n in range(90)
     ]

@@ -5,14 +5,16 @@ import json
 from dataclasses import asdict, replace
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from alerting.adapters import scored_files as parquet
 from alerting.adapters.files.rows import Layout
-from alerting.adapters.scored_files import score_file, write_scores
+from alerting.adapters.scored_files import AS_BEFORE, score_file, write_scores
 from alerting.definitions.faults import NotFound
 from alerting.episodes.advice import split_reasons
+from alerting.kinds.protocol import ScoredRows
 from alerting.ports import FixedClock
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate_past
@@ -274,6 +276,17 @@ def test_an_interrupted_file_is_not_left_behind_and_an_earlier_one_stays(platfor
         write_scores(path, broken())
     assert [p.name for p in tmp_path.iterdir()] == ["scores.csv"]
     assert path.read_text() == "earlier"
+
+
+def test_the_names_of_many_silent_variables_are_written_once_for_each_asset_and_silence(tmp_path):
+    many = ", ".join(f"sensor_{number}" for number in range(9)) + " have no value in the last 10m"
+    few = "sensor_1 has no value in the last 10m"
+    reasons = np.array([many, many, "", many, few, few], object)
+    step = ScoredRows(np.arange(6), np.full(6, np.nan), np.full(6, np.nan), reasons, None, 1, 1.0)
+    counts = write_scores(tmp_path / "scores.csv", [("a", step), ("b", step)])
+    written = pd.read_csv(tmp_path / "scores.csv", keep_default_na=False)["reason"]
+    assert [*written] == 2 * [many, AS_BEFORE, "", many, few, few]
+    assert counts == {many: 6, "": 2, few: 4}
 
 
 def test_faults_of_the_question_are_named(platform, tmp_path):
