@@ -33,7 +33,6 @@ from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.definition.decision_text import (
     candidate_titles,
     cut_short_lines,
-    describe_unseen,
     explain_waiting,
     format_metric,
     metric_lines,
@@ -41,7 +40,9 @@ from alerting.reporting.definition.decision_text import (
     ranked,
     side_by_side,
     summarise_decision,
+    test_lines,
 )
+from alerting.reporting.definition.unseen_text import describe_unseen
 from alerting.reporting.model_charts import curve_line, importance_bars, operating_points
 from alerting.reporting.phrases import NONE, number, seconds
 from alerting.reporting.variable_charts import EpisodeChart, Fan, Panel, problem_levels
@@ -268,9 +269,9 @@ def _training_values(training: Any | None) -> dict[str, Any] | None:
         ],
         "lines": [
             *cut_short_lines(training["leaderboard"]),
+            *test_lines(test),
             *training["chance"],
             *(metric_lines(test) if "ap" in test else ()),
-            *test.get("notes", ()),
         ],
     }
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.learning import PERSISTENCE
+from alerting.definitions.wording.language import spoken_share
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.score_metrics import row_metrics
@@ -87,13 +88,12 @@ def choose(
     share = 1.0 if simple is best else _share_better(dataset, best, simple, folds)
     if share >= CONFIDENCE:
         return Choice(best, test)
-    note = (
-        "The last known value was chosen, because no candidate is better beyond chance: the best, "
-        f"{best.family}, has an average precision of {best.ap:.3f} out of fold, the last known "
-        f"value {simple.ap:.3f}; it is better in {share:.0%} of the samples ({CONFIDENCE:.0%} "
-        "needed)."
+    why = (
+        "The last known value was chosen, because no candidate is clearly better.",
+        f"Its average precision is {simple.ap:.3f}, that of {best.family} {best.ap:.3f}, better in "
+        f"{spoken_share(share)} of the samples ({spoken_share(CONFIDENCE)} needed).",
     )
-    return Choice(replace(simple, notes=(*simple.notes, note)), test)
+    return Choice(replace(simple, notes=(*simple.notes, *why)), test)
 
 
 def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> ChanceTest:
@@ -324,7 +324,7 @@ class ChanceTest:
         return rows + (
             " But with its scores before the {problems} problems of the validation period, it "
             "comes by chance in {together:.1%} of the cases (at most {most:.1%} are allowed)."
-        ).format_map(self.facts)
+        ).format_map(self.facts).replace("%", " %")
 
     @property
     def more_problems(self) -> int | None:
@@ -362,8 +362,7 @@ class ChanceTest:
         more = (
             "more problems"
             if count is None
-            else f"about {count} more problems (if its figure stays; what chance reaches falls "
-            "with the square root of their number)"
+            else f"about {count:,} more problem{'' if count == 1 else 's'} (if its figure stays)"
         )
         return (
             f"What may help: {more}, another horizon, variables that move before the problem, or "

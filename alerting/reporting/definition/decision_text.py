@@ -12,7 +12,9 @@ from alerting.definitions.wording.language import (
     Styled,
     Translatable,
     Value,
+    count_in_english,
     format_threshold,
+    spoken_threshold,
     template,
     templates,
     translatable,
@@ -20,6 +22,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.learning.score_metrics import merge_metrics
 from alerting.learning.selection.decision import CandidateSummary, DatasetProfile, Proposal
+from alerting.reporting.definition.unseen_text import count_in_parts, describe_test
 from alerting.reporting.phrases import seconds
 from alerting.reporting.templates import render
 
@@ -44,25 +47,23 @@ MAIN_METRICS = {
 }
 CANDIDATE_METRICS = {key: METRIC_TITLES[key] for key in ("ap", "roc_auc")}
 _HEADLINES = {
-    "promote": "The challenger is better and goes into service",
-    "provisional": "The challenger goes into service",
+    "promote": "The {model} goes into service",
+    "provisional": "The {model} goes into service",
     "keep": "The champion stays",
     "refreshed": "The champion stays, refitted on the newest data",
     "cannot_tell": "The evidence shows no difference; the champion stays",
-    "no_challenger": "No challenger: nothing exceeds chance",
-    "rejected": "A person rejected the challenger",
+    "no_challenger": "No model goes into service",
+    "rejected": "A person rejected the {model}",
     "stale": "Too late: another model is in service since",
 }
-_WAITING = {
-    "promote": "The challenger is better",
-    "provisional": "A person decides on the challenger",
-    "refreshed": "The champion, refitted on the newest data",
-}
+_FIRST_WORDS = "First model. "  # of a reason, which the headline says already
+_STATISTICS = ("CRPS", "average precision", "average_precision")
 EARLIER_RULE = (
     "these figures are of an earlier rule, by which an alarm ended one horizon after its raise, or "
     "announced a problem that began with it; they are compared with nothing"
 )
 _MINUTE = "%Y-%m-%d %H:%M"
+_READINGS = ("{number} reading", "{number} readings")
 
 _DROPPED = {
     "immature": "too recent to know",
@@ -85,12 +86,14 @@ def decision_markdown(proposal: Proposal) -> str:
         p=proposal,
         headline=_headline(proposal),
         comparison=side_by_side(proposal),
-        chance=chance_lines(proposal.evidence),
+        chance=chance_lines({**proposal.evidence, "figures": None}),
         alert=proposed_alert(proposal.evidence),
         candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
         cut_short=cut_short_lines(proposal.leaderboard),
         candidate_titles=candidate_titles(proposal.leaderboard),
-        titles=METRIC_TITLES,
+        titles=metric_titles(proposal.test),
+        test=count_in_parts(proposal.test),
+        found=describe_test(proposal.test),
         metric=format_metric,
         counts=counts(proposal.test),
         threshold=format_threshold,
@@ -100,19 +103,18 @@ def decision_markdown(proposal: Proposal) -> str:
 
 
 def _headline(proposal: Proposal) -> str:
+    model = _model_word(proposal)
     if proposal.approved_by is not None:
-        return f"{proposal.approved_by} approved the challenger, which goes into service"
-    if proposal.verdict == "promote" and "compared" in proposal.evidence:
-        return (
-            "The newly estimated model"
-            if proposal.waiting
-            else "The newly estimated model goes into service"
-        )
+        return f"{proposal.approved_by} approved the {model}, which goes into service"
     if proposal.waiting:
-        return _WAITING.get(proposal.verdict, proposal.verdict)
-    if proposal.verdict == "no_challenger" and "chance" not in proposal.evidence:
-        return "No challenger: nothing is better than the last known value"
-    return _HEADLINES.get(proposal.verdict, proposal.verdict)
+        waiting = "refitted champion" if proposal.verdict == "refreshed" else model
+        return f"The {waiting} waits for a person"
+    return _HEADLINES.get(proposal.verdict, proposal.verdict).format(model=model)
+
+
+def _model_word(proposal: Proposal) -> str:
+    """Return the word for the model of a training: nothing is challenged by the first one."""
+    return "first model" if proposal.champion_version is None else "challenger"
 
 
 def side_by_side(proposal: Proposal) -> str:
@@ -141,7 +143,7 @@ def side_by_side(proposal: Proposal) -> str:
 
 def _versions(proposal: Proposal) -> str:
     return (
-        f"| | champion {proposal.champion_version or '(none)'} | challenger "
+        f"| | champion {proposal.champion_version or '(none)'} | {_model_word(proposal)} "
         f"{proposal.challenger_version or '(none)'} |"
     )
 
@@ -176,12 +178,23 @@ def describe_experiment(definition: ModelDefinition) -> str:
 
 def period_lines(profile: DatasetProfile) -> list[str]:
     """Describe the periods of a training with their rows, one line each."""
-    rows_text = "rows, {} labelled as a problem" if profile.columns else "readings"
+    rows_text = "rows, {:,} labelled as a problem" if profile.columns else "readings"
     return [
-        f"{name}: {part.rows} {rows_text.format(part.positives)}, {part.start:{_MINUTE}} to "
+        f"{name}: {part.rows:,} {rows_text.format(part.positives)}, {part.start:{_MINUTE}} to "
         f"{part.end:{_MINUTE}} UTC"
         for name, part in profile.parts.items()
     ]
+
+
+def learned_lines(profile: DatasetProfile) -> list[str]:
+    """Return from which rows a training learned; nothing without any."""
+    part = profile.parts.get("train")
+    if part is None:
+        return []
+    forms = ("{number} row", "{number} rows") if profile.columns else _READINGS
+    rows = count_in_english(*forms, part.rows)
+    before = f" ({part.positives:,} of them before a problem)" if profile.problems else ""
+    return [f"Learned from {rows}{before}, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC."]
 
 
 def cut_short_lines(leaderboard: Sequence[CandidateSummary]) -> list[str]:
@@ -222,13 +235,40 @@ def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
 
 def result_line(proposal: Proposal) -> str:
     """Return the decision and its reason."""
-    return f"{_headline(proposal)}. {proposal.reason}"
+    return f"{_headline(proposal)}. {proposal.reason.removeprefix(_FIRST_WORDS)}"
 
 
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
-    """Return the sentence on the test against chance; where it failed, the reason has it."""
-    chance = evidence.get("chance", {})
-    return [chance["message"]] if chance.get("passed") else []
+    """Return the figures for statisticians: of the comparison with the champion, of the test
+    against chance, and of the predicted values."""
+    tests = (evidence.get("chance", {}).get("message"), evidence.get("values", {}).get("figures"))
+    return [line for line in (evidence.get("figures"), *tests) if line]
+
+
+def result_lines(proposal: Proposal) -> list[str]:
+    """Return what a decision rests on, and what to do, for engineers."""
+    waits = f"alerting model approve {proposal.run_id}"
+    decide = [f"To decide: {waits}  (or with --reject REASON)"] if proposal.waiting else []
+    test = proposal.test
+    is_blind = proposal.promote and test.get("n_events") and not test.get("n_found")
+    blind = ["Do not rely on it yet: it announced no problem on unseen data."] if is_blind else []
+    return [*test_lines(test), *blind, *cut_short_lines(proposal.leaderboard), *decide]
+
+
+def test_lines(test: Mapping[str, Any]) -> list[str]:
+    """Return what a model found in the period that it had not seen, from which risk on it alarms,
+    and the notes on it, without figures for statisticians."""
+    sentence = describe_test(test)
+    threshold = test.get("threshold_reason")
+    return [
+        *([sentence] if sentence else []),
+        *(
+            [f"Alarm from a risk of {spoken_threshold(test['threshold'])}: {threshold}."]
+            if threshold
+            else []
+        ),
+        *(n for n in test.get("notes", ()) if not any(word in n for word in _STATISTICS)),
+    ]
 
 
 def proposed_alert(evidence: Mapping[str, Any]) -> str:
@@ -256,9 +296,10 @@ def metric_lines(test: Mapping[str, Any]) -> list[str]:
     behind = counts(test)
     has_alarms = test.get("n_events") is not None
     earlier = [EARLIER_RULE] if has_alarms and test.get("alarm_rule", 1) < ALARM_RULE else []
+    test = count_in_parts(test)
     titles = {
         key: title
-        for key, title in METRIC_TITLES.items()
+        for key, title in metric_titles(test).items()
         if key != "median_lead_time" or test.get(key) is not None
     }
     return [
@@ -268,6 +309,12 @@ def metric_lines(test: Mapping[str, Any]) -> list[str]:
             for key, title in titles.items()
         ),
     ]
+
+
+def metric_titles(test: Mapping[str, Any]) -> dict[str, str]:
+    """Return the titles of the metrics of a test period; of parts without weeks."""
+    in_parts = {"false_alarms_per_week": "false alarms in 1,000 parts"}
+    return METRIC_TITLES | (in_parts if test.get("units") else {})
 
 
 def counts(test: Mapping[str, Any]) -> dict[str, str]:
@@ -285,6 +332,7 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
         if rate is None or assets == 1
         else f"; {rate * assets:.3g} on all {assets} assets together"
     )
+    episodes = count_in_english("{number} episode", "{number} episodes", test["n_episodes"])
     precision = test.get("episode_precision")
     counted = test["n_false_alarms"] / (1 - precision) if precision not in (None, 1) else 0
     repeated = (
@@ -293,17 +341,21 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
         else ""
     )
     return {
-        "event_recall": f", {test['n_found']} of {test['n_events']}{outside}",
-        "false_alarms_per_week": (
-            f", {test['n_false_alarms']} in {test['n_episodes']} episodes{repeated}{on_all}"
-        ),
+        "event_recall": f", {test['n_found']:,} of {test['n_events']:,}{outside}",
+        "false_alarms_per_week": f", {test['n_false_alarms']:,} in {episodes}{repeated}{on_all}",
     }
 
 
 _PLATFORM = "platform"
 _UNREADABLE = template("The model in service could not be read, so the two could not be compared.")
 _FIRST_TRAINED = template(
-    "First model. It is clearly better than chance and is used until a comparison is possible."
+    "First model. It ranks the times before a problem better than chance does."
+)
+_FIRST_TESTED = template("First model. {test} It is used until a better one comes.")
+_FIRST_FINDS_NOTHING = template("First model. {test} Do not rely on it yet.")
+_NO_THRESHOLD = template(
+    "It ranks better than chance, but no threshold finds a problem within the limits: {actor} "
+    "approved it."
 )
 _PLAIN = {
     "no_challenger": template("No candidate was better than chance."),
@@ -372,12 +424,6 @@ _ON_PROBLEMS = {
 }
 
 
-_UNSEEN = templates(
-    "On data that its training had not seen, version {version} announced {found} of {number} "
-    "problem; false alarms: {false}.",
-    "On data that its training had not seen, version {version} announced {found} of {number} "
-    "problems; false alarms: {false}.",
-)
 _OBJECTIONS: Mapping[str, str] = {
     "unreadable_champion": template(
         "The model in service cannot be read, so the two could not be compared."
@@ -415,7 +461,9 @@ _OBJECTIONS: Mapping[str, str] = {
     "too_many_on_new_assets": template(
         "It raises too many false alarms on assets that the one in service does not watch."
     ),
-    "finds_nothing": template("Its threshold finds no problem of the validation period."),
+    "finds_nothing": template(
+        "It ranks better than chance, but no threshold finds a problem within the limits."
+    ),
     "found_by_chance": template(
         "In the validation period its scores before the problems were no higher than chance "
         "explains."
@@ -428,20 +476,6 @@ def explain_waiting(objection: str | None) -> Translatable:
     """Say why a proposal waits for a person: for an objection of `decision_table`, or because its
     definition wants it."""
     return translatable(_OBJECTIONS.get(objection or "", _NO_OBJECTION))
-
-
-def describe_unseen(version: int, test: Mapping[str, Any]) -> Translatable | None:
-    """Say what a version found in the test period of its training; None where no problems were
-    counted in it."""
-    problems = test.get("n_events")
-    if problems is None:
-        return None
-    counted: dict[str, Value] = {
-        "version": str(version),
-        "found": str(test["n_found"]),
-        "false": str(test["n_false_alarms"]),
-    }
-    return translatable_count(*_UNSEEN, problems, **counted)
 
 
 @dataclass(frozen=True)
@@ -523,7 +557,7 @@ def _without_comparison(
         return translatable(_PLAIN[verdict])
     by_chance = evidence.get("found_by_chance")
     if by_chance is None or champion is not None:
-        return translatable(_provisional(champion, actor, evidence), actor=actor)
+        return _provisional(champion, actor, evidence)
     return translatable(_FOUND_BY_CHANCE, problems=Styled(by_chance["problems"], ".0f"))
 
 
@@ -535,13 +569,23 @@ def _without_challenger(evidence: Mapping[str, Any]) -> str:
     )
 
 
-def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) -> str:
+def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) -> Translatable:
     """Return why a model serves that was not compared with another one, or did not pass."""
     if "compared" in evidence:  # learned from readings alone
-        return _TOO_FEW if actor == _PLATFORM else _APPROVED
+        return (
+            translatable(_TOO_FEW) if actor == _PLATFORM else translatable(_APPROVED, actor=actor)
+        )
     if champion is not None:
-        return _UNREADABLE
-    return _FIRST_VALUES if "values" in evidence else _FIRST_TRAINED
+        return translatable(_UNREADABLE)
+    if "values" in evidence:
+        return translatable(_FIRST_VALUES)
+    if "finds_nothing" in evidence and actor != _PLATFORM:
+        return translatable(_NO_THRESHOLD, actor=actor)
+    test = describe_test(evidence.get("test", {}))
+    if test is None:
+        return translatable(_FIRST_TRAINED)
+    is_blind = evidence["test"]["n_events"] and not evidence["test"]["n_found"]
+    return translatable(_FIRST_FINDS_NOTHING if is_blind else _FIRST_TESTED, test=test)
 
 
 def _measured(evidence: Mapping[str, Any]) -> Value:
