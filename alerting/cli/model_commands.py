@@ -475,7 +475,7 @@ def _lines_of_training(training: Mapping[str, Any] | None, verbose: bool) -> Ite
         return
     as_of = short(training["as_of"])
     yield colored(f"\nlast training, as of {as_of}, run {training['run_id']}", "bold")
-    yield from _wrapped(decision_text.test_lines(training["test"]))
+    yield from _wrapped(decision_text.unseen_lines(training["test"]))
     if training["waiting"]:
         text = f"waits for approval: alerting model approve {training['run_id']}"
         yield colored(text, "yellow")

@@ -40,7 +40,7 @@ from alerting.reporting.definition.decision_text import (
     ranked,
     side_by_side,
     summarise_decision,
-    test_lines,
+    unseen_lines,
 )
 from alerting.reporting.definition.unseen_text import describe_unseen
 from alerting.reporting.model_charts import curve_line, importance_bars, operating_points
@@ -269,7 +269,7 @@ def _training_values(training: Any | None) -> dict[str, Any] | None:
         ],
         "lines": [
             *cut_short_lines(training["leaderboard"]),
-            *test_lines(test),
+            *unseen_lines(test),
             *training["chance"],
             *(metric_lines(test) if "ap" in test else ()),
         ],

@@ -338,12 +338,12 @@ def _verdict(
 
 
 def _describe_alarms(evidence: Mapping[str, Any], model: str) -> str:
-    """Describe what one of both models found: `the champion announced 3 (2 false alarms)`."""
+    """Describe what one of both models found: `the champion found 3 (2 false alarms)`."""
     met = evidence["at_threshold"][model]
     alarms = count_in_english(
         "{number} false alarm", "{number} false alarms", met["n_false_alarms"]
     ).replace("0 false alarms", "no false alarm")
-    return f"the {model} announced {met['n_found']:,} ({alarms})"
+    return f"the {model} found {met['n_found']:,} ({alarms})"
 
 
 def _percent(share: float | None) -> str:

@@ -51,7 +51,7 @@ _HEADLINES = {
     "provisional": "The {model} goes into service",
     "keep": "The champion stays",
     "refreshed": "The champion stays, refitted on the newest data",
-    "cannot_tell": "The evidence shows no difference; the champion stays",
+    "cannot_tell": "The champion stays",
     "no_challenger": "No model goes into service",
     "rejected": "A person rejected the {model}",
     "stale": "Too late: another model is in service since",
@@ -235,7 +235,11 @@ def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
 
 def result_line(proposal: Proposal) -> str:
     """Return the decision and its reason."""
-    return f"{_headline(proposal)}. {proposal.reason.removeprefix(_FIRST_WORDS)}"
+    headline = _headline(proposal)
+    reason = proposal.reason.removeprefix(_FIRST_WORDS)
+    if reason.startswith(headline):
+        return reason
+    return f"{headline}. {reason.removesuffix(f' {headline}.')}"
 
 
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
@@ -252,23 +256,18 @@ def result_lines(proposal: Proposal) -> list[str]:
     test = proposal.test
     is_blind = proposal.promote and test.get("n_events") and not test.get("n_found")
     blind = ["Do not rely on it yet: it announced no problem on unseen data."] if is_blind else []
-    return [*test_lines(test), *blind, *cut_short_lines(proposal.leaderboard), *decide]
+    return [*unseen_lines(test), *blind, *cut_short_lines(proposal.leaderboard), *decide]
 
 
-def test_lines(test: Mapping[str, Any]) -> list[str]:
+def unseen_lines(test: Mapping[str, Any]) -> list[str]:
     """Return what a model found in the period that it had not seen, from which risk on it alarms,
     and the notes on it, without figures for statisticians."""
     sentence = describe_test(test)
-    threshold = test.get("threshold_reason")
-    return [
-        *([sentence] if sentence else []),
-        *(
-            [f"Alarm from a risk of {spoken_threshold(test['threshold'])}: {threshold}."]
-            if threshold
-            else []
-        ),
-        *(n for n in test.get("notes", ()) if not any(word in n for word in _STATISTICS)),
-    ]
+    lines = [sentence] if sentence else list[str]()
+    if reason := test.get("threshold_reason"):
+        lines.append(f"Alarm from a risk of {spoken_threshold(test['threshold'])}: {reason}.")
+    notes = test.get("notes", ())
+    return [*lines, *(note for note in notes if not any(word in note for word in _STATISTICS))]
 
 
 def proposed_alert(evidence: Mapping[str, Any]) -> str:
