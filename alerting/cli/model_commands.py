@@ -417,7 +417,7 @@ def _lines_of_models(
     name = history["definition"]
     if history["answers"] is not None:
         yield colored(f"{name} {history['answers']}", "yellow")
-    yield colored(_champion(history), "bold")
+    yield from _wrapped([_champion(history)], "bold")
     if under_way is not None:
         yield _describe_unfinished(history["unfinished"], under_way, now, name)
     if history["unreadable"]:

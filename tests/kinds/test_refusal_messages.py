@@ -87,7 +87,7 @@ TABLE = {
     "nothing beyond chance": (
         refused_as_chance,
         (
-            "No candidate ranks the times before a problem better than chance does",
+            "No candidate ranks better than chance",
             "about 13 more problems (if its figure stays",
             "another horizon",
             "`kind: anomaly`, which learns from normal operation alone",

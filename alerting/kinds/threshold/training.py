@@ -314,7 +314,7 @@ class LearnedLimitsTraining:
         }
         moved = [] if champion is None else [*_moved(definition, data, champion)]
         staying = {} if champion is None else _still_in_service(champion, challenger)
-        summary = "Quantiles of the newest readings; no threshold is chosen by a problem."
+        summary = "Its limits are quantiles of the newest readings."
         same = champion is not None and champion.hash == challenger.hash
         decision = decide(
             {"same_estimate": same, "moved": bool(moved)},

@@ -358,7 +358,7 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "no_champion", "provisional", False,
-        "First model. It ranks the times before a problem better than chance does.",
+        "First model. It ranks better than chance.",
     ),
     DecisionRule(
         "first_values", "provisional", False,

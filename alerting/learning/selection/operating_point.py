@@ -47,7 +47,6 @@ CURVE_SAMPLES = 200
 TIMES_OF_PERFECT = 2  # the time of an alarm that holds before each problem, and never else
 MOST_TIME_IN_ALARM = 0.5  # an alarm that holds for longer is the usual state
 _LOW = 0.5  # a risk below which most alarms are false if it is right
-_MOSTLY = 0.8  # share of right alarms that an engineer takes for reliable
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 VALIDATION = "the validation period"
 OUT_OF_FOLD = "the rows out of fold of the training period"
@@ -400,27 +399,21 @@ def _point(weighed: _ThresholdOption, goal: OperatingPoint) -> dict[str, Any]:
 def _stricter(
     weighed: Sequence[_ThresholdOption], best: _ThresholdOption, parts_a_week: float | None
 ) -> str:
-    """Return what a higher threshold reaches, if the best one is low and raises false alarms."""
+    """Return what a higher threshold reaches, if the best one is low and raises false alarms: of
+    those that find at least half as many problems, the one with the most right alarms."""
+    right = best.met.episode_precision or 0.0
     higher = [
         option
         for option in weighed
         if option.threshold > best.threshold
-        and option.met.n_found
-        and option.met.n_false_alarms < best.met.n_false_alarms
+        and 2 * option.met.n_found >= best.met.n_found
+        and (option.met.episode_precision or 0.0) > right
     ]
     if best.threshold >= _LOW or not higher:
         return ""
-    option = min(higher, key=_rank_stricter)
+    option = max(higher, key=lambda o: (o.met.episode_precision or 0.0, o.met.n_found))
     reached = _describe_alarms(option.met, parts_a_week)
     return f". From {spoken_threshold(option.threshold)}: {reached}"
-
-
-def _rank_stricter(option: _ThresholdOption) -> tuple[bool, float, int]:
-    """Return the rank of a higher threshold: the most problems of those with mostly right alarms,
-    else the most right alarms."""
-    right = option.met.episode_precision or 0.0
-    is_poor = right < _MOSTLY
-    return is_poor, -right if is_poor else -float(option.met.n_found), option.met.n_false_alarms
 
 
 def _describe_alarms(met: EventMetrics, parts_a_week: float | None) -> str:

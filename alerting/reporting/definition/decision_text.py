@@ -347,9 +347,7 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
 
 _PLATFORM = "platform"
 _UNREADABLE = template("The model in service could not be read, so the two could not be compared.")
-_FIRST_TRAINED = template(
-    "First model. It ranks the times before a problem better than chance does."
-)
+_FIRST_TRAINED = template("First model. It ranks better than chance.")
 _FIRST_TESTED = template("First model. {test} It is used until a better one comes.")
 _FIRST_FINDS_NOTHING = template("First model. {test} Do not rely on it yet.")
 _NO_THRESHOLD = template(

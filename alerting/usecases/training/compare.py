@@ -243,10 +243,7 @@ def describe_chance(chance: ChanceTest | None) -> str:
             "foretells it better than chance."
         )
     problems = count_in_english("{number} problem", "{number} problems", chance.problems)
-    return (
-        "No candidate ranks the times before a problem better than chance does (of "
-        f"{problems} in the training period)."
-    )
+    return f"No candidate ranks better than chance ({problems} in the training period)."
 
 
 def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:

@@ -234,7 +234,8 @@ def test_a_figure_a_little_below_its_bound_passes_if_later_problems_rank_high():
     assert confirmed.passed
     assert confirmed.message.endswith(
         "0.300 (labels shifted in time 400 times). But with its scores before the 4 problems of "
-        "the validation period, it comes by chance in 0.4 % of the cases (at most 2.5 % are allowed)."
+        "the validation period, it comes by chance in 0.4 % of the cases (at most 2.5 % are "
+        "allowed)."
     )
     assert not replace(test, validation=ValidationChance(3, 4, 5, 0.3)).passed
 
