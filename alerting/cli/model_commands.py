@@ -507,12 +507,12 @@ def _lines_of_candidates(leaderboard: Sequence[CandidateSummary]) -> Iterator[Li
 
 
 def _lines_for_statisticians(
-    leaderboard: Sequence[CandidateSummary], figures: Sequence[str], test: Mapping[str, Any]
+    leaderboard: Sequence[CandidateSummary], statistics: Sequence[str], test: Mapping[str, Any]
 ) -> Iterator[Line]:
     """Yield the candidates, the figures of tests, and all metrics of the test period with 95 %
     intervals."""
     yield from _lines_of_candidates(leaderboard)
-    yield from figures
+    yield from statistics
     if "ap" in test:
         yield colored("test period, scored once (in brackets: 95 % intervals)", "bold")
         yield from (f"  {line}" for line in decision_text.metric_lines(test))
@@ -526,8 +526,8 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
     yield from head
     if alert := decision_text.proposed_alert(result.evidence):
         yield Text(alert.rstrip("\n"))
-    rest = [*_wrapped(decision_text.result_lines(result))]
-    yield from rest
+    reasons = [*_wrapped(decision_text.result_lines(result))]
+    yield from reasons
     notes = [finding.message for finding in result.findings] if verbose else result.dataset.notes
     messages = [f"data: {note}" for note in notes or result.dataset.notes]
     if verbose:
@@ -539,7 +539,7 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
         return
     learned = [*_wrapped(decision_text.learned_lines(result.dataset))]
     yield from learned
-    room = _SCREEN - len(head) - len(rest) - len(learned) - 1
+    room = _SCREEN - len(head) - len(reasons) - len(learned) - 1
     for message in messages:
         lines = [*_wrapped([message])]
         room -= len(lines)

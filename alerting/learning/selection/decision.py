@@ -232,7 +232,7 @@ class ValueTest:
         )
 
     @property
-    def figures(self) -> str:
+    def statistics(self) -> str:
         """Describe the comparison in figures for statisticians."""
         if self.share_better is None:
             return ""
@@ -253,7 +253,7 @@ class ValueTest:
     def to_document(self) -> dict[str, Any]:
         """Return figures, result and sentence; JSON-able."""
         document = {**asdict(self), "passed": self.passed, "message": self.message}
-        return document | {"figures": self.figures}
+        return document | {"statistics": self.statistics}
 
 
 @dataclass(frozen=True)

@@ -419,7 +419,7 @@ def _stricter(
 def _describe_alarms(met: EventMetrics, parts_a_week: float | None) -> str:
     """Describe what a threshold finds: `4 of 6 problems announced, 1 false alarm (1.9 a week), 80 %
     of the alarms right`. `parts_a_week`: None where rows are no parts."""
-    found = count_in_english(
+    counts = count_in_english(
         "{found} of {number} problem {verb}",
         "{found} of {number} problems {verb}",
         met.n_events,
@@ -427,7 +427,7 @@ def _describe_alarms(met: EventMetrics, parts_a_week: float | None) -> str:
         verb="announced" if parts_a_week is None else "found",
     )
     if not met.n_false_alarms:
-        return f"{found}, no false alarm"
+        return f"{counts}, no false alarm"
     on_all = f" on all {met.n_assets} assets" if met.n_assets > 1 else ""
     weekly = (met.false_alarms_per_week or 0.0) * met.n_assets
     alarms = count_in_english(
@@ -438,7 +438,7 @@ def _describe_alarms(met: EventMetrics, parts_a_week: float | None) -> str:
         if parts_a_week is None
         else f"{spoken_rate(1000 * weekly / parts_a_week)} in 1,000 parts",
     )
-    return f"{found}, {alarms}, {spoken_share(met.episode_precision or 0.0)} of the alarms right"
+    return f"{counts}, {alarms}, {spoken_share(met.episode_precision or 0.0)} of the alarms right"
 
 
 def _describe_limits(goal: OperatingPoint, assets: int, parts_a_week: float | None) -> str:

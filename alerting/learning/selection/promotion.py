@@ -314,7 +314,7 @@ def _verdict(
     counted = " and ".join(_describe_alarms(evidence, m) for m in ("challenger", "champion"))
     summary = f"of {problems} that neither had seen ({period}) {counted}"
     if left_out.share_better is not None:
-        evidence["figures"] = (
+        evidence["statistics"] = (
             f"The challenger's average precision is {left_out.challenger_ap:.3f}, the champion's "
             f"{left_out.champion_ap:.3f}; it is better in {spoken_share(left_out.share_better)} of "
             f"{left_out.samples} samples ({spoken_share(promotion.confidence)} needed)."

@@ -56,7 +56,7 @@ _HEADLINES = {
     "rejected": "A person rejected the {model}",
     "stale": "Too late: another model is in service since",
 }
-_FIRST_WORDS = "First model. "  # of a reason, which the headline says already
+_FIRST_PREFIX = "First model. "  # of a reason, which the headline says already
 _STATISTICS = ("CRPS", "average precision", "average_precision")
 EARLIER_RULE = (
     "these figures are of an earlier rule, by which an alarm ended one horizon after its raise, or "
@@ -86,7 +86,7 @@ def decision_markdown(proposal: Proposal) -> str:
         p=proposal,
         headline=_headline(proposal),
         comparison=side_by_side(proposal),
-        chance=chance_lines({**proposal.evidence, "figures": None}),
+        chance=chance_lines({**proposal.evidence, "statistics": None}),
         alert=proposed_alert(proposal.evidence),
         candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
         cut_short=cut_short_lines(proposal.leaderboard),
@@ -236,7 +236,7 @@ def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
 def result_line(proposal: Proposal) -> str:
     """Return the decision and its reason."""
     headline = _headline(proposal)
-    reason = proposal.reason.removeprefix(_FIRST_WORDS)
+    reason = proposal.reason.removeprefix(_FIRST_PREFIX)
     if reason.startswith(headline):
         return reason
     return f"{headline}. {reason.removesuffix(f' {headline}.')}"
@@ -245,8 +245,11 @@ def result_line(proposal: Proposal) -> str:
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
     """Return the figures for statisticians: of the comparison with the champion, of the test
     against chance, and of the predicted values."""
-    tests = (evidence.get("chance", {}).get("message"), evidence.get("values", {}).get("figures"))
-    return [line for line in (evidence.get("figures"), *tests) if line]
+    tests = (
+        evidence.get("chance", {}).get("message"),
+        evidence.get("values", {}).get("statistics"),
+    )
+    return [line for line in (evidence.get("statistics"), *tests) if line]
 
 
 def result_lines(proposal: Proposal) -> list[str]:
@@ -263,7 +266,7 @@ def unseen_lines(test: Mapping[str, Any]) -> list[str]:
     """Return what a model found in the period that it had not seen, from which risk on it alarms,
     and the notes on it, without figures for statisticians."""
     sentence = describe_test(test)
-    lines = [sentence] if sentence else list[str]()
+    lines: list[str] = [] if sentence is None else [sentence]
     if reason := test.get("threshold_reason"):
         lines.append(f"Alarm from a risk of {spoken_threshold(test['threshold'])}: {reason}.")
     notes = test.get("notes", ())

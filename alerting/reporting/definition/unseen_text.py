@@ -59,7 +59,7 @@ def describe_test(test: Mapping[str, Any]) -> Translatable | None:
     came with their alarm, and false alarms; None where no problems were counted in it."""
     if test.get("n_events") is None:
         return None
-    found = _ANNOUNCED if test.get("units") is None else _FOUND
+    forms = _ANNOUNCED if test.get("units") is None else _FOUND
     late = test.get("n_with_problem", 0)
     lead = test.get("median_lead_time")
     return translatable(
@@ -69,7 +69,7 @@ def describe_test(test: Mapping[str, Any]) -> Translatable | None:
             "; ",
             joined(
                 ", ",
-                translatable_count(*found, test["n_events"], found=Styled(test["n_found"], "count"))
+                translatable_count(*forms, test["n_events"], found=Styled(test["n_found"], "count"))
                 if test["n_events"]
                 else translatable("no problem"),
                 ""

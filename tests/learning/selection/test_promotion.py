@@ -60,7 +60,7 @@ def test_without_a_champion_the_challenger_serves_provisionally(good):
 def test_a_better_challenger_replaces_the_champion_with_counts_in_the_reason(good, poor):
     decision = decided(good, poor)
     assert (decision.verdict, decision.promote) == ("promote", True)
-    assert "better in 100 % of 500 samples (90 % needed)" in decision.evidence["figures"]
+    assert "better in 100 % of 500 samples (90 % needed)" in decision.evidence["statistics"]
     assert "that neither had seen" in decision.reason
     rows = decision.evidence["rows"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"]
