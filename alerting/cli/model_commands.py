@@ -4,6 +4,7 @@ of a training in words."""
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +32,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import format_threshold
 from alerting.kinds.protocol import ScoredRows
 from alerting.learning.data.findings import Finding, describe_findings
-from alerting.learning.selection.decision import WORSE, CandidateSummary, Proposal
+from alerting.learning.selection.decision import CandidateSummary, Proposal
 from alerting.local.supervisor import may_run, own_identity
 from alerting.ports import Platform, Progress
 from alerting.readings.history import from_millis
@@ -64,8 +65,15 @@ AsOf = Annotated[
     ),
 ]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", help="Print every finding on the data, not one line a kind.")
+    bool,
+    typer.Option(
+        "--verbose", help="Print all figures, also those for statisticians, and every finding."
+    ),
 ]
+_VERBOSE = "--verbose"
+_WHOLE = "\u00a0%"  # a percentage that no line breaks
+_WIDTH = 100  # columns of a line of a result
+_SCREEN = 15  # lines of a result without --verbose
 RunId = Annotated[
     str,
     typer.Argument(help="Run of the training or its beginning, or a definition for its last one."),
@@ -390,9 +398,9 @@ def _lines_of_dataset(
 
 
 @command
-def models(name: DefinitionName) -> Output:
-    """Show the champion, the leaderboard of the last training, all versions, and every decision
-    with its reason."""
+def models(name: DefinitionName, verbose: Verbose = False) -> Output:
+    """Show the champion, the result of the last training, all versions, and every decision with its
+    reason."""
 
     with platform() as p:
         history = model_history(p, name)
@@ -400,22 +408,22 @@ def models(name: DefinitionName) -> Output:
         under_way = training_under_way(
             history["unfinished"], now, datetime.now(UTC), p.line_speed()
         )
-    return Output(history, _lines_of_models(history, under_way, now))
+    return Output(history, _lines_of_models(history, under_way, now, verbose))
 
 
 def _lines_of_models(
-    history: Mapping[str, Any], under_way: UnderWay | None, now: datetime
+    history: Mapping[str, Any], under_way: UnderWay | None, now: datetime, verbose: bool
 ) -> Iterator[Line]:
     name = history["definition"]
     if history["answers"] is not None:
         yield colored(f"{name} {history['answers']}", "yellow")
-    yield colored(_champion(history), "bold")
+    yield from _wrapped([_champion(history)], "bold")
     if under_way is not None:
         yield _describe_unfinished(history["unfinished"], under_way, now, name)
     if history["unreadable"]:
         yield colored(f"the model registry cannot be read: {history['unreadable']}", "red")
     else:
-        yield from _lines_of_training(history["training"])
+        yield from _lines_of_training(history["training"], verbose)
         columns = ["version", "alias", "family", "revision"]
         columns += ["training_cutoff", "refit_cutoff", "threshold"]
         rows = [_format_threshold_of(version) for version in history["versions"]]
@@ -462,19 +470,24 @@ def _describe_unfinished(
     )
 
 
-def _lines_of_training(training: Mapping[str, Any] | None) -> Iterator[Line]:
+def _lines_of_training(training: Mapping[str, Any] | None, verbose: bool) -> Iterator[Line]:
     if training is None:
         return
     as_of = short(training["as_of"])
     yield colored(f"\nlast training, as of {as_of}, run {training['run_id']}", "bold")
-    yield from _lines_of_candidates(training["leaderboard"])
-    yield from training["chance"]
-    yield from _lines_of_test(training["test"])
+    yield from _wrapped(decision_text.unseen_lines(training["test"]))
     if training["waiting"]:
         text = f"waits for approval: alerting model approve {training['run_id']}"
         yield colored(text, "yellow")
         if training["alert"]:
             yield Text(training["alert"].rstrip("\n"))
+    yield from _wrapped(decision_text.cut_short_lines(training["leaderboard"]), "yellow")
+    if verbose:
+        yield from _lines_for_statisticians(
+            training["leaderboard"], training["chance"], training["test"]
+        )
+    else:
+        yield f"all figures: {_VERBOSE}"
     yield ""
 
 
@@ -486,46 +499,68 @@ def _format_threshold_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _lines_of_candidates(leaderboard: Sequence[CandidateSummary]) -> Iterator[Line]:
-    """Yield the best candidate of each family, best first, and what was cut short."""
+    """Yield the best candidate of each family, best first."""
     lines = [vars(candidate) for candidate in decision_text.ranked(leaderboard)]
     titles = decision_text.candidate_titles(leaderboard)
     rows = [
         line | {key: decision_text.format_metric(line, key) for key in titles} for line in lines
     ]
     yield OutputTable(rows, ["family", *titles, "trials", "cut_short"])
-    yield from (colored(line, "yellow") for line in decision_text.cut_short_lines(leaderboard))
 
 
-def _lines_of_test(test: Mapping[str, Any]) -> Iterator[Line]:
-    """Yield the metrics on the test period, with 95 % intervals, and the threshold's reason."""
+def _lines_for_statisticians(
+    leaderboard: Sequence[CandidateSummary], statistics: Sequence[str], test: Mapping[str, Any]
+) -> Iterator[Line]:
+    """Yield the candidates, the figures of tests, and all metrics of the test period with 95 %
+    intervals."""
+    yield from _lines_of_candidates(leaderboard)
+    yield from statistics
     if "ap" in test:
         yield colored("test period, scored once (in brackets: 95 % intervals)", "bold")
         yield from (f"  {line}" for line in decision_text.metric_lines(test))
-    for note in test.get("notes", []):
-        yield colored(f"  {note}", "red" if WORSE in note else "")
-    if test.get("threshold_reason"):
-        yield (
-            f"threshold {format_threshold(test['threshold'])}, chosen in the validation period: "
-            f"{test['threshold_reason']}"
-        )
+    yield from (f"  {note}" for note in test.get("notes", ()))
 
 
 def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
-    """Yield the result of a training: decision, test period, candidates, findings on the data."""
-    yield colored(decision_text.result_line(result), "bold")
+    """Yield the result of a training: the decision, what it rests on, what to do, and findings on
+    the data, on a first screen; all figures if `verbose`."""
+    head = [*_wrapped([decision_text.result_line(result)], "bold")]
+    yield from head
     if alert := decision_text.proposed_alert(result.evidence):
         yield Text(alert.rstrip("\n"))
-    if result.waiting:
-        approve = f"alerting model approve {result.run_id}"
-        yield f"waits for approval: {approve}  (or in the Airflow UI)"
-    yield from _lines_of_test(result.test)
-    yield from decision_text.period_lines(result.dataset)
-    yield from _lines_of_candidates(result.leaderboard)
-    yield from decision_text.chance_lines(result.evidence)
-    messages = [finding.message for finding in result.findings] if verbose else []
-    yield from (f"data: {line}" for line in messages or result.dataset.notes)
-    if len(result.dataset.notes) < len(result.findings) and not verbose:
-        yield (
-            f"each of the {len(result.findings)} findings: dataset/quality.json of run "
-            f"{result.run_id}, or --verbose"
+    reasons = [*_wrapped(decision_text.result_lines(result))]
+    yield from reasons
+    notes = [finding.message for finding in result.findings] if verbose else result.dataset.notes
+    messages = [f"data: {note}" for note in notes or result.dataset.notes]
+    if verbose:
+        yield from messages
+        yield from decision_text.period_lines(result.dataset)
+        yield from _lines_for_statisticians(
+            result.leaderboard, decision_text.chance_lines(result.evidence), result.test
+        )
+        return
+    learned = [*_wrapped(decision_text.learned_lines(result.dataset))]
+    yield from learned
+    room = _SCREEN - len(head) - len(reasons) - len(learned) - 1
+    for message in messages:
+        lines = [*_wrapped([message])]
+        room -= len(lines)
+        yield from lines if room >= 0 else ()
+    findings = len(result.findings)
+    every = f", and each of the {findings:,} findings" if findings > 1 else ""
+    yield f"all figures{every}: {_VERBOSE}"
+
+
+def _wrapped(texts: Iterable[str], style: str = "") -> Iterator[Line]:
+    """Yield texts in lines that a screen holds."""
+    for text in texts:
+        yield from (
+            colored(line.replace(_WHOLE, " %"), style)
+            for line in wrap(
+                text.replace(" %", _WHOLE),
+                _WIDTH,
+                subsequent_indent="  ",
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
         )

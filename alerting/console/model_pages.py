@@ -39,7 +39,6 @@ from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.definition.decision_text import (
     candidate_titles,
     cut_short_lines,
-    describe_unseen,
     explain_waiting,
     format_metric,
     metric_lines,
@@ -47,7 +46,9 @@ from alerting.reporting.definition.decision_text import (
     ranked,
     side_by_side,
     summarise_decision,
+    unseen_lines,
 )
+from alerting.reporting.definition.unseen_text import describe_unseen
 from alerting.reporting.model_charts import curve_line, importance_bars, operating_points
 from alerting.reporting.phrases import NONE, number, seconds
 from alerting.reporting.variable_charts import EpisodeChart, Fan, Panel, problem_levels
@@ -285,9 +286,9 @@ def _training_values(training: Any | None) -> dict[str, Any] | None:
         ],
         "lines": [
             *cut_short_lines(training["leaderboard"]),
+            *unseen_lines(test),
             *training["chance"],
             *(metric_lines(test) if "ap" in test else ()),
-            *test.get("notes", ()),
         ],
     }
 

@@ -126,7 +126,8 @@ class EventMetrics:
     time inside an episode. `median_lead_time`: seconds, of the problems found. `n_assets`: with
     observed time. `intervals`: 95 % confidence intervals by a Poisson bootstrap over events and
     episodes; the exact interval of a share (Wilson) or of a rate (Garwood) where that is wider: 5
-    problems found of 5 are no proof that all are found.
+    problems found of 5 are no proof that all are found. `n_with_problem`: episodes raised
+    when a problem that no episode had announced was there already: right, but too late.
     """
 
     event_recall: float | None
@@ -141,6 +142,7 @@ class EventMetrics:
     n_too_late: int
     n_assets: int
     intervals: dict[str, ConfidenceInterval]
+    n_with_problem: int = 0
 
     def to_document(self) -> dict[str, Any]:
         """Return the metrics as JSON-able values."""
@@ -160,6 +162,7 @@ class _EvaluatedRows:
     in_time: Counts
     false: Counts
     too_late: BoolArray
+    with_problem: BoolArray
     length_s: Floats
     is_found: BoolArray
     lead_s: Floats  # NaN where not found
@@ -218,6 +221,7 @@ def event_metrics(
         n_too_late=int(evaluated.too_late.sum()),
         n_assets=len(observed_s_by_asset),
         intervals=_confidence_intervals(evaluated, observed, draws),
+        n_with_problem=int(evaluated.with_problem.sum()),
     )
 
 
@@ -256,6 +260,7 @@ def _evaluate(
     lead = np.full(len(problems.start), np.nan)
     verdicts: list[Occurred] = []
     in_time: list[int] = []
+    with_problem: list[bool] = []
     of_chain = 0
     for episode in episodes:
         verdict, which = occurred_after(
@@ -266,7 +271,14 @@ def _evaluate(
         of_chain += is_hit
         in_time.append(int(is_hit))
         verdicts.append(verdict)
-        if which is not None and announces(episode.raised, int(problems.start[which]), gap_ms):
+        is_ahead = which is not None and announces(
+            episode.raised, int(problems.start[which]), gap_ms
+        )
+        is_counted = is_hit or verdict == "too_late"
+        with_problem.append(
+            which is not None and is_counted and not is_ahead and bool(np.isnan(lead[which]))
+        )
+        if which is not None and is_ahead:
             ahead = (problems.start[which] - episode.raised) / 1000.0
             lead[which] = np.nanmax([lead[which], ahead])
     false = [e.false_alarms if v == "no" else 0 for e, v in zip(episodes, verdicts, strict=True)]
@@ -274,6 +286,7 @@ def _evaluate(
         in_time=np.array(in_time, np.int64),
         false=np.array(false, np.int64),
         too_late=np.array([v == "too_late" for v in verdicts], np.bool_),
+        with_problem=np.array(with_problem, np.bool_),
         length_s=np.array([(e.ended - e.raised) / 1000.0 for e in episodes], np.float64),
         is_found=~np.isnan(lead[problems.counted]),
         lead_s=lead[problems.counted],
@@ -284,7 +297,7 @@ def _no_evaluated_rows() -> _EvaluatedRows:
     counts = np.empty(0, np.int64)
     flags = np.empty(0, np.bool_)
     values = np.empty(0)
-    return _EvaluatedRows(counts, counts, flags, values, flags, values)
+    return _EvaluatedRows(counts, counts, flags, flags, values, flags, values)
 
 
 def _event_values(

@@ -19,6 +19,7 @@ from alerting.learning.selection.operating_point import VALIDATION
 from alerting.ports import Training
 from alerting.reporting.definition.decision_text import result_line
 from alerting.usecases.definitions.next_steps import describe_training, describe_waiting, one_step
+from alerting.usecases.training.compare import describe_chance
 from tests.builders import at, too_moist
 from tests.helpers.learning.proposals import proposal
 
@@ -29,7 +30,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "learning.md"
 
 def refused_as_chance(problems=10):
     test = ChanceTest(0.3, 0.4, trials=5, problems=problems, prevalence=0.1)
-    facts = {"chance": test.message, "stays": "", "remedy": test.remedy}
+    facts = {"chance": describe_chance(test), "stays": "", "remedy": test.remedy}
     return result_line(
         proposal(
             verdict="no_challenger",
@@ -86,7 +87,7 @@ TABLE = {
     "nothing beyond chance": (
         refused_as_chance,
         (
-            "0.300, does not exceed what the best of 5 trials reaches by chance",
+            "No candidate ranks better than chance",
             "about 13 more problems (if its figure stays",
             "another horizon",
             "`kind: anomaly`, which learns from normal operation alone",
@@ -129,7 +130,7 @@ TABLE = {
     ),
     "threshold finds no problem": (
         finds_nothing,
-        ("finds no problem in the validation period", "`alerting model approve`"),
+        ("no threshold finds a problem in the validation period", "`alerting model approve`"),
         "reads the figures, then approves or rejects",
     ),
     "a version waits": (
@@ -139,7 +140,7 @@ TABLE = {
     ),
     "a person approved": (
         approved,
-        ("ann approved the challenger, which goes into service.", "Approved by ann."),
+        ("ann approved the first model, which goes into service.", "Approved by ann."),
         "nothing",
     ),
     "a training is under way": (

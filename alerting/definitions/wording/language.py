@@ -31,6 +31,7 @@ _DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
 _STYLE = re.compile(r"share|threshold|points|duration|inside|count|(\.\d{1,2})?[gf]( .*)?")
 _DAY_UNIT = re.compile(r"(?<=\d )d\b")
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_THREE_DIGITS = 999.5  # a number from here on is written in whole units
 _ONE_DECIMAL_BELOW = 0.0995
 _LARGE = (1e3, 1e15)  # in which a number is written out, without a power of ten
 _LEAST_SMALL = 1e-9
@@ -418,25 +419,29 @@ def format_threshold(value: float) -> str:
 def spoken_false_alarms(per_asset: float, assets: int) -> str:
     """Return a weekly number of false alarms per asset as the number on all assets: `60 ... on all
     20 assets (3 on each)`."""
+    rate = spoken_rate(per_asset * max(assets, 1))
+    alarms = f"{rate} false alarm{'' if rate == '1' else 's'} a week"
     if assets <= 1:
-        return f"{per_asset:.3g} false alarms a week"
-    return (
-        f"{per_asset * assets:.3g} false alarms a week on all {assets} assets together "
-        f"({per_asset:.3g} on each)"
-    )
+        return alarms
+    return f"{alarms} on all {assets} assets together ({spoken_rate(per_asset)} on each)"
+
+
+def spoken_rate(value: float) -> str:
+    """Return a number with three digits, and with commas between its thousands."""
+    return f"{value:,.0f}" if value >= _THREE_DIGITS else f"{value:.3g}"
 
 
 def spoken_limits(
     time_in_alarm: float, false_alarms: float | None, least_precision: float | None, assets: int
 ) -> str:
-    """Describe the limits of a threshold, e.g. `3 false alarms a week and 20% of the time in
-    alarm`."""
-    time = f"{time_in_alarm:.0%} of the time in alarm"
+    """Describe the limits of a threshold, e.g. `at most 3 false alarms a week and 20 % of the time
+    in alarm`."""
+    time = f"{spoken_share(time_in_alarm)} of the time in alarm"
     if false_alarms is not None:
-        return f"{spoken_false_alarms(false_alarms, assets)} and {time}"
+        return f"at most {spoken_false_alarms(false_alarms, assets)} and {time}"
     if least_precision is not None:
-        return f"a precision of at least {least_precision:.0%} and {time}"
-    return time
+        return f"at least {spoken_share(least_precision)} right alarms and at most {time}"
+    return f"at most {time}"
 
 
 def spoken_points(difference: float) -> str:

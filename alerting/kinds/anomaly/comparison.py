@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alerting.definitions.wording.language import count_in_english, spoken_share
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import first_of_clusters, lasting_scores
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
@@ -163,8 +164,8 @@ def compare_models(
         "subject": "model is",
         "found": summary,
         "lost": ", ".join(lost),
-        "in_alarm": new.in_alarm,
-        "most_in_alarm": MOST_IN_ALARM,
+        "in_alarm": spoken_share(new.in_alarm),
+        "most_in_alarm": spoken_share(MOST_IN_ALARM),
         "least_allowed": LEAST_ALLOWED,
         "alone": ("" if new.problems else " Synthetic anomalies alone would decide.")
         + propose_end(period, new.allowed, seen),
@@ -220,9 +221,9 @@ def _sentence(new: AnomalyEvidence, old: AnomalyEvidence | None) -> str:
         if old is None
         else f" The one in service: {old.false_alarms}, {old.problems_found}, {old.synthetic}."
     )
+    alarms = count_in_english("{number} false alarm", "{number} false alarms", new.false_alarms)
     return (
-        f"On {7 * new.weeks:.2g} days of unseen normal time {new.false_alarms} false alarms, "
-        f"{new.allowed:.2g} allowed; "
+        f"On {7 * new.weeks:.2g} days of unseen normal time {alarms}, {new.allowed:.2g} allowed; "
         f"{problems}; {new.synthetic} of {new.injected} synthetic anomalies found.{beside}"
     )
 

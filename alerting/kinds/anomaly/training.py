@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.faults import TrainingRefused, format_duration
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import spoken_false_alarms, translatable
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import (
@@ -411,15 +411,15 @@ def _account(
     threshold: Threshold,
 ) -> tuple[str, ...]:
     expected = threshold.expected
-    rate = "" if np.isnan(expected) else f"about {expected:.2g} false alarms a week"
+    rate = "" if np.isnan(expected) else f"about {spoken_false_alarms(expected, 1)}"
     rate = threshold.not_reached or rate
-    without = [f"{count} {reason}" for reason, count in left_out.items() if count]
+    without = [f"{count:,} {reason}" for reason, count in left_out.items() if count]
     thinned = (
         f", one in {used.every} so that they are at most {_MOST_ROWS:,}" if used.every > 1 else ""
     )
     return (
         f"{describe_detector(detector)}; {plan}; "
-        f"{len(used.at)} rows of normal operation"
+        f"{len(used.at):,} rows of normal operation"
         + thinned
         + (f", left out: {', '.join(without)}" if without else ""),
         f"threshold by {threshold.method}, from {7 * threshold.weeks:.2g} days that the fits had "

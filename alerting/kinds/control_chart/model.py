@@ -253,7 +253,7 @@ class FittedChart:
         yield (
             f"{asset}: {chart.statistic}, centre line {limits.centre:.6g}, limits "
             f"{limits.lower:.6g} and {limits.upper:.6g}, "
-            f"standard deviation {chart.sigma:.4g}, from {self.used} readings"
+            f"standard deviation {chart.sigma:.4g}, from {self.used:,} readings"
         )
         if chart.coefficients:
             coefficients = ", ".join(f"{c:.3g}" for c in chart.coefficients)
@@ -266,7 +266,7 @@ class FittedChart:
             timedelta(milliseconds=self.run_length * self.interval_ms * chart.subgroup)
         )
         yield (
-            f"{asset}: at most one false alarm in {self.run_length:.0f} points on average "
+            f"{asset}: at most one false alarm in {self.run_length:,.0f} points on average "
             f"({often}), all rules together"
         )
         if self.outliers:

@@ -24,7 +24,7 @@ from scipy.stats import chi2, norm
 
 from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import count_in_english, spoken_share, translatable
 from alerting.detection.problem_occurrences import problem_intervals
 from alerting.detection.suppressed_intervals import is_covered
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, RULES, ControlChartDefinition
@@ -189,8 +189,8 @@ class ControlChartTraining:
             "new": "newly estimated",
             "found": f"{new.describe()}{longer}",
             "stays": stays,
-            "in_alarm": new.in_alarm,
-            "most_in_alarm": MOST_IN_ALARM,
+            "in_alarm": spoken_share(new.in_alarm),
+            "most_in_alarm": spoken_share(MOST_IN_ALARM),
         }
         few = (
             f" {', '.join(lost)}: too few readings for new limits, or they do not vary, so the "
@@ -384,12 +384,12 @@ class Signals(NamedTuple):
         problems = f" {self.problems.describe()}." if self.problems.problems else ""
         if not self.is_enough and not self.is_too_many:
             needed = ceil(LEAST_ALLOWED * self.points / self.expected)
-            few = f"{self.points}; about {needed} needed"
+            few = f"{self.points:,}; about {needed:,} needed"
             return f"There are too few unseen points to count false alarms ({few}).{problems}"
         low, high = poisson_interval(self.signals)
-        signals = "1 signal" if self.signals == 1 else f"{self.signals} signals"
+        signals = count_in_english("{number} signal", "{number} signals", self.signals)
         return (
-            f"{self._verdict}: {signals} on {self.points} unseen points (95 % "
+            f"{self._verdict}: {signals} on {self.points:,} unseen points (95 % "
             f"interval {low:.2g} to {high:.2g}), where its run length allows {self.expected:.2g}."
             f"{problems}"
         )

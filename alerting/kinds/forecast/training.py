@@ -12,7 +12,7 @@ import optuna
 
 from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import spoken_share, translatable
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
 from alerting.kinds.forecast.forecasters import FORECASTERS, Forecaster, Positions, Task
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
@@ -585,8 +585,9 @@ def _describe_test(
     which = f" at all {leads} times ahead" if leads > 1 else ""
     graded = "; a report grades the values of the nearest time alone" if leads > 1 else ""
     return [
-        f"on the test period the 90 % interval holds {inside:.1%} of the values{which}; the median "
-        f"is off by {error:.4g} on average, the last known value by {naive:.4g}{graded}",
+        f"On the test period the 90 % interval holds {spoken_share(inside)} of the values{which}; "
+        f"the median is off by {error:.4g} on average, the last known value by {naive:.4g}"
+        f"{graded}.",
         *describe_worse(error, naive),
     ]
 

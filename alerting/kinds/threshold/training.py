@@ -17,7 +17,7 @@ from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.condition_checks import MIDDLE
 from alerting.definitions.fields.condition_fields import HOUR_OF_DAY, Learned
 from alerting.definitions.threshold_limits import key_of
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import count_in_english, template, translatable
 from alerting.detection.learned_limits import (
     Group,
     GroupLimit,
@@ -76,7 +76,13 @@ class FittedLimits:
             yield f"{asset}: {_describe(json.loads(key)[0], table)}"
         for reason, count in self.left_out.items():
             if count:
-                yield f"{asset}: {count} readings left out: {reason}"
+                yield count_in_english(
+                    "{asset}: {number} reading left out: {reason}",
+                    "{asset}: {number} readings left out: {reason}",
+                    count,
+                    asset=asset,
+                    reason=reason,
+                )
 
     def list_groups(self, asset: Asset) -> Iterable[NoteTable]:
         """Yield the limits by group: a table for each limit that has groups."""
@@ -111,7 +117,7 @@ def _describe(variable: str, table: LimitTable) -> str:
     period = f"{table.start:%Y-%m-%d %H:%M} to {table.end:%Y-%m-%d %H:%M} UTC"
     limit = "too few" if whole.limit is None else f"{whole.limit:.6g}"
     text = (
-        f"{variable}, quantile {table.quantile:g} of {whole.readings} readings, {period}: {limit}"
+        f"{variable}, quantile {table.quantile:g} of {whole.readings:,} readings, {period}: {limit}"
     )
     for depth in range(1, len(table.by) + 1):
         limits = [
@@ -308,7 +314,7 @@ class LearnedLimitsTraining:
         }
         moved = [] if champion is None else [*_moved(definition, data, champion)]
         staying = {} if champion is None else _still_in_service(champion, challenger)
-        summary = "Quantiles of the newest readings; no threshold is chosen by a problem."
+        summary = "Its limits are quantiles of the newest readings."
         same = champion is not None and champion.hash == challenger.hash
         decision = decide(
             {"same_estimate": same, "moved": bool(moved)},
@@ -482,9 +488,9 @@ def _moved(
                     else f"the limit in service, {whole:.6g}"
                 )
                 sentences.append(
-                    f"On {history.asset.name} {beyond / len(values):.2%} of the readings of "
-                    f"{variable} since the last estimate "
-                    f"lie beyond {which}; {expected:.2%} were expected"
+                    f"On {history.asset.name} {100 * beyond / len(values):.2f} % of the "
+                    f"readings of {variable} since the last estimate "
+                    f"lie beyond {which}; {100 * expected:.2g} % were expected"
                 )
     return sentences
 

@@ -33,6 +33,7 @@ from alerting.learning.models.trained import (
     take_levels,
 )
 from alerting.learning.score_metrics import (
+    DAY_MS,
     EventMetrics,
     evaluate_rows,
     flatten_metrics,
@@ -191,7 +192,8 @@ class ChallengerEvidence:
     score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
     start of the problems of the test period that began in the recovery or hold-off after another
     one, so that they are in no metric. `validation`: that period beside chance; None where the
-    kind does not compare it.
+    kind does not compare it. `days`: length of the test period; `units`: number of its rows where
+    each is a unit, else None.
     """
 
     threshold: ThresholdChoice
@@ -203,6 +205,8 @@ class ChallengerEvidence:
     problems_in_recovery: Sequence[tuple[str, str]]
     shap: SampledShares | None = None
     validation: ValidationChance | None = None
+    days: float | None = None
+    units: int | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -228,6 +232,8 @@ class ChallengerEvidence:
             "found_in_validation": self.validation and self.validation.to_document(),
             "alarm_rule": ALARM_RULE,
             "notes": list(self.notes),
+            "days": self.days,
+            "units": self.units,
             "problems_in_recovery": [list(problem) for problem in self.problems_in_recovery],
         }
 
@@ -413,6 +419,8 @@ def _evidence(
         notes=(*candidate.notes, *_notes(dataset, test)),
         problems_in_recovery=find_problems_in_recovery(dataset),
         validation=_compare_with_chance(dataset, score, events["validation"], seed),
+        days=float(np.ptp(dataset.at[test])) / DAY_MS if test.any() else None,
+        units=int(test.sum()) if definition.is_of_unit else None,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.learning import PERSISTENCE
+from alerting.definitions.wording.language import spoken_share
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.score_metrics import row_metrics
@@ -79,21 +80,19 @@ def choose(
         return Choice(None, test)
     if chosen is best:
         return Choice(best, test)
-    if chosen is not first:
-        note = (
-            f"{name_family(chosen.family)} was chosen although {name_family(first.family)} has a "
-            f"higher average precision out of fold ({first.ap:.3f}, not {chosen.ap:.3f}): on the "
-            "rows at which the problem is not there yet, that one cannot forecast it."
+    if chosen is first:
+        why = (
+            "The last known value was chosen, because no candidate is clearly better.",
+            f"Its average precision is {simple.ap:.3f}, that of {best.family} {best.ap:.3f}, "
+            f"better in {spoken_share(share)} of the samples ({spoken_share(CONFIDENCE)} needed).",
         )
-        note = note[0].upper() + note[1:]
     else:
-        note = (
-            "The last known value was chosen, because no candidate is better beyond chance: the "
-            f"best, {best.family}, has an average precision of {best.ap:.3f} out of fold, the last "
-            f"known value {simple.ap:.3f}; it is better in {share:.0%} of the samples "
-            f"({CONFIDENCE:.0%} needed)."
+        why = (
+            f"Not {name_family(first.family)} but {name_family(chosen.family)} was chosen, because "
+            "it alone can forecast the problem before it is there.",
+            f"Their average precision out of fold: {first.ap:.3f} and {chosen.ap:.3f}.",
         )
-    return Choice(replace(chosen, notes=(*chosen.notes, note)), test)
+    return Choice(replace(chosen, notes=(*chosen.notes, *why)), test)
 
 
 def _rank(candidate: Candidate) -> float:
@@ -363,7 +362,7 @@ class ChanceTest:
         return rows + (
             " But with its scores before the {problems} problems of the validation period, it "
             "comes by chance in {together:.1%} of the cases (at most {most:.1%} are allowed)."
-        ).format_map(self.facts)
+        ).format_map(self.facts).replace("%", " %")
 
     @property
     def more_problems(self) -> int | None:
@@ -401,8 +400,7 @@ class ChanceTest:
         more = (
             "more problems"
             if count is None
-            else f"about {count} more problems (if its figure stays; what chance reaches falls "
-            "with the square root of their number)"
+            else f"about {count:,} more problem{'' if count == 1 else 's'} (if its figure stays)"
         )
         return (
             f"What may help: {more}, another horizon, variables that move before the problem, or "

@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import NAME_LENGTH
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import spoken_share, translatable
 from alerting.learning.data.findings import Finding
 
 if TYPE_CHECKING:
@@ -220,17 +220,26 @@ class ValueTest:
         if self.share_better is None:
             return (
                 f"Whether predicted values of {self.variable} are better than the last known one "
-                f"cannot be told: {self.values} unseen values came. Use a longer history, or a "
+                f"cannot be told: {self.values:,} unseen values came. Use a longer history, or a "
                 "longer periods.test."
             )
         better = "better than" if self.passed else "not better than"
         return (
             f"Predicted values of {self.variable} are {better} the last known one: on "
-            f"{self.values} unseen values the CRPS is {self.crps:.4g}, that of the last known one "
-            f"{self.last_crps:.4g}; it is less in {self.share_better:.0%} of the samples "
-            f"({self.confidence:.0%} needed). The median is off by {self.error:.4g} on average, "
-            f"the last known value by {self.last_error:.4g}; the 90 % interval holds "
-            f"{self.coverage:.1%}."
+            f"{self.values:,} unseen values (test) they are off by {self.error:.4g} on average, "
+            f"the last known one by {self.last_error:.4g}; the 90 % interval holds "
+            f"{spoken_share(self.coverage)}."
+        )
+
+    @property
+    def statistics(self) -> str:
+        """Describe the comparison in figures for statisticians."""
+        if self.share_better is None:
+            return ""
+        return (
+            f"CRPS of the predicted values of {self.variable} {self.crps:.4g}, of the last known "
+            f"one {self.last_crps:.4g}; less in {spoken_share(self.share_better)} of the samples "
+            f"({spoken_share(self.confidence)} needed)."
         )
 
     @property
@@ -243,7 +252,8 @@ class ValueTest:
 
     def to_document(self) -> dict[str, Any]:
         """Return figures, result and sentence; JSON-able."""
-        return {**asdict(self), "passed": self.passed, "message": self.message}
+        document = {**asdict(self), "passed": self.passed, "message": self.message}
+        return document | {"statistics": self.statistics}
 
 
 @dataclass(frozen=True)
@@ -286,12 +296,9 @@ Objection = Literal[
     "finds_few", "last_value_serves",
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
-# beside these it is not said that a first model can be used
-_NOT_YET_OF_USE = frozenset[Objection](
-    {"finds_few", "last_value_serves", "finds_nothing", "found_by_chance", "none_of_few_found"}
-)
 _APPROVED = "goes into service only if a person approves."
 _CONDITION = re.compile(r"goes into service only if a person approves(: `[^`]*`)?")
+_DECIDES = re.compile(r"a person decides \(`[^`]*`\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,12 +359,11 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "no_champion", "provisional", False,
-        "First model. It is clearly better than chance and can be used until a comparison is "
-        "possible.",
+        "First model. It ranks better than chance.",
     ),
     DecisionRule(
         "first_values", "provisional", False,
-        "First model. Its values serve, without an alarm, until a comparison is possible.",
+        "First model. Its values serve, without an alarm, until a better one comes.",
     ),
     DecisionRule(
         "no_mature_label", "cannot_tell", False,
@@ -366,7 +372,7 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "too_few_problems", "cannot_tell", False,
-        "Cannot tell: {problems} problems {period}, {least} are needed. The champion stays.",
+        "Cannot tell: {problems} {period}, {least} are needed. The champion stays.",
     ),
     DecisionRule(
         "one_class", "cannot_tell", False,
@@ -403,8 +409,8 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "lasting_alarms", "provisional", True,
-        "{found} It is in alarm for {in_alarm:.0%} of unseen normal time, and at most "
-        f"{{most_in_alarm:.0%}} are allowed. It {_APPROVED}",
+        "{found} It is in alarm for {in_alarm} of unseen normal time, and at most "
+        f"{{most_in_alarm}} are allowed. It {_APPROVED}",
     ),
     DecisionRule(
         "too_many_alarms", "provisional", True,
@@ -412,8 +418,8 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "lasting_signals", "provisional", True,
-        "{found} They last for {in_alarm:.0%} of these points, of which at most "
-        f"{{most_in_alarm:.0%}} are allowed, so it {_APPROVED}",
+        "{found} They last for {in_alarm} of these points, of which at most "
+        f"{{most_in_alarm}} are allowed, so it {_APPROVED}",
     ),
     DecisionRule(
         "too_many_signals", "provisional", True,
@@ -445,8 +451,8 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "finds_nothing", None, True,
-        "{reason} Its threshold finds no problem in {period}, so it goes into service only if "
-        "a person approves: `alerting model approve`.",
+        "{reason} But no threshold finds a problem in {period} within the limits: a person decides "
+        "(`alerting model approve`).",
     ),
     DecisionRule(
         "chosen_out_of_fold", None, False,
@@ -456,26 +462,23 @@ RULES: tuple[DecisionRule, ...] = (
     DecisionRule("worse_than_last", None, False, "{reason} {worse}"),
     DecisionRule(
         "none_of_few_found", None, False,
-        "{reason} In the validation period its threshold finds {found} of {problems} problems: too "
-        "few to tell how many it will find.",
+        "{reason} In the validation period its threshold finds {found} of {problems}: too few "
+        "problems to tell how many it will find.",
     ),
     DecisionRule(
         "found_by_chance", None, True,
-        "{reason} But its scores before the {problems} problems of the validation period, of which "
-        "its threshold finds {found}, are as high by chance in {share:.0%} of the cases, and they "
-        "and its average precision out of fold in {together:.1%} (at most {most:.1%} are "
-        "allowed), so it goes into service only if a person approves: `alerting model approve`.",
+        "{reason} But of the problems in the validation period its threshold finds {found} of "
+        "{problems}, and its scores before them are no higher than chance explains: a person "
+        "decides (`alerting model approve`).",
     ),
     DecisionRule(
         "finds_few", None, True,
-        "{reason} {announced}{instead} So it goes into service only if a person approves: "
-        "`alerting model approve`.",
+        "{reason} {announced}{instead} So a person decides (`alerting model approve`).",
     ),
     DecisionRule(
         "last_value_serves", None, True,
         "{reason} It is the last known value alone: no other candidate is better beyond chance. "
-        "{announced}{instead} So it goes into service only if a person approves: `alerting model "
-        "approve`.",
+        "{announced}{instead} So a person decides (`alerting model approve`).",
     ),
 )  # fmt: skip
 
@@ -483,6 +486,7 @@ RULES: tuple[DecisionRule, ...] = (
 def met_condition(reason: str) -> str:
     """Return the reason of a promotion that a person approved: why it needed approval, in the past
     tense."""
+    reason = _DECIDES.sub("a person had to decide", reason)
     return _CONDITION.sub("could go into service only by approval", reason)
 
 
@@ -518,11 +522,7 @@ def add_objection(
     """Return a promotion with an objection that its comparison could not know. `facts`: values for
     the objection's sentence, which become evidence."""
     rule = next(row for row in RULES if row.objection == objection)
-    stated = decision.reason
-    if objection in _NOT_YET_OF_USE:
-        first = next(row for row in RULES if row.objection == "no_champion")
-        stated = stated.replace(first.sentence, "First model.")
-    reason = rule.sentence.format(reason=stated, **facts)
+    reason = rule.sentence.format(reason=decision.reason, **facts)
     return replace(
         decision,
         reason=reason,

@@ -14,9 +14,12 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import OperatingPoint
 from alerting.definitions.wording.language import (
-    spoken_false_alarms,
+    count_in_english,
     spoken_limits,
     spoken_number,
+    spoken_rate,
+    spoken_share,
+    spoken_threshold,
 )
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.episodes.prediction_rule import (
@@ -28,6 +31,7 @@ from alerting.episodes.prediction_rule import (
     predicted_episodes,
 )
 from alerting.learning.score_metrics import (
+    WEEK_S,
     EventMetrics,
     ProblemIntervals,
     count_warnable,
@@ -42,6 +46,7 @@ MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
 TIMES_OF_PERFECT = 2  # the time of an alarm that holds before each problem, and never else
 MOST_TIME_IN_ALARM = 0.5  # an alarm that holds for longer is the usual state
+_LOW = 0.5  # a risk below which most alarms are false if it is right
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
 VALIDATION = "the validation period"
 OUT_OF_FOLD = "the rows out of fold of the training period"
@@ -257,7 +262,12 @@ def choose_threshold(
     elif goal.cost_of_miss is None and best.met.n_events:
         best = min(allowed, key=lambda w: w.threshold)
     curve = tuple(_point(w, goal) | {"chosen": w is best} for w in weighed)
-    reason = _reason(best.met, goal, finds, period)
+    observed_s = sum(observed.observed_s.values())
+    is_of_unit = observed.gap_ms < 0 and observed_s > 0
+    parts_a_week = len(observed.at) * WEEK_S / observed_s if is_of_unit else None
+    reason = _reason(best.met, goal, finds, period, parts_a_week)
+    if finds and period == VALIDATION:
+        reason += _stricter(weighed, best, parts_a_week)
     return ThresholdChoice(best.threshold, finds, reason, curve, period)
 
 
@@ -386,33 +396,85 @@ def _point(weighed: _ThresholdOption, goal: OperatingPoint) -> dict[str, Any]:
     }
 
 
-def _reason(met: EventMetrics, goal: OperatingPoint, finds: bool, period: str) -> str:
+def _stricter(
+    weighed: Sequence[_ThresholdOption], best: _ThresholdOption, parts_a_week: float | None
+) -> str:
+    """Return what a higher threshold reaches, if the best one is low and raises false alarms: of
+    those that find at least half as many problems, the one with the most right alarms."""
+    right = best.met.episode_precision or 0.0
+    higher = [
+        option
+        for option in weighed
+        if option.threshold > best.threshold
+        and 2 * option.met.n_found >= best.met.n_found
+        and (option.met.episode_precision or 0.0) > right
+    ]
+    if best.threshold >= _LOW or not higher:
+        return ""
+    option = max(higher, key=lambda o: (o.met.episode_precision or 0.0, o.met.n_found))
+    reached = _describe_alarms(option.met, parts_a_week)
+    return f". From {spoken_threshold(option.threshold)}: {reached}"
+
+
+def _describe_alarms(met: EventMetrics, parts_a_week: float | None) -> str:
+    """Describe what a threshold finds: `4 of 6 problems announced, 1 false alarm (1.9 a week), 80 %
+    of the alarms right`. `parts_a_week`: None where rows are no parts."""
+    counts = count_in_english(
+        "{found} of {number} problem {verb}",
+        "{found} of {number} problems {verb}",
+        met.n_events,
+        found=f"{met.n_found:,}",
+        verb="announced" if parts_a_week is None else "found",
+    )
+    if not met.n_false_alarms:
+        return f"{counts}, no false alarm"
+    on_all = f" on all {met.n_assets} assets" if met.n_assets > 1 else ""
+    weekly = (met.false_alarms_per_week or 0.0) * met.n_assets
+    alarms = count_in_english(
+        "{number} false alarm ({rate})",
+        "{number} false alarms ({rate})",
+        met.n_false_alarms,
+        rate=f"{spoken_rate(weekly)} a week{on_all}"
+        if parts_a_week is None
+        else f"{spoken_rate(1000 * weekly / parts_a_week)} in 1,000 parts",
+    )
+    return f"{counts}, {alarms}, {spoken_share(met.episode_precision or 0.0)} of the alarms right"
+
+
+def _describe_limits(goal: OperatingPoint, assets: int, parts_a_week: float | None) -> str:
+    """Describe the limits of a threshold; of parts without weeks, which may be invented."""
+    most = goal.most_false_alarms
+    if parts_a_week is None or most is None:
+        return spoken_limits(goal.max_time_in_alarm, most, goal.least_precision, assets)
+    allowed = spoken_rate(1000 * most * max(assets, 1) / parts_a_week)
+    time = spoken_share(goal.max_time_in_alarm)
+    return f"at most {allowed} false alarms in 1,000 parts and {time} of them in alarm"
+
+
+def _reason(
+    met: EventMetrics, goal: OperatingPoint, finds: bool, period: str, parts_a_week: float | None
+) -> str:
     if not met.n_events:
         return (
             f"no problem occurs in {period}, so nothing shows which threshold finds one; one above "
             "all its scores was taken, which raises no alarm there"
         )
-    limits = spoken_limits(
-        goal.max_time_in_alarm, goal.most_false_alarms, goal.least_precision, met.n_assets
-    )
+    limits = _describe_limits(goal, met.n_assets, parts_a_week)
     if goal.cost_of_miss is not None and goal.cost_of_false_alarm is not None:
         costs = (goal.cost_of_miss, goal.cost_of_false_alarm)
         return _reason_of_cost(met, *costs, limits, period)
     if finds:
-        within = " within" if period == VALIDATION else f" in {period} within"
-        right = (
-            f", {met.episode_precision:.0%} of the episodes right"
-            if goal.least_precision is not None
-            else ""
-        )
-        return (
-            f"the most problems found{within} {limits}: {met.n_found} of {met.n_events}, "
-            f"with {spoken_false_alarms(met.false_alarms_per_week or 0.0, met.n_assets)} and "
-            f"{met.time_in_alarm:.1%} of the time in alarm{right}"
-        )
+        reached = _describe_alarms(met, parts_a_week)
+        in_alarm = f"{spoken_share(met.time_in_alarm or 0.0)} of the time in alarm"
+        return f"in {period} {reached}, {in_alarm}; no other finds more with {limits}"
+    late = count_in_english(
+        " ({number} alarm came with the problem itself: right, but too late)",
+        " ({number} alarms came with the problem itself: right, but too late)",
+        met.n_with_problem,
+    )
     return (
-        f"none of the {met.n_events} problems is found in {period} within {limits}; the lowest "
-        "threshold that keeps this budget was taken"
+        f"with {limits}, no threshold finds a problem in {period}"
+        f"{late if met.n_with_problem else ''}; the lowest within these limits was taken"
     )
 
 
@@ -421,9 +483,21 @@ def _reason_of_cost(
 ) -> str:
     missed = met.n_events - met.n_found
     cost = missed * miss + met.n_false_alarms * false_alarm
-    misses = f"{missed} of {met.n_events} problems missed at {spoken_number(miss)} each"
-    sums = f"{misses} and {met.n_false_alarms} false alarms at {spoken_number(false_alarm)} each"
+    misses = count_in_english(
+        "{missed} of {number} problem missed at {cost} each",
+        "{missed} of {number} problems missed at {cost} each",
+        met.n_events,
+        missed=f"{missed:,}",
+        cost=spoken_number(miss),
+    )
+    alarms = count_in_english(
+        "{number} false alarm at {cost}",
+        "{number} false alarms at {cost} each",
+        met.n_false_alarms,
+        cost=spoken_number(false_alarm),
+    )
+    sums = f"{misses} and {alarms}"
     if met.n_episodes:
-        return f"the least cost within {limits}: {spoken_number(cost)} in {period}, {sums}"
-    none = f"no episode is raised: within {limits} that costs least in {period}"
+        return f"the least cost with {limits}: {spoken_number(cost)} in {period}, {sums}"
+    none = f"no episode is raised: with {limits} that costs least in {period}"
     return f"{none}: {spoken_number(cost)}, {sums}"

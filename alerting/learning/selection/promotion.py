@@ -14,6 +14,7 @@ import numpy.typing as npt
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import format_duration
+from alerting.definitions.wording.language import count_in_english, spoken_share
 from alerting.detection.problem_occurrences import predicts
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.prediction_rule import alarm_end_of
@@ -309,14 +310,15 @@ def _verdict(
     promotion = definition.promotion
     period = f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
     better = [way.is_better(promotion.confidence) for way in (left_out, *bounds.values())]
-    summary = (
-        ""
-        if left_out.share_better is None
-        else f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's "
-        f"{left_out.champion_ap:.3f}, over {n_events} problems {period}; "
-        f"it is better in {left_out.share_better:.0%} of {left_out.samples} samples "
-        f"({promotion.confidence:.0%} needed)"
-    )
+    problems = count_in_english("{number} problem", "{number} problems", n_events)
+    counted = " and ".join(_describe_alarms(evidence, m) for m in ("challenger", "champion"))
+    summary = f"of {problems} that neither had seen ({period}) {counted}"
+    if left_out.share_better is not None:
+        evidence["statistics"] = (
+            f"The challenger's average precision is {left_out.challenger_ap:.3f}, the champion's "
+            f"{left_out.champion_ap:.3f}; it is better in {spoken_share(left_out.share_better)} of "
+            f"{left_out.samples} samples ({spoken_share(promotion.confidence)} needed)."
+        )
     objections: dict[Objection, bool] = {
         "too_few_problems": n_events < promotion.least_events,
         "one_class": left_out.share_better is None,
@@ -325,18 +327,31 @@ def _verdict(
     }
     facts = {
         "period": period,
-        "problems": n_events,
+        "problems": problems,
         "least": promotion.least_events,
-        "summary": summary,
+        "summary": f"{summary}; the challenger is not clearly better",
         "acted": int(window.acted.sum()),
         **{name: _percent(view.share_better) for name, view in bounds.items()},
     }
-    accepted = f"The challenger replaces the champion: {summary}."
+    accepted = f"It is clearly better than the champion: {summary}."
     return decide(objections, facts, accepted, evidence)
 
 
+def _describe_alarms(evidence: Mapping[str, Any], model: str) -> str:
+    """Describe what one of both models found: `the champion found 3 (2 false alarms)`."""
+    met = evidence["at_threshold"][model]
+    alarms = count_in_english(
+        "{number} false alarm", "{number} false alarms", met["n_false_alarms"]
+    ).replace("0 false alarms", "no false alarm")
+    return f"the {model} found {met['n_found']:,} ({alarms})"
+
+
 def _percent(share: float | None) -> str:
-    return "an unknown share of the samples" if share is None else f"{share:.0%} of the samples"
+    return (
+        "an unknown share of the samples"
+        if share is None
+        else f"{spoken_share(share)} of the samples"
+    )
 
 
 def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, seed: int) -> _View:

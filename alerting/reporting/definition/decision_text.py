@@ -13,7 +13,9 @@ from alerting.definitions.wording.language import (
     Styled,
     Translatable,
     Value,
+    count_in_english,
     format_threshold,
+    spoken_threshold,
     template,
     templates,
     translatable,
@@ -21,6 +23,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.learning.score_metrics import merge_metrics
 from alerting.learning.selection.decision import CandidateSummary, DatasetProfile, Proposal
+from alerting.reporting.definition.unseen_text import count_in_parts, describe_test
 from alerting.reporting.phrases import NONE, seconds
 from alerting.reporting.templates import render
 
@@ -45,20 +48,17 @@ MAIN_METRICS = {
 }
 CANDIDATE_METRICS = {key: METRIC_TITLES[key] for key in ("ap", "roc_auc")}
 _HEADLINES = {
-    "promote": "The challenger is better and goes into service",
-    "provisional": "The challenger goes into service",
+    "promote": "The {model} goes into service",
+    "provisional": "The {model} goes into service",
     "keep": "The champion stays",
     "refreshed": "The champion stays, refitted on the newest data",
-    "cannot_tell": "The evidence shows no difference; the champion stays",
-    "no_challenger": "No challenger: nothing exceeds chance",
-    "rejected": "A person rejected the challenger",
+    "cannot_tell": "The champion stays",
+    "no_challenger": "No model goes into service",
+    "rejected": "A person rejected the {model}",
     "stale": "Too late: another model is in service since",
 }
-_WAITING = {
-    "promote": "The challenger is better",
-    "provisional": "A person decides on the challenger",
-    "refreshed": "The champion, refitted on the newest data",
-}
+_FIRST_PREFIX = "First model. "  # of a reason, which the headline says already
+_STATISTICS = ("CRPS", "average precision", "average_precision")
 EARLIER_RULE = (
     "these figures are of an earlier rule, by which an alarm ended one horizon after its raise, or "
     "announced a problem that began with it; they are compared with nothing"
@@ -66,6 +66,7 @@ EARLIER_RULE = (
 _MINUTE = "%Y-%m-%d %H:%M"
 # objections that stand in the evidence with the problems found, and with a ready alert
 _COUNTED = ("finds_few", "last_value_serves")
+_READINGS = ("{number} reading", "{number} readings")
 
 _DROPPED = {
     "immature": "too recent to know",
@@ -88,12 +89,14 @@ def decision_markdown(proposal: Proposal) -> str:
         p=proposal,
         headline=_headline(proposal),
         comparison=side_by_side(proposal),
-        chance=chance_lines(proposal.evidence),
+        chance=chance_lines({**proposal.evidence, "statistics": None}),
         alert=proposed_alert(proposal.evidence),
         candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
         cut_short=cut_short_lines(proposal.leaderboard),
         candidate_titles=candidate_titles(proposal.leaderboard),
-        titles=METRIC_TITLES,
+        titles=metric_titles(proposal.test),
+        test=count_in_parts(proposal.test),
+        found=describe_test(proposal.test),
         metric=format_metric,
         counts=counts(proposal.test),
         threshold=format_threshold,
@@ -103,19 +106,18 @@ def decision_markdown(proposal: Proposal) -> str:
 
 
 def _headline(proposal: Proposal) -> str:
+    model = _model_word(proposal)
     if proposal.approved_by is not None:
-        return f"{proposal.approved_by} approved the challenger, which goes into service"
-    if proposal.verdict == "promote" and "compared" in proposal.evidence:
-        return (
-            "The newly estimated model"
-            if proposal.waiting
-            else "The newly estimated model goes into service"
-        )
+        return f"{proposal.approved_by} approved the {model}, which goes into service"
     if proposal.waiting:
-        return _WAITING.get(proposal.verdict, proposal.verdict)
-    if proposal.verdict == "no_challenger" and "chance" not in proposal.evidence:
-        return "No challenger: nothing is better than the last known value"
-    return _HEADLINES.get(proposal.verdict, proposal.verdict)
+        waiting = "refitted champion" if proposal.verdict == "refreshed" else model
+        return f"The {waiting} waits for a person"
+    return _HEADLINES.get(proposal.verdict, proposal.verdict).format(model=model)
+
+
+def _model_word(proposal: Proposal) -> str:
+    """Return the word for the model of a training: nothing is challenged by the first one."""
+    return "first model" if proposal.champion_version is None else "challenger"
 
 
 def side_by_side(proposal: Proposal) -> str:
@@ -144,7 +146,7 @@ def side_by_side(proposal: Proposal) -> str:
 
 def _versions(proposal: Proposal) -> str:
     return (
-        f"| | champion {proposal.champion_version or '(none)'} | challenger "
+        f"| | champion {proposal.champion_version or '(none)'} | {_model_word(proposal)} "
         f"{proposal.challenger_version or '(none)'} |"
     )
 
@@ -179,12 +181,23 @@ def describe_experiment(definition: ModelDefinition) -> str:
 
 def period_lines(profile: DatasetProfile) -> list[str]:
     """Describe the periods of a training with their rows, one line each."""
-    rows_text = "rows, {} labelled as a problem" if profile.columns else "readings"
+    rows_text = "rows, {:,} labelled as a problem" if profile.columns else "readings"
     return [
-        f"{name}: {part.rows} {rows_text.format(part.positives)}, {part.start:{_MINUTE}} to "
+        f"{name}: {part.rows:,} {rows_text.format(part.positives)}, {part.start:{_MINUTE}} to "
         f"{part.end:{_MINUTE}} UTC"
         for name, part in profile.parts.items()
     ]
+
+
+def learned_lines(profile: DatasetProfile) -> list[str]:
+    """Return from which rows a training learned; nothing without any."""
+    part = profile.parts.get("train")
+    if part is None:
+        return []
+    forms = ("{number} row", "{number} rows") if profile.columns else _READINGS
+    rows = count_in_english(*forms, part.rows)
+    before = f" ({part.positives:,} of them before a problem)" if profile.problems else ""
+    return [f"Learned from {rows}{before}, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC."]
 
 
 def cut_short_lines(leaderboard: Sequence[CandidateSummary]) -> list[str]:
@@ -225,13 +238,42 @@ def candidate_titles(leaderboard: Sequence[CandidateSummary]) -> dict[str, str]:
 
 def result_line(proposal: Proposal) -> str:
     """Return the decision and its reason."""
-    return f"{_headline(proposal)}. {proposal.reason}"
+    headline = _headline(proposal)
+    reason = proposal.reason.removeprefix(_FIRST_PREFIX)
+    if reason.startswith(headline):
+        return reason
+    return f"{headline}. {reason.removesuffix(f' {headline}.')}"
 
 
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
-    """Return the sentence on the test against chance; where it failed, the reason has it."""
-    chance = evidence.get("chance", {})
-    return [chance["message"]] if chance.get("passed") else []
+    """Return the figures for statisticians: of the comparison with the champion, of the test
+    against chance, and of the predicted values."""
+    tests = (
+        evidence.get("chance", {}).get("message"),
+        evidence.get("values", {}).get("statistics"),
+    )
+    return [line for line in (evidence.get("statistics"), *tests) if line]
+
+
+def result_lines(proposal: Proposal) -> list[str]:
+    """Return what a decision rests on, and what to do, for engineers."""
+    waits = f"alerting model approve {proposal.run_id}"
+    decide = [f"To decide: {waits}  (or with --reject REASON)"] if proposal.waiting else []
+    test = proposal.test
+    is_blind = proposal.promote and test.get("n_events") and not test.get("n_found")
+    blind = ["Do not rely on it yet: it announced no problem on unseen data."] if is_blind else []
+    return [*unseen_lines(test), *blind, *cut_short_lines(proposal.leaderboard), *decide]
+
+
+def unseen_lines(test: Mapping[str, Any]) -> list[str]:
+    """Return what a model found in the period that it had not seen, from which risk on it alarms,
+    and the notes on it, without figures for statisticians."""
+    sentence = describe_test(test)
+    lines: list[str] = [] if sentence is None else [sentence]
+    if reason := test.get("threshold_reason"):
+        lines.append(f"Alarm from a risk of {spoken_threshold(test['threshold'])}: {reason}.")
+    notes = test.get("notes", ())
+    return [*lines, *(note for note in notes if not any(word in note for word in _STATISTICS))]
 
 
 def proposed_alert(evidence: Mapping[str, Any]) -> str:
@@ -260,9 +302,10 @@ def metric_lines(test: Mapping[str, Any]) -> list[str]:
     behind = counts(test)
     has_alarms = test.get("n_events") is not None
     earlier = [EARLIER_RULE] if has_alarms and test.get("alarm_rule", 1) < ALARM_RULE else []
+    test = count_in_parts(test)
     titles = {
         key: title
-        for key, title in METRIC_TITLES.items()
+        for key, title in metric_titles(test).items()
         if key != "median_lead_time" or test.get(key) is not None
     }
     return [
@@ -272,6 +315,12 @@ def metric_lines(test: Mapping[str, Any]) -> list[str]:
             for key, title in titles.items()
         ),
     ]
+
+
+def metric_titles(test: Mapping[str, Any]) -> dict[str, str]:
+    """Return the titles of the metrics of a test period; of parts without weeks."""
+    in_parts = {"false_alarms_per_week": "false alarms in 1,000 parts"}
+    return METRIC_TITLES | (in_parts if test.get("units") else {})
 
 
 def counts(test: Mapping[str, Any]) -> dict[str, str]:
@@ -289,6 +338,7 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
         if rate is None or assets == 1
         else f"; {rate * assets:.3g} on all {assets} assets together"
     )
+    episodes = count_in_english("{number} episode", "{number} episodes", test["n_episodes"])
     precision = test.get("episode_precision")
     counted = test["n_false_alarms"] / (1 - precision) if precision not in (None, 1) else 0
     repeated = (
@@ -297,17 +347,19 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
         else ""
     )
     return {
-        "event_recall": f", {test['n_found']} of {test['n_events']}{outside}",
-        "false_alarms_per_week": (
-            f", {test['n_false_alarms']} in {test['n_episodes']} episodes{repeated}{on_all}"
-        ),
+        "event_recall": f", {test['n_found']:,} of {test['n_events']:,}{outside}",
+        "false_alarms_per_week": f", {test['n_false_alarms']:,} in {episodes}{repeated}{on_all}",
     }
 
 
 _PLATFORM = "platform"
 _UNREADABLE = template("The model in service could not be read, so the two could not be compared.")
-_FIRST_TRAINED = template(
-    "First model. It is clearly better than chance and is used until a comparison is possible."
+_FIRST_TRAINED = template("First model. It ranks better than chance.")
+_FIRST_TESTED = template("First model. {test} It is used until a better one comes.")
+_FIRST_FINDS_NOTHING = template("First model. {test} Do not rely on it yet.")
+_NO_THRESHOLD = template(
+    "It ranks better than chance, but no threshold finds a problem within the limits: {actor} "
+    "approved it."
 )
 _PLAIN = {
     "no_challenger": template("No candidate was better than chance."),
@@ -386,12 +438,6 @@ _ON_PROBLEMS = {
 }
 
 
-_UNSEEN = templates(
-    "On data that its training had not seen, version {version} announced {found} of {number} "
-    "problem; false alarms: {false}.",
-    "On data that its training had not seen, version {version} announced {found} of {number} "
-    "problems; false alarms: {false}.",
-)
 _OBJECTIONS: Mapping[str, str] = {
     "unreadable_champion": template(
         "The model in service cannot be read, so the two could not be compared."
@@ -429,7 +475,9 @@ _OBJECTIONS: Mapping[str, str] = {
     "too_many_on_new_assets": template(
         "It raises too many false alarms on assets that the one in service does not watch."
     ),
-    "finds_nothing": template("Its threshold finds no problem of the validation period."),
+    "finds_nothing": template(
+        "It ranks better than chance, but no threshold finds a problem within the limits."
+    ),
     "found_by_chance": template(
         "In the validation period its scores before the problems were no higher than chance "
         "explains."
@@ -461,20 +509,6 @@ def _count_found(objection: str, evidence: Mapping[str, Any]) -> dict[str, Value
         return {}
     facts = evidence.get(objection, {})
     return {name: str(facts.get(name, NONE)) for name in ("found", "problems")}
-
-
-def describe_unseen(version: int, test: Mapping[str, Any]) -> Translatable | None:
-    """Say what a version found in the test period of its training; None where no problems were
-    counted in it."""
-    problems = test.get("n_events")
-    if problems is None:
-        return None
-    counted: dict[str, Value] = {
-        "version": str(version),
-        "found": str(test["n_found"]),
-        "false": str(test["n_false_alarms"]),
-    }
-    return translatable_count(*_UNSEEN, problems, **counted)
 
 
 @dataclass(frozen=True)
@@ -560,7 +594,7 @@ def _without_comparison(
         return translatable(_APPROVED_FEW[objection], actor=actor, **counted)
     by_chance = evidence.get("found_by_chance")
     if by_chance is None or champion is not None:
-        return translatable(_provisional(champion, actor, evidence), actor=actor)
+        return _provisional(champion, actor, evidence)
     return translatable(_FOUND_BY_CHANCE, problems=Styled(by_chance["problems"], ".0f"))
 
 
@@ -572,13 +606,23 @@ def _without_challenger(evidence: Mapping[str, Any]) -> str:
     )
 
 
-def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) -> str:
+def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) -> Translatable:
     """Return why a model serves that was not compared with another one, or did not pass."""
     if "compared" in evidence:  # learned from readings alone
-        return _TOO_FEW if actor == _PLATFORM else _APPROVED
+        return (
+            translatable(_TOO_FEW) if actor == _PLATFORM else translatable(_APPROVED, actor=actor)
+        )
     if champion is not None:
-        return _UNREADABLE
-    return _FIRST_VALUES if "values" in evidence else _FIRST_TRAINED
+        return translatable(_UNREADABLE)
+    if "values" in evidence:
+        return translatable(_FIRST_VALUES)
+    if "finds_nothing" in evidence and actor != _PLATFORM:
+        return translatable(_NO_THRESHOLD, actor=actor)
+    test = describe_test(evidence.get("test", {}))
+    if test is None:
+        return translatable(_FIRST_TRAINED)
+    is_blind = evidence["test"]["n_events"] and not evidence["test"]["n_found"]
+    return translatable(_FIRST_FINDS_NOTHING if is_blind else _FIRST_TESTED, test=test)
 
 
 def _measured(evidence: Mapping[str, Any]) -> Value:

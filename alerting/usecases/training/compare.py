@@ -13,6 +13,7 @@ from alerting.definitions.alert_definition import (
     matching_assets,
 )
 from alerting.definitions.fields.learning import PERSISTENCE
+from alerting.definitions.wording.language import count_in_english
 from alerting.kinds.normal_operation import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
@@ -20,7 +21,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import candidate_from_files
 from alerting.learning.selection.challenger import ChallengerEvidence, compare_with_twin
-from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.choice import LEAST_PROBLEMS, ChanceTest
 from alerting.learning.selection.decision import (
     PROPOSAL,
     WORSE,
@@ -252,6 +253,19 @@ def object_to_threshold(
     return decision if objection is None else add_objection(decision, *objection)
 
 
+def describe_chance(chance: ChanceTest | None) -> str:
+    """Return in words why scores are not beyond chance; their figures are `ChanceTest.message`."""
+    if chance is None or chance.problems < LEAST_PROBLEMS:
+        return "" if chance is None else chance.message
+    if chance.onset is not None and not chance.onset.passed:
+        return (
+            "There is nothing to forecast here: before the problem is there, no candidate "
+            "foretells it better than chance."
+        )
+    problems = count_in_english("{number} problem", "{number} problems", chance.problems)
+    return f"No candidate ranks better than chance ({problems} in the training period)."
+
+
 def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:
     """Return advice on how to get a model after a training without a challenger."""
     if chance is not None:
@@ -263,7 +277,7 @@ def describe_values(chance: ChanceTest | None, values: ValueTest) -> str:
     """Return how good the values of a model are, and why it has no alarm."""
     if chance is None:
         return values.message
-    return f"{values.message} No alarm is raised: {chance.message} {chance.remedy}"
+    return f"{values.message} No alarm is raised. {describe_chance(chance)} {chance.remedy}"
 
 
 def compare_run(platform: TrainingPorts, run_id: str, dataset: Dataset | None = None) -> Proposal:
@@ -300,9 +314,9 @@ def _compare_trained(
         chosen = chosen if serves else None
     if chosen is None:
         stays = f" The champion, version {champion_version}, stays."
-        tests = [test.message for test in (chance, values) if test is not None]
+        tests = [describe_chance(chance), values.message if values is not None else ""]
         facts = {
-            "chance": " ".join(tests),
+            "chance": " ".join(test for test in tests if test),
             "stays": "" if champion_version is None else stays,
             "remedy": describe_remedy(chance, values),
         }

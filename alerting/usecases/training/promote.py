@@ -26,6 +26,7 @@ from alerting.ports import (
 )
 from alerting.ports.use_cases import id_logger
 from alerting.reporting.definition.decision_text import MAIN_METRICS, decision_markdown
+from alerting.reporting.definition.unseen_text import TEST_COUNTS
 from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
 from alerting.usecases.definitions.next_steps import describe_missing_champion
 from alerting.usecases.definitions.versions import (
@@ -153,7 +154,9 @@ def _collect_evidence(proposal: Proposal) -> dict[str, Any]:
     expected = {name: proposal.test[name] for name in names if proposal.test.get(name) is not None}
     intervals = proposal.test.get("intervals", {})
     bounds = {name: list(interval) for name, interval in intervals.items() if name in expected}
+    counts = {name: proposal.test[name] for name in TEST_COUNTS if name in proposal.test}
     metrics = {"expected": expected, "expected_intervals": bounds, "learned": learned}
+    metrics |= {"test": counts} if counts and names else {}
     rule = {name: proposal.test[name] for name in ("alarm_rule",) if name in proposal.test}
     return metrics | rule
 

@@ -81,7 +81,7 @@ def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
     assert (decided.verdict, decided.promote) == ("promote", True)
     assert readings_of_groups(platform) == {(): 1440, ("A",): 720, ("B",): 720}
     assert limits(platform, 1)["A",][1] == pytest.approx(10.8)
-    assert any("force, quantile 0.99 of 1440 readings" in note for note in decided.dataset.notes)
+    assert any("force, quantile 0.99 of 1,440 readings" in note for note in decided.dataset.notes)
     [episode], unknown = raised(platform, 2 * DAY + 30)
     # 11.5 is much for A, not for B
     assert (episode.raised_at, episode.closed_at) == (

@@ -153,7 +153,7 @@ def test_one_moved_asset_keeps_its_limits_and_a_person_decides_only_where_all_ha
 
 @pytest.mark.parametrize(
     ("lasting", "said"),
-    [(60, "They last for 60% of these points, of which"), (9, "These are too many, so it goes")],
+    [(60, "They last for 60 % of these points, of which"), (9, "These are too many, so it goes")],
 )
 def test_signals_that_are_too_many_or_last_wait_for_a_person(monkeypatch, lasting, said):
     signals = training.Signals(9, 100, 1.0, lasting)

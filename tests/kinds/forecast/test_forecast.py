@@ -48,9 +48,9 @@ BEGUN = at(TRAINED)
 def platform():
     made, decided = trained_platform()
     assert (decided.promote, decided.verdict) == (True, "provisional"), decided.reason
-    (error,) = [note for note in decided.test["notes"] if note.startswith("on the test period")]
+    (error,) = [note for note in decided.test["notes"] if note.startswith("On the test period")]
     assert " times ahead; the median is off by " in error
-    assert error.endswith("; a report grades the values of the nearest time alone")
+    assert error.endswith("; a report grades the values of the nearest time alone.")
     evaluated(made, (*range(TRAINED, END, 2 * 470), END))
     return made
 

@@ -70,10 +70,9 @@ def test_the_last_known_value_is_chosen_unless_another_is_better_by_more_than_no
     better = scored_by(data, "lightgbm", known + 0.8 * data.label)
     equal = choose(data, DEFINITION, [alike, persistence])
     assert equal.candidate.family == PERSISTENCE
-    assert (
-        "no candidate is better beyond chance: the best, lightgbm, has an average precision of"
-        in equal.candidate.notes[-1]
-    )
+    why, figures = equal.candidate.notes[-2:]
+    assert why == "The last known value was chosen, because no candidate is clearly better."
+    assert f"Its average precision is {persistence.ap:.3f}, that of lightgbm" in figures
     assert choose(data, DEFINITION, [better, persistence]).candidate is better
     assert (
         choose(data, DEFINITION, [scored_by(data, "lightgbm", -known), persistence]).candidate
@@ -157,7 +156,7 @@ def test_a_refused_training_says_about_how_many_more_problems_would_show_its_fig
         (0.5, 0.4): None,  # beyond chance
     }
     said = [test.remedy for test in tests.values()]
-    words = "about 13 more problems (if its figure stays; "
+    words = "about 13 more problems (if its figure stays)"
     assert [words in text for text in said] == [True, False, False, False]
     assert all(text.startswith("What may help: ") for text in said)
     assert all("another horizon" in text for text in said)
@@ -204,7 +203,7 @@ def test_what_serves_must_itself_know_the_problem_before_it_is_there(state):
     onset = choice.chance.onset
     assert (choice.candidate.family, onset.family) == ("lightgbm", "lightgbm")
     assert choice.chance.passed
-    assert choice.candidate.notes[-1].startswith("Lightgbm was chosen although the last known ")
+    assert "Not the last known value but lightgbm was chosen" in choice.candidate.notes[-2]
     assert choose(state, STATE_DEFINITION, [foresees]).candidate is foresees
     # the bound is that of the best of all candidates, so noise passes no more often
     alone = choose(state, STATE_DEFINITION, [shown]).chance.onset
@@ -254,7 +253,8 @@ def test_a_figure_a_little_below_its_bound_passes_if_later_problems_rank_high():
     assert confirmed.passed
     assert confirmed.message.endswith(
         "0.300 (labels shifted in time 400 times). But with its scores before the 4 problems of "
-        "the validation period, it comes by chance in 0.4% of the cases (at most 2.5% are allowed)."
+        "the validation period, it comes by chance in 0.4 % of the cases (at most 2.5 % are "
+        "allowed)."
     )
     assert not replace(test, validation=ValidationChance(3, 4, 5, 0.3)).passed
 

@@ -14,10 +14,11 @@ from alerting.learning.selection.operating_point import VALIDATION
 FACTS = {
     "chance": "It is no better than chance.", "stays": " Version 3 stays.", "remedy": "Wait.",
     "subject": "limits are", "version": 3, "fault": "gone", "start": "2026-03-01",
-    "problems": 2, "least": 5, "period": "between May and June", "summary": "0.8 beside 0.7",
+    "problems": "2 problems", "least": 5, "period": "between May and June",
+    "summary": "0.8 beside 0.7",
     "acted": 9, "positive": "95%", "negative": "4%", "lost": "press-2", "moved": "It moved",
-    "new": "new", "found": "Found.", "in_alarm": 0.3, "most_in_alarm": 0.2, "least_allowed": 0.5,
-    "alone": " Alone.", "on_new_assets": 7,
+    "new": "new", "found": "Found.", "in_alarm": "30 %", "most_in_alarm": "20 %",
+    "least_allowed": 0.5, "alone": " Alone.", "on_new_assets": 7,
 }  # fmt: skip
 PERSON = "goes into service only if a person approves."
 
@@ -37,12 +38,11 @@ EXPECTED = {
     ),
     "no_champion": (
         "provisional", False,
-        "First model. It is clearly better than chance and can be used until a comparison is "
-        "possible.",
+        "First model. It ranks better than chance.",
     ),
     "first_values": (
         "provisional", False,
-        "First model. Its values serve, without an alarm, until a comparison is possible.",
+        "First model. Its values serve, without an alarm, until a better one comes.",
     ),
     "no_mature_label": (
         "cannot_tell", False,
@@ -82,7 +82,7 @@ EXPECTED = {
     ),
     "lasting_alarms": (
         "provisional", True,
-        "Found. It is in alarm for 30% of unseen normal time, and at most 20% are allowed. It "
+        "Found. It is in alarm for 30 % of unseen normal time, and at most 20 % are allowed. It "
         f"{PERSON}",
     ),
     "too_many_alarms": (
@@ -90,7 +90,7 @@ EXPECTED = {
     ),
     "lasting_signals": (
         "provisional", True,
-        "Found. They last for 30% of these points, of which at most 20% are allowed, so it "
+        "Found. They last for 30 % of these points, of which at most 20 % are allowed, so it "
         f"{PERSON}",
     ),
     "too_many_signals": ("provisional", True, f"Found. These are too many, so it {PERSON}"),
@@ -156,8 +156,8 @@ def test_a_threshold_that_finds_nothing_leaves_the_verdict_and_asks_a_person():
     better = PromotionDecision(verdict="promote", reason="It is better.", evidence={"rows": 1})
     decision = add_objection(better, "finds_nothing", {"period": VALIDATION})
     assert decision.reason == (
-        "It is better. Its threshold finds no problem in the validation period, so it goes into "
-        "service only if a person approves: `alerting model approve`."
+        "It is better. But no threshold finds a problem in the validation period within the "
+        "limits: a person decides (`alerting model approve`)."
     )
     assert (decision.verdict, decision.by_person) == ("promote", True)
     assert decide({"finds_nothing": True}, {}, "It is better.").verdict == "promote"
@@ -167,23 +167,22 @@ def test_a_first_threshold_that_finds_none_of_few_problems_serves_and_the_reason
     first = decide({"no_champion": True}, {})
     decision = add_objection(first, "none_of_few_found", {"found": 0, "problems": 4})
     assert decision.reason.endswith(
-        "In the validation period its threshold finds 0 of 4 problems: too few to tell how many it "
+        "In the validation period its threshold finds 0 of 4: too few problems to tell how many it "
         "will find."
     )
     assert (decision.verdict, decision.by_person) == ("provisional", False)
     assert decision.evidence["none_of_few_found"] == {"found": 0, "problems": 4}
 
 
-def test_a_first_model_with_later_scores_by_chance_waits_and_the_sentence_has_the_figures():
+def test_a_first_model_with_later_scores_by_chance_waits_and_the_evidence_has_the_figures():
     first = decide({"no_champion": True}, {})
     facts = {"found": 1, "problems": 5, "share": 0.37, "alarms": 2}
     facts |= {"together": 0.041, "most": 0.025}
     decision = add_objection(first, "found_by_chance", facts)
     assert decision.reason == (
-        "First model. But its scores before the 5 problems of the validation period, of which "
-        "its threshold finds 1, are as high by chance in 37% of the cases, and they and its "
-        "average precision out of fold in 4.1% (at most 2.5% are allowed), so it goes into service "
-        "only if a person approves: `alerting model approve`."
+        f"{first.reason} But of the problems in the validation period its threshold finds 1 of 5, "
+        "and its scores before them are no higher than chance explains: a person decides "
+        "(`alerting model approve`)."
     )
     assert (decision.verdict, decision.by_person) == ("provisional", True)
     assert decision.evidence == {"found_by_chance": facts}

@@ -54,16 +54,14 @@ def decided(challenger, champion, excluded=(), history=HISTORY, as_of=AS_OF, **p
 def test_without_a_champion_the_challenger_serves_provisionally(good):
     decision = decided(good, None)
     assert (decision.verdict, decision.promote, decision.provisional) == ("provisional", True, True)
-    assert decision.reason == (
-        "First model. It is clearly better than chance and can be used until a comparison is "
-        "possible."
-    )
+    assert decision.reason == ("First model. It ranks better than chance.")
 
 
-def test_a_better_challenger_replaces_the_champion_with_figures_in_the_reason(good, poor):
+def test_a_better_challenger_replaces_the_champion_with_counts_in_the_reason(good, poor):
     decision = decided(good, poor)
     assert (decision.verdict, decision.promote) == ("promote", True)
-    assert "better in 100% of 500 samples (90% needed)" in decision.reason
+    assert "better in 100 % of 500 samples (90 % needed)" in decision.evidence["statistics"]
+    assert "that neither had seen" in decision.reason
     rows = decision.evidence["rows"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"]
     assert json.loads(json.dumps(decision.evidence, allow_nan=False)) == decision.evidence
@@ -72,9 +70,8 @@ def test_a_better_challenger_replaces_the_champion_with_figures_in_the_reason(go
 def test_a_worse_challenger_leaves_the_champion_in_service(good, poor):
     decision = decided(poor, good)
     assert (decision.verdict, decision.promote) == ("keep", False)
-    assert decision.reason.startswith(
-        "The champion stays: the challenger's average precision is 0."
-    )
+    assert decision.reason.startswith("The champion stays: of ")
+    assert decision.reason.endswith("; the challenger is not clearly better.")
 
 
 def test_the_alerts_and_problems_of_every_asset_are_compared(good, poor):

@@ -62,8 +62,8 @@ def test_a_model_that_knows_the_problem_only_once_it_is_there_is_refused(refused
     assert chance["onset"]["ap"] <= chance["onset"]["bound"]
     assert (result.verdict, result.promote) == ("no_challenger", False)
     assert result.reason.startswith(
-        "There is nothing to forecast here: on the rows at which the problem is not there yet, the "
-        "best average precision out of fold, "
+        "There is nothing to forecast here: before the problem is there, no candidate foretells it "
+        "better than chance."
     )
     assert result.reason.endswith("its definition is ready for `alerting apply`.")
     assert 0.1 < find_present(load_dataset(platform.runs, result.run_id)).mean() < 0.5

@@ -132,7 +132,7 @@ def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_pers
     document = too_moist(name="timid", learning=LIGHTGBM, features={"stride": "5m"})
     result = train_document(platform, document | {"operating_point": {"max_time_in_alarm": 1e-6}})
     assert (result.verdict, result.promote, result.waiting) == ("provisional", True, True)
-    assert "Its threshold finds no problem in the validation period" in result.reason
+    assert "no threshold finds a problem in the validation period" in result.reason
     assert platform.models.alias("timid", "champion") is None
     assert not platform.decisions.for_definition("timid")
     assert promote_run(platform, result.run_id, approved_by="ann").promote

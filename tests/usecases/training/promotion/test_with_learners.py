@@ -86,7 +86,7 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
     result = train(platform, NAME, at(12 * DAY))
     assert (result.verdict, result.promote) == ("promote", True)
     assert result.reason.startswith(
-        "The challenger replaces the champion: the challenger's average precision is "
+        "It is clearly better than the champion: of 18 problems that neither had seen ("
     )
     rows = result.evidence["rows"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
@@ -124,8 +124,8 @@ def test_the_run_tells_its_decision_where_people_look_first():
     run = platform.decisions.for_definition(NAME)[0].run_id
     text = platform.runs.files(run, "decision")["decision.md"].decode()
     assert text.startswith(
-        "# too-moist: The challenger goes into service\n\nFirst model. It is clearly "
-        "better than chance"
+        "# too-moist: The first model goes into service\n\nFirst model. It ranks better than "
+        "chance."
     )
     assert [line for line in text.splitlines() if line.startswith("## ")] == [
         "## Candidates",

@@ -1,0 +1,205 @@
+"""What a training prints, over all kinds: facts beside the lines, and contradictions that no line
+may hold."""
+
+import html
+import re
+
+import pytest
+
+from alerting.cli.command import print_lines
+from alerting.cli.model_commands import lines_of_proposal
+from alerting.definitions.wording.language import language
+from alerting.kinds.control_chart.training import Signals
+from alerting.kinds.normal_operation import FoundProblems
+from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.decision import ValueTest, add_objection, decide
+from alerting.learning.selection.operating_point import VALIDATION
+from alerting.reporting.definition.decision_text import (
+    decision_markdown,
+    result_line,
+    result_lines,
+    summarise_decision,
+    unseen_lines,
+)
+from alerting.reporting.definition.unseen_text import describe_unseen
+from alerting.usecases.training.compare import describe_chance
+from alerting.usecases.training.promote import read_proposal
+from tests.helpers.console.episode_page import browser_of
+from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal
+from tests.helpers.learning.stored_platforms import stored_platform
+from tests.helpers.scored_lines import humid_line
+from tests.humid_line import NAME
+
+FIRST = decide({"no_champion": True}, {})
+BLIND = add_objection(FIRST, "finds_nothing", {"period": VALIDATION})
+FEW = add_objection(FIRST, "none_of_few_found", {"found": 0, "problems": 1})
+CHANCE = ChanceTest(0.3, 0.4, trials=5, problems=1_000, prevalence=0.1)
+REFUSED = decide(
+    {"not_above_chance": True},
+    {"chance": describe_chance(CHANCE), "stays": "", "remedy": CHANCE.remedy},
+)
+VALUES = ValueTest("moisture", 3204, 0.15, 0.16, 0.26, 0.285, 0.926, 1.0, 0.9)
+ROWS = {"train": PROFILE["parts"]["train"] | {"rows": 19150, "positives": 1200}}
+LARGE = PROFILE | {"parts": ROWS}
+
+
+def period_metrics(events, found, false, late=0, **changes):
+    """Return the metrics of a test period of six days."""
+    weekly = false * 7 / 6
+    counts = {"n_events": events, "n_found": found, "n_false_alarms": false}
+    counts |= {"n_with_problem": late, "n_episodes": found + false + late, "n_assets": 1}
+    rates = {"event_recall": found / events if events else None, "false_alarms_per_week": weekly}
+    rates |= {"ap": 0.6, "episode_precision": 0.6, "median_lead_time": 600.0 if found else None}
+    return {**counts, **rates, "days": 6.2, "units": None, **changes}
+
+
+def made(decision, test=None, champion=None, evidence=None, **changes):
+    facts = {"verdict": decision.verdict, "promote": decision.promote, "reason": decision.reason}
+    told = {"test": test or {}, "champion_version": champion, "dataset": LARGE}
+    stored = {**decision.evidence, **(evidence or {}), **({"test": test} if test else {})}
+    waits = {"waiting": decision.by_person, "provisional": decision.provisional}
+    return proposal(**facts, **told, **waits, evidence=stored, **changes)
+
+
+def estimated(sentence):
+    return decide({"too_few_points_of_first": True}, {"found": sentence})
+
+
+ONE_SIGNAL = Signals(1, 1148, 0.57, 1, FoundProblems(1, 1, 0, 3600.0)).describe()
+FEW_POINTS = Signals(0, 1148, 0.1, 0).describe()
+BETTER = decide({}, {}, "It is clearly better than the champion.")
+WORSE = decide({"not_better": True}, {"summary": "of 1 problem that neither had seen each found 1"})
+
+# facts, and a sentence that they must give
+TABLE = {
+    "good": (
+        made(FIRST, period_metrics(32, 28, 1)),
+        "On 6 unseen days (test): 28 of 32 problems announced, typically 10 min ahead; 1 false "
+        "alarm (1.2 a week).",
+    ),
+    "no threshold finds a problem": (
+        made(BLIND, period_metrics(15, 0, 0)),
+        "The first model waits for a person. It ranks better than chance. But no threshold "
+        "finds a problem in the validation period within the limits: a person decides "
+        "(`alerting model approve`).",
+    ),
+    "alarms with the problem itself": (
+        made(BLIND, period_metrics(15, 0, 6, late=9)),
+        "On 6 unseen days (test): 0 of 15 problems announced; 9 alarms came with the problem "
+        "itself (right, but too late); 6 false alarms (7 a week).",
+    ),
+    "serves, and found nothing": (
+        made(FEW, period_metrics(1, 0, 1, late=1)),
+        "Do not rely on it yet: it announced no problem on unseen data.",
+    ),
+    "parts": (
+        made(FIRST, period_metrics(48, 46, 22, units=1800, median_lead_time=None)),
+        "On 1,800 unseen parts (test): 46 of 48 problems found; 22 false alarms (12 in 1,000 "
+        "parts).",
+    ),
+    "many assets and alarms": (
+        made(FIRST, period_metrics(4000, 3000, 1200, n_assets=20, days=1.0)),
+        "On 1 d of unseen time (test): 3,000 of 4,000 problems announced, typically 10 min ahead; "
+        "1,200 false alarms (28,000 a week on all 20 assets).",
+    ),
+    "of an earlier version": (
+        made(FIRST, period_metrics(1, 1, 0, days=None)),
+        "In the test period: 1 of 1 problem announced, typically 10 min ahead; no false alarm.",
+    ),
+    "no problem in the test": (
+        made(FIRST, period_metrics(0, 0, 0)),
+        "On 6 unseen days (test): no problem; no false alarm.",
+    ),
+    "challenger that wins": (
+        made(BETTER, period_metrics(4, 4, 0), champion=1),
+        "The challenger goes into service. It is clearly better than the champion.",
+    ),
+    "challenger that loses": (
+        made(WORSE, period_metrics(1, 1, 0), champion=1),
+        "The champion stays: of 1 problem that neither had seen each found 1.",
+    ),
+    "refused": (
+        made(REFUSED, evidence={"chance": CHANCE.to_document()}),
+        "No model goes into service. No candidate ranks better than chance (1,000 "
+        "problems in the training period). What may help: about 1,250 more "
+        "problems (if its figure stays), another horizon, variables that move before the problem, "
+        "or `kind: anomaly`, which learns from normal operation alone.",
+    ),
+    "values": (
+        made(estimated(VALUES.message), evidence={"values": VALUES.to_document()}),
+        "The first model goes into service. Predicted values of moisture are better than the last "
+        "known one: on 3,204 unseen values (test) they are off by 0.26 on average, the last known "
+        "one by 0.285; the 90 % interval holds 93 %.",
+    ),
+    "control chart": (
+        made(estimated(ONE_SIGNAL)),
+        "The first model goes into service. Its false alarms are as allowed: 1 signal on 1,148 "
+        "unseen points (95 % interval 0.025 to 5.6), where its run length allows 0.57. 1 of 1 "
+        "problems found (0 announced, 1 found while it lasted, after 1h on average).",
+    ),
+    "control chart, too few points": (
+        made(estimated(FEW_POINTS)),
+        "The first model goes into service. There are too few unseen points to count false alarms "
+        "(1,148; about 5,740 needed).",
+    ),
+}  # fmt: skip
+PERIODS = ("(test)", "test period", "validation", "unseen", "neither had seen", "training period")
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_facts_give_their_sentence_and_no_line_contradicts_another(case, capsys):
+    result, sentence = TABLE[case]
+    texts = [result_line(result), *result_lines(result)]
+    assert sentence in texts
+    print_lines(lines_of_proposal(result, verbose=False))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 15
+    assert max(map(len, lines)) <= 100
+    summary = summarise_decision(
+        result.verdict, result.champion_version, "platform", result.reason, result.evidence
+    )
+    said = describe_unseen(1, result.test)
+    people = [*texts, *lines, summary, *([said] if said else [])]
+    whole = "\n".join(people)
+    found_none = result.test.get("n_events") and not result.test["n_found"]
+    assert not (found_none and re.search(r"can be used|is used", whole))
+    assert not re.search(
+        r"(?<![\d.,])1 (alarm|reading|row|episode|part|day|signal|point)s\b", whole
+    )
+    assert not re.search(r"(?<![\d.:-])\d{4,}(?![\d:-])", whole), "no number without commas"
+    assert not re.search(r"\d%", whole)
+    assert not re.search("CRPS|average precision|trials|samples", whole)
+    if result.champion_version is None:
+        assert "hallenger" not in whole + decision_markdown(result).split("\n## ")[0]
+    for text in texts:
+        is_share = re.search(r"\d of \d|false alarms? \(|% of the alarms", text)
+        assert not is_share or any(period in text for period in PERIODS), text
+    print_lines(lines_of_proposal(result, verbose=True))
+    every = capsys.readouterr().out
+    assert "ap" not in result.test or "average precision: 0.6" in every
+    assert "train: 19,150 rows, 1,200 labelled as a problem" in every
+
+
+@pytest.mark.parametrize("code", ["de", "fr"])
+def test_what_was_found_unseen_is_said_in_every_language(code):
+    spoken = language(code)
+    for result, _ in TABLE.values():
+        said = describe_unseen(3, result.test)
+        if said is not None:
+            assert not re.search("unseen|announced|false", spoken.translate(said))
+
+
+@pytest.mark.models
+def test_command_page_and_run_say_the_same():
+    platform = stored_platform(humid_line)
+    run = platform.decisions.for_definition(NAME)[-1].run_id
+    result = read_proposal(platform.runs, run)
+    sentences = unseen_lines(result.test)
+    assert len(sentences) >= 2
+    assert LIGHTGBM["family"] not in " ".join(sentences)
+    page = html.unescape(browser_of(platform).get(f"/models/{NAME}").text)
+    written = decision_markdown(result)
+    for sentence in sentences:
+        assert sentence in page
+    assert sentences[0] in written
+    assert result.test["threshold_reason"] in written
