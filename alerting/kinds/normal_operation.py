@@ -6,16 +6,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil, exp, lgamma, log
+from statistics import median
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, cast
 
 from alerting.definitions.alert_definition import Definition, ModelDefinition, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.fields.learning import Dates
+from alerting.definitions.fields.problem import PredictionWindow
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation, StatusInterval
 from alerting.detection.problem_occurrences import predicts
-from alerting.episodes.lifecycle import Step, advance
+from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.kinds.normal_definition import NormalDefinition
 from alerting.kinds.protocol import (
     EvaluationSources,
@@ -26,9 +28,9 @@ from alerting.kinds.protocol import (
     VersionInterval,
 )
 from alerting.kinds.training_protocol import NormalTime, TrainingSource
-from alerting.learning.score_metrics import wilson_interval
+from alerting.learning.score_metrics import OpenAlarm, lead_of_first, wilson_interval
 from alerting.ports import ModelUnavailable
-from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
+from alerting.readings.history import History, duration_millis, from_millis, to_millis
 
 FittedT = TypeVar("FittedT")
 
@@ -259,37 +261,99 @@ def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
 
 
 class FoundProblems(NamedTuple):
-    """Numbers of problems, of problems `detected` by alarms, and of problems `announced` before
-    they began; and, for the other detected ones together, the seconds from their beginning to the
-    alarm."""
+    """The number of problems, and of each that alarms found the seconds from the alarm to its
+    beginning: above 0 if it was announced, otherwise it was found while it lasted."""
 
     problems: int
-    detected: int
-    announced: int
-    waited_s: float
+    leads_s: tuple[float, ...] = ()
+
+    @property
+    def detected(self) -> int:
+        """Return how many problems were found."""
+        return len(self.leads_s)
+
+    @property
+    def usual_delay_s(self) -> float | None:
+        """Return the median delay of the problems found while they lasted; None without any."""
+        delays = [-lead for lead in self.leads_s if lead <= 0]
+        return median(delays) if delays else None
+
+    @property
+    def usual_lead_s(self) -> float | None:
+        """Return the median lead of the announced problems; None without any."""
+        leads = [lead for lead in self.leads_s if lead > 0]
+        return median(leads) if leads else None
+
+    def to_document(self) -> dict[str, float | None]:
+        """Return how many problems there were, and how they were found; JSON-able."""
+        return {
+            "problems": self.problems,
+            "found": self.detected,
+            "found_while_lasting": sum(lead <= 0 for lead in self.leads_s),
+            "usual_delay_s": self.usual_delay_s,
+            "usual_lead_s": self.usual_lead_s,
+        }
 
     def describe(self) -> str:
-        """Describe how many problems were found, how many of these were announced, and how long
-        after their beginning the others were found."""
+        """Describe how many problems were found while they lasted and after which time, and how
+        many were announced and how long ahead."""
         if not self.problems:
             return "no problem to find"
-        text = f"{self.detected} of {self.problems} problems found"
-        if not self.detected:
-            return text
-        text += f" ({self.announced} announced"
-        if late := self.detected - self.announced:
-            after = format_duration(timedelta(seconds=round(self.waited_s / late)))
-            text += f", {late} found while it lasted, after {after} on average"
-        return f"{text})"
+        whole = f"{self.detected} of {self.problems} problems found"
+        late = sum(lead <= 0 for lead in self.leads_s)
+        lasted = "while it lasted" if late == 1 else "while they lasted"
+        parts = []
+        if self.usual_delay_s is not None:
+            parts.append(f"{lasted}, typically after {_spoken(self.usual_delay_s)}")
+        if self.usual_lead_s is not None:
+            parts.append(f"announced, typically {_spoken(self.usual_lead_s)} ahead")
+        if len(parts) < 2:
+            return ": ".join([whole, *parts]) if late == 0 else " ".join([whole, *parts])
+        return f"{whole}: {late} {parts[0]}, {self.detected - late} {parts[1]}"
 
 
-def count_found(problems: Sequence[tuple[int, int]], alarms: Millis, before: int) -> FoundProblems:
-    """Count the problems (start and end in ms) that have one of these alarms in them, or at most
-    `before` ms before them."""
-    first = [alarms[(alarms > a - before) & (alarms <= b)][:1] for a, b in problems]
-    leads = [a - int(at[0]) for (a, _), at in zip(problems, first, strict=True) if len(at)]
-    waited = -sum(lead for lead in leads if lead <= 0) / 1000
-    return FoundProblems(len(problems), len(leads), sum(lead > 0 for lead in leads), waited)
+def _spoken(seconds: float) -> str:
+    return format_duration(timedelta(seconds=round(seconds)))
+
+
+def simulate_alarms(
+    start: datetime,
+    intervals: Sequence[StatusInterval],
+    rule: EpisodeRule,
+    window: PredictionWindow,
+) -> list[OpenAlarm]:
+    """Return the alarms that live evaluation raises after `start` for these status intervals;
+    `window`: in which a problem begins that an alarm announces."""
+    state = ConditionState(start)
+    after, steps = advance(state, intervals, rule.hold, rule.clear_for, rule.severities)
+    closed = {step.raised_at: step.at for step in steps if step.kind == "closed"}
+    last = max((interval.end for interval in intervals), default=after.watermark)
+    return [
+        OpenAlarm(*map(to_millis, (at, closed.get(at, last), at + window.until)))
+        for at in (step.at for step in steps if step.kind == "raised")
+    ]
+
+
+def select_false(
+    alarms: Sequence[OpenAlarm], problems: Sequence[tuple[int, int]]
+) -> list[OpenAlarm]:
+    """Return the alarms that were neither raised within one of these problems (start and end in ms)
+    nor announced one, as outcomes of episodes are determined."""
+    return [
+        alarm
+        for alarm in alarms
+        if not any(
+            start <= alarm.raised <= end or alarm.raised < start <= alarm.until
+            for start, end in problems
+        )
+    ]
+
+
+def count_found(problems: Sequence[tuple[int, int]], alarms: Sequence[OpenAlarm]) -> FoundProblems:
+    """Return which problems (start and end in ms) these alarms found."""
+    firsts = [lead_of_first(start, end, alarms) for start, end in problems]
+    leads = tuple(first[1] / 1000 for first in firsts if first is not None)
+    return FoundProblems(len(problems), leads)
 
 
 def share_interval(share: float, variance: float, blocks: int) -> tuple[float, float]:

@@ -2,32 +2,36 @@
 normal time, and the synthetic anomalies that they find there: each variable in turn shifted, and
 swinging around its level."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 
+from alerting.detection.suppressed_intervals import SuppressedInterval, touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.detectors import first_of_clusters, lasting_scores
+from alerting.kinds.anomaly.detectors import lasting_scores
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_rows import NormalRows, group_rows, rows_of
-from alerting.kinds.anomaly.scored_strides import THRESHOLD
+from alerting.kinds.anomaly.scored_strides import THRESHOLD, status_intervals
 from alerting.kinds.normal_operation import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
+    EpisodeRule,
     FoundProblems,
     compared_rows,
     count_found,
     is_too_many,
     propose_end,
+    select_false,
     share_interval,
+    simulate_alarms,
 )
-from alerting.kinds.training_protocol import Comparison, LearningData
+from alerting.kinds.training_protocol import Comparison, LearningData, NormalTime
 from alerting.learning.score_metrics import poisson_interval
 from alerting.learning.selection.decision import Objection, decide
-from alerting.readings.history import Floats, LongHistory, Millis, duration_millis, to_millis
+from alerting.readings.history import Floats, duration_millis, to_millis
 from alerting.readings.variable_series import Labels
 
 _DAY_MS = 86_400_000
@@ -58,22 +62,19 @@ class AnomalyEvidence(NamedTuple):
     synthetic anomalies that it found.
 
     `alarm_weeks`: normal time beyond the threshold; `variance`: its variance (weeks²) between
-    `blocks` of a day. `announced`: number of problems found before they began; `waited_s`: for all
-    other found problems together, the seconds from their beginning to the alarm.
+    `blocks` of a day. `leads_s`: of each found problem, as in `FoundProblems`.
     """
 
     false_alarms: int
     weeks: float
     allowed: float
-    problems_found: int
     problems: int
     synthetic: int
     injected: int
     alarm_weeks: float = 0.0
     variance: float = 0.0
     blocks: int = 0
-    announced: int = 0
-    waited_s: float = 0.0
+    leads_s: tuple[float, ...] = ()
 
     @property
     def in_alarm(self) -> float:
@@ -83,7 +84,7 @@ class AnomalyEvidence(NamedTuple):
     @property
     def how_found(self) -> FoundProblems:
         """Return which problems were found, and when."""
-        return FoundProblems(self.problems, self.problems_found, self.announced, self.waited_s)
+        return FoundProblems(self.problems, self.leads_s)
 
     def describe_rate(self, share: float | None) -> str:
         """Describe the rate reached on unseen normal time, with its interval, and the rate that the
@@ -140,7 +141,8 @@ def compare_models(
     added = _evidence(definition, challenger, data, start, {*challenger.by_asset} - common)
     compared = [*compared_rows(_TITLES, _texts(new), None if old is None else _texts(old))]
     numbers = new._asdict()
-    evidence = {"compared": compared, "found": numbers.pop("problems_found"), **numbers}
+    del numbers["leads_s"]
+    evidence = {"compared": compared, **new.how_found.to_document(), **numbers}
     metrics = {
         "unseen normal weeks": new.weeks,
         "false alarms": float(new.false_alarms),
@@ -207,7 +209,7 @@ def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[O
         "lasting_alarms": new.in_alarm > MOST_IN_ALARM,
         "too_many_alarms": new.is_too_many,
         "too_little_time": new.allowed < LEAST_ALLOWED,
-        "fewer_problems": old is not None and new.problems_found < old.problems_found,
+        "fewer_problems": old is not None and new.how_found.detected < old.how_found.detected,
         "no_synthetic_time": not new.injected,
         "fewer_synthetic": old is not None and not new.share >= old.share - _LOST,
     }
@@ -218,7 +220,7 @@ def _sentence(new: AnomalyEvidence, old: AnomalyEvidence | None) -> str:
     beside = (
         ""
         if old is None
-        else f" The one in service: {old.false_alarms}, {old.problems_found}, {old.synthetic}."
+        else f" The one in service: {old.false_alarms}, {old.how_found.detected}, {old.synthetic}."
     )
     return (
         f"On {7 * new.weeks:.2g} days of unseen normal time {new.false_alarms} false alarms, "
@@ -252,41 +254,49 @@ def _evidence(
         fitted = model.by_asset.get(history.asset.name)
         if fitted is not None and history.asset.name in assets:
             rows = rows_of(definition, fitted.plan, history, data, start, data.period.end)
-            parts.append(
-                _of_asset(
-                    definition, fitted, history, rows, to_millis(start), to_millis(data.period.end)
-                )
-            )
+            stated = definition.for_assets([history.asset])
+            muted = data.suppressed.get(history.asset.name, ())
+            parts.append(_of_asset(stated, fitted, rows, muted, start, data.period))
     if not parts:
-        return AnomalyEvidence(0, 0.0, 0.0, 0, 0, 0, 0)
-    return AnomalyEvidence(*(sum(values) for values in zip(*parts, strict=True)))
+        return AnomalyEvidence(0, 0.0, 0.0, 0, 0, 0)
+    leads = tuple(lead for part in parts for lead in part.leads_s)
+    sums = [sum(values) for values in zip(*(part[:-1] for part in parts), strict=True)]
+    return AnomalyEvidence(*sums, leads)
 
 
 def _of_asset(
     definition: AnomalyDefinition,
     fitted: FittedDetector,
-    history: LongHistory,
     rows: NormalRows,
-    start: int,
-    end: int,
+    muted: Sequence[SuppressedInterval],
+    since: datetime,
+    period: NormalTime,
 ) -> AnomalyEvidence:
-    """Return a detector's results on one asset over unseen time (start, end] (ms)."""
+    """Return a detector's results on one asset over unseen time after `since`: false alarms are
+    counted up to the end of normal operation, found problems up to the end of the period."""
+    start = to_millis(since)
+    end = to_millis(period.end)
     windows = fitted.windows(rows.categories, rows.at)
-    scores = np.nan_to_num(fitted.score(rows.matrix, windows.values), nan=-np.inf)
-    scores[windows.changes | ~rows.enough] = -np.inf
-    rows = replace(rows, normal=rows.normal & ~windows.changes)
+    scores = fitted.score(rows.matrix, windows.values)
+    scores[windows.changes | ~rows.enough] = np.nan
+    spans = [(to_millis(interval.start), to_millis(interval.end)) for interval in muted]
+    scores[touches(spans, rows.at, 0, fitted.plan.longest_window_ms)] = np.nan
+    intervals = status_intervals(definition, fitted, rows.at, scores, start + 1, end + 1)
+    rule = EpisodeRule(
+        definition.hold, definition.off_delay(fitted.clear_for), definition.severities()
+    )
+    raised = simulate_alarms(since, intervals, rule, definition.window)
+    scores = np.nan_to_num(scores, nan=-np.inf)
+    normal_end = to_millis(period.normal_end or period.end)
+    rows = replace(rows, normal=rows.normal & ~windows.changes & (rows.at <= normal_end))
     stride = fitted.plan.stride_ms
     normal = rows.normal & fitted.is_known(rows.matrix)
-    clear_for = duration_millis(definition.off_delay(fitted.clear_for))
-    alarms = _episodes(definition, rows.at[normal], scores[normal], stride, clear_for)
+    alarms = [a for a in select_false(raised, rows.problems) if a.raised <= normal_end]
     weeks = int(normal.sum()) * stride / _WEEK_MS
     allowed = weeks * definition.false_alarms_per_week
     if definition.threshold.time_in_alarm is not None:
         allowed = _allowed_by_share(definition, fitted, len(alarms), scores[normal])
     problems = [(a, b) for a, b in rows.problems if start < a <= end]
-    every = _episodes(definition, rows.at, scores, stride, 0)
-    around = duration_millis(definition.for_assets([history.asset]).window.until)
-    how = count_found(problems, every, around)
     hits, injected = _synthetic(fitted, rows, windows.values)
     lasting = lasting_scores(
         rows.at[normal], scores[normal], stride, duration_millis(definition.hold)
@@ -301,15 +311,13 @@ def _of_asset(
         false_alarms=len(alarms),
         weeks=weeks,
         allowed=allowed,
-        problems_found=how.detected,
-        problems=how.problems,
+        problems=len(problems),
         synthetic=hits,
         injected=injected,
         alarm_weeks=alarm_weeks,
         variance=variance,
         blocks=blocks,
-        announced=how.announced,
-        waited_s=how.waited_s,
+        leads_s=count_found(problems, raised).leads_s,
     )
 
 
@@ -324,16 +332,6 @@ def _allowed_by_share(
         else fitted.plan.longest_window_ms / fitted.plan.stride_ms
     )
     return len(scores) * (definition.threshold.time_in_alarm or 0.0) / max(rows, 1.0)
-
-
-def _episodes(
-    definition: AnomalyDefinition, at: Millis, scores: Floats, stride_ms: int, apart_ms: int
-) -> Millis:
-    """Return the instants at which episodes would be raised; if `clear_for` is 0, all instants
-    beyond the threshold."""
-    lasting = lasting_scores(at, scores, stride_ms, duration_millis(definition.hold))
-    beyond = at[lasting >= THRESHOLD]
-    return beyond[first_of_clusters(beyond, apart_ms)] if len(beyond) and apart_ms else beyond
 
 
 def _synthetic(fitted: FittedDetector, rows: NormalRows, categories: Labels) -> tuple[int, int]:
