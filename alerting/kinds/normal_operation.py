@@ -3,12 +3,13 @@ asset, its evaluation over one interval, the times that a training reads, and th
 false alarms."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil, exp, lgamma, log
 from statistics import median
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, cast
 
+from alerting.deferred import np
 from alerting.definitions.alert_definition import Definition, ModelDefinition, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import TrainingRefused, format_duration
@@ -16,7 +17,12 @@ from alerting.definitions.fields.learning import Dates
 from alerting.definitions.fields.problem import PredictionWindow
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation, StatusInterval
-from alerting.detection.problem_occurrences import predicts
+from alerting.detection.problem_occurrences import (
+    first_lookback,
+    predicts,
+    problem_intervals,
+    problem_lookback,
+)
 from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.kinds.normal_definition import NormalDefinition
 from alerting.kinds.protocol import (
@@ -27,23 +33,27 @@ from alerting.kinds.protocol import (
     TargetEvaluation,
     VersionInterval,
 )
-from alerting.kinds.training_protocol import NormalTime, TrainingSource
+from alerting.kinds.training_protocol import LearningData, NormalTime, TrainingSource
 from alerting.learning.score_metrics import OpenAlarm, lead_of_first, wilson_interval
 from alerting.ports import ModelUnavailable
-from alerting.readings.history import History, duration_millis, from_millis, to_millis
+from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
+from alerting.readings.variable_series import UsualDistance, declared_ms
 
 FittedT = TypeVar("FittedT")
+NormalT = TypeVar("NormalT", bound=NormalDefinition)
 
 
 @dataclass(frozen=True)
 class NormalModel(Generic[FittedT]):
     """A model: the fitted parts by asset. `training_cutoff`: last instant that it learned from; no
-    instant up to it is evaluated."""
+    instant up to it is evaluated. `spacing_ms`: by asset, the usual time between values of the
+    problem's variables; models of earlier versions have none."""
 
     family: str
     revision: int
     training_cutoff: datetime
     by_asset: Mapping[str, FittedT]
+    spacing_ms: Mapping[str, int] = field(default_factory=dict)
 
     refit: ClassVar[None] = None
 
@@ -60,7 +70,47 @@ class NormalModel(Generic[FittedT]):
             "family": self.family,
             "revision": self.revision,
             "training_cutoff": self.training_cutoff.isoformat(),
+            **({"spacing_ms": dict(self.spacing_ms)} if self.spacing_ms else {}),
         }
+
+    @property
+    def spacing_text(self) -> str:
+        """Return the spacing for a hash of the model; empty without any."""
+        return " ".join(f"{name}:{ms}" for name, ms in sorted(self.spacing_ms.items()))
+
+
+def with_measured_horizon(
+    definition: NormalT, model: NormalModel[Any], assets: Sequence[Asset]
+) -> NormalT:
+    """Return the definition with the horizon by which a model's alarms on these assets are right:
+    as written; left out, at least the spacing that its training measured."""
+    longest = max((model.spacing_ms.get(asset.name, 0) for asset in assets), default=0)
+    return definition.for_assets(assets).with_spacing(timedelta(milliseconds=longest))
+
+
+def measure_spacing(definition: NormalDefinition, data: LearningData) -> dict[str, int]:
+    """Return, by asset, the longest usual time (ms) between values of the problem's variables up to
+    the cutoff, declared or measured; of a problem by events, between any readings."""
+    if definition.problem is None:
+        return {}
+    cutoff = to_millis(data.period.cutoff)
+    named = definition.problem.variables
+    spacing = {}
+    for history in data.histories:
+        names = [name for name in named if name in history.variables]
+        groups = [[name] for name in names] if named else [[*history.variables]]
+        distances = [UsualDistance() for _ in groups]
+        for piece in history.pieces(names if named else None):
+            ts = millis(piece.readings.index)
+            for group, distance in zip(groups, distances, strict=True):
+                present = piece.readings[group].notna().any(axis=1).to_numpy()
+                distance.add(ts[present & (ts <= cutoff)])
+        usual = [
+            (declared_ms(group[0], history.asset) if named else None) or distance.median() or 0
+            for group, distance in zip(groups, distances, strict=True)
+        ]
+        spacing[history.asset.name] = max(usual, default=0)
+    return {name: usual for name, usual in spacing.items() if usual}
 
 
 def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,6 +121,7 @@ def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
         "family": document["family"],
         "revision": document["revision"],
         "training_cutoff": cutoff,
+        "spacing_ms": document.get("spacing_ms", {}),
     }
 
 
@@ -117,7 +168,12 @@ def evaluate_fitted(
         )
         why = no_model if model is None else f"{too_little}; train again"
         return replace(before, state=state, unknown=why, has_model=False)
-    return evaluate(model, fitted, version)
+    after = evaluate(model, fitted, version)
+    if not isinstance(definition, NormalDefinition) or definition.problem is None:
+        return after
+    window = with_measured_horizon(definition, model, [sources.asset]).window
+    announces = {at: at + window.until for at in after.raises}
+    return replace(after, valid_until=announces | dict(after.valid_until))
 
 
 class NormalKind:
@@ -168,21 +224,97 @@ MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts 
 _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _ENOUGH = 1.1  # of the least unseen time, because some of it is not normal
-_UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
+_UNSEEN = timedelta(days=28)  # after a period with dates: the longest unseen time
+_AT_ONCE = timedelta(days=1)
+_GAP = 10  # usual distances between readings
 _MOMENT = timedelta(milliseconds=1)
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 
-def normal_time(definition: NormalDefinition, first: datetime, last: datetime) -> NormalTime:
+AllowedIn = Callable[[timedelta, timedelta], float]
+"""The number of false alarms that one asset may raise in a time, by the usual time between its
+readings."""
+
+
+def normal_time(
+    definition: NormalDefinition,
+    source: TrainingSource,
+    first: datetime,
+    last: datetime,
+    allowed: AllowedIn,
+) -> NormalTime:
     """Return the times to read if readings go from `first` to `last`: the period as written, and
-    unseen time after it."""
-    if isinstance(definition.normal, Dates):
-        cutoff = min(definition.normal.end or last, last)
-        return NormalTime(definition.normal.start, cutoff, last, max(cutoff, last - _UNSEEN))
-    start = max(first - _MOMENT, last - definition.normal)
-    return NormalTime(
-        start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last
-    )
+    unseen time.
+
+    Of a moving period the newest fifth is unseen. After fixed dates the time up to the first gap or
+    problem is; where that is too short to count false alarms, the newest fifth of the dates.
+    """
+    if not isinstance(definition.normal, Dates):
+        start = max(first - _MOMENT, last - definition.normal)
+        return NormalTime(start, _seen_until(start, last), last)
+    start = definition.normal.start
+    cutoff = min(definition.normal.end or last, last)
+    end = min(last, cutoff + _UNSEEN)
+    quiet = [_quiet_after(definition, source, asset, cutoff, end) for asset in source.assets]
+    until = min((time.until for time in quiet), default=cutoff)
+    count = sum(allowed(until - cutoff, time.distance) for time in quiet)
+    if count >= _ENOUGH * LEAST_ALLOWED:
+        return NormalTime(start, cutoff, end, normal_end=until)
+    return NormalTime(start, _seen_until(start, cutoff), end, normal_end=cutoff)
+
+
+def _seen_until(start: datetime, end: datetime) -> datetime:
+    return from_millis(round(to_millis(start) + _SEEN * duration_millis(end - start)))
+
+
+class _QuietTime(NamedTuple):
+    """Up to when an asset has neither a gap nor a problem, and the usual time between its
+    readings."""
+
+    until: datetime
+    distance: timedelta
+
+
+def _quiet_after(
+    definition: NormalDefinition,
+    source: TrainingSource,
+    asset: Asset,
+    start: datetime,
+    end: datetime,
+) -> _QuietTime:
+    names = sorted(definition.variables_evaluated(asset) & asset.variables.keys())
+    pieces = [np.array([to_millis(start)], np.int64)]
+    since = start
+    while since < end:
+        until = min(since + _AT_ONCE, end)
+        piece = source.readings.load(asset, since, until, names, with_events=False)
+        pieces.append(millis(piece.readings.index))
+        since = until
+    at = np.concatenate(pieces)
+    distances = np.diff(at)
+    usual = int(np.median(distances)) if len(distances) else 0
+    gaps = np.flatnonzero(distances > _GAP * usual)
+    ends = [int(at[gaps[0]] if len(gaps) else at[-1])]
+    if definition.problem is not None:
+        problem = definition.problem
+        before = problem_lookback(problem) + first_lookback(problem) + problem.hold
+        history = source.readings.load(asset, start - before, end, problem.variables)
+        ends += [max(a, int(at[0])) for a, b in problem_intervals(problem, history) if b >= at[0]]
+    return _QuietTime(from_millis(min(ends)), timedelta(milliseconds=usual))
+
+
+def describe_unseen(definition: NormalDefinition, period: NormalTime) -> list[str]:
+    """Return a sentence on the time after fixed dates that counts false alarms; empty for a moving
+    period."""
+    if not isinstance(definition.normal, Dates) or period.normal_end is None:
+        return []
+    times = f"{period.cutoff:%Y-%m-%d %H:%M} to {period.normal_end:%Y-%m-%d %H:%M} UTC"
+    if definition.normal.end is not None and period.cutoff < min(definition.normal.end, period.end):
+        return [
+            "after `normal` there is too little time up to the first gap or problem: its newest "
+            f"fifth, {times}, was not learned from and counts false alarms"
+        ]
+    return [f"false alarms are counted after `normal`, up to the first gap or problem: {times}"]
 
 
 def times_of_readings(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -33,13 +34,22 @@ from alerting.detection.problem_occurrences import (
 )
 from alerting.detection.suppressed_intervals import first_free, is_covered
 from alerting.episodes.episode import Episode
+from alerting.kinds.normal_definition import NormalDefinition
+from alerting.kinds.normal_operation import NormalModel, with_measured_horizon
 from alerting.kinds.registry import has_score_each_stride, kind_of
 from alerting.learning.data.dataset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.row_labels import label_instants, persistence
 from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.learning.predicted_and_measured import ServedValues, compare_values
 from alerting.learning.selection.promotion import IntervalsByAsset
-from alerting.ports import DecisionRecord, Document, Readings, ReportPorts, SandboxPorts
+from alerting.ports import (
+    DecisionRecord,
+    Document,
+    ModelUnavailable,
+    Readings,
+    ReportPorts,
+    SandboxPorts,
+)
 from alerting.readings.history import (
     NO_TIME,
     History,
@@ -104,7 +114,8 @@ def gather_material(
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
     assets = matching_assets(definition, platform.assets.all())
-    definition = definition.for_assets(assets)
+    decisions = platform.decisions.for_definition(revision.name)
+    definition = _with_horizon(platform, definition.for_assets(assets), assets, decisions, end)
     first = previous_start or start
     histories = {
         a.name: platform.readings.load(
@@ -112,7 +123,6 @@ def gather_material(
         )
         for a in assets
     }
-    decisions = platform.decisions.for_definition(revision.name)
     sources = _Sources(
         platform=platform,
         revision=revision,
@@ -137,6 +147,28 @@ def gather_material(
         decisions=decisions_made(decisions, end),
         previous=_gather_period(sources, previous_start, start),
     )
+
+
+def _with_horizon(
+    platform: ReportPorts | SandboxPorts,
+    definition: Definition,
+    assets: Sequence[Asset],
+    decisions: Sequence[DecisionRecord],
+    end: datetime,
+) -> Definition:
+    """Return a definition that learns normal operation with the horizon that the training of its
+    model in service at `end` measured."""
+    if not isinstance(definition, NormalDefinition) or definition.problem is None:
+        return definition
+    promoted = [d.challenger_version for d in decisions if d.promoted and d.acted_at < end]
+    version = next((v for v in reversed(promoted) if v is not None), None)
+    try:
+        model = None if version is None else ModelCache(platform).get(definition, version)
+    except ModelUnavailable:  # figures of alarms need no model
+        return definition
+    if model is None:
+        return definition
+    return with_measured_horizon(definition, cast("NormalModel[Any]", model), assets)
 
 
 def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:

@@ -44,12 +44,15 @@ from alerting.kinds.normal_operation import (
     FoundProblems,
     compared_rows,
     count_found,
+    describe_unseen,
     is_too_many,
+    measure_spacing,
     normal_time,
     propose_end,
     select_false,
     simulate_alarms,
     times_of_readings,
+    with_measured_horizon,
 )
 from alerting.kinds.training_protocol import (
     Comparison,
@@ -89,7 +92,13 @@ class ControlChartTraining:
     in_pieces = False
 
     def period(self, definition: ControlChartDefinition, source: TrainingSource) -> NormalTime:
-        return normal_time(definition, *times_of_readings(definition, source, definition.variable))
+        first, last = times_of_readings(definition, source, definition.variable)
+
+        def count_allowed(time: timedelta, distance: timedelta) -> float:
+            point = distance * (definition.subgroup or 1)
+            return time / point / _run_length(definition, point) if point else 0.0
+
+        return normal_time(definition, source, first, last, count_allowed)
 
     def estimate(
         self, definition: ControlChartDefinition, revision: int, family: str, data: LearningData
@@ -121,6 +130,7 @@ class ControlChartTraining:
         notes += [
             f"{name}: too few readings, or they do not vary; it has no limits" for name in without
         ]
+        notes += describe_unseen(definition, period)
         left_out = {
             "out of control": sum(
                 stretch.readings for chart in charts.values() for stretch in chart.left_out
@@ -129,7 +139,9 @@ class ControlChartTraining:
         }
         longest = max(chart.run_length for chart in charts.values())
         return Estimated(
-            ControlChartModel(family, revision, period.cutoff, charts),
+            ControlChartModel(
+                family, revision, period.cutoff, charts, measure_spacing(definition, data)
+            ),
             sum(chart.used for chart in charts.values()),
             left_out,
             tuple(notes),
@@ -235,9 +247,7 @@ def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart
     if phase_one is None:
         return None
     size = definition.subgroup or 1
-    run_length = definition.average_run_length
-    if run_length is None:
-        run_length = max(duration_millis(_WEEK) / (interval * size), LEAST_RUN_LENGTH)
+    run_length = _run_length(definition, timedelta(milliseconds=interval * size))
     chart = Chart(
         definition.chart,
         phase_one.centre,
@@ -260,6 +270,12 @@ def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart
     )
 
 
+def _run_length(definition: ControlChartDefinition, point: timedelta) -> float:
+    """Return the average run length as written; otherwise a week of points so far apart."""
+    stated = definition.average_run_length
+    return max(_WEEK / point, LEAST_RUN_LENGTH) if stated is None else stated
+
+
 def _with_limits(chart: Chart, run_length: float) -> Chart:
     """Return the chart with the limits for a run length. A chart of subgroups is two charts, of
     means and of spreads, each with twice the run length."""
@@ -279,7 +295,7 @@ def _count_signals(
     for history in data.whole_histories:
         fitted = model.by_asset.get(history.asset.name)
         if fitted is not None:
-            stated = definition.for_assets([history.asset])
+            stated = with_measured_horizon(definition, model, [history.asset])
             of_asset = _count_on(stated, fitted, history, data, start)
             counted = Signals(
                 counted.signals + of_asset.signals,

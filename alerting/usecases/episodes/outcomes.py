@@ -191,7 +191,8 @@ def _outcome_window(
     raised = episode.raised_at
     window = definition.window
     at_raise = raised + window.until
-    end = (episode.valid_until if episode.is_prediction else None) or at_raise
+    has_end = episode.is_prediction or not isinstance(definition, TrainedDefinition)
+    end = (episode.valid_until if has_end else None) or at_raise
     stored = episode.outcome_record
     rules = RULES if stored is None or end != at_raise else stored.rules
     too_late_until = raised + window.after
