@@ -365,12 +365,13 @@ def propose_end(period: NormalTime, allowed: float, champion_cutoff: datetime | 
     service has learned from readings up to here. Empty if the allowed rate of false alarms is not
     known.
     """
-    begin = max(period.unseen_from or period.cutoff, champion_cutoff or period.cutoff)
-    unseen = period.end - begin
+    begin = max(period.cutoff, champion_cutoff or period.cutoff)
+    last = period.normal_end or period.end
+    unseen = last - begin
     if allowed <= 0 or unseen <= timedelta(0):
         return ""
     needed = unseen * (_ENOUGH * LEAST_ALLOWED / allowed)
-    end = period.end - needed
+    end = last - needed
     learned = end - period.start
     seen_before = champion_cutoff is None or champion_cutoff <= end
     if needed <= _UNSEEN and seen_before and 2 * learned >= period.cutoff - period.start:

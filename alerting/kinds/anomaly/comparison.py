@@ -132,9 +132,7 @@ def compare_models(
     includes the detector's variables.
     """
     period = data.period
-    start = max(
-        [period.unseen_from or period.cutoff, *([champion.training_cutoff] if champion else [])]
-    )
+    start = max([period.cutoff, *([champion.training_cutoff] if champion else [])])
     staying, lost = _only_in_champion(definition, data, challenger, champion)
     common = {*challenger.by_asset} & {*(champion or challenger).by_asset}
     new = _evidence(definition, challenger, data, start, common)

@@ -291,7 +291,7 @@ def _count_signals(
     """Count the false signals on unseen readings, and the problems found, by the alarms that live
     evaluation raises there."""
     counted = Signals(0, 0, 0.0, 0)
-    start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
+    start = max(data.period.cutoff, model.training_cutoff)
     for history in data.whole_histories:
         fitted = model.by_asset.get(history.asset.name)
         if fitted is not None:
