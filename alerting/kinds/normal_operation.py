@@ -357,13 +357,35 @@ def no_readings(
     )
 
 
-def propose_end(period: NormalTime, allowed: float, champion_cutoff: datetime | None = None) -> str:
+def last_break(definition: NormalDefinition, data: LearningData) -> datetime:
+    """Return the end of the last gap or problem in the readings of a training; without any, their
+    beginning."""
+    ends = [to_millis(data.period.start)]
+    for history in data.histories:
+        pieces = [millis(piece.readings.index) for piece in history.pieces()]
+        at = np.concatenate([np.empty(0, np.int64), *pieces])
+        distances = np.diff(at)
+        if len(distances):
+            ends += at[1:][distances > _GAP * np.median(distances)].tolist()[-1:]
+        if definition.problem is not None:
+            of_problem = history.load_all(definition.problem.variables)
+            ends += [end for _, end in problem_intervals(definition.problem, of_problem)]
+    return from_millis(max(ends))
+
+
+def propose_end(
+    period: NormalTime,
+    allowed: float,
+    champion_cutoff: datetime | None = None,
+    quiet_from: datetime | None = None,
+) -> str:
     """Return a sentence on what would let the platform decide by itself if the unseen time is too
     short: an earlier end of the normal period, otherwise more readings.
 
     `allowed`: number of allowed false alarms in the unseen time. `champion_cutoff`: the model in
-    service has learned from readings up to here. Empty if the allowed rate of false alarms is not
-    known.
+    service has learned from readings up to here. `quiet_from`: end of the last gap or problem,
+    after which the time behind the normal period counts. Empty if the allowed rate of false alarms
+    is not known.
     """
     begin = max(period.cutoff, champion_cutoff or period.cutoff)
     last = period.normal_end or period.end
@@ -374,7 +396,13 @@ def propose_end(period: NormalTime, allowed: float, champion_cutoff: datetime | 
     end = last - needed
     learned = end - period.start
     seen_before = champion_cutoff is None or champion_cutoff <= end
-    if needed <= _UNSEEN and seen_before and 2 * learned >= period.cutoff - period.start:
+    is_quiet = quiet_from is None or quiet_from <= end
+    if (
+        needed <= _UNSEEN
+        and seen_before
+        and is_quiet
+        and 2 * learned >= period.cutoff - period.start
+    ):
         written = f"{{from: {_written(period.start)}, to: {_written(end)}}}"
         return f" With `normal: {written}` there is enough of it, and the platform decides."
     days = ceil((needed - unseen) / timedelta(days=1))
@@ -408,7 +436,7 @@ class FoundProblems(NamedTuple):
     @property
     def usual_delay_s(self) -> float | None:
         """Return the median delay of the problems found while they lasted; None without any."""
-        delays = [-lead for lead in self.leads_s if lead <= 0]
+        delays = [abs(lead) for lead in self.leads_s if lead <= 0]
         return median(delays) if delays else None
 
     @property

@@ -115,7 +115,7 @@ def gather_material(
         definition = with_stored_features(platform.derived_features, definition)
     assets = matching_assets(definition, platform.assets.all())
     decisions = platform.decisions.for_definition(revision.name)
-    definition = _with_horizon(platform, definition.for_assets(assets), assets, decisions, end)
+    definition = _with_horizon(platform, definition.for_assets(assets), assets, decisions, as_of)
     first = previous_start or start
     histories = {
         a.name: platform.readings.load(
@@ -154,13 +154,13 @@ def _with_horizon(
     definition: Definition,
     assets: Sequence[Asset],
     decisions: Sequence[DecisionRecord],
-    end: datetime,
+    as_of: datetime,
 ) -> Definition:
     """Return a definition that learns normal operation with the horizon that the training of its
-    model in service at `end` measured."""
+    model in service at `as_of` measured."""
     if not isinstance(definition, NormalDefinition) or definition.problem is None:
         return definition
-    promoted = [d.challenger_version for d in decisions if d.promoted and d.acted_at < end]
+    promoted = [d.challenger_version for d in decisions if d.promoted and d.acted_at <= as_of]
     version = next((v for v in reversed(promoted) if v is not None), None)
     try:
         model = None if version is None else ModelCache(platform).get(definition, version)

@@ -23,6 +23,7 @@ from alerting.kinds.normal_operation import (
     compared_rows,
     count_found,
     is_too_many,
+    last_break,
     propose_end,
     select_false,
     share_interval,
@@ -100,7 +101,7 @@ class AnomalyEvidence(NamedTuple):
             )
         low, high = poisson_interval(self.false_alarms)
         return (
-            f" That is {self.false_alarms / self.weeks:.2g} a week where "
+            f" That is {self.false_alarms / self.weeks:.2g} a week of normal time where "
             f"{self.allowed / self.weeks:.2g} was asked (95 % interval "
             f"{low / self.weeks:.2g} to {high / self.weeks:.2g}, "
             "exact)."
@@ -160,6 +161,9 @@ def compare_models(
         **list_objections(new, old),
     }
     seen = None if champion is None else champion.training_cutoff
+    longer = ""
+    if new.allowed < LEAST_ALLOWED:
+        longer = propose_end(period, new.allowed, seen, last_break(definition, data))
     facts = {
         "subject": "model is",
         "found": summary,
@@ -167,8 +171,7 @@ def compare_models(
         "in_alarm": new.in_alarm,
         "most_in_alarm": MOST_IN_ALARM,
         "least_allowed": LEAST_ALLOWED,
-        "alone": ("" if new.problems else " Synthetic anomalies alone would decide.")
-        + propose_end(period, new.allowed, seen),
+        "alone": ("" if new.problems else " Synthetic anomalies alone would decide.") + longer,
         "on_new_assets": added.false_alarms,
     }
     how = (

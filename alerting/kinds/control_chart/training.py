@@ -46,6 +46,7 @@ from alerting.kinds.normal_operation import (
     count_found,
     describe_unseen,
     is_too_many,
+    last_break,
     measure_spacing,
     normal_time,
     propose_end,
@@ -197,7 +198,9 @@ class ControlChartTraining:
         )
         seen = None if champion is None else champion.training_cutoff
         short = not (new.is_enough or new.is_too_many)
-        longer = propose_end(data.period, new.expected, seen) if short else ""
+        longer = ""
+        if short:
+            longer = propose_end(data.period, new.expected, seen, last_break(definition, data))
         facts = {
             "subject": "limits are",
             "moved": "; ".join(moved.values()),
@@ -345,7 +348,7 @@ def _count_on(
     lasting = 0
     for alarm in false:
         ranks = np.flatnonzero(signalling & normal & (at >= alarm.raised) & (at < alarm.end))
-        lasting += int(ranks[-1] - ranks[0]) + 1 if len(ranks) else 1
+        lasting += int(normal[ranks[0] : ranks[-1] + 1].sum()) if len(ranks) else 0
     inside = [(a, b) for a, b in problems if to_millis(start) < a <= to_millis(end)]
     points = int(normal.sum())
     found = count_found(inside, alarms)

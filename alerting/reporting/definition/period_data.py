@@ -396,7 +396,7 @@ def lead_time(problems: Sequence[ReportedProblem], of_detector: bool = False) ->
 
 def delays_of(problems: Sequence[ReportedProblem]) -> tuple[float, ...]:
     """Return the seconds from the begin of each problem to an alarm that came no earlier."""
-    return tuple(-p.lead_s for p in problems if p.lead_s is not None and p.lead_s <= 0)
+    return tuple(abs(p.lead_s) for p in problems if p.lead_s is not None and p.lead_s <= 0)
 
 
 def delay(delays: Sequence[float]) -> Estimate:

@@ -86,7 +86,7 @@ def test_found_problems_say_after_which_time_and_how_long_ahead_of_how_many():
 
 def test_the_rate_reached_is_said_beside_the_one_asked_with_its_interval():
     assert GOOD._replace(false_alarms=2, weeks=2.0, allowed=2.0).describe_rate(None) == (
-        " That is 1 a week where 1 was asked (95 % interval 0.12 to 3.6, exact)."
+        " That is 1 a week of normal time where 1 was asked (95 % interval 0.12 to 3.6, exact)."
     )
     share = GOOD._replace(alarm_weeks=0.01, variance=0.0, blocks=100).describe_rate(0.01)
     assert share == (
