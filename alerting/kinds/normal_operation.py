@@ -169,7 +169,7 @@ def evaluate_fitted(
         why = no_model if model is None else f"{too_little}; train again"
         return replace(before, state=state, unknown=why, has_model=False)
     after = evaluate(model, fitted, version)
-    if not isinstance(definition, NormalDefinition) or definition.problem is None:
+    if model is None or not isinstance(definition, NormalDefinition) or definition.problem is None:
         return after
     window = with_measured_horizon(definition, model, [sources.asset]).window
     announces = {at: at + window.until for at in after.raises}

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +33,6 @@ from alerting.detection.problem_occurrences import (
 )
 from alerting.detection.suppressed_intervals import first_free, is_covered
 from alerting.episodes.episode import Episode
-from alerting.kinds.normal_definition import NormalDefinition
-from alerting.kinds.normal_operation import NormalModel, with_measured_horizon
 from alerting.kinds.registry import has_score_each_stride, kind_of
 from alerting.learning.data.dataset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.row_labels import label_instants, persistence
@@ -45,7 +42,6 @@ from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import (
     DecisionRecord,
     Document,
-    ModelUnavailable,
     Readings,
     ReportPorts,
     SandboxPorts,
@@ -72,7 +68,7 @@ from alerting.usecases.episodes.mutes_and_suppression import (
     never_notified,
     suppressed_intervals_by_asset,
 )
-from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.model_registry import ModelCache, with_horizon_in_service
 from alerting.usecases.trend_samples import levels_in_force
 
 _STORED_COLUMNS = ("asset", "ts", "score", "threshold", "model_version")
@@ -115,7 +111,9 @@ def gather_material(
         definition = with_stored_features(platform.derived_features, definition)
     assets = matching_assets(definition, platform.assets.all())
     decisions = platform.decisions.for_definition(revision.name)
-    definition = _with_horizon(platform, definition.for_assets(assets), assets, decisions, as_of)
+    definition = with_horizon_in_service(
+        platform, definition.for_assets(assets), assets, decisions, as_of
+    )
     first = previous_start or start
     histories = {
         a.name: platform.readings.load(
@@ -147,28 +145,6 @@ def gather_material(
         decisions=decisions_made(decisions, end),
         previous=_gather_period(sources, previous_start, start),
     )
-
-
-def _with_horizon(
-    platform: ReportPorts | SandboxPorts,
-    definition: Definition,
-    assets: Sequence[Asset],
-    decisions: Sequence[DecisionRecord],
-    as_of: datetime,
-) -> Definition:
-    """Return a definition that learns normal operation with the horizon that the training of its
-    model in service at `as_of` measured."""
-    if not isinstance(definition, NormalDefinition) or definition.problem is None:
-        return definition
-    promoted = [d.challenger_version for d in decisions if d.promoted and d.acted_at <= as_of]
-    version = next((v for v in reversed(promoted) if v is not None), None)
-    try:
-        model = None if version is None else ModelCache(platform).get(definition, version)
-    except ModelUnavailable:  # figures of alarms need no model
-        return definition
-    if model is None:
-        return definition
-    return with_measured_horizon(definition, cast("NormalModel[Any]", model), assets)
 
 
 def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:

@@ -261,9 +261,10 @@ def _evidence(
             parts.append(_of_asset(stated, fitted, rows, muted, start, data.period))
     if not parts:
         return AnomalyEvidence(0, 0.0, 0.0, 0, 0, 0)
-    leads = tuple(lead for part in parts for lead in part.leads_s)
-    sums = [sum(values) for values in zip(*(part[:-1] for part in parts), strict=True)]
-    return AnomalyEvidence(*sums, leads)
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = AnomalyEvidence(*(a + b for a, b in zip(whole, part, strict=True)))
+    return whole
 
 
 def _of_asset(

@@ -351,8 +351,8 @@ def _count_on(
         lasting += int(normal[ranks[0] : ranks[-1] + 1].sum()) if len(ranks) else 0
     inside = [(a, b) for a, b in problems if to_millis(start) < a <= to_millis(end)]
     points = int(normal.sum())
-    found = count_found(inside, alarms)
-    return Signals(len(false), points, points / fitted.run_length, lasting, found)
+    how = count_found(inside, alarms)
+    return Signals(len(false), points, points / fitted.run_length, lasting, how)
 
 
 def moved_assets(

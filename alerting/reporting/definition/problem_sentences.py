@@ -49,7 +49,7 @@ def describe_found(m: ReportMetrics, language: Language) -> str:
     """Describe the problems that a detector found while they lasted, and those that it
     announced."""
     total = len(m.problems)
-    found = total - len(m.missed)
+    number_found = total - len(m.missed)
     late = "" if m.delay.value is None else seconds(m.delay.value, language)
     ahead = "" if m.lead_time.value is None else seconds(m.lead_time.value, language)
     if late and ahead:
@@ -59,7 +59,7 @@ def describe_found(m: ReportMetrics, language: Language) -> str:
             "{found} of {number} problems were found: {lasting} while they lasted, typically after "
             "{late}; {announced} announced, typically {lead} ahead.",
             total,
-            found=found,
+            found=number_found,
             lasting=len(m.delays),
             late=late,
             announced=len(m.announced),
@@ -70,7 +70,7 @@ def describe_found(m: ReportMetrics, language: Language) -> str:
             "{found} of {number} problem was found while it lasted, typically after {late}.",
             "{found} of {number} problems were found while they lasted, typically after {late}.",
             total,
-            found=found,
+            found=number_found,
             late=late,
         )
     if ahead:
@@ -78,14 +78,14 @@ def describe_found(m: ReportMetrics, language: Language) -> str:
             "{found} of {number} problem was announced, typically {lead} ahead.",
             "{found} of {number} problems were announced, typically {lead} ahead.",
             total,
-            found=found,
+            found=number_found,
             lead=ahead,
         )
     return language.say_count(
         "{found} of {number} problem was found.",
         "{found} of {number} problems were found.",
         total,
-        found=found,
+        found=number_found,
     )
 
 

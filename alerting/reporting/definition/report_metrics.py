@@ -301,8 +301,8 @@ class ReportMetrics:
     def announced(self) -> tuple[ReportedProblem, ...]:
         """Return the problems that an episode announced; of a detector not those found while they
         lasted."""
-        found = [p for p in self.problems if p.episode is not None]
-        return tuple(p for p in found if not self.is_detector or (p.lead_s or 0) > 0)
+        detected = [p for p in self.problems if p.episode is not None]
+        return tuple(p for p in detected if not self.is_detector or (p.lead_s or 0) > 0)
 
     @property
     def lead_times(self) -> tuple[float, ...]:
