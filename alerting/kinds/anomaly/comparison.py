@@ -5,7 +5,7 @@ swinging around its level."""
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -261,10 +261,10 @@ def _evidence(
             parts.append(_of_asset(stated, fitted, rows, muted, start, data.period))
     if not parts:
         return AnomalyEvidence(0, 0.0, 0.0, 0, 0, 0)
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = AnomalyEvidence(*(a + b for a, b in zip(whole, part, strict=True)))
-    return whole
+    sums: list[Any] = [sum(values) for values in zip(*(part[:-1] for part in parts), strict=True)]
+    return AnomalyEvidence(*sums)._replace(
+        leads_s=tuple(lead for part in parts for lead in part.leads_s)
+    )
 
 
 def _of_asset(
