@@ -224,6 +224,7 @@ MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts 
 _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _ENOUGH = 1.1  # of the least unseen time, because some of it is not normal
+_LIKELY_ENOUGH = 1.05  # the same after fixed dates: a proposed end must reach it
 _UNSEEN = timedelta(days=28)  # after a period with dates: the longest unseen time
 _AT_ONCE = timedelta(days=1)
 _GAP = 10  # usual distances between readings
@@ -258,7 +259,7 @@ def normal_time(
     quiet = [_quiet_after(definition, source, asset, cutoff, end) for asset in source.assets]
     until = min((time.until for time in quiet), default=cutoff)
     count = sum(allowed(until - cutoff, time.distance) for time in quiet)
-    if count >= _ENOUGH * LEAST_ALLOWED:
+    if count >= _LIKELY_ENOUGH * LEAST_ALLOWED:
         return NormalTime(start, cutoff, end, normal_end=until)
     return NormalTime(start, _seen_until(start, cutoff), end, normal_end=cutoff)
 
