@@ -290,18 +290,19 @@ def _worst(met: Collection[Severity], severities: Sequence[Severity]) -> Severit
 
 
 # 1: the outcome window of a prediction ended gap + horizon after its raise; 2: a problem at
-# raised_at + gap was in time
-RULES = 3
+# raised_at + gap was in time; 3: an alarm of a detector was right only before its problem
+RULES = 4
 IN_TIME_FROM_GAP = 2  # the last version by which a problem at raised_at + gap was in time
-Occurred = Literal["in_time", "too_late", "no", "unknown"]
+ONLY_BEFORE = 3  # the last version by which an alarm of a detector within its problem was false
+Occurred = Literal["in_time", "too_late", "during", "no", "unknown"]
 
 
 @dataclass(frozen=True)
 class Observed:
     """What the data show of the outcome window (raised_at, last high score + gap + horizon].
 
-    `too_late`: the problem came at or before raised_at + gap. `reason`: why it is unknown whether
-    the problem occurred, if it is.
+    `too_late`: the problem came at or before raised_at + gap. `during`: it was going on when a
+    detector raised the alarm. `reason`: why it is unknown whether the problem occurred, if it is.
     """
 
     occurred: Occurred
@@ -340,7 +341,7 @@ def determine_outcome(
     """Determine the outcome. `has_problem`: the definition names a problem that data can confirm.
     `rules`: the version of the rules that determine the outcome window."""
     outcome, reason = _by_data(observed, acted, verdict) if has_problem else _by_word(verdict)
-    occurred = {"in_time": True, "too_late": True, "no": False, "unknown": None}[observed.occurred]
+    occurred = {"no": False, "unknown": None}.get(observed.occurred, True)
     return OutcomeRecord(
         outcome=outcome,
         reason=reason,
@@ -383,11 +384,12 @@ def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[
     if observed.occurred == "unknown":
         return "undetermined", observed.reason
     if observed.occurred != "no":
-        in_time = observed.occurred == "in_time"
         parts = [
-            translatable("the problem occurred")
-            if in_time
-            else translatable("the problem occurred, too late to act")
+            {
+                "in_time": translatable("the problem occurred"),
+                "during": translatable("the problem was going on"),
+                "too_late": translatable("the problem occurred, too late to act"),
+            }[observed.occurred]
         ]
         if acted:
             parts.append(translatable("an operator acted without preventing it"))

@@ -25,6 +25,7 @@ from alerting.definitions.fields.learning import Between, Dates, Length, way
 NormalPeriod = Annotated[Length | Between, Discriminator(way)]
 USUAL_PERIOD = timedelta(days=28)
 USUAL_HORIZON = timedelta(minutes=30)
+_LONGEST_SPACING = timedelta(days=7)  # to look back for alarms whose window a training measured
 SPELLED = "1800s"  # the usual horizon in a stored revision that a document writes
 
 
@@ -40,8 +41,8 @@ class NormalDefinition(ModelDefinition):
     horizon: Duration = Field(
         USUAL_HORIZON,
         description="With a problem: time after the raise within which the problem counts as "
-        "predicted. Left out: 30m, or the `sampling` of the problem's variable where that is "
-        "longer.",
+        "predicted. Left out: 30m, or the usual time between values of the problem's variable "
+        "where that is longer: its `sampling`, or as the training measured it.",
     )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
@@ -80,17 +81,23 @@ class NormalDefinition(ModelDefinition):
     def for_assets(self, assets: Sequence[Asset]) -> Self:
         """Return the definition with a horizon that, unless it was written, is at least the
         sampling of the problem's variables."""
-        longest = self.problem_sampling(assets)
+        return self.with_spacing(self.problem_sampling(assets))
+
+    def with_spacing(self, longest: timedelta) -> Self:
+        """Return the definition with a horizon that, unless it was written, is at least this usual
+        time between values."""
         is_stated = self.horizon != USUAL_HORIZON or self._usual_is_written
-        if is_stated or longest <= USUAL_HORIZON:
+        if is_stated or longest <= self.horizon:
             return self
         return self.model_copy(update={"horizon": longest})
 
-    def horizon_warnings(self, assets: Sequence[Asset]) -> Iterable[str]:
-        """Yield what to write if the problem's variables are sampled less often than once a
-        horizon."""
-        definition = self.for_assets(assets)
-        sampling = self.problem_sampling(assets)
+    def horizon_warnings(
+        self, assets: Sequence[Asset], measured: timedelta = timedelta(0)
+    ) -> Iterable[str]:
+        """Yield what to write if the problem's variables come less often than once a horizon, as
+        declared or `measured`."""
+        sampling = self.problem_sampling(assets) or measured
+        definition = self.with_spacing(sampling)
         if definition.horizon < sampling:
             usual = format_duration(sampling)
             yield (
@@ -119,6 +126,10 @@ class NormalDefinition(ModelDefinition):
     @property
     def learns_from(self) -> datetime | None:
         return self.normal.start if isinstance(self.normal, Dates) else None
+
+    @property
+    def longest_window(self) -> timedelta:
+        return max(super().longest_window, _LONGEST_SPACING)
 
     @property
     def longest_search(self) -> timedelta:

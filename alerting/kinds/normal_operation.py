@@ -3,19 +3,27 @@ asset, its evaluation over one interval, the times that a training reads, and th
 false alarms."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil, exp, lgamma, log
+from statistics import median
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, cast
 
+from alerting.deferred import np
 from alerting.definitions.alert_definition import Definition, ModelDefinition, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.fields.learning import Dates
+from alerting.definitions.fields.problem import PredictionWindow
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation, StatusInterval
-from alerting.detection.problem_occurrences import predicts
-from alerting.episodes.lifecycle import Step, advance
+from alerting.detection.problem_occurrences import (
+    first_lookback,
+    predicts,
+    problem_intervals,
+    problem_lookback,
+)
+from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.kinds.normal_definition import NormalDefinition
 from alerting.kinds.protocol import (
     EvaluationSources,
@@ -25,23 +33,27 @@ from alerting.kinds.protocol import (
     TargetEvaluation,
     VersionInterval,
 )
-from alerting.kinds.training_protocol import NormalTime, TrainingSource
-from alerting.learning.score_metrics import wilson_interval
+from alerting.kinds.training_protocol import LearningData, NormalTime, TrainingSource
+from alerting.learning.score_metrics import OpenAlarm, lead_of_first, wilson_interval
 from alerting.ports import ModelUnavailable
-from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
+from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
+from alerting.readings.variable_series import UsualDistance, declared_ms
 
 FittedT = TypeVar("FittedT")
+NormalT = TypeVar("NormalT", bound=NormalDefinition)
 
 
 @dataclass(frozen=True)
 class NormalModel(Generic[FittedT]):
     """A model: the fitted parts by asset. `training_cutoff`: last instant that it learned from; no
-    instant up to it is evaluated."""
+    instant up to it is evaluated. `spacing_ms`: by asset, the usual time between values of the
+    problem's variables; models of earlier versions have none."""
 
     family: str
     revision: int
     training_cutoff: datetime
     by_asset: Mapping[str, FittedT]
+    spacing_ms: Mapping[str, int] = field(default_factory=dict)
 
     refit: ClassVar[None] = None
 
@@ -58,7 +70,47 @@ class NormalModel(Generic[FittedT]):
             "family": self.family,
             "revision": self.revision,
             "training_cutoff": self.training_cutoff.isoformat(),
+            **({"spacing_ms": dict(self.spacing_ms)} if self.spacing_ms else {}),
         }
+
+    @property
+    def spacing_text(self) -> str:
+        """Return the spacing for a hash of the model; empty without any."""
+        return " ".join(f"{name}:{ms}" for name, ms in sorted(self.spacing_ms.items()))
+
+
+def with_measured_horizon(
+    definition: NormalT, model: NormalModel[Any], assets: Sequence[Asset]
+) -> NormalT:
+    """Return the definition with the horizon by which a model's alarms on these assets are right:
+    as written; left out, at least the spacing that its training measured."""
+    longest = max((model.spacing_ms.get(asset.name, 0) for asset in assets), default=0)
+    return definition.for_assets(assets).with_spacing(timedelta(milliseconds=longest))
+
+
+def measure_spacing(definition: NormalDefinition, data: LearningData) -> dict[str, int]:
+    """Return, by asset, the longest usual time (ms) between values of the problem's variables up to
+    the cutoff, declared or measured; of a problem by events, between any readings."""
+    if definition.problem is None:
+        return {}
+    cutoff = to_millis(data.period.cutoff)
+    named = definition.problem.variables
+    spacing = {}
+    for history in data.histories:
+        names = [name for name in named if name in history.variables]
+        groups = [[name] for name in names] if named else [[*history.variables]]
+        distances = [UsualDistance() for _ in groups]
+        for piece in history.pieces(names if named else None):
+            ts = millis(piece.readings.index)
+            for group, distance in zip(groups, distances, strict=True):
+                present = piece.readings[group].notna().any(axis=1).to_numpy()
+                distance.add(ts[present & (ts <= cutoff)])
+        usual = [
+            (declared_ms(group[0], history.asset) if named else None) or distance.median() or 0
+            for group, distance in zip(groups, distances, strict=True)
+        ]
+        spacing[history.asset.name] = max(usual, default=0)
+    return {name: usual for name, usual in spacing.items() if usual}
 
 
 def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,6 +121,7 @@ def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
         "family": document["family"],
         "revision": document["revision"],
         "training_cutoff": cutoff,
+        "spacing_ms": document.get("spacing_ms", {}),
     }
 
 
@@ -115,7 +168,12 @@ def evaluate_fitted(
         )
         why = no_model if model is None else f"{too_little}; train again"
         return replace(before, state=state, unknown=why, has_model=False)
-    return evaluate(model, fitted, version)
+    after = evaluate(model, fitted, version)
+    if model is None or not isinstance(definition, NormalDefinition) or definition.problem is None:
+        return after
+    window = with_measured_horizon(definition, model, [sources.asset]).window
+    announces = {at: at + window.until for at in after.raises}
+    return replace(after, valid_until=announces | dict(after.valid_until))
 
 
 class NormalKind:
@@ -166,21 +224,98 @@ MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts 
 _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _ENOUGH = 1.1  # of the least unseen time, because some of it is not normal
-_UNSEEN = timedelta(days=28)  # after a period with dates: the newest time that counts false alarms
+_LIKELY_ENOUGH = 1.05  # the same after fixed dates: a proposed end must reach it
+_UNSEEN = timedelta(days=28)  # after a period with dates: the longest unseen time
+_AT_ONCE = timedelta(days=1)
+_GAP = 10  # usual distances between readings
 _MOMENT = timedelta(milliseconds=1)
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 
-def normal_time(definition: NormalDefinition, first: datetime, last: datetime) -> NormalTime:
+AllowedIn = Callable[[timedelta, timedelta], float]
+"""The number of false alarms that one asset may raise in a time, by the usual time between its
+readings."""
+
+
+def normal_time(
+    definition: NormalDefinition,
+    source: TrainingSource,
+    first: datetime,
+    last: datetime,
+    allowed: AllowedIn,
+) -> NormalTime:
     """Return the times to read if readings go from `first` to `last`: the period as written, and
-    unseen time after it."""
-    if isinstance(definition.normal, Dates):
-        cutoff = min(definition.normal.end or last, last)
-        return NormalTime(definition.normal.start, cutoff, last, max(cutoff, last - _UNSEEN))
-    start = max(first - _MOMENT, last - definition.normal)
-    return NormalTime(
-        start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last
-    )
+    unseen time.
+
+    Of a moving period the newest fifth is unseen. After fixed dates the time up to the first gap or
+    problem is; where that is too short to count false alarms, the newest fifth of the dates.
+    """
+    if not isinstance(definition.normal, Dates):
+        start = max(first - _MOMENT, last - definition.normal)
+        return NormalTime(start, _seen_until(start, last), last)
+    start = definition.normal.start
+    cutoff = min(definition.normal.end or last, last)
+    end = min(last, cutoff + _UNSEEN)
+    quiet = [_quiet_after(definition, source, asset, cutoff, end) for asset in source.assets]
+    until = min((time.until for time in quiet), default=cutoff)
+    count = sum(allowed(until - cutoff, time.distance) for time in quiet)
+    if count >= _LIKELY_ENOUGH * LEAST_ALLOWED:
+        return NormalTime(start, cutoff, end, normal_end=until)
+    return NormalTime(start, _seen_until(start, cutoff), end, normal_end=cutoff)
+
+
+def _seen_until(start: datetime, end: datetime) -> datetime:
+    return from_millis(round(to_millis(start) + _SEEN * duration_millis(end - start)))
+
+
+class _QuietTime(NamedTuple):
+    """Up to when an asset has neither a gap nor a problem, and the usual time between its
+    readings."""
+
+    until: datetime
+    distance: timedelta
+
+
+def _quiet_after(
+    definition: NormalDefinition,
+    source: TrainingSource,
+    asset: Asset,
+    start: datetime,
+    end: datetime,
+) -> _QuietTime:
+    names = sorted(definition.variables_evaluated(asset) & asset.variables.keys())
+    pieces = [np.array([to_millis(start)], np.int64)]
+    since = start
+    while since < end:
+        until = min(since + _AT_ONCE, end)
+        piece = source.readings.load(asset, since, until, names, with_events=False)
+        pieces.append(millis(piece.readings.index))
+        since = until
+    at = np.concatenate(pieces)
+    distances = np.diff(at)
+    usual = int(np.median(distances)) if len(distances) else 0
+    gaps = np.flatnonzero(distances > _GAP * usual)
+    ends = [int(at[gaps[0]] if len(gaps) else at[-1])]
+    if definition.problem is not None:
+        problem = definition.problem
+        before = problem_lookback(problem) + first_lookback(problem) + problem.hold
+        history = source.readings.load(asset, start - before, end, problem.variables)
+        ends += [max(a, int(at[0])) for a, b in problem_intervals(problem, history) if b >= at[0]]
+    return _QuietTime(from_millis(min(ends)), timedelta(milliseconds=usual))
+
+
+def describe_unseen(definition: NormalDefinition, period: NormalTime) -> list[str]:
+    """Return a sentence on the time after fixed dates that counts false alarms; empty for a moving
+    period."""
+    if not isinstance(definition.normal, Dates) or period.normal_end is None:
+        return []
+    times = f"{period.cutoff:%Y-%m-%d %H:%M} to {period.normal_end:%Y-%m-%d %H:%M} UTC"
+    if definition.normal.end is not None and period.cutoff < min(definition.normal.end, period.end):
+        return [
+            "after `normal` there is too little time up to the first gap or problem: its newest "
+            f"fifth, {times}, was not learned from and counts false alarms"
+        ]
+    return [f"false alarms are counted after `normal`, up to the first gap or problem: {times}"]
 
 
 def times_of_readings(
@@ -223,23 +358,52 @@ def no_readings(
     )
 
 
-def propose_end(period: NormalTime, allowed: float, champion_cutoff: datetime | None = None) -> str:
+def last_break(definition: NormalDefinition, data: LearningData) -> datetime:
+    """Return the end of the last gap or problem in the readings of a training; without any, their
+    beginning."""
+    ends = [to_millis(data.period.start)]
+    for history in data.histories:
+        pieces = [millis(piece.readings.index) for piece in history.pieces()]
+        at = np.concatenate([np.empty(0, np.int64), *pieces])
+        distances = np.diff(at)
+        if len(distances):
+            ends += at[1:][distances > _GAP * np.median(distances)].tolist()[-1:]
+        if definition.problem is not None:
+            of_problem = history.load_all(definition.problem.variables)
+            ends += [end for _, end in problem_intervals(definition.problem, of_problem)]
+    return from_millis(max(ends))
+
+
+def propose_end(
+    period: NormalTime,
+    allowed: float,
+    champion_cutoff: datetime | None = None,
+    quiet_from: datetime | None = None,
+) -> str:
     """Return a sentence on what would let the platform decide by itself if the unseen time is too
     short: an earlier end of the normal period, otherwise more readings.
 
     `allowed`: number of allowed false alarms in the unseen time. `champion_cutoff`: the model in
-    service has learned from readings up to here. Empty if the allowed rate of false alarms is not
-    known.
+    service has learned from readings up to here. `quiet_from`: end of the last gap or problem,
+    after which the time behind the normal period counts. Empty if the allowed rate of false alarms
+    is not known.
     """
-    begin = max(period.unseen_from or period.cutoff, champion_cutoff or period.cutoff)
-    unseen = period.end - begin
+    begin = max(period.cutoff, champion_cutoff or period.cutoff)
+    last = period.normal_end or period.end
+    unseen = last - begin
     if allowed <= 0 or unseen <= timedelta(0):
         return ""
     needed = unseen * (_ENOUGH * LEAST_ALLOWED / allowed)
-    end = period.end - needed
+    end = last - needed
     learned = end - period.start
     seen_before = champion_cutoff is None or champion_cutoff <= end
-    if needed <= _UNSEEN and seen_before and 2 * learned >= period.cutoff - period.start:
+    is_quiet = quiet_from is None or quiet_from <= end
+    if (
+        needed <= _UNSEEN
+        and seen_before
+        and is_quiet
+        and 2 * learned >= period.cutoff - period.start
+    ):
         written = f"{{from: {_written(period.start)}, to: {_written(end)}}}"
         return f" With `normal: {written}` there is enough of it, and the platform decides."
     days = ceil((needed - unseen) / timedelta(days=1))
@@ -259,37 +423,99 @@ def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
 
 
 class FoundProblems(NamedTuple):
-    """Numbers of problems, of problems `detected` by alarms, and of problems `announced` before
-    they began; and, for the other detected ones together, the seconds from their beginning to the
-    alarm."""
+    """The number of problems, and of each that alarms found the seconds from the alarm to its
+    beginning: above 0 if it was announced, otherwise it was found while it lasted."""
 
     problems: int
-    detected: int
-    announced: int
-    waited_s: float
+    leads_s: tuple[float, ...] = ()
+
+    @property
+    def detected(self) -> int:
+        """Return how many problems were found."""
+        return len(self.leads_s)
+
+    @property
+    def usual_delay_s(self) -> float | None:
+        """Return the median delay of the problems found while they lasted; None without any."""
+        delays = [abs(lead) for lead in self.leads_s if lead <= 0]
+        return median(delays) if delays else None
+
+    @property
+    def usual_lead_s(self) -> float | None:
+        """Return the median lead of the announced problems; None without any."""
+        leads = [lead for lead in self.leads_s if lead > 0]
+        return median(leads) if leads else None
+
+    def to_document(self) -> dict[str, float | None]:
+        """Return how many problems there were, and how they were found; JSON-able."""
+        return {
+            "problems": self.problems,
+            "found": self.detected,
+            "found_while_lasting": sum(lead <= 0 for lead in self.leads_s),
+            "usual_delay_s": self.usual_delay_s,
+            "usual_lead_s": self.usual_lead_s,
+        }
 
     def describe(self) -> str:
-        """Describe how many problems were found, how many of these were announced, and how long
-        after their beginning the others were found."""
+        """Describe how many problems were found while they lasted and after which time, and how
+        many were announced and how long ahead."""
         if not self.problems:
             return "no problem to find"
-        text = f"{self.detected} of {self.problems} problems found"
-        if not self.detected:
-            return text
-        text += f" ({self.announced} announced"
-        if late := self.detected - self.announced:
-            after = format_duration(timedelta(seconds=round(self.waited_s / late)))
-            text += f", {late} found while it lasted, after {after} on average"
-        return f"{text})"
+        whole = f"{self.detected} of {self.problems} problems found"
+        late = sum(lead <= 0 for lead in self.leads_s)
+        lasted = "while it lasted" if late == 1 else "while they lasted"
+        parts = []
+        if self.usual_delay_s is not None:
+            parts.append(f"{lasted}, typically after {_spoken(self.usual_delay_s)}")
+        if self.usual_lead_s is not None:
+            parts.append(f"announced, typically {_spoken(self.usual_lead_s)} ahead")
+        if len(parts) < 2:
+            return ": ".join([whole, *parts]) if late == 0 else " ".join([whole, *parts])
+        return f"{whole}: {late} {parts[0]}, {self.detected - late} {parts[1]}"
 
 
-def count_found(problems: Sequence[tuple[int, int]], alarms: Millis, before: int) -> FoundProblems:
-    """Count the problems (start and end in ms) that have one of these alarms in them, or at most
-    `before` ms before them."""
-    first = [alarms[(alarms > a - before) & (alarms <= b)][:1] for a, b in problems]
-    leads = [a - int(at[0]) for (a, _), at in zip(problems, first, strict=True) if len(at)]
-    waited = -sum(lead for lead in leads if lead <= 0) / 1000
-    return FoundProblems(len(problems), len(leads), sum(lead > 0 for lead in leads), waited)
+def _spoken(seconds: float) -> str:
+    return format_duration(timedelta(seconds=round(seconds)))
+
+
+def simulate_alarms(
+    start: datetime,
+    intervals: Sequence[StatusInterval],
+    rule: EpisodeRule,
+    window: PredictionWindow,
+) -> list[OpenAlarm]:
+    """Return the alarms that live evaluation raises after `start` for these status intervals;
+    `window`: in which a problem begins that an alarm announces."""
+    state = ConditionState(start)
+    after, steps = advance(state, intervals, rule.hold, rule.clear_for, rule.severities)
+    closed = {step.raised_at: step.at for step in steps if step.kind == "closed"}
+    last = max((interval.end for interval in intervals), default=after.watermark)
+    return [
+        OpenAlarm(*map(to_millis, (at, closed.get(at, last), at + window.until)))
+        for at in (step.at for step in steps if step.kind == "raised")
+    ]
+
+
+def select_false(
+    alarms: Sequence[OpenAlarm], problems: Sequence[tuple[int, int]]
+) -> list[OpenAlarm]:
+    """Return the alarms that were neither raised within one of these problems (start and end in ms)
+    nor announced one, as outcomes of episodes are determined."""
+    return [
+        alarm
+        for alarm in alarms
+        if not any(
+            start <= alarm.raised <= end or alarm.raised < start <= alarm.until
+            for start, end in problems
+        )
+    ]
+
+
+def count_found(problems: Sequence[tuple[int, int]], alarms: Sequence[OpenAlarm]) -> FoundProblems:
+    """Return which problems (start and end in ms) these alarms found."""
+    firsts = [lead_of_first(start, end, alarms) for start, end in problems]
+    leads = tuple(first[1] / 1000 for first in firsts if first is not None)
+    return FoundProblems(len(problems), leads)
 
 
 def share_interval(share: float, variance: float, blocks: int) -> tuple[float, float]:

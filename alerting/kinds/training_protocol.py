@@ -100,15 +100,15 @@ class TrainingSource:
 @dataclass(frozen=True)
 class NormalTime:
     """Times to read: (start, cutoff] to learn from, the training cutoff at its end, and
-    (unseen_from, end], which is unseen.
+    (cutoff, end], which is unseen.
 
-    `unseen_from`: not before the cutoff; None: at the cutoff.
+    `normal_end`: up to when the unseen time counts false alarms; None: to its end.
     """
 
     start: datetime
     cutoff: datetime
     end: datetime
-    unseen_from: datetime | None = None
+    normal_end: datetime | None = None
 
 
 class VerdictInterval(NamedTuple):

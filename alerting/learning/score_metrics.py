@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from alerting.deferred import np, npt, pd
 from alerting.detection.problem_occurrences import NOT_YET
@@ -252,6 +252,31 @@ def announces(raised: int, start: int, gap_ms: int) -> bool:
     raised + gap: at the instant that shows the problem it announces nothing. Of the unit just made
     any alert does."""
     return gap_ms < 0 or start > raised + gap_ms
+
+
+class OpenAlarm(NamedTuple):
+    """An alarm of a detector, in ms: raised, over, and the end of the time in which a problem that
+    begins counts as announced."""
+
+    raised: int
+    end: int
+    until: int
+
+
+def lead_of_first(start: int, end: int, alarms: Sequence[OpenAlarm]) -> tuple[int, int] | None:
+    """Return the position of the first alarm that finds a problem, and its lead (ms); None if there
+    is none.
+
+    An alarm finds a problem that it announces, or that goes on at some instant at which it is open.
+    The lead is negative for a problem that was found while it lasted, and 0 if the alarm had been
+    open for longer than it can announce.
+    """
+    for position, alarm in enumerate(alarms):
+        if alarm.raised > end or max(alarm.end, alarm.until) < start:
+            continue
+        lead = start - alarm.raised
+        return position, lead if start <= alarm.until else min(lead, 0)
+    return None
 
 
 def _evaluate(

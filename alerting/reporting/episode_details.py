@@ -179,7 +179,7 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
     """Return every table of the report by name; the same metrics give the same tables."""
     m = metrics
     problems = [
-        (p.asset, p.start, p.end, p.episode is not None, p.episode, p.lead_s) for p in m.problems
+        (p.asset, p.start, p.end, p in m.announced, p.episode, p.lead_s) for p in m.problems
     ]
     before = m.previous
     pairs: list[tuple[str, Estimate, Estimate | None]] = [
@@ -188,6 +188,7 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
         ("precision_without_avoided", m.precision.without_avoided, None),
         ("false_alarms", m.false_alarms, before.false_alarms if before else None),
         ("lead_time", m.lead_time, before.lead_time if before else None),
+        ("delay", m.delay, before.delay if before else None),
         ("time_in_alarm", m.time_in_alarm, before.time_in_alarm if before else None),
         ("response", m.verdicts.response, before.response if before else None),
     ]
@@ -278,8 +279,10 @@ def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
     m = metrics
     return {
         template("problems"): str(len(m.problems)),
-        template("announced in time"): str(len(m.problems) - len(m.missed)),
+        template("announced in time"): str(len(m.announced)),
         template("lead time, median"): _shown(m.lead_time),
+        template("found while they lasted"): str(len(m.delays)),
+        template("delay, median"): _shown(m.delay),
         template("episodes"): str(len(m.episodes)),
         template("right"): str(m.outcomes["hit"]),
         template("avoided"): str(m.outcomes["avoided"]),

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from alerting.deferred import pd
-from alerting.definitions.wording.language import ENGLISH, Language
+from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.learning.predicted_and_measured import ServedValues
 from alerting.readings.history import from_millis, to_millis
@@ -71,8 +71,15 @@ def timeline(
     plots.append(lanes_plot(metrics))
     plots[-1].x_ticks = ticks
     plots[-1].x_title = _zone(zone, language)
+    text = template(
+        "Time line: {episodes} alarms, {problems} problems, {missed} of them unannounced"
+    )
+    if metrics.is_detector:
+        text = template(
+            "Time line: {episodes} alarms, {problems} problems, {missed} of them not found"
+        )
     label = language.say(
-        "Time line: {episodes} alarms, {problems} problems, {missed} of them unannounced",
+        text,
         episodes=len(metrics.episodes),
         problems=len(metrics.problems),
         missed=len(metrics.missed),

@@ -39,7 +39,13 @@ from alerting.learning.data.row_labels import label_instants, persistence
 from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.learning.predicted_and_measured import ServedValues, compare_values
 from alerting.learning.selection.promotion import IntervalsByAsset
-from alerting.ports import DecisionRecord, Document, Readings, ReportPorts, SandboxPorts
+from alerting.ports import (
+    DecisionRecord,
+    Document,
+    Readings,
+    ReportPorts,
+    SandboxPorts,
+)
 from alerting.readings.history import (
     NO_TIME,
     History,
@@ -62,7 +68,7 @@ from alerting.usecases.episodes.mutes_and_suppression import (
     never_notified,
     suppressed_intervals_by_asset,
 )
-from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.model_registry import ModelCache, with_horizon_in_service
 from alerting.usecases.trend_samples import levels_in_force
 
 _STORED_COLUMNS = ("asset", "ts", "score", "threshold", "model_version")
@@ -104,7 +110,10 @@ def gather_material(
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
     assets = matching_assets(definition, platform.assets.all())
-    definition = definition.for_assets(assets)
+    decisions = platform.decisions.for_definition(revision.name)
+    definition = with_horizon_in_service(
+        platform, definition.for_assets(assets), assets, decisions, as_of
+    )
     first = previous_start or start
     histories = {
         a.name: platform.readings.load(
@@ -112,7 +121,6 @@ def gather_material(
         )
         for a in assets
     }
-    decisions = platform.decisions.for_definition(revision.name)
     sources = _Sources(
         platform=platform,
         revision=revision,

@@ -87,19 +87,19 @@ def test_the_normal_period_is_read_once_by_all_steps_and_nothing_before_it():
     assert len(data.whole_histories[0].readings) == 240
 
 
-def test_after_a_period_with_dates_the_newest_unseen_time_is_read():
+def test_after_a_period_with_dates_the_four_weeks_behind_it_are_read():
     fields = {"normal": {"from": at(0).isoformat(), "to": at(5 * DAY).isoformat()}}
     _, _, loaded = prepared(range(60 * 24), as_of=60 * DAY, **fields)
-    newest = at(60 * DAY - 60)
-    assert loaded == [(at(0), at(5 * DAY), "force"), (newest - timedelta(days=28), newest, "force")]
+    assert loaded[-2:] == [(at(0), at(5 * DAY), "force"), (at(5 * DAY), at(33 * DAY), "force")]
 
 
 def test_a_long_period_is_read_four_weeks_at_a_time_and_learned_from_as_one():
     fields = {"normal": {"from": at(0).isoformat(), "to": at(40 * DAY).isoformat()}}
     platform, run, loaded = prepared(range(0, 60 * 24, 24), as_of=60 * DAY, **fields)
-    assert [interval[:2] for interval in loaded[:2]] == [
+    assert [interval[:2] for interval in loaded[-3:]] == [
         (at(0), at(28 * DAY)),
-        (at(28 * DAY), at(40 * DAY)),
+        (at(28 * DAY), at(32 * DAY)),  # the newest fifth is held out
+        (at(32 * DAY), at(59 * DAY)),
     ]
     [history] = learning_data(platform, run, 60 * DAY).whole_histories
     assert list(history.readings.index) == [at(day * DAY) for day in range(1, 60)]

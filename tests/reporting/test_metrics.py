@@ -14,9 +14,11 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.alert_definition import Costs
+from alerting.definitions.wording.language import language
 from alerting.episodes.episode import ActorStamp, RecommendationResult
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.episodes.prediction_rule import CountedEpisode
+from alerting.kinds.registry import parse_definition
 from alerting.learning.score_metrics import event_metrics, poisson_interval, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.definition.conclusion import conclude, found_late, head_sentences
@@ -485,3 +487,59 @@ def test_a_threshold_with_costs_has_sums_too_and_alerts_that_nobody_was_sent_hav
     assert (money.currency, money.false_alarms.low, money.net.high) == ("CHF", 80, -80)
     past = replace(month, episodes=[replace(e, backfilled=True) for e in month.episodes])
     assert compute_metrics(past).money is None
+
+
+DETECTOR = parse_definition(
+    {
+        "name": "shifted",
+        "kind": "control_chart",
+        "assets": ["oven-1"],
+        "variable": "temperature",
+        "problem": {"variable": "moisture", "above": 4.5},
+        "horizon": "1h",
+    }
+)
+# hours of an alarm before the problems of hours 40.5, 101 and 200, which last an hour, the trust,
+# and the sentences of the conclusion and of the head in German
+FOUND = {
+    (-0.5, -0.25, -0.5): (
+        "3 of 3 problems were found while they lasted, typically after 31 min",
+        "3 von 3 Problemen wurden während ihrer Dauer gefunden, typischerweise nach 31 min.",
+    ),
+    (0.5, -0.25, 0.5): (
+        "3 of 3 problems were found: 1 while they lasted, typically after 16 min; 2 announced, "
+        "typically 29 min ahead",
+        "3 von 3 Problemen wurden gefunden: 1 während ihrer Dauer, typischerweise nach 16 min; "
+        "2 angekündigt, typischerweise 29 min im Voraus.",
+    ),
+    # open for longer than it can announce; after the problem; over before the window
+    (1.5, -1.5, 4): (
+        "1 of 3 problems were found while they lasted, typically after 0 s",
+        "1 von 3 Problemen wurden während ihrer Dauer gefunden, typischerweise nach 0 s.",
+    ),
+}
+
+
+def test_a_detector_is_judged_by_the_problems_that_it_finds_while_they_last():
+    said = {}
+    for ahead in FOUND:
+        m = replace(
+            GOOD,
+            definition=DETECTOR,
+            problems=problems(40.5, 101, 200),
+            episodes=[
+                episode(hour - lead, outcome="during", definition=DETECTOR)
+                for hour, lead in zip((40.5, 101, 200), ahead, strict=True)
+            ],
+            scores=GOOD.scores.iloc[:0],
+        )
+        f = compute_metrics(m)
+        conclusion = conclude(f)
+        assert conclusion.trust != "no"
+        assert "at least 70 % of the problems found" in conclusion.rule
+        assert f.announced_late == 0
+        page = render_page(f, conclusion, draw(f, m))
+        assert "announced in time" not in page
+        head = head_sentences(f, language=language("de"))[0]
+        said[ahead] = (conclusion.sentence.split(": ", 1)[1].split("; 3 of")[0], head)
+    assert said == FOUND

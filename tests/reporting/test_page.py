@@ -99,7 +99,7 @@ def test_the_first_screen_answers_whether_to_trust_it_and_the_rest_is_folded(goo
     assert "details::details-content { content-visibility: visible" in good_page
     source = (
         "too-moist revision 3 · 2026-01-05 00:00 to 2026-02-02 00:00 UTC · model version 1 (run "
-        "run-1) · model version 2 (run run-2) · outcome rules 3"
+        "run-1) · model version 2 (run run-2) · outcome rules 4"
     )
     assert good_page.count(source) == 1
 

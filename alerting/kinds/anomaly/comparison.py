@@ -2,33 +2,39 @@
 normal time, and the synthetic anomalies that they find there: each variable in turn shifted, and
 swinging around its level."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from alerting.definitions.wording.language import count_in_english, spoken_share
+from alerting.detection.suppressed_intervals import SuppressedInterval, touches
 from alerting.kinds.anomaly.definition import AnomalyDefinition
-from alerting.kinds.anomaly.detectors import first_of_clusters, lasting_scores
+from alerting.kinds.anomaly.detectors import lasting_scores
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_rows import NormalRows, group_rows, rows_of
-from alerting.kinds.anomaly.scored_strides import THRESHOLD
+from alerting.kinds.anomaly.scored_strides import THRESHOLD, status_intervals
 from alerting.kinds.normal_operation import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
+    EpisodeRule,
     FoundProblems,
     compared_rows,
     count_found,
     is_too_many,
+    last_break,
     propose_end,
+    select_false,
     share_interval,
+    simulate_alarms,
+    with_measured_horizon,
 )
-from alerting.kinds.training_protocol import Comparison, LearningData
+from alerting.kinds.training_protocol import Comparison, LearningData, NormalTime
 from alerting.learning.score_metrics import poisson_interval
 from alerting.learning.selection.decision import Objection, decide
-from alerting.readings.history import Floats, LongHistory, Millis, duration_millis, to_millis
+from alerting.readings.history import Floats, duration_millis, to_millis
 from alerting.readings.variable_series import Labels
 
 _DAY_MS = 86_400_000
@@ -59,22 +65,19 @@ class AnomalyEvidence(NamedTuple):
     synthetic anomalies that it found.
 
     `alarm_weeks`: normal time beyond the threshold; `variance`: its variance (weeks²) between
-    `blocks` of a day. `announced`: number of problems found before they began; `waited_s`: for all
-    other found problems together, the seconds from their beginning to the alarm.
+    `blocks` of a day. `leads_s`: of each found problem, as in `FoundProblems`.
     """
 
     false_alarms: int
     weeks: float
     allowed: float
-    problems_found: int
     problems: int
     synthetic: int
     injected: int
     alarm_weeks: float = 0.0
     variance: float = 0.0
     blocks: int = 0
-    announced: int = 0
-    waited_s: float = 0.0
+    leads_s: tuple[float, ...] = ()
 
     @property
     def in_alarm(self) -> float:
@@ -84,7 +87,7 @@ class AnomalyEvidence(NamedTuple):
     @property
     def how_found(self) -> FoundProblems:
         """Return which problems were found, and when."""
-        return FoundProblems(self.problems, self.problems_found, self.announced, self.waited_s)
+        return FoundProblems(self.problems, self.leads_s)
 
     def describe_rate(self, share: float | None) -> str:
         """Describe the rate reached on unseen normal time, with its interval, and the rate that the
@@ -99,7 +102,7 @@ class AnomalyEvidence(NamedTuple):
             )
         low, high = poisson_interval(self.false_alarms)
         return (
-            f" That is {self.false_alarms / self.weeks:.2g} a week where "
+            f" That is {self.false_alarms / self.weeks:.2g} a week of normal time where "
             f"{self.allowed / self.weeks:.2g} was asked (95 % interval "
             f"{low / self.weeks:.2g} to {high / self.weeks:.2g}, "
             "exact)."
@@ -131,9 +134,7 @@ def compare_models(
     includes the detector's variables.
     """
     period = data.period
-    start = max(
-        [period.unseen_from or period.cutoff, *([champion.training_cutoff] if champion else [])]
-    )
+    start = max([period.cutoff, *([champion.training_cutoff] if champion else [])])
     staying, lost = _only_in_champion(definition, data, challenger, champion)
     common = {*challenger.by_asset} & {*(champion or challenger).by_asset}
     new = _evidence(definition, challenger, data, start, common)
@@ -141,7 +142,8 @@ def compare_models(
     added = _evidence(definition, challenger, data, start, {*challenger.by_asset} - common)
     compared = [*compared_rows(_TITLES, _texts(new), None if old is None else _texts(old))]
     numbers = new._asdict()
-    evidence = {"compared": compared, "found": numbers.pop("problems_found"), **numbers}
+    del numbers["leads_s"]
+    evidence = {"compared": compared, **new.how_found.to_document(), **numbers}
     metrics = {
         "unseen normal weeks": new.weeks,
         "false alarms": float(new.false_alarms),
@@ -160,6 +162,9 @@ def compare_models(
         **list_objections(new, old),
     }
     seen = None if champion is None else champion.training_cutoff
+    longer = ""
+    if new.allowed < LEAST_ALLOWED:
+        longer = propose_end(period, new.allowed, seen, last_break(definition, data))
     facts = {
         "subject": "model is",
         "found": summary,
@@ -167,8 +172,7 @@ def compare_models(
         "in_alarm": spoken_share(new.in_alarm),
         "most_in_alarm": spoken_share(MOST_IN_ALARM),
         "least_allowed": LEAST_ALLOWED,
-        "alone": ("" if new.problems else " Synthetic anomalies alone would decide.")
-        + propose_end(period, new.allowed, seen),
+        "alone": ("" if new.problems else " Synthetic anomalies alone would decide.") + longer,
         "on_new_assets": added.false_alarms,
     }
     how = (
@@ -208,7 +212,7 @@ def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[O
         "lasting_alarms": new.in_alarm > MOST_IN_ALARM,
         "too_many_alarms": new.is_too_many,
         "too_little_time": new.allowed < LEAST_ALLOWED,
-        "fewer_problems": old is not None and new.problems_found < old.problems_found,
+        "fewer_problems": old is not None and new.how_found.detected < old.how_found.detected,
         "no_synthetic_time": not new.injected,
         "fewer_synthetic": old is not None and not new.share >= old.share - _LOST,
     }
@@ -219,7 +223,7 @@ def _sentence(new: AnomalyEvidence, old: AnomalyEvidence | None) -> str:
     beside = (
         ""
         if old is None
-        else f" The one in service: {old.false_alarms}, {old.problems_found}, {old.synthetic}."
+        else f" The one in service: {old.false_alarms}, {old.how_found.detected}, {old.synthetic}."
     )
     alarms = count_in_english("{number} false alarm", "{number} false alarms", new.false_alarms)
     return (
@@ -253,41 +257,50 @@ def _evidence(
         fitted = model.by_asset.get(history.asset.name)
         if fitted is not None and history.asset.name in assets:
             rows = rows_of(definition, fitted.plan, history, data, start, data.period.end)
-            parts.append(
-                _of_asset(
-                    definition, fitted, history, rows, to_millis(start), to_millis(data.period.end)
-                )
-            )
+            stated = with_measured_horizon(definition, model, [history.asset])
+            muted = data.suppressed.get(history.asset.name, ())
+            parts.append(_of_asset(stated, fitted, rows, muted, start, data.period))
     if not parts:
-        return AnomalyEvidence(0, 0.0, 0.0, 0, 0, 0, 0)
-    return AnomalyEvidence(*(sum(values) for values in zip(*parts, strict=True)))
+        return AnomalyEvidence(0, 0.0, 0.0, 0, 0, 0)
+    sums: list[Any] = [sum(values) for values in zip(*(part[:-1] for part in parts), strict=True)]
+    return AnomalyEvidence(*sums)._replace(
+        leads_s=tuple(lead for part in parts for lead in part.leads_s)
+    )
 
 
 def _of_asset(
     definition: AnomalyDefinition,
     fitted: FittedDetector,
-    history: LongHistory,
     rows: NormalRows,
-    start: int,
-    end: int,
+    muted: Sequence[SuppressedInterval],
+    since: datetime,
+    period: NormalTime,
 ) -> AnomalyEvidence:
-    """Return a detector's results on one asset over unseen time (start, end] (ms)."""
+    """Return a detector's results on one asset over unseen time after `since`: false alarms are
+    counted up to the end of normal operation, found problems up to the end of the period."""
+    start = to_millis(since)
+    end = to_millis(period.end)
     windows = fitted.windows(rows.categories, rows.at)
-    scores = np.nan_to_num(fitted.score(rows.matrix, windows.values), nan=-np.inf)
-    scores[windows.changes | ~rows.enough] = -np.inf
-    rows = replace(rows, normal=rows.normal & ~windows.changes)
+    scores = fitted.score(rows.matrix, windows.values)
+    scores[windows.changes | ~rows.enough] = np.nan
+    spans = [(to_millis(interval.start), to_millis(interval.end)) for interval in muted]
+    scores[touches(spans, rows.at, 0, fitted.plan.longest_window_ms)] = np.nan
+    intervals = status_intervals(definition, fitted, rows.at, scores, start + 1, end + 1)
+    rule = EpisodeRule(
+        definition.hold, definition.off_delay(fitted.clear_for), definition.severities()
+    )
+    raised = simulate_alarms(since, intervals, rule, definition.window)
+    scores = np.nan_to_num(scores, nan=-np.inf)
+    normal_end = to_millis(period.normal_end or period.end)
+    rows = replace(rows, normal=rows.normal & ~windows.changes & (rows.at <= normal_end))
     stride = fitted.plan.stride_ms
     normal = rows.normal & fitted.is_known(rows.matrix)
-    clear_for = duration_millis(definition.off_delay(fitted.clear_for))
-    alarms = _episodes(definition, rows.at[normal], scores[normal], stride, clear_for)
+    alarms = [a for a in select_false(raised, rows.problems) if a.raised <= normal_end]
     weeks = int(normal.sum()) * stride / _WEEK_MS
     allowed = weeks * definition.false_alarms_per_week
     if definition.threshold.time_in_alarm is not None:
         allowed = _allowed_by_share(definition, fitted, len(alarms), scores[normal])
     problems = [(a, b) for a, b in rows.problems if start < a <= end]
-    every = _episodes(definition, rows.at, scores, stride, 0)
-    around = duration_millis(definition.for_assets([history.asset]).window.until)
-    how = count_found(problems, every, around)
     hits, injected = _synthetic(fitted, rows, windows.values)
     lasting = lasting_scores(
         rows.at[normal], scores[normal], stride, duration_millis(definition.hold)
@@ -302,15 +315,13 @@ def _of_asset(
         false_alarms=len(alarms),
         weeks=weeks,
         allowed=allowed,
-        problems_found=how.detected,
-        problems=how.problems,
+        problems=len(problems),
         synthetic=hits,
         injected=injected,
         alarm_weeks=alarm_weeks,
         variance=variance,
         blocks=blocks,
-        announced=how.announced,
-        waited_s=how.waited_s,
+        leads_s=count_found(problems, raised).leads_s,
     )
 
 
@@ -325,16 +336,6 @@ def _allowed_by_share(
         else fitted.plan.longest_window_ms / fitted.plan.stride_ms
     )
     return len(scores) * (definition.threshold.time_in_alarm or 0.0) / max(rows, 1.0)
-
-
-def _episodes(
-    definition: AnomalyDefinition, at: Millis, scores: Floats, stride_ms: int, apart_ms: int
-) -> Millis:
-    """Return the instants at which episodes would be raised; if `clear_for` is 0, all instants
-    beyond the threshold."""
-    lasting = lasting_scores(at, scores, stride_ms, duration_millis(definition.hold))
-    beyond = at[lasting >= THRESHOLD]
-    return beyond[first_of_clusters(beyond, apart_ms)] if len(beyond) and apart_ms else beyond
 
 
 def _synthetic(fitted: FittedDetector, rows: NormalRows, categories: Labels) -> tuple[int, int]:

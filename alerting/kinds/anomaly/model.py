@@ -170,7 +170,7 @@ class AnomalyModel(NormalModel[FittedDetector]):
     @cached_property
     def hash(self) -> str:
         """Return the hash of all numbers that decide a score."""
-        digest = hashlib.sha256(self.training_cutoff.isoformat().encode())
+        digest = hashlib.sha256(f"{self.training_cutoff.isoformat()}{self.spacing_text}".encode())
         for asset, fitted in sorted(self.by_asset.items()):
             digest.update(json.dumps([asset, _settings(fitted)], sort_keys=True).encode())
             for name, values in sorted(_arrays(fitted).items()):

@@ -258,9 +258,8 @@ def evaluate_part(
             scored = _score(fitted, at, matrix, categories, enough, muted, cutoff, sources.asset)
         except Exception as fault:  # of one target, which is then unknown; the round continues
             return before.stop(f"the model cannot score: {first_line(fault)}")
-        intervals = _intervals(
-            definition, fitted, scored, to_millis(part.start) + 1, to_millis(part.end) + 1
-        )
+        begin, end = (to_millis(time) + 1 for time in (part.start, part.end))
+        intervals = status_intervals(definition, fitted, scored.at, scored.score, begin, end)
         clear_for = definition.off_delay(fitted.clear_for)
         rule = EpisodeRule(definition.hold, clear_for, definition.severities())
         after = advance_part(
@@ -398,10 +397,11 @@ def _suppressed(
     )
 
 
-def _intervals(
+def status_intervals(
     definition: AnomalyDefinition,
     fitted: FittedDetector,
-    scored: ScoredInterval,
+    at: Millis,
+    score: Floats,
     begin: int,
     end: int,
 ) -> list[StatusInterval]:
@@ -409,19 +409,17 @@ def _intervals(
     lasts until the next score is due."""
     if begin >= end:
         return []
-    severities = severities_of(definition, fitted.plan.stride_ms, scored.score)
+    severities = severities_of(definition, fitted.plan.stride_ms, score)
     intervals: list[StatusInterval] = []
     until = begin
-    for at, score, severity in zip(
-        scored.at.tolist(), scored.score.tolist(), severities, strict=True
-    ):
-        start = max(at, begin)
-        stop = min(at + fitted.plan.stride_ms, end)
+    for instant, value, severity in zip(at.tolist(), score.tolist(), severities, strict=True):
+        start = max(instant, begin)
+        stop = min(instant + fitted.plan.stride_ms, end)
         if start >= stop:
             continue
         intervals += [_unknown(until, start)] if until < start else []
         status: Status = "triggered" if severity else "clear"
-        if math.isnan(score):
+        if math.isnan(value):
             status = "unknown"
         intervals.append(StatusInterval(from_millis(start), from_millis(stop), status, severity))
         until = stop

@@ -49,7 +49,12 @@ from alerting.kinds.anomaly.normal_rows import (
     steady_variables,
     take_logarithms,
 )
-from alerting.kinds.normal_operation import no_readings, normal_time
+from alerting.kinds.normal_operation import (
+    describe_unseen,
+    measure_spacing,
+    no_readings,
+    normal_time,
+)
 from alerting.kinds.reading_spacing import describe_seldom
 from alerting.kinds.training_protocol import (
     Comparison,
@@ -73,6 +78,7 @@ from alerting.readings.variable_series import Labels
 
 Positions = npt.NDArray[np.int64]
 _FOLDS = 4
+_WEEK = timedelta(days=7)
 _INTERVALS = 40
 
 
@@ -226,7 +232,12 @@ class AnomalyTraining:
         first = min((span[0] for span in spans), default=last)
         if not spans or first > last:
             raise no_readings(definition, source, fields=translatable("assets and include"))
-        return normal_time(definition, first, last)
+        weekly = definition.false_alarms_per_week
+
+        def count_allowed(time: timedelta, distance: timedelta) -> float:  # noqa: ARG001
+            return weekly * (time / _WEEK)
+
+        return normal_time(definition, source, first, last, count_allowed)
 
     def estimate(
         self, definition: AnomalyDefinition, revision: int, family: str, data: LearningData
@@ -261,7 +272,9 @@ class AnomalyTraining:
                 ),
             )
         notes += [f"{name}: too little normal history; it has no model" for name in without]
-        model = AnomalyModel(family, revision, period.cutoff, detectors)
+        notes += describe_unseen(definition, period)
+        spacing = measure_spacing(definition, data)
+        model = AnomalyModel(family, revision, period.cutoff, detectors, spacing)
         params: dict[str, Any] = {
             f"detector {name}": fitted.detector.family for name, fitted in detectors.items()
         }

@@ -125,7 +125,7 @@ def evaluate_part(
             earlier = _samples_between(definition, sources, part.start - fitted.warm_up, part.start)
         try:
             title = variable_title(definition.variable, sources.asset.variables)
-            run = _ChartRun(
+            run = ChartRun(
                 definition, title, fitted, version, to_millis(model.training_cutoff), carried
             )
             if earlier:
@@ -232,7 +232,7 @@ def _is_of(carried: Carried | None, definition: ControlChartDefinition, version:
     )
 
 
-class _ChartRun:
+class ChartRun:
     """The charting of the readings of one part. `points`: points charted in it; `reason`: why the
     state at its end is unknown."""
 

@@ -294,7 +294,8 @@ class ControlChartModel(NormalModel[FittedChart]):
             asset: (asdict(fitted.chart), fitted.interval_ms)
             for asset, fitted in sorted(self.by_asset.items())
         }
-        settings = [self.family, self.training_cutoff.isoformat(), charts]
+        cutoff = f"{self.training_cutoff.isoformat()}{self.spacing_text}"
+        settings = [self.family, cutoff, charts]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

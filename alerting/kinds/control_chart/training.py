@@ -26,28 +26,34 @@ from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import count_in_english, spoken_share, translatable
 from alerting.detection.problem_occurrences import problem_intervals
-from alerting.detection.suppressed_intervals import is_covered
+from alerting.detection.suppressed_intervals import is_covered, touches
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, RULES, ControlChartDefinition
+from alerting.kinds.control_chart.kind import ChartRun, find_samples
 from alerting.kinds.control_chart.model import (
     LEAST_POINTS,
     Chart,
-    ChartState,
     ControlChartModel,
     FittedChart,
-    Point,
     estimate,
     to_files,
 )
 from alerting.kinds.normal_operation import (
     LEAST_ALLOWED,
     MOST_IN_ALARM,
+    EpisodeRule,
     FoundProblems,
     compared_rows,
     count_found,
+    describe_unseen,
     is_too_many,
+    last_break,
+    measure_spacing,
     normal_time,
     propose_end,
+    select_false,
+    simulate_alarms,
     times_of_readings,
+    with_measured_horizon,
 )
 from alerting.kinds.training_protocol import (
     Comparison,
@@ -87,7 +93,13 @@ class ControlChartTraining:
     in_pieces = False
 
     def period(self, definition: ControlChartDefinition, source: TrainingSource) -> NormalTime:
-        return normal_time(definition, *times_of_readings(definition, source, definition.variable))
+        first, last = times_of_readings(definition, source, definition.variable)
+
+        def count_allowed(time: timedelta, distance: timedelta) -> float:
+            point = distance * (definition.subgroup or 1)
+            return time / point / _run_length(definition, point) if point else 0.0
+
+        return normal_time(definition, source, first, last, count_allowed)
 
     def estimate(
         self, definition: ControlChartDefinition, revision: int, family: str, data: LearningData
@@ -119,6 +131,7 @@ class ControlChartTraining:
         notes += [
             f"{name}: too few readings, or they do not vary; it has no limits" for name in without
         ]
+        notes += describe_unseen(definition, period)
         left_out = {
             "out of control": sum(
                 stretch.readings for chart in charts.values() for stretch in chart.left_out
@@ -127,7 +140,9 @@ class ControlChartTraining:
         }
         longest = max(chart.run_length for chart in charts.values())
         return Estimated(
-            ControlChartModel(family, revision, period.cutoff, charts),
+            ControlChartModel(
+                family, revision, period.cutoff, charts, measure_spacing(definition, data)
+            ),
             sum(chart.used for chart in charts.values()),
             left_out,
             tuple(notes),
@@ -162,6 +177,7 @@ class ControlChartTraining:
             "points": new.points,
             "signals": new.signals,
             "expected": new.expected,
+            **new.problems.to_document(),
         }
         metrics = {
             "unseen points": float(new.points),
@@ -182,7 +198,9 @@ class ControlChartTraining:
         )
         seen = None if champion is None else champion.training_cutoff
         short = not (new.is_enough or new.is_too_many)
-        longer = propose_end(data.period, new.expected, seen) if short else ""
+        longer = ""
+        if short:
+            longer = propose_end(data.period, new.expected, seen, last_break(definition, data))
         facts = {
             "subject": "limits are",
             "moved": "; ".join(moved.values()),
@@ -232,9 +250,7 @@ def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart
     if phase_one is None:
         return None
     size = definition.subgroup or 1
-    run_length = definition.average_run_length
-    if run_length is None:
-        run_length = max(duration_millis(_WEEK) / (interval * size), LEAST_RUN_LENGTH)
+    run_length = _run_length(definition, timedelta(milliseconds=interval * size))
     chart = Chart(
         definition.chart,
         phase_one.centre,
@@ -257,6 +273,12 @@ def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart
     )
 
 
+def _run_length(definition: ControlChartDefinition, point: timedelta) -> float:
+    """Return the average run length as written; otherwise a week of points so far apart."""
+    stated = definition.average_run_length
+    return max(_WEEK / point, LEAST_RUN_LENGTH) if stated is None else stated
+
+
 def _with_limits(chart: Chart, run_length: float) -> Chart:
     """Return the chart with the limits for a run length. A chart of subgroups is two charts, of
     means and of spreads, each with twice the run length."""
@@ -269,67 +291,68 @@ def _with_limits(chart: Chart, run_length: float) -> Chart:
 def _count_signals(
     definition: ControlChartDefinition, model: ControlChartModel, data: LearningData
 ) -> Signals:
-    """Count the signals on unseen readings. A signal that returns within the off-delay is the same
-    one, also after a pause without a point, because only clear points end an alarm."""
+    """Count the false signals on unseen readings, and the problems found, by the alarms that live
+    evaluation raises there."""
     counted = Signals(0, 0, 0.0, 0)
-    start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
+    start = max(data.period.cutoff, model.training_cutoff)
     for history in data.whole_histories:
         fitted = model.by_asset.get(history.asset.name)
-        if fitted is None:
-            continue
-        series = chart_series(definition, history, data, start, data.period.end)
-        charted = [*charted_points(definition, fitted, series)]
-        clear_for = duration_millis(definition.off_delay(fitted.clear_for))
-        rank = np.flatnonzero([bool(point.signals) for point in charted])
-        at = np.array([point.at for point in charted], np.int64)
-        goes_on = at[rank[1:]] - at[rank[:-1] + 1] <= clear_for  # since the point after a signal
-        signals = len(rank) - int(goes_on.sum())
-        counted = Signals(
-            counted.signals + signals,
-            counted.points + len(charted),
-            counted.expected + len(charted) / fitted.run_length,
-            counted.lasting + signals + int(np.diff(rank)[goes_on].sum()),
-            _found(definition, history, charted, start, data.period.end, counted.problems),
-        )
+        if fitted is not None:
+            stated = with_measured_horizon(definition, model, [history.asset])
+            of_asset = _count_on(stated, fitted, history, data, start)
+            counted = Signals(
+                counted.signals + of_asset.signals,
+                counted.points + of_asset.points,
+                counted.expected + of_asset.expected,
+                counted.lasting + of_asset.lasting,
+                FoundProblems(
+                    counted.problems.problems + of_asset.problems.problems,
+                    counted.problems.leads_s + of_asset.problems.leads_s,
+                ),
+            )
     return counted
 
 
-def _found(
+def _count_on(
     definition: ControlChartDefinition,
+    fitted: FittedChart,
     history: History,
-    charted: Sequence[Point],
+    data: LearningData,
     start: datetime,
-    end: datetime,
-    before: FoundProblems,
-) -> FoundProblems:
-    """Return the found problems `before` plus those of one asset in (start, end]."""
-    every = problem_intervals(definition.problem, history) if definition.problem else []
-    inside = [(a, b) for a, b in every if to_millis(start) < a <= to_millis(end)]
-    alarms = np.array([point.at for point in charted if point.signals], np.int64)
-    around = duration_millis(definition.for_assets([history.asset]).window.until)
-    of_asset = count_found(inside, alarms, around)
-    return FoundProblems(
-        before.problems + of_asset.problems,
-        before.detected + of_asset.detected,
-        before.announced + of_asset.announced,
-        before.waited_s + of_asset.waited_s,
+) -> Signals:
+    """Return the signals of one asset. Points within problems, and behind the end of normal
+    operation, count neither for nor against the limits."""
+    end = data.period.end
+    normal_end = to_millis(data.period.normal_end or end)
+    every = find_samples(definition, history)
+    muted = is_covered(
+        data.suppressed.get(history.asset.name, ()), np.array([s.at for s in every], np.int64)
     )
-
-
-def charted_points(
-    definition: ControlChartDefinition, fitted: FittedChart, series: ChartSeries
-) -> Iterator[Point]:
-    """Yield the points of readings, begun anew after each gap."""
-    state = ChartState()
-    before = None
-    gap = duration_millis(definition.stale_time(fitted.stale_after))
-    for t, value in zip(series.at.tolist(), series.values.tolist(), strict=True):
-        if before is not None and t - before > gap:
-            state.break_off()
-        before = t
-        point = state.add(fitted.chart, t, value)
-        if point is not None:
-            yield point
+    since = to_millis(start - fitted.warm_up)
+    until = to_millis(end)
+    samples = [
+        sample
+        for sample, is_muted in zip(every, muted.tolist(), strict=True)
+        if since < sample.at <= until and not is_muted
+    ]
+    run = ChartRun(definition, definition.variable, fitted, 0, to_millis(start), None)
+    intervals = run.intervals(samples, to_millis(start) + 1, until + 1)
+    clear_for = definition.off_delay(fitted.clear_for)
+    rule = EpisodeRule(timedelta(0), clear_for, definition.severities())
+    alarms = simulate_alarms(start, intervals, rule, definition.window)
+    problems = problem_intervals(definition.problem, history) if definition.problem else []
+    at = np.array([point.at for point in run.points], np.int64)
+    normal = (at <= normal_end) & ~touches(problems, at, 0, 0)
+    signalling = np.array([bool(point.signals) for point in run.points], np.bool_)
+    false = [alarm for alarm in select_false(alarms, problems) if alarm.raised <= normal_end]
+    lasting = 0
+    for alarm in false:
+        ranks = np.flatnonzero(signalling & normal & (at >= alarm.raised) & (at < alarm.end))
+        lasting += int(normal[ranks[0] : ranks[-1] + 1].sum()) if len(ranks) else 0
+    inside = [(a, b) for a, b in problems if to_millis(start) < a <= to_millis(end)]
+    points = int(normal.sum())
+    how = count_found(inside, alarms)
+    return Signals(len(false), points, points / fitted.run_length, lasting, how)
 
 
 def moved_assets(
@@ -371,7 +394,7 @@ class Signals(NamedTuple):
     points: int
     expected: float
     lasting: int
-    problems: FoundProblems = FoundProblems(0, 0, 0, 0.0)
+    problems: FoundProblems = FoundProblems(0)
 
     @property
     def is_enough(self) -> bool:

@@ -27,6 +27,11 @@ from alerting.reporting.definition.period_data import (
     value_rule,
     value_trust,
 )
+from alerting.reporting.definition.problem_sentences import (
+    describe_found,
+    describe_problems,
+    found_late,
+)
 from alerting.reporting.definition.report_metrics import ReportMetrics
 from alerting.reporting.estimates import LEAST_EVENTS, Estimate, RowMetrics
 from alerting.reporting.phrases import false_alarms, seconds
@@ -105,6 +110,8 @@ def _demands(f: ReportMetrics) -> Iterator[_Demand]:
         least = Styled(GOOD_RECALL, "share")
         if f.horizon_s == 0:
             description = translatable("at least {share} of the bad units found", share=least)
+        elif f.is_detector:
+            description = translatable("at least {share} of the problems found", share=least)
         else:
             description = translatable(
                 "at least {share} of the problems announced in time", share=least
@@ -175,6 +182,8 @@ def _describe_problems(f: ReportMetrics) -> str:
     missed = len(f.missed)
     if not total:
         return "no problem occurred while the alert was evaluated"
+    if f.is_detector:
+        return describe_found(f, ENGLISH).rstrip(".")
     came = "bad units found" if f.horizon_s == 0 else "problems announced in time"
     return f"{total - missed} of {total} {came}" + (
         f", typically {seconds(f.lead_time.value)} ahead" if f.lead_time.value is not None else ""
@@ -255,6 +264,15 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
             len(f.problems),
             missed=len(f.missed),
         )
+    elif f.missed and f.is_detector:
+        yield translatable_count(
+            "{missed} of {number} problem was not found: look for common features in the list "
+            "below.",
+            "{missed} of {number} problems were not found: look for common features in the list "
+            "below.",
+            len(f.problems),
+            missed=len(f.missed),
+        )
     elif f.missed:
         yield translatable_count(
             "{missed} of {number} problem came unannounced: look for common features in the list "
@@ -265,7 +283,7 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
             missed=len(f.missed),
         )
     late = max(f.too_late, f.announced_late)
-    if late:
+    if late and not f.is_detector:
         yield translatable_count(
             "{number} warning came too late to act: lengthen the horizon, or evaluate more often.",
             "{number} warnings came too late to act: lengthen the horizon, or evaluate more often.",
@@ -354,7 +372,7 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
     if m.values is not None or not m.has_alarm:
         yield language.translate(describe_value(m.values))
     if m.horizon_s is not None:
-        yield _problems(m, language)
+        yield describe_problems(m, language)
     late = found_late(m)
     if late:
         yield language.say_count(
@@ -384,55 +402,6 @@ def mail_sentences(
         *head_sentences(metrics, zone, language)[:_MOST_IN_MAIL],
         *(language.say("The report advises: {step}", step=step) for step in steps),
     )
-
-
-def _problems(m: ReportMetrics, language: Language) -> str:
-    total = len(m.problems)
-    announced = len(m.problems) - len(m.missed)
-    if not total:
-        return language.say("No problem occurred while the alert was evaluated.")
-    if m.horizon_s == 0:
-        return language.say_count(
-            "{found} of {number} bad unit was found.",
-            "{found} of {number} bad units were found.",
-            total,
-            found=announced,
-        )
-    lead = m.lead_time.value
-    if lead is None:
-        return language.say_count(
-            "{found} of {number} problem was predicted.",
-            "{found} of {number} problems were predicted.",
-            total,
-            found=announced,
-        )
-    if lead < 0:
-        return language.say_count(
-            "{found} of {number} problem was found, typically {late} after it had begun.",
-            "{found} of {number} problems were found, typically {late} after they had begun.",
-            total,
-            found=announced,
-            late=seconds(-lead, language),
-        )
-    return language.say_count(
-        "{found} of {number} problem was predicted, typically {lead} ahead.",
-        "{found} of {number} problems were predicted, typically {lead} ahead.",
-        total,
-        found=announced,
-        lead=seconds(lead, language),
-    )
-
-
-def found_late(m: ReportMetrics) -> list[float]:
-    """Return, for each problem that no alarm announced but that an alarm found while it lasted, the
-    seconds from its start to the raise."""
-    raised = sorted((e.raised_at, e.asset) for e in m.episodes)
-    delays = []
-    for p in m.missed:
-        end = p.end or m.end
-        inside = [at for at, asset in raised if asset == p.asset and p.start < at < end]
-        delays += [(inside[0] - p.start).total_seconds()] if inside else []
-    return delays
 
 
 def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
@@ -531,7 +500,10 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     shares = [(right, determined), *([(announced, problems)] if m.horizon_s is not None else [])]
     cases = []
     if m.horizon_s is not None and problems:
-        cases.append(language.say("{count} of {total} predicted", count=announced, total=problems))
+        text = template("{count} of {total} predicted")
+        if m.is_detector:
+            text = template("{count} of {total} found")
+        cases.append(language.say(text, count=announced, total=problems))
     if determined:
         cases.append(language.say("{count} of {total} right", count=right, total=determined))
     calendar = (m.end - m.start).total_seconds() / (7 * 86_400)

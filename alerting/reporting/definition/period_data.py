@@ -26,8 +26,10 @@ from alerting.episodes.lifecycle import ReportedMiss
 from alerting.episodes.prediction_rule import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.learning.predicted_and_measured import GradedValues, ServedValues
 from alerting.learning.score_metrics import (
+    OpenAlarm,
     ProblemIntervals,
     announces,
+    lead_of_first,
     occurred_after,
     problem_intervals,
 )
@@ -235,11 +237,22 @@ _ANNOUNCED = Cases(
     templates("{count} of {number} announced problem", "{count} of {number} announced problems"),
     template("no announced problems"),
 )
+_FOUND_LASTING = Cases(
+    templates(
+        "{number} problem found while it lasted", "{number} problems found while they lasted"
+    ),
+    templates(
+        "{count} of {number} problem found while it lasted",
+        "{count} of {number} problems found while they lasted",
+    ),
+    template("no problems found while they lasted"),
+)
 
 
 @dataclass(frozen=True)
 class ReportedProblem:
-    """A problem of the period. `lead_s`: seconds from the detection to its start."""
+    """A problem of the period. `lead_s`: seconds from the detection to its start; of a detector 0
+    or less for a problem that was found while it lasted."""
 
     asset: str
     start: datetime
@@ -263,26 +276,24 @@ def find_problems(
         "asset", sort=True
     ):
         spans = problem_intervals(on_asset, onset=m.predicts == "onset")
-        warned = _find_warnings(m, str(asset), spans)
+        warned = (
+            _find_alarms(m, on_asset, str(asset))
+            if is_detector(m.definition)
+            else _find_warnings(m, str(asset), spans)
+        )
         for i, (start, end) in enumerate(on_asset[["start", "end"]].itertuples(index=False)):
             begin = start.to_pydatetime()
             if not m.start <= begin < m.end:
                 continue
             episode = warned.get(i)
             ended = None if pd.isna(end) else end.to_pydatetime()
-            lead = (
-                (
-                    begin - (episode.raised_at if episode.backfilled else episode.detected_at)
-                ).total_seconds()
-                if episode and not m.definition.is_of_unit
-                else None
-            )
+            lead = None if m.definition.is_of_unit else _lead(m, begin, episode)
             reported = ReportedProblem(
                 str(asset), begin, ended, episode.id if episode else None, lead
             )
             if not spans.counted[i]:
                 in_recovery.append(replace(reported, episode=None, lead_s=None))
-            elif not _warnable(m, str(asset), begin):
+            elif not _warnable(m, str(asset), begin, ended):
                 unevaluated += 1
             else:
                 problems.append(reported)
@@ -291,6 +302,50 @@ def find_problems(
 
 def _by_start(problems: Sequence[ReportedProblem]) -> tuple[ReportedProblem, ...]:
     return tuple(sorted(problems, key=lambda p: (p.start, p.asset)))
+
+
+def is_detector(definition: Definition) -> bool:
+    """Return whether alarms of a definition do not predict: a problem also counts as found if an
+    alarm comes while it lasts."""
+    is_predictor = isinstance(definition, TrainedDefinition) or definition.is_of_unit
+    return definition.problem is not None and not is_predictor
+
+
+def _lead(m: Material, start: datetime, episode: Episode | None) -> float | None:
+    """Return the seconds from the detection to the start of a problem; None without an episode. An
+    alarm that had been open for longer than it can announce was there at the start: 0."""
+    if episode is None:
+        return None
+    lead = start - (episode.raised_at if episode.backfilled else episode.detected_at)
+    if is_detector(m.definition) and start > _announces_until(m, episode):
+        lead = min(lead, timedelta(0))
+    return lead.total_seconds()
+
+
+def _announces_until(m: Material, episode: Episode) -> datetime:
+    return episode.valid_until or episode.raised_at + m.definition.window.until
+
+
+def _find_alarms(m: Material, on_asset: pd.DataFrame, asset: str) -> dict[int, Episode]:
+    """Return the first episode of a detector that found each problem, as its training does."""
+    episodes = sorted(
+        (e for e in m.episodes if e.asset == asset), key=lambda e: (e.raised_at, e.id)
+    )
+    alarms = [
+        OpenAlarm(
+            to_millis(max(e.raised_at, e.detected_at) if e.late_data_status else e.raised_at),
+            to_millis(e.ended_at or m.as_of),
+            to_millis(_announces_until(m, e)),
+        )
+        for e in episodes
+    ]
+    first: dict[int, Episode] = {}
+    ends = on_asset["end"].fillna(pd.Timestamp(m.as_of))
+    for i, (start, end) in enumerate(zip(on_asset["start"], ends, strict=True)):
+        lead = lead_of_first(to_millis(start), to_millis(end), alarms)
+        if lead is not None:
+            first[i] = episodes[lead[0]]
+    return first
 
 
 def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
@@ -306,12 +361,14 @@ def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int
     return first
 
 
-def _warnable(m: Material, asset: str, start: datetime) -> bool:
-    """Return whether an instant in [start - gap - horizon, start - gap) was evaluated; for a model
-    with scores, whether it has a score there, as in a training."""
+def _warnable(m: Material, asset: str, start: datetime, end: datetime | None) -> bool:
+    """Return whether an instant in [start - gap - horizon, start - gap), of a detector up to the
+    end, was evaluated; for a model with scores, whether it has a score there, as in a training."""
     evaluated = m.evaluated.get(asset)
     latest = start - m.definition.window.after
     first = latest - m.definition.window.length
+    if is_detector(m.definition):
+        latest = max(end or m.end, latest)
     if evaluated is None or evaluated[0] >= latest or first >= evaluated[1]:
         return False
     scored = m.scores["ts"][m.scores["asset"] == asset]
@@ -331,9 +388,21 @@ def event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
     return share(sum(p.episode is not None for p in problems), len(problems), _PROBLEMS)
 
 
-def lead_time(problems: Sequence[ReportedProblem]) -> Estimate:
+def lead_time(problems: Sequence[ReportedProblem], of_detector: bool = False) -> Estimate:
     """Compute the median time from the announcement to the begin of the announced problems."""
-    return median([p.lead_s for p in problems if p.lead_s is not None], "s", _ANNOUNCED)
+    leads = [p.lead_s for p in problems if p.lead_s is not None]
+    return median([lead for lead in leads if lead > 0 or not of_detector], "s", _ANNOUNCED)
+
+
+def delays_of(problems: Sequence[ReportedProblem]) -> tuple[float, ...]:
+    """Return the seconds from the begin of each problem to an alarm that came no earlier."""
+    return tuple(abs(p.lead_s) for p in problems if p.lead_s is not None and p.lead_s <= 0)
+
+
+def delay(delays: Sequence[float]) -> Estimate:
+    """Compute the median time from the begin of the problems that a detector found while they
+    lasted to its alarm."""
+    return median(delays, "s", _FOUND_LASTING)
 
 
 LEAST_SAMPLES = 30  # below which nothing is concluded

@@ -31,10 +31,13 @@ from alerting.reporting.definition.period_data import (
     ValueMetrics,
     compute_values,
     counted_outcomes,
+    delay,
+    delays_of,
     ended_at,
     event_recall,
     find_problems,
     gap_and_horizon,
+    is_detector,
     lead_time,
     outcome_of,
 )
@@ -213,6 +216,7 @@ class PreviousPeriod:
     precision: Estimate
     false_alarms: Estimate
     lead_time: Estimate
+    delay: Estimate
     time_in_alarm: Estimate
     response: Estimate
     to_acknowledge: Spread | None
@@ -255,6 +259,7 @@ class ReportMetrics:
     false_alarm_budget: float | None
     time_in_alarm: Estimate
     lead_time: Estimate
+    delay: Estimate
     problems: tuple[ReportedProblem, ...]
     problems_unevaluated: int
     problems_in_recovery: tuple[ReportedProblem, ...]
@@ -288,14 +293,33 @@ class ReportMetrics:
         return tuple(sorted(wrong, key=_margin, reverse=True)[:10])
 
     @property
+    def is_detector(self) -> bool:
+        """Return whether a problem that was found while it lasted counts as found."""
+        return not self.trained and bool(self.horizon_s)
+
+    @property
+    def announced(self) -> tuple[ReportedProblem, ...]:
+        """Return the problems that an episode announced; of a detector not those found while they
+        lasted."""
+        detected = [p for p in self.problems if p.episode is not None]
+        return tuple(p for p in detected if not self.is_detector or (p.lead_s or 0) > 0)
+
+    @property
     def lead_times(self) -> tuple[float, ...]:
         """Return the seconds from detection to each announced problem; negative after its start."""
-        return tuple(p.lead_s for p in self.problems if p.lead_s is not None)
+        return tuple(p.lead_s for p in self.announced if p.lead_s is not None)
+
+    @property
+    def delays(self) -> tuple[float, ...]:
+        """Return the seconds from the start of each problem that a detector found while it lasted
+        to the detection."""
+        return delays_of(self.problems) if self.is_detector else ()
 
     @property
     def announced_late(self) -> int:
         """Return how many problems the readings showed in time, and an evaluation only later."""
-        return sum(lead <= (self.gap_s or 0) for lead in self.lead_times)
+        late = sum(lead <= (self.gap_s or 0) for lead in self.lead_times)
+        return 0 if self.is_detector else late
 
 
 def compute_metrics(material: Material) -> ReportMetrics:
@@ -334,6 +358,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
             precision=earlier.precision.with_avoided,
             false_alarms=earlier.false_alarms,
             lead_time=earlier.lead_time,
+            delay=earlier.delay,
             time_in_alarm=earlier.time_in_alarm,
             response=earlier.verdicts.response,
             to_acknowledge=earlier.verdicts.to_acknowledge,
@@ -395,7 +420,8 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         false_alarms=_false_alarms(counted_outcomes(m, m.unscored), weeks),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
-        lead_time=lead_time(problems),
+        lead_time=lead_time(problems, is_detector(m.definition)),
+        delay=delay(delays_of(problems) if is_detector(m.definition) else ()),
         problems=problems,
         problems_unevaluated=unevaluated,
         problems_in_recovery=in_recovery,
@@ -418,8 +444,8 @@ def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -
         return None
     undetermined = [e for e in m.raised if outcome_of(e) == "undetermined"]
     counted = CountedCosts(
-        missed=[(p.start, p.end) for p in metrics.missed],
-        announced=[(p.start, p.end) for p in metrics.problems if p.episode is not None],
+        missed=[(p.start, p.end) for p in metrics.problems if p not in metrics.announced],
+        announced=[(p.start, p.end) for p in metrics.announced],
         false_alarms=metrics.outcomes["false_alarm"],
         avoided=metrics.outcomes["avoided"],
         undetermined=len(undetermined),

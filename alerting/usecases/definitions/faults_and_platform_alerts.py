@@ -38,7 +38,13 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.kinds.normal_definition import NormalDefinition
-from alerting.kinds.reading_spacing import LEAST, Lasting, NeedsSpacing, describe_unfulfillable
+from alerting.kinds.reading_spacing import (
+    LEAST,
+    Lasting,
+    NeedsSpacing,
+    describe_unfulfillable,
+    usual_distance,
+)
 from alerting.kinds.registry import kind_of, parse_definition, readable_part
 from alerting.ports import (
     Assets,
@@ -280,17 +286,44 @@ def warnings_of(
     newest readings up to `until` (by default all)."""
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
     return [
-        *_warnings_on(definition, targets),
+        *_warnings_on(platform, definition, targets, until),
         *_unfulfillable(platform, definition, targets, until),
     ]
 
 
-def _warnings_on(definition: Definition, targets: Sequence[Asset]) -> Iterable[str]:
+def _warnings_on(
+    platform: PlantPorts,
+    definition: Definition,
+    targets: Sequence[Asset],
+    until: datetime | None,
+) -> Iterable[str]:
     if isinstance(definition, TrainedDefinition):
         return training_warnings(definition, targets)
     if isinstance(definition, NormalDefinition):
-        return [*definition.horizon_warnings(targets), *definition.effect_warnings()]
+        measured = _problem_spacing(platform, definition, targets, until)
+        return [*definition.horizon_warnings(targets, measured), *definition.effect_warnings()]
     return []
+
+
+def _problem_spacing(
+    platform: PlantPorts,
+    definition: NormalDefinition,
+    targets: Sequence[Asset],
+    until: datetime | None,
+) -> timedelta:
+    """Return the longest usual time between newest values of the problem's variables on some of the
+    assets."""
+    names = definition.problem.variables if definition.problem else ()
+    distances = [timedelta(0)]
+    for asset in targets[:_MOST_ASSETS] if names else ():
+        span = platform.readings.span(asset.name, until)
+        if span is not None:
+            distances += [
+                usual_distance(_newest_times(platform, asset, name, span[1]))
+                for name in names
+                if name in asset.variables
+            ]
+    return max(distances)
 
 
 def _unfulfillable(

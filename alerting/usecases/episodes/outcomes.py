@@ -35,6 +35,7 @@ from alerting.detection.problem_occurrences import (
 from alerting.episodes.episode import Episode, OutcomeRecord, RecommendationResult
 from alerting.episodes.lifecycle import (
     IN_TIME_FROM_GAP,
+    ONLY_BEFORE,
     RULES,
     Observed,
     acted_within,
@@ -52,7 +53,7 @@ from alerting.ports import (
     OutcomePorts,
     Readings,
 )
-from alerting.readings.history import History, Millis, from_millis, millis, to_millis
+from alerting.readings.history import FAR_FUTURE, History, Millis, from_millis, millis, to_millis
 from alerting.recommendation.levers import narrow
 from alerting.recommendation.similar_episodes import Recognition, recognise
 from alerting.usecases.definitions.versions import find_revision, with_stored_features
@@ -69,6 +70,7 @@ class _OutcomeWindow(NamedTuple):
     """The interval in which the problem of an episode must occur: (start, end], in time to act only
     after `too_late_until`. `rules`: the version of the rules that give this interval."""
 
+    raised: datetime
     start: datetime
     too_late_until: datetime
     end: datetime
@@ -189,13 +191,15 @@ def _outcome_window(
     raised = episode.raised_at
     window = definition.window
     at_raise = raised + window.until
-    end = (episode.valid_until if episode.is_prediction else None) or at_raise
+    has_end = episode.is_prediction or not isinstance(definition, TrainedDefinition)
+    end = (episode.valid_until if has_end else None) or at_raise
     stored = episode.outcome_record
     rules = RULES if stored is None or end != at_raise else stored.rules
     too_late_until = raised + window.after
     if rules <= IN_TIME_FROM_GAP:
         too_late_until -= timedelta(milliseconds=1)
-    return _OutcomeWindow(raised + min(window.after, timedelta(0)), too_late_until, end, rules)
+    start = raised + min(window.after, timedelta(0))
+    return _OutcomeWindow(raised, start, too_late_until, end, rules)
 
 
 def _mature_at(
@@ -234,6 +238,10 @@ def _observe(
     problems = find_problems(problem, history)
     problems_known = problems[(millis(problems["known_at"]) <= to_millis(as_of))]
     starts = millis(problems_known["start"])
+    if not isinstance(definition, TrainedDefinition) and window.rules > ONLY_BEFORE:
+        begun = _going_on_at(problems_known, window.raised)
+        if begun is not None:
+            return Observed("during", begun)
     if kind_of(definition).outcome(definition, asset) == "state":
         starts = _states(problem, history, problems_known, window, as_of)
     inside = starts[(starts > to_millis(window.start)) & (starts <= to_millis(window.end))]
@@ -246,6 +254,16 @@ def _observe(
             reason=translatable("the outcome is known at {when}", when=mature_at.isoformat()),
         )
     return _without_occurrence(problem, history, window, as_of)
+
+
+def _going_on_at(problems: pd.DataFrame, raised: datetime) -> datetime | None:
+    """Return when the problem began that goes on at the raise; None if there is none. One without
+    an end yet goes on."""
+    end = millis(problems["end"])
+    ends = np.where(end == NOT_YET, FAR_FUTURE, end)
+    begun = millis(problems["start"])
+    going_on = begun[(begun <= to_millis(raised)) & (to_millis(raised) <= ends)]
+    return from_millis(int(going_on[0])) if len(going_on) else None
 
 
 def _states(

@@ -291,16 +291,7 @@ def read_histories(
         length = 0
         for before in _categories_before(readings, definition, asset, period.start):
             file.write(before.reindex(columns=list(types)))
-        is_between = period.unseen_from is not None and period.unseen_from > period.cutoff
         for name, part in _load(readings, definition, asset, period, as_of, list(types)):
-            if is_between and name == "unseen":
-                is_between = False
-                for before in _categories_before(
-                    readings, definition, asset, period.unseen_from or period.cutoff
-                ):
-                    file.write(
-                        before.loc[before.index > period.cutoff].reindex(columns=list(types))
-                    )
             rows[name] += int(part.readings.notna().any(axis=1).sum())
             read += part.readings.size
             length += len(part.readings)
@@ -336,7 +327,7 @@ def _load(
     at_once = max(_LEAST, min(_AT_ONCE, timedelta(seconds=_VALUES_AT_ONCE // max(len(names), 1))))
     intervals = {
         "train": (period.start, period.cutoff),
-        "unseen": (period.unseen_from or period.cutoff, period.end),
+        "unseen": (period.cutoff, period.end),
     }
     for name, (start, end) in intervals.items():
         begin = start
@@ -395,7 +386,7 @@ def _profile(
     )
     times = {
         "train": (period.start, period.cutoff),
-        "unseen": (period.unseen_from or period.cutoff, period.end),
+        "unseen": (period.cutoff, period.end),
     }
     return DatasetProfile(
         hash=digest.hexdigest(),

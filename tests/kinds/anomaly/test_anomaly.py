@@ -166,12 +166,20 @@ def test_its_files_give_the_same_bits_and_are_refused_when_changed(platform):
         from_files(files | {NUMBERS: files[NUMBERS][:-8]})
 
 
-def test_a_history_without_unseen_time_waits_for_a_person():
-    _, decided = trained_platform(
-        DOCUMENT | {"normal": {"from": at(0).isoformat(), "to": at(END).isoformat()}}
-    )
-    assert (decided.promote, decided.waiting) == (True, True)
-    assert "no unseen normal time" in decided.reason
+# end of the fixed dates, what the result says of the unseen time, and its days
+DATES = [
+    (END, "its newest fifth, 2026-01-21 00:00 to 2026-01-25 00:00 UTC", 4),
+    (TRAINED - 5 * DAY, "after `normal`, up to the first gap or problem: 2026-01-20", 5),
+]
+
+
+def test_fixed_dates_have_unseen_time_behind_them_or_at_their_end():
+    for to, sentence, days in DATES:
+        _, decided = trained_platform(
+            DOCUMENT | {"normal": {"from": at(0).isoformat(), "to": at(to).isoformat()}}
+        )
+        assert sentence in " ".join(decided.evidence["notes"])
+        assert 7 * decided.evidence["weeks"] == pytest.approx(days, abs=0.3)
 
 
 def test_too_little_normal_history_is_refused_with_what_to_do():

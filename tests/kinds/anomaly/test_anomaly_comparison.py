@@ -12,6 +12,7 @@ from alerting.kinds.anomaly.comparison import AnomalyEvidence, compare_models, l
 from alerting.kinds.anomaly.detectors import count_components, fit_components
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_rows import NormalSpace
+from alerting.kinds.normal_operation import FoundProblems
 from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.learning.features.plan import FeaturePlan, NumberSource
@@ -19,7 +20,13 @@ from alerting.readings.history import History, in_memory
 from tests.builders import at
 
 GOOD = AnomalyEvidence(
-    false_alarms=1, weeks=1.0, allowed=1.0, problems_found=2, problems=2, synthetic=50, injected=60
+    false_alarms=1,
+    weeks=1.0,
+    allowed=1.0,
+    problems=2,
+    synthetic=50,
+    injected=60,
+    leads_s=(-60.0, -60.0),
 )
 
 
@@ -28,7 +35,7 @@ def raised(new, old):
     return {name for name, holds in list_objections(new, old).items() if holds}
 
 
-SHORT = GOOD._replace(false_alarms=0, weeks=0.02, allowed=0.02, problems_found=0, problems=0)
+SHORT = GOOD._replace(false_alarms=0, weeks=0.02, allowed=0.02, leads_s=(), problems=0)
 # evidence of a new model, of the one in service, and the objections that hold
 TABLE = [
     (GOOD, None, set()),
@@ -36,7 +43,7 @@ TABLE = [
     (GOOD._replace(weeks=0.0), GOOD, {"no_unseen_time"}),
     (GOOD._replace(false_alarms=5), GOOD, {"too_many_alarms"}),
     (GOOD._replace(alarm_weeks=0.3), GOOD, {"too_many_alarms", "lasting_alarms"}),
-    (GOOD._replace(problems_found=1), GOOD, {"fewer_problems"}),
+    (GOOD._replace(leads_s=(-60.0,)), GOOD, {"fewer_problems"}),
     (GOOD._replace(injected=0, synthetic=0), GOOD, {"no_synthetic_time", "fewer_synthetic"}),
     (GOOD._replace(false_alarms=0, weeks=0.003, allowed=0.003), GOOD, {"too_little_time"}),
     (GOOD._replace(synthetic=46), GOOD, {"fewer_synthetic"}),
@@ -52,16 +59,34 @@ def test_a_person_decides_where_evidence_is_missing_or_worse():
     assert [(new, old, raised(new, old)) for new, old, _ in TABLE] == TABLE
 
 
-def test_found_problems_say_how_many_were_announced_and_after_which_time_the_others_were_found():
-    assert GOOD._replace(announced=2).how_found.describe() == "2 of 2 problems found (2 announced)"
-    late = GOOD._replace(announced=1, waited_s=720.0).how_found.describe()
-    assert late.endswith("(1 announced, 1 found while it lasted, after 12m on average)")
-    assert GOOD._replace(problems=0, problems_found=0).how_found.describe() == "no problem to find"
+H = 3600.0
+# number of problems, seconds from the alarm to each found one, and the sentence
+HOW_FOUND = [
+    (0, (), "no problem to find"),
+    (4, (), "0 of 4 problems found"),
+    (14, 14 * (-3 * H,), "14 of 14 problems found while they lasted, typically after 3h"),
+    (3, (0.0,), "1 of 3 problems found while it lasted, typically after 0s"),
+    (2, (H, 3 * H), "2 of 2 problems found: announced, typically 2h ahead"),
+    # typical is the median: one alarm that came very late does not move it
+    (
+        6,
+        (-H, -2 * H, -90 * H, 0.5 * H),
+        "4 of 6 problems found: 3 while they lasted, typically after 2h, 1 announced, typically "
+        "30m ahead",
+    ),
+]
+
+
+def test_found_problems_say_after_which_time_and_how_long_ahead_of_how_many():
+    assert [
+        (problems, leads, FoundProblems(problems, leads).describe())
+        for problems, leads, _ in HOW_FOUND
+    ] == HOW_FOUND
 
 
 def test_the_rate_reached_is_said_beside_the_one_asked_with_its_interval():
     assert GOOD._replace(false_alarms=2, weeks=2.0, allowed=2.0).describe_rate(None) == (
-        " That is 1 a week where 1 was asked (95 % interval 0.12 to 3.6, exact)."
+        " That is 1 a week of normal time where 1 was asked (95 % interval 0.12 to 3.6, exact)."
     )
     share = GOOD._replace(alarm_weeks=0.01, variance=0.0, blocks=100).describe_rate(0.01)
     assert share == (

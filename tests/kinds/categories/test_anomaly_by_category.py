@@ -183,8 +183,7 @@ def test_rows_of_a_flag_are_scored_by_it_in_every_form():
     assert len({score(True), score(False), score(None)}) == 3
 
 
-def test_the_recipe_between_normal_and_unseen_time_counts_in_the_unseen_time():
-    """Only its last change is reported, and readings of the time between are not read."""
+def test_a_recipe_that_was_reported_once_counts_in_the_unseen_time_after_fixed_dates():
     platform = in_memory_platform()
     day = 24 * 60
     platform.assets.store_assets([ASSET])
@@ -209,11 +208,12 @@ def test_the_recipe_between_normal_and_unseen_time_counts_in_the_unseen_time():
     )
     (pieces,) = learned.histories
     period = learned.period
-    assert period.unseen_from > period.cutoff
+    assert (period.cutoff, period.end) == (at(30 * day), at(58 * day))
     plan = plan_of(definition, pieces, period.start, period.cutoff).features
-    unseen = rows_of(definition, plan, pieces, learned, period.unseen_from, period.end)
+    unseen = rows_of(definition, plan, pieces, learned, period.cutoff, period.end)
     assert len(unseen.at) > 100
-    assert set(unseen.categories.in_force(unseen.at).tolist()) == {"B"}
+    in_force = unseen.categories.in_force(unseen.at).tolist()
+    assert (in_force[0], in_force[-1]) == ("A", "B")
 
 
 def test_a_definition_without_a_category_is_as_before():

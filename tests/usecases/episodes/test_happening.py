@@ -91,7 +91,7 @@ def test_a_problem_one_minute_after_the_horizon_of_the_raise_is_a_hit_while_the_
     [one] = line.episodes
     assert (one.raised_at, one.valid_until, one.happening_at) == (at(10), at(70), at(41))
     record = one.outcome_record
-    assert (record.outcome, record.problem_at, record.rules) == ("hit", at(41), 3)
+    assert (record.outcome, record.problem_at, record.rules) == ("hit", at(41), 4)
 
 
 def test_a_past_period_evaluated_again_says_what_is_known_now_of_the_problem():
