@@ -36,16 +36,15 @@ from alerting.learning.selection.decision import Proposal
 from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform, PlatformAlert
 from alerting.readings.history import from_millis, to_millis
+from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
 from alerting.reporting.definition.decision_text import (
     candidate_titles,
     cut_short_lines,
-    explain_waiting,
     format_metric,
     metric_lines,
     proposed_alert,
     ranked,
     side_by_side,
-    summarise_decision,
     unseen_lines,
 )
 from alerting.reporting.definition.unseen_text import describe_unseen

@@ -125,9 +125,8 @@ class EventMetrics:
     chain, among those and false alarms; too late is neither. `time_in_alarm`: share of the observed
     time inside an episode. `median_lead_time`: seconds, of the problems found. `n_assets`: with
     observed time. `intervals`: 95 % confidence intervals by a Poisson bootstrap over events and
-    episodes; the exact interval of a share (Wilson) or of a rate (Garwood) where that is wider: 5
-    problems found of 5 are no proof that all are found. `n_with_problem`: episodes raised
-    when a problem that no episode had announced was there already: right, but too late.
+    episodes; the exact interval (Wilson, Garwood) where that is wider. `n_with_problem`: episodes
+    raised when a problem that none had announced was there already: right, but too late.
     """
 
     event_recall: float | None
@@ -255,8 +254,7 @@ def announces(raised: int, start: int, gap_ms: int) -> bool:
 
 
 class OpenAlarm(NamedTuple):
-    """An alarm of a detector, in ms: raised, over, and the end of the time in which a problem that
-    begins counts as announced."""
+    """An alarm of a detector (ms); a problem that begins at most at `until` is announced."""
 
     raised: int
     end: int
@@ -268,8 +266,8 @@ def lead_of_first(start: int, end: int, alarms: Sequence[OpenAlarm]) -> tuple[in
     is none.
 
     An alarm finds a problem that it announces, or that goes on at some instant at which it is open.
-    The lead is negative for a problem that was found while it lasted, and 0 if the alarm had been
-    open for longer than it can announce.
+    The lead is negative for a problem found while it lasted, and 0 if the alarm was open for longer
+    than it can announce.
     """
     for position, alarm in enumerate(alarms):
         if alarm.raised > end or max(alarm.end, alarm.until) < start:

@@ -55,11 +55,8 @@ from alerting.readings.history import (
     to_millis,
     with_older,
 )
-from alerting.reporting.definition.decision_text import (
-    DecisionMade,
-    proposed_alert,
-    summarise_decision,
-)
+from alerting.reporting.definition.decision_reason import DecisionMade, summarise_decision
+from alerting.reporting.definition.decision_text import proposed_alert
 from alerting.reporting.definition.period_data import Material, ModelInService
 from alerting.reporting.episode_details import variable_of
 from alerting.usecases.definitions.versions import answer_at, live_from, with_stored_features

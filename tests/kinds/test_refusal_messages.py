@@ -13,13 +13,12 @@ from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.normal_operation import propose_end
 from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import NormalTime
-from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.choice import ChanceTest, describe_chance
 from alerting.learning.selection.decision import add_objection, decide, met_condition
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.ports import Training
 from alerting.reporting.definition.decision_text import result_line
 from alerting.usecases.definitions.next_steps import describe_training, describe_waiting, one_step
-from alerting.usecases.training.compare import describe_chance
 from tests.builders import at, too_moist
 from tests.helpers.learning.proposals import proposal
 

@@ -22,7 +22,7 @@ from alerting.kinds.registry import parse_definition
 from alerting.learning.score_metrics import event_metrics, poisson_interval, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
 from alerting.reporting.definition.conclusion import conclude, found_late, head_sentences
-from alerting.reporting.definition.decision_text import DecisionMade
+from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.operators_and_money import Amount
 from alerting.reporting.definition.period_data import ModelInService
 from alerting.reporting.definition.report_metrics import compute_metrics

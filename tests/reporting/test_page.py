@@ -17,7 +17,7 @@ from alerting.episodes.episode import RecommendationResult
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.readings.history import History
 from alerting.reporting.definition.conclusion import conclude, head_sentences, mail_sentences
-from alerting.reporting.definition.decision_text import DecisionMade, summarise_decision
+from alerting.reporting.definition.decision_reason import DecisionMade, summarise_decision
 from alerting.reporting.definition.operators_and_money import Amount
 from alerting.reporting.definition.report_metrics import compute_metrics
 from alerting.reporting.estimates import to_document

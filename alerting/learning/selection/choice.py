@@ -12,7 +12,7 @@ import numpy as np
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.definitions.wording.language import spoken_share
+from alerting.definitions.wording.language import count_in_english, spoken_share
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.score_metrics import row_metrics
@@ -413,3 +413,16 @@ class ChanceTest:
         del document["validation"]
         document["found"] = self.validation and self.validation.to_document()
         return document | {"passed": self.passed, "message": self.message}
+
+
+def describe_chance(chance: ChanceTest | None) -> str:
+    """Return in words why scores are not beyond chance; their figures are `ChanceTest.message`."""
+    if chance is None or chance.problems < LEAST_PROBLEMS:
+        return "" if chance is None else chance.message
+    if chance.onset is not None and not chance.onset.passed:
+        return (
+            "There is nothing to forecast here: before the problem is there, no candidate "
+            "foretells it better than chance."
+        )
+    problems = count_in_english("{number} problem", "{number} problems", chance.problems)
+    return f"No candidate ranks better than chance ({problems} in the training period)."

@@ -19,7 +19,7 @@ from alerting.definitions.wording.language import (
     translatable_count,
 )
 from alerting.learning.score_metrics import wilson_interval
-from alerting.reporting.definition.decision_text import DecisionMade
+from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.period_data import (
     ValueMetrics,
     advise_value,

@@ -34,7 +34,7 @@ from alerting.learning.score_metrics import (
     problem_intervals,
 )
 from alerting.readings.history import History, duration_millis, to_millis
-from alerting.reporting.definition.decision_text import DecisionMade
+from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.estimates import Cases, Estimate, median, nothing, share
 from alerting.reporting.variable_charts import NO_MOVING_LEVELS, LevelsInForce
 

@@ -13,7 +13,7 @@ from alerting.definitions.fields.names_and_times import Interval, length
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.lifecycle import RULES, consensus, undetermined_reason
-from alerting.reporting.definition.decision_text import DecisionMade
+from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.operators_and_money import (
     CountedCosts,
     Driver,

@@ -13,7 +13,6 @@ from alerting.definitions.alert_definition import (
     matching_assets,
 )
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.definitions.wording.language import count_in_english
 from alerting.kinds.normal_operation import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
@@ -21,7 +20,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import candidate_from_files
 from alerting.learning.selection.challenger import ChallengerEvidence, compare_with_twin
-from alerting.learning.selection.choice import LEAST_PROBLEMS, ChanceTest
+from alerting.learning.selection.choice import ChanceTest, describe_chance
 from alerting.learning.selection.decision import (
     PROPOSAL,
     WORSE,
@@ -251,19 +250,6 @@ def object_to_threshold(
     )
     objection = next(((name, facts) for name, holds, facts in objections if holds), None)
     return decision if objection is None else add_objection(decision, *objection)
-
-
-def describe_chance(chance: ChanceTest | None) -> str:
-    """Return in words why scores are not beyond chance; their figures are `ChanceTest.message`."""
-    if chance is None or chance.problems < LEAST_PROBLEMS:
-        return "" if chance is None else chance.message
-    if chance.onset is not None and not chance.onset.passed:
-        return (
-            "There is nothing to forecast here: before the problem is there, no candidate "
-            "foretells it better than chance."
-        )
-    problems = count_in_english("{number} problem", "{number} problems", chance.problems)
-    return f"No candidate ranks better than chance ({problems} in the training period)."
 
 
 def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:

@@ -43,12 +43,8 @@ from alerting.ports import (
 )
 from alerting.readings.history import History, LongHistory, from_millis, millis, to_millis
 from alerting.readings.variable_series import Labels, longest_hold
-from alerting.reporting.definition.decision_text import (
-    chance_lines,
-    explain_waiting,
-    proposed_alert,
-    summarise_decision,
-)
+from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
+from alerting.reporting.definition.decision_text import chance_lines, proposed_alert
 from alerting.usecases.definitions.faults_and_platform_alerts import record_waiting
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset

@@ -21,7 +21,8 @@ from alerting.ports import (
     TrainingRuns,
 )
 from alerting.reporting import phrases
-from alerting.reporting.definition.decision_text import proposed_alert, ranked, summarise_decision
+from alerting.reporting.definition.decision_reason import summarise_decision
+from alerting.reporting.definition.decision_text import proposed_alert, ranked
 from alerting.usecases.definitions.faults_and_platform_alerts import WAITING, why_waiting
 from alerting.usecases.definitions.next_steps import waiting_proposal
 from alerting.usecases.definitions.versions import (

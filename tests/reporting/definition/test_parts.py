@@ -9,7 +9,7 @@ from alerting.definitions.alert_definition import Costs
 from alerting.definitions.wording.language import language
 from alerting.episodes.episode import PresentAdvice, RecommendationResult
 from alerting.learning.selection.decision import RULES
-from alerting.reporting.definition.decision_text import explain_waiting, summarise_decision
+from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
 from alerting.reporting.definition.operators_and_money import (
     Amount,
     CountedCosts,

@@ -11,18 +11,17 @@ from alerting.cli.model_commands import lines_of_proposal
 from alerting.definitions.wording.language import language
 from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.normal_operation import FoundProblems
-from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.choice import ChanceTest, describe_chance
 from alerting.learning.selection.decision import ValueTest, add_objection, decide
 from alerting.learning.selection.operating_point import VALIDATION
+from alerting.reporting.definition.decision_reason import summarise_decision
 from alerting.reporting.definition.decision_text import (
     decision_markdown,
     result_line,
     result_lines,
-    summarise_decision,
     unseen_lines,
 )
 from alerting.reporting.definition.unseen_text import describe_unseen
-from alerting.usecases.training.compare import describe_chance
 from alerting.usecases.training.promote import read_proposal
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal
