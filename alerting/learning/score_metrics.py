@@ -248,8 +248,7 @@ def occurred_after(
 
 def announces(raised: int, start: int, gap_ms: int) -> bool:
     """Return whether an alert in the window of a problem announces its start, which lies after
-    raised + gap: at the instant that shows the problem it announces nothing. Of the unit just made
-    any alert does."""
+    raised + gap. Of the unit just made any alert does."""
     return gap_ms < 0 or start > raised + gap_ms
 
 
