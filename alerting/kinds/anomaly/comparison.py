@@ -90,22 +90,30 @@ class AnomalyEvidence(NamedTuple):
         return FoundProblems(self.problems, self.leads_s)
 
     def describe_rate(self, share: float | None) -> str:
-        """Describe the rate reached on unseen normal time, with its interval, and the rate that the
-        definition asks for: a `share` of time, or false alarms a week."""
+        """Describe the rate reached on unseen normal time and the one that the definition asks for:
+        a `share` of time, or false alarms a week."""
+        if share is not None:
+            return (
+                f"{spoken_share(self.in_alarm)} of that time in alarm, {spoken_share(share)} asked"
+            )
+        asked = f"{self.allowed / self.weeks:.2g} asked" if self.weeks else "no time to count them"
+        rate = f"{self.false_alarms / self.weeks:.2g} a week of normal time, " if self.weeks else ""
+        return rate + asked
+
+    def describe_interval(self, share: float | None) -> str:
+        """Return the 95 % interval of the rate for statisticians; empty without normal time."""
         if not self.weeks:
             return ""
         if share is not None:
             low, high = share_interval(self.in_alarm, self.variance / self.weeks**2, self.blocks)
             return (
-                f" In alarm {self.in_alarm:.2%} of that time where {share:.2%} was asked (95 % "
-                f"interval {low:.2%} to {high:.2%}, Wilson over days)."
+                f"In alarm {self.in_alarm:.2%} of unseen normal time, 95 % interval {low:.2%} to "
+                f"{high:.2%} (Wilson over days)."
             )
         low, high = poisson_interval(self.false_alarms)
         return (
-            f" That is {self.false_alarms / self.weeks:.2g} a week of normal time where "
-            f"{self.allowed / self.weeks:.2g} was asked (95 % interval "
-            f"{low / self.weeks:.2g} to {high / self.weeks:.2g}, "
-            "exact)."
+            f"False alarms a week of unseen normal time: {self.false_alarms / self.weeks:.2g}, "
+            f"95 % interval {low / self.weeks:.2g} to {high / self.weeks:.2g} (exact)."
         )
 
     @property
@@ -151,7 +159,8 @@ def compare_models(
         "share of unseen normal time in alarm": new.in_alarm,
     }
     share = definition.threshold.time_in_alarm
-    summary = f"{_sentence(new, old)}{new.describe_rate(share)}" + "".join(
+    evidence["statistics"] = new.describe_interval(share)
+    summary = _sentence(new, old, share) + "".join(
         f" {name} has too little normal history now: it keeps its detector." for name in staying
     )
     same = champion is not None and champion.hash == challenger.hash
@@ -218,7 +227,7 @@ def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[O
     }
 
 
-def _sentence(new: AnomalyEvidence, old: AnomalyEvidence | None) -> str:
+def _sentence(new: AnomalyEvidence, old: AnomalyEvidence | None, share: float | None) -> str:
     problems = new.how_found.describe()
     beside = (
         ""
@@ -226,8 +235,9 @@ def _sentence(new: AnomalyEvidence, old: AnomalyEvidence | None) -> str:
         else f" The one in service: {old.false_alarms}, {old.how_found.detected}, {old.synthetic}."
     )
     alarms = count_in_english("{number} false alarm", "{number} false alarms", new.false_alarms)
+    rate = new.describe_rate(share)
     return (
-        f"On {7 * new.weeks:.2g} days of unseen normal time {alarms}, {new.allowed:.2g} allowed; "
+        f"On {7 * new.weeks:.2g} days of unseen normal time: {alarms} ({rate}); "
         f"{problems}; {new.synthetic} of {new.injected} synthetic anomalies found.{beside}"
     )
 

@@ -177,6 +177,7 @@ class ControlChartTraining:
             "points": new.points,
             "signals": new.signals,
             "expected": new.expected,
+            "statistics": new.statistics,
             **new.problems.to_document(),
         }
         metrics = {
@@ -409,12 +410,19 @@ class Signals(NamedTuple):
             needed = ceil(LEAST_ALLOWED * self.points / self.expected)
             few = f"{self.points:,}; about {needed:,} needed"
             return f"There are too few unseen points to count false alarms ({few}).{problems}"
-        low, high = poisson_interval(self.signals)
         signals = count_in_english("{number} signal", "{number} signals", self.signals)
         return (
-            f"{self._verdict}: {signals} on {self.points:,} unseen points (95 % "
-            f"interval {low:.2g} to {high:.2g}), where its run length allows {self.expected:.2g}."
-            f"{problems}"
+            f"{self._verdict}: {signals} on {self.points:,} unseen points, where its run length "
+            f"allows {self.expected:.2g}.{problems}"
+        )
+
+    @property
+    def statistics(self) -> str:
+        """Return the 95 % interval of the number of signals for statisticians."""
+        low, high = poisson_interval(self.signals)
+        return (
+            f"Signals on unseen points: {self.signals}, 95 % interval {low:.2g} to {high:.2g} "
+            f"(exact), {self.expected:.2g} expected by the run length."
         )
 
     @property

@@ -310,7 +310,8 @@ class LearnedLimitsTraining:
             for name, number, _ in limits
         ]
         evidence = {
-            "compared": [*compared_rows(titles, [f"{limit:.6g}" for *_, limit in limits], before)]
+            "limits": len(limits),
+            "compared": [*compared_rows(titles, [f"{limit:.6g}" for *_, limit in limits], before)],
         }
         moved = [] if champion is None else [*_moved(definition, data, champion)]
         staying = {} if champion is None else _still_in_service(champion, challenger)

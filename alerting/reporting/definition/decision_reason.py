@@ -66,6 +66,7 @@ _NOT_PASSED = template("It did not pass the comparison with the model in service
 _FIRST = template(
     "First model of this alert. It passed the tests on readings that it had not seen."
 )
+_FIRST_LIMITS = template("First limits of this alert: they follow the newest readings.")
 _WITHOUT_NUMBERS = {
     "promote": template("It passed the comparison with the model in service."),
     "cannot_tell": template("There is no problem yet that neither model had seen."),
@@ -243,8 +244,9 @@ def _why(
         return translatable(by_crps[verdict], new=crps["challenger"], old=crps["champion"])
     events = evidence.get("events")
     if events is None:
+        first = _FIRST_LIMITS if "limits" in evidence else _FIRST
         is_first = verdict == "promote" and champion is None
-        return translatable(_FIRST if is_first else _WITHOUT_NUMBERS.get(verdict, _NOT_PASSED))
+        return translatable(first if is_first else _WITHOUT_NUMBERS.get(verdict, _NOT_PASSED))
     return translatable_count(
         *_ON_PROBLEMS.get(verdict, _NO_BETTER), events, measured=_measured(evidence)
     )

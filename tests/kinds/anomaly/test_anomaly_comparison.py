@@ -84,15 +84,22 @@ def test_found_problems_say_after_which_time_and_how_long_ahead_of_how_many():
     ] == HOW_FOUND
 
 
-def test_the_rate_reached_is_said_beside_the_one_asked_with_its_interval():
-    assert GOOD._replace(false_alarms=2, weeks=2.0, allowed=2.0).describe_rate(None) == (
-        " That is 1 a week of normal time where 1 was asked (95 % interval 0.12 to 3.6, exact)."
-    )
-    share = GOOD._replace(alarm_weeks=0.01, variance=0.0, blocks=100).describe_rate(0.01)
-    assert share == (
-        " In alarm 1.00% of that time where 1.00% was asked (95 % interval 0.18% to 5.45%, "
-        "Wilson over days)."
-    )
+def test_the_rate_reached_is_said_beside_the_one_asked_and_its_interval_to_statisticians():
+    weekly = GOOD._replace(false_alarms=2, weeks=2.0, allowed=2.0)
+    share = GOOD._replace(alarm_weeks=0.01, variance=0.0, blocks=100)
+    assert [
+        (e.describe_rate(s), e.describe_interval(s)) for e, s in ((weekly, None), (share, 0.01))
+    ] == [
+        (
+            "1 a week of normal time, 1 asked",
+            "False alarms a week of unseen normal time: 1, 95 % interval 0.12 to 3.6 (exact).",
+        ),
+        (
+            "1.0 % of that time in alarm, 1.0 % asked",
+            "In alarm 1.00% of unseen normal time, 95 % interval 0.18% to 5.45% (Wilson over "
+            "days).",
+        ),
+    ]
 
 
 DAY = 24 * 60

@@ -64,7 +64,7 @@ def estimated(sentence):
     return decide({"too_few_points_of_first": True}, {"found": sentence})
 
 
-ONE_SIGNAL = Signals(1, 1148, 0.57, 1, FoundProblems(1, 1, 0, 3600.0)).describe()
+ONE_SIGNAL = Signals(1, 1148, 0.57, 1, FoundProblems(1, (-3600.0,))).describe()
 FEW_POINTS = Signals(0, 1148, 0.1, 0).describe()
 BETTER = decide({}, {}, "It is clearly better than the champion.")
 WORSE = decide({"not_better": True}, {"summary": "of 1 problem that neither had seen each found 1"})
