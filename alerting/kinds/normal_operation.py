@@ -15,7 +15,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.fields.problem import PredictionWindow
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import count_in_english, translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation, StatusInterval
 from alerting.detection.problem_occurrences import (
     first_lookback,
@@ -461,17 +461,18 @@ class FoundProblems(NamedTuple):
         many were announced and how long ahead."""
         if not self.problems:
             return "no problem to find"
-        whole = f"{self.detected} of {self.problems} problems found"
+        total = count_in_english("{number} problem", "{number} problems", self.problems)
+        whole = f"{self.detected} of {total}"
         late = sum(lead <= 0 for lead in self.leads_s)
-        lasted = "while it lasted" if late == 1 else "while they lasted"
-        parts = []
+        after = ahead = ""
         if self.usual_delay_s is not None:
-            parts.append(f"{lasted}, typically after {_spoken(self.usual_delay_s)}")
+            lasted = "while it lasted" if late == 1 else "while they lasted"
+            after = f" {lasted}, typically after {_spoken(self.usual_delay_s)}"
         if self.usual_lead_s is not None:
-            parts.append(f"announced, typically {_spoken(self.usual_lead_s)} ahead")
-        if len(parts) < 2:
-            return ": ".join([whole, *parts]) if late == 0 else " ".join([whole, *parts])
-        return f"{whole}: {late} {parts[0]}, {self.detected - late} {parts[1]}"
+            ahead = f" announced, typically {_spoken(self.usual_lead_s)} ahead"
+        if after and ahead:
+            return f"{whole} found: {late}{after}, {self.detected - late}{ahead}"
+        return f"{whole}{ahead}" if ahead else f"{whole} found{after}"
 
 
 def _spoken(seconds: float) -> str:

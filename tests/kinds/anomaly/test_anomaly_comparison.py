@@ -66,7 +66,8 @@ HOW_FOUND = [
     (4, (), "0 of 4 problems found"),
     (14, 14 * (-3 * H,), "14 of 14 problems found while they lasted, typically after 3h"),
     (3, (0.0,), "1 of 3 problems found while it lasted, typically after 0s"),
-    (2, (H, 3 * H), "2 of 2 problems found: announced, typically 2h ahead"),
+    (1, (-H,), "1 of 1 problem found while it lasted, typically after 1h"),
+    (2, (H, 3 * H), "2 of 2 problems announced, typically 2h ahead"),
     # typical is the median: one alarm that came very late does not move it
     (
         6,
