@@ -1,11 +1,12 @@
 """Training of a forecast: a search by CRPS, calibration, and a test of the warnings."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
@@ -75,51 +76,46 @@ from alerting.readings.history import BoolArray, duration_millis
 _NO_ALARM = Platt(1.0, 0.0)
 
 
-def forecast_folds(
-    dataset: Dataset, definition: ForecastDefinition
-) -> tuple[list[Fold], list[str], bool]:
-    """Return the walk-forward folds to use, sentences on the folds left out, and whether the folds
-    have problems.
+class ForecastFolds(NamedTuple):
+    """The folds by whose values a candidate is chosen, and those in which its warnings are tested:
+    walk-forward, and empty where none has problems. `notes`: on the folds left out."""
 
-    Used are the folds in which warnings can be tested, or, if there are none, the folds with
-    values. A value that is estimated between its results has the folds of `result_folds`. Raises
-    UserError if no fold has values on both sides.
+    values: list[Fold]
+    warnings: list[Fold]
+    notes: list[str]
+
+
+def forecast_folds(dataset: Dataset, definition: ForecastDefinition) -> ForecastFolds:
+    """Return the folds of a training: the walk-forward folds in which warnings can be tested, or,
+    if there are none, those with values. A value that is estimated between its results is chosen by
+    the folds of `result_folds`.
+
+    Raises UserError if no fold has values on both sides.
     """
     number = definition.learning.folds
+    warnings = list[Fold]()
+    notes = list[str]()
+    if definition.has_alarm:
+        with suppress(UserError):
+            warnings, notes = usable_folds(dataset, number)
     if dataset.plan.results_of:
-        folds = result_folds(dataset, np.asarray(dataset.part == "train"))
-        if not folds:
-            raise TrainingRefused(
-                dataset.definition,
-                translatable(
-                    "no walk-forward fold has values to learn from and values to score; use a "
-                    "longer history, or fewer learning.folds"
-                ),
-            )
-        labels = [dataset.label[fold.test] for fold in folds]
-        with_problems = [
-            fold for fold, label in zip(folds, labels, strict=True) if 0 < label.sum() < len(label)
-        ]
-        return with_problems or folds, [], bool(with_problems)
-    try:
-        folds, notes = usable_folds(dataset, number)
-    except UserError:
+        values = result_folds(dataset, np.asarray(dataset.part == "train"))
+    else:
         has_value = np.asarray(~np.isnan(dataset.future).all(axis=1))
-        with_values = [
+        values = warnings or [
             Fold(place, train, test)
             for place, (train, test) in enumerate(walk_forward_folds(dataset, number), start=1)
             if has_value[train].any() and has_value[test].any()
         ]
-        if not with_values:
-            raise TrainingRefused(
-                dataset.definition,
-                translatable(
-                    "no walk-forward fold has values to learn from and values to score; use a "
-                    "longer history, or fewer learning.folds"
-                ),
-            ) from None
-        return with_values, [], False
-    return folds, notes, True
+    if not values:
+        raise TrainingRefused(
+            dataset.definition,
+            translatable(
+                "no walk-forward fold has values to learn from and values to score; use a longer "
+                "history, or fewer learning.folds"
+            ),
+        )
+    return ForecastFolds(values, warnings, notes)
 
 
 def value_challenger(
@@ -249,8 +245,7 @@ class ForecastTraining:
         chance, and calibrate it.
 
         If warnings do not exceed chance, or there is nothing to warn of, only the predicted values
-        are compared with the last known value. So it is of an estimate between results: its folds
-        are not walk-forward, so that they prove no warning, and those that are hold too few.
+        are compared with the last known value.
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
@@ -265,7 +260,7 @@ class ForecastTraining:
             unseen = _forecast_unseen(dataset, candidate, definition, matrix, train)
             return calibrated(fitted, matrix, dataset, unseen)
 
-        if chance is None or not chance.passed or dataset.plan.results_of:
+        if chance is None or not chance.passed:
             by_value = choose_candidate(dataset, candidates, by_warnings=False)
             [last] = (c for c in candidates if c.family == PERSISTENCE)
             fitted = fit(by_value)
@@ -311,11 +306,10 @@ def _test_against_chance(
     """Return the test of the best candidate's warnings against chance; None without an alarm."""
     if not definition.has_alarm:
         return None
-    folds, _, has_warnings = forecast_folds(dataset, definition)
-    shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
-    ap = best.ap if has_warnings else 0.0
-    chance = compare_best(ap, candidates, shifted.problems if has_warnings else 0)
-    if not chance.is_above or dataset.plan.results_of:
+    folds = forecast_folds(dataset, definition).warnings
+    problems = ShiftedLabels(dataset, folds, definition.learning.seed).problems if folds else 0
+    chance = compare_best(best.ap if folds else 0.0, candidates, problems)
+    if not chance.is_above:
         return chance
     onset = evaluate_onset(dataset, definition, candidates)
     return replace(chance, onset=onset)
@@ -433,33 +427,35 @@ class _FamilySearch:
         self.dataset = dataset
         self.definition = definition
         self.family = family
-        self.folds, self.notes, self.has_warnings = forecast_folds(dataset, definition)
+        self.folds = forecast_folds(dataset, definition)
         self.proven = family.results if dataset.plan.results_of else family.proven
         self.task = task_of(definition, dataset.plan)
         self.matrix = dataset.matrix
-        self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)
+        self.shifted = ShiftedLabels(dataset, self.folds.warnings, definition.learning.seed)
         self.chance = NOTHING_TRIED
         self.tried: list[_Tried] = []
         self._strongest: dict[tuple[int, str], Positions] = {}
 
     def attempt(self, params: Mapping[str, Any]) -> float:
         """Fit and score one parameter set on every fold. Returns its mean CRPS."""
-        losses: list[Floats] = []
-        risks: list[Floats] = []
-        shifted: list[Floats] = []
-        for fold, rows in zip(self.folds, self.shifted.rows, strict=True):
-            model = self._fit(params, fold)
-            quantiles = model.quantiles(self.matrix, fold.test)
-            losses.append(crps(quantiles, self.dataset.future[fold.test]))
-            if not self.has_warnings:
-                continue
-            risks.append(sigmoid(model.margin_of(quantiles)))
-            shifted.append(risks[-1][np.isin(fold.test, rows)])
+        folds = self.folds
+        predicted = [self._predict(params, fold) for fold in folds.values]
+        losses = [
+            crps(quantiles, self.dataset.future[fold.test])
+            for fold, (quantiles, _) in zip(folds.values, predicted, strict=True)
+        ]
+        if folds.warnings is not folds.values:
+            predicted = [self._predict(params, fold) for fold in folds.warnings]
+        risks = [risk for _, risk in predicted]
         aps = tuple(
             average_precision(self.dataset, fold, risk)
-            for fold, risk in zip(self.folds, risks, strict=False)
+            for fold, risk in zip(folds.warnings, risks, strict=True)
         )
-        if self.has_warnings:
+        if aps:
+            shifted = [
+                risk[np.isin(fold.test, rows)]
+                for fold, risk, rows in zip(folds.warnings, risks, self.shifted.rows, strict=True)
+            ]
             self.chance = np.maximum(self.chance, self.shifted.evaluate(shifted))
         trial = Trial(dict(params), float(np.mean(aps)) if aps else np.nan, aps)
         self.tried.append(_Tried(trial, tuple(losses), tuple(risks)))
@@ -469,13 +465,13 @@ class _FamilySearch:
         """Return the best trial as a candidate. `ended_by`: the ceiling that cut the search short,
         else empty."""
         best = min(self.tried, key=lambda tried: tried.crps)
-        notes = list(self.notes)
+        notes = list(self.folds.notes)
         if ended_by:
             notes.append(f"{ended_by} ended the search after {len(self.tried)} of {trials} trials")
         assembled = assemble(
             self.family.name,
             self.dataset,
-            self.folds if self.has_warnings else (),
+            self.folds.warnings,
             [tried.trial for tried in self.tried],
             best.trial,
             best.risks,
@@ -485,9 +481,15 @@ class _FamilySearch:
             warm_start,
         )
         loss = np.full(len(self.dataset.at), np.nan)
-        for fold, value in zip(self.folds, best.losses, strict=True):
+        for fold, value in zip(self.folds.values, best.losses, strict=True):
             loss[fold.test] = value
         return replace(assembled, metrics={**assembled.metrics, "crps": best.crps}, loss=loss)
+
+    def _predict(self, params: Mapping[str, Any], fold: Fold) -> tuple[Floats, Floats]:
+        """Return the quantiles and the risk of a fold's test rows."""
+        model = self._fit(params, fold)
+        quantiles = model.quantiles(self.matrix, fold.test)
+        return quantiles, sigmoid(model.margin_of(quantiles))
 
     def _fit(self, params: Mapping[str, Any], fold: Fold) -> FittedForecast:
         future = self.dataset.future
@@ -503,7 +505,7 @@ class _FamilySearch:
         columns that takes .12 of the 2.1 CPU s of a fit, of 400 columns .49 of 2.5."""
         if self.family.strongest is None:
             return self.task
-        key = (fold.number, params["of"])
+        key = (id(fold), params["of"])
         if key not in self._strongest:
             seed = self.definition.learning.seed
             self._strongest[key] = self.family.strongest(
