@@ -1,19 +1,16 @@
 """Training of a forecast: a search by CRPS, calibration, and a test of the warnings."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
 from math import isnan
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import optuna
 
-from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.definitions.wording.language import translatable
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
 from alerting.kinds.forecast.forecasters import FORECASTERS, Forecaster, Positions, Task
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
@@ -27,8 +24,9 @@ from alerting.kinds.forecast.model import (
 )
 from alerting.kinds.forecast.result_folds import (
     compare_with_results,
+    forecast_folds,
     forecast_unseen,
-    result_folds,
+    without_threshold,
 )
 from alerting.kinds.forecast.verification import (
     ForecastsAndValues,
@@ -37,7 +35,7 @@ from alerting.kinds.forecast.verification import (
 )
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
-from alerting.learning.data.dataset_rows import leads_of, walk_forward_folds
+from alerting.learning.data.dataset_rows import leads_of
 from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
 from alerting.learning.features.planning import LAGS_OF_RESULTS
 from alerting.learning.models.model_files import model_files
@@ -49,7 +47,6 @@ from alerting.learning.selection.candidates import (
     Trial,
     assemble,
     average_precision,
-    usable_folds,
 )
 from alerting.learning.selection.challenger import (
     finish_challenger,
@@ -61,6 +58,7 @@ from alerting.learning.selection.challenger import (
     usual_values,
 )
 from alerting.learning.selection.choice import (
+    LEAST_PROBLEMS,
     NOTHING_TRIED,
     ChanceTest,
     ShiftedLabels,
@@ -74,48 +72,6 @@ from alerting.ports import Files
 from alerting.readings.history import BoolArray, duration_millis
 
 _NO_ALARM = Platt(1.0, 0.0)
-
-
-class ForecastFolds(NamedTuple):
-    """The folds by whose values a candidate is chosen, and those in which its warnings are tested:
-    walk-forward, and empty where none has problems. `notes`: on the folds left out."""
-
-    values: list[Fold]
-    warnings: list[Fold]
-    notes: list[str]
-
-
-def forecast_folds(dataset: Dataset, definition: ForecastDefinition) -> ForecastFolds:
-    """Return the folds of a training: the walk-forward folds in which warnings can be tested, or,
-    if there are none, those with values. A value that is estimated between its results is chosen by
-    the folds of `result_folds`.
-
-    Raises UserError if no fold has values on both sides.
-    """
-    number = definition.learning.folds
-    warnings = list[Fold]()
-    notes = list[str]()
-    if definition.has_alarm:
-        with suppress(UserError):
-            warnings, notes = usable_folds(dataset, number)
-    if dataset.plan.results_of:
-        values = result_folds(dataset, np.asarray(dataset.part == "train"))
-    else:
-        has_value = np.asarray(~np.isnan(dataset.future).all(axis=1))
-        values = warnings or [
-            Fold(place, train, test)
-            for place, (train, test) in enumerate(walk_forward_folds(dataset, number), start=1)
-            if has_value[train].any() and has_value[test].any()
-        ]
-    if not values:
-        raise TrainingRefused(
-            dataset.definition,
-            translatable(
-                "no walk-forward fold has values to learn from and values to score; use a longer "
-                "history, or fewer learning.folds"
-            ),
-        )
-    return ForecastFolds(values, warnings, notes)
 
 
 def value_challenger(
@@ -153,6 +109,10 @@ def value_challenger(
     )
     evidence = ValueEvidence(test, importance_by_source(dataset.plan, estimator), candidate.notes)
     return Challenger(candidate, model, evidence)
+
+
+def _has_better_values(challenger: Challenger) -> bool:
+    return isinstance(challenger.evidence, ValueEvidence) and challenger.evidence.test.passed
 
 
 def _test_values(
@@ -245,7 +205,8 @@ class ForecastTraining:
         chance, and calibrate it.
 
         If warnings do not exceed chance, or there is nothing to warn of, only the predicted values
-        are compared with the last known value.
+        are compared with the last known value. An estimate between results warns only if it is
+        better than the last result, and if its threshold finds a problem of the validation period.
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
@@ -260,15 +221,21 @@ class ForecastTraining:
             unseen = _forecast_unseen(dataset, candidate, definition, matrix, train)
             return calibrated(fitted, matrix, dataset, unseen)
 
-        if chance is None or not chance.passed:
+        def estimate_alone() -> Challenger:
             by_value = choose_candidate(dataset, candidates, by_warnings=False)
             [last] = (c for c in candidates if c.family == PERSISTENCE)
             fitted = fit(by_value)
-            return chance, value_challenger(
-                dataset, definition, by_value, fitted, fit(last), matrix
-            )
+            return value_challenger(dataset, definition, by_value, fitted, fit(last), matrix)
+
+        if chance is None or not chance.passed:
+            return chance, estimate_alone()
+        alone = estimate_alone() if dataset.plan.results_of else None
+        if alone is not None and not _has_better_values(alone):
+            return chance, alone
         estimator = fit(best)
         model, evidence = finish_challenger(dataset, best, definition, estimator)
+        if alone is not None and not evidence.events["validation"].n_found:
+            return without_threshold(chance, dataset.problems_in_validation), alone
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
         evidence = replace(
@@ -303,14 +270,17 @@ def _test_against_chance(
     best: Candidate,
     candidates: Sequence[Candidate],
 ) -> ChanceTest | None:
-    """Return the test of the best candidate's warnings against chance; None without an alarm."""
+    """Return the test of the best candidate's warnings against chance; None without an alarm. Of an
+    estimate between results the validation period must have as many problems as the folds."""
     if not definition.has_alarm:
         return None
     folds = forecast_folds(dataset, definition).warnings
-    problems = ShiftedLabels(dataset, folds, definition.learning.seed).problems if folds else 0
-    chance = compare_best(best.ap if folds else 0.0, candidates, problems)
+    shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
+    chance = compare_best(best.ap if folds else 0.0, candidates, shifted.problems)
     if not chance.is_above:
-        return chance
+        return replace(chance, prevalence=shifted.prevalence)
+    if dataset.plan.results_of and dataset.problems_in_validation < LEAST_PROBLEMS:
+        return without_threshold(chance, dataset.problems_in_validation)
     onset = evaluate_onset(dataset, definition, candidates)
     return replace(chance, onset=onset)
 

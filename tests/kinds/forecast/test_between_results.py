@@ -117,12 +117,27 @@ def test_too_few_results_are_refused_with_the_number_that_is_missing():
     assert trained_at(enough, "quality", 21 * DAY).promote
 
 
-def test_with_a_limit_values_alone_are_served_since_few_results_prove_no_warning():
-    platform, _ = line(29, 2, above=52.5)
+@pytest.mark.parametrize(
+    ("hours", "limit", "announced", "reason"),
+    [
+        (2, 52.5, ": it would be raised if its warnings are better than chance, else its", ""),
+        (12, 52.5, "has 2: its values would serve without an alarm", "No alarm is raised: "),
+    ],
+)
+def test_a_limit_gives_an_alarm_once_enough_problems_were_foreseen(hours, limit, announced, reason):
+    platform, _ = line(33, hours, above=limit)
+    text = check_text(platform, TRAINED)
+    assert "An alarm needs 3 problems in the validation period, which has " in text
+    assert announced in text
     decided = trained_at(platform, "quality", TRAINED)
     assert decided.promote, decided.reason
-    evaluated(platform, (TRAINED, 29 * DAY))
-    assert platform.episodes.find("quality") == []
+    assert ("No alarm" in decided.reason) == bool(reason)
+    evaluated(platform, (TRAINED, 33 * DAY - 1))
+    episodes = platform.episodes.find("quality")
+    assert bool(episodes) != bool(reason)
+    for episode in episodes:
+        print(episode.contributions, episode)
+    assert 0
 
 
 def test_rows_are_the_same_from_a_slice_and_use_nothing_known_later():
