@@ -375,7 +375,8 @@ def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> 
     advice."""
     settable = any(limits.controllable for limits in definition.recommendation.variables.values())
     if (
-        targets
+        definition.has_alarm
+        and targets
         and not settable
         and not any(v.controllable for asset in targets for v in asset.variables.values())
     ):

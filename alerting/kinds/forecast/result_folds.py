@@ -1,23 +1,73 @@
-"""Learning from few results of a variable that is measured seldom: folds with as many results each,
-and the columns that are compared with those at the last results."""
+"""The folds of a forecast; and learning from few results of a variable that is measured seldom:
+folds with as many results each, the columns that are compared with those at the last results, and
+the alarm that its problems cannot set."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from alerting.definitions.faults import TrainingRefused, UserError
+from alerting.definitions.wording.language import translatable
+from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.kinds.forecast.kind import forecast_in
 from alerting.kinds.forecast.model import QUANTILES
 from alerting.kinds.forecast.verification import ForecastsAndValues
 from alerting.learning.data.dataset import Dataset
+from alerting.learning.data.dataset_rows import walk_forward_folds
 from alerting.learning.features.plan import AT_RESULTS, RESULTS, FeaturePlan
 from alerting.learning.models.trained import Estimator
-from alerting.learning.selection.candidates import Fold
+from alerting.learning.selection.candidates import Fold, usable_folds
+from alerting.learning.selection.choice import LEAST_PROBLEMS, ChanceTest
 from alerting.readings.history import BoolArray, Floats
 
 CHOICE_FOLDS = 5
 INTERVAL_FOLDS = 10  # fits on nearly all results, so that intervals are hardly too wide
+
+
+class ForecastFolds(NamedTuple):
+    """The folds by whose values a candidate is chosen, and those in which its warnings are tested:
+    walk-forward, and empty where none has problems. `notes`: on the folds left out."""
+
+    values: list[Fold]
+    warnings: list[Fold]
+    notes: list[str]
+
+
+def forecast_folds(dataset: Dataset, definition: ForecastDefinition) -> ForecastFolds:
+    """Return the folds of a training: the walk-forward folds in which warnings can be tested, or,
+    if there are none, those with values. A value that is estimated between its results is chosen by
+    the folds of `result_folds`.
+
+    Raises UserError if no fold has values on both sides.
+    """
+    number = definition.learning.folds
+    warnings = list[Fold]()
+    notes = list[str]()
+    if definition.has_alarm:
+        with suppress(UserError):
+            warnings, notes = usable_folds(dataset, number)
+    if dataset.plan.results_of:
+        values = result_folds(dataset, np.asarray(dataset.part == "train"))
+    else:
+        has_value = np.asarray(~np.isnan(dataset.future).all(axis=1))
+        values = warnings or [
+            Fold(place, train, test)
+            for place, (train, test) in enumerate(walk_forward_folds(dataset, number), start=1)
+            if has_value[train].any() and has_value[test].any()
+        ]
+    if not values:
+        raise TrainingRefused(
+            dataset.definition,
+            translatable(
+                "no walk-forward fold has values to learn from and values to score; use a longer "
+                "history, or fewer learning.folds"
+            ),
+        )
+    return ForecastFolds(values, warnings, notes)
 
 
 def result_folds(dataset: Dataset, chosen: BoolArray, number: int = CHOICE_FOLDS) -> list[Fold]:
@@ -71,3 +121,27 @@ def compare_with_results(plan: FeaturePlan, names: tuple[str, ...]) -> dict[str,
     results = [i for i, name in enumerate(names) if plan.source_of(name) == plan.results_of]
     pairs += [(position, anchor) for position in results if position != anchor]
     return {"anchor": anchor, "moved": tuple(pairs)}
+
+
+@dataclass(frozen=True)
+class NoThreshold(ChanceTest):
+    """The test of warnings that exceed chance, while the `problems` of the validation period set no
+    threshold: they are too few, or it finds none of them. It is not passed."""
+
+    @property
+    def passed(self) -> bool:
+        return False
+
+    @property
+    def message(self) -> str:
+        if self.problems < LEAST_PROBLEMS:
+            return (
+                f"Too few problems to set a threshold: {self.problems} in the validation period, "
+                f"{LEAST_PROBLEMS} are needed."
+            )
+        return f"Its threshold finds none of the {self.problems} problems in the validation period."
+
+
+def without_threshold(chance: ChanceTest, problems: int) -> NoThreshold:
+    """Return the test with the number of problems in the validation period, not passed."""
+    return NoThreshold(chance.ap, chance.bound, chance.trials, problems, share=chance.share)

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import optuna
 
-from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.definitions.wording.language import spoken_share, translatable
+from alerting.definitions.wording.language import spoken_share
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
 from alerting.kinds.forecast.forecasters import FORECASTERS, Forecaster, Positions, Task
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
@@ -26,8 +25,9 @@ from alerting.kinds.forecast.model import (
 )
 from alerting.kinds.forecast.result_folds import (
     compare_with_results,
+    forecast_folds,
     forecast_unseen,
-    result_folds,
+    without_threshold,
 )
 from alerting.kinds.forecast.verification import (
     ForecastsAndValues,
@@ -36,7 +36,7 @@ from alerting.kinds.forecast.verification import (
 )
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
-from alerting.learning.data.dataset_rows import leads_of, walk_forward_folds
+from alerting.learning.data.dataset_rows import leads_of
 from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
 from alerting.learning.features.planning import LAGS_OF_RESULTS
 from alerting.learning.models.model_files import model_files
@@ -48,7 +48,6 @@ from alerting.learning.selection.candidates import (
     Trial,
     assemble,
     average_precision,
-    usable_folds,
 )
 from alerting.learning.selection.challenger import (
     finish_challenger,
@@ -60,6 +59,7 @@ from alerting.learning.selection.challenger import (
     usual_values,
 )
 from alerting.learning.selection.choice import (
+    LEAST_PROBLEMS,
     ChanceTest,
     compare_best,
     evaluate_onset,
@@ -72,53 +72,6 @@ from alerting.ports import Files
 from alerting.readings.history import BoolArray, duration_millis
 
 _NO_ALARM = Platt(1.0, 0.0)
-
-
-def forecast_folds(
-    dataset: Dataset, definition: ForecastDefinition
-) -> tuple[list[Fold], list[str], bool]:
-    """Return the walk-forward folds to use, sentences on the folds left out, and whether the folds
-    have problems.
-
-    Used are the folds in which warnings can be tested, or, if there are none, the folds with
-    values. A value that is estimated between its results has the folds of `result_folds`. Raises
-    UserError if no fold has values on both sides.
-    """
-    number = definition.learning.folds
-    if dataset.plan.results_of:
-        folds = result_folds(dataset, np.asarray(dataset.part == "train"))
-        if not folds:
-            raise TrainingRefused(
-                dataset.definition,
-                translatable(
-                    "no walk-forward fold has values to learn from and values to score; use a "
-                    "longer history, or fewer learning.folds"
-                ),
-            )
-        labels = [dataset.label[fold.test] for fold in folds]
-        with_problems = [
-            fold for fold, label in zip(folds, labels, strict=True) if 0 < label.sum() < len(label)
-        ]
-        return with_problems or folds, [], bool(with_problems)
-    try:
-        folds, notes = usable_folds(dataset, number)
-    except UserError:
-        has_value = np.asarray(~np.isnan(dataset.future).all(axis=1))
-        with_values = [
-            Fold(place, train, test)
-            for place, (train, test) in enumerate(walk_forward_folds(dataset, number), start=1)
-            if has_value[train].any() and has_value[test].any()
-        ]
-        if not with_values:
-            raise TrainingRefused(
-                dataset.definition,
-                translatable(
-                    "no walk-forward fold has values to learn from and values to score; use a "
-                    "longer history, or fewer learning.folds"
-                ),
-            ) from None
-        return with_values, [], False
-    return folds, notes, True
 
 
 def value_challenger(
@@ -156,6 +109,10 @@ def value_challenger(
     )
     evidence = ValueEvidence(test, importance_by_source(dataset.plan, estimator), candidate.notes)
     return Challenger(candidate, model, evidence)
+
+
+def _has_better_values(challenger: Challenger) -> bool:
+    return isinstance(challenger.evidence, ValueEvidence) and challenger.evidence.test.passed
 
 
 def _test_values(
@@ -248,8 +205,8 @@ class ForecastTraining:
         chance, and calibrate it.
 
         If warnings do not exceed chance, or there is nothing to warn of, only the predicted values
-        are compared with the last known value. So it is of an estimate between results: its folds
-        are not walk-forward, so that they prove no warning, and those that are hold too few.
+        are compared with the last known value. An estimate between results warns only if it is
+        better than the last result, and if its threshold finds a problem of the validation period.
         """
         best = choose_candidate(dataset, candidates)
         chance = _test_against_chance(dataset, definition, best, candidates)
@@ -264,15 +221,21 @@ class ForecastTraining:
             unseen = _forecast_unseen(dataset, candidate, definition, matrix, train)
             return calibrated(fitted, matrix, dataset, unseen)
 
-        if chance is None or not chance.passed or dataset.plan.results_of:
+        def estimate_alone() -> Challenger:
             by_value = choose_candidate(dataset, candidates, by_warnings=False)
             [last] = (c for c in candidates if c.family == PERSISTENCE)
             fitted = fit(by_value)
-            return chance, value_challenger(
-                dataset, definition, by_value, fitted, fit(last), matrix
-            )
+            return value_challenger(dataset, definition, by_value, fitted, fit(last), matrix)
+
+        if chance is None or not chance.passed:
+            return chance, estimate_alone()
+        alone = estimate_alone() if dataset.plan.results_of else None
+        if alone is not None and not _has_better_values(alone):
+            return chance, alone
         estimator = fit(best)
         model, evidence = finish_challenger(dataset, best, definition, estimator)
+        if alone is not None and not evidence.events["validation"].n_found:
+            return without_threshold(chance, dataset.problems_in_validation), alone
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
         evidence = replace(
@@ -307,15 +270,17 @@ def _test_against_chance(
     best: Candidate,
     candidates: Sequence[Candidate],
 ) -> ChanceTest | None:
-    """Return the test of the best candidate's warnings against chance; None without an alarm."""
+    """Return the test of the best candidate's warnings against chance; None without an alarm. Of an
+    estimate between results the validation period must have as many problems as the folds."""
     if not definition.has_alarm:
         return None
-    folds, _, has_warnings = forecast_folds(dataset, definition)
+    folds = forecast_folds(dataset, definition).warnings
     shifted = ShiftedLabels(dataset, folds, definition.learning.seed)
-    ap = best.ap if has_warnings else 0.0
-    chance = compare_best(ap, candidates, shifted.problems if has_warnings else 0)
-    if not chance.is_above or dataset.plan.results_of:
-        return chance
+    chance = compare_best(best.ap if folds else 0.0, candidates, shifted.problems)
+    if not chance.is_above:
+        return replace(chance, prevalence=shifted.prevalence)
+    if dataset.plan.results_of and dataset.problems_in_validation < LEAST_PROBLEMS:
+        return without_threshold(chance, dataset.problems_in_validation)
     _, onset = evaluate_onset(dataset, definition, candidates, [best])
     return replace(chance, onset=onset)
 
@@ -432,33 +397,35 @@ class _FamilySearch:
         self.dataset = dataset
         self.definition = definition
         self.family = family
-        self.folds, self.notes, self.has_warnings = forecast_folds(dataset, definition)
+        self.folds = forecast_folds(dataset, definition)
         self.proven = family.results if dataset.plan.results_of else family.proven
         self.task = task_of(definition, dataset.plan)
         self.matrix = dataset.matrix
-        self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)
+        self.shifted = ShiftedLabels(dataset, self.folds.warnings, definition.learning.seed)
         self.chance = NOTHING_TRIED
         self.tried: list[_Tried] = []
         self._strongest: dict[tuple[int, str], Positions] = {}
 
     def attempt(self, params: Mapping[str, Any]) -> float:
         """Fit and score one parameter set on every fold. Returns its mean CRPS."""
-        losses: list[Floats] = []
-        risks: list[Floats] = []
-        shifted: list[Floats] = []
-        for fold, rows in zip(self.folds, self.shifted.rows, strict=True):
-            model = self._fit(params, fold)
-            quantiles = model.quantiles(self.matrix, fold.test)
-            losses.append(crps(quantiles, self.dataset.future[fold.test]))
-            if not self.has_warnings:
-                continue
-            risks.append(sigmoid(model.margin_of(quantiles)))
-            shifted.append(risks[-1][np.isin(fold.test, rows)])
+        folds = self.folds
+        predicted = [self._predict(params, fold) for fold in folds.values]
+        losses = [
+            crps(quantiles, self.dataset.future[fold.test])
+            for fold, (quantiles, _) in zip(folds.values, predicted, strict=True)
+        ]
+        if folds.warnings is not folds.values:
+            predicted = [self._predict(params, fold) for fold in folds.warnings]
+        risks = [risk for _, risk in predicted]
         aps = tuple(
             average_precision(self.dataset, fold, risk)
-            for fold, risk in zip(self.folds, risks, strict=False)
+            for fold, risk in zip(folds.warnings, risks, strict=True)
         )
-        if self.has_warnings:
+        if aps:
+            shifted = [
+                risk[np.isin(fold.test, rows)]
+                for fold, risk, rows in zip(folds.warnings, risks, self.shifted.rows, strict=True)
+            ]
             self.chance = np.maximum(self.chance, self.shifted.evaluate(shifted))
         trial = Trial(dict(params), float(np.mean(aps)) if aps else np.nan, aps)
         self.tried.append(_Tried(trial, tuple(losses), tuple(risks)))
@@ -468,13 +435,13 @@ class _FamilySearch:
         """Return the best trial as a candidate. `ended_by`: the ceiling that cut the search short,
         else empty."""
         best = min(self.tried, key=lambda tried: tried.crps)
-        notes = list(self.notes)
+        notes = list(self.folds.notes)
         if ended_by:
             notes.append(f"{ended_by} ended the search after {len(self.tried)} of {trials} trials")
         assembled = assemble(
             self.family.name,
             self.dataset,
-            self.folds if self.has_warnings else (),
+            self.folds.warnings,
             [tried.trial for tried in self.tried],
             best.trial,
             best.risks,
@@ -484,9 +451,15 @@ class _FamilySearch:
             warm_start,
         )
         loss = np.full(len(self.dataset.at), np.nan)
-        for fold, value in zip(self.folds, best.losses, strict=True):
+        for fold, value in zip(self.folds.values, best.losses, strict=True):
             loss[fold.test] = value
         return replace(assembled, metrics={**assembled.metrics, "crps": best.crps}, loss=loss)
+
+    def _predict(self, params: Mapping[str, Any], fold: Fold) -> tuple[Floats, Floats]:
+        """Return the quantiles and the risk of a fold's test rows."""
+        model = self._fit(params, fold)
+        quantiles = model.quantiles(self.matrix, fold.test)
+        return quantiles, sigmoid(model.margin_of(quantiles))
 
     def _fit(self, params: Mapping[str, Any], fold: Fold) -> FittedForecast:
         future = self.dataset.future
@@ -502,7 +475,7 @@ class _FamilySearch:
         columns that takes .12 of the 2.1 CPU s of a fit, of 400 columns .49 of 2.5."""
         if self.family.strongest is None:
             return self.task
-        key = (fold.number, params["of"])
+        key = (id(fold), params["of"])
         if key not in self._strongest:
             seed = self.definition.learning.seed
             self._strongest[key] = self.family.strongest(

@@ -173,6 +173,11 @@ class Dataset:
         return int(self.begin_problems(rows).sum())
 
     @property
+    def problems_in_validation(self) -> int:
+        """Return the number of problems by which a threshold is chosen."""
+        return self.count_problems(self.measured_in("validation"))
+
+    @property
     def notes(self) -> list[str]:
         """Return the data quality report in sentences."""
         return [finding.message for finding in self.findings]

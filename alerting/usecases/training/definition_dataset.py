@@ -1,5 +1,6 @@
 """The dataset of a definition, from which a training learns, with its quality report."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from alerting.learning.data.dataset_rows import PARTS
 from alerting.learning.data.row_labels import FeedbackLabel, collect_feedback_labels, collect_misses
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.planning import DerivedFeatures
+from alerting.learning.selection.choice import LEAST_PROBLEMS
 from alerting.ports import Episodes, LabelPorts, TrainingPorts
 from alerting.readings.history import BoolArray, History, from_millis
 from alerting.usecases.definitions.revisions_and_evaluation_plan import sync
@@ -59,9 +61,45 @@ def describe_features(
         results = describe_results_at(definition, histories, as_of)
     except UserError as missing:
         return f"Stride and windows cannot be derived yet: {missing}"
+    if results:
+        results = _describe_serving(platform, definition, histories, as_of, results)
     if derived is None:
         return results or None
     return f"Not trained yet; a training now would fix: {derived.message} {results}".rstrip()
+
+
+def _describe_serving(
+    platform: TrainingPorts,
+    definition: TrainedDefinition,
+    histories: Sequence[History],
+    as_of: datetime,
+    results: str,
+) -> str:
+    """Return the description of the results of a value that is estimated between them, with what a
+    training would put into service: values, and whether an alarm; or why it would be refused."""
+    try:
+        dataset = build_dataset(
+            definition, 0, histories, as_of, memory_bytes=platform.limits.memory_bytes
+        )
+    except UserError as refusal:
+        few = results in str(refusal)
+        return results if few else f"{results} A training now would be refused: {refusal}"
+    serving = "its values would serve without an alarm if they are better than the last result"
+    if not definition.has_alarm:
+        return f"{results} {serving[0].upper()}{serving[1:]}."
+    problems = dataset.problems_in_validation
+    if problems >= LEAST_PROBLEMS:
+        serving = f"it would be raised if its warnings are better than chance, else {serving}"
+    text = (
+        f"{results} An alarm needs {LEAST_PROBLEMS} problems in the validation period, which has "
+        f"{problems}: {serving}."
+    )
+    if dataset.predicts == "state":
+        return text
+    return (
+        f"{text} Nothing is estimated while the last result is outside of the limit; give "
+        f"{definition.problem.variable} its delay, or write problem.predict: state."
+    )
 
 
 def histories_at(

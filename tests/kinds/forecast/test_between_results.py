@@ -31,7 +31,8 @@ DELAY = 60
 LINE = Asset(
     name="line-1",
     variables={
-        **{name: Variable() for name in ("feed", "heat", "speed")},
+        **{name: Variable() for name in ("heat", "speed")},
+        "feed": Variable(controllable=True, min=-4, max=4, step=0.5),
         "quality": Variable(delay=timedelta(minutes=DELAY)),
     },
 )
@@ -59,8 +60,13 @@ def simulated(days, hours, seed=0):
     return rows, truth
 
 
-def line(days, hours, **problem):
+def line(days, hours, quality_of=0, **problem):
+    """`quality_of`: seed of the line whose results these are; with another one than 0 the process
+    says nothing about them."""
     rows, truth = simulated(days, hours)
+    if quality_of:
+        for row, like in zip(rows, simulated(days, hours, quality_of)[0], strict=True):
+            row.values.update({name: v for name, v in like.values.items() if name == "quality"})
     document = {
         "name": "quality",
         "kind": "forecast",
@@ -117,12 +123,35 @@ def test_too_few_results_are_refused_with_the_number_that_is_missing():
     assert trained_at(enough, "quality", 21 * DAY).promote
 
 
-def test_with_a_limit_values_alone_are_served_since_few_results_prove_no_warning():
-    platform, _ = line(29, 2, above=52.5)
+@pytest.mark.parametrize(
+    ("hours", "announced", "has_alarm"),
+    [
+        (2, ": it would be raised if its warnings are better than chance", True),
+        (12, "which has 2: its values would serve without an alarm", False),
+    ],
+)
+def test_a_limit_gives_an_alarm_where_enough_results_prove_it(hours, announced, has_alarm):
+    platform, _ = line(33, hours, above=52.5)
+    assert announced in check_text(platform, TRAINED)
     decided = trained_at(platform, "quality", TRAINED)
     assert decided.promote, decided.reason
-    evaluated(platform, (TRAINED, 29 * DAY))
-    assert platform.episodes.find("quality") == []
+    assert ("No alarm is raised: " in decided.reason) != has_alarm
+    evaluated(platform, (TRAINED, 33 * DAY - 1))
+    episodes = platform.episodes.find("quality")
+    assert bool(episodes) == has_alarm
+    hits = [episode for episode in episodes if episode.outcome_record.outcome == "hit"]
+    assert len(hits) >= 0.5 * len(episodes)
+    for episode in episodes:
+        assert episode.contributions[0].variable == "feed"
+        assert [change.variable for change in episode.recommendation.changes] == ["feed"]
+
+
+def test_results_that_no_variable_explains_raise_no_alarm():
+    """A model exceeds chance that repeats a problem under way: before it begins it is no better."""
+    platform, _ = line(29, 2, quality_of=5, above=52.5)
+    decided = trained_at(platform, "quality", TRAINED)
+    assert not decided.promote
+    assert decided.evidence["chance"]["ap"] > decided.evidence["chance"]["bound"]
 
 
 def test_rows_are_the_same_from_a_slice_and_use_nothing_known_later():
