@@ -252,7 +252,7 @@ def normal_time(
     """
     if not isinstance(definition.normal, Dates):
         start = max(first - _MOMENT, last - definition.normal)
-        return NormalTime(start, _seen_until(start, last), last)
+        return NormalTime(start, _learned_until(start, last), last)
     start = definition.normal.start
     cutoff = min(definition.normal.end or last, last)
     end = min(last, cutoff + _UNSEEN)
@@ -261,10 +261,10 @@ def normal_time(
     count = sum(allowed(until - cutoff, time.distance) for time in quiet)
     if count >= _LIKELY_ENOUGH * LEAST_ALLOWED:
         return NormalTime(start, cutoff, end, normal_end=until)
-    return NormalTime(start, _seen_until(start, cutoff), end, normal_end=cutoff)
+    return NormalTime(start, _learned_until(start, cutoff), end, normal_end=cutoff)
 
 
-def _seen_until(start: datetime, end: datetime) -> datetime:
+def _learned_until(start: datetime, end: datetime) -> datetime:
     return from_millis(round(to_millis(start) + _SEEN * duration_millis(end - start)))
 
 

@@ -96,9 +96,9 @@ class AnomalyEvidence(NamedTuple):
             return (
                 f"{spoken_share(self.in_alarm)} of that time in alarm, {spoken_share(share)} asked"
             )
-        asked = f"{self.allowed / self.weeks:.2g} asked" if self.weeks else "no time to count them"
+        limit = f"{self.allowed / self.weeks:.2g} asked" if self.weeks else "no time to count them"
         rate = f"{self.false_alarms / self.weeks:.2g} a week of normal time, " if self.weeks else ""
-        return rate + asked
+        return rate + limit
 
     def describe_interval(self, share: float | None) -> str:
         """Return the 95 % interval of the rate for statisticians; empty without normal time."""
