@@ -26,7 +26,7 @@ from alerting_tasks import (
 
 from alerting.definitions.alert_definition import ModelDefinition
 from alerting.definitions.faults import format_duration
-from alerting.reporting.definition.decision_text import (result_line, side_by_side)
+from alerting.reporting.definition.decision_text import result_line, side_by_side
 
 if TYPE_CHECKING:
     pass
