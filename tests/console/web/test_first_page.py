@@ -45,7 +45,9 @@ def test_a_token_leads_from_the_login_to_the_page_and_its_cookie_is_out_of_reach
     cookie = log_in(browser).headers["set-cookie"]
     assert lacks(cookie, "HttpOnly", "SameSite=strict", OPERATOR_TOKEN) == [OPERATOR_TOKEN]
     page = browser.get("/").text
-    assert re.findall(r'(?:src|href)="(?!/|data:,|#content")[^"]*"', page) == []  # nothing from elsewhere
+    assert (
+        re.findall(r'(?:src|href)="(?!/|data:,|#content")[^"]*"', page) == []
+    )  # nothing from elsewhere
     assert "url(" not in browser.get("/style.css").text
 
 
