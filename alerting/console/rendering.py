@@ -239,9 +239,9 @@ def stylesheet() -> str:
 
 @cache
 def menu_style() -> str:
-    """Return the rules of the menu, which stands on reports as well."""
-    style = files("alerting.console").joinpath("templates", "web", "menu.css")
-    return style.read_text(encoding="utf-8")
+    """Return the design tokens and the rules of the menu, which stands on reports as well."""
+    folder = files("alerting.console").joinpath("templates", "web")
+    return "".join(folder.joinpath(name).read_text("utf-8") for name in ("tokens.css", "menu.css"))
 
 
 @cache

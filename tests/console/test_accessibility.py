@@ -1,6 +1,6 @@
 """What axe-core finds on the pages of the console, by the rules of WCAG 2.2 AA, under the console's
-own policy: nothing, on a desk in the light and on a phone in the dark. And nothing on their first
-screens lies over what people press; no page is wider than its screen, and no word of it broken, in
+own policy: nothing, on a desk and a phone, in the light and the dark. And nothing lies over what
+people press, once it is scrolled to; no page is wider than its screen, and no word of it broken, in
 the language with the longest words, with all parts unfolded. The parts of Swagger UI are its own.
 Text that was typed into a form stays: with another language, and behind the back button."""
 
@@ -19,7 +19,10 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
 ]
-SCREENS = ((1280, 800, "light"), (390, 844, "dark"))
+SCREENS = (
+    (1280, 800, ("light", "dark")),
+    (390, 844, ("dark", "light")),
+)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LOOK = """window.found = null;
   axe.run({exclude: [['.swagger-ui']]}, {runOnly: {type: 'tag', values: %s}}).then(all => {
@@ -28,13 +31,15 @@ LOOK = """window.found = null;
 PRESSED = "a, button:not([aria-hidden]), summary, input, select, textarea"
 COVERED = """[...document.querySelectorAll('%s')]
   .filter(e => e.checkVisibility() && e.getClientRects().length).flatMap(e => {
+    e.scrollIntoView({block: 'nearest', behavior: 'instant'});
     const b = e.getClientRects()[0];
     const top = document.elementFromPoint(b.x + b.width / 2, b.y + b.height / 2);
     const labels = [e, ...(e.labels ?? [])];
     if (!top || top.contains(e) || labels.some(one => one.contains(top))) return [];
     return [[e.outerHTML.slice(0, 100), top.outerHTML.slice(0, 100)]];
   })"""
-"""Elements to press in sight, each with the other one that is pressed at its middle."""
+"""Elements to press, scrolled into view as the tab key does, each with the other one that is
+pressed at its middle."""
 UNFOLD = "document.querySelectorAll('main details').forEach(one => { one.open = true; })"
 BEYOND = """(() => {
   const {clientWidth} = document.documentElement;
@@ -77,11 +82,11 @@ BROKEN = """(() => {
 
 
 @pytest.mark.skipif(AXE is None, reason="needs axe: make")
-@pytest.mark.parametrize(("width", "height", "scheme"), SCREENS)
-def test_no_page_hinders_a_person(desk, width, height, scheme):
+@pytest.mark.parametrize(("width", "height", "schemes"), SCREENS)
+def test_no_page_hinders_a_person(desk, width, height, schemes):
     page, base = desk
     page.resize(width, height)
-    page.prefer(scheme)
+    page.prefer(schemes[0])
     page.follow(".languages [value=de]", base, "html[lang=de] nav form")
     axe = Path(AXE.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8")
     found = {}
@@ -89,9 +94,12 @@ def test_no_page_hinders_a_person(desk, width, height, scheme):
         page.open(base + path)
         assert page.evaluate("document.querySelector('nav form') != null"), path
         page.evaluate(f"(() => {{ {axe} }})()")
-        page.evaluate(LOOK % json.dumps(RULES))
-        wait_until(lambda: page.evaluate("window.found"), lambda path=path: path)
-        wrong = json.loads(page.evaluate("window.found")) + page.evaluate(COVERED % PRESSED)
+        wrong = page.evaluate(COVERED % PRESSED)
+        for scheme in reversed(schemes):
+            page.prefer(scheme)
+            page.evaluate(LOOK % json.dumps(RULES))
+            wait_until(lambda: page.evaluate("window.found"), lambda path=path: path)
+            wrong += json.loads(page.evaluate("window.found"))
         page.evaluate(UNFOLD)
         wrong += page.evaluate(BEYOND) + page.evaluate(BROKEN)
         if wrong or page.evaluate(SIDEWAYS):
@@ -100,14 +108,20 @@ def test_no_page_hinders_a_person(desk, width, height, scheme):
     assert (found, complaints) == ({}, [])
 
 
-def test_an_open_group_of_the_menu_does_not_stay_over_the_page(desk):
+ROWS = """new Set([...document.querySelectorAll('.menu > :is(a, button)')]
+  .filter(e => e.checkVisibility()).map(e => e.getBoundingClientRect().top)).size"""
+
+
+def test_the_panel_of_the_menu_does_not_stay_over_the_page(desk):
     page, base = desk
-    summary = ".menu-group:last-of-type summary"
-    is_open = "document.querySelectorAll('.menu-group[open]').length"
+    page.resize(900, 1280)
+    button = "button[popovertarget]"
+    is_open = "document.querySelectorAll(':popover-open').length"
     page.open(f"{base}/definitions")
+    assert page.evaluate(ROWS) == 1
 
     def enter():
-        page.evaluate(f"document.querySelector({summary!r}).focus()")
+        page.evaluate(f"document.querySelector({button!r}).focus()")
         page.key("Enter", "\r")
         assert page.evaluate(is_open) == 1
 
@@ -116,15 +130,43 @@ def test_an_open_group_of_the_menu_does_not_stay_over_the_page(desk):
     assert page.evaluate(is_open) == 1
     page.key("Escape")
     assert page.evaluate(is_open) == 0
-    assert page.evaluate(f"document.activeElement.matches({summary!r})")
+    assert page.evaluate(f"document.activeElement.matches({button!r})")
     enter()
     page.press("h1")
     assert page.evaluate(is_open) == 0
     enter()
-    for _ in range(12):
+    for _ in range(24):
         page.key("Tab")
-    assert page.evaluate("document.activeElement.closest('main, .who') != null")
+    assert page.evaluate("document.activeElement.closest('main') != null")
     assert page.evaluate(is_open) == 0
+
+
+CHOSEN = "document.querySelector('dialog li:first-child a')?.getAttribute('href')"
+
+
+def test_a_key_jumps_to_an_asset_an_alert_or_an_alarm(desk):
+    page, base = desk
+    oven = f"/assets/{FIRST}-oven"
+    page.open(f"{base}/reports")
+    page.key("Tab")
+    assert page.evaluate("document.activeElement.matches('.skip')")
+    page.key("/", "/")
+    wait_until(lambda: page.evaluate(CHOSEN), page.text)
+    assert page.evaluate(CHOSEN).startswith("/episodes/")  # those that are open come first
+    page.key("Escape")
+    assert page.evaluate("document.querySelector('dialog').open") is False
+    page.key("/", "/")
+    wait_until(lambda: page.evaluate("document.activeElement.matches('dialog[open] input')"))
+    page._call("Input.insertText", text=f"{FIRST}-oven")
+    wait_until(lambda: page.evaluate(CHOSEN) == oven, lambda: page.evaluate(CHOSEN))
+    page.key("ArrowDown")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == oven
+    page.key("Enter", "\r")
+    page.wait_for(base + oven)
+    page.open(f"{base}/jump?text={FIRST}-hot")  # without its script
+    assert f"/definitions/{FIRST}-hot" in page.evaluate(
+        "[...document.querySelectorAll('.jump-results a')].map(e => e.getAttribute('href')).join()"
+    )
 
 
 FILL = f"""(() => {{

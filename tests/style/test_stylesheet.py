@@ -1,4 +1,5 @@
-"""Every class that has a rule is that of an element of some page."""
+"""Every class that has a rule is that of an element of some page, and all sizes of type are those
+of the design tokens."""
 
 import re
 from itertools import chain
@@ -7,6 +8,9 @@ from pathlib import Path
 from alerting.console.rendering import stylesheet
 
 PACKAGE = Path(__file__).parents[2] / "alerting"
+TEMPLATES = PACKAGE / "console" / "templates"
+TOKENS = TEMPLATES / "web" / "tokens.css"
+SIZES = {"label": "12px", "body": "14px", "lead": "16px", "title": "20px", "figure": "28px"}
 OF_THE_LIBRARY = re.compile(r"u-[a-z-]+")  # of charts
 
 
@@ -32,3 +36,20 @@ def test_rules_are_of_classes_that_pages_use():
     known = written_words()
     unused = {name for name in names if not spellings(name) & known}
     assert {name for name in unused if not OF_THE_LIBRARY.fullmatch(name)} == set()
+
+
+def test_the_type_of_pages_has_five_sizes():
+    tokens = TOKENS.read_text(encoding="utf-8")
+    stated = {
+        name: f"{float(re.search(rf'--{name}: ([.0-9]+)rem', tokens)[1]) * 16:g}px"
+        for name in SIZES
+    }
+    others = [
+        (file.name, declaration)
+        for file in (*TEMPLATES.rglob("*.css"), *TEMPLATES.rglob("*.html"))
+        for declaration in re.findall(
+            r"(?<![-\w])font(?:-size)?(?::|=\")\s*([^;}\"]+)", file.read_text(encoding="utf-8")
+        )
+        if not re.match(rf"var\(--({'|'.join(SIZES)})\)|inherit", declaration)
+    ]
+    assert (stated, others) == (SIZES, [])

@@ -1,21 +1,22 @@
-"""Pages of episodes: one with its feedback and the forms of operators, suppressions, and what a
-link in a message opens."""
+"""Pages of episodes: one with its feedback and the forms of operators, suppressions, what a link in
+a message opens, and the search for an alarm, an alert or an asset."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
+from urllib.parse import quote
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from alerting.console.access import Delivery, Person, Served, Viewer, actor_of
+from alerting.console.access import Delivery, Person, Served, Viewer, actor_of, known_plant
 from alerting.console.alarms.alarm_charts import MUTE_REASONS, chart_shape
 from alerting.console.api import views
 from alerting.console.api.episode_api import record_feedback
-from alerting.console.api.parameters import FormField, FormText, Id, read_duration
+from alerting.console.api.parameters import FormField, FormText, Id, NameQuery, read_duration
 from alerting.console.gate import LINKS, WITHIN, RateLimit, client_of
 from alerting.console.plant.trend_picture import trend_of_episode
 from alerting.console.rendering import (
@@ -60,6 +61,59 @@ _FAULTS_OF_DATA = (UserError, ValueError, ArithmeticError, LookupError, TypeErro
 def episode(id: Id, request: Request, platform: Served, person: Viewer) -> str:
     """Return the page of one episode: instructions, chart, reasons, outcome and feedback."""
     return episode_page(request, platform, person, id)
+
+
+class JumpTarget(NamedTuple):
+    """A page that a search leads to: its title, more about it, what it is of, and its address."""
+
+    title: str
+    about: str
+    kind: Literal["alarm", "alert", "asset"]
+    address: str
+
+
+JUMP_TARGETS = 12
+
+
+def matching_targets(targets: Iterable[JumpTarget], text: str) -> list[JumpTarget]:
+    """Return the targets with all words of a text in title, name or address; those whose title
+    begins with the text first."""
+    words = text.casefold().split()
+    matching = [
+        target
+        for target in targets
+        if all(
+            word in f"{target.title} {target.about} {target.address}".casefold() for word in words
+        )
+    ]
+    start = text.strip().casefold()
+    return sorted(matching, key=lambda target: not target.title.casefold().startswith(start))
+
+
+@router.get("/jump", response_class=HTMLResponse)
+def jump(request: Request, platform: Served, _: Viewer, text: NameQuery = "") -> str:
+    """Return the open alarms, the alerts and the assets that match a text."""
+    plant = known_plant(request, platform)
+    titles = plant.asset_titles
+    alarms = (
+        JumpTarget(
+            episode.title or episode.definition,
+            titles.get(episode.asset, episode.asset),
+            "alarm",
+            f"/episodes/{episode.id}",
+        )
+        for episode in platform.episodes.find(open_only=True, limit=OPEN_READ)
+    )
+    alerts = (
+        JumpTarget(title, name, "alert", f"/definitions/{quote(name, safe='')}")
+        for name, title in plant.titles.items()
+    )
+    assets = (
+        JumpTarget(title, name, "asset", f"/assets/{quote(name, safe='')}")
+        for name, title in titles.items()
+    )
+    targets = matching_targets([*alarms, *alerts, *assets], text)
+    return render("jump.html", request, text=text, targets=targets[:JUMP_TARGETS])
 
 
 @router.post("/episodes/{id}/feedback", response_class=HTMLResponse)

@@ -136,7 +136,7 @@ class Page:
 
     def key(self, name, text=""):
         """Press a key, such as `Tab`; `text`: what it types, `\\r` of the enter key."""
-        codes = {"Tab": 9, "Enter": 13, " ": 32}
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
         given = {"key": name, "code": name.strip() or "Space", "text": text}
         given["windowsVirtualKeyCode"] = codes.get(name, 0)
         for type in ("keyDown", "keyUp"):

@@ -10,6 +10,7 @@ def pages_of(line):
         *(
             "/",
             "/suppressed",
+            "/jump?text=hot",
             "/kpi",
             "/reports",
             "/plant",

@@ -68,6 +68,7 @@ TABLE = {
         GET /miss,
         GET /episodes/{id},
         GET /suppressed,
+        GET /jump,
         GET /models,
         GET /models/{name},
         GET /reports,
