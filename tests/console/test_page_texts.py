@@ -20,7 +20,9 @@ def test_no_page_text_contains_a_command():
     assert {name: commands for name, commands in named.items() if commands} == {}
     for code in LANGUAGES:
         texts = without_commands(language(code)).texts
-        shown = [form for text in texts.values() for form in ([text] if text is str(text) else text)]
+        shown = [
+            form for text in texts.values() for form in ([text] if text is str(text) else text)
+        ]
         assert [form for form in shown if COMMAND.search(form)] == []
     catalogue = language("de").texts
     assert {text for text in catalogue if COMMAND.search(text)} <= set(ON_PAGES)
@@ -29,7 +31,7 @@ def test_no_page_text_contains_a_command():
 SENTENCES = {  # of a text with a command: of the page in three languages
     "en": "oven: training starts within two minutes",
     "de": "oven: das Training beginnt innerhalb von zwei Minuten",
-    "fr": "oven\u00a0: l’entraînement commence d’ici deux minutes",
+    "fr": "oven\u00a0: l\u2019entraînement commence d\u2019ici deux minutes",
 }
 
 

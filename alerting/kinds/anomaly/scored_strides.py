@@ -371,8 +371,12 @@ def _missing(fitted: FittedDetector, asset: Asset, row: Floats, at: int) -> str:
     since = from_millis(max(at - window, 0)).isoformat()
     names = ", ".join(variable_title(name, asset.variables) for name in silent)
     if len(silent) == 1:
-        return translatable("{name} is not known since {since} or before", name=names, since=since)
-    return translatable("{names} are not known since {since} or before", names=names, since=since)
+        return translatable(
+            "{name} has no reading since {since} or earlier", name=names, since=since
+        )
+    return translatable(
+        "{names} have no reading since {since} or earlier", names=names, since=since
+    )
 
 
 def _suppressed(

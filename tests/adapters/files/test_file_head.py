@@ -371,7 +371,10 @@ def test_rows_keep_their_places_and_only_whole_ones_are_rows(tmp_path):
 
 ABOVE_TITLES = {  # lines above the titles, and what is said of them
     ("Line 7", "Export"): "line 3 names the columns; the lines above it are not read: 'Line 7'",
-    ("Line 7", "Time zone: Europe/Berlin"): "line 3 names the columns; line 1 is not read: 'Line 7'",
+    (
+        "Line 7",
+        "Time zone: Europe/Berlin",
+    ): "line 3 names the columns; line 1 is not read: 'Line 7'",
     ("Time zone: Europe/Berlin",): "line 2 names the columns",
 }
 

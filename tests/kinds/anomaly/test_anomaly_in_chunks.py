@@ -130,7 +130,7 @@ def test_a_dead_sensor_is_unknown_by_name_and_closes_no_episode():
     assert [step.kind for step in steps if step.kind in ("raised", "closed")] == ["raised"]
     assert state.raised_at is not None
     assert scores[-1][1] == "nan"
-    assert unknown == f"b is not known since {at(32).isoformat()} or before"
+    assert unknown == f"b has no reading since {at(32).isoformat()} or earlier"
     assert evaluated("pca", silent, [35])[3].raised_at is None  # a variable that is often absent
 
 
