@@ -26,7 +26,6 @@ from alerting.definitions.wording.language import (
     translatable,
     translatable_count,
 )
-from alerting.detection.evaluation_results_and_texts import duration_value
 from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.ports import (
     DecisionRecord,
@@ -191,10 +190,8 @@ def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[Platform
                 )
                 if source.fault
                 else translatable(
-                    "no row of this source since {since}; one is expected at least every "
-                    "{duration}",
+                    "no row of this source since {since}; its page shows its last and refused rows",
                     since=since,
-                    duration=duration_value(source.stale_after),
                 )
             )
             yield PlatformFault(STALE, f"source {source.name}", why)

@@ -541,7 +541,9 @@ class _Head:
 
 def _is_used(line: HeadLine, above: Sequence[HeadLine], stated: StatedTimes) -> bool:
     """Return whether a statement on the times comes from this line."""
-    return any(stated) and stated != read_stated(each.fields for each in above if each != line)
+    return any(stated) and stated != read_stated(
+        record.fields for record in above if record != line
+    )
 
 
 def _is_no_unit(column: int, cell: str) -> bool:
