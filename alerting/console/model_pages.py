@@ -152,7 +152,7 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
             (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
         ],
         alerts=_alerts(platform, name, assets),
-        links=_links(request, platform, name, report.evidence),
+        links=_links(request, platform, name),
         now=now,
         **titled,
     )
@@ -248,15 +248,14 @@ def _links(
     request: Request,
     platform: Platform,
     name: str,
-    evidence: ModelEvidence | None,
 ) -> dict[str, str]:
-    """Return addresses of the run in MLflow and of the DAG in Airflow."""
+    """Return addresses of the runs in MLflow and of the DAG in Airflow."""
     try:
-        run = None if evidence is None else platform.runs.page(evidence.run_id)
+        runs = platform.runs.runs_page(name)
     except ModelUnavailable:
-        run = None
+        runs = None
     airflow = request.app.state.airflow
-    addresses = {"MLflow": run, "Airflow": airflow and f"{airflow}/dags/train__{name}"}
+    addresses = {"MLflow": runs, "Airflow": airflow and f"{airflow}/dags/train__{name}"}
     return {title: address for title, address in addresses.items() if address}
 
 

@@ -40,8 +40,10 @@ from alerting.readings.history import to_millis
 from alerting.stores.database.transactions_and_leases import STREAM
 from alerting.usecases.access.accounts import PAGE, backup_age, changed_fields, entries_newest_first
 from alerting.usecases.definitions.faults_and_platform_alerts import (
+    DOCUMENT,
     DRIFTED,
     FAULTY,
+    LOAD,
     MISCALIBRATED,
     UNREADABLE,
     WAITING,
@@ -51,6 +53,7 @@ from alerting.usecases.platform_health import (
     BEHIND,
     FAILED,
     LABELLED,
+    LATE,
     LOST,
     REFUSED,
     STALE,
@@ -58,7 +61,6 @@ from alerting.usecases.platform_health import (
     SURPLUS,
     Inventory,
     PlatformMetrics,
-    mending_command,
     platform_metrics,
     read_inventory,
 )
@@ -71,8 +73,11 @@ SHOWN = 8
 """Definitions with their lag, the most overdue first."""
 
 _SOURCE = ("source ", "/sources/{}", template("Open the source"))
+_OPEN_DAG = template("Open in Airflow")
+_OPEN_DOCUMENT = template("Open the document")
+_OPEN_DEFINITION = template("Open the definition")
 _MENDED_AT = {
-    FAULTY: ("", "/definitions/{}", template("Open the definition")),
+    FAULTY: ("", "/definitions/{}", _OPEN_DEFINITION),
     WAITING: ("", "/models/{}/decide", template("Compare and decide")),
     **dict.fromkeys((FAILED, UNREADABLE), ("", "/models/{}/train", template("Train now"))),
     **dict.fromkeys((REFUSED, MISCALIBRATED), ("", "/models/{}", template("Open the models"))),
@@ -99,8 +104,14 @@ def retry_by_form(name: Id, request: Request, platform: Served, person: FormEngi
     return RedirectResponse("/platform#sources", 303)
 
 
-def _mending_page(alert: PlatformAlert) -> tuple[str, str] | None:
-    """Return the page on which a fault is mended, as address and text of its link."""
+def _mending_page(alert: PlatformAlert, airflow: str | None) -> tuple[str, str] | None:
+    """Return the page on which a fault is mended or shown, as address and text of its link."""
+    if alert.kind == LATE:
+        return (f"{airflow}/dags/{alert.subject}", _OPEN_DAG) if airflow else None
+    if alert.kind == DOCUMENT:
+        return f"/{quote(alert.subject)}", _OPEN_DOCUMENT
+    if alert.kind == LOAD:  # of one revision
+        return f"/definitions/{quote(alert.subject.partition(' ')[0], safe='')}", _OPEN_DEFINITION
     begins, page, label = _MENDED_AT.get(alert.kind, ("", "", ""))
     if not page or not alert.subject.startswith(begins):
         return None
@@ -117,7 +128,7 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         "platform.html",
         request,
         still_open=[
-            (alert, mending_command(alert), _mending_page(alert))
+            (alert, _mending_page(alert, request.app.state.airflow))
             for alert in platform.platform_alerts.open()
         ],
         resolved=platform.platform_alerts.resolved_since(now - timedelta(days=7)),

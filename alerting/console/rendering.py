@@ -36,6 +36,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.console.access import Person, Viewer, confirms, require
 from alerting.console.api.parameters import FormField, Id
+from alerting.console.page_texts import without_commands
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import (
@@ -68,13 +69,13 @@ PATH = "/language"
 def language_of(request: Request) -> Language:
     """Return the language in which a page is shown to the person of a request."""
     person = getattr(request.state, "person", None)
-    if person is not None and person.language is not None:
-        return language(person.language)
-    chosen = request.cookies.get(COOKIE)
-    if chosen in LANGUAGES:
-        return language(chosen)
-    usual: LanguageCode = getattr(request.app.state, "language", "en")
-    return language(preferred_language(request.headers.get("accept-language", ""), usual))
+    code = (
+        person.language if person is not None and person.language else request.cookies.get(COOKIE)
+    )
+    if code not in LANGUAGES:
+        usual: LanguageCode = getattr(request.app.state, "language", "en")
+        code = preferred_language(request.headers.get("accept-language", ""), usual)
+    return without_commands(language(code))
 
 
 def language_routes() -> APIRouter:
@@ -164,7 +165,8 @@ def render(template: str, request: Request, **values: Any) -> str:
     person = getattr(request.state, "person", None)
     zone = zone_of(request)
     page = _environment().get_template(template)
-    language = ENGLISH if str(page.filename).endswith(IN_ENGLISH) else language_of(request)
+    is_in_english = str(page.filename).endswith(IN_ENGLISH)
+    language = without_commands(ENGLISH) if is_in_english else language_of(request)
     clock = request.app.state.line_clock.describe(language) if person else None
     shared = {
         "person": person,

@@ -284,9 +284,14 @@ def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce
     )
 
 
+WAITING_FOR_READING = template("{name} has no reading since this alert is in service")
+NO_READING_WITHIN = template("no reading of {name} within {duration}")
+NO_READINGS_FOR_MODEL = template("no readings in the last {duration}, which the model needs")
+
+
 def waiting_message(title: str) -> str:
     """Return the reason for a target without any reading since its definition is in service."""
-    return translatable("no reading of {name} since this alert is evaluated", name=title)
+    return translatable(WAITING_FOR_READING, name=title)
 
 
 def bad_quality_message(title: str) -> str:
@@ -298,11 +303,7 @@ def bad_quality_message(title: str) -> str:
 
 def stale_message(title: str, stale_after: timedelta) -> str:
     """Return the reason for a last reading that is too old."""
-    return translatable(
-        "no reading of {name} within {duration}",
-        name=title,
-        duration=duration_value(stale_after),
-    )
+    return translatable(NO_READING_WITHIN, name=title, duration=duration_value(stale_after))
 
 
 def unit_of(asset: Asset, variable: str) -> str:

@@ -15,7 +15,10 @@ from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import first_line
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation_results_and_texts import duration_value
+from alerting.detection.evaluation_results_and_texts import (
+    NO_READINGS_FOR_MODEL,
+    duration_value,
+)
 from alerting.detection.problem_occurrences import (
     REASONS,
     KnownProblem,
@@ -558,7 +561,10 @@ def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[Bool
         span = duration_value(model.plan.lookback)
         lacking = ~has_any_value(model.plan, inputs.history, at)
         reasons.append(
-            (lacking, translatable("no values are known of the last {duration}", duration=span))
+            (
+                lacking,
+                translatable(NO_READINGS_FOR_MODEL, duration=span),
+            )
         )
     uncounted = why_not_counted(
         at, rule.occurrences, not rule.state, recovered_at=inputs.rearm_at - rule.horizon_ms

@@ -88,6 +88,9 @@ class TrainingRuns(Protocol):
     def page(self, run_id: str) -> str | None:
         """Return the address of a run's page; None for a registry without pages."""
 
+    def runs_page(self, definition: str) -> str | None:
+        """Return the address of the page of a definition's runs; None without pages or runs."""
+
     def finish(self, run_id: str, failed: bool = False) -> None: ...
 
 

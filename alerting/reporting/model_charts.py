@@ -13,8 +13,8 @@ from alerting.episodes.episode import Contribution, Episode
 
 SHOWN = 6
 CAVEAT = translatable(
-    "Contributions add up from the usual score of the training rows to this score. They say what "
-    "the model used, not what caused the problem."
+    "Points are percentage points of risk: they add up from the usual risk of the training rows to "
+    "this one. They say what the model used, not what caused the problem."
 )
 
 
@@ -89,7 +89,7 @@ def waterfall(
         steps.append((title, sum(c.share for c in others)))
     level = usual = score - sum(share for _, share in steps)
     start, end = sorted((0.0, level))
-    bars = [Bar(language.say("Usual score"), start, end, "usual", language.share(level))]
+    bars = [Bar(language.say("Usual risk"), start, end, "usual", language.share(level))]
     for title, share in steps:
         start, end = sorted((level, level + share))
         text = f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"
@@ -133,7 +133,7 @@ def importance_bars(
         for name, share in sorted(importance.items(), key=lambda item: -item[1])
         if share > 0
     ]
-    title = language.say("Mean size of each variable's contribution to the score")
+    title = language.say("How much each variable moves the risk")
     return _chart(title, bars, None, language) if bars else None
 
 

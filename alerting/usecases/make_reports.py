@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from alerting.ports import (
     ReportPorts,
 )
 from alerting.reporting.definition.conclusion import conclude, mail_sentences
+from alerting.reporting.definition.money_spans import PeriodMoney, SpanMoney, money_by_span
 from alerting.reporting.definition.operators_and_money import (
     DefinitionNumbers,
     read_summary,
@@ -45,6 +46,7 @@ from alerting.usecases.scoring.models_in_service import verify_model
 
 _LEAST_DISTANCE = timedelta(minutes=5)
 _NEWEST = 500
+_OF_A_YEAR = 400  # reports of definitions with costs whose sums are read
 
 
 def with_misses(platform: MaterialPorts, material: Material) -> Material:
@@ -309,21 +311,41 @@ def read_numbers(reports: Reports) -> list[ReportedNumbers]:
     for head in reports.newest_reports(_NEWEST):
         if head.definition is not None:
             newest.setdefault(head.definition, head)
-    metrics = reports.metrics_of([head.id for head in newest.values()])
-    numbers = []
-    for head in newest.values():
-        try:
-            summary = read_summary(metrics.get(head.id, {}).get("summary"))
-        except ValidationError:
-            continue
-        numbers.append(ReportedNumbers(summary, head))
     return sorted(
-        numbers,
+        _read_summaries(reports, [*newest.values()]),
         key=lambda r: (
             r.numbers.announced - r.numbers.problems - r.numbers.false_alarms,
             r.numbers.title,
         ),
     )
+
+
+def _read_summaries(reports: Reports, heads: Sequence[ReportHead]) -> list[ReportedNumbers]:
+    metrics = reports.metrics_of([head.id for head in heads])
+    numbers = []
+    for head in heads:
+        try:
+            summary = read_summary(metrics.get(head.id, {}).get("summary"))
+        except ValidationError:
+            continue
+        numbers.append(ReportedNumbers(summary, head))
+    return numbers
+
+
+def read_money(
+    reports: Reports, reported: Sequence[ReportedNumbers]
+) -> dict[str, dict[str, SpanMoney | None]]:
+    """Return the sums of a week, a month and a year by definition, of the definitions whose newest
+    report states money."""
+    names = {r.numbers.name for r in reported if r.numbers.money is not None}
+    heads = reports.newest_reports(_OF_A_YEAR, names) if names else []
+    periods: dict[str, list[PeriodMoney]] = {name: [] for name in names}
+    regular = [head for head in heads if head.period is not None and not head.unseen]
+    newest_first = sorted(regular, key=lambda head: head.as_of, reverse=True)
+    for numbers, head in _read_summaries(reports, newest_first):
+        if numbers.money is not None:
+            periods[numbers.name].append(PeriodMoney(head.start, head.end, numbers.money))
+    return {name: money_by_span(of_name) for name, of_name in periods.items()}
 
 
 def worth_sentences(reported: list[ReportedNumbers], language: Language) -> list[str]:

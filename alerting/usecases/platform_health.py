@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from shlex import quote
 from typing import NamedTuple
 
 from alerting.definitions.alert_definition import (
@@ -36,7 +35,6 @@ from alerting.ports import (
     Models,
     ModelUnavailable,
     PlanPorts,
-    PlatformAlert,
     Readings,
     States,
     Training,
@@ -44,10 +42,7 @@ from alerting.ports import (
 )
 from alerting.readings.history import NO_TIME, to_millis
 from alerting.usecases.definitions.faults_and_platform_alerts import (
-    DATABASE,
-    DOCUMENT,
     DRIFTED,
-    LOAD,
     MISCALIBRATED,
     WAITING,
     record_faults,
@@ -90,22 +85,6 @@ MOST_NAMED = 3
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
 # after the last row that was refused because it would declare too much
 _SURPLUS_FOR = timedelta(days=1)
-
-
-_COMMANDS = {
-    **dict.fromkeys((STALE, LOST, SURPLUS), "alerting list sources"),
-    LATE: "alerting evaluate",
-    REGISTRY: "alerting up",
-    DATABASE: "alerting up",
-    DRIFTED: "alerting models",
-    LOAD: "alerting backtest {first}",
-}
-_DOCUMENTS = {
-    "assets": "alerting import assets FILE",
-    "routes": "alerting apply FILE",
-    "sources": "alerting apply FILE",
-    "sinks": "alerting apply FILE",
-}
 
 
 class PlatformFault(NamedTuple):
@@ -211,9 +190,8 @@ def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[Platform
                 )
                 if source.fault
                 else translatable(
-                    "no row of this source since {since}; see: {command}",
+                    "no row of this source since {since}; its page shows its last and refused rows",
                     since=since,
-                    command=f"alerting try {source.name}",
                 )
             )
             yield PlatformFault(STALE, f"source {source.name}", why)
@@ -251,7 +229,7 @@ def _find_behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[Platfor
         subject = f"sink {sink.name}"
         if sink.is_stale:
             since = (now - sink.lag).isoformat(timespec="seconds")
-            why = sink.fault or translatable("no stream service delivers it: `alerting stream`")
+            why = sink.fault or translatable("no stream service runs that delivers it")
             yield PlatformFault(
                 BEHIND,
                 subject,
@@ -262,10 +240,9 @@ def _find_behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[Platfor
                 BEHIND,
                 subject,
                 translatable_count(
-                    "its receiver refused {number} message; see: {command}",
-                    "its receiver refused {number} messages; see: {command}",
+                    "its receiver refused {number} message",
+                    "its receiver refused {number} messages",
                     sink.letters,
-                    command="alerting list dead",
                 ),
             )
 
@@ -320,16 +297,6 @@ def _find_filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
                 command="ALERTING_READINGS_LAST",
             )
             yield PlatformFault(DISK, disk.name, why)
-
-
-def mending_command(alert: PlatformAlert) -> str:
-    """Return the command that mends a fault, or shows what to correct in its documents. For faults
-    that no page of the console mends."""
-    if alert.kind == DOCUMENT:
-        collection = alert.subject.partition("/")[0]
-        return _DOCUMENTS.get(collection, "alerting list")
-    first = quote(alert.subject.partition(" ")[0])
-    return _COMMANDS.get(alert.kind, "alerting list").format(first=first)
 
 
 # Faults during which every alarm still comes.

@@ -196,7 +196,7 @@ def test_the_reason_names_the_conditions_that_count_with_their_values():
     found = evaluate_combination(combination, oven(), series, None, at(0), at(3))
     assert (
         unknown_message(oven(), found.conditions_at(at(1)))
-        == "no reading of moisture since this alert is evaluated"
+        == "moisture has no reading since this alert is in service"
     )
 
 

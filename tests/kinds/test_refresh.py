@@ -61,7 +61,7 @@ def test_how_many_evaluations_there_were_changes_nothing():
         assert {k: v + split for k, v in late.items()} == whole
 
 
-SILENT = "no values are known of the last 1 h"
+SILENT = "no readings in the last 1 h, which the model needs"
 ROWS = [object()]
 
 

@@ -58,13 +58,13 @@ def reason(name, value):
 def test_steps_lead_from_the_usual_score_to_the_risk_and_the_smallest_shares_are_one_bar():
     chart = waterfall([reason("belt", -0.1), reason("oven", 0.5)], 0.6, 0.4, {"oven": "Oven"})
     assert [(b.label, round(b.start, 6), round(b.end, 6), b.kind) for b in chart.bars] == [
-        ("Usual score", 0.0, 0.2, "usual"),
+        ("Usual risk", 0.0, 0.2, "usual"),
         ("Oven", 0.2, 0.7, "up"),
         ("belt", 0.6, 0.7, "down"),
         ("Risk", 0.0, 0.6, "risk"),
     ]
     assert chart.description == (
-        "How the risk rose from 20 % to 60 %: Usual score 20 %, Oven +50 points, belt -10 points, "
+        "How the risk rose from 20 % to 60 %: Usual risk 20 %, Oven +50 points, belt -10 points, "
         "Risk 60 %; alarm at 40 %"
     )
     assert (chart.low, chart.percent_at(0.0)) == (0.0, 0.0)

@@ -520,6 +520,9 @@ class MemoryModels:
     def page(self, run_id: str) -> str | None:  # noqa: ARG002
         return None
 
+    def runs_page(self, definition: str) -> str | None:  # noqa: ARG002
+        return None
+
     def finish(self, run_id: str, failed: bool = False) -> None:  # noqa: ARG002
         self.runs[run_id].ended_at = datetime.now(UTC)
 

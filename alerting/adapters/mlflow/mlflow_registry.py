@@ -42,6 +42,7 @@ _NOTE = "mlflow.note.content"  # tag that its pages show as the description
 _OWN_NOTE = "alerting.description"  # tag with the description that the platform wrote last
 # part of the page of a run with the metrics; the page alone opens on parameters and tags
 _METRICS_TAB = "model-metrics"
+_OF_MODELS = "?workflowType=machine_learning"  # else MLflow may show language models
 _LONGEST_DIGEST = 36  # characters that MLflow stores
 
 
@@ -164,6 +165,12 @@ class MlflowModels:
             experiment = client.get_run(run_id).info.experiment_id
         return f"{pages}/#/experiments/{experiment}/runs/{run_id}/{_METRICS_TAB}"
 
+    def runs_page(self, definition: str) -> str | None:
+        pages = self._connection.page_address
+        with self._connection.client() as client:
+            made = client.get_experiment_by_name(definition) if pages else None
+        return made and f"{pages}/#/experiments/{made.experiment_id}/runs{_OF_MODELS}"
+
     def finish(self, run_id: str, failed: bool = False) -> None:
         with self._connection.client() as client:
             client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
@@ -254,11 +261,7 @@ class MlflowModels:
         experiment = client.get_experiment_by_name(definition)
         if experiment is None:
             with _passing("RESOURCE_ALREADY_EXISTS"):
-                return str(
-                    client.create_experiment(
-                        definition, artifact_location=folder, tags=_KIND_OF_EXPERIMENT
-                    )
-                )
+                return str(client.create_experiment(definition, folder, _KIND_OF_EXPERIMENT))
             experiment = client.get_experiment_by_name(definition)
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment.experiment_id)

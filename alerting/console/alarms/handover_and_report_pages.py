@@ -36,10 +36,11 @@ from alerting.definitions.wording.language import template, translatable
 from alerting.operators.alarm_views import Shift
 from alerting.operators.kpis import MANAGEABLE, USUAL
 from alerting.ports import Platform, ReportContent, ReportHead
+from alerting.reporting.definition.money_spans import add_spans
 from alerting.reporting.estimates import Table
 from alerting.reporting.phrases import money
 from alerting.usecases.alarm_load.alarm_metrics import AlarmQuality, alarm_quality
-from alerting.usecases.make_reports import read_numbers, worth_sentences
+from alerting.usecases.make_reports import read_money, read_numbers
 from alerting.usecases.operators.handover import (
     LONGEST_NOTE,
     ChosenShift,
@@ -190,14 +191,17 @@ def reports(
 
 @router.get("/plant", response_class=HTMLResponse)
 def plant(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the newest reports' numbers of each definition: precision, load and money."""
+    """Return the newest reports' numbers of each definition, and the money of a week, month and
+    year, with its sum."""
     numbers = read_numbers(platform.reports)
+    spans = read_money(platform.reports, numbers)
     language = language_of(request)
     return render(
         "plant.html",
         request,
         rows=numbers,
-        sums=worth_sentences(numbers, language),
+        spans=spans,
+        totals=add_spans(spans.values()),
         money=lambda amount, currency: money(amount.low, amount.high, currency, language),
         now=platform.clock.now(),
     )

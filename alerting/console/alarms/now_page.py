@@ -1,6 +1,7 @@
 """The front page: the present state of the plant, and earlier alarms by day."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Annotated, Any, Literal, NamedTuple
@@ -52,7 +53,7 @@ from alerting.usecases.make_reports import read_numbers, worth_sentences
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.handover import shift_hours
-from alerting.usecases.operators.known_plant import Gap, KnownPlant
+from alerting.usecases.operators.known_plant import Gap, KnownPlant, with_last_readings
 from alerting.usecases.operators.links_and_misses import NoMiss, report_miss
 from alerting.usecases.operators.present_state import (
     Earlier,
@@ -183,6 +184,8 @@ def _present(
     plant = known_plant(request, platform)
     routes = _routes_with_shifts(platform)
     now = read_now(platform, plant, filters, person.name, routes)
+    shown = with_last_readings(platform.readings, now.gaps[:GAPS_SHOWN], now.at)
+    now = replace(now, gaps=(*shown, *now.gaps[GAPS_SHOWN:]))
     still_open = now.still_open
     listed = {e.id for e in still_open} | {e.id for group in now.over for e in group.episodes}
     history = read_earlier(platform, plant, filters, person.name, routes, EARLIER_SHOWN)

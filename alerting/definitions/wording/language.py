@@ -122,7 +122,7 @@ class Language:
         """Return one value of a template."""
         if isinstance(value, Styled):
             return self._styled(value.raw, value.style)
-        if not isinstance(value, Translatable) or (self.code == "en" and value.is_of_template):
+        if not isinstance(value, Translatable) or (not self.texts and value.is_of_template):
             return str(value)
         return self.translate(value)
 

@@ -448,9 +448,7 @@ def record_waiting(
         alerts.resolve(WAITING, name, at)
     else:
         reason = translatable(
-            "{why} Answer: alerting model approve {name}, or reject; Required Actions in Airflow",
-            why=why,
-            name=name,
+            "{why} Answer: on the page of its models, or in Airflow under Required Actions", why=why
         )
         alerts.report(WAITING, name, reason, at)
 

@@ -7,16 +7,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from alerting.deferred import np
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset, AssetTree
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import Translatable, template, translatable
+from alerting.detection.evaluation_results_and_texts import (
+    NO_READING_WITHIN,
+    NO_READINGS_FOR_MODEL,
+    WAITING_FOR_READING,
+)
 from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.kinds.protocol import NOT_ASKED, WITHOUT_MODEL
 from alerting.operators.alarm_views import PlantAsset, TileAssets, find_parts, find_tile_assets
-from alerting.ports import EvaluationPlans, EvaluationPorts, States
+from alerting.ports import EvaluationPlans, EvaluationPorts, Readings, States
 from alerting.readings.history import NO_TIME, from_millis, to_millis
 from alerting.usecases.platform_health import read_inventory
 
@@ -300,6 +305,33 @@ def with_champions(gaps: Iterable[Gap], serving: Collection[str]) -> tuple[Gap, 
 
 def _lacks_model(gap: Gap) -> bool:
     return gap.kind == "no model" or gap.reason in WITHOUT_MODEL
+
+
+_SINCE = {
+    WAITING_FOR_READING: template("{name} has no reading since {since}"),
+    NO_READING_WITHIN: template("{name} has no reading since {since}"),
+    NO_READINGS_FOR_MODEL: template(
+        "no readings since {since}: the model needs {duration} of them"
+    ),
+}
+
+
+def with_last_readings(readings: Readings, gaps: Sequence[Gap], now: datetime) -> tuple[Gap, ...]:
+    """Return the gaps; the reason of those without readings names the last reading of their assets
+    if it lies before the gap."""
+    templates = [getattr(gap.reason, "template", "") for gap in gaps]
+    silent = {a for g, t in zip(gaps, templates, strict=True) if t in _SINCE for a in g.assets}
+    newest = readings.newest_readings(now, silent) if silent else {}
+    named = []
+    for gap, named_by in zip(gaps, templates, strict=True):
+        times = [newest[asset].ts for asset in gap.assets if asset in newest]
+        if named_by in _SINCE and times and gap.since is not None and max(times) < gap.since:
+            since = max(times).isoformat(timespec="seconds")
+            values = {**cast(Translatable, gap.reason).values, "since": since}
+            named.append(replace(gap, reason=translatable(_SINCE[named_by], **values)))
+        else:
+            named.append(gap)
+    return tuple(named)
 
 
 def _gap(

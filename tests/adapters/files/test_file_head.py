@@ -367,3 +367,19 @@ def test_rows_keep_their_places_and_only_whole_ones_are_rows(tmp_path):
     assert {kind: len(read(tmp_path, *lines)[1]) for kind, (lines, _) in ENDS.items()} == {
         kind: count for kind, (_, count) in ENDS.items()
     }
+
+
+ABOVE_TITLES = {  # lines above the titles, and what is said of them
+    ("Line 7", "Export"): "line 3 names the columns; the lines above it are not read: 'Line 7'",
+    (
+        "Line 7",
+        "Time zone: Europe/Berlin",
+    ): "line 3 names the columns; line 1 is not read: 'Line 7'",
+    ("Time zone: Europe/Berlin",): "line 2 names the columns",
+}
+
+
+def test_a_line_whose_zone_is_used_is_not_called_unread(tmp_path):
+    for above, note in ABOVE_TITLES.items():
+        table, _ = read(tmp_path, *above, "Zeit;Zulauf", *stamped("{}"))
+        assert table.notes == (note,)

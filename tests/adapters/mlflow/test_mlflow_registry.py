@@ -1,6 +1,7 @@
 """The model registry against a real MLflow on a database without a server; the same behind a server
 that hands out artifacts: tests/local/test_up_registry_both_ways.py."""
 
+import re
 import socket
 import time
 
@@ -46,6 +47,15 @@ def test_a_run_keeps_parameters_metrics_tags_files_and_how_it_ended(models):
         data = client.get_run(run).data
         assert [client.get_run(one).info.status for one in (run, bad)] == ["FINISHED", "FAILED"]
     assert (data.params, data.metrics) == ({"trials": "8", "family": "lightgbm"}, many)
+
+
+def test_the_page_of_a_definition_is_that_of_its_runs(models, monkeypatch):
+    run = models.start_run("paged", "train paged", {})
+    assert models.runs_page("paged") is None  # a database has no pages
+    monkeypatch.setattr(type(models._connection), "page_address", "http://host")
+    [experiment] = re.findall(r"experiments/(\d+)/runs/", models.page(run))
+    runs = f"http://host/#/experiments/{experiment}/runs?workflowType=machine_learning"
+    assert (models.runs_page("paged"), models.runs_page("never")) == (runs, None)
 
 
 def test_children_are_found_under_their_parent_alone(models):

@@ -126,4 +126,4 @@ def test_the_first_of_alarms_that_rise_together_is_marked(client, browser, platf
     platform.episodes.insert(second)
     assert read(client, f"episodes/{ID}/state")["first_out"] == "first"
     log_in(browser)
-    assert "first-out" in browser.get(PAGE).text
+    assert "came first" in browser.get(PAGE).text

@@ -37,7 +37,7 @@ def test_a_line_says_what_is_watched_how_often_it_raised_and_how_often_rightly(e
     assert lacks(
         page,
         "Zone 2 temperature above 215 °C",
-        'aria-label="4 raises in 28 days"',
+        'aria-label="4 alarms in 28 days"',
         "<strong>67 %</strong> <small>21 % to 94 %, 2 of 3",
         "oisture above 4.5 %",
     ) == []  # fmt: skip

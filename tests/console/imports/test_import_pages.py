@@ -177,12 +177,12 @@ LONG = b"ts,name,text,value\n" + b"".join(
 )
 QUALITY = b"ts,t,t q,u\n2026-01-05T06:00Z,1,bad,3\n2026-01-05T06:01Z,2,good,4\n"
 MENDED = {
-    "line of titles": (HEAD, {"header_line": "3"}, "Titles from line 3, rows from line 4"),
+    "line of titles": (HEAD, {"header_line": "3"}, "Titles line 3 Rows from line 4"),
     "line tapped": (HEAD, {"tapped_line": "3", "header_line": "1"}, "3 titles Date;Temp;Speed"),
     "no titles": (b"2026-01-05T06:00Z;1\n2026-01-05T06:01Z;2\n",
-                  {"header_line": "0", "columns": "ts, speed"}, "No line names the columns"),
+                  {"header_line": "0", "columns": "ts, speed"}, "Titles no line names the columns"),
     "long form": (LONG, {"variable_column": "name", "value_column": "value"},
-                  "One row for each value: variable from 'name', value from 'value'"),
+                  "Variable name Value value"),
     "wide form": (LONG, {"is_wide": "yes", "duplicates": "last"}, "Import 20 rows"),
     "some columns": (QUALITY, {"only": "t"}, "Variables Column Name Type Unit Values Empty Not "
                      "readable t new as recognised number"),

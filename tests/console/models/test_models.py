@@ -298,7 +298,7 @@ def test_why_a_model_waits_is_told_on_each_page_and_what_was_unseen_before_the_r
     test = {"event_recall": 9 / 26, "n_events": 26, "n_found": 9, "n_false_alarms": 12}
     add_waiting(platform, NAME, objection="fewer_problems", test=test)
     sentence = "Es findet weniger der Probleme als das im Einsatz."
-    answer = "Antworten: alerting"
+    answer = "Antworten: auf der Seite"
     assert lacks(seen("/models", "de"), sentence, answer) == [answer]
     assert lacks(seen("/platform", "de"), sentence, answer) == []
     assert f'href="/models/{NAME}/decide"' in browser.get("/platform").text

@@ -69,7 +69,7 @@ def test_a_flood_of_sixty_is_one_cause_and_one_tap_acknowledges_all(plant, brows
         plant.episodes.insert(replace(made, id=f"{n:024x}"))
     page = browser.get("/").text
     assert page.count('<article class="card') == 1
-    assert lacks(text_of(page), "first-out", "59 alarms followed · 12 assets") == []
+    assert lacks(text_of(page), "came first", "59 alarms followed · 12 assets") == []
     earlier = text_of(page[page.index('id="earlier"') - 9 :])
     assert earlier.startswith("Earlier Older alarms"), "it does not say that none has ended yet"
     form = re.search(r'<form method="post" class="now-answer".*?</form>', page, re.DOTALL)[0]

@@ -241,7 +241,7 @@ def test_feedback_that_says_nothing_or_comes_from_others_is_refused(platform, br
     answers.append(browser.get("/episodes/nope"))
     shown = [(a.status_code, a.headers["content-type"].split(";")[0]) for a in answers]
     assert shown == [(status, "text/html") for status in (422, 422, 422, 403, 404)]
-    assert "There is no episode" in answers[-1].text
+    assert "There is no alarm" in answers[-1].text
     assert platform.feedback.for_episode(ALARM.id) == []
 
 

@@ -68,8 +68,8 @@ def unknown_after(platform, silence):
 def test_a_model_without_any_value_in_its_longest_window_says_so(platform):
     assert unknown_after(platform, timedelta(minutes=1)) == {}
     (reason,) = unknown_after(platform, 3 * HOUR).values()
-    assert reason == "no values are known of the last 1 h"
-    assert language("de").translate(reason) == "seit 1 h ist kein Wert bekannt"
+    assert reason == "no readings in the last 1 h, which the model needs"
+    assert language("de").translate(reason) == "seit 1 h keine Messwerte, das Modell braucht sie"
     for seconds in (20, 40):  # it stays unknown between two strides
         later = 3 * HOUR + timedelta(seconds=seconds)
         assert [*unknown_after(platform, later).values()] == [reason]

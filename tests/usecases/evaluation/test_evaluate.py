@@ -16,7 +16,7 @@ from tests.helpers.ovens import feed, oven_platform
 from tests.helpers.stores import states_of
 
 SLOW = {"for": "2m", "stale_after": "30m"}
-NOTHING = "no reading of Zone 2 temperature since this alert is evaluated"
+NOTHING = "Zone 2 temperature has no reading since this alert is in service"
 
 
 @pytest.fixture

@@ -411,10 +411,16 @@ class _Head:
         if not (self.lines[0].fields or is_named or (base and self.lines[base].count(TEXTS))):
             raise UserError(_no_titles(self.path))
         unit_line = None if units is None else self.lines[units]
+        above = sorted([*self.lines[:start], *comments])
+        untitled = [line for line in above if line.number not in names.lines]
+        stated = read_stated(line.fields for line in untitled)
         unread = [
             line
             for line in self.lines[:start]
-            if line.filled and line.number not in names.lines and line is not unit_line
+            if line.filled
+            and line in untitled
+            and line is not unit_line
+            and not _is_used(line, untitled, stated)
         ]
         notes = self._notes(names, unread, start)
         if unit_line:
@@ -422,7 +428,6 @@ class _Head:
         also = [self.lines[i].number for i in block if i != units and self._is_equal(i, base)]
         notes += [f"line {n} names all columns, too: --header-line {n} takes it" for n in also[-1:]]
         titles = self._stated_columns(names.titles) if self.columns else names.titles
-        above = sorted([*self.lines[:start], *comments])
         return FileHead(
             separator=self.separator,
             lines=last,
@@ -432,7 +437,7 @@ class _Head:
             title_lines=() if self.columns else tuple(sorted(names.lines)),
             unit_line=unit_line.number if unit_line else None,
             notes=tuple(notes),
-            stated=read_stated(line.fields for line in above if line.number not in names.lines),
+            stated=stated,
             comments=self._marks(last),
             texts=frozenset(line.text for line in above if line.text.strip()),
             title_texts=tuple(line.text for line in above if line.number in names.lines),
@@ -512,6 +517,9 @@ class _Head:
             cells = cells if len(cells) <= _SHOWN else f"{cells[: _SHOWN - 1]}…"
             numbers = [line.number for line in unread]
             is_above = lines and numbers[-1] < lines[0] and not self.columns
+            is_above = is_above and len(unread) == sum(
+                line.filled > 0 and line.number < lines[0] for line in self.lines
+            )
             where = (
                 "the lines above it"
                 if is_above and len(lines) == 1
@@ -529,6 +537,13 @@ class _Head:
             )
             notes.append(f"tables side by side, each with its own stamps: {'; '.join(parts)}")
         return notes
+
+
+def _is_used(line: HeadLine, above: Sequence[HeadLine], stated: StatedTimes) -> bool:
+    """Return whether a statement on the times comes from this line."""
+    return any(stated) and stated != read_stated(
+        record.fields for record in above if record != line
+    )
 
 
 def _is_no_unit(column: int, cell: str) -> bool:
