@@ -1,6 +1,6 @@
 // The page of a trend: its address says what is shown; zooming changes the address, and the server draws.
 
-import { chartOf, setMark, valueAt } from "./chart.js";
+import { add, chartOf, setMark, valueAt } from "./chart.js";
 
 const SHORTEST_MS = 1000;
 const LONGEST_MS = 366 * 86400000;
@@ -75,12 +75,8 @@ function choose(from, to) {
   if (to === null) return;
   const { svgs, x } = chart();
   const share = (at) => (100 * (at - x[0])) / (x[1] - x[0]);
-  for (const svg of svgs) {
-    const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    const place = { class: "chosen-time", x: `${share(Math.min(from, to))}%`, width: `${Math.abs(share(to) - share(from))}%`, height: "100%" };
-    for (const [name, value] of Object.entries(place)) rect.setAttribute(name, value);
-    svg.append(rect);
-  }
+  const place = { x: `${share(Math.min(from, to))}%`, width: `${Math.abs(share(to) - share(from))}%`, height: "100%" };
+  for (const svg of svgs) add(svg, "rect", { class: "chosen-time", ...place });
 }
 
 /** Move the time with one finger, stretch it with two: the lines follow, the server draws the rest. */
