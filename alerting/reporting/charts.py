@@ -312,13 +312,13 @@ def figure(
     extra = "".join(
         f' {name.replace("_", "-")}="{escape(text)}"' for name, text in attributes.items()
     )
-    title = escape(language.say("Chart. Arrow keys read the values."))
+    hint = escape(language.say("Chart. Arrow keys read the values."))
     picture = escape(language.say("Save the picture"))
     table = escape(language.say("Save the numbers"))
     note = f"<span>{escape(note)}</span>" if note else ""
     return Markup(  # noqa: S704 - names and texts are escaped
         f'<figure class="chart"{extra} data-chart="{numbers}">'
-        f"{svg(plots, label, f'{title} ')}"
+        f"{svg(plots, label, hint)}"
         f'<div class="chart-foot"><p class="legend">{legend(plots)}{note}</p>'
         f'<p class="saves"><button type="button" data-save="svg" aria-label="{picture}">SVG'
         f'</button><button type="button" data-save="csv" aria-label="{table}">CSV</button></p>'
@@ -398,7 +398,7 @@ def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
         top += plot.height + plot.axis_height() + _GAP
         top += _LINE * len({row for _, _, _, row in _placed_moments(plot)})
     broad = any(len(text) > _BROAD for p in plots if not p.named_rows for _, text in p.y_ticks)
-    focus = ' tabindex="0"' if hint else ""
+    focus = f' tabindex="0" aria-description="{hint}"' if hint else ""
     margin = " broad" if broad else " rows" if all(p.named_rows for p in plots) else ""
     return Markup(  # noqa: S704 - names and texts are escaped
         f'<svg class="drawing{margin}" role="img" aria-label="{escape(label)}"{focus} width="100%" '

@@ -128,7 +128,8 @@ class Panel:
     """One variable, or the risk as shares from 0 to 1 (`share`), over time.
 
     `hold`: the longest time for which a value is carried forward without a next one; then the line
-    breaks; without, each value is a sample. `is_control`: of a control chart, whose points beyond the limits are marked.
+    breaks; without, each value is a sample. `is_control`: of a control chart, whose points beyond
+    the limits are marked.
     """
 
     name: str

@@ -43,7 +43,15 @@ NUMBERS = {
     (5, 5, ENGLISH): [],
 }
 TIMES = {
-    ("2026-03-28T20:00", 3 * 60): ["21:00 28 Mar", "21:30", "22:00", "22:30", "23:00", "23:30", "00:00 29 Mar"],
+    ("2026-03-28T20:00", 3 * 60): [
+        "21:00 28 Mar",
+        "21:30",
+        "22:00",
+        "22:30",
+        "23:00",
+        "23:30",
+        "00:00 29 Mar",
+    ],
     ("2026-03-28T21:10", 8 * 60): [  # the clock goes forward at 02:00
         *("23:00 28 Mar", "00:00 29 Mar", "01:00", "03:00", "04:00", "05:00", "06:00", "07:00"),
     ],
@@ -163,7 +171,8 @@ def test_one_plot_is_an_svg_in_the_colours_of_the_page_and_the_same_bytes_of_a_p
     )
     assert "a &quot;label&quot;" in drawn
     points = [
-        float(x) for x in drawn.split(' d="M')[1].split('"', maxsplit=1)[0].replace("L", " ").split()[::2]
+        float(x)
+        for x in drawn.split(' d="M')[1].split('"', maxsplit=1)[0].replace("L", " ").split()[::2]
     ]
     assert max(points) == 1000, "what lies outside is drawn at the edge"
     assert png([plot]) == png([plot])

@@ -103,8 +103,8 @@ def preview_figure(
     document: Document,
     names: Mapping[str, str],
 ) -> Markup:
-    """Return the chart of a preview: panels with limits, and times of alarms. `document`: the draft,
-    whose limits can be moved. `names`: of the times, for the legend."""
+    """Return the chart of a preview: panels with limits, and times of alarms. `document`: the
+    draft, whose limits can be moved. `names`: of the times, for the legend."""
     before = drawn.start - timedelta(seconds=1)  # no episode of the chart lies within it
     panels = tuple(panel for panel in drawn.panels if len(panel.at))
     if not panels:

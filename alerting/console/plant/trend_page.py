@@ -266,7 +266,8 @@ def trends(
 ) -> Response:
     """Return the page of a trend. `start`, `end`: ISO 8601, local times of the plant without a
     zone; `span`: the last hours or days instead. `find`: the variable whose times beyond limits are
-    listed. `statistics`: also of many readings. `mark`: with the form open that marks the time so."""
+    listed. `statistics`: also of many readings. `mark`: with the form open that marks the time
+    so."""
     query = TrendQuery(asset, tuple(variable), start, end, span, find, above, below, lasting)
     typed = Typed(kind=mark or "")
     return trend_page(request, platform, query, typed, statistics=statistics)

@@ -1,6 +1,6 @@
 // Charts of pages: a cross-hair by pointer and arrow keys, values read out, a mark, files.
 
-const STEPS = 150; // of a key from one edge to the other
+const STEPS = 150;
 const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "font", "text-anchor", "paint-order", "transform", "display"];
 const known = new WeakMap();
 
@@ -15,7 +15,6 @@ export function chartOf(element) {
   return figure && known.get(figure);
 }
 
-/** Return x under a place of the window. */
 export function valueAt({ svgs, x }, clientX) {
   const { left, width } = svgs[0].querySelector(".frame").getBoundingClientRect();
   return x[0] + Math.min(1, Math.max(0, (clientX - left) / width)) * (x[1] - x[0]);

@@ -450,11 +450,12 @@ class ControlChartKind(NormalKind):
         lower = float(numbers["LCL"])
         centre = float(numbers["CL"])
         upper = float(numbers["UCL"])
-        levels = [ChartLevel(lower, "LCL"), ChartLevel(centre, "CL"), ChartLevel(upper, "UCL")]
+        centre_line = ChartLevel(centre, "CL", is_limit=False)
+        levels = [ChartLevel(lower, "LCL"), centre_line, ChartLevel(upper, "UCL")]
         if definition.chart == "shewhart":
             third = (upper - centre) / 3
             levels += [
-                ChartLevel(centre + side * n * third, zone)
+                ChartLevel(centre + side * n * third, zone, is_limit=False)
                 for side in (-1, 1)
                 for n, zone in ((2, "A"), (1, "B"))
             ]

@@ -230,7 +230,15 @@ def _statistic(
         return None
     at, values, interval = scores
     return new_panel(
-        Panel(statistic.name, statistic.unit, at, values, statistic.levels, hold=10 * interval)
+        Panel(
+            statistic.name,
+            statistic.unit,
+            at,
+            values,
+            statistic.levels,
+            hold=10 * interval,
+            is_control=any(level.label == "UCL" for level in statistic.levels),
+        )
     )
 
 

@@ -95,8 +95,9 @@ def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its
     platform.clock.instant = at(550)
     page = browser.get(f"/episodes/{one.id}").text
     words = ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "predicted time")
-    assert lacks(text_of(drawing_in(page)), *words) == []
-    assert (page.count('<svg class="panel"'), page.count('class="band expected"')) == (2, 3)
+    drawing = drawing_in(page)
+    assert lacks(text_of(drawing), *words) == []
+    assert (drawing.count('<svg class="panel"'), drawing.count('class="band expected"')) == (2, 3)
 
 
 # --- the sentences
