@@ -13,15 +13,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from html import escape
 from importlib.util import find_spec
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from markupsafe import Markup
 
 from alerting.definitions.wording.language import ENGLISH, Language, Styled
 from alerting.readings.history import to_millis
+from alerting.reporting.templates import template_module
 
 COLOURS = {
     "ink": "#1c2733",
@@ -48,7 +48,6 @@ ROW = 22.0
 _TALL_ROW = 38.0  # with its name above it
 _BROAD = 7  # letters beside an axis that need a broader margin
 _LABEL_WIDTH = 0.3  # of a marked instant on a phone, as a share of the width
-_NARROW = 4  # ticks that fit a phone
 _SHARP = 2  # pixels of a PNG to one of CSS
 _SMOOTH = 2  # drawn so much larger, and reduced
 _TICK_STEPS_S = (
@@ -77,6 +76,16 @@ class Shape(NamedTuple):
     shift: tuple[float, float] = (0.0, 0.0)
     name: str = ""
     look: str = ""
+
+    @property
+    def paint(self) -> str:
+        """Return the colour of a page, which follows light and dark."""
+        return f"var(--{self.colour},{COLOURS.get(self.colour, COLOURS['muted'])})"
+
+    @property
+    def is_rectangle(self) -> bool:
+        """Return whether it is a band or bar, which keeps its edges sharp."""
+        return self.kind == "area" and self.look != "fan"
 
 
 class Level(NamedTuple):
@@ -239,6 +248,37 @@ class Plot:
             placed.append((level, y, text_y, arrow + level.text))
         return placed
 
+    def placed_moments(self) -> list[tuple[float, str, Anchor, int]]:
+        """Return the share of the width, text, side and row of each marked instant; a text that would
+        overlap moves a row down."""
+        rows: list[list[tuple[float, float]]] = []
+        placed: list[tuple[float, str, Anchor, int]] = []
+        for at, text in self.moments:
+            share = self.across(at)
+            is_left = share > 1 - _LABEL_WIDTH
+            begin = share - _LABEL_WIDTH if is_left else share
+            end = begin + _LABEL_WIDTH
+            row = 0
+            while row < len(rows) and any(
+                begin < last and first < end for first, last in rows[row]
+            ):
+                row += 1
+            if row == len(rows):
+                rows.append([])
+            rows[row].append((begin, end))
+            placed.append((share, text, "end" if is_left else "start", row))
+        return placed
+
+    def lines(self) -> list[Shape]:
+        """Return what is as wide as the plot and no rectangle."""
+        flat = ("line", "area")
+        return [shape for shape in self.shapes if shape.kind in flat and not shape.is_rectangle]
+
+    def path(self, shape: Shape) -> str:
+        """Return the points of a shape as path data in a square that is 1000 wide."""
+        points = ((1000 * self.across(x), self.down(y)) for x, y in shape.points)
+        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
     def axis_height(self) -> float:
         """Return the height of what is below the plot, without marked instants."""
         is_dated = any("\n" in text for _, text in self.x_ticks)
@@ -308,22 +348,15 @@ def figure(
 ) -> Markup:
     """Return a chart of a page with its legend, what a script reads out, and the buttons that save
     it. `label`: the text alternative. `zone`: of times; without one, x is a number."""
-    numbers = escape(json.dumps(_read_out(plots, language, zone), separators=(",", ":")))
-    extra = "".join(
-        f' {name.replace("_", "-")}="{escape(text)}"' for name, text in attributes.items()
-    )
-    hint = escape(language.say("Chart. Arrow keys read the values."))
-    picture = escape(language.say("Save the picture"))
-    table = escape(language.say("Save the numbers"))
-    note = f"<span>{escape(note)}</span>" if note else ""
-    return Markup(  # noqa: S704 - names and texts are escaped
-        f'<figure class="chart"{extra} data-chart="{numbers}">'
-        f"{svg(plots, label, hint)}"
-        f'<div class="chart-foot"><p class="legend">{legend(plots)}{note}</p>'
-        f'<p class="saves"><button type="button" data-save="svg" aria-label="{picture}">SVG'
-        f'</button><button type="button" data-save="csv" aria-label="{table}">CSV</button></p>'
-        f'</div><output class="unseen" aria-live="off"></output></figure>'
-    )
+    numbers = json.dumps(_read_out(plots, language, zone), separators=(",", ":"))
+    hint = language.say("Chart. Arrow keys read the values.")
+    saves = (language.say("Save the picture"), language.say("Save the numbers"))
+    drawn = svg(plots, label, hint)
+    return _render("figure", drawn, legend(plots), numbers, note, attributes, *saves)
+
+
+def _render(macro: str, *values: object) -> Markup:
+    return cast(Markup, getattr(template_module("page/chart.html"), macro)(*values))
 
 
 def _read_out(plots: Sequence[Plot], language: Language, zone: tzinfo | None) -> dict[str, Any]:
@@ -371,39 +404,29 @@ def legend(plots: Sequence[Plot]) -> Markup:
     for shape in (shape for plot in plots for shape in plot.shapes if shape.name):
         named.setdefault(shape.name, shape)
     keys = {"area": ((0, 0), (1000, 0), (1000, 12), (0, 12)), "line": ((0, 6), (1000, 6))}
+    key = Plot((0, 1000), (12, 0), 12)
     entries = []
     for name, shape in named.items():
-        key = Plot((0, 1000), (12, 0), 12)
         points = keys.get(shape.kind, ((500, 6),))
         width = min(shape.width, 4.5)
-        drawn = _svg_shape(key, shape._replace(points=points, text="", width=width))
-        if shape.kind == "line":
-            drawn = _stretched(key, drawn)
-        entries.append(
-            f'<span><svg class="key" width="22" height="12" aria-hidden="true">{drawn}</svg>'
-            f"{escape(name)}</span>"
-        )
-    return Markup("".join(entries))  # noqa: S704 - names are escaped
+        entries.append((name, key, shape._replace(points=points, text="", width=width)))
+    return _render("legend", entries)
 
 
 def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
     """Return plots below each other as inline SVG in the colours of the page. `label`: the text
     alternative. `hint`: how to use it, where a script runs."""
-    parts = []
+    placed = []
     top = 0.0
     for plot in plots:
         top += _TOP if plot.title else 6.0
-        plot = _with_names_above(plot) if plot.named_rows else plot  # noqa: PLW2901 - on pages
-        parts.append(_svg_plot(plot, top))
-        top += plot.height + plot.axis_height() + _GAP
-        top += _LINE * len({row for _, _, _, row in _placed_moments(plot)})
-    broad = any(len(text) > _BROAD for p in plots if not p.named_rows for _, text in p.y_ticks)
-    focus = f' tabindex="0" aria-description="{hint}"' if hint else ""
-    margin = " broad" if broad else " rows" if all(p.named_rows for p in plots) else ""
-    return Markup(  # noqa: S704 - names and texts are escaped
-        f'<svg class="drawing{margin}" role="img" aria-label="{escape(label)}"{focus} width="100%" '
-        f'height="{top:g}">{"".join(parts)}</svg>'
-    )
+        drawn = _with_names_above(plot) if plot.named_rows else plot
+        placed.append((drawn, top))
+        top += drawn.height + plot.axis_height() + _GAP
+        top += _LINE * len({row for _, _, _, row in plot.placed_moments()})
+    is_broad = any(len(text) > _BROAD for p in plots if not p.named_rows for _, text in p.y_ticks)
+    margin = " broad" if is_broad else " rows" if all(p.named_rows for p in plots) else ""
+    return _render("drawing", placed, label, margin, top, hint)
 
 
 def _with_names_above(plot: Plot) -> Plot:
@@ -417,132 +440,6 @@ def _with_names_above(plot: Plot) -> Plot:
     return replace(plot, height=_TALL_ROW * len(plot.y_ticks), shapes=shapes)
 
 
-def _svg_plot(plot: Plot, top: float) -> str:
-    """Return one plot; places across are percent, so that it is as wide as its column."""
-    moves = next((level.moves for level in plot.levels if level.moves), {})
-    step = f' data-step="{moves["step"]}"' if moves else ""
-    parts = [
-        f'<svg class="panel" y="{top:g}" width="100%" height="{plot.height:g}" overflow="visible" '
-        f'data-low="{plot.y[0]:g}" data-high="{plot.y[1]:g}"{step}>',
-        '<rect class="frame" width="100%" height="100%"/>',
-    ]
-    flat = [s for s in plot.shapes if s.kind in ("line", "area") and not _is_rectangle(s)]
-    parts += [_svg_shape(plot, s) for s in plot.shapes if _is_rectangle(s)]
-    if plot.title:
-        parts.append(f'<text class="title" y="-11">{escape(plot.title)}</text>')
-    for value, text in plot.y_ticks:
-        y = plot.down(value)
-        if plot.named_rows:
-            y = plot.down(value + 0.5) + 12
-            parts.append(f'<text class="name" y="{y:.1f}">{escape(text)}</text>')
-        else:
-            parts.append(f'<line class="grid" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
-            parts.append(f'<text class="y" x="-7" y="{y + 4:.1f}">{escape(text)}</text>')
-    parts.append(_stretched(plot, "".join(_svg_shape(plot, s) for s in flat)))
-    parts += [_svg_shape(plot, s) for s in plot.shapes if s.kind in ("dot", "text")]
-    for level, y, text_y, text in plot.placed_levels():
-        data = "".join(f' data-{key}="{escape(str(v))}"' for key, v in level.moves.items())
-        parts.append(
-            f'<g class="limit"{data}><line class="{"level" if level.is_limit else "usual"}" '
-            f'x2="100%" y1="{y:.1f}" y2="{y:.1f}"/><text class="level-words" x="100%" dx="-4" '
-            f'y="{text_y:.1f}">{escape(text)}</text></g>'
-        )
-    return "".join([*parts, _svg_axis(plot), "</svg>"])
-
-
-def _svg_axis(plot: Plot) -> str:
-    bottom = plot.height
-    parts = []
-    for rank, (value, text) in enumerate(plot.x_ticks):
-        share = plot.across(value)
-        x = f"{100 * share:.2f}%"
-        look = " wide" if rank % 2 and len(plot.x_ticks) > _NARROW else ""
-        anchor = " end" if share > 0.97 else ""
-        ends = f'x1="{x}" x2="{x}" y1="{bottom:g}" y2="{bottom + 4:g}"'
-        parts.append(f'<line class="tick{look}" {ends}/>')
-        for row, part in enumerate(escape(text).split("\n")):
-            y = bottom + 16 + 14 * row
-            parts.append(f'<text class="x{look}{anchor}" x="{x}" y="{y:g}">{part}</text>')
-    below = bottom + plot.axis_height()
-    if plot.x_title:
-        title = escape(plot.x_title)
-        parts.append(f'<text class="x end" x="100%" y="{below - 2:g}">{title}</text>')
-    for share, text, anchor, row in _placed_moments(plot):
-        look = "moment-words" + (" end" if anchor == "end" else "")
-        y = below + 12 + _LINE * row
-        parts.append(f'<text class="{look}" x="{100 * share:.2f}%" y="{y:g}">{escape(text)}</text>')
-    return "".join(parts)
-
-
-def _placed_moments(plot: Plot) -> list[tuple[float, str, Anchor, int]]:
-    """Return the share of the width, text, side and row of each marked instant; a text that would
-    overlap moves a row down."""
-    rows: list[list[tuple[float, float]]] = []
-    placed: list[tuple[float, str, Anchor, int]] = []
-    for at, text in plot.moments:
-        share = plot.across(at)
-        is_left = share > 1 - _LABEL_WIDTH
-        begin = share - _LABEL_WIDTH if is_left else share
-        end = begin + _LABEL_WIDTH
-        row = 0
-        while row < len(rows) and any(begin < last and first < end for first, last in rows[row]):
-            row += 1
-        if row == len(rows):
-            rows.append([])
-        rows[row].append((begin, end))
-        placed.append((share, text, "end" if is_left else "start", row))
-    return placed
-
-
-def _is_rectangle(shape: Shape) -> bool:
-    """Return whether a shape is a band or bar, which keeps its edges sharp."""
-    return shape.kind == "area" and shape.look != "fan"
-
-
-def _stretched(plot: Plot, drawn: str) -> str:
-    """Return lines in a square that is as wide as the plot."""
-    return (
-        f'<svg class="plot" width="100%" height="{plot.height:g}" '
-        f'viewBox="0 0 1000 {plot.height:g}" preserveAspectRatio="none">{drawn}</svg>'
-    )
-
-
-def _svg_shape(plot: Plot, shape: Shape) -> str:
-    colour = f"var(--{shape.colour},{COLOURS.get(shape.colour, COLOURS['muted'])})"
-    points = [(plot.across(x), plot.down(y)) for x, y in shape.points]
-    look = f' class="{shape.look}"' if shape.look else ""
-    share, y = points[0]
-    if shape.kind == "text":
-        dx, dy = shape.shift
-        is_amount = shape.look == "amount"  # beside the name of its row
-        place = f'x="100%" y="{plot.down(round(shape.points[0][1]) + 0.5) + 12:.1f}"'
-        if not is_amount:
-            place = f'x="{100 * share:.2f}%" y="{y + dy:.1f}" dx="{dx:g}"'
-        anchor = "end" if is_amount else shape.anchor
-        return f'<text{look} {place} text-anchor="{anchor}">{escape(shape.text)}</text>'
-    if shape.kind == "dot":
-        place = f'cx="{100 * share:.2f}%" cy="{y:.1f}" r="{shape.width:g}"'
-        return f'<circle{look} {place} fill="{colour}"/>'
-    opacity = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
-    if _is_rectangle(shape):
-        width = max(points[1][0] - share, 0.0015)
-        height = max(abs(points[2][1] - y), 0.0)
-        title = f"<title>{escape(shape.text)}</title>" if shape.text else ""
-        return (
-            f'<rect{look} x="{100 * share:.2f}%" width="{100 * width:.2f}%" '
-            f'y="{min(y, points[2][1]):.1f}" height="{height:.1f}" fill="{colour}"{opacity}>'
-            f"{title}</rect>"
-        )
-    path = "M" + "L".join(f"{1000 * x:.1f} {y:.1f}" for x, y in points)
-    if shape.kind == "area":
-        return f'<path{look} d="{path}Z" fill="{colour}"{opacity}/>'
-    dashes = ' stroke-dasharray="6 4"' if shape.dashed else ""
-    return (
-        f'<path{look} d="{path}" fill="none" stroke="{colour}" '
-        f'stroke-width="{shape.width:g}"{dashes} vector-effect="non-scaling-stroke"/>'
-    )
-
-
 def still(plots: Sequence[Plot], label: str) -> Markup:
     """Return plots with their legend for a page without scripts."""
     return svg(plots, label) + Markup('<p class="legend">{}</p>').format(legend(plots))
@@ -551,18 +448,7 @@ def still(plots: Sequence[Plot], label: str) -> Markup:
 def spark(plot: Plot, label: str = "", width: int = 96, height: int = 34) -> Markup:
     """Return a plot as small as a word, without axes. `label`: empty where the text beside it says
     the same."""
-    plot = replace(plot, height=height)
-    drawn = "".join(_svg_shape(plot, s) for s in plot.shapes if not _is_rectangle(s))
-    bars = "".join(_svg_shape(plot, s) for s in plot.shapes if _is_rectangle(s))
-    levels = "".join(
-        f'<line class="level" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
-        for _, y, _, _ in plot.placed_levels()
-    )
-    alternative = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
-    return Markup(  # noqa: S704 - the label is escaped
-        f'<svg class="spark" {alternative} width="{width}" height="{height}">{bars}'
-        f"{_stretched(plot, drawn)}{levels}</svg>"
-    )
+    return _render("spark", replace(plot, height=height), label, width)
 
 
 # Mails and trainings
