@@ -183,12 +183,20 @@ class Plot:
         self.area(x, (y[0],) * 2, (y[1],) * 2, colour, opacity, name, "block")
 
     def band(
-        self, x: tuple[float, float], look: str, name: str = "", colour: str = "", text: str = ""
+        self,
+        x: tuple[float, float],
+        look: str,
+        name: str,
+        colour: str,
+        text: str = "",
+        part: float = 1.0,
     ) -> None:
-        """Add a time that is marked from the bottom to the top."""
-        self.area(
-            x, self.y[:1] * 2, self.y[1:] * 2, colour or look, 0.16, name, f"band {look}", text
-        )
+        """Add a time that is marked from the top to the bottom, or in an upper part of the plot."""
+        low, high = self.y
+        bottom = high - part * (high - low)
+        opacity = 0.16 if part == 1 else 0.45
+        look = f"band {look}"
+        self.area(x, (bottom, bottom), (high, high), colour, opacity, name, look, text)
 
     def dots(
         self,
@@ -249,8 +257,8 @@ class Plot:
         return placed
 
     def placed_moments(self) -> list[tuple[float, str, Anchor, int]]:
-        """Return the share of the width, text, side and row of each marked instant; a text that would
-        overlap moves a row down."""
+        """Return the share of the width, text, side and row of each marked instant; a text that
+        would overlap moves a row down."""
         rows: list[list[tuple[float, float]]] = []
         placed: list[tuple[float, str, Anchor, int]] = []
         for at, text in self.moments:
@@ -518,7 +526,8 @@ def _lay_out_plot(plot: Plot, x_start: float, x_end: float, top: float) -> Itera
         return x_start + (x_end - x_start) * plot.across(point[0]), top + plot.down(point[1])
 
     if plot.title:
-        yield Shape("text", ((x_start, top - 7),), "muted", text=plot.title)
+        title = "; ".join([plot.title, *(text for _, text in plot.moments)])
+        yield Shape("text", ((x_start, top - 7),), "muted", text=title)
     for value, text in plot.y_ticks:
         y = top + plot.down(value)
         if plot.grid:

@@ -258,7 +258,7 @@ def missed_problem(
     plot = panel_plot(panel, start, end, time_ticks(first, last, zone, language, 5), language)
     plot.x_title = _zone(zone, language)
     problem = (float(to_millis(missed.start)), float(to_millis(missed.end or last)))
-    plot.band(problem, "problem", language.say("problem"))
+    plot.band(problem, "problem", language.say("problem"), "problem")
     label = language.say(
         "{asset}, {variable}: around the problem of {when}",
         asset=missed.asset,

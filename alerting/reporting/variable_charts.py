@@ -436,7 +436,7 @@ def episode_plots(chart: EpisodeChart, zone: tzinfo, language: Language = ENGLIS
             plot.band(band, "alarm", language.say("alarm"), "false-alarm")
         if chart.window is not None:
             window = (float(to_millis(chart.window[0])), float(to_millis(chart.window[1])))
-            plot.band(window, "expected", language.say("predicted time"), "score")
+            plot.band(window, "expected", language.say("predicted time"), "score", part=0.08)
         for rank, (label, at) in enumerate(moments):
             if at is not None and chart.start <= at <= chart.end:
                 text = language.say(label, time=f"{at.astimezone(zone):%H:%M}")

@@ -118,7 +118,7 @@ def test_the_legend_lists_what_is_drawn_and_nothing_else():
     plot = Plot((0, 10), (0, 1))
     assert legend([plot]) == ""
     for x in range(3):
-        plot.band((x, x + 0.5), "alarm", "alarm <b>")
+        plot.band((x, x + 0.5), "alarm", "alarm <b>", "false-alarm")
     plot.line([0, 1], [0, 1], name="score")
     plot.line([0], [0], name="never drawn")
     plot.dots([], [], name="no dots")
@@ -169,7 +169,7 @@ def test_one_plot_is_an_svg_in_the_colours_of_the_page_and_the_same_bytes_of_a_p
     assert set(re.findall(r"#[0-9a-f]{6}", drawn)) == set(
         re.findall(r"(?<=,)#[0-9a-f]{6}(?=\))", drawn)
     )
-    assert "a &quot;label&quot;" in drawn
+    assert "a &#34;label&#34;" in drawn
     points = [
         float(x)
         for x in drawn.split(' d="M')[1].split('"', maxsplit=1)[0].replace("L", " ").split()[::2]

@@ -81,7 +81,7 @@ def test_the_page_draws_the_variable_with_its_limit_the_raise_and_now():
     platform.assets.store_assets([oven(temperature=Variable(title=f"T{evil}", unit="</svg><b>"))])
     page = browser_of(platform).get(f"/episodes/{one.id}").text
     raw = ["<script>", "</svg><b>"]
-    escaped = ("T&quot;&gt;&lt;script&gt;", 'aria-label="T&quot;')
+    escaped = ("T&#34;&gt;&lt;script&gt;", 'aria-label="T&#34;')
     assert lacks(page, *raw, *escaped) == raw
 
 
