@@ -287,6 +287,11 @@ class Plot:
         points = ((1000 * self.across(x), self.down(y)) for x, y in shape.points)
         return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
+    def narrow_parity(self) -> int:
+        """Return which ticks, even or odd ones, stay in a narrow column: those with a new date."""
+        dated = [rank for rank, (_, text) in enumerate(self.x_ticks) if rank and "\n" in text]
+        return dated[0] % 2 if dated else 0
+
     def axis_height(self) -> float:
         """Return the height of what is below the plot, without marked instants."""
         is_dated = any("\n" in text for _, text in self.x_ticks)
