@@ -146,7 +146,7 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         unseen=report.evidence and describe_unseen(report.evidence.version, report.evidence.test),
         variables=variables,
         curve=describe_curve(report.evidence, definition),
-        **_model_figures(report.evidence, definition, language_of(request)),
+        **_model_charts(report.evidence, definition, language_of(request)),
         provisional=next((_reason(d) for d in reversed(decisions) if d.promoted), ""),
         decisions=[
             (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
@@ -179,7 +179,7 @@ def describe_curve(evidence: ModelEvidence | None, definition: Definition) -> di
     }
 
 
-def _model_figures(
+def _model_charts(
     evidence: ModelEvidence | None, definition: Definition, language: Language
 ) -> dict[str, Markup]:
     """Return the chart of the operating points and that of the calibration, empty without them."""
@@ -194,10 +194,10 @@ def _model_figures(
         plot = curve_plot(curve["points"], language)
         drawn["curve_figure"] = figure([plot], label, language)
     if evidence is not None and len(evidence.reliability) > 1:
-        said = language.say("Risk that was said")
+        risk_title = language.say("Risk that was said")
         came = language.say("Problem came")
         label = language.say("Calibration: risk that was said, and share of problems that came")
-        plot = calibration_plot(evidence.reliability, said, came, language)
+        plot = calibration_plot(evidence.reliability, risk_title, came, language)
         drawn["calibration"] = figure([plot], label, language)
     return drawn
 

@@ -88,7 +88,7 @@ class Shape(NamedTuple):
         return self.kind == "area" and self.look != "fan"
 
 
-class Level(NamedTuple):
+class LimitLine(NamedTuple):
     """A line across a plot with its text. `is_limit`: not what is usual. `moves`: attributes by
     which a script moves it."""
 
@@ -98,13 +98,13 @@ class Level(NamedTuple):
     moves: Mapping[str, str] = {}
 
 
-class Series(NamedTuple):
+class PlotSeries(NamedTuple):
     """Numbers that are read out and saved: NaN for none. `hold`: for how long a value is carried
     forward; None for one that stands for all up to the next."""
 
     name: str
-    at: Sequence[float]
-    values: Sequence[float]
+    at: Iterable[float]
+    values: Iterable[float]
     hold: float | None = None
 
 
@@ -128,9 +128,9 @@ class Plot:
     unit: str = ""
     x_unit: str = ""
     shapes: list[Shape] = field(default_factory=list)
-    levels: list[Level] = field(default_factory=list)
+    levels: list[LimitLine] = field(default_factory=list)
     moments: list[Tick] = field(default_factory=list)
-    series: list[Series] = field(default_factory=list)
+    series: list[PlotSeries] = field(default_factory=list)
     rows: list[tuple[str, str]] = field(default_factory=list)
 
     def line(
@@ -232,23 +232,23 @@ class Plot:
         shape = Shape("text", ((x, y),), "muted", text=text, anchor=anchor, shift=shift, look=look)
         self.shapes.append(shape)
 
-    def across(self, x: float) -> float:
+    def share_across(self, x: float) -> float:
         """Return the place of a value between the left edge, 0, and the right one, 1."""
         return min(max((x - self.x[0]) / ((self.x[1] - self.x[0]) or 1.0), 0.0), 1.0)
 
-    def down(self, y: float) -> float:
+    def pixels_down(self, y: float) -> float:
         """Return how many pixels a value lies below the upper edge, within the plot."""
         share = (y - self.y[0]) / ((self.y[1] - self.y[0]) or 1.0)
         return self.height * (1 - min(max(share, 0.0), 1.0))
 
-    def placed_levels(self) -> list[tuple[Level, float, float, str]]:
+    def placed_levels(self) -> list[tuple[LimitLine, float, float, str]]:
         """Return each limit, highest first, with the heights of its line and text in pixels, and
         the text; texts lie apart, and an arrow leads to a limit beyond the plot."""
-        placed: list[tuple[Level, float, float, str]] = []
+        placed: list[tuple[LimitLine, float, float, str]] = []
         free = 0.0
         ranked = sorted(self.levels, key=lambda level: -level.value)
         for rank, level in enumerate(ranked):
-            y = self.down(level.value)
+            y = self.pixels_down(level.value)
             least = self.height - _LINE * (len(ranked) - 1 - rank)
             text_y = max(free, min(y - 4 if y > _LINE else y + _LINE, least))
             free = text_y + _LINE
@@ -262,7 +262,7 @@ class Plot:
         rows: list[list[tuple[float, float]]] = []
         placed: list[tuple[float, str, Anchor, int]] = []
         for at, text in self.moments:
-            share = self.across(at)
+            share = self.share_across(at)
             is_left = share > 1 - _LABEL_WIDTH
             begin = share - _LABEL_WIDTH if is_left else share
             end = begin + _LABEL_WIDTH
@@ -284,7 +284,7 @@ class Plot:
 
     def path(self, shape: Shape) -> str:
         """Return the points of a shape as path data in a square that is 1000 wide."""
-        points = ((1000 * self.across(x), self.down(y)) for x, y in shape.points)
+        points = ((1000 * self.share_across(x), self.pixels_down(y)) for x, y in shape.points)
         return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
     def narrow_parity(self) -> int:
@@ -528,13 +528,15 @@ def _lay_out_plot(plot: Plot, x_start: float, x_end: float, top: float) -> Itera
     bottom = top + plot.height
 
     def locate(point: tuple[float, float]) -> tuple[float, float]:
-        return x_start + (x_end - x_start) * plot.across(point[0]), top + plot.down(point[1])
+        return x_start + (x_end - x_start) * plot.share_across(point[0]), top + plot.pixels_down(
+            point[1]
+        )
 
     if plot.title:
         title = "; ".join([plot.title, *(text for _, text in plot.moments)])
         yield Shape("text", ((x_start, top - 7),), "muted", text=title)
     for value, text in plot.y_ticks:
-        y = top + plot.down(value)
+        y = top + plot.pixels_down(value)
         if plot.grid:
             yield Shape("line", ((x_start, y), (x_end, y)), "rule", 0.8)
         yield Shape("text", ((x_start - 5, y + 4),), "muted", text=text, anchor="end")

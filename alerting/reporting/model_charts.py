@@ -21,7 +21,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import Contribution, Episode
 from alerting.readings.history import Floats
-from alerting.reporting.charts import ROW, Plot, Series, number_ticks, png, share_ticks
+from alerting.reporting.charts import ROW, Plot, PlotSeries, number_ticks, png, share_ticks
 
 SHOWN = 6
 CAVEAT = translatable(
@@ -278,9 +278,9 @@ def curve_plot(points: Sequence[CurvePoint], language: Language = ENGLISH) -> Pl
     """Return the share of problems found over the false alarms a week on all assets; points that no
     limit chooses are not on the line."""
     most = 1.05 * max((p.on_all for p in points), default=0.0) or 1.0
-    found = language.say("Problems found, over false alarms a week")
+    title = language.say("Problems found, over false alarms a week")
     x_ticks = number_ticks(0, most, language)
-    plot = Plot((0, most), (0, 1.05), 200, found, x_ticks, share_ticks(0, 1, language))
+    plot = Plot((0, most), (0, 1.05), 200, title, x_ticks, share_ticks(0, 1, language))
     plot.unit = "share"
     plot.x_title = language.say("false alarms a week")
     at = [p.on_all for p in points]
@@ -294,9 +294,10 @@ def curve_plot(points: Sequence[CurvePoint], language: Language = ENGLISH) -> Pl
     )
     for rank, (name, colour, radius, look) in enumerate(groups):
         group = [p for p in points if rank == (2 if p.chosen else p.at_most is None)]
-        own = [[p.on_all for p in group], [p.share_found for p in group]]
-        plot.dots(*own, colour, radius, language.say(name), look)
-    plot.series.append(Series(found, at, shares))
+        rates = [p.on_all for p in group]
+        shares_found = [p.share_found for p in group]
+        plot.dots(rates, shares_found, colour, radius, language.say(name), look)
+    plot.series.append(PlotSeries(title, at, shares))
     return plot
 
 
@@ -391,7 +392,7 @@ def calibration_plot(
     observed = [point["observed"] for point in bins]
     plot.line(scores, observed)
     plot.dots(scores, observed, name=language.say("measured"))
-    plot.series.append(Series(y_title, scores, observed))
+    plot.series.append(PlotSeries(y_title, scores, observed))
     return plot
 
 

@@ -33,9 +33,9 @@ from alerting.definitions.wording.language import (
 from alerting.episodes.episode import Episode
 from alerting.readings.history import Floats, Millis, duration_millis, from_millis, to_millis
 from alerting.reporting.charts import (
-    Level,
+    LimitLine,
     Plot,
-    Series,
+    PlotSeries,
     figure,
     number_ticks,
     png,
@@ -382,7 +382,7 @@ def panel_plot(
         is_dashed = bool(panel.hold)
         name = language.say("predicted")
         plot.line(panel.fan.at, panel.fan.middle, dashed=is_dashed, name=name)
-        plot.series.append(Series(language.say("predicted"), panel.fan.at, panel.fan.middle))
+        plot.series.append(PlotSeries(language.say("predicted"), panel.fan.at, panel.fan.middle))
     for at, values in lines(panel) if panel.hold else ():
         plot.line(at, values, steps=True)
     if not panel.hold:
@@ -395,23 +395,23 @@ def panel_plot(
         name = language.say("beyond the limits")
         plot.dots(panel.at[is_beyond], panel.values[is_beyond], "limit", 5, name, "dot beyond")
     hold = duration_millis(panel.hold) or None
-    plot.series.append(Series(language.translate(panel.name), panel.at, panel.values, hold))
+    plot.series.append(PlotSeries(language.translate(panel.name), panel.at, panel.values, hold))
     plot.levels += [_level(panel, level, language) for level in panel.levels]
     for moving in panel.moving:
         name = describe_moving(panel, moving, language)
         for at, values in moving.parts(low, high):
             plot.line(at, values, "limit", 1.4, dashed=True, steps=True, name=name, look="moving")
-        plot.series.append(Series(language.translate(moving.label), moving.at, moving.values))
+        plot.series.append(PlotSeries(language.translate(moving.label), moving.at, moving.values))
     return plot
 
 
-def _level(panel: Panel, level: ChartLevel, language: Language) -> Level:
+def _level(panel: Panel, level: ChartLevel, language: Language) -> LimitLine:
     label = language.translate(level.label)
     if not panel.share and len(label) == 1:  # a zone of a control chart
-        return Level(level.value, label, level.is_limit)
+        return LimitLine(level.value, label, level.is_limit)
     unit = f" {panel.unit}" if panel.unit else ""
     shown = panel.show(level.value, language)
-    return Level(level.value, f"{label} {shown}{unit}", level.is_limit)
+    return LimitLine(level.value, f"{label} {shown}{unit}", level.is_limit)
 
 
 def episode_plots(chart: EpisodeChart, zone: tzinfo, language: Language = ENGLISH) -> list[Plot]:
@@ -545,7 +545,7 @@ def sparkline(
     height *= 1.12
     plot = Plot((float(at[0]), float(at[-1])), (low, low + height))
     plot.line(at, values)
-    plot.levels += [] if limit is None else [Level(limit, "")]
+    plot.levels += [] if limit is None else [LimitLine(limit, "")]
     direction = _direction(values.tolist(), height)
     drawn = spark(plot) if len(at) > 1 else Markup()
     return Sparkline(drawn, limit, last, unit, int(at[-1]), direction, title)

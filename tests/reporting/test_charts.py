@@ -11,7 +11,7 @@ import pytest
 
 from alerting.definitions.wording.language import ENGLISH, language
 from alerting.reporting.charts import (
-    Level,
+    LimitLine,
     Plot,
     figure,
     legend,
@@ -164,7 +164,7 @@ def test_one_plot_is_an_svg_in_the_colours_of_the_page_and_the_same_bytes_of_a_p
     plot.line([0, 5, 20], [0, 1, 0.5], dashed=True, steps=True)
     plot.bar((2, 3), (0, 1), "false-alarm", 0.2)
     plot.dots([4], [0.5])
-    plot.levels.append(Level(0.7, "limit ü →"))
+    plot.levels.append(LimitLine(0.7, "limit ü →"))
     drawn = str(svg([plot], 'a "label"'))
     assert set(re.findall(r"#[0-9a-f]{6}", drawn)) == set(
         re.findall(r"(?<=,)#[0-9a-f]{6}(?=\))", drawn)

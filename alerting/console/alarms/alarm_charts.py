@@ -16,7 +16,7 @@ from alerting.definitions.wording.language import Language, translatable
 from alerting.operators.actions_and_mutes import Mute
 from alerting.ports import Document, Platform
 from alerting.readings.history import to_millis
-from alerting.reporting.charts import Level, Plot, figure, spark, time_ticks
+from alerting.reporting.charts import LimitLine, Plot, figure, spark, time_ticks
 from alerting.reporting.variable_charts import EpisodeChart, Panel, describe, panel_plot
 from alerting.usecases.backtest.preview_chart import PreviewChart
 from alerting.usecases.definitions.versions import newest_title
@@ -149,8 +149,8 @@ def _movable(document: Document) -> dict[str, float]:
 
 
 def _movable_level(
-    plot: Plot, panel: Panel, level: Level, paths: Mapping[float, str], language: Language
-) -> Level:
+    plot: Plot, panel: Panel, level: LimitLine, paths: Mapping[float, str], language: Language
+) -> LimitLine:
     """Return a limit with the path of its field, the step by which it moves, and its text with a
     placeholder for another value; as it is without a field."""
     if level.value not in paths:

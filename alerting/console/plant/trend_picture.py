@@ -21,9 +21,9 @@ from alerting.ports import Platform
 from alerting.readings.history import to_millis
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.reporting.charts import (
-    Level,
+    LimitLine,
     Plot,
-    Series,
+    PlotSeries,
     figure,
     number_ticks,
     time_ticks,
@@ -146,7 +146,7 @@ def trend_figure(
 ) -> Markup:
     """Return a lane for each variable: the area from lowest to highest value, the line of means or
     readings, gaps, marked times and limits."""
-    plots = [_lane(one, shown, limits.get(one.variable, ()), marks, language) for one in lanes]
+    plots = [_lane(lane, shown, limits.get(lane.variable, ()), marks, language) for lane in lanes]
     if not plots:
         return Markup()
     plots[-1].x_ticks = time_ticks(*shown, zone, language)
@@ -194,11 +194,13 @@ def _lane(
         plot.line(at, series.mean[first:last].tolist(), width=1.4, steps=is_few)
     if is_few:
         plot.dots(series.t[is_known], series.mean[is_known], radius=2.5)
-    plot.series.append(Series(series.title, series.t, series.mean))
+    plot.series.append(PlotSeries(series.title, series.t, series.mean))
     if not is_raw:
-        plot.series.append(Series(language.say("Lowest"), series.t, series.low))
-        plot.series.append(Series(language.say("Highest"), series.t, series.high))
-    plot.levels += [Level(v, language.say("limit {value}", value=Styled(v, "g"))) for v in limits]
+        plot.series.append(PlotSeries(language.say("Lowest"), series.t, series.low))
+        plot.series.append(PlotSeries(language.say("Highest"), series.t, series.high))
+    plot.levels += [
+        LimitLine(v, language.say("limit {value}", value=Styled(v, "g"))) for v in limits
+    ]
     if not series.count:
         text = language.say("no value in this time")
         plot.write(sum(span) / 2, sum(y) / 2, text, "middle", look="nothing")

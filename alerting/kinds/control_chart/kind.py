@@ -447,11 +447,9 @@ class ControlChartKind(NormalKind):
         name = next(iter(numbers), "")
         if not {"LCL", "CL", "UCL"} <= numbers.keys():
             return Charted(definition.variable)
-        lower = float(numbers["LCL"])
         centre = float(numbers["CL"])
         upper = float(numbers["UCL"])
-        centre_line = ChartLevel(centre, "CL", is_limit=False)
-        levels = [ChartLevel(lower, "LCL"), centre_line, ChartLevel(upper, "UCL")]
+        levels = [ChartLevel(float(numbers[n]), n, n != "CL") for n in ("LCL", "CL", "UCL")]
         if definition.chart == "shewhart":
             third = (upper - centre) / 3
             levels += [
