@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from importlib.util import find_spec
 from itertools import pairwise
+from textwrap import shorten
 from typing import Any, Literal, NamedTuple, cast
 
 from markupsafe import Markup
@@ -39,6 +40,7 @@ COLOURS = {
 """Colours on white by name, after Okabe and Ito; pages have variables of these names."""
 _SIZE = 11  # of words in a PNG
 _LETTER = 6.8  # width of one on average
+_LABEL = 30  # letters beside an axis of a PNG
 _TOP = 26.0
 _RIGHT = 12.0
 _GAP = 10.0
@@ -511,7 +513,8 @@ def _dashes(
 
 def _lay_out(plots: Sequence[Plot], width: float, columns: int) -> tuple[list[Shape], float]:
     """Return all shapes of plots in pixels, and the height of the whole."""
-    margin = 8 + _LETTER * max((len(text) for p in plots for _, text in p.y_ticks), default=0)
+    longest = max((len(text) for p in plots for _, text in p.y_ticks), default=0)
+    margin = 8 + _LETTER * min(longest, _LABEL)
     cell = width / columns
     shapes: list[Shape] = []
     top = 0.0
@@ -539,7 +542,8 @@ def _lay_out_plot(plot: Plot, x_start: float, x_end: float, top: float) -> Itera
         y = top + plot.pixels_down(value)
         if plot.grid:
             yield Shape("line", ((x_start, y), (x_end, y)), "rule", 0.8)
-        yield Shape("text", ((x_start - 5, y + 4),), "muted", text=text, anchor="end")
+        short = shorten(text, _LABEL, placeholder=" …")
+        yield Shape("text", ((x_start - 5, y + 4),), "muted", text=short, anchor="end")
     for shape in plot.shapes:
         dx, dy = shape.shift
         yield shape._replace(points=tuple((x + dx, y + dy) for x, y in map(locate, shape.points)))

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, floor, log10
-from textwrap import shorten
 from typing import Any, Literal
 
 from alerting.deferred import np
@@ -334,7 +333,6 @@ def _thinned(points: Sequence[CurvePoint], most: int) -> list[CurvePoint]:
 
 Points = Sequence[Mapping[str, Any]]
 MOST_VARIABLES = 15
-_LABEL = 30  # letters
 BAR_COLOURS = {
     "usual": "undetermined",
     "up": "false-alarm",
@@ -350,7 +348,7 @@ _BAR_NAMES = {
 
 def bars_plot(chart: BarChart, language: Language = ENGLISH) -> Plot:
     """Return the plot of bars below each other with their texts, and the threshold dashed."""
-    names = [shorten(bar.label, _LABEL, placeholder=" …") for bar in chart.bars]
+    names = [bar.label[:1].upper() + bar.label[1:] for bar in chart.bars]
     rows = range(len(names) - 1, -1, -1)
     plot = Plot(
         (chart.low, chart.high + 0.2 * (chart.high - chart.low)),
@@ -479,9 +477,7 @@ def swarm(
     low = min(float(shares.min()), 0.0)
     high = max(float(shares.max()), 1e-6)
     rows = [float(len(ranked) - 1 - place) for place in range(len(ranked))]
-    titles = [
-        shorten(names.get(variables[i], variables[i]), _LABEL, placeholder=" …") for i in ranked
-    ]
+    titles = [names.get(variables[i], variables[i]) for i in ranked]
     y_ticks = [*zip(rows, titles, strict=True)]
     x_title = "share of the variable in the score; red: a high value, blue: a low one"
     y = (-0.5, len(ranked) - 0.5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -94,7 +93,7 @@ def lanes_plot(metrics: ReportMetrics, language: Language = ENGLISH) -> Plot:
     least = (end - start) / _THINNEST
     lanes = lanes_of(metrics)
     names = [(float(len(lanes) - 1 - i), lane) for i, lane in enumerate(lanes)]
-    y_ticks = [(row, shorten(metrics.asset_title(a), 26, placeholder=" …")) for row, a in names]
+    y_ticks = [(row, metrics.asset_title(asset)) for row, asset in names]
     y = (-0.6, len(lanes) - 0.4)
     plot = Plot(
         (start, end),
