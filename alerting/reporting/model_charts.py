@@ -348,7 +348,7 @@ _BAR_NAMES = {
 
 def bars_plot(chart: BarChart, language: Language = ENGLISH) -> Plot:
     """Return the plot of bars below each other with their texts, and the threshold dashed."""
-    names = [bar.label[:1].upper() + bar.label[1:] for bar in chart.bars]
+    names = [bar.label for bar in chart.bars]
     rows = range(len(names) - 1, -1, -1)
     plot = Plot(
         (chart.low, chart.high + 0.2 * (chart.high - chart.low)),
