@@ -208,7 +208,7 @@ def with_pip() -> None:
 def _install_for_browsers(install: list[str], environ: dict[str, str]) -> None:
     """Install what browsers load. Pages work without it, so that a failure is only printed."""
     if subprocess.run([*install, *FOR_BROWSERS], env=environ, check=False).returncode != 0:
-        print("uPlot could not be installed: trends are drawn by the server alone", flush=True)
+        print("Swagger UI could not be installed: the page of the API is without it", flush=True)
 
 
 def _fetched(package: str) -> bool:

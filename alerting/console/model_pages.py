@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from markupsafe import Markup
 
 from alerting.console.access import Engineer, Person, Served, Viewer
-from alerting.console.alarms.alarm_charts import chart_shape
 from alerting.console.api.parameters import FormField, Id
 from alerting.console.plant.trend_picture import trend_of_variables
 from alerting.console.rendering import FormEngineer, language_of, render, zone_of
@@ -36,6 +36,7 @@ from alerting.learning.selection.decision import Proposal
 from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import DecisionRecord, ModelUnavailable, Platform, PlatformAlert
 from alerting.readings.history import from_millis, to_millis
+from alerting.reporting.charts import figure, time_ticks
 from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
 from alerting.reporting.definition.decision_text import (
     candidate_titles,
@@ -48,9 +49,14 @@ from alerting.reporting.definition.decision_text import (
     unseen_lines,
 )
 from alerting.reporting.definition.unseen_text import describe_unseen
-from alerting.reporting.model_charts import curve_line, importance_bars, operating_points
+from alerting.reporting.model_charts import (
+    calibration_plot,
+    curve_plot,
+    importance_bars,
+    operating_points,
+)
 from alerting.reporting.phrases import NONE, number, seconds
-from alerting.reporting.variable_charts import EpisodeChart, Fan, Panel, problem_levels
+from alerting.reporting.variable_charts import Fan, Panel, panel_plot, problem_levels
 from alerting.usecases.alarm_load.asset_overview import newest_importance
 from alerting.usecases.definitions.faults_and_platform_alerts import DRIFTED, MISCALIBRATED
 from alerting.usecases.definitions.versions import line_of_champions, require_revision
@@ -147,6 +153,7 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         unseen=report.evidence and describe_unseen(report.evidence.version, report.evidence.test),
         variables=variables,
         curve=describe_curve(report.evidence, definition),
+        **_model_charts(report.evidence, definition, language_of(request)),
         provisional=next((_reason(d) for d in reversed(decisions) if d.promoted), ""),
         decisions=[
             (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
@@ -183,17 +190,33 @@ def describe_curve(evidence: ModelEvidence | None, definition: Definition) -> di
     points = operating_points(evidence.curve, definition.operating_point.max_time_in_alarm)
     if not points:
         return None
-    places = curve_line(points)
     return {
-        "points": list(zip(points, places, strict=True)),
-        "path": " ".join(
-            f"{x * 10:g},{y * 10:g}"
-            for point, (x, y) in zip(points, places, strict=True)
-            if point.at_most is not None
-        ),
-        "most": max(point.on_all for point in points),
+        "points": points,
         "assets": points[0].assets or 1,
     }
+
+
+def _model_charts(
+    evidence: ModelEvidence | None, definition: Definition, language: Language
+) -> dict[str, Markup]:
+    """Return the chart of the operating points and that of the calibration, empty without them."""
+    drawn = {"curve_figure": Markup(), "calibration": Markup()}
+    curve = describe_curve(evidence, definition)
+    if curve is not None:
+        label = language.say(
+            "Share of problems found by false alarms a week, for {number} thresholds; the table "
+            "below has the figures.",
+            number=str(len(curve["points"])),
+        )
+        plot = curve_plot(curve["points"], language)
+        drawn["curve_figure"] = figure([plot], label, language)
+    if evidence is not None and len(evidence.reliability) > 1:
+        risk_title = language.say("Risk that was said")
+        came = language.say("Problem came")
+        label = language.say("Calibration: risk that was said, and share of problems that came")
+        plot = calibration_plot(evidence.reliability, risk_title, came, language)
+        drawn["calibration"] = figure([plot], label, language)
+    return drawn
 
 
 def comparison_rows(proposal: Proposal | None, language: Language) -> list[list[str]]:
@@ -397,7 +420,7 @@ def _page(
     report = model_report(platform, name)
     revision = require_revision(platform.definitions, name)
     curve = describe_curve(report.evidence, revision.definition)
-    points = [] if curve is None else [point for point, _ in curve["points"]]
+    points = [] if curve is None else curve["points"]
     chosen = next((p for p in points if p.at_most and p.at_most == typed.get("at_most")), None)
     return render(
         "model_act.html",
@@ -453,11 +476,10 @@ def value_shapes(
         )
         if served is not None:
             title = asset.variables[served.variable].title or served.variable.replace("_", " ")
-            chart = _chart(served, title, definition, now)
-            shape = chart_shape(chart, zone_of(request), language_of(request))
+            chart, start = _chart(served, asset.name, title, definition, now, request)
             described = _describe(served, language_of(request))
-            trend = trend_of_variables(asset, [served.variable], chart.start, now)
-            shown = {"asset": asset.name, "variable": title, "chart": shape, "trend": trend}
+            trend = trend_of_variables(asset, [served.variable], start, now)
+            shown = {"asset": asset.name, "variable": title, "chart": chart, "trend": trend}
             shapes.append({**shown, **described})
     return shapes
 
@@ -500,9 +522,15 @@ def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
 
 
 def _chart(
-    served: ServedValues, title: str, definition: TrainedDefinition, now: datetime
-) -> EpisodeChart:
-    """Return the last samples, with the band and the median that were predicted for their time."""
+    served: ServedValues,
+    asset: str,
+    title: str,
+    definition: TrainedDefinition,
+    now: datetime,
+    request: Request,
+) -> tuple[Markup, datetime]:
+    """Return the chart of the last samples, with the band and the median that were predicted for
+    their time, and its start."""
     is_known = served.samples.known_at <= to_millis(now)
     at = served.samples.at[is_known][-_MOST_SAMPLES:]
     drawn = served.drawn_at
@@ -518,7 +546,16 @@ def _chart(
     )
     values = served.samples.value[is_known][-_MOST_SAMPLES:][is_shown]
     levels = problem_levels(definition.problem)
-    panel = Panel(title, served.unit, at[is_shown], values, levels, fan=fan)
+    panel = Panel(title, served.unit, at[is_shown], values, levels, hold=timedelta(0), fan=fan)
     start = from_millis(begin)
     end = from_millis(max(int(drawn[-1]), to_millis(now)))
-    return EpisodeChart((panel,), start, end, start, None, None, None)
+    language = language_of(request)
+    zone = zone_of(request)
+    ticks = time_ticks(start, end, zone, language)
+    plot = panel_plot(panel, begin, to_millis(end), ticks, language)
+    label = language.say(
+        "{asset}: predicted {variable} with its 90 % interval, beside the samples",
+        asset=asset,
+        variable=title,
+    )
+    return figure([plot], label, language, zone), start

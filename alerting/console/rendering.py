@@ -1,7 +1,7 @@
 """Rendering of pages from templates, in which all text written by people is escaped; the reading of
 forms that pages send; stylesheets and scripts; and addresses below a path of the public address.
 
-Of the scripts (our own modules, and uPlot and Swagger UI from installed packages) only listed files
+Of the scripts (our own modules, and Swagger UI from an installed package) only listed files
 are served, each with a tag of its content, so that a browser asks again and gets a short answer
 while it has not changed.
 
@@ -60,6 +60,8 @@ from alerting.recommendation.variable_text import (
     quantity_value,
 )
 from alerting.reporting import phrases, sentences
+from alerting.reporting.charts import figure
+from alerting.reporting.model_charts import bars_plot
 from alerting.reporting.templates import TEXT_FILTERS, count, in_language, say, worded
 
 COOKIE = "alerting_language"
@@ -236,6 +238,7 @@ def stylesheet() -> str:
     folders."""
     pages = files("alerting.console").joinpath("templates")
     sheets = [pages.joinpath(folder, "style.css") for folder in STYLED]
+    sheets.append(files("alerting.reporting").joinpath("page", "chart.css"))
     return menu_style() + "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
 
 
@@ -266,6 +269,9 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         TEXT_FILTERS,
+        bars=in_language(
+            lambda language, c: figure([bars_plot(c, language)], c.description, language)
+        ),
         quoted=partial(quote, safe=""),
         instant=_in_page_zone(phrases.instant),
         moment=_in_page_zone(phrases.moment),
@@ -408,12 +414,10 @@ def read_revision(text: str) -> int:
 
 
 OWN_SCRIPTS = (
-    *("lanes.js", "language.js", "live.js", "menu.js", "preview.js", "reference.js"),
+    *("chart.js", "language.js", "live.js", "menu.js", "preview.js", "reference.js"),
     *("refresh.js", "trends.js"),
 )
-UPLOT = {"uplot.js": "uPlot.iife.js", "uplot.css": "uPlot.min.css"}
-"""Files of uPlot, by the name under which they are served."""
-SWAGGER = {name: name for name in ("swagger-ui-bundle.js", "swagger-ui.css")}
+SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
 script_routes = APIRouter(include_in_schema=False)
 
@@ -443,20 +447,14 @@ def scripts() -> dict[str, Script]:
     """Return all served files by name, without files of missing packages."""
     folder = files("alerting.console").joinpath("scripts")
     contents = {name: folder.joinpath(name).read_bytes() for name in OWN_SCRIPTS}
-    for package, static_files in (("uplot", UPLOT), ("fastapi_offline", SWAGGER)):
-        spec = find_spec(package)  # not imported: that would need its dependencies
-        for installed in spec.submodule_search_locations or () if spec is not None else ():
-            paths = {name: Path(installed, "static", file) for name, file in static_files.items()}
-            contents |= {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+    spec = find_spec("fastapi_offline")  # not imported: that would need its dependencies
+    for installed in spec.submodule_search_locations or () if spec is not None else ():
+        paths = {name: Path(installed, "static", name) for name in SWAGGER}
+        contents |= {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
     return {
         name: Script(content, _TYPES[Path(name).suffix], f'"{sha256(content).hexdigest()[:16]}"')
         for name, content in contents.items()
     }
-
-
-def has_uplot() -> bool:
-    """Return whether uPlot is installed, so that pages can draw with it."""
-    return scripts().keys() >= UPLOT.keys()
 
 
 _PREFIX: ContextVar[str] = ContextVar("prefix", default="")

@@ -1,66 +1,71 @@
-"""Charts that several pages share: a variable with its limits, the bars of a risk, the quality of
-scores; the chart of an episode for mails; and the charts of a training for the registry."""
+"""The one component of charts: a description of plots in units of the data, and its two drawings.
+
+Pages and reports draw it as SVG that is as wide as its column, in which text keeps its size; mails
+and trainings as PNG. Axes have round ticks, limits are always drawn, the legend lists what is
+drawn, and a script of the pages reads the same numbers out.
+"""
 
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
-from html import escape
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from importlib.util import find_spec
 from itertools import pairwise
 from textwrap import shorten
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
-import numpy as np
+from markupsafe import Markup
 
-from alerting.definitions.wording.language import ENGLISH, Language, Styled, format_threshold
-from alerting.readings.history import Floats, to_millis
-from alerting.reporting.model_charts import Bar, BarChart
-from alerting.reporting.variable_charts import (
-    EpisodeChart,
-    Panel,
-    describe_moving,
-    lines,
-    value_range,
-)
+from alerting.definitions.wording.language import ENGLISH, Language, Styled
+from alerting.readings.history import to_millis
+from alerting.reporting.templates import template_module
 
-WIDTH = 760.0  # CSS pixels of a whole page; half of it in a pair
 COLOURS = {
     "ink": "#1c2733",
     "muted": "#5b6875",
     "rule": "#dde3e8",
-    "score": "#1f6fb2",
+    "score": "#0072b2",
+    "limit": "#c04f00",
     "hit": "#12805c",
     "avoided": "#3f8fc9",
-    "false-alarm": "#c0262d",
+    "false-alarm": "#c8501e",
     "undetermined": "#8c949b",
     "problem": "#8b2f8f",
+    "event": "#b38600",
 }
-"""Colours on white by name; pages have variables of these names, which follow light and dark."""
-BAR_COLOURS = {
-    "usual": "undetermined",
-    "up": "false-alarm",
-    "down": "hit",
-    "risk": "score",
-    "after": "hit",
-}
-_SIZE = 11  # of words
+"""Colours on white by name, after Okabe and Ito; pages have variables of these names."""
+_SIZE = 11  # of words in a PNG
 _LETTER = 6.8  # width of one on average
-_TOP = 20.0
+_LABEL = 30  # letters beside an axis of a PNG
+_TOP = 26.0
 _RIGHT = 12.0
 _GAP = 10.0
+_LINE = 14.0  # height of a line of text
+ROW = 22.0
+"""Pixels of a bar."""
+_TALL_ROW = 38.0  # with its name above it
+_BROAD = 7  # letters beside an axis that need a broader margin
+_LABEL_WIDTH = 0.3  # of a marked instant on a phone, as a share of the width
 _SHARP = 2  # pixels of a PNG to one of CSS
 _SMOOTH = 2  # drawn so much larger, and reduced
-_TICK_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14400, 43200, 129600)
+_TICK_STEPS_S = (
+    *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
+    *(86400, 172800, 432000, 864000, 1209600, 2592000, 7776000, 15552000, 31536000),
+)
+_DAY_S = 86_400
 Anchor = Literal["start", "middle", "end"]
 Tick = tuple[float, str]
 
 
 class Shape(NamedTuple):
-    """A line (of a width), an area (filled), a dot (of a radius: the width) or words at a point."""
+    """A line (of a width), an area (filled), a dot (of a radius: the width) or words at a point.
+
+    `name`: in the legend; `look`: its class on pages; `shift`: of words, in pixels.
+    """
 
     kind: Literal["line", "area", "dot", "text"]
     points: tuple[tuple[float, float], ...]
@@ -71,11 +76,47 @@ class Shape(NamedTuple):
     text: str = ""
     anchor: Anchor = "start"
     shift: tuple[float, float] = (0.0, 0.0)
+    name: str = ""
+    look: str = ""
+
+    @property
+    def paint(self) -> str:
+        """Return the colour of a page, which follows light and dark."""
+        return f"var(--{self.colour},{COLOURS.get(self.colour, COLOURS['muted'])})"
+
+    @property
+    def is_rectangle(self) -> bool:
+        """Return whether it is a band or bar, which keeps its edges sharp."""
+        return self.kind == "area" and self.look != "fan"
+
+
+class LimitLine(NamedTuple):
+    """A line across a plot with its text. `is_limit`: not what is usual. `moves`: attributes by
+    which a script moves it."""
+
+    value: float
+    text: str
+    is_limit: bool = True
+    moves: Mapping[str, str] = {}
+
+
+class PlotSeries(NamedTuple):
+    """Numbers that are read out and saved: NaN for none. `hold`: for how long a value is carried
+    forward; None for one that stands for all up to the next."""
+
+    name: str
+    at: Iterable[float]
+    values: Iterable[float]
+    hold: float | None = None
 
 
 @dataclass
 class Plot:
-    """One plot with its axes; shapes are added in units of the data, the first ones below."""
+    """One plot with its axes; shapes are added in units of the data, the first ones below.
+
+    `named_rows`: the ticks upwards are names of rows. `unit`, `x_unit`: of values, `share` of
+    shares.
+    """
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -85,16 +126,25 @@ class Plot:
     y_ticks: Sequence[Tick] = ()
     x_title: str = ""
     grid: bool = True
+    named_rows: bool = False
+    unit: str = ""
+    x_unit: str = ""
     shapes: list[Shape] = field(default_factory=list)
+    levels: list[LimitLine] = field(default_factory=list)
+    moments: list[Tick] = field(default_factory=list)
+    series: list[PlotSeries] = field(default_factory=list)
+    rows: list[tuple[str, str]] = field(default_factory=list)
 
     def line(
         self,
         at: Iterable[float],
         values: Iterable[float],
         colour: str = "score",
-        width: float = 1.3,
+        width: float = 1.6,
         dashed: bool = False,
         steps: bool = False,
+        name: str = "",
+        look: str = "line",
     ) -> None:
         """Add a line; in `steps` each value is carried forward until the next one."""
         points = [*zip(map(float, at), map(float, values), strict=True)]
@@ -102,7 +152,9 @@ class Plot:
             corners = zip(points[1:], points, strict=False)
             points = [*points[:1], *(p for (x, y), (_, v) in corners for p in ((x, v), (x, y)))]
         if len(points) > 1:
-            self.shapes.append(Shape("line", tuple(points), colour, width, dashed))
+            self.shapes.append(
+                Shape("line", tuple(points), colour, width, dashed, name=name, look=look)
+            )
 
     def area(
         self,
@@ -111,11 +163,15 @@ class Plot:
         high: Sequence[float],
         colour: str = "score",
         opacity: float = 0.2,
+        name: str = "",
+        look: str = "fan",
+        text: str = "",
     ) -> None:
-        """Add an area between two lines."""
+        """Add an area between two lines. `text`: its title."""
         points = (*zip(at, low, strict=True), *zip(reversed(at), reversed(high), strict=True))
         if len(points) > 2:
-            self.shapes.append(Shape("area", points, colour, opacity=opacity))
+            shape = Shape("area", points, colour, opacity=opacity, text=text, name=name, look=look)
+            self.shapes.append(shape)
 
     def bar(
         self,
@@ -123,9 +179,26 @@ class Plot:
         y: tuple[float, float],
         colour: str = "score",
         opacity: float = 1.0,
+        name: str = "",
     ) -> None:
         """Add a rectangle."""
-        self.area(x, (y[0],) * 2, (y[1],) * 2, colour, opacity)
+        self.area(x, (y[0],) * 2, (y[1],) * 2, colour, opacity, name, "block")
+
+    def band(
+        self,
+        x: tuple[float, float],
+        look: str,
+        name: str,
+        colour: str,
+        text: str = "",
+        part: float = 1.0,
+    ) -> None:
+        """Add a time that is marked from the top to the bottom, or in an upper part of the plot."""
+        low, high = self.y
+        bottom = high - part * (high - low)
+        opacity = 0.16 if part == 1 else 0.45
+        look = f"band {look}"
+        self.area(x, (bottom, bottom), (high, high), colour, opacity, name, look, text)
 
     def dots(
         self,
@@ -133,20 +206,20 @@ class Plot:
         values: Iterable[float],
         colour: str = "score",
         radius: float = 3,
+        name: str = "",
+        look: str = "dot",
     ) -> None:
         """Add a dot at each value."""
         self.shapes += [
-            Shape("dot", ((float(x), float(y)),), colour, radius)
+            Shape("dot", ((float(x), float(y)),), colour, radius, name=name, look=look)
             for x, y in zip(at, values, strict=True)
         ]
 
-    def level(self, value: float, colour: str = "problem", dashed: bool = True) -> None:
-        """Add a line across the plot."""
-        self.line(self.x, (value, value), colour, 1, dashed)
-
-    def moment(self, at: float, colour: str = "ink", dashed: bool = False) -> None:
-        """Add an upright line."""
-        self.line((at, at), self.y, colour, 1, dashed)
+    def moment(self, at: float, text: str = "", colour: str = "ink", dashed: bool = False) -> None:
+        """Add an upright line, with a text below the axis."""
+        self.line((at, at), self.y, colour, 1.2, dashed, look="moment")
+        if text:
+            self.moments.append((at, text))
 
     def write(
         self,
@@ -154,11 +227,77 @@ class Plot:
         y: float,
         text: str,
         anchor: Anchor = "start",
-        colour: str = "muted",
         shift: tuple[float, float] = (0.0, -3.0),
+        look: str = "",
     ) -> None:
         """Add words beside a point, so many pixels away from it."""
-        self.shapes.append(Shape("text", ((x, y),), colour, text=text, anchor=anchor, shift=shift))
+        shape = Shape("text", ((x, y),), "muted", text=text, anchor=anchor, shift=shift, look=look)
+        self.shapes.append(shape)
+
+    def share_across(self, x: float) -> float:
+        """Return the place of a value between the left edge, 0, and the right one, 1."""
+        return min(max((x - self.x[0]) / ((self.x[1] - self.x[0]) or 1.0), 0.0), 1.0)
+
+    def pixels_down(self, y: float) -> float:
+        """Return how many pixels a value lies below the upper edge, within the plot."""
+        share = (y - self.y[0]) / ((self.y[1] - self.y[0]) or 1.0)
+        return self.height * (1 - min(max(share, 0.0), 1.0))
+
+    def placed_levels(self) -> list[tuple[LimitLine, float, float, str]]:
+        """Return each limit, highest first, with the heights of its line and text in pixels, and
+        the text; texts lie apart, and an arrow leads to a limit beyond the plot."""
+        placed: list[tuple[LimitLine, float, float, str]] = []
+        free = 0.0
+        ranked = sorted(self.levels, key=lambda level: -level.value)
+        for rank, level in enumerate(ranked):
+            y = self.pixels_down(level.value)
+            least = self.height - _LINE * (len(ranked) - 1 - rank)
+            text_y = max(free, min(y - 4 if y > _LINE else y + _LINE, least))
+            free = text_y + _LINE
+            arrow = "↑ " if level.value > self.y[1] else "↓ " if level.value < self.y[0] else ""
+            placed.append((level, y, text_y, arrow + level.text))
+        return placed
+
+    def placed_moments(self) -> list[tuple[float, str, Anchor, int]]:
+        """Return the share of the width, text, side and row of each marked instant; a text that
+        would overlap moves a row down."""
+        rows: list[list[tuple[float, float]]] = []
+        placed: list[tuple[float, str, Anchor, int]] = []
+        for at, text in self.moments:
+            share = self.share_across(at)
+            is_left = share > 1 - _LABEL_WIDTH
+            begin = share - _LABEL_WIDTH if is_left else share
+            end = begin + _LABEL_WIDTH
+            row = 0
+            while row < len(rows) and any(
+                begin < last and first < end for first, last in rows[row]
+            ):
+                row += 1
+            if row == len(rows):
+                rows.append([])
+            rows[row].append((begin, end))
+            placed.append((share, text, "end" if is_left else "start", row))
+        return placed
+
+    def lines(self) -> list[Shape]:
+        """Return what is as wide as the plot and no rectangle."""
+        flat = ("line", "area")
+        return [shape for shape in self.shapes if shape.kind in flat and not shape.is_rectangle]
+
+    def path(self, shape: Shape) -> str:
+        """Return the points of a shape as path data in a square that is 1000 wide."""
+        points = ((1000 * self.share_across(x), self.pixels_down(y)) for x, y in shape.points)
+        return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+    def narrow_parity(self) -> int:
+        """Return which ticks, even or odd ones, stay in a narrow column: those with a new date."""
+        dated = [rank for rank, (_, text) in enumerate(self.x_ticks) if rank and "\n" in text]
+        return dated[0] % 2 if dated else 0
+
+    def axis_height(self) -> float:
+        """Return the height of what is below the plot, without marked instants."""
+        is_dated = any("\n" in text for _, text in self.x_ticks)
+        return 16.0 * (bool(self.x_ticks) + bool(self.x_title or is_dated))
 
 
 def number_ticks(low: float, high: float, language: Language = ENGLISH) -> list[Tick]:
@@ -172,57 +311,162 @@ def share_ticks(low: float, high: float, language: Language = ENGLISH) -> list[T
 
 
 def round_numbers(low: float, high: float) -> list[float]:
-    """Return round numbers between two, at most six."""
-    rough = (high - low) / 4
+    """Return multiples of 1, 2 or 5 times a power of ten between two numbers, at most six."""
+    rough = (high - low) / 5
+    if not rough > 0:
+        return []
     size = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * size for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * size >= rough * 0.999)
+    step = next(s * size for s in (1.0, 2.0, 5.0, 10.0) if s * size >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
-    return [float(f"{k * step:.10g}") for k in range(first, first + 6) if k * step <= high * 1.0001]
+    return [
+        float(f"{k * step:.10g}") + 0.0
+        for k in range(first, first + 6)
+        if k * step <= high + 1e-4 * rough
+    ]
 
 
 def time_ticks(
     start: datetime, end: datetime, zone: tzinfo, language: Language = ENGLISH, most: int = 8
 ) -> list[Tick]:
-    """Return round times of a zone between two (ms): hours, days, or both."""
-    minutes = max((end - start).total_seconds() / 60, 1)
-    step = next((s for s in _TICK_STEPS if minutes / s <= most), _TICK_STEPS[-1])
+    """Return round times of a zone between two (ms); below the first one and where a day begins
+    stands the date."""
+    seconds = max((end - start).total_seconds(), 1)
+    step = next((s for s in _TICK_STEPS_S if seconds / s <= most), _TICK_STEPS_S[-1])
     midnight = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    skipped = int((start - midnight).total_seconds()) // step
     ticks: list[Tick] = []
-    for k in range(most + 1 + 1440 // step):
-        at = midnight + timedelta(minutes=step) * k
-        if start <= at <= end and len(ticks) <= most:
-            day = language.month_day(at) if minutes > 1440 else ""
-            clock = f"{at:%H:%M}" if step < 1440 else ""
-            ticks.append((float(to_millis(at)), " ".join(filter(None, (day, clock)))))
+    day = ""
+    for k in range(max(skipped - 7200 // step, 0), skipped + most + 3 + 7200 // step):
+        at = midnight + timedelta(seconds=step) * k
+        at = at.astimezone(UTC).astimezone(zone)  # a time that a change of the clock leaves out
+        millis = float(to_millis(at))
+        if not start <= at <= end or (ticks and millis <= ticks[-1][0]) or len(ticks) > most:
+            continue
+        date = language.month_day(at)
+        clock = f"{at:%H:%M:%S}" if step < 60 else f"{at:%H:%M}"
+        text = date if step >= _DAY_S else clock if date == day else f"{clock}\n{date}"
+        ticks.append((millis, text))
+        day = date
     return ticks
 
 
-def svg(plots: Sequence[Plot], label: str, width: float = WIDTH, columns: int = 1) -> str:
+# Pages
+
+
+def figure(
+    plots: Sequence[Plot],
+    label: str,
+    language: Language = ENGLISH,
+    zone: tzinfo | None = None,
+    note: str = "",
+    **attributes: str,
+) -> Markup:
+    """Return a chart of a page with its legend, what a script reads out, and the buttons that save
+    it. `label`: the text alternative. `zone`: of times; without one, x is a number."""
+    numbers = json.dumps(_read_out(plots, language, zone), separators=(",", ":"))
+    hint = language.say("Chart. Arrow keys read the values.")
+    saves = (language.say("Save the picture"), language.say("Save the numbers"))
+    drawn = svg(plots, label, hint)
+    return _render("figure", drawn, legend(plots), numbers, note, attributes, *saves)
+
+
+def _render(macro: str, *values: object) -> Markup:
+    return cast(Markup, getattr(template_module("page/chart.html"), macro)(*values))
+
+
+def _read_out(plots: Sequence[Plot], language: Language, zone: tzinfo | None) -> dict[str, Any]:
+    """Return the numbers of a chart for a script; x from the left edge on."""
+    return {
+        "x": plots[0].x,
+        "zone": str(zone) if zone else "",
+        "xUnit": plots[-1].x_unit,
+        "xTitle": plots[-1].x_title,
+        "language": "en-GB" if language.code == "en" else language.code,
+        "none": language.say("no value"),
+        "since": language.say("since the mark"),
+        "panels": [
+            {
+                "title": plot.title,
+                "unit": plot.unit,
+                "y": [_short(end) for end in plot.y],
+                "rows": plot.rows,
+                "series": [
+                    {
+                        "name": series.name,
+                        "t": [_short(t - plot.x[0], 9) for t in map(float, series.at)],
+                        "v": [_short(v) for v in map(float, series.values)],
+                        "hold": series.hold,
+                    }
+                    for series in plot.series
+                ],
+            }
+            for plot in plots
+        ],
+    }
+
+
+def _short(value: float, digits: int = 6) -> float | int | None:
+    """Return a number with few digits, None for NaN."""
+    if math.isnan(value):
+        return None
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def legend(plots: Sequence[Plot]) -> Markup:
+    """Return an entry for each named shape that is drawn, in the order of drawing."""
+    named: dict[str, Shape] = {}
+    for shape in (shape for plot in plots for shape in plot.shapes if shape.name):
+        named.setdefault(shape.name, shape)
+    keys = {"area": ((0, 0), (1000, 0), (1000, 12), (0, 12)), "line": ((0, 6), (1000, 6))}
+    key = Plot((0, 1000), (12, 0), 12)
+    entries = []
+    for name, shape in named.items():
+        points = keys.get(shape.kind, ((500, 6),))
+        width = min(shape.width, 4.5)
+        entries.append((name, key, shape._replace(points=points, text="", width=width)))
+    return _render("legend", entries)
+
+
+def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
     """Return plots below each other as inline SVG in the colours of the page. `label`: the text
-    alternative."""
-    shapes, height = _lay_out(plots, width, columns)
-    return (
-        f'<svg role="img" aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}" '
-        f'font-size="{_SIZE}">{"".join(map(_svg_shape, shapes))}</svg>'
-    )
+    alternative. `hint`: how to use it, where a script runs."""
+    placed = []
+    top = 0.0
+    for plot in plots:
+        top += _TOP if plot.title else 6.0
+        drawn = _with_names_above(plot) if plot.named_rows else plot
+        placed.append((drawn, top))
+        top += drawn.height + plot.axis_height() + _GAP
+        top += _LINE * len({row for _, _, _, row in plot.placed_moments()})
+    is_broad = any(len(text) > _BROAD for p in plots if not p.named_rows for _, text in p.y_ticks)
+    margin = " broad" if is_broad else " rows" if all(p.named_rows for p in plots) else ""
+    return _render("drawing", placed, label, margin, top, hint)
 
 
-def _svg_shape(shape: Shape) -> str:
-    colour = f"var(--{shape.colour})"
-    (x, y), *_ = shape.points
-    if shape.kind == "text":
-        anchor = f' text-anchor="{shape.anchor}"' if shape.anchor != "start" else ""
-        return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}"{anchor}>{escape(shape.text)}</text>'
-    if shape.kind == "dot":
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{shape.width:g}" fill="{colour}"/>'
-    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in shape.points)
-    if shape.kind == "area":
-        opacity = f' fill-opacity="{shape.opacity:g}"' if shape.opacity < 1 else ""
-        return f'<path d="{path}Z" fill="{colour}"{opacity}/>'
-    dashes = ' stroke-dasharray="4 3"' if shape.dashed else ""
-    return (
-        f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{shape.width:g}"{dashes}/>'
-    )
+def _with_names_above(plot: Plot) -> Plot:
+    """Return rows with a line of text above each, and what they hold below it."""
+    shapes = []
+    for shape in plot.shapes:
+        ys = [round(y) + 0.6 * (y - round(y)) - 0.19 for _, y in shape.points]
+        is_upright = shape.look == "moment"
+        points = tuple((x, y) for (x, _), y in zip(shape.points, ys, strict=True))
+        shapes.append(shape if is_upright else shape._replace(points=points))
+    return replace(plot, height=_TALL_ROW * len(plot.y_ticks), shapes=shapes)
+
+
+def still(plots: Sequence[Plot], label: str) -> Markup:
+    """Return plots with their legend for a page without scripts."""
+    return svg(plots, label) + Markup('<p class="legend">{}</p>').format(legend(plots))
+
+
+def spark(plot: Plot, label: str = "", width: int = 96, height: int = 34) -> Markup:
+    """Return a plot as small as a word, without axes. `label`: empty where the text beside it says
+    the same."""
+    return _render("spark", replace(plot, height=height), label, width)
+
+
+# Mails and trainings
 
 
 def png(plots: Sequence[Plot], width: float = 420, columns: int = 1) -> bytes:
@@ -239,7 +483,7 @@ def png(plots: Sequence[Plot], width: float = 420, columns: int = 1) -> bytes:
     font = ImageFont.truetype(font_file, _SIZE * factor * 0.92)
     for shape in shapes:
         points = [(x * factor, y * factor) for x, y in shape.points]
-        colour = COLOURS[shape.colour]
+        colour = COLOURS.get(shape.colour, COLOURS["muted"])
         if shape.kind == "text":
             anchor = {"start": "ls", "middle": "ms", "end": "rs"}[shape.anchor]
             draw.text(points[0], shape.text, colour, font, anchor)
@@ -269,7 +513,8 @@ def _dashes(
 
 def _lay_out(plots: Sequence[Plot], width: float, columns: int) -> tuple[list[Shape], float]:
     """Return all shapes of plots in pixels, and the height of the whole."""
-    margin = 8 + _LETTER * max((len(text) for p in plots for _, text in p.y_ticks), default=0)
+    longest = max((len(text) for p in plots for _, text in p.y_ticks), default=0)
+    margin = 8 + _LETTER * min(longest, _LABEL)
     cell = width / columns
     shapes: list[Shape] = []
     top = 0.0
@@ -277,227 +522,43 @@ def _lay_out(plots: Sequence[Plot], width: float, columns: int) -> tuple[list[Sh
         row = plots[first : first + columns]
         for column, plot in enumerate(row):
             right = (column + 1) * cell - _RIGHT
-            shapes += _lay_out_plot(plot, column * cell + margin, right, top + _TOP)
-        axis = max((16 if p.x_ticks else 0) + (16 if p.x_title else 0) for p in row)
-        top += _TOP + max(p.height for p in row) + axis + _GAP
+            shapes += _lay_out_plot(plot, column * cell + margin, right, top + 20)
+        top += 20 + max(p.height for p in row) + max(p.axis_height() for p in row) + _GAP
     return shapes, round(top, 1)
 
 
 def _lay_out_plot(plot: Plot, x_start: float, x_end: float, top: float) -> Iterable[Shape]:
-    x0, x1 = plot.x
-    y0, y1 = plot.y
     bottom = top + plot.height
 
     def locate(point: tuple[float, float]) -> tuple[float, float]:
-        x = x_start + (x_end - x_start) * (point[0] - x0) / ((x1 - x0) or 1.0)
-        y = bottom - plot.height * (point[1] - y0) / ((y1 - y0) or 1.0)
-        return min(max(x, x_start), x_end), min(max(y, top), bottom)
+        return x_start + (x_end - x_start) * plot.share_across(point[0]), top + plot.pixels_down(
+            point[1]
+        )
 
     if plot.title:
-        yield Shape("text", ((x_start, top - 7),), "muted", text=plot.title)
+        title = "; ".join([plot.title, *(text for _, text in plot.moments)])
+        yield Shape("text", ((x_start, top - 7),), "muted", text=title)
     for value, text in plot.y_ticks:
-        _, y = locate((x0, value))
+        y = top + plot.pixels_down(value)
         if plot.grid:
             yield Shape("line", ((x_start, y), (x_end, y)), "rule", 0.8)
-        yield Shape("text", ((x_start - 5, y + 4),), "muted", text=text, anchor="end")
+        short = shorten(text, _LABEL, placeholder=" …")
+        yield Shape("text", ((x_start - 5, y + 4),), "muted", text=short, anchor="end")
     for shape in plot.shapes:
         dx, dy = shape.shift
-        points = tuple((x + dx, y + dy) for x, y in map(locate, shape.points))
-        yield shape._replace(points=points)
+        yield shape._replace(points=tuple((x + dx, y + dy) for x, y in map(locate, shape.points)))
+    for level, y, text_y, text in plot.placed_levels():
+        colour = "limit" if level.is_limit else "muted"
+        yield Shape("line", ((x_start, top + y), (x_end, top + y)), colour, 1, level.is_limit)
+        yield Shape("text", ((x_end, top + text_y),), "muted", text=text, anchor="end")
     if plot.x_ticks or plot.grid:
         yield Shape("line", ((x_start, bottom), (x_end, bottom)), "rule", 1)
     for value, text in plot.x_ticks:
-        x, _ = locate((value, y0))
-        at = min(max(x, x_start + 2.5 * len(text)), x_end - 2.5 * len(text))
-        yield Shape("text", ((at, bottom + 14),), "muted", text=text, anchor="middle")
+        x = locate((value, 0))[0]
+        for row, part in enumerate(text.split("\n")):
+            at = min(max(x, x_start + 2.5 * len(part)), x_end - 2.5 * len(part))
+            place = ((at, bottom + 14 + 14 * row),)
+            yield Shape("text", place, "muted", text=part, anchor="middle")
     if plot.x_title:
         y = bottom + (30 if plot.x_ticks else 14)
         yield Shape("text", ((x_end, y),), "muted", text=plot.x_title, anchor="end")
-
-
-Points = Sequence[Mapping[str, Any]]
-MOST_VARIABLES = 15
-_LABEL = 30  # letters
-_ROW = 22.0  # pixels of a bar
-
-
-def panel_plot(
-    panel: Panel, start: float, end: float, ticks: Sequence[Tick], language: Language = ENGLISH
-) -> Plot:
-    """Return the plot of a variable between two instants (ms) with its limits, named on it."""
-    low, high = value_range(panel)
-    y_ticks = (share_ticks if panel.share else number_ticks)(low, high, language)
-    title = "; ".join(filter(None, (panel.heading(language), language.translate(panel.note))))
-    plot = Plot((start, end), (low, high), 120, title, ticks, y_ticks)
-    if panel.fan is not None:
-        plot.area(panel.fan.at, panel.fan.low, panel.fan.high, opacity=0.15)
-        plot.line(panel.fan.at, panel.fan.middle, dashed=True)
-    for at, values in lines(panel):
-        plot.line(at, values, steps=True)
-    for level in panel.levels:
-        if low <= level.value <= high:
-            plot.level(level.value)
-            name = f"{language.translate(level.label)} {panel.show(level.value, language)}"
-            plot.write(end, level.value, name, "end")
-    for moving in panel.moving:
-        for at, values in moving.parts(low, high):
-            plot.line(at, values, "problem", 1, dashed=True, steps=True)
-        if len(moving.values_in_force):
-            plot.write(start, low, describe_moving(panel, moving, language))
-    return plot
-
-
-def bars_plot(chart: BarChart, language: Language = ENGLISH, ticks: bool = False) -> Plot:
-    """Return the plot of bars below each other with their texts, and the threshold dashed."""
-    names = [shorten(bar.label, _LABEL, placeholder=" …") for bar in chart.bars]
-    rows = range(len(names) - 1, -1, -1)
-    title = f"{chart.title}; {chart.alarm}" if chart.alarm else chart.title
-    plot = Plot(
-        (chart.low, chart.high + 0.2 * (chart.high - chart.low)),
-        (-0.5, len(names) - 0.5),
-        _ROW * len(names),
-        title,
-        share_ticks(chart.low, chart.high, language) if ticks else (),
-        [(float(row), name) for row, name in zip(rows, names, strict=True)],
-        grid=False,
-    )
-    for row, bar in zip(rows, chart.bars, strict=True):
-        plot.bar((bar.start, bar.end), (row - 0.3, row + 0.3), BAR_COLOURS[bar.kind])
-        plot.write(bar.end, row, bar.text, shift=(5, 4))
-    if chart.threshold is not None:
-        plot.moment(chart.threshold, dashed=True)
-    return plot
-
-
-def calibration_plot(
-    bins: Points, x_title: str, y_title: str, language: Language = ENGLISH
-) -> Plot:
-    """Return the observed share against the score, with 95 % intervals; the diagonal is exact."""
-    highest = max(max(point["score"], point["high"]) for point in bins)
-    limit = min(1.0, 1.1 * highest)
-    ticks = share_ticks(0, limit, language)
-    plot = Plot((0, limit), (0, limit), 190, y_title, ticks, ticks, x_title)
-    plot.line((0, limit), (0, limit), "muted", 1, dashed=True)
-    for point in bins:
-        plot.line((point["score"],) * 2, (point["low"], point["high"]), width=1)
-    plot.line([point["score"] for point in bins], [point["observed"] for point in bins])
-    plot.dots([point["score"] for point in bins], [point["observed"] for point in bins])
-    return plot
-
-
-def episode_image(
-    chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = (), language: Language = ENGLISH
-) -> bytes:
-    """Draw panels below each other, limits dashed, the episode shaded; below them the bars."""
-    start = to_millis(chart.start)
-    end = max(to_millis(chart.end), start + 1)
-    raised = to_millis(chart.raised_at)
-    closed = to_millis(max(chart.raised_at, chart.closed_at or chart.now or chart.end))
-    ticks = time_ticks(chart.start, chart.end, zone, language, most=5)
-    plots = [panel_plot(panel, start, end, ticks, language) for panel in chart.panels]
-    for plot in plots:
-        plot.moment(raised, "false-alarm")
-        plot.bar((raised, closed), plot.y, "false-alarm", 0.12)
-    plots[-1].x_title = f"{chart.raised_at.astimezone(zone):%Z}"
-    return png([*plots, *(bars_plot(chart_of_bars, language) for chart_of_bars in bars)])
-
-
-def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
-    """Draw PNG files by name for a challenger's evidence.
-
-    `evidence`: `threshold_curve`, `reliability` and `importance` as the training stores them; of a
-    value without an alarm only the last one. `names`: titles of variables. Charts without data are
-    omitted.
-    """
-    curve = evidence.get("threshold_curve", ())
-    bins = evidence.get("reliability", ())
-    files: dict[str, bytes] = {}
-    if len(curve) > 1:
-        files["threshold.png"] = threshold_curve(curve)
-    if bins:
-        plot = calibration_plot(bins, "score (probability)", "share that a problem followed")
-        files["calibration.png"] = png([plot])
-    if evidence["importance"]:
-        files["importance.png"] = importance(evidence["importance"], names)
-    return files
-
-
-def threshold_curve(curve: Points) -> bytes:
-    """Draw metrics by threshold with 95 % confidence intervals, the chosen one in red; thresholds
-    outside of the limits are grey."""
-    titles = {
-        "event_recall": "share of problems found",
-        "episode_precision": "share of episodes that are right",
-        "false_alarms_per_week": "false alarms a week and asset",
-        "time_in_alarm": "share of time in alarm",
-    }
-    chosen = next(p for p in curve if p["chosen"])
-    edges = [p["threshold"] for p in curve]
-    middles = [edges[0], *((a + b) / 2 for a, b in pairwise(edges)), edges[-1]]
-    plots = []
-    for name, title in titles.items():
-        shown = [p for p in curve if p[name] is not None]
-        bounds = [p["intervals"].get(name, [p[name], p[name]]) for p in shown]
-        top = (
-            1.03 if name != "false_alarms_per_week" else max((b[1] for b in bounds), default=1) or 1
-        )
-        ticks = (share_ticks if top == 1.03 else number_ticks)(0, top)
-        plot = Plot(
-            (edges[0], edges[-1]), (0, top), 150, title, number_ticks(edges[0], edges[-1]), ticks
-        )
-        for point, span in zip(curve, pairwise(middles), strict=True):
-            if not point["within_budget"]:
-                plot.bar(span, plot.y, "muted", 0.12)
-        at = [p["threshold"] for p in shown]
-        plot.area(at, [b[0] for b in bounds], [b[1] for b in bounds])
-        plot.line(at, [p[name] for p in shown], steps=True)
-        plot.moment(chosen["threshold"], "false-alarm")
-        plots.append(plot)
-    plots[-1].x_title = f"threshold; in service: {format_threshold(chosen['threshold'])}"
-    return png(plots, 800, 2)
-
-
-def share_bars(title: str, shares: Sequence[tuple[str, float, str]]) -> BarChart:
-    """Return bars from zero: name, share and text, the first one on top."""
-    bars = tuple(Bar(name, 0.0, share, "risk", text) for name, share, text in shares)
-    described = f"{title}: " + ", ".join(f"{bar.label} {bar.text}" for bar in bars)
-    return BarChart(title, bars, 0.0, max((b.end for b in bars), default=0) or 1.0, None, described)
-
-
-def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
-    """Draw the share of each variable in the model's importance, the largest on top."""
-    whole = sum(shares.values()) or 1.0
-    ranked = sorted(shares.items(), key=lambda item: -item[1])
-    shown = [(names.get(name, name), share / whole) for name, share in ranked[:MOST_VARIABLES]]
-    others = ranked[MOST_VARIABLES:]
-    if others:
-        shown.append((f"{len(others)} others", sum(share for _, share in others) / whole))
-    bars = [(name, share, f"{share:.0%}") for name, share in shown]
-    return png([bars_plot(share_bars("Importance of each variable for the model", bars))], 560)
-
-
-def swarm(
-    variables: Sequence[str], shares: Floats, values: Floats, names: Mapping[str, str]
-) -> bytes:
-    """Draw the share (SHAP) of each variable in the score of each row, of rows by variable; the
-    redder a dot, the higher the value. `names`: titles."""
-    ranked = np.argsort(-np.abs(shares).mean(axis=0), kind="stable")[:MOST_VARIABLES]
-    low = min(float(shares.min()), 0.0)
-    high = max(float(shares.max()), 1e-6)
-    rows = [float(len(ranked) - 1 - place) for place in range(len(ranked))]
-    titles = [
-        shorten(names.get(variables[i], variables[i]), _LABEL, placeholder=" …") for i in ranked
-    ]
-    y_ticks = [*zip(rows, titles, strict=True)]
-    x_title = "share of the variable in the score; red: a high value, blue: a low one"
-    y = (-0.5, len(ranked) - 0.5)
-    plot = Plot((low, high), y, 26 * len(ranked), "", number_ticks(low, high), y_ticks, x_title)
-    spread = np.random.default_rng(0)
-    for row, i in zip(rows, ranked, strict=True):
-        is_known = ~np.isnan(values[:, i])
-        middle = np.median(values[is_known, i]) if is_known.any() else 0.0
-        at = row + spread.uniform(-0.3, 0.3, len(shares))
-        for side, colour in enumerate(("undetermined", "score", "false-alarm")):
-            on_side = np.where(is_known, 1 + (values[:, i] > middle), 0) == side
-            plot.dots(shares[on_side, i], at[on_side], colour, 1.6)
-    return png([plot], 640)

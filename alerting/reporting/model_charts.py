@@ -1,15 +1,26 @@
-"""Charts of models as numbers: bars of a risk, which pages draw as SVG and e-mails as PNG; and
-operating points: for each threshold, the problems that it would have found and its false alarms on
-the rows that chose a threshold, and the limit of false alarms that would choose it."""
+"""Charts of models: bars of a risk; operating points, with the problems that each threshold would
+have found and its false alarms on the rows that chose a threshold, and the limit of false alarms
+that would choose it; calibration; and the charts of a training for the registry."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, floor, log10
 from typing import Any, Literal
 
+from alerting.deferred import np
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.wording.language import ENGLISH, Language, Styled, template, translatable
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Language,
+    Styled,
+    format_threshold,
+    template,
+    translatable,
+)
 from alerting.episodes.episode import Contribution, Episode
+from alerting.readings.history import Floats
+from alerting.reporting.charts import ROW, Plot, PlotSeries, number_ticks, png, share_ticks
 
 SHOWN = 6
 CAVEAT = translatable(
@@ -262,14 +273,31 @@ def limit_choosing(rate: float, following: float | None) -> float:
     return rate
 
 
-def curve_line(points: Sequence[CurvePoint]) -> list[tuple[float, float]]:
-    """Return the positions of points in a plot, in percent from the left and from the top: false
-    alarms increase to the right, problems found upwards."""
-    widest = max((p.false_alarms_per_week for p in points), default=0.0) or 1.0
-    return [
-        (round(4 + 92 * p.false_alarms_per_week / widest, 2), round(94 - 88 * p.share_found, 2))
-        for p in points
-    ]
+def curve_plot(points: Sequence[CurvePoint], language: Language = ENGLISH) -> Plot:
+    """Return the share of problems found over the false alarms a week on all assets; points that no
+    limit chooses are not on the line."""
+    most = 1.05 * max((p.on_all for p in points), default=0.0) or 1.0
+    title = language.say("Problems found, over false alarms a week")
+    x_ticks = number_ticks(0, most, language)
+    plot = Plot((0, most), (0, 1.05), 200, title, x_ticks, share_ticks(0, 1, language))
+    plot.unit = "share"
+    plot.x_title = language.say("false alarms a week")
+    at = [p.on_all for p in points]
+    shares = [p.share_found for p in points]
+    on_line = [p for p in points if p.at_most is not None]
+    plot.line([p.on_all for p in on_line], [p.share_found for p in on_line])
+    groups = (
+        (template("a threshold to choose"), "score", 5, "dot"),
+        (template("too long in alarm"), "undetermined", 5, "dot beyond"),
+        (template("in force now"), "limit", 8, "dot chosen"),
+    )
+    for rank, (name, colour, radius, look) in enumerate(groups):
+        group = [p for p in points if rank == (2 if p.chosen else p.at_most is None)]
+        rates = [p.on_all for p in group]
+        shares_found = [p.share_found for p in group]
+        plot.dots(rates, shares_found, colour, radius, language.say(name), look)
+    plot.series.append(PlotSeries(title, at, shares))
+    return plot
 
 
 def _order(point: Mapping[str, Any]) -> tuple[float, float, float]:
@@ -301,3 +329,165 @@ def _thinned(points: Sequence[CurvePoint], most: int) -> list[CurvePoint]:
     chosen = next((rank for rank, point in enumerate(points) if point.chosen), 0)
     ranks = {round(n * (len(points) - 1) / (most - 2)) for n in range(most - 1)}
     return [points[rank] for rank in sorted(ranks | {chosen})]
+
+
+Points = Sequence[Mapping[str, Any]]
+MOST_VARIABLES = 15
+BAR_COLOURS = {
+    "usual": "undetermined",
+    "up": "false-alarm",
+    "down": "hit",
+    "risk": "score",
+    "after": "hit",
+}
+_BAR_NAMES = {
+    "up": template("raises the risk"),
+    "down": template("lowers the risk"),
+}
+
+
+def bars_plot(chart: BarChart, language: Language = ENGLISH) -> Plot:
+    """Return the plot of bars below each other with their texts, and the threshold dashed."""
+    names = [bar.label for bar in chart.bars]
+    rows = range(len(names) - 1, -1, -1)
+    plot = Plot(
+        (chart.low, chart.high + 0.2 * (chart.high - chart.low)),
+        (-0.5, len(names) - 0.5),
+        ROW * len(names),
+        chart.title,
+        share_ticks(chart.low, chart.high, language),
+        [(float(row), name) for row, name in zip(rows, names, strict=True)],
+        grid=False,
+        named_rows=True,
+        rows=[(bar.label, bar.text) for bar in chart.bars],
+    )
+    for row, bar in zip(rows, chart.bars, strict=True):
+        name = language.say(_BAR_NAMES[bar.kind]) if bar.kind in _BAR_NAMES else ""
+        plot.bar((bar.start, bar.end), (row - 0.3, row + 0.3), BAR_COLOURS[bar.kind], 1, name)
+        plot.write(bar.end, row, bar.text, shift=(5, 4), look="amount")
+    if chart.threshold is not None:
+        plot.moment(chart.threshold, chart.alarm, "limit", dashed=True)
+    return plot
+
+
+def calibration_plot(
+    bins: Points, x_title: str, y_title: str, language: Language = ENGLISH
+) -> Plot:
+    """Return the observed share against the score, with 95 % intervals where they are known; the
+    diagonal is exact."""
+    highest = max(max(p["score"], p["observed"], p.get("high", 0.0)) for p in bins)
+    limit = min(1.0, 1.1 * highest) or 1.0
+    ticks = share_ticks(0, limit, language)
+    plot = Plot((0, limit), (0, limit), 190, y_title, ticks, ticks, x_title)
+    plot.unit = plot.x_unit = "share"
+    exact = language.say("exact")
+    plot.line((0, limit), (0, limit), "muted", 1, dashed=True, name=exact, look="usual")
+    interval = language.say("95 % interval")
+    for point in (p for p in bins if "low" in p):
+        bounds = (point["low"], point["high"])
+        plot.line((point["score"],) * 2, bounds, width=1, name=interval)
+    scores = [point["score"] for point in bins]
+    observed = [point["observed"] for point in bins]
+    plot.line(scores, observed)
+    plot.dots(scores, observed, name=language.say("measured"))
+    plot.series.append(PlotSeries(y_title, scores, observed))
+    return plot
+
+
+def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
+    """Draw PNG files by name for a challenger's evidence.
+
+    `evidence`: `threshold_curve`, `reliability` and `importance` as the training stores them; of a
+    value without an alarm only the last one. `names`: titles of variables. Charts without data are
+    omitted.
+    """
+    curve = evidence.get("threshold_curve", ())
+    bins = evidence.get("reliability", ())
+    files: dict[str, bytes] = {}
+    if len(curve) > 1:
+        files["threshold.png"] = threshold_curve(curve)
+    if bins:
+        plot = calibration_plot(bins, "score (probability)", "share that a problem followed")
+        files["calibration.png"] = png([plot])
+    if evidence["importance"]:
+        files["importance.png"] = importance(evidence["importance"], names)
+    return files
+
+
+def threshold_curve(curve: Points) -> bytes:
+    """Draw metrics by threshold with 95 % confidence intervals, the chosen one in red; thresholds
+    outside of the limits are grey."""
+    titles = {
+        "event_recall": "share of problems found",
+        "episode_precision": "share of episodes that are right",
+        "false_alarms_per_week": "false alarms a week and asset",
+        "time_in_alarm": "share of time in alarm",
+    }
+    chosen = next(p for p in curve if p["chosen"])
+    edges = [p["threshold"] for p in curve]
+    middles = [edges[0], *((a + b) / 2 for a, b in pairwise(edges)), edges[-1]]
+    plots = []
+    for name, title in titles.items():
+        shown = [p for p in curve if p[name] is not None]
+        bounds = [p["intervals"].get(name, [p[name], p[name]]) for p in shown]
+        top = (
+            1.03 if name != "false_alarms_per_week" else max((b[1] for b in bounds), default=1) or 1
+        )
+        ticks = (share_ticks if top == 1.03 else number_ticks)(0, top)
+        plot = Plot(
+            (edges[0], edges[-1]), (0, top), 150, title, number_ticks(edges[0], edges[-1]), ticks
+        )
+        for point, span in zip(curve, pairwise(middles), strict=True):
+            if not point["within_budget"]:
+                plot.bar(span, plot.y, "muted", 0.12)
+        at = [p["threshold"] for p in shown]
+        plot.area(at, [b[0] for b in bounds], [b[1] for b in bounds])
+        plot.line(at, [p[name] for p in shown], steps=True)
+        plot.moment(chosen["threshold"], "false-alarm")
+        plots.append(plot)
+    plots[-1].x_title = f"threshold; in service: {format_threshold(chosen['threshold'])}"
+    return png(plots, 800, 2)
+
+
+def share_bars(title: str, shares: Sequence[tuple[str, float, str]]) -> BarChart:
+    """Return bars from zero: name, share and text, the first one on top."""
+    bars = tuple(Bar(name, 0.0, share, "risk", text) for name, share, text in shares)
+    described = f"{title}: " + ", ".join(f"{bar.label} {bar.text}" for bar in bars)
+    return BarChart(title, bars, 0.0, max((b.end for b in bars), default=0) or 1.0, None, described)
+
+
+def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
+    """Draw the share of each variable in the model's importance, the largest on top."""
+    whole = sum(shares.values()) or 1.0
+    ranked = sorted(shares.items(), key=lambda item: -item[1])
+    shown = [(names.get(name, name), share / whole) for name, share in ranked[:MOST_VARIABLES]]
+    others = ranked[MOST_VARIABLES:]
+    if others:
+        shown.append((f"{len(others)} others", sum(share for _, share in others) / whole))
+    bars = [(name, share, f"{share:.0%}") for name, share in shown]
+    return png([bars_plot(share_bars("Importance of each variable for the model", bars))], 560)
+
+
+def swarm(
+    variables: Sequence[str], shares: Floats, values: Floats, names: Mapping[str, str]
+) -> bytes:
+    """Draw the share (SHAP) of each variable in the score of each row, of rows by variable; the
+    redder a dot, the higher the value. `names`: titles."""
+    ranked = np.argsort(-np.abs(shares).mean(axis=0), kind="stable")[:MOST_VARIABLES]
+    low = min(float(shares.min()), 0.0)
+    high = max(float(shares.max()), 1e-6)
+    rows = [float(len(ranked) - 1 - place) for place in range(len(ranked))]
+    titles = [names.get(variables[i], variables[i]) for i in ranked]
+    y_ticks = [*zip(rows, titles, strict=True)]
+    x_title = "share of the variable in the score; red: a high value, blue: a low one"
+    y = (-0.5, len(ranked) - 0.5)
+    plot = Plot((low, high), y, 26 * len(ranked), "", number_ticks(low, high), y_ticks, x_title)
+    spread = np.random.default_rng(0)
+    for row, i in zip(rows, ranked, strict=True):
+        is_known = ~np.isnan(values[:, i])
+        middle = np.median(values[is_known, i]) if is_known.any() else 0.0
+        at = row + spread.uniform(-0.3, 0.3, len(shares))
+        for side, colour in enumerate(("undetermined", "score", "false-alarm")):
+            on_side = np.where(is_known, 1 + (values[:, i] > middle), 0) == side
+            plot.dots(shares[on_side, i], at[on_side], colour, 1.6)
+    return png([plot], 640)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
-from textwrap import shorten
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -16,20 +16,7 @@ from alerting.episodes.lifecycle import ReportedMiss
 from alerting.learning.predicted_and_measured import ServedValues
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import phrases
-from alerting.reporting.charts import (
-    MOST_VARIABLES,
-    WIDTH,
-    Plot,
-    bars_plot,
-    calibration_plot,
-    number_ticks,
-    panel_plot,
-    png,
-    share_bars,
-    share_ticks,
-    svg,
-    time_ticks,
-)
+from alerting.reporting.charts import Plot, number_ticks, png, share_ticks, still, time_ticks
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement, head_sentences
 from alerting.reporting.definition.period_data import Material
 from alerting.reporting.definition.report_metrics import ReportMetrics
@@ -42,12 +29,17 @@ from alerting.reporting.episode_details import (
     panel_of,
 )
 from alerting.reporting.estimates import RowMetrics
-from alerting.reporting.model_charts import titles_of
+from alerting.reporting.model_charts import (
+    MOST_VARIABLES,
+    bars_plot,
+    calibration_plot,
+    share_bars,
+    titles_of,
+)
 from alerting.reporting.templates import render
-from alerting.reporting.variable_charts import Panel, describe_moving
+from alerting.reporting.variable_charts import Fan, Panel, describe_moving, panel_plot
 
 LANES = 20
-_HALF = WIDTH / 2
 _TIME_UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
 _BINS = 12
 _MOST_SAMPLES = 150  # in a chart of predicted values
@@ -60,7 +52,7 @@ def timeline(
     variable: Panel | None = None,
     zone: tzinfo = UTC,
     language: Language = ENGLISH,
-) -> str:
+) -> Markup:
     """Draw `variable` and score over the lanes of all assets, with problems and outcomes."""
     start = to_millis(metrics.start)
     end = to_millis(metrics.end)
@@ -68,7 +60,7 @@ def timeline(
     plots = [] if variable is None else [panel_plot(variable, start, end, (), language)]
     if len(scores):
         plots.append(_score_plot(metrics, scores, language))
-    plots.append(lanes_plot(metrics))
+    plots.append(lanes_plot(metrics, language))
     plots[-1].x_ticks = ticks
     plots[-1].x_title = _zone(zone, language)
     text = template(
@@ -89,7 +81,7 @@ def timeline(
         label,
         *(describe_moving(variable, level, language) for level in moving if variable),
     ]
-    return svg(plots, "; ".join(described))
+    return still(plots, "; ".join(described))
 
 
 def lanes_of(metrics: ReportMetrics) -> list[str]:
@@ -100,7 +92,7 @@ def lanes_of(metrics: ReportMetrics) -> list[str]:
     return sorted(sorted(busy), key=lambda asset: -busy[asset])[:LANES]
 
 
-def lanes_plot(metrics: ReportMetrics) -> Plot:
+def lanes_plot(metrics: ReportMetrics, language: Language = ENGLISH) -> Plot:
     """Return a lane for each asset with its problems (shaded) and alarms by outcome; thin where
     data were missing."""
     start = to_millis(metrics.start)
@@ -108,27 +100,36 @@ def lanes_plot(metrics: ReportMetrics) -> Plot:
     least = (end - start) / _THINNEST
     lanes = lanes_of(metrics)
     names = [(float(len(lanes) - 1 - i), lane) for i, lane in enumerate(lanes)]
-    y_ticks = [(row, shorten(metrics.asset_title(a), 26, placeholder=" …")) for row, a in names]
+    y_ticks = [(row, metrics.asset_title(asset)) for row, asset in names]
     y = (-0.6, len(lanes) - 0.4)
-    plot = Plot((start, end), y, 24 * max(len(lanes), 1) + 8, y_ticks=y_ticks, grid=False)
+    plot = Plot(
+        (start, end),
+        y,
+        24 * max(len(lanes), 1) + 8,
+        y_ticks=y_ticks,
+        grid=False,
+        named_rows=True,
+    )
 
-    def bar(begin: datetime, until: datetime | None, y: float, half: float, *look: object) -> None:
+    def bar(begin: datetime, until: datetime | None, y: float, half: float, *look: Any) -> None:
         first = to_millis(begin)
         last = max(to_millis(min(until or metrics.end, metrics.end)), first + least)
-        plot.bar((first, last), (y - half, y + half), *look)  # type: ignore[arg-type]
+        plot.bar((first, last), (y - half, y + half), *look)
 
     row_of = {asset: row for row, asset in names}
     for problem in (p for p in metrics.problems if p.asset in row_of):
         row = row_of[problem.asset]
-        bar(problem.start, problem.end or problem.start, row, 0.45, "problem", 0.35)
+        name = language.say("problem")
+        bar(problem.start, problem.end or problem.start, row, 0.45, "problem", 0.35, name)
         if problem.episode is None:
-            plot.write(to_millis(problem.start), row, "▼", "middle", "problem", (0, -3))
+            plot.write(to_millis(problem.start), row, "▼", "middle", (0, -3), "missed")
     for episode in (e for e in metrics.episodes if e.asset in row_of):
         row = row_of[episode.asset]
         colour = episode.outcome.replace("_", "-")
+        name = language.translate(phrases.OUTCOME_NAMES[episode.outcome])
         bar(episode.raised_at, episode.ended_at, row, 0.03, colour, 0.6)
         for first, last in episode.in_alarm or [(episode.raised_at, episode.raised_at)]:
-            bar(first, last, row, 0.2, colour)
+            bar(first, last, row, 0.2, colour, 1.0, name)
     return plot
 
 
@@ -144,15 +145,16 @@ def _score_plot(metrics: ReportMetrics, scores: pd.DataFrame, language: Language
         title = language.say("score (solid) and threshold (dashed), highest of all assets")
     x = (to_millis(metrics.start), to_millis(metrics.end))
     plot = Plot(x, (0, top), 110, title, y_ticks=share_ticks(0, top, language))
-    plot.line(at, highest["score"], width=1)
-    plot.line(at, highest["threshold"], "ink", 1, dashed=True, steps=True)
+    plot.line(at, highest["score"], width=1, name=language.say("score"))
+    threshold = language.say("threshold")
+    plot.line(at, highest["threshold"], "limit", 1, dashed=True, steps=True, name=threshold)
     return plot
 
 
-def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
+def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> Markup:
     """Draw the number of problems by their lead time; empty without any."""
     if not metrics.lead_times:
-        return ""
+        return Markup()
     longest_s = max(abs(lead) for lead in metrics.lead_times)
     unit, divisor = next((u for u in _TIME_UNITS if longest_s >= 2 * u[1]), ("s", 1.0))
     values = np.asarray(metrics.lead_times) / divisor
@@ -173,23 +175,23 @@ def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
         median_text = language.say("median {duration}", duration=phrases.seconds(middle, language))
         plot.title = f"{title}; {median_text}"
     if gap:
-        plot.moment(gap, "problem", dashed=True)
-    return svg([plot], language.say("Distribution of lead times"), _HALF)
+        plot.moment(gap, "", "problem", dashed=True)
+    return still([plot], language.say("Distribution of lead times"))
 
 
-def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
+def calibration(rows: RowMetrics, language: Language = ENGLISH) -> Markup:
     """Draw the observed share against score, with 95 % intervals; empty without both classes."""
     if rows.ap is None:
-        return ""
+        return Markup()
     x_title = language.say("score (probability)")
     y_title = language.say("share of rows the problem followed")
     plot = calibration_plot(rows.calibration, x_title, y_title, language)
-    return svg([plot], language.say("Calibration of the score"), _HALF)
+    return still([plot], language.say("Calibration of the score"))
 
 
 def importance(
     shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
-) -> str:
+) -> Markup:
     """Draw the mean size of each variable's share in a score. `titles`: by name."""
     ranked = sorted(((n, s) for n, s in shares.items() if s > 0), key=lambda item: -item[1])
     label = language.say("Importance of each variable for the model")
@@ -202,28 +204,29 @@ def _shares(
     titles: Mapping[str, str],
     language: Language,
     before: Mapping[str, float] | None = None,
-) -> str:
+) -> Markup:
     if not shares:
-        return ""
+        return Markup()
     chart = share_bars(
         title,
         [(titles.get(n, n.replace("_", " ")), s, language.points(s)) for n, s in shares.items()],
     )
-    plot = bars_plot(chart, language, ticks=True)
+    plot = bars_plot(chart, language)
     for row, name in enumerate(reversed([*shares])):
         if before and name in before:
-            plot.bar((0, before[name]), (row - 0.42, row - 0.28), "undetermined")
-    return svg([plot], chart.description)
+            period = language.say("period before")
+            plot.bar((0, before[name]), (row - 0.42, row - 0.28), "undetermined", name=period)
+    return still([plot], chart.description)
 
 
 def predicted_values(
     values: Mapping[str, ServedValues], zone: tzinfo = UTC, language: Language = ENGLISH
-) -> str:
+) -> Markup:
     """Draw the predicted values of the first asset beside its samples: the last ones that a chart
     can show; empty without samples."""
     asset, served = next(iter(values.items()), ("", None))
     if served is None or not len(served.graded.at):
-        return ""
+        return Markup()
     variable = served.variable.replace("_", " ")
     samples = served.graded.at[-_MOST_SAMPLES:]
     came = served.graded.value[-_MOST_SAMPLES:]
@@ -232,44 +235,36 @@ def predicted_values(
     low = served.predicted.low[is_drawn]
     middle = served.predicted.median[is_drawn]
     high = served.predicted.high[is_drawn]
-    y = (
-        float(min(low.min(initial=came.min()), came.min())),
-        float(max(high.max(initial=came.max()), came.max())),
-    )
     first = from_millis(int(samples[0]))
     last = from_millis(int(at.max(initial=samples[-1])))
-    plot = Plot(
-        (to_millis(first), to_millis(last)),
-        y,
-        170,
-        ", ".join(filter(None, (asset, variable, served.unit))),
-        time_ticks(first, last, zone, language, 6),
-        number_ticks(*y, language) if y[0] < y[1] else (),
-        _zone(zone, language),
-    )
-    plot.area(at.tolist(), low.tolist(), high.tolist())
-    plot.line(at, middle, width=1)
-    plot.dots(samples, came, "ink", 2)
+    fan = Fan(tuple(at.tolist()), tuple(low.tolist()), tuple(middle.tolist()), tuple(high.tolist()))
+    panel = Panel(f"{asset}, {variable}", served.unit, samples, came, hold=timedelta(0), fan=fan)
+    ticks = time_ticks(first, last, zone, language, 6)
+    plot = panel_plot(panel, to_millis(first), to_millis(last), ticks, language)
+    plot.x_title = _zone(zone, language)
     label = language.say(
         "{asset}: predicted {variable} with its 90 % interval, beside the samples",
         asset=asset,
         variable=variable,
     )
-    return svg([plot], label)
+    return still([plot], label)
 
 
-def missed_problem(missed: MissedProblem, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+def missed_problem(
+    missed: MissedProblem, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> Markup:
     """Draw the variable around a problem that came unannounced; the problem is shaded."""
     panel = missed.panel
     if panel is None or not len(panel.at):
-        return ""
+        return Markup()
     first = from_millis(int(panel.at[0]))
     last = from_millis(int(panel.at[-1]))
     start = to_millis(first)
     end = to_millis(last)
     plot = panel_plot(panel, start, end, time_ticks(first, last, zone, language, 5), language)
     plot.x_title = _zone(zone, language)
-    plot.bar((to_millis(missed.start), to_millis(missed.end or last)), plot.y, "problem", 0.3)
+    problem = (float(to_millis(missed.start)), float(to_millis(missed.end or last)))
+    plot.band(problem, "problem", language.say("problem"), "problem")
     label = language.say(
         "{asset}, {variable}: around the problem of {when}",
         asset=missed.asset,
@@ -277,7 +272,7 @@ def missed_problem(missed: MissedProblem, zone: tzinfo = UTC, language: Language
         when=phrases.instant(missed.start, zone),
     )
     label = "; ".join([label, *(describe_moving(panel, level, language) for level in panel.moving)])
-    return svg([plot], label, _HALF)
+    return still([plot], label)
 
 
 def _zone(zone: tzinfo, language: Language) -> str:
@@ -311,7 +306,7 @@ def draw(
     drawn = {
         "timeline": timeline(metrics, scores, variable, zone, language),
         "lead_times": lead_times(metrics, language),
-        "calibration": calibration(rows, language) if rows else "",
+        "calibration": calibration(rows, language) if rows else Markup(),
         "importance": importance(weights, titles, language),
         "drivers": _shares(
             label, {d.variable: d.share for d in metrics.drivers}, titles, language, before
@@ -321,16 +316,14 @@ def draw(
     missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
     episodes = episode_details(material.raised, material.histories, language)
     return Charts(
-        by_name={name: _svg(text) for name, text in drawn.items()},
-        missed=tuple((m, _svg(missed_problem(m, zone, language))) for m in missed),
+        by_name=drawn,
+        missed=tuple((m, missed_problem(m, zone, language)) for m in missed),
         episodes=tuple(
             (
                 e,
-                _svg(
-                    svg([bars_plot(e.waterfall, language)], e.waterfall.description)
-                    if e.waterfall
-                    else ""
-                ),
+                still([bars_plot(e.waterfall, language)], e.waterfall.description)
+                if e.waterfall
+                else Markup(),
             )
             for e in episodes
         ),
@@ -342,14 +335,10 @@ def draw_picture(metrics: ReportMetrics, zone: tzinfo, language: Language) -> by
     """Return the time line of a report as a PNG for mails; empty where nothing happened."""
     if not metrics.episodes and not metrics.problems:
         return b""
-    plot = lanes_plot(metrics)
+    plot = lanes_plot(metrics, language)
     plot.title = metrics.title
     plot.x_ticks = time_ticks(metrics.start, metrics.end, zone, language, 5)
     return png([plot])
-
-
-def _svg(text: str) -> Markup:
-    return Markup(text)  # noqa: S704 - our own charts, which escape names
 
 
 def render_page(

@@ -18,6 +18,11 @@ def render(template: str, language: Language = ENGLISH, **values: Any) -> str:
     return _environment().get_template(template).render(language=language, **values)
 
 
+def template_module(template: str) -> object:
+    """Return the macros of a template, which take all that they show as values."""
+    return _environment().get_template(template).module
+
+
 @pass_context
 def say(page: Context, template: str, /, **values: Any) -> Markup:
     """Return a template in the language of the page, with its values escaped."""
@@ -71,6 +76,7 @@ def _environment() -> Environment:
     environment.globals.update(_=say, _n=count)
     environment.filters.update(
         TEXT_FILTERS,
+        short=lambda value: f"{value:g}",
         seconds=worded(phrases.seconds),
         false_alarms=in_language(
             lambda language, rate, assets: language.translate(phrases.false_alarms(rate, assets))

@@ -1,8 +1,8 @@
-"""Charts of variables as numbers: the chart of an episode, with panels, limits, instants and a text
-alternative; and the last values as a small line, with a text on the present value.
+"""Charts of variables: of an episode, with panels, limits, instants and a text alternative; and the
+last values as a small line, with a text on the present value.
 
-Pages draw them as SVG, e-mails as PNG. The chart of an episode has no more points than a chart can
-show: first, lowest, highest and last per column.
+The chart of an episode has no more points than a chart can show: first, lowest, highest and last
+per column.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from statistics import median
 from typing import Literal, NamedTuple
+
+from markupsafe import Markup
 
 from alerting.deferred import np
 from alerting.definitions.alert_definition import Condition, Problem
@@ -30,9 +32,22 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import Episode
 from alerting.readings.history import Floats, Millis, duration_millis, from_millis, to_millis
+from alerting.reporting.charts import (
+    LimitLine,
+    Plot,
+    PlotSeries,
+    figure,
+    number_ticks,
+    png,
+    share_ticks,
+    spark,
+    time_ticks,
+)
+from alerting.reporting.model_charts import BarChart, bars_plot
 from alerting.reporting.phrases import format_minutes, number
 
 COLUMNS = 320
+_FEW = 60  # values of which each has a dot
 AT_RAISE = translatable("limit at the raise")
 
 
@@ -113,7 +128,8 @@ class Panel:
     """One variable, or the risk as shares from 0 to 1 (`share`), over time.
 
     `hold`: the longest time for which a value is carried forward without a next one; then the line
-    breaks.
+    breaks; without, each value is a sample. `is_control`: of a control chart, whose points beyond
+    the limits are marked.
     """
 
     name: str
@@ -126,6 +142,7 @@ class Panel:
     fan: Fan | None = None
     moving: tuple[MovingLevel, ...] = ()
     note: str = ""
+    is_control: bool = False
 
     def heading(self, language: Language) -> str:
         """Return name and unit; the name of a statistic of the platform in the language."""
@@ -346,9 +363,106 @@ def value_range(panel: Panel) -> tuple[float, float]:
     return low - pad, high + pad
 
 
+def panel_plot(
+    panel: Panel,
+    start: float,
+    end: float,
+    ticks: Sequence[tuple[float, str]],
+    language: Language = ENGLISH,
+) -> Plot:
+    """Return the plot of a variable between two instants (ms) with its limits, named on it."""
+    low, high = value_range(panel)
+    y_ticks = (share_ticks if panel.share else number_ticks)(low, high, language)
+    title = "; ".join(filter(None, (panel.heading(language), language.translate(panel.note))))
+    unit = "share" if panel.share else panel.unit or ""
+    plot = Plot((start, end), (low, high), 120, title, ticks, y_ticks, unit=unit)
+    if panel.fan is not None:
+        interval = language.say("90 % interval")
+        plot.area(panel.fan.at, panel.fan.low, panel.fan.high, opacity=0.18, name=interval)
+        is_dashed = bool(panel.hold)
+        name = language.say("predicted")
+        plot.line(panel.fan.at, panel.fan.middle, dashed=is_dashed, name=name)
+        plot.series.append(PlotSeries(language.say("predicted"), panel.fan.at, panel.fan.middle))
+    for at, values in lines(panel) if panel.hold else ():
+        plot.line(at, values, steps=True)
+    if not panel.hold:
+        plot.dots(panel.at, panel.values, "ink", 3, language.say("sample"))
+    elif len(panel.at) <= _FEW:
+        plot.dots(panel.at, panel.values, radius=2.5)
+    if panel.is_control:
+        limits = [level.value for level in panel.levels if level.is_limit]
+        is_beyond = (panel.values < min(limits)) | (panel.values > max(limits))
+        name = language.say("beyond the limits")
+        plot.dots(panel.at[is_beyond], panel.values[is_beyond], "limit", 5, name, "dot beyond")
+    hold = duration_millis(panel.hold) or None
+    plot.series.append(PlotSeries(language.translate(panel.name), panel.at, panel.values, hold))
+    plot.levels += [_level(panel, level, language) for level in panel.levels]
+    for moving in panel.moving:
+        name = describe_moving(panel, moving, language)
+        for at, values in moving.parts(low, high):
+            plot.line(at, values, "limit", 1.4, dashed=True, steps=True, name=name, look="moving")
+        plot.series.append(PlotSeries(language.translate(moving.label), moving.at, moving.values))
+    return plot
+
+
+def _level(panel: Panel, level: ChartLevel, language: Language) -> LimitLine:
+    label = language.translate(level.label)
+    if not panel.share and len(label) == 1:  # a zone of a control chart
+        return LimitLine(level.value, label, level.is_limit)
+    unit = f" {panel.unit}" if panel.unit else ""
+    shown = panel.show(level.value, language)
+    return LimitLine(level.value, f"{label} {shown}{unit}", level.is_limit)
+
+
+def episode_plots(chart: EpisodeChart, zone: tzinfo, language: Language = ENGLISH) -> list[Plot]:
+    """Return panels below each other, the alarm and the predicted time shaded, with the marked
+    instants."""
+    start = to_millis(chart.start)
+    end = max(to_millis(chart.end), start + 1)
+    ticks = time_ticks(chart.start, chart.end, zone, language, most=5)
+    plots = [panel_plot(panel, start, end, (), language) for panel in chart.panels]
+    ahead = next((p.fan.crossing for p in chart.panels if p.fan is not None), None)
+    moments = (
+        (template("raised {time}"), chart.raised_at),
+        (template("happening {time}"), chart.happening_at),
+        (template("over {time}"), chart.closed_at),
+        (template("now {time}"), chart.now),
+        (template("limit expected {time}"), None if ahead is None else from_millis(ahead)),
+    )
+    over = max(chart.raised_at, chart.closed_at or chart.now or chart.end)
+    for plot in plots:
+        if chart.raised_at >= chart.start:
+            band = (float(to_millis(chart.raised_at)), float(to_millis(over)))
+            plot.band(band, "alarm", language.say("alarm"), "false-alarm")
+        if chart.window is not None:
+            window = (float(to_millis(chart.window[0])), float(to_millis(chart.window[1])))
+            plot.band(window, "expected", language.say("predicted time"), "score", part=0.08)
+        for rank, (label, at) in enumerate(moments):
+            if at is not None and chart.start <= at <= chart.end:
+                text = language.say(label, time=f"{at.astimezone(zone):%H:%M}")
+                is_last = plot is plots[-1]
+                plot.moment(to_millis(at), text if is_last else "", "ink", dashed=rank > 2)
+    plots[-1].x_ticks = ticks
+    plots[-1].x_title = f"{chart.end.astimezone(zone):%Z}"
+    return plots
+
+
+def episode_figure(chart: EpisodeChart, zone: tzinfo, language: Language = ENGLISH) -> Markup:
+    """Return the chart of an episode for its page."""
+    plots = episode_plots(chart, zone, language)
+    return figure(plots, describe(chart, zone, language), language, zone, chart.cut, id="chart")
+
+
+def episode_image(
+    chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = (), language: Language = ENGLISH
+) -> bytes:
+    """Draw the chart of an episode for mails, and below it the bars."""
+    plots = episode_plots(chart, zone, language)
+    return png([*plots, *(bars_plot(chart_of_bars, language) for chart_of_bars in bars)])
+
+
 SPARKLINE_COLUMNS = 30
 _ENOUGH = 6
-_SIDE = 100.0
 _LEAST_MOVE = 0.02  # of the range of values and limit
 _LEAST_JUMP = 0.25
 _JUMP_STEPS = 4
@@ -368,15 +482,14 @@ _NOW = {
 
 @dataclass(frozen=True)
 class Sparkline:
-    """The line in a square of 100 units (path data), the height of its limit, and the last value.
+    """The line of the last values with its limit, and the last value.
 
     `direction`: None where there are too few values to see one. `at`: of the last value (ms).
     `title`: of the variable, where the sentence on the alarm need not name it. `is_old`: a newer
     value should have come; then the course is not known.
     """
 
-    path: str
-    limit_y: float | None
+    drawn: Markup
     limit: float | None
     value: float
     unit: str | None
@@ -430,13 +543,12 @@ def sparkline(
     height = high - low or abs(high) or 1.0
     low -= 0.06 * height
     height *= 1.12
-    width = max(1, int(at[-1] - at[0]))
-    xs = (_SIDE * (at - at[0]) / width).round(1).tolist()
-    ys = (_SIDE * (1 - (values - low) / height)).round(1).tolist()
-    path = "M" + "L".join(f"{x:g} {y:g}" for x, y in zip(xs, ys, strict=True))
-    limit_y = None if limit is None else round(_SIDE * (1 - (limit - low) / height), 1)
+    plot = Plot((float(at[0]), float(at[-1])), (low, low + height))
+    plot.line(at, values)
+    plot.levels += [] if limit is None else [LimitLine(limit, "")]
     direction = _direction(values.tolist(), height)
-    return Sparkline(path, limit_y, limit, last, unit, int(at[-1]), direction, title)
+    drawn = spark(plot) if len(at) > 1 else Markup()
+    return Sparkline(drawn, limit, last, unit, int(at[-1]), direction, title)
 
 
 def _direction(values: Sequence[float], height: float) -> Direction | None:

@@ -19,28 +19,20 @@ from alerting.detection.evaluation_results_and_texts import (
 )
 from alerting.episodes.episode import Change, Contribution, PresentAdvice, RecommendationResult
 from alerting.operators.alarm_load import ABOVE
-from alerting.reporting.charts import (
-    Plot,
-    evidence_charts,
-    number_ticks,
-    png,
-    svg,
-    swarm,
-    time_ticks,
-)
 from alerting.reporting.episode_details import operator_load
 from alerting.reporting.estimates import Cases, median, rate_per_week, share
 from alerting.reporting.model_charts import (
     SHOWN,
-    curve_line,
+    curve_plot,
+    evidence_charts,
     limit_choosing,
     operating_points,
     risk_steps,
+    swarm,
     waterfall,
 )
 from alerting.reporting.periods import period_at, period_before, periods_within, read_period
 from alerting.reporting.phrases import moment, number, percent, seconds
-from alerting.reporting.report_page import importance
 from alerting.reporting.variable_charts import ChartLevel, sparkline
 from tests.builders import at, oven, threshold
 from tests.helpers.episodes import episode
@@ -86,38 +78,6 @@ def test_the_risk_before_now_and_after_the_change():
     found = [[(bar.label, bar.end) for bar in risk_steps(e).bars] for e in (raised, now, come)]
     assert found == [[first, last], [first, ("Now", 0.7), last], [first, last]]
     assert risk_steps(replace(raised, recommendation=None)) is None
-
-
-def test_one_plot_is_an_svg_without_colours_of_its_own_and_the_same_bytes_of_a_png():
-    plot = Plot((0, 10), (0, 1), title="Risk", y_ticks=number_ticks(0, 1))
-    plot.line([0, 5, 20], [0, 1, 0.5], dashed=True, steps=True)
-    plot.bar((2, 3), (0, 1), "false-alarm", 0.2)
-    plot.dots([4], [0.5])
-    plot.write(10, 0.5, "limit ü →", "end")
-    drawn = svg([plot], 'a "label"')
-    assert "#" not in drawn
-    assert "a &quot;label&quot;" in drawn
-    points = [float(x) for x in drawn.split('d="M')[4].split('"')[0].replace("L", " ").split()[::2]]
-    assert max(points) <= 760, "what lies outside is drawn at the edge"
-    assert png([plot]) == png([plot])
-    assert png([plot])[:4] == PNG
-    assert "cost $a{$ &lt;b&gt;" in importance({"x": 0.2}, {"x": "cost $a{$ <b>"})
-
-
-def test_numbers_and_times_on_an_axis_are_round_and_in_the_zone_of_the_plant():
-    numbers = {
-        (0, 1): ["0", "0.25", "0.5", "0.75", "1"],
-        (3.1, 5.3): ["4", "5"],
-        (-2e6, 1e6): ["-2000000", "-1000000", "0", "1000000"],
-    }
-    assert {ends: [text for _, text in number_ticks(*ends)] for ends in numbers} == numbers
-    start = datetime(2026, 3, 28, 20, tzinfo=UTC)
-    hours = time_ticks(start, start + timedelta(hours=8), ZoneInfo("Europe/Berlin"))
-    assert [text for _, text in hours][:3] == ["21:00", "22:00", "23:00"]
-    assert [text for _, text in time_ticks(start, start + timedelta(days=28), UTC)][:2] == [
-        "2 Apr",
-        "7 Apr",
-    ]
 
 
 def test_evidence_of_a_training_is_drawn_as_far_as_there_is_any():
@@ -228,7 +188,8 @@ def test_the_chosen_point_is_always_shown_among_ten_at_most():
     assert len(points) <= 10
     assert [p.threshold for p in points if p.chosen] == [pytest.approx(0.63)]
     ends = [curve_point(0.9, 0.0, 0.0), curve_point(0.5, 1.0, 8.0)]
-    assert curve_line(operating_points(ends, 0.2)) == [(4.0, 94.0), (96.0, 6.0)]
+    [line] = [s for s in curve_plot(operating_points(ends, 0.2)).shapes if s.kind == "line"]
+    assert line.points == ((0.0, 0.0), (16.0, 1.0))
 
 
 def test_a_curve_of_an_earlier_version_and_damaged_points_are_read():

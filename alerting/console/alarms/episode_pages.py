@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from pydantic import ValidationError
 
 from alerting.console.access import Delivery, Person, Served, Viewer, actor_of, known_plant
-from alerting.console.alarms.alarm_charts import MUTE_REASONS, chart_shape
+from alerting.console.alarms.alarm_charts import MUTE_REASONS
 from alerting.console.api import views
 from alerting.console.api.episode_api import record_feedback
 from alerting.console.api.parameters import FormField, FormText, Id, NameQuery, read_duration
@@ -37,7 +37,7 @@ from alerting.ports import Platform
 from alerting.recommendation.similar_episodes import Recognition
 from alerting.reporting import phrases, sentences
 from alerting.reporting.model_charts import CAVEAT, reasons_waterfall, risk_steps
-from alerting.reporting.variable_charts import EpisodeChart
+from alerting.reporting.variable_charts import EpisodeChart, episode_figure
 from alerting.usecases.episodes.outcomes import all_advice, current_progress, recommendation_taken
 from alerting.usecases.episodes.stored_episodes import find_episode, opposite_open
 from alerting.usecases.explain import watermark_of
@@ -198,7 +198,7 @@ def episode_page(
         reasons_at=sentences.reasons_at(episode),
         scale=max((abs(c.share) for c in (*strongest, *weaker)), default=1.0) or 1.0,
         trend=trend_of_episode(asset, episode, now),
-        chart=None if chart is None else chart_shape(chart, zone_of(request), language),
+        chart=chart and episode_figure(chart, zone_of(request), language),
         own=sentences.last_answer(episode, person.name),
         acted=sentences.has_acted(episode, person.name),
         history=sentences.history(

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from markupsafe import Markup
 from pydantic import Field
 
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.access import Engineer, Served, Viewer
-from alerting.console.alarms.alarm_charts import present_mutes, preview_shape, raises_shape
+from alerting.console.alarms.alarm_charts import present_mutes, preview_figure, raises_spark
 from alerting.console.api.parameters import (
     EXAMPLE,
     MOST_VALUES,
@@ -105,7 +106,9 @@ def definitions(
         "definitions/definitions.html",
         request,
         found=listed,
-        shapes={line.name: raises_shape(line.raises) for line in listed.lines},
+        sparks={
+            line.name: raises_spark(line.raises, language_of(request)) for line in listed.lines
+        },
         assets={line.name: shown_assets(line.latest, titles) for line in listed.lines},
         wanted=filters,
         states=STATES,
@@ -133,7 +136,7 @@ def page_values(
     return {
         "d": line,
         "clock_times": clock_times(stored.read) if stored.read else (),
-        "shape": raises_shape(line.raises),
+        "spark": raises_spark(line.raises, language_of(request)),
         "is_trained": isinstance(stored.read, ModelDefinition),
         "episodes": episodes,
         "asset_titles": titles,
@@ -259,7 +262,7 @@ def _edit_values(
     made = job.made if job else None
     assets = platform.assets.all() if draft.as_form else ()
     events = platform.assets.event_types() if draft.as_form else ()
-    shape = _shape(request, job)
+    figure, drawn_asset = _preview_figure(request, job)
     review = answer.review
     accepted = answer.sent.accepted if answer.sent else ""
     effects = review.effects if review else None
@@ -276,8 +279,11 @@ def _edit_values(
         "job": job,
         "running": job is not None and not job.ended.is_set(),
         "made": made,
-        "shape": shape,
-        "asset_titles": asset_titles(platform.assets.get_many(_named_assets(made, shape)).values()),
+        "figure": figure,
+        "drawn_asset": drawn_asset,
+        "asset_titles": asset_titles(
+            platform.assets.get_many(_named_assets(made, drawn_asset)).values()
+        ),
         "budget": platform.budget.per_day,
         "all_weeks": WEEKS,
         "weeks": answer.more.get("weeks") or _chosen_weeks(answer.sent),
@@ -291,21 +297,34 @@ def _edit_values(
     }
 
 
-def _shape(request: Request, job: PreviewJob | None) -> dict[str, Any] | None:
-    """Return the drawing of a preview: its result, or a sketch while it is under way."""
+def _preview_figure(request: Request, job: PreviewJob | None) -> tuple[Markup, str]:
+    """Return the chart of a preview, its result or a sketch while it is under way, and the asset
+    that is drawn; empty without one."""
     if job is None or job.draft is None:
-        return None
+        return Markup(), ""
     document = read_yaml_document(job.draft.text, _ORIGIN)
     drawn = job.made.drawn if job.made else job.sketch
     if drawn is None or (job.made is None and job.ended.is_set()):
-        return None
-    return preview_shape(drawn, zone_of(request), language_of(request), document)
+        return Markup(), ""
+    language = language_of(request)
+    names = {"suppressed": language.say("suppressed by design")}
+    if job.made and job.made.compared:
+        compared = job.made.compared
+        names["draft"] = f"{language.say('only here')}: {compared.only_draft}"
+        names["both"] = f"{language.say('in both')}: {compared.both}"
+        names["served"] = f"{language.say('only in service')}: {compared.only_served}"
+    elif job.made:
+        is_problem = bool(job.made.problems)
+        names["draft"] = language.say("problem" if is_problem else "would be an alarm")
+    if not job.made:
+        document = {}  # a limit moves once the result is there
+    return preview_figure(drawn, zone_of(request), language, document, names), drawn.asset
 
 
-def _named_assets(made: PreviewedAlarms | None, shape: dict[str, Any] | None) -> set[str]:
+def _named_assets(made: PreviewedAlarms | None, drawn_asset: str) -> set[str]:
     named = {episode.asset for episode in made.newest} if made else set()
     problems = made.problems.newest if made and made.problems else ()
-    return named | {problem.asset for problem in problems} | ({shape["asset"]} if shape else set())
+    return named | {problem.asset for problem in problems} | ({drawn_asset} - {""})
 
 
 class DefinitionReviewView(ReviewView):

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 from pydantic import Field, StringConstraints
 from pydantic_core import to_json
 
 from alerting.console.access import Served, Viewer
-from alerting.console.alarms.alarm_charts import bands_of_times, present_mutes, raises_shape
+from alerting.console.alarms.alarm_charts import bands_of_times, present_mutes, raises_spark
 from alerting.console.api.parameters import MAY_NAME_NOTHING, NAME, Id, Instant, NameQuery
 from alerting.console.api.views import View
 from alerting.console.documents.document_api import ConsoleKind, FormFields, ReviewView
@@ -24,6 +25,7 @@ from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document, Platform
 from alerting.readings.history import to_millis
+from alerting.reporting.charts import Plot, spark
 from alerting.reporting.model_charts import BarChart, importance_bars
 from alerting.usecases.alarm_load.asset_overview import (
     HISTORY,
@@ -44,37 +46,27 @@ from alerting.usecases.trend_series import (
     variable_page,
 )
 
-WIDTH = 150
-HEIGHT = 36
 _HOUR = 3_600_000
 _TICKS = 3
 _VARIABLES = 8
 
 
-def spark_shape(line: VariableLine, page: VariablePage) -> str:
-    """Return the path of the hourly means of a number, in a box of 150 by 36; empty without means.
-
-    The line is broken where values are missing for much longer than usual.
-    """
+def hourly_spark(line: VariableLine, page: VariablePage) -> Markup:
+    """Return the line of the hourly means of a number, broken where values are missing for much
+    longer than usual; empty without means."""
     hours = line.hours.has_good()
     if line.variable.type != "number" or len(hours.start) < 2:
-        return ""
+        return Markup()
     means = hours.total / hours.count
     low = float(np.min(means))
     height = float(np.max(means)) - low or 1.0
-    start = to_millis(page.since)
-    length = to_millis(page.until) - start
+    y = (low - 0.1 * height, low + 1.1 * height)
+    plot = Plot((to_millis(page.since), to_millis(page.until)), y)
     longest = 2.5 * max(_HOUR, float(np.median(np.diff(hours.start))))
-    path = []
-    before = None
-    for at, mean in zip(hours.start.tolist(), means.tolist(), strict=True):
-        x = WIDTH * min(max((at + _HOUR / 2 - start) / length, 0.0), 1.0)
-        y = 3 + (HEIGHT - 6) * (1 - (mean - low) / height)
-        path.append(
-            f"{'L' if before is not None and at - before <= longest else 'M'}{x:.1f} {y:.1f}"
-        )
-        before = at
-    return "".join(path)
+    breaks = np.flatnonzero(np.diff(hours.start) > longest) + 1
+    for at, values in zip(np.split(hours.start, breaks), np.split(means, breaks), strict=True):
+        plot.line(at + _HOUR / 2, values)
+    return spark(plot, width=150, height=36)
 
 
 def lane_shapes(
@@ -169,13 +161,16 @@ def asset(
         o=overview,
         asset=overview.asset,
         sparks={
-            line.name: spark_shape(line, overview.variables) for line in overview.variables.items
+            line.name: hourly_spark(line, overview.variables) for line in overview.variables.items
         },
         trends={
             line.name: trend_of_variables(overview.asset, [line.name], now - _DAY, now)
             for line in overview.variables.items
         },
-        raises={line.name: raises_shape(line.raises) for line in overview.definitions},
+        raises={
+            line.name: raises_spark(line.raises, language_of(request))
+            for line in overview.definitions
+        },
         lanes=lane_shapes(request, overview.lanes, now - HISTORY, now),
         importance=importance_of(request, overview),
         **revisions,

@@ -1,5 +1,5 @@
-"""The trend of variables of an asset over a time: a page, drawn by the server, and again by
-scripts, where they run, for zooming; and over the REST API, version 1, statistics of a selected
+"""The trend of variables of an asset over a time: a page, drawn by the server, also where
+scripts zoom; and over the REST API, version 1, statistics of a selected
 time, the times at which a condition held, and labels.
 
 Everything that is shown is in the address, so that it can be sent to a colleague.
@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 import yaml
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from markupsafe import Markup
 from pydantic import Field
 
 from alerting.console.access import Engineer, Served, Viewer
@@ -38,22 +39,21 @@ from alerting.console.plant.trend_picture import (
     NOTHING_TYPED,
     SPANS,
     USUAL_SPAN,
+    MarkedTime,
     ShownTime,
     TrendQuery,
     Typed,
     find_marks,
-    lane,
-    marks_shape,
     moved,
     numeric_names,
     read_instant,
     read_time,
-    ticks,
+    trend_figure,
 )
-from alerting.console.rendering import FormEngineer, has_uplot, language_of, render, zone_of
+from alerting.console.rendering import FormEngineer, language_of, render, zone_of
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.wording.language import Language, translatable
+from alerting.definitions.wording.language import translatable
 from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import Platform
 from alerting.readings.history import to_millis
@@ -262,16 +262,15 @@ def trends(
     below: ShortText = "",
     lasting: Annotated[str, Query(alias="for", max_length=_TEXT)] = "",
     statistics: bool = False,
-    part: bool = False,
     mark: LabelKind | None = None,
 ) -> Response:
     """Return the page of a trend. `start`, `end`: ISO 8601, local times of the plant without a
     zone; `span`: the last hours or days instead. `find`: the variable whose times beyond limits are
-    listed. `statistics`: also of many readings. `part`: without pictures, for a script that draws
-    them. `mark`: with the form open that marks the time so."""
+    listed. `statistics`: also of many readings. `mark`: with the form open that marks the time
+    so."""
     query = TrendQuery(asset, tuple(variable), start, end, span, find, above, below, lasting)
     typed = Typed(kind=mark or "")
-    return trend_page(request, platform, query, typed, statistics=statistics, part=part)
+    return trend_page(request, platform, query, typed, statistics=statistics)
 
 
 def trend_page(
@@ -281,7 +280,6 @@ def trend_page(
     typed: Typed = NOTHING_TYPED,
     *,
     statistics: bool = False,
-    part: bool = False,
 ) -> Response:
     """Return the page of a trend. `typed`: a label that was refused. Raises NotFound for an unknown
     asset or variable, UserError for a variable that is no number."""
@@ -293,6 +291,7 @@ def trend_page(
     language = language_of(request)
     shown, note, refusal = read_time(request, platform, query, now)
     part_values = find_part(platform, asset, query, shown)
+    zone = zone_of(request)
     marks = find_marks(platform, asset, shown, language)
     names = query.variables
     page = render(
@@ -312,12 +311,14 @@ def trend_page(
         statistics=_statistics(
             platform, asset, names, shown, MOST_SELECTED if statistics else COMPUTED_AT_ONCE
         ),
-        has_uplot=has_uplot(),
         now=now,
         **offers(asset, assets),
         **part_values,
-        **_draw_lanes(platform, query, shown, part_values["levels"], language, now, without=part),
-        **_background(request, marks, shown, language),
+        **_draw_lanes(request, platform, query, shown, part_values["levels"], marks.pop("drawn")),
+        **marks,
+        minute=timedelta(minutes=1),
+        local=lambda at: f"{at.astimezone(zone):%Y-%m-%dT%H:%M}",
+        local_seconds=lambda at: f"{at.astimezone(zone):%Y-%m-%dT%H:%M:%S}",
     )
     return HTMLResponse(page, 422 if refusal or part_values["wrong"] or typed.refusal else 200)
 
@@ -347,48 +348,22 @@ def offers(asset: Asset, assets: Sequence[Asset]) -> dict[str, Any]:
 
 
 def _draw_lanes(
+    request: Request,
     platform: Platform,
     query: TrendQuery,
     shown: ShownTime,
     levels: Sequence[float],
-    language: Language,
-    now: datetime,
-    *,
-    without: bool,
+    marks: Sequence[MarkedTime],
 ) -> dict[str, Any]:
-    """Return the lanes (none for `without` pictures), and whether readings are too many to be
-    read."""
-    if without or not query.variables:
-        return {"lanes": [], "unread": False}
+    """Return the chart, and whether readings are too many to be read."""
+    if not query.variables:
+        return {"lanes": Markup(), "unread": False}
+    now = platform.clock.now()
     read = read_series(platform, query.asset, query.variables, *shown, POINTS, now)
-    lanes = [
-        {
-            "name": series.variable,
-            "count": series.count,
-            **lane(series, shown, levels if series.variable == query.find else [], language),
-        }
-        for series in read.series
-    ]
-    return {"lanes": lanes, "unread": bool(read.unread)}
-
-
-def _background(
-    request: Request, marks: dict[str, Any], shown: ShownTime, language: Language
-) -> dict[str, Any]:
-    """Return the background of the lanes, for the server's picture and for the script's picture."""
     zone = zone_of(request)
-    drawn = marks.pop("drawn")
-    return {
-        **marks,
-        "bands_data": [
-            (b.kind, b.title, b.start.timestamp(), b.end.timestamp(), b.variables) for b in drawn
-        ],
-        "places": marks_shape(drawn, shown),
-        "minute": timedelta(minutes=1),
-        "ticks": ticks(shown, zone, language),
-        "local": lambda at: f"{at.astimezone(zone):%Y-%m-%dT%H:%M}",
-        "local_seconds": lambda at: f"{at.astimezone(zone):%Y-%m-%dT%H:%M:%S}",
-    }
+    limits = {query.find: levels}
+    lanes = trend_figure(read.series, shown, limits, marks, zone, language_of(request))
+    return {"lanes": lanes, "unread": bool(read.unread)}
 
 
 def _statistics(

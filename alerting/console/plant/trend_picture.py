@@ -1,30 +1,33 @@
-"""Lanes of a trend as SVG shapes, drawn by the server: for the first paint, and where no script
-runs.
-
-Positions are in percent, paths in a square of 1000, which is stretched to any width and height.
-"""
+"""The chart of a trend, its time and its marks."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from fastapi import Request
+from markupsafe import Markup
 
-from alerting.console.alarms.alarm_charts import SIDE, Shape, grid
 from alerting.console.api.parameters import EARLIEST, LATEST
 from alerting.console.rendering import zone_of
 from alerting.deferred import np
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import Language, Styled, translatable
+from alerting.definitions.wording.language import Language, Styled, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.ports import Platform
-from alerting.readings.buckets import Interval
+from alerting.readings.history import to_millis
 from alerting.readings.interval_labels import IntervalLabel
+from alerting.reporting.charts import (
+    LimitLine,
+    Plot,
+    PlotSeries,
+    figure,
+    number_ticks,
+    time_ticks,
+)
 from alerting.usecases.explain import LONGEST_SELECTED
 from alerting.usecases.trend_series import VariableSeries, find_bands
 
@@ -103,13 +106,15 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-_TICKS = 6
 _FEW = 60
 """Readings of which each has a dot, and holds until the next one."""
-_STEPS_S = (
-    *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
-    *(86400, 172800, 345600, 604800, 1209600, 2419200, 4838400, 9676800),
-)
+_LANE_HEIGHT = 140.0
+BAND_NAMES = {
+    "alarm": (template("alarm"), "false-alarm"),
+    "event": (template("event"), "event"),
+    "marked-bad": (template("marked as bad"), "problem"),
+    "marked-out": (template("not to be learned from"), "score"),
+}
 
 
 class MarkedTime(NamedTuple):
@@ -130,133 +135,84 @@ class ShownTime(NamedTuple):
     start: datetime
     end: datetime
 
-    def x(self, at: float) -> float:
-        """Return the place of an instant (s since 1970) from 0 to 1, within the picture."""
-        first = self.start.timestamp()
-        return min(max((at - first) / (self.end.timestamp() - first), 0.0), 1.0)
+
+def trend_figure(
+    lanes: Sequence[VariableSeries],
+    shown: ShownTime,
+    limits: Mapping[str, Sequence[float]],
+    marks: Sequence[MarkedTime],
+    zone: tzinfo,
+    language: Language,
+) -> Markup:
+    """Return a lane for each variable: the area from lowest to highest value, the line of means or
+    readings, gaps, marked times and limits."""
+    plots = [_lane(lane, shown, limits.get(lane.variable, ()), marks, language) for lane in lanes]
+    if not plots:
+        return Markup()
+    plots[-1].x_ticks = time_ticks(*shown, zone, language)
+    plots[-1].x_title = f"{shown.end.astimezone(zone):%Z}"
+    label = "; ".join(
+        language.say_count(
+            "{title}: {number} value", "{title}: {number} values", s.count, title=s.title
+        )
+        for s in lanes
+    )
+    return figure(plots, label, language, zone)
 
 
-def lane(
-    series: VariableSeries, span: ShownTime, levels: Sequence[float], language: Language
-) -> Shape:
-    """Return the shapes of one variable: the area from lowest to highest value, the line of means
-    or readings, gaps, grid and levels."""
-    low, high = _value_range([series], levels)
-
-    def y(value: float) -> float:
-        return round(SIDE * (high - value) / (high - low), 1)
-
+def _lane(
+    series: VariableSeries,
+    shown: ShownTime,
+    limits: Sequence[float],
+    marks: Sequence[MarkedTime],
+    language: Language,
+) -> Plot:
+    y = _value_range(series, limits)
+    span = (float(to_millis(shown.start)), float(to_millis(shown.end)))
+    heading = f"{series.title}, {series.unit}" if series.unit else series.title
+    y_ticks = number_ticks(*y, language)
+    plot = Plot(span, y, _LANE_HEIGHT, heading, (), y_ticks, unit=series.unit or "")
+    for mark in marks:
+        if not mark.variables or series.variable in mark.variables:
+            name, colour = BAND_NAMES[mark.kind]
+            times = (float(to_millis(mark.start)), float(to_millis(mark.end)))
+            plot.band(times, mark.kind, language.say(name), colour, mark.title)
+    for gap in series.gaps:
+        plot.band(gap, "gap", language.say("no data"), "muted")
+    bottom = (y[0], y[0] + 0.03 * (y[1] - y[0]))
+    for bad in series.bad:
+        plot.bar(bad, bottom, "limit", 1, language.say("bad quality"))
     is_raw = bool(np.array_equal(series.low, series.high, equal_nan=True))
-    parts = list(_parts(series))
-    is_few = is_raw and sum(map(len, parts)) <= _FEW
-    return {
-        "area": "" if is_raw else "".join(_area(part, span, y) for part in parts),
-        "line": "".join(_line(part, span, y, is_stepped=is_few) for part in parts),
-        "dots": [
-            (round(100 * span.x(row.at), 2), round(y(row.mean) / SIDE * 100, 1))
-            for part in parts
-            for row in part
-            if is_few
-        ],
-        "gaps": _positions(series.gaps, span),
-        "bad": _positions(series.bad, span),
-        "grid": [
-            (round(y(v) / SIDE * 100, 1), language.show(Styled(v, "g"))) for v in grid(low, high)
-        ],
-        "levels": [
-            (round(y(v) / SIDE * 100, 1), language.show(Styled(v, "g")))
-            for v in levels
-            if low <= v <= high
-        ],
-    }
-
-
-def marks_shape(bands: Iterable[MarkedTime], span: ShownTime) -> list[Shape]:
-    """Return the places of marked times."""
-    return [
-        {
-            **_position(span, b.start.timestamp(), b.end.timestamp()),
-            "kind": b.kind,
-            "title": b.title,
-            "variables": b.variables,
-        }
-        for b in bands
+    is_known = ~np.isnan(series.mean)
+    is_few = is_raw and int(is_known.sum()) <= _FEW
+    edges = np.flatnonzero(np.diff(np.r_[False, is_known, False])).reshape(-1, 2).tolist()
+    for first, last in edges:
+        at = series.t[first:last].tolist()
+        if not is_raw:
+            low = series.low[first:last].tolist()
+            plot.area(at, low, series.high[first:last].tolist(), name=language.say("range"))
+        plot.line(at, series.mean[first:last].tolist(), width=1.4, steps=is_few)
+    if is_few:
+        plot.dots(series.t[is_known], series.mean[is_known], radius=2.5)
+    plot.series.append(PlotSeries(series.title, series.t, series.mean))
+    if not is_raw:
+        plot.series.append(PlotSeries(language.say("Lowest"), series.t, series.low))
+        plot.series.append(PlotSeries(language.say("Highest"), series.t, series.high))
+    plot.levels += [
+        LimitLine(v, language.say("limit {value}", value=Styled(v, "g"))) for v in limits
     ]
+    if not series.count:
+        text = language.say("no value in this time")
+        plot.write(sum(span) / 2, sum(y) / 2, text, "middle", look="nothing")
+    return plot
 
 
-def ticks(span: ShownTime, zone: tzinfo, language: Language) -> list[tuple[float, str]]:
-    """Return round local times with their places in percent, the date where a day begins."""
-    seconds = (span.end - span.start).total_seconds()
-    step = next((s for s in _STEPS_S if seconds / s <= _TICKS), _STEPS_S[-1])
-    local = span.start.astimezone(zone)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    at = midnight + timedelta(seconds=step) * -(-(local - midnight) // timedelta(seconds=step))
-    marks: list[tuple[float, str]] = []
-    while at <= span.end and len(marks) < 2 * _TICKS:
-        place = round(100 * span.x(at.timestamp()), 2)
-        whole_day = at.hour == at.minute == at.second == 0
-        clock = f"{at:%H:%M:%S}" if step < 60 else f"{at:%H:%M}"
-        label = language.month_day(at) if whole_day else clock
-        if 3 <= place <= 97:
-            marks.append((place, label))
-        at += timedelta(seconds=step)
-    return marks
-
-
-class _Row(NamedTuple):
-    at: float
-    low: float
-    high: float
-    mean: float
-
-
-def _value_range(series: Sequence[VariableSeries], levels: Sequence[float]) -> tuple[float, float]:
-    columns = [column for line in series for column in (line.low, line.high)]
-    values = np.concatenate([*columns, levels])
+def _value_range(series: VariableSeries, limits: Sequence[float]) -> tuple[float, float]:
+    values = np.concatenate([series.low, series.high, limits])
     values = values[~np.isnan(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     pad = 0.06 * (high - low or abs(high) or 1.0)
     return low - pad, high + pad
-
-
-def _parts(series: VariableSeries) -> Iterable[list[_Row]]:
-    """Yield each run of points without a missing value, with instants in s."""
-    columns = (series.t / 1000, series.low, series.high, series.mean)
-    part: list[_Row] = []
-    for row in map(_Row._make, zip(*(column.tolist() for column in columns), strict=True)):
-        if math.isnan(row.mean):
-            if part:
-                yield part
-            part = []
-        else:
-            part.append(row)
-    if part:
-        yield part
-
-
-def _line(
-    part: Sequence[_Row], span: ShownTime, y: Callable[[float], float], is_stepped: bool
-) -> str:
-    first, *others = [(round(SIDE * span.x(row.at), 1), y(row.mean)) for row in part]
-    mark = "H{0:g}V{1:g}" if is_stepped else "L{0:g} {1:g}"
-    return f"M{first[0]:g} {first[1]:g}" + "".join(mark.format(*point) for point in others)
-
-
-def _area(part: Sequence[_Row], span: ShownTime, y: Callable[[float], float]) -> str:
-    xs = [round(SIDE * span.x(row.at), 1) for row in part]
-    upper = [f"{x:g} {y(row.high):g}" for x, row in zip(xs, part, strict=True)]
-    back = [f"{x:g} {y(row.low):g}" for x, row in zip(xs, part, strict=True)]
-    return f"M{'L'.join([*upper, *reversed(back)])}Z"
-
-
-def _positions(times: Iterable[Interval], span: ShownTime) -> list[Shape]:
-    return [_position(span, first / 1000, last / 1000) for first, last in times]
-
-
-def _position(span: ShownTime, first: float, last: float) -> Shape:
-    begin = span.x(first)
-    width = max(100 * (span.x(last) - begin), 0.15)
-    return {"x": round(100 * begin, 2), "width": round(width, 2)}
 
 
 SPANS = {

@@ -40,6 +40,7 @@ function move(limit, value) {
   const at = `${((Number(high) - Number(text)) / (Number(high) - Number(low))) * 100}%`;
   for (const line of limit.querySelectorAll("line")) for (const side of ["y1", "y2"]) line.setAttribute(side, at);
   words.setAttribute("y", at);
+  words.setAttribute("dy", -5);
   words.textContent = spoken(limit, text);
   limit.dataset.value = text;
   limit.setAttribute("aria-valuenow", text);
@@ -56,7 +57,7 @@ function makeMovable() {
     grip.setAttribute("class", "grip");
     limit.append(grip);
     limit.querySelector("text").prepend("↕ ");
-    plot.setAttribute("role", "group");
+    plot.ownerSVGElement.setAttribute("role", "group");
     const states = { role: "slider", tabindex: 0, "aria-orientation": "vertical", "aria-label": limit.dataset.label };
     const range = { "aria-valuemin": plot.dataset.low, "aria-valuemax": plot.dataset.high, "aria-valuenow": limit.dataset.value };
     for (const [name, value] of Object.entries({ ...states, ...range })) limit.setAttribute(name, value);
@@ -138,7 +139,7 @@ editor.addEventListener("pointerdown", (event) => {
 editor.addEventListener("pointermove", (event) => {
   if (!dragged) return;
   const plot = dragged.ownerSVGElement;
-  const { top, height } = plot.getBoundingClientRect();
+  const { top, height } = plot.querySelector(".frame").getBoundingClientRect();
   const [low, high] = [Number(plot.dataset.low), Number(plot.dataset.high)];
   move(dragged, high - ((event.clientY - top) / height) * (high - low));
 });

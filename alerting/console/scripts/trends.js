@@ -1,63 +1,34 @@
-// The page of a trend: its address says what is shown; zooming changes the address.
+// The page of a trend: its address says what is shown; zooming changes the address, and the server draws.
 
-import { Lanes } from "./lanes.js";
+import { add, chartOf, setMark, valueAt } from "./chart.js";
 
-const SHORTEST = 1;
-const LONGEST = 366 * 86400;
+const SHORTEST_MS = 1000;
+const LONGEST_MS = 366 * 86400000;
+const CLICK = 4; // pixels that a pointer may move between down and up
 const root = new URL("../", import.meta.url);
 const box = document.getElementById("lanes");
+const fingers = new Map();
 let loading = new AbortController();
+let held = null;
 
-function shownOf(element) {
-  const read = (name) => JSON.parse(element.dataset[name]);
-  return {
-    view: { start: Number(element.dataset.start), end: Number(element.dataset.end) },
-    asset: element.dataset.asset,
-    variables: read("variables"),
-    shown: {
-      zone: element.dataset.zone,
-      language: element.dataset.language,
-      find: element.dataset.find,
-      bands: read("bands"),
-      titles: read("titles"),
-      levels: read("levels"),
-      words: read("words"),
-    },
-  };
-}
-
-const stamp = (seconds) => new Date(Math.round(seconds * 1000)).toISOString().replace(".000Z", "Z");
-
-async function series({ asset, variables, view }, signal) {
-  const query = new URLSearchParams({ asset });
-  for (const name of variables) query.append("variable", name);
-  query.append("start", stamp(view.start));
-  query.append("end", stamp(view.end));
-  query.append("points", String(Math.min(4000, Math.max(200, box.clientWidth))));
-  const answer = await fetch(new URL(`api/v1/series?${query}`, root), { signal });
-  if (answer.status === 401) return location.reload();
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.detail);
-  return found;
-}
+const stamp = (millis) => new Date(Math.round(millis)).toISOString().replace(".000Z", "Z");
+const chart = () => box.querySelector(".drawing") && chartOf(box.querySelector(".drawing"));
 
 /** Show what an address says, without loading the page again. */
 async function load(address) {
   loading.abort();
   loading = new AbortController();
-  const { signal } = loading;
   box.setAttribute("aria-busy", "true");
   const part = new URL(address);
   // the choice of a language leads to what is shown
   document.querySelector(".languages [name=next]").value = part.pathname.slice(root.pathname.length - 1) + part.search;
   try {
-    part.searchParams.set("part", "true");
-    const answer = await fetch(part, { signal });
+    const answer = await fetch(part, { signal: loading.signal });
     if (answer.redirected) return location.reload();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const next = page.getElementById("lanes");
-    if (!next) return location.reload();
-    Object.assign(box.dataset, next.dataset);
+    if (!page.getElementById("lanes")) return location.reload();
+    Object.assign(box.dataset, page.getElementById("lanes").dataset);
+    box.replaceChildren(...page.getElementById("lanes").childNodes);
     for (const id of ["trend-head", "trend-rest"]) {
       const here = document.getElementById(id);
       const open = [...here.querySelectorAll("details")].map((one) => one.open);
@@ -65,19 +36,10 @@ async function load(address) {
       const details = document.getElementById(id).querySelectorAll("details");
       details.forEach((one, n) => { one.open = open[n] ?? false; });
     }
-    await draw(signal);
+    box.removeAttribute("aria-busy");
   } catch (fault) {
     if (fault.name !== "AbortError") complain(fault);
   }
-}
-
-async function draw(signal) {
-  const wanted = shownOf(box);
-  const found = await series(wanted, signal);
-  lanes.draw(found.series, wanted.view, wanted.shown);
-  document.getElementById("unread").hidden = !found.unread.length;
-  box.removeAttribute("aria-busy");
-  document.querySelectorAll(".with-script").forEach((one) => { one.hidden = false; });
 }
 
 function complain(fault) {
@@ -85,15 +47,14 @@ function complain(fault) {
   const line = document.createElement("p");
   line.className = "fault";
   line.setAttribute("role", "alert");
-  line.textContent = shownOf(box).shown.words.failed.replace("{reason}", fault.message);
+  line.textContent = box.dataset.failed.replace("{reason}", fault.message);
   box.prepend(line);
 }
 
 function zoom(first, last) {
   let [start, end] = [Math.min(first, last), Math.max(first, last)];
-  if (end - start < SHORTEST) end = start + SHORTEST;
-  if (end - start > LONGEST) end = start + LONGEST;
-  if (end - start > 60) [start, end] = [Math.round(start), Math.round(end)];
+  end = Math.min(Math.max(end, start + SHORTEST_MS), start + LONGEST_MS);
+  if (end - start > 60000) [start, end] = [Math.round(start / 1000) * 1000, Math.round(end / 1000) * 1000];
   const address = new URL(location.href);
   for (const name of ["span", "statistics"]) address.searchParams.delete(name);
   address.searchParams.set("start", stamp(start));
@@ -108,16 +69,84 @@ function go(address) {
   load(address);
 }
 
-function follow(event) {
+/** Draw the time that a pointer chooses. */
+function choose(from, to) {
+  box.querySelectorAll(".chosen-time").forEach((one) => one.remove());
+  if (to === null) return;
+  const { svgs, x } = chart();
+  const share = (at) => (100 * (at - x[0])) / (x[1] - x[0]);
+  const place = { x: `${share(Math.min(from, to))}%`, width: `${Math.abs(share(to) - share(from))}%`, height: "100%" };
+  for (const svg of svgs) add(svg, "rect", { class: "chosen-time", ...place });
+}
+
+/** Move the time with one finger, stretch it with two: the lines follow, the server draws the rest. */
+function stretch() {
+  const { svgs, x } = chart();
+  const { left, width } = svgs[0].querySelector(".frame").getBoundingClientRect();
+  const places = [...fingers.values()].map((at) => at - left).sort((a, b) => a - b);
+  if (!held || held.places.length !== places.length) {
+    const view = held?.view ?? { start: x[0], end: x[1] };
+    const perPixel = (view.end - view.start) / width;
+    held = { view, places, at: places.map((one) => view.start + one * perPixel), moved: held?.moved };
+    return;
+  }
+  let perPixel = (held.view.end - held.view.start) / width;
+  if (places.length > 1) perPixel = (held.at[1] - held.at[0]) / Math.max(8, places[1] - places[0]);
+  else if (!held.moved && Math.abs(places[0] - held.places[0]) < 12) return;
+  const start = held.at[0] - places[0] * perPixel;
+  Object.assign(held, { moved: true, view: { start, end: start + width * perPixel } });
+  if (places.length > 1) held.at = places.map((one) => start + one * perPixel);
+  const scale = 1000 / (x[1] - x[0]);
+  for (const plot of box.querySelectorAll(".plot")) {
+    plot.setAttribute("viewBox", `${(start - x[0]) * scale} 0 ${width * perPixel * scale} ${plot.getAttribute("height")}`);
+  }
+}
+
+box.addEventListener("pointerdown", (event) => {
+  if (!event.target.closest(".drawing") || event.button) return;
+  if (event.pointerType === "touch") {
+    fingers.set(event.pointerId, event.clientX);
+    stretch();
+  } else held = { from: valueAt(chart(), event.clientX), x: event.clientX };
+});
+
+box.addEventListener("pointermove", (event) => {
+  if (fingers.has(event.pointerId)) {
+    fingers.set(event.pointerId, event.clientX);
+    stretch();
+  } else if (held?.from !== undefined) choose(held.from, valueAt(chart(), event.clientX));
+});
+
+for (const type of ["pointerup", "pointercancel"]) {
+  addEventListener(type, (event) => {
+    if (fingers.delete(event.pointerId)) {
+      if (fingers.size) return;
+      const { moved, view } = held ?? {};
+      held = null;
+      if (moved && type === "pointerup") zoom(view.start, view.end);
+    } else if (held?.from !== undefined) {
+      const { from, x } = held;
+      held = null;
+      choose(from, null);
+      const to = valueAt(chart(), event.clientX);
+      if (Math.abs(event.clientX - x) >= CLICK) zoom(from, to);
+      else if (type === "pointerup") setMark(chart(), to);
+    }
+  });
+}
+
+box.addEventListener("dblclick", (event) => {
+  if (!event.target.closest(".drawing")) return;
+  setMark(chart(), null);
+  if (history.state?.zoomed) history.back();
+});
+
+document.addEventListener("click", (event) => {
   const link = event.target.closest(".moves a, .chips a");
   const isPlain = !(event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
   if (!link || !isPlain) return;
   event.preventDefault();
   go(link.href);
-}
+});
 
-const back = () => { if (history.state?.zoomed) history.back(); };
-const lanes = new Lanes(box, zoom, back);
-document.addEventListener("click", follow);
 addEventListener("popstate", () => load(location.href));
-draw(loading.signal).catch(complain);

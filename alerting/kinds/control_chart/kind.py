@@ -447,14 +447,13 @@ class ControlChartKind(NormalKind):
         name = next(iter(numbers), "")
         if not {"LCL", "CL", "UCL"} <= numbers.keys():
             return Charted(definition.variable)
-        lower = float(numbers["LCL"])
         centre = float(numbers["CL"])
         upper = float(numbers["UCL"])
-        levels = [ChartLevel(lower, "LCL"), ChartLevel(centre, "CL"), ChartLevel(upper, "UCL")]
+        levels = [ChartLevel(float(numbers[n]), n, n != "CL") for n in ("LCL", "CL", "UCL")]
         if definition.chart == "shewhart":
             third = (upper - centre) / 3
             levels += [
-                ChartLevel(centre + side * n * third, zone)
+                ChartLevel(centre + side * n * third, zone, is_limit=False)
                 for side in (-1, 1)
                 for n, zone in ((2, "A"), (1, "B"))
             ]

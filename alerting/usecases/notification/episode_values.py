@@ -34,6 +34,7 @@ from alerting.reporting.variable_charts import (
     Sparkline,
     describe,
     episode_chart,
+    episode_image,
     new_panel,
     sparkline,
 )
@@ -58,8 +59,6 @@ def draw_episode(
 ) -> Picture | None:
     """Return the chart of an episode as a PNG for e-mail; None without numbers to draw. `zone`: of
     its times, the platform's if left out."""
-    from alerting.reporting.charts import episode_image
-
     chart = chart_of(platform, episode, now, language)
     if chart is None:
         return None
@@ -231,7 +230,15 @@ def _statistic(
         return None
     at, values, interval = scores
     return new_panel(
-        Panel(statistic.name, statistic.unit, at, values, statistic.levels, hold=10 * interval)
+        Panel(
+            statistic.name,
+            statistic.unit,
+            at,
+            values,
+            statistic.levels,
+            hold=10 * interval,
+            is_control=any(level.label == "UCL" for level in statistic.levels),
+        )
     )
 
 

@@ -38,7 +38,7 @@ from alerting.learning.selection.decision import (
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.ports import DecisionRecord, Decisions, ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.use_cases import id_logger
-from alerting.reporting import charts as charts_of
+from alerting.reporting import model_charts as charts_of
 from alerting.reporting.definition.decision_text import (
     decision_markdown,
     headline_metrics,

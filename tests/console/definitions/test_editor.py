@@ -127,7 +127,7 @@ def test_a_preview_shows_what_the_draft_would_have_raised_beside_what_serves(hot
         f"<strong>0</strong> in both, <strong>{12 * DAYS}</strong> only here",
         "limit 215 °C",
     ) == []  # fmt: skip
-    assert page.text.count('<rect class="only"') == 12 * DAYS
+    assert page.text.count('<rect class="band draft"') == 12 * DAYS + 1  # and in the legend
     other = TestClient(browser.app, follow_redirects=False)
     log_in(other, "viewer-token-0123456789")
     assert other.get(page.url.path).status_code == 403

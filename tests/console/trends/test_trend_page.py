@@ -7,7 +7,6 @@ from html import unescape
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.console import rendering as serving
 from alerting.console.app import create_app
 from alerting.definitions.asset_documents import Asset, Variable
 from tests.builders import at
@@ -58,16 +57,20 @@ def console(swinging):  # noqa: F811
     return made
 
 
+def lanes_in(page):
+    return page.partition('class="chart-foot"')[0].split('<svg class="panel"')[1:]
+
+
 def test_a_lane_is_drawn_for_each_variable_with_gap_event_and_alarm(console):
     page = console.get(TREND).text
-    lanes = page.split('<figure class="chart lane-of"')[1:]
-    variables = [re.search('data-variable="([^"]+)"', lane)[1] for lane in lanes]
-    assert variables == ["temperature", "moisture"]
+    lanes = lanes_in(page)
+    variables = [re.search('class="title"[^>]*>([^<]+)', lane)[1] for lane in lanes]
+    assert variables == ["Zone 2 temperature, °C", "moisture, %"]
     for lane in lanes:
-        assert len(re.findall('class="gap"', lane)) == 1
+        assert len(re.findall('class="band gap"', lane)) == 1
         assert lacks(lane, 'class="band alarm"', "<title>stop</title>") == []
         assert re.search(r'class="line" d="M[\d. ]+L', lane)
-    assert lacks(page, "02:00", "10:00") == []
+    assert lacks(page, ">02:00<", ">10:00<", ">5 Jan<") == []
 
 
 def test_the_times_of_a_condition_are_listed_and_become_a_definition(console):
@@ -122,14 +125,6 @@ def test_an_alarm_links_to_the_trend_of_its_variables(console, swinging):  # noq
     assert console.get(link).status_code == 200
 
 
-def test_without_uplot_the_page_says_that_the_server_draws(console, monkeypatch):
-    script = "/scripts/trends.js"
-    assert script in console.get(TREND).text
-    own = {name: one for name, one in serving.scripts().items() if name not in serving.UPLOT}
-    monkeypatch.setattr(serving, "scripts", lambda: own)
-    assert lacks(console.get(TREND).text, "uPlot is not installed", script) == [script]
-
-
 def test_no_page_allows_scripts_or_styles_of_others_or_within_it(console):
     policy = console.get(TREND).headers["content-security-policy"]
     assert lacks(policy, "script-src 'self';", "style-src 'self';", "unsafe") == ["unsafe"]
@@ -165,9 +160,8 @@ def test_a_time_is_marked_by_the_form_and_undone(console, swinging):  # noqa: F8
     assert (label.start, label.end, label.variables) == (at(120), at(150), ("temperature",))
     page = console.get(FORM["back"]).text
     assert "probe replaced" in page
-    lanes = page.split('<figure class="chart lane-of"')[1:]
-    assert ["marked-bad" in lane.split("</figure>")[0] for lane in lanes] == [True, False]
-    assert 'class="bad"' in lanes[0]
+    assert ["marked-bad" in lane for lane in lanes_in(page)] == [True, False]
+    assert lacks(page, "bad quality", "marked as bad") == []
     undone = send_form(console, f"/trends/labels/{label.id}/undo", TREND, back=FORM["back"])
     assert undone.status_code == 303
     assert swinging.labels.in_force(["oven-1"], None) == []

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.models
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 OWN_SCRIPTS = {
     f'<script type="module" src="/scripts/{name}.js">'
-    for name in ("live", "menu", "language", "install")
+    for name in ("live", "menu", "language", "install", "chart")
 }
 ALARM = episode(1, condition="open")
 PAGE = f"/episodes/{ALARM.id}"
@@ -72,7 +72,7 @@ def test_the_page_draws_the_variable_with_its_limit_the_raise_and_now():
     platform = hot_now()
     [one] = platform.episodes.find()
     page = browser_of(platform).get(f"/episodes/{one.id}").text
-    assert re.search(r'<path class="line" d="M[\d. HV-]+"', page)
+    assert re.search(r'<path class="line" d="M[\d. L-]+"', page)
     drawing = drawing_in(page)
     spoken = "Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01"
     assert lacks(drawing, f'aria-label="{spoken}', 'role="img"') == []
@@ -95,8 +95,9 @@ def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its
     platform.clock.instant = at(550)
     page = browser.get(f"/episodes/{one.id}").text
     words = ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "predicted time")
-    assert lacks(text_of(drawing_in(page)), *words) == []
-    assert (page.count('class="plot"'), page.count('class="expected"')) == (2, 2)
+    drawing = drawing_in(page)
+    assert lacks(text_of(drawing), *words) == []
+    assert (drawing.count('<svg class="panel"'), drawing.count('class="band expected"')) == (2, 3)
 
 
 # --- the sentences

@@ -36,7 +36,7 @@ MEASURE = """(() => {
     if (box.left < frame.left - 1 || box.right > frame.right + 1) cut.push(e.textContent.trim().slice(0, 40));
   }
   const first = document.querySelector('.first');
-  const drawings = [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().height);
+  const drawings = [...document.querySelectorAll('svg.drawing')].map(s => s.getBoundingClientRect().height);
   return {dim, cut, low: drawings.filter(height => height <= 60),
     isDark: rgb(getComputedStyle(document.body).backgroundColor).slice(0, 3).reduce((a, b) => a + b) < 200,
     first: first && first.getBoundingClientRect().bottom};

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.console.alarms.alarm_charts import chart_shape
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.threshold_limits import key_of
@@ -26,7 +25,7 @@ from alerting.kinds.threshold.training import (
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.ports import EventRow, ModelUnavailable, ReadingRow
 from alerting.readings.history import from_millis, in_memory, to_millis
-from alerting.reporting.variable_charts import describe
+from alerting.reporting.variable_charts import describe, episode_plots
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
@@ -509,9 +508,10 @@ def test_chart_and_report_say_the_lowest_and_highest_limit_and_for_how_long_ther
     platform, episode = line
     chart = chart_of(platform, episode, at(NOW))
     assert "limit 10.8 to 20.8 kN, not known for 54 min;" in describe(chart)
-    [(path, label)] = chart_shape(chart, platform.zone)["panels"][0]["moving"]
-    assert (path.count("M"), path.count("V")) == (1, 3)
-    assert label.label == "limit 10.8 to 20.8 kN, not known for 54 min"
+    [plot] = episode_plots(chart, platform.zone)
+    [moving] = [shape for shape in plot.shapes if shape.look == "moving"]
+    assert len({y for _, y in moving.points}) == 2
+    assert moving.name == "limit 10.8 to 20.8 kN, not known for 54 min"
     assert "limit 10.8 to 20.8 kN" in draw_episode(platform, episode, at(NOW)).description
     page = make_report(platform, DOCUMENT["name"], at(2 * DAY), at(NOW), at(NOW)).page
     assert "limit 10.8 to 20.8 kN" in page

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerting.console.alarms.alarm_charts import chart_shape
 from alerting.definitions.wording.language import spoken_duration
 from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
@@ -17,6 +16,7 @@ from alerting.kinds.forecast import verification
 from alerting.kinds.forecast.verification import compare_forecasts, coverage_of, share_of_samples
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.readings.history import to_millis
+from alerting.reporting.variable_charts import episode_plots
 from alerting.usecases.definitions.faults_and_platform_alerts import MISCALIBRATED
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import segments
@@ -82,9 +82,10 @@ def test_why_and_the_page_show_risk_and_limit(platform):
     assert left.removeprefix("the median leaves its limit in about ") == spoken_duration(
         timedelta(minutes=minutes)
     )
-    shape = chart_shape(chart_of(platform, episode, at(END)), UTC)
-    assert (shape["panels"][0]["fan"], shape["panels"][1]["fan"]["area"][0]) == (None, "M")
-    assert "ahead" in [moment["kind"] for moment in shape["moments"]]
+    plots = episode_plots(chart_of(platform, episode, at(END)), UTC)
+    has_fan = [any(shape.look == "fan" for shape in plot.shapes) for plot in plots]
+    assert has_fan == [False, True]
+    assert "limit expected" in plots[-1].moments[-1][1]
 
 
 def test_its_past_agrees_with_live_and_the_same_training_again_keeps_the_champion(platform):
