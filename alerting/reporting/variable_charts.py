@@ -386,7 +386,7 @@ def panel_plot(
     for at, values in lines(panel) if panel.hold else ():
         plot.line(at, values, steps=True)
     if not panel.hold:
-        plot.dots(panel.at, panel.values, "ink", 3, language.say("sample"))
+        plot.dots(panel.at, panel.values, "ink", 3, language.say("sample"), "dot sample")
     elif len(panel.at) <= _FEW:
         plot.dots(panel.at, panel.values, radius=2.5)
     if panel.is_control:

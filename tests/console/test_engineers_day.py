@@ -98,7 +98,7 @@ def bring_a_file(walk, file):
 
 def find_a_condition(walk):
     walk.press("main a[href^='/trends']", "/trends", "#find input[name=above]")
-    wait_until(lambda: walk.page.evaluate("document.querySelectorAll('#lanes canvas').length"))
+    wait_until(lambda: walk.page.evaluate("document.querySelectorAll('#lanes .panel').length"))
     walk.look("trend")
     walk.page.write("#find input[name=above]", "212")
     walk.page.write("#find input[name=for]", "2m")

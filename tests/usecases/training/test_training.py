@@ -106,7 +106,7 @@ def test_its_page_shows_what_it_uses_and_that_its_time_budget_cut_the_search_sho
     shown = (
         said,
         "cut short by the time budget (trials: logistic regression 2/5, lightgbm 2/5)",
-        'class="barplot"',
+        'class="drawing rows"',
         "Air humidity",
     )
     assert [words for words in shown if words not in page] == []
