@@ -40,7 +40,14 @@ from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode, ExpectedWindow, Outcome
 from alerting.operators.account_rules import DEVICE_SESSION_LASTS
 from alerting.operators.actions_and_mutes import MuteMark
-from alerting.operators.alarm_views import Cause, DayOfAlarms, TileState, find_change, group_by_day
+from alerting.operators.alarm_views import (
+    Cause,
+    DayOfAlarms,
+    TileState,
+    counting_order,
+    find_change,
+    group_by_day,
+)
 from alerting.ports import Platform
 from alerting.recommendation.similar_episodes import outcome_of
 from alerting.reporting import sentences
@@ -100,6 +107,7 @@ def address_of(filters: NowFilters, **changes: str | None) -> str:
 
 EARLIER_SHOWN = 50
 OVER_UNFOLDED = 3
+FLOOD_UNFOLDED = 10
 CAUSES_UNFOLDED = 12
 """Causes with their answers; the more urgent ones are first, and acknowledged ones last."""
 GAPS_SHOWN = 6
@@ -220,6 +228,10 @@ def _present(
         "presets": MUTE_REASONS,
         "causes_unfolded": CAUSES_UNFOLDED,
         "over_unfolded": OVER_UNFOLDED,
+        "flood_unfolded": FLOOD_UNFOLDED,
+        "by_asset": lambda episodes: sorted(
+            episodes, key=lambda e: counting_order(plant.asset_titles.get(e.asset, e.asset))
+        ),
         "gaps_shown": GAPS_SHOWN,
         "now": now.at,
     }
