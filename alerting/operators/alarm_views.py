@@ -153,37 +153,48 @@ class AlarmFlood:
 def find_flood(alarms: Iterable[Episode], now: datetime) -> AlarmFlood | None:
     """Return the newest flood, None if there is none that lasts.
 
-    Alarms belong to a flood if they are among ten that came within ten minutes. It lasts while ten
-    of its open alarms are not acknowledged, or until ten minutes have passed since its last alarm;
-    in any case until fewer than five are open. Muted alarms do not count.
+    It lasts while ten of its open alarms are not acknowledged, or until ten minutes have passed
+    since its last alarm; in any case until fewer than five are open. Muted alarms do not count.
     """
     counted = [e for e in alarms if e.muted_by is None and not e.backfilled and not e.withdrawn]
-    ordered = sorted(counted, key=lambda e: (e.raised_at, -SEVERITIES.index(e.severity), e.id))
-    ends = ordered[FLOOD_ALARMS - 1 :]
-    dense = [
-        index
-        for index, (first, last) in enumerate(zip(ordered, ends, strict=False))
-        if last.raised_at - first.raised_at <= FLOOD_TIME
-    ]
-    if not dense:
-        return None
-    end = dense[-1] + FLOOD_ALARMS
-    begin = dense[-1]
-    for index in reversed(dense):
-        if index + FLOOD_ALARMS <= begin:
-            break
-        begin = index
-    members = tuple(ordered[begin:end])
+    members = _newest_burst(counted)
     still_open = [e for e in members if e.condition == "open"]
     unseen = sum(e.acknowledged is None for e in still_open)
-    is_late = now - members[-1].raised_at >= FLOOD_TIME
-    if len(still_open) < LEAST_OPEN or (unseen < FLOOD_ALARMS and is_late):
+    if len(still_open) < LEAST_OPEN or (
+        unseen < FLOOD_ALARMS and now - members[-1].raised_at >= FLOOD_TIME
+    ):
         return None
     shown = {e.id: e for e in (*still_open, *(e for e in counted if e.phase == "expected"))}
     is_one_first = members[0].raised_at < members[1].raised_at
     return AlarmFlood(
         members, tuple(group_by_definition(shown.values())), members[0] if is_one_first else None
     )
+
+
+def _newest_burst(alarms: Iterable[Episode]) -> tuple[Episode, ...]:
+    """Return the newest alarms that are each among ten within ten minutes, oldest first; without
+    up to four stragglers, which came before the first one that another followed within a minute."""
+    ordered = sorted(alarms, key=lambda e: (e.raised_at, -SEVERITIES.index(e.severity), e.id))
+    tenth = ordered[FLOOD_ALARMS - 1 :]
+    dense = [
+        index
+        for index, (first, last) in enumerate(zip(ordered, tenth, strict=False))
+        if last.raised_at - first.raised_at <= FLOOD_TIME
+    ]
+    if not dense:
+        return ()
+    begin = dense[-1]
+    for index in reversed(dense):
+        if index + FLOOD_ALARMS <= begin:
+            break
+        begin = index
+    followed = (
+        index
+        for index in dense
+        if begin <= index < begin + LEAST_OPEN
+        and ordered[index + 1].raised_at - ordered[index].raised_at <= TOGETHER
+    )
+    return tuple(ordered[next(followed, begin) : dense[-1] + FLOOD_ALARMS])
 
 
 def group_by_definition(episodes: Iterable[Episode]) -> list[Cause]:
