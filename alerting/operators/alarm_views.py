@@ -1,6 +1,6 @@
 """Alarms as pages show them: open alarms in order of urgency, with alarms that came together folded
-under their cause, or in a flood by definition; earlier alarms by day; and tiles of assets, worst first,
-grey while an asset is normal."""
+under their cause, or in a flood by definition; earlier alarms by day; and tiles of assets, worst
+first, grey while an asset is normal."""
 
 import re
 from collections import Counter

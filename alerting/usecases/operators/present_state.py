@@ -78,12 +78,13 @@ class NowFilters:
 class Now:
     """The present state of the plant.
 
-    `happening`, `expected`: causes with the alarms that followed them. `flood`: the flood that lasts,
-    `beside_flood`: causes of the alarms that happen and are not part of it. `over`: ended and not
-    acknowledged. `more_open`, `more_over`: whether there are more than were read. `windows`,
-    `values`: by the id of an episode, or by the name of an asset with a tile. `mutes`: in force now. `gaps`: targets that are not
-    evaluated, on `gap_assets` assets; `evaluated_until`: the instant up to which the other targets
-    are evaluated. `target_count`: number of evaluated targets.
+    `happening`, `expected`: causes with the alarms that followed them. `flood`: the flood that
+    lasts, `beside_flood`: causes of the alarms that happen and are not part of it. `over`: ended
+    and not acknowledged. `more_open`, `more_over`: whether there are more than were read.
+    `windows`: by the id of an episode; `values`: also by the name of an asset with a tile. `mutes`:
+    in force now. `gaps`: targets that are not evaluated, on `gap_assets` assets; `evaluated_until`:
+    the instant up to which the other targets are evaluated. `target_count`: number of evaluated
+    targets.
     """
 
     at: datetime
@@ -117,8 +118,9 @@ class Now:
         """Return the worst value of each group of the flood that happens and has values, by the id
         of its first alarm."""
         groups = () if self.flood is None else self.flood.groups
+        values = self.values
         worst = {
-            group.first.id: worst_of([self.values[e.id] for e in group.episodes if e.id in self.values])
+            group.first.id: worst_of([values[e.id] for e in group.episodes if e.id in values])
             for group in groups
             if group.phase == "happening"
         }
@@ -178,12 +180,11 @@ def read_now(
     gaps = with_champions(evaluated.gaps, serving)
     causes = group_by_cause(shows, plant.parents)
     flood = find_flood([*shows, *shown_over], now)
-    if flood is not None:  # with those that were acknowledged and have ended, one may be the first
+    if flood is not None:  # an alarm that was acknowledged and has ended may be the first of it
         start = flood.since - FLOOD_TIME
         came = platform.episodes.find(start=start, end=flood.since, limit=OPEN_READ)
-        passing = (e for e in came if _lets_through(e, filters, plant, person, hours))
-        by_id = {e.id: e for e in (*shows, *shown_over, *passing)}
-        flood = find_flood(by_id.values(), now)
+        passing = [e for e in came if _lets_through(e, filters, plant, person, hours)]
+        flood = find_flood({e.id: e for e in (*shows, *shown_over, *passing)}.values(), now)
     in_flood = [] if flood is None else [e for group in flood.groups for e in group.episodes]
     ids_in_flood = {e.id for e in in_flood}
     beside = group_by_cause((e for e in shows if e.id not in ids_in_flood), plant.parents)
@@ -200,23 +201,10 @@ def read_now(
         evaluated.unknown_by_asset,
         _find_marks(plant, mutes, now),
     )
-    alarm_definitions = {e.id: e.definition for e in (*shows, *shown_over)}
-    tiles = [tile for part in parts for tile in part.tiles][:MOST_NORMAL]
-    of_tiles = {
-        tile.asset: alarm_definitions.get(tile.episode or "")
-        or plant.leading_definitions.get(tile.asset, "")
-        for tile in tiles
-    }
-    names = (*alarm_definitions.values(), *of_tiles.values())
-    definitions = find_definitions(platform.definitions, plant, filter(None, names))
-    quiet = [
-        episode_without_alarm(definitions[name], asset, now)
-        for asset, name in of_tiles.items()
-        if name in definitions
-    ]
-    values = present_values(
-        platform.readings, [*leading, *in_flood, *quiet], definitions, plant.documents, now
+    definitions = find_definitions(
+        platform.definitions, plant, (e.definition for e in (*shows, *shown_over))
     )
+    of_tiles = _stand_ins(parts, [*shows, *shown_over], definitions, plant, now)
     return Now(
         at=now,
         parts=tuple(parts),
@@ -232,13 +220,38 @@ def read_now(
         more_open=len(newest) > OPEN_READ,
         more_over=len(over) > OVER_READ,
         windows=find_windows(shows, definitions),
-        values=values,
+        values=present_values(
+            platform.readings,
+            [*leading, *in_flood, *of_tiles],
+            {**{n: r.definition for n, r in plant.latest.items()}, **definitions},
+            plant.documents,
+            now,
+        ),
         mutes=tuple(
             mute
             for mute in mutes.mutes
             if mute.phase(now) == "present" and _is_about(mute, filters, plant, mutes)
         ),
     )
+
+
+def _stand_ins(
+    parts: Iterable[PartTiles],
+    alarms: Iterable[Episode],
+    definitions: Mapping[str, Definition],
+    plant: KnownPlant,
+    now: datetime,
+) -> list[Episode]:
+    """Return an episode for each tile, whose variable is that of its worst alarm, or of the
+    definition that stands for its asset."""
+    by_id = {e.id: definitions.get(e.definition) for e in alarms}
+    stand_ins = []
+    for tile in [tile for part in parts for tile in part.tiles][:MOST_NORMAL]:
+        leading = plant.latest.get(plant.leading_definitions.get(tile.asset, ""))
+        definition = by_id.get(tile.episode or "") or (leading and leading.definition)
+        if definition is not None:
+            stand_ins.append(episode_without_alarm(definition, tile.asset, now))
+    return stand_ins
 
 
 def read_earlier(
