@@ -100,13 +100,13 @@ function found() {
 function tellAge() {
   const dot = document.querySelector(".alive");
   if (dot === null) return;
-  const { at, now, age, live, lost: words } = dot.dataset;
+  const { seconds: before, age, live, lost: words } = dot.dataset;
   const isLost = !bar.hidden;
   dot.classList.toggle("lost", isLost);
   dot.classList.toggle("live", isConnected && !isLost);
   if (isConnected) dot.querySelector(".alive-link").textContent = isLost ? words.replace("{time}", lostTime()) : live;
-  if (!at) return;
-  const seconds = Math.max(0, Math.round(now - at + (Date.now() - shownAt) / 1000));
+  if (!before) return;
+  const seconds = Number(before) + Math.round((Date.now() - shownAt) / 1000);
   dot.classList.toggle("old", seconds >= OLD_S);
   dot.querySelector(".alive-age").textContent = age.replace("{age}", duration(seconds));
 }

@@ -47,7 +47,7 @@ function isHeld(page) {
   const before = alarmsOf(document);
   const after = alarmsOf(page);
   if (!document.querySelector("#now") || !isTouched() || before.join() === after.join()) return false;
-  const { new: one, several, changed } = page.querySelector("#now").dataset;
+  const { new: one, several, changed } = page.querySelector(".now-head").dataset;
   const count = after.filter((alarm) => !before.includes(alarm)).length;
   let line = document.querySelector(".live-news");
   if (line === null) {

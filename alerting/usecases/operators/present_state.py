@@ -52,6 +52,8 @@ OVER_READ = 50
 _VALUES_SHOWN = 12
 _SHIFT_BACK = timedelta(hours=24)
 _EARLIER_READS = 10
+_NO_AGE = timedelta(0)
+_AGE_STEP = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,11 @@ class Now:
         return [e for cause in (*self.happening, *self.expected) for e in cause.episodes]
 
     @property
-    def newest_reading(self) -> datetime | None:
-        """Return the instant of the newest of the values that are shown."""
-        return max((line.when for line in self.values.values()), default=None)
+    def age_of_readings(self) -> timedelta | None:
+        """Return the age of the newest of the values that are shown, in steps of ten seconds, so
+        that the same page is the same text for a while."""
+        newest = max((line.when for line in self.values.values()), default=None)
+        return None if newest is None else max(self.at - newest, _NO_AGE) // _AGE_STEP * _AGE_STEP
 
     @property
     def worst_values(self) -> dict[str, Sparkline]:

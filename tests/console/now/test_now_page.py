@@ -216,6 +216,43 @@ def test_an_alarm_is_answered_from_the_list_and_the_answer_is_seen(
     assert '<summary class="button">✓ ' in browser.get("/").text
 
 
+TOASTS = {
+    "ack": ({}, "Seen: 1 alarm, with your name and the time", None),
+    "feedback": ({"verdict": "true_alarm"}, "Your answer: right Wrong instead", "false_alarm"),
+    "mute": ({"preset": "cleaning", "lasting": "30m"}, "Muted until today 10:30 Undo", None),
+}
+
+
+@pytest.mark.parametrize("name", TOASTS)
+def test_the_page_says_once_what_was_done_and_offers_what_can_be_undone(
+    plant, browser, alarm, name
+):
+    fields, words, verdict = TOASTS[name]
+    send_form(browser, f"/episodes/{alarm.id}/{name}", next="/", **fields)
+    fetched = browser.get("/", headers={"sec-fetch-mode": "cors"}).text
+    assert lacks(fetched, 'class="toast"') == ['class="toast"'], "another page of the browser"
+    toast = browser.get("/").text.partition('<div class="toast"')[2].partition("</div>")[0]
+    assert text_of(f"<body><div{toast}") == words
+    assert 'class="toast"' not in browser.get("/").text
+    if name == "ack":  # it is stored for ever
+        return
+    address = re.search(r'action="([^"]*)"', toast)[1]
+    send_form(browser, address, next="/", **({"verdict": verdict} if verdict else {}))
+    answers = [given.verdict for given in plant.feedback.for_episode(alarm.id)]
+    assert (answers[-1:], plant.mutes.not_ended()) == ([verdict] if verdict else [], [])
+
+
+def test_tiles_and_head_show_the_last_value_and_its_age(plant, browser):
+    rows = [
+        ReadingRow("oven-3", at(590 + n / 2), {"temperature": 200.0 + n / 2}) for n in range(20)
+    ]
+    add_readings(plant, rows, at(600))
+    evaluate(plant, ["too-hot"], at(600))
+    page = browser.get("/").text
+    assert tile_of(page, "oven-3") == ("normal", "oven-3 normal, 210 °C")
+    assert "Readings 30 s old" in text_of(page)
+
+
 def test_an_answer_leads_back_to_its_alarm_and_seen_to_the_next_one(plant, browser, alarm):
     predicted = {"is_prediction": True, "valid_until": at(620)}
     expected = episode(593, "oven-2", "open", **predicted)
