@@ -141,7 +141,7 @@ def test_the_panel_of_the_menu_does_not_stay_over_the_page(desk):
     assert page.evaluate(is_open) == 0
 
 
-CHOSEN = "document.querySelector('dialog .chosen')?.getAttribute('href')"
+CHOSEN = "document.querySelector('dialog li:first-child a')?.getAttribute('href')"
 
 
 def test_a_key_jumps_to_an_asset_an_alert_or_an_alarm(desk):
@@ -159,7 +159,8 @@ def test_a_key_jumps_to_an_asset_an_alert_or_an_alarm(desk):
     wait_until(lambda: page.evaluate("document.activeElement.matches('dialog[open] input')"))
     page._call("Input.insertText", text=f"{FIRST}-oven")
     wait_until(lambda: page.evaluate(CHOSEN) == oven, lambda: page.evaluate(CHOSEN))
-    page.evaluate("window.isLeft = true")
+    page.key("ArrowDown")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == oven
     page.key("Enter", "\r")
     page.wait_for(base + oven)
     page.open(f"{base}/jump?text={FIRST}-hot")  # without its script

@@ -23,32 +23,21 @@ function links() {
   return [...dialog.querySelectorAll(".jump-results a")];
 }
 
-/** Mark the chosen result, which Enter opens. */
-function choose(index) {
-  const all = links();
-  const chosen = all[Math.min(Math.max(index, 0), all.length - 1)];
-  for (const link of all) link.classList.toggle("chosen", link === chosen);
-  chosen?.scrollIntoView({ block: "nearest" });
-  const input = dialog.querySelector("input");
-  if (chosen) input.setAttribute("aria-activedescendant", chosen.id);
-  else input.removeAttribute("aria-activedescendant");
-}
-
 /** Show the results for what is typed now, unless something else was typed meanwhile. */
 async function showResults() {
   const number = ++asked;
   const main = await fetchJump(dialog.querySelector("input").value);
   if (main === null || number !== asked) return;
   dialog.querySelector(".jump-results").replaceWith(document.adoptNode(main.querySelector(".jump-results")));
-  choose(0);
 }
 
+/** Go through the results by arrows; Enter in the field opens the first one. */
 function goByKey(event) {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const all = links();
-  const index = all.findIndex((link) => link.classList.contains("chosen"));
-  if (step) choose(index + step);
-  else if (event.key === "Enter" && event.target.matches("input") && all[index]) all[index].click();
+  const index = all.indexOf(event.target); // -1: the field
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) (all[Math.min(index + step, all.length - 1)] ?? dialog.querySelector("input")).focus();
+  else if (event.key === "Enter" && index === -1 && all[0]) all[0].click();
   else return;
   event.preventDefault();
 }
@@ -72,7 +61,6 @@ async function openJump() {
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.showModal();
   dialog.querySelector("input").focus();
-  choose(0);
 }
 
 if (entrance) {
