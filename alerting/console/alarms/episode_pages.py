@@ -338,7 +338,7 @@ class Toast(NamedTuple):
     cannot be done, as an acknowledgement is stored for ever."""
 
     deed: str
-    count: int = 0
+    number: int = 0
     until: datetime | None = None
     address: str = ""
 
@@ -352,7 +352,7 @@ def read_toast(request: Request, platform: Platform) -> Toast | None:
         return None
     deed, _, subject = done.partition(".")
     if deed == "seen":
-        return Toast(deed, count=int(subject))
+        return Toast(deed, number=int(subject))
     if deed != "mute":
         return Toast(deed, address=f"/episodes/{subject}/feedback")
     mute = platform.mutes.get(subject)

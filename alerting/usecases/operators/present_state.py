@@ -252,7 +252,8 @@ def _stand_ins(
     stand_ins = []
     for tile in [tile for part in parts for tile in part.tiles][:MOST_NORMAL]:
         leading = plant.latest.get(plant.leading_definitions.get(tile.asset, ""))
-        definition = by_id.get(tile.episode or "") or (leading and leading.definition)
+        usual = None if leading is None else leading.definition
+        definition = by_id.get(tile.episode or "") or usual
         if definition is not None:
             stand_ins.append(episode_without_alarm(definition, tile.asset, now))
     return stand_ins
