@@ -14,6 +14,7 @@ before addresses in pages (`prefixed`, which `render` calls), redirects and cook
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 from hashlib import sha256
@@ -52,7 +53,6 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import Episode
 from alerting.operators.account_rules import Permission
-from alerting.operators.alarm_views import PartTiles
 from alerting.recommendation.variable_text import (
     describe_unusual,
     quantity_name,
@@ -187,11 +187,11 @@ def render(template: str, request: Request, **values: Any) -> str:
 
 @pass_context
 def render_again(
-    page: Context, macro: Macro, thing: Episode | tuple[Episode, ...] | PartTiles, *texts: str | int
+    page: Context, macro: Macro, thing: Episode | tuple[Episode, ...], *texts: str | int
 ) -> str:
-    """Return the output of a macro for an episode, several episodes or a part of the plant, with
-    some texts or numbers. The same call within a minute of the line returns the stored output,
-    because pages show the same alarms again and again.
+    """Return the output of a macro for an episode or several, with some texts or numbers. The same
+    call within a minute of the line returns the stored output, because pages show the same alarms
+    again and again.
 
     The macro must read nothing else of the page but `now`, `zone`, `language`, and values that are
     the same on all pages.
@@ -208,12 +208,10 @@ def render_again(
     return made[2]
 
 
-def _identity(thing: Episode | tuple[Episode, ...] | PartTiles) -> object:
+def _identity(thing: Episode | tuple[Episode, ...]) -> object:
     """Return a key of an object. The key of an episode, which is large, is its place in memory; the
     stored output keeps the episode alive, so that no other object takes this place."""
-    if isinstance(thing, Episode):
-        return id(thing)
-    return tuple(map(id, thing)) if isinstance(thing, tuple) else thing
+    return tuple(map(id, thing)) if isinstance(thing, tuple) else id(thing)
 
 
 def zone_of(request: Request) -> ZoneInfo:
@@ -304,6 +302,9 @@ def _environment() -> Environment:
         ),
         clock=_in_page_zone(lambda value, zone: f"{value.astimezone(zone):%H:%M}"),
         present_value=in_language(lambda language, line: line.describe(language)),
+        tile_value=in_language(
+            lambda language, line: replace(line, direction=None, title=None).describe(language)
+        ),
         present_limit=in_language(lambda language, line: line.describe_limit(language)),
         headline=sentences.headline,
         headline_as_of=sentences.headline_as_of,

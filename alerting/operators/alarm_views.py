@@ -1,6 +1,6 @@
 """Alarms as pages show them: open alarms in order of urgency, with alarms that came together folded
-under their cause; earlier alarms by day; and tiles of assets, worst first, grey while an asset is
-normal."""
+under their cause, or in a flood by definition; earlier alarms by day; and tiles of assets, worst
+first, grey while an asset is normal."""
 
 import re
 from collections import Counter
@@ -112,6 +112,99 @@ def _cause_order(cause: Cause) -> tuple[bool, bool, int, float]:
         -SEVERITIES.index(cause.severity),
         -newest.timestamp(),
     )
+
+
+FLOOD_ALARMS = 10
+FLOOD_TIME = timedelta(minutes=10)
+LEAST_OPEN = 5
+"""Fewer open alarms are shown one by one, however many came."""
+
+
+@dataclass(frozen=True)
+class AlarmFlood:
+    """Many alarms that came within a short time: `alarms`, of which some may have ended, oldest
+    first. `groups`: the open ones by definition, and above them everything that is expected.
+
+    `came_first`: the first alarm, None if others came at the same instant.
+    """
+
+    alarms: tuple[Episode, ...]
+    groups: tuple[Cause, ...]
+    came_first: Episode | None
+
+    @property
+    def since(self) -> datetime:
+        return self.alarms[0].raised_at
+
+    @property
+    def still_open(self) -> tuple[Episode, ...]:
+        return tuple(e for e in self.alarms if e.condition == "open")
+
+    @property
+    def asset_count(self) -> int:
+        """Return on how many assets its open alarms are."""
+        return len({e.asset for e in self.still_open})
+
+    @property
+    def unacknowledged(self) -> tuple[Episode, ...]:
+        return tuple(e for group in self.groups for e in group.unacknowledged)
+
+
+def find_flood(alarms: Iterable[Episode], now: datetime) -> AlarmFlood | None:
+    """Return the newest flood, None if there is none that lasts.
+
+    It lasts while ten of its open alarms are not acknowledged, or until ten minutes have passed
+    since its last alarm; in any case until fewer than five are open. Muted alarms do not count.
+    """
+    counted = [e for e in alarms if e.muted_by is None and not e.backfilled and not e.withdrawn]
+    members = _newest_burst(counted)
+    still_open = [e for e in members if e.condition == "open"]
+    unseen = sum(e.acknowledged is None for e in still_open)
+    if len(still_open) < LEAST_OPEN or (
+        unseen < FLOOD_ALARMS and now - members[-1].raised_at >= FLOOD_TIME
+    ):
+        return None
+    shown = {e.id: e for e in (*still_open, *(e for e in counted if e.phase == "expected"))}
+    is_one_first = members[0].raised_at < members[1].raised_at
+    return AlarmFlood(
+        members, tuple(group_by_definition(shown.values())), members[0] if is_one_first else None
+    )
+
+
+def _newest_burst(alarms: Iterable[Episode]) -> tuple[Episode, ...]:
+    """Return the newest alarms that are each among ten within ten minutes, oldest first; without
+    up to four stragglers, which came before the first one that another followed within a minute."""
+    ordered = sorted(alarms, key=lambda e: (e.raised_at, -SEVERITIES.index(e.severity), e.id))
+    tenth = ordered[FLOOD_ALARMS - 1 :]
+    dense = [
+        index
+        for index, (first, last) in enumerate(zip(ordered, tenth, strict=False))
+        if last.raised_at - first.raised_at <= FLOOD_TIME
+    ]
+    if not dense:
+        return ()
+    begin = dense[-1]
+    for index in reversed(dense):
+        if index + FLOOD_ALARMS <= begin:
+            break
+        begin = index
+    followed = (
+        index
+        for index in dense
+        if begin <= index < begin + LEAST_OPEN
+        and ordered[index + 1].raised_at - ordered[index].raised_at <= TOGETHER
+    )
+    return tuple(ordered[next(followed, begin) : dense[-1] + FLOOD_ALARMS])
+
+
+def group_by_definition(episodes: Iterable[Episode]) -> list[Cause]:
+    """Return open alarms by definition, what is expected first, then as causes; in a group the
+    most severe first."""
+    groups: dict[tuple[str, Phase], list[Episode]] = {}
+    for episode in sorted(episodes, key=lambda e: (-SEVERITIES.index(e.severity), e.raised_at)):
+        groups.setdefault((episode.definition, episode.phase), []).append(episode)
+    causes = [Cause(first, tuple(others)) for first, *others in groups.values()]
+    return sorted(causes, key=lambda cause: (cause.phase != "expected", *_cause_order(cause)))
 
 
 @dataclass(frozen=True)

@@ -150,27 +150,33 @@ def report_a_miss_in_three_taps(one, platform):
 
 def meet_a_flood(one, other, platform):
     one.open("/")
-    first = flood(platform)
-    one.wait_for(f"#e-{first.id}")
-    shows(one.page, "59 alarms followed")
+    other.page.mouse("mouseMoved", 640, 400)
+    flood(platform)
+    shows(one.page, "Flood: 61 alarms")
     one.page.evaluate("scrollTo(0, 0)")
-    in_sight(one.page, f"{CARD}:first-of-type .title", "Hydraulics lose pressure")
-    in_sight(one.page, f"{CARD}:first-of-type .advice", "zone 2")
-    in_sight(one.page, f"{CARD}:first-of-type .now-others summary", "59 alarms followed")
+    in_sight(one.page, "#flood h1", "Flood: 61 alarms")
+    in_sight(one.page, ".flood-first", "Hydraulics lose pressure on Press 7")
+    in_sight(one.page, ".flood-first .advice", "zone 2")
+    in_sight(one.page, "#flood .now-seen", "Seen: all 60")
+    height = one.page.evaluate("document.querySelector('#flood').getBoundingClientRect().bottom")
+    assert height < 2 * SCREENS["phone"][1]
     one.look("flood")
-    shows(other.page, "59 alarms followed")
+    other.wait_for(".live-news")
+    assert not other.has("#flood"), "alarms do not move under a finger"
+    other.page.click(".live-news")
+    other.wait_for("#flood")
 
 
 def acknowledge_by_keyboard(one, other, platform):
     """Go through the page with the tab key alone, and press what has the focus."""
     one.open("/")
-    focused = "document.activeElement.matches('.now-seen[formaction=\"/acknowledge\"]')"
+    focused = "document.activeElement.matches('#flood .now-seen')"
     for _ in range(80):
         one.page.key("Tab")
         if one.page.evaluate(focused):
             break
     assert one.page.evaluate(focused), one.page.evaluate("document.activeElement.outerHTML")
-    unseen = f"document.querySelectorAll('{CARD} .tag.new').length"
+    unseen = "document.querySelectorAll('.flood-chip:not(.seen)').length"
     assert other.page.evaluate(unseen) > 0
     one.page.evaluate("window.isLeft = true")
     one.page.key("Enter", "\r")
@@ -189,12 +195,13 @@ def find_the_console_again(pages, platform, console):
     lost = "The connection was lost"
     for page in pages:
         shows(page, lost)
-    platform.episodes.insert(raised("oven", timedelta(minutes=2), title="Meanwhile"))
-    alarms = "[...document.querySelectorAll('#happening article')].map(e => e.dataset.episode)"
+    meanwhile = raised("oven", timedelta(minutes=2))
+    platform.episodes.insert(meanwhile)
+    alarms = "[...document.querySelectorAll('.flood-chip')].map(e => e.dataset.episode)"
     with console_process(*console):
         healthy = time.monotonic()
         for page in pages:
-            shows(page, "Meanwhile")
+            wait_until(lambda page=page: meanwhile.id in page.evaluate(alarms), page.text)
             wait_until(lambda page=page: lost not in page.text(), page.text)
             seconds = time.monotonic() - healthy
             note(f"the truth {seconds:.1f} s after the console is there again")

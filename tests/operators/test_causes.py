@@ -1,9 +1,16 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from alerting.episodes.episode import ActorStamp, OutcomeRecord
-from alerting.operators.alarm_views import group_by_cause, group_by_day, group_ended, is_of
+from alerting.operators.alarm_views import (
+    find_flood,
+    group_by_cause,
+    group_by_day,
+    group_ended,
+    is_of,
+)
 from tests.builders import at
 from tests.helpers.episodes import closed, episode
 
@@ -55,6 +62,53 @@ def test_a_severe_alarm_that_followed_makes_the_cause_severe():
 
 def test_a_flood_that_goes_on_for_long_is_not_hidden_under_its_first_alarm():
     assert len(group_by_cause([raised(50 * n) for n in range(20)], PARENTS)) == 2
+
+
+SEEN = {"acknowledged": ActorStamp("anna", at(1))}
+OVER = {"condition": "closed", "closed_at": at(9)}
+FLOODS = {
+    "ten in ten minutes": ([{}] * 10, 66, 600, 10),
+    "nine": ([{}] * 9, 10, 600, None),
+    "ten in more than ten minutes": ([{}] * 10, 67, 603, None),
+    "ten not seen, hours later": ([{}] * 10, 10, 9000, 10),
+    "one of ten is seen, nine minutes later": ([SEEN, *[{}] * 9], 10, 689, 10),
+    "one of ten is seen, ten minutes later": ([SEEN, *[{}] * 9], 10, 690, None),
+    "all are seen, at once": ([SEEN] * 10, 10, 100, 10),
+    "six of ten are over, at once": ([OVER] * 6 + [{}] * 4, 10, 100, None),
+    "five of ten are over, at once": ([OVER] * 5 + [{}] * 5, 10, 100, 5),
+    "one of ten is muted": ([{"muted_by": "mute"}, *[{}] * 9], 10, 100, None),
+    "one of ten is found in past data": ([{"backfilled": True}, *[{}] * 9], 10, 100, None),
+    "a later flood": ([*[SEEN] * 10, *[{}] * 30], 66, 2640, 40),
+}
+"""Changes of each alarm, the seconds between two, the second at which somebody looks, and how many
+open alarms the flood then has; None: there is no flood."""
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_begins_with_ten_in_ten_minutes_and_lasts_until_few_wait(name):
+    changes, apart, looks, expected = FLOODS[name]
+    alarms = [raised(apart * n, **change) for n, change in enumerate(changes)]
+    flood = find_flood(reversed(alarms), at(0) + timedelta(seconds=looks))
+    assert (None if flood is None else len(flood.still_open)) == expected
+
+
+def test_a_flood_is_grouped_by_alert_below_what_is_expected_and_names_what_came_first():
+    predicted = {"is_prediction": True, "valid_until": at(90), "definition": "moist"}
+    earlier = replace(raised(-400), **predicted)
+    mild = {"definition": "hot", "severity": "low"}
+    hot = [replace(raised(10 * n, f"press-{n}"), **mild) for n in range(1, 16)]
+    pressure = replace(raised(0, "press-9"), definition="pressure")
+    late = replace(raised(100, "press-3"), **predicted)
+    flood = find_flood([*hot, late, pressure, earlier], at(3))
+    groups = [(g.first.definition, g.phase, g.size) for g in flood.groups]
+    assert groups == [
+        ("moist", "expected", 2),
+        ("pressure", "happening", 1),
+        ("hot", "happening", 15),
+    ]
+    assert (flood.came_first, flood.since, flood.asset_count) == (pressure, at(0), 15)
+    flood = find_flood([*hot, replace(pressure, raised_at=hot[0].raised_at)], at(3))
+    assert flood.came_first is None, "of one instant none came first"
 
 
 def test_what_somebody_must_look_at_comes_first():

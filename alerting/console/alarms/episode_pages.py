@@ -2,9 +2,10 @@
 a message opens, and the search for an alarm, an alert or an asset."""
 
 import logging
+import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -38,6 +39,7 @@ from alerting.recommendation.similar_episodes import Recognition
 from alerting.reporting import phrases, sentences
 from alerting.reporting.model_charts import CAVEAT, reasons_waterfall, risk_steps
 from alerting.reporting.variable_charts import EpisodeChart, episode_figure
+from alerting.usecases.episodes.mutes_and_suppression import list_suppressed
 from alerting.usecases.episodes.outcomes import all_advice, current_progress, recommendation_taken
 from alerting.usecases.episodes.stored_episodes import find_episode, opposite_open
 from alerting.usecases.explain import watermark_of
@@ -142,7 +144,8 @@ def say(
         record_feedback(platform, id, body, person)
     except UserError as refusal:
         return HTMLResponse(episode_page(request, platform, person, id, refusal.message), 422)
-    return RedirectResponse(lead_back(next, f"/episodes/{id}#said"), 303)
+    deed = {"true_alarm": "right", "false_alarm": "wrong"}.get(verdict, "answer")
+    return _lead_on(next, f"/episodes/{id}#said", f"{deed}.{id}")
 
 
 @router.get("/style.css")
@@ -325,6 +328,48 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
     )
 
 
+DONE_COOKIE = "alerting-done"
+"""What a form of the front page did, until that page says it."""
+_DONE = re.compile(r"seen\.\d{1,4}|(?:right|wrong|answer|mute)\.\w{1,100}", re.ASCII)
+
+
+class Toast(NamedTuple):
+    """What a form did; `address`: of the form that takes it back or changes it, empty if that
+    cannot be done, as an acknowledgement is stored for ever."""
+
+    deed: str
+    number: int = 0
+    until: datetime | None = None
+    address: str = ""
+
+
+def read_toast(request: Request, platform: Platform) -> Toast | None:
+    """Return what the form did that led a browser to the front page; None for a page that is
+    fetched to be shown anew, which may be another one of the browser."""
+    done = request.cookies.get(DONE_COOKIE, "")
+    is_opened = request.headers.get("sec-fetch-mode", "navigate") == "navigate"
+    if not is_opened or not _DONE.fullmatch(done):
+        return None
+    deed, _, subject = done.partition(".")
+    if deed == "seen":
+        return Toast(deed, number=int(subject))
+    if deed != "mute":
+        return Toast(deed, address=f"/episodes/{subject}/feedback")
+    mute = platform.mutes.get(subject)
+    if mute is None or mute.phase(platform.clock.now()) != "present":
+        return None
+    return Toast(deed, until=mute.until, address=f"/mutes/{mute.id}/end")
+
+
+def _lead_on(next: str, otherwise: str, done: str) -> Response:
+    """Return the way to the page whose form was sent; the front page then says what was done."""
+    address = lead_back(next, otherwise)
+    answer = RedirectResponse(address, 303)
+    if not address.startswith("/episodes/"):
+        answer.set_cookie(DONE_COOKIE, done, max_age=30, httponly=True, samesite="lax")
+    return answer
+
+
 LIST = "/#unacknowledged"
 MOST_AT_ONCE = OPEN_READ + OVER_READ
 
@@ -333,6 +378,13 @@ MOST_AT_ONCE = OPEN_READ + OVER_READ
 def acknowledge(id: Id, platform: Served, person: FormOperator, next: FormField = "") -> Response:
     """Acknowledge an episode. `next`: the place on the front page, if its form was used."""
     operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
+    return _lead_on(next, f"/episodes/{id}", "seen.1")
+
+
+@router.post("/episodes/{id}/take", response_class=HTMLResponse)
+def take(id: Id, platform: Served, person: FormOperator, next: FormField = "") -> Response:
+    """Assign an episode to the person who sends the form."""
+    operate.assign(platform, id, actor_of(person), platform.clock.now(), person.name)
     return RedirectResponse(lead_back(next, f"/episodes/{id}"), 303)
 
 
@@ -364,10 +416,12 @@ def acknowledge_listed(
     next: FormField = "",
 ) -> Response:
     """Acknowledge all episodes that the front page showed together; the audit names each."""
+    count = 0
     for id in episode:
         with suppress(NotFound):  # from an outdated list
             operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
-    return RedirectResponse(lead_back(next, LIST), 303)
+            count += 1
+    return _lead_on(next, LIST, f"seen.{count}")
 
 
 @router.post("/episodes/{id}/mute", response_class=HTMLResponse)
@@ -388,9 +442,38 @@ def mute(
     now = platform.clock.now()
     try:
         until = now + read_duration(lasting)
-        start_mute(platform, "plain", target, None, until, None, text, (), actor_of(person), now)
+        actor = actor_of(person)
+        made = start_mute(platform, "plain", target, None, until, None, text, (), actor, now)
     except (UserError, ValueError) as refusal:
         message = refusal.message if isinstance(refusal, UserError) else str(refusal)
         page = episode_page(request, platform, person, id, muting=message)
         return HTMLResponse(page, 422)
-    return RedirectResponse(lead_back(next, f"/episodes/{id}"), 303)
+    return _lead_on(next, f"/episodes/{id}", f"mute.{made.id}")
+
+
+NOT_NOTIFIED_WITHIN = timedelta(hours=24)
+
+
+@router.get("/suppressed", response_class=HTMLResponse)
+def suppressed(request: Request, platform: Served, _: Viewer) -> str:
+    """Return the page of suppressions by design, with the last day's silent episodes."""
+    now = platform.clock.now()
+    suppressions = list_suppressed(platform, now, now - NOT_NOTIFIED_WITHIN)
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for target in suppressions.targets:
+        if target.suppressed:
+            by_reason.setdefault((target.definition, target.reason), []).append(target.asset)
+    unknown = {
+        reason: None
+        for target in suppressions.targets
+        if not target.suppressed
+        for reason in target.unknown
+    }
+    return render(
+        "suppressed.html",
+        request,
+        by_reason=by_reason,
+        unknown=list(unknown),
+        found=suppressions,
+        now=now,
+    )

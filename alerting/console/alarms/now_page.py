@@ -13,6 +13,12 @@ from pydantic import AwareDatetime
 
 from alerting.console.access import Person, Served, Viewer, actor_of, known_plant
 from alerting.console.alarms.alarm_charts import MUTE_REASONS, with_texts
+from alerting.console.alarms.episode_pages import (
+    DONE_COOKIE,
+    NOT_NOTIFIED_WITHIN,
+    Toast,
+    read_toast,
+)
 from alerting.console.api import views
 from alerting.console.api.parameters import (
     Cursor,
@@ -29,7 +35,6 @@ from alerting.console.rendering import (
     FormOperator,
     address_with,
     language_of,
-    lead_back,
     render,
     zone_of,
 )
@@ -41,17 +46,23 @@ from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode, ExpectedWindow, Outcome
 from alerting.operators.account_rules import DEVICE_SESSION_LASTS
 from alerting.operators.actions_and_mutes import MuteMark
-from alerting.operators.alarm_views import Cause, DayOfAlarms, TileState, find_change, group_by_day
+from alerting.operators.alarm_views import (
+    Cause,
+    DayOfAlarms,
+    TileState,
+    counting_order,
+    find_change,
+    group_by_day,
+)
 from alerting.ports import Platform
 from alerting.recommendation.similar_episodes import outcome_of
 from alerting.reporting import sentences
 from alerting.usecases.access.devices_and_tokens import renew_display
 from alerting.usecases.alarm_load.definition_overview import describe_work
-from alerting.usecases.episodes.mutes_and_suppression import find_not_notified, list_suppressed
+from alerting.usecases.episodes.mutes_and_suppression import find_not_notified
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.make_reports import read_numbers, worth_sentences
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.operators import operate
 from alerting.usecases.operators.handover import shift_hours
 from alerting.usecases.operators.known_plant import Gap, KnownPlant, with_last_readings
 from alerting.usecases.operators.links_and_misses import NoMiss, report_miss
@@ -101,6 +112,7 @@ def address_of(filters: NowFilters, **changes: str | None) -> str:
 
 EARLIER_SHOWN = 50
 OVER_UNFOLDED = 3
+FLOOD_UNFOLDED = 10
 CAUSES_UNFOLDED = 12
 """Causes with their answers; the more urgent ones are first, and acknowledged ones last."""
 GAPS_SHOWN = 6
@@ -141,7 +153,11 @@ def now_page(
                 now=now,
             )
         )
-    return _present_page(request, platform, person, filters, "now/now.html")
+    toast = read_toast(request, platform)
+    page = _present_page(request, platform, person, filters, "now/now.html", toast)
+    if toast is not None:
+        page.delete_cookie(DONE_COOKIE)
+    return page
 
 
 @pages.get("/now", response_class=HTMLResponse)
@@ -151,9 +167,14 @@ def now_part(request: Request, platform: Served, person: Viewer, filters: AskedF
 
 
 def _present_page(
-    request: Request, platform: Platform, person: Person, filters: NowFilters, template: str
+    request: Request,
+    platform: Platform,
+    person: Person,
+    filters: NowFilters,
+    template: str,
+    toast: Toast | None = None,
 ) -> Response:
-    page = render(template, request, **_present(request, platform, person, filters))
+    page = render(template, request, toast=toast, **_present(request, platform, person, filters))
     answer = _unless_shown(request, page)
     _stay_signed_in(request, person, answer)
     return answer
@@ -223,6 +244,10 @@ def _present(
         "presets": MUTE_REASONS,
         "causes_unfolded": CAUSES_UNFOLDED,
         "over_unfolded": OVER_UNFOLDED,
+        "flood_unfolded": FLOOD_UNFOLDED,
+        "by_asset": lambda episodes: sorted(
+            episodes, key=lambda e: counting_order(plant.asset_titles.get(e.asset, e.asset))
+        ),
         "gaps_shown": GAPS_SHOWN,
         "now": now.at,
     }
@@ -278,34 +303,6 @@ def _address_behind(filters: NowFilters, earlier: Earlier) -> str | None:
     return address_of(filters, cursor=views.cursor_after(earlier.last))
 
 
-NOT_NOTIFIED_WITHIN = timedelta(hours=24)
-
-
-@pages.get("/suppressed", response_class=HTMLResponse)
-def suppressed(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of suppressions by design, with the last day's silent episodes."""
-    now = platform.clock.now()
-    suppressions = list_suppressed(platform, now, now - NOT_NOTIFIED_WITHIN)
-    by_reason: dict[tuple[str, str], list[str]] = {}
-    for target in suppressions.targets:
-        if target.suppressed:
-            by_reason.setdefault((target.definition, target.reason), []).append(target.asset)
-    unknown = {
-        reason: None
-        for target in suppressions.targets
-        if not target.suppressed
-        for reason in target.unknown
-    }
-    return render(
-        "suppressed.html",
-        request,
-        by_reason=by_reason,
-        unknown=list(unknown),
-        found=suppressions,
-        now=now,
-    )
-
-
 AGO = (
     ("0m", translatable("just now")),
     ("15m", translatable("15 minutes ago")),
@@ -315,13 +312,6 @@ AGO = (
 )
 """When a problem that nobody was told of came, to choose from."""
 _LONGEST_AGO = timedelta(days=7)
-
-
-@pages.post("/episodes/{id}/take", response_class=HTMLResponse)
-def take(id: Id, platform: Served, person: FormOperator, next: FormField = "") -> Response:
-    """Assign an episode to the person who sends the form."""
-    operate.assign(platform, id, actor_of(person), platform.clock.now(), person.name)
-    return RedirectResponse(lead_back(next, f"/episodes/{id}"), 303)
 
 
 @pages.get("/miss", response_class=HTMLResponse)

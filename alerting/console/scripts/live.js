@@ -13,6 +13,7 @@ const COLOURS = { low: "#5b6770", medium: "#8a6100", high: "#b84300", critical: 
 const SILENT_MS = 40_000; // without a sign of the stream, which has one every 15 s
 const LOST_MS = 4_000; // after which a lost connection is said
 const AGAIN_MS = 3_000;
+const OLD_S = 600;
 
 let source = null; // the stream, if this page reads it
 let release = null; // gives the lock back
@@ -21,6 +22,8 @@ let heard = Date.now();
 let last = null; // the last data of the stream
 let isDue = false;
 let isShowing = false;
+let isConnected = false; // whether the stream was ever heard by this page
+let shownAt = Date.now(); // when the part that changes was shown
 
 /** Show the page anew, at once or as soon as it is not in use; once for all changes meanwhile. */
 async function show() {
@@ -75,17 +78,43 @@ function lost() {
   setTimeout(() => lostAt !== null && Date.now() - lostAt >= LOST_MS && say(), LOST_MS);
 }
 
-function say() {
+function lostTime() {
   const shown = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: bar.dataset.zone };
-  const time = new Date(lostAt).toLocaleTimeString(document.documentElement.lang, shown);
-  bar.querySelector("p").textContent = bar.dataset.lost.replace("{time}", time);
+  return new Date(lostAt).toLocaleTimeString(document.documentElement.lang, shown);
+}
+
+function say() {
+  bar.querySelector("p").textContent = bar.dataset.lost.replace("{time}", lostTime());
   bar.hidden = false;
+  tellAge();
 }
 
 function found() {
-  if (lostAt === null) return;
+  isConnected = true;
+  if (lostAt !== null) bar.hidden = true;
   lostAt = null;
-  bar.hidden = true;
+  tellAge();
+}
+
+/** Tell the age of the readings and the state of the connection, beside the dot. */
+function tellAge() {
+  const dot = document.querySelector(".alive");
+  if (dot === null) return;
+  const { seconds: before, age, live, lost: words } = dot.dataset;
+  const isLost = !bar.hidden;
+  dot.classList.toggle("lost", isLost);
+  dot.classList.toggle("live", isConnected && !isLost);
+  if (isConnected) dot.querySelector(".alive-link").textContent = isLost ? words.replace("{time}", lostTime()) : live;
+  if (!before) return;
+  const seconds = Number(before) + Math.round((Date.now() - shownAt) / 1000);
+  dot.classList.toggle("old", seconds >= OLD_S);
+  dot.querySelector(".alive-age").textContent = age.replace("{age}", duration(seconds));
+}
+
+function duration(seconds) {
+  const [unit, size] = seconds < 120 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : seconds < 172_800 ? ["hour", 3600] : ["day", 86_400];
+  const shown = { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 0 };
+  return new Intl.NumberFormat(document.documentElement.lang, shown).format(Math.floor(seconds / size));
 }
 
 function open() {
@@ -189,5 +218,10 @@ if (sound) {
   document.addEventListener("pointerdown", () => audio?.resume().then(isAudible));
   isAudible();
 }
-document.addEventListener("shown-anew", () => last && count(last));
+document.addEventListener("shown-anew", () => {
+  shownAt = Date.now();
+  tellAge();
+  if (last) count(last);
+});
+setInterval(tellAge, 5_000);
 if (!document.hidden) queue();

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import islice
+from statistics import median
 
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import Definition
 from alerting.definitions.asset_documents import Asset, types_of
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
+from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.detection.problem_occurrences import REASONS as NOT_COUNTED
 from alerting.episodes.episode import Episode
 from alerting.kinds.protocol import Charted, Statistic
@@ -348,6 +350,26 @@ def present_values(
             is_old = now - line.when > _fresh_for(asset, variable, at)
             lines[id] = replace(line, is_old=is_old)
     return lines
+
+
+def episode_without_alarm(definition: Definition, asset: str, at: datetime) -> Episode:
+    """Return an episode that stands for a definition on an asset without an alarm, so that its
+    present value can be read like that of an alarm. Its id is the asset."""
+    nothing = Evaluation(at, "clear", "")
+    return Episode(
+        *(asset, definition.name, 0, definition.kind, asset, "", "low"),
+        *(at, at, "closed", at, nothing),
+    )
+
+
+def worst_of(lines: Sequence[Sparkline]) -> Sparkline | None:
+    """Return the line whose last value lies farthest beyond its limit, on the side of most; None
+    where values cannot be compared: no limits, or several units or variables."""
+    beyond = [(line.value - line.limit, line) for line in lines if line.limit is not None]
+    if not beyond or len({(line.unit, line.title) for line in lines}) > 1:
+        return None
+    side = 1 if median(distance for distance, _ in beyond) >= 0 else -1
+    return max(beyond, key=lambda pair: side * pair[0])[1]
 
 
 def _numbers(columns: ReadingColumns | None, variable: str) -> tuple[Millis, Floats]:

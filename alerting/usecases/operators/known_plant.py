@@ -73,6 +73,13 @@ class KnownPlant:
         return {name: revision.definition.title or name for name, revision in self.latest.items()}
 
     @cached_property
+    def leading_definitions(self) -> dict[str, str]:
+        """Return, by asset, the definition whose variable stands for it: one with a limit on a
+        variable before one with a model."""
+        ordered = sorted(self.targets, key=lambda t: (t.variable is None, t.definition))
+        return {t.asset: t.definition for t in reversed(ordered) if t.definition in self.latest}
+
+    @cached_property
     def asset_titles(self) -> dict[str, str]:
         """Return the title of each asset, by name."""
         return {name: asset.title for name, asset in self.assets.items()}

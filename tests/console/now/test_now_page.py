@@ -13,7 +13,7 @@ from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, too_hot
 from tests.helpers.console.api import OPERATOR, VIEWER, episode
-from tests.helpers.console.pages import lacks, log_in, send_form, text_of
+from tests.helpers.console.pages import VIEWER_TOKEN, lacks, log_in, send_form, text_of
 from tests.helpers.mutes import mute
 
 OVENS = [f"oven-{n}" for n in range(1, 13)]
@@ -63,23 +63,53 @@ def alarm(plant):
     return made
 
 
-def test_a_flood_of_sixty_is_one_cause_and_one_tap_acknowledges_all(plant, browser):
-    for n in range(60):
-        made = episode(590 + n / 60, OVENS[n % 12], "open", definition=f"d-{n}")
+@pytest.fixture
+def flood(plant):
+    """Return the ids of a flood: too hot at twelve ovens, then too dry there, first at the mixer;
+    and one alarm that is expected."""
+    alarms = [
+        ("too-dry", "mixer"),
+        *((name, oven) for name in ("too-dry", "too-hot") for oven in OVENS),
+    ]
+    for n, (definition, oven) in enumerate(alarms):
+        made = episode(590 + n / 60, oven, "open", definition=definition, title=definition)
         plant.episodes.insert(replace(made, id=f"{n:024x}"))
+    predicted = {"is_prediction": True, "valid_until": at(620), "title": "Soon", "severity": "low"}
+    plant.episodes.insert(episode(500, "mixer", "open", definition="soon", **predicted))
+    rows = [ReadingRow(one, at(599), {"temperature": 220.0 + n}) for n, one in enumerate(OVENS)]
+    add_readings(plant, rows, at(600))
+    return [f"{n:024x}" for n in range(25)]
+
+
+def test_in_a_flood_one_tap_acknowledges_the_alarms_of_an_alert(plant, browser, flood):
     page = browser.get("/").text
-    assert page.count('<article class="card') == 1
-    assert lacks(text_of(page), "came first", "59 alarms followed · 12 assets") == []
-    earlier = text_of(page[page.index('id="earlier"') - 9 :])
-    assert earlier.startswith("Earlier Older alarms"), "it does not say that none has ended yet"
-    form = re.search(r'<form method="post" class="now-answer".*?</form>', page, re.DOTALL)[0]
-    ids = re.findall(r'name="episode" value="(\w+)"', form)
-    assert (len(ids), actions_of(form, "Seen: all 60")[0]) == (60, "/acknowledge")
-    answer = send_form(browser, "/acknowledge", episode=ids, next="/?mine=yes")
-    assert answer.headers["location"] == "/?mine=yes"
-    assert {plant.episodes.get(id).acknowledged.actor for id in ids} == {"otto"}
+    assert page.count('<article class="card') == 0
+    strip = text_of(page[page.index('id="flood"') - 9 :])
+    head = ("Flood: 25 alarms since 09:50, 13 assets", "Came first: too-dry on Mixer, 09:50")
+    assert lacks(strip, *head, "Seen: all 26", "worst: 231 °C limit 215 °C") == []
+    groups = re.findall(r'data-group="([^"]*)".*?</article>', page, re.DOTALL)
+    assert groups == ["soon expected", "too-hot happening", "too-dry happening"]
+    group = re.search(r'data-group="too-dry .*?</article>', page, re.DOTALL)[0]
+    chips = re.findall(r'<a class="flood-chip" [^>]*data-asset="([^"]*)"', group)
+    assert chips == ["mixer", *OVENS], "in the order in which people count"
+    ids = re.findall(r'name="episode" value="(\w+)"', group)
+    assert lacks(text_of(group), "Seen: 13") == []
+    answer = send_form(browser, "/acknowledge", episode=ids, next="/?mine=yes#flood")
+    assert answer.headers["location"] == "/?mine=yes#flood"
+    assert {plant.episodes.get(id).acknowledged.actor for id in flood[:13]} == {"otto"}
+    assert {plant.episodes.get(id).acknowledged for id in flood[13:]} == {None}
     entries = plant.audit.find(AuditFilter(), 200)
-    assert {e.subject for e in entries if "acknowledge" in e.what} == {*ids}
+    assert {e.subject for e in entries if "acknowledge" in e.what} == {*flood[:13]}
+    again = browser.get("/").text
+    assert again.count('class="flood-chip seen"') == 13, "it stays while others wait"
+    assert 'data-group="too-dry happening"' in again[again.index("Seen: 12") :]
+
+
+def test_who_only_reads_sees_a_flood_without_a_button(plant, browser, flood):
+    log_in(browser, VIEWER_TOKEN)
+    page = browser.get("/").text
+    assert page.count('class="flood-chip"') == 26
+    assert "Seen:" not in page
 
 
 def test_tiles_tell_apart_what_happens_what_is_expected_and_what_is_unknown(plant, browser):
@@ -184,6 +214,43 @@ def test_an_alarm_is_answered_from_the_list_and_the_answer_is_seen(
     [given] = plant.feedback.for_episode(alarm.id)
     assert (given.verdict, given.acted, given.action) == stored
     assert '<summary class="button">✓ ' in browser.get("/").text
+
+
+TOASTS = {
+    "ack": ({}, "Seen: 1 alarm, with your name and the time", None),
+    "feedback": ({"verdict": "true_alarm"}, "Your answer: right Wrong instead", "false_alarm"),
+    "mute": ({"preset": "cleaning", "lasting": "30m"}, "Muted until today 10:30 Undo", None),
+}
+
+
+@pytest.mark.parametrize("name", TOASTS)
+def test_the_page_says_once_what_was_done_and_offers_what_can_be_undone(
+    plant, browser, alarm, name
+):
+    fields, words, verdict = TOASTS[name]
+    send_form(browser, f"/episodes/{alarm.id}/{name}", next="/", **fields)
+    fetched = browser.get("/", headers={"sec-fetch-mode": "cors"}).text
+    assert lacks(fetched, 'class="toast"') == ['class="toast"'], "another page of the browser"
+    toast = browser.get("/").text.partition('<div class="toast"')[2].partition("</div>")[0]
+    assert text_of(f"<body><div{toast}") == words
+    assert 'class="toast"' not in browser.get("/").text
+    if name == "ack":  # it is stored for ever
+        return
+    address = re.search(r'action="([^"]*)"', toast)[1]
+    send_form(browser, address, next="/", **({"verdict": verdict} if verdict else {}))
+    answers = [given.verdict for given in plant.feedback.for_episode(alarm.id)]
+    assert (answers[-1:], plant.mutes.not_ended()) == ([verdict] if verdict else [], [])
+
+
+def test_tiles_and_head_show_the_last_value_and_its_age(plant, browser):
+    rows = [
+        ReadingRow("oven-3", at(590 + n / 2), {"temperature": 200.0 + n / 2}) for n in range(20)
+    ]
+    add_readings(plant, rows, at(600))
+    evaluate(plant, ["too-hot"], at(600))
+    page = browser.get("/").text
+    assert tile_of(page, "oven-3") == ("normal", "oven-3 normal, 210 °C")
+    assert "Readings 30 s old" in text_of(page)
 
 
 def test_an_answer_leads_back_to_its_alarm_and_seen_to_the_next_one(plant, browser, alarm):
