@@ -64,7 +64,8 @@ from alerting.usecases.alarm_load.definition_overview import (
     definition_line,
     find_definitions,
 )
-from alerting.usecases.backtest.preview import CACHED_S, PreviewedAlarms
+from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.preview import CACHED_S, PreviewedAlarms, can_preview
 from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
@@ -209,7 +210,13 @@ def _stop_preview(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
     return review_draft(DEFINITION_PAGES, pressed, answer)
 
 
-def _preview(pressed: PressedButton, _: EditorAnswer) -> Response:
+def _preview(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer | Response:
+    """Begin a preview, and lead to its page. A page that asks by itself gets the review of a draft
+    without a possible preview."""
+    if pressed.sent.input("live"):
+        subject = written_subject(pressed.platform, pressed.document)
+        if not can_preview(subject.definition):
+            return review_draft(DEFINITION_PAGES, pressed, answer)
     previews: Previews = pressed.request.app.state.previews
     owner = pressed.person.name
     platform = pressed.platform
@@ -275,8 +282,16 @@ def _edit_values(
         "start": answer.more.get("start", ""),
         "about": answer.more.get("subject"),
         "accepted": accepted,
+        "is_fresh": _is_fresh(draft, answer),
         "asks_for_load": bool(accepted) or (is_beyond and bool(answer.fault)),
     }
+
+
+def _is_fresh(draft: Draft, answer: EditorAnswer) -> bool:
+    """Return whether a page asks for the preview of its text when it is opened."""
+    subject: ChosenSubject | None = answer.more.get("subject")
+    is_whole = subject is None or not (subject.assets or subject.variables)
+    return answer.sent is None and "preview" not in answer.more and bool(draft.text) and is_whole
 
 
 def _shape(request: Request, job: PreviewJob | None) -> dict[str, Any] | None:

@@ -144,7 +144,7 @@ class PreviewedAlarms:
 def require_preview(subject: Subject, start: datetime, end: datetime, now: datetime) -> None:
     """Raise UserError for a draft that must be trained first, and for a period that is empty, too
     long or not over."""
-    if isinstance(subject.definition, ModelDefinition) and not _learns_from_problems(subject):
+    if not can_preview(subject.definition):
         raise UserError(
             translatable(
                 "definition {name} needs a model, which a preview does not train: apply it as a "
@@ -164,6 +164,11 @@ def require_preview(subject: Subject, start: datetime, end: datetime, now: datet
                 duration=format_duration(LONGEST_PREVIEW),
             )
         )
+
+
+def can_preview(definition: Definition) -> bool:
+    """Return whether a draft can be tried without a model."""
+    return not isinstance(definition, ModelDefinition) or _learns_from_problems(definition)
 
 
 def preview(
@@ -190,7 +195,7 @@ def preview(
     # over the cache, so that a mark made since is seen
     caching = without_bad_values(replace(platform, readings=readings))
     at_hours = tuple(clock_times(subject.definition))
-    if _learns_from_problems(subject):
+    if _learns_from_problems(subject.definition):
         trained = cast(TrainedDefinition, subject.definition)
         problems = _past_problems(caching, readings, trained, start, end)
         warnings = _warnings_by(platform, readings, trained, end)
@@ -270,8 +275,7 @@ def _find(
     return find_past_alarms(platform, revision, start, end, require_time)
 
 
-def _learns_from_problems(subject: Subject) -> bool:
-    definition = subject.definition
+def _learns_from_problems(definition: Definition) -> bool:
     return isinstance(definition, TrainedDefinition) and definition.problem.has_condition
 
 
