@@ -105,7 +105,7 @@ async function ask(body, keeps) {
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
-  editor.querySelector(".beside").setAttribute("aria-busy", "true");
+  editor.querySelector(".result-half").setAttribute("aria-busy", "true");
   let answer = await fetch(editor.action, { method: "POST", body, signal });
   for (;;) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -116,7 +116,7 @@ async function ask(body, keeps) {
       const next = ".languages [name=next]"; // the choice of a language leads to what is shown
       document.querySelector(next).value = page.querySelector(next).value;
     }
-    if (!show(page)) return editor.querySelector(".beside").removeAttribute("aria-busy");
+    if (!show(page)) return editor.querySelector(".result-half").removeAttribute("aria-busy");
     await new Promise((go) => setTimeout(go, PAUSE_MS));
     if (signal.aborted) return;
     answer = await fetch(address, { cache: "no-store", signal });
@@ -132,7 +132,7 @@ function askNow({ live = true, keeps = true } = {}) {
   if (live && body.toString() === asked) return;
   asked = body.toString();
   if (live) body.set("live", "1");
-  ask(body, keeps).catch((fault) => { if (fault.name !== "AbortError") editor.querySelector(".beside").removeAttribute("aria-busy"); });
+  ask(body, keeps).catch((fault) => { if (fault.name !== "AbortError") editor.querySelector(".result-half").removeAttribute("aria-busy"); });
 }
 
 function askSoon(pause = PAUSE_MS) {
@@ -148,8 +148,22 @@ editor.addEventListener("submit", (event) => {
   askNow({ live: false });
 });
 
-editor.addEventListener("change", (event) => { if (isPart(event)) askSoon(); });
-editor.addEventListener("input", (event) => { if (isPart(event)) askSoon(TYPING_MS); });
+/** Add a chosen name: to a list as a line of its own, to a document where the caret stands. */
+function addName(picker) {
+  const area = document.getElementById(picker.dataset.adds);
+  const name = picker.value.trim();
+  if (!name) return;
+  if (area.id === "text") area.setRangeText(name, area.selectionStart, area.selectionEnd, "end");
+  else area.value = [...area.value.split("\n").filter((line) => line.trim() && line !== name), name].join("\n");
+  picker.value = "";
+}
+
+editor.querySelectorAll("[data-adds]").forEach((picker) => { picker.closest("label").hidden = false; });
+editor.addEventListener("change", (event) => {
+  if (event.target.dataset.adds) addName(event.target);
+  if (isPart(event)) askSoon();
+});
+editor.addEventListener("input", (event) => { if (isPart(event) && !event.target.dataset.adds) askSoon(TYPING_MS); });
 
 editor.addEventListener("pointerdown", (event) => {
   const limit = event.target.closest(".limit[role]");
@@ -178,6 +192,7 @@ editor.addEventListener("pointerup", drop);
 editor.addEventListener("pointercancel", drop);
 
 editor.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.dataset.adds) event.preventDefault();
   const limit = event.target.closest(".limit[role]");
   const steps = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 }[event.key];
   if (!limit || !steps) return;

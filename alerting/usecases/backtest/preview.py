@@ -147,8 +147,8 @@ def require_preview(subject: Subject, start: datetime, end: datetime, now: datet
     if not can_preview(subject.definition):
         raise UserError(
             translatable(
-                "definition {name} needs a model, which a preview does not train: apply it as a "
-                "draft and run `alerting backtest`",
+                "definition {name} needs a model, which a preview does not train: apply it, "
+                "and its training begins; its figures then stand on the page of its models",
                 name=shown(subject.definition.name),
             )
         )
