@@ -143,7 +143,7 @@ function askSoon(pause = PAUSE_MS) {
 const isPart = (event) => event.target.matches(".pane :is(input, select, textarea):not([name=scenarios])");
 
 editor.addEventListener("submit", (event) => {
-  if (event.submitter?.value !== "preview") return;
+  if (event.submitter?.value !== "preview") return asking.abort(); // the browser can come back to this page as it was
   event.preventDefault();
   askNow({ live: false });
 });
@@ -201,6 +201,8 @@ editor.addEventListener("keydown", (event) => {
 });
 
 addEventListener("pagehide", () => {
+  clearTimeout(waiting);
+  asking.abort();
   const id = document.getElementById("progress")?.dataset.running;
   const csrf = editor.querySelector("[name=csrf]")?.value;
   if (id && csrf) navigator.sendBeacon(new URL(`../previews/${id}/end`, import.meta.url), new URLSearchParams({ csrf }));
