@@ -260,14 +260,14 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-_WORDS_OF_UNITS = {
+_UNIT_NAMES = {
     "w": "w wk wks week weeks woche wochen semaine semaines",
     "d": "d day days tag tage tagen j jour jours",
     "h": "h hr hrs hour hours std stunde stunden heure heures",
     "m": "m min mins minute minutes minuten mn",
     "s": "s sec secs second seconds sek sekunde sekunden seconde secondes",
 }
-_UNIT_OF_WORD = {word: unit for unit, words in _WORDS_OF_UNITS.items() for word in words.split()}
+_UNIT_BY_NAME = {name: unit for unit, names in _UNIT_NAMES.items() for name in names.split()}
 _PART = r"([0-9]+(?:[.,][0-9]+)?)\s*([a-z]+)\.?\s*"
 
 
@@ -278,10 +278,10 @@ def suggest_duration(text: str) -> str:
     if len(written) > _LONGEST_DURATION or not re.fullmatch(f"({_PART})+", written):
         return ""
     seconds = 0.0
-    for count, word in re.findall(_PART, written):
-        if word not in _UNIT_OF_WORD:
+    for count, name in re.findall(_PART, written):
+        if name not in _UNIT_BY_NAME:
             return ""
-        seconds += float(count.replace(",", ".")) * _UNITS[_UNIT_OF_WORD[word]]
+        seconds += float(count.replace(",", ".")) * _UNITS[_UNIT_BY_NAME[name]]
     whole = round(seconds)
     if abs(seconds - whole) > 1e-6 or whole > LONGEST.total_seconds():
         return ""

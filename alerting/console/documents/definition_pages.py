@@ -8,7 +8,6 @@ several and none was chosen, the text leaves them empty.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -48,22 +47,26 @@ from alerting.console.documents.document_api import (
     SentDraft,
 )
 from alerting.console.documents.document_pages import apply_draft, render_editor, review_draft
-from alerting.console.documents.form import offer_variables
+from alerting.console.documents.draft_variables import (
+    find_draft_assets,
+    last_values,
+    offer_variables,
+    switch_settable,
+    takes_advice,
+)
 from alerting.console.plant.trend_picture import numeric_names
 from alerting.console.rendering import FormEngineer, address_with, language_of, render, zone_of
 from alerting.definitions.alert_definition import (
     Definition,
     ModelDefinition,
     Revision,
-    TrainedDefinition,
 )
 from alerting.definitions.asset_documents import Asset, asset_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.fields.shared_fields import Start
-from alerting.definitions.wording.language import Language, translatable
+from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
 from alerting.ports import Document, Platform
-from alerting.reporting.phrases import number
 from alerting.usecases.alarm_load.definition_overview import (
     STATES,
     DefinitionLine,
@@ -77,7 +80,6 @@ from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
 from alerting.usecases.document_life import StoredDocument
-from alerting.usecases.ingestion.asset_import import ASSETS, AssetEffects
 
 router = APIRouter(include_in_schema=False)
 LINES_SHOWN = 50
@@ -261,9 +263,9 @@ def _edit_values(
     newest = platform.definitions.newest_revision(draft.name) if draft.name else None
     made = job.made if job else None
     assets = platform.assets.all()
-    watched = _watched_assets(platform, draft)
+    draft_assets = find_draft_assets(platform, draft)
     is_running = job is not None and not job.ended.is_set()
-    last = {} if is_running else _last_values(platform, watched, language_of(request))
+    last = {} if is_running else last_values(platform, draft_assets, language_of(request))
     events = platform.assets.event_types() if draft.as_form else ()
     shape = _shape(request, job)
     review = answer.review
@@ -271,8 +273,8 @@ def _edit_values(
     effects = review.effects if review else None
     is_beyond = isinstance(effects, DefinitionEffects) and effects.breaks_budget
     return {
-        "variables": offer_variables(watched or assets, last),
-        "settable": offer_variables(watched, last) if _takes_advice(draft) else (),
+        "variables": offer_variables(draft_assets or assets, last),
+        "settable": offer_variables(draft_assets, last) if takes_advice(draft) else (),
         "offered": {
             "assets": {asset.name: asset.title or "" for asset in assets},
             "problem.event": {type.name: type.title or "" for type in events},
@@ -297,71 +299,6 @@ def _edit_values(
         "is_fresh": _is_fresh(draft, answer),
         "asks_for_load": bool(accepted) or (is_beyond and bool(answer.fault)),
     }
-
-
-def _written(draft: Draft) -> Document:
-    """Return the document of a draft, empty for a text that is no document."""
-    try:
-        return read_yaml_document(draft.text, _ORIGIN)
-    except UserError:
-        return {}
-
-
-def _watched_assets(platform: Platform, draft: Draft) -> Sequence[Asset]:
-    """Return the assets that a draft names, faulty as it may be."""
-    names = _written(draft).get("assets")
-    written = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
-    return [
-        asset
-        for asset in platform.assets.find_matching(written)
-        if any(fnmatchcase(asset.name, pattern) for pattern in written)
-    ]
-
-
-def _takes_advice(draft: Draft) -> bool:
-    kind = definition_types().get(str(_written(draft).get("kind")))
-    return kind is not None and issubclass(kind, TrainedDefinition)
-
-
-def _last_values(platform: Platform, assets: Sequence[Asset], language: Language) -> dict[str, str]:
-    """Return the newest numbers of the variables of a few assets, by name, as people read them."""
-    last: dict[str, str] = {}
-    few = assets[:MOST_VALUED]
-    newest = platform.readings.newest_readings(platform.clock.now(), [a.name for a in few])
-    for asset in few:
-        if asset.name in newest:
-            until = newest[asset.name].ts
-            since = dict.fromkeys(numeric_names(asset), until - _RECENT)
-            values = platform.readings.newest_values(asset, since, until)
-            for name in values:
-                known = values[name].dropna()
-                if len(known):
-                    last.setdefault(name, number(float(known.iloc[-1]), 4, language))
-    return last
-
-
-def _switch_settable(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
-    """Declare in the assets of a draft whether operators can set a variable: nowhere if they could
-    everywhere, else everywhere. Raises UserError if a definition would become faulty by it."""
-    platform = pressed.platform
-    name = pressed.sent.do.partition(":")[2]
-    assets = [a for a in _watched_assets(platform, pressed.sent.draft) if name in a.variables]
-    becomes = not all(asset.variables[name].controllable for asset in assets)
-    documents = []
-    for asset in assets:
-        document = ASSETS.write(asset)
-        document["variables"][name] = {**document["variables"][name], "controllable": becomes}
-        effects = ASSETS.review(platform, document).effects
-        if isinstance(effects, AssetEffects) and effects.broken:
-            raise UserError(
-                f"{effects.broken[0].title} needs this variable to be set by operators: change it "
-                "on the page of the asset"
-            )
-        documents.append(document)
-    why = "operators can set it" if becomes else "operators cannot set it"
-    now = platform.clock.now()
-    ASSETS.apply(platform, documents, pressed.person.name, now, f"{name}: {why}", on_host=False)
-    return answer
 
 
 def _is_fresh(draft: Draft, answer: EditorAnswer) -> bool:
@@ -428,7 +365,7 @@ DEFINITION_PAGES = ConsoleKind(
         "test": _run_scenarios,
         "draft": _save_draft,
         "stop": _stop_preview,
-        "settable": _switch_settable,
+        "settable": switch_settable,
     },
 )
 
@@ -439,8 +376,6 @@ _VARIABLE = "temperature"
 _LIMIT = 100.0
 _RECENT = timedelta(days=1)
 MOST_OFFERED = 50
-MOST_VALUED = 5
-"""Assets whose newest values are shown beside their variables."""
 
 
 @dataclass(frozen=True)

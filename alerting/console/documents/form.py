@@ -13,7 +13,6 @@ from typing import Any
 
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.api.parameters import write_yaml
-from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import PATTERN as DURATION
 from alerting.definitions.faults import UserError, suggest_duration, suggest_number
 from alerting.definitions.wording.language import translatable
@@ -261,46 +260,6 @@ def draw_form(document: Document, schema: FormSchema, at: str = "") -> FormGroup
     fields = value if isinstance(value, dict) else {}
     label = at.rpartition(".")[2]
     return schema.group(below, at, fields, label, is_removable=bool(at))
-
-
-@dataclass(frozen=True)
-class OfferedVariable:
-    """A variable to choose, of some assets. `last`: its newest value with its unit, else the unit;
-    `settable`: on how many of the `declared` assets operators can set it; `is_computed`: so they
-    can set it nowhere."""
-
-    name: str
-    title: str
-    last: str
-    settable: int
-    declared: int
-    is_computed: bool
-
-    @property
-    def about(self) -> str:
-        """Return its title, value and unit."""
-        return ", ".join(part for part in (self.title, self.last) if part)
-
-
-def offer_variables(
-    assets: Sequence[Asset], last: Mapping[str, str]
-) -> tuple[OfferedVariable, ...]:
-    """Return the variables of assets, each once, by name. `last`: newest values by name."""
-    declared: dict[str, list[Variable]] = {}
-    for asset in assets:
-        for name, variable in asset.variables.items():
-            declared.setdefault(name, []).append(variable)
-    return tuple(
-        OfferedVariable(
-            name,
-            variables[-1].title or "",
-            " ".join(part for part in (last.get(name), variables[-1].unit) if part),
-            sum(variable.controllable for variable in variables),
-            len(variables),
-            any(variable.computed is not None for variable in variables),
-        )
-        for name, variables in sorted(declared.items())
-    )
 
 
 def _find_branch(branches: Sequence[Schema], value: Any) -> int:
