@@ -260,7 +260,48 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+_UNIT_NAMES = {
+    "w": "w wk wks week weeks woche wochen semaine semaines",
+    "d": "d day days tag tage tagen j jour jours",
+    "h": "h hr hrs hour hours std stunde stunden heure heures",
+    "m": "m min mins minute minutes minuten mn",
+    "s": "s sec secs second seconds sek sekunde sekunden seconde secondes",
+}
+_UNIT_BY_NAME = {name: unit for unit, names in _UNIT_NAMES.items() for name in names.split()}
+_PART = r"([0-9]+(?:[.,][0-9]+)?)\s*([a-z]+)\.?\s*"
+
+
+def suggest_duration(text: str) -> str:
+    """Return what a text of people means as a duration: `5m` for `5 min`, `1h30m` for `1,5 h`.
+    Empty if it is no numbers with units, or no whole seconds."""
+    written = text.strip().lower()
+    if len(written) > _LONGEST_DURATION or not re.fullmatch(f"({_PART})+", written):
+        return ""
+    seconds = 0.0
+    for count, name in re.findall(_PART, written):
+        if name not in _UNIT_BY_NAME:
+            return ""
+        seconds += float(count.replace(",", ".")) * _UNITS[_UNIT_BY_NAME[name]]
+    whole = round(seconds)
+    if abs(seconds - whole) > 1e-6 or whole > LONGEST.total_seconds():
+        return ""
+    return format_duration(timedelta(seconds=whole))
+
+
+def suggest_number(text: str) -> str:
+    """Return what a text of people means as a number: `4.5` for `4,5`, `1234.5` for `1.234,5`.
+    Empty if it is no number."""
+    compact = re.sub(r"[\s']", "", text)
+    if compact.count(",") == 1 and compact.rfind(",") > compact.rfind("."):
+        compact = compact.replace(".", "").replace(",", ".")
+    return compact if re.fullmatch(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", compact) else ""
+
+
 def _no_duration(value: object) -> str:
+    if isinstance(value, str) and (written := suggest_duration(value)):
+        return translatable(
+            "{value} is not a duration; write {written}", value=shown(value), written=written
+        )
     return translatable(
         "{value} is not a duration; write for example 30m, 1h30m or 5d", value=shown(value)
     )

@@ -115,7 +115,9 @@ def make_an_alert(walk):
         f"document.querySelector('#text').value = {draft}.replace(/^name: .*$/m, 'name: hot')"
     )
     walk.look("draft")
-    walk.page.click("button[value=preview]")
+    walk.page.evaluate(
+        "document.querySelector('#text').dispatchEvent(new Event('input', {bubbles: true}))"
+    )
     wait_until(lambda: "It would have raised 8 alarms" in walk.page.text(), walk.page.text)
     walk.look("preview")
     walk.page.write("[name=reason]", "zone 1 runs hot")

@@ -48,7 +48,13 @@ from alerting.console.documents.document_api import (
     SentDraft,
 )
 from alerting.console.documents.document_pages import apply_draft, render_editor, review_draft
-from alerting.console.documents.form import variables_of
+from alerting.console.documents.draft_variables import (
+    find_draft_assets,
+    last_values,
+    offer_variables,
+    switch_settable,
+    takes_advice,
+)
 from alerting.console.plant.trend_picture import numeric_names
 from alerting.console.rendering import FormEngineer, address_with, language_of, render, zone_of
 from alerting.definitions.alert_definition import (
@@ -71,7 +77,8 @@ from alerting.usecases.alarm_load.definition_overview import (
     definition_line,
     find_definitions,
 )
-from alerting.usecases.backtest.preview import CACHED_S, PreviewedAlarms
+from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.preview import CACHED_S, PreviewedAlarms, can_preview
 from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.definitions.versions import require_revision
@@ -224,7 +231,13 @@ def _stop_preview(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
     return review_draft(DEFINITION_PAGES, pressed, answer)
 
 
-def _preview(pressed: PressedButton, _: EditorAnswer) -> Response:
+def _preview(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer | Response:
+    """Begin a preview, and lead to its page. A page that asks by itself gets the review of a draft
+    without a possible preview."""
+    if pressed.sent.input("live"):
+        subject = written_subject(pressed.platform, pressed.document)
+        if not can_preview(subject.definition):
+            return review_draft(DEFINITION_PAGES, pressed, answer)
     previews: Previews = pressed.request.app.state.previews
     owner = pressed.person.name
     platform = pressed.platform
@@ -260,7 +273,10 @@ def _edit_values(
     job: PreviewJob | None = answer.more.get("preview")
     newest = platform.definitions.newest_revision(draft.name) if draft.name else None
     made = job.made if job else None
-    assets = platform.assets.all() if draft.as_form else ()
+    assets = platform.assets.all()
+    draft_assets = find_draft_assets(platform, draft)
+    is_running = job is not None and not job.ended.is_set()
+    last = {} if is_running else last_values(platform, draft_assets, language_of(request))
     events = platform.assets.event_types() if draft.as_form else ()
     figure, drawn_asset = _preview_figure(request, job)
     review = answer.review
@@ -268,7 +284,8 @@ def _edit_values(
     effects = review.effects if review else None
     is_beyond = isinstance(effects, DefinitionEffects) and effects.breaks_budget
     return {
-        "variables": variables_of(assets),
+        "variables": offer_variables(draft_assets or assets, last),
+        "settable": offer_variables(draft_assets, last) if takes_advice(draft) else (),
         "offered": {
             "assets": {asset.name: asset.title or "" for asset in assets},
             "problem.event": {type.name: type.title or "" for type in events},
@@ -277,7 +294,7 @@ def _edit_values(
         "title": (newest.definition.title or draft.name) if newest else draft.name,
         "may_be_draft": not newest or newest.definition.state == "draft",
         "job": job,
-        "running": job is not None and not job.ended.is_set(),
+        "running": is_running,
         "made": made,
         "figure": figure,
         "drawn_asset": drawn_asset,
@@ -293,8 +310,16 @@ def _edit_values(
         "start": answer.more.get("start", ""),
         "about": answer.more.get("subject"),
         "accepted": accepted,
+        "is_fresh": _is_fresh(draft, answer),
         "asks_for_load": bool(accepted) or (is_beyond and bool(answer.fault)),
     }
+
+
+def _is_fresh(draft: Draft, answer: EditorAnswer) -> bool:
+    """Return whether a page asks for the preview of its text when it is opened."""
+    subject: ChosenSubject | None = answer.more.get("subject")
+    is_whole = subject is None or not (subject.assets or subject.variables)
+    return answer.sent is None and "preview" not in answer.more and bool(draft.text) and is_whole
 
 
 def _preview_figure(request: Request, job: PreviewJob | None) -> tuple[Markup, str]:
@@ -367,6 +392,7 @@ DEFINITION_PAGES = ConsoleKind(
         "test": _run_scenarios,
         "draft": _save_draft,
         "stop": _stop_preview,
+        "settable": switch_settable,
     },
 )
 

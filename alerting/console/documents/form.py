@@ -5,6 +5,7 @@ The name of an input is the type of its value and its path: `n:problem.above`. A
 that an empty value stays. So a submitted form is read without the schema.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from typing import Any
 
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.api.parameters import write_yaml
-from alerting.definitions.asset_documents import Asset
-from alerting.definitions.faults import UserError
+from alerting.definitions.faults import PATTERN as DURATION
+from alerting.definitions.faults import UserError, suggest_duration, suggest_number
 from alerting.definitions.wording.language import translatable
 from alerting.ports import Document
 
@@ -261,16 +262,6 @@ def draw_form(document: Document, schema: FormSchema, at: str = "") -> FormGroup
     return schema.group(below, at, fields, label, is_removable=bool(at))
 
 
-def variables_of(assets: Iterable[Asset]) -> list[tuple[str, str]]:
-    """Return the variables of assets with title and unit, each once, by name."""
-    by_name = {
-        name: ", ".join(part for part in (variable.title, variable.unit) if part)
-        for asset in assets
-        for name, variable in asset.variables.items()
-    }
-    return sorted(by_name.items())
-
-
 def _find_branch(branches: Sequence[Schema], value: Any) -> int:
     """Return the number of the way in which a value is written, the first way if none fits."""
     for number, branch in enumerate(branches):
@@ -302,6 +293,8 @@ def _input_type(branch: Schema, value: Any) -> tuple[str, str, tuple[str, ...]]:
         drawn = ("s", "choice", tuple(branch["enum"]))
     elif type_ == "boolean" and isinstance(value, bool | None):
         drawn = ("b", "choice", ("true", "false"))
+    elif type_ == "string" and branch.get("pattern") == DURATION:
+        drawn = ("d", "line", ())
     elif type_ in _LETTERS:
         drawn = (_LETTERS[type_], "line", ())
     elif "scalar" in branch:
@@ -409,24 +402,28 @@ def _blank_value(schema: FormSchema, branch: Schema) -> Any:
 
 
 def _read(letter: str, text: str) -> Any:
-    """Return the value of an input, or its text if it is no such value: the check names the
-    fault."""
+    """Return the value of an input, or its text if it is no such value: the check names the fault.
+    A number may have a decimal comma, a duration the words of people."""
+    value: Any = text
     try:
         match letter:
             case "n":
-                number = float(text.replace(",", "."))
-                return int(number) if number.is_integer() and abs(number) < 1e15 else number
+                value = float(suggest_number(text) or text)
+                if value.is_integer() and abs(value) < 1e15:
+                    value = int(value)
             case "i":
-                return int(text)
+                value = int(text)
+            case "d" if not re.fullmatch(DURATION, text):
+                value = suggest_duration(text) or text
             case "b":
-                return {"true": True, "false": False}.get(text, text)
+                value = {"true": True, "false": False}.get(text, text)
             case "l":
-                return [line.strip() for line in text.split("\n") if line.strip()]
+                value = [line.strip() for line in text.split("\n") if line.strip()]
             case "y":
-                return next(iter(parse_yaml(text, "the form", _MOST_VALUES)), None)
+                value = next(iter(parse_yaml(text, "the form", _MOST_VALUES)), None)
     except (ValueError, OverflowError, UserError):
-        pass
-    return text
+        return text
+    return value
 
 
 def _set(groups: dict[str, Any], keys: Sequence[str], value: Any, over: bool) -> None:

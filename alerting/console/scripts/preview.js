@@ -1,15 +1,16 @@
-// The editor of definitions: a preview is made, and made anew after each change, without loading the page.
+// The editor of definitions: a preview is made when it is opened, and anew after each change, without loading the page.
 // A limit on the drawn trend can be dragged; it is the limit of the form or of the text.
 
 const editor = document.getElementById("editor");
 const PAUSE_MS = 250;
+const TYPING_MS = 700;
 let asking = new AbortController();
 let waiting = 0;
 let dragged = null;
+let asked = "";
 
 const side = () => editor.querySelector(".side");
 const drawn = () => document.getElementById("drawn");
-const isPreviewed = () => Boolean(document.getElementById("preview"));
 
 /** Return the place of a limit in the text of a document, null unless there is exactly one. */
 function placeOf(path) {
@@ -65,12 +66,32 @@ function makeMovable() {
   editor.querySelectorAll(".moves-limit").forEach((one) => { one.hidden = !limits.length; });
 }
 
-/** Show the parts of an answered page in place of those of this one. */
+/** Show each fault beside its field, and open what hides it. */
+function showFaults(page) {
+  const form = editor.querySelector(".form");
+  if (!form) return;
+  form.querySelectorAll("small.fault").forEach((fault) => fault.remove());
+  form.querySelectorAll(".wrong-field").forEach((field) => field.classList.remove("wrong-field"));
+  for (const fault of page.querySelectorAll(".form small.fault")) {
+    const { path } = fault.dataset;
+    const field = fieldOf(path)?.closest(".field");
+    const part = field ?? form.querySelector(`[type=hidden][name$=":${CSS.escape(path)}"]`)?.parentElement;
+    field?.classList.add("wrong-field");
+    part?.closest("details")?.setAttribute("open", "");
+    part?.append(document.adoptNode(fault));
+  }
+}
+
+/** Show the parts of an answered page in place of those of this one; the last result stays until there is another. */
 function show(page) {
   const running = page.body.dataset.refresh;
   const focused = document.activeElement?.dataset.path;
+  const stays = drawn().querySelector("#preview") && !page.getElementById("preview");
   side().replaceWith(page.querySelector("#editor .side"));
-  if (!dragged && !(running && drawn().querySelector(".plot"))) {
+  showFaults(page);
+  document.getElementById("of-before").hidden = !stays;
+  drawn().classList.toggle("before", Boolean(stays));
+  if (!dragged && !stays && !(running && drawn().querySelector(".plot"))) {
     const open = [...drawn().querySelectorAll("details")].map((one) => one.open);
     drawn().replaceWith(page.getElementById("drawn"));
     drawn().querySelectorAll("details").forEach((one, n) => { one.open = open[n] ?? false; });
@@ -81,51 +102,69 @@ function show(page) {
 }
 
 /** Ask for a preview of what is edited now, and show it, its progress first. */
-async function ask() {
+async function ask(body, keeps) {
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
-  const body = new URLSearchParams(new FormData(editor));
-  body.set("do", "preview");
-  side().setAttribute("aria-busy", "true");
+  editor.querySelector(".result-half").setAttribute("aria-busy", "true");
   let answer = await fetch(editor.action, { method: "POST", body, signal });
   for (;;) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (!page.getElementById("editor")) return location.reload(); // the session is over
     const address = answer.url;
-    const isThere = /\/previews\//.test(new URL(address).pathname);
-    if (isThere) {
+    if (keeps && /\/previews\//.test(new URL(address).pathname)) {
       history.replaceState(null, "", address);
       const next = ".languages [name=next]"; // the choice of a language leads to what is shown
       document.querySelector(next).value = page.querySelector(next).value;
     }
-    if (!show(page)) return;
+    if (!show(page)) return editor.querySelector(".result-half").removeAttribute("aria-busy");
     await new Promise((go) => setTimeout(go, PAUSE_MS));
     if (signal.aborted) return;
     answer = await fetch(address, { cache: "no-store", signal });
   }
 }
 
-function askNow() {
+/** Ask now. `live`: not by the button, and only if something has changed; `keeps`: reloading the page shows it again. */
+function askNow({ live = true, keeps = true } = {}) {
   clearTimeout(waiting);
-  ask().catch((fault) => { if (fault.name !== "AbortError") side().removeAttribute("aria-busy"); });
+  const body = new URLSearchParams(new FormData(editor));
+  for (const name of ["reason", "accept_load"]) body.delete(name);
+  body.set("do", "preview");
+  if (live && body.toString() === asked) return;
+  asked = body.toString();
+  if (live) body.set("live", "1");
+  ask(body, keeps).catch((fault) => { if (fault.name !== "AbortError") editor.querySelector(".result-half").removeAttribute("aria-busy"); });
 }
 
-function askSoon() {
+function askSoon(pause = PAUSE_MS) {
   clearTimeout(waiting);
-  waiting = setTimeout(askNow, PAUSE_MS);
+  waiting = setTimeout(askNow, pause);
 }
+
+const isPart = (event) => event.target.matches(".pane :is(input, select, textarea):not([name=scenarios])");
 
 editor.addEventListener("submit", (event) => {
-  if (event.submitter?.value !== "preview") return;
+  if (event.submitter?.value !== "preview") return asking.abort(); // the browser can come back to this page as it was
   event.preventDefault();
-  askNow();
+  askNow({ live: false });
 });
 
+/** Add a chosen name: to a list as a line of its own, to a document where the caret stands. */
+function addName(picker) {
+  const area = document.getElementById(picker.dataset.adds);
+  const name = picker.value.trim();
+  if (!name) return;
+  if (area.id === "text") area.setRangeText(name, area.selectionStart, area.selectionEnd, "end");
+  else area.value = [...area.value.split("\n").filter((line) => line.trim() && line !== name), name].join("\n");
+  picker.value = "";
+}
+
+editor.querySelectorAll("[data-adds]").forEach((picker) => { picker.closest("label").hidden = false; });
 editor.addEventListener("change", (event) => {
-  const isEdited = event.target.closest(".pane:not(.side)");
-  if (isEdited && isPreviewed()) askSoon();
+  if (event.target.dataset.adds) addName(event.target);
+  if (isPart(event)) askSoon();
 });
+editor.addEventListener("input", (event) => { if (isPart(event) && !event.target.dataset.adds) askSoon(TYPING_MS); });
 
 editor.addEventListener("pointerdown", (event) => {
   const limit = event.target.closest(".limit[role]");
@@ -154,6 +193,7 @@ editor.addEventListener("pointerup", drop);
 editor.addEventListener("pointercancel", drop);
 
 editor.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.dataset.adds) event.preventDefault();
   const limit = event.target.closest(".limit[role]");
   const steps = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10 }[event.key];
   if (!limit || !steps) return;
@@ -162,9 +202,12 @@ editor.addEventListener("keydown", (event) => {
 });
 
 addEventListener("pagehide", () => {
-  const id = document.getElementById("preview")?.dataset.running;
+  clearTimeout(waiting);
+  asking.abort();
+  const id = document.getElementById("progress")?.dataset.running;
   const csrf = editor.querySelector("[name=csrf]")?.value;
   if (id && csrf) navigator.sendBeacon(new URL(`../previews/${id}/end`, import.meta.url), new URLSearchParams({ csrf }));
 });
 
 makeMovable();
+if ("fresh" in editor.dataset) askNow({ keeps: false });

@@ -5,7 +5,14 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
-from alerting.definitions.faults import Fault, format_duration, legible, name_hint, shown
+from alerting.definitions.faults import (
+    Fault,
+    format_duration,
+    legible,
+    name_hint,
+    shown,
+    suggest_number,
+)
 from alerting.definitions.removed_features import removal_hint
 from alerting.definitions.wording.language import (
     ENGLISH,
@@ -140,13 +147,9 @@ def _list(value: Any, _: Mapping[str, Any]) -> MessageAndHint:
 
 
 def _number(value: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    compact = value.strip().replace(",", ".", 1) if isinstance(value, str) else ""
+    compact = suggest_number(value) if isinstance(value, str) else ""
     message = f"should be a number, not {_as_written(value)}"
-    try:
-        float(compact)
-    except ValueError:
-        return message, ""
-    return message, f"write {compact}, with a point and without quotes"
+    return message, f"write {compact}, with a point and without quotes" if compact else ""
 
 
 def _text(value: Any, _: Mapping[str, Any]) -> MessageAndHint:

@@ -67,6 +67,7 @@ from alerting.usecases.backtest.preview_chart import (
     draw_preview,
     draw_problems,
     find_past_alarms,
+    learns_from_problems,
 )
 from alerting.usecases.backtest.sandbox import Subject
 from alerting.usecases.definitions.faults_and_platform_alerts import warnings_of
@@ -144,11 +145,11 @@ class PreviewedAlarms:
 def require_preview(subject: Subject, start: datetime, end: datetime, now: datetime) -> None:
     """Raise UserError for a draft that must be trained first, and for a period that is empty, too
     long or not over."""
-    if isinstance(subject.definition, ModelDefinition) and not _learns_from_problems(subject):
+    if not can_preview(subject.definition):
         raise UserError(
             translatable(
-                "definition {name} needs a model, which a preview does not train: apply it as a "
-                "draft and run `alerting backtest`",
+                "definition {name} needs a model, which a preview does not train: apply it, "
+                "and its training begins; its figures then stand on the page of its models",
                 name=shown(subject.definition.name),
             )
         )
@@ -164,6 +165,11 @@ def require_preview(subject: Subject, start: datetime, end: datetime, now: datet
                 duration=format_duration(LONGEST_PREVIEW),
             )
         )
+
+
+def can_preview(definition: Definition) -> bool:
+    """Return whether a draft can be tried without a model."""
+    return not isinstance(definition, ModelDefinition) or learns_from_problems(definition)
 
 
 def preview(
@@ -190,7 +196,7 @@ def preview(
     # over the cache, so that a mark made since is seen
     caching = without_bad_values(replace(platform, readings=readings))
     at_hours = tuple(clock_times(subject.definition))
-    if _learns_from_problems(subject):
+    if learns_from_problems(subject.definition):
         trained = cast(TrainedDefinition, subject.definition)
         problems = _past_problems(caching, readings, trained, start, end)
         warnings = _warnings_by(platform, readings, trained, end)
@@ -270,11 +276,6 @@ def _find(
     return find_past_alarms(platform, revision, start, end, require_time)
 
 
-def _learns_from_problems(subject: Subject) -> bool:
-    definition = subject.definition
-    return isinstance(definition, TrainedDefinition) and definition.problem.has_condition
-
-
 def _past_problems(
     platform: BacktestPorts,
     readings: CachedReadings,
@@ -341,8 +342,7 @@ def _find_served(platform: BacktestPorts, subject: Subject) -> Subject | None:
     newest = platform.definitions.newest_revision(subject.definition.name)
     if newest is None or newest.definition.state != "active" or subject.applied:
         return None
-    needs_model = isinstance(newest.definition, ModelDefinition)
-    return None if needs_model else Subject(newest, applied=True)
+    return None if isinstance(newest.definition, ModelDefinition) else Subject(newest, applied=True)
 
 
 MOST_CACHED_BYTES = 256 << 20

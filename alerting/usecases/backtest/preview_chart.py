@@ -108,6 +108,11 @@ class FoundAlarms:
         return operator_load(spans, self.start, last, flood_above)
 
 
+def learns_from_problems(definition: Definition) -> bool:
+    """Return whether a draft states a problem whose past times can be shown without a model."""
+    return isinstance(definition, TrainedDefinition) and definition.problem.has_condition
+
+
 def find_past_alarms(
     platform: BacktestPorts,
     revision: Revision,

@@ -133,6 +133,79 @@ def test_a_preview_shows_what_the_draft_would_have_raised_beside_what_serves(hot
     assert other.get(page.url.path).status_code == 403
 
 
+UNLIKE = {"name": "unlike", "kind": "anomaly", "assets": ["oven-1"]}
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "shown"),
+    [
+        (too_hot(), 303, ()),
+        (
+            too_hot(above="4,5"),
+            422,
+            ("line 5</span> <code>above</code>", "write 4.5, with a point"),
+        ),
+        (
+            too_hot(**{"for": "5 min"}),
+            422,
+            ("<code>for</code> '5 min' is not a duration; write 5m",),
+        ),
+        (UNLIKE, 200, ("No faults.", "Applying makes a new definition.")),
+    ],
+)
+def test_a_page_asks_for_a_preview_by_itself_and_gets_the_review_where_there_is_none(
+    hot, document, status, shown
+):
+    engineer, _ = hot
+    page = send(engineer, NEW, "preview", write_yaml_document(document), live="1")
+    assert (page.status_code, lacks(unescape(page.text), *shown)) == (status, [])
+    assert 'id="preview"' not in page.text
+
+
+def test_only_a_page_that_shows_a_whole_text_for_the_first_time_asks_by_itself(engineer, platform):
+    platform.assets.store_assets([oven(), oven().model_copy(update={"name": "a-first"})])
+    start = f"{NEW}?start={STARTS[0]}"
+    pages = {
+        "stored": engineer.get(EDIT),
+        "chosen": engineer.get(f"{start}&asset=oven-1&variable=moisture"),
+        "to choose": engineer.get(start),
+        "checked": send(engineer, EDIT, "check", write_yaml_document(too_hot()), revision="1"),
+    }
+    assert [name for name, page in pages.items() if "data-fresh" in page.text] == [
+        *("stored", "chosen")
+    ]
+
+
+def test_variables_are_offered_with_unit_and_newest_value(hot):
+    engineer, _ = hot
+    page = send(engineer, NEW, "form", write_yaml_document(too_hot()))
+    options = page.text.partition('<datalist id="variables">')[2].partition("</datalist>")[0]
+    assert lacks(
+        unescape(options),
+        '<option value="temperature">Zone 2 temperature, 200 °C</option>',
+        '<option value="moisture">%</option>',
+    ) == []  # fmt: skip
+
+
+def test_a_switch_declares_in_the_asset_what_operators_can_set(engineer, platform):
+    text = write_yaml_document(too_moist())
+    off, on = (
+        f'aria-checked="{state}" name="do" value="settable:temperature"'
+        for state in ("false", "true")
+    )
+    assert off in send(engineer, NEW, "check", text).text
+    page = send(engineer, NEW, "settable:temperature", text)
+    assert (text_of(page), on in page.text) == (text, True)
+    assert platform.assets.get("oven-1").variables["temperature"].controllable
+    needs = too_moist(recommendation={"variables": {"temperature": {"min": 100, "max": 200}}})
+    apply(platform, [needs], "ann", at(1), "advice")
+    refused = send(engineer, NEW, "settable:temperature", text)
+    assert (refused.status_code, on in refused.text) == (422, True)
+    assert "needs this variable to be set by operators" in refused.text
+    assert platform.assets.get("oven-1").variables["temperature"].controllable
+    assert "settable:" not in send(engineer, NEW, "check", write_yaml_document(too_hot())).text
+
+
 def test_every_question_leads_to_a_text_that_can_be_applied(engineer):
     of = "asset=oven-1&variable=temperature"
     addresses = [f"{NEW}?start={start}&{of}" for start in STARTS]
@@ -208,6 +281,29 @@ def test_null_that_means_never_is_a_state_of_its_own():
     for schedule in ({"retrain": None}, {}):
         document = {**EXAMPLES[0], "schedule": schedule}
         assert read_form(inputs_of(drawn(document)))["schedule"] == schedule
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("n:4,5", 4.5),
+        ("n:-1.234,5", -1234.5),
+        ("n:1 234", 1234),
+        ("n:1,2,3", "1,2,3"),
+        ("n:4,5 °C", "4,5 °C"),
+        ("d:90m", "90m"),
+        ("d:5 min", "5m"),
+        ("d:1,5 h", "1h30m"),
+        ("d:2 Std. 10 Minuten", "2h10m"),
+        ("d:1 jour", "1d"),
+        ("d:5", "5"),
+        ("d:0,5 s", "0,5 s"),
+        ("d:5 months", "5 months"),
+    ],
+)
+def test_the_form_reads_numbers_and_durations_as_people_write_them(typed, read):
+    letter, _, text = typed.partition(":")
+    assert read_form([(f"{letter}:field", text)]) == {"field": read}
 
 
 def test_text_and_form_change_each_other_over_the_server(engineer, platform):

@@ -104,3 +104,57 @@ def test_a_limit_is_moved_on_the_picture_and_the_preview_follows(tmp_path):
         shows(page, "It would have raised 36 alarms")
         page.picture(tmp_path / "form.png")
         assert page.complaints == []
+
+        type_into(page, "above", "hot")
+        shows(page, "As of the text before this change.")
+        beside = "document.querySelector('.wrong-field:has(#field-above) small.fault').innerText"
+        assert "should be a number, not 'hot'" in page.evaluate(beside)
+        assert "It would have raised 36 alarms" in page.text()
+        type_into(page, "above", "229,5")
+        type_into(page, "for", "12 min")
+        shows(page, "It would have raised 0 alarms")
+        assert page.evaluate("document.querySelectorAll('.wrong-field').length") == 0
+        assert "As of the text before" not in page.text()
+
+
+def type_into(page, field, text):
+    page.evaluate(
+        f"(f => {{ f.value = {text!r}; f.dispatchEvent(new Event('input', {{bubbles: true}})); }})"
+        f"(document.getElementById('field-{field}'))"
+    )
+
+
+INSIDE = """['.plot', '.axis', '#preview .headline', 'button[value=apply]', '#text'].map(one => {
+  const {top, bottom, left, right} = document.querySelector(one).getBoundingClientRect();
+  return [one, top >= 0 && top < innerHeight && left >= 0 && right <= innerWidth
+    && (one === '#text' || bottom <= innerHeight)];
+}).filter(([, isInside]) => !isInside).map(([one]) => one)"""
+
+
+def test_text_preview_and_apply_are_in_view_on_a_desk_without_pressing_anything(tmp_path):
+    platform = often_hot(per_day=100)
+    apply(platform, [too_hot(title="Too hot")], "ben", platform.clock.now(), "first")
+    with (
+        serving_thread(create_app(platform, TOKENS)) as port,
+        open_chromium(tmp_path / "profile") as page,
+    ):
+        base = f"http://127.0.0.1:{port}"
+        log_in(page, base)
+        page.resize(1280, 800)
+        page.open(f"{base}/definitions/too-hot/edit")
+        shows(page, "It would have raised 36 alarms")
+        assert page.evaluate(INSIDE) == []
+        assert page.evaluate("location.pathname") == "/definitions/too-hot/edit"
+        page.resize(800, 1280)
+        below = "document.querySelector('.plot').getBoundingClientRect().top > "
+        assert page.evaluate(
+            below + "document.getElementById('text').getBoundingClientRect().bottom"
+        )
+        page.evaluate("document.getElementById('text').setSelectionRange(6, 13)")
+        page.choose("#adds-variable", "moisture")
+        page.evaluate(
+            "document.getElementById('adds-variable')"
+            ".dispatchEvent(new Event('change', {bubbles: true}))"
+        )
+        assert "name: moisture\n" in page.evaluate("document.getElementById('text').value")
+        assert page.complaints == []
