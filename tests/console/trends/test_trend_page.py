@@ -77,7 +77,7 @@ def test_the_times_of_a_condition_are_listed_and_become_a_definition(console):
     found = f"{TREND}{FOUR_HOURS}&find=temperature"
     page = console.get(f"{found}&above=215&for=5m").text
     assert lacks(page, "4 times", 'class="level"') == []
-    draft = unescape(re.search(r'name="text" value="([^"]+)"', page)[1])
+    draft = unescape(re.findall(r'name="text" value="([^"]+)"', page)[-1])
     assert draft.splitlines() == [
         "name: oven-1-temperature-high",
         "kind: threshold",
