@@ -114,8 +114,8 @@ class PlotSeries(NamedTuple):
 class Plot:
     """One plot with its axes; shapes are added in units of the data, the first ones below.
 
-    `named_rows`: the ticks upwards are names of rows. `unit`, `x_unit`: of values, `share` of
-    shares.
+    `named_rows`: the ticks upwards are names of rows. `is_right`: it lies over the plot before it,
+    with its axis at the right. `unit`, `x_unit`: of values, `share` of shares.
     """
 
     x: tuple[float, float]
@@ -127,6 +127,7 @@ class Plot:
     x_title: str = ""
     grid: bool = True
     named_rows: bool = False
+    is_right: bool = False
     unit: str = ""
     x_unit: str = ""
     shapes: list[Shape] = field(default_factory=list)
@@ -432,15 +433,20 @@ def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
     """Return plots below each other as inline SVG in the colours of the page. `label`: the text
     alternative. `hint`: how to use it, where a script runs."""
     placed = []
-    top = 0.0
+    is_sided = any(plot.is_right for plot in plots)
+    top = 16.0 * is_sided
     for plot in plots:
+        if plot.is_right:
+            placed.append((plot, placed[-1][1]))
+            continue
         top += _TOP if plot.title else 6.0
         drawn = _with_names_above(plot) if plot.named_rows else plot
         placed.append((drawn, top))
         top += drawn.height + plot.axis_height() + _GAP
         top += _LINE * len({row for _, _, _, row in plot.placed_moments()})
     is_broad = any(len(text) > _BROAD for p in plots if not p.named_rows for _, text in p.y_ticks)
-    margin = " broad" if is_broad else " rows" if all(p.named_rows for p in plots) else ""
+    margin = " sided" * is_sided
+    margin += " broad" if is_broad else " rows" if all(p.named_rows for p in plots) else ""
     return _render("drawing", placed, label, margin, top, hint)
 
 

@@ -369,6 +369,17 @@ def variable_page(
     return VariablePage(page_asset.name, from_millis(day[0]), now, samples.unread, items, more)
 
 
+def last_samples(
+    platform: SeriesPorts, asset: Asset, names: Sequence[str], now: datetime
+) -> dict[str, LastSample]:
+    """Return the newest good sample of each variable that has one within the last day."""
+    platform = without_bad_values(platform)
+    until = to_millis(now) + 1
+    day = (until - DAY, until)
+    samples = read_buckets(platform, asset, names, *day, "hours", _MOST_READINGS)
+    return _last_values(platform.readings, asset, samples.by_variable)
+
+
 def _coverage(
     declared: Variable, buckets: Buckets, day: Interval, unread: Sequence[Interval]
 ) -> float | None:

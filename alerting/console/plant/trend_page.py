@@ -5,12 +5,11 @@ time, the times at which a condition held, and labels.
 Everything that is shown is in the address, so that it can be sent to a colleague.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 from urllib.parse import parse_qs
 
-import yaml
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
@@ -33,10 +32,23 @@ from alerting.console.api.parameters import (
     read_duration,
 )
 from alerting.console.api.views import Body, View, read_cursor
+from alerting.console.plant.trend_panel import (
+    MOST_VARIABLES_OFFERED,
+    alert_limits,
+    draft_alert,
+    panel_variables,
+    propose_alerts,
+    read_number,
+    read_ranges,
+    title_of,
+)
 from alerting.console.plant.trend_picture import (
+    BAND_NAMES,
     KIND_NAMES,
     MOST_VARIABLES,
     NOTHING_TYPED,
+    OVERLAID,
+    OVERLAY,
     SPANS,
     USUAL_SPAN,
     MarkedTime,
@@ -53,11 +65,12 @@ from alerting.console.plant.trend_picture import (
 from alerting.console.rendering import FormEngineer, language_of, render, zone_of
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import Styled, translatable
 from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import Platform
 from alerting.readings.history import to_millis
 from alerting.readings.interval_labels import MOST_LABELLED_VARIABLES, IntervalLabel, LabelKind
+from alerting.reporting.charts import LimitLine
 from alerting.usecases.explain import (
     MOST_SELECTED,
     FoundTimes,
@@ -157,11 +170,6 @@ def statistic_views(
     ]
 
 
-def title_of(asset: Asset, variable: str) -> str:
-    """Return the name of a variable for people."""
-    return asset.variables[variable].title or variable.replace("_", " ")
-
-
 class LabelBody(Body):
     """A time to label."""
 
@@ -238,7 +246,6 @@ pages = APIRouter(include_in_schema=False)
 FIRST_VARIABLES = 3
 POINTS = 1000
 MOST_ASSETS_OFFERED = 500
-MOST_VARIABLES_OFFERED = 200
 COMPUTED_AT_ONCE = 100_000
 """Readings of which the page shows statistics without being asked: reading more takes time."""
 _TEXT = 40
@@ -252,7 +259,7 @@ def trends(
     _: Viewer,
     asset: NameQuery = "",
     variable: Annotated[
-        list[Annotated[str, Field(max_length=NAME)]], Query(max_length=MOST_VARIABLES)
+        list[Annotated[str, Field(max_length=NAME)]], Query(max_length=MOST_VARIABLES_OFFERED)
     ] = [],  # noqa: B006 - FastAPI copies it
     start: ShortText = "",
     end: ShortText = "",
@@ -261,14 +268,21 @@ def trends(
     above: ShortText = "",
     below: ShortText = "",
     lasting: Annotated[str, Query(alias="for", max_length=_TEXT)] = "",
+    view: Literal["", "overlay"] = "",
+    text: NameQuery = "",
     statistics: bool = False,
     mark: LabelKind | None = None,
 ) -> Response:
     """Return the page of a trend. `start`, `end`: ISO 8601, local times of the plant without a
     zone; `span`: the last hours or days instead. `find`: the variable whose times beyond limits are
-    listed. `statistics`: also of many readings. `mark`: with the form open that marks the time
-    so."""
-    query = TrendQuery(asset, tuple(variable), start, end, span, find, above, below, lasting)
+    listed. `view`: two variables in one plot. `text`: only variables with it are offered.
+    `low.NAME`, `high.NAME`: the ends of a variable's axis. `statistics`: also of many readings.
+    `mark`: with the form open that marks the time so."""
+    names = tuple(variable)
+    ranges = _typed_ranges(names, request.query_params)
+    query = TrendQuery(
+        asset, names, start, end, span, find, above, below, lasting, view, text, ranges
+    )
     typed = Typed(kind=mark or "")
     return trend_page(request, platform, query, typed, statistics=statistics)
 
@@ -286,6 +300,7 @@ def trend_page(
     assets = [candidate for candidate in platform.assets.all() if numeric_names(candidate)]
     if not assets:
         return HTMLResponse(render("trends.html", request, of=None, assets=[]))
+    are_too_many = len(set(query.variables)) > MOST_VARIABLES
     asset, query = choose(platform, query, assets)
     now = platform.clock.now()
     language = language_of(request)
@@ -293,7 +308,11 @@ def trend_page(
     part_values = find_part(platform, asset, query, shown)
     zone = zone_of(request)
     marks = find_marks(platform, asset, shown, language)
+    bands = [*part_values["times"], *marks["bands"]]
+    drawn = _draw_lanes(request, platform, asset, query, shown, part_values["levels"], bands)
+    marks["bands"] = sorted(bands, key=lambda band: band.start, reverse=True)
     names = query.variables
+    is_refused = refusal or part_values["wrong"] or typed.refusal or drawn["misread"]
     page = render(
         "trends.html",
         request,
@@ -305,6 +324,7 @@ def trend_page(
         refusal=refusal,
         typed=typed,
         kind_names=KIND_NAMES,
+        band_names=BAND_NAMES,
         spans=SPANS,
         usual=USUAL_SPAN,
         titles={n: (title_of(asset, n), asset.variables[n].unit or "") for n in names},
@@ -312,58 +332,71 @@ def trend_page(
             platform, asset, names, shown, MOST_SELECTED if statistics else COMPUTED_AT_ONCE
         ),
         now=now,
-        **offers(asset, assets),
+        of=asset,
+        assets=[(offered.name, offered.title) for offered in assets[:MOST_ASSETS_OFFERED]],
+        are_too_many=are_too_many,
+        is_overlay=query.view == OVERLAY,
+        needs_two=query.view == OVERLAY and len(names) != OVERLAID,
         **part_values,
-        **_draw_lanes(request, platform, query, shown, part_values["levels"], marks.pop("drawn")),
+        **drawn,
         **marks,
         minute=timedelta(minutes=1),
         local=lambda at: f"{at.astimezone(zone):%Y-%m-%dT%H:%M}",
         local_seconds=lambda at: f"{at.astimezone(zone):%Y-%m-%dT%H:%M:%S}",
     )
-    return HTMLResponse(page, 422 if refusal or part_values["wrong"] or typed.refusal else 200)
+    return HTMLResponse(page, 422 if is_refused else 200)
 
 
 def choose(
     platform: Platform, query: TrendQuery, assets: Sequence[Asset]
 ) -> tuple[Asset, TrendQuery]:
-    """Return the asset of a query, the first asset by default, and the query with its variables,
-    the first ones by default. Raises NotFound and UserError."""
+    """Return the asset of a query, the first asset by default, and the query with its first twelve
+    variables, the asset's first ones by default. Raises NotFound and UserError."""
     asset = platform.assets.get(query.asset) if query.asset else assets[0]
     if asset is None:
         raise NotFound(translatable("there is no such asset"))
     usual = tuple(numeric_names(asset)[:FIRST_VARIABLES])
     names = tuple(dict.fromkeys(name for name in query.variables if name)) or usual
     numeric_variables(asset, names)
-    return asset, query._replace(asset=asset.name, variables=names)
-
-
-def offers(asset: Asset, assets: Sequence[Asset]) -> dict[str, Any]:
-    """Return the assets and variables that the page offers."""
-    numbers = numeric_names(asset)[:MOST_VARIABLES_OFFERED]
-    return {
-        "of": asset,
-        "assets": [(offered.name, offered.title) for offered in assets[:MOST_ASSETS_OFFERED]],
-        "offered": [(name, title_of(asset, name)) for name in numbers],
-    }
+    return asset, query._replace(asset=asset.name, variables=names[:MOST_VARIABLES])
 
 
 def _draw_lanes(
     request: Request,
     platform: Platform,
+    asset: Asset,
     query: TrendQuery,
     shown: ShownTime,
     levels: Sequence[float],
     marks: Sequence[MarkedTime],
 ) -> dict[str, Any]:
-    """Return the chart, and whether readings are too many to be read."""
-    if not query.variables:
-        return {"lanes": Markup(), "unread": False}
+    """Return the chart, whether readings are too many to be read, and the panel of variables."""
+    names = query.variables
     now = platform.clock.now()
-    read = read_series(platform, query.asset, query.variables, *shown, POINTS, now)
-    zone = zone_of(request)
-    limits = {query.find: levels}
-    lanes = trend_figure(read.series, shown, limits, marks, zone, language_of(request))
-    return {"lanes": lanes, "unread": bool(read.unread)}
+    language = language_of(request)
+    ranges, refusals = read_ranges(query)
+    drawn: dict[str, Any] = {"lanes": Markup(), "unread": False}
+    drafts: dict[str, str] = {}
+    if names:
+        read = read_series(platform, asset.name, names, *shown, POINTS, now)
+        limits = alert_limits(platform, asset, names, language)
+        limits.setdefault(query.find, []).extend(
+            LimitLine(v, language.say("limit {value}", value=Styled(v, "g"))) for v in levels
+        )
+        lanes = trend_figure(
+            read.series,
+            shown,
+            limits,
+            marks,
+            zone_of(request),
+            language,
+            ranges,
+            is_overlay=query.view == OVERLAY and len(names) == OVERLAID,
+        )
+        drafts = propose_alerts(asset, read.series)
+        drawn = {"lanes": lanes, "unread": bool(read.unread)}
+    panel, is_cut = panel_variables(platform, asset, query, refusals, drafts)
+    return {**drawn, "panel": panel, "panel_cut": is_cut, "misread": bool(refusals)}
 
 
 def _statistics(
@@ -387,6 +420,7 @@ def find_part(
         "condition": None,
         "levels": [],
         "found": None,
+        "times": [],
         "wrong": "",
         "draft": "",
     }
@@ -397,9 +431,13 @@ def find_part(
         condition = _condition(query)
         part["condition"] = condition
         part["levels"] = [v for v in (condition.above, condition.below) if v is not None]
-        part["draft"] = _draft(asset, condition)
+        part["draft"] = draft_alert(asset, condition)
         readings = without_bad_values(platform).readings
         part["found"] = find_times(readings, asset, condition, *shown)
+        part["times"] = [
+            MarkedTime("found", title_of(asset, query.find), t.start, t.end, "", (query.find,))
+            for t in part["found"].newest
+        ]
     except UserError as fault:
         part["wrong"] = fault.message
     except ValueError as fault:
@@ -409,38 +447,11 @@ def find_part(
 
 def _condition(query: TrendQuery) -> LimitCondition:
     lasting = read_duration(query.lasting) if query.lasting.strip() else timedelta(0)
-    condition = LimitCondition(query.find, _number(query.above), _number(query.below), lasting)
+    condition = LimitCondition(
+        query.find, read_number(query.above), read_number(query.below), lasting
+    )
     condition.problem()
     return condition
-
-
-def _number(text: str) -> float | None:
-    if not text.strip():
-        return None
-    try:
-        value = float(text.replace(",", "."))
-    except ValueError:
-        value = float("nan")
-    if not abs(value) < 1e300:
-        raise UserError(translatable("“{text}” is not a number", text=text))
-    return value
-
-
-def _draft(asset: Asset, condition: LimitCondition) -> str:
-    """Return the definition that raises an alarm at a condition, as YAML."""
-    sides = {"above": condition.above, "below": condition.below}
-    side = "high" if condition.above is not None else "low"
-    name = f"{asset.name}-{condition.variable}-{side}".lower().replace("_", "-")
-    document = {
-        "name": name,
-        "kind": "threshold",
-        "assets": [asset.name],
-        "variable": condition.variable,
-        **{key: value for key, value in sides.items() if value is not None},
-    }
-    if condition.lasting:
-        document["for"] = f"{int(condition.lasting.total_seconds())}s"
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
 _PAGE = "/trends"
@@ -514,8 +525,18 @@ def _query_of(back: str) -> TrendQuery:
     def field(name: str) -> str:
         return parameters.get(name, [""])[0][:_FIELD]
 
+    names = tuple(name[:NAME] for name in parameters.get("variable", ())[:MOST_VARIABLES])
     return TrendQuery(
         field("asset"),
-        tuple(name[:NAME] for name in parameters.get("variable", ())[:MOST_VARIABLES]),
+        names,
         *(field(name) for name in ("start", "end", "span", "find", "above", "below", "for")),
+        OVERLAY if field("view") == OVERLAY else "",
+        field("text"),
+        _typed_ranges(names, {name: values[0] for name, values in parameters.items()}),
     )
+
+
+def _typed_ranges(names: Sequence[str], typed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the typed ends of the axes of variables by the names of their fields."""
+    fields = (f"{end}.{name}" for name in dict.fromkeys(names) for end in ("low", "high"))
+    return tuple((field, typed[field][:_TEXT]) for field in fields if typed.get(field, "").strip())

@@ -15,10 +15,10 @@ from alerting.console.rendering import zone_of
 from alerting.deferred import np
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import Language, Styled, template, translatable
+from alerting.definitions.wording.language import Language, template, translatable
 from alerting.episodes.episode import Episode
 from alerting.ports import Platform
-from alerting.readings.history import to_millis
+from alerting.readings.history import BoolArray, to_millis
 from alerting.readings.interval_labels import IntervalLabel
 from alerting.reporting.charts import (
     LimitLine,
@@ -37,7 +37,9 @@ _AFTER = timedelta(minutes=30)
 
 
 class TrendQuery(NamedTuple):
-    """The parameters of the page, as they are in its address."""
+    """The parameters of the page, as they are in its address. `view`: `overlay`, or empty for
+    lanes; `text`: searched among variables; `ranges`: the typed ends of axes by the names of their
+    fields, such as `low.temperature`."""
 
     asset: str
     variables: tuple[str, ...]
@@ -48,6 +50,9 @@ class TrendQuery(NamedTuple):
     above: str
     below: str
     lasting: str
+    view: str = ""
+    text: str = ""
+    ranges: tuple[tuple[str, str], ...] = ()
 
     def address(self, **changes: Any) -> str:
         """Return the address of the page with other parameters."""
@@ -58,6 +63,9 @@ class TrendQuery(NamedTuple):
             *((name, getattr(query, name)) for name in ("start", "end", "span", "find", "above")),
             ("below", query.below),
             ("for", query.lasting),
+            ("view", query.view),
+            ("text", query.text),
+            *query.ranges,
         ]
         return f"/trends?{urlencode([pair for pair in pairs if pair[1]])}"
 
@@ -108,9 +116,15 @@ def stamp(at: datetime) -> str:
 
 _FEW = 60
 """Readings of which each has a dot, and holds until the next one."""
-_LANE_HEIGHT = 140.0
+_HEIGHT = 480.0  # of all lanes, in pixels, while none becomes too low or high
+_LOWEST_LANE = 84.0
+_HIGHEST_LANE = 320.0
+OVERLAY = "overlay"
+OVERLAID = 2
+"""Variables of an overlay, each with an axis of its own."""
 BAND_NAMES = {
     "alarm": (template("alarm"), "false-alarm"),
+    "found": (template("found time"), "avoided"),
     "event": (template("event"), "event"),
     "marked-bad": (template("marked as bad"), "problem"),
     "marked-out": (template("not to be learned from"), "score"),
@@ -136,21 +150,45 @@ class ShownTime(NamedTuple):
     end: datetime
 
 
+class AxisRange(NamedTuple):
+    """The ends of an axis; None for an end that the values choose."""
+
+    low: float | None = None
+    high: float | None = None
+
+
 def trend_figure(
     lanes: Sequence[VariableSeries],
     shown: ShownTime,
-    limits: Mapping[str, Sequence[float]],
+    limits: Mapping[str, Sequence[LimitLine]],
     marks: Sequence[MarkedTime],
     zone: tzinfo,
     language: Language,
+    ranges: Mapping[str, AxisRange],
+    *,
+    is_overlay: bool = False,
 ) -> Markup:
-    """Return a lane for each variable: the area from lowest to highest value, the line of means or
-    readings, gaps, marked times and limits."""
-    plots = [_lane(lane, shown, limits.get(lane.variable, ()), marks, language) for lane in lanes]
-    if not plots:
+    """Return a lane for each variable, or both in one plot: the area from lowest to highest value,
+    the line of means or readings, gaps, marked times and limits."""
+    if not lanes:
         return Markup()
-    plots[-1].x_ticks = time_ticks(*shown, zone, language)
-    plots[-1].x_title = f"{shown.end.astimezone(zone):%Z}"
+    height = min(max(_HEIGHT / len(lanes), _LOWEST_LANE), _HIGHEST_LANE)
+    plots = []
+    for rank, lane in enumerate(lanes):
+        is_second = is_overlay and rank > 0
+        lines = limits.get(lane.variable, ())
+        ends = ranges.get(lane.variable, AxisRange())
+        plot = _empty_lane(lane, shown, lines, ends, language)
+        plot.height = _HIGHEST_LANE if is_overlay else height
+        if not is_overlay:
+            _add_marks(plot, lane, marks, language)
+        _add_values(plot, lane, language, "hit" if is_second else "score")
+        plots.append(plot)
+    if is_overlay:
+        _overlay(plots, lanes, marks, language)
+    bottom = plots[0] if is_overlay else plots[-1]
+    bottom.x_ticks = time_ticks(*shown, zone, language)
+    bottom.x_title = f"{shown.end.astimezone(zone):%Z}"
     label = "; ".join(
         language.say_count(
             "{title}: {number} value", "{title}: {number} values", s.count, title=s.title
@@ -160,18 +198,55 @@ def trend_figure(
     return figure(plots, label, language, zone)
 
 
-def _lane(
-    series: VariableSeries,
-    shown: ShownTime,
-    limits: Sequence[float],
+def _overlay(
+    plots: Sequence[Plot],
+    lanes: Sequence[VariableSeries],
     marks: Sequence[MarkedTime],
     language: Language,
+) -> None:
+    """Make the second plot lie over the first one, with its axis at the right, and name the lines
+    in the legend. Marks of both are below the lines of the first one."""
+    first, second = plots
+    values = first.shapes[:]
+    first.shapes.clear()
+    common = [mark._replace(variables=()) for mark in marks if _concerns(mark, lanes)]
+    for lane in lanes:
+        _add_marks(first, lane, common if lane is lanes[0] else (), language)
+    first.shapes += values
+    for plot in plots:
+        title = plot.title
+        plot.shapes[:] = [
+            shape._replace(name=title) if shape.look == "line" else shape for shape in plot.shapes
+        ]
+    second.is_right = True
+    second.title = language.say("{title} (axis at the right)", title=second.title)
+
+
+def _concerns(mark: MarkedTime, lanes: Sequence[VariableSeries]) -> bool:
+    return not mark.variables or any(lane.variable in mark.variables for lane in lanes)
+
+
+def _empty_lane(
+    series: VariableSeries,
+    shown: ShownTime,
+    limits: Sequence[LimitLine],
+    ends: AxisRange,
+    language: Language,
 ) -> Plot:
-    y = _value_range(series, limits)
+    y = _value_range(series, limits, ends)
     span = (float(to_millis(shown.start)), float(to_millis(shown.end)))
     heading = f"{series.title}, {series.unit}" if series.unit else series.title
     y_ticks = number_ticks(*y, language)
-    plot = Plot(span, y, _LANE_HEIGHT, heading, (), y_ticks, unit=series.unit or "")
+    plot = Plot(span, y, title=heading, y_ticks=y_ticks, unit=series.unit or "")
+    plot.levels += limits
+    return plot
+
+
+def _add_marks(
+    plot: Plot, series: VariableSeries, marks: Sequence[MarkedTime], language: Language
+) -> None:
+    """Add marked times, gaps and times of bad quality."""
+    low, high = plot.y
     for mark in marks:
         if not mark.variables or series.variable in mark.variables:
             name, colour = BAND_NAMES[mark.kind]
@@ -179,40 +254,75 @@ def _lane(
             plot.band(times, mark.kind, language.say(name), colour, mark.title)
     for gap in series.gaps:
         plot.band(gap, "gap", language.say("no data"), "muted")
-    bottom = (y[0], y[0] + 0.03 * (y[1] - y[0]))
+    bottom = (low, low + 0.03 * (high - low))
     for bad in series.bad:
         plot.bar(bad, bottom, "limit", 1, language.say("bad quality"))
+
+
+def _add_values(plot: Plot, series: VariableSeries, language: Language, colour: str) -> None:
+    """Add the line of means or readings, the area from lowest to highest, and what is read out. A
+    line leaves the plot where its values lie outside."""
     is_raw = bool(np.array_equal(series.low, series.high, equal_nan=True))
-    is_known = ~np.isnan(series.mean)
-    is_few = is_raw and int(is_known.sum()) <= _FEW
-    edges = np.flatnonzero(np.diff(np.r_[False, is_known, False])).reshape(-1, 2).tolist()
-    for first, last in edges:
-        at = series.t[first:last].tolist()
-        if not is_raw:
-            low = series.low[first:last].tolist()
-            plot.area(at, low, series.high[first:last].tolist(), name=language.say("range"))
-        plot.line(at, series.mean[first:last].tolist(), width=1.4, steps=is_few)
+    is_few = is_raw and int((~np.isnan(series.mean)).sum()) <= _FEW
+    low, high = plot.y
+    if not is_raw:
+        for first, last in _runs((series.high >= low) & (series.low <= high)):
+            at = series.t[first:last].tolist()
+            highest = series.high[first:last].tolist()
+            lowest = series.low[first:last].tolist()
+            plot.area(at, lowest, highest, colour, name=language.say("range"))
+    is_inside = (series.mean >= low) & (series.mean <= high)
+    is_near = is_inside.copy()  # so that a line reaches the edge behind which it goes on
+    is_near[1:] |= is_inside[:-1]
+    is_near[:-1] |= is_inside[1:]
+    for first, last in _runs(is_near & ~np.isnan(series.mean)):
+        mean = series.mean[first:last].tolist()
+        is_dashed = colour != "score"
+        plot.line(series.t[first:last].tolist(), mean, colour, 1.4, is_dashed, steps=is_few)
     if is_few:
-        plot.dots(series.t[is_known], series.mean[is_known], radius=2.5)
+        plot.dots(series.t[is_inside], series.mean[is_inside], colour, radius=2.5)
     plot.series.append(PlotSeries(series.title, series.t, series.mean))
     if not is_raw:
         plot.series.append(PlotSeries(language.say("Lowest"), series.t, series.low))
         plot.series.append(PlotSeries(language.say("Highest"), series.t, series.high))
-    plot.levels += [
-        LimitLine(v, language.say("limit {value}", value=Styled(v, "g"))) for v in limits
-    ]
-    if not series.count:
+    if not series.count or not is_inside.any():
         text = language.say("no value in this time")
-        plot.write(sum(span) / 2, sum(y) / 2, text, "middle", look="nothing")
-    return plot
+        if series.count:
+            text = language.say("all values lie beyond the axis")
+        plot.write(sum(plot.x) / 2, sum(plot.y) / 2, text, "middle", look="nothing")
 
 
-def _value_range(series: VariableSeries, limits: Sequence[float]) -> tuple[float, float]:
-    values = np.concatenate([series.low, series.high, limits])
+def _runs(is_drawn: BoolArray) -> list[tuple[int, int]]:
+    """Return the beginning and end of each run of true values."""
+    edges = np.flatnonzero(np.diff(np.r_[False, is_drawn, False]))
+    return [(int(first), int(last)) for first, last in edges.reshape(-1, 2)]
+
+
+def _value_range(
+    series: VariableSeries, limits: Sequence[LimitLine], ends: AxisRange
+) -> tuple[float, float]:
+    """Return the stated ends of an axis, else the values with the limits that are no further from
+    them than they reach."""
+    values = np.concatenate([series.low, series.high])
     values = values[~np.isnan(values)]
+    levels = np.array([level.value for level in limits])
+    if len(values):
+        reach = float(np.ptp(values)) or abs(float(values[0])) or 1.0
+        is_near = (levels >= values.min() - reach) & (levels <= values.max() + reach)
+        levels = levels[is_near]
+    values = np.concatenate([values, levels])
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     pad = 0.06 * (high - low or abs(high) or 1.0)
-    return low - pad, high + pad
+    width = high - low + 2 * pad
+    low -= pad
+    high += pad
+    if ends.low is not None:
+        low = ends.low
+        high = high if high > low else low + width
+    if ends.high is not None:
+        high = ends.high
+        low = low if low < high else high - width
+    return low, high
 
 
 SPANS = {
@@ -306,8 +416,8 @@ NOTHING_TYPED = Typed()
 def find_marks(
     platform: Platform, asset: Asset, shown: ShownTime, language: Language
 ) -> dict[str, Any]:
-    """Return alarms and events within a time, the newest hundred of each; whether there are more;
-    and the labels in force there, newest first."""
+    """Return the alarms, events and labels within a time, the newest hundred of each, as marked
+    times; whether there are more; and the labels in force there, newest first."""
     read = find_bands(platform, asset.name, *shown)
     alarms = [
         MarkedTime(
@@ -325,13 +435,12 @@ def find_marks(
         for e in reversed(read.events)
     ]
     labels = _labels(platform, asset, *shown)
-    bands = [*alarms[:MOST_BANDS], *events[:MOST_BANDS]]
+    marked = [_band(label, shown, language) for label in labels[:MOST_BANDS]]
     return {
-        "bands": bands,
+        "bands": [*alarms[:MOST_BANDS], *events[:MOST_BANDS], *marked],
         "are_cut": read.cut or max(len(alarms), len(events)) > MOST_BANDS,
         "labels": labels[:MOST_BANDS],
         "labels_cut": len(labels) > MOST_BANDS,
-        "drawn": [*bands, *(_band(label, shown, language) for label in labels[:MOST_BANDS])],
     }
 
 

@@ -10,6 +10,7 @@ const box = document.getElementById("lanes");
 const fingers = new Map();
 let loading = new AbortController();
 let held = null;
+let typing = 0;
 
 const stamp = (millis) => new Date(Math.round(millis)).toISOString().replace(".000Z", "Z");
 const chart = () => box.querySelector(".drawing") && chartOf(box.querySelector(".drawing"));
@@ -29,17 +30,47 @@ async function load(address) {
     if (!page.getElementById("lanes")) return location.reload();
     Object.assign(box.dataset, page.getElementById("lanes").dataset);
     box.replaceChildren(...page.getElementById("lanes").childNodes);
-    for (const id of ["trend-head", "trend-rest"]) {
-      const here = document.getElementById(id);
-      const open = [...here.querySelectorAll("details")].map((one) => one.open);
-      here.replaceWith(document.adoptNode(page.getElementById(id)));
-      const details = document.getElementById(id).querySelectorAll("details");
-      details.forEach((one, n) => { one.open = open[n] ?? false; });
-    }
+    for (const id of ["trend-head", "panel", "beside", "trend-rest"]) replace(id, page.getElementById(id));
+    filter();
     box.removeAttribute("aria-busy");
   } catch (fault) {
     if (fault.name !== "AbortError") complain(fault);
   }
+}
+
+/** Put a newer part of the page into its place: folds stay open, lists scrolled, the focus where it is. */
+function replace(id, newer) {
+  const older = document.getElementById(id);
+  const focus = older.contains(document.activeElement) ? document.activeElement : null;
+  const nameOf = (one) => one.closest(".trend-variable")?.dataset.names ?? one.textContent;
+  const isOpen = new Map([...older.querySelectorAll("details")].map((one) => [nameOf(one), one.open]));
+  const scrolled = older.querySelector("ul")?.scrollTop ?? 0;
+  const typed = older.querySelector("[type=search]")?.value;
+  if (older.tagName === "DETAILS") newer.open = older.open;
+  older.replaceWith(document.adoptNode(newer));
+  for (const one of newer.querySelectorAll("details")) one.open ||= isOpen.get(nameOf(one)) ?? false;
+  if (newer.querySelector("ul")) newer.querySelector("ul").scrollTop = scrolled;
+  if (typed !== undefined) newer.querySelector("[type=search]").value = typed;
+  if (!focus) return;
+  const isSame = (one) => one.name === focus.name && nameOf(one) === nameOf(focus);
+  [...newer.querySelectorAll(focus.tagName)].find(isSame)?.focus({ preventScroll: true });
+}
+
+/** Show the variables with the searched text, and those that are drawn. */
+function filter() {
+  const text = panelForm().elements.text.value.trim().toLowerCase();
+  for (const row of document.querySelectorAll(".trend-variable")) {
+    row.hidden = !row.dataset.names.toLowerCase().includes(text) && !row.querySelector(":checked");
+  }
+}
+
+const panelForm = () => document.getElementById("choice");
+
+/** Draw what the panel says. */
+function draw() {
+  const address = new URL(panelForm().action);
+  for (const [name, value] of new FormData(panelForm())) if (value) address.searchParams.append(name, value);
+  go(address.href);
 }
 
 function complain(fault) {
@@ -141,8 +172,25 @@ box.addEventListener("dblclick", (event) => {
   if (history.state?.zoomed) history.back();
 });
 
+document.addEventListener("submit", (event) => {
+  if (event.target !== panelForm()) return;
+  event.preventDefault();
+  draw();
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.form === panelForm() && event.target.name !== "text") draw();
+});
+
+document.addEventListener("input", (event) => {
+  if (event.target.name !== "text" || event.target.form !== panelForm()) return;
+  filter();
+  clearTimeout(typing);
+  if ("cut" in document.getElementById("panel").dataset) typing = setTimeout(draw, 400);
+});
+
 document.addEventListener("click", (event) => {
-  const link = event.target.closest(".moves a, .chips a");
+  const link = event.target.closest(".moves a, .chips a, .to-time");
   const isPlain = !(event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
   if (!link || !isPlain) return;
   event.preventDefault();

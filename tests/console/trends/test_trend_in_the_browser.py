@@ -45,6 +45,7 @@ def test_a_person_looks_closer_at_a_trend_of_a_console_below_a_path(chromium, sw
 
         read_by_keys(page)
         save(page)
+        choose_variables(page)
         zoom_by_mouse(page)
         loaded = page.evaluate("performance.timeOrigin")
         shown = page.evaluate(SHOWN)
@@ -61,6 +62,34 @@ def test_a_person_looks_closer_at_a_trend_of_a_console_below_a_path(chromium, sw
         wait_until(lambda: page.evaluate(colour) != light)
         elsewhere = {address for address in page.requests if not address.startswith(base)}
         assert (page.complaints, {one for one in elsewhere if "//" in one}) == ([], set())
+
+
+TICK = "document.querySelector('[name=variable][value={}]')"
+
+
+def choose_variables(page):
+    """Search a variable, untick the other one by the keyboard, and tick it again: the panel stays,
+    with the focus in it."""
+    before = page.evaluate("location.href")
+    loaded = page.evaluate("performance.timeOrigin")
+    rows = "[...document.querySelectorAll('.trend-variable:not([hidden])')].length"
+    page.evaluate(f"{TICK.format('temperature')}.focus()")
+    for number in (1, 2):
+        page.key(" ", " ")
+        wait_until(lambda number=number: page.evaluate(DRAWN) == number)
+        wait_until(lambda: page.evaluate("!document.querySelector('#lanes[aria-busy]')"))
+        assert page.evaluate(f"document.activeElement === {TICK.format('temperature')}")
+        if number == 1:
+            page.write("[name=text]", "moist")
+            assert page.evaluate(rows) == 1
+            page.evaluate("history.back()")
+            wait_until(lambda: page.evaluate(DRAWN) == 2)
+            page.evaluate("history.forward()")
+            wait_until(lambda: page.evaluate(DRAWN) == 1)
+            page.evaluate("document.querySelector('[name=text]').value = ''")
+            page.evaluate(f"{TICK.format('temperature')}.focus()")
+    assert page.evaluate("performance.timeOrigin") == loaded
+    assert page.evaluate("location.search") in before.replace("?asset", "?asset")
 
 
 READ = "document.querySelector('#lanes output').textContent"

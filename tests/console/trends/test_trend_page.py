@@ -9,7 +9,10 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.definitions.asset_documents import Asset, Variable
-from tests.builders import at
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from tests.builders import at, oven, too_hot
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, episode
 from tests.helpers.console.pages import ADMIN_TOKEN, VIEWER_TOKEN, lacks, log_in, send_form
 from tests.helpers.console.trends import TREND, swinging  # noqa: F401 - a fixture
@@ -58,7 +61,7 @@ def console(swinging):  # noqa: F811
 
 
 def lanes_in(page):
-    return page.partition('class="chart-foot"')[0].split('<svg class="panel"')[1:]
+    return page.partition('class="chart-foot"')[0].split('<svg class="panel')[1:]
 
 
 def test_a_lane_is_drawn_for_each_variable_with_gap_event_and_alarm(console):
@@ -77,7 +80,7 @@ def test_the_times_of_a_condition_are_listed_and_become_a_definition(console):
     found = f"{TREND}{FOUR_HOURS}&find=temperature"
     page = console.get(f"{found}&above=215&for=5m").text
     assert lacks(page, "4 times", 'class="level"') == []
-    draft = unescape(re.search(r'name="text" value="([^"]+)"', page)[1])
+    draft = unescape(re.findall(r'name="text" value="([^"]+)"', page)[-1])
     assert draft.splitlines() == [
         "name: oven-1-temperature-high",
         "kind: threshold",
@@ -90,6 +93,59 @@ def test_the_times_of_a_condition_are_listed_and_become_a_definition(console):
     assert "Not once" in console.get(f"{found}&above=230").text
     log_in(console, VIEWER_TOKEN)
     assert "definitions/new" not in console.get(f"{found}&above=215").text
+
+
+DRAWN = {
+    "": (["Zone 2 temperature, °C", "moisture, %"], ["Too hot 215"], []),
+    "&view=overlay": (["Zone 2 temperature, °C", "moisture, % (axis at the right)"], [], []),
+    "&variable=speed&view=overlay": (["speed"], ["tick two"], ["at the right"]),
+    "&low.temperature=205,5&high.temperature=214": ([], ['data-low="205.5" data-high="214"'], []),
+    "&low.temperature=500": ([], ['data-low="500"', "all values lie beyond the axis"], []),
+    "&low.temperature=215&high.temperature=205": ([], ["begin below its upper end"], []),
+    "&high.moisture=viel": ([], ["“viel” is not a number", 'value="viel"'], []),
+    "&text=MOIST": ([], ['value="moisture" checked', 'value="temperature" checked'], ["speed"]),
+    "&text=nothing-such": ([], [], ['value="speed"']),
+    "&variable=speed&variable=": (["speed"], ["8 m/min", "1 min ago"], []),
+    "&find=temperature&above=219": ([], ["<title>Zone 2 temperature</title>", "found time"], []),
+    "&statistics=true": ([], [">stop<", ">Alarm</a>", "no value for a day"], ["not drawn"]),
+}
+"""What is drawn in lanes, and what the page has and lacks, by what is added to the address."""
+
+
+def test_what_is_drawn_and_listed_by_the_address(console, swinging):  # noqa: F811
+    speed = Variable(unit="m/min")
+    swinging.assets.store_assets([oven(speed=speed, idle=Variable())])
+    add_readings(swinging, [ReadingRow("oven-1", at(599), {"speed": 8.0})], at(600))
+    apply(swinging, [too_hot(title="Too hot")], "ada", at(600), "test")
+    refused = ("viel", "high.temperature=205")
+    for query, (titles, shown, absent) in DRAWN.items():
+        answer = console.get(f"{TREND}{query}")
+        page = unescape(answer.text)
+        assert answer.status_code == (422 if query.endswith(refused) else 200), query
+        lanes = [re.search('class="title"[^>]*>([^<]+)', lane)[1] for lane in lanes_in(page)]
+        assert [title for title in titles if title not in " ".join(lanes)] == [], query
+        assert lacks(page, *shown, *absent) == absent, query
+    shared = f"{TREND}&low.temperature=205,5&view=overlay"
+    earlier = unescape(re.search(r'href="([^"]+)" rel="prev"', console.get(shared).text)[1])
+    assert lacks(earlier, "low.temperature=205%2C5", "view=overlay") == []
+    many = "".join(f"&variable=v{n}" for n in range(13))
+    numbers = {f"v{n}": Variable() for n in range(13)}
+    swinging.assets.store_assets([Asset(name="line", variables=numbers)])
+    page = console.get(f"/trends?asset=line{many}").text
+    assert (len(lanes_in(page)), lacks(page, "At most 12 variables")) == (12, [])
+
+
+def test_an_alert_on_a_variable_begins_with_its_preview(console):
+    page = console.get(TREND).text
+    draft = unescape(re.search(r'id="alert-1".*?name="text" value="([^"]+)"', page)[1])
+    assert draft.splitlines()[-2:] == ["variable: temperature", "above: 220.0"]
+    answer = send_form(console, "/definitions/new", TREND, text=draft, do="preview")
+    assert (answer.status_code, answer.headers["location"][:10]) == (303, "/previews/")
+    log_in(console, VIEWER_TOKEN)
+    assert lacks(console.get(TREND).text, "Make an alert", "definitions/new", 'id="panel"') == [
+        "Make an alert",
+        "definitions/new",
+    ]
 
 
 def test_what_cannot_be_shown_is_said_on_the_page(console):
