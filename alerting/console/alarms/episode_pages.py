@@ -2,10 +2,9 @@
 a message opens, and the search for an alarm, an alert or an asset."""
 
 import logging
-import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from alerting.console.access import Delivery, Person, Served, Viewer, actor_of, known_plant
 from alerting.console.alarms.alarm_charts import MUTE_REASONS
+from alerting.console.alarms.toasts import NOT_NOTIFIED_WITHIN, lead_on
 from alerting.console.api import views
 from alerting.console.api.episode_api import record_feedback
 from alerting.console.api.parameters import FormField, FormText, Id, NameQuery, read_duration
@@ -145,7 +145,7 @@ def say(
     except UserError as refusal:
         return HTMLResponse(episode_page(request, platform, person, id, refusal.message), 422)
     deed = {"true_alarm": "right", "false_alarm": "wrong"}.get(verdict, "answer")
-    return _lead_on(next, f"/episodes/{id}#said", f"{deed}.{id}")
+    return lead_on(next, f"/episodes/{id}#said", f"{deed}.{id}")
 
 
 @router.get("/style.css")
@@ -328,48 +328,6 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
     )
 
 
-DONE_COOKIE = "alerting-done"
-"""What a form of the front page did, until that page says it."""
-_DONE = re.compile(r"seen\.\d{1,4}|(?:right|wrong|answer|mute)\.\w{1,100}", re.ASCII)
-
-
-class Toast(NamedTuple):
-    """What a form did; `address`: of the form that takes it back or changes it, empty if that
-    cannot be done, as an acknowledgement is stored for ever."""
-
-    deed: str
-    number: int = 0
-    until: datetime | None = None
-    address: str = ""
-
-
-def read_toast(request: Request, platform: Platform) -> Toast | None:
-    """Return what the form did that led a browser to the front page; None for a page that is
-    fetched to be shown anew, which may be another one of the browser."""
-    done = request.cookies.get(DONE_COOKIE, "")
-    is_opened = request.headers.get("sec-fetch-mode", "navigate") == "navigate"
-    if not is_opened or not _DONE.fullmatch(done):
-        return None
-    deed, _, subject = done.partition(".")
-    if deed == "seen":
-        return Toast(deed, number=int(subject))
-    if deed != "mute":
-        return Toast(deed, address=f"/episodes/{subject}/feedback")
-    mute = platform.mutes.get(subject)
-    if mute is None or mute.phase(platform.clock.now()) != "present":
-        return None
-    return Toast(deed, until=mute.until, address=f"/mutes/{mute.id}/end")
-
-
-def _lead_on(next: str, otherwise: str, done: str) -> Response:
-    """Return the way to the page whose form was sent; the front page then says what was done."""
-    address = lead_back(next, otherwise)
-    answer = RedirectResponse(address, 303)
-    if not address.startswith("/episodes/"):
-        answer.set_cookie(DONE_COOKIE, done, max_age=30, httponly=True, samesite="lax")
-    return answer
-
-
 LIST = "/#unacknowledged"
 MOST_AT_ONCE = OPEN_READ + OVER_READ
 
@@ -378,7 +336,7 @@ MOST_AT_ONCE = OPEN_READ + OVER_READ
 def acknowledge(id: Id, platform: Served, person: FormOperator, next: FormField = "") -> Response:
     """Acknowledge an episode. `next`: the place on the front page, if its form was used."""
     operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
-    return _lead_on(next, f"/episodes/{id}", "seen.1")
+    return lead_on(next, f"/episodes/{id}", "seen.1")
 
 
 @router.post("/episodes/{id}/take", response_class=HTMLResponse)
@@ -421,7 +379,7 @@ def acknowledge_listed(
         with suppress(NotFound):  # from an outdated list
             operate.acknowledge(platform, id, actor_of(person), platform.clock.now())
             count += 1
-    return _lead_on(next, LIST, f"seen.{count}")
+    return lead_on(next, LIST, f"seen.{count}")
 
 
 @router.post("/episodes/{id}/mute", response_class=HTMLResponse)
@@ -448,10 +406,7 @@ def mute(
         message = refusal.message if isinstance(refusal, UserError) else str(refusal)
         page = episode_page(request, platform, person, id, muting=message)
         return HTMLResponse(page, 422)
-    return _lead_on(next, f"/episodes/{id}", f"mute.{made.id}")
-
-
-NOT_NOTIFIED_WITHIN = timedelta(hours=24)
+    return lead_on(next, f"/episodes/{id}", f"mute.{made.id}")
 
 
 @router.get("/suppressed", response_class=HTMLResponse)

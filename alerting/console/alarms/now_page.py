@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 
 from alerting.console.access import Person, Served, Viewer, actor_of, known_plant
 from alerting.console.alarms.alarm_charts import MUTE_REASONS, with_texts
-from alerting.console.alarms.episode_pages import (
+from alerting.console.alarms.toasts import (
     DONE_COOKIE,
     NOT_NOTIFIED_WITHIN,
     Toast,
