@@ -280,11 +280,16 @@ def _without_comparison(
 
 
 def _without_challenger(evidence: Mapping[str, Any]) -> str:
-    if (evidence.get("chance") or {}).get("onset"):
+    chance = evidence.get("chance")
+    onset = (chance or {}).get("onset")
+    if onset and not _is_beyond(onset):
         return _NOTHING_TO_FORECAST
-    return (
-        _NO_VALUES if "values" in evidence and "chance" not in evidence else _PLAIN["no_challenger"]
-    )
+    ranks = chance is None or _is_beyond(chance)
+    return _NO_VALUES if "values" in evidence and ranks else _PLAIN["no_challenger"]
+
+
+def _is_beyond(test: Mapping[str, Any]) -> bool:
+    return float(test["ap"]) > float(test["bound"])
 
 
 def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) -> Translatable:

@@ -261,6 +261,15 @@ def object_to_threshold(
     return decision if objection is None else add_objection(decision, *objection)
 
 
+def refuse(chance: ChanceTest | None, values: ValueTest | None, stays: str) -> PromotionDecision:
+    """Return the decision of a training without a challenger, by its tests of warnings and of
+    values. `stays`: a sentence on the champion, empty without one."""
+    tests = [describe_chance(chance), values.message if values is not None else ""]
+    said = " ".join(test for test in tests if test)
+    facts = {"chance": said, "stays": stays, "remedy": describe_remedy(chance, values)}
+    return decide({"not_above_chance": True}, facts)
+
+
 def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:
     """Return advice on how to get a model after a training without a challenger."""
     if chance is not None and not chance.passed:
@@ -310,13 +319,7 @@ def _compare_trained(
         chosen = chosen if serves else None
     if chosen is None:
         stays = f" The champion, version {champion_version}, stays."
-        tests = [describe_chance(chance), values.message if values is not None else ""]
-        facts = {
-            "chance": " ".join(test for test in tests if test),
-            "stays": "" if champion_version is None else stays,
-            "remedy": describe_remedy(chance, values),
-        }
-        decision = decide({"not_above_chance": True}, facts)
+        decision = refuse(chance, values, "" if champion_version is None else stays)
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
         if decision.promote:
