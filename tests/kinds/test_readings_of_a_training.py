@@ -85,6 +85,12 @@ def test_the_normal_period_is_read_once_by_all_steps_and_nothing_before_it():
     assert len(loaded) == 2
     assert data.period == NormalTime(newest - timedelta(days=10), cutoff, newest)
     assert len(data.whole_histories[0].readings) == 240
+    files = dict(platform.runs.files(run, DATASET))
+    document = json.loads(files["period.json"])
+    document["period"] |= {"unseen_from": cutoff.isoformat()}  # as an earlier version wrote it
+    del document["period"]["normal_end"]
+    platform.runs.write(run, DATASET, files | {"period.json": json.dumps(document).encode()})
+    assert learning_data(platform, run, 30 * DAY).period == data.period
 
 
 def test_after_a_period_with_dates_the_four_weeks_behind_it_are_read():
