@@ -24,6 +24,7 @@ from alerting.kinds.normal_operation import (
     compared_rows,
     count_found,
     is_too_many,
+    judged_alike,
     last_break,
     propose_end,
     select_false,
@@ -142,6 +143,7 @@ def compare_models(
     includes the detector's variables.
     """
     period = data.period
+    champion = judged_alike(champion, challenger)
     start = max([period.cutoff, *([champion.training_cutoff] if champion else [])])
     staying, lost = _only_in_champion(definition, data, challenger, champion)
     common = {*challenger.by_asset} & {*(champion or challenger).by_asset}

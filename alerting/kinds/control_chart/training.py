@@ -46,6 +46,7 @@ from alerting.kinds.normal_operation import (
     count_found,
     describe_unseen,
     is_too_many,
+    judged_alike,
     last_break,
     measure_spacing,
     normal_time,
@@ -158,6 +159,7 @@ class ControlChartTraining:
         champion: ControlChartModel | None,
     ) -> Comparison:
         [(family, challenger)] = candidates.items()
+        champion = judged_alike(champion, challenger)
         watched = {} if champion is None else champion.by_asset
         moved = dict(moved_assets(challenger.by_asset, watched))
         all_moved = bool(moved) and len(moved) == len(challenger.by_asset)

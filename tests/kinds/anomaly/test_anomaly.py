@@ -217,6 +217,20 @@ def test_a_slow_variable_is_left_out_and_neither_silences_nor_explains():
     assert fitted.account[-1] in why(made, NAME, ASSET, raised[0].raised_at).facts
 
 
+def test_a_slow_variable_that_include_names_is_used_and_said():
+    hardness = Asset(name=ASSET, variables=fan().variables | {"hardness": Variable()})
+    readings = rows()
+    for row in readings[::30]:
+        row.values["hardness"] = 40.0 + (row.ts.day % 3)
+    document = DOCUMENT | {"include": [*fan().variables, "hardness"], "windows": ["50m", "1d"]}
+    made = platform_with(hardness, readings, document)
+    trained = trained_at(made, NAME, TRAINED)
+    fitted = model_of(in_service(made, trained, (TRAINED + 10,))).by_asset[ASSET]
+    assert "hardness" in fitted.variables
+    assert "hardness" in fitted.steady
+    assert fitted.account[-1].startswith("used because include names it: hardness, every 5h (more")
+
+
 def test_rows_without_a_variable_that_is_nearly_always_there_do_not_count():
     silent = rows()
     for number in range(300, 340):
