@@ -75,19 +75,16 @@ class NormalModel(Generic[FittedT]):
             **({"spacing_ms": dict(self.spacing_ms)} if self.spacing_ms else {}),
         }
 
+    def with_measured_horizon(self, definition: NormalT, assets: Sequence[Asset]) -> NormalT:
+        """Return the definition with the horizon by which alarms on these assets are right: as
+        written; left out, at least the spacing that the training measured."""
+        longest = max((self.spacing_ms.get(asset.name, 0) for asset in assets), default=0)
+        return definition.for_assets(assets).with_spacing(timedelta(milliseconds=longest))
+
     @property
     def spacing_text(self) -> str:
         """Return the spacing for a hash of the model; empty without any."""
         return " ".join(f"{name}:{ms}" for name, ms in sorted(self.spacing_ms.items()))
-
-
-def with_measured_horizon(
-    definition: NormalT, model: NormalModel[Any], assets: Sequence[Asset]
-) -> NormalT:
-    """Return the definition with the horizon by which a model's alarms on these assets are right:
-    as written; left out, at least the spacing that its training measured."""
-    longest = max((model.spacing_ms.get(asset.name, 0) for asset in assets), default=0)
-    return definition.for_assets(assets).with_spacing(timedelta(milliseconds=longest))
 
 
 def judged_alike(champion: ModelT | None, challenger: ModelT) -> ModelT | None:
@@ -182,7 +179,7 @@ def evaluate_fitted(
     after = evaluate(model, fitted, version)
     if model is None or not isinstance(definition, NormalDefinition) or definition.problem is None:
         return after
-    window = with_measured_horizon(definition, model, [sources.asset]).window
+    window = model.with_measured_horizon(definition, [sources.asset]).window
     announces = {at: at + window.until for at in after.raises}
     return replace(after, valid_until=announces | dict(after.valid_until))
 

@@ -15,7 +15,6 @@ from alerting.kinds.normal_operation import (
     measure_spacing,
     normal_time,
     propose_end,
-    with_measured_horizon,
 )
 from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime, TrainingSource
@@ -72,7 +71,7 @@ SPACINGS = {
 def test_only_regular_values_lengthen_the_horizon_and_by_a_day_at_most(minutes, hours):
     data = learning_data({"temp": range(0, 28 * DAY, 10), "q": minutes}, NORMAL)
     model = NormalModel("x", 1, at(0), {}, measure_spacing(definition(), data))
-    horizon = with_measured_horizon(definition(), model, [line()]).horizon
+    horizon = model.with_measured_horizon(definition(), [line()]).horizon
     assert horizon / HOUR == pytest.approx(hours, rel=0.05)
 
 
@@ -82,7 +81,7 @@ def test_the_longest_of_declared_and_measured_spacing_counts_and_a_written_horiz
     plain = definition()
     # a report has the definition with the declared sampling already
     found = [plain, plain.for_assets([hourly]), definition(horizon="1h"), definition(horizon="30m")]
-    assert [with_measured_horizon(d, model, [hourly]).horizon / HOUR for d in found] == [
+    assert [model.with_measured_horizon(d, [hourly]).horizon / HOUR for d in found] == [
         12,
         12,
         1,

@@ -54,7 +54,6 @@ from alerting.kinds.normal_operation import (
     select_false,
     simulate_alarms,
     times_of_readings,
-    with_measured_horizon,
 )
 from alerting.kinds.training_protocol import (
     Comparison,
@@ -301,7 +300,7 @@ def _count_signals(
     for history in data.whole_histories:
         fitted = model.by_asset.get(history.asset.name)
         if fitted is not None:
-            stated = with_measured_horizon(definition, model, [history.asset])
+            stated = model.with_measured_horizon(definition, [history.asset])
             of_asset = _count_on(stated, fitted, history, data, start)
             counted = Signals(
                 counted.signals + of_asset.signals,
