@@ -184,8 +184,8 @@ def _count_found(objection: str, facts: Mapping[str, Any]) -> Translatable:
         is_season = facts.get("family") == SEASONAL
         counted.append(translatable(_LAST_SEASON if is_season else _LAST_VALUE))
     if facts.get("problems"):
-        found = Styled(facts["found"], "count")
-        counted.append(translatable_count(*_ANNOUNCES, facts["problems"], found=found))
+        announced = Styled(facts["found"], "count")
+        counted.append(translatable_count(*_ANNOUNCES, facts["problems"], found=announced))
     elif "problems" in facts:
         counted.append(translatable(_NO_PROBLEM))
     return joined(" ", *counted)

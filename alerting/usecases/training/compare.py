@@ -206,11 +206,6 @@ def review_refit(
     return record
 
 
-_WORSE_VALUES = (
-    "the candidate with the best warnings estimates no better than the last known value."
-)
-
-
 def find_value_test(chosen: Challenger | None) -> ValueTest | None:
     """Return the test of values that would serve without an alarm; None for any other model."""
     if chosen is None or not isinstance(chosen.evidence, ValueEvidence):
@@ -262,11 +257,10 @@ def object_to_threshold(
 
 
 def refuse(chance: ChanceTest | None, values: ValueTest | None, stays: str) -> PromotionDecision:
-    """Return the decision of a training without a challenger, by its tests of warnings and of
-    values. `stays`: a sentence on the champion, empty without one."""
-    tests = [describe_chance(chance), values.message if values is not None else ""]
-    said = " ".join(test for test in tests if test)
-    facts = {"chance": said, "stays": stays, "remedy": describe_remedy(chance, values)}
+    """Return the decision of a training without a challenger. `stays`: on the champion."""
+    tests = (describe_chance(chance), "" if values is None else values.message)
+    reasons = " ".join(filter(None, tests))
+    facts = {"chance": reasons, "stays": stays, "remedy": describe_remedy(chance, values)}
     return decide({"not_above_chance": True}, facts)
 
 
@@ -282,7 +276,9 @@ def describe_values(chance: ChanceTest | None, values: ValueTest) -> str:
     if chance is None:
         return values.message
     why = f"{describe_chance(chance)} {chance.remedy}"
-    return f"{values.message} No alarm is raised: {_WORSE_VALUES if chance.passed else why}"
+    if chance.passed:
+        why = "the candidate with the best warnings estimates no better than the last known value."
+    return f"{values.message} No alarm is raised: {why}"
 
 
 def compare_run(platform: TrainingPorts, run_id: str, dataset: Dataset | None = None) -> Proposal:
