@@ -25,7 +25,8 @@ from alerting.definitions.fields.learning import Between, Dates, Length, way
 NormalPeriod = Annotated[Length | Between, Discriminator(way)]
 USUAL_PERIOD = timedelta(days=28)
 USUAL_HORIZON = timedelta(minutes=30)
-_LONGEST_SPACING = timedelta(days=7)  # to look back for alarms whose window a training measured
+LONGEST_MEASURED = timedelta(days=1)
+"""The longest default horizon that the measured spacing of the problem's variables gives."""
 SPELLED = "1800s"  # the usual horizon in a stored revision that a document writes
 
 
@@ -42,12 +43,14 @@ class NormalDefinition(ModelDefinition):
         USUAL_HORIZON,
         description="With a problem: time after the raise within which the problem counts as "
         "predicted. Left out: 30m, or the usual time between values of the problem's variable "
-        "where that is longer: its `sampling`, or as the training measured it.",
+        "where that is longer: its `sampling`, or as the training measured it on values that come "
+        "regularly, at most 1d.",
     )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
     evaluates_suppressed: ClassVar[bool] = False
     _usual_is_written: bool = PrivateAttr(False)
+    _follows_spacing: bool = PrivateAttr(False)  # its horizon is a spacing, and can become a longer
 
     @model_validator(mode="wrap")
     @classmethod
@@ -86,10 +89,14 @@ class NormalDefinition(ModelDefinition):
     def with_spacing(self, longest: timedelta) -> Self:
         """Return the definition with a horizon that, unless it was written, is at least this usual
         time between values."""
-        is_stated = self.horizon != USUAL_HORIZON or self._usual_is_written
+        is_stated = self._usual_is_written or not (
+            self.horizon == USUAL_HORIZON or self._follows_spacing
+        )
         if is_stated or longest <= self.horizon:
             return self
-        return self.model_copy(update={"horizon": longest})
+        lengthened = self.model_copy(update={"horizon": longest})
+        lengthened._follows_spacing = True
+        return lengthened
 
     def horizon_warnings(
         self, assets: Sequence[Asset], measured: timedelta = timedelta(0)
@@ -129,7 +136,7 @@ class NormalDefinition(ModelDefinition):
 
     @property
     def longest_window(self) -> timedelta:
-        return max(super().longest_window, _LONGEST_SPACING)
+        return max(super().longest_window, self.gap + LONGEST_MEASURED)
 
     @property
     def longest_search(self) -> timedelta:

@@ -2,6 +2,7 @@
 asset, its evaluation over one interval, the times that a training reads, and the test for too many
 false alarms."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from alerting.detection.problem_occurrences import (
     problem_lookback,
 )
 from alerting.episodes.lifecycle import ConditionState, Step, advance
-from alerting.kinds.normal_definition import NormalDefinition
+from alerting.kinds.normal_definition import LONGEST_MEASURED, NormalDefinition
 from alerting.kinds.protocol import (
     EvaluationSources,
     Inputs,
@@ -40,6 +41,7 @@ from alerting.readings.history import History, duration_millis, from_millis, mil
 from alerting.readings.variable_series import UsualDistance, declared_ms
 
 FittedT = TypeVar("FittedT")
+ModelT = TypeVar("ModelT", bound="NormalModel[Any]")
 NormalT = TypeVar("NormalT", bound=NormalDefinition)
 
 
@@ -73,24 +75,28 @@ class NormalModel(Generic[FittedT]):
             **({"spacing_ms": dict(self.spacing_ms)} if self.spacing_ms else {}),
         }
 
+    def with_measured_horizon(self, definition: NormalT, assets: Sequence[Asset]) -> NormalT:
+        """Return the definition with the horizon by which alarms on these assets are right: as
+        written; left out, at least the spacing that the training measured."""
+        longest = max((self.spacing_ms.get(asset.name, 0) for asset in assets), default=0)
+        return definition.for_assets(assets).with_spacing(timedelta(milliseconds=longest))
+
     @property
     def spacing_text(self) -> str:
         """Return the spacing for a hash of the model; empty without any."""
         return " ".join(f"{name}:{ms}" for name, ms in sorted(self.spacing_ms.items()))
 
 
-def with_measured_horizon(
-    definition: NormalT, model: NormalModel[Any], assets: Sequence[Asset]
-) -> NormalT:
-    """Return the definition with the horizon by which a model's alarms on these assets are right:
-    as written; left out, at least the spacing that its training measured."""
-    longest = max((model.spacing_ms.get(asset.name, 0) for asset in assets), default=0)
-    return definition.for_assets(assets).with_spacing(timedelta(milliseconds=longest))
+def judged_alike(champion: ModelT | None, challenger: ModelT) -> ModelT | None:
+    """Return the champion with the spacing of the challenger, so that both are compared by the same
+    horizon, and are the same if their fitted parts are."""
+    return None if champion is None else replace(champion, spacing_ms=challenger.spacing_ms)
 
 
 def measure_spacing(definition: NormalDefinition, data: LearningData) -> dict[str, int]:
     """Return, by asset, the longest usual time (ms) between values of the problem's variables up to
-    the cutoff, declared or measured; of a problem by events, between any readings."""
+    the cutoff: declared, or measured where they come regularly, at most `LONGEST_MEASURED`; of a
+    problem by events, between any readings."""
     if definition.problem is None:
         return {}
     cutoff = to_millis(data.period.cutoff)
@@ -105,8 +111,10 @@ def measure_spacing(definition: NormalDefinition, data: LearningData) -> dict[st
             for group, distance in zip(groups, distances, strict=True):
                 present = piece.readings[group].notna().any(axis=1).to_numpy()
                 distance.add(ts[present & (ts <= cutoff)])
+        most = duration_millis(LONGEST_MEASURED)
         usual = [
-            (declared_ms(group[0], history.asset) if named else None) or distance.median() or 0
+            (declared_ms(group[0], history.asset) if named else None)
+            or min(distance.regular() or 0, most)
             for group, distance in zip(groups, distances, strict=True)
         ]
         spacing[history.asset.name] = max(usual, default=0)
@@ -171,7 +179,7 @@ def evaluate_fitted(
     after = evaluate(model, fitted, version)
     if model is None or not isinstance(definition, NormalDefinition) or definition.problem is None:
         return after
-    window = with_measured_horizon(definition, model, [sources.asset]).window
+    window = model.with_measured_horizon(definition, [sources.asset]).window
     announces = {at: at + window.until for at in after.raises}
     return replace(after, valid_until=announces | dict(after.valid_until))
 
@@ -227,7 +235,8 @@ _ENOUGH = 1.1  # of the least unseen time, because some of it is not normal
 _LIKELY_ENOUGH = 1.05  # the same after fixed dates: a proposed end must reach it
 _UNSEEN = timedelta(days=28)  # after a period with dates: the longest unseen time
 _AT_ONCE = timedelta(days=1)
-_GAP = 10  # usual distances between readings
+_GAP = 10  # times the distance that nearly all values of a variable do not exceed
+_NEARLY_ALL = 0.9
 _MOMENT = timedelta(milliseconds=1)
 _EVER = datetime.min.replace(tzinfo=UTC)
 
@@ -253,8 +262,8 @@ def normal_time(
     if not isinstance(definition.normal, Dates):
         start = max(first - _MOMENT, last - definition.normal)
         return NormalTime(start, _learned_until(start, last), last)
-    start = definition.normal.start
-    cutoff = min(definition.normal.end or last, last)
+    start = definition.normal.start.astimezone(UTC)
+    cutoff = min(definition.normal.end or last, last).astimezone(UTC)
     end = min(last, cutoff + _UNSEEN)
     quiet = [_quiet_after(definition, source, asset, cutoff, end) for asset in source.assets]
     until = min((time.until for time in quiet), default=cutoff)
@@ -266,6 +275,30 @@ def normal_time(
 
 def _learned_until(start: datetime, end: datetime) -> datetime:
     return from_millis(round(to_millis(start) + _SEEN * duration_millis(end - start)))
+
+
+class ReadingDistances:
+    """The times between values of each variable of an asset, from which a gap in all of its
+    readings is known, though its variables come at different instants."""
+
+    def __init__(self) -> None:
+        self._by_variable = defaultdict[str, UsualDistance](UsualDistance)
+
+    def add(self, piece: History) -> None:
+        """Add the next readings, which are later than those before."""
+        ts = millis(piece.readings.index)
+        for name in piece.readings:
+            self._by_variable[str(name)].add(ts[piece.readings[name].notna().to_numpy()])
+
+    @property
+    def merged(self) -> UsualDistance:
+        """Return the times between neighbouring values of one variable, of all variables."""
+        return UsualDistance.merge(self._by_variable.values())
+
+    @property
+    def least_gap(self) -> int:
+        """Return the time (ms) above which there is a gap without any reading."""
+        return _GAP * self.merged.longest(_NEARLY_ALL)
 
 
 class _QuietTime(NamedTuple):
@@ -285,22 +318,23 @@ def _quiet_after(
 ) -> _QuietTime:
     names = sorted(definition.variables_evaluated(asset) & asset.variables.keys())
     pieces = [np.array([to_millis(start)], np.int64)]
+    distances = ReadingDistances()
     since = start
     while since < end:
         until = min(since + _AT_ONCE, end)
         piece = source.readings.load(asset, since, until, names, with_events=False)
         pieces.append(millis(piece.readings.index))
+        distances.add(piece)
         since = until
     at = np.concatenate(pieces)
-    distances = np.diff(at)
-    usual = int(np.median(distances)) if len(distances) else 0
-    gaps = np.flatnonzero(distances > _GAP * usual)
+    gaps = np.flatnonzero(np.diff(at) > distances.least_gap)
     ends = [int(at[gaps[0]] if len(gaps) else at[-1])]
     if definition.problem is not None:
         problem = definition.problem
         before = problem_lookback(problem) + first_lookback(problem) + problem.hold
         history = source.readings.load(asset, start - before, end, problem.variables)
         ends += [max(a, int(at[0])) for a, b in problem_intervals(problem, history) if b >= at[0]]
+    usual = distances.merged.median() or 0
     return _QuietTime(from_millis(min(ends)), timedelta(milliseconds=usual))
 
 
@@ -309,7 +343,8 @@ def describe_unseen(definition: NormalDefinition, period: NormalTime) -> list[st
     period."""
     if not isinstance(definition.normal, Dates) or period.normal_end is None:
         return []
-    times = f"{period.cutoff:%Y-%m-%d %H:%M} to {period.normal_end:%Y-%m-%d %H:%M} UTC"
+    first, last = (at.astimezone(UTC) for at in (period.cutoff, period.normal_end))
+    times = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
     if definition.normal.end is not None and period.cutoff < min(definition.normal.end, period.end):
         return [
             "after `normal` there is too little time up to the first gap or problem: its newest "
@@ -359,18 +394,23 @@ def no_readings(
 
 
 def last_break(definition: NormalDefinition, data: LearningData) -> datetime:
-    """Return the end of the last gap or problem in the readings of a training; without any, their
-    beginning."""
+    """Return the end of the last gap or problem in the readings of a training up to the end of
+    normal operation; without any, their beginning."""
     ends = [to_millis(data.period.start)]
+    normal_end = to_millis(data.period.normal_end or data.period.end)
     for history in data.histories:
-        pieces = [millis(piece.readings.index) for piece in history.pieces()]
-        at = np.concatenate([np.empty(0, np.int64), *pieces])
-        distances = np.diff(at)
-        if len(distances):
-            ends += at[1:][distances > _GAP * np.median(distances)].tolist()[-1:]
+        distances = ReadingDistances()
+        pieces = [np.empty(0, np.int64)]
+        for piece in history.pieces():
+            pieces.append(millis(piece.readings.index))
+            distances.add(piece)
+        at = np.concatenate(pieces)
+        at = at[at <= normal_end]
+        ends += at[1:][np.diff(at) > distances.least_gap].tolist()[-1:]
         if definition.problem is not None:
             of_problem = history.load_all(definition.problem.variables)
-            ends += [end for _, end in problem_intervals(definition.problem, of_problem)]
+            problems = problem_intervals(definition.problem, of_problem)
+            ends += [end for begin, end in problems if begin < normal_end]
     return from_millis(max(ends))
 
 
@@ -407,7 +447,10 @@ def propose_end(
         written = f"{{from: {_written(period.start)}, to: {_written(end)}}}"
         return f" With `normal: {written}` there is enough of it, and the platform decides."
     days = ceil((needed - unseen) / timedelta(days=1))
-    return f" About {days} more {'day' if days == 1 else 'days'} of readings are needed."
+    more = f" About {days} more {'day' if days == 1 else 'days'}"
+    if last < period.end:
+        return f"{more} of normal operation are needed: write a longer or another `normal`."
+    return f"{more} of readings are needed."
 
 
 def _written(at: datetime) -> str:

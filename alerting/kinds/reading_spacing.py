@@ -7,7 +7,7 @@ state is unknown in between, which begins `for` and `clear_for` anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from statistics import median_low
@@ -18,7 +18,7 @@ from alerting.definitions.alert_definition import Condition, Definition
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.condition_fields import Combination, Conditions
-from alerting.definitions.wording.language import Styled, joined, translatable
+from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.detection.threshold import frozen_millis, stale_millis
 from alerting.readings.history import FAR_FUTURE, Millis, duration_millis
 from alerting.readings.rates import rates_of_change
@@ -110,20 +110,35 @@ def seldom_variables(
     }
 
 
-def describe_seldom(seldom: Mapping[str, timedelta | None], window: timedelta) -> str:
-    """Describe the variables that come too seldom for a window: `left out: hardness, every 2h`."""
-    names = [
-        translatable("{name}, a single value", name=name)
-        if spacing is None
-        else translatable("{name}, every {duration}", name=name, duration=format_duration(spacing))
-        for name, spacing in seldom.items()
-    ]
-    return translatable(
-        "left out: {names} (more seldom than once in {count} windows of {duration})",
-        names=joined("; ", *names),
-        count=Styled(MOST_WINDOWS, "count"),
-        duration=format_duration(window),
+def describe_seldom(
+    seldom: Mapping[str, timedelta | None], window: timedelta, include: Collection[str]
+) -> Iterator[str]:
+    """Describe the variables that come too seldom for a window: those left out, and those that stay
+    because `include` names them: `left out: hardness, every 2h`."""
+    left_out = template(
+        "left out: {names} (more seldom than once in {count} windows of {duration})"
     )
+    named = template(
+        "used because include names it: {names} (more seldom than once in {count} windows of "
+        "{duration}, so false alarms are likely; write longer windows, or leave it out)"
+    )
+    for text, is_named in ((left_out, False), (named, True)):
+        names = [
+            translatable("{name}, a single value", name=name)
+            if spacing is None
+            else translatable(
+                "{name}, every {duration}", name=name, duration=format_duration(spacing)
+            )
+            for name, spacing in seldom.items()
+            if (name in include) == is_named
+        ]
+        if names:
+            yield translatable(
+                text,
+                names=joined("; ", *names),
+                count=Styled(MOST_WINDOWS, "count"),
+                duration=format_duration(window),
+            )
 
 
 def lasting_condition(definition: Conditions) -> Lasting:

@@ -5,7 +5,7 @@ mode, the hour of the day); the times between values; and statistics of a select
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
@@ -346,6 +346,9 @@ def value_times(history: History, name: str) -> Millis:
     return millis(history.readings.index)[has_data(history, name)]
 
 
+LEAST_REGULAR = 10  # values from which regular spacing is known
+
+
 class UsualDistance:
     """The median of times (ms) between neighbouring values, of instants added in pieces."""
 
@@ -371,6 +374,40 @@ class UsualDistance:
             for rank in ((until[-1] - 1) // 2, until[-1] // 2)
         ]
         return int(sum(middle) / 2)
+
+    def longest(self, share: float) -> int:
+        """Return the distance that this share of all does not exceed; 0 for fewer than two
+        instants."""
+        lengths = sorted(self._counts)
+        until = np.cumsum([self._counts[length] for length in lengths])
+        rank = int(np.searchsorted(until, share * self._counts.total()))
+        return lengths[rank] if lengths else 0
+
+    def regular(self) -> int | None:
+        """Return the median of regular values; None for fewer than `LEAST_REGULAR` values, and
+        where less than half of their distances lie within a quarter of the median, as of values
+        that are recorded when they change."""
+        usual = self.median() or 0
+        similar = sum(
+            count for length, count in self._counts.items() if 4 * abs(length - usual) <= usual
+        )
+        number = self._counts.total()
+        return usual if number >= LEAST_REGULAR - 1 and 2 * similar >= number else None
+
+    @staticmethod
+    def merge(parts: Iterable[UsualDistance]) -> UsualDistance:
+        """Return the distances of all parts."""
+        merged = UsualDistance()
+        for part in parts:
+            merged._counts.update(part._counts)
+        return merged
+
+
+def regular_distance(times: Millis) -> int | None:
+    """Return the usual time (ms) between regular values; None where they are not regular."""
+    distance = UsualDistance()
+    distance.add(times)
+    return distance.regular()
 
 
 def usual_instants(times: Millis, total: int | None = None, *, is_lenient: bool = False) -> slice:

@@ -20,7 +20,6 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.normal_definition import NormalDefinition
-from alerting.kinds.normal_operation import NormalModel, with_measured_horizon
 from alerting.kinds.registry import trained_kind_of
 from alerting.ports import (
     MOST_MODEL_BYTES,
@@ -36,6 +35,7 @@ from alerting.ports import (
 from alerting.ports.use_cases import id_logger
 
 if TYPE_CHECKING:
+    from alerting.kinds.normal_operation import NormalModel
     from alerting.learning.features.set_point_effects import SetPointEffects
     from alerting.learning.models.trained import TrainedModel
 
@@ -493,4 +493,4 @@ def with_horizon_in_service(
         return definition
     if model is None:
         return definition
-    return with_measured_horizon(definition, cast("NormalModel[Any]", model), assets)
+    return cast("NormalModel[Any]", model).with_measured_horizon(definition, assets)

@@ -64,7 +64,7 @@ def test_champion_and_challenger_stand_side_by_side():
     assert "| Brier score | 0.1 | - |" in text
     assert "| share of problems found | 0.75 | 1 |" in text
     first = side_by_side(proposal(test={"ap": 0.4}))
-    assert "| | champion (none) | challenger 1 |" in first
+    assert "| | champion (none) | first model 1 |" in first
     assert "| average precision | - | 0.4 |" in first
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.learning.features.point_in_time import long_view, point_in_time_view
 from alerting.readings.history import History, in_memory, split_instants
-from alerting.readings.variable_series import UsualDistance, sampling_ms
+from alerting.readings.variable_series import UsualDistance, regular_distance, sampling_ms
 
 TS = np.array([1000, 2000, 3000, 9000, 9500, 9600, 20_000, 21_000])
 ASSET = Asset(name="fan-1", variables={"a": Variable(low=0, high=50), "b": Variable(delay="5s")})
@@ -45,6 +45,20 @@ def test_the_usual_distance_of_values_is_their_median():
     assert median([0, 100, 350]) == 175
     assert median([0, 100, 350], [], [360]) == 100
     assert median() is None
+
+
+def test_values_are_regular_if_half_of_their_distances_are_about_the_median():
+    lengths = {
+        "hourly": 9 * [60],
+        "too few": 8 * [60],
+        "a third is missing": 5 * [60, 60, 120],
+        "8 and 16 h in turn": 10 * [8, 16],
+        "on a change": [540, 1, 530, 2, 400, 3, 60, 700, 5, 90, 30],
+    }
+    regular = {
+        name: regular_distance(np.cumsum([0, *minutes])) for name, minutes in lengths.items()
+    }
+    assert {name for name, usual in regular.items() if usual} == {"hourly", "a third is missing"}
 
 
 def test_instants_are_split_at_pieces_and_none_is_lost():

@@ -37,6 +37,7 @@ from alerting.operators.alarm_views import Shift
 from alerting.operators.kpis import MANAGEABLE, USUAL
 from alerting.ports import Platform, ReportContent, ReportHead
 from alerting.reporting.definition.money_spans import add_spans
+from alerting.reporting.definition.period_data import is_detector
 from alerting.reporting.estimates import Table
 from alerting.reporting.phrases import money
 from alerting.usecases.alarm_load.alarm_metrics import AlarmQuality, alarm_quality
@@ -303,6 +304,11 @@ def reports_page(
         others=[head for head in heads if not head.period],
         definition=definition,
         titles=_titles(platform),
+        finding={
+            latest.name
+            for latest in platform.definitions.latest_revisions()
+            if is_detector(latest.definition) or latest.definition.is_of_unit
+        },
         assets=[asset.name for asset in assets],
         misses=platform.misses.for_interval(definition=definition, limit=20),
         refusal=refusal,

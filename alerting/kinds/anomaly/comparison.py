@@ -24,12 +24,12 @@ from alerting.kinds.normal_operation import (
     compared_rows,
     count_found,
     is_too_many,
+    judged_alike,
     last_break,
     propose_end,
     select_false,
     share_interval,
     simulate_alarms,
-    with_measured_horizon,
 )
 from alerting.kinds.training_protocol import Comparison, LearningData, NormalTime
 from alerting.learning.score_metrics import poisson_interval
@@ -142,6 +142,7 @@ def compare_models(
     includes the detector's variables.
     """
     period = data.period
+    champion = judged_alike(champion, challenger)
     start = max([period.cutoff, *([champion.training_cutoff] if champion else [])])
     staying, lost = _only_in_champion(definition, data, challenger, champion)
     common = {*challenger.by_asset} & {*(champion or challenger).by_asset}
@@ -267,7 +268,7 @@ def _evidence(
         fitted = model.by_asset.get(history.asset.name)
         if fitted is not None and history.asset.name in assets:
             rows = rows_of(definition, fitted.plan, history, data, start, data.period.end)
-            stated = with_measured_horizon(definition, model, [history.asset])
+            stated = model.with_measured_horizon(definition, [history.asset])
             muted = data.suppressed.get(history.asset.name, ())
             parts.append(_of_asset(stated, fitted, rows, muted, start, data.period))
     if not parts:

@@ -186,8 +186,7 @@ class AnomalyKind(NormalKind):
             )
             return
         window = timedelta(milliseconds=windows[0])
-        if seldom := seldom_variables(spacings, window):
-            yield describe_seldom(seldom, window)
+        yield from describe_seldom(seldom_variables(spacings, window), window, definition.include)
 
     def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan | None:
         fitted = cast("AnomalyModel", model).by_asset.get(asset)

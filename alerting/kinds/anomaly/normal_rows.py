@@ -90,7 +90,8 @@ class NormalRows:
 
 
 class AssetPlan(NamedTuple):
-    """The feature plan of one asset. `seldom`: variables that it leaves out, with their spacing."""
+    """The feature plan of one asset. `seldom`: variables that come too seldom for its shortest
+    window, with their spacing; it leaves out those that `include` does not name."""
 
     features: FeaturePlan
     seldom: Mapping[str, timedelta | None]
@@ -100,7 +101,8 @@ def plan_of(
     definition: AnomalyDefinition, history: LongHistory, start: datetime, end: datetime
 ) -> AssetPlan | None:
     """Return the feature plan of one asset, from its readings in (start, end]; None if no number
-    has values. Variables that come too seldom for the shortest window are left out."""
+    has values. Variables that come too seldom for the shortest window are left out, unless
+    `include` names them."""
     candidates = sorted(
         name for name in definition.numbers_of(history.asset) if name in history.variables
     )
@@ -111,7 +113,7 @@ def plan_of(
     measured = [spacing for spacing in spacings.values() if spacing is not None]
     stride, windows = plan_lengths(definition, measured, rows)
     seldom = seldom_variables(spacings, timedelta(milliseconds=windows[0]))
-    names = [name for name in sampling if name not in seldom]
+    names = [name for name in sampling if name not in seldom or name in definition.include]
     features = FeaturePlan(
         stride_ms=stride,
         windows_ms=windows,

@@ -352,9 +352,8 @@ def _learn_detector(
         **used.left_out,
     }
     account = _account(fitted.detector, describe_plan(plan), left_out, used, of_each_row.threshold)
-    if planned.seldom:
-        window = timedelta(milliseconds=plan.windows_ms[0])
-        account += (describe_seldom(planned.seldom, window),)
+    window = timedelta(milliseconds=plan.windows_ms[0])
+    account += (*describe_seldom(planned.seldom, window, definition.include),)
     if strides > 1:
         account += (
             f"of the strides of the normal period only one in {strides} was computed, because the "

@@ -46,6 +46,7 @@ from alerting.kinds.normal_operation import (
     count_found,
     describe_unseen,
     is_too_many,
+    judged_alike,
     last_break,
     measure_spacing,
     normal_time,
@@ -53,7 +54,6 @@ from alerting.kinds.normal_operation import (
     select_false,
     simulate_alarms,
     times_of_readings,
-    with_measured_horizon,
 )
 from alerting.kinds.training_protocol import (
     Comparison,
@@ -158,6 +158,7 @@ class ControlChartTraining:
         champion: ControlChartModel | None,
     ) -> Comparison:
         [(family, challenger)] = candidates.items()
+        champion = judged_alike(champion, challenger)
         watched = {} if champion is None else champion.by_asset
         moved = dict(moved_assets(challenger.by_asset, watched))
         all_moved = bool(moved) and len(moved) == len(challenger.by_asset)
@@ -299,7 +300,7 @@ def _count_signals(
     for history in data.whole_histories:
         fitted = model.by_asset.get(history.asset.name)
         if fitted is not None:
-            stated = with_measured_horizon(definition, model, [history.asset])
+            stated = model.with_measured_horizon(definition, [history.asset])
             of_asset = _count_on(stated, fitted, history, data, start)
             counted = Signals(
                 counted.signals + of_asset.signals,

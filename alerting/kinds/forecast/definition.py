@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import Problem, TrainedDefinition, de
 from alerting.definitions.asset_documents import Asset, EventType, VariableName
 from alerting.definitions.faults import Duration, Fault, format_duration, shown
 from alerting.definitions.fields.definition_checks import feature_faults, training_faults
-from alerting.definitions.fields.learning import PERSISTENCE, Learning
+from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL, Learning
 from alerting.definitions.fields.problem import NO_TITLES, Titles, Variables, variable_title
 from alerting.definitions.fields.shared_fields import Start
 from alerting.definitions.wording.language import Styled, translatable
@@ -20,7 +20,6 @@ _VARIABLE_NAME = TypeAdapter[str](VariableName)
 # fields that say when an alarm is raised, how it ends, and what it costs
 _OF_ALARMS = ("clear_at", "clear_for", "longest_time", "operating_point", "costs")
 Forecaster = Literal["smoothing", "ridge", "boosted_trees"]
-SEASONAL = "seasonal_naive"
 MOST_LEADS = 4  # times ahead for which values are predicted
 # values before the last one from which smoothing and regressions see the course of the variable
 OWN_LAGS = 8
@@ -110,7 +109,10 @@ class ForecastDefinition(TrainedDefinition):
             return super().describe(variables, types)
         ahead = Styled(self.horizon.total_seconds(), "duration")
         title = variable_title(self.variable, variables)
-        return translatable("value of {variable}, {duration} ahead", variable=title, duration=ahead)
+        # up to: a value between results is estimated for the present, as training finds
+        return translatable(
+            "value of {variable}, up to {duration} ahead", variable=title, duration=ahead
+        )
 
     @property
     def training_text(self) -> str:

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.kinds.forecast.definition import SEASONAL
+from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
 from alerting.kinds.forecast.model import (
     FILE,
     QUANTILES,

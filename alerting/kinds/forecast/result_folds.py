@@ -141,6 +141,10 @@ class NoThreshold(ChanceTest):
             )
         return f"Its threshold finds none of the {self.problems} problems in the validation period."
 
+    @property
+    def reason(self) -> str:
+        return self.message
+
 
 def without_threshold(chance: ChanceTest, problems: int) -> NoThreshold:
     """Return the test with the number of problems in the validation period, not passed."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import optuna
 
-from alerting.definitions.fields.learning import PERSISTENCE
+from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
 from alerting.definitions.wording.language import spoken_share
-from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
+from alerting.kinds.forecast.definition import OWN_LAGS, ForecastDefinition
 from alerting.kinds.forecast.forecasters import FORECASTERS, Forecaster, Positions, Task
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import (
@@ -221,21 +221,22 @@ class ForecastTraining:
             unseen = _forecast_unseen(dataset, candidate, definition, matrix, train)
             return calibrated(fitted, matrix, dataset, unseen)
 
+        def estimate(candidate: Candidate, fitted: Estimator) -> Challenger:
+            [last] = (c for c in candidates if c.family == PERSISTENCE)
+            return value_challenger(dataset, definition, candidate, fitted, fit(last), matrix)
+
         def estimate_alone() -> Challenger:
             by_value = choose_candidate(dataset, candidates, by_warnings=False)
-            [last] = (c for c in candidates if c.family == PERSISTENCE)
-            fitted = fit(by_value)
-            return value_challenger(dataset, definition, by_value, fitted, fit(last), matrix)
+            return estimate(by_value, fit(by_value))
 
         if chance is None or not chance.passed:
             return chance, estimate_alone()
-        alone = estimate_alone() if dataset.plan.results_of else None
-        if alone is not None and not _has_better_values(alone):
-            return chance, alone
         estimator = fit(best)
+        if dataset.plan.results_of and not _has_better_values(estimate(best, estimator)):
+            return chance, estimate_alone()
         model, evidence = finish_challenger(dataset, best, definition, estimator)
-        if alone is not None and not evidence.events["validation"].n_found:
-            return without_threshold(chance, dataset.problems_in_validation), alone
+        if dataset.plan.results_of and not evidence.events["validation"].n_found:
+            return without_threshold(chance, dataset.problems_in_validation), estimate_alone()
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
         evidence = replace(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from alerting.definitions.alert_definition import TrainedDefinition
-from alerting.definitions.fields.learning import PERSISTENCE
+from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
 from alerting.definitions.wording.language import count_in_english, spoken_share
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
@@ -61,7 +61,7 @@ def choose(
 
     Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten
     bootstrap samples. The chosen one must also pass the test before the onset; if it does not,
-    the next one that does is chosen. A note says so.
+    the next one that does is chosen. A note says so. The returned test is that of the chosen one.
     """
     best = max(candidates, key=lambda c: c.ap)
     folds, _ = usable_folds(dataset, definition.learning.folds)
@@ -75,7 +75,9 @@ def choose(
     first = best if share >= CONFIDENCE else simple
     after = sorted((c for c in candidates if c is not first and c.ap > test.bound), key=_rank)
     chosen, onset = evaluate_onset(dataset, definition, candidates, [first, *after])
-    test = replace(test, onset=onset)
+    # only the best may be below the bound, so any other one may pass, too
+    of_chosen = compare_best(chosen.ap, candidates, shifted.problems)
+    test = replace(of_chosen, prevalence=shifted.prevalence, onset=onset)
     if not test.may_pass:
         return Choice(None, test)
     if chosen is best:
@@ -99,14 +101,17 @@ def _rank(candidate: Candidate) -> float:
     return -candidate.ap
 
 
+_REPEATED = {PERSISTENCE: "the last known value", SEASONAL: "the value one season before"}
+
+
 def name_family(family: str) -> str:
     """Return a family in words."""
-    return "the last known value" if family == PERSISTENCE else family.replace("_", " ")
+    return _REPEATED.get(family, family.replace("_", " "))
 
 
 def compare_best(ap: float, candidates: Sequence[Candidate], problems: int) -> ChanceTest:
-    """Return the test of the best average precision of these candidates, without the test before
-    the onset."""
+    """Return the test of an average precision against the best that these candidates reach by
+    chance, without the test before the onset."""
     # one bound for all families together: by a bound of its own each would let noise pass in 1 of
     # 40 trainings, and the best of them several times as often
     chance = np.max([c.chance for c in candidates], axis=0)
@@ -270,15 +275,15 @@ def _mean_average_precision(
 
 @dataclass(frozen=True)
 class ChanceTest:
-    """Test of the best out-of-fold average precision against the best that all trials reach by
-    chance.
+    """Test of an out-of-fold average precision against the best that all trials reach by chance.
 
-    `ap`: average precision of the best candidate. `bound`: 97.5 % quantile of the maximum over all
-    `trials`, on SHIFTS shifts of the labels. `problems`: number of problems in the rows that the
-    folds score; `prevalence`: share of these rows with a problem ahead, None if `ap` is no average
-    precision of such rows. `onset`: the test on the rows at which the problem has not begun; None
-    if these are all rows. `share`: probability of such an `ap` by chance, 1 if it was not measured.
-    `validation`: the validation period compared with chance; None before.
+    `ap`: average precision of the candidate that would serve, else of the best. `bound`: 97.5 %
+    quantile of the maximum over all `trials`, on SHIFTS shifts of the labels. `problems`: number of
+    problems in the rows that the folds score; `prevalence`: share of these rows with a problem
+    ahead, None if `ap` is no average precision of such rows. `onset`: the test on the rows at which
+    the problem has not begun; None if these are all rows. `share`: probability of such an `ap` by
+    chance, 1 if it was not measured. `validation`: the validation period compared with chance; None
+    before.
     """
 
     ap: float
@@ -352,7 +357,8 @@ class ChanceTest:
         if self.onset is not None and not self.onset.passed:
             return self.onset.message
         rows = (
-            f"The best average precision out of fold, {self.ap:.3f}, "
+            f"{'Its' if self.is_above else 'The best'} average precision out of fold, "
+            f"{self.ap:.3f}, "
             f"{'exceeds' if self.is_above else 'does not exceed'} what the best of {self.trials} "
             f"trials reaches by chance in 1 of 40 cases, {self.bound:.3f} (labels shifted in time "
             f"{SHIFTS} times)."
@@ -407,6 +413,22 @@ class ChanceTest:
             "`kind: anomaly`, which learns from normal operation alone."
         )
 
+    @property
+    def reason(self) -> str:
+        """Return in words why scores are not beyond chance, without figures for statisticians;
+        empty if they are."""
+        if self.passed:
+            return ""
+        if self.problems < LEAST_PROBLEMS:
+            return self.message
+        if self.onset is not None and not self.onset.passed:
+            return (
+                "There is nothing to forecast here: before the problem is there, no candidate "
+                "foretells it better than chance."
+            )
+        problems = count_in_english("{number} problem", "{number} problems", self.problems)
+        return f"No candidate ranks better than chance ({problems} in the training period)."
+
     def to_document(self) -> dict[str, Any]:
         """Return figures, result and sentence; JSON-able."""
         document = asdict(self)
@@ -417,12 +439,4 @@ class ChanceTest:
 
 def describe_chance(chance: ChanceTest | None) -> str:
     """Return in words why scores are not beyond chance; their figures are `ChanceTest.message`."""
-    if chance is None or chance.problems < LEAST_PROBLEMS:
-        return "" if chance is None else chance.message
-    if chance.onset is not None and not chance.onset.passed:
-        return (
-            "There is nothing to forecast here: before the problem is there, no candidate "
-            "foretells it better than chance."
-        )
-    problems = count_in_english("{number} problem", "{number} problems", chance.problems)
-    return f"No candidate ranks better than chance ({problems} in the training period)."
+    return "" if chance is None else chance.reason

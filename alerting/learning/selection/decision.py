@@ -291,7 +291,7 @@ Objection = Literal[
     "worse_forecasts", "lost_assets", "moved", "no_unseen_time", "champion_raises_too_many",
     "lasting_alarms", "too_many_alarms", "lasting_signals", "too_many_signals", "too_little_time",
     "too_few_points", "too_few_points_of_first", "fewer_problems", "no_synthetic_time",
-    "fewer_synthetic", "too_many_on_new_assets", "finds_nothing",
+    "fewer_synthetic", "too_many_on_new_assets", "finds_nothing", "nothing_to_find",
     "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
     "finds_few", "last_value_serves",
 ]  # fmt: skip
@@ -455,6 +455,11 @@ RULES: tuple[DecisionRule, ...] = (
         "(`alerting model approve`).",
     ),
     DecisionRule(
+        "nothing_to_find", None, True,
+        "{reason} But no problem occurs in the validation period, so nothing shows that its "
+        "threshold finds one: a person decides (`alerting model approve`).",
+    ),
+    DecisionRule(
         "chosen_out_of_fold", None, False,
         "{reason} The validation period has no rows both with and without a problem ahead, so its "
         "threshold was chosen on {period}.",
@@ -477,7 +482,7 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "last_value_serves", None, True,
-        "{reason} It is the last known value alone: no other candidate is better beyond chance. "
+        "{reason} It is {repeated} alone: no other candidate is better beyond chance. "
         "{announced}{instead} So a person decides (`alerting model approve`).",
     ),
 )  # fmt: skip

@@ -168,6 +168,8 @@ def _summary(f: ReportMetrics) -> str:
         if determined.value is not None
         else "no alarm has an outcome"
     )
+    if f.outdated:
+        parts.append(determined.doubt)
     if f.false_alarms.value is not None and not f.false_alarms.doubt:
         parts.append(false_alarms(f.false_alarms.value, len(f.evaluated)))
     return "; ".join(parts)

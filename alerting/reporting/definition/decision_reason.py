@@ -7,17 +7,18 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from alerting.definitions.fields.learning import SEASONAL
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
     Value,
+    joined,
     template,
     templates,
     translatable,
     translatable_count,
 )
 from alerting.reporting.definition.unseen_text import describe_test
-from alerting.reporting.phrases import NONE
 
 # objections that stand in the evidence with the problems found, and with a ready alert
 COUNTED = ("finds_few", "last_value_serves")
@@ -43,16 +44,19 @@ _FOUND_BY_CHANCE = template(
     "First model. In the validation period its scores before the {problems} problems were no "
     "higher than chance explains, so a person decides."
 )
-_APPROVED_FEW = {
-    "finds_few": template(
-        "First model. It announced {found} of {problems} problems of the validation period; "
-        "{actor} approved it."
-    ),
-    "last_value_serves": template(
-        "First model, the last known value alone. It announced {found} of {problems} problems of "
-        "the validation period; {actor} approved it."
-    ),
-}
+_ANNOUNCES = templates(
+    "It announces {found} of {number} problem of the validation period.",
+    "It announces {found} of {number} problems of the validation period.",
+)
+_NO_PROBLEM = template("No problem occurs in the validation period.")
+_INSTEAD = template("An alert at the limit would show each as it begins.")
+_LAST_VALUE = template(
+    "It is the last known value alone; no other candidate is better beyond chance."
+)
+_LAST_SEASON = template(
+    "It is the value one season before alone; no other candidate is better beyond chance."
+)
+_APPROVED_FEW = template("First model. {counted} {actor} approved it.")
 _NOTHING_TO_FORECAST = template(
     "Nothing shows this problem before it is there, so there is nothing to forecast. An alert at "
     "the limit says as much, without a model."
@@ -152,13 +156,9 @@ _OBJECTIONS: Mapping[str, str] = {
         "In the validation period its scores before the problems were no higher than chance "
         "explains."
     ),
-    "finds_few": template(
-        "It announces {found} of {problems} problems of the validation period; an alert at the "
-        "limit would show each as it begins."
-    ),
-    "last_value_serves": template(
-        "It is the last known value alone: it announces {found} of {problems} problems of the "
-        "validation period, and no other candidate is better beyond chance."
+    "nothing_to_find": template(
+        "It ranks better than chance, but no problem occurs in the validation period, so nothing "
+        "shows that its threshold finds one."
     ),
 }
 _NO_OBJECTION = template("It goes into service only if a person approves.")
@@ -169,16 +169,26 @@ def explain_waiting(
 ) -> Translatable:
     """Say why a proposal waits for a person: for an objection of `decision_table`, or because its
     definition wants it. `evidence`: of the proposal."""
-    text = _OBJECTIONS.get(objection or "", _NO_OBJECTION)
-    return translatable(text, **_count_found(objection or "", evidence))
+    if objection in COUNTED:
+        facts = evidence.get(objection, {})
+        instead = translatable(_INSTEAD) if facts.get("alert") else ""
+        return joined(" ", _count_found(objection, facts), instead)
+    return translatable(_OBJECTIONS.get(objection or "", _NO_OBJECTION))
 
 
-def _count_found(objection: str, evidence: Mapping[str, Any]) -> dict[str, Value]:
-    """Return the numbers of problems, and of those found, beside an objection that counts them."""
-    if objection not in COUNTED:
-        return {}
-    facts = evidence.get(objection, {})
-    return {name: str(facts.get(name, NONE)) for name in ("found", "problems")}
+def _count_found(objection: str, facts: Mapping[str, Any]) -> Translatable:
+    """Say that a model repeats an earlier value, if it does, and how many problems it announces, as
+    far as they were counted."""
+    counted: list[Translatable] = []
+    if objection == "last_value_serves":
+        is_season = facts.get("family") == SEASONAL
+        counted.append(translatable(_LAST_SEASON if is_season else _LAST_VALUE))
+    if facts.get("problems"):
+        announced = Styled(facts["found"], "count")
+        counted.append(translatable_count(*_ANNOUNCES, facts["problems"], found=announced))
+    elif "problems" in facts:
+        counted.append(translatable(_NO_PROBLEM))
+    return joined(" ", *counted)
 
 
 @dataclass(frozen=True)
@@ -261,8 +271,8 @@ def _without_comparison(
         return translatable(_PLAIN[verdict])
     objection = next((name for name in COUNTED if name in evidence), None)
     if objection is not None and champion is None:
-        counted = _count_found(objection, evidence)
-        return translatable(_APPROVED_FEW[objection], actor=actor, **counted)
+        counted = _count_found(objection, evidence[objection])
+        return translatable(_APPROVED_FEW, counted=counted, actor=actor)
     by_chance = evidence.get("found_by_chance")
     if by_chance is None or champion is not None:
         return _provisional(champion, actor, evidence)
@@ -270,11 +280,16 @@ def _without_comparison(
 
 
 def _without_challenger(evidence: Mapping[str, Any]) -> str:
-    if (evidence.get("chance") or {}).get("onset"):
+    chance = evidence.get("chance")
+    onset = (chance or {}).get("onset")
+    if onset and not _is_beyond(onset):
         return _NOTHING_TO_FORECAST
-    return (
-        _NO_VALUES if "values" in evidence and "chance" not in evidence else _PLAIN["no_challenger"]
-    )
+    ranks = chance is None or _is_beyond(chance)
+    return _NO_VALUES if "values" in evidence and ranks else _PLAIN["no_challenger"]
+
+
+def _is_beyond(test: Mapping[str, Any]) -> bool:
+    return float(test["ap"]) > float(test["bound"])
 
 
 def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) -> Translatable:

@@ -324,7 +324,7 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
     assets = test.get("n_assets", 1)
     on_all = (
         ""
-        if rate is None or assets == 1
+        if rate is None or assets == 1 or test.get("units")
         else f"; {rate * assets:.3g} on all {assets} assets together"
     )
     episodes = count_in_english("{number} episode", "{number} episodes", test["n_episodes"])

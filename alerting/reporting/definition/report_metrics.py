@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.names_and_times import Interval, length
-from alerting.definitions.wording.language import Styled, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    templates,
+    translatable,
+    translatable_count,
+)
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
-from alerting.episodes.lifecycle import RULES, consensus, undetermined_reason
+from alerting.episodes.lifecycle import ONLY_BEFORE, RULES, consensus, undetermined_reason
 from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.operators_and_money import (
     CountedCosts,
@@ -112,6 +117,10 @@ def _asset_data(m: Material, asset: str) -> AssetData:
 
 
 _WEEK_S = 7 * 86_400
+_OUTDATED = templates(
+    "{number} alarm within a problem counts as false by an earlier rule",
+    "{number} alarms within problems count as false by an earlier rule",
+)
 NO_INTERVALS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 
@@ -229,7 +238,8 @@ class ReportMetrics:
     """All metrics of a report. Instants are UTC, lead times seconds, shares between 0 and 1.
 
     `outcomes`: number of alarms by outcome; `counted`: numbers by outcome as shares and rates count
-    them (see `counted_outcomes`). `unscored`: number of alarms that no rate counts, because no
+    them (see `counted_outcomes`). `outdated`: number of alarms of a detector within a problem that
+    are false by an earlier rule alone. `unscored`: number of alarms that no rate counts, because no
     scores of their time are stored.
     """
 
@@ -275,6 +285,7 @@ class ReportMetrics:
     values: ValueMetrics | None = None
     has_alarm: bool = True
     unscored: int = 0
+    outdated: int = 0
     asset_titles: dict[str, str] = field(default_factory=dict)
 
     def asset_title(self, asset: str) -> str:
@@ -382,6 +393,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
     avoided = counted["avoided"]
     wrong = counted["false_alarm"]
     has_problem = m.definition.problem is not None and m.definition.has_alarm
+    outdated = _count_outdated(m, problems)
     without = share(hits, hits + wrong, CASES_WITHOUT_AVOIDED)
     decided = counts["hit"] + counts["avoided"] + counts["false_alarm"]
     cases = CASES_WITH_OUTCOME if decided == hits + avoided + wrong else CASES_COUNTED
@@ -414,10 +426,16 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         ),
         event_recall=event_recall(m, problems),
         precision=Precision(
-            _enough_outcomes(without, counted),
-            _enough_outcomes(share(hits + avoided, hits + avoided + wrong, cases), counted),
+            _doubt_outdated(_enough_outcomes(without, counted), outdated),
+            _doubt_outdated(
+                _enough_outcomes(share(hits + avoided, hits + avoided + wrong, cases), counted),
+                outdated,
+            ),
         ),
-        false_alarms=_false_alarms(counted_outcomes(m, m.unscored), weeks),
+        false_alarms=_doubt_outdated(
+            _false_alarms(counted_outcomes(m, m.unscored), weeks), outdated
+        ),
+        outdated=outdated,
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
         lead_time=lead_time(problems, is_detector(m.definition)),
@@ -501,6 +519,30 @@ def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estim
     if estimate.doubt or not _is_mostly_undetermined(counts):
         return estimate
     return replace(estimate, doubt=_undetermined(counts))
+
+
+def _count_outdated(m: Material, problems: Sequence[ReportedProblem]) -> int:
+    """Return how many alarms of a detector within a problem are false by a rule under which only
+    alarms before it were right."""
+    false = [
+        e
+        for e in m.raised
+        if e.outcome_record
+        and e.outcome_record.outcome == "false_alarm"
+        and e.outcome_record.rules <= ONLY_BEFORE
+    ]
+    return sum(
+        any(p.asset == e.asset and p.start <= e.raised_at <= (p.end or m.as_of) for p in problems)
+        for e in false
+        if is_detector(m.definition)
+    )
+
+
+def _doubt_outdated(estimate: Estimate, outdated: int) -> Estimate:
+    """Add a doubt where alarms are false by an earlier rule alone."""
+    if estimate.value is None or not outdated:
+        return estimate
+    return replace(estimate, doubt=translatable_count(*_OUTDATED, outdated))
 
 
 def _is_mostly_undetermined(counts: Mapping[Outcome, int]) -> bool:

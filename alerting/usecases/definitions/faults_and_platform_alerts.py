@@ -43,7 +43,6 @@ from alerting.kinds.reading_spacing import (
     Lasting,
     NeedsSpacing,
     describe_unfulfillable,
-    usual_distance,
 )
 from alerting.kinds.registry import kind_of, parse_definition, readable_part
 from alerting.ports import (
@@ -56,7 +55,7 @@ from alerting.ports import (
     PlatformAlerts,
 )
 from alerting.readings.history import Millis
-from alerting.readings.variable_series import value_times
+from alerting.readings.variable_series import regular_distance, value_times
 
 _MOST_MEANT = 3  # names that a title may mean
 
@@ -312,18 +311,18 @@ def _problem_spacing(
     until: datetime | None,
 ) -> timedelta:
     """Return the longest usual time between newest values of the problem's variables on some of the
-    assets."""
+    assets, of those that come regularly."""
     names = definition.problem.variables if definition.problem else ()
-    distances = [timedelta(0)]
+    distances = [0]
     for asset in targets[:_MOST_ASSETS] if names else ():
         span = platform.readings.span(asset.name, until)
         if span is not None:
             distances += [
-                usual_distance(_newest_times(platform, asset, name, span[1]))
+                regular_distance(_newest_times(platform, asset, name, span[1])) or 0
                 for name in names
                 if name in asset.variables
             ]
-    return max(distances)
+    return timedelta(milliseconds=max(distances))
 
 
 def _unfulfillable(

@@ -12,7 +12,7 @@ from alerting.definitions.alert_definition import (
     TrainedDefinition,
     matching_assets,
 )
-from alerting.definitions.fields.learning import PERSISTENCE
+from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
 from alerting.kinds.normal_operation import NormalModel
 from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
@@ -20,7 +20,7 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import candidate_from_files
 from alerting.learning.selection.challenger import ChallengerEvidence, compare_with_twin
-from alerting.learning.selection.choice import ChanceTest, describe_chance
+from alerting.learning.selection.choice import ChanceTest, describe_chance, name_family
 from alerting.learning.selection.decision import (
     PROPOSAL,
     WORSE,
@@ -234,17 +234,21 @@ def object_to_threshold(
         "announced": "" if validation is None else validation.message,
         "instead": describe_ready_alert(alert),
         "alert": alert,
+        "family": chosen.candidate.family,
+        "repeated": name_family(chosen.candidate.family),
     }
     of_rows = {"period": choice.period}
+    is_untested = validation is not None and not validation.problems
     first = chance if is_first else None
     by_chance = {} if first is None else first.facts
     none_of_few = first is not None and first.missed_only_few_problems
     unconfirmed = first is not None and first.together is not None and not first.is_confirmed
     objections: tuple[tuple[Objection, bool, Mapping[str, Any]], ...] = (
-        ("last_value_serves", chosen.candidate.family == PERSISTENCE, few),
+        ("last_value_serves", chosen.candidate.family in (PERSISTENCE, SEASONAL), few),
         ("finds_few", validation is not None and validation.finds_few, few),
         ("chosen_out_of_fold", choice.period != VALIDATION and choice.finds, of_rows),
         ("none_of_few_found", none_of_few, by_chance),
+        ("nothing_to_find", is_untested and not choice.finds, {}),
         ("finds_nothing", not choice.finds, of_rows),
         ("found_by_chance", unconfirmed, by_chance),
     )
@@ -252,9 +256,17 @@ def object_to_threshold(
     return decision if objection is None else add_objection(decision, *objection)
 
 
+def refuse(chance: ChanceTest | None, values: ValueTest | None, stays: str) -> PromotionDecision:
+    """Return the decision of a training without a challenger. `stays`: on the champion."""
+    tests = (describe_chance(chance), "" if values is None else values.message)
+    reasons = " ".join(filter(None, tests))
+    facts = {"chance": reasons, "stays": stays, "remedy": describe_remedy(chance, values)}
+    return decide({"not_above_chance": True}, facts)
+
+
 def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:
     """Return advice on how to get a model after a training without a challenger."""
-    if chance is not None:
+    if chance is not None and not chance.passed:
         return chance.remedy
     return "" if values is None else values.remedy
 
@@ -263,7 +275,10 @@ def describe_values(chance: ChanceTest | None, values: ValueTest) -> str:
     """Return how good the values of a model are, and why it has no alarm."""
     if chance is None:
         return values.message
-    return f"{values.message} No alarm is raised. {describe_chance(chance)} {chance.remedy}"
+    why = f"{describe_chance(chance)} {chance.remedy}"
+    if chance.passed:
+        why = "the candidate with the best warnings estimates no better than the last known value."
+    return f"{values.message} No alarm is raised: {why}"
 
 
 def compare_run(platform: TrainingPorts, run_id: str, dataset: Dataset | None = None) -> Proposal:
@@ -300,13 +315,7 @@ def _compare_trained(
         chosen = chosen if serves else None
     if chosen is None:
         stays = f" The champion, version {champion_version}, stays."
-        tests = [describe_chance(chance), values.message if values is not None else ""]
-        facts = {
-            "chance": " ".join(test for test in tests if test),
-            "stays": "" if champion_version is None else stays,
-            "remedy": describe_remedy(chance, values),
-        }
-        decision = decide({"not_above_chance": True}, facts)
+        decision = refuse(chance, values, "" if champion_version is None else stays)
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
         if decision.promote:

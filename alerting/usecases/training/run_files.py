@@ -407,7 +407,9 @@ def load_learning_data(
     files = platform.runs.files(run_id, DATASET)
     document = json.loads(files[_PERIOD])
     times = {
-        name: time and datetime.fromisoformat(time) for name, time in document["period"].items()
+        name: time and datetime.fromisoformat(time)
+        for name, time in document["period"].items()
+        if name in NormalTime.__dataclass_fields__  # earlier versions wrote another one
     }
     assets = {asset.name: asset for asset in platform.assets.all()}
     event_types = tuple(platform.assets.event_types())

@@ -56,6 +56,36 @@ def test_periods_stand_side_by_side_with_the_plant_first(browser, stored):
     assert "not evaluated" in browser.get("/reports").text
 
 
+# problems of a detector, and how the list of reports counts them
+DETECTED = {
+    ("5", "0", "0"): "0 of 5 problems found<br>",
+    ("5", "1", "2"): "3 of 5 problems found<br>",
+    ("0", "0", "0"): "<td><a",
+}
+
+
+def test_problems_of_a_detector_are_found_and_not_predicted(browser, stored):
+    log_in(browser)
+    document = {
+        "name": "chart",
+        "kind": "control_chart",
+        "assets": ["oven-1"],
+        "variable": "temperature",
+        "problem": {"variable": "moisture", "above": 4.5},
+    }
+    apply(stored, [document], "ann", at(0), "test")
+    for (problems, announced, lasting), text in DETECTED.items():
+        counts = COUNTS | {
+            "problems": problems,
+            "announced in time": announced,
+            "found while they lasted": lasting,
+        }
+        store_report(stored, definition="chart", key_metrics=counts, as_of=at(50_000))
+        row = re.search(r"chart</a></th>.*?</tr>", browser.get("/reports").text, re.DOTALL)[0]
+        assert text in row
+        assert "predicted" not in row
+
+
 def test_a_report_opens_with_its_tables_and_leads_to_a_newer_one(browser, stored):
     log_in(browser)
     page = browser.get("/reports/too-hot:2026-W02").text

@@ -115,7 +115,7 @@ def promoted(**changes):
         small_models.as_of(history),
         0,
     )
-    return decision.verdict, decision.reason
+    return decision.verdict, decision.reason, decision.evidence["statistics"]
 
 
 def dag(**changes):

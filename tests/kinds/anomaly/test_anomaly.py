@@ -198,7 +198,7 @@ def test_verdicts_enter_the_next_version_not_the_running_one():
     again = trained_at(made, NAME, END)
     assert again.evidence["problems"] == 1
     assert again.evidence["found"] == 1
-    assert "1 of 1 problems found" in again.reason
+    assert "1 of 1 problem found" in again.reason
     assert model_of(made).hash == before
 
 
@@ -215,6 +215,20 @@ def test_a_slow_variable_is_left_out_and_neither_silences_nor_explains():
     raised = made.episodes.find(NAME)
     assert {one.variable for e in raised for one in e.contributions} <= {*fitted.variables}
     assert fitted.account[-1] in why(made, NAME, ASSET, raised[0].raised_at).facts
+
+
+def test_a_slow_variable_that_include_names_is_used_and_said():
+    hardness = Asset(name=ASSET, variables=fan().variables | {"hardness": Variable()})
+    readings = rows()
+    for row in readings[::30]:
+        row.values["hardness"] = 40.0 + (row.ts.day % 3)
+    document = DOCUMENT | {"include": [*fan().variables, "hardness"], "windows": ["50m", "1d"]}
+    made = platform_with(hardness, readings, document)
+    trained = trained_at(made, NAME, TRAINED)
+    fitted = model_of(in_service(made, trained, (TRAINED + 10,))).by_asset[ASSET]
+    assert "hardness" in fitted.variables
+    assert "hardness" in fitted.steady
+    assert fitted.account[-1].startswith("used because include names it: hardness, every 5h (more")
 
 
 def test_rows_without_a_variable_that_is_nearly_always_there_do_not_count():

@@ -109,9 +109,10 @@ PLAN = FeaturePlan(
 )
 
 
-def compared(challenger, champion, include=("*",)):
+def compared(challenger, champion, include=("*",), spacing=None, **fields):
     """Compare models of the assets named, each with the limit of its scores, on a week of usual
-    values of two presses."""
+    values of two presses. `spacing`: of the problem's variable, which the champion does not have.
+    """
     random = np.random.default_rng(0)
     space = NormalSpace.fit(random.normal(size=(500, 2)))
     detector = fit_components(space.encode(random.normal(size=(500, 2))))
@@ -125,18 +126,31 @@ def compared(challenger, champion, include=("*",)):
         for name in ("press-1", "press-2")
     ]
 
-    def model(revision, limits):
+    def model(revision, limits, spacing=None):
         fitted = {
             name: FittedDetector(PLAN, space, detector, 0.0, limit, 1.0, 1.0, ())
             for name, limit in limits.items()
         }
-        return AnomalyModel("detector", revision, at(0), fitted)
+        return AnomalyModel("detector", revision, at(0), fitted, spacing or {})
 
     definition = parse_definition(
-        {"name": "x", "kind": "anomaly", "assets": ["press-*"], "include": include}
+        {"name": "x", "kind": "anomaly", "assets": ["press-*"], "include": include, **fields}
     )
     data = LearningData([*map(in_memory, histories)], {}, NormalTime(at(-DAY), at(0), at(7 * DAY)))
-    return compare_models(definition, data, "detector", model(2, challenger), model(1, champion))
+    models = model(2, challenger, spacing), model(1, champion)
+    return compare_models(definition, data, "detector", *models)
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(0.5, "keep"), (0.500001, "provisional")])
+def test_a_champion_of_an_earlier_release_is_compared_by_the_horizon_of_the_challenger(
+    limit, verdict
+):
+    fields = {"problem": {"variable": "a", "above": 2}, "spacing": {"press-1": 6 * 3_600_000}}
+    decision = compared({"press-1": limit}, {"press-1": 0.5}, **fields).decision
+    rows = decision.evidence["compared"]
+    assert "announced" in rows[3]["champion"]
+    assert [row for row in rows if row["champion"] != row["challenger"]] == []
+    assert decision.verdict == verdict
 
 
 def test_an_asset_that_a_challenger_lost_keeps_its_detector():

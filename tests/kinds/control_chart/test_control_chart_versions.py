@@ -246,3 +246,10 @@ def test_a_stored_state_that_cannot_be_read_stops_its_own_target_alone():
     found = evaluate_part(IN_CHUNKS, sources_of(ASSET, [], model_of(CHARTS["ewma"]))(), state, 9)
     assert (found.state, found.steps) == (state, [])
     assert found.unreadable.startswith("force cannot be charted: ")
+
+
+def test_the_same_limits_stay_though_those_of_an_earlier_release_have_no_spacing():
+    served = ControlChartModel("ewma", 1, at(60), {"press-1": FITTED})
+    again = replace(served, revision=2, spacing_ms={"press-1": 3_600_000})
+    compared_again = TRAINING.compare(DEFINITION, unseen(200, "press-1"), {"ewma": again}, served)
+    assert compared_again.decision.verdict == "keep"

@@ -9,12 +9,16 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import TrainingRefused
+from alerting.kinds.forecast.training import TRAINING
 from alerting.learning.features.point_in_time import build_features
+from alerting.learning.selection.candidates import candidate_from_files
 from alerting.ports.plant import ReadingRow
 from alerting.readings.history import to_millis
 from alerting.usecases.explain import why
 from alerting.usecases.model_registry import load_model
+from alerting.usecases.training.compare import describe_values
 from alerting.usecases.training.definition_dataset import describe_features
+from alerting.usecases.training.run_files import load_candidates, load_dataset
 from tests.builders import at
 from tests.helpers.kind_life import (
     evaluated,
@@ -144,6 +148,25 @@ def test_a_limit_gives_an_alarm_where_enough_results_prove_it(hours, announced, 
     for episode in episodes:
         assert episode.contributions[0].variable == "feed"
         assert [change.variable for change in episode.recommendation.changes] == ["feed"]
+
+
+def test_the_value_test_is_of_the_candidate_whose_warnings_would_serve():
+    platform, _ = line(33, 2, above=52.5)
+    run = trained_at(platform, "quality", TRAINED).run_id
+    dataset = load_dataset(platform.runs, run)
+    definition = platform.definitions.newest_revision("quality").definition
+    files = load_candidates(platform.runs, run, definition.families)
+    last, ridge = (candidate_from_files(stored) for stored in files.values())
+    # equally good out of fold with better warnings, but it only smooths the results
+    metrics = ridge.metrics | {"crps": ridge.metrics["crps"] * 1.001, "ap": ridge.ap + 0.01}
+    smooth = replace(ridge, family="smoothing", params={}, metrics=metrics)
+    chance, chosen = TRAINING.choose(dataset, definition, [last, ridge, smooth])
+    assert chance.passed
+    assert (chosen.candidate.family, chosen.model.has_alarm) == ("ridge", False)
+    assert describe_values(chance, chosen.evidence.test).endswith(
+        "No alarm is raised: the candidate with the best warnings estimates no better than the "
+        "last known value."
+    )
 
 
 def test_results_that_no_variable_explains_raise_no_alarm():

@@ -46,7 +46,7 @@ def test_a_score_that_knows_something_is_chosen_and_the_sentence_has_figure_boun
         choice.chance.ap == telling.ap > choice.chance.bound == np.quantile(telling.chance, 0.975)
     )
     assert choice.chance.message == (
-        f"The best average precision out of fold, {telling.ap:.3f}, exceeds what the best of 1 "
+        f"Its average precision out of fold, {telling.ap:.3f}, exceeds what the best of 1 "
         "trials reaches by chance in 1 of "
         f"40 cases, {choice.chance.bound:.3f} (labels shifted in time 400 times)."
     )
@@ -69,6 +69,7 @@ def test_the_last_known_value_is_chosen_unless_another_is_better_by_more_than_no
     alike = replace(alike, metrics=alike.metrics | {"ap": persistence.ap + 0.001})
     better = scored_by(data, "lightgbm", known + 0.8 * data.label)
     equal = choose(data, DEFINITION, [alike, persistence])
+    assert equal.chance.ap == persistence.ap < alike.ap
     assert equal.candidate.family == PERSISTENCE
     why, figures = equal.candidate.notes[-2:]
     assert why == "The last known value was chosen, because no candidate is clearly better."
@@ -203,11 +204,17 @@ def test_what_serves_must_itself_know_the_problem_before_it_is_there(state):
     onset = choice.chance.onset
     assert (choice.candidate.family, onset.family) == ("lightgbm", "lightgbm")
     assert choice.chance.passed
+    assert choice.chance.ap == foresees.ap  # beside validation its own figure counts
+    assert choice.chance.share == (np.sum(choice_chance(shown, foresees) >= foresees.ap) + 1) / 401
     assert "Not the last known value but lightgbm was chosen" in choice.candidate.notes[-2]
     assert choose(state, STATE_DEFINITION, [foresees]).candidate is foresees
     # the bound is that of the best of all candidates, so noise passes no more often
     alone = choose(state, STATE_DEFINITION, [shown]).chance.onset
     assert alone.bound <= onset.bound
+
+
+def choice_chance(*candidates):
+    return np.max([candidate.chance for candidate in candidates], axis=0)
 
 
 def slow_noise(seed, rows):

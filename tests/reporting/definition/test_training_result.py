@@ -3,6 +3,7 @@ may hold."""
 
 import html
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,18 +11,21 @@ from alerting.cli.command import print_lines
 from alerting.cli.model_commands import lines_of_proposal
 from alerting.definitions.wording.language import language
 from alerting.kinds.control_chart.training import Signals
+from alerting.kinds.forecast.result_folds import without_threshold
 from alerting.kinds.normal_operation import FoundProblems
-from alerting.learning.selection.choice import ChanceTest, describe_chance
+from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import ValueTest, add_objection, decide
 from alerting.learning.selection.operating_point import VALIDATION
 from alerting.reporting.definition.decision_reason import summarise_decision
 from alerting.reporting.definition.decision_text import (
     decision_markdown,
+    metric_lines,
     result_line,
     result_lines,
     unseen_lines,
 )
 from alerting.reporting.definition.unseen_text import describe_unseen
+from alerting.usecases.training.compare import describe_values, refuse
 from alerting.usecases.training.promote import read_proposal
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal
@@ -33,11 +37,11 @@ FIRST = decide({"no_champion": True}, {})
 BLIND = add_objection(FIRST, "finds_nothing", {"period": VALIDATION})
 FEW = add_objection(FIRST, "none_of_few_found", {"found": 0, "problems": 1})
 CHANCE = ChanceTest(0.3, 0.4, trials=5, problems=1_000, prevalence=0.1)
-REFUSED = decide(
-    {"not_above_chance": True},
-    {"chance": describe_chance(CHANCE), "stays": "", "remedy": CHANCE.remedy},
-)
+REFUSED = refuse(CHANCE, None, "")
 VALUES = ValueTest("moisture", 3204, 0.15, 0.16, 0.26, 0.285, 0.926, 1.0, 0.9)
+NO_BETTER = replace(VALUES, share_better=0.5)
+ABOVE = ChanceTest(0.5, 0.2, trials=5, problems=8, share=0.01)
+NO_THRESHOLD = without_threshold(ABOVE, 4)
 ROWS = {"train": PROFILE["parts"]["train"] | {"rows": 19150, "positives": 1200}}
 LARGE = PROFILE | {"parts": ROWS}
 
@@ -130,11 +134,32 @@ TABLE = {
         "known one: on 3,204 unseen values (test) they are off by 0.26 on average, the last known "
         "one by 0.285; the 90 % interval holds 93 %.",
     ),
+    "values no better, though warnings are": (
+        made(
+            refuse(ABOVE, NO_BETTER, ""),
+            evidence={"chance": ABOVE.to_document(), "values": NO_BETTER.to_document()},
+        ),
+        "No model goes into service. Predicted values of moisture are not better than the last "
+        "known one: on 3,204 unseen values (test) they are off by 0.26 on average, the last known "
+        "one by 0.285; the 90 % interval holds 93 %. What may help: a longer history, or variables "
+        "that move with moisture before it is known.",
+    ),
+    "its threshold finds none": (
+        made(estimated(describe_values(NO_THRESHOLD, VALUES))),
+        f"The first model goes into service. {VALUES.message} No alarm is raised: Its threshold "
+        "finds none of the 4 problems in the validation period. "
+        f"{NO_THRESHOLD.remedy}",
+    ),
+    "values of another candidate": (
+        made(estimated(describe_values(ABOVE, VALUES))),
+        f"The first model goes into service. {VALUES.message} No alarm is raised: the candidate "
+        "with the best warnings estimates no better than the last known value.",
+    ),
     "control chart": (
         made(estimated(ONE_SIGNAL)),
         "The first model goes into service. Its false alarms are as allowed: 1 signal on 1,148 "
-        "unseen points (95 % interval 0.025 to 5.6), where its run length allows 0.57. 1 of 1 "
-        "problems found (0 announced, 1 found while it lasted, after 1h on average).",
+        "unseen points, where its run length allows 0.57. 1 of 1 problem found while it lasted, "
+        "typically after 1h.",
     ),
     "control chart, too few points": (
         made(estimated(FEW_POINTS)),
@@ -177,6 +202,21 @@ def test_facts_give_their_sentence_and_no_line_contradicts_another(case, capsys)
     every = capsys.readouterr().out
     assert "ap" not in result.test or "average precision: 0.6" in every
     assert "train: 19,150 rows, 1,200 labelled as a problem" in every
+
+
+def test_parts_on_several_assets_have_no_weekly_rate_beside_their_share():
+    test = period_metrics(48, 46, 2, units=500, n_assets=2)
+    [line] = [line for line in metric_lines(test) if "1,000 parts" in line]
+    assert line == "false alarms in 1,000 parts: 4, 2 in 48 episodes"
+    assert "on all" not in decision_markdown(made(FIRST, test))
+
+
+def test_a_refusal_for_its_values_is_not_said_to_be_chance():
+    result, _ = TABLE["values no better, though warnings are"]
+    for onset in (None, {"ap": 0.3, "bound": 0.2}):
+        evidence = {**result.evidence, "chance": {**result.evidence["chance"], "onset": onset}}
+        summary = summarise_decision("no_challenger", None, "platform", "", evidence)
+        assert str(summary) == "No candidate was better than the last known value."
 
 
 @pytest.mark.parametrize("code", ["de", "fr"])

@@ -96,7 +96,10 @@ def test_a_chart_an_anomaly_and_a_problem_say_it_too(hourly):
     assert warned(hourly, **anomaly, windows=["2h"]) == [f"{out}2h)"]
     assert warned(hourly, **anomaly, windows=["5h"]) == []
     assert warned(hourly, **anomaly, include=["temp"]) == []
-    assert warned(hourly, **anomaly, include=["lab", "fast"]) == [f"{out}10m)"]
+    [used] = warned(hourly, **anomaly, include=["lab", "fast"], windows=["10m", "1d"])
+    assert used.startswith("used because include names it: lab, every 1d (more seldom than once")
+    [left_out] = warned(hourly, **anomaly, include=["l*", "fast"], windows=["10m", "1d"])
+    assert left_out == f"{out}10m)"
     late = [
         ReadingRow("hour-1", at(60 * n) + timedelta(minutes=30), {"half": 1.0}) for n in range(90)
     ]

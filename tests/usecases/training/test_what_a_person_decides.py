@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from alerting.definitions.fields.learning import PERSISTENCE
+from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
 from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.choice import ChanceTest, ValidationChance
 from alerting.learning.selection.decision import (
@@ -36,9 +36,11 @@ ROWS = [
     (ANY, 1, 15, 0.9, VALIDATION, "finds_few", "finds_few", "validation period is announced. An"),
     (ANY, 0, 10, 0.001, VALIDATION, "finds_few", "finds_few", " 0 of 10 problems of the"),
     (ANY, 0, 9, 0.001, VALIDATION, None, "finds_nothing", "finds"),
-    (ANY, 0, 9, 0.9, VALIDATION, "finds_nothing", "finds_nothing", "finds no problem"),
+    (ANY, 0, 9, 0.9, VALIDATION, "finds_nothing", "finds_nothing", "threshold finds a"),
     (ANY, 1, 5, 0.9, VALIDATION, "found_by_chance", None, ""),
     (ANY, 0, 0, 1.0, OUT_OF_FOLD, None, None, "threshold was chosen on"),
+    (ANY, 0, 0, 1.0, VALIDATION, "nothing_to_find", "nothing_to_find", "no problem occurs in"),
+    (SEASONAL, 9, 15, 0.001, VALIDATION, *["last_value_serves"] * 2, "one season before alone"),
     (PERSISTENCE, 9, 15, 0.001, VALIDATION, *["last_value_serves"] * 2, " 9 of 15 problems"),
     (PERSISTENCE, 1, 15, 0.001, VALIDATION, *["last_value_serves"] * 2, "Only 1 of 15 problems"),
     (PERSISTENCE, 0, 1, 0.9, VALIDATION, *["last_value_serves"] * 2, " 0 of 1 problem of"),
@@ -73,10 +75,15 @@ def test_a_person_decides_by_what_validation_counts_and_by_the_family(row, is_fi
     assert proposed_alert(decision.evidence) == (ALERT if is_proposed else "")
     assert (READY in decision.reason) == is_proposed
     if is_proposed:
-        counts = f"{row[1]} of {row[2]} problems of the validation period"
-        assert counts in str(explain_waiting(decision.objection, decision.evidence))
-        approved = summarise_decision("provisional", None, "ann", "", decision.evidence)
-        assert counts in str(approved)
+        nouns = "problem" if row[2] == 1 else "problems"
+        counts = f"{row[1]} of {row[2]} {nouns} of the validation period"
+        words = counts if row[2] else "No problem occurs in the validation period."
+        waiting = str(explain_waiting(decision.objection, decision.evidence))
+        approved = str(summarise_decision("provisional", None, "ann", "", decision.evidence))
+        assert words in waiting
+        assert words in approved
+        assert ("alert at the limit" in waiting, "ann" in approved) == (True, True)
+        assert ("one season before" in waiting) == (row[0] == SEASONAL)
 
 
 def test_the_ready_alert_stands_on_the_limit_of_the_problem_and_none_is_said_to_be_ready():
@@ -89,3 +96,4 @@ def test_the_ready_alert_stands_on_the_limit_of_the_problem_and_none_is_said_to_
     by_event = decided(ROWS[4], is_first=True, alert="")
     assert (by_event.objection, READY in by_event.reason) == ("finds_few", False)
     assert proposed_alert(by_event.evidence) == ""
+    assert "alert" not in str(explain_waiting("finds_few", by_event.evidence))
