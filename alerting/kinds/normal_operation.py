@@ -87,7 +87,7 @@ class NormalModel(Generic[FittedT]):
         return " ".join(f"{name}:{ms}" for name, ms in sorted(self.spacing_ms.items()))
 
 
-def judged_alike(champion: ModelT | None, challenger: ModelT) -> ModelT | None:
+def align_horizon(champion: ModelT | None, challenger: ModelT) -> ModelT | None:
     """Return the champion with the spacing of the challenger, so that both are compared by the same
     horizon, and are the same if their fitted parts are."""
     return None if champion is None else replace(champion, spacing_ms=challenger.spacing_ms)

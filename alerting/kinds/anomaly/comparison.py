@@ -21,10 +21,10 @@ from alerting.kinds.normal_operation import (
     MOST_IN_ALARM,
     EpisodeRule,
     FoundProblems,
+    align_horizon,
     compared_rows,
     count_found,
     is_too_many,
-    judged_alike,
     last_break,
     propose_end,
     select_false,
@@ -142,7 +142,7 @@ def compare_models(
     includes the detector's variables.
     """
     period = data.period
-    champion = judged_alike(champion, challenger)
+    champion = align_horizon(champion, challenger)
     start = max([period.cutoff, *([champion.training_cutoff] if champion else [])])
     staying, lost = _only_in_champion(definition, data, challenger, champion)
     common = {*challenger.by_asset} & {*(champion or challenger).by_asset}

@@ -42,11 +42,11 @@ from alerting.kinds.normal_operation import (
     MOST_IN_ALARM,
     EpisodeRule,
     FoundProblems,
+    align_horizon,
     compared_rows,
     count_found,
     describe_unseen,
     is_too_many,
-    judged_alike,
     last_break,
     measure_spacing,
     normal_time,
@@ -158,7 +158,7 @@ class ControlChartTraining:
         champion: ControlChartModel | None,
     ) -> Comparison:
         [(family, challenger)] = candidates.items()
-        champion = judged_alike(champion, challenger)
+        champion = align_horizon(champion, challenger)
         watched = {} if champion is None else champion.by_asset
         moved = dict(moved_assets(challenger.by_asset, watched))
         all_moved = bool(moved) and len(moved) == len(challenger.by_asset)
