@@ -432,7 +432,7 @@ def legend(plots: Sequence[Plot]) -> Markup:
 def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
     """Return plots below each other as inline SVG in the colours of the page. `label`: the text
     alternative. `hint`: how to use it, where a script runs."""
-    placed = []
+    placed: list[tuple[Plot, float]] = []
     is_sided = any(plot.is_right for plot in plots)
     top = 16.0 * is_sided
     for plot in plots:
