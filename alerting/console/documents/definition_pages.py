@@ -58,6 +58,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
 from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.definition_overview import (
+    ORDERS,
     STATES,
     DefinitionLine,
     WantedDefinitions,
@@ -83,16 +84,18 @@ def definitions(
     text: NameQuery = "",
     state: NameQuery = "",
     asset: NameQuery = "",
+    sort: NameQuery = "",
     after: Annotated[str, Query(max_length=NAME)] = "",
 ) -> str:
     """Return the list of wanted definitions, from a name on."""
     filters = WantedDefinitions(text.strip(), state if state in STATES else "", asset.strip())
-    listed = find_definitions(platform, platform.clock.now(), filters, after, LINES_SHOWN)
+    order = sort if sort.removeprefix("-") in ORDERS else ""
+    listed = find_definitions(platform, platform.clock.now(), filters, after, LINES_SHOWN, order)
     named = {name for line in listed.lines for name in written_assets(line.latest)}
     titles = asset_titles(platform.assets.get_many(named).values())
 
     def address(**changed: str) -> str:
-        return address_with("/definitions", vars(filters) | changed)
+        return address_with("/definitions", vars(filters) | {"sort": order} | changed)
 
     return render(
         "definitions/definitions.html",
@@ -101,6 +104,7 @@ def definitions(
         shapes={line.name: raises_shape(line.raises) for line in listed.lines},
         assets={line.name: shown_assets(line.latest, titles) for line in listed.lines},
         wanted=filters,
+        order=order,
         states=STATES,
         number=sum(listed.states.values()),
         address=address,

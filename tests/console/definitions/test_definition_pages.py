@@ -10,6 +10,7 @@ from tests.builders import at, too_hot
 from tests.helpers.console.api import episode
 from tests.helpers.console.editor import engineer
 from tests.helpers.console.pages import browser, lacks, send_form, wall
+from tests.helpers.learning.small_plant import decided
 from tests.helpers.stores import audit_entries
 
 __all__ = ["browser", "engineer", "wall"]
@@ -57,6 +58,35 @@ def test_the_search_and_the_filters_live_in_the_address(engineer, platform):
     assert {query: lines_of(page) for query, page in pages.items()} == found
     assert "horizon: is missing" in pages["state=faulty"].text
     assert "None matches" in pages["asset=oven-2"].text
+
+
+def test_columns_sort_both_ways_and_lines_without_a_value_come_last(engineer, platform):
+    apply(platform, [too_hot(name="cold", title="A cold oven")], "ann", at(1), "x")
+    apply(platform, [too_hot(name="spare", state="draft", title="B")], "ann", at(1), "x")
+    for minute, definition, outcome in (
+        (0, "too-hot", "hit"),
+        (10, "too-hot", "hit"),
+        (20, "cold", "false_alarm"),
+    ):
+        platform.episodes.insert(replace(counted(minute, outcome), definition=definition))
+    platform.decisions.add(decided(at(1)), 1)
+    orders = {
+        "": ["cold", "spare", "too-hot", "too-moist"],
+        "title": ["cold", "spare", "too-hot", "too-moist"],
+        "-state": ["spare", "cold", "too-hot", "too-moist"],
+        "-last": ["cold", "too-hot", "spare", "too-moist"],
+        "last": ["too-hot", "cold", "spare", "too-moist"],
+        "-raises": ["too-hot", "cold", "spare", "too-moist"],
+        "right": ["cold", "too-hot", "spare", "too-moist"],
+        "-right": ["too-hot", "cold", "spare", "too-moist"],
+        "-model": ["too-moist", "cold", "spare", "too-hot"],
+        "none": ["cold", "spare", "too-hot", "too-moist"],
+    }
+    pages = {order: engineer.get("/definitions", params={"sort": order}) for order in orders}
+    assert {order: lines_of(page) for order, page in pages.items()} == orders
+    again = 'aria-sort="descending"><a href="/definitions?sort=last">'
+    assert (again in pages["-last"].text, again in pages["last"].text) == (True, False)
+    assert lines_of(engineer.get("/definitions?sort=-last&after=too-hot")) == orders["-last"][2:]
 
 
 def test_the_list_goes_on_page_by_page(engineer, platform):
