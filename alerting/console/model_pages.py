@@ -98,15 +98,12 @@ def list_models(request: Request, platform: Served, _: Viewer) -> str:
     )
 
 
-@router.get("/models/{name}", response_class=HTMLResponse)
-def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of a definition's models."""
-    revision = require_revision(platform.definitions, name)
-    definition = revision.definition
+def model_values(request: Request, platform: Platform, name: str) -> dict[str, Any]:
+    """Return the models of a definition for its page. Raises NotFound."""
+    definition = require_revision(platform.definitions, name).definition
     now = platform.clock.now()
-    titled = {"name": name, "title": definition.title or name}
     if not isinstance(definition, ModelDefinition):
-        return render("models.html", request, line=None, now=now, **titled)
+        return {"line": None}
     report = model_report(platform, name)
     history = report.history
     decisions = report.decisions
@@ -119,36 +116,32 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
     }
     measured = newest_importance(decisions)
     shown = measured.evidence["importance"]["variables"] if measured else {}
-    return render(
-        "models.html",
-        request,
-        line=report.line,
-        states=STATE_NAMES,
-        history=history,
-        values=value_shapes(platform, definition, assets, request),
-        without_alarm=_has_values_alone(decisions, history["champion"]),
-        under_way=training_under_way(
+    return {
+        "line": report.line,
+        "states": STATE_NAMES,
+        "model_history": history,
+        "values": value_shapes(platform, definition, assets, request),
+        "without_alarm": _has_values_alone(decisions, history["champion"]),
+        "under_way": training_under_way(
             history["unfinished"], now, datetime.now(UTC), platform.line_speed()
         ),
-        training=_training_values(history["training"]),
-        importance=importance_bars(shown, variables, language_of(request)) if measured else None,
-        measured=measured,
-        waiting=report.waiting,
-        why_waiting=report.waiting and explain_waiting(report.waiting.objection),
-        comparison=comparison_rows(report.waiting, language_of(request)),
-        evidence=report.evidence,
-        unseen=report.evidence and describe_unseen(report.evidence.version, report.evidence.test),
-        variables=variables,
-        curve=describe_curve(report.evidence, definition),
-        provisional=next((_reason(d) for d in reversed(decisions) if d.promoted), ""),
-        decisions=[
+        "training": _training_values(history["training"]),
+        "importance": importance_bars(shown, variables, language_of(request)) if measured else None,
+        "measured": measured,
+        "waiting": report.waiting,
+        "why_waiting": report.waiting and explain_waiting(report.waiting.objection),
+        "comparison": comparison_rows(report.waiting, language_of(request)),
+        "evidence": report.evidence,
+        "unseen": report.evidence and describe_unseen(report.evidence.version, report.evidence.test),
+        "variables": variables,
+        "curve": describe_curve(report.evidence, definition),
+        "provisional": next((_reason(d) for d in reversed(decisions) if d.promoted), ""),
+        "decisions": [
             (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
         ],
-        alerts=_alerts(platform, name, assets),
-        links=_links(request, platform, name, report.evidence),
-        now=now,
-        **titled,
-    )
+        "alerts": _alerts(platform, name, assets),
+        "links": _links(request, platform, name, report.evidence),
+    }
 
 
 def _alerts(platform: Platform, name: str, assets: Sequence[Asset]) -> list[PlatformAlert]:

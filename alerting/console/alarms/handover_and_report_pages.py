@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from markupsafe import Markup
 
 from alerting.console.access import Delivery, Operator, Served, Viewer, actor_of, known_plant
+from alerting.console.alarms.report_tables import TypedMiss, definition_titles, report_values
 from alerting.console.api import views
 from alerting.console.api.parameters import (
     MAY_NAME_NOTHING,
@@ -22,6 +23,8 @@ from alerting.console.api.parameters import (
     Instant,
     NameQuery,
 )
+from alerting.console.documents.definition_pages import DEFINITION_PAGES
+from alerting.console.documents.document_pages import render_page
 from alerting.console.rendering import (
     FormOperator,
     address_with,
@@ -30,7 +33,6 @@ from alerting.console.rendering import (
     render,
     zone_of,
 )
-from alerting.definitions.alert_definition import matching_assets
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import template, translatable
 from alerting.operators.alarm_views import Shift
@@ -161,31 +163,16 @@ _POLICY = (
 """Policy of a report: a file for itself, with its style within it, and without scripts."""
 
 
-class PeriodTable(NamedTuple):
-    """Reports on periods of one length: a row per definition."""
-
-    title: str
-    periods: tuple[str, ...]
-    rows: tuple[tuple[str | None, dict[str, ReportHead]], ...]
-
-
-class TypedMiss(NamedTuple):
-    """The values typed into the form of a miss; they are shown again after a refusal."""
-
-    asset: str = ""
-    at: str = ""
-    comment: str = ""
-
-
-NOTHING_TYPED = TypedMiss()
-
-
 @router.get("/reports", response_class=HTMLResponse)
 def reports(
     request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
-) -> str:
-    """Return the page of performance reports: of all definitions or one."""
-    return reports_page(request, platform, definition)
+) -> Response:
+    """Return the page of performance reports of all definitions, or the page of one with its
+    reports."""
+    if definition:
+        return render_page(DEFINITION_PAGES, request, platform, definition)
+    shown = report_values(platform)
+    return HTMLResponse(render("reports.html", request, now=platform.clock.now(), **shown))
 
 
 @router.get("/plant", response_class=HTMLResponse)
@@ -207,7 +194,7 @@ def plant(request: Request, platform: Served, _: Viewer) -> str:
 def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
     """Return the report below the menu, in its language; then tables."""
     head, content = find_report(platform, id)
-    titles = _titles(platform)
+    titles = definition_titles(platform)
     of_period = platform.reports.of_period(head.period) if head.period else {}
 
     def part(name: str) -> str:
@@ -236,13 +223,6 @@ def framed(page: str, head: str, end: str) -> str:
     return f"{before}{body}\n{head}{main}{end}{closing}{tail}"
 
 
-def _titles(platform: Platform) -> dict[str | None, str]:
-    return {
-        revision.name: revision.definition.title or revision.name
-        for revision in platform.definitions.latest_revisions()
-    }
-
-
 @router.post("/misses", response_class=HTMLResponse)
 def send_miss(
     request: Request,
@@ -254,87 +234,27 @@ def send_miss(
     comment: FormText = "",
 ) -> Response:
     """Record a reported miss. `at`: local time of the plant, as the form gives it."""
-    typed = TypedMiss(asset, at, comment)
     try:
         missed_at = datetime.fromisoformat(at)
         local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=zone_of(request))
         moment = local.astimezone(UTC)
     except (ValueError, OverflowError):
         missing = translatable("give the time at which the problem happened")
-        refusal = translatable("“{text}” is not a time", text=at) if at else missing
-        return HTMLResponse(reports_page(request, platform, definition, refusal, typed), 422)
-    try:
-        report_miss(
-            platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
-        )
-    except NotFound:
-        raise
-    except UserError as fault:
-        return HTMLResponse(reports_page(request, platform, definition, fault.message, typed), 422)
-    return RedirectResponse(f"/reports?definition={definition}#misses", 303)
-
-
-def reports_page(
-    request: Request,
-    platform: Platform,
-    definition: str | None,
-    refusal: str = "",
-    typed: TypedMiss = NOTHING_TYPED,
-) -> str:
-    """Return the page of reports. `refusal`: the fault in a miss submitted as `typed`."""
-    revision = platform.definitions.newest_revision(definition) if definition else None
-    if definition and revision is None:
-        raise NotFound(translatable("there is no definition “{name}”", name=definition))
-    stored = (
-        platform.reports.for_definition(definition)
-        if definition
-        else platform.reports.newest_reports(500)
+        refusal: str = translatable("“{text}” is not a time", text=at) if at else missing
+    else:
+        try:
+            report_miss(
+                platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
+            )
+            return RedirectResponse(f"/reports?definition={definition}#misses", 303)
+        except NotFound:
+            raise
+        except UserError as fault:
+            refusal = fault.message
+    typed = TypedMiss(asset, at, comment, refusal)
+    return render_page(
+        DEFINITION_PAGES, request, platform, definition, status_code=422, typed=typed
     )
-    heads = [head for head in stored if not head.empty]
-    assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
-    return render(
-        "reports.html",
-        request,
-        tables=period_tables([head for head in heads if head.period], None if definition else 4),
-        others=[head for head in heads if not head.period],
-        definition=definition,
-        titles=_titles(platform),
-        assets=[asset.name for asset in assets],
-        misses=platform.misses.for_interval(definition=definition, limit=20),
-        refusal=refusal,
-        typed=typed,
-        now=platform.clock.now(),
-    )
-
-
-def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodTable]:
-    """Return reports on weeks, months, quarters as tables: the newest `most` of each."""
-    tables = []
-    for title, mark in (
-        (template("Weeks"), "-W"),
-        (template("Months"), ""),
-        (template("Quarters"), "-Q"),
-    ):
-        marked = [h for h in heads if h.period and _mark(h.period) == mark]
-        periods = tuple(sorted({h.period for h in marked if h.period}, reverse=True)[:most])
-        names = sorted(
-            {h.definition for h in marked if h.period in periods},
-            key=lambda name: (name is not None, name or ""),
-        )
-        rows = tuple(
-            (name, _newest_by_period([h for h in marked if h.definition == name])) for name in names
-        )
-        if periods:
-            tables.append(PeriodTable(title, periods, rows))
-    return tables
-
-
-def _newest_by_period(heads: Sequence[ReportHead]) -> dict[str, ReportHead]:
-    return {head.period or "": head for head in sorted(heads, key=lambda head: head.as_of)}
-
-
-def _mark(period: str) -> str:
-    return next((mark for mark in ("-W", "-Q") if mark in period), "")
 
 
 api = APIRouter(prefix="/api/v1")

@@ -17,11 +17,13 @@ from pydantic import Field
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.alarms.alarm_charts import present_mutes, preview_shape, raises_shape
+from alerting.console.alarms.report_tables import report_values
 from alerting.console.api.parameters import (
     EXAMPLE,
     MOST_VALUES,
     NAME,
     SCENARIO_EXAMPLE,
+    Id,
     NameQuery,
     read_yaml_document,
     write_yaml,
@@ -46,8 +48,14 @@ from alerting.console.documents.document_api import (
     ReviewView,
     SentDraft,
 )
-from alerting.console.documents.document_pages import apply_draft, render_editor, review_draft
+from alerting.console.documents.document_pages import (
+    apply_draft,
+    render_editor,
+    render_page,
+    review_draft,
+)
 from alerting.console.documents.form import variables_of
+from alerting.console.model_pages import model_values
 from alerting.console.plant.trend_picture import numeric_names
 from alerting.console.rendering import FormEngineer, address_with, language_of, render, zone_of
 from alerting.definitions.alert_definition import Definition, ModelDefinition, Revision
@@ -124,21 +132,53 @@ def page_values(
     valid."""
     now = platform.clock.now()
     line = status or definition_line(platform, now, stored.name)
-    episodes = platform.episodes.find(definition=stored.name, limit=EPISODES_SHOWN)
+    is_trained = line.latest is not None and isinstance(line.latest.definition, ModelDefinition)
+    tab = chosen_tab(request.url.path, request.query_params)
+    is_first = tab == "alarms"
+    episodes = (
+        platform.episodes.find(definition=stored.name, limit=EPISODES_SHOWN) if is_first else ()
+    )
     named = {*(episode.asset for episode in episodes), *written_assets(line.latest)}
     titles = asset_titles(platform.assets.get_many(named).values())
     return {
         "d": line,
         "clock_times": clock_times(stored.read) if stored.read else (),
         "shape": raises_shape(line.raises),
-        "is_trained": isinstance(stored.read, ModelDefinition),
+        "tab": tab,
+        "tabs": {key: name for key, name in TABS.items() if is_trained or key != "model"},
         "episodes": episodes,
         "asset_titles": titles,
         "assets": shown_assets(line.latest, titles),
         "budget": platform.budget.per_day,
         "days": platform.budget.days,
         "mutes": present_mutes(request, platform, now, definition=stored.name),
+        **(model_values(request, platform, stored.name) if tab == "model" else {}),
+        **(report_values(platform, stored.name) if tab == "reports" else {}),
     }
+
+
+TABS = {
+    "alarms": translatable("Alarms"),
+    "revisions": translatable("Revisions"),
+    "document": translatable("Document"),
+    "model": translatable("Model"),
+    "reports": translatable("Reports"),
+}
+
+
+def chosen_tab(path: str, query: Mapping[str, str]) -> str:
+    """Return the tab of the page of a definition that an address shows."""
+    tab = {"models": "model", "reports": "reports", "misses": "reports"}.get(path.split("/")[1])
+    if tab is None and ("from" in query or path.endswith("/restore")):
+        tab = "revisions"
+    chosen = tab or query.get("tab", "")
+    return chosen if chosen in TABS else "alarms"
+
+
+@router.get("/models/{name}", response_class=HTMLResponse)
+def show_models(name: Id, request: Request, platform: Served, _: Viewer) -> Response:
+    """Return the page of a definition with its models."""
+    return render_page(DEFINITION_PAGES, request, platform, name)
 
 
 editor_routes = APIRouter(include_in_schema=False)
