@@ -1,7 +1,7 @@
 """Pages of models: trainings under way, versions that wait for a decision, and the findings of each
 model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -12,9 +12,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.console.access import Engineer, Person, Served, Viewer
 from alerting.console.alarms.alarm_charts import chart_shape
-from alerting.console.api.parameters import FormField, Id
+from alerting.console.api.parameters import FormField, Id, NameQuery
 from alerting.console.plant.trend_picture import trend_of_variables
-from alerting.console.rendering import FormEngineer, language_of, render, zone_of
+from alerting.console.rendering import FormEngineer, address_with, language_of, render, zone_of
 from alerting.definitions.alert_definition import (
     Definition,
     ModelDefinition,
@@ -46,6 +46,7 @@ from alerting.reporting.model_charts import curve_line, importance_bars, operati
 from alerting.reporting.phrases import NONE, number, seconds
 from alerting.reporting.variable_charts import EpisodeChart, Fan, Panel, problem_levels
 from alerting.usecases.alarm_load.asset_overview import newest_importance
+from alerting.usecases.alarm_load.definition_overview import sort_lines
 from alerting.usecases.definitions.faults_and_platform_alerts import DRIFTED, MISCALIBRATED
 from alerting.usecases.definitions.versions import line_of_champions, require_revision
 from alerting.usecases.document_kinds import DEFINITIONS, document_with_point
@@ -54,6 +55,7 @@ from alerting.usecases.model_registry import ModelEvidence
 from alerting.usecases.training.due import training_under_way
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.training_requests import (
+    ModelLine,
     ModelReport,
     answer_waiting,
     cancel_training,
@@ -86,13 +88,25 @@ _COMPARED = {
 }
 
 
+_ORDERS: Mapping[str, Callable[[ModelLine], Any]] = {
+    "title": lambda line: line.title.casefold(),
+    "state": lambda line: list(STATE_NAMES).index(line.state),
+    "version": lambda line: line.version,
+    "last": lambda line: line.since,
+}
+
+
 @router.get("/models", response_class=HTMLResponse)
-def list_models(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of all models."""
+def list_models(request: Request, platform: Served, _: Viewer, sort: NameQuery = "") -> str:
+    """Return the page of all models: those that need a person first, or sorted."""
+    lines = model_lines(platform)
+    order = sort if sort.removeprefix("-") in _ORDERS else ""
     return render(
         "model_list.html",
         request,
-        lines=model_lines(platform),
+        lines=sort_lines(lines, order, _ORDERS) if order else lines,
+        order=order,
+        address=lambda **changed: address_with("/models", changed),
         states=STATE_NAMES,
         now=platform.clock.now(),
     )

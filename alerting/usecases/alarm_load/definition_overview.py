@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from alerting.definitions.alert_definition import AssetIndex, ModelDefinition, Revision
 from alerting.definitions.asset_documents import event_titles
@@ -40,6 +40,7 @@ from alerting.usecases.training.due import newest_trainings, unfinished_training
 RAISES_DAYS = 28
 """Days whose raises a line counts, each by itself, and over which precision is known."""
 STATES = ("active", "draft", "retired", "faulty")
+Line = TypeVar("Line")
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,7 @@ class DefinitionLine:
     under way or failed. `champion`: the version of its model in service; `learned_until`: the end
     of the readings that this version learned from. `alarms_per_day`: notified alarms over the days
     of the alarm budget; None if it is not active. `raises`: on each of the last 28 days, oldest
-    first; `last_alarm`: when the last of them was raised; `found_in_past`: alarms of these days
-    that were found in past data, which do not count. `precision`: over these days; None without an
+    first; `last_alarm`: the last of them; `found_in_past`: alarms of these days that were found in past data, which do not count. `precision`: over these days; None without an
     alarm with an outcome. `phrase`: what its newest valid revision watches; empty without one.
     """
 
@@ -80,7 +80,7 @@ class DefinitionLine:
     found_in_past: int = 0
     precision: AlarmPrecision | None = None
     phrase: str = ""
-    last_alarm: datetime | None = None
+    last_alarm: Alarm | None = None
     learned_until: datetime | None = None
 
     @property
@@ -121,7 +121,7 @@ ORDERS: Mapping[str, Callable[[DefinitionLine], Any]] = {
     "title": lambda line: line.title.casefold(),
     "state": lambda line: line.state,
     "asset": lambda line: ", ".join(_patterns(line.document)) or None,
-    "last": lambda line: line.last_alarm,
+    "last": lambda line: line.last_alarm and line.last_alarm.raised_at,
     "raises": lambda line: sum(line.raises),
     "right": lambda line: line.precision and line.precision.share,
     "load": lambda line: line.alarms_per_day,
@@ -131,9 +131,11 @@ ORDERS: Mapping[str, Callable[[DefinitionLine], Any]] = {
 first. Lines without the value come last. `model`: its age."""
 
 
-def sort_lines(lines: Iterable[DefinitionLine], order: str) -> list[DefinitionLine]:
-    """Return lines in one of the `ORDERS`."""
-    value_of = ORDERS[order.removeprefix("-")]
+def sort_lines(
+    lines: Iterable[Line], order: str, orders: Mapping[str, Callable[[Line], Any]]
+) -> list[Line]:
+    """Return lines in one of the orders; a minus before its name turns it round."""
+    value_of = orders[order.removeprefix("-")]
     by_value = [(value_of(line), line) for line in lines]
     known = [(value, line) for value, line in by_value if value is not None]
     known.sort(key=lambda pair: pair[0], reverse=order.startswith("-"))
@@ -172,7 +174,9 @@ def find_definitions(
     documents = platform.definitions.documents()
     matching = [document for document in documents if _is_wanted(document, filters)]
     if order.removeprefix("-") in ORDERS:
-        lines = sort_lines(_lines(platform, now, matching, alarms_on=alarms_on), order)
+        lines = sort_lines(
+            _lines(platform, now, matching, alarms_on=alarms_on), order, ORDERS
+        )
         names = [line.name for line in lines]
         begin = names.index(after) + 1 if after in names else 0
         is_last = len(lines) <= begin + limit
@@ -271,7 +275,7 @@ def _lines(
                 latest.definition.describe(targets[0].variables if targets else {}, events)
                 if latest
                 else "",
-                max((alarm.raised_at for alarm in recent), default=None),
+                max(recent, key=lambda alarm: alarm.raised_at, default=None),
                 _learned_until(made.get(name, []), champions.get(name)),
             )
         )

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from alerting.definitions.revisions import definition_document
 from alerting.episodes.episode import OutcomeRecord
+from alerting.episodes.lifecycle import ReportedMiss
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
-from tests.builders import at, too_hot
+from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.api import episode
 from tests.helpers.console.editor import engineer
-from tests.helpers.console.pages import browser, lacks, send_form, wall
+from tests.helpers.console.pages import VIEWER_TOKEN, browser, lacks, log_in, send_form, wall
 from tests.helpers.learning.small_plant import decided
 from tests.helpers.stores import audit_entries
 
@@ -87,6 +88,7 @@ def test_columns_sort_both_ways_and_lines_without_a_value_come_last(engineer, pl
     again = 'aria-sort="descending"><a href="/definitions?sort=last">'
     assert (again in pages["-last"].text, again in pages["last"].text) == (True, False)
     assert lines_of(engineer.get("/definitions?sort=-last&after=too-hot")) == orders["-last"][2:]
+    assert f'<td class="col-last"><a href="/episodes/{episode(10).id}">' in pages[""].text
 
 
 def test_the_list_goes_on_page_by_page(engineer, platform):
@@ -97,6 +99,48 @@ def test_the_list_goes_on_page_by_page(engineer, platform):
     assert lines_of(engineer.get(address)) == [f"d{n:03}" for n in range(50, 60)] + [
         "too-hot",
         "too-moist",
+    ]
+
+
+TABS = {
+    "": "It has raised no alarm yet.",
+    "revisions": "Restore revision 1",
+    "document": "Take it out of service",
+    "model": "No model is in service yet.",
+    "reports": "Reported misses",
+}
+CURRENT = r'<a(?: id="revisions")? href="([^"]*)" aria-current="page">'
+
+
+def test_a_page_has_a_tab_for_each_thing_that_its_reader_may_see(engineer, browser, platform):
+    apply(platform, [too_moist(title="Moist")], "ben", at(5), "a title")
+    miss = ReportedMiss("too-moist", "oven-1", at(8), "smoke", "ann", at(9))
+    platform.misses.append(miss)
+    pages = {tab: engineer.get("/definitions/too-moist", params={"tab": tab}) for tab in TABS}
+    shown = {tab: [t for t, text in TABS.items() if text in page.text] for tab, page in pages.items()}
+    assert shown == {tab: [tab] for tab in TABS}
+    address = "/definitions/too-moist"
+    current = [re.findall(CURRENT, page.text) for page in pages.values()]
+    assert current == [[address], *([f"{address}?tab={tab}"] for tab in TABS if tab)]
+    also = {"/models/too-moist": "model", "/reports?definition=too-moist": "reports"}
+    also |= {f"{address}?from=1&to=2": "revisions", f"{address}?tab=none": ""}
+    assert {at: TABS[tab] in engineer.get(at).text for at, tab in also.items()} == dict.fromkeys(
+        also, True
+    )
+    fixed = engineer.get(PAGE).text  # of fixed limits
+    assert re.findall(r'href="/definitions/too-hot\?tab=(\w+)"', fixed) == [
+        "revisions",
+        "document",
+        "reports",
+    ]
+    log_in(browser, VIEWER_TOKEN)
+    read = [browser.get(address, params={"tab": tab}).text.partition("<main")[2] for tab in TABS]
+    assert [re.findall(r'action="(/(?!language)[^"]*)"', page) for page in read] == [
+        [],
+        [f"{address}#difference"],
+        [],
+        [],
+        [],
     ]
 
 
