@@ -121,6 +121,7 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
     report = model_report(platform, name)
     history = report.history
     decisions = report.decisions
+    evidence = report.evidence
     assets = platform.assets.all()
     variables = {
         name: variable.title
@@ -145,16 +146,17 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
         "waiting": report.waiting,
         "why_waiting": report.waiting and explain_waiting(report.waiting.objection),
         "comparison": comparison_rows(report.waiting, language_of(request)),
-        "evidence": report.evidence,
-        "unseen": report.evidence and describe_unseen(report.evidence.version, report.evidence.test),
+        "evidence": evidence,
+        "unseen": report.evidence
+        and describe_unseen(report.evidence.version, report.evidence.test),
         "variables": variables,
-        "curve": describe_curve(report.evidence, definition),
+        "curve": describe_curve(evidence, definition),
         "provisional": next((_reason(d) for d in reversed(decisions) if d.promoted), ""),
         "decisions": [
             (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
         ],
         "alerts": _alerts(platform, name, assets),
-        "links": _links(request, platform, name, report.evidence),
+        "links": _links(request, platform, name, evidence),
     }
 
 

@@ -2,9 +2,8 @@
 periods side by side, one with its tables, numbers of all definitions, and reported misses."""
 
 import math
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request
@@ -34,7 +33,7 @@ from alerting.console.rendering import (
     zone_of,
 )
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import translatable
 from alerting.operators.alarm_views import Shift
 from alerting.operators.kpis import MANAGEABLE, USUAL
 from alerting.ports import Platform, ReportContent, ReportHead

@@ -48,9 +48,7 @@ def report_values(platform: Platform, definition: str = "") -> dict[str, Any]:
     heads = [head for head in stored if not head.empty]
     assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
     return {
-        "tables": period_tables(
-            [head for head in heads if head.period], None if definition else 4
-        ),
+        "tables": period_tables([head for head in heads if head.period], None if definition else 4),
         "others": [head for head in heads if not head.period],
         "definition": definition,
         "titles": definition_titles(platform),

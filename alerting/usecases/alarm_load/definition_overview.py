@@ -66,8 +66,9 @@ class DefinitionLine:
     under way or failed. `champion`: the version of its model in service; `learned_until`: the end
     of the readings that this version learned from. `alarms_per_day`: notified alarms over the days
     of the alarm budget; None if it is not active. `raises`: on each of the last 28 days, oldest
-    first; `last_alarm`: the last of them; `found_in_past`: alarms of these days that were found in past data, which do not count. `precision`: over these days; None without an
-    alarm with an outcome. `phrase`: what its newest valid revision watches; empty without one.
+    first; `last_alarm`: the last of them; `found_in_past`: alarms of these days that were found in
+    past data, which do not count. `precision`: over these days; None without an alarm with an
+    outcome. `phrase`: what its newest valid revision watches; empty without one.
     """
 
     document: Document
@@ -174,9 +175,7 @@ def find_definitions(
     documents = platform.definitions.documents()
     matching = [document for document in documents if _is_wanted(document, filters)]
     if order.removeprefix("-") in ORDERS:
-        lines = sort_lines(
-            _lines(platform, now, matching, alarms_on=alarms_on), order, ORDERS
-        )
+        lines = sort_lines(_lines(platform, now, matching, alarms_on=alarms_on), order, ORDERS)
         names = [line.name for line in lines]
         begin = names.index(after) + 1 if after in names else 0
         is_last = len(lines) <= begin + limit

@@ -117,7 +117,9 @@ def test_a_page_has_a_tab_for_each_thing_that_its_reader_may_see(engineer, brows
     miss = ReportedMiss("too-moist", "oven-1", at(8), "smoke", "ann", at(9))
     platform.misses.append(miss)
     pages = {tab: engineer.get("/definitions/too-moist", params={"tab": tab}) for tab in TABS}
-    shown = {tab: [t for t, text in TABS.items() if text in page.text] for tab, page in pages.items()}
+    shown = {
+        tab: [key for key, text in TABS.items() if text in page.text] for tab, page in pages.items()
+    }
     assert shown == {tab: [tab] for tab in TABS}
     address = "/definitions/too-moist"
     current = [re.findall(CURRENT, page.text) for page in pages.values()]
