@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from markupsafe import Markup
 
 from alerting.console.access import Delivery, Operator, Served, Viewer, actor_of, known_plant
-from alerting.console.alarms.report_tables import TypedMiss, definition_titles, report_values
+from alerting.console.alarms.report_tables import definition_titles
 from alerting.console.api import views
 from alerting.console.api.parameters import (
     MAY_NAME_NOTHING,
@@ -22,8 +22,6 @@ from alerting.console.api.parameters import (
     Instant,
     NameQuery,
 )
-from alerting.console.documents.definition_pages import DEFINITION_PAGES
-from alerting.console.documents.document_pages import render_page
 from alerting.console.rendering import (
     FormOperator,
     address_with,
@@ -162,18 +160,6 @@ _POLICY = (
 """Policy of a report: a file for itself, with its style within it, and without scripts."""
 
 
-@router.get("/reports", response_class=HTMLResponse)
-def reports(
-    request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
-) -> Response:
-    """Return the page of performance reports of all definitions, or the page of one with its
-    reports."""
-    if definition:
-        return render_page(DEFINITION_PAGES, request, platform, definition)
-    shown = report_values(platform)
-    return HTMLResponse(render("reports.html", request, now=platform.clock.now(), **shown))
-
-
 @router.get("/plant", response_class=HTMLResponse)
 def plant(request: Request, platform: Served, _: Viewer) -> str:
     """Return the newest reports' numbers of each definition: precision, load and money."""
@@ -220,40 +206,6 @@ def framed(page: str, head: str, end: str) -> str:
         return f"{head}{page}{end}"
     main, closing, tail = after.rpartition("</body>")
     return f"{before}{body}\n{head}{main}{end}{closing}{tail}"
-
-
-@router.post("/misses", response_class=HTMLResponse)
-def send_miss(
-    request: Request,
-    platform: Served,
-    person: FormOperator,
-    definition: FormField = "",
-    asset: FormField = "",
-    at: FormField = "",
-    comment: FormText = "",
-) -> Response:
-    """Record a reported miss. `at`: local time of the plant, as the form gives it."""
-    try:
-        missed_at = datetime.fromisoformat(at)
-        local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=zone_of(request))
-        moment = local.astimezone(UTC)
-    except (ValueError, OverflowError):
-        missing = translatable("give the time at which the problem happened")
-        refusal: str = translatable("“{text}” is not a time", text=at) if at else missing
-    else:
-        try:
-            report_miss(
-                platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
-            )
-            return RedirectResponse(f"/reports?definition={definition}#misses", 303)
-        except NotFound:
-            raise
-        except UserError as fault:
-            refusal = fault.message
-    typed = TypedMiss(asset, at, comment, refusal)
-    return render_page(
-        DEFINITION_PAGES, request, platform, definition, status_code=422, typed=typed
-    )
 
 
 api = APIRouter(prefix="/api/v1")

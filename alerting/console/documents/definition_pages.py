@@ -7,7 +7,7 @@ several and none was chosen, the text leaves them empty.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -15,14 +15,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 
 from alerting.adapters.yaml_documents import parse_yaml
-from alerting.console.access import Engineer, Served, Viewer
+from alerting.console.access import Engineer, Served, Viewer, actor_of
 from alerting.console.alarms.alarm_charts import present_mutes, preview_shape, raises_shape
-from alerting.console.alarms.report_tables import report_values
+from alerting.console.alarms.report_tables import TypedMiss, report_values
 from alerting.console.api.parameters import (
     EXAMPLE,
     MOST_VALUES,
     NAME,
     SCENARIO_EXAMPLE,
+    FormField,
+    FormText,
     Id,
     NameQuery,
     read_yaml_document,
@@ -55,9 +57,16 @@ from alerting.console.documents.document_pages import (
     review_draft,
 )
 from alerting.console.documents.form import variables_of
-from alerting.console.model_pages import model_values
+from alerting.console.model_values import model_values
 from alerting.console.plant.trend_picture import numeric_names
-from alerting.console.rendering import FormEngineer, address_with, language_of, render, zone_of
+from alerting.console.rendering import (
+    FormEngineer,
+    FormOperator,
+    address_with,
+    language_of,
+    render,
+    zone_of,
+)
 from alerting.definitions.alert_definition import Definition, ModelDefinition, Revision
 from alerting.definitions.asset_documents import Asset, asset_titles
 from alerting.definitions.faults import NotFound, UserError
@@ -78,6 +87,7 @@ from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
 from alerting.usecases.document_life import StoredDocument
+from alerting.usecases.operators.links_and_misses import report_miss
 
 router = APIRouter(include_in_schema=False)
 LINES_SHOWN = 50
@@ -179,6 +189,52 @@ def chosen_tab(path: str, query: Mapping[str, str]) -> str:
 def show_models(name: Id, request: Request, platform: Served, _: Viewer) -> Response:
     """Return the page of a definition with its models."""
     return render_page(DEFINITION_PAGES, request, platform, name)
+
+
+@router.get("/reports", response_class=HTMLResponse)
+def reports(
+    request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
+) -> Response:
+    """Return the page of performance reports of all definitions, or the page of one with its
+    reports."""
+    if definition:
+        return render_page(DEFINITION_PAGES, request, platform, definition)
+    shown = report_values(platform)
+    return HTMLResponse(render("reports.html", request, now=platform.clock.now(), **shown))
+
+
+@router.post("/misses", response_class=HTMLResponse)
+def send_miss(
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    definition: FormField = "",
+    asset: FormField = "",
+    at: FormField = "",
+    comment: FormText = "",
+) -> Response:
+    """Record a reported miss. `at`: local time of the plant, as the form gives it."""
+    try:
+        missed_at = datetime.fromisoformat(at)
+        local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=zone_of(request))
+        moment = local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        missing = translatable("give the time at which the problem happened")
+        refusal: str = translatable("“{text}” is not a time", text=at) if at else missing
+    else:
+        try:
+            report_miss(
+                platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
+            )
+            return RedirectResponse(f"/reports?definition={definition}#misses", 303)
+        except NotFound:
+            raise
+        except UserError as fault:
+            refusal = fault.message
+    typed = TypedMiss(asset, at, comment, refusal)
+    return render_page(
+        DEFINITION_PAGES, request, platform, definition, status_code=422, typed=typed
+    )
 
 
 editor_routes = APIRouter(include_in_schema=False)

@@ -138,9 +138,9 @@ def sort_lines(
     """Return lines in one of the orders; a minus before its name turns it round."""
     value_of = orders[order.removeprefix("-")]
     by_value = [(value_of(line), line) for line in lines]
-    known = [(value, line) for value, line in by_value if value is not None]
-    known.sort(key=lambda pair: pair[0], reverse=order.startswith("-"))
-    return [line for _, line in known] + [line for value, line in by_value if value is None]
+    sortable = [(value, line) for value, line in by_value if value is not None]
+    sortable.sort(key=lambda pair: pair[0], reverse=order.startswith("-"))
+    return [line for _, line in sortable] + [line for value, line in by_value if value is None]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jinja2 import FileSystemLoader
 from alerting.console import rendering
 from alerting.console.access import Viewer
 from alerting.console.alarms.alarm_charts import raises_shape
-from alerting.console.model_pages import STATE_NAMES
+from alerting.console.model_values import STATE_NAMES
 from alerting.reporting.model_charts import Bar, BarChart, CurvePoint
 from alerting.usecases.alarm_load.definition_overview import AlarmPrecision
 from tests.builders import at
