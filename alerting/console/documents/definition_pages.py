@@ -7,7 +7,7 @@ several and none was chosen, the text leaves them empty.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -16,13 +16,17 @@ from markupsafe import Markup
 from pydantic import Field
 
 from alerting.adapters.yaml_documents import parse_yaml
-from alerting.console.access import Engineer, Served, Viewer
+from alerting.console.access import Engineer, Served, Viewer, actor_of
 from alerting.console.alarms.alarm_charts import present_mutes, preview_figure, raises_spark
+from alerting.console.alarms.report_tables import TypedMiss, report_values
 from alerting.console.api.parameters import (
     EXAMPLE,
     MOST_VALUES,
     NAME,
     SCENARIO_EXAMPLE,
+    FormField,
+    FormText,
+    Id,
     NameQuery,
     read_yaml_document,
     write_yaml,
@@ -47,7 +51,12 @@ from alerting.console.documents.document_api import (
     ReviewView,
     SentDraft,
 )
-from alerting.console.documents.document_pages import apply_draft, render_editor, review_draft
+from alerting.console.documents.document_pages import (
+    apply_draft,
+    render_editor,
+    render_page,
+    review_draft,
+)
 from alerting.console.documents.draft_variables import (
     find_draft_assets,
     last_values,
@@ -55,8 +64,16 @@ from alerting.console.documents.draft_variables import (
     switch_settable,
     takes_advice,
 )
+from alerting.console.model_values import model_values
 from alerting.console.plant.trend_picture import numeric_names
-from alerting.console.rendering import FormEngineer, address_with, language_of, render, zone_of
+from alerting.console.rendering import (
+    FormEngineer,
+    FormOperator,
+    address_with,
+    language_of,
+    render,
+    zone_of,
+)
 from alerting.definitions.alert_definition import (
     Definition,
     ModelDefinition,
@@ -71,6 +88,7 @@ from alerting.kinds.registry import definition_types
 from alerting.learning.selection.decision import threshold_alert
 from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.definition_overview import (
+    ORDERS,
     STATES,
     DefinitionLine,
     WantedDefinitions,
@@ -84,6 +102,7 @@ from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
 from alerting.usecases.document_life import StoredDocument
+from alerting.usecases.operators.links_and_misses import report_miss
 
 router = APIRouter(include_in_schema=False)
 LINES_SHOWN = 50
@@ -98,16 +117,18 @@ def definitions(
     text: NameQuery = "",
     state: NameQuery = "",
     asset: NameQuery = "",
+    sort: NameQuery = "",
     after: Annotated[str, Query(max_length=NAME)] = "",
 ) -> str:
     """Return the list of wanted definitions, from a name on."""
     filters = WantedDefinitions(text.strip(), state if state in STATES else "", asset.strip())
-    listed = find_definitions(platform, platform.clock.now(), filters, after, LINES_SHOWN)
+    order = sort if sort.removeprefix("-") in ORDERS else ""
+    listed = find_definitions(platform, platform.clock.now(), filters, after, LINES_SHOWN, order)
     named = {name for line in listed.lines for name in written_assets(line.latest)}
     titles = asset_titles(platform.assets.get_many(named).values())
 
     def address(**changed: str) -> str:
-        return address_with("/definitions", vars(filters) | changed)
+        return address_with("/definitions", vars(filters) | {"sort": order} | changed)
 
     return render(
         "definitions/definitions.html",
@@ -118,6 +139,7 @@ def definitions(
         },
         assets={line.name: shown_assets(line.latest, titles) for line in listed.lines},
         wanted=filters,
+        order=order,
         states=STATES,
         number=sum(listed.states.values()),
         address=address,
@@ -137,21 +159,99 @@ def page_values(
     valid."""
     now = platform.clock.now()
     line = status or definition_line(platform, now, stored.name)
-    episodes = platform.episodes.find(definition=stored.name, limit=EPISODES_SHOWN)
+    is_trained = line.latest is not None and isinstance(line.latest.definition, ModelDefinition)
+    tab = chosen_tab(request.url.path, request.query_params)
+    is_first = tab == "alarms"
+    episodes = (
+        platform.episodes.find(definition=stored.name, limit=EPISODES_SHOWN) if is_first else ()
+    )
     named = {*(episode.asset for episode in episodes), *written_assets(line.latest)}
     titles = asset_titles(platform.assets.get_many(named).values())
     return {
         "d": line,
         "clock_times": clock_times(stored.read) if stored.read else (),
         "spark": raises_spark(line.raises, language_of(request)),
-        "is_trained": isinstance(stored.read, ModelDefinition),
+        "tab": tab,
+        "tabs": {key: name for key, name in TABS.items() if is_trained or key != "model"},
         "episodes": episodes,
         "asset_titles": titles,
         "assets": shown_assets(line.latest, titles),
         "budget": platform.budget.per_day,
         "days": platform.budget.days,
         "mutes": present_mutes(request, platform, now, definition=stored.name),
+        **(model_values(request, platform, stored.name) if tab == "model" else {}),
+        **(report_values(platform, stored.name) if tab == "reports" else {}),
     }
+
+
+TABS = {
+    "alarms": translatable("Alarms"),
+    "revisions": translatable("Revisions"),
+    "document": translatable("Document"),
+    "model": translatable("Model"),
+    "reports": translatable("Reports"),
+}
+
+
+def chosen_tab(path: str, query: Mapping[str, str]) -> str:
+    """Return the tab of the page of a definition that an address shows."""
+    tab = {"models": "model", "reports": "reports", "misses": "reports"}.get(path.split("/")[1])
+    if tab is None and ("from" in query or path.endswith("/restore")):
+        tab = "revisions"
+    chosen = tab or query.get("tab", "")
+    return chosen if chosen in TABS else "alarms"
+
+
+@router.get("/models/{name}", response_class=HTMLResponse)
+def show_models(name: Id, request: Request, platform: Served, _: Viewer) -> Response:
+    """Return the page of a definition with its models."""
+    return render_page(DEFINITION_PAGES, request, platform, name)
+
+
+@router.get("/reports", response_class=HTMLResponse)
+def reports(
+    request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
+) -> Response:
+    """Return the page of performance reports of all definitions, or the page of one with its
+    reports."""
+    if definition:
+        return render_page(DEFINITION_PAGES, request, platform, definition)
+    shown = report_values(platform)
+    return HTMLResponse(render("reports.html", request, now=platform.clock.now(), **shown))
+
+
+@router.post("/misses", response_class=HTMLResponse)
+def send_miss(
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    definition: FormField = "",
+    asset: FormField = "",
+    at: FormField = "",
+    comment: FormText = "",
+) -> Response:
+    """Record a reported miss. `at`: local time of the plant, as the form gives it."""
+    try:
+        missed_at = datetime.fromisoformat(at)
+        local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=zone_of(request))
+        moment = local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        missing = translatable("give the time at which the problem happened")
+        refusal: str = translatable("“{text}” is not a time", text=at) if at else missing
+    else:
+        try:
+            report_miss(
+                platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
+            )
+            return RedirectResponse(f"/reports?definition={definition}#misses", 303)
+        except NotFound:
+            raise
+        except UserError as fault:
+            refusal = fault.message
+    typed = TypedMiss(asset, at, comment, refusal)
+    return render_page(
+        DEFINITION_PAGES, request, platform, definition, status_code=422, typed=typed
+    )
 
 
 editor_routes = APIRouter(include_in_schema=False)
