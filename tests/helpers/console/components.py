@@ -10,8 +10,9 @@ from jinja2 import FileSystemLoader
 
 from alerting.console import rendering
 from alerting.console.access import Viewer
-from alerting.console.alarms.alarm_charts import raises_shape
+from alerting.console.alarms.alarm_charts import raises_spark
 from alerting.console.model_values import STATE_NAMES
+from alerting.definitions.wording.language import ENGLISH
 from alerting.reporting.model_charts import Bar, BarChart, CurvePoint
 from alerting.usecases.alarm_load.definition_overview import AlarmPrecision
 from tests.builders import at
@@ -36,7 +37,7 @@ def show_components(request: Request, _: Viewer) -> str:
         lines=[SimpleNamespace(state=state) for state in STATE_NAMES],
         mark=SimpleNamespace(kind="maintenance", is_whole=True),
         address=lambda **changed: rendering.address_with("/definitions", changed),
-        shape=raises_shape((0, 1, 0, 5, 3)),
+        spark=raises_spark((0, 1, 0, 5, 3), ENGLISH),
         right=AlarmPrecision(9, 10, 0.6, 0.98),
         point=CurvePoint(0.7, 0.8, 2.0, 0.01, 0.9, 8, 10, 3, True, 2.0),
         chart=BarChart("Why", BARS, 0, 1, 0.7, "Risk by variable", "alarm"),
