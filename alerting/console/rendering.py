@@ -266,7 +266,7 @@ def _environment() -> Environment:
         languages={code: NATIVE_NAMES[code] for code in LANGUAGES},
     )
     environment.filters.update(
-        TEXT_FILTERS,
+        TEXT_FILTERS | _line_filters(),
         bars=in_language(
             lambda language, c: figure([bars_plot(c, language)], c.description, language)
         ),
@@ -301,11 +301,6 @@ def _environment() -> Environment:
             lambda language, shown: language.translate(quantity_usual(shown))
         ),
         clock=_in_page_zone(lambda value, zone: f"{value.astimezone(zone):%H:%M}"),
-        present_value=in_language(lambda language, line: line.describe(language)),
-        tile_value=in_language(
-            lambda language, line: replace(line, direction=None, title=None).describe(language)
-        ),
-        present_limit=in_language(lambda language, line: line.describe_limit(language)),
         headline=sentences.headline,
         headline_as_of=sentences.headline_as_of,
         observed=sentences.observed_variable,
@@ -327,6 +322,17 @@ def _environment() -> Environment:
         ),
     )
     return environment
+
+
+def _line_filters() -> dict[str, Any]:
+    """Return the filters that say the last value of a drawn line, and its limit."""
+    return {
+        "present_value": in_language(lambda language, line: line.describe(language)),
+        "tile_value": in_language(
+            lambda language, line: replace(line, direction=None, title=None).describe(language)
+        ),
+        "present_limit": in_language(lambda language, line: line.describe_limit(language)),
+    }
 
 
 def _translate_text(language: Language, text: str | None) -> str | None:

@@ -38,10 +38,11 @@ def stretch(start, end):
 def bars(page):
     """Widths and heights of the bars of the timeline: thick ones in which the alert was in alarm,
     thin ones while it was open."""
-    drawing = page[page.index("Time line:") :].split("</svg>")[0]
-    shapes = re.findall(r'<path d="([^"]+)" fill="var\(--undetermined\)', drawing)
-    paths = [[float(n) for n in re.findall(r"-?\d+\.?\d*", path)] for path in shapes]
-    return [(max(p[0::2]) - min(p[0::2]), max(p[1::2]) - min(p[1::2])) for p in paths]
+    drawing = page[page.index("Time line:") :].split('class="legend"')[0].split("</figure>")[0]
+    pattern = (
+        r'<rect class="block"[^>]* width="([.\d]+)%"[^>]* height="([.\d]+)" fill="var\(--undet'
+    )
+    return [(float(width), float(height)) for width, height in re.findall(pattern, drawing)][:2]
 
 
 ENDS = stretch(0, 12 * DAY)
