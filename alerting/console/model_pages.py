@@ -1,71 +1,36 @@
-"""Pages of models: trainings under way, versions that wait for a decision, and the findings of each
-model."""
+"""Pages of models: their list, and the acts on them: trainings, decisions, other versions, other
+operating points."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from markupsafe import Markup
 
 from alerting.console.access import Engineer, Person, Served, Viewer
-from alerting.console.api.parameters import FormField, Id
-from alerting.console.plant.trend_picture import trend_of_variables
-from alerting.console.rendering import FormEngineer, language_of, render, zone_of
+from alerting.console.api.parameters import FormField, Id, NameQuery
+from alerting.console.model_values import (
+    STATE_NAMES,
+    comparison_rows,
+    describe_curve,
+    explain_proposal,
+    propose_alert,
+)
+from alerting.console.rendering import FormEngineer, address_with, language_of, render
 from alerting.definitions.alert_definition import (
-    Definition,
-    ModelDefinition,
     TrainedDefinition,
-    matching_assets,
 )
-from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import Conflicting, NotFound, UserError
-from alerting.definitions.wording.language import (
-    Language,
-    Styled,
-    Translatable,
-    template,
-    translatable,
-)
-from alerting.learning.predicted_and_measured import ServedValues
-from alerting.learning.score_metrics import merge_metrics
-from alerting.learning.selection.decision import Proposal
+from alerting.definitions.wording.language import translatable
 from alerting.operators.actions_and_mutes import NotAllowed
-from alerting.ports import DecisionRecord, ModelUnavailable, Platform, PlatformAlert
-from alerting.readings.history import from_millis, to_millis
-from alerting.reporting.charts import figure, time_ticks
-from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
-from alerting.reporting.definition.decision_text import (
-    candidate_titles,
-    cut_short_lines,
-    format_metric,
-    metric_lines,
-    proposed_alert,
-    ranked,
-    side_by_side,
-    unseen_lines,
-)
-from alerting.reporting.definition.unseen_text import describe_unseen
-from alerting.reporting.model_charts import (
-    calibration_plot,
-    curve_plot,
-    importance_bars,
-    operating_points,
-)
-from alerting.reporting.phrases import NONE, number, seconds
-from alerting.reporting.variable_charts import Fan, Panel, panel_plot, problem_levels
-from alerting.usecases.alarm_load.asset_overview import newest_importance
-from alerting.usecases.definitions.faults_and_platform_alerts import DRIFTED, MISCALIBRATED
+from alerting.ports import Platform
+from alerting.usecases.alarm_load.definition_overview import sort_lines
 from alerting.usecases.definitions.versions import line_of_champions, require_revision
 from alerting.usecases.document_kinds import DEFINITIONS, document_with_point
 from alerting.usecases.document_life import ChangedMeanwhile
-from alerting.usecases.model_registry import ModelEvidence
-from alerting.usecases.training.due import training_under_way
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.training_requests import (
+    ModelLine,
     ModelReport,
     answer_waiting,
     cancel_training,
@@ -73,255 +38,30 @@ from alerting.usecases.training.training_requests import (
     model_report,
     request_training,
 )
-from alerting.usecases.trend_samples import load_served_values
 
 router = APIRouter(include_in_schema=False)
-STATE_NAMES = {
-    "waiting": translatable("waits for a decision"),
-    "training": translatable("in training"),
-    "requested": translatable("training requested"),
-    "failed": translatable("training failed"),
-    "cancelled": translatable("training cancelled"),
-    "due": translatable("not trained yet"),
-    "refused": translatable("no model"),
-    "serving": translatable("in service"),
-}
-
-
-_COMPARED = {
-    "event_recall": template("Problems found"),
-    "false_alarms_per_week": template("False alarms a week and asset"),
-    "median_lead_time": template("Median lead time"),
-    "episode_precision": template("Alarms that are right"),
-    "time_in_alarm": template("Time in alarm"),
-    "ap": template("Average precision of the scores"),
+_ORDERS: Mapping[str, Callable[[ModelLine], Any]] = {
+    "title": lambda line: line.title.casefold(),
+    "state": lambda line: list(STATE_NAMES).index(line.state),
+    "version": lambda line: line.version,
+    "last": lambda line: line.since,
 }
 
 
 @router.get("/models", response_class=HTMLResponse)
-def list_models(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of all models."""
+def list_models(request: Request, platform: Served, _: Viewer, sort: NameQuery = "") -> str:
+    """Return the page of all models: those that need a person first, or sorted."""
+    lines = model_lines(platform)
+    order = sort if sort.removeprefix("-") in _ORDERS else ""
     return render(
         "model_list.html",
         request,
-        lines=model_lines(platform),
+        lines=sort_lines(lines, order, _ORDERS) if order else lines,
+        order=order,
+        address=lambda **changed: address_with("/models", changed),
         states=STATE_NAMES,
         now=platform.clock.now(),
     )
-
-
-@router.get("/models/{name}", response_class=HTMLResponse)
-def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of a definition's models."""
-    revision = require_revision(platform.definitions, name)
-    definition = revision.definition
-    now = platform.clock.now()
-    titled = {"name": name, "title": definition.title or name}
-    if not isinstance(definition, ModelDefinition):
-        return render("models.html", request, line=None, now=now, **titled)
-    report = model_report(platform, name)
-    history = report.history
-    decisions = report.decisions
-    assets = platform.assets.all()
-    variables = {
-        name: variable.title
-        for asset in assets
-        for name, variable in asset.variables.items()
-        if variable.title
-    }
-    measured = newest_importance(decisions)
-    shown = measured.evidence["importance"]["variables"] if measured else {}
-    return render(
-        "models.html",
-        request,
-        line=report.line,
-        states=STATE_NAMES,
-        history=history,
-        values=value_shapes(platform, definition, assets, request),
-        without_alarm=_has_values_alone(decisions, history["champion"]),
-        under_way=training_under_way(
-            history["unfinished"], now, datetime.now(UTC), platform.line_speed()
-        ),
-        training=_training_values(history["training"]),
-        importance=importance_bars(shown, variables, language_of(request)) if measured else None,
-        measured=measured,
-        waiting=report.waiting,
-        why_waiting=_explain_waiting(report.waiting),
-        proposed=_propose(report),
-        comparison=comparison_rows(report.waiting, language_of(request)),
-        evidence=report.evidence,
-        unseen=report.evidence and describe_unseen(report.evidence.version, report.evidence.test),
-        variables=variables,
-        curve=describe_curve(report.evidence, definition),
-        **_model_charts(report.evidence, definition, language_of(request)),
-        provisional=next((_reason(d) for d in reversed(decisions) if d.promoted), ""),
-        decisions=[
-            (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
-        ],
-        alerts=_alerts(platform, name, assets),
-        links=_links(request, platform, name),
-        now=now,
-        **titled,
-    )
-
-
-def _explain_waiting(waiting: Proposal | None) -> Translatable | None:
-    return None if waiting is None else explain_waiting(waiting.objection, waiting.evidence)
-
-
-def _propose(report: ModelReport) -> str:
-    """Return the alert, as YAML, that the last training proposes; empty without one."""
-    result = report.waiting or report.line.refused
-    return "" if result is None else proposed_alert(result.evidence)
-
-
-def _alerts(platform: Platform, name: str, assets: Sequence[Asset]) -> list[PlatformAlert]:
-    """Return the open alerts on a model and on the inputs from its assets."""
-    subjects = {MISCALIBRATED: {name}, DRIFTED: {asset.name for asset in assets}}
-    alerts = platform.platform_alerts.open()
-    return [alert for alert in alerts if alert.subject in subjects.get(alert.kind, ())]
-
-
-def describe_curve(evidence: ModelEvidence | None, definition: Definition) -> dict[str, Any] | None:
-    """Return the operating points of a version, with their places in a plot; None if its training
-    stored none."""
-    if evidence is None or not isinstance(definition, TrainedDefinition):
-        return None
-    points = operating_points(evidence.curve, definition.operating_point.max_time_in_alarm)
-    if not points:
-        return None
-    return {
-        "points": points,
-        "assets": points[0].assets or 1,
-    }
-
-
-def _model_charts(
-    evidence: ModelEvidence | None, definition: Definition, language: Language
-) -> dict[str, Markup]:
-    """Return the chart of the operating points and that of the calibration, empty without them."""
-    drawn = {"curve_figure": Markup(), "calibration": Markup()}
-    curve = describe_curve(evidence, definition)
-    if curve is not None:
-        label = language.say(
-            "Share of problems found by false alarms a week, for {number} thresholds; the table "
-            "below has the figures.",
-            number=str(len(curve["points"])),
-        )
-        plot = curve_plot(curve["points"], language)
-        drawn["curve_figure"] = figure([plot], label, language)
-    if evidence is not None and len(evidence.reliability) > 1:
-        risk_title = language.say("Risk that was said")
-        came = language.say("Problem came")
-        label = language.say("Calibration: risk that was said, and share of problems that came")
-        plot = calibration_plot(evidence.reliability, risk_title, came, language)
-        drawn["calibration"] = figure([plot], label, language)
-    return drawn
-
-
-def comparison_rows(proposal: Proposal | None, language: Language) -> list[list[str]]:
-    """Return rows of cells that compare the version in service, if there is one, with the waiting
-    version; the first row has the headings."""
-    if proposal is None:
-        return []
-    evidence = proposal.evidence
-    if "compared" in evidence:
-        heading, _, *rows = side_by_side(proposal).splitlines()
-        return [[cell.strip() for cell in row.strip("|").split("|")] for row in (heading, *rows)]
-    waits = proposal.refreshed_version or proposal.challenger_version
-    models = {"challenger": language.say("version {version}, which waits", version=str(waits))}
-    measured = {"challenger": proposal.test}
-    if "rows" in evidence:
-        measured = {
-            model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model])
-            for model in ("champion", "challenger")
-        }
-        served = str(proposal.champion_version)
-        present = {"champion": language.say("version {version}, in service", version=served)}
-        models = present | models
-    return [
-        ["", *models.values()],
-        *(
-            [
-                language.translate(title),
-                *(_metric(measured[model], key, language) for model in models),
-            ]
-            for key, title in _COMPARED.items()
-            if any(measured[model].get(key) is not None for model in models)
-        ),
-    ]
-
-
-def _metric(metrics: Mapping[str, Any], key: str, language: Language) -> str:
-    def show(value: float) -> str:
-        if key == "median_lead_time":
-            return seconds(value, language)
-        is_share = key in ("event_recall", "episode_precision", "time_in_alarm")
-        return language.share(value) if is_share else number(value, 3, language)
-
-    value = metrics.get(key)
-    bounds = metrics.get("intervals", {}).get(key)
-    if value is None or not bounds:
-        return NONE if value is None else show(value)
-    low, high = map(show, bounds)
-    return f"{show(value)} ({language.say('{low} to {high}', low=low, high=high)})"
-
-
-def _links(
-    request: Request,
-    platform: Platform,
-    name: str,
-) -> dict[str, str]:
-    """Return addresses of the runs in MLflow and of the DAG in Airflow."""
-    try:
-        runs = platform.runs.runs_page(name)
-    except ModelUnavailable:
-        runs = None
-    airflow = request.app.state.airflow
-    addresses = {"MLflow": runs, "Airflow": airflow and f"{airflow}/dags/train__{name}"}
-    return {title: address for title, address in addresses.items() if address}
-
-
-def _has_values_alone(decisions: Sequence[DecisionRecord], version: int | None) -> bool:
-    """Return whether the values of a version serve without an alarm."""
-    served = [d for d in decisions if d.promoted and d.challenger_version == version]
-    return version is not None and bool(served) and "values" in served[-1].evidence
-
-
-def _training_values(training: Any | None) -> dict[str, Any] | None:
-    if training is None:
-        return None
-    lines = [vars(candidate) for candidate in ranked(training["leaderboard"])]
-    titles = candidate_titles(training["leaderboard"])
-    test = training["test"]
-    return {
-        "run": training["run_id"],
-        "titles": list(titles.values()),
-        "candidates": [
-            [
-                line["family"].replace("_", " "),
-                *(format_metric(line, key) for key in titles),
-                line["trials"],
-            ]
-            for line in lines
-        ],
-        "lines": [
-            *cut_short_lines(training["leaderboard"]),
-            *unseen_lines(test),
-            *training["chance"],
-            *(metric_lines(test) if "ap" in test else ()),
-        ],
-    }
-
-
-def _summary(decision: DecisionRecord) -> str:
-    d = decision
-    return summarise_decision(d.verdict, d.champion_version, d.actor, d.reason, d.evidence)
-
-
-def _reason(decision: DecisionRecord) -> str:
-    """Return why a model serves, without remarks on the search, which stand with the candidates."""
-    return _summary(replace(decision, evidence={**decision.evidence, "cut_short": None}))
 
 
 Act = Literal["decide", "train", "cancel", "rollback", "point"]
@@ -430,8 +170,8 @@ def _page(
         title=report.line.title,
         line=report.line,
         waiting=report.waiting,
-        why_waiting=_explain_waiting(report.waiting),
-        proposed=_propose(report),
+        why_waiting=explain_proposal(report.waiting),
+        proposed=propose_alert(report),
         comparison=comparison_rows(report.waiting, language_of(request)),
         served=_list_served(report),
         revision=revision.number,
@@ -451,111 +191,3 @@ def _list_served(report: ModelReport) -> list[int]:
     question = next((d.question for d in reversed(report.decisions) if d.promoted), None)
     line = line_of_champions(report.decisions, question)
     return [version for version in dict.fromkeys(reversed(line)) if version != report.line.version]
-
-
-MOST_ASSETS = 4
-_MOST_SAMPLES = 60  # in a chart
-_GRADED = timedelta(days=28)
-_MOST_VALUES = 5_000  # of one asset that are read for a page
-_LISTED = 8  # samples in the table
-
-
-def value_shapes(
-    platform: Platform, definition: Definition, assets: Sequence[Asset], request: Request
-) -> list[dict[str, Any]]:
-    """Return, for at most four assets, the newest value, its chart, and the grades of at most 28
-    days; nothing for a definition that predicts no value."""
-    if not isinstance(definition, TrainedDefinition) or definition.must_know is None:
-        return []
-    now = platform.clock.now()
-    start = now - min(_GRADED, _MOST_VALUES * definition.stride)
-    shapes = []
-    for asset in matching_assets(definition, assets)[:MOST_ASSETS]:
-        served = load_served_values(
-            platform.scores, platform.readings, definition, asset, start, now
-        )
-        if served is not None:
-            title = asset.variables[served.variable].title or served.variable.replace("_", " ")
-            chart, start = _chart(served, asset.name, title, definition, now, request)
-            described = _describe(served, language_of(request))
-            trend = trend_of_variables(asset, [served.variable], start, now)
-            shown = {"asset": asset.name, "variable": title, "chart": chart, "trend": trend}
-            shapes.append({**shown, **described})
-    return shapes
-
-
-def _describe(served: ServedValues, language: Language) -> dict[str, Any]:
-    predicted = served.predicted
-    graded = served.graded
-
-    def show(value: float) -> str:
-        return language.show(Styled(value, ".4g"))
-
-    rows = [
-        {
-            "at": from_millis(int(graded.at[i])),
-            "predicted_at": from_millis(int(graded.predicted_at[i])),
-            "value": show(graded.value[i]),
-            "median": show(graded.median[i]),
-            "low": show(graded.low[i]),
-            "high": show(graded.high[i]),
-            "error": show(abs(graded.value[i] - graded.median[i])),
-            "inside": bool(graded.is_inside[i]),
-        }
-        for i in range(len(graded.at) - 1, max(len(graded.at) - 1 - _LISTED, -1), -1)
-    ]
-    return {
-        "unit": served.unit,
-        "median": show(predicted.median[-1]),
-        "low": show(predicted.low[-1]),
-        "high": show(predicted.high[-1]),
-        "predicted_at": from_millis(int(predicted.at[-1])),
-        "until": from_millis(int(predicted.at[-1] + predicted.lead[-1])),
-        "samples": len(graded.at),
-        "since": from_millis(int(graded.at[0])) if len(graded.at) else None,
-        "error": show(graded.error),
-        "last_error": None if np.isnan(graded.last_error) else show(graded.last_error),
-        "is_worse": graded.is_worse_than_last,
-        "coverage": language.share(graded.coverage),
-        "rows": rows,
-    }
-
-
-def _chart(
-    served: ServedValues,
-    asset: str,
-    title: str,
-    definition: TrainedDefinition,
-    now: datetime,
-    request: Request,
-) -> tuple[Markup, datetime]:
-    """Return the chart of the last samples, with the band and the median that were predicted for
-    their time, and its start."""
-    is_known = served.samples.known_at <= to_millis(now)
-    at = served.samples.at[is_known][-_MOST_SAMPLES:]
-    drawn = served.drawn_at
-    begin = max(int(at[0]), int(drawn[0])) if len(at) else int(drawn[0])
-    inside = drawn >= begin
-    is_shown = at >= begin
-    predicted = served.predicted
-    fan = Fan(
-        tuple(drawn[inside].tolist()),
-        tuple(predicted.low[inside].tolist()),
-        tuple(predicted.median[inside].tolist()),
-        tuple(predicted.high[inside].tolist()),
-    )
-    values = served.samples.value[is_known][-_MOST_SAMPLES:][is_shown]
-    levels = problem_levels(definition.problem)
-    panel = Panel(title, served.unit, at[is_shown], values, levels, hold=timedelta(0), fan=fan)
-    start = from_millis(begin)
-    end = from_millis(max(int(drawn[-1]), to_millis(now)))
-    language = language_of(request)
-    zone = zone_of(request)
-    ticks = time_ticks(start, end, zone, language)
-    plot = panel_plot(panel, begin, to_millis(end), ticks, language)
-    label = language.say(
-        "{asset}: predicted {variable} with its 90 % interval, beside the samples",
-        asset=asset,
-        variable=title,
-    )
-    return figure([plot], label, language, zone), start

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS, wait_until
+from tests.helpers.console.components import COMPONENTS
 from tests.helpers.console.full_plant import FIRST
 from tests.helpers.console.page_paths import pages_of
 
@@ -90,7 +91,7 @@ def test_no_page_hinders_a_person(desk, width, height, schemes):
     page.follow(".languages [value=de]", base, "html[lang=de] nav form")
     axe = Path(AXE.submodule_search_locations[0], "axe.min.js").read_text(encoding="utf-8")
     found = {}
-    for path in pages_of(FIRST):
+    for path in (*pages_of(FIRST), COMPONENTS):
         page.open(base + path)
         assert page.evaluate("document.querySelector('nav form') != null"), path
         page.evaluate(f"(() => {{ {axe} }})()")

@@ -4,7 +4,7 @@ the readings show."""
 from dataclasses import replace
 
 from alerting.console.api.views import episode_summary
-from alerting.console.model_pages import newest_importance
+from alerting.console.model_values import newest_importance
 from alerting.episodes.episode import Contribution, PresentAdvice, RecommendationResult
 from alerting.ports import DecisionRecord
 from alerting.reporting.sentences import risk_since_raise, step_with_time

@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from alerting.cli.main import app
-from alerting.console.documents.definition_pages import list_starts
+from alerting.console.documents.starting_texts import list_starts
 from alerting.demo.disturbances import air_filter, checkweigher, exhaust_fan
 from alerting.demo.line import demo_asset
 from alerting.kinds.registry import definition_types

@@ -2,9 +2,8 @@
 periods side by side, one with its tables, numbers of all definitions, and reported misses."""
 
 import math
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Form, Query, Request
@@ -12,6 +11,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from markupsafe import Markup
 
 from alerting.console.access import Delivery, Operator, Served, Viewer, actor_of, known_plant
+from alerting.console.alarms.report_tables import definition_titles
 from alerting.console.api import views
 from alerting.console.api.parameters import (
     MAY_NAME_NOTHING,
@@ -30,14 +30,12 @@ from alerting.console.rendering import (
     render,
     zone_of,
 )
-from alerting.definitions.alert_definition import matching_assets
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import translatable
 from alerting.operators.alarm_views import Shift
 from alerting.operators.kpis import MANAGEABLE, USUAL
 from alerting.ports import Platform, ReportContent, ReportHead
 from alerting.reporting.definition.money_spans import add_spans
-from alerting.reporting.definition.period_data import is_detector
 from alerting.reporting.estimates import Table
 from alerting.reporting.phrases import money
 from alerting.usecases.alarm_load.alarm_metrics import AlarmQuality, alarm_quality
@@ -163,33 +161,6 @@ _POLICY = (
 """Policy of a report: a file for itself, with its style within it, and without scripts."""
 
 
-class PeriodTable(NamedTuple):
-    """Reports on periods of one length: a row per definition."""
-
-    title: str
-    periods: tuple[str, ...]
-    rows: tuple[tuple[str | None, dict[str, ReportHead]], ...]
-
-
-class TypedMiss(NamedTuple):
-    """The values typed into the form of a miss; they are shown again after a refusal."""
-
-    asset: str = ""
-    at: str = ""
-    comment: str = ""
-
-
-NOTHING_TYPED = TypedMiss()
-
-
-@router.get("/reports", response_class=HTMLResponse)
-def reports(
-    request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
-) -> str:
-    """Return the page of performance reports: of all definitions or one."""
-    return reports_page(request, platform, definition)
-
-
 @router.get("/plant", response_class=HTMLResponse)
 def plant(request: Request, platform: Served, _: Viewer) -> str:
     """Return the newest reports' numbers of each definition, and the money of a week, month and
@@ -212,7 +183,7 @@ def plant(request: Request, platform: Served, _: Viewer) -> str:
 def report(id: Id, request: Request, platform: Served, _: Viewer) -> Response:
     """Return the report below the menu, in its language; then tables."""
     head, content = find_report(platform, id)
-    titles = _titles(platform)
+    titles = definition_titles(platform)
     of_period = platform.reports.of_period(head.period) if head.period else {}
 
     def part(name: str) -> str:
@@ -239,112 +210,6 @@ def framed(page: str, head: str, end: str) -> str:
         return f"{head}{page}{end}"
     main, closing, tail = after.rpartition("</body>")
     return f"{before}{body}\n{head}{main}{end}{closing}{tail}"
-
-
-def _titles(platform: Platform) -> dict[str | None, str]:
-    return {
-        revision.name: revision.definition.title or revision.name
-        for revision in platform.definitions.latest_revisions()
-    }
-
-
-@router.post("/misses", response_class=HTMLResponse)
-def send_miss(
-    request: Request,
-    platform: Served,
-    person: FormOperator,
-    definition: FormField = "",
-    asset: FormField = "",
-    at: FormField = "",
-    comment: FormText = "",
-) -> Response:
-    """Record a reported miss. `at`: local time of the plant, as the form gives it."""
-    typed = TypedMiss(asset, at, comment)
-    try:
-        missed_at = datetime.fromisoformat(at)
-        local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=zone_of(request))
-        moment = local.astimezone(UTC)
-    except (ValueError, OverflowError):
-        missing = translatable("give the time at which the problem happened")
-        refusal = translatable("“{text}” is not a time", text=at) if at else missing
-        return HTMLResponse(reports_page(request, platform, definition, refusal, typed), 422)
-    try:
-        report_miss(
-            platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
-        )
-    except NotFound:
-        raise
-    except UserError as fault:
-        return HTMLResponse(reports_page(request, platform, definition, fault.message, typed), 422)
-    return RedirectResponse(f"/reports?definition={definition}#misses", 303)
-
-
-def reports_page(
-    request: Request,
-    platform: Platform,
-    definition: str | None,
-    refusal: str = "",
-    typed: TypedMiss = NOTHING_TYPED,
-) -> str:
-    """Return the page of reports. `refusal`: the fault in a miss submitted as `typed`."""
-    revision = platform.definitions.newest_revision(definition) if definition else None
-    if definition and revision is None:
-        raise NotFound(translatable("there is no definition “{name}”", name=definition))
-    stored = (
-        platform.reports.for_definition(definition)
-        if definition
-        else platform.reports.newest_reports(500)
-    )
-    heads = [head for head in stored if not head.empty]
-    assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
-    return render(
-        "reports.html",
-        request,
-        tables=period_tables([head for head in heads if head.period], None if definition else 4),
-        others=[head for head in heads if not head.period],
-        definition=definition,
-        titles=_titles(platform),
-        finding={
-            latest.name
-            for latest in platform.definitions.latest_revisions()
-            if is_detector(latest.definition) or latest.definition.is_of_unit
-        },
-        assets=[asset.name for asset in assets],
-        misses=platform.misses.for_interval(definition=definition, limit=20),
-        refusal=refusal,
-        typed=typed,
-        now=platform.clock.now(),
-    )
-
-
-def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodTable]:
-    """Return reports on weeks, months, quarters as tables: the newest `most` of each."""
-    tables = []
-    for title, mark in (
-        (template("Weeks"), "-W"),
-        (template("Months"), ""),
-        (template("Quarters"), "-Q"),
-    ):
-        marked = [h for h in heads if h.period and _mark(h.period) == mark]
-        periods = tuple(sorted({h.period for h in marked if h.period}, reverse=True)[:most])
-        names = sorted(
-            {h.definition for h in marked if h.period in periods},
-            key=lambda name: (name is not None, name or ""),
-        )
-        rows = tuple(
-            (name, _newest_by_period([h for h in marked if h.definition == name])) for name in names
-        )
-        if periods:
-            tables.append(PeriodTable(title, periods, rows))
-    return tables
-
-
-def _newest_by_period(heads: Sequence[ReportHead]) -> dict[str, ReportHead]:
-    return {head.period or "": head for head in sorted(heads, key=lambda head: head.as_of)}
-
-
-def _mark(period: str) -> str:
-    return next((mark for mark in ("-W", "-Q") if mark in period), "")
 
 
 api = APIRouter(prefix="/api/v1")

@@ -1,13 +1,9 @@
-"""Definitions at the console: the list, one with its revisions, and the editor, with texts to start
-from, a preview on the past, scenarios, and the effects of a change.
-
-A text to start from follows from a question and from the chosen asset and variable. If there are
-several and none was chosen, the text leaves them empty.
-"""
+"""Definitions at the console: the list, one with its revisions, models and reports on tabs, and the
+editor, with texts to start from, a preview on the past, scenarios, and the effects of a change."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -16,17 +12,20 @@ from markupsafe import Markup
 from pydantic import Field
 
 from alerting.adapters.yaml_documents import parse_yaml
-from alerting.console.access import Engineer, Served, Viewer
+from alerting.console.access import Engineer, Served, Viewer, actor_of
 from alerting.console.alarms.alarm_charts import present_mutes, preview_figure, raises_spark
+from alerting.console.alarms.report_tables import TypedMiss, report_values
 from alerting.console.api.parameters import (
     EXAMPLE,
     MOST_VALUES,
     NAME,
     SCENARIO_EXAMPLE,
+    FormField,
+    FormText,
+    Id,
     NameQuery,
     read_yaml_document,
     write_yaml,
-    write_yaml_document,
 )
 from alerting.console.documents.definition_api import (
     DefinitionSummary,
@@ -47,7 +46,12 @@ from alerting.console.documents.document_api import (
     ReviewView,
     SentDraft,
 )
-from alerting.console.documents.document_pages import apply_draft, render_editor, review_draft
+from alerting.console.documents.document_pages import (
+    apply_draft,
+    render_editor,
+    render_page,
+    review_draft,
+)
 from alerting.console.documents.draft_variables import (
     find_draft_assets,
     last_values,
@@ -55,22 +59,36 @@ from alerting.console.documents.draft_variables import (
     switch_settable,
     takes_advice,
 )
-from alerting.console.plant.trend_picture import numeric_names
-from alerting.console.rendering import FormEngineer, address_with, language_of, render, zone_of
+from alerting.console.documents.starting_texts import (
+    MOST_OFFERED,
+    ChosenSubject,
+    alert_at_limit,
+    asks_for_variable,
+    find_subject,
+    list_starts,
+    starting_text,
+)
+from alerting.console.model_values import model_values
+from alerting.console.rendering import (
+    FormEngineer,
+    FormOperator,
+    address_with,
+    language_of,
+    render,
+    zone_of,
+)
 from alerting.definitions.alert_definition import (
     Definition,
     ModelDefinition,
     Revision,
-    TrainedDefinition,
 )
-from alerting.definitions.asset_documents import Asset, asset_titles
+from alerting.definitions.asset_documents import asset_titles
 from alerting.definitions.faults import NotFound, UserError
-from alerting.definitions.fields.shared_fields import Start
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
-from alerting.learning.selection.decision import threshold_alert
 from alerting.ports import Document, Platform
 from alerting.usecases.alarm_load.definition_overview import (
+    ORDERS,
     STATES,
     DefinitionLine,
     WantedDefinitions,
@@ -81,9 +99,9 @@ from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.preview import CACHED_S, PreviewedAlarms, can_preview
 from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import run_scenarios
-from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
 from alerting.usecases.document_life import StoredDocument
+from alerting.usecases.operators.links_and_misses import report_miss
 
 router = APIRouter(include_in_schema=False)
 LINES_SHOWN = 50
@@ -98,16 +116,18 @@ def definitions(
     text: NameQuery = "",
     state: NameQuery = "",
     asset: NameQuery = "",
+    sort: NameQuery = "",
     after: Annotated[str, Query(max_length=NAME)] = "",
 ) -> str:
     """Return the list of wanted definitions, from a name on."""
     filters = WantedDefinitions(text.strip(), state if state in STATES else "", asset.strip())
-    listed = find_definitions(platform, platform.clock.now(), filters, after, LINES_SHOWN)
+    order = sort if sort.removeprefix("-") in ORDERS else ""
+    listed = find_definitions(platform, platform.clock.now(), filters, after, LINES_SHOWN, order)
     named = {name for line in listed.lines for name in written_assets(line.latest)}
     titles = asset_titles(platform.assets.get_many(named).values())
 
     def address(**changed: str) -> str:
-        return address_with("/definitions", vars(filters) | changed)
+        return address_with("/definitions", vars(filters) | {"sort": order} | changed)
 
     return render(
         "definitions/definitions.html",
@@ -118,6 +138,7 @@ def definitions(
         },
         assets={line.name: shown_assets(line.latest, titles) for line in listed.lines},
         wanted=filters,
+        order=order,
         states=STATES,
         number=sum(listed.states.values()),
         address=address,
@@ -137,21 +158,99 @@ def page_values(
     valid."""
     now = platform.clock.now()
     line = status or definition_line(platform, now, stored.name)
-    episodes = platform.episodes.find(definition=stored.name, limit=EPISODES_SHOWN)
+    is_trained = line.latest is not None and isinstance(line.latest.definition, ModelDefinition)
+    tab = chosen_tab(request.url.path, request.query_params)
+    is_first = tab == "alarms"
+    episodes = (
+        platform.episodes.find(definition=stored.name, limit=EPISODES_SHOWN) if is_first else ()
+    )
     named = {*(episode.asset for episode in episodes), *written_assets(line.latest)}
     titles = asset_titles(platform.assets.get_many(named).values())
     return {
         "d": line,
         "clock_times": clock_times(stored.read) if stored.read else (),
         "spark": raises_spark(line.raises, language_of(request)),
-        "is_trained": isinstance(stored.read, ModelDefinition),
+        "tab": tab,
+        "tabs": {key: name for key, name in TABS.items() if is_trained or key != "model"},
         "episodes": episodes,
         "asset_titles": titles,
         "assets": shown_assets(line.latest, titles),
         "budget": platform.budget.per_day,
         "days": platform.budget.days,
         "mutes": present_mutes(request, platform, now, definition=stored.name),
+        **(model_values(request, platform, stored.name) if tab == "model" else {}),
+        **(report_values(platform, stored.name) if tab == "reports" else {}),
     }
+
+
+TABS = {
+    "alarms": translatable("Alarms"),
+    "revisions": translatable("Revisions"),
+    "document": translatable("Document"),
+    "model": translatable("Model"),
+    "reports": translatable("Reports"),
+}
+
+
+def chosen_tab(path: str, query: Mapping[str, str]) -> str:
+    """Return the tab of the page of a definition that an address shows."""
+    tab = {"models": "model", "reports": "reports", "misses": "reports"}.get(path.split("/")[1])
+    if tab is None and ("from" in query or path.endswith("/restore")):
+        tab = "revisions"
+    chosen = tab or query.get("tab", "")
+    return chosen if chosen in TABS else "alarms"
+
+
+@router.get("/models/{name}", response_class=HTMLResponse)
+def show_models(name: Id, request: Request, platform: Served, _: Viewer) -> Response:
+    """Return the page of a definition with its models."""
+    return render_page(DEFINITION_PAGES, request, platform, name)
+
+
+@router.get("/reports", response_class=HTMLResponse)
+def reports(
+    request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
+) -> Response:
+    """Return the page of performance reports of all definitions, or the page of one with its
+    reports."""
+    if definition:
+        return render_page(DEFINITION_PAGES, request, platform, definition)
+    shown = report_values(platform)
+    return HTMLResponse(render("reports.html", request, now=platform.clock.now(), **shown))
+
+
+@router.post("/misses", response_class=HTMLResponse)
+def send_miss(
+    request: Request,
+    platform: Served,
+    person: FormOperator,
+    definition: FormField = "",
+    asset: FormField = "",
+    at: FormField = "",
+    comment: FormText = "",
+) -> Response:
+    """Record a reported miss. `at`: local time of the plant, as the form gives it."""
+    try:
+        missed_at = datetime.fromisoformat(at)
+        local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=zone_of(request))
+        moment = local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        missing = translatable("give the time at which the problem happened")
+        refusal: str = translatable("“{text}” is not a time", text=at) if at else missing
+    else:
+        try:
+            report_miss(
+                platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
+            )
+            return RedirectResponse(f"/reports?definition={definition}#misses", 303)
+        except NotFound:
+            raise
+        except UserError as fault:
+            refusal = fault.message
+    typed = TypedMiss(asset, at, comment, refusal)
+    return render_page(
+        DEFINITION_PAGES, request, platform, definition, status_code=422, typed=typed
+    )
 
 
 editor_routes = APIRouter(include_in_schema=False)
@@ -395,131 +494,6 @@ DEFINITION_PAGES = ConsoleKind(
         "settable": switch_settable,
     },
 )
-
-
-EMPTY = "empty"
-_ASSET = "oven-1"  # of an example, in a plant without assets
-_VARIABLE = "temperature"
-_LIMIT = 100.0
-_RECENT = timedelta(days=1)
-MOST_OFFERED = 50
-
-
-@dataclass(frozen=True)
-class ChosenSubject:
-    """The subject of a new definition. `asset`, `variable`: the named ones, else the only existing
-    ones; None and empty where a person has to choose among `assets`, or `variables`. `is_example`:
-    whether the plant has no assets yet."""
-
-    asset: Asset | None = None
-    variable: str = ""
-    assets: Sequence[Asset] = ()
-    variables: Sequence[tuple[str, str]] = ()
-    is_example: bool = False
-
-    def address(self, start: str = "", asset: str = "", variable: str = "") -> str:
-        """Return the address of a new definition of this subject, or of a chosen part of it."""
-        named = {
-            "start": start,
-            "asset": asset or (self.asset.name if self.asset else ""),
-            "variable": variable or self.variable,
-        }
-        return address_with("/definitions/new", named)
-
-
-def find_subject(platform: Platform, asset: str, variable: str) -> ChosenSubject:
-    """Return the subject of a new definition, from an asset and a variable that are named or empty.
-    Raises NotFound for unknown names."""
-    named = platform.assets.get(asset) if asset else None
-    if asset and named is None:
-        raise NotFound(translatable("there is no such asset"))
-    fitting = [named] if named else [a for a in platform.assets.all() if _fits(a, variable)]
-    if variable and not any(variable in candidate.variables for candidate in fitting):
-        raise NotFound(translatable("there is no such variable"))
-    if not fitting:
-        return ChosenSubject(is_example=not platform.assets.all())
-    if len(fitting) > 1:
-        return ChosenSubject(None, variable, fitting)
-    numbers = numeric_names(fitting[0])
-    if variable or len(numbers) == 1:
-        return ChosenSubject(fitting[0], variable or numbers[0])
-    titles = [(name, fitting[0].variables[name].title or "") for name in numbers]
-    return ChosenSubject(fitting[0], variables=titles)
-
-
-def list_starts() -> list[dict[str, Any]]:
-    """Return the questions of all kinds, the simplest first, with the names by which people choose
-    them."""
-    starts: list[dict[str, Any]] = [
-        {"name": f"{kind}-{number}", "kind": kind, "start": start}
-        for kind, definition in definition_types().items()
-        for number, start in enumerate(definition.starts, 1)
-    ]
-    return sorted(starts, key=lambda described: described["start"].order)
-
-
-def starting_text(platform: Platform, chosen: str, subject: ChosenSubject) -> str:
-    """Return the YAML to start from, empty where a person has to choose. Raises NotFound if no
-    question has this name."""
-    assets = [subject.asset.name] if subject.asset else []
-    if subject.is_example:
-        assets = [_ASSET]
-    if chosen == EMPTY:
-        named: dict[str, Any] = {"assets": assets} if subject.asset else {}
-        named |= {"variable": subject.variable} if subject.variable else {}
-        return write_yaml_document(named) if named else ""
-    variable = _VARIABLE if subject.is_example else subject.variable
-    limit = _LIMIT if subject.is_example else _limit(platform, subject)
-    start = _start(chosen)
-    head = {"name": "a-name", "kind": start["kind"], "assets": assets, "title": "A title"}
-    return write_yaml_document(head | start["start"].fields(variable, limit))
-
-
-def alert_at_limit(platform: Platform, name: str) -> str:
-    """Return the alert, as YAML, that raises where the problem of a definition begins. Raises
-    NotFound if no limit shows it."""
-    definition = require_revision(platform.definitions, name).definition
-    alert = threshold_alert(definition) if isinstance(definition, TrainedDefinition) else ""
-    if not alert:
-        raise NotFound(translatable("no alert at a limit follows from this definition"))
-    return alert
-
-
-def asks_for_variable(chosen: str) -> bool:
-    """Return whether the text of a question names a variable. Raises NotFound if no question has
-    this name."""
-    if chosen == EMPTY:
-        return False
-    start: Start = _start(chosen)["start"]
-    return start.fields("a", _LIMIT) != start.fields("b", _LIMIT)
-
-
-def _start(chosen: str) -> dict[str, Any]:
-    start = next((start for start in list_starts() if start["name"] == chosen), None)
-    if start is None:
-        raise NotFound(f"there is no start {chosen!r}")
-    return start
-
-
-def _fits(asset: Asset, variable: str) -> bool:
-    return variable in asset.variables if variable else bool(numeric_names(asset))
-
-
-def _limit(platform: Platform, subject: ChosenSubject) -> float | None:
-    """Return a limit a little above the newest value of the variable, or its range's end; None if
-    no limit can be proposed."""
-    asset = subject.asset
-    if asset is None or subject.variable not in numeric_names(asset):
-        return None
-    declared = asset.variables[subject.variable]
-    span = platform.readings.span(asset.name, platform.clock.now())
-    if span is not None:
-        since = {subject.variable: span[1] - _RECENT}
-        values = platform.readings.newest_values(asset, since, span[1])[subject.variable].dropna()
-        if len(values):
-            value = float(values.iloc[-1])
-            return float(f"{value + abs(value) * 0.1:.3g}")
-    return _LIMIT if declared.high is None else declared.high
 
 
 def written_assets(latest: Revision | None) -> Sequence[str]:

@@ -4,11 +4,11 @@ training, model, raises, precision and load."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from alerting.definitions.alert_definition import AssetIndex, ModelDefinition, Revision
 from alerting.definitions.asset_documents import event_titles
@@ -29,8 +29,9 @@ from alerting.ports import (
 from alerting.readings.history import NO_TIME, from_millis
 from alerting.usecases.alarm_load.budget_gate import DAY
 from alerting.usecases.definitions.faults_and_platform_alerts import WAITING
-from alerting.usecases.definitions.next_steps import champion_versions, describe_trainings
+from alerting.usecases.definitions.next_steps import trained_in_service, training_sentences
 from alerting.usecases.definitions.revisions_and_evaluation_plan import target_keys
+from alerting.usecases.definitions.versions import present_answer
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.platform_health import is_refused
 from alerting.usecases.sources.status import SOURCES
@@ -39,6 +40,7 @@ from alerting.usecases.training.due import newest_trainings, unfinished_training
 RAISES_DAYS = 28
 """Days whose raises a line counts, each by itself, and over which precision is known."""
 STATES = ("active", "draft", "retired", "faulty")
+Line = TypeVar("Line")
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,12 @@ class DefinitionLine:
     """One definition: its current document as stored, its last runs, model and load.
 
     `latest`: its newest valid revision, None without one. `training`: a sentence, if one is due,
-    under way or failed. `champion`: the version of its model in service. `alarms_per_day`: notified
-    alarms over the days of the alarm budget; None if it is not active. `raises`: on each of the
-    last 28 days, oldest first; `found_in_past`: alarms of these days that were found in past data,
-    which do not count. `precision`: over these days; None without an alarm with an outcome.
-    `phrase`: what its newest valid revision watches; empty without one.
+    under way or failed. `champion`: the version of its model in service; `learned_until`: the end
+    of the readings that this version learned from. `alarms_per_day`: notified alarms over the days
+    of the alarm budget; None if it is not active. `raises`: on each of the last 28 days, oldest
+    first; `last_alarm`: the last of them; `found_in_past`: alarms of these days that were found in
+    past data, which do not count. `precision`: over these days; None without an alarm with an
+    outcome. `phrase`: what its newest valid revision watches; empty without one.
     """
 
     document: Document
@@ -78,6 +81,8 @@ class DefinitionLine:
     found_in_past: int = 0
     precision: AlarmPrecision | None = None
     phrase: str = ""
+    last_alarm: Alarm | None = None
+    learned_until: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -113,6 +118,29 @@ class WantedDefinitions:
 
 
 _ANY = WantedDefinitions()
+ORDERS: Mapping[str, Callable[[DefinitionLine], Any]] = {
+    "title": lambda line: line.title.casefold(),
+    "state": lambda line: line.state,
+    "asset": lambda line: ", ".join(_patterns(line.document)) or None,
+    "last": lambda line: line.last_alarm and line.last_alarm.raised_at,
+    "raises": lambda line: sum(line.raises),
+    "right": lambda line: line.precision and line.precision.share,
+    "load": lambda line: line.alarms_per_day,
+    "model": lambda line: line.learned_until and -line.learned_until.timestamp(),
+}
+"""By which values a list can be sorted, the least first; a minus before the name sorts the greatest
+first. Lines without the value come last. `model`: its age."""
+
+
+def sort_lines(
+    lines: Iterable[Line], order: str, orders: Mapping[str, Callable[[Line], Any]]
+) -> list[Line]:
+    """Return lines in one of the orders; a minus before its name turns it round."""
+    value_of = orders[order.removeprefix("-")]
+    by_value = [(value_of(line), line) for line in lines]
+    sortable = [(value, line) for value, line in by_value if value is not None]
+    sortable.sort(key=lambda pair: pair[0], reverse=order.startswith("-"))
+    return [line for _, line in sortable] + [line for value, line in by_value if value is None]
 
 
 @dataclass(frozen=True)
@@ -139,21 +167,30 @@ def find_definitions(
     filters: WantedDefinitions,
     after: str,
     limit: int,
+    order: str = "",
     alarms_on: Collection[str] | None = None,
 ) -> FoundDefinitions:
-    """Return the page of wanted definitions after a name, by name. `alarms_on`: the assets whose
-    alarms are counted (None: all). Writes nothing."""
+    """Return the page of wanted definitions after a name. `order`: one of the `ORDERS`, else by
+    name; `alarms_on`: the assets whose alarms are counted (None: all). Writes nothing."""
     documents = platform.definitions.documents()
     matching = [document for document in documents if _is_wanted(document, filters)]
-    following = [document for document in matching if str(document.get("name")) > after]
-    shown = following[:limit]
+    if order.removeprefix("-") in ORDERS:
+        lines = sort_lines(_lines(platform, now, matching, alarms_on=alarms_on), order, ORDERS)
+        names = [line.name for line in lines]
+        begin = names.index(after) + 1 if after in names else 0
+        is_last = len(lines) <= begin + limit
+        shown = lines[begin : begin + limit]
+    else:
+        following = [document for document in matching if str(document.get("name")) > after]
+        is_last = len(following) <= limit
+        shown = _lines(platform, now, following[:limit], alarms_on=alarms_on)
     patterns = {pattern for document in documents for pattern in _patterns(document)}
     return FoundDefinitions(
-        tuple(_lines(platform, now, shown, alarms_on=alarms_on)),
+        tuple(shown),
         len(matching),
         Counter(map(state_of, documents)),
         tuple(sorted(name for name in patterns if "*" not in name)),
-        str(shown[-1].get("name")) if len(following) > limit else None,
+        None if is_last else shown[-1].name,
     )
 
 
@@ -189,11 +226,15 @@ def _lines(
     histories = platform.definitions.histories(sorted(names)) if names else {}
     revisions = {name: history[-1] for name, history in histories.items() if history}
     newest = list(revisions.values())
-    trainings = describe_trainings(
-        platform.definitions, platform.decisions, platform.trainings, newest, platform.zone
-    )
+    trained = trained_in_service(newest)
+    trained_names = [revision.name for revision in trained]
+    made = platform.decisions.histories(trained_names) if trained else {}
+    under_way = platform.trainings.for_definitions(trained_names)
+    trainings = training_sentences(trained, histories, made, under_way, platform.zone)
     runs = runs_of(newest)
-    champions = champion_versions(platform.definitions, platform.decisions, newest)
+    champions = {
+        name: present_answer(histories[name], made.get(name, [])).version for name in trained_names
+    }
     assets = AssetIndex(
         platform.assets.find_matching({p for r in newest for p in r.definition.assets})
     )
@@ -216,6 +257,7 @@ def _lines(
         latest = revisions.get(name)
         definition_alarms = alarms.get(name, [])
         notified = sum(not a.silent and a.raised_at >= now - days * DAY for a in definition_alarms)
+        recent = [a for a in definition_alarms if a.raised_at >= now - RAISES_DAYS * DAY]
         is_active = latest is not None and latest.definition.state == "active"
         targets = assets.find_matching(latest.definition.assets) if latest else []
         lines.append(
@@ -228,15 +270,22 @@ def _lines(
                 notified / days if is_active else None,
                 _raises(definition_alarms, now),
                 in_past[name],
-                _precision(
-                    [a for a in definition_alarms if a.raised_at >= now - RAISES_DAYS * DAY]
-                ),
+                _precision(recent),
                 latest.definition.describe(targets[0].variables if targets else {}, events)
                 if latest
                 else "",
+                max(recent, key=lambda alarm: alarm.raised_at, default=None),
+                _learned_until(made.get(name, []), champions.get(name)),
             )
         )
     return lines
+
+
+def _learned_until(made: Sequence[DecisionRecord], version: int | None) -> datetime | None:
+    """Return the end of the readings from which a version learned: of its first promotion, since a
+    rollback does not make it younger."""
+    first = next((d for d in made if d.promoted and d.challenger_version == version), None)
+    return (first.as_of or first.acted_at) if first else None
 
 
 def _raises(alarms: Sequence[Alarm], now: datetime) -> tuple[int, ...]:

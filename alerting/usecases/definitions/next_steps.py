@@ -1,7 +1,7 @@
 """The next steps of a definition, in sentences: when it is evaluated, how far the training of its
 model is, and why its question has no champion, with advice."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from alerting.definitions.wording.language import joined, translatable
 from alerting.learning.selection.decision import PROPOSAL, Proposal
 from alerting.ports import (
     Assets,
+    DecisionRecord,
     Decisions,
     Definitions,
     Models,
@@ -284,15 +285,32 @@ def describe_trainings(
 
     `newest`: the newest revision of each. `zone`: of the plant.
     """
-    trained = [
+    trained = trained_in_service(newest)
+    names = [r.name for r in trained]
+    histories = definitions.histories(names) if names else {}
+    made = decisions.histories(names) if names else {}
+    return training_sentences(trained, histories, made, trainings.for_definitions(names), zone)
+
+
+def trained_in_service(newest: Sequence[Revision]) -> list[Revision]:
+    """Return the revisions in service of definitions with a model."""
+    return [
         r
         for r in newest
         if isinstance(r.definition, ModelDefinition) and r.definition.state == "active"
     ]
-    names = [r.name for r in trained]
-    histories = definitions.histories(names) if names else {}
-    made = decisions.histories(names) if names else {}
-    by_question = {(t.definition, t.question): t for t in trainings.for_definitions(names)}
+
+
+def training_sentences(
+    trained: Sequence[Revision],
+    histories: Mapping[str, Sequence[Revision]],
+    made: Mapping[str, Sequence[DecisionRecord]],
+    trainings: Sequence[Training],
+    zone: tzinfo,
+) -> dict[str, str]:
+    """Return the sentences of `describe_trainings`. `histories`: all revisions of each definition;
+    `made`: its decisions."""
+    by_question = {(t.definition, t.question): t for t in trainings}
     descriptions = dict[str, str]()
     for revision in trained:
         answer = present_answer(
@@ -338,11 +356,7 @@ def champion_versions(
 ) -> dict[str, int]:
     """Return, by name, the registry version that evaluates each trained definition in service;
     definitions without a model are absent."""
-    names = [
-        r.name
-        for r in newest
-        if isinstance(r.definition, ModelDefinition) and r.definition.state == "active"
-    ]
+    names = [r.name for r in trained_in_service(newest)]
     histories = definitions.histories(names) if names else {}
     made = decisions.histories(names) if names else {}
     answers = {name: present_answer(histories.get(name, []), made.get(name, [])) for name in names}

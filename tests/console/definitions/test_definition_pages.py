@@ -5,11 +5,13 @@ from dataclasses import replace
 
 from alerting.definitions.revisions import definition_document
 from alerting.episodes.episode import OutcomeRecord
+from alerting.episodes.lifecycle import ReportedMiss
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
-from tests.builders import at, too_hot
+from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.api import episode
 from tests.helpers.console.editor import engineer
-from tests.helpers.console.pages import browser, lacks, send_form, wall
+from tests.helpers.console.pages import VIEWER_TOKEN, browser, lacks, log_in, send_form, wall
+from tests.helpers.learning.small_plant import decided
 from tests.helpers.stores import audit_entries
 
 __all__ = ["browser", "engineer", "wall"]
@@ -59,6 +61,36 @@ def test_the_search_and_the_filters_live_in_the_address(engineer, platform):
     assert "None matches" in pages["asset=oven-2"].text
 
 
+def test_columns_sort_both_ways_and_lines_without_a_value_come_last(engineer, platform):
+    apply(platform, [too_hot(name="cold", title="A cold oven")], "ann", at(1), "x")
+    apply(platform, [too_hot(name="spare", state="draft", title="B")], "ann", at(1), "x")
+    for minute, definition, outcome in (
+        (0, "too-hot", "hit"),
+        (10, "too-hot", "hit"),
+        (20, "cold", "false_alarm"),
+    ):
+        platform.episodes.insert(replace(counted(minute, outcome), definition=definition))
+    platform.decisions.add(decided(at(1)), 1)
+    orders = {
+        "": ["cold", "spare", "too-hot", "too-moist"],
+        "title": ["cold", "spare", "too-hot", "too-moist"],
+        "-state": ["spare", "cold", "too-hot", "too-moist"],
+        "-last": ["cold", "too-hot", "spare", "too-moist"],
+        "last": ["too-hot", "cold", "spare", "too-moist"],
+        "-raises": ["too-hot", "cold", "spare", "too-moist"],
+        "right": ["cold", "too-hot", "spare", "too-moist"],
+        "-right": ["too-hot", "cold", "spare", "too-moist"],
+        "-model": ["too-moist", "cold", "spare", "too-hot"],
+        "none": ["cold", "spare", "too-hot", "too-moist"],
+    }
+    pages = {order: engineer.get("/definitions", params={"sort": order}) for order in orders}
+    assert {order: lines_of(page) for order, page in pages.items()} == orders
+    again = 'aria-sort="descending"><a href="/definitions?sort=last">'
+    assert (again in pages["-last"].text, again in pages["last"].text) == (True, False)
+    assert lines_of(engineer.get("/definitions?sort=-last&after=too-hot")) == orders["-last"][2:]
+    assert f'<td class="col-last"><a href="/episodes/{episode(10).id}">' in pages[""].text
+
+
 def test_the_list_goes_on_page_by_page(engineer, platform):
     apply(platform, [too_hot(name=f"d{n:03}") for n in range(60)], "ann", at(1), "x")
     first = engineer.get("/definitions")
@@ -67,6 +99,50 @@ def test_the_list_goes_on_page_by_page(engineer, platform):
     assert lines_of(engineer.get(address)) == [f"d{n:03}" for n in range(50, 60)] + [
         "too-hot",
         "too-moist",
+    ]
+
+
+TABS = {
+    "": "It has raised no alarm yet.",
+    "revisions": "Restore revision 1",
+    "document": "Take it out of service",
+    "model": "No model is in service yet.",
+    "reports": "Reported misses",
+}
+CURRENT = r'<a(?: id="revisions")? href="([^"]*)" aria-current="page">'
+
+
+def test_a_page_has_a_tab_for_each_thing_that_its_reader_may_see(engineer, browser, platform):
+    apply(platform, [too_moist(title="Moist")], "ben", at(5), "a title")
+    miss = ReportedMiss("too-moist", "oven-1", at(8), "smoke", "ann", at(9))
+    platform.misses.append(miss)
+    pages = {tab: engineer.get("/definitions/too-moist", params={"tab": tab}) for tab in TABS}
+    shown = {
+        tab: [key for key, text in TABS.items() if text in page.text] for tab, page in pages.items()
+    }
+    assert shown == {tab: [tab] for tab in TABS}
+    address = "/definitions/too-moist"
+    current = [re.findall(CURRENT, page.text) for page in pages.values()]
+    assert current == [[address], *([f"{address}?tab={tab}"] for tab in TABS if tab)]
+    also = {"/models/too-moist": "model", "/reports?definition=too-moist": "reports"}
+    also |= {f"{address}?from=1&to=2": "revisions", f"{address}?tab=none": ""}
+    assert {at: TABS[tab] in engineer.get(at).text for at, tab in also.items()} == dict.fromkeys(
+        also, True
+    )
+    fixed = engineer.get(PAGE).text  # of fixed limits
+    assert re.findall(r'href="/definitions/too-hot\?tab=(\w+)"', fixed) == [
+        "revisions",
+        "document",
+        "reports",
+    ]
+    log_in(browser, VIEWER_TOKEN)
+    read = [browser.get(address, params={"tab": tab}).text.partition("<main")[2] for tab in TABS]
+    assert [re.findall(r'action="(/(?!language)[^"]*)"', page) for page in read] == [
+        [],
+        [f"{address}#difference"],
+        [],
+        [],
+        [],
     ]
 
 

@@ -12,8 +12,9 @@ from fastapi.testclient import TestClient
 
 from alerting.console.api.parameters import line_of_path, write_yaml_document
 from alerting.console.app import create_app
-from alerting.console.documents.definition_pages import DEFINITION_PAGES, list_starts
+from alerting.console.documents.definition_pages import DEFINITION_PAGES
 from alerting.console.documents.form import FormGroup, change_form, draw_form, read_form
+from alerting.console.documents.starting_texts import list_starts
 from alerting.definitions.asset_documents import EventType
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.registry import parse_definition

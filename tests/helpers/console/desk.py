@@ -6,6 +6,7 @@ from alerting.console.app import create_app
 from alerting.console.plant.import_jobs import Imports
 from tests.builders import at
 from tests.helpers.console.chromium import open_chromium
+from tests.helpers.console.components import add_components
 from tests.helpers.console.full_plant import FIRST, NOW, TOKENS_FILE, plant
 from tests.helpers.console.server import serving_thread
 
@@ -21,6 +22,7 @@ def chromium(tmp_path_factory):
 def plant_address(tmp_path_factory):
     files = Imports(tmp_path_factory.mktemp("uploads") / "imports")
     app = create_app(plant(FIRST), TOKENS_FILE, now=lambda: at(NOW), import_files=files)
+    add_components(app)
     with serving_thread(app) as port:
         yield f"http://127.0.0.1:{port}"
 

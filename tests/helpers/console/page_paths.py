@@ -32,6 +32,7 @@ def pages_of(line):
             f"/sources/{line}-source",
         ),
         *(f"/episodes/{id}" for id in (names.episodes[0], names.episodes[-1])),
+        *(f"{hot}?tab={tab}" for tab in ("revisions", "document", "reports")),
         *("/definitions", hot, f"{hot}/edit", f"{hot}/edit?as=form", "/definitions/new"),
         *("/models", *(f"/models/{name}" for name in names.definitions)),
         *("/assets", f"/assets/{names.assets[1]}", f"/assets/{names.assets[1]}/edit"),
