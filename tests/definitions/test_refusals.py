@@ -64,7 +64,7 @@ DEFINITIONS = [
     (too_hot(above=float("nan")), "above: should be a finite number"),
     (
         too_hot(**{"for": "5 minutes"}),
-        "for: '5 minutes' is not a duration; write for example 30m, 1h30m or 5d",
+        "for: '5 minutes' is not a duration; write 5m",
     ),
     (too_hot(assets=[]), "assets: is empty (at least 1 is needed)"),
     (

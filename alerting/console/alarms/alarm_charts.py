@@ -198,6 +198,6 @@ def raises_spark(raises: Sequence[int], language: Language) -> Markup:
         if count:
             plot.bar((day, day + 0.8), (0, max(count, 0.1 * most)), "false-alarm")
     label = language.say_count(
-        "{number} raise in 28 days", "{number} raises in 28 days", sum(raises)
+        "{number} alarm in 28 days", "{number} alarms in 28 days", sum(raises)
     )
     return spark(plot, label, _RAISES_WIDTH, _RAISES_HEIGHT)

@@ -297,7 +297,8 @@ Objection = Literal[
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
 _APPROVED = "goes into service only if a person approves."
-_CONDITION = re.compile(r"goes into service only if a person approves(: `[^`]*`)?")
+_APPROVED_ALL = "go into service only if a person approves."
+_CONDITION = re.compile(r"go(?:es)? into service only if a person approves(: `[^`]*`)?")
 _DECIDES = re.compile(r"a person decides \(`[^`]*`\)")
 
 
@@ -395,7 +396,7 @@ RULES: tuple[DecisionRule, ...] = (
         f"{{found}} It no longer watches {{lost}}. It {_APPROVED}",
     ),
     DecisionRule(
-        "moved", "provisional", True, f"{{moved}}. The {{new}} limits {_APPROVED} {{found}}"
+        "moved", "provisional", True, f"{{moved}}. The {{new}} limits {_APPROVED_ALL} {{found}}"
     ),
     DecisionRule(
         "no_unseen_time", "provisional", True,

@@ -39,7 +39,7 @@ def shows(page, text):
 def drag_to_the_top(page):
     """Drag the limit from where it is to the upper edge of its picture."""
     x, y, width, height = page.box(f"{LIMIT} .level")
-    top = page.evaluate("document.querySelector('.plot').getBoundingClientRect().top")
+    top = page.evaluate("document.querySelector('#drawn svg').getBoundingClientRect().top")
     left = x + width / 2
     page.mouse("mousePressed", left, y + height / 2, button="left", buttons=1, clickCount=1)
     page.mouse("mouseMoved", left, (y + top) / 2, button="left", buttons=1)
@@ -124,7 +124,7 @@ def type_into(page, field, text):
     )
 
 
-INSIDE = """['.plot', '.axis', '#preview .headline', 'button[value=apply]', '#text'].map(one => {
+INSIDE = """['#drawn svg', '#preview .headline', 'button[value=apply]', '#text'].map(one => {
   const {top, bottom, left, right} = document.querySelector(one).getBoundingClientRect();
   return [one, top >= 0 && top < innerHeight && left >= 0 && right <= innerWidth
     && (one === '#text' || bottom <= innerHeight)];
@@ -146,7 +146,7 @@ def test_text_preview_and_apply_are_in_view_on_a_desk_without_pressing_anything(
         assert page.evaluate(INSIDE) == []
         assert page.evaluate("location.pathname") == "/definitions/too-hot/edit"
         page.resize(800, 1280)
-        below = "document.querySelector('.plot').getBoundingClientRect().top > "
+        below = "document.querySelector('#drawn svg').getBoundingClientRect().top > "
         assert page.evaluate(
             below + "document.getElementById('text').getBoundingClientRect().bottom"
         )

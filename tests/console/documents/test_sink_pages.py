@@ -126,4 +126,4 @@ def test_a_sink_that_stands_still_is_a_fault_of_the_platform_until_it_goes_on(pl
     platform.sink_deliveries.advance("scada", begin, SinkStep("p", at(12), 1, 0, at(12), {}))
     assert faults(13) == []
     refuse(platform, 1)
-    assert "alerting list dead" in faults(600)[0]
+    assert faults(600) == ["its receiver refused 1 message"]

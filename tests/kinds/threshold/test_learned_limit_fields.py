@@ -141,7 +141,7 @@ def test_new_limits_wait_for_a_person_where_many_readings_lay_beyond_the_old_one
     challenger = TRAINING.estimate(found, 1, FAMILY, later).model
     compared = TRAINING.compare(found, later, {FAMILY: challenger}, champion)
     assert compared.decision.by_person
-    assert "lie beyond the limit in service, 4; 10.00% were expected" in compared.decision.reason
+    assert "lie beyond the limit in service, 4; 10 % were expected" in compared.decision.reason
     assert not TRAINING.compare(found, data, {FAMILY: champion}, None).decision.by_person
     assert TRAINING.compare(found, data, {FAMILY: champion}, champion).decision.verdict == "keep"
 
@@ -178,7 +178,7 @@ def test_groups_are_counted_with_their_range_and_those_without_enough_readings()
         return [*FittedLimits({json.dumps(["force"]): table}, {}).describe("press-1")]
 
     told = (
-        "press-1: force, quantile 0.99 of 1440 readings, 2024-01-01 00:00 to 2024-01-29 00:00 UTC: "
+        "press-1: force, quantile 0.99 of 1,440 readings, 2024-01-01 00:00 to 2024-01-29 00:00 UTC: "
         "4.6; "
     )
     assert [said(limits) for limits, _ in COUNTED] == [[told + words] for _, words in COUNTED]

@@ -69,7 +69,7 @@ EXPECTED = {
         "The champion stays: the challenger warns better, but forecasts worse: 0.8 beside 0.7.",
     ),
     "lost_assets": ("provisional", True, f"Found. It no longer watches press-2. It {PERSON}"),
-    "moved": ("provisional", True, f"It moved. The new limits {PERSON} Found."),
+    "moved": ("provisional", True, f"It moved. The new limits {PERSON.replace("goes", "go")} Found."),
     "no_unseen_time": (
         "provisional", True,
         "Found. There is no unseen normal time on which its false alarms could be counted. It "
