@@ -104,7 +104,7 @@ def test_a_duration_reads_back_as_it_was_written(seconds):
 def test_durations_are_at_most_ten_years_and_anything_else_is_refused_with_an_example():
     assert format_duration(parse_duration("3650d")) == "3650d"
     for text in ("", "5", "m", "-5m", "1.5h", "5m1h", "90 minutes"):
-        with pytest.raises(ValueError, match=r"write (for example 30m|1h30m|5m)"):
+        with pytest.raises(ValueError, match="is not a duration; write "):
             parse_duration(text)
 
 

@@ -21,6 +21,7 @@ FACTS = {
     "least_allowed": 0.5, "alone": " Alone.", "on_new_assets": 7,
 }  # fmt: skip
 PERSON = "goes into service only if a person approves."
+OF_ALL = "go into service only if a person approves."
 
 # The table once more: objection -> verdict, whether a person decides, and the sentence.
 EXPECTED = {
@@ -69,7 +70,7 @@ EXPECTED = {
         "The champion stays: the challenger warns better, but forecasts worse: 0.8 beside 0.7.",
     ),
     "lost_assets": ("provisional", True, f"Found. It no longer watches press-2. It {PERSON}"),
-    "moved": ("provisional", True, f"It moved. The new limits {PERSON.replace("goes", "go")} Found."),
+    "moved": ("provisional", True, f"It moved. The new limits {OF_ALL} Found."),
     "no_unseen_time": (
         "provisional", True,
         "Found. There is no unseen normal time on which its false alarms could be counted. It "
