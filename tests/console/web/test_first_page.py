@@ -191,7 +191,7 @@ def test_people_are_led_from_the_first_file_to_the_question(calm):
     assert "/definitions" in work(calm, role="admin")[1]
     empty = signed_in(calm)
     assert "Nothing is watched yet." in empty.get("/").text
-    assert "alerting report NAME" in empty.get("/reports").text
+    assert "No report yet." in empty.get("/reports").text
 
 
 def test_a_threshold_is_watched_and_evaluated_to_an_instant_and_a_missing_route_is_named(calm):
