@@ -108,7 +108,7 @@ def find_a_condition(walk):
 
 
 def make_an_alert(walk):
-    walk.press("#find form[method=post] button", "/definitions/new", "#text")
+    walk.press("#find form[method=post] button", "/previews/", "#text")
     draft = "document.querySelector('#text').value"
     assert "212" in walk.page.evaluate(draft)
     walk.page.evaluate(
@@ -121,7 +121,7 @@ def make_an_alert(walk):
     wait_until(lambda: "It would have raised 8 alarms" in walk.page.text(), walk.page.text)
     walk.look("preview")
     walk.page.write("[name=reason]", "zone 1 runs hot")
-    walk.press("button[value=apply]", "/definitions/hot", "#revisions")
+    walk.press("button[value=apply]", "/definitions/hot", ".tabs")
     walk.look("applied")
 
 
@@ -130,7 +130,7 @@ def decide_on_a_model(walk, platform):
     walk.open(f"/models/{NAME}", "#curve")
     walk.look("model")
     walk.page.press("input[name=at_most][value='6.0']")
-    walk.press("#curve button", f"/models/{NAME}/point", "button.primary")
+    walk.press("#curve form button", f"/models/{NAME}/point", "button.primary")
     walk.look("point")
     walk.text("operating_point: {false_alarms_per_week: 6}")
     walk.open(f"/models/{NAME}/decide", "button[value=approve]")
@@ -147,7 +147,7 @@ def edit_beside_another(walk, change):
     walk.press("button[value=apply]", "/definitions/hot/edit", ".unmended")
     walk.look("conflict")
     walk.text("Changed by ben")
-    walk.press("button[value=apply]", "/definitions/hot", "#revisions")
+    walk.press("button[value=apply]", "/definitions/hot", ".tabs")
     walk.open("/definitions/hot?from=1&to=3", "#difference")
     walk.look("difference")
     walk.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
