@@ -221,7 +221,7 @@ def test_a_forecast_worse_than_the_last_known_value_is_called_so_where_models_ar
     promote_run(platform, add_waiting(platform, NAME, waiting=False, reason=reason))
     said = "On its test period the values that it predicts were worse than the last known value"
     assert model_line(platform, NAME).warning.startswith(said)
-    assert f'<p class="fault">{said}' in browser_of(platform).get("/models").text
+    assert f'class="fault">{said}' in browser_of(platform).get("/models").text
     latest = platform.definitions.latest_revisions()
     ports = platform.definitions, platform.decisions, platform.trainings
     assert said in describe_trainings(*ports, latest, platform.zone)[NAME]
