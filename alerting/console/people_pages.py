@@ -11,9 +11,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 
 from alerting.console.access import Person, Served, Viewer, require
-from alerting.console.api import views
 from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Instant
-from alerting.console.api.views import Body
+from alerting.console.api.views import Body, ShownAs
 from alerting.console.login import (
     LONGEST,
     NOT_CONFIDENTIAL,
@@ -26,7 +25,13 @@ from alerting.console.login import (
 from alerting.console.rendering import FormAdministrator, FormViewer, render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LANGUAGES, translatable
-from alerting.operators.account_rules import DEVICE_SESSION_LASTS, Account, hash_secret, may_answer
+from alerting.operators.account_rules import (
+    DEVICE_SESSION_LASTS,
+    AccessToken,
+    Account,
+    hash_secret,
+    may_answer,
+)
 from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import Platform
 from alerting.usecases.access import accounts, devices_and_tokens
@@ -298,23 +303,29 @@ class TokenBody(Body):
     ends_at: Instant = Field(description="From when it is refused.")
 
 
-class TokenView(views.View):
-    """A token of a program. `key`: its identity; `used_at`: to the minute."""
+class NewToken(NamedTuple):
+    """A new token and its secret."""
 
-    key: str
-    name: str
-    owner: str
-    role: str
-    made_at: datetime
-    made_by: str
-    ends_at: datetime
-    used_at: datetime | None
+    token: AccessToken
+    secret: str
 
 
-class NewTokenView(TokenView):
-    """A new token. `token`: the secret itself, which is stored nowhere and not shown again."""
-
-    token: str
+_TOKEN = "key name owner role made_at made_by ends_at used_at"  # noqa: S105 - names of fields
+TokenView = Annotated[
+    AccessToken,
+    ShownAs(
+        "TokenView", "A token of a program. `key`: its identity; `used_at`: to the minute.", _TOKEN
+    ),
+]
+NewTokenView = Annotated[
+    NewToken,
+    ShownAs(
+        "NewTokenView",
+        "A new token. `token`: the secret itself, which is stored nowhere and not shown again.",
+        " ".join(f"token.{field}" for field in _TOKEN.split()),
+        token="secret",  # noqa: S106 - the name of a field
+    ),
+]
 
 
 class TypedAccess(NamedTuple):
@@ -334,10 +345,7 @@ _NOTHING_TYPED = TypedAccess()
 @api.get("/tokens", tags=["access"])
 def list_tokens(platform: Served, _: Administrator) -> list[TokenView]:
     """List the tokens of programs, without their secrets. Role: admin."""
-    return [
-        TokenView(**devices_and_tokens.token_fields(token))
-        for token in platform.access_tokens.all()
-    ]
+    return list(platform.access_tokens.all())
 
 
 @api.post("/tokens", tags=["access"], openapi_extra=MAY_NAME_NOTHING, operation_id="create_token")
@@ -346,17 +354,17 @@ def create_by_api(
 ) -> NewTokenView:
     """Make a token of an account for a program. Role: admin."""
     now = _real_time(request)
-    token, secret = devices_and_tokens.create_token(
-        platform, body.name, body.owner, body.role, body.ends_at, person.name, now
+    return NewToken(
+        *devices_and_tokens.create_token(
+            platform, body.name, body.owner, body.role, body.ends_at, person.name, now
+        )
     )
-    return NewTokenView(**devices_and_tokens.token_fields(token), token=secret)
 
 
 @api.delete("/tokens/{id}", tags=["access"], operation_id="revoke_token")
 def revoke_by_api(id: Id, request: Request, platform: Served, person: Administrator) -> TokenView:
     """Revoke a token at once, by its key. Role: admin."""
-    token = devices_and_tokens.revoke_token(platform, id, person.name, _real_time(request))
-    return TokenView(**devices_and_tokens.token_fields(token))
+    return devices_and_tokens.revoke_token(platform, id, person.name, _real_time(request))
 
 
 @pages.get("/access", response_class=HTMLResponse)

@@ -157,7 +157,7 @@ def show_mute(id: Id, platform: Served, _: Viewer) -> MuteDetail:
     return MuteDetail(
         mute=with_plant_times(mute, platform.zone),
         phase=mute.phase(now),
-        raised=[views.episode_summary(episode, platform.zone) for episode in raised],
+        raised=with_plant_times(raised, platform.zone),
     )
 
 

@@ -45,18 +45,24 @@ from alerting.definitions.wording.language import translatable
 from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode, ExpectedWindow, Outcome
 from alerting.operators.account_rules import DEVICE_SESSION_LASTS
-from alerting.operators.actions_and_mutes import MuteMark
 from alerting.operators.alarm_views import (
     Cause,
     DayOfAlarms,
-    TileState,
+    PartTiles,
+    Tile,
     counting_order,
     find_change,
     group_by_day,
 )
 from alerting.ports import Platform
-from alerting.recommendation.similar_episodes import outcome_of
+from alerting.recommendation.similar_episodes import (
+    ActionRecord,
+    Experience,
+    Similar,
+    outcome_of,
+)
 from alerting.reporting import sentences
+from alerting.reporting.variable_charts import Sparkline
 from alerting.usecases.access.devices_and_tokens import renew_display
 from alerting.usecases.alarm_load.definition_overview import describe_work
 from alerting.usecases.episodes.mutes_and_suppression import find_not_notified
@@ -412,31 +418,45 @@ def _page(
 api = APIRouter(prefix="/api/v1")
 
 
-class TileView(views.View):
-    """The state of one asset: the worst of its alarms, or that it is not evaluated. `part`: of the
-    plant. `muted`: whether its alarms are muted, or some of them; null if none is."""
+class PlacedTile(NamedTuple):
+    """A tile and the part of the plant that it is in."""
 
-    asset: str
-    title: str
-    part: str
-    state: TileState
-    severity: Severity | None
-    alarms: int
-    episode: str | None
-    muted: MuteMark | None
+    tile: Tile
+    part: PartTiles
 
 
-class PresentAlarm(views.View):
-    """An open alarm. `value`: of its variable now, with `course`, and the limit nearest to it."""
+TileView = Annotated[
+    PlacedTile,
+    views.ShownAs(
+        "TileView",
+        "The state of one asset: the worst of its alarms, or that it is not evaluated. `part`: of "
+        "the plant. `muted`: whether its alarms are muted, or some of them; null if none is.",
+        "tile.asset tile.title tile.state tile.severity tile.alarms tile.episode tile.muted",
+        part="part.name",
+    ),
+]
 
-    episode: views.EpisodeSummary
-    acknowledged_by: str | None
-    assigned_to: str | None
-    is_muted: bool
+
+class OpenAlarm(NamedTuple):
+    """An open alarm, when its problem is expected, and its variable now."""
+
+    episode: Episode
     window: ExpectedWindow | None
-    value: float | None
-    limit: float | None
-    course: str | None
+    line: Sparkline | None
+
+
+PresentAlarm = Annotated[
+    OpenAlarm,
+    views.ShownAs(
+        "PresentAlarm",
+        "An open alarm. `value`: of its variable now, with `course`, and the limit nearest to it.",
+        "episode.assigned_to window line.value line.limit",
+        episode=(views.EpisodeSummary, "episode"),
+        acknowledged_by="episode.acknowledged.actor",
+        is_muted=(bool, lambda alarm: alarm.episode.muted_by is not None),
+        course="line.direction",
+    ),
+]
 
 
 class CauseView(views.View):
@@ -461,38 +481,40 @@ class NowView(views.View):
     not_evaluated: list[Gap]
 
 
-class SimilarView(views.View):
-    """An earlier episode, its similarity to the given one (1: the same), and its outcome."""
-
-    id: str
-    asset: str
-    raised_at: datetime
-    likeness: float
-    outcome: Outcome | None
-
-
-class ActionView(views.View):
-    """An action in similar episodes, with its uses, and how often the problem was avoided or came
-    after it. `is_advice`: used often enough, and mostly helpful."""
-
-    action: str
-    uses: int
-    avoided: int
-    came: int
-    actors: tuple[str, ...]
-    usual_minutes: float | None
-    is_advice: bool
-
-
-class ExperienceView(views.View):
-    """Earlier episodes like one. `is_enough`: at least three of them were answered; below that no
-    action is listed. `contradicts`: following the recommendation mostly did not help."""
-
-    similar: list[SimilarView]
-    answered: int
-    is_enough: bool
-    actions: list[ActionView]
-    contradicts: bool
+SimilarView = Annotated[
+    Similar,
+    views.ShownAs(
+        "SimilarView",
+        "An earlier episode, its similarity to the given one (1: the same), and its outcome.",
+        "episode.id episode.asset episode.raised_at",
+        likeness=(float, lambda similar: round(similar.likeness, 3)),
+        outcome=(Outcome | None, lambda similar: outcome_of(similar.episode)),
+    ),
+]
+ActionView = Annotated[
+    ActionRecord,
+    views.ShownAs(
+        "ActionView",
+        "An action in similar episodes, with its uses, and how often the problem was avoided or "
+        "came after it. `is_advice`: used often enough, and mostly helpful.",
+        "action uses avoided came actors is_advice",
+        usual_minutes=(
+            float | None,
+            lambda action: None if action.took is None else action.took.total_seconds() / 60,
+        ),
+    ),
+]
+ExperienceView = Annotated[
+    Experience,
+    views.ShownAs(
+        "ExperienceView",
+        "Earlier episodes like one. `is_enough`: at least three of them were answered; below that "
+        "no action is listed. `contradicts`: following the recommendation mostly did not help.",
+        "answered is_enough contradicts",
+        similar=(list[SimilarView], "similar"),
+        actions=(list[ActionView], lambda lived: lived.actions if lived.is_enough else ()),
+    ),
+]
 
 
 @api.get("/now", tags=["operators"])
@@ -505,24 +527,11 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
         at=now.at,
         evaluated_until=now.evaluated_until,
         unacknowledged=now.unacknowledged,
-        tiles=[
-            TileView(
-                asset=tile.asset,
-                title=tile.title,
-                part=part.name,
-                state=tile.state,
-                severity=tile.severity,
-                alarms=tile.alarms,
-                episode=tile.episode,
-                muted=tile.muted,
-            )
-            for part in now.parts
-            for tile in part.tiles
-        ],
+        tiles=[PlacedTile(tile, part) for part in now.parts for tile in part.tiles],
         happening=[_cause(now, cause, platform) for cause in now.happening],
         expected=[_cause(now, cause, platform) for cause in now.expected],
         over=[
-            views.episode_summary(episode, platform.zone)
+            with_plant_times(episode, platform.zone)
             for group in now.over
             for episode in group.episodes
         ],
@@ -534,53 +543,16 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
 def show_experience(id: Id, platform: Served, _: Viewer) -> ExperienceView:
     """Show what helped last time: the most similar earlier episodes, the actions taken, and their
     outcomes."""
-    experience = experience_of(platform.episodes, find_episode(platform.episodes, id))
-    return ExperienceView(
-        similar=[
-            SimilarView(
-                id=similar.episode.id,
-                asset=similar.episode.asset,
-                raised_at=similar.episode.raised_at,
-                likeness=round(similar.likeness, 3),
-                outcome=outcome_of(similar.episode),
-            )
-            for similar in experience.similar
-        ],
-        answered=experience.answered,
-        is_enough=experience.is_enough,
-        actions=[
-            ActionView(
-                action=action.action,
-                uses=action.uses,
-                avoided=action.avoided,
-                came=action.came,
-                actors=action.actors,
-                usual_minutes=None if action.took is None else action.took.total_seconds() / 60,
-                is_advice=action.is_advice,
-            )
-            for action in experience.actions
-            if experience.is_enough
-        ],
-        contradicts=experience.contradicts,
-    )
+    return experience_of(platform.episodes, find_episode(platform.episodes, id))
 
 
 def _cause(now: Now, cause: Cause, platform: Served) -> CauseView:
-    alarms = [_alarm(now, cause, n, platform) for n in range(cause.size)]
+    alarms = [
+        OpenAlarm(
+            with_plant_times(episode, platform.zone),
+            now.windows.get(episode.id),
+            now.values.get(episode.id),
+        )
+        for episode in cause.episodes
+    ]
     return CauseView(first=alarms[0], is_first_out=cause.is_first_out, others=alarms[1:])
-
-
-def _alarm(now: Now, cause: Cause, position: int, platform: Served) -> PresentAlarm:
-    episode = cause.episodes[position]
-    line = now.values.get(episode.id)
-    seen = episode.acknowledged
-    return PresentAlarm(
-        episode=views.episode_summary(episode, platform.zone),
-        acknowledged_by=None if seen is None else seen.actor,
-        assigned_to=episode.assigned_to,
-        is_muted=episode.muted_by is not None,
-        window=now.windows.get(episode.id),
-        value=None if line is None else line.value,
-        limit=None if line is None else line.limit,
-        course=None if line is None else line.direction,
-    )

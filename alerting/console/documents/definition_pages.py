@@ -35,7 +35,6 @@ from alerting.console.documents.definition_api import (
     Previews,
     RunningPreviews,
     begin_preview,
-    summary_view,
 )
 from alerting.console.documents.document_api import (
     ConsoleKind,
@@ -479,7 +478,6 @@ DEFINITION_PAGES = ConsoleKind(
     line_view=DefinitionSummary,
     review_view=DefinitionReviewView,
     status=lambda platform, definition, now: definition_line(platform, now, definition.name),
-    view=summary_view,
     more=page_values,
     as_form=False,
     editor="definitions/editor.html",

@@ -7,7 +7,7 @@ Everything that is shown is in the address, so that it can be sent to a colleagu
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Form, Query, Request
@@ -31,7 +31,7 @@ from alerting.console.api.parameters import (
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import Body, View, read_cursor
+from alerting.console.api.views import Body, ShownAs, View, read_cursor
 from alerting.console.plant.trend_panel import (
     MOST_VARIABLES_OFFERED,
     alert_limits,
@@ -70,6 +70,7 @@ from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import Platform
 from alerting.readings.history import to_millis
 from alerting.readings.interval_labels import MOST_LABELLED_VARIABLES, IntervalLabel, LabelKind
+from alerting.readings.variable_series import Statistics
 from alerting.reporting.charts import LimitLine
 from alerting.usecases.explain import (
     MOST_SELECTED,
@@ -97,21 +98,26 @@ End = Annotated[Instant, Query(description="Readings up to this instant.")]
 Limit = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
-class VariableStatistics(View):
-    """Statistics of one variable, null without a value. `spread`: standard deviation, of one value
-    null; `low`, `high`: 5 and 95 % of the values are below."""
+class SummarisedVariable(NamedTuple):
+    """A variable; `figures`: of its values, None without one."""
 
     variable: str
     title: str
     unit: str | None
-    count: int
-    mean: float | None
-    spread: float | None
-    lowest: float | None
-    low: float | None
-    median: float | None
-    high: float | None
-    highest: float | None
+    figures: Statistics | None
+
+
+VariableStatistics = Annotated[
+    SummarisedVariable,
+    ShownAs(
+        "VariableStatistics",
+        "Statistics of one variable, null without a value. `spread`: standard deviation, of one "
+        "value null; `low`, `high`: 5 and 95 % of the values are below.",
+        "variable title unit figures.mean figures.spread figures.lowest figures.low "
+        "figures.median figures.high figures.highest",
+        count=(int, lambda summary: summary.figures.count if summary.figures else 0),
+    ),
+]
 
 
 @router.get("/statistics", openapi_extra=MAY_NAME_NOTHING)
@@ -120,7 +126,7 @@ def show_statistics(
 ) -> list[VariableStatistics]:
     """Return statistics of numeric variables over a time, of the readings themselves: at most
     3 million readings within a year."""
-    return statistic_views(platform, asset, variable, start, end)
+    return summarise(platform, asset, variable, start, end)
 
 
 @router.get("/occurrences", openapi_extra=MAY_NAME_NOTHING)
@@ -143,28 +149,21 @@ def show_occurrences(
     return find_times(readings, declared, condition, start, end)
 
 
-def statistic_views(
+def summarise(
     platform: Platform,
     asset: str,
     variables: Sequence[str],
     start: datetime,
     end: datetime,
     most: int = MOST_SELECTED,
-) -> list[VariableStatistics]:
+) -> list[SummarisedVariable]:
     """Return the statistics of variables with title and unit. Raises UserError as the use case."""
     declared = numeric_variables(platform.assets.get(asset), variables)
     readings = without_bad_values(platform).readings
     by_variable = selected_statistics(readings, declared, variables, start, end, most)
     return [
-        VariableStatistics.model_validate(
-            {
-                **dict.fromkeys(VariableStatistics.model_fields),
-                "count": 0,
-                **(vars(statistics) if statistics else {}),
-                "variable": name,
-                "title": title_of(declared, name),
-                "unit": declared.variables[name].unit,
-            }
+        SummarisedVariable(
+            name, title_of(declared, name), declared.variables[name].unit, statistics
         )
         for name, statistics in by_variable.items()
     ]
@@ -405,7 +404,7 @@ def _statistics(
     """Return the statistics of the shown time; None if it has more readings than are summarised
     unasked."""
     try:
-        return statistic_views(platform, asset.name, names, *shown, most)
+        return summarise(platform, asset.name, names, *shown, most)
     except UserError:
         return None
 
