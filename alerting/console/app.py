@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cache, partial
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -52,6 +53,7 @@ from alerting.console.plant import asset_pages, import_pages, trend_page
 from alerting.console.plant.import_jobs import Imports
 from alerting.console.platform_pages import PlatformReader, metrics_routes
 from alerting.console.rendering import Prefix, language_routes, prefix_of, render, require_free
+from alerting.definitions.faults import Fault
 from alerting.definitions.wording.language import Language, LanguageCode
 from alerting.operators.account_rules import RefusalLog
 from alerting.operators.actions_and_mutes import Role
@@ -316,13 +318,8 @@ def list_document_kinds() -> list[ConsoleKind]:
 
 
 @cache
-def _document_api(kind: ConsoleKind) -> APIRouter:
-    return DocumentApi(kind).router()
-
-
-@cache
-def _document_pages(kind: ConsoleKind) -> APIRouter:
-    return DocumentPages(kind).router()
+def _document_routers(kind: ConsoleKind) -> tuple[APIRouter, APIRouter]:
+    return DocumentApi(kind).router(), DocumentPages(kind).router()
 
 
 def _add_routes(
@@ -342,8 +339,7 @@ def _add_routes(
     app.state.deliveries = ingest_api.Deliveries()
     app.state.reader = PlatformReader(app.state.platform)
     shared = (metrics_routes(app.state.reader), describe(app))
-    kinds = app.state.document_kinds
-    documents = [*map(_document_api, kinds), *map(_document_pages, kinds)]
+    documents = chain.from_iterable(map(_document_routers, app.state.document_kinds))
     for router in (*PROGRAMS, *PEOPLE, *documents, *shared, *entrances):
         # as `include_router` without arguments, which makes every route again: .5 s
         app.router.routes.extend(router.routes)
@@ -443,15 +439,6 @@ _HEADERS = {
 }
 
 
-class ProblemFault(BaseModel):
-    """A fault of what was sent: its place (fields joined by points), the fault, and a hint, empty
-    without one."""
-
-    path: str
-    message: str
-    hint: str
-
-
 class ProblemDocument(BaseModel):
     """A problem document (RFC 9457)."""
 
@@ -460,8 +447,10 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str = Field(description="The fault, its place, and the remedy.")
     instance: str = Field(description="The requested address.")
-    faults: list[ProblemFault] | None = Field(
-        None, description="Each fault of a parameter, body or document; absent without any."
+    faults: list[Fault] | None = Field(
+        None,
+        description="Each fault of a parameter, body or document: its place (fields joined by "
+        "points), the fault, and a hint, empty without one. Absent without any.",
     )
 
 
@@ -495,7 +484,8 @@ def _describe_api(app: FastAPI) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas |= _problem_schemas()
+    problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs") | {"Problem": problem | {"title": "Problem"}}
     schemas |= {body.__name__: body.model_json_schema() for body in BODIES}
     schemas |= {
         f"{shown.kind.word.capitalize()}Body": describe_schema(shown.kind.word, shown.example)
@@ -519,12 +509,6 @@ def _describe_api(app: FastAPI) -> dict[str, Any]:
             for mark in MAY_NAME_NOTHING | MAY_CONFLICT:
                 operation.pop(mark, None)
     return schema
-
-
-def _problem_schemas() -> dict[str, Any]:
-    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-    parts = schema.pop("$defs")
-    return {"Problem": schema | {"title": "Problem"}, **parts}
 
 
 def _list_statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterator[int]:

@@ -467,20 +467,38 @@ class CauseView(views.View):
     others: list[PresentAlarm]
 
 
-class NowView(views.View):
-    """The present state of the plant: tiles by state, open alarms by cause, urgent first, ended
-    ones that wait to be acknowledged, and what is not evaluated."""
-
-    at: datetime
-    evaluated_until: datetime | None
-    unacknowledged: int
-    tiles: list[TileView]
-    happening: list[CauseView]
-    expected: list[CauseView]
-    over: list[views.EpisodeSummary]
-    not_evaluated: list[Gap]
+def _causes(now: Now, causes: Sequence[Cause]) -> list[CauseView]:
+    views_of_causes = []
+    for cause in causes:
+        first, *others = (
+            OpenAlarm(e, now.windows.get(e.id), now.values.get(e.id)) for e in cause.episodes
+        )
+        views_of_causes.append(
+            CauseView(first=first, is_first_out=cause.is_first_out, others=others)
+        )
+    return views_of_causes
 
 
+NowView = Annotated[
+    Now,
+    views.ShownAs(
+        "NowView",
+        "The present state of the plant: tiles by state, open alarms by cause, urgent first, ended "
+        "ones that wait to be acknowledged, and what is not evaluated.",
+        "at evaluated_until unacknowledged",
+        tiles=(
+            list[TileView],
+            lambda now: [PlacedTile(tile, part) for part in now.parts for tile in part.tiles],
+        ),
+        happening=(list[CauseView], lambda now: _causes(now, now.happening)),
+        expected=(list[CauseView], lambda now: _causes(now, now.expected)),
+        over=(
+            list[views.EpisodeSummary],
+            lambda now: [episode for group in now.over for episode in group.episodes],
+        ),
+        not_evaluated=(list[Gap], "gaps"),
+    ),
+]
 SimilarView = Annotated[
     Similar,
     views.ShownAs(
@@ -523,20 +541,7 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
     plant = known_plant(request, platform)
     routes = _routes_with_shifts(platform)
     now = read_now(platform, plant, filters, person.name, routes)
-    return NowView(
-        at=now.at,
-        evaluated_until=now.evaluated_until,
-        unacknowledged=now.unacknowledged,
-        tiles=[PlacedTile(tile, part) for part in now.parts for tile in part.tiles],
-        happening=[_cause(now, cause, platform) for cause in now.happening],
-        expected=[_cause(now, cause, platform) for cause in now.expected],
-        over=[
-            with_plant_times(episode, platform.zone)
-            for group in now.over
-            for episode in group.episodes
-        ],
-        not_evaluated=list(with_plant_times(now.gaps, platform.zone)),
-    )
+    return with_plant_times(now, platform.zone)
 
 
 @api.get("/episodes/{id}/experience", tags=["episodes"])
@@ -544,15 +549,3 @@ def show_experience(id: Id, platform: Served, _: Viewer) -> ExperienceView:
     """Show what helped last time: the most similar earlier episodes, the actions taken, and their
     outcomes."""
     return experience_of(platform.episodes, find_episode(platform.episodes, id))
-
-
-def _cause(now: Now, cause: Cause, platform: Served) -> CauseView:
-    alarms = [
-        OpenAlarm(
-            with_plant_times(episode, platform.zone),
-            now.windows.get(episode.id),
-            now.values.get(episode.id),
-        )
-        for episode in cause.episodes
-    ]
-    return CauseView(first=alarms[0], is_first_out=cause.is_first_out, others=alarms[1:])

@@ -72,21 +72,6 @@ ModelDecision = Annotated[
 ]
 
 
-class EvidenceView(View):
-    """Evidence of the version that waits, else of the one in service, as its training measured it.
-
-    `reliability`: mean score and observed share of problems, in bins of rows of the test period.
-    `importance`: by variable. `test`: metrics of the test period.
-    """
-
-    version: int
-    points: list[CurvePoint]
-    reliability: list[dict[str, float]]
-    importance: dict[str, float]
-    effects: list[SetPointEffect]
-    test: dict[str, Any]
-
-
 class ReportedModels(NamedTuple):
     """What is known of the models of a definition."""
 
@@ -94,18 +79,13 @@ class ReportedModels(NamedTuple):
     definition: Definition
 
 
-def _evidence(models: ReportedModels) -> EvidenceView | None:
+def _points(models: ReportedModels) -> list[CurvePoint]:
     evidence = models.report.evidence
-    if evidence is None:
-        return None
     definition = models.definition
-    limit = (
-        definition.operating_point.max_time_in_alarm
-        if isinstance(definition, TrainedDefinition)
-        else 1.0
-    )
-    points = operating_points(evidence.curve, limit)
-    return EvidenceView.model_validate(vars(evidence) | {"points": points})
+    limit = 1.0
+    if isinstance(definition, TrainedDefinition):
+        limit = definition.operating_point.max_time_in_alarm
+    return operating_points(evidence.curve, limit) if evidence else []
 
 
 def _version(row: dict[str, Any]) -> ModelVersion:
@@ -114,6 +94,21 @@ def _version(row: dict[str, Any]) -> ModelVersion:
     return ModelVersion(version=row["version"], aliases=aliases, tags=tags)
 
 
+EvidenceView = Annotated[
+    ReportedModels,
+    ShownAs(
+        "EvidenceView",
+        "Evidence of the version that waits, else of the one in service, as its training measured "
+        "it. `reliability`: mean score and observed share of problems, in bins of rows of the test "
+        "period. `importance`: by variable. `test`: metrics of the test period.",
+        points=(list[CurvePoint], _points),
+        version=(int, "report.evidence.version"),
+        reliability=(list[dict[str, float]], "report.evidence.reliability"),
+        importance=(dict[str, float], "report.evidence.importance"),
+        effects=(list[SetPointEffect], "report.evidence.effects"),
+        test=(dict[str, Any], "report.evidence.test"),
+    ),
+]
 WaitingView = Annotated[
     Proposal,
     ShownAs(
@@ -136,7 +131,7 @@ ModelDetail = Annotated[
         definition="report.line.name",
         waiting=(WaitingView | None, "report.waiting"),
         leaderboard=(list[CandidateSummary], "report.leaderboard"),
-        evidence=(EvidenceView | None, _evidence),
+        evidence=(EvidenceView | None, lambda models: models if models.report.evidence else None),
         versions=(list[ModelVersion], lambda m: map(_version, m.report.history["versions"])),
         decisions=(list[ModelDecision], "report.decisions"),
         unreadable=(str | None, lambda models: models.report.history["unreadable"]),

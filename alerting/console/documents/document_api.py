@@ -278,13 +278,6 @@ class DocumentView(View):
     revisions: list[RevisionLine]
 
 
-class RevisionPage(View):
-    """Revisions, newest first; `next` is `before` of the page after this one, null on the last."""
-
-    items: list[RevisionLine]
-    next: int | None
-
-
 class StateView(View):
     """The state of a document after it was changed."""
 
@@ -351,8 +344,6 @@ class DocumentApi:
             self._add("DELETE", single, self.remove, f"remove_{word}", None, status_code=204)
         revision = f"{named}/revisions/{{number}}"
         reads = shown.reads
-        listed = f"list_{word}_revisions"
-        self._add("GET", f"{named}/revisions", self.list_revisions, listed, RevisionPage, reads)
         self._add("GET", revision, self.show_revision, f"show_{word}_revision", RevisionView, reads)
         compare = f"compare_{word}_revisions"
         self._add("GET", f"{named}/diff", self.compare, compare, DifferenceView, reads)
@@ -488,28 +479,6 @@ class DocumentApi:
         now = platform.clock.now()
         self._kind.remove(platform, name, person.name, now, why, expected=expected)
         return Response(status_code=204)
-
-    def list_revisions(
-        self,
-        name: Id,
-        platform: Served,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        before: Annotated[
-            int | None, Query(ge=1, le=MOST_NUMBER, description="`next` of the page before.")
-        ] = None,
-    ) -> RevisionPage:
-        """List the revisions of a document, newest first, page by page."""
-        revisions = [
-            revision
-            for revision in reversed(
-                self._kind.show(platform, name, platform.clock.now()).revisions
-            )
-            if before is None or revision.number < before
-        ]
-        return RevisionPage(
-            items=revisions[:limit],
-            next=revisions[limit - 1].number if len(revisions) > limit else None,
-        )
 
     def show_revision(self, name: Id, number: Number, platform: Served) -> RevisionView:
         """Show a revision of a document with its content."""
