@@ -221,7 +221,8 @@ class Turns:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["method"] != "GET" or _needs_no_turn(scope):
+        waits = scope["path"].endswith(_WITHOUT_TURN) or b"wait=" in scope.get("query_string", b"")
+        if scope["method"] != "GET" or waits:
             PAGE.set(Page(WITHIN_S if scope["method"] == "GET" else CHANGE_WITHIN_S))
             await self._app(scope, receive, send)
             return
@@ -267,11 +268,6 @@ class _Turn:
             yield
         finally:
             from_thread.run(self.take)
-
-
-def _needs_no_turn(scope: Scope) -> bool:
-    path: str = scope["path"]
-    return path.endswith(_WITHOUT_TURN) or b"wait=" in scope.get("query_string", b"")
 
 
 class RateLimit:

@@ -72,11 +72,6 @@ def is_passed_on(request: Request) -> bool:
     return any(name in request.headers for name in PASSED_ON)
 
 
-def is_loopback_name(request: Request) -> bool:
-    """Return whether the browser asked for an address of its own machine."""
-    return host_name(request) in _LOOPBACK_NAMES
-
-
 def host_name(request: Request) -> str:
     """Return the host that the browser asked for, in lower case, without its port."""
     host = request.headers.get("host", "").lower()
@@ -347,7 +342,7 @@ def sign_in_routes(
 
 def _is_local(request: Request) -> bool:
     """Return whether a request comes from this machine directly, without a proxy."""
-    if is_passed_on(request) or request.client is None or not is_loopback_name(request):
+    if is_passed_on(request) or request.client is None or host_name(request) not in _LOOPBACK_NAMES:
         return False
     try:
         return ip_address(request.client.host).is_loopback

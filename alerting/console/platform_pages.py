@@ -137,7 +137,11 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         scrape=reader.read() if runs_it else None,
         service=platform.leases.find(STREAM) if runs_it else None,
         at=entrance_of(request).now(),
-        dead_messages=_dead_messages(platform) if runs_it else {},
+        dead_messages={  # of each source
+            name: count
+            for name in (str(document.get("name")) for document in platform.sources.documents())
+            if runs_it and (count := platform.dead_messages.count_dead(name))
+        },
         disks=platform.disks() if runs_it else (),
         disk_least=platform.health_limits.disk_least,
         database=platform.database() if runs_it else None,
@@ -149,13 +153,6 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         silent=find_silent(request.app.state.others),
         now=now,
     )
-
-
-def _dead_messages(platform: Platform) -> dict[str, int]:
-    """Return how many messages of each source could not be stored."""
-    names = sorted(str(document.get("name")) for document in platform.sources.documents())
-    counted = {name: platform.dead_messages.count_dead(name) for name in names}
-    return {name: count for name, count in counted.items() if count}
 
 
 LIMIT_S = 8.0

@@ -1,6 +1,5 @@
 """Pages and API of mutes: those present, planned and past, one of them, and a new one."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, NamedTuple, Self, cast
 
@@ -20,15 +19,14 @@ from alerting.console.api.parameters import (
     Instant,
     NameQuery,
     NameText,
-    Short,
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import MUTE_ENDS, Body, with_plant_times
+from alerting.console.api.views import MUTE_ENDS, Body, ReasonBody, with_plant_times
 from alerting.console.plant.trend_picture import read_instant
 from alerting.console.rendering import FormOperator, lead_back, render
 from alerting.definitions.alert_definition import SEVERITIES, Severity
-from alerting.definitions.asset_documents import Asset, asset_titles, event_titles
+from alerting.definitions.asset_documents import asset_titles, event_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions_and_mutes import (
@@ -118,12 +116,6 @@ class MuteBody(Body):
         return self
 
 
-class EndBody(Body):
-    """The reason to end a mute early."""
-
-    reason: Short = ""
-
-
 class ProlongBody(Body):
     """A new end of a mute."""
 
@@ -187,7 +179,7 @@ def start_by_api(body: MuteBody, platform: Served, person: Operator) -> Mute:
 
 @api.post("/mutes/{id}/end", operation_id="end_mute")
 def end_by_api(
-    id: Id, platform: Served, deliver: Delivery, person: Operator, body: EndBody | None = None
+    id: Id, platform: Served, deliver: Delivery, person: Operator, body: ReasonBody | None = None
 ) -> Mute:
     """End a mute before its time, or cancel a planned one; an alarm that is still open is announced
     once. Idempotent. Role: operator; out of service: engineer."""
@@ -380,11 +372,16 @@ def _form(
     request: Request, platform: Platform, person: Person, filled: MuteForm, refusal: str = ""
 ) -> str:
     assets = platform.assets.all()
+    above = {asset.parent for asset in assets}
     return render(
         "mutes/new.html",
         request,
         f=filled,
-        parts=_tree(assets, filled.part),
+        parts=[  # each below its parent; of very many those with others below, and the chosen one
+            (asset.name, "\u2003" * depth + (asset.title or asset.name))
+            for asset, depth in assets_in_tree(assets)
+            if len(assets) <= MOST_PARTS or asset.name in above or asset.name == filled.part
+        ],
         definitions=sorted(
             (r.definition.title or r.name, r.name)
             for r in platform.definitions.latest_revisions()
@@ -402,17 +399,6 @@ def _form(
         refusal=refusal,
         now=platform.clock.now(),
     )
-
-
-def _tree(assets: Sequence[Asset], chosen: str) -> list[tuple[str, str]]:
-    """Return name and indented title of assets, each below its parent. If there are very many,
-    return only assets with others below, and the chosen asset."""
-    above = {asset.parent for asset in assets}
-    return [
-        (asset.name, "\u2003" * depth + (asset.title or asset.name))
-        for asset, depth in assets_in_tree(assets)
-        if len(assets) <= MOST_PARTS or asset.name in above or asset.name == chosen
-    ]
 
 
 def _end(request: Request, sent: MuteForm, begin: datetime) -> datetime | None:

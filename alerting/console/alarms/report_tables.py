@@ -79,15 +79,19 @@ def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodT
             key=lambda name: (name is not None, name or ""),
         )
         rows = tuple(
-            (name, _newest_by_period([h for h in marked if h.definition == name])) for name in names
+            (
+                name,
+                {
+                    head.period or "": head
+                    for head in sorted(marked, key=lambda head: head.as_of)
+                    if head.definition == name
+                },
+            )
+            for name in names
         )
         if periods:
             tables.append(PeriodTable(title, periods, rows))
     return tables
-
-
-def _newest_by_period(heads: Sequence[ReportHead]) -> dict[str, ReportHead]:
-    return {head.period or "": head for head in sorted(heads, key=lambda head: head.as_of)}
 
 
 def _mark(period: str) -> str:

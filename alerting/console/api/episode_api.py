@@ -17,10 +17,9 @@ from alerting.console.api.parameters import (
     NameQuery,
     NameText,
     Short,
-    SomeShort,
     SomeText,
 )
-from alerting.console.api.views import Body, plant_times, with_plant_times
+from alerting.console.api.views import Body, StatedReasonBody, plant_times, with_plant_times
 from alerting.episodes.episode import Episode, Feedback
 from alerting.kinds.protocol import Why
 from alerting.ports import Platform, PlatformAlert
@@ -123,12 +122,6 @@ class AckBody(Body):
     note: Short = Field("", description="A note for the next operator.")
 
 
-class CloseBody(Body):
-    """The end of an alert by hand."""
-
-    reason: SomeShort = Field(description="Why it is over; required.")
-
-
 class ConfirmBody(Body):
     """A confirmation that an operator acted."""
 
@@ -196,7 +189,7 @@ def acknowledge(
 
 
 @router.post("/episodes/{id}/close", tags=["operators"], operation_id="close_episode")
-def close(id: Id, body: CloseBody, platform: Served, person: Operator) -> Operated:
+def close(id: Id, body: StatedReasonBody, platform: Served, person: Operator) -> Operated:
     """Close an alert that nothing evaluates, or whose predicted problem has come, when no reading
     shows whether it goes on. Role: operator."""
     return _operated_view(

@@ -7,8 +7,16 @@ from fastapi import APIRouter
 from pydantic import BeforeValidator, Field
 
 from alerting.console.access import Engineer, Served, Viewer
-from alerting.console.api.parameters import MAY_CONFLICT, Id, Short, SomeShort, require_number
-from alerting.console.api.views import Body, ShownAs, View, plant_times, with_plant_times
+from alerting.console.api.parameters import MAY_CONFLICT, Id, SomeShort, require_number
+from alerting.console.api.views import (
+    Body,
+    ReasonBody,
+    ShownAs,
+    StatedReasonBody,
+    View,
+    plant_times,
+    with_plant_times,
+)
 from alerting.definitions.alert_definition import Definition, TrainedDefinition
 from alerting.definitions.revisions import question_of
 from alerting.learning.selection.decision import CandidateSummary, Proposal
@@ -206,18 +214,6 @@ class RollbackBody(Body):
     to: Annotated[int, Field(ge=1, le=_MOST), BeforeValidator(require_number)] | None = None
 
 
-class TrainingBody(Body):
-    """Why a training is wanted, recorded in the audit."""
-
-    reason: Short = ""
-
-
-class CancelBody(Body):
-    """Why a training is cancelled, recorded with it and in the audit."""
-
-    reason: SomeShort
-
-
 @router.get("/models")
 def list_models(platform: Served, _: Viewer) -> list[ModelSummary]:
     """List the definitions in service with a model, those that wait for a person first."""
@@ -278,7 +274,7 @@ def list_trainings(name: Id, platform: Served, _: Viewer) -> TrainingsView:
 
 @router.post("/definitions/{name}/trainings", status_code=202, openapi_extra=MAY_CONFLICT)
 def start_training(
-    name: Id, platform: Served, person: Engineer, body: TrainingBody | None = None
+    name: Id, platform: Served, person: Engineer, body: ReasonBody | None = None
 ) -> TrainingsView:
     """Ask for a training of the definition as it is now; the platform starts it within a minute or
     two. One at a time: a request that waits is the same request. Role: engineer."""
@@ -291,7 +287,9 @@ def start_training(
     openapi_extra=MAY_CONFLICT,
     operation_id="cancel_training",
 )
-def end_training(name: Id, body: CancelBody, platform: Served, person: Engineer) -> TrainingsView:
+def end_training(
+    name: Id, body: StatedReasonBody, platform: Served, person: Engineer
+) -> TrainingsView:
     """End the training that is under way, at its next trial, or take back a request. Role:
     engineer."""
     cancel_training(platform, name, person.name, body.reason)

@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.scored_files import JOB_ID, JobsFull, PredictFolder, PredictJob
-from alerting.console.access import Engineer, Served, Viewer
+from alerting.console.access import Engineer, Served, Viewer, part_of_app
 from alerting.console.api.parameters import NAME, Id, Instant, NameText
 from alerting.console.api.views import View, plant_times, with_plant_times
 from alerting.console.rendering import address_of
@@ -299,12 +299,7 @@ class PredictionBatchView(View):
     answers: list[AssetPredictionView] = Field(description="In the order of the question.")
 
 
-async def _predictor(request: Request) -> Predictor:
-    predictor: Predictor = request.app.state.predictor
-    return predictor
-
-
-Predicting = Annotated[Predictor, Depends(_predictor)]
+Predicting = Annotated[Predictor, Depends(part_of_app("predictor"))]
 
 
 @router.post("/definitions/{name}/predict", tags=["predictions"], operation_id="predict")
@@ -446,7 +441,8 @@ async def order_scores(
     `asset`: the asset of all rows, else that in `asset_column` (`asset` when left out); `time`: the
     column of the time stamps, found when left out. Airflow works at one job at a time.
     """
-    await run_in_threadpool(_require_scores, platform, name)
+    await run_in_threadpool(require_definition, platform, name)
+    await run_in_threadpool(require_scores, platform, name)  # before the file is sent
     columns = {"asset": asset, "asset_column": asset_column, "time": time}
     layout = {key: value for key, value in columns.items() if value}
     size = int(request.headers.get("content-length", "0"))
@@ -484,12 +480,6 @@ async def _receive(request: Request, files: PredictFolder, job: PredictJob) -> N
         raise UserError(f"the body was cut off: {size} bytes instead of {job.bytes}")
     if (first, last) != (_MAGIC, _MAGIC):
         raise UserError("the body is not a Parquet file: it neither begins nor ends with PAR1")
-
-
-def _require_scores(platform: Any, name: str) -> None:
-    """Raise UserError for a definition that would score no file, before the file is sent."""
-    require_definition(platform, name)
-    require_scores(platform, name)
 
 
 @router.get("/predict-jobs/{id}", tags=["predictions"], operation_id="show_predict_job")

@@ -32,7 +32,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import core_schema, to_jsonable_python
 
-from alerting.console.api.parameters import Instant, NameText, Short, Text
+from alerting.console.api.parameters import Instant, NameText, Short, SomeShort, Text
 from alerting.console.rendering import address_of
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode, RecommendationTaken, Verdict
@@ -108,6 +108,18 @@ class Body(BaseModel):
     """A request body, without other fields than its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReasonBody(Body):
+    """Why, for those who look at it later."""
+
+    reason: Short = ""
+
+
+class StatedReasonBody(Body):
+    """Why; required, for those who look at it later."""
+
+    reason: SomeShort
 
 
 class View(BaseModel):

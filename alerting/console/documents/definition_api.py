@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore, Event, Lock, Thread, Timer
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response
 from pydantic import ConfigDict, Field
 
-from alerting.console.access import Engineer, Served, Viewer
+from alerting.console.access import Engineer, Served, Viewer, part_of_app
 from alerting.console.api.parameters import EXAMPLE, SCENARIO_EXAMPLE, Instant
 from alerting.console.api.views import (
     Body,
@@ -242,7 +242,9 @@ class Previews:
                     translatable("too many previews are under way; try again in a minute")
                 )
             self._by_owner.pop(job.owner, None)
-            self._make_headroom()
+            over = [owner for owner, old in self._by_owner.items() if old.ended.is_set()]
+            for owner in over[: max(0, len(self._by_owner) - self._most + 1)]:
+                del self._by_owner[owner]
             self._by_owner[job.owner] = job
             self._under_way.add(job.id)
         Thread(target=self._work, args=(job, compute), name="preview", daemon=True).start()
@@ -259,23 +261,14 @@ class Previews:
         """Return a person's newest preview, None without one."""
         return self._by_owner.get(owner)
 
-    def cancel(self, owner: str, id: str) -> None:
-        """Cancel and forget a person's own preview. Raises NotFound for any other."""
+    def cancel(self, owner: str, id: str = "") -> None:
+        """Cancel and forget a person's preview, if there is one; one with another `id` raises
+        NotFound."""
         with self._lock:
-            self.find(owner, id).cancelled.set()
-            del self._by_owner[owner]
-
-    def cancel_newest(self, owner: str) -> None:
-        """Cancel and forget a person's preview, if there is one."""
-        with self._lock:
-            job = self._by_owner.pop(owner, None)
+            job = self.find(owner, id) if id else self._by_owner.get(owner)
             if job is not None:
                 job.cancelled.set()
-
-    def _make_headroom(self) -> None:
-        over = [owner for owner, job in self._by_owner.items() if job.ended.is_set()]
-        for owner in over[: max(0, len(self._by_owner) - self._most + 1)]:
-            del self._by_owner[owner]
+                del self._by_owner[owner]
 
     def _work(self, job: PreviewJob, compute: Compute) -> None:
         try:
@@ -438,12 +431,7 @@ PreviewView = Annotated[
 ]
 
 
-async def _previews(request: Request) -> Previews:
-    previews: Previews = request.app.state.previews
-    return previews
-
-
-RunningPreviews = Annotated[Previews, Depends(_previews)]
+RunningPreviews = Annotated[Previews, Depends(part_of_app("previews"))]
 
 
 @router.post("/definitions:preview", status_code=202)

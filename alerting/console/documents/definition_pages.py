@@ -325,7 +325,7 @@ def _save_draft(pressed: PressedButton, _: EditorAnswer) -> Response:
 
 
 def _stop_preview(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
-    pressed.request.app.state.previews.cancel_newest(pressed.person.name)
+    pressed.request.app.state.previews.cancel(pressed.person.name)
     return review_draft(DEFINITION_PAGES, pressed, answer)
 
 

@@ -19,14 +19,11 @@ from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Sen
 from alerting.console.api.views import Body
 from alerting.console.documents.document_api import (
     ConsoleKind,
-    EditorAnswer,
     FormFields,
-    PressedButton,
 )
 from alerting.console.documents.document_pages import render_page, render_refusal
 from alerting.console.rendering import FormEngineer, render
 from alerting.definitions.faults import DocumentRefused, NotFound, UserError
-from alerting.definitions.routes_and_sinks import Sink
 from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import translatable
@@ -221,11 +218,6 @@ def _try_source(request: Request, platform: Platform, source: Source) -> SourceT
     return trials.run(lambda readers: try_source(platform, readers, source, WAIT_S, now))
 
 
-def _look_at_draft(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
-    trial = look_at(pressed.request, pressed.platform, pressed.document)
-    return replace(answer, more={"looked": trial})
-
-
 def first_dead_messages(platform: Platform, name: str) -> DeadMessagesView:
     """Return the first messages of a source that could not be stored."""
     messages = platform.dead_messages.dead(name, DEAD_SHOWN + 1)
@@ -272,7 +264,12 @@ SOURCE_PAGES = ConsoleKind(
     status=source_status,
     more=_more_of_source,
     starts=STARTS,
-    buttons={"look": _look_at_draft},
+    buttons={
+        "look": lambda pressed, answer: replace(
+            answer,
+            more={"looked": look_at(pressed.request, pressed.platform, pressed.document)},
+        )
+    },
     as_form=False,
 )
 
@@ -369,13 +366,6 @@ def _test(request: Request, platform: Platform, name: str, actor: str) -> str:
     return trials.run(lambda opened: try_sink(opened, sink, actor, platform.clock.now()))
 
 
-def _more_of_sink(
-    _: Request, platform: Platform, stored: StoredDocument[Sink], __: object
-) -> dict[str, Any]:
-    letters = platform.sink_deliveries.letters(stored.name, LETTERS_SHOWN)
-    return {"letters": letters, "done": ""}
-
-
 SINK_PAGES = ConsoleKind(
     SINKS,
     example={"name": "scada", "kind": "mqtt", "url": {"env": "BROKER_URL"}},
@@ -390,7 +380,10 @@ SINK_PAGES = ConsoleKind(
     page="documents/sink.html",
     line_view=SinkStatus,
     status=sink_status,
-    more=_more_of_sink,
+    more=lambda _, platform, stored, __: {
+        "letters": platform.sink_deliveries.letters(stored.name, LETTERS_SHOWN),
+        "done": "",
+    },
     starts=SINK_STARTS,
     as_form=False,
 )

@@ -87,6 +87,7 @@ _OPTIONS: Mapping[str, str] = {
     "--instant": "duration",
 }
 """The choice that does what an option of the command does, which messages of the import name."""
+_OPTION = re.compile(r"--[a-z][a-z-]*")
 _LABELLED: Mapping[str, str] = {
     "--rename": "Name",
     "--column-type": "Type",
@@ -319,7 +320,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     messages = " ".join([job.fault, *(understood.notes if understood else ())])
     if job.note:
         messages = messages.replace(job.note, "")
-    requested = _choices_named_in(messages)
+    requested = {_OPTIONS[option] for option in _OPTION.findall(messages) if option in _OPTIONS}
     plan = understood.plan if understood else job.head
     is_event = job.choices.kind == "events" or isinstance(next(iter(job.rows), None), EventRow)
     first = _FIRST | requested | job.stated().keys() | (_OF_EVENTS if is_event else frozenset())
@@ -346,7 +347,13 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         columns_asked=[*job.titles] if any(option in messages for option in _LABELLED) else [],
         switches=_SWITCHES,
         hints=_HINTS,
-        found_values=_found_values(plan),
+        found_values={  # what an empty choice means
+            "time": " + ".join(plan.time_columns),
+            "header_line": " + ".join(map(str, plan.title_lines)),
+            "variable_column": plan.variable_column or "",
+            "value_column": plan.value_column or "",
+            "quality": plan.quality_column or "",
+        },
         labels=LABELS,
         first_choices=[f for f in LABELS if f in first],
         other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
@@ -367,18 +374,6 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     )
 
 
-def _found_values(plan: ReadingPlan) -> dict[str, str]:
-    """Return what an empty choice means, by its field."""
-    found_lines = " + ".join(map(str, plan.title_lines))
-    return {
-        "time": " + ".join(plan.time_columns),
-        "header_line": found_lines,
-        "variable_column": plan.variable_column or "",
-        "value_column": plan.value_column or "",
-        "quality": plan.quality_column or "",
-    }
-
-
 def _mark_lines(lines: Sequence[str], plan: ReadingPlan) -> list[FirstLine]:
     """Return the first lines of a file, cut, each with what it was taken for; an empty text if
     nobody knows."""
@@ -395,12 +390,6 @@ def _mark_lines(lines: Sequence[str], plan: ReadingPlan) -> list[FirstLine]:
             mark = "row"
         marked.append(FirstLine(number, legible(text.expandtabs(4), LONGEST_LINE), mark))
     return marked
-
-
-def _choices_named_in(text: str) -> frozenset[str]:
-    """Return the choices that a text of the import asks for, by the options it names."""
-    named = re.findall(r"--[a-z][a-z-]*", text)
-    return frozenset(_OPTIONS[option] for option in named if option in _OPTIONS)
 
 
 def _row(row: ReadingRow | EventRow) -> dict[str, Any]:

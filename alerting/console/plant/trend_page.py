@@ -27,11 +27,10 @@ from alerting.console.api.parameters import (
     Instant,
     NameQuery,
     NameText,
-    Short,
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import Body, ShownAs, View, read_cursor
+from alerting.console.api.views import Body, ReasonBody, ShownAs, View, read_cursor
 from alerting.console.plant.trend_panel import (
     MOST_VARIABLES_OFFERED,
     alert_limits,
@@ -185,12 +184,6 @@ class LabelBody(Body):
     reason: SomeShort = Field(description="Why, for those who look at this time later.")
 
 
-class UndoBody(Body):
-    """Why a label is undone."""
-
-    reason: Short = ""
-
-
 class LabelPage(View):
     """Labels, newest first; `next` is the cursor of the page after this one, null on the last."""
 
@@ -234,7 +227,7 @@ def label(body: LabelBody, platform: Served, person: Engineer) -> IntervalLabel:
 
 @router.post("/labels/{id}:undo", operation_id="undo_mark")
 def undo_by_api(
-    id: Id, platform: Served, person: Engineer, body: UndoBody | None = None
+    id: Id, platform: Served, person: Engineer, body: ReasonBody | None = None
 ) -> IntervalLabel:
     """Undo a label; its document stays. Idempotent. Role: engineer."""
     reason = body.reason if body else ""
