@@ -287,7 +287,8 @@ def create_app(
     app.state.sink_trials = Trials("sink", sink_opener)
     app.state.document_kinds = list_document_kinds()
     handle_problems(app)
-    login.sign_forms(app)
+    app.state.sign = login.sign  # forms on shared devices
+    app.add_exception_handler(login.NotSigned, lambda _, fault: fault.args[0])
     _add_routes(app, entrance, tokens, sign_in, now)
     app.add_middleware(Turns)
     app.add_middleware(

@@ -1,7 +1,7 @@
 """Pages of people: of one's own account for everyone, of all people, tokens and sessions for
 administrators; and tokens over the REST API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
@@ -294,6 +294,14 @@ USUAL_TOKEN_DAYS = 365
 Change = Literal["role", "disable", "enable", "link", "no-pin", "remove"]
 
 
+_ACTS: Mapping[str, Callable[[Platform, str, str, datetime], object]] = {
+    "disable": accounts.disable_account,
+    "enable": accounts.enable_account,
+    "no-pin": remove_pin,
+    "remove": accounts.remove_person,
+}
+
+
 class TokenBody(Body):
     """A token to be made."""
 
@@ -426,14 +434,8 @@ def change(
             if chosen is None:
                 raise UserError(f"choose one of the roles {', '.join(PERSON_ROLES)}")
             accounts.change_person(platform, name, person.name, now, chosen)
-        elif act == "disable":
-            accounts.disable_account(platform, name, person.name, now)
-        elif act == "enable":
-            accounts.enable_account(platform, name, person.name, now)
-        elif act == "no-pin":
-            remove_pin(platform, name, person.name, now)
         else:
-            accounts.remove_person(platform, name, person.name, now)
+            _ACTS[act](platform, name, person.name, now)
     except UserError as refusal:
         return HTMLResponse(_access_page(request, platform, refusal=str(refusal)), 422)
     if link is not None:

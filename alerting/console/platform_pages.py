@@ -27,14 +27,15 @@ from alerting.adapters.calls_with_deadline import find_silent
 from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api import views
-from alerting.console.api.parameters import EARLIEST, LATEST, NAME, Cursor, Id, Instant, NameQuery
+from alerting.console.api.parameters import NAME, Cursor, Id, Instant, NameQuery
 from alerting.console.fault_responses import METRICS
 from alerting.console.login import entrance_of
-from alerting.console.rendering import FormEngineer, render, zone_of
+from alerting.console.plant.trend_picture import read_instant
+from alerting.console.rendering import FormEngineer, render
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import LEASE_LASTS
 from alerting.definitions.wording.clean_text import clean_line, spreadsheet_text
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import template
 from alerting.ports import AuditEntry, AuditFilter, Platform, PlatformAlert
 from alerting.readings.history import to_millis
 from alerting.stores.database.transactions_and_leases import STREAM
@@ -481,8 +482,8 @@ class AuditForm:
             self.actor.strip() or None,
             self.subject.strip() or None,
             self.act.strip() or None,
-            _local_time(request, self.start),
-            _local_time(request, self.end),
+            read_instant(request, self.start) if self.start else None,
+            read_instant(request, self.end) if self.end else None,
         )
 
 
@@ -542,20 +543,6 @@ def _line(values: tuple[str, ...]) -> str:
     line = io.StringIO()
     csv.writer(line).writerow(values)
     return line.getvalue()
-
-
-def _local_time(request: Request, text: str) -> datetime | None:
-    """Return a time of a form's field, in the zone of the page. Raises UserError."""
-    if not text:
-        return None
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        raise UserError("from, to: not a time; write for example 2026-03-14T06:00") from None
-    at = value if value.tzinfo else value.replace(tzinfo=zone_of(request))
-    if not EARLIEST <= at <= LATEST:  # no database holds every instant that can be written
-        raise UserError(translatable("“{text}” lies not between 1900 and 2200", text=text))
-    return at
 
 
 def _cursor(entry: AuditEntry) -> str:

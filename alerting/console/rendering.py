@@ -390,7 +390,7 @@ def submitted_by(permission: Permission) -> Callable[..., object]:
             for name, value in (await request.form()).multi_items()
             if name not in _OWN_FIELDS and isinstance(value, str)
         ]
-        # set by `login.sign_forms`, which uses this module
+        # of `login`, which uses this module
         signed: Person = await run_in_threadpool(
             request.app.state.sign, request, sender, signer, pin, typed
         )

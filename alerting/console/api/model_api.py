@@ -225,10 +225,9 @@ def show_models(name: Id, platform: Served, _: Viewer) -> ModelDetail:
     """Show the models of a definition: what waits, the candidates of the last training, curve and
     evidence, versions and decisions."""
     report = model_report(platform, name)
-    waiting = report.waiting
-    if waiting is not None:
-        reason = plant_times(waiting.reason, platform.zone)
-        waiting = waiting.model_copy(update={"reason": reason})
+    waiting = report.waiting and report.waiting.model_copy(
+        update={"reason": plant_times(report.waiting.reason, platform.zone)}
+    )
     line = with_plant_times(report.line, platform.zone)
     report = replace(report, line=line, waiting=waiting)
     return ReportedModels(report, require_revision(platform.definitions, name).definition)

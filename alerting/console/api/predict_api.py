@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -20,7 +19,7 @@ from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.scored_files import JOB_ID, JobsFull, PredictFolder, PredictJob
 from alerting.console.access import Engineer, Served, Viewer, part_of_app
 from alerting.console.api.parameters import NAME, Id, Instant, NameText
-from alerting.console.api.views import View, plant_times, with_plant_times
+from alerting.console.api.views import ShownAs, View, plant_times, with_plant_times
 from alerting.console.rendering import address_of
 from alerting.deferred import load
 from alerting.definitions.alert_definition import Definition
@@ -401,11 +400,20 @@ JobId = Annotated[str, Path(pattern=f"^{JOB_ID}$", description="Id of a predict 
 Column = Annotated[str | None, Query(min_length=1, max_length=NAME)]
 
 
-@dataclass(frozen=True)
-class JobView(PredictJob):
-    """A predict job. `scores`: the address of its scores, once it is done: Parquet."""
-
-    scores: str | None = None
+JobView = Annotated[
+    PredictJob,
+    ShownAs(
+        "JobView",
+        "A predict job. `scores`: the address of its scores, once it is done: Parquet.",
+        "id definition actor created_at bytes layout state fault result ended_at",
+        scores=(
+            str | None,
+            lambda job: (
+                address_of(f"/api/v1/predict-jobs/{job.id}/scores") if job.state == "done" else None
+            ),
+        ),
+    ),
+]
 
 
 async def _files(request: Request) -> PredictFolder:
@@ -463,7 +471,7 @@ def _submit(platform: Any, files: PredictFolder, job: PredictJob) -> JobView:
     job = files.submit(job)
     after = {"definition": job.definition, "bytes": job.bytes, "state": job.state}
     platform.audit.add(job.actor, "predict job ordered", job.id, job.created_at, after=after)
-    return _job_view(job)
+    return job
 
 
 async def _receive(request: Request, files: PredictFolder, job: PredictJob) -> None:
@@ -487,7 +495,7 @@ def show_job(id: JobId, _: Viewer, platform: Served, files: Files) -> JobView:
     """Show a predict job with its state, and its result or fault."""
     job = files.get(id)
     require_definition(platform, job.definition)
-    return _job_view(job)
+    return job
 
 
 @router.get(
@@ -507,8 +515,3 @@ def send_scores(id: JobId, _: Viewer, platform: Served, files: Files) -> FileRes
         raise NotFound(f"predict job {id} is {job.state}: it has no scores{why}")
     path = files.file(id, "scores.parquet")
     return FileResponse(path, media_type=PARQUET, filename=f"scores-{id}.parquet")
-
-
-def _job_view(job: PredictJob) -> JobView:
-    at = address_of(f"/api/v1/predict-jobs/{job.id}/scores") if job.state == "done" else None
-    return JobView(**vars(job), scores=at)
