@@ -22,7 +22,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from alerting.adapters.calls_with_deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords_and_links import Argon2Passwords
@@ -52,7 +52,14 @@ from alerting.console.login import Directory, Entrance, sign_in_routes
 from alerting.console.plant import asset_pages, import_pages, trend_page
 from alerting.console.plant.import_jobs import Imports
 from alerting.console.platform_pages import PlatformReader, metrics_routes
-from alerting.console.rendering import Prefix, language_routes, prefix_of, render, require_free
+from alerting.console.rendering import (
+    HttpMiddleware,
+    Prefix,
+    language_routes,
+    prefix_of,
+    render,
+    require_free,
+)
 from alerting.definitions.faults import Fault
 from alerting.definitions.wording.language import Language, LanguageCode
 from alerting.operators.account_rules import RefusalLog
@@ -68,21 +75,14 @@ from alerting.usecases.sink_delivery import OpenSink
 from alerting.usecases.sources.poll import Readers
 
 
-class HeadAsGet:
+class HeadAsGet(HttpMiddleware):
     """Handles HEAD as GET, except where GET changes something: one-time links.
 
     The scope then has `is_head`, for an answer that would not end.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] != "http"
-            or scope["method"] != "HEAD"
-            or scope["path"].startswith(SIGN_IN)
-        ):
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "HEAD" or scope["path"].startswith(SIGN_IN):
             await self._app(scope, receive, send)
             return
 
@@ -97,17 +97,11 @@ class HeadAsGet:
 _log = id_logger(__name__)
 
 
-class RequestLog:
+class RequestLog(HttpMiddleware):
     """Log of method, declared address (never its values, which are often permissions), status,
     duration."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = monotonic()
         status = 500
 

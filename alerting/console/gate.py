@@ -31,7 +31,7 @@ from alerting.console.access import Access, Person
 from alerting.console.api.parameters import LARGEST_DELIVERY
 from alerting.console.fault_responses import API, DATABASE_DOWN, is_for_programs, problem
 from alerting.console.rendering import PATH as LANGUAGE
-from alerting.console.rendering import page_address
+from alerting.console.rendering import HttpMiddleware, page_address
 from alerting.definitions.faults import first_line
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.operators.account_rules import JoinedRefusals, Refusal, RefusalLog, hash_secret
@@ -204,7 +204,7 @@ class Attempt:
         self.counts.take_back(self.taken, self.at)
 
 
-class Turns:
+class Turns(HttpMiddleware):
     """Computes a few answers at once, in the order of their requests: twenty at once would take
     turns of a millisecond, and the longest would wait for all others.
 
@@ -214,13 +214,10 @@ class Turns:
     """
 
     def __init__(self, app: ASGIApp, at_once: int = TURNS) -> None:
-        self._app = app
+        super().__init__(app)
         self._turns = CapacityLimiter(at_once)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         waits = scope["path"].endswith(_WITHOUT_TURN) or b"wait=" in scope.get("query_string", b"")
         if scope["method"] != "GET" or waits:
             PAGE.set(Page(WITHIN_S if scope["method"] == "GET" else CHANGE_WITHIN_S))
@@ -331,7 +328,7 @@ _HEADERS = {
 }
 
 
-class Gate:
+class Gate(HttpMiddleware):
     """Gate that stores the `Person` of a request in its state; it closes routes without role."""
 
     def __init__(
@@ -347,7 +344,7 @@ class Gate:
     ) -> None:
         """`by_proxy`: makes the person whom a trusted proxy names the person of a request, and
         returns an answer to the request, if there is one."""
-        self._app = app
+        super().__init__(app)
         self._access = access
         self._wrong = wrong_attempts
         self._now = now
@@ -356,10 +353,7 @@ class Gate:
         self._refusals = refusals
         self._by_proxy = by_proxy
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         request.state.person = None
         AUDIT_ORIGIN.set(f"console {client_of(request)}")

@@ -465,17 +465,28 @@ _PAGE_LINK = re.compile(
 _COOKIE_PATH = re.compile(r"(;\s*path=)(/[^;]*)", re.IGNORECASE)
 
 
-class Prefix:
+class HttpMiddleware:
+    """Middleware of requests; all else goes on to the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._serve if scope["type"] == "http" else self._app
+        await answer(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+
+class Prefix(HttpMiddleware):
     """Middleware that serves an application below a path; both `/prefix/x` and `/x` reach it."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
-        self._app = app
+        super().__init__(app)
         self._prefix = prefix
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         _PREFIX.set(self._prefix)
 
         async def sending(message: Message) -> None:
