@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pymongo
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -24,14 +24,14 @@ from prometheus_client.registry import Collector
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 from alerting.adapters.calls_with_deadline import find_silent
-from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
+from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api import views
-from alerting.console.api.parameters import NAME, Cursor, Id, Instant, NameQuery
+from alerting.console.api.parameters import NAME, Cursor, Instant, NameQuery
 from alerting.console.fault_responses import METRICS
 from alerting.console.login import entrance_of
 from alerting.console.plant.trend_picture import read_instant
-from alerting.console.rendering import FormEngineer, render
+from alerting.console.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import LEASE_LASTS
 from alerting.definitions.wording.clean_text import clean_line, spreadsheet_text
@@ -67,7 +67,6 @@ from alerting.usecases.platform_health import (
 )
 from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
 from alerting.usecases.sources.status import SourceStatus, source_statuses
-from alerting.usecases.sources.stream import retry_dead
 
 pages = APIRouter(include_in_schema=False)
 SHOWN = 8
@@ -92,35 +91,6 @@ _MENDED_AT = {
 @pages.get("/platform", response_class=HTMLResponse)
 def faults(request: Request, platform: Served, _: Viewer) -> str:
     """Return the page of the platform: faults, and for engineers what runs, waits and is stored."""
-    return _page(request, platform)
-
-
-@pages.post("/platform/sources/{name}/retry", response_class=HTMLResponse)
-def retry_by_form(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
-    """Store the dead messages of a source once more."""
-    try:
-        retry_dead(platform, name, person.name, platform.clock.now(), is_outage)
-    except UserError as refusal:
-        return HTMLResponse(_page(request, platform, str(refusal)), 422)
-    return RedirectResponse("/platform#sources", 303)
-
-
-def _mending_page(alert: PlatformAlert, airflow: str | None) -> tuple[str, str] | None:
-    """Return the page on which a fault is mended or shown, as address and text of its link."""
-    if alert.kind == LATE:
-        return (f"{airflow}/dags/{alert.subject}", _OPEN_DAG) if airflow else None
-    if alert.kind == DOCUMENT:
-        return f"/{quote(alert.subject)}", _OPEN_DOCUMENT
-    if alert.kind == LOAD:  # of one revision
-        return f"/definitions/{quote(alert.subject.partition(' ')[0], safe='')}", _OPEN_DEFINITION
-    begins, page, label = _MENDED_AT.get(alert.kind, ("", "", ""))
-    if not page or not alert.subject.startswith(begins):
-        return None
-    return page.format(quote(alert.subject.removeprefix(begins), safe="")), label
-
-
-def _page(request: Request, platform: Platform, refusal: str = "") -> str:
-    """Return the page. `refusal`: why dead messages could not be tried again."""
     now = platform.clock.now()
     routes = ROUTES.read(platform)[0]
     runs_it = request.state.person.may("configure")
@@ -150,10 +120,23 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         shown=SHOWN,
         gone=LEASE_LASTS,
         version=version("alerting"),
-        refusal=refusal,
         silent=find_silent(request.app.state.others),
         now=now,
     )
+
+
+def _mending_page(alert: PlatformAlert, airflow: str | None) -> tuple[str, str] | None:
+    """Return the page on which a fault is mended or shown, as address and text of its link."""
+    if alert.kind == LATE:
+        return (f"{airflow}/dags/{alert.subject}", _OPEN_DAG) if airflow else None
+    if alert.kind == DOCUMENT:
+        return f"/{quote(alert.subject)}", _OPEN_DOCUMENT
+    if alert.kind == LOAD:  # of one revision
+        return f"/definitions/{quote(alert.subject.partition(' ')[0], safe='')}", _OPEN_DEFINITION
+    begins, page, label = _MENDED_AT.get(alert.kind, ("", "", ""))
+    if not page or not alert.subject.startswith(begins):
+        return None
+    return page.format(quote(alert.subject.removeprefix(begins), safe="")), label
 
 
 LIMIT_S = 8.0

@@ -173,7 +173,6 @@ TABLE = {
         GET /audit.csv,
         POST /routes/{name}/test,
         POST /dead-letters/retry,
-        POST /platform/sources/{name}/retry,
         POST ~/sinks:check,
         GET ~/sinks/{name:without_colon},
         PUT ~/sinks/{name:without_colon},
