@@ -37,7 +37,6 @@ from alerting.definitions.sources import LEASE_LASTS
 from alerting.definitions.wording.clean_text import clean_line, spreadsheet_text
 from alerting.definitions.wording.language import template
 from alerting.ports import AuditEntry, AuditFilter, Platform, PlatformAlert
-from alerting.readings.history import to_millis
 from alerting.stores.database.transactions_and_leases import STREAM
 from alerting.usecases.access.accounts import PAGE, backup_age, changed_fields, entries_newest_first
 from alerting.usecases.definitions.faults_and_platform_alerts import (
@@ -420,11 +419,15 @@ api = APIRouter(prefix="/api/v1")
 _COLUMNS = ("at", "actor", "what", "subject", "origin", "why", "changes")
 
 
-class AuditPageView(views.View):
-    """Entries, newest first. `next`: the cursor of the page after, null on the last."""
-
-    items: list[AuditEntry]
-    next: str | None
+AuditPageView = Annotated[
+    views.Page[AuditEntry],
+    views.ShownAs(
+        "AuditPageView",
+        "Entries, newest first. `next`: the cursor of the page after, null on the last.",
+        next=(str | None, "next"),
+        items=(list[AuditEntry], "items"),
+    ),
+]
 
 
 @api.get("/audit", tags=["access"], operation_id="list_audit")
@@ -442,10 +445,7 @@ def list_entries(
     """List what people, commands and the platform did, newest first. Role: engineer."""
     filters = AuditFilter(actor, subject, act, start, end)
     entries = platform.audit.find(filters, limit + 1, views.read_cursor(cursor) if cursor else None)
-    return AuditPageView(
-        items=list(entries[:limit]),
-        next=_cursor(entries[limit - 1]) if len(entries) > limit else None,
-    )
+    return views.page_of(entries, limit, lambda entry: entry.at)
 
 
 @dataclass(frozen=True)
@@ -484,11 +484,12 @@ def audit(
     """Return one page of the audit, newest first."""
     before = views.read_cursor(cursor) if cursor else None
     entries = platform.audit.find(form.wanted(request), PAGE + 1, before)
+    page = views.page_of(entries, PAGE, lambda entry: entry.at)
     return render(
         "audit.html",
         request,
-        entries=[(entry, changed_fields(entry)) for entry in entries[:PAGE]],
-        older=_cursor(entries[PAGE - 1]) if len(entries) > PAGE else None,
+        entries=[(entry, changed_fields(entry)) for entry in page.items],
+        older=page.next,
         wanted=asdict(form),
         is_first=cursor is None,
     )
@@ -526,7 +527,3 @@ def _line(values: tuple[str, ...]) -> str:
     line = io.StringIO()
     csv.writer(line).writerow(values)
     return line.getvalue()
-
-
-def _cursor(entry: AuditEntry) -> str:
-    return f"{to_millis(entry.at)}_{entry.id}"

@@ -306,7 +306,7 @@ def _address_behind(filters: NowFilters, earlier: Earlier) -> str | None:
     """Return the address of the alarms after these, None if there are none."""
     if earlier.last is None:
         return None
-    return address_of(filters, cursor=views.cursor_after(earlier.last))
+    return address_of(filters, cursor=views.cursor_of(earlier.last.raised_at, earlier.last))
 
 
 AGO = (
@@ -331,7 +331,8 @@ def miss_page(
 ) -> str:
     """Return the page on which an operator names the alarm that should have come. `reported`, `at`:
     the miss that was stored, which the page confirms."""
-    if at is None or not _is_stored(platform, reported, asset, at):
+    until = at and at + timedelta(milliseconds=1)  # the least that the database tells apart
+    if until is None or not platform.misses.for_interval(at, until, reported, 1, [asset]):
         return _page(request, platform, asset)
     return _page(request, platform, asset, reported=reported, at=at)
 
@@ -361,11 +362,6 @@ def submit_miss(
         return HTMLResponse(_page(request, platform, asset, fault.message, comment, ago), 422)
     stored = {"asset": asset, "reported": definition, "at": missed_at.isoformat()}
     return RedirectResponse(f"/miss?{urlencode(stored)}", 303)
-
-
-def _is_stored(platform: Platform, definition: str, asset: str, at: datetime) -> bool:
-    until = at + timedelta(milliseconds=1)  # the least that the database tells apart
-    return bool(platform.misses.for_interval(at, until, definition, 1, [asset]))
 
 
 def _read_ago(text: str) -> timedelta:

@@ -64,10 +64,8 @@ def list_episodes(
     episodes = platform.episodes.find(
         definition, asset, start, end, only_open, limit + 1, before, with_earlier=True
     )
-    items = with_plant_times(episodes[:limit], platform.zone)
-    return views.EpisodePage(
-        items=items, next=views.cursor_after(episodes[limit - 1]) if len(episodes) > limit else None
-    )
+    shown = with_plant_times(episodes, platform.zone)
+    return views.page_of(shown, limit, lambda episode: episode.raised_at)
 
 
 @router.get("/episodes/{id}", tags=["episodes"])

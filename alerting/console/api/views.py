@@ -2,7 +2,7 @@
 sentences are the plant's; fields keep instants in UTC."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from functools import cache
@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import (
     Annotated,
     Any,
+    Generic,
     NamedTuple,
     Self,
     TypeVar,
@@ -241,11 +242,37 @@ EpisodeDetail = Annotated[
 ]
 
 
-class EpisodePage(View):
-    """Episodes, newest first; `next` is the cursor of the page after this one, null on the last."""
+Row = TypeVar("Row")
 
-    items: list[EpisodeSummary]
+
+class Page(NamedTuple, Generic[Row]):
+    """Rows, newest first; `next` is the cursor of the page after this one, None on the last."""
+
+    items: Sequence[Row]
     next: str | None
+
+
+def page_of(rows: Sequence[Row], limit: int, at: Callable[[Row], datetime]) -> Page[Row]:
+    """Return the first rows. `at`: returns the instant by which rows are sorted, then by `id`."""
+    items = rows[:limit]
+    return Page(items, cursor_of(at(items[-1]), items[-1]) if len(rows) > limit else None)
+
+
+def cursor_of(at: datetime, row: Any) -> str:
+    """Return the cursor of the page after a row: opaque to callers, without expiry."""
+    return f"{to_millis(at)}_{row.id}"
+
+
+EpisodePage = Annotated[
+    Page[Episode],
+    ShownAs(
+        "EpisodePage",
+        "Episodes, newest first; `next` is the cursor of the page after this one, null on the "
+        "last.",
+        next=(str | None, "next"),
+        items=(list[EpisodeSummary], "items"),
+    ),
+]
 
 
 class FeedbackBody(Body):
@@ -347,13 +374,8 @@ MissView = Annotated[
 ]
 
 
-def cursor_after(episode: Episode) -> str:
-    """Return the cursor of the next page: opaque to callers, without expiry."""
-    return f"{to_millis(episode.raised_at)}_{episode.id}"
-
-
 def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return the position in a cursor that `cursor_after` wrote.
+    """Return the position in a cursor that `cursor_of` wrote.
 
     Raises UserError for any other text.
     """

@@ -188,13 +188,30 @@ def retry_dead_messages(name: Id, platform: Served, person: Engineer) -> StreamC
 @pages.post("/sources/{name}/look", response_class=HTMLResponse)
 def look_at_rows(name: Id, request: Request, platform: Served, _: FormEngineer) -> Response:
     """Show ten rows as they would be stored."""
+    return _tried(
+        SOURCE_PAGES,
+        request,
+        platform,
+        name,
+        lambda: {"trial": _try_source(request, platform, SOURCES.find(platform, name))},
+    )
+
+
+def _tried(
+    shown: ConsoleKind,
+    request: Request,
+    platform: Platform,
+    name: str,
+    attempt: Callable[[], dict[str, Any]],
+) -> Response:
+    """Return the page of a document with the result of an attempt, or why there is none."""
     try:
-        trial = _try_source(request, platform, SOURCES.find(platform, name))
+        result = attempt()
     except NotFound:
         raise
     except UserError as refusal:
-        return render_refusal(SOURCE_PAGES, request, platform, name, refusal)
-    return render_page(SOURCE_PAGES, request, platform, name, trial=trial)
+        return render_refusal(shown, request, platform, name, refusal)
+    return render_page(shown, request, platform, name, **result)
 
 
 @pages.post("/sources/{name}/retry", response_class=HTMLResponse)
@@ -342,13 +359,13 @@ def retry_sink_letters(name: Id, platform: Served, person: Engineer) -> RetriedL
 @pages.post("/sinks/{name}/test", response_class=HTMLResponse)
 def send_test(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
     """Send the receiver a message that is marked as a test."""
-    try:
-        done = _test(request, platform, name, person.name)
-    except NotFound:
-        raise
-    except UserError as refusal:
-        return render_refusal(SINK_PAGES, request, platform, name, refusal)
-    return render_page(SINK_PAGES, request, platform, name, done=done)
+    return _tried(
+        SINK_PAGES,
+        request,
+        platform,
+        name,
+        lambda: {"done": _test(request, platform, name, person.name)},
+    )
 
 
 @pages.post("/sinks/{name}/retry", response_class=HTMLResponse)

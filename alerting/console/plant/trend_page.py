@@ -30,7 +30,7 @@ from alerting.console.api.parameters import (
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import Body, ReasonBody, ShownAs, View, read_cursor
+from alerting.console.api.views import Body, Page, ReasonBody, ShownAs, page_of, read_cursor
 from alerting.console.plant.trend_panel import (
     MOST_VARIABLES_OFFERED,
     alert_limits,
@@ -67,7 +67,6 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import Platform
-from alerting.readings.history import to_millis
 from alerting.readings.interval_labels import MOST_LABELLED_VARIABLES, IntervalLabel, LabelKind
 from alerting.readings.variable_series import Statistics
 from alerting.reporting.charts import LimitLine
@@ -184,11 +183,15 @@ class LabelBody(Body):
     reason: SomeShort = Field(description="Why, for those who look at this time later.")
 
 
-class LabelPage(View):
-    """Labels, newest first; `next` is the cursor of the page after this one, null on the last."""
-
-    items: list[IntervalLabel]
-    next: str | None
+LabelPage = Annotated[
+    Page[IntervalLabel],
+    ShownAs(
+        "LabelPage",
+        "Labels, newest first; `next` is the cursor of the page after this one, null on the last.",
+        next=(str | None, "next"),
+        items=(list[IntervalLabel], "items"),
+    ),
+]
 
 
 @router.get("/labels", operation_id="list_marks", openapi_extra=MAY_NAME_NOTHING)
@@ -202,9 +205,7 @@ def show_labels(
     """List the labels of an asset, undone labels included, page by page."""
     before = LabelPosition(*read_cursor(cursor)) if cursor else None
     labels = list_labels(platform, asset, limit + 1, before)
-    items = labels[:limit]
-    last = items[-1] if len(labels) > limit else None
-    return LabelPage(items=items, next=last and f"{to_millis(last.made_at)}_{last.id}")
+    return page_of(labels, limit, lambda label: label.made_at)
 
 
 @router.post("/labels", openapi_extra=MAY_NAME_NOTHING | MAY_CONFLICT, operation_id="mark_time")
