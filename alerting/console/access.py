@@ -197,11 +197,15 @@ def require(permission: Permission) -> Callable[..., Awaitable[Person]]:
     return person
 
 
-def part_of_app(name: str) -> Callable[[Request], Awaitable[Any]]:
-    """Return a dependency that gives a part of the application, such as its platform."""
+def part_of_app(name: str, missing: str = "") -> Callable[[Request], Awaitable[Any]]:
+    """Return a dependency that gives a part of the application, such as its platform. It raises
+    HTTPException 503 with the text `missing` for a part that is None."""
 
     async def part(request: Request) -> Any:
-        return getattr(request.app.state, name)
+        served = getattr(request.app.state, name)
+        if served is None:
+            raise HTTPException(503, missing)
+        return served
 
     return part
 

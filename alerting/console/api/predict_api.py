@@ -416,14 +416,9 @@ JobView = Annotated[
 ]
 
 
-async def _files(request: Request) -> PredictFolder:
-    files: PredictFolder | None = request.app.state.predict_files
-    if files is None:
-        raise HTTPException(503, "this server takes no predict jobs")
-    return files
-
-
-Files = Annotated[PredictFolder, Depends(_files)]
+Files = Annotated[
+    PredictFolder, Depends(part_of_app("predict_files", "this server takes no predict jobs"))
+]
 
 
 @router.post(

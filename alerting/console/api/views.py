@@ -42,6 +42,7 @@ from alerting.notifications.notification import Notification
 from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import sentences
+from alerting.reporting.estimates import Table
 from alerting.reporting.phrases import moment
 
 _ACTED: JsonDict = {"required": ["acted"], "properties": {"acted": {"const": True}}}
@@ -143,6 +144,7 @@ class ShownAs:
         name: str,
         description: str,
         fields: str = "",
+        /,
         **more: str | tuple[Any, str | Callable[[Any], Any]],
     ) -> None:
         self.name = name
@@ -345,12 +347,16 @@ ReportDetail = Annotated[
 ]
 
 
-class TableView(View):
-    """A table of a report: one object for each row, by column."""
-
-    name: str
-    columns: list[str]
-    rows: list[dict[str, Any]]
+TableView = Annotated[
+    Table,
+    ShownAs(
+        "TableView",
+        "A table of a report: one object for each row, by column.",
+        name=(str, "name"),
+        columns=(list[str], "columns"),
+        rows=(list[dict[str, Any]], lambda table: table.to_records()),
+    ),
+]
 
 
 class MissBody(BaseModel):

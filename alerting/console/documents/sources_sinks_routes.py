@@ -4,9 +4,8 @@ with their retry. A few connections are tried at once."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from threading import BoundedSemaphore
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -28,7 +27,7 @@ from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.notification import Notification, PostponedBy
-from alerting.ports import Document, Platform, SinkLetter
+from alerting.ports import DeadMessage, Document, Platform, SinkLetter
 from alerting.reporting.phrases import route_terms
 from alerting.reporting.sentences import MESSAGE_NAMES
 from alerting.usecases.document_life import StoredDocument
@@ -135,14 +134,18 @@ PASSWORDS = translatable(
 )
 
 
-class DeadMessageView(views.View):
-    """A message that could not be stored. `payload`: its first 2,000 characters."""
-
-    id: str
-    at: datetime
-    topic: str
-    payload: str
-    reason: str
+DeadMessageView = Annotated[
+    DeadMessage,
+    views.ShownAs(
+        "DeadMessageView",
+        "A message that could not be stored. `payload`: its first 2,000 characters.",
+        "id at topic reason",
+        payload=(
+            str,
+            lambda dead: dead.payload[:LONGEST_PAYLOAD].decode("utf-8", "backslashreplace"),
+        ),
+    ),
+]
 
 
 class DeadMessagesView(views.View):
@@ -238,17 +241,7 @@ def _try_source(request: Request, platform: Platform, source: Source) -> SourceT
 def first_dead_messages(platform: Platform, name: str) -> DeadMessagesView:
     """Return the first messages of a source that could not be stored."""
     messages = platform.dead_messages.dead(name, DEAD_SHOWN + 1)
-    items = [
-        DeadMessageView(
-            id=message.id,
-            at=message.at,
-            topic=message.topic,
-            payload=message.payload[:LONGEST_PAYLOAD].decode("utf-8", "backslashreplace"),
-            reason=message.reason,
-        )
-        for message in messages[:DEAD_SHOWN]
-    ]
-    return DeadMessagesView(items=items, more=len(messages) > DEAD_SHOWN)
+    return DeadMessagesView(items=messages[:DEAD_SHOWN], more=len(messages) > DEAD_SHOWN)
 
 
 def _more_of_source(

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from pydantic import ValidationError
 
 from alerting.adapters.files.times.stamp_formats import FORMATS, ISO, ORDERS
-from alerting.console.access import Engineer, Served, confirms
+from alerting.console.access import Engineer, Served, confirms, part_of_app
 from alerting.console.api.parameters import Id
 from alerting.console.plant.import_jobs import (
     MOST_BYTES,
@@ -141,14 +141,6 @@ class FirstLine(NamedTuple):
     mark: str
 
 
-def the_imports(request: Request, _: Engineer) -> Imports:
-    """Return the imports of this server. Raises HTTPException 503 without a folder for them."""
-    imports: Imports | None = request.app.state.import_files
-    if imports is None:
-        raise HTTPException(503, "this server takes no imports")
-    return imports
-
-
 async def read_choices(request: Request) -> Choices:
     """Return the choices of a form. Raises HTTPException 422 for what is none."""
     form = await request.form()
@@ -166,7 +158,9 @@ async def read_choices(request: Request) -> Choices:
         raise HTTPException(422, message) from fault
 
 
-TheImports = Annotated[Imports, Depends(the_imports)]
+TheImports = Annotated[
+    Imports, Depends(part_of_app("import_files", "this server takes no imports"))
+]
 TheChoices = Annotated[Choices, Depends(read_choices)]
 
 
