@@ -157,8 +157,9 @@ class Scrape:
     backup_age: timedelta | None = None
 
 
-class PlatformReader:
-    """Reads the metrics of a platform at most every `FRESH_S` seconds, one reader at a time."""
+class PlatformReader(Collector):
+    """Reads the metrics of a platform at most every `FRESH_S` seconds, one reader at a time, and
+    converts them to metric families."""
 
     def __init__(
         self,
@@ -185,6 +186,34 @@ class PlatformReader:
             return self._last
         finally:
             self._lock.release()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric families of one scrape; the platform's only if it could be read."""
+        yield InfoMetricFamily(
+            "alerting_build",
+            "Version of the platform.",
+            value={"version": version("alerting"), "python": python.python_version()},
+        )
+        scrape = self.read()
+        yield _gauge("alerting_database_up", "1 if the database answers.", scrape.database_up)
+        yield _gauge(
+            "alerting_scrape_complete",
+            "1 if all metrics were read within the time limit.",
+            scrape.metrics is not None,
+        )
+        yield _gauge(
+            "alerting_scrape_seconds",
+            "Duration of reading these metrics from the database.",
+            scrape.seconds,
+        )
+        if scrape.metrics is not None:
+            for name, about, read, label in _GAUGES:
+                yield _gauge(name, about, read(scrape.metrics), label)
+            yield from _status_families("source", _SOURCE_GAUGES, scrape.sources[:LABELLED])
+            yield from _status_families("sink", _SINK_GAUGES, scrape.sinks[:LABELLED])
+            if scrape.backup_age is not None:
+                about = "Age of the newest backup."
+                yield _gauge("alerting_backup_age_seconds", about, scrape.backup_age)
 
     def _measure(self) -> Scrape:
         began = self._stopwatch()
@@ -216,46 +245,11 @@ class PlatformReader:
         return True
 
 
-class PlatformCollector(Collector):
-    """Collector that converts the metrics of a reader to metric families."""
-
-    def __init__(self, reader: PlatformReader) -> None:
-        self._reader = reader
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the metric families of one scrape; the platform's only if it could be read."""
-        yield InfoMetricFamily(
-            "alerting_build",
-            "Version of the platform.",
-            value={"version": version("alerting"), "python": python.python_version()},
-        )
-        scrape = self._reader.read()
-        yield _gauge("alerting_database_up", "1 if the database answers.", scrape.database_up)
-        yield _gauge(
-            "alerting_scrape_complete",
-            "1 if all metrics were read within the time limit.",
-            scrape.metrics is not None,
-        )
-        yield _gauge(
-            "alerting_scrape_seconds",
-            "Duration of reading these metrics from the database.",
-            scrape.seconds,
-        )
-        if scrape.metrics is not None:
-            for name, about, read, label in _GAUGES:
-                yield _gauge(name, about, read(scrape.metrics), label)
-            yield from _status_families("source", _SOURCE_GAUGES, scrape.sources[:LABELLED])
-            yield from _status_families("sink", _SINK_GAUGES, scrape.sinks[:LABELLED])
-            if scrape.backup_age is not None:
-                about = "Age of the newest backup."
-                yield _gauge("alerting_backup_age_seconds", about, scrape.backup_age)
-
-
 def metrics_routes(reader: PlatformReader) -> APIRouter:
     """Return the route of `/metrics` with a registry of its own. Role: viewer."""
     routes = APIRouter(include_in_schema=False)
     registry = CollectorRegistry()
-    registry.register(PlatformCollector(reader))
+    registry.register(reader)
 
     @routes.get(METRICS)
     def metrics(_: Viewer, accept: Annotated[str, Header(max_length=1000)] = "") -> Response:

@@ -1,7 +1,7 @@
 """Pages and API of mutes: those present, planned and past, one of them, and a new one."""
 
 from datetime import datetime
-from typing import Annotated, NamedTuple, Self, cast
+from typing import Annotated, Literal, NamedTuple, Self
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -252,10 +252,10 @@ def submit(
     request: Request,
     platform: Served,
     person: FormOperator,
-    kind: FormField = "",
+    kind: Annotated[Literal["maintenance", "plain"], Form()],
     part: FormField = "",
     definition: FormField = "",
-    up_to: FormField = "",
+    up_to: Annotated[Severity | Literal[""], Form()] = "",
     since: FormField = "",
     lasting: FormField = "",
     until: FormField = "",
@@ -283,15 +283,10 @@ def submit(
     now = platform.clock.now()
     try:
         begin = read_instant(request, since) if since else None
-        if kind not in ("maintenance", "plain"):
-            raise UserError(translatable("choose mute or maintenance"))
-        highest = next((severity for severity in SEVERITIES if severity == up_to), None)
-        if up_to and highest is None:
-            raise UserError(translatable("choose a severity of the list"))
         made = start_mute(
             platform,
-            cast(MuteKind, kind),
-            Matcher(part or None, None, definition or None, highest),
+            kind,
+            Matcher(part or None, None, definition or None, up_to or None),
             begin,
             _end(request, sent, max(begin or now, now)),
             EndingEvent(event, event_asset or part) if event else None,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, NamedTuple, get_args
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -28,7 +28,7 @@ from alerting.console.plant.import_jobs import (
 from alerting.console.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, legible, storable
 from alerting.definitions.wording.fault_messages import fault_of
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow
 from alerting.readings.history import Codes
 from alerting.usecases.explain import LONGEST_SELECTED
 from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
@@ -335,7 +335,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         request,
         job=job,
         u=understood,
-        rows=[_row(row) for row in job.rows],
+        rows=job.rows,
         plan_words=[show(words) for words in describe_plan(plan)],
         lines=_mark_lines(job.lines, plan),
         columns_asked=[*job.titles] if any(option in messages for option in _LABELLED) else [],
@@ -384,13 +384,6 @@ def _mark_lines(lines: Sequence[str], plan: ReadingPlan) -> list[FirstLine]:
             mark = "row"
         marked.append(FirstLine(number, legible(text.expandtabs(4), LONGEST_LINE), mark))
     return marked
-
-
-def _row(row: ReadingRow | EventRow) -> dict[str, Any]:
-    if isinstance(row, ReadingRow):
-        return {"asset": row.asset, "ts": row.ts, "values": row.values}
-    begun = {"asset": row.asset, "ts": row.start, "values": row.attributes}
-    return {**begun, "type": row.type, "end": row.end}
 
 
 def _options(job: Import) -> dict[str, list[tuple[str, str]]]:
