@@ -336,20 +336,6 @@ NewTokenView = Annotated[
 ]
 
 
-class TypedAccess(NamedTuple):
-    """The entries of a form that was refused: for a `person`, a `device` or a `token`."""
-
-    form: Literal["", "person", "device", "token"] = ""
-    name: str = ""
-    display_name: str = ""
-    role: str = ""
-    owner: str = ""
-    days: str = ""
-
-
-_NOTHING_TYPED = TypedAccess()
-
-
 @api.get("/tokens", tags=["access"])
 def list_tokens(platform: Served, _: Administrator) -> list[TokenView]:
     """List the tokens of programs, without their secrets. Role: admin."""
@@ -403,7 +389,7 @@ def add(
             kind,
         )
     except UserError as refusal:
-        typed = TypedAccess(kind, name, display_name, role)
+        typed = {"form": kind, "name": name, "display_name": display_name, "role": role}
         return HTMLResponse(_access_page(request, platform, refusal=str(refusal), typed=typed), 422)
     return HTMLResponse(
         _access_page(request, platform, link=(account, link_address(request, code)))
@@ -464,7 +450,7 @@ def create_by_form(
             platform, name, owner, chosen, ends_at, person.name, now
         )
     except UserError as refusal:
-        typed = TypedAccess("token", name, "", role, owner, days)
+        typed = {"form": "token", "name": name, "role": role, "owner": owner, "days": days}
         return HTMLResponse(_access_page(request, platform, refusal=str(refusal), typed=typed), 422)
     return HTMLResponse(_access_page(request, platform, secret=(token.name, secret)))
 
@@ -503,9 +489,10 @@ def _access_page(
     refusal: str = "",
     link: tuple[Account, str] | None = None,
     secret: tuple[str, str] | None = None,
-    typed: TypedAccess = _NOTHING_TYPED,
+    typed: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the page. `link`: account and address, `secret`: name and token, shown once."""
+    """Return the page. `link`: account and address, `secret`: name and token, shown once; `typed`:
+    the entries of a form that was refused, `form`: for a person, a device or a token."""
     now = _real_time(request)
     person = request.state.person
     sessions = platform.sessions.all(now)
@@ -524,6 +511,6 @@ def _access_page(
         refusal=refusal,
         link=link,
         secret=secret,
-        typed=typed,
+        typed=typed or {"form": ""},
         now=now,
     )

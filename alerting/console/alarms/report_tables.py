@@ -18,15 +18,6 @@ class PeriodTable(NamedTuple):
     rows: tuple[tuple[str | None, dict[str, ReportHead]], ...]
 
 
-class TypedMiss(NamedTuple):
-    """The values typed into the form of a miss, shown again with the refusal."""
-
-    asset: str = ""
-    at: str = ""
-    comment: str = ""
-    refusal: str = ""
-
-
 def definition_titles(platform: Platform) -> dict[str | None, str]:
     """Return the titles of definitions by name."""
     return {
@@ -60,7 +51,7 @@ def report_values(platform: Platform, definition: str = "") -> dict[str, Any]:
         },
         "miss_assets": [asset.name for asset in assets],
         "misses": platform.misses.for_interval(definition=definition or None, limit=20),
-        "typed": TypedMiss(),
+        "typed": dict.fromkeys(("asset", "at", "comment", "refusal"), ""),
     }
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.access import Engineer, Served, Viewer, actor_of
 from alerting.console.alarms.alarm_charts import present_mutes, preview_figure, raises_spark
-from alerting.console.alarms.report_tables import TypedMiss, report_values
+from alerting.console.alarms.report_tables import report_values
 from alerting.console.api.parameters import (
     EXAMPLE,
     MOST_VALUES,
@@ -240,7 +240,7 @@ def send_miss(
     except NotFound:
         raise
     except UserError as fault:
-        typed = TypedMiss(asset, at, comment, fault.message)
+        typed = {"asset": asset, "at": at, "comment": comment, "refusal": fault.message}
         return render_page(
             DEFINITION_PAGES, request, platform, definition, status_code=422, typed=typed
         )

@@ -2,7 +2,7 @@
 the check and the effects of applying. The editor shows a document as YAML, or as a form of the
 whole or of one part."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
@@ -196,20 +196,15 @@ def render_editor(
         "faults": sorted(faults, key=lambda found_at: found_at["line"] or 0),
         "reason": answer.sent.reason if answer.sent else "",
         "offered": shown.offered(platform, document),
-        "variables": _variables(parts),
+        "variables": [
+            (str(name), str(part.get("title") or "") if isinstance(part, dict) else "")
+            for name, part in parts.items()
+        ],
         "rows": min(max(draft.text.count("\n") + 4, 18), 40),
         "now": platform.clock.now(),
     }
     values |= shown.editing(request, platform, draft, answer)
     return render(shown.editor, request, **values)
-
-
-def _variables(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return names and titles of parts that are groups of fields."""
-    return [
-        (str(name), str(part.get("title") or "") if isinstance(part, dict) else "")
-        for name, part in parts.items()
-    ]
 
 
 def _read(
