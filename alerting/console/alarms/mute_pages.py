@@ -1,7 +1,8 @@
 """Pages and API of mutes: those present, planned and past, one of them, and a new one."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -196,21 +197,15 @@ def prolong_by_api(id: Id, body: ProlongBody, platform: Served, person: Operator
     return prolong_mute(platform, id, body.until, actor_of(person), platform.clock.now())
 
 
-class MuteForm(NamedTuple):
-    """The fields of the form of a new mute, as they were sent."""
-
-    kind: str = "maintenance"
-    part: str = ""
-    definition: str = ""
-    up_to: str = ""
-    since: str = ""
-    lasting: str = _USUAL
-    until: str = ""
-    event: str = ""
-    event_asset: str = ""
-    preset: str = ""
-    reason: str = ""
-    notified: tuple[str, ...] = ()
+_BLANK: Mapping[str, Any] = {
+    **dict.fromkeys(("part", "definition", "up_to", "since", "until", "event", "event_asset"), ""),
+    "kind": "maintenance",
+    "lasting": _USUAL,
+    "preset": "",
+    "reason": "",
+    "notified": (),
+}
+"""The fields of the form of a new mute."""
 
 
 @pages.get("/mutes", response_class=HTMLResponse)
@@ -244,7 +239,7 @@ def new_mute(
     definition: NameQuery = "",
 ) -> str:
     """Return the form of a new mute, of a part of the plant or a definition."""
-    return _form(request, platform, person, MuteForm(part=part, definition=definition))
+    return _form(request, platform, person, {**_BLANK, "part": part, "definition": definition})
 
 
 @pages.post("/new-mute", response_class=HTMLResponse)
@@ -266,20 +261,20 @@ def submit(
     notified: Annotated[list[str], Form(max_length=MOST_NOTIFIED)] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Mute what the form names; a refusal is shown on the same page."""
-    sent = MuteForm(
-        kind,
-        part,
-        definition,
-        up_to,
-        since,
-        lasting,
-        until,
-        event,
-        event_asset,
-        preset,
-        reason,
-        tuple(notified),
-    )
+    sent = {
+        "kind": kind,
+        "part": part,
+        "definition": definition,
+        "up_to": up_to,
+        "since": since,
+        "lasting": lasting,
+        "until": until,
+        "event": event,
+        "event_asset": event_asset,
+        "preset": preset,
+        "reason": reason,
+        "notified": notified,
+    }
     now = platform.clock.now()
     try:
         begin = read_instant(request, since) if since else None
@@ -288,7 +283,7 @@ def submit(
             kind,
             Matcher(part or None, None, definition or None, up_to or None),
             begin,
-            _end(request, sent, max(begin or now, now)),
+            _end(request, until, lasting, max(begin or now, now)),
             EndingEvent(event, event_asset or part) if event else None,
             ": ".join(text for text in (preset.strip(), reason.strip()) if text),
             notified,
@@ -364,7 +359,11 @@ def _mute_page(
 
 
 def _form(
-    request: Request, platform: Platform, person: Person, filled: MuteForm, refusal: str = ""
+    request: Request,
+    platform: Platform,
+    person: Person,
+    filled: Mapping[str, Any],
+    refusal: str = "",
 ) -> str:
     assets = platform.assets.all()
     above = {asset.parent for asset in assets}
@@ -375,7 +374,7 @@ def _form(
         parts=[  # each below its parent; of very many those with others below, and the chosen one
             (asset.name, "\u2003" * depth + (asset.title or asset.name))
             for asset, depth in assets_in_tree(assets)
-            if len(assets) <= MOST_PARTS or asset.name in above or asset.name == filled.part
+            if len(assets) <= MOST_PARTS or asset.name in above or asset.name == filled["part"]
         ],
         definitions=sorted(
             (r.definition.title or r.name, r.name)
@@ -396,12 +395,12 @@ def _form(
     )
 
 
-def _end(request: Request, sent: MuteForm, begin: datetime) -> datetime | None:
-    if sent.until:
-        return read_instant(request, sent.until)
-    if not sent.lasting:
+def _end(request: Request, until: str, lasting: str, begin: datetime) -> datetime | None:
+    if until:
+        return read_instant(request, until)
+    if not lasting:
         return None
     try:
-        return begin + read_duration(sent.lasting)
+        return begin + read_duration(lasting)
     except ValueError as fault:
         raise UserError(str(fault)) from fault

@@ -359,10 +359,8 @@ TableView = Annotated[
 ]
 
 
-class MissBody(BaseModel):
+class MissBody(Body):
     """A problem without an alert: "you should have told me"."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     definition: NameText = Field(description="The definition that should have raised an alert.")
     asset: NameText = Field(description="The asset on which the problem happened.")

@@ -53,7 +53,6 @@ from alerting.console.plant.trend_picture import (
     MarkedTime,
     ShownTime,
     TrendQuery,
-    Typed,
     find_marks,
     moved,
     numeric_names,
@@ -276,7 +275,7 @@ def trends(
     query = TrendQuery(
         asset, names, start, end, span, find, above, below, lasting, view, text, ranges
     )
-    typed = Typed(kind=mark or "")
+    typed = {**NOTHING_TYPED, "kind": mark or ""}
     return trend_page(request, platform, query, typed, statistics=statistics)
 
 
@@ -284,7 +283,7 @@ def trend_page(
     request: Request,
     platform: Platform,
     query: TrendQuery,
-    typed: Typed = NOTHING_TYPED,
+    typed: Mapping[str, Any] = NOTHING_TYPED,
     *,
     statistics: bool = False,
 ) -> Response:
@@ -305,7 +304,7 @@ def trend_page(
     drawn = _draw_lanes(request, platform, asset, query, shown, part_values["levels"], bands)
     marks["bands"] = sorted(bands, key=lambda band: band.start, reverse=True)
     names = query.variables
-    is_refused = refusal or part_values["wrong"] or typed.refusal or drawn["misread"]
+    is_refused = refusal or part_values["wrong"] or typed["refusal"] or drawn["misread"]
     page = render(
         "trends.html",
         request,
@@ -471,7 +470,7 @@ def mark(
     back: Back = "",
 ) -> Response:
     """Mark a time, and go back to the trend; a refusal is shown on the same page."""
-    typed = Typed(start, end, kind, bool(whole), reason)
+    typed = {"start": start, "end": end, "kind": kind, "whole": bool(whole), "reason": reason}
     now = platform.clock.now()
     try:
         mark_interval(
@@ -490,7 +489,7 @@ def mark(
         raise
     except UserError as refusal:
         query = _query_of(back)._replace(asset=asset)
-        return trend_page(request, platform, query, typed._replace(refusal=refusal.message))
+        return trend_page(request, platform, query, {**typed, "refusal": refusal.message})
     return RedirectResponse(_address(back, asset), 303)
 
 

@@ -395,18 +395,11 @@ KIND_NAMES = {
 }
 
 
-class Typed(NamedTuple):
-    """The content of the form of a label that was refused, and the reason."""
-
-    start: str = ""
-    end: str = ""
-    kind: str = ""
-    whole: bool = False
-    reason: str = ""
-    refusal: str = ""
-
-
-NOTHING_TYPED = Typed()
+NOTHING_TYPED: Mapping[str, Any] = {
+    **dict.fromkeys(("start", "end", "kind", "reason", "refusal"), ""),
+    "whole": False,
+}
+"""The content of the form of a label that was refused, and the reason."""
 
 
 def find_marks(
