@@ -59,6 +59,7 @@ from alerting.console.rendering import (
     prefix_of,
     render,
     require_free,
+    when_started,
 )
 from alerting.definitions.faults import Fault
 from alerting.definitions.wording.language import Language, LanguageCode
@@ -103,19 +104,13 @@ class RequestLog(HttpMiddleware):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = monotonic()
-        status = 500
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        statuses = [500]
+        sending = when_started(send, lambda message: statuses.append(message["status"]))
         with log_context(request=uuid4().hex[:12]):
             try:
                 await self._app(scope, receive, sending)
             finally:
-                _write(scope, status, monotonic() - began)
+                _write(scope, statuses[-1], monotonic() - began)
 
 
 def _write(scope: Scope, status: int, seconds: float) -> None:

@@ -31,7 +31,7 @@ from alerting.console.access import Access, Person
 from alerting.console.api.parameters import LARGEST_DELIVERY
 from alerting.console.fault_responses import API, DATABASE_DOWN, is_for_programs, problem
 from alerting.console.rendering import PATH as LANGUAGE
-from alerting.console.rendering import HttpMiddleware, page_address
+from alerting.console.rendering import HttpMiddleware, page_address, when_started
 from alerting.definitions.faults import first_line
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.operators.account_rules import JoinedRefusals, Refusal, RefusalLog, hash_secret
@@ -226,14 +226,8 @@ class Turns(HttpMiddleware):
         turn = _Turn(self._turns)
         PAGE.set(Page(WITHIN_S, turn))
         await turn.take()
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                turn.end()
-            await send(message)
-
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, when_started(send, lambda _: turn.end()))
         finally:
             turn.end()
 
@@ -362,15 +356,16 @@ class Gate(HttpMiddleware):
         if person is not None and person.device is not None:
             AUDIT_ORIGIN.set(f"console {client_of(request)}, {person.device}")
         seconds = UPLOAD_SECONDS if is_upload(request.url.path) else self._body_seconds
-        status = 0
+        statuses = [0]
 
-        async def sending(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
+        def begin(message: Message) -> None:
+            statuses.append(message["status"])
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
 
-        await answer(scope, BodyDeadline(receive, seconds), _with_headers(sending))
-        refused = _find_refusal(request, status)
+        await answer(scope, BodyDeadline(receive, seconds), when_started(send, begin))
+        refused = _find_refusal(request, statuses[-1])
         now = self._now()
         due = self._refusals.due(now) if refused is None else self._refusals.add(refused, now)
         if due:
@@ -518,14 +513,3 @@ def _refuse_body(request: Request) -> Response | None:
     if len(length) > 10 or not (length.isascii() and length.isdecimal()) or int(length) > largest:
         return problem(request, 413, f"the body is larger than {largest} bytes")
     return None
-
-
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-        await send(message)
-
-    return sending

@@ -479,6 +479,17 @@ class HttpMiddleware:
         raise NotImplementedError
 
 
+def when_started(send: Send, act: Callable[[Message], object]) -> Send:
+    """Return a sender that calls `act` with the beginning of the answer before it is sent."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            act(message)
+        await send(message)
+
+    return sending
+
+
 class Prefix(HttpMiddleware):
     """Middleware that serves an application below a path; both `/prefix/x` and `/x` reach it."""
 
@@ -488,12 +499,7 @@ class Prefix(HttpMiddleware):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         _PREFIX.set(self._prefix)
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._set_before(MutableHeaders(scope=message))
-            await send(message)
-
+        sending = when_started(send, self._set_before)
         await self._app(self._inner(scope), receive, sending)
 
     def _inner(self, scope: Scope) -> Scope:
@@ -509,7 +515,8 @@ class Prefix(HttpMiddleware):
             headers["referer"] = page.geturl()
         return {**inner, "headers": headers.raw}
 
-    def _set_before(self, headers: MutableHeaders) -> None:
+    def _set_before(self, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
         location = headers.get("location", "")
         if location.startswith("/") and not location.startswith("//"):
             headers["location"] = self._prefix + location
