@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self, cast
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -247,10 +247,10 @@ def submit(
     request: Request,
     platform: Served,
     person: FormOperator,
-    kind: Annotated[Literal["maintenance", "plain"], Form()],
+    kind: FormField = "",
     part: FormField = "",
     definition: FormField = "",
-    up_to: Annotated[Severity | Literal[""], Form()] = "",
+    up_to: FormField = "",
     since: FormField = "",
     lasting: FormField = "",
     until: FormField = "",
@@ -278,10 +278,15 @@ def submit(
     now = platform.clock.now()
     try:
         begin = read_instant(request, since) if since else None
+        if kind not in ("maintenance", "plain"):
+            raise UserError(translatable("choose mute or maintenance"))
+        highest = next((severity for severity in SEVERITIES if severity == up_to), None)
+        if up_to and highest is None:
+            raise UserError(translatable("choose a severity of the list"))
         made = start_mute(
             platform,
-            kind,
-            Matcher(part or None, None, definition or None, up_to or None),
+            cast(MuteKind, kind),
+            Matcher(part or None, None, definition or None, highest),
             begin,
             _end(request, until, lasting, max(begin or now, now)),
             EndingEvent(event, event_asset or part) if event else None,

@@ -7,7 +7,7 @@ Everything that is shown is in the address, so that it can be sent to a colleagu
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Form, Query, Request
@@ -460,11 +460,11 @@ def mark(
     request: Request,
     platform: Served,
     person: FormEngineer,
-    kind: Annotated[LabelKind, Form()],
     asset: FormField = "",
     variables: VariableFields = [],  # noqa: B006 - FastAPI copies it
     start: FormField = "",
     end: FormField = "",
+    kind: FormField = "",
     whole: FormField = "",
     reason: FormField = "",
     back: Back = "",
@@ -473,6 +473,8 @@ def mark(
     typed = {"start": start, "end": end, "kind": kind, "whole": bool(whole), "reason": reason}
     now = platform.clock.now()
     try:
+        if kind not in get_args(LabelKind):
+            raise UserError(translatable("choose what the mark means"))
         mark_interval(
             platform,
             platform.audit,
@@ -480,7 +482,7 @@ def mark(
             () if whole else variables,
             read_instant(request, start),
             read_instant(request, end),
-            kind,
+            cast(LabelKind, kind),
             reason,
             person.name,
             now,
