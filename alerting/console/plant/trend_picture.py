@@ -347,13 +347,12 @@ def read_instant(request: Request, text: str) -> datetime:
     Raises UserError, also for an instant so extreme that no time beside it can be computed."""
     try:
         written = datetime.fromisoformat(text.replace(" ", "+"))
-        at = written if written.tzinfo else written.replace(tzinfo=zone_of(request))
-        at = at.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise UserError(translatable("“{text}” is not a time", text=text)) from None
+    at = written if written.tzinfo else written.replace(tzinfo=zone_of(request))
     if not EARLIEST <= at <= LATEST:
         raise UserError(translatable("“{text}” lies not between 1900 and 2200", text=text))
-    return at
+    return at.astimezone(UTC)
 
 
 def moved(query: TrendQuery, shown: ShownTime) -> dict[str, str]:
