@@ -414,7 +414,7 @@ _COLUMNS = ("at", "actor", "what", "subject", "origin", "why", "changes")
 
 
 AuditPageView = Annotated[
-    views.Page[AuditEntry],
+    views.RowPage[AuditEntry],
     views.ShownAs(
         "AuditPageView",
         "Entries, newest first. `next`: the cursor of the page after, null on the last.",

@@ -266,12 +266,7 @@ def _environment() -> Environment:
         languages={code: NATIVE_NAMES[code] for code in LANGUAGES},
     )
     environment.filters.update(
-        TEXT_FILTERS,
-        present_value=in_language(lambda language, line: line.describe(language)),
-        tile_value=in_language(
-            lambda language, line: replace(line, direction=None, title=None).describe(language)
-        ),
-        present_limit=in_language(lambda language, line: line.describe_limit(language)),
+        TEXT_FILTERS | _line_filters(),
         bars=in_language(
             lambda language, c: figure([bars_plot(c, language)], c.description, language)
         ),
@@ -327,6 +322,17 @@ def _environment() -> Environment:
         ),
     )
     return environment
+
+
+def _line_filters() -> dict[str, Any]:
+    """Return the filters that say the last value of a drawn line, and its limit."""
+    return {
+        "present_value": in_language(lambda language, line: line.describe(language)),
+        "tile_value": in_language(
+            lambda language, line: replace(line, direction=None, title=None).describe(language)
+        ),
+        "present_limit": in_language(lambda language, line: line.describe_limit(language)),
+    }
 
 
 def _translate_text(language: Language, text: str | None) -> str | None:

@@ -433,7 +433,7 @@ TileView = Annotated[
 ]
 
 
-class OpenAlarm(NamedTuple):
+class AlarmNow(NamedTuple):
     """An open alarm, when its problem is expected, and its variable now."""
 
     episode: Episode
@@ -442,7 +442,7 @@ class OpenAlarm(NamedTuple):
 
 
 PresentAlarm = Annotated[
-    OpenAlarm,
+    AlarmNow,
     views.ShownAs(
         "PresentAlarm",
         "An open alarm. `value`: of its variable now, with `course`, and the limit nearest to it.",
@@ -467,7 +467,7 @@ def _causes(now: Now, causes: Sequence[Cause]) -> list[CauseView]:
     views_of_causes = []
     for cause in causes:
         first, *others = (
-            OpenAlarm(e, now.windows.get(e.id), now.values.get(e.id)) for e in cause.episodes
+            AlarmNow(e, now.windows.get(e.id), now.values.get(e.id)) for e in cause.episodes
         )
         views_of_causes.append(
             CauseView(first=first, is_first_out=cause.is_first_out, others=others)

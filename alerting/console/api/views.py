@@ -247,17 +247,17 @@ EpisodeDetail = Annotated[
 Row = TypeVar("Row")
 
 
-class Page(NamedTuple, Generic[Row]):
+class RowPage(NamedTuple, Generic[Row]):
     """Rows, newest first; `next` is the cursor of the page after this one, None on the last."""
 
     items: Sequence[Row]
     next: str | None
 
 
-def page_of(rows: Sequence[Row], limit: int, at: Callable[[Row], datetime]) -> Page[Row]:
+def page_of(rows: Sequence[Row], limit: int, at: Callable[[Row], datetime]) -> RowPage[Row]:
     """Return the first rows. `at`: returns the instant by which rows are sorted, then by `id`."""
     items = rows[:limit]
-    return Page(items, cursor_of(at(items[-1]), items[-1]) if len(rows) > limit else None)
+    return RowPage(items, cursor_of(at(items[-1]), items[-1]) if len(rows) > limit else None)
 
 
 def cursor_of(at: datetime, row: Any) -> str:
@@ -266,7 +266,7 @@ def cursor_of(at: datetime, row: Any) -> str:
 
 
 EpisodePage = Annotated[
-    Page[Episode],
+    RowPage[Episode],
     ShownAs(
         "EpisodePage",
         "Episodes, newest first; `next` is the cursor of the page after this one, null on the "

@@ -30,7 +30,7 @@ from alerting.console.api.parameters import (
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import Body, Page, ReasonBody, ShownAs, page_of, read_cursor
+from alerting.console.api.views import Body, ReasonBody, RowPage, ShownAs, page_of, read_cursor
 from alerting.console.plant.trend_panel import (
     MOST_VARIABLES_OFFERED,
     alert_limits,
@@ -96,12 +96,12 @@ Limit = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
 class SummarisedVariable(NamedTuple):
-    """A variable; `figures`: of its values, None without one."""
+    """A variable; `statistics`: of its values, None without one."""
 
     variable: str
     title: str
     unit: str | None
-    figures: Statistics | None
+    statistics: Statistics | None
 
 
 VariableStatistics = Annotated[
@@ -110,9 +110,9 @@ VariableStatistics = Annotated[
         "VariableStatistics",
         "Statistics of one variable, null without a value. `spread`: standard deviation, of one "
         "value null; `low`, `high`: 5 and 95 % of the values are below.",
-        "variable title unit figures.mean figures.spread figures.lowest figures.low "
-        "figures.median figures.high figures.highest",
-        count=(int, lambda summary: summary.figures.count if summary.figures else 0),
+        "variable title unit statistics.mean statistics.spread statistics.lowest statistics.low "
+        "statistics.median statistics.high statistics.highest",
+        count=(int, lambda summary: summary.statistics.count if summary.statistics else 0),
     ),
 ]
 
@@ -183,7 +183,7 @@ class LabelBody(Body):
 
 
 LabelPage = Annotated[
-    Page[IntervalLabel],
+    RowPage[IntervalLabel],
     ShownAs(
         "LabelPage",
         "Labels, newest first; `next` is the cursor of the page after this one, null on the last.",
