@@ -165,14 +165,14 @@ TheChoices = Annotated[Choices, Depends(read_choices)]
 
 
 @pages.get("/import", response_class=HTMLResponse)
-def start_page(request: Request, platform: Served, imports: TheImports, _: Engineer) -> str:
+def start_page(request: Request, platform: Served, _: Engineer, imports: TheImports) -> str:
     """Return the page to choose a file, with the imports of the last day."""
     return _start_page(request, platform, imports)
 
 
 @pages.post("/import", response_class=HTMLResponse)
 async def send_file(
-    request: Request, platform: Served, imports: TheImports, person: Engineer
+    request: Request, platform: Served, person: Engineer, imports: TheImports
 ) -> Response:
     """Take a file from the form, and lead to what is recognised in it."""
     admitted: list[Import] = []
@@ -210,14 +210,14 @@ async def send_file(
 
 @pages.get("/import/{id}", response_class=HTMLResponse)
 def import_page(
-    id: Id, request: Request, platform: Served, imports: TheImports, _: Engineer
+    id: Id, request: Request, platform: Served, _: Engineer, imports: TheImports
 ) -> str:
     """Return the page of an import."""
     return _import_page(request, platform, imports.find(id))
 
 
 @pages.get("/import/{id}/rejects", response_class=FileResponse)
-def send_rejects(id: Id, imports: TheImports, _: Engineer) -> FileResponse:
+def send_rejects(id: Id, _: Engineer, imports: TheImports) -> FileResponse:
     """Send the bad lines that an import left out, with their reasons, as CSV."""
     job = imports.find(id)
     if not job.rejects.exists():
@@ -230,8 +230,8 @@ def check_again(
     id: Id,
     request: Request,
     platform: Served,
-    imports: TheImports,
     _: FormEngineer,
+    imports: TheImports,
     choices: TheChoices,
 ) -> Response:
     """Check the file again with the choices of the form."""
@@ -240,7 +240,7 @@ def check_again(
 
 @pages.post("/import/{id}/take-back", response_class=HTMLResponse)
 def take_back(
-    id: Id, request: Request, platform: Served, imports: TheImports, _: FormEngineer
+    id: Id, request: Request, platform: Served, _: FormEngineer, imports: TheImports
 ) -> Response:
     """Check which lines of an imported file are stored, before they are removed. After the removal,
     check how the file is imported correctly."""
@@ -251,7 +251,7 @@ def take_back(
 
 @pages.post("/import/{id}/write", response_class=HTMLResponse)
 def write_file(
-    id: Id, request: Request, platform: Served, imports: TheImports, person: FormEngineer
+    id: Id, request: Request, platform: Served, person: FormEngineer, imports: TheImports
 ) -> Response:
     """Begin to write the lines of a file, or to remove them."""
     job = imports.find(id)
@@ -263,7 +263,7 @@ def write_file(
 
 
 @pages.post("/import/{id}/delete", response_class=HTMLResponse)
-def delete_import(id: Id, imports: TheImports, _: FormEngineer) -> RedirectResponse:
+def delete_import(id: Id, _: FormEngineer, imports: TheImports) -> RedirectResponse:
     """Delete an import; one under way stops."""
     imports.remove(imports.find(id))
     return RedirectResponse("/import", 303)
