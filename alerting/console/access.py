@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, HTTPException, Request, Security
 from fastapi.security import HTTPBearer
@@ -197,15 +197,22 @@ def require(permission: Permission) -> Callable[..., Awaitable[Person]]:
     return person
 
 
-async def the_platform(request: Request) -> Platform:
-    """Return the platform that this application serves."""
-    platform: Platform = request.app.state.platform
-    return platform
+def part_of_app(name: str, missing: str = "") -> Callable[[Request], Awaitable[Any]]:
+    """Return a dependency that gives a part of the application, such as its platform. It raises
+    HTTPException 503 with the text `missing` for a part that is None."""
+
+    async def part(request: Request) -> Any:
+        served = getattr(request.app.state, name)
+        if served is None:
+            raise HTTPException(503, missing)
+        return served
+
+    return part
 
 
 async def the_delivery(request: Request) -> Callable[[], DeliveryCounts]:
     """Return the function that delivers what is due now, as the platform does by itself."""
-    platform = await the_platform(request)
+    platform: Platform = request.app.state.platform
     return lambda: deliver_due(platform, platform.clock.now())
 
 
@@ -215,7 +222,7 @@ def known_plant(request: Request, platform: Platform) -> KnownPlant:
     return plant.find(platform, request.app.state.entrance.now())
 
 
-Served = Annotated[Platform, Depends(the_platform)]
+Served = Annotated[Platform, Depends(part_of_app("platform"))]
 Delivery = Annotated[Callable[[], DeliveryCounts], Depends(the_delivery)]
 Viewer = Annotated[Person, Depends(require("read"))]
 Operator = Annotated[Person, Depends(require("operate"))]

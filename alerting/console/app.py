@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cache, partial
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from alerting.adapters.calls_with_deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords_and_links import Argon2Passwords
@@ -51,7 +52,16 @@ from alerting.console.login import Directory, Entrance, sign_in_routes
 from alerting.console.plant import asset_pages, import_pages, trend_page
 from alerting.console.plant.import_jobs import Imports
 from alerting.console.platform_pages import PlatformReader, metrics_routes
-from alerting.console.rendering import Prefix, language_routes, prefix_of, render, require_free
+from alerting.console.rendering import (
+    HttpMiddleware,
+    Prefix,
+    language_routes,
+    prefix_of,
+    render,
+    require_free,
+    when_started,
+)
+from alerting.definitions.faults import Fault
 from alerting.definitions.wording.language import Language, LanguageCode
 from alerting.operators.account_rules import RefusalLog
 from alerting.operators.actions_and_mutes import Role
@@ -66,21 +76,14 @@ from alerting.usecases.sink_delivery import OpenSink
 from alerting.usecases.sources.poll import Readers
 
 
-class HeadAsGet:
+class HeadAsGet(HttpMiddleware):
     """Handles HEAD as GET, except where GET changes something: one-time links.
 
     The scope then has `is_head`, for an answer that would not end.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] != "http"
-            or scope["method"] != "HEAD"
-            or scope["path"].startswith(SIGN_IN)
-        ):
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "HEAD" or scope["path"].startswith(SIGN_IN):
             await self._app(scope, receive, send)
             return
 
@@ -95,31 +98,19 @@ class HeadAsGet:
 _log = id_logger(__name__)
 
 
-class RequestLog:
+class RequestLog(HttpMiddleware):
     """Log of method, declared address (never its values, which are often permissions), status,
     duration."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = monotonic()
-        status = 500
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        statuses = [500]
+        sending = when_started(send, lambda message: statuses.append(message["status"]))
         with log_context(request=uuid4().hex[:12]):
             try:
                 await self._app(scope, receive, sending)
             finally:
-                _write(scope, status, monotonic() - began)
+                _write(scope, statuses[-1], monotonic() - began)
 
 
 def _write(scope: Scope, status: int, seconds: float) -> None:
@@ -285,7 +276,8 @@ def create_app(
     app.state.sink_trials = Trials("sink", sink_opener)
     app.state.document_kinds = list_document_kinds()
     handle_problems(app)
-    login.sign_forms(app)
+    app.state.sign = login.sign  # forms on shared devices
+    app.add_exception_handler(login.NotSigned, lambda _, fault: fault.args[0])
     _add_routes(app, entrance, tokens, sign_in, now)
     app.add_middleware(Turns)
     app.add_middleware(
@@ -316,13 +308,8 @@ def list_document_kinds() -> list[ConsoleKind]:
 
 
 @cache
-def _document_api(kind: ConsoleKind) -> APIRouter:
-    return DocumentApi(kind).router()
-
-
-@cache
-def _document_pages(kind: ConsoleKind) -> APIRouter:
-    return DocumentPages(kind).router()
+def _document_routers(kind: ConsoleKind) -> tuple[APIRouter, APIRouter]:
+    return DocumentApi(kind).router(), DocumentPages(kind).router()
 
 
 def _add_routes(
@@ -342,8 +329,7 @@ def _add_routes(
     app.state.deliveries = ingest_api.Deliveries()
     app.state.reader = PlatformReader(app.state.platform)
     shared = (metrics_routes(app.state.reader), describe(app))
-    kinds = app.state.document_kinds
-    documents = [*map(_document_api, kinds), *map(_document_pages, kinds)]
+    documents = chain.from_iterable(map(_document_routers, app.state.document_kinds))
     for router in (*PROGRAMS, *PEOPLE, *documents, *shared, *entrances):
         # as `include_router` without arguments, which makes every route again: .5 s
         app.router.routes.extend(router.routes)
@@ -357,16 +343,15 @@ _DEFINITION = {"definition": "oven-too-hot", "asset": "oven-1"}
 EXAMPLES: Mapping[str, dict[str, Any]] = {
     "FeedbackBody": {"verdict": "true_alarm", "acted": True, "action": "zone 2 to 221 °C"},
     "AckBody": {"note": "on my way"},
-    "CloseBody": {"reason": "the belt was emptied"},
+    "ReasonBody": {"reason": "new sensor since Monday"},
+    "StatedReasonBody": {"reason": "started by mistake"},
     "ConfirmBody": {"action": "slowed the belt", "acted_at": _AT},
     "CommentBody": {"comment": "the damper sticks"},
     "AssignBody": {"to": "anna"},
     "MuteBody": {"kind": "maintenance", "part": "oven-1", "for": "2h", "reason": "belt change"},
     "EndingEventBody": {"type": "start", "asset": "oven-1"},
     "ProlongBody": {"until": "2026-01-05T14:00:00Z"},
-    "EndBody": {"reason": "sensor is replaced"},
     "MissBody": {**_DEFINITION, "at": _AT, "comment": "zone 2 was too hot, no alarm came"},
-    "RetireBody": _REASON,
     "ChangeBody": _REASON,
     "RestoreBody": {**_REASON, "revision": 2},
     "PreviewBody": {
@@ -383,8 +368,6 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "ApprovalBody": {"run": "3b1f6f7c7c1d4f0c9f0e2f6a5d4c3b2a"},
     "RejectionBody": {"reason": "too many false alarms"},
     "RollbackBody": {"reason": "misses since Monday"},
-    "TrainingBody": {"reason": "new sensor since Monday"},
-    "CancelBody": {"reason": "started by mistake"},
     "ReadingBody": {"ts": _AT, "asset": "oven-1", "values": {"zone_2_temperature": 216.4}},
     "EventBody": {"ts": _AT, "asset": "oven-1", "type": "stop", "end": None},
     "PredictBody": {"asset": "oven-1"},
@@ -397,7 +380,6 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "kind": "bad",
         "reason": "the sensor was exchanged",
     },
-    "UndoBody": {"reason": "another asset was meant"},
     "RetryBody": {"id": "all"},
     "TokenBody": {
         "name": "gateway-3",
@@ -443,15 +425,6 @@ _HEADERS = {
 }
 
 
-class ProblemFault(BaseModel):
-    """A fault of what was sent: its place (fields joined by points), the fault, and a hint, empty
-    without one."""
-
-    path: str
-    message: str
-    hint: str
-
-
 class ProblemDocument(BaseModel):
     """A problem document (RFC 9457)."""
 
@@ -460,8 +433,10 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str = Field(description="The fault, its place, and the remedy.")
     instance: str = Field(description="The requested address.")
-    faults: list[ProblemFault] | None = Field(
-        None, description="Each fault of a parameter, body or document; absent without any."
+    faults: list[Fault] | None = Field(
+        None,
+        description="Each fault of a parameter, body or document: its place (fields joined by "
+        "points), the fault, and a hint, empty without one. Absent without any.",
     )
 
 
@@ -495,7 +470,8 @@ def _describe_api(app: FastAPI) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas |= _problem_schemas()
+    problem = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= problem.pop("$defs") | {"Problem": problem | {"title": "Problem"}}
     schemas |= {body.__name__: body.model_json_schema() for body in BODIES}
     schemas |= {
         f"{shown.kind.word.capitalize()}Body": describe_schema(shown.kind.word, shown.example)
@@ -519,12 +495,6 @@ def _describe_api(app: FastAPI) -> dict[str, Any]:
             for mark in MAY_NAME_NOTHING | MAY_CONFLICT:
                 operation.pop(mark, None)
     return schema
-
-
-def _problem_schemas() -> dict[str, Any]:
-    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
-    parts = schema.pop("$defs")
-    return {"Problem": schema | {"title": "Problem"}, **parts}
 
 
 def _list_statuses(route: APIRoute, method: str, operation: dict[str, Any]) -> Iterator[int]:

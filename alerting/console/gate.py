@@ -31,7 +31,7 @@ from alerting.console.access import Access, Person
 from alerting.console.api.parameters import LARGEST_DELIVERY
 from alerting.console.fault_responses import API, DATABASE_DOWN, is_for_programs, problem
 from alerting.console.rendering import PATH as LANGUAGE
-from alerting.console.rendering import page_address
+from alerting.console.rendering import HttpMiddleware, page_address, when_started
 from alerting.definitions.faults import first_line
 from alerting.definitions.wording.clean_text import clean_line
 from alerting.operators.account_rules import JoinedRefusals, Refusal, RefusalLog, hash_secret
@@ -204,7 +204,7 @@ class Attempt:
         self.counts.take_back(self.taken, self.at)
 
 
-class Turns:
+class Turns(HttpMiddleware):
     """Computes a few answers at once, in the order of their requests: twenty at once would take
     turns of a millisecond, and the longest would wait for all others.
 
@@ -214,28 +214,20 @@ class Turns:
     """
 
     def __init__(self, app: ASGIApp, at_once: int = TURNS) -> None:
-        self._app = app
+        super().__init__(app)
         self._turns = CapacityLimiter(at_once)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        if scope["method"] != "GET" or _needs_no_turn(scope):
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        waits = scope["path"].endswith(_WITHOUT_TURN) or b"wait=" in scope.get("query_string", b"")
+        if scope["method"] != "GET" or waits:
             PAGE.set(Page(WITHIN_S if scope["method"] == "GET" else CHANGE_WITHIN_S))
             await self._app(scope, receive, send)
             return
         turn = _Turn(self._turns)
         PAGE.set(Page(WITHIN_S, turn))
         await turn.take()
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                turn.end()
-            await send(message)
-
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, when_started(send, lambda _: turn.end()))
         finally:
             turn.end()
 
@@ -267,11 +259,6 @@ class _Turn:
             yield
         finally:
             from_thread.run(self.take)
-
-
-def _needs_no_turn(scope: Scope) -> bool:
-    path: str = scope["path"]
-    return path.endswith(_WITHOUT_TURN) or b"wait=" in scope.get("query_string", b"")
 
 
 class RateLimit:
@@ -335,7 +322,7 @@ _HEADERS = {
 }
 
 
-class Gate:
+class Gate(HttpMiddleware):
     """Gate that stores the `Person` of a request in its state; it closes routes without role."""
 
     def __init__(
@@ -351,7 +338,7 @@ class Gate:
     ) -> None:
         """`by_proxy`: makes the person whom a trusted proxy names the person of a request, and
         returns an answer to the request, if there is one."""
-        self._app = app
+        super().__init__(app)
         self._access = access
         self._wrong = wrong_attempts
         self._now = now
@@ -360,10 +347,7 @@ class Gate:
         self._refusals = refusals
         self._by_proxy = by_proxy
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         request.state.person = None
         AUDIT_ORIGIN.set(f"console {client_of(request)}")
@@ -372,15 +356,16 @@ class Gate:
         if person is not None and person.device is not None:
             AUDIT_ORIGIN.set(f"console {client_of(request)}, {person.device}")
         seconds = UPLOAD_SECONDS if is_upload(request.url.path) else self._body_seconds
-        status = 0
+        statuses = [0]
 
-        async def sending(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
+        def begin(message: Message) -> None:
+            statuses.append(message["status"])
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
 
-        await answer(scope, BodyDeadline(receive, seconds), _with_headers(sending))
-        refused = _find_refusal(request, status)
+        await answer(scope, BodyDeadline(receive, seconds), when_started(send, begin))
+        refused = _find_refusal(request, statuses[-1])
         now = self._now()
         due = self._refusals.due(now) if refused is None else self._refusals.add(refused, now)
         if due:
@@ -528,14 +513,3 @@ def _refuse_body(request: Request) -> Response | None:
     if len(length) > 10 or not (length.isascii() and length.isdecimal()) or int(length) > largest:
         return problem(request, 413, f"the body is larger than {largest} bytes")
     return None
-
-
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-        await send(message)
-
-    return sending

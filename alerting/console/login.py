@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, FastAPI, Form, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 
@@ -70,11 +70,6 @@ def is_confidential(request: Request, public_url: str | None) -> bool:
 def is_passed_on(request: Request) -> bool:
     """Return whether a proxy says that it passed this request on."""
     return any(name in request.headers for name in PASSED_ON)
-
-
-def is_loopback_name(request: Request) -> bool:
-    """Return whether the browser asked for an address of its own machine."""
-    return host_name(request) in _LOOPBACK_NAMES
 
 
 def host_name(request: Request) -> str:
@@ -152,14 +147,6 @@ class Entrance:
         self.set_cookie(answer, request, DEVICE_COOKIE, session, DEVICE_SESSION_LASTS)
         return answer
 
-    def signed_out(self, request: Request, target: str = "/login") -> Response:
-        """Redirect to the login, and delete the cookie."""
-        answer = RedirectResponse(target, 303)
-        answer.delete_cookie(
-            COOKIE, secure=is_https(request, self.public_url), httponly=True, samesite="strict"
-        )
-        return answer
-
     def attempt_keys(self, request: Request, name: str) -> tuple[str, ...]:
         """Return the keys under which wrong passwords are counted: this browser if the person
         signed in with it before, else its address and the name."""
@@ -213,9 +200,13 @@ def leave(request: Request, person: FormViewer) -> Response:
     account = entrance.platform.accounts.get(person.name)
     entrance.access.end_session(person)
     entrance.platform.audit.add(person.name, "signed out", person.name, entrance.now())
-    if entrance.directory is not None and account is not None and account.identity is not None:
-        return entrance.signed_out(request, entrance.directory.log_out or "/login")
-    return entrance.signed_out(request)
+    directory = entrance.directory
+    is_of_directory = account is not None and account.identity is not None
+    target = directory.log_out if directory is not None and is_of_directory else None
+    answer = RedirectResponse(target or "/login", 303)
+    secure = is_https(request, entrance.public_url)
+    answer.delete_cookie(COOKIE, secure=secure, httponly=True, samesite="strict")
+    return answer
 
 
 def entrance_of(request: Request) -> Entrance:
@@ -347,7 +338,7 @@ def sign_in_routes(
 
 def _is_local(request: Request) -> bool:
     """Return whether a request comes from this machine directly, without a proxy."""
-    if is_passed_on(request) or request.client is None or not is_loopback_name(request):
+    if is_passed_on(request) or request.client is None or host_name(request) not in _LOOPBACK_NAMES:
         return False
     try:
         return ip_address(request.client.host).is_loopback
@@ -374,18 +365,8 @@ _TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment", "text")
 
 
 class NotSigned(Exception):
-    """Error: a form of a shared device waits for name and PIN. `page`: the page that asks for
+    """Error: a form of a shared device waits for name and PIN. Its argument: the page that asks for
     them."""
-
-    def __init__(self, page: HTMLResponse) -> None:
-        super().__init__()
-        self.page = page
-
-
-def sign_forms(app: FastAPI) -> None:
-    """Let forms on shared devices be signed."""
-    app.state.sign = sign
-    app.add_exception_handler(NotSigned, lambda _, fault: fault.page)
 
 
 def sign(

@@ -4,7 +4,7 @@ operating points."""
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from alerting.console.access import Engineer, Person, Served, Viewer
@@ -92,13 +92,12 @@ def act(
     run: FormField = "",
     reason: FormField = "",
     to: FormField = "",
-    at_most: FormField = "",
+    at_most: Annotated[float | None, Form(gt=0, le=1e6)] = None,
     revision: FormField = "",
     train: FormField = "",
 ) -> Response:
     """Take a decision, and go to the page of the models; a refusal is shown on the same page."""
-    limit = _number(at_most)
-    typed = {"reason": reason, "to": to, "at_most": limit}
+    typed = {"reason": reason, "to": to, "at_most": at_most}
     try:
         if act == "decide":
             if answer not in ("approve", "reject"):
@@ -112,7 +111,7 @@ def act(
         elif act == "rollback":
             rollback(platform, name, reason, person.name, int(to) if to.isdecimal() else None)
         else:
-            _choose_point(platform, person, name, limit, revision, reason)
+            _choose_point(platform, person, name, at_most, revision, reason)
             if train:
                 request_training(platform, name, person.name, reason)
     except (NotFound, NotAllowed):
@@ -139,14 +138,6 @@ def _choose_point(
     now = platform.clock.now()
     why = reason or "operating point chosen on its curve"
     DEFINITIONS.apply(platform, [document], person.name, now, why, expected=int(revision))
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 < value <= 1e6 else None
 
 
 def _page(

@@ -29,7 +29,7 @@ from alerting.definitions.wording.language import (
 from alerting.learning.predicted_and_measured import ServedValues
 from alerting.learning.score_metrics import merge_metrics
 from alerting.learning.selection.decision import Proposal
-from alerting.ports import DecisionRecord, ModelUnavailable, Platform, PlatformAlert
+from alerting.ports import DecisionRecord, ModelUnavailable, Platform
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.charts import figure, time_ticks
 from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
@@ -97,6 +97,7 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
         for name, variable in asset.variables.items()
         if variable.title
     }
+    drifting = {(DRIFTED, asset.name) for asset in assets}
     measured = newest_importance(decisions)
     shown = measured.evidence["importance"]["variables"] if measured else {}
     return {
@@ -104,7 +105,16 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
         "states": STATE_NAMES,
         "model_history": history,
         "values": value_shapes(platform, definition, assets, request),
-        "without_alarm": _has_values_alone(decisions, history["champion"]),
+        "without_alarm": next(  # whether the values of the version in service serve alone
+            (
+                "values" in d.evidence
+                for d in reversed(decisions)
+                if d.promoted
+                and history["champion"] is not None
+                and d.challenger_version == history["champion"]
+            ),
+            False,
+        ),
         "under_way": training_under_way(
             history["unfinished"], now, datetime.now(UTC), platform.line_speed()
         ),
@@ -121,11 +131,22 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
         "variables": variables,
         "curve": describe_curve(evidence, definition),
         **_model_charts(evidence, definition, language_of(request)),
-        "provisional": next((_reason(d) for d in reversed(decisions) if d.promoted), ""),
+        "provisional": next(  # without remarks on the search, which stand with the candidates
+            (
+                _summary(replace(d, evidence={**d.evidence, "cut_short": None}))
+                for d in reversed(decisions)
+                if d.promoted
+            ),
+            "",
+        ),
         "decisions": [
             (d, _summary(d), proposed_alert(d.evidence)) for d in list(reversed(decisions))[:20]
         ],
-        "alerts": _alerts(platform, name, assets),
+        "alerts": [
+            alert
+            for alert in platform.platform_alerts.open()
+            if (alert.kind, alert.subject) in {(MISCALIBRATED, name), *drifting}
+        ],
         "links": _links(request, platform, name),
     }
 
@@ -139,13 +160,6 @@ def propose_alert(report: ModelReport) -> str:
     """Return the alert, as YAML, that the last training proposes; empty without one."""
     result = report.waiting or report.line.refused
     return "" if result is None else proposed_alert(result.evidence)
-
-
-def _alerts(platform: Platform, name: str, assets: Sequence[Asset]) -> list[PlatformAlert]:
-    """Return the open alerts on a model and on the inputs from its assets."""
-    subjects = {MISCALIBRATED: {name}, DRIFTED: {asset.name for asset in assets}}
-    alerts = platform.platform_alerts.open()
-    return [alert for alert in alerts if alert.subject in subjects.get(alert.kind, ())]
 
 
 def describe_curve(evidence: ModelEvidence | None, definition: Definition) -> dict[str, Any] | None:
@@ -248,12 +262,6 @@ def _links(
     return {title: address for title, address in addresses.items() if address}
 
 
-def _has_values_alone(decisions: Sequence[DecisionRecord], version: int | None) -> bool:
-    """Return whether the values of a version serve without an alarm."""
-    served = [d for d in decisions if d.promoted and d.challenger_version == version]
-    return version is not None and bool(served) and "values" in served[-1].evidence
-
-
 def _training_values(training: Any | None) -> dict[str, Any] | None:
     if training is None:
         return None
@@ -283,11 +291,6 @@ def _training_values(training: Any | None) -> dict[str, Any] | None:
 def _summary(decision: DecisionRecord) -> str:
     d = decision
     return summarise_decision(d.verdict, d.champion_version, d.actor, d.reason, d.evidence)
-
-
-def _reason(decision: DecisionRecord) -> str:
-    """Return why a model serves, without remarks on the search, which stand with the candidates."""
-    return _summary(replace(decision, evidence={**decision.evidence, "cut_short": None}))
 
 
 MOST_ASSETS = 4

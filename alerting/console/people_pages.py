@@ -1,7 +1,7 @@
 """Pages of people: of one's own account for everyone, of all people, tokens and sessions for
 administrators; and tokens over the REST API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
@@ -11,9 +11,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import Field
 
 from alerting.console.access import Person, Served, Viewer, require
-from alerting.console.api import views
 from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Instant
-from alerting.console.api.views import Body
+from alerting.console.api.views import Body, ShownAs
 from alerting.console.login import (
     LONGEST,
     NOT_CONFIDENTIAL,
@@ -26,7 +25,13 @@ from alerting.console.login import (
 from alerting.console.rendering import FormAdministrator, FormViewer, render
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import LANGUAGES, translatable
-from alerting.operators.account_rules import DEVICE_SESSION_LASTS, Account, hash_secret, may_answer
+from alerting.operators.account_rules import (
+    DEVICE_SESSION_LASTS,
+    AccessToken,
+    Account,
+    hash_secret,
+    may_answer,
+)
 from alerting.operators.actions_and_mutes import ROLES, Role
 from alerting.ports import Platform
 from alerting.usecases.access import accounts, devices_and_tokens
@@ -289,6 +294,14 @@ USUAL_TOKEN_DAYS = 365
 Change = Literal["role", "disable", "enable", "link", "no-pin", "remove"]
 
 
+_ACTS: Mapping[str, Callable[[Platform, str, str, datetime], object]] = {
+    "disable": accounts.disable_account,
+    "enable": accounts.enable_account,
+    "no-pin": remove_pin,
+    "remove": accounts.remove_person,
+}
+
+
 class TokenBody(Body):
     """A token to be made."""
 
@@ -298,46 +311,35 @@ class TokenBody(Body):
     ends_at: Instant = Field(description="From when it is refused.")
 
 
-class TokenView(views.View):
-    """A token of a program. `key`: its identity; `used_at`: to the minute."""
+class NewToken(NamedTuple):
+    """A new token and its secret."""
 
-    key: str
-    name: str
-    owner: str
-    role: str
-    made_at: datetime
-    made_by: str
-    ends_at: datetime
-    used_at: datetime | None
+    token: AccessToken
+    secret: str
 
 
-class NewTokenView(TokenView):
-    """A new token. `token`: the secret itself, which is stored nowhere and not shown again."""
-
-    token: str
-
-
-class TypedAccess(NamedTuple):
-    """The entries of a form that was refused: for a `person`, a `device` or a `token`."""
-
-    form: Literal["", "person", "device", "token"] = ""
-    name: str = ""
-    display_name: str = ""
-    role: str = ""
-    owner: str = ""
-    days: str = ""
-
-
-_NOTHING_TYPED = TypedAccess()
+_TOKEN = "key name owner role made_at made_by ends_at used_at"  # noqa: S105 - names of fields
+TokenView = Annotated[
+    AccessToken,
+    ShownAs(
+        "TokenView", "A token of a program. `key`: its identity; `used_at`: to the minute.", _TOKEN
+    ),
+]
+NewTokenView = Annotated[
+    NewToken,
+    ShownAs(
+        "NewTokenView",
+        "A new token. `token`: the secret itself, which is stored nowhere and not shown again.",
+        " ".join(f"token.{field}" for field in _TOKEN.split()),
+        token="secret",  # noqa: S106 - the name of a field
+    ),
+]
 
 
 @api.get("/tokens", tags=["access"])
 def list_tokens(platform: Served, _: Administrator) -> list[TokenView]:
     """List the tokens of programs, without their secrets. Role: admin."""
-    return [
-        TokenView(**devices_and_tokens.token_fields(token))
-        for token in platform.access_tokens.all()
-    ]
+    return list(platform.access_tokens.all())
 
 
 @api.post("/tokens", tags=["access"], openapi_extra=MAY_NAME_NOTHING, operation_id="create_token")
@@ -346,17 +348,17 @@ def create_by_api(
 ) -> NewTokenView:
     """Make a token of an account for a program. Role: admin."""
     now = _real_time(request)
-    token, secret = devices_and_tokens.create_token(
-        platform, body.name, body.owner, body.role, body.ends_at, person.name, now
+    return NewToken(
+        *devices_and_tokens.create_token(
+            platform, body.name, body.owner, body.role, body.ends_at, person.name, now
+        )
     )
-    return NewTokenView(**devices_and_tokens.token_fields(token), token=secret)
 
 
 @api.delete("/tokens/{id}", tags=["access"], operation_id="revoke_token")
 def revoke_by_api(id: Id, request: Request, platform: Served, person: Administrator) -> TokenView:
     """Revoke a token at once, by its key. Role: admin."""
-    token = devices_and_tokens.revoke_token(platform, id, person.name, _real_time(request))
-    return TokenView(**devices_and_tokens.token_fields(token))
+    return devices_and_tokens.revoke_token(platform, id, person.name, _real_time(request))
 
 
 @pages.get("/access", response_class=HTMLResponse)
@@ -387,7 +389,7 @@ def add(
             kind,
         )
     except UserError as refusal:
-        typed = TypedAccess(kind, name, display_name, role)
+        typed = {"form": kind, "name": name, "display_name": display_name, "role": role}
         return HTMLResponse(_access_page(request, platform, refusal=str(refusal), typed=typed), 422)
     return HTMLResponse(
         _access_page(request, platform, link=(account, link_address(request, code)))
@@ -418,14 +420,8 @@ def change(
             if chosen is None:
                 raise UserError(f"choose one of the roles {', '.join(PERSON_ROLES)}")
             accounts.change_person(platform, name, person.name, now, chosen)
-        elif act == "disable":
-            accounts.disable_account(platform, name, person.name, now)
-        elif act == "enable":
-            accounts.enable_account(platform, name, person.name, now)
-        elif act == "no-pin":
-            remove_pin(platform, name, person.name, now)
         else:
-            accounts.remove_person(platform, name, person.name, now)
+            _ACTS[act](platform, name, person.name, now)
     except UserError as refusal:
         return HTMLResponse(_access_page(request, platform, refusal=str(refusal)), 422)
     if link is not None:
@@ -454,7 +450,7 @@ def create_by_form(
             platform, name, owner, chosen, ends_at, person.name, now
         )
     except UserError as refusal:
-        typed = TypedAccess("token", name, "", role, owner, days)
+        typed = {"form": "token", "name": name, "role": role, "owner": owner, "days": days}
         return HTMLResponse(_access_page(request, platform, refusal=str(refusal), typed=typed), 422)
     return HTMLResponse(_access_page(request, platform, secret=(token.name, secret)))
 
@@ -493,9 +489,10 @@ def _access_page(
     refusal: str = "",
     link: tuple[Account, str] | None = None,
     secret: tuple[str, str] | None = None,
-    typed: TypedAccess = _NOTHING_TYPED,
+    typed: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the page. `link`: account and address, `secret`: name and token, shown once."""
+    """Return the page. `link`: account and address, `secret`: name and token, shown once; `typed`:
+    the entries of a form that was refused, `form`: for a person, a device or a token."""
     now = _real_time(request)
     person = request.state.person
     sessions = platform.sessions.all(now)
@@ -514,6 +511,6 @@ def _access_page(
         refusal=refusal,
         link=link,
         secret=secret,
-        typed=typed,
+        typed=typed or {"form": ""},
         now=now,
     )

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pymongo
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -24,19 +24,19 @@ from prometheus_client.registry import Collector
 from pymongo.errors import ConnectionFailure, PyMongoError
 
 from alerting.adapters.calls_with_deadline import find_silent
-from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
+from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.console.access import Engineer, Served, Viewer
 from alerting.console.api import views
-from alerting.console.api.parameters import EARLIEST, LATEST, NAME, Cursor, Id, Instant, NameQuery
+from alerting.console.api.parameters import NAME, Cursor, Instant, NameQuery
 from alerting.console.fault_responses import METRICS
 from alerting.console.login import entrance_of
-from alerting.console.rendering import FormEngineer, render, zone_of
+from alerting.console.plant.trend_picture import read_instant
+from alerting.console.rendering import render
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources import LEASE_LASTS
 from alerting.definitions.wording.clean_text import clean_line, spreadsheet_text
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import template
 from alerting.ports import AuditEntry, AuditFilter, Platform, PlatformAlert
-from alerting.readings.history import to_millis
 from alerting.stores.database.transactions_and_leases import STREAM
 from alerting.usecases.access.accounts import PAGE, backup_age, changed_fields, entries_newest_first
 from alerting.usecases.definitions.faults_and_platform_alerts import (
@@ -66,7 +66,6 @@ from alerting.usecases.platform_health import (
 )
 from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
 from alerting.usecases.sources.status import SourceStatus, source_statuses
-from alerting.usecases.sources.stream import retry_dead
 
 pages = APIRouter(include_in_schema=False)
 SHOWN = 8
@@ -91,35 +90,6 @@ _MENDED_AT = {
 @pages.get("/platform", response_class=HTMLResponse)
 def faults(request: Request, platform: Served, _: Viewer) -> str:
     """Return the page of the platform: faults, and for engineers what runs, waits and is stored."""
-    return _page(request, platform)
-
-
-@pages.post("/platform/sources/{name}/retry", response_class=HTMLResponse)
-def retry_by_form(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
-    """Store the dead messages of a source once more."""
-    try:
-        retry_dead(platform, name, person.name, platform.clock.now(), is_outage)
-    except UserError as refusal:
-        return HTMLResponse(_page(request, platform, str(refusal)), 422)
-    return RedirectResponse("/platform#sources", 303)
-
-
-def _mending_page(alert: PlatformAlert, airflow: str | None) -> tuple[str, str] | None:
-    """Return the page on which a fault is mended or shown, as address and text of its link."""
-    if alert.kind == LATE:
-        return (f"{airflow}/dags/{alert.subject}", _OPEN_DAG) if airflow else None
-    if alert.kind == DOCUMENT:
-        return f"/{quote(alert.subject)}", _OPEN_DOCUMENT
-    if alert.kind == LOAD:  # of one revision
-        return f"/definitions/{quote(alert.subject.partition(' ')[0], safe='')}", _OPEN_DEFINITION
-    begins, page, label = _MENDED_AT.get(alert.kind, ("", "", ""))
-    if not page or not alert.subject.startswith(begins):
-        return None
-    return page.format(quote(alert.subject.removeprefix(begins), safe="")), label
-
-
-def _page(request: Request, platform: Platform, refusal: str = "") -> str:
-    """Return the page. `refusal`: why dead messages could not be tried again."""
     now = platform.clock.now()
     routes = ROUTES.read(platform)[0]
     runs_it = request.state.person.may("configure")
@@ -137,7 +107,11 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         scrape=reader.read() if runs_it else None,
         service=platform.leases.find(STREAM) if runs_it else None,
         at=entrance_of(request).now(),
-        dead_messages=_dead_messages(platform) if runs_it else {},
+        dead_messages={  # of each source
+            name: count
+            for name in (str(document.get("name")) for document in platform.sources.documents())
+            if runs_it and (count := platform.dead_messages.count_dead(name))
+        },
         disks=platform.disks() if runs_it else (),
         disk_least=platform.health_limits.disk_least,
         database=platform.database() if runs_it else None,
@@ -145,17 +119,23 @@ def _page(request: Request, platform: Platform, refusal: str = "") -> str:
         shown=SHOWN,
         gone=LEASE_LASTS,
         version=version("alerting"),
-        refusal=refusal,
         silent=find_silent(request.app.state.others),
         now=now,
     )
 
 
-def _dead_messages(platform: Platform) -> dict[str, int]:
-    """Return how many messages of each source could not be stored."""
-    names = sorted(str(document.get("name")) for document in platform.sources.documents())
-    counted = {name: platform.dead_messages.count_dead(name) for name in names}
-    return {name: count for name, count in counted.items() if count}
+def _mending_page(alert: PlatformAlert, airflow: str | None) -> tuple[str, str] | None:
+    """Return the page on which a fault is mended or shown, as address and text of its link."""
+    if alert.kind == LATE:
+        return (f"{airflow}/dags/{alert.subject}", _OPEN_DAG) if airflow else None
+    if alert.kind == DOCUMENT:
+        return f"/{quote(alert.subject)}", _OPEN_DOCUMENT
+    if alert.kind == LOAD:  # of one revision
+        return f"/definitions/{quote(alert.subject.partition(' ')[0], safe='')}", _OPEN_DEFINITION
+    begins, page, label = _MENDED_AT.get(alert.kind, ("", "", ""))
+    if not page or not alert.subject.startswith(begins):
+        return None
+    return page.format(quote(alert.subject.removeprefix(begins), safe="")), label
 
 
 LIMIT_S = 8.0
@@ -177,8 +157,9 @@ class Scrape:
     backup_age: timedelta | None = None
 
 
-class PlatformReader:
-    """Reads the metrics of a platform at most every `FRESH_S` seconds, one reader at a time."""
+class PlatformReader(Collector):
+    """Reads the metrics of a platform at most every `FRESH_S` seconds, one reader at a time, and
+    converts them to metric families."""
 
     def __init__(
         self,
@@ -205,6 +186,34 @@ class PlatformReader:
             return self._last
         finally:
             self._lock.release()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric families of one scrape; the platform's only if it could be read."""
+        yield InfoMetricFamily(
+            "alerting_build",
+            "Version of the platform.",
+            value={"version": version("alerting"), "python": python.python_version()},
+        )
+        scrape = self.read()
+        yield _gauge("alerting_database_up", "1 if the database answers.", scrape.database_up)
+        yield _gauge(
+            "alerting_scrape_complete",
+            "1 if all metrics were read within the time limit.",
+            scrape.metrics is not None,
+        )
+        yield _gauge(
+            "alerting_scrape_seconds",
+            "Duration of reading these metrics from the database.",
+            scrape.seconds,
+        )
+        if scrape.metrics is not None:
+            for name, about, read, label in _GAUGES:
+                yield _gauge(name, about, read(scrape.metrics), label)
+            yield from _status_families("source", _SOURCE_GAUGES, scrape.sources[:LABELLED])
+            yield from _status_families("sink", _SINK_GAUGES, scrape.sinks[:LABELLED])
+            if scrape.backup_age is not None:
+                about = "Age of the newest backup."
+                yield _gauge("alerting_backup_age_seconds", about, scrape.backup_age)
 
     def _measure(self) -> Scrape:
         began = self._stopwatch()
@@ -236,46 +245,11 @@ class PlatformReader:
         return True
 
 
-class PlatformCollector(Collector):
-    """Collector that converts the metrics of a reader to metric families."""
-
-    def __init__(self, reader: PlatformReader) -> None:
-        self._reader = reader
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the metric families of one scrape; the platform's only if it could be read."""
-        yield InfoMetricFamily(
-            "alerting_build",
-            "Version of the platform.",
-            value={"version": version("alerting"), "python": python.python_version()},
-        )
-        scrape = self._reader.read()
-        yield _gauge("alerting_database_up", "1 if the database answers.", scrape.database_up)
-        yield _gauge(
-            "alerting_scrape_complete",
-            "1 if all metrics were read within the time limit.",
-            scrape.metrics is not None,
-        )
-        yield _gauge(
-            "alerting_scrape_seconds",
-            "Duration of reading these metrics from the database.",
-            scrape.seconds,
-        )
-        if scrape.metrics is not None:
-            for name, about, read, label in _GAUGES:
-                yield _gauge(name, about, read(scrape.metrics), label)
-            yield from _status_families("source", _SOURCE_GAUGES, scrape.sources[:LABELLED])
-            yield from _status_families("sink", _SINK_GAUGES, scrape.sinks[:LABELLED])
-            if scrape.backup_age is not None:
-                about = "Age of the newest backup."
-                yield _gauge("alerting_backup_age_seconds", about, scrape.backup_age)
-
-
 def metrics_routes(reader: PlatformReader) -> APIRouter:
     """Return the route of `/metrics` with a registry of its own. Role: viewer."""
     routes = APIRouter(include_in_schema=False)
     registry = CollectorRegistry()
-    registry.register(PlatformCollector(reader))
+    registry.register(reader)
 
     @routes.get(METRICS)
     def metrics(_: Viewer, accept: Annotated[str, Header(max_length=1000)] = "") -> Response:
@@ -439,11 +413,15 @@ api = APIRouter(prefix="/api/v1")
 _COLUMNS = ("at", "actor", "what", "subject", "origin", "why", "changes")
 
 
-class AuditPageView(views.View):
-    """Entries, newest first. `next`: the cursor of the page after, null on the last."""
-
-    items: list[AuditEntry]
-    next: str | None
+AuditPageView = Annotated[
+    views.RowPage[AuditEntry],
+    views.ShownAs(
+        "AuditPageView",
+        "Entries, newest first. `next`: the cursor of the page after, null on the last.",
+        next=(str | None, "next"),
+        items=(list[AuditEntry], "items"),
+    ),
+]
 
 
 @api.get("/audit", tags=["access"], operation_id="list_audit")
@@ -461,10 +439,7 @@ def list_entries(
     """List what people, commands and the platform did, newest first. Role: engineer."""
     filters = AuditFilter(actor, subject, act, start, end)
     entries = platform.audit.find(filters, limit + 1, views.read_cursor(cursor) if cursor else None)
-    return AuditPageView(
-        items=list(entries[:limit]),
-        next=_cursor(entries[limit - 1]) if len(entries) > limit else None,
-    )
+    return views.page_of(entries, limit, lambda entry: entry.at)
 
 
 @dataclass(frozen=True)
@@ -484,8 +459,8 @@ class AuditForm:
             self.actor.strip() or None,
             self.subject.strip() or None,
             self.act.strip() or None,
-            _local_time(request, self.start),
-            _local_time(request, self.end),
+            read_instant(request, self.start) if self.start else None,
+            read_instant(request, self.end) if self.end else None,
         )
 
 
@@ -503,11 +478,12 @@ def audit(
     """Return one page of the audit, newest first."""
     before = views.read_cursor(cursor) if cursor else None
     entries = platform.audit.find(form.wanted(request), PAGE + 1, before)
+    page = views.page_of(entries, PAGE, lambda entry: entry.at)
     return render(
         "audit.html",
         request,
-        entries=[(entry, changed_fields(entry)) for entry in entries[:PAGE]],
-        older=_cursor(entries[PAGE - 1]) if len(entries) > PAGE else None,
+        entries=[(entry, changed_fields(entry)) for entry in page.items],
+        older=page.next,
         wanted=asdict(form),
         is_first=cursor is None,
     )
@@ -545,21 +521,3 @@ def _line(values: tuple[str, ...]) -> str:
     line = io.StringIO()
     csv.writer(line).writerow(values)
     return line.getvalue()
-
-
-def _local_time(request: Request, text: str) -> datetime | None:
-    """Return a time of a form's field, in the zone of the page. Raises UserError."""
-    if not text:
-        return None
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        raise UserError("from, to: not a time; write for example 2026-03-14T06:00") from None
-    at = value if value.tzinfo else value.replace(tzinfo=zone_of(request))
-    if not EARLIEST <= at <= LATEST:  # no database holds every instant that can be written
-        raise UserError(translatable("“{text}” lies not between 1900 and 2200", text=text))
-    return at
-
-
-def _cursor(entry: AuditEntry) -> str:
-    return f"{to_millis(entry.at)}_{entry.id}"

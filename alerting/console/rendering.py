@@ -396,7 +396,7 @@ def submitted_by(permission: Permission) -> Callable[..., object]:
             for name, value in (await request.form()).multi_items()
             if name not in _OWN_FIELDS and isinstance(value, str)
         ]
-        # set by `login.sign_forms`, which uses this module
+        # of `login`, which uses this module
         signed: Person = await run_in_threadpool(
             request.app.state.sign, request, sender, signer, pin, typed
         )
@@ -471,24 +471,41 @@ _PAGE_LINK = re.compile(
 _COOKIE_PATH = re.compile(r"(;\s*path=)(/[^;]*)", re.IGNORECASE)
 
 
-class Prefix:
+class HttpMiddleware:
+    """Middleware of requests; all else goes on to the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._serve if scope["type"] == "http" else self._app
+        await answer(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+
+def when_started(send: Send, act: Callable[[Message], object]) -> Send:
+    """Return a sender that calls `act` with the beginning of the answer before it is sent."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            act(message)
+        await send(message)
+
+    return sending
+
+
+class Prefix(HttpMiddleware):
     """Middleware that serves an application below a path; both `/prefix/x` and `/x` reach it."""
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
-        self._app = app
+        super().__init__(app)
         self._prefix = prefix
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         _PREFIX.set(self._prefix)
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._set_before(MutableHeaders(scope=message))
-            await send(message)
-
+        sending = when_started(send, self._set_before)
         await self._app(self._inner(scope), receive, sending)
 
     def _inner(self, scope: Scope) -> Scope:
@@ -504,7 +521,8 @@ class Prefix:
             headers["referer"] = page.geturl()
         return {**inner, "headers": headers.raw}
 
-    def _set_before(self, headers: MutableHeaders) -> None:
+    def _set_before(self, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
         location = headers.get("location", "")
         if location.startswith("/") and not location.startswith("//"):
             headers["location"] = self._prefix + location

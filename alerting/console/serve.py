@@ -82,8 +82,8 @@ def serve(
             directory=directory,
             source_readers=partial(source_readers, settings, environ),
             sink_opener=partial(sink_opener, settings, environ),
-            airflow=airflow_pages(settings),
-            mlflow=mlflow_pages(settings),
+            airflow=pages_of(settings, settings.airflow_uri, airflow_uri),
+            mlflow=pages_of(settings, settings.mlflow_uri, mlflow_uri),
         )
         HealthMonitor(partial(open_platform, settings), tidy=imports.tidy).start()
         gc.freeze()  # what is loaded stays: answers do not wait until it has been searched
@@ -93,20 +93,14 @@ def serve(
         ).run()
 
 
-def airflow_pages(settings: Settings) -> str | None:
-    """Return the address of Airflow's pages, from the settings, or from `alerting up` on this
-    home."""
-    if settings.airflow_uri is None and running(settings.home) is None:
+def pages_of(
+    settings: Settings, stated: str | None, usual: Callable[[Settings], str]
+) -> str | None:
+    """Return the address of the pages of Airflow or MLflow: of the settings, or of `alerting up` on
+    this home; None for a database."""
+    if stated is None and running(settings.home) is None:
         return None
-    return settings.airflow_uri or airflow_uri(settings)
-
-
-def mlflow_pages(settings: Settings) -> str | None:
-    """Return the address of MLflow's pages, from the settings, or from `alerting up` on this home;
-    None for a database."""
-    if settings.mlflow_uri is None and running(settings.home) is None:
-        return None
-    address = mlflow_uri(settings)
+    address = stated or usual(settings)
     return address if address.startswith("http") else None
 
 
@@ -280,18 +274,13 @@ AWAY_AFTER = timedelta(minutes=2)  # a restart of the database takes less
 _log = logging.getLogger(__name__)
 
 
-def wall_clock() -> datetime:
-    """Return the real time: the platform's clock is in the database."""
-    return datetime.now(UTC)
-
-
 class HealthMonitor:
     """Checks a platform, which it opens each time. `now`: the real time."""
 
     def __init__(
         self,
         open_platform: Callable[[], AbstractContextManager[Platform]],
-        now: Callable[[], datetime] = wall_clock,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         tidy: Callable[[datetime], None] | None = None,
     ) -> None:
         """`tidy`: removes old files from the disk of the console, each time."""

@@ -3,7 +3,9 @@ the readings show."""
 
 from dataclasses import replace
 
-from alerting.console.api.views import episode_summary
+from pydantic import TypeAdapter
+
+from alerting.console.api.views import EpisodeSummary
 from alerting.console.model_values import newest_importance
 from alerting.episodes.episode import Contribution, PresentAdvice, RecommendationResult
 from alerting.ports import DecisionRecord
@@ -67,8 +69,9 @@ def test_advice_of_a_higher_risk_comes_behind_the_risk_that_is_low_now():
 
 
 def test_programs_read_the_newest_advice_of_an_open_episode_and_of_an_ended_one_that_of_its_raise():
+    answer = TypeAdapter(EpisodeSummary)
     found = [
-        episode_summary(one).advice
+        answer.validate_python(one).advice
         for one in (OPEN, replace(OPEN, condition="closed", closed_at=at(9)))
     ]
     assert found == ["Keep an eye on it", "lower it"]

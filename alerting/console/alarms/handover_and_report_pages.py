@@ -34,7 +34,7 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.alarm_views import Shift
 from alerting.operators.kpis import MANAGEABLE, USUAL
-from alerting.ports import Platform, ReportContent, ReportHead
+from alerting.ports import Platform
 from alerting.reporting.definition.money_spans import add_spans
 from alerting.reporting.estimates import Table
 from alerting.reporting.phrases import money
@@ -315,10 +315,7 @@ def list_reports(
     if not definition and not plant:
         names += [revision.name for revision in platform.definitions.latest_revisions()]
     return [
-        views.report_summary(head)
-        for name in names
-        for head in platform.reports.for_definition(name)
-        if not head.empty
+        head for name in names for head in platform.reports.for_definition(name) if not head.empty
     ]
 
 
@@ -334,14 +331,13 @@ def show_report(id: Id, platform: Served, _: Viewer) -> HTMLResponse:
 @api.get("/reports/{id}/metrics", tags=["reports"], operation_id="show_report_metrics")
 def show_metrics(id: Id, platform: Served, _: Viewer) -> views.ReportDetail:
     """Show a report as JSON: its sentences and all its metrics."""
-    return views.report_detail(*find_report(platform, id))
+    return find_report(platform, id)
 
 
 @api.get("/reports/{id}/tables/{table}", tags=["reports"], operation_id="show_report_table")
 def show_table(id: Id, table: Id, platform: Served, _: Viewer) -> views.TableView:
     """Show a table of a report as JSON."""
-    stored = find_table(platform, id, table)
-    return views.TableView(name=stored.name, columns=list(stored.columns), rows=stored.to_records())
+    return find_table(platform, id, table)
 
 
 @api.get(
@@ -369,10 +365,7 @@ def list_misses(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[views.MissView]:
     """List reported misses, newest first."""
-    return [
-        views.MissView.model_validate(miss)
-        for miss in platform.misses.for_interval(start, end, definition, limit)
-    ]
+    return list(platform.misses.for_interval(start, end, definition, limit))
 
 
 @api.post("/misses", tags=["reports"], openapi_extra=MAY_NAME_NOTHING, operation_id="report_miss")
@@ -380,24 +373,23 @@ def submit_miss(body: views.MissBody, platform: Served, person: Operator) -> vie
     """Report a problem for which no alert was raised; it enters reports and the next training.
     Role: operator."""
     now = platform.clock.now()
-    miss = report_miss(
+    return report_miss(
         platform, body.definition, body.asset, body.at, body.comment, actor_of(person), now
     )
-    return views.MissView.model_validate(miss)
 
 
-def find_report(platform: Platform, id: str) -> tuple[ReportHead, ReportContent]:
+def find_report(platform: Platform, id: str) -> views.StoredReport:
     """Return a stored report. Raises NotFound for an unknown id, or an empty report."""
     head = platform.reports.get(id)
     content = platform.reports.content(id)
     if head is None or content is None or head.empty:
         raise NotFound(f"there is no report {id!r}")
-    return head, content
+    return views.StoredReport(head, content)
 
 
 def find_table(platform: Platform, id: str, name: str) -> Table:
     """Return a table of a stored report. Raises NotFound if the report or the table is unknown."""
-    _, content = find_report(platform, id)
+    content = find_report(platform, id).content
     if name not in content.tables:
         raise NotFound(
             f"the report {id!r} has no table {name!r}; its tables: "

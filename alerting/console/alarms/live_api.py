@@ -124,10 +124,6 @@ class LiveChanges:
         """Return the number of open streams."""
         return self._people.total()
 
-    def is_full(self) -> bool:
-        """Return whether this process has as many streams as it may."""
-        return self.readers >= MOST_STREAMS
-
     def has_too_many(self, person: Person) -> bool:
         """Return whether a person has as many streams as a person may have."""
         return self._people[person.name] >= MOST_OF_A_PERSON
@@ -303,7 +299,7 @@ class LiveStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         changes = self._changes
-        if changes.is_closed or changes.is_full():
+        if changes.is_closed or changes.readers >= MOST_STREAMS:
             await self._refuse(
                 503, "this server has as many live pages as it may; try again later"
             )(scope, receive, send)

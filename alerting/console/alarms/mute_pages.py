@@ -1,8 +1,8 @@
 """Pages and API of mutes: those present, planned and past, one of them, and a new one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, NamedTuple, Self, cast
+from typing import Annotated, Any, Self, cast
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -20,15 +20,14 @@ from alerting.console.api.parameters import (
     Instant,
     NameQuery,
     NameText,
-    Short,
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import MUTE_ENDS, Body, with_plant_times
+from alerting.console.api.views import MUTE_ENDS, Body, ReasonBody, with_plant_times
 from alerting.console.plant.trend_picture import read_instant
 from alerting.console.rendering import FormOperator, lead_back, render
 from alerting.definitions.alert_definition import SEVERITIES, Severity
-from alerting.definitions.asset_documents import Asset, asset_titles, event_titles
+from alerting.definitions.asset_documents import asset_titles, event_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions_and_mutes import (
@@ -118,12 +117,6 @@ class MuteBody(Body):
         return self
 
 
-class EndBody(Body):
-    """The reason to end a mute early."""
-
-    reason: Short = ""
-
-
 class ProlongBody(Body):
     """A new end of a mute."""
 
@@ -157,7 +150,7 @@ def show_mute(id: Id, platform: Served, _: Viewer) -> MuteDetail:
     return MuteDetail(
         mute=with_plant_times(mute, platform.zone),
         phase=mute.phase(now),
-        raised=[views.episode_summary(episode, platform.zone) for episode in raised],
+        raised=with_plant_times(raised, platform.zone),
     )
 
 
@@ -187,7 +180,7 @@ def start_by_api(body: MuteBody, platform: Served, person: Operator) -> Mute:
 
 @api.post("/mutes/{id}/end", operation_id="end_mute")
 def end_by_api(
-    id: Id, platform: Served, deliver: Delivery, person: Operator, body: EndBody | None = None
+    id: Id, platform: Served, deliver: Delivery, person: Operator, body: ReasonBody | None = None
 ) -> Mute:
     """End a mute before its time, or cancel a planned one; an alarm that is still open is announced
     once. Idempotent. Role: operator; out of service: engineer."""
@@ -204,21 +197,15 @@ def prolong_by_api(id: Id, body: ProlongBody, platform: Served, person: Operator
     return prolong_mute(platform, id, body.until, actor_of(person), platform.clock.now())
 
 
-class MuteForm(NamedTuple):
-    """The fields of the form of a new mute, as they were sent."""
-
-    kind: str = "maintenance"
-    part: str = ""
-    definition: str = ""
-    up_to: str = ""
-    since: str = ""
-    lasting: str = _USUAL
-    until: str = ""
-    event: str = ""
-    event_asset: str = ""
-    preset: str = ""
-    reason: str = ""
-    notified: tuple[str, ...] = ()
+_BLANK: Mapping[str, Any] = {
+    **dict.fromkeys(("part", "definition", "up_to", "since", "until", "event", "event_asset"), ""),
+    "kind": "maintenance",
+    "lasting": _USUAL,
+    "preset": "",
+    "reason": "",
+    "notified": (),
+}
+"""The fields of the form of a new mute."""
 
 
 @pages.get("/mutes", response_class=HTMLResponse)
@@ -252,7 +239,7 @@ def new_mute(
     definition: NameQuery = "",
 ) -> str:
     """Return the form of a new mute, of a part of the plant or a definition."""
-    return _form(request, platform, person, MuteForm(part=part, definition=definition))
+    return _form(request, platform, person, {**_BLANK, "part": part, "definition": definition})
 
 
 @pages.post("/new-mute", response_class=HTMLResponse)
@@ -274,20 +261,20 @@ def submit(
     notified: Annotated[list[str], Form(max_length=MOST_NOTIFIED)] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Mute what the form names; a refusal is shown on the same page."""
-    sent = MuteForm(
-        kind,
-        part,
-        definition,
-        up_to,
-        since,
-        lasting,
-        until,
-        event,
-        event_asset,
-        preset,
-        reason,
-        tuple(notified),
-    )
+    sent = {
+        "kind": kind,
+        "part": part,
+        "definition": definition,
+        "up_to": up_to,
+        "since": since,
+        "lasting": lasting,
+        "until": until,
+        "event": event,
+        "event_asset": event_asset,
+        "preset": preset,
+        "reason": reason,
+        "notified": notified,
+    }
     now = platform.clock.now()
     try:
         begin = read_instant(request, since) if since else None
@@ -301,7 +288,7 @@ def submit(
             cast(MuteKind, kind),
             Matcher(part or None, None, definition or None, highest),
             begin,
-            _end(request, sent, max(begin or now, now)),
+            _end(request, until, lasting, max(begin or now, now)),
             EndingEvent(event, event_asset or part) if event else None,
             ": ".join(text for text in (preset.strip(), reason.strip()) if text),
             notified,
@@ -377,14 +364,23 @@ def _mute_page(
 
 
 def _form(
-    request: Request, platform: Platform, person: Person, filled: MuteForm, refusal: str = ""
+    request: Request,
+    platform: Platform,
+    person: Person,
+    filled: Mapping[str, Any],
+    refusal: str = "",
 ) -> str:
     assets = platform.assets.all()
+    above = {asset.parent for asset in assets}
     return render(
         "mutes/new.html",
         request,
         f=filled,
-        parts=_tree(assets, filled.part),
+        parts=[  # each below its parent; of very many those with others below, and the chosen one
+            (asset.name, "\u2003" * depth + (asset.title or asset.name))
+            for asset, depth in assets_in_tree(assets)
+            if len(assets) <= MOST_PARTS or asset.name in above or asset.name == filled["part"]
+        ],
         definitions=sorted(
             (r.definition.title or r.name, r.name)
             for r in platform.definitions.latest_revisions()
@@ -404,23 +400,12 @@ def _form(
     )
 
 
-def _tree(assets: Sequence[Asset], chosen: str) -> list[tuple[str, str]]:
-    """Return name and indented title of assets, each below its parent. If there are very many,
-    return only assets with others below, and the chosen asset."""
-    above = {asset.parent for asset in assets}
-    return [
-        (asset.name, "\u2003" * depth + (asset.title or asset.name))
-        for asset, depth in assets_in_tree(assets)
-        if len(assets) <= MOST_PARTS or asset.name in above or asset.name == chosen
-    ]
-
-
-def _end(request: Request, sent: MuteForm, begin: datetime) -> datetime | None:
-    if sent.until:
-        return read_instant(request, sent.until)
-    if not sent.lasting:
+def _end(request: Request, until: str, lasting: str, begin: datetime) -> datetime | None:
+    if until:
+        return read_instant(request, until)
+    if not lasting:
         return None
     try:
-        return begin + read_duration(sent.lasting)
+        return begin + read_duration(lasting)
     except ValueError as fault:
         raise UserError(str(fault)) from fault

@@ -45,18 +45,24 @@ from alerting.definitions.wording.language import translatable
 from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode, ExpectedWindow, Outcome
 from alerting.operators.account_rules import DEVICE_SESSION_LASTS
-from alerting.operators.actions_and_mutes import MuteMark
 from alerting.operators.alarm_views import (
     Cause,
     DayOfAlarms,
-    TileState,
+    PartTiles,
+    Tile,
     counting_order,
     find_change,
     group_by_day,
 )
 from alerting.ports import Platform
-from alerting.recommendation.similar_episodes import outcome_of
+from alerting.recommendation.similar_episodes import (
+    ActionRecord,
+    Experience,
+    Similar,
+    outcome_of,
+)
 from alerting.reporting import sentences
+from alerting.reporting.variable_charts import Sparkline
 from alerting.usecases.access.devices_and_tokens import renew_display
 from alerting.usecases.alarm_load.definition_overview import describe_work
 from alerting.usecases.episodes.mutes_and_suppression import find_not_notified
@@ -300,7 +306,7 @@ def _address_behind(filters: NowFilters, earlier: Earlier) -> str | None:
     """Return the address of the alarms after these, None if there are none."""
     if earlier.last is None:
         return None
-    return address_of(filters, cursor=views.cursor_after(earlier.last))
+    return address_of(filters, cursor=views.cursor_of(earlier.last.raised_at, earlier.last))
 
 
 AGO = (
@@ -325,7 +331,8 @@ def miss_page(
 ) -> str:
     """Return the page on which an operator names the alarm that should have come. `reported`, `at`:
     the miss that was stored, which the page confirms."""
-    if at is None or not _is_stored(platform, reported, asset, at):
+    until = at and at + timedelta(milliseconds=1)  # the least that the database tells apart
+    if until is None or not platform.misses.for_interval(at, until, reported, 1, [asset]):
         return _page(request, platform, asset)
     return _page(request, platform, asset, reported=reported, at=at)
 
@@ -355,11 +362,6 @@ def submit_miss(
         return HTMLResponse(_page(request, platform, asset, fault.message, comment, ago), 422)
     stored = {"asset": asset, "reported": definition, "at": missed_at.isoformat()}
     return RedirectResponse(f"/miss?{urlencode(stored)}", 303)
-
-
-def _is_stored(platform: Platform, definition: str, asset: str, at: datetime) -> bool:
-    until = at + timedelta(milliseconds=1)  # the least that the database tells apart
-    return bool(platform.misses.for_interval(at, until, definition, 1, [asset]))
 
 
 def _read_ago(text: str) -> timedelta:
@@ -412,31 +414,45 @@ def _page(
 api = APIRouter(prefix="/api/v1")
 
 
-class TileView(views.View):
-    """The state of one asset: the worst of its alarms, or that it is not evaluated. `part`: of the
-    plant. `muted`: whether its alarms are muted, or some of them; null if none is."""
+class PlacedTile(NamedTuple):
+    """A tile and the part of the plant that it is in."""
 
-    asset: str
-    title: str
-    part: str
-    state: TileState
-    severity: Severity | None
-    alarms: int
-    episode: str | None
-    muted: MuteMark | None
+    tile: Tile
+    part: PartTiles
 
 
-class PresentAlarm(views.View):
-    """An open alarm. `value`: of its variable now, with `course`, and the limit nearest to it."""
+TileView = Annotated[
+    PlacedTile,
+    views.ShownAs(
+        "TileView",
+        "The state of one asset: the worst of its alarms, or that it is not evaluated. `part`: of "
+        "the plant. `muted`: whether its alarms are muted, or some of them; null if none is.",
+        "tile.asset tile.title tile.state tile.severity tile.alarms tile.episode tile.muted",
+        part="part.name",
+    ),
+]
 
-    episode: views.EpisodeSummary
-    acknowledged_by: str | None
-    assigned_to: str | None
-    is_muted: bool
+
+class AlarmNow(NamedTuple):
+    """An open alarm, when its problem is expected, and its variable now."""
+
+    episode: Episode
     window: ExpectedWindow | None
-    value: float | None
-    limit: float | None
-    course: str | None
+    line: Sparkline | None
+
+
+PresentAlarm = Annotated[
+    AlarmNow,
+    views.ShownAs(
+        "PresentAlarm",
+        "An open alarm. `value`: of its variable now, with `course`, and the limit nearest to it.",
+        "episode.assigned_to window line.value line.limit",
+        episode=(views.EpisodeSummary, "episode"),
+        acknowledged_by="episode.acknowledged.actor",
+        is_muted=(bool, lambda alarm: alarm.episode.muted_by is not None),
+        course="line.direction",
+    ),
+]
 
 
 class CauseView(views.View):
@@ -447,52 +463,72 @@ class CauseView(views.View):
     others: list[PresentAlarm]
 
 
-class NowView(views.View):
-    """The present state of the plant: tiles by state, open alarms by cause, urgent first, ended
-    ones that wait to be acknowledged, and what is not evaluated."""
-
-    at: datetime
-    evaluated_until: datetime | None
-    unacknowledged: int
-    tiles: list[TileView]
-    happening: list[CauseView]
-    expected: list[CauseView]
-    over: list[views.EpisodeSummary]
-    not_evaluated: list[Gap]
+def _causes(now: Now, causes: Sequence[Cause]) -> list[CauseView]:
+    views_of_causes = []
+    for cause in causes:
+        first, *others = (
+            AlarmNow(e, now.windows.get(e.id), now.values.get(e.id)) for e in cause.episodes
+        )
+        views_of_causes.append(
+            CauseView(first=first, is_first_out=cause.is_first_out, others=others)
+        )
+    return views_of_causes
 
 
-class SimilarView(views.View):
-    """An earlier episode, its similarity to the given one (1: the same), and its outcome."""
-
-    id: str
-    asset: str
-    raised_at: datetime
-    likeness: float
-    outcome: Outcome | None
-
-
-class ActionView(views.View):
-    """An action in similar episodes, with its uses, and how often the problem was avoided or came
-    after it. `is_advice`: used often enough, and mostly helpful."""
-
-    action: str
-    uses: int
-    avoided: int
-    came: int
-    actors: tuple[str, ...]
-    usual_minutes: float | None
-    is_advice: bool
-
-
-class ExperienceView(views.View):
-    """Earlier episodes like one. `is_enough`: at least three of them were answered; below that no
-    action is listed. `contradicts`: following the recommendation mostly did not help."""
-
-    similar: list[SimilarView]
-    answered: int
-    is_enough: bool
-    actions: list[ActionView]
-    contradicts: bool
+NowView = Annotated[
+    Now,
+    views.ShownAs(
+        "NowView",
+        "The present state of the plant: tiles by state, open alarms by cause, urgent first, ended "
+        "ones that wait to be acknowledged, and what is not evaluated.",
+        "at evaluated_until unacknowledged",
+        tiles=(
+            list[TileView],
+            lambda now: [PlacedTile(tile, part) for part in now.parts for tile in part.tiles],
+        ),
+        happening=(list[CauseView], lambda now: _causes(now, now.happening)),
+        expected=(list[CauseView], lambda now: _causes(now, now.expected)),
+        over=(
+            list[views.EpisodeSummary],
+            lambda now: [episode for group in now.over for episode in group.episodes],
+        ),
+        not_evaluated=(list[Gap], "gaps"),
+    ),
+]
+SimilarView = Annotated[
+    Similar,
+    views.ShownAs(
+        "SimilarView",
+        "An earlier episode, its similarity to the given one (1: the same), and its outcome.",
+        "episode.id episode.asset episode.raised_at",
+        likeness=(float, lambda similar: round(similar.likeness, 3)),
+        outcome=(Outcome | None, lambda similar: outcome_of(similar.episode)),
+    ),
+]
+ActionView = Annotated[
+    ActionRecord,
+    views.ShownAs(
+        "ActionView",
+        "An action in similar episodes, with its uses, and how often the problem was avoided or "
+        "came after it. `is_advice`: used often enough, and mostly helpful.",
+        "action uses avoided came actors is_advice",
+        usual_minutes=(
+            float | None,
+            lambda action: None if action.took is None else action.took.total_seconds() / 60,
+        ),
+    ),
+]
+ExperienceView = Annotated[
+    Experience,
+    views.ShownAs(
+        "ExperienceView",
+        "Earlier episodes like one. `is_enough`: at least three of them were answered; below that "
+        "no action is listed. `contradicts`: following the recommendation mostly did not help.",
+        "answered is_enough contradicts",
+        similar=(list[SimilarView], "similar"),
+        actions=(list[ActionView], lambda lived: lived.actions if lived.is_enough else ()),
+    ),
+]
 
 
 @api.get("/now", tags=["operators"])
@@ -501,86 +537,11 @@ def show_now(request: Request, platform: Served, person: Viewer, filters: AskedF
     plant = known_plant(request, platform)
     routes = _routes_with_shifts(platform)
     now = read_now(platform, plant, filters, person.name, routes)
-    return NowView(
-        at=now.at,
-        evaluated_until=now.evaluated_until,
-        unacknowledged=now.unacknowledged,
-        tiles=[
-            TileView(
-                asset=tile.asset,
-                title=tile.title,
-                part=part.name,
-                state=tile.state,
-                severity=tile.severity,
-                alarms=tile.alarms,
-                episode=tile.episode,
-                muted=tile.muted,
-            )
-            for part in now.parts
-            for tile in part.tiles
-        ],
-        happening=[_cause(now, cause, platform) for cause in now.happening],
-        expected=[_cause(now, cause, platform) for cause in now.expected],
-        over=[
-            views.episode_summary(episode, platform.zone)
-            for group in now.over
-            for episode in group.episodes
-        ],
-        not_evaluated=list(with_plant_times(now.gaps, platform.zone)),
-    )
+    return with_plant_times(now, platform.zone)
 
 
 @api.get("/episodes/{id}/experience", tags=["episodes"])
 def show_experience(id: Id, platform: Served, _: Viewer) -> ExperienceView:
     """Show what helped last time: the most similar earlier episodes, the actions taken, and their
     outcomes."""
-    experience = experience_of(platform.episodes, find_episode(platform.episodes, id))
-    return ExperienceView(
-        similar=[
-            SimilarView(
-                id=similar.episode.id,
-                asset=similar.episode.asset,
-                raised_at=similar.episode.raised_at,
-                likeness=round(similar.likeness, 3),
-                outcome=outcome_of(similar.episode),
-            )
-            for similar in experience.similar
-        ],
-        answered=experience.answered,
-        is_enough=experience.is_enough,
-        actions=[
-            ActionView(
-                action=action.action,
-                uses=action.uses,
-                avoided=action.avoided,
-                came=action.came,
-                actors=action.actors,
-                usual_minutes=None if action.took is None else action.took.total_seconds() / 60,
-                is_advice=action.is_advice,
-            )
-            for action in experience.actions
-            if experience.is_enough
-        ],
-        contradicts=experience.contradicts,
-    )
-
-
-def _cause(now: Now, cause: Cause, platform: Served) -> CauseView:
-    alarms = [_alarm(now, cause, n, platform) for n in range(cause.size)]
-    return CauseView(first=alarms[0], is_first_out=cause.is_first_out, others=alarms[1:])
-
-
-def _alarm(now: Now, cause: Cause, position: int, platform: Served) -> PresentAlarm:
-    episode = cause.episodes[position]
-    line = now.values.get(episode.id)
-    seen = episode.acknowledged
-    return PresentAlarm(
-        episode=views.episode_summary(episode, platform.zone),
-        acknowledged_by=None if seen is None else seen.actor,
-        assigned_to=episode.assigned_to,
-        is_muted=episode.muted_by is not None,
-        window=now.windows.get(episode.id),
-        value=None if line is None else line.value,
-        limit=None if line is None else line.limit,
-        course=None if line is None else line.direction,
-    )
+    return experience_of(platform.episodes, find_episode(platform.episodes, id))

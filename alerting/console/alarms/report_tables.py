@@ -18,15 +18,6 @@ class PeriodTable(NamedTuple):
     rows: tuple[tuple[str | None, dict[str, ReportHead]], ...]
 
 
-class TypedMiss(NamedTuple):
-    """The values typed into the form of a miss, shown again with the refusal."""
-
-    asset: str = ""
-    at: str = ""
-    comment: str = ""
-    refusal: str = ""
-
-
 def definition_titles(platform: Platform) -> dict[str | None, str]:
     """Return the titles of definitions by name."""
     return {
@@ -60,7 +51,7 @@ def report_values(platform: Platform, definition: str = "") -> dict[str, Any]:
         },
         "miss_assets": [asset.name for asset in assets],
         "misses": platform.misses.for_interval(definition=definition or None, limit=20),
-        "typed": TypedMiss(),
+        "typed": dict.fromkeys(("asset", "at", "comment", "refusal"), ""),
     }
 
 
@@ -79,15 +70,19 @@ def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodT
             key=lambda name: (name is not None, name or ""),
         )
         rows = tuple(
-            (name, _newest_by_period([h for h in marked if h.definition == name])) for name in names
+            (
+                name,
+                {
+                    head.period or "": head
+                    for head in sorted(marked, key=lambda head: head.as_of)
+                    if head.definition == name
+                },
+            )
+            for name in names
         )
         if periods:
             tables.append(PeriodTable(title, periods, rows))
     return tables
-
-
-def _newest_by_period(heads: Sequence[ReportHead]) -> dict[str, ReportHead]:
-    return {head.period or "": head for head in sorted(heads, key=lambda head: head.as_of)}
 
 
 def _mark(period: str) -> str:

@@ -1,7 +1,8 @@
 """REST API, version 1: episodes, what operators do with them, and suppressions."""
 
-from datetime import datetime, timedelta
-from typing import Annotated
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -16,15 +17,13 @@ from alerting.console.api.parameters import (
     NameQuery,
     NameText,
     Short,
-    SomeShort,
     SomeText,
 )
-from alerting.console.api.views import Body, plant_times, with_plant_times
-from alerting.episodes.episode import ActorStamp, Episode, Feedback, FirstOut
+from alerting.console.api.views import Body, StatedReasonBody, plant_times, with_plant_times
+from alerting.episodes.episode import Episode, Feedback
 from alerting.kinds.protocol import Why
-from alerting.operators.actions_and_mutes import IsaState, Mute
 from alerting.ports import Platform, PlatformAlert
-from alerting.usecases.episodes.mutes_and_suppression import SuppressedTarget, list_suppressed
+from alerting.usecases.episodes.mutes_and_suppression import SuppressionList, list_suppressed
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.explain import why
 from alerting.usecases.operators import operate
@@ -65,10 +64,8 @@ def list_episodes(
     episodes = platform.episodes.find(
         definition, asset, start, end, only_open, limit + 1, before, with_earlier=True
     )
-    items = [views.episode_summary(episode, platform.zone) for episode in episodes[:limit]]
-    return views.EpisodePage(
-        items=items, next=views.cursor_after(episodes[limit - 1]) if len(episodes) > limit else None
-    )
+    shown = with_plant_times(episodes, platform.zone)
+    return views.page_of(shown, limit, lambda episode: episode.raised_at)
 
 
 @router.get("/episodes/{id}", tags=["episodes"])
@@ -87,8 +84,10 @@ def say(
 
 
 def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
-    return views.episode_detail(
-        episode, platform.notifications.of_episodes([episode.id])[episode.id], platform.zone
+    notifications = platform.notifications.of_episodes([episode.id])[episode.id]
+    zone = platform.zone
+    return views.EpisodeWithMessages(
+        with_plant_times(episode, zone), with_plant_times(notifications, zone)
     )
 
 
@@ -121,12 +120,6 @@ class AckBody(Body):
     note: Short = Field("", description="A note for the next operator.")
 
 
-class CloseBody(Body):
-    """The end of an alert by hand."""
-
-    reason: SomeShort = Field(description="Why it is over; required.")
-
-
 class ConfirmBody(Body):
     """A confirmation that an operator acted."""
 
@@ -146,29 +139,33 @@ class AssignBody(Body):
     to: NameText = Field(description="Name of the responsible person.")
 
 
-class Operated(views.View):
-    """The operator state of an episode after an action."""
+class OperatedEpisode(NamedTuple):
+    """An episode and what operators did with it."""
 
-    id: str
-    state: IsaState
-    active: bool
-    acknowledged: ActorStamp | None
-    confirmed: ActorStamp | None
-    assigned_to: str | None
-    first_out: FirstOut | None
-    mutes: tuple[Mute, ...]
-    suppressed: str | None
-    unknown: tuple[str, ...]
+    episode: Episode
+    operated: operate.OperatorState
 
 
-class SuppressionView(views.View):
-    """Every target that can be suppressed by design, and the episodes without notification since an
-    instant."""
-
-    at: datetime
-    since: datetime
-    targets: tuple[SuppressedTarget, ...]
-    not_notified: list[views.EpisodeSummary]
+Operated = Annotated[
+    OperatedEpisode,
+    views.ShownAs(
+        "Operated",
+        "The operator state of an episode after an action.",
+        "episode.id operated.state operated.flags.active episode.acknowledged episode.confirmed "
+        "episode.assigned_to operated.first_out operated.mutes operated.suppressed "
+        "operated.unknown",
+    ),
+]
+SuppressionView = Annotated[
+    SuppressionList,
+    views.ShownAs(
+        "SuppressionView",
+        "Every target that can be suppressed by design, and the episodes without notification "
+        "since an instant.",
+        "at since targets",
+        not_notified=(list[views.EpisodeSummary], "not_notified"),
+    ),
+]
 
 
 @router.get("/episodes/{id}/state", tags=["operators"])
@@ -190,7 +187,7 @@ def acknowledge(
 
 
 @router.post("/episodes/{id}/close", tags=["operators"], operation_id="close_episode")
-def close(id: Id, body: CloseBody, platform: Served, person: Operator) -> Operated:
+def close(id: Id, body: StatedReasonBody, platform: Served, person: Operator) -> Operated:
     """Close an alert that nothing evaluates, or whose predicted problem has come, when no reading
     shows whether it goes on. Role: operator."""
     return _operated_view(
@@ -240,15 +237,7 @@ def list_suppressions(
     (default: a day ago)."""
     now = platform.clock.now()
     suppressions = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
-    not_notified = [
-        views.episode_summary(episode, platform.zone) for episode in suppressions.not_notified
-    ]
-    return SuppressionView(
-        at=suppressions.at,
-        since=suppressions.since,
-        targets=suppressions.targets,
-        not_notified=not_notified,
-    )
+    return with_plant_times(suppressions, platform.zone)
 
 
 @router.get("/why", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
@@ -261,17 +250,8 @@ def show_why(
     )
 
 
-def _operated_view(platform: Served, episode: Episode) -> Operated:
+def _operated_view(platform: Served, episode: Episode) -> OperatedEpisode:
     state = operate.operator_state(platform, episode, platform.clock.now())
-    return Operated(
-        id=episode.id,
-        state=state.state,
-        active=state.flags.active,
-        acknowledged=episode.acknowledged,
-        confirmed=episode.confirmed,
-        assigned_to=episode.assigned_to,
-        first_out=state.first_out,
-        mutes=with_plant_times(state.mutes, platform.zone),
-        suppressed=state.suppressed and plant_times(state.suppressed, platform.zone),
-        unknown=state.unknown,
-    )
+    suppressed = state.suppressed and plant_times(state.suppressed, platform.zone)
+    shown = replace(with_plant_times(state, platform.zone), suppressed=suppressed)
+    return OperatedEpisode(episode, shown)

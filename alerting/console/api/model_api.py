@@ -1,24 +1,34 @@
 """REST API, version 1: models and trainings, and the decisions of people on them."""
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter
 from pydantic import BeforeValidator, Field
 
 from alerting.console.access import Engineer, Served, Viewer
-from alerting.console.api.parameters import MAY_CONFLICT, Id, Short, SomeShort, require_number
-from alerting.console.api.views import Body, View, plant_times
+from alerting.console.api.parameters import MAY_CONFLICT, Id, SomeShort, require_number
+from alerting.console.api.views import (
+    Body,
+    ReasonBody,
+    ShownAs,
+    StatedReasonBody,
+    View,
+    plant_times,
+    with_plant_times,
+)
 from alerting.definitions.alert_definition import Definition, TrainedDefinition
 from alerting.definitions.revisions import question_of
 from alerting.learning.selection.decision import CandidateSummary, Proposal
 from alerting.ports import DecisionRecord, Platform, Training
+from alerting.reporting.definition.decision_reason import summarise_decision
 from alerting.reporting.model_charts import CurvePoint, operating_points
 from alerting.usecases.definitions.versions import require_revision
-from alerting.usecases.model_registry import ModelEvidence, SetPointEffect
+from alerting.usecases.model_registry import SetPointEffect
 from alerting.usecases.training.promote import rollback
 from alerting.usecases.training.training_requests import (
     ModelLine,
+    ModelReport,
     ModelState,
     answer_waiting,
     cancel_training,
@@ -29,24 +39,18 @@ from alerting.usecases.training.training_requests import (
     training_state,
 )
 
-
-class ModelSummary(View):
-    """State of the model of a definition.
-
-    `version`: in service since `since`, null without one. `reason`: why a version waits, the last
-    training failed, or it put nothing into service; empty otherwise. `advice`: what to do now,
-    empty if nothing is.
-    """
-
-    definition: str
-    title: str
-    kind: str
-    state: ModelState
-    version: int | None
-    since: datetime | None
-    provisional: bool
-    reason: str
-    advice: str
+_LINE = "title kind state version since provisional reason advice"
+ModelSummary = Annotated[
+    ModelLine,
+    ShownAs(
+        "ModelSummary",
+        "State of the model of a definition. `version`: in service since `since`, null without "
+        "one. `reason`: why a version waits, the last training failed, or it put nothing into "
+        "service; empty otherwise. `advice`: what to do now, empty if nothing is.",
+        _LINE,
+        definition="name",
+    ),
+]
 
 
 class ModelVersion(View):
@@ -57,82 +61,112 @@ class ModelVersion(View):
     tags: dict[str, str]
 
 
-class ModelDecision(View):
-    """One promotion decision. `summary`: its reason for people; `reason`: as it was recorded.
-    `as_of`: the end of the readings of its training, null of a rollback."""
-
-    at: datetime
-    as_of: datetime | None
-    revision: int
-    challenger_version: int | None
-    champion_version: int | None
-    promoted: bool
-    provisional: bool
-    verdict: str
-    summary: str
-    reason: str
-    evidence: dict[str, Any]
-    run_id: str | None
-    actor: str
-
-
-class EvidenceView(View):
-    """Evidence of the version that waits, else of the one in service, as its training measured it.
-
-    `reliability`: mean score and observed share of problems, in bins of rows of the test period.
-    `importance`: by variable. `test`: metrics of the test period.
-    """
-
-    version: int
-    points: list[CurvePoint]
-    reliability: list[dict[str, float]]
-    importance: dict[str, float]
-    effects: list[SetPointEffect]
-    test: dict[str, Any]
+ModelDecision = Annotated[
+    DecisionRecord,
+    ShownAs(
+        "ModelDecision",
+        "One promotion decision. `summary`: its reason for people; `reason`: as it was recorded. "
+        "`as_of`: the end of the readings of its training, null of a rollback.",
+        "as_of revision challenger_version champion_version promoted provisional verdict reason "
+        "evidence run_id actor",
+        at="acted_at",
+        summary=(
+            str,
+            lambda d: summarise_decision(
+                d.verdict, d.champion_version, d.actor, d.reason, d.evidence
+            ),
+        ),
+    ),
+]
 
 
-class WaitingView(View):
-    """A version that waits for a person. `run`: its training, to be named with the answer."""
+class ReportedModels(NamedTuple):
+    """What is known of the models of a definition."""
 
-    run: str
-    version: int
-    champion: int | None
-    reason: str
+    report: ModelReport
+    definition: Definition
 
 
-class ModelDetail(ModelSummary):
-    """The models of a definition: what waits, the candidates of the last training, the evidence,
-    all registered versions, and every decision, oldest first.
-
-    `unreadable`: why the registry of models cannot be read; its parts are then empty.
-    """
-
-    waiting: WaitingView | None
-    leaderboard: list[CandidateSummary]
-    evidence: EvidenceView | None
-    versions: list[ModelVersion]
-    decisions: list[ModelDecision]
-    unreadable: str | None
+def _points(models: ReportedModels) -> list[CurvePoint]:
+    evidence = models.report.evidence
+    definition = models.definition
+    limit = 1.0
+    if isinstance(definition, TrainedDefinition):
+        limit = definition.operating_point.max_time_in_alarm
+    return operating_points(evidence.curve, limit) if evidence else []
 
 
-class TrainingView(View):
-    """The newest training of one question of a definition.
+def _version(row: dict[str, Any]) -> ModelVersion:
+    tags = {name: str(value) for name, value in row.items() if name not in ("version", "alias")}
+    aliases = [alias for alias in row["alias"].split(", ") if alias]
+    return ModelVersion(version=row["version"], aliases=aliases, tags=tags)
 
-    `present`: of the question that the definition asks now. `failure`: why it ended without a
-    decision.
-    """
 
-    id: str
-    revision: int
+EvidenceView = Annotated[
+    ReportedModels,
+    ShownAs(
+        "EvidenceView",
+        "Evidence of the version that waits, else of the one in service, as its training measured "
+        "it. `reliability`: mean score and observed share of problems, in bins of rows of the test "
+        "period. `importance`: by variable. `test`: metrics of the test period.",
+        points=(list[CurvePoint], _points),
+        version=(int, "report.evidence.version"),
+        reliability=(list[dict[str, float]], "report.evidence.reliability"),
+        importance=(dict[str, float], "report.evidence.importance"),
+        effects=(list[SetPointEffect], "report.evidence.effects"),
+        test=(dict[str, Any], "report.evidence.test"),
+    ),
+]
+WaitingView = Annotated[
+    Proposal,
+    ShownAs(
+        "WaitingView",
+        "A version that waits for a person. `run`: its training, to be named with the answer.",
+        "reason",
+        run="run_id",
+        version=(int, lambda p: p.refreshed_version or p.challenger_version or 0),
+        champion="champion_version",
+    ),
+]
+ModelDetail = Annotated[
+    ReportedModels,
+    ShownAs(
+        "ModelDetail",
+        "The models of a definition: what waits, the candidates of the last training, the "
+        "evidence, all registered versions, and every decision, oldest first. `unreadable`: why "
+        "the registry of models cannot be read; its parts are then empty.",
+        " ".join(f"report.line.{path}" for path in _LINE.split()),
+        definition="report.line.name",
+        waiting=(WaitingView | None, "report.waiting"),
+        leaderboard=(list[CandidateSummary], "report.leaderboard"),
+        evidence=(EvidenceView | None, lambda models: models if models.report.evidence else None),
+        versions=(list[ModelVersion], lambda m: map(_version, m.report.history["versions"])),
+        decisions=(list[ModelDecision], "report.decisions"),
+        unreadable=(str | None, lambda models: models.report.history["unreadable"]),
+    ),
+]
+
+
+class QuestionTraining(NamedTuple):
+    """The newest training of a question. `present`: whether it is asked now."""
+
+    training: Training
     present: bool
     state: Literal["requested", "under way", "failed", "cancelled", "ended"]
-    started_at: datetime
-    ended_at: datetime | None
-    requested_by: str | None
-    requested_at: datetime | None
-    cancelled_by: str | None
-    attempts: int
-    failure: str | None
+
+
+TrainingView = Annotated[
+    QuestionTraining,
+    ShownAs(
+        "TrainingView",
+        "The newest training of one question of a definition. `present`: of the question that the "
+        "definition asks now. `failure`: why it ended without a decision.",
+        "present state training.revision training.started_at training.ended_at "
+        "training.requested_by training.requested_at training.cancelled_by training.attempts "
+        "training.failure",
+        id="training.run",
+    ),
+]
 
 
 class TrainingsView(View):
@@ -153,65 +187,6 @@ class DecidedView(View):
     promoted: bool
     verdict: str
     reason: str
-
-
-def summary_view(line: ModelLine, platform: Platform) -> ModelSummary:
-    """Return the view of the state of a model."""
-    return ModelSummary(**_summary(line, platform))
-
-
-def _summary(line: ModelLine, platform: Platform) -> dict[str, Any]:
-    names = ("title", "kind", "state", "version", "since", "provisional", "advice")
-    return {
-        "definition": line.name,
-        "reason": plant_times(line.reason, platform.zone),
-        **{name: getattr(line, name) for name in names},
-    }
-
-
-def evidence_view(evidence: ModelEvidence, definition: Definition) -> EvidenceView:
-    """Return the view of the evidence of a version."""
-    limit = (
-        definition.operating_point.max_time_in_alarm
-        if isinstance(definition, TrainedDefinition)
-        else 1.0
-    )
-    return EvidenceView(
-        version=evidence.version,
-        points=operating_points(evidence.curve, limit),
-        reliability=[dict(row) for row in evidence.reliability],
-        importance=dict(evidence.importance),
-        effects=list(evidence.effects),
-        test=dict(evidence.test),
-    )
-
-
-def decision_view(decision: DecisionRecord, summary: str) -> ModelDecision:
-    """Return the view of a decision."""
-    fields = {
-        name: getattr(decision, name)
-        for name in ModelDecision.model_fields.keys() - {"summary", "at"}
-    }
-    return ModelDecision(summary=summary, at=decision.acted_at, **fields)
-
-
-def _version(row: dict[str, Any]) -> ModelVersion:
-    tags = {name: str(value) for name, value in row.items() if name not in ("version", "alias")}
-    aliases = [alias for alias in row["alias"].split(", ") if alias]
-    return ModelVersion(version=row["version"], aliases=aliases, tags=tags)
-
-
-def training_view(training: Training, question: str | None, platform: Platform) -> TrainingView:
-    """Return the view of a training. `question`: that the definition asks now."""
-    names = ("revision", "started_at", "ended_at", "requested_by", "requested_at", "cancelled_by")
-    return TrainingView(
-        id=training.run,
-        present=training.question == question,
-        state=training_state(training, platform.clock.now()),
-        attempts=training.attempts,
-        failure=None if training.failure is None else plant_times(training.failure, platform.zone),
-        **{name: getattr(training, name) for name in names},
-    )
 
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
@@ -239,22 +214,10 @@ class RollbackBody(Body):
     to: Annotated[int, Field(ge=1, le=_MOST), BeforeValidator(require_number)] | None = None
 
 
-class TrainingBody(Body):
-    """Why a training is wanted, recorded in the audit."""
-
-    reason: Short = ""
-
-
-class CancelBody(Body):
-    """Why a training is cancelled, recorded with it and in the audit."""
-
-    reason: SomeShort
-
-
 @router.get("/models")
 def list_models(platform: Served, _: Viewer) -> list[ModelSummary]:
     """List the definitions in service with a model, those that wait for a person first."""
-    return [summary_view(line, platform) for line in model_lines(platform)]
+    return with_plant_times(model_lines(platform), platform.zone)
 
 
 @router.get("/definitions/{name}/models")
@@ -262,27 +225,12 @@ def show_models(name: Id, platform: Served, _: Viewer) -> ModelDetail:
     """Show the models of a definition: what waits, the candidates of the last training, curve and
     evidence, versions and decisions."""
     report = model_report(platform, name)
-    definition = require_revision(platform.definitions, name).definition
-    waiting = report.waiting
-    return ModelDetail(
-        **_summary(report.line, platform),
-        waiting=None
-        if waiting is None
-        else WaitingView(
-            run=waiting.run_id,
-            version=waiting.refreshed_version or waiting.challenger_version or 0,
-            champion=waiting.champion_version,
-            reason=plant_times(waiting.reason, platform.zone),
-        ),
-        leaderboard=list(report.leaderboard),
-        evidence=None if report.evidence is None else evidence_view(report.evidence, definition),
-        versions=[_version(version) for version in report.history["versions"]],
-        decisions=[
-            decision_view(decision, row["summary"])
-            for decision, row in zip(report.decisions, report.history["decisions"], strict=True)
-        ],
-        unreadable=report.history["unreadable"],
+    waiting = report.waiting and report.waiting.model_copy(
+        update={"reason": plant_times(report.waiting.reason, platform.zone)}
     )
+    line = with_plant_times(report.line, platform.zone)
+    report = replace(report, line=line, waiting=waiting)
+    return ReportedModels(report, require_revision(platform.definitions, name).definition)
 
 
 @router.post("/definitions/{name}/models:approve", openapi_extra=MAY_CONFLICT)
@@ -325,7 +273,7 @@ def list_trainings(name: Id, platform: Served, _: Viewer) -> TrainingsView:
 
 @router.post("/definitions/{name}/trainings", status_code=202, openapi_extra=MAY_CONFLICT)
 def start_training(
-    name: Id, platform: Served, person: Engineer, body: TrainingBody | None = None
+    name: Id, platform: Served, person: Engineer, body: ReasonBody | None = None
 ) -> TrainingsView:
     """Ask for a training of the definition as it is now; the platform starts it within a minute or
     two. One at a time: a request that waits is the same request. Role: engineer."""
@@ -338,7 +286,9 @@ def start_training(
     openapi_extra=MAY_CONFLICT,
     operation_id="cancel_training",
 )
-def end_training(name: Id, body: CancelBody, platform: Served, person: Engineer) -> TrainingsView:
+def end_training(
+    name: Id, body: StatedReasonBody, platform: Served, person: Engineer
+) -> TrainingsView:
     """End the training that is under way, at its next trial, or take back a request. Role:
     engineer."""
     cancel_training(platform, name, person.name, body.reason)
@@ -354,7 +304,17 @@ def _trainings(platform: Platform, name: str) -> TrainingsView:
         state=line.state,
         reason=plant_times(line.reason, platform.zone),
         advice=line.advice,
-        items=[training_view(training, question, platform) for training in reversed(trainings)],
+        items=[
+            QuestionTraining(
+                replace(
+                    training,
+                    failure=training.failure and plant_times(training.failure, platform.zone),
+                ),
+                training.question == question,
+                training_state(training, platform.clock.now()),
+            )
+            for training in reversed(trainings)
+        ],
     )
 
 

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -18,9 +17,9 @@ from pymongo.errors import PyMongoError
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.scored_files import JOB_ID, JobsFull, PredictFolder, PredictJob
-from alerting.console.access import Engineer, Served, Viewer
+from alerting.console.access import Engineer, Served, Viewer, part_of_app
 from alerting.console.api.parameters import NAME, Id, Instant, NameText
-from alerting.console.api.views import View, plant_times, with_plant_times
+from alerting.console.api.views import ShownAs, View, plant_times, with_plant_times
 from alerting.console.rendering import address_of
 from alerting.deferred import load
 from alerting.definitions.alert_definition import Definition
@@ -299,12 +298,7 @@ class PredictionBatchView(View):
     answers: list[AssetPredictionView] = Field(description="In the order of the question.")
 
 
-async def _predictor(request: Request) -> Predictor:
-    predictor: Predictor = request.app.state.predictor
-    return predictor
-
-
-Predicting = Annotated[Predictor, Depends(_predictor)]
+Predicting = Annotated[Predictor, Depends(part_of_app("predictor"))]
 
 
 @router.post("/definitions/{name}/predict", tags=["predictions"], operation_id="predict")
@@ -406,21 +400,25 @@ JobId = Annotated[str, Path(pattern=f"^{JOB_ID}$", description="Id of a predict 
 Column = Annotated[str | None, Query(min_length=1, max_length=NAME)]
 
 
-@dataclass(frozen=True)
-class JobView(PredictJob):
-    """A predict job. `scores`: the address of its scores, once it is done: Parquet."""
+JobView = Annotated[
+    PredictJob,
+    ShownAs(
+        "JobView",
+        "A predict job. `scores`: the address of its scores, once it is done: Parquet.",
+        "id definition actor created_at bytes layout state fault result ended_at",
+        scores=(
+            str | None,
+            lambda job: (
+                address_of(f"/api/v1/predict-jobs/{job.id}/scores") if job.state == "done" else None
+            ),
+        ),
+    ),
+]
 
-    scores: str | None = None
 
-
-async def _files(request: Request) -> PredictFolder:
-    files: PredictFolder | None = request.app.state.predict_files
-    if files is None:
-        raise HTTPException(503, "this server takes no predict jobs")
-    return files
-
-
-Files = Annotated[PredictFolder, Depends(_files)]
+Files = Annotated[
+    PredictFolder, Depends(part_of_app("predict_files", "this server takes no predict jobs"))
+]
 
 
 @router.post(
@@ -446,7 +444,8 @@ async def order_scores(
     `asset`: the asset of all rows, else that in `asset_column` (`asset` when left out); `time`: the
     column of the time stamps, found when left out. Airflow works at one job at a time.
     """
-    await run_in_threadpool(_require_scores, platform, name)
+    await run_in_threadpool(require_definition, platform, name)
+    await run_in_threadpool(require_scores, platform, name)  # before the file is sent
     columns = {"asset": asset, "asset_column": asset_column, "time": time}
     layout = {key: value for key, value in columns.items() if value}
     size = int(request.headers.get("content-length", "0"))
@@ -467,7 +466,7 @@ def _submit(platform: Any, files: PredictFolder, job: PredictJob) -> JobView:
     job = files.submit(job)
     after = {"definition": job.definition, "bytes": job.bytes, "state": job.state}
     platform.audit.add(job.actor, "predict job ordered", job.id, job.created_at, after=after)
-    return _job_view(job)
+    return job
 
 
 async def _receive(request: Request, files: PredictFolder, job: PredictJob) -> None:
@@ -486,18 +485,12 @@ async def _receive(request: Request, files: PredictFolder, job: PredictJob) -> N
         raise UserError("the body is not a Parquet file: it neither begins nor ends with PAR1")
 
 
-def _require_scores(platform: Any, name: str) -> None:
-    """Raise UserError for a definition that would score no file, before the file is sent."""
-    require_definition(platform, name)
-    require_scores(platform, name)
-
-
 @router.get("/predict-jobs/{id}", tags=["predictions"], operation_id="show_predict_job")
 def show_job(id: JobId, _: Viewer, platform: Served, files: Files) -> JobView:
     """Show a predict job with its state, and its result or fault."""
     job = files.get(id)
     require_definition(platform, job.definition)
-    return _job_view(job)
+    return job
 
 
 @router.get(
@@ -517,8 +510,3 @@ def send_scores(id: JobId, _: Viewer, platform: Served, files: Files) -> FileRes
         raise NotFound(f"predict job {id} is {job.state}: it has no scores{why}")
     path = files.file(id, "scores.parquet")
     return FileResponse(path, media_type=PARQUET, filename=f"scores-{id}.parquet")
-
-
-def _job_view(job: PredictJob) -> JobView:
-    at = address_of(f"/api/v1/predict-jobs/{job.id}/scores") if job.state == "done" else None
-    return JobView(**vars(job), scores=at)

@@ -2,38 +2,47 @@
 sentences are the plant's; fields keep instants in UTC."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import cache
-from typing import Any, Self, TypeVar
-
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
-from pydantic.config import JsonDict
-from pydantic_core import to_jsonable_python
-
-from alerting.console.api.parameters import Instant, NameText, Short, Text
-from alerting.console.rendering import address_of
-from alerting.definitions.alert_definition import Severity
-from alerting.definitions.faults import UserError
-from alerting.episodes.episode import (
-    Condition,
-    Contribution,
-    Episode,
-    Feedback,
-    LateDataStatus,
-    Outcome,
-    OutcomeRecord,
-    Phase,
-    PresentAdvice,
-    RecommendationResult,
-    RecommendationTaken,
-    Transition,
-    Verdict,
+from inspect import getattr_static
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    NamedTuple,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
 )
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StrictBool,
+    create_model,
+    model_validator,
+)
+from pydantic.config import JsonDict
+from pydantic_core import core_schema, to_jsonable_python
+
+from alerting.console.api.parameters import Instant, NameText, Short, SomeShort, Text
+from alerting.console.rendering import address_of
+from alerting.definitions.faults import UserError
+from alerting.episodes.episode import Episode, RecommendationTaken, Verdict
+from alerting.episodes.lifecycle import ReportedMiss
 from alerting.notifications.notification import Notification
 from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import sentences
+from alerting.reporting.estimates import Table
 from alerting.reporting.phrases import moment
 
 _ACTED: JsonDict = {"required": ["acted"], "properties": {"acted": {"const": True}}}
@@ -103,65 +112,169 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ReasonBody(Body):
+    """Why, for those who look at it later."""
+
+    reason: Short = ""
+
+
+class StatedReasonBody(Body):
+    """Why; required, for those who look at it later."""
+
+    reason: SomeShort
+
+
 class View(BaseModel):
     """A response."""
 
     model_config = ConfigDict(ser_json_inf_nan="null", from_attributes=True)
 
 
-class EpisodeSummary(View):
-    """One episode as lists show it. `message`: the whole message in one line; `outcome` is null
-    until it is determined."""
+class ShownAs:
+    """The fields of a domain value in answers, as metadata of its type: an `Annotated[Miss,
+    ShownAs("MissView", "A missed problem.", "id asset.title")]` is answered as `{"id", "title"}`.
 
-    id: str
-    definition: str
-    revision: int
-    kind: str
-    asset: str
-    title: str
-    severity: Severity
-    condition: Condition
-    phase: Phase
-    raised_at: datetime
-    detected_at: datetime
-    happening_at: datetime | None
-    prediction_ended_at: datetime | None
-    closed_at: datetime | None
-    value: float | None
-    threshold: float | None
-    reason: str
-    advice: str | None
-    message: str
-    outcome: Outcome | None
-    outcome_reason: str | None
-    model_version: int | None
-    backfilled: bool
-    withdrawn: bool
-    late_data_status: LateDataStatus | None
-    condition_started_at: datetime | None
+    `fields`: paths of attributes, whose last names are those of the fields; null where a part of
+    the path is None. `more`: fields by other paths, or by their type with a path or a function of
+    the value. Types and names follow from the domain class, so that both change together.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        description: str,
+        fields: str = "",
+        /,
+        **more: str | tuple[Any, str | Callable[[Any], Any]],
+    ) -> None:
+        self.name = name
+        self._description = description
+        paths = {path.rpartition(".")[2]: path for path in fields.split()}
+        self._fields: dict[str, Any] = {**paths, **more}
+        self._model: type[View] | None = None
+        self._sources: dict[str, str | Callable[[Any], Any]] = {}
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        if self._model is None:  # once, so that all operations refer to the same schema
+            types: dict[str, Any] = {}
+            for name, field in self._fields.items():
+                typed = field if isinstance(field, tuple) else (_type_at(source, field), field)
+                types[name] = (typed[0], ...)
+                self._sources[name] = typed[1]
+            made = create_model(self.name, __base__=View, __doc__=self._description, **types)
+            self._model = made
+        inner = handler.generate_schema(self._model)
+        return core_schema.no_info_before_validator_function(self._values, inner)
+
+    def _values(self, shown: Any) -> dict[str, Any]:
+        return {
+            name: _value_at(shown, field) if isinstance(field, str) else field(shown)
+            for name, field in self._sources.items()
+        }
 
 
-class EpisodeDetail(EpisodeSummary):
-    """All details of one episode."""
+def _value_at(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = None if value is None else getattr(value, name)
+    return value
 
-    valid_until: datetime | None
-    continues: str | None
-    inputs: dict[str, Any]
-    contributions: tuple[Contribution, ...]
-    recommendation: RecommendationResult | None
-    present: PresentAdvice | None
-    guidance: dict[str, str]
-    transitions: tuple[Transition, ...]
+
+def _type_at(model: Any, path: str) -> Any:
+    """Return the type of an attribute or property at a path, with None if a part of it may be."""
+    is_optional = False
+    for name in path.split("."):
+        parts = [model] if get_origin(model) not in (Union, UnionType) else [*get_args(model)]
+        is_optional |= NoneType in parts
+        owner = next(part for part in parts if part is not NoneType)
+        found_in = getattr_static(get_origin(owner) or owner, name, None)
+        hints = get_type_hints(found_in.fget if isinstance(found_in, property) else owner)
+        model = hints["return" if isinstance(found_in, property) else name]
+    return model | None if is_optional else model
+
+
+def _advice(episode: Episode) -> str | None:
+    advice = sentences.advice_shown(episode)
+    return advice.message if advice else None
+
+
+_SUMMARY = (
+    "id definition revision kind asset title severity condition phase raised_at detected_at "
+    "happening_at prediction_ended_at closed_at evaluation.value evaluation.threshold "
+    "evaluation.reason outcome_record.outcome model_version backfilled withdrawn late_data_status "
+    "condition_started_at"
+)
+_DETAILS = (
+    "valid_until continues inputs contributions recommendation present guidance transitions "
+    "feedback outcome_record"
+)
+EpisodeSummary = Annotated[
+    Episode,
+    ShownAs(
+        "EpisodeSummary",
+        "One episode as lists show it. `message`: the whole message in one line; `outcome` is null "
+        "until it is determined.",
+        _SUMMARY,
+        outcome_reason="outcome_record.reason",
+        advice=(str | None, _advice),
+        message=(str, sentences.message),
+    ),
+]
+
+
+class EpisodeWithMessages(NamedTuple):
+    """An episode, and the notifications of it."""
+
+    episode: Episode
     notifications: tuple[Notification, ...]
-    feedback: tuple[Feedback, ...]
-    outcome_record: OutcomeRecord | None
 
 
-class EpisodePage(View):
-    """Episodes, newest first; `next` is the cursor of the page after this one, null on the last."""
+EpisodeDetail = Annotated[
+    EpisodeWithMessages,
+    ShownAs(
+        "EpisodeDetail",
+        "All details of one episode.",
+        " ".join(f"episode.{path}" for path in f"{_SUMMARY} {_DETAILS}".split()),
+        notifications="notifications",
+        outcome_reason="episode.outcome_record.reason",
+        advice=(str | None, lambda shown: _advice(shown.episode)),
+        message=(str, lambda shown: sentences.message(shown.episode)),
+    ),
+]
 
-    items: list[EpisodeSummary]
+
+Row = TypeVar("Row")
+
+
+class RowPage(NamedTuple, Generic[Row]):
+    """Rows, newest first; `next` is the cursor of the page after this one, None on the last."""
+
+    items: Sequence[Row]
     next: str | None
+
+
+def page_of(rows: Sequence[Row], limit: int, at: Callable[[Row], datetime]) -> RowPage[Row]:
+    """Return the first rows. `at`: returns the instant by which rows are sorted, then by `id`."""
+    items = rows[:limit]
+    return RowPage(items, cursor_of(at(items[-1]), items[-1]) if len(rows) > limit else None)
+
+
+def cursor_of(at: datetime, row: Any) -> str:
+    """Return the cursor of the page after a row: opaque to callers, without expiry."""
+    return f"{to_millis(at)}_{row.id}"
+
+
+EpisodePage = Annotated[
+    RowPage[Episode],
+    ShownAs(
+        "EpisodePage",
+        "Episodes, newest first; `next` is the cursor of the page after this one, null on the "
+        "last.",
+        next=(str | None, "next"),
+        items=(list[EpisodeSummary], "items"),
+    ),
+]
 
 
 class FeedbackBody(Body):
@@ -193,46 +306,61 @@ class FeedbackBody(Body):
         return self
 
 
-class ReportSummary(View):
-    """A performance report; `definition` is null for the plant's, `url` is its page.
-
-    `period`: its calendar period, null for an interval that a person chose; `at`: the instant of
-    its point-in-time view.
-    """
-
-    id: str
-    definition: str | None
-    period: str | None
-    unseen: bool
-    start: datetime
-    end: datetime
-    at: datetime
-    trust: str
-    headline: str
-    sentences: tuple[str, ...]
-    key_metrics: dict[str, str]
-    url: str
+_REPORT = "id definition period unseen start end trust headline sentences key_metrics"
+ReportSummary = Annotated[
+    ReportHead,
+    ShownAs(
+        "ReportSummary",
+        "A performance report; `definition` is null for the plant's, `url` is its page. `period`: "
+        "its calendar period, null for an interval that a person chose; `at`: the instant of its "
+        "point-in-time view.",
+        _REPORT,
+        at="as_of",
+        url=(str, lambda head: address_of(f"/api/v1/reports/{head.id}")),
+    ),
+]
 
 
-class ReportDetail(ReportSummary):
-    """A report with all its metrics, and the names of its tables."""
+class StoredReport(NamedTuple):
+    """A report and its content."""
 
-    metrics: Document
-    tables: list[str]
-
-
-class TableView(View):
-    """A table of a report: one object for each row, by column."""
-
-    name: str
-    columns: list[str]
-    rows: list[dict[str, Any]]
+    head: ReportHead
+    content: ReportContent
 
 
-class MissBody(BaseModel):
+ReportDetail = Annotated[
+    StoredReport,
+    ShownAs(
+        "ReportDetail",
+        "A report with all its metrics, and the names of its tables.",
+        " ".join(f"head.{path}" for path in _REPORT.split()),
+        at="head.as_of",
+        url=(str, lambda report: address_of(f"/api/v1/reports/{report.head.id}")),
+        metrics=(
+            Document,
+            lambda report: to_jsonable_python(
+                report.content.metrics, fallback=str, inf_nan_mode="null"
+            ),
+        ),
+        tables=(list[str], lambda report: list(report.content.tables)),
+    ),
+]
+
+
+TableView = Annotated[
+    Table,
+    ShownAs(
+        "TableView",
+        "A table of a report: one object for each row, by column.",
+        name=(str, "name"),
+        columns=(list[str], "columns"),
+        rows=(list[dict[str, Any]], lambda table: table.to_records()),
+    ),
+]
+
+
+class MissBody(Body):
     """A problem without an alert: "you should have told me"."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     definition: NameText = Field(description="The definition that should have raised an alert.")
     asset: NameText = Field(description="The asset on which the problem happened.")
@@ -240,76 +368,18 @@ class MissBody(BaseModel):
     comment: Text = Field("", description="What happened.")
 
 
-class MissView(View):
-    """A reported miss. `missed_at`: when the problem happened; `at`: when it was reported."""
-
-    id: str
-    definition: str
-    asset: str
-    missed_at: datetime
-    comment: str
-    actor: str
-    at: datetime
-
-
-def episode_summary(episode: Episode, zone: tzinfo = UTC) -> EpisodeSummary:
-    """Return the view of an episode for lists. `zone`: of the times in its sentences."""
-    return EpisodeSummary(**_fields(with_plant_times(episode, zone), EpisodeSummary))
-
-
-def episode_detail(
-    episode: Episode, notifications: tuple[Notification, ...], zone: tzinfo
-) -> EpisodeDetail:
-    """Return the view of an episode with all details. `zone`: of the times in its sentences."""
-    fields = _fields(with_plant_times(episode, zone), EpisodeDetail)
-    return EpisodeDetail(**fields, notifications=with_plant_times(notifications, zone))
-
-
-def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
-    """Return the fields of a view that are fields of the episode, and the derived fields."""
-    determined = episode.outcome_record
-    advice = sentences.advice_shown(episode)
-    return {
-        name: getattr(episode, name) for name in view.model_fields if hasattr(episode, name)
-    } | {
-        "value": episode.evaluation.value,
-        "threshold": episode.evaluation.threshold,
-        "reason": episode.evaluation.reason,
-        "advice": advice.message if advice else None,
-        "message": sentences.message(episode),
-        "outcome": determined.outcome if determined else None,
-        "outcome_reason": determined.reason if determined else None,
-    }
-
-
-def report_summary(head: ReportHead) -> ReportSummary:
-    """Return the view of a stored report without its metrics."""
-    return ReportSummary(**_report(head))
-
-
-def report_detail(head: ReportHead, content: ReportContent) -> ReportDetail:
-    """Return the view of a stored report with its metrics."""
-    metrics = to_jsonable_python(content.metrics, fallback=str, inf_nan_mode="null")
-    return ReportDetail(**_report(head), metrics=metrics, tables=list(content.tables))
-
-
-def _report(head: ReportHead) -> dict[str, Any]:
-    same = {name: getattr(head, name) for name in ReportSummary.model_fields if hasattr(head, name)}
-    return {
-        **same,
-        "at": head.as_of,
-        "key_metrics": dict(head.key_metrics),
-        "url": address_of(f"/api/v1/reports/{head.id}"),
-    }
-
-
-def cursor_after(episode: Episode) -> str:
-    """Return the cursor of the next page: opaque to callers, without expiry."""
-    return f"{to_millis(episode.raised_at)}_{episode.id}"
+MissView = Annotated[
+    ReportedMiss,
+    ShownAs(
+        "MissView",
+        "A reported miss. `missed_at`: when the problem happened; `at`: when it was reported.",
+        "id definition asset missed_at comment actor at",
+    ),
+]
 
 
 def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return the position in a cursor that `cursor_after` wrote.
+    """Return the position in a cursor that `cursor_of` wrote.
 
     Raises UserError for any other text.
     """

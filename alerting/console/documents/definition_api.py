@@ -5,109 +5,113 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore, Event, Lock, Thread, Timer
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response
 from pydantic import ConfigDict, Field
 
-from alerting.console.access import Engineer, Served, Viewer
+from alerting.console.access import Engineer, Served, Viewer, part_of_app
 from alerting.console.api.parameters import EXAMPLE, SCENARIO_EXAMPLE, Instant
 from alerting.console.api.views import (
     Body,
+    ShownAs,
     View,
     plant_times,
 )
 from alerting.console.documents.document_api import Draft
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
+from alerting.episodes.episode import Episode
+from alerting.operators.alarm_load import PositionLoad
 from alerting.ports import Document, Platform, Progress
-from alerting.usecases.alarm_load.definition_overview import DefinitionLine, definition_lines
+from alerting.usecases.alarm_load.budget_gate import LoadForecast
+from alerting.usecases.alarm_load.definition_overview import (
+    AlarmPrecision,
+    DefinitionLine,
+    definition_lines,
+)
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.preview import (
     CACHED_S,
+    PastProblem,
     PastProblems,
     PreviewedAlarms,
     SeriesCache,
     preview,
     require_preview,
 )
-from alerting.usecases.backtest.preview_chart import PreviewChart, sketch_preview
+from alerting.usecases.backtest.preview_chart import (
+    PreviewChart,
+    PreviewComparison,
+    sketch_preview,
+)
 from alerting.usecases.backtest.sandbox import Subject
 from alerting.usecases.definitions.revisions_and_evaluation_plan import check
-from alerting.usecases.definitions.scenarios import run_scenarios
+from alerting.usecases.definitions.scenarios import ScenarioResult, run_scenarios
 
-
-class PrecisionView(View):
-    """Share of right alarms of the last 28 days among those with an outcome, with its 95 %
-    interval."""
-
-    share: float
-    low: float
-    high: float
-    right: int
-    counted: int
-
-
-class DefinitionSummary(View):
-    """One definition as lists show it; `state` is faulty where the current document has faults.
-
-    `training`: its training in a sentence, e.g. that an earlier revision answers until the newest
-    one is trained.
-    """
-
-    name: str
-    title: str
-    kind: str
-    state: str
-    severity: str | None = Field(description="null if no valid revision exists.")
-    assets: list[str] = Field(description="Names or patterns of the assets that it watches.")
-    revision: int | None
-    since: datetime | None
-    faults: list[str]
-    training: str | None
-    evaluated_at: datetime | None = Field(
-        description="Up to when all its assets are evaluated; null if one never was."
-    )
-    champion: int | None = Field(description="Version of the model in service; null without one.")
-    alarms_per_day: float | None = Field(
-        description="Notified alarms a day, over the days of the alarm budget; null if not active."
-    )
-    raises: list[int] = Field(description="Alarms on each of the last 28 days, oldest first.")
-    precision: PrecisionView | None = Field(description="null without an alarm with an outcome.")
-
-
-class LoadView(View):
-    """Alarms a day that a definition adds at a position. `now`: of all other definitions, beside
-    the budget of the position. `before`: of the definition as it is in service now."""
-
-    position: str
-    expected: float
-    now: float
-    before: float
-    budget: float
-
-
-class ForecastView(View):
-    """Expected alarm load. `messages`: the load in sentences, with unknown parts and changes that
-    would bring it within the budget."""
-
-    loads: list[LoadView]
-    breaks_budget: bool = Field(validation_alias="breaks")
-    messages: list[str]
-
-
-class ScenarioView(View):
-    """A scenario that was run. `difference`: lines with `-` expected and not found, `+` found and
-    not expected; empty if it passed; `notes`: what can never be fulfilled with such readings."""
-
-    title: str
-    passed: bool
-    transitions: list[str] = Field(alias="found")
-    difference: list[str]
-    notes: list[str]
+PrecisionView = Annotated[
+    AlarmPrecision,
+    ShownAs(
+        "PrecisionView",
+        "Share of right alarms of the last 28 days among those with an outcome, with its 95 % "
+        "interval.",
+        "share low high right counted",
+    ),
+]
+DefinitionSummary = Annotated[
+    DefinitionLine,
+    ShownAs(
+        "DefinitionSummary",
+        "One definition as lists show it; `state` is faulty where the current document has faults. "
+        "`severity`, `revision`, `since`: null if no valid revision exists; `assets`: names or "
+        "patterns of the assets that it watches. `training`: its training in a sentence, e.g. that "
+        "an earlier revision answers until the newest one is trained. `evaluated_at`: up to when "
+        "all its assets are evaluated, null if one never was. `champion`: version of the model in "
+        "service, null without one. `alarms_per_day`: notified alarms a day, over the days of the "
+        "alarm budget, null if not active. `raises`: alarms on each of the last 28 days, oldest "
+        "first. `precision`: null without an alarm with an outcome.",
+        "name title kind state training champion alarms_per_day faults runs.evaluated_at "
+        "latest.definition.severity",
+        assets=(list[str], lambda line: line.latest.definition.assets if line.latest else ()),
+        revision="latest.number",
+        since="latest.at",
+        raises=(list[int], "raises"),
+        precision=(PrecisionView | None, "precision"),
+    ),
+]
+LoadView = Annotated[
+    PositionLoad,
+    ShownAs(
+        "LoadView",
+        "Alarms a day that a definition adds at a position. `now`: of all other definitions, "
+        "beside the budget of the position. `before`: of the definition as it is in service now.",
+        "position expected now before budget",
+    ),
+]
+ForecastView = Annotated[
+    LoadForecast,
+    ShownAs(
+        "ForecastView",
+        "Expected alarm load. `messages`: the load in sentences, with unknown parts and changes "
+        "that would bring it within the budget.",
+        "messages",
+        loads=(list[LoadView], "loads"),
+        breaks_budget="breaks",
+    ),
+]
+ScenarioView = Annotated[
+    ScenarioResult,
+    ShownAs(
+        "ScenarioView",
+        "A scenario that was run. `difference`: lines with `-` expected and not found, `+` found "
+        "and not expected; empty if it passed; `notes`: what can never be fulfilled with such "
+        "readings.",
+        "title passed found difference notes",
+    ),
+]
 
 
 class ScenariosView(View):
@@ -115,28 +119,6 @@ class ScenariosView(View):
 
     passed: bool
     scenarios: list[ScenarioView]
-
-
-def summary_view(line: DefinitionLine) -> DefinitionSummary:
-    """Return the view of a definition for lists."""
-    latest = line.latest
-    return DefinitionSummary(
-        name=line.name,
-        title=line.title,
-        kind=line.kind,
-        state=line.state,
-        severity=latest.definition.severity if latest else None,
-        assets=list(latest.definition.assets) if latest else [],
-        revision=latest.number if latest else None,
-        since=latest.at if latest else None,
-        faults=list(line.faults),
-        training=line.training,
-        evaluated_at=line.runs.evaluated_at,
-        champion=line.champion,
-        alarms_per_day=line.alarms_per_day,
-        raises=list(line.raises),
-        precision=PrecisionView.model_validate(line.precision) if line.precision else None,
-    )
 
 
 router = APIRouter(prefix="/api/v1", tags=["definitions"])
@@ -158,7 +140,7 @@ class ScenariosBody(Body):
 @router.get("/definitions")
 def list_definitions(platform: Served, _: Viewer) -> list[DefinitionSummary]:
     """List all definitions by name."""
-    return [summary_view(line) for line in definition_lines(platform, platform.clock.now())]
+    return definition_lines(platform, platform.clock.now())
 
 
 @router.post("/definitions:test")
@@ -170,7 +152,7 @@ def test_definition(platform: Served, body: ScenariosBody, _: Engineer) -> Scena
     results = run_scenarios(body.definition, body.scenarios, "the body", platform.zone)
     return ScenariosView(
         passed=all(result.passed for result in results),
-        scenarios=[ScenarioView.model_validate(result) for result in results],
+        scenarios=results,
     )
 
 
@@ -260,7 +242,9 @@ class Previews:
                     translatable("too many previews are under way; try again in a minute")
                 )
             self._by_owner.pop(job.owner, None)
-            self._make_headroom()
+            over = [owner for owner, old in self._by_owner.items() if old.ended.is_set()]
+            for owner in over[: max(0, len(self._by_owner) - self._most + 1)]:
+                del self._by_owner[owner]
             self._by_owner[job.owner] = job
             self._under_way.add(job.id)
         Thread(target=self._work, args=(job, compute), name="preview", daemon=True).start()
@@ -277,23 +261,14 @@ class Previews:
         """Return a person's newest preview, None without one."""
         return self._by_owner.get(owner)
 
-    def cancel(self, owner: str, id: str) -> None:
-        """Cancel and forget a person's own preview. Raises NotFound for any other."""
+    def cancel(self, owner: str, id: str = "") -> None:
+        """Cancel and forget a person's preview, if there is one; one with another `id` raises
+        NotFound."""
         with self._lock:
-            self.find(owner, id).cancelled.set()
-            del self._by_owner[owner]
-
-    def cancel_newest(self, owner: str) -> None:
-        """Cancel and forget a person's preview, if there is one."""
-        with self._lock:
-            job = self._by_owner.pop(owner, None)
+            job = self.find(owner, id) if id else self._by_owner.get(owner)
             if job is not None:
                 job.cancelled.set()
-
-    def _make_headroom(self) -> None:
-        over = [owner for owner, job in self._by_owner.items() if job.ended.is_set()]
-        for owner in over[: max(0, len(self._by_owner) - self._most + 1)]:
-            del self._by_owner[owner]
+                del self._by_owner[owner]
 
     def _work(self, job: PreviewJob, compute: Compute) -> None:
         try:
@@ -369,105 +344,94 @@ class PreviewBody(Body):
     )
 
 
-class PreviewEpisode(View):
-    """An episode that the draft would have raised; `closed_at` is null if it was still open."""
-
-    asset: str
-    severity: str
-    raised_at: datetime
-    closed_at: datetime | None
-    value: float | None
-    threshold: float | None
-    reason: str
-
-
-class ComparisonView(View):
-    """Numbers of episodes of the draft alone, of the revision in service alone, and of both."""
-
-    revision: int
-    only_draft: int
-    only_served: int
-    of_both: int = Field(alias="both")
-
-
-class PastProblemView(View):
-    """A time at which the problem of a draft happened."""
-
-    asset: str
-    start: datetime
-    end: datetime
+PreviewEpisode = Annotated[
+    Episode,
+    ShownAs(
+        "PreviewEpisode",
+        "An episode that the draft would have raised; `closed_at` is null if it was still open.",
+        "asset severity raised_at closed_at evaluation.value evaluation.threshold "
+        "evaluation.reason",
+    ),
+]
+ComparisonView = Annotated[
+    PreviewComparison,
+    ShownAs(
+        "ComparisonView",
+        "Numbers of episodes of the draft alone, of the revision in service alone, and of both.",
+        "revision only_draft only_served both",
+    ),
+]
+PastProblemView = Annotated[
+    PastProblem,
+    ShownAs(
+        "PastProblemView",
+        "A time at which the problem of a draft happened.",
+        "asset start end",
+    ),
+]
 
 
-class PastProblemsView(View):
-    """The times of the problem from which a model would learn; `newest`: at most 200 of them.
-
-    `assets`: on how many it happened; `median_s` and `longest_s`: how long; `are_few`: whether they
-    are too few to learn from. `uncounted`: further times that begin within an earlier one or its
-    recovery; `merged`: their number with `merge_within_s`, if most begin soon after another one.
-    """
-
-    number: int
-    assets: int
-    median_s: float | None
-    longest_s: float | None
-    are_few: bool
-    uncounted: int
-    merged: int | None
-    merge_within_s: float | None
-    newest: list[PastProblemView]
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
 
 
-class PreviewResult(View):
-    """The alarms that a draft would have raised.
+PastProblemsView = Annotated[
+    PastProblems,
+    ShownAs(
+        "PastProblemsView",
+        "The times of the problem from which a model would learn; `newest`: at most 200 of them. "
+        "`assets`: on how many it happened; `median_s` and `longest_s`: how long; `are_few`: "
+        "whether they are too few to learn from. `uncounted`: further times that begin within an "
+        "earlier one or its recovery; `merged`: their number with `merge_within_s`, if most begin "
+        "soon after another one.",
+        "number assets are_few uncounted bursts.merged",
+        median_s=(float | None, lambda past: _seconds(past.median)),
+        longest_s=(float | None, lambda past: _seconds(past.longest)),
+        merge_within_s=(
+            float | None,
+            lambda past: _seconds(past.bursts.merge_within if past.bursts else None),
+        ),
+        newest=(list[PastProblemView], "newest"),
+    ),
+]
+PreviewResult = Annotated[
+    PreviewedAlarms,
+    ShownAs(
+        "PreviewResult",
+        "The alarms that a draft would have raised. `episodes`: in all; `shown`: the newest 200. "
+        "`alarms_per_day`: over the evaluated time; `peak`: the most within ten minutes; `floods`: "
+        "periods of ten minutes with more than the budget allows; `warnings`: what can never be "
+        "fulfilled as the readings come. `since`: the begin of the period, or of the readings if "
+        "that is later; `read_at`: when its readings were read: those of a preview just before are "
+        "used again. `compared`: with the revision in service, null without another one that needs "
+        "no model. `problems`: instead of alarms, of a draft whose model is yet to be trained.",
+        "episodes warnings since read_at",
+        shown=(list[PreviewEpisode], "newest"),
+        alarms_per_day=(float | None, lambda made: made.load.get("per_day")),
+        peak=(int | None, lambda made: made.load.get("peak")),
+        floods=(int | None, lambda made: made.load.get("floods")),
+        days_without=(int | None, lambda made: made.load.get("days_without")),
+        compared=(ComparisonView | None, "compared"),
+        problems=(PastProblemsView | None, "problems"),
+    ),
+]
+PreviewView = Annotated[
+    PreviewJob,
+    ShownAs(
+        "PreviewView",
+        "A preview; of the person who asks. `progress`: share that is done, from 0 to 1; `fault`: "
+        "why it failed.",
+        "id definition state progress step created_at ended_at fault",
+        result=(PreviewResult | None, "made"),
+        **{
+            "from": (datetime, lambda job: job.identity[1]),
+            "to": (datetime, lambda job: job.identity[2]),
+        },
+    ),
+]
 
-    `episodes`: in all; `shown`: the newest 200. `alarms_per_day`: over the evaluated time; `peak`:
-    the most within ten minutes; `floods`: periods of ten minutes with more than the budget allows;
-    `warnings`: what can never be fulfilled as the readings come.
-    """
 
-    episodes: int
-    shown: list[PreviewEpisode]
-    alarms_per_day: float | None
-    peak: int | None
-    floods: int | None
-    days_without: int | None
-    warnings: list[str]
-    since: datetime = Field(
-        description="From when on: the begin of the period, or of the readings if that is later."
-    )
-    read_at: datetime = Field(
-        description="When its readings were read: those of a preview just before are used again."
-    )
-    compared: ComparisonView | None = Field(
-        description="With the revision in service; null without another one that needs no model."
-    )
-    problems: PastProblemsView | None = Field(
-        description="Instead of alarms, of a draft whose model is yet to be trained."
-    )
-
-
-class PreviewView(View):
-    """A preview; of the person who asks."""
-
-    id: str
-    definition: str
-    start: datetime = Field(alias="from")
-    end: datetime = Field(alias="to")
-    state: PreviewState
-    progress: float = Field(description="Share that is done, from 0 to 1.")
-    step: str
-    created_at: datetime
-    ended_at: datetime | None
-    fault: str | None = Field(description="Why it failed.")
-    result: PreviewResult | None
-
-
-async def _previews(request: Request) -> Previews:
-    previews: Previews = request.app.state.previews
-    return previews
-
-
-RunningPreviews = Annotated[Previews, Depends(_previews)]
+RunningPreviews = Annotated[Previews, Depends(part_of_app("previews"))]
 
 
 @router.post("/definitions:preview", status_code=202)
@@ -488,7 +452,7 @@ def start_preview(
         job = begin_preview(platform, previews, person.name, body.definition, body.start, body.end)
     except PreviewsFull as full:
         raise HTTPException(429, full.message, {"retry-after": "60"}) from full
-    return preview_view(job, platform)
+    return _shown(job, platform)
 
 
 @router.get("/previews/{id}")
@@ -504,7 +468,7 @@ def show_preview(
     """Show one's own preview with its progress, and its result or fault. Role: engineer."""
     job = previews.find(person.name, id)
     job.ended.wait(wait)
-    return preview_view(job, platform)
+    return _shown(job, platform)
 
 
 @router.delete("/previews/{id}", status_code=204, response_class=Response)
@@ -532,54 +496,6 @@ def begin_preview(
     return previews.start(platform, owner, subject, since, until, draft)
 
 
-def preview_view(job: PreviewJob, platform: Platform) -> PreviewView:
-    """Return the view of a preview."""
-    _, start, end = job.identity
-    fault = None if job.fault is None else plant_times(job.fault, platform.zone)
-    fields = {"from": start, "to": end, "fault": fault, "result": preview_result(job)}
-    return PreviewView.model_validate(vars(job) | fields)
-
-
-def preview_result(job: PreviewJob) -> PreviewResult | None:
-    """Return the result of a preview, None before it is done."""
-    made = job.made
-    if made is None:
-        return None
-    return PreviewResult(
-        episodes=made.episodes,
-        shown=[
-            PreviewEpisode(
-                asset=e.asset,
-                severity=e.severity,
-                raised_at=e.raised_at,
-                closed_at=e.closed_at,
-                value=e.evaluation.value,
-                threshold=e.evaluation.threshold,
-                reason=e.evaluation.reason,
-            )
-            for e in made.newest
-        ],
-        alarms_per_day=made.load.get("per_day"),
-        peak=made.load.get("peak"),
-        floods=made.load.get("floods"),
-        days_without=made.load.get("days_without"),
-        warnings=list(made.warnings),
-        problems=_problems_view(made.problems) if made.problems else None,
-        since=made.since,
-        read_at=made.read_at,
-        compared=ComparisonView.model_validate(made.compared) if made.compared else None,
-    )
-
-
-def _problems_view(problems: PastProblems) -> PastProblemsView:
-    return PastProblemsView(
-        number=problems.number,
-        assets=problems.assets,
-        median_s=problems.median.total_seconds() if problems.median is not None else None,
-        longest_s=problems.longest.total_seconds() if problems.longest is not None else None,
-        are_few=problems.are_few,
-        uncounted=problems.uncounted,
-        merged=problems.bursts.merged if problems.bursts else None,
-        merge_within_s=problems.bursts.merge_within.total_seconds() if problems.bursts else None,
-        newest=[PastProblemView.model_validate(problem) for problem in problems.newest],
-    )
+def _shown(job: PreviewJob, platform: Platform) -> PreviewJob:
+    """Return a preview with the plant's times in its fault."""
+    return replace(job, fault=job.fault and plant_times(job.fault, platform.zone))

@@ -3,7 +3,7 @@ editor, with texts to start from, a preview on the past, scenarios, and the effe
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -14,7 +14,7 @@ from pydantic import Field
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.access import Engineer, Served, Viewer, actor_of
 from alerting.console.alarms.alarm_charts import present_mutes, preview_figure, raises_spark
-from alerting.console.alarms.report_tables import TypedMiss, report_values
+from alerting.console.alarms.report_tables import report_values
 from alerting.console.api.parameters import (
     EXAMPLE,
     MOST_VALUES,
@@ -35,7 +35,6 @@ from alerting.console.documents.definition_api import (
     Previews,
     RunningPreviews,
     begin_preview,
-    summary_view,
 )
 from alerting.console.documents.document_api import (
     ConsoleKind,
@@ -69,6 +68,7 @@ from alerting.console.documents.starting_texts import (
     starting_text,
 )
 from alerting.console.model_values import model_values
+from alerting.console.plant.trend_picture import read_instant
 from alerting.console.rendering import (
     FormEngineer,
     FormOperator,
@@ -231,26 +231,20 @@ def send_miss(
 ) -> Response:
     """Record a reported miss. `at`: local time of the plant, as the form gives it."""
     try:
-        missed_at = datetime.fromisoformat(at)
-        local = missed_at if missed_at.tzinfo else missed_at.replace(tzinfo=zone_of(request))
-        moment = local.astimezone(UTC)
-    except (ValueError, OverflowError):
-        missing = translatable("give the time at which the problem happened")
-        refusal: str = translatable("“{text}” is not a time", text=at) if at else missing
-    else:
-        try:
-            report_miss(
-                platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
-            )
-            return RedirectResponse(f"/reports?definition={definition}#misses", 303)
-        except NotFound:
-            raise
-        except UserError as fault:
-            refusal = fault.message
-    typed = TypedMiss(asset, at, comment, refusal)
-    return render_page(
-        DEFINITION_PAGES, request, platform, definition, status_code=422, typed=typed
-    )
+        if not at:
+            raise UserError(translatable("give the time at which the problem happened"))
+        moment = read_instant(request, at)
+        report_miss(
+            platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
+        )
+    except NotFound:
+        raise
+    except UserError as fault:
+        typed = {"asset": asset, "at": at, "comment": comment, "refusal": fault.message}
+        return render_page(
+            DEFINITION_PAGES, request, platform, definition, status_code=422, typed=typed
+        )
+    return RedirectResponse(f"/reports?definition={definition}#misses", 303)
 
 
 editor_routes = APIRouter(include_in_schema=False)
@@ -326,7 +320,7 @@ def _save_draft(pressed: PressedButton, _: EditorAnswer) -> Response:
 
 
 def _stop_preview(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
-    pressed.request.app.state.previews.cancel_newest(pressed.person.name)
+    pressed.request.app.state.previews.cancel(pressed.person.name)
     return review_draft(DEFINITION_PAGES, pressed, answer)
 
 
@@ -479,7 +473,6 @@ DEFINITION_PAGES = ConsoleKind(
     line_view=DefinitionSummary,
     review_view=DefinitionReviewView,
     status=lambda platform, definition, now: definition_line(platform, now, definition.name),
-    view=summary_view,
     more=page_values,
     as_form=False,
     editor="definitions/editor.html",

@@ -5,10 +5,10 @@ and revisions."""
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, create_model
 
 from alerting.console.access import Engineer, Person, Served, require
 from alerting.console.api.parameters import (
@@ -30,6 +30,7 @@ from alerting.console.api.views import (
     Body,
     DifferenceView,
     FieldChange,
+    ShownAs,
     View,
     field_changes,
     shown_document,
@@ -39,7 +40,7 @@ from alerting.definitions.faults import Fault, UserError
 from alerting.definitions.revisions import flat_changes
 from alerting.kinds.registry import document_schema
 from alerting.operators.account_rules import Permission
-from alerting.ports import Document, Platform
+from alerting.ports import Document, DocumentRevision, Platform
 from alerting.usecases.document_life import (
     ChangeAction,
     ChangedMeanwhile,
@@ -157,7 +158,7 @@ class ConsoleKind:
 
     `title`, `new`, `intro`, `note`: texts of pages. `list_page`, `page`, `editor`: templates;
     `own_list`, `own_page`: whether another router has these. `status`: of a valid document, for its
-    page; `view`: the status as `line_view` of answers; `more`: further values of its templates for
+    page; `line_view`: the status in answers; `more`: further values of its templates for
     a document with its status. `starts`: texts of new documents by kind.
 
     `offered`: names to choose from with their titles, by path. `buttons`: of the editor, by name;
@@ -179,10 +180,9 @@ class ConsoleKind:
     editor: str = "documents/editor.html"
     own_list: bool = False
     own_page: bool = False
-    line_view: type[object] = DocumentLine
+    line_view: Any = DocumentLine
     review_view: type[ReviewView] = ReviewView
     status: Callable[[Platform, Any, datetime], Any] = lambda _, document, __: document
-    view: Callable[[Any], object] = lambda status: status
     more: Callable[[Request, Platform, StoredDocument[Any], Any], Mapping[str, Any]] = lambda *_: {}
     starts: Mapping[str, str] = field(default_factory=dict)
     fields: FormFields = field(default_factory=FormFields)
@@ -255,22 +255,17 @@ class ListView(View, Generic[L]):
     faulty: dict[str, list[str]]
 
 
-class RevisionLine(View):
-    """The author, time and reason of a revision."""
-
-    number: int
-    at: datetime
-    actor: str
-    reason: str
-
-
-class RevisionView(RevisionLine):
-    """A revision with its document."""
-
-    document: Any
+RevisionLine = Annotated[
+    DocumentRevision,
+    ShownAs("RevisionLine", "The author, time and reason of a revision.", "number at actor reason"),
+]
+RevisionView = Annotated[
+    DocumentRevision,
+    ShownAs("RevisionView", "A revision with its document.", "number at actor reason document"),
+]
 
 
-class DocumentView(View, Generic[L]):
+class DocumentView(View):
     """A document as people write it, without fields at their default, and its revisions, oldest
     first. `faults`: of a faulty document, which is not used and has no status; `revision`: the
     newest, 0 without one."""
@@ -278,16 +273,9 @@ class DocumentView(View, Generic[L]):
     name: str
     revision: int
     document: Any
-    status: L | None
+    status: Any
     faults: list[str]
     revisions: list[RevisionLine]
-
-
-class RevisionPage(View):
-    """Revisions, newest first; `next` is `before` of the page after this one, null on the last."""
-
-    items: list[RevisionLine]
-    next: int | None
 
 
 class StateView(View):
@@ -330,7 +318,14 @@ class DocumentApi:
         body: dict[str, Any] = {"openapi_extra": describe_body(word, shown.example)}
         tagged: dict[str, Any] = {"responses": {200: ETAG}}
         made = {200: ETAG, 201: {"model": shown.review_view, "description": "Made."} | ETAG}
-        detail = DocumentView.__class_getitem__(shown.line_view)
+        of_kind = get_args(shown.line_view)  # of an annotated class
+        named_by = of_kind[1].name if of_kind else shown.line_view.__name__
+        detail = create_model(
+            f"DocumentView_{named_by}_",
+            __base__=DocumentView,
+            __doc__=DocumentView.__doc__,
+            status=(shown.line_view | None, ...),
+        )
         if not shown.own_list:
             lines = ListView.__class_getitem__(shown.line_view)
             self._add("GET", whole, self.list_all, f"list_{word}s", lines, shown.lists)
@@ -349,8 +344,6 @@ class DocumentApi:
             self._add("DELETE", single, self.remove, f"remove_{word}", None, status_code=204)
         revision = f"{named}/revisions/{{number}}"
         reads = shown.reads
-        listed = f"list_{word}_revisions"
-        self._add("GET", f"{named}/revisions", self.list_revisions, listed, RevisionPage, reads)
         self._add("GET", revision, self.show_revision, f"show_{word}_revision", RevisionView, reads)
         compare = f"compare_{word}_revisions"
         self._add("GET", f"{named}/diff", self.compare, compare, DifferenceView, reads)
@@ -389,20 +382,19 @@ class DocumentApi:
         """Check a document without applying it: all its faults, or what it would change."""
         return self._shown.view_review(self._kind.review(platform, document))
 
-    def show(self, name: Id, platform: Served, response: Response) -> DocumentView[Any]:
+    def show(self, name: Id, platform: Served, response: Response) -> DocumentView:
         """Show a document with its revisions. The ETag is the newest revision."""
         now = platform.clock.now()
         stored = self._kind.show(platform, name, now)
         response.headers["etag"] = etag_of(stored.number)
-        status = stored.read and self._shown.view(self._shown.status(platform, stored.read, now))
-        lines = [RevisionLine.model_validate(revision) for revision in stored.revisions]
+        status = stored.read and self._shown.status(platform, stored.read, now)
         return DocumentView(
             name=name,
             revision=stored.number,
             document=shown_document(stored.document),
             status=status,
             faults=list(stored.faults),
-            revisions=lines,
+            revisions=list(stored.revisions),
         )
 
     def apply(
@@ -488,31 +480,9 @@ class DocumentApi:
         self._kind.remove(platform, name, person.name, now, why, expected=expected)
         return Response(status_code=204)
 
-    def list_revisions(
-        self,
-        name: Id,
-        platform: Served,
-        limit: Annotated[int, Query(ge=1, le=200)] = 50,
-        before: Annotated[
-            int | None, Query(ge=1, le=MOST_NUMBER, description="`next` of the page before.")
-        ] = None,
-    ) -> RevisionPage:
-        """List the revisions of a document, newest first, page by page."""
-        revisions = [
-            revision
-            for revision in reversed(
-                self._kind.show(platform, name, platform.clock.now()).revisions
-            )
-            if before is None or revision.number < before
-        ]
-        return RevisionPage(
-            items=[RevisionLine.model_validate(revision) for revision in revisions[:limit]],
-            next=revisions[limit - 1].number if len(revisions) > limit else None,
-        )
-
     def show_revision(self, name: Id, number: Number, platform: Served) -> RevisionView:
         """Show a revision of a document with its content."""
-        return RevisionView.model_validate(self._kind.find_revision(platform, name, number))
+        return self._kind.find_revision(platform, name, number)
 
     def compare(
         self,

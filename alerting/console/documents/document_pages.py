@@ -2,8 +2,8 @@
 the check and the effects of applying. The editor shows a document as YAML, or as a form of the
 whole or of one part."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -196,20 +196,15 @@ def render_editor(
         "faults": sorted(faults, key=lambda found_at: found_at["line"] or 0),
         "reason": answer.sent.reason if answer.sent else "",
         "offered": shown.offered(platform, document),
-        "variables": _variables(parts),
+        "variables": [
+            (str(name), str(part.get("title") or "") if isinstance(part, dict) else "")
+            for name, part in parts.items()
+        ],
         "rows": min(max(draft.text.count("\n") + 4, 18), 40),
         "now": platform.clock.now(),
     }
     values |= shown.editing(request, platform, draft, answer)
     return render(shown.editor, request, **values)
-
-
-def _variables(parts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return names and titles of parts that are groups of fields."""
-    return [
-        (str(name), str(part.get("title") or "") if isinstance(part, dict) else "")
-        for name, part in parts.items()
-    ]
 
 
 def _read(
@@ -286,6 +281,18 @@ def _form_of(shown: ConsoleKind, draft: Draft) -> tuple[Document, FormGroup | No
 
 REVISIONS_SHOWN = 50
 Number = Annotated[int, Query(ge=0, le=MOST_NUMBER)]
+
+
+@dataclass(frozen=True)
+class SentChange:
+    """The form of a change of a document. `revision`: that it was made from."""
+
+    revision: FormField = ""
+    reason: FormField = ""
+    accept_load: FormField = ""
+
+
+Change = Annotated[SentChange, Depends()]
 
 
 class DocumentPages:
@@ -384,28 +391,14 @@ class DocumentPages:
         request: Request,
         platform: Served,
         person: FormEngineer,
+        sent: Change,
         act: FormField = "",
-        revision: FormField = "",
-        reason: FormField = "",
-        accept_load: FormField = "",
     ) -> Response:
         """Change the state of a document."""
         if act not in self._kind.acts:
             raise UserError(f"act: {', '.join(self._kind.acts)}")
-        expected = read_revision(revision)
-        now = platform.clock.now()
-        change = partial(
-            self._kind.change_state,
-            platform,
-            name,
-            act,
-            person.name,
-            now,
-            reason.strip(),
-            expected=expected,
-            accepted=accept_load,
-        )
-        return self._answer(request, platform, name, change)
+        change = partial(self._kind.change_state, platform, name, act, accepted=sent.accept_load)
+        return self._answer(request, platform, person, name, change, sent)
 
     def restore(
         self,
@@ -413,59 +406,37 @@ class DocumentPages:
         request: Request,
         platform: Served,
         person: FormEngineer,
+        sent: Change,
         number: FormField = "",
-        revision: FormField = "",
-        reason: FormField = "",
-        accept_load: FormField = "",
     ) -> Response:
         """Make the document of an earlier revision the newest one."""
         chosen = read_revision(number)
-        expected = read_revision(revision)
-        why = reason.strip()
-        now = platform.clock.now()
-        change = partial(
-            self._kind.restore,
-            platform,
-            name,
-            chosen,
-            person.name,
-            now,
-            why,
-            expected=expected,
-            accepted=accept_load,
-        )
-        return self._answer(request, platform, name, change)
+        change = partial(self._kind.restore, platform, name, chosen, accepted=sent.accept_load)
+        return self._answer(request, platform, person, name, change, sent)
 
     def remove(
-        self,
-        name: Id,
-        request: Request,
-        platform: Served,
-        person: FormEngineer,
-        revision: FormField = "",
-        reason: FormField = "",
+        self, name: Id, request: Request, platform: Served, person: FormEngineer, sent: Change
     ) -> Response:
         """Remove a document, if its revision is the one that was read."""
-        expected = read_revision(revision)
-        now = platform.clock.now()
-        why = reason.strip()
-        change = partial(
-            self._kind.remove, platform, name, person.name, now, why, expected=expected
-        )
-        return self._answer(request, platform, name, change, f"/{self._shown.plural}")
+        change = partial(self._kind.remove, platform, name)
+        return self._answer(request, platform, person, name, change, sent, f"/{self._shown.plural}")
 
     def _answer(
         self,
         request: Request,
         platform: Platform,
+        person: Person,
         name: str,
-        change: Callable[[], object],
+        change: Callable[..., object],
+        sent: SentChange,
         then: str = "",
     ) -> Response:
         """Return a redirect to the page after a change, or the page with the reason of a
         refusal."""
+        expected = read_revision(sent.revision)
+        now = platform.clock.now()
         try:
-            change()
+            change(person.name, now, sent.reason.strip(), expected=expected)
         except NotFound:
             raise
         except UserError as refusal:

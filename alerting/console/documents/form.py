@@ -100,7 +100,17 @@ class FormSchema:
             if field_value is not None or names.get(name, {}).get("default") is not None
         }
         top = [name for name in names if name not in self.apart]
-        ordered = names if path else sorted(top, key=self._rank)
+        first_ranks = {name: rank for rank, name in enumerate(self.first)}
+        ordered = (
+            names
+            if path
+            else sorted(
+                top,  # the first fields, the fields of its kind, the others
+                key=lambda name: first_ranks.get(
+                    name, len(first_ranks) + (name not in self.starting)
+                ),
+            )
+        )
         for name in ordered:
             below = f"{path}.{name}" if path else name
             resolved = self.resolve(names[name])
@@ -123,12 +133,6 @@ class FormSchema:
             tuple(more),
             **extra,
         )
-
-    def _rank(self, name: str) -> int:
-        """Return the rank of a field at the top: the first fields, the fields of its kind, the
-        others."""
-        first = self.first
-        return first.index(name) if name in first else len(first) + (name not in self.starting)
 
     def draw(
         self, schema: Schema, path: str, value: Any, required: bool, written: bool

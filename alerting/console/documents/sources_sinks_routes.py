@@ -4,9 +4,8 @@ with their retry. A few connections are tried at once."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from threading import BoundedSemaphore
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -19,19 +18,16 @@ from alerting.console.api.parameters import MAY_NAME_NOTHING, FormField, Id, Sen
 from alerting.console.api.views import Body
 from alerting.console.documents.document_api import (
     ConsoleKind,
-    EditorAnswer,
     FormFields,
-    PressedButton,
 )
 from alerting.console.documents.document_pages import render_page, render_refusal
 from alerting.console.rendering import FormEngineer, render
 from alerting.definitions.faults import DocumentRefused, NotFound, UserError
-from alerting.definitions.routes_and_sinks import Sink
 from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.sources import FilesSource, Source, SqlSource
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.notification import Notification, PostponedBy
-from alerting.ports import Document, Platform, SinkLetter
+from alerting.ports import DeadMessage, Document, Platform, SinkLetter
 from alerting.reporting.phrases import route_terms
 from alerting.reporting.sentences import MESSAGE_NAMES
 from alerting.usecases.document_life import StoredDocument
@@ -138,14 +134,18 @@ PASSWORDS = translatable(
 )
 
 
-class DeadMessageView(views.View):
-    """A message that could not be stored. `payload`: its first 2,000 characters."""
-
-    id: str
-    at: datetime
-    topic: str
-    payload: str
-    reason: str
+DeadMessageView = Annotated[
+    DeadMessage,
+    views.ShownAs(
+        "DeadMessageView",
+        "A message that could not be stored. `payload`: its first 2,000 characters.",
+        "id at topic reason",
+        payload=(
+            str,
+            lambda dead: dead.payload[:LONGEST_PAYLOAD].decode("utf-8", "backslashreplace"),
+        ),
+    ),
+]
 
 
 class DeadMessagesView(views.View):
@@ -191,13 +191,30 @@ def retry_dead_messages(name: Id, platform: Served, person: Engineer) -> StreamC
 @pages.post("/sources/{name}/look", response_class=HTMLResponse)
 def look_at_rows(name: Id, request: Request, platform: Served, _: FormEngineer) -> Response:
     """Show ten rows as they would be stored."""
+    return _tried(
+        SOURCE_PAGES,
+        request,
+        platform,
+        name,
+        lambda: {"trial": _try_source(request, platform, SOURCES.find(platform, name))},
+    )
+
+
+def _tried(
+    shown: ConsoleKind,
+    request: Request,
+    platform: Platform,
+    name: str,
+    attempt: Callable[[], dict[str, Any]],
+) -> Response:
+    """Return the page of a document with the result of an attempt, or why there is none."""
     try:
-        trial = _try_source(request, platform, SOURCES.find(platform, name))
+        result = attempt()
     except NotFound:
         raise
     except UserError as refusal:
-        return render_refusal(SOURCE_PAGES, request, platform, name, refusal)
-    return render_page(SOURCE_PAGES, request, platform, name, trial=trial)
+        return render_refusal(shown, request, platform, name, refusal)
+    return render_page(shown, request, platform, name, **result)
 
 
 @pages.post("/sources/{name}/retry", response_class=HTMLResponse)
@@ -221,25 +238,10 @@ def _try_source(request: Request, platform: Platform, source: Source) -> SourceT
     return trials.run(lambda readers: try_source(platform, readers, source, WAIT_S, now))
 
 
-def _look_at_draft(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer:
-    trial = look_at(pressed.request, pressed.platform, pressed.document)
-    return replace(answer, more={"looked": trial})
-
-
 def first_dead_messages(platform: Platform, name: str) -> DeadMessagesView:
     """Return the first messages of a source that could not be stored."""
     messages = platform.dead_messages.dead(name, DEAD_SHOWN + 1)
-    items = [
-        DeadMessageView(
-            id=message.id,
-            at=message.at,
-            topic=message.topic,
-            payload=message.payload[:LONGEST_PAYLOAD].decode("utf-8", "backslashreplace"),
-            reason=message.reason,
-        )
-        for message in messages[:DEAD_SHOWN]
-    ]
-    return DeadMessagesView(items=items, more=len(messages) > DEAD_SHOWN)
+    return DeadMessagesView(items=messages[:DEAD_SHOWN], more=len(messages) > DEAD_SHOWN)
 
 
 def _more_of_source(
@@ -272,7 +274,12 @@ SOURCE_PAGES = ConsoleKind(
     status=source_status,
     more=_more_of_source,
     starts=STARTS,
-    buttons={"look": _look_at_draft},
+    buttons={
+        "look": lambda pressed, answer: replace(
+            answer,
+            more={"looked": look_at(pressed.request, pressed.platform, pressed.document)},
+        )
+    },
     as_form=False,
 )
 
@@ -345,13 +352,13 @@ def retry_sink_letters(name: Id, platform: Served, person: Engineer) -> RetriedL
 @pages.post("/sinks/{name}/test", response_class=HTMLResponse)
 def send_test(name: Id, request: Request, platform: Served, person: FormEngineer) -> Response:
     """Send the receiver a message that is marked as a test."""
-    try:
-        done = _test(request, platform, name, person.name)
-    except NotFound:
-        raise
-    except UserError as refusal:
-        return render_refusal(SINK_PAGES, request, platform, name, refusal)
-    return render_page(SINK_PAGES, request, platform, name, done=done)
+    return _tried(
+        SINK_PAGES,
+        request,
+        platform,
+        name,
+        lambda: {"done": _test(request, platform, name, person.name)},
+    )
 
 
 @pages.post("/sinks/{name}/retry", response_class=HTMLResponse)
@@ -369,13 +376,6 @@ def _test(request: Request, platform: Platform, name: str, actor: str) -> str:
     return trials.run(lambda opened: try_sink(opened, sink, actor, platform.clock.now()))
 
 
-def _more_of_sink(
-    _: Request, platform: Platform, stored: StoredDocument[Sink], __: object
-) -> dict[str, Any]:
-    letters = platform.sink_deliveries.letters(stored.name, LETTERS_SHOWN)
-    return {"letters": letters, "done": ""}
-
-
 SINK_PAGES = ConsoleKind(
     SINKS,
     example={"name": "scada", "kind": "mqtt", "url": {"env": "BROKER_URL"}},
@@ -390,7 +390,10 @@ SINK_PAGES = ConsoleKind(
     page="documents/sink.html",
     line_view=SinkStatus,
     status=sink_status,
-    more=_more_of_sink,
+    more=lambda _, platform, stored, __: {
+        "letters": platform.sink_deliveries.letters(stored.name, LETTERS_SHOWN),
+        "done": "",
+    },
     starts=SINK_STARTS,
     as_form=False,
 )

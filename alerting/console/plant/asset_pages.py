@@ -15,14 +15,13 @@ from pydantic_core import to_json
 from alerting.console.access import Served, Viewer
 from alerting.console.alarms.alarm_charts import bands_of_times, present_mutes, raises_spark
 from alerting.console.api.parameters import MAY_NAME_NOTHING, NAME, Id, Instant, NameQuery
-from alerting.console.api.views import View
+from alerting.console.api.views import ShownAs, View
 from alerting.console.documents.document_api import ConsoleKind, FormFields, ReviewView
 from alerting.console.documents.document_pages import Number, describe_revisions
 from alerting.console.plant.trend_picture import trend_of_variables
 from alerting.console.rendering import address_with, language_of, render, zone_of
-from alerting.definitions.alert_definition import Severity
-from alerting.definitions.asset_documents import VariableType
 from alerting.definitions.wording.language import translatable
+from alerting.episodes.episode import Episode
 from alerting.ports import Document, Platform
 from alerting.readings.history import to_millis
 from alerting.reporting.charts import Plot, spark
@@ -37,9 +36,12 @@ from alerting.usecases.alarm_load.asset_overview import (
 from alerting.usecases.ingestion.asset_import import ASSETS, AffectedDefinition
 from alerting.usecases.trend_series import (
     MOST_VARIABLES,
+    AssetLine,
     EventBand,
+    SeriesAnswer,
     VariableLine,
     VariablePage,
+    VariableSeries,
     asset_lines,
     find_bands,
     read_series,
@@ -226,97 +228,85 @@ End = Annotated[Instant, Query(description="End of the span, which is not part o
 _VariableName = Annotated[str, StringConstraints(max_length=NAME)]
 
 
-class AssetView(View):
-    """An asset. `variables`: their number; `last_reading`: the instant of its newest one."""
-
-    name: str
-    title: str | None
-    parent: str | None
-    variables: int
-    last_reading: datetime | None
-
-
-class VariableView(View):
-    """A variable with its samples since `since` of the page.
-
-    `delay`: seconds after its stamp at which a value is known. `last_value`: the newest good value.
-    `good`, `bad`: numbers of samples; bad samples are of bad quality or outside the range.
-    `coverage`: share of the time without gaps, from 0 to 1 (null if nothing was read).
-    `definitions`: definitions that read the variable, drafts included.
-    """
-
-    name: str
-    title: str
-    type: VariableType
-    unit: str | None
-    low: float | None
-    high: float | None
-    delay: float
-    controllable: bool
-    computed: bool
-    last_value: float | str | bool | None
-    last_at: datetime | None
-    good: int
-    bad: int
-    coverage: float | None
-    definitions: list[str]
-
-
-class VariablePageView(View):
-    """Variables of an asset by name, with their samples in [since, until), except for the times of
-    `unread`, whose readings are too many to read now. `next`: for `after` of the next page."""
-
-    asset: str
-    since: datetime
-    until: datetime
-    unread: list[Interval]
-    items: list[VariableView]
-    next: str | None
-
-
-class VariableSeriesView(View):
-    """One variable. Each point is a reading, or a bucket of time that begins at `t`; null where
-    there is no good value.
-
-    `source`: of what points are made; `gaps`: times without a good value; `bad`: times with values
-    of bad quality or outside the range; `count`: good values in the span.
-    """
-
-    variable: str
-    title: str
-    unit: str | None
-    source: Literal["readings", "minutes", "hours"]
-    t: list[Seconds]
-    low: list[float | None]
-    high: list[float | None]
-    mean: list[float | None]
-    gaps: list[Interval]
-    bad: list[Interval]
-    count: int
-
-
-class SeriesView(View):
-    """Series of an asset's variables. `unread`: times whose readings are too many to read now; they
-    are missing in every series."""
-
-    asset: str
-    start: datetime
-    end: datetime
-    series: list[VariableSeriesView]
-    unread: list[Interval]
-
-
-class EpisodeBandView(View):
-    """An episode; `closed_at` is null while it is open."""
-
-    id: str
-    definition: str
-    title: str
-    severity: Severity
-    raised_at: datetime
-    closed_at: datetime | None
-    backfilled: bool
-    withdrawn: bool
+AssetView = Annotated[
+    AssetLine,
+    ShownAs(
+        "AssetView",
+        "An asset. `variables`: their number; `last_reading`: the instant of its newest one.",
+        "asset.name asset.title asset.parent last_reading",
+        variables=(int, lambda line: len(line.asset.variables)),
+    ),
+]
+VariableView = Annotated[
+    VariableLine,
+    ShownAs(
+        "VariableView",
+        "A variable with its samples since `since` of the page. `delay`: seconds after its stamp "
+        "at which a value is known. `last_value`: the newest good value. `good`, `bad`: numbers of "
+        "samples; bad samples are of bad quality or outside the range. `coverage`: share of the "
+        "time without gaps, from 0 to 1 (null if nothing was read). `definitions`: definitions "
+        "that read the variable, drafts included.",
+        "name variable.type variable.unit variable.low variable.high variable.controllable good "
+        "bad coverage definitions",
+        title=(str, lambda line: line.variable.title or line.name),
+        delay=(float, lambda line: line.delay / timedelta(seconds=1)),
+        computed=(bool, lambda line: line.variable.computed is not None),
+        last_value="last.value",
+        last_at="last.at",
+    ),
+]
+VariablePageView = Annotated[
+    VariablePage,
+    ShownAs(
+        "VariablePageView",
+        "Variables of an asset by name, with their samples in [since, until), except for the times "
+        "of `unread`, whose readings are too many to read now. `next`: for `after` of the next "
+        "page.",
+        "asset since until next",
+        unread=(list[Interval], lambda page: _spans(page.unread)),
+        items=(list[VariableView], "items"),
+    ),
+]
+VariableSeriesView = Annotated[
+    VariableSeries,
+    ShownAs(
+        "VariableSeriesView",
+        "One variable. Each point is a reading, or a bucket of time that begins at `t`; null where "
+        "there is no good value. `source`: of what points are made; `gaps`: times without a good "
+        "value; `bad`: times with values of bad quality or outside the range; `count`: good values "
+        "in the span.",
+        variable=(str, "variable"),
+        title=(str, "title"),
+        unit=(str | None, "unit"),
+        source=(Literal["readings", "minutes", "hours"], "source"),
+        count=(int, "count"),
+        t=(list[Seconds], "t"),
+        low=(list[float | None], "low"),
+        high=(list[float | None], "high"),
+        mean=(list[float | None], "mean"),
+        gaps=(list[Interval], "gaps"),
+        bad=(list[Interval], "bad"),
+    ),
+]
+SeriesView = Annotated[
+    SeriesAnswer,
+    ShownAs(
+        "SeriesView",
+        "Series of an asset's variables. `unread`: times whose readings are too many to read now; "
+        "they are missing in every series.",
+        "asset start end",
+        series=(list[VariableSeriesView], "series"),
+        unread=(list[Interval], "unread"),
+    ),
+]
+EpisodeBandView = Annotated[
+    Episode,
+    ShownAs(
+        "EpisodeBandView",
+        "An episode; `closed_at` is null while it is open.",
+        "id definition title severity raised_at closed_at backfilled withdrawn",
+    ),
+]
 
 
 class BandsView(View):
@@ -334,16 +324,7 @@ class BandsView(View):
 @api.get("/assets")
 def list_assets(platform: Served, _: Viewer) -> list[AssetView]:
     """List all assets by name."""
-    return [
-        AssetView(
-            name=line.asset.name,
-            title=line.asset.title,
-            parent=line.asset.parent,
-            variables=len(line.asset.variables),
-            last_reading=line.last_reading,
-        )
-        for line in asset_lines(platform, platform.clock.now())
-    ]
+    return asset_lines(platform, platform.clock.now())
 
 
 @api.get("/assets/{asset}/variables")
@@ -355,15 +336,7 @@ def list_variables(
     after: Annotated[NameQuery | None, Query(description="`next` of the page before.")] = None,
 ) -> VariablePageView:
     """List the variables of an asset with their samples of the last day, page by page."""
-    page = variable_page(platform, asset, platform.clock.now(), limit, after)
-    return VariablePageView(
-        asset=page.asset,
-        since=page.since,
-        until=page.until,
-        unread=_spans(page.unread),
-        items=[variable_view(line) for line in page.items],
-        next=page.next,
-    )
+    return variable_page(platform, asset, platform.clock.now(), limit, after)
 
 
 @api.get("/series", response_model=SeriesView, openapi_extra=MAY_NAME_NOTHING)
@@ -419,30 +392,8 @@ def list_bands(platform: Served, _: Viewer, asset: NameQuery, start: Start, end:
         start=start,
         end=end,
         events=bands.events,
-        episodes=[EpisodeBandView.model_validate(episode) for episode in bands.episodes],
+        episodes=bands.episodes,
         cut=bands.cut,
-    )
-
-
-def variable_view(line: VariableLine) -> VariableView:
-    """Return the view of a variable."""
-    declared = line.variable
-    return VariableView(
-        name=line.name,
-        title=declared.title or line.name,
-        type=declared.type,
-        unit=declared.unit,
-        low=declared.low,
-        high=declared.high,
-        delay=line.delay / timedelta(seconds=1),
-        controllable=declared.controllable,
-        computed=declared.computed is not None,
-        last_value=line.last.value if line.last else None,
-        last_at=line.last.at if line.last else None,
-        good=line.good,
-        bad=line.bad,
-        coverage=line.coverage,
-        definitions=line.definitions,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, NamedTuple, get_args
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from pydantic import ValidationError
 
 from alerting.adapters.files.times.stamp_formats import FORMATS, ISO, ORDERS
-from alerting.console.access import Engineer, Served, confirms
+from alerting.console.access import Engineer, Served, confirms, part_of_app
 from alerting.console.api.parameters import Id
 from alerting.console.plant.import_jobs import (
     MOST_BYTES,
@@ -28,7 +28,7 @@ from alerting.console.plant.import_jobs import (
 from alerting.console.rendering import FormEngineer, render, zone_of
 from alerting.definitions.faults import NotFound, UserError, legible, storable
 from alerting.definitions.wording.fault_messages import fault_of
-from alerting.ports import EventRow, ReadingRow
+from alerting.ports import EventRow
 from alerting.readings.history import Codes
 from alerting.usecases.explain import LONGEST_SELECTED
 from alerting.usecases.ingestion.reading_plan import ReadingPlan, describe_plan
@@ -87,6 +87,7 @@ _OPTIONS: Mapping[str, str] = {
     "--instant": "duration",
 }
 """The choice that does what an option of the command does, which messages of the import name."""
+_OPTION = re.compile(r"--[a-z][a-z-]*")
 _LABELLED: Mapping[str, str] = {
     "--rename": "Name",
     "--column-type": "Type",
@@ -140,14 +141,6 @@ class FirstLine(NamedTuple):
     mark: str
 
 
-def the_imports(request: Request, _: Engineer) -> Imports:
-    """Return the imports of this server. Raises HTTPException 503 without a folder for them."""
-    imports: Imports | None = request.app.state.import_files
-    if imports is None:
-        raise HTTPException(503, "this server takes no imports")
-    return imports
-
-
 async def read_choices(request: Request) -> Choices:
     """Return the choices of a form. Raises HTTPException 422 for what is none."""
     form = await request.form()
@@ -165,19 +158,21 @@ async def read_choices(request: Request) -> Choices:
         raise HTTPException(422, message) from fault
 
 
-TheImports = Annotated[Imports, Depends(the_imports)]
+TheImports = Annotated[
+    Imports, Depends(part_of_app("import_files", "this server takes no imports"))
+]
 TheChoices = Annotated[Choices, Depends(read_choices)]
 
 
 @pages.get("/import", response_class=HTMLResponse)
-def start_page(request: Request, platform: Served, imports: TheImports, _: Engineer) -> str:
+def start_page(request: Request, platform: Served, _: Engineer, imports: TheImports) -> str:
     """Return the page to choose a file, with the imports of the last day."""
     return _start_page(request, platform, imports)
 
 
 @pages.post("/import", response_class=HTMLResponse)
 async def send_file(
-    request: Request, platform: Served, imports: TheImports, person: Engineer
+    request: Request, platform: Served, person: Engineer, imports: TheImports
 ) -> Response:
     """Take a file from the form, and lead to what is recognised in it."""
     admitted: list[Import] = []
@@ -215,14 +210,14 @@ async def send_file(
 
 @pages.get("/import/{id}", response_class=HTMLResponse)
 def import_page(
-    id: Id, request: Request, platform: Served, imports: TheImports, _: Engineer
+    id: Id, request: Request, platform: Served, _: Engineer, imports: TheImports
 ) -> str:
     """Return the page of an import."""
     return _import_page(request, platform, imports.find(id))
 
 
 @pages.get("/import/{id}/rejects", response_class=FileResponse)
-def send_rejects(id: Id, imports: TheImports, _: Engineer) -> FileResponse:
+def send_rejects(id: Id, _: Engineer, imports: TheImports) -> FileResponse:
     """Send the bad lines that an import left out, with their reasons, as CSV."""
     job = imports.find(id)
     if not job.rejects.exists():
@@ -235,8 +230,8 @@ def check_again(
     id: Id,
     request: Request,
     platform: Served,
-    imports: TheImports,
     _: FormEngineer,
+    imports: TheImports,
     choices: TheChoices,
 ) -> Response:
     """Check the file again with the choices of the form."""
@@ -245,7 +240,7 @@ def check_again(
 
 @pages.post("/import/{id}/take-back", response_class=HTMLResponse)
 def take_back(
-    id: Id, request: Request, platform: Served, imports: TheImports, _: FormEngineer
+    id: Id, request: Request, platform: Served, _: FormEngineer, imports: TheImports
 ) -> Response:
     """Check which lines of an imported file are stored, before they are removed. After the removal,
     check how the file is imported correctly."""
@@ -256,7 +251,7 @@ def take_back(
 
 @pages.post("/import/{id}/write", response_class=HTMLResponse)
 def write_file(
-    id: Id, request: Request, platform: Served, imports: TheImports, person: FormEngineer
+    id: Id, request: Request, platform: Served, person: FormEngineer, imports: TheImports
 ) -> Response:
     """Begin to write the lines of a file, or to remove them."""
     job = imports.find(id)
@@ -268,7 +263,7 @@ def write_file(
 
 
 @pages.post("/import/{id}/delete", response_class=HTMLResponse)
-def delete_import(id: Id, imports: TheImports, _: FormEngineer) -> RedirectResponse:
+def delete_import(id: Id, _: FormEngineer, imports: TheImports) -> RedirectResponse:
     """Delete an import; one under way stops."""
     imports.remove(imports.find(id))
     return RedirectResponse("/import", 303)
@@ -319,7 +314,7 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     messages = " ".join([job.fault, *(understood.notes if understood else ())])
     if job.note:
         messages = messages.replace(job.note, "")
-    requested = _choices_named_in(messages)
+    requested = {_OPTIONS[option] for option in _OPTION.findall(messages) if option in _OPTIONS}
     plan = understood.plan if understood else job.head
     is_event = job.choices.kind == "events" or isinstance(next(iter(job.rows), None), EventRow)
     first = _FIRST | requested | job.stated().keys() | (_OF_EVENTS if is_event else frozenset())
@@ -340,13 +335,19 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
         request,
         job=job,
         u=understood,
-        rows=[_row(row) for row in job.rows],
+        rows=job.rows,
         plan_words=[show(words) for words in describe_plan(plan)],
         lines=_mark_lines(job.lines, plan),
         columns_asked=[*job.titles] if any(option in messages for option in _LABELLED) else [],
         switches=_SWITCHES,
         hints=_HINTS,
-        found_values=_found_values(plan),
+        found_values={  # what an empty choice means
+            "time": " + ".join(plan.time_columns),
+            "header_line": " + ".join(map(str, plan.title_lines)),
+            "variable_column": plan.variable_column or "",
+            "value_column": plan.value_column or "",
+            "quality": plan.quality_column or "",
+        },
         labels=LABELS,
         first_choices=[f for f in LABELS if f in first],
         other_choices=[f for f in LABELS if f not in first | _OF_EVENTS],
@@ -367,18 +368,6 @@ def _import_page(request: Request, platform: Served, job: Import, refusal: str =
     )
 
 
-def _found_values(plan: ReadingPlan) -> dict[str, str]:
-    """Return what an empty choice means, by its field."""
-    found_lines = " + ".join(map(str, plan.title_lines))
-    return {
-        "time": " + ".join(plan.time_columns),
-        "header_line": found_lines,
-        "variable_column": plan.variable_column or "",
-        "value_column": plan.value_column or "",
-        "quality": plan.quality_column or "",
-    }
-
-
 def _mark_lines(lines: Sequence[str], plan: ReadingPlan) -> list[FirstLine]:
     """Return the first lines of a file, cut, each with what it was taken for; an empty text if
     nobody knows."""
@@ -395,19 +384,6 @@ def _mark_lines(lines: Sequence[str], plan: ReadingPlan) -> list[FirstLine]:
             mark = "row"
         marked.append(FirstLine(number, legible(text.expandtabs(4), LONGEST_LINE), mark))
     return marked
-
-
-def _choices_named_in(text: str) -> frozenset[str]:
-    """Return the choices that a text of the import asks for, by the options it names."""
-    named = re.findall(r"--[a-z][a-z-]*", text)
-    return frozenset(_OPTIONS[option] for option in named if option in _OPTIONS)
-
-
-def _row(row: ReadingRow | EventRow) -> dict[str, Any]:
-    if isinstance(row, ReadingRow):
-        return {"asset": row.asset, "ts": row.ts, "values": row.values}
-    begun = {"asset": row.asset, "ts": row.start, "values": row.attributes}
-    return {**begun, "type": row.type, "end": row.end}
 
 
 def _options(job: Import) -> dict[str, list[tuple[str, str]]]:

@@ -7,7 +7,7 @@ Everything that is shown is in the address, so that it can be sent to a colleagu
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Form, Query, Request
@@ -27,11 +27,10 @@ from alerting.console.api.parameters import (
     Instant,
     NameQuery,
     NameText,
-    Short,
     SomeShort,
     read_duration,
 )
-from alerting.console.api.views import Body, View, read_cursor
+from alerting.console.api.views import Body, ReasonBody, RowPage, ShownAs, page_of, read_cursor
 from alerting.console.plant.trend_panel import (
     MOST_VARIABLES_OFFERED,
     alert_limits,
@@ -54,7 +53,6 @@ from alerting.console.plant.trend_picture import (
     MarkedTime,
     ShownTime,
     TrendQuery,
-    Typed,
     find_marks,
     moved,
     numeric_names,
@@ -68,8 +66,8 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import Styled, translatable
 from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import Platform
-from alerting.readings.history import to_millis
 from alerting.readings.interval_labels import MOST_LABELLED_VARIABLES, IntervalLabel, LabelKind
+from alerting.readings.variable_series import Statistics
 from alerting.reporting.charts import LimitLine
 from alerting.usecases.explain import (
     MOST_SELECTED,
@@ -97,21 +95,26 @@ End = Annotated[Instant, Query(description="Readings up to this instant.")]
 Limit = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
-class VariableStatistics(View):
-    """Statistics of one variable, null without a value. `spread`: standard deviation, of one value
-    null; `low`, `high`: 5 and 95 % of the values are below."""
+class SummarisedVariable(NamedTuple):
+    """A variable; `statistics`: of its values, None without one."""
 
     variable: str
     title: str
     unit: str | None
-    count: int
-    mean: float | None
-    spread: float | None
-    lowest: float | None
-    low: float | None
-    median: float | None
-    high: float | None
-    highest: float | None
+    statistics: Statistics | None
+
+
+VariableStatistics = Annotated[
+    SummarisedVariable,
+    ShownAs(
+        "VariableStatistics",
+        "Statistics of one variable, null without a value. `spread`: standard deviation, of one "
+        "value null; `low`, `high`: 5 and 95 % of the values are below.",
+        "variable title unit statistics.mean statistics.spread statistics.lowest statistics.low "
+        "statistics.median statistics.high statistics.highest",
+        count=(int, lambda summary: summary.statistics.count if summary.statistics else 0),
+    ),
+]
 
 
 @router.get("/statistics", openapi_extra=MAY_NAME_NOTHING)
@@ -120,7 +123,7 @@ def show_statistics(
 ) -> list[VariableStatistics]:
     """Return statistics of numeric variables over a time, of the readings themselves: at most
     3 million readings within a year."""
-    return statistic_views(platform, asset, variable, start, end)
+    return summarise(platform, asset, variable, start, end)
 
 
 @router.get("/occurrences", openapi_extra=MAY_NAME_NOTHING)
@@ -143,28 +146,21 @@ def show_occurrences(
     return find_times(readings, declared, condition, start, end)
 
 
-def statistic_views(
+def summarise(
     platform: Platform,
     asset: str,
     variables: Sequence[str],
     start: datetime,
     end: datetime,
     most: int = MOST_SELECTED,
-) -> list[VariableStatistics]:
+) -> list[SummarisedVariable]:
     """Return the statistics of variables with title and unit. Raises UserError as the use case."""
     declared = numeric_variables(platform.assets.get(asset), variables)
     readings = without_bad_values(platform).readings
     by_variable = selected_statistics(readings, declared, variables, start, end, most)
     return [
-        VariableStatistics.model_validate(
-            {
-                **dict.fromkeys(VariableStatistics.model_fields),
-                "count": 0,
-                **(vars(statistics) if statistics else {}),
-                "variable": name,
-                "title": title_of(declared, name),
-                "unit": declared.variables[name].unit,
-            }
+        SummarisedVariable(
+            name, title_of(declared, name), declared.variables[name].unit, statistics
         )
         for name, statistics in by_variable.items()
     ]
@@ -186,17 +182,15 @@ class LabelBody(Body):
     reason: SomeShort = Field(description="Why, for those who look at this time later.")
 
 
-class UndoBody(Body):
-    """Why a label is undone."""
-
-    reason: Short = ""
-
-
-class LabelPage(View):
-    """Labels, newest first; `next` is the cursor of the page after this one, null on the last."""
-
-    items: list[IntervalLabel]
-    next: str | None
+LabelPage = Annotated[
+    RowPage[IntervalLabel],
+    ShownAs(
+        "LabelPage",
+        "Labels, newest first; `next` is the cursor of the page after this one, null on the last.",
+        next=(str | None, "next"),
+        items=(list[IntervalLabel], "items"),
+    ),
+]
 
 
 @router.get("/labels", operation_id="list_marks", openapi_extra=MAY_NAME_NOTHING)
@@ -210,9 +204,7 @@ def show_labels(
     """List the labels of an asset, undone labels included, page by page."""
     before = LabelPosition(*read_cursor(cursor)) if cursor else None
     labels = list_labels(platform, asset, limit + 1, before)
-    items = labels[:limit]
-    last = items[-1] if len(labels) > limit else None
-    return LabelPage(items=items, next=last and f"{to_millis(last.made_at)}_{last.id}")
+    return page_of(labels, limit, lambda label: label.made_at)
 
 
 @router.post("/labels", openapi_extra=MAY_NAME_NOTHING | MAY_CONFLICT, operation_id="mark_time")
@@ -235,7 +227,7 @@ def label(body: LabelBody, platform: Served, person: Engineer) -> IntervalLabel:
 
 @router.post("/labels/{id}:undo", operation_id="undo_mark")
 def undo_by_api(
-    id: Id, platform: Served, person: Engineer, body: UndoBody | None = None
+    id: Id, platform: Served, person: Engineer, body: ReasonBody | None = None
 ) -> IntervalLabel:
     """Undo a label; its document stays. Idempotent. Role: engineer."""
     reason = body.reason if body else ""
@@ -283,7 +275,7 @@ def trends(
     query = TrendQuery(
         asset, names, start, end, span, find, above, below, lasting, view, text, ranges
     )
-    typed = Typed(kind=mark or "")
+    typed = {**NOTHING_TYPED, "kind": mark or ""}
     return trend_page(request, platform, query, typed, statistics=statistics)
 
 
@@ -291,7 +283,7 @@ def trend_page(
     request: Request,
     platform: Platform,
     query: TrendQuery,
-    typed: Typed = NOTHING_TYPED,
+    typed: Mapping[str, Any] = NOTHING_TYPED,
     *,
     statistics: bool = False,
 ) -> Response:
@@ -312,7 +304,7 @@ def trend_page(
     drawn = _draw_lanes(request, platform, asset, query, shown, part_values["levels"], bands)
     marks["bands"] = sorted(bands, key=lambda band: band.start, reverse=True)
     names = query.variables
-    is_refused = refusal or part_values["wrong"] or typed.refusal or drawn["misread"]
+    is_refused = refusal or part_values["wrong"] or typed["refusal"] or drawn["misread"]
     page = render(
         "trends.html",
         request,
@@ -405,7 +397,7 @@ def _statistics(
     """Return the statistics of the shown time; None if it has more readings than are summarised
     unasked."""
     try:
-        return statistic_views(platform, asset.name, names, *shown, most)
+        return summarise(platform, asset.name, names, *shown, most)
     except UserError:
         return None
 
@@ -478,7 +470,7 @@ def mark(
     back: Back = "",
 ) -> Response:
     """Mark a time, and go back to the trend; a refusal is shown on the same page."""
-    typed = Typed(start, end, kind, bool(whole), reason)
+    typed = {"start": start, "end": end, "kind": kind, "whole": bool(whole), "reason": reason}
     now = platform.clock.now()
     try:
         if kind not in get_args(LabelKind):
@@ -499,7 +491,7 @@ def mark(
         raise
     except UserError as refusal:
         query = _query_of(back)._replace(asset=asset)
-        return trend_page(request, platform, query, typed._replace(refusal=refusal.message))
+        return trend_page(request, platform, query, {**typed, "refusal": refusal.message})
     return RedirectResponse(_address(back, asset), 303)
 
 

@@ -90,18 +90,13 @@ def trend_of_variables(
 def trend_of_episode(asset: Asset | None, episode: Episode, now: datetime) -> str | None:
     """Return the address of the trend of an episode's variables around it."""
     until = min((episode.closed_at or now) + _AFTER, max(now, episode.raised_at))
-    names = variables_of(episode)
-    return trend_of_variables(asset, names, episode.raised_at - _BEFORE, until)
-
-
-def variables_of(episode: Episode) -> list[str]:
-    """Return the names of an episode's limits, reasons and advice."""
     advised = episode.recommendation.changes if episode.recommendation else ()
-    return [
+    names = (
         *episode.inputs,
         *(contribution.variable for contribution in episode.contributions),
         *(change.variable for change in advised),
-    ]
+    )
+    return trend_of_variables(asset, names, episode.raised_at - _BEFORE, until)
 
 
 def numeric_names(asset: Asset) -> list[str]:
@@ -209,7 +204,12 @@ def _overlay(
     first, second = plots
     values = first.shapes[:]
     first.shapes.clear()
-    common = [mark._replace(variables=()) for mark in marks if _concerns(mark, lanes)]
+    drawn = {lane.variable for lane in lanes}
+    common = [
+        mark._replace(variables=())
+        for mark in marks
+        if not mark.variables or not drawn.isdisjoint(mark.variables)
+    ]
     for lane in lanes:
         _add_marks(first, lane, common if lane is lanes[0] else (), language)
     first.shapes += values
@@ -220,10 +220,6 @@ def _overlay(
         ]
     second.is_right = True
     second.title = language.say("{title} (axis at the right)", title=second.title)
-
-
-def _concerns(mark: MarkedTime, lanes: Sequence[VariableSeries]) -> bool:
-    return not mark.variables or any(lane.variable in mark.variables for lane in lanes)
 
 
 def _empty_lane(
@@ -351,13 +347,12 @@ def read_instant(request: Request, text: str) -> datetime:
     Raises UserError, also for an instant so extreme that no time beside it can be computed."""
     try:
         written = datetime.fromisoformat(text.replace(" ", "+"))
-        at = written if written.tzinfo else written.replace(tzinfo=zone_of(request))
-        at = at.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise UserError(translatable("“{text}” is not a time", text=text)) from None
+    at = written if written.tzinfo else written.replace(tzinfo=zone_of(request))
     if not EARLIEST <= at <= LATEST:
         raise UserError(translatable("“{text}” lies not between 1900 and 2200", text=text))
-    return at
+    return at.astimezone(UTC)
 
 
 def moved(query: TrendQuery, shown: ShownTime) -> dict[str, str]:
@@ -399,18 +394,11 @@ KIND_NAMES = {
 }
 
 
-class Typed(NamedTuple):
-    """The content of the form of a label that was refused, and the reason."""
-
-    start: str = ""
-    end: str = ""
-    kind: str = ""
-    whole: bool = False
-    reason: str = ""
-    refusal: str = ""
-
-
-NOTHING_TYPED = Typed()
+NOTHING_TYPED: Mapping[str, Any] = {
+    **dict.fromkeys(("start", "end", "kind", "reason", "refusal"), ""),
+    "whole": False,
+}
+"""The content of the form of a label that was refused, and the reason."""
 
 
 def find_marks(
@@ -434,7 +422,15 @@ def find_marks(
         MarkedTime("event", e.title, max(e.start, shown.start), min(e.end or shown.end, shown.end))
         for e in reversed(read.events)
     ]
-    labels = _labels(platform, asset, *shown)
+    labels = sorted(
+        (
+            label
+            for label in platform.labels.in_force([asset.name], None)
+            if label.start < shown.end and label.end > shown.start
+        ),
+        key=lambda label: (label.made_at, label.id),
+        reverse=True,
+    )
     marked = [_band(label, shown, language) for label in labels[:MOST_BANDS]]
     return {
         "bands": [*alarms[:MOST_BANDS], *events[:MOST_BANDS], *marked],
@@ -442,14 +438,6 @@ def find_marks(
         "labels": labels[:MOST_BANDS],
         "labels_cut": len(labels) > MOST_BANDS,
     }
-
-
-def _labels(
-    platform: Platform, asset: Asset, start: datetime, end: datetime
-) -> list[IntervalLabel]:
-    labels = platform.labels.in_force([asset.name], None)
-    overlapping = [label for label in labels if label.start < end and label.end > start]
-    return sorted(overlapping, key=lambda label: (label.made_at, label.id), reverse=True)
 
 
 def _band(label: IntervalLabel, shown: ShownTime, language: Language) -> MarkedTime:

@@ -218,7 +218,7 @@ WRITES = {
         "status: dead -> pending",
     ),
     "page: dead messages": (
-        in_turn(AuditedPlant.dead_message, post("/platform/sources/line/retry", "/platform")),
+        in_turn(AuditedPlant.dead_message, post("/sources/line/retry", "/sources/line")),
         "dead messages tried again",
         BOSS,
         "dead: 1 -> 0",

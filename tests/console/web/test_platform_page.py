@@ -51,7 +51,7 @@ def line(platform):
 
 
 def test_an_engineer_sees_processes_sources_storage_and_the_command_and_tries_again(line, browser):
-    retry = f"/platform/sources/{BROKER['name']}/retry"
+    retry = f"/sources/{BROKER['name']}/retry"
     log_in(browser)
     hidden = ["Open the definition", "could not be stored", "Last backup", "Version"]
     assert lacks(browser.get("/platform").text, "is no number", *hidden) == hidden
@@ -63,7 +63,7 @@ def test_an_engineer_sees_processes_sources_storage_and_the_command_and_tries_ag
     assert browser.post(retry, data={"csrf": "x"}).status_code == 403
     assert send_form(browser, retry).status_code == 303
     assert line.dead_messages.count_dead(BROKER["name"]) == 0
-    assert send_form(browser, "/platform/sources/none/retry").status_code == 422
+    assert send_form(browser, "/sources/none/retry").status_code == 404
 
 
 def test_members_that_do_not_answer_are_marked(platform):

@@ -56,7 +56,7 @@ VALID = {
         "acted_at": "2026-01-05T00:01:00Z",
     },
     "AckBody": {"note": "n"},
-    "CloseBody": {"reason": "r"},
+    "ReasonBody": {"reason": "r"},
     "ConfirmBody": {"action": "a", "acted_at": "2026-01-05T00:01:00Z"},
     "CommentBody": {"comment": "c"},
     "AssignBody": {"to": "bob"},
@@ -71,7 +71,6 @@ VALID = {
         "notified": [],
     },
     "ProlongBody": {"until": "2026-01-06T03:00:00Z"},
-    "EndBody": {"reason": "r"},
     "RetryBody": {"id": "all"},
     "ReadingBody": {
         "ts": "2026-01-05T02:00:00Z",
@@ -104,8 +103,7 @@ VALID = {
     "ApprovalBody": {},
     "RejectionBody": {"reason": "r"},
     "RollbackBody": {"reason": "r"},
-    "TrainingBody": {"reason": "r"},
-    "CancelBody": {"reason": "r"},
+    "StatedReasonBody": {"reason": "r"},
     "ScenariosBody": {
         "definition": too_hot(),
         "scenarios": [{"title": "warm", "readings": {"temperature": [200]}, "expect": []}],
@@ -124,7 +122,6 @@ VALID = {
         "kind": "bad",
         "reason": "r",
     },
-    "UndoBody": {"reason": "r"},
     "MissBody": {
         "definition": "too-hot",
         "asset": "oven-1",
