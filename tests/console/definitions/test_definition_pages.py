@@ -32,7 +32,7 @@ def counted(minute, outcome):
 
 
 def lines_of(page):
-    return re.findall(r'href="/definitions/([\w-]+)">\s*<span class="about">', page.text)
+    return re.findall(r'href="/definitions/([\w-]+)">\s*<span class="about"', page.text)
 
 
 def test_a_line_says_what_is_watched_how_often_it_raised_and_how_often_rightly(engineer, platform):
