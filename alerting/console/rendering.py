@@ -37,7 +37,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.console.access import Person, Viewer, confirms, require
 from alerting.console.api.parameters import FormField, Id
-from alerting.console.page_texts import without_commands
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import (
@@ -77,7 +76,7 @@ def language_of(request: Request) -> Language:
     if code not in LANGUAGES:
         usual: LanguageCode = getattr(request.app.state, "language", "en")
         code = preferred_language(request.headers.get("accept-language", ""), usual)
-    return without_commands(language(code))
+    return language(code)
 
 
 def language_routes() -> APIRouter:
@@ -168,7 +167,7 @@ def render(template: str, request: Request, **values: Any) -> str:
     zone = zone_of(request)
     page = _environment().get_template(template)
     is_in_english = str(page.filename).endswith(IN_ENGLISH)
-    language = without_commands(ENGLISH) if is_in_english else language_of(request)
+    language = ENGLISH if is_in_english else language_of(request)
     clock = request.app.state.line_clock.describe(language) if person else None
     shared = {
         "person": person,

@@ -115,7 +115,8 @@ class Plot:
     """One plot with its axes; shapes are added in units of the data, the first ones below.
 
     `named_rows`: the ticks upwards are names of rows. `is_right`: it lies over the plot before it,
-    with its axis at the right, and `taken` are the heights of texts there. `unit`, `x_unit`: of values, `share` of shares.
+    with its axis at the right, and `taken` are the heights of texts there. `unit`, `x_unit`: of
+    values, `share` of shares.
     """
 
     x: tuple[float, float]
@@ -262,8 +263,8 @@ class Plot:
         return placed
 
     def _find_free(self, preferred: float, least: float) -> float:
-        """Return the height nearest to a preferred one at which a text meets none of the plot below;
-        the preferred one where there is no room."""
+        """Return the height nearest to a preferred one at which a text meets none of the plot
+        below; the preferred one where there is no room."""
         steps = range(0, int(self.height), 7)
         heights = [preferred + side * step for step in steps for side in (1, -1)]
         free = (

@@ -16,7 +16,14 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.revisions import question_of
-from alerting.definitions.wording.language import Styled, latency_note, measured, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    joined,
+    latency_note,
+    measured,
+    translatable,
+    with_command,
+)
 from alerting.detection.problem_occurrences import problem_intervals
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
@@ -155,7 +162,9 @@ def _evaluate_or_explain(
         )
     ):
         missing = describe_missing_champion(platform, current, describe_step(platform, current))
-        explanation = replace(explanation, answer=f"cannot tell: {explanation.unknown}: {missing}")
+        explanation = replace(
+            explanation, answer=joined(": ", "cannot tell", explanation.unknown or "", missing)
+        )
     return (
         replace(explanation, facts=(*explanation.facts, answer.message))
         if answer.message
@@ -209,7 +218,7 @@ def _describe_progress(platform: EvaluationPorts, explanation: Why, at: datetime
         return (
             []
             if explanation.verdict == "not evaluated" or explanation.unknown
-            else ["it is not evaluated yet: run `alerting evaluate`"]
+            else [with_command("it is not evaluated yet", "alerting evaluate")]
         )
     latency = _latency(platform, explanation.definition, explanation.asset)
     behind = "" if state.watermark >= at else ", which is before this instant"
