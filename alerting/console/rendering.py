@@ -173,6 +173,7 @@ def render(template: str, request: Request, **values: Any) -> str:
         "person": person,
         "zone": zone,
         "line_clock": clock,
+        "age_of_readings": request.app.state.line_clock.age_of_readings() if person else None,
         "language": language,
         "plant": getattr(request.state, "plant", None),
         "menu": MENU,
@@ -420,7 +421,7 @@ def read_revision(text: str) -> int:
 
 
 OWN_SCRIPTS = (
-    *("chart.js", "language.js", "live.js", "menu.js", "preview.js", "reference.js"),
+    *("alive.js", "chart.js", "language.js", "live.js", "menu.js", "preview.js", "reference.js"),
     *("refresh.js", "trends.js"),
 )
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import (
@@ -18,6 +18,7 @@ from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import (
     Styled,
+    commands_of,
     joined,
     latency_note,
     measured,
@@ -81,11 +82,19 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     facts += (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
     return replace(
         explanation,
-        answer=phrases.zoned_times(explanation.answer, platform.zone),
-        facts=tuple(phrases.zoned_times(fact, platform.zone) for fact in facts),
+        answer=_in_zone(explanation.answer, platform.zone),
+        facts=tuple(_in_zone(fact, platform.zone) for fact in facts),
         episode=covering.id if covering else None,
         muted=bool(mutes),
     )
+
+
+def _in_zone(text: str, zone: tzinfo) -> str:
+    """Return a text with its times in a zone, and its commands."""
+    shown = phrases.zoned_times(text, zone)
+    for command in commands_of(text):
+        shown = with_command(shown, command)
+    return shown
 
 
 def _readings_after_now(

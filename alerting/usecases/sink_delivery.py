@@ -285,8 +285,8 @@ class SinkDelivery:
             > MOST_LETTERS
         ):
             raise ReceiverAway(
-                f"{MOST_LETTERS} messages were refused: correct the receiver or the sink, then send "
-                "them again"
+                f"{MOST_LETTERS} messages were refused: correct the receiver or the sink, then "
+                "send them again"
             )
         position = changes.position if away is None else done[-1].change.position
         at = changes.read_at if away is None else done[-1].change.at

@@ -530,7 +530,7 @@ class Headroom:
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
                 raise RowBeyondBounds(
                     f"{shown(names[0])}{more}: would be a new {noun}; {words}, and "
-                    f"{most} are allowed: {again}declare it in the document of its asset"
+                    f"{most} are allowed: {again}declare it first"
                 )
 
 
