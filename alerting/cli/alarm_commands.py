@@ -39,6 +39,7 @@ from alerting.definitions.alert_definition import TrainedDefinition, matching_as
 from alerting.definitions.faults import NotFound, UserError, close_names
 from alerting.definitions.fields.definition_checks import advice_warnings
 from alerting.definitions.revisions import definition_document, in_plant_zone
+from alerting.definitions.wording.language import joined
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import parse_definition
 from alerting.notifications.notification import Notification
@@ -473,9 +474,8 @@ def why(
         require_past(p.clock.now(), at, option="--at")
         explanation = explain(p, name, asset, at or p.clock.now())
     head = f"{name} on {asset} at {short(explanation.at)}: {explanation.verdict}"
-    return Output(
-        explanation, [head, *(f"  {line}" for line in (explanation.answer, *explanation.facts))]
-    )
+    lines = (explanation.answer, *explanation.facts)
+    return Output(explanation, [head, *(joined("", "  ", line) for line in lines)])
 
 
 @command

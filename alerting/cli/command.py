@@ -40,6 +40,7 @@ from alerting.cli.options import Json
 from alerting.definitions.alert_definition import Definition
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.wording.clean_text import clean_text
+from alerting.definitions.wording.language import commands_of
 from alerting.ports import AUDIT_ORIGIN, Platform
 from alerting.ports import Progress as ProgressPort
 from alerting.reporting import phrases
@@ -122,8 +123,9 @@ def _command(function: Callable[P, Any], *, ends: bool) -> Callable[..., None]:
                 if ends and not kwargs.get("dry_run") and answer.has_written:
                     errors.print(f"written to {read_settings(os.environ).location}")
             except UserError as refusal:
-                errors.print(Text.assemble(("refused:", "red"), f" {readable(str(refusal))}"))
-                print_refusal_as_json(str(refusal))
+                refused = "\n".join([str(refusal), *commands_below(refusal.message)])
+                errors.print(Text.assemble(("refused:", "red"), f" {readable(refused)}"))
+                print_refusal_as_json(refused)
                 raise typer.Exit(1) from refusal
             except typer.BadParameter as error:
                 print_refusal_as_json(error.format_message())
@@ -416,11 +418,17 @@ def print_output(answer: Output, as_json: bool) -> None:
     sys.stdout.flush()
 
 
+def commands_below(text: Line) -> list[str]:
+    """Return a line for each command that a text carries."""
+    return [f"  `{command}`" for command in commands_of(text)]
+
+
 def print_lines(lines: Iterable[Line]) -> None:
     """Print lines, and tables as wide as the screen."""
     for line in lines:
         if not isinstance(line, OutputTable):
             console.print(line)
+            print_lines(commands_below(line))
         elif not line.rows:
             console.print(line.empty)
         else:

@@ -38,6 +38,7 @@ from alerting.cli.options import DryRun
 from alerting.definitions.faults import NotFound, UserError, name_hint
 from alerting.definitions.removed_features import find_removed
 from alerting.definitions.wording.clean_text import clean_text
+from alerting.definitions.wording.language import joined
 from alerting.settings.environment import read_settings
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ def apply(
         return Output(value, [f"dry run: no {word} was changed"])
     steps = [row["next"] for row in changed if row.get("next")]
     lines = [f"applied: {len(changed)} of {len(rows)} changed"]
-    lines += [f"next: {step}" for step in [next_steps.one_step(steps)] if step]
+    lines += [joined("", "next: ", step) for step in [next_steps.one_step(steps)] if step]
     lines += [
         f"{name}: training started: {page}; its result: alerting models {name}"
         for name, page in pages.items()

@@ -29,7 +29,7 @@ from alerting.cli.command import (
 from alerting.cli.main import command_group
 from alerting.cli.options import DefinitionName, file_layout, read_instant
 from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import format_threshold
+from alerting.definitions.wording.language import format_threshold, joined
 from alerting.kinds.protocol import ScoredRows
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.learning.selection.decision import CandidateSummary, Proposal
@@ -446,8 +446,7 @@ def _lines_of_models(
 def _champion(history: Mapping[str, Any]) -> str:
     name = history["definition"]
     if history["champion"] is None:
-        why = f": {missing}" if (missing := history["missing_champion"]) else ""
-        return f"{name} has no champion{why}"
+        return joined(": ", f"{name} has no champion", history["missing_champion"] or "")
     serving = next((d["summary"] for d in reversed(history["decisions"]) if d["promoted"]), "")
     provisional = f", provisional: {serving}" if history["provisional"] else ""
     since = short(datetime.fromisoformat(history["since"]))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
 from http import HTTPStatus
 from itertools import chain
@@ -134,21 +134,33 @@ _READ_AGAIN_S = 10.0
 
 
 class PageClock:
-    """The name of the clock for pages, read every ten seconds; a page never fails for it."""
+    """The name of the clock and the age of the readings for pages, read every ten seconds; a page
+    never fails for it."""
 
-    def __init__(self, read: Callable[[], float | None]) -> None:
-        """`read`: returns the speed of the simulated line; None in real time."""
-        self._read = read
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
         self._speed: float | None = None
+        self._age: timedelta | None = None
         self._again_at = 0.0
 
-    def describe(self, language: Language) -> str | None:
-        """Return the name of the clock in a language; None for real time."""
+    def _read(self) -> None:
         if time.monotonic() >= self._again_at:
             self._again_at = time.monotonic() + _READ_AGAIN_S
             with suppress(Exception):  # of a database that is away: the page says so itself
-                self._speed = self._read()
+                self._speed = self._platform.line_speed()
+                now = self._platform.clock.now()
+                newest = self._platform.readings.newest_readings(now).values()
+                self._age = min((now - reading.ts for reading in newest), default=None)
+
+    def describe(self, language: Language) -> str | None:
+        """Return the name of the clock in a language; None for real time."""
+        self._read()
         return phrases.line_clock(self._speed, language)
+
+    def age_of_readings(self) -> timedelta | None:
+        """Return the age of the newest reading of all assets; None without one."""
+        self._read()
+        return self._age
 
 
 PROGRAMS = (
@@ -265,7 +277,7 @@ def create_app(
     app.state.live = LiveChanges(platform)
     app.state.zone = zone
     app.state.language = language
-    app.state.line_clock = PageClock(platform.line_speed)
+    app.state.line_clock = PageClock(platform)
     app.state.entrance = entrance
     app.state.predict_files = predict_files
     app.state.airflow = airflow

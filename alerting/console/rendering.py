@@ -37,7 +37,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerting.console.access import Person, Viewer, confirms, require
 from alerting.console.api.parameters import FormField, Id
-from alerting.console.page_texts import without_commands
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import (
@@ -77,7 +76,7 @@ def language_of(request: Request) -> Language:
     if code not in LANGUAGES:
         usual: LanguageCode = getattr(request.app.state, "language", "en")
         code = preferred_language(request.headers.get("accept-language", ""), usual)
-    return without_commands(language(code))
+    return language(code)
 
 
 def language_routes() -> APIRouter:
@@ -168,12 +167,13 @@ def render(template: str, request: Request, **values: Any) -> str:
     zone = zone_of(request)
     page = _environment().get_template(template)
     is_in_english = str(page.filename).endswith(IN_ENGLISH)
-    language = without_commands(ENGLISH) if is_in_english else language_of(request)
+    language = ENGLISH if is_in_english else language_of(request)
     clock = request.app.state.line_clock.describe(language) if person else None
     shared = {
         "person": person,
         "zone": zone,
         "line_clock": clock,
+        "age_of_readings": request.app.state.line_clock.age_of_readings() if person else None,
         "language": language,
         "plant": getattr(request.state, "plant", None),
         "menu": MENU,
@@ -421,7 +421,7 @@ def read_revision(text: str) -> int:
 
 
 OWN_SCRIPTS = (
-    *("chart.js", "language.js", "live.js", "menu.js", "preview.js", "reference.js"),
+    *("alive.js", "chart.js", "language.js", "live.js", "menu.js", "preview.js", "reference.js"),
     *("refresh.js", "trends.js"),
 )
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")

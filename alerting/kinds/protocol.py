@@ -27,7 +27,7 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts
 from alerting.readings.history import History, Millis, from_millis
 from alerting.readings.variable_series import Series
-from alerting.reporting.variable_charts import ChartLevel, Fan, MovingLevel
+from alerting.reporting.variable_charts import ChartLevel, Fan, MovingLevel, Panel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -237,6 +237,17 @@ class MovingKind(Protocol[D_contra]):
 
         Raises ModelUnavailable if a model in service cannot be read.
         """
+
+
+@runtime_checkable
+class ChartingKind(Protocol[D_contra]):
+    """Behaviour of a kind whose model charts each reading against limits."""
+
+    def chart_last_days(
+        self, definition: D_contra, sources: EvaluationSources, version: int, end: datetime
+    ) -> Panel | None:
+        """Return the chart of the last days up to `end` with the limits of a model version; None
+        for an asset without limits. Raises ModelUnavailable if the version cannot be read."""
 
 
 class TrainedKind(Kind[D_contra], Protocol[D_contra]):

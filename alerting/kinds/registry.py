@@ -47,7 +47,7 @@ from alerting.definitions.wording.fault_messages import message_of, model_faults
 from alerting.definitions.wording.language import join_with_or
 
 if TYPE_CHECKING:
-    from alerting.kinds.protocol import Kind, MovingKind, TrainedKind, VerifyingKind
+    from alerting.kinds.protocol import ChartingKind, Kind, MovingKind, TrainedKind, VerifyingKind
     from alerting.kinds.training_protocol import Estimation, KindTraining
 
 _folders = [
@@ -128,6 +128,14 @@ def moving_kind_of(definition: Definition) -> "MovingKind[Any] | None":
 
     kind = kind_of(definition)
     return kind if isinstance(kind, MovingKind) else None
+
+
+def charting_kind_of(definition: Definition) -> "ChartingKind[Any] | None":
+    """Return the kind of a definition if it charts each reading against limits; else None."""
+    from alerting.kinds.protocol import ChartingKind  # noqa: PLC0415 - loads the methods of kinds
+
+    kind = kind_of(definition)
+    return kind if isinstance(kind, ChartingKind) else None
 
 
 def trained_kind_named(name: str) -> "TrainedKind[Any]":

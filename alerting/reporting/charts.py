@@ -115,7 +115,8 @@ class Plot:
     """One plot with its axes; shapes are added in units of the data, the first ones below.
 
     `named_rows`: the ticks upwards are names of rows. `is_right`: it lies over the plot before it,
-    with its axis at the right. `unit`, `x_unit`: of values, `share` of shares.
+    with its axis at the right, and `taken` are the heights of texts there. `unit`, `x_unit`: of
+    values, `share` of shares.
     """
 
     x: tuple[float, float]
@@ -135,6 +136,7 @@ class Plot:
     moments: list[Tick] = field(default_factory=list)
     series: list[PlotSeries] = field(default_factory=list)
     rows: list[tuple[str, str]] = field(default_factory=list)
+    taken: tuple[float, ...] = ()
 
     def line(
         self,
@@ -254,10 +256,24 @@ class Plot:
             y = self.pixels_down(level.value)
             least = self.height - _LINE * (len(ranked) - 1 - rank)
             text_y = max(free, min(y - 4 if y > _LINE else y + _LINE, least))
+            text_y = self._find_free(text_y, max(free, _LINE))
             free = text_y + _LINE
             arrow = "↑ " if level.value > self.y[1] else "↓ " if level.value < self.y[0] else ""
             placed.append((level, y, text_y, arrow + level.text))
         return placed
+
+    def _find_free(self, preferred: float, least: float) -> float:
+        """Return the height nearest to a preferred one at which a text meets none of the plot
+        below; the preferred one where there is no room."""
+        steps = range(0, int(self.height), 7)
+        heights = [preferred + side * step for step in steps for side in (1, -1)]
+        free = (
+            y
+            for y in heights
+            if (y == preferred or least <= y <= self.height)
+            and all(abs(y - text_y) >= _LINE for text_y in self.taken)
+        )
+        return next(free, preferred)
 
     def placed_moments(self) -> list[tuple[float, str, Anchor, int]]:
         """Return the share of the width, text, side and row of each marked instant; a text that
@@ -437,7 +453,9 @@ def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
     top = 16.0 * is_sided
     for plot in plots:
         if plot.is_right:
-            placed.append((plot, placed[-1][1]))
+            below, height = placed[-1]
+            taken = tuple(text_y for _, _, text_y, _ in below.placed_levels())
+            placed.append((replace(plot, taken=taken), height))
             continue
         top += _TOP if plot.title else 6.0
         drawn = _with_names_above(plot) if plot.named_rows else plot

@@ -8,9 +8,9 @@ per column.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import pairwise
+from itertools import cycle, pairwise
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -48,6 +48,7 @@ from alerting.reporting.phrases import format_minutes, number
 
 COLUMNS = 320
 _FEW = 60  # values of which each has a dot
+_RULES = ("problem", "event", "hit", "undetermined")  # colours
 AT_RAISE = translatable("limit at the raise")
 
 
@@ -129,7 +130,7 @@ class Panel:
 
     `hold`: the longest time for which a value is carried forward without a next one; then the line
     breaks; without, each value is a sample. `is_control`: of a control chart, whose points beyond
-    the limits are marked.
+    the limits are marked. `signals`: by rule, the points at which it signals.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Panel:
     moving: tuple[MovingLevel, ...] = ()
     note: str = ""
     is_control: bool = False
+    signals: Mapping[str, tuple[Millis, Floats]] = field(default_factory=dict)
 
     def heading(self, language: Language) -> str:
         """Return name and unit; the name of a statistic of the platform in the language."""
@@ -394,6 +396,8 @@ def panel_plot(
         is_beyond = (panel.values < min(limits)) | (panel.values > max(limits))
         name = language.say("beyond the limits")
         plot.dots(panel.at[is_beyond], panel.values[is_beyond], "limit", 5, name, "dot beyond")
+    for colour, (rule, (at, values)) in zip(cycle(_RULES), panel.signals.items(), strict=False):
+        plot.dots(at, values, colour, 3.5, language.translate(rule))
     hold = duration_millis(panel.hold) or None
     plot.series.append(PlotSeries(language.translate(panel.name), panel.at, panel.values, hold))
     plot.levels += [_level(panel, level, language) for level in panel.levels]

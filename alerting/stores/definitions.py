@@ -22,6 +22,7 @@ from pymongo.errors import BulkWriteError, WriteError
 from alerting.definitions.alert_definition import LAST_NUMBER, Definition, Revision
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import definition_fields
+from alerting.definitions.wording.language import with_command
 from alerting.kinds.registry import parse_revision
 from alerting.learning.features.planning import DerivedFeatures
 from alerting.ports import DocumentEdit, DocumentRevision, FaultyDocument, ParseRevisions
@@ -77,10 +78,8 @@ class NamedDocuments:
         except WriteError as error:
             if error.code != _FAILED_VALIDATION:
                 raise
-            raise UserError(
-                f"the database refuses {self._word} {name!r}; run `alerting prepare` with this "
-                "version of the platform"
-            ) from error
+            text = f"the database refuses {self._word} {name!r}: it belongs to another version"
+            raise UserError(with_command(text, "alerting prepare")) from error
 
     def remove(self, name: str) -> bool:
         note_written(self._database, self._documents.name, {name: None})

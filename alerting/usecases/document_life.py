@@ -22,7 +22,7 @@ from alerting.definitions.faults import (
 )
 from alerting.definitions.revisions import flat_changes
 from alerting.definitions.sources import new_host_paths
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import translatable, with_command
 from alerting.ports import (
     AUDIT_ORIGIN,
     Audit,
@@ -186,7 +186,7 @@ class DocumentKind(Generic[P_contra, T]):
             return DocumentReview(refusal.name, "new", refusal.faults)
         faults = list(self.faults(ports, content))
         if not on_host:
-            message = "a path on the host is given there: `alerting apply FILE`"
+            message = "a path on the host is given in a file on the host, not here"
             before = self.get(ports, content.name)
             faults += [Fault(path, message) for path in new_host_paths(content, before)]
         if faults:
@@ -389,7 +389,8 @@ class DocumentKind(Generic[P_contra, T]):
         content = self.get(ports, name)
         if content is None:
             word = self.word
-            raise UserError(f"{word} {name!r} is faulty and not used; see: alerting list {word}s")
+            text = f"{word} {name!r} is faulty and not used"
+            raise UserError(with_command(text, f"alerting list {word}s"))
         return content
 
     def show(self, ports: P_contra, name: str, at: datetime) -> StoredDocument[T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import (
@@ -16,7 +16,15 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.revisions import question_of
-from alerting.definitions.wording.language import Styled, latency_note, measured, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    commands_of,
+    joined,
+    latency_note,
+    measured,
+    translatable,
+    with_command,
+)
 from alerting.detection.problem_occurrences import problem_intervals
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
@@ -74,11 +82,19 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     facts += (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
     return replace(
         explanation,
-        answer=phrases.zoned_times(explanation.answer, platform.zone),
-        facts=tuple(phrases.zoned_times(fact, platform.zone) for fact in facts),
+        answer=_in_zone(explanation.answer, platform.zone),
+        facts=tuple(_in_zone(fact, platform.zone) for fact in facts),
         episode=covering.id if covering else None,
         muted=bool(mutes),
     )
+
+
+def _in_zone(text: str, zone: tzinfo) -> str:
+    """Return a text with its times in a zone, and its commands."""
+    shown = phrases.zoned_times(text, zone)
+    for command in commands_of(text):
+        shown = with_command(shown, command)
+    return shown
 
 
 def _readings_after_now(
@@ -155,7 +171,9 @@ def _evaluate_or_explain(
         )
     ):
         missing = describe_missing_champion(platform, current, describe_step(platform, current))
-        explanation = replace(explanation, answer=f"cannot tell: {explanation.unknown}: {missing}")
+        explanation = replace(
+            explanation, answer=joined(": ", "cannot tell", explanation.unknown or "", missing)
+        )
     return (
         replace(explanation, facts=(*explanation.facts, answer.message))
         if answer.message
@@ -209,7 +227,7 @@ def _describe_progress(platform: EvaluationPorts, explanation: Why, at: datetime
         return (
             []
             if explanation.verdict == "not evaluated" or explanation.unknown
-            else ["it is not evaluated yet: run `alerting evaluate`"]
+            else [with_command("it is not evaluated yet", "alerting evaluate")]
         )
     latency = _latency(platform, explanation.definition, explanation.asset)
     behind = "" if state.watermark >= at else ", which is before this instant"

@@ -286,7 +286,7 @@ class SinkDelivery:
         ):
             raise ReceiverAway(
                 f"{MOST_LETTERS} messages were refused: correct the receiver or the sink, then "
-                f"`alerting retry {self.sink.name}`"
+                "send them again"
             )
         position = changes.position if away is None else done[-1].change.position
         at = changes.read_at if away is None else done[-1].change.at

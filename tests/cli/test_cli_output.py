@@ -214,17 +214,17 @@ def test_apply_ends_with_what_happens_next_with_a_threshold(plant):
 
 def test_apply_says_that_a_new_question_is_trained_and_one_that_was_trained_is_not(plant):
     shown = " ".join(output("apply", write("d.yaml", learned_quickly())).split())
-    assert "is new: training starts within two minutes in Airflow" in shown
-    assert "without Airflow: `alerting train --due`" in shown
-    assert f"{NAME}: its training is due" in output("list")
-    assert "# its training is due" in output("show", NAME)
+    assert "is new: training starts within two minutes; then" in shown
+    assert "`alerting train --due`" in shown
+    assert f"{NAME}: training starts within two minutes" in output("list")
+    assert "# training starts within two minutes" in output("show", NAME)
     assert "next" not in output("apply", Path("d.yaml"), "--dry-run")
 
     revision = plant.definitions.newest_revision(NAME)
     plant.trainings.begin(Training(NAME, revision.question, "run", 1, at(0), at(1)))
     for retrain, words in (
         ("0 3 * * 0", "trains next at 20"),
-        (None, "trains for another question only, or by hand"),
+        (None, "trains for another question only, or with"),
     ):
         shown = " ".join(
             output(

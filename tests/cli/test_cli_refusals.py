@@ -89,7 +89,8 @@ def test_an_unknown_run_is_answered_with_those_that_wait_and_its_beginning_or_de
     )
     run_id = propose(untrained)
     said = refused("model", "approve", "nonsense", "--reject", "no")
-    assert f"waiting for approval: {NAME}: `alerting model approve {run_id}`" in said
+    waits = f"waiting for approval: {NAME}: run {run_id} `alerting model approve {run_id}`"
+    assert waits in said
     assert "RESOURCE_DOES_NOT_EXIST" not in said
     assert "rejected" in output("model", "approve", NAME, "--reject", "not yet")
     another = propose(untrained)
@@ -142,7 +143,7 @@ def test_after_definitions_it_is_said_what_to_do_next_and_what_operators_cannot_
     write("all.yaml", "---\n".join(json.dumps(document) + "\n" for document in documents))
     shown = " ".join(output("apply", "all.yaml").split())
     assert shown.count("next:") == 1
-    follow = "follow all 4 with `alerting list`"
+    follow = "follow all 4 in their list `alerting list`"
     assert f"next: 3 of the 4 alerts wait for their first training; {follow}" in shown
     told = "`controllable: true` in assets.yaml, then `alerting import assets assets.yaml`"
     assert told in shown
@@ -187,7 +188,8 @@ def test_evaluate_and_why_name_the_version_that_waits_and_how_to_approve_it(untr
         refused("evaluate", NAME, *span),
         " ".join(output("why", NAME, "humid-oven").split()),
     ):
-        assert f"waits for approval: `alerting model approve {run_id}`" in said
+        assert "waits for approval: compare and decide on its page" in said
+        assert f"`alerting model approve {run_id}`" in said
         assert "train it" not in said
 
 

@@ -108,7 +108,8 @@ def test_a_training_under_way_is_said_and_no_second_one_begins_unless_again(untr
     assert refused.exit_code == 1
     said = " ".join(refused.stderr.split())
     assert f"a training of '{NAME}' is under way since" in said
-    assert f"`alerting models {NAME}` shows its result" in said
+    assert "its result will stand with its models" in said
+    assert f"`alerting train {NAME} --again` `alerting models {NAME}`" in said
     assert len(untrained.runs.open_runs(NAME)) == 1
     again = run("train", NAME, "--again")  # it has no readings to learn from
     assert (again.exit_code, "under way" in again.stderr) == (1, False)

@@ -109,6 +109,46 @@ def test_no_page_hinders_a_person(desk, width, height, schemes):
     assert (found, complaints) == ({}, [])
 
 
+MOVES = """[...document.querySelectorAll('*')].filter(e => {
+  const {transitionDuration, animationName} = getComputedStyle(e);
+  return transitionDuration !== '0s' || animationName !== 'none';
+}).map(e => e.outerHTML.slice(0, 90))"""
+
+
+def test_at_twice_the_size_nothing_lies_beside_the_screen_and_nothing_moves_unasked(desk):
+    page, base = desk
+    page.resize(640, 512)  # what 200 % leaves of 1280 by 1024
+    page.follow(".languages [value=de]", base, "html[lang=de] nav form")
+    reduced = {"name": "prefers-reduced-motion", "value": "reduce"}
+    page._call("Emulation.setEmulatedMedia", features=[reduced])
+    found = {}
+    for path in (*pages_of(FIRST), COMPONENTS):
+        page.open(base + path)
+        page.evaluate(UNFOLD)
+        wrong = page.evaluate(BEYOND) + page.evaluate(MOVES)
+        has_skip = page.evaluate("document.querySelector('a.skip[href=\"#content\"]') !== null")
+        if wrong or page.evaluate(SIDEWAYS) or not has_skip:
+            found[path] = wrong, has_skip
+    assert found == {}
+
+
+FOLDED = "document.documentElement.classList.contains('folded')"
+
+
+def test_the_bar_folds_to_icons_and_stays_folded(desk):
+    page, base = desk
+    page.open(f"{base}/assets")
+    assert page.evaluate(FOLDED) is False
+    page.press(".menu-fold")
+    page.open(f"{base}/models")
+    wait_until(lambda: page.evaluate(FOLDED))
+    assert page.evaluate("document.querySelector('.menu-entry[aria-current]').title") == "Models"
+    assert page.box(".menu")[2] < 70
+    page.press(".menu-fold")
+    page.open(f"{base}/assets")
+    assert page.evaluate(FOLDED) is False
+
+
 ROWS = """new Set([...document.querySelectorAll('.menu > :is(a, button)')]
   .filter(e => e.checkVisibility()).map(e => e.getBoundingClientRect().top)).size"""
 

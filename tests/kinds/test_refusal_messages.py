@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from alerting.definitions.faults import DocumentRefused, unknown_name
+from alerting.definitions.wording.language import commands_of
 from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.normal_operation import propose_end
 from alerting.kinds.registry import parse_definition
@@ -129,12 +130,15 @@ TABLE = {
     ),
     "threshold finds no problem": (
         finds_nothing,
-        ("no threshold finds a problem in the validation period", "`alerting model approve`"),
+        ("no threshold finds a problem in the validation period", "a person decides"),
         "reads the figures, then approves or rejects",
     ),
     "a version waits": (
         lambda: describe_waiting(proposal(waiting=True)),
-        ("version 1 waits for approval: `alerting model approve run`", "--reject REASON"),
+        (
+            "version 1 waits for approval: compare and decide on its page",
+            "alerting model approve run",
+        ),
         "approves or rejects",
     ),
     "a person approved": (
@@ -166,7 +170,7 @@ TABLE = {
     ),
     "several alerts applied": (
         lambda: one_step([f"a-{n}: {new}" for n in range(4)]),
-        ("all 4 alerts wait for their first training; follow all 4 with `alerting list`",),
+        ("all 4 alerts wait for their first training; follow all 4 in their list", "alerting list"),
         "`alerting list`",
     ),
 }
@@ -175,7 +179,8 @@ TABLE = {
 @pytest.mark.parametrize("situation", TABLE)
 def test_a_refusal_says_what_to_do_next(situation):
     say, parts, _ = TABLE[situation]
-    said = say()
+    text = say()
+    said = "\n".join([text, *commands_of(text)])
     for part in parts:
         assert part in said
     assert "train it" not in said

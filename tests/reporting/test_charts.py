@@ -102,6 +102,17 @@ def test_every_limit_is_drawn_with_its_text_also_far_outside_of_the_values():
     assert min(np.diff(heights)) >= 14, "texts lie apart"
 
 
+def test_texts_of_limits_of_two_variables_in_one_plot_lie_apart():
+    left = Plot((0, 100), (0, 10), 120, levels=[LimitLine(5, "left"), LimitLine(9.9, "high")])
+    right = Plot((0, 100), (0, 20), 120, levels=[LimitLine(10, "right"), LimitLine(19.9, "top")])
+    right.is_right = True
+    drawn = svg([left, right], "two")
+    heights = sorted(float(y) for y in re.findall(r'class="level-words"[^>]* y="([\d.]+)"', drawn))
+    assert len(heights) == 4
+    assert min(np.diff(heights)) >= 14
+    assert (heights[0] > 0, heights[-1] <= 120) == (True, True)
+
+
 def test_no_line_leads_across_a_gap_and_no_value_is_read_out_in_it():
     gap = panel([1.0, 2.0, np.nan, np.nan, np.nan, 5.0, 6.0])
     known = ~np.isnan(gap.values)

@@ -2,6 +2,7 @@
 be moved, raises by day, and times of an asset."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from math import floor, log10
@@ -10,17 +11,29 @@ from typing import Any
 from fastapi import Request
 from markupsafe import Markup
 
-from alerting.console.rendering import language_of
+from alerting.console.rendering import language_of, zone_of
+from alerting.definitions.alert_definition import matching_assets
 from alerting.definitions.asset_documents import event_titles
 from alerting.definitions.wording.language import Language, translatable
+from alerting.episodes.episode import Episode
+from alerting.kinds.registry import charting_kind_of
 from alerting.operators.actions_and_mutes import Mute
-from alerting.ports import Document, Platform
-from alerting.readings.history import to_millis
+from alerting.ports import Document, ModelUnavailable, Platform
+from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.charts import LimitLine, Plot, figure, spark, time_ticks
-from alerting.reporting.variable_charts import EpisodeChart, Panel, describe, panel_plot
+from alerting.reporting.variable_charts import (
+    EpisodeChart,
+    Panel,
+    describe,
+    new_panel,
+    panel_plot,
+)
+from alerting.usecases.alarm_load.definition_overview import DefinitionLine
 from alerting.usecases.backtest.preview_chart import PreviewChart
-from alerting.usecases.definitions.versions import newest_title
+from alerting.usecases.definitions.versions import newest_title, present_answer
 from alerting.usecases.episodes.mutes_and_suppression import mutes_at
+from alerting.usecases.evaluation.target import chart_last_days
+from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.notification.muting_and_summaries import describe_matcher
 
 MUTE_REASONS = (
@@ -91,6 +104,7 @@ def with_texts(request: Request, platform: Platform, present: Sequence[Mute]) ->
 
 
 MOST_BANDS = 400
+_MOST_CHARTS = 4  # of assets on a page
 _RAISES_WIDTH = 112
 _RAISES_HEIGHT = 28
 _LEAST_BAND = 0.25  # share of the width, in percent, that a band has at least
@@ -133,6 +147,52 @@ BAND_COLOURS = {
     "both": "undetermined",
     "served": "avoided",
 }
+
+
+def charts_of_last_days(
+    request: Request, platform: Platform, line: DefinitionLine, now: datetime
+) -> list[tuple[str, Markup]]:
+    """Return title and chart of the last days of at most four assets, where the model in service
+    charts each reading against limits."""
+    answering = present_answer(
+        platform.definitions.revisions(line.name), platform.decisions.for_definition(line.name)
+    )
+    definition = answering.revision and answering.revision.definition
+    if definition is None or charting_kind_of(definition) is None:
+        return []
+    models = ModelCache(platform)
+    drawn: list[tuple[str, Markup]] = []
+    targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
+    for asset in targets[:_MOST_CHARTS]:
+        with suppress(ModelUnavailable):  # the page of models says why
+            panel = chart_last_days(platform, models, answering, asset, now)
+            if panel is not None and len(panel.at):
+                alarms = platform.episodes.overlapping(
+                    line.name, asset.name, from_millis(int(panel.at[0])), now
+                )
+                title = asset.title or asset.name
+                drawn.append((title, _draw_last_days(request, panel, alarms, line, now)))
+    return drawn
+
+
+def _draw_last_days(
+    request: Request, panel: Panel, alarms: Sequence[Episode], line: DefinitionLine, now: datetime
+) -> Markup:
+    """Return a chart up to now, with the times of alarms and the end of what was learned from."""
+    language = language_of(request)
+    zone = zone_of(request)
+    begin = from_millis(int(panel.at[0]))
+    start, end = float(to_millis(begin)), float(to_millis(now))
+    plot = panel_plot(
+        new_panel(panel), start, end, time_ticks(begin, now, zone, language), language
+    )
+    for alarm in alarms:
+        times = (to_millis(max(alarm.raised_at, begin)), to_millis(alarm.closed_at or now))
+        plot.band(times, "alarm", language.say("alarm"), "false-alarm")
+    if line.learned_until and begin < line.learned_until < now:
+        plot.moment(to_millis(line.learned_until), language.say("learned up to here"), dashed=True)
+    chart = EpisodeChart((panel,), begin, now, begin, None, None, None)
+    return figure([plot], describe(chart, zone, language), language, zone)
 
 
 def _movable(document: Document) -> dict[str, float]:

@@ -304,7 +304,7 @@ class Previews:
             if time.monotonic() > until:
                 raise UserError(
                     f"the preview took longer than {self._longest_s:g} s; choose a shorter period "
-                    "or fewer assets, or run `alerting backtest`"
+                    "or fewer assets"
                 )
 
         def report_progress(step: str, done: int, total: int | None) -> None:

@@ -13,7 +13,12 @@ from pydantic import Field
 
 from alerting.adapters.yaml_documents import parse_yaml
 from alerting.console.access import Engineer, Served, Viewer, actor_of
-from alerting.console.alarms.alarm_charts import present_mutes, preview_figure, raises_spark
+from alerting.console.alarms.alarm_charts import (
+    charts_of_last_days,
+    present_mutes,
+    preview_figure,
+    raises_spark,
+)
 from alerting.console.alarms.report_tables import report_values
 from alerting.console.api.parameters import (
     EXAMPLE,
@@ -173,6 +178,9 @@ def page_values(
         "tab": tab,
         "tabs": {key: name for key, name in TABS.items() if is_trained or key != "model"},
         "episodes": episodes,
+        "charts": charts_of_last_days(request, platform, line, now)
+        if is_trained and is_first
+        else (),
         "asset_titles": titles,
         "assets": shown_assets(line.latest, titles),
         "budget": platform.budget.per_day,

@@ -70,7 +70,7 @@ class Trials(Generic[Opened]):
         """Return the result of a trial. Raises UserError if it cannot connect, HTTPException 429 if
         others are under way."""
         if self._opener is None:
-            raise UserError(f"this console connects to no {self._noun}; use `alerting try`")
+            raise UserError(f"this console connects to no {self._noun}")
         if not self._free.acquire(blocking=False):
             raise HTTPException(429, f"other {self._noun}s are being tried; try again in a moment")
         try:

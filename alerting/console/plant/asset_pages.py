@@ -28,6 +28,7 @@ from alerting.reporting.charts import Plot, spark
 from alerting.reporting.model_charts import BarChart, importance_bars
 from alerting.usecases.alarm_load.asset_overview import (
     HISTORY,
+    TREE_ORDERS,
     AssetOverview,
     Lane,
     asset_overview,
@@ -119,15 +120,17 @@ def assets(
     platform: Served,
     _: Viewer,
     text: NameQuery = "",
+    sort: NameQuery = "",
     after: Annotated[int, Query(ge=0, le=_MOST_ASSETS)] = 0,
 ) -> str:
     """Return the tree of assets, or those with a text in name or title."""
     now = platform.clock.now()
     searched = text.strip()
-    tree = asset_tree(platform, now, searched, after, ASSETS_SHOWN)
+    order = sort if sort.removeprefix("-") in TREE_ORDERS else ""
+    tree = asset_tree(platform, now, searched, after, ASSETS_SHOWN, order)
 
-    def address(position: int) -> str:
-        return address_with("/assets", {"text": searched, "after": position})
+    def address(**changed: str | int) -> str:
+        return address_with("/assets", {"text": searched, "sort": order} | changed)
 
     return render(
         "assets/assets.html",
@@ -135,6 +138,10 @@ def assets(
         found=tree,
         text=searched,
         address=address,
+        order=order,
+        sparks={
+            row.asset.name: raises_spark(row.raises, language_of(request)) for row in tree.rows
+        },
         is_first=after == 0,
         faulty={faulty.name: faulty.reasons for faulty in platform.assets.read_all()[1]},
         now=now,

@@ -1,6 +1,7 @@
 // A page whose body states `data-live` shows what changes as it happens. One stream serves all pages of a browser: the visible page
 // that holds a lock reads it and tells the others. `data-live` is the id of the page's one episode, or * for any change.
 
+import { tellAge } from "./alive.js";
 import { showAnew } from "./refresh.js";
 
 const subject = document.body.dataset.live;
@@ -13,7 +14,6 @@ const COLOURS = { low: "#5b6770", medium: "#8a6100", high: "#b84300", critical: 
 const SILENT_MS = 40_000; // without a sign of the stream, which has one every 15 s
 const LOST_MS = 4_000; // after which a lost connection is said
 const AGAIN_MS = 3_000;
-const OLD_S = 600;
 
 let source = null; // the stream, if this page reads it
 let release = null; // gives the lock back
@@ -23,7 +23,6 @@ let last = null; // the last data of the stream
 let isDue = false;
 let isShowing = false;
 let isConnected = false; // whether the stream was ever heard by this page
-let shownAt = Date.now(); // when the part that changes was shown
 
 /** Show the page anew, at once or as soon as it is not in use; once for all changes meanwhile. */
 async function show() {
@@ -86,35 +85,25 @@ function lostTime() {
 function say() {
   bar.querySelector("p").textContent = bar.dataset.lost.replace("{time}", lostTime());
   bar.hidden = false;
-  tellAge();
+  tellState();
 }
 
 function found() {
   isConnected = true;
   if (lostAt !== null) bar.hidden = true;
   lostAt = null;
-  tellAge();
+  tellState();
 }
 
 /** Tell the age of the readings and the state of the connection, beside the dot. */
-function tellAge() {
+function tellState() {
+  tellAge();
   const dot = document.querySelector(".alive");
   if (dot === null) return;
-  const { seconds: before, age, live, lost: words } = dot.dataset;
   const isLost = !bar.hidden;
   dot.classList.toggle("lost", isLost);
   dot.classList.toggle("live", isConnected && !isLost);
-  if (isConnected) dot.querySelector(".alive-link").textContent = isLost ? words.replace("{time}", lostTime()) : live;
-  if (!before) return;
-  const seconds = Number(before) + Math.round((Date.now() - shownAt) / 1000);
-  dot.classList.toggle("old", seconds >= OLD_S);
-  dot.querySelector(".alive-age").textContent = age.replace("{age}", duration(seconds));
-}
-
-function duration(seconds) {
-  const [unit, size] = seconds < 120 ? ["second", 1] : seconds < 7200 ? ["minute", 60] : seconds < 172_800 ? ["hour", 3600] : ["day", 86_400];
-  const shown = { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 0 };
-  return new Intl.NumberFormat(document.documentElement.lang, shown).format(Math.floor(seconds / size));
+  if (isConnected) dot.querySelector(".alive-link").textContent = isLost ? dot.dataset.lost.replace("{time}", lostTime()) : dot.dataset.live;
 }
 
 function open() {
@@ -219,9 +208,8 @@ if (sound) {
   isAudible();
 }
 document.addEventListener("shown-anew", () => {
-  shownAt = Date.now();
-  tellAge();
+  tellState();
   if (last) count(last);
 });
-setInterval(tellAge, 5_000);
+setInterval(tellState, 5_000);
 if (!document.hidden) queue();

@@ -12,6 +12,27 @@ panel?.addEventListener("focusout", (event) => {
   if (event.relatedTarget && !panel.contains(event.relatedTarget) && panel.matches(":popover-open")) panel.hidePopover();
 });
 
+// The bar at the left folds to icons, and stays folded in this browser.
+const fold = document.querySelector(".menu-fold");
+const FOLDED = "alerting-menu-folded";
+
+function showFolded() {
+  const isFolded = localStorage.getItem(FOLDED) !== null;
+  document.documentElement.classList.toggle("folded", isFolded);
+  fold.setAttribute("aria-expanded", String(!isFolded));
+  for (const entry of document.querySelectorAll(".menu .menu-entry")) entry.title = isFolded ? entry.querySelector("span").textContent : "";
+}
+
+if (fold) {
+  fold.hidden = false;
+  showFolded();
+  fold.addEventListener("click", () => {
+    if (localStorage.getItem(FOLDED) === null) localStorage.setItem(FOLDED, "yes");
+    else localStorage.removeItem(FOLDED);
+    showFolded();
+  });
+}
+
 /** Return the form and results of the page /jump for a text, from the server. */
 async function fetchJump(text) {
   const answer = await fetch(`${entrance.href}?text=${encodeURIComponent(text)}`);

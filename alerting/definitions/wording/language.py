@@ -256,6 +256,20 @@ def translatable(template: str, /, **values: Value) -> Translatable:
     return Translatable(ENGLISH.say(template, **values), template, values, is_of_template=True)
 
 
+def with_command(text: str, command: str) -> Translatable:
+    """Return a text that carries a command, which its words do not name: the command line prints it
+    in a line of its own, and no page shows it."""
+    return translatable("{text}", text=text, command=command)
+
+
+def commands_of(text: object) -> list[str]:
+    """Return the commands that a text and the texts in it carry."""
+    if not isinstance(text, Translatable):
+        return []
+    within = [command for value in text.values.values() for command in commands_of(value)]
+    return [*within, *(str(value) for name, value in text.values.items() if name == "command")]
+
+
 def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:
     """Return the form of a text that fits a number; other languages' forms fit it, too."""
     form = singular if number == 1 else plural

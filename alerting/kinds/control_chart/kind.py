@@ -1,6 +1,5 @@
-"""Kind `control_chart`: the process has shifted; and sentences about its points."""
+"""Kind `control_chart`: the process has shifted."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,15 +14,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.fields.names_and_times import merge
 from alerting.definitions.fields.problem import variable_title
-from alerting.definitions.wording.language import (
-    Styled,
-    Translatable,
-    joined,
-    measured,
-    spoken_number,
-    template,
-    translatable,
-)
+from alerting.definitions.wording.language import joined, translatable
 from alerting.detection.evaluation_results_and_texts import (
     Carried,
     Evaluation,
@@ -31,7 +22,6 @@ from alerting.detection.evaluation_results_and_texts import (
     StatusInterval,
     bad_quality_message,
     stale_message,
-    title_in_sentence,
     waiting_message,
 )
 from alerting.detection.suppressed_intervals import is_covered
@@ -40,13 +30,19 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.control_chart.definition import RULES, ControlChartDefinition, RuleName
 from alerting.kinds.control_chart.model import (
     LIMIT,
-    SPREAD,
     Chart,
     ChartState,
     ControlChartModel,
+    ControlLimits,
     FittedChart,
     Point,
     from_files,
+)
+from alerting.kinds.control_chart.point_texts import (
+    describe_points,
+    describe_signal,
+    shift_message,
+    statistic_text,
 )
 from alerting.kinds.normal_operation import EpisodeRule, NormalKind, advance_part, evaluate_fitted
 from alerting.kinds.protocol import (
@@ -67,6 +63,7 @@ from alerting.kinds.reading_spacing import Lasting, Times, describe_unfulfillabl
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files
 from alerting.readings.history import (
+    NO_TIME,
     History,
     Millis,
     duration_millis,
@@ -76,7 +73,7 @@ from alerting.readings.history import (
     no_instants,
     to_millis,
 )
-from alerting.reporting.variable_charts import ChartLevel
+from alerting.reporting.variable_charts import ChartLevel, Panel
 
 _STATUSES: tuple[Status, ...] = ("clear", "triggered", "unknown")
 _CLEAR, _TRIGGERED, _UNKNOWN = range(3)
@@ -206,8 +203,7 @@ def _scored(
     points: Sequence[Point], chart: Chart, model: ControlChartModel, version: int
 ) -> ScoredRows:
     """Return the points of a part as scored rows."""
-    at = np.array([point.at for point in points], np.int64)
-    values: npt.NDArray[np.float64] = np.array([point.statistic for point in points], np.float64)
+    at, values = _columns(points)
     nothing = np.full(len(at), np.nan)
     unknown = np.full(len(at), "", object)
     facts = tuple(describe_points(points[-1])) if points else ()
@@ -369,6 +365,9 @@ def usual_gap(definition: ControlChartDefinition, history: History) -> timedelta
 _LOOK_BACK = timedelta(days=1)
 _LONGEST = timedelta(days=28)
 _GAPS = 100  # of ten readings each
+_DAYS_CHARTED = timedelta(days=7)
+_MOST_CHARTED = 5_000  # usual distances
+_BEYOND_LIMIT = RULES["nelson_1"]  # its points are marked as those beyond a limit
 _POINTS = 10  # usual distances of the usual off-delay
 
 
@@ -416,6 +415,34 @@ def _start(definition: ControlChartDefinition, question: WhyQuestion) -> Conditi
     return ConditionState(watermark=max(begin, at - _LONGEST))
 
 
+def _columns(points: Sequence[Point]) -> tuple[Millis, npt.NDArray[np.float64]]:
+    """Return the instants (ms) and statistics of points."""
+    return (
+        np.array([point.at for point in points], np.int64),
+        np.array([point.statistic for point in points], np.float64),
+    )
+
+
+def _statistic(
+    definition: ControlChartDefinition, asset: Asset, name: str, limits: ControlLimits
+) -> Statistic:
+    """Return the charted statistic of a name with its limits; of a Shewhart chart with the
+    zones."""
+    named = (("LCL", limits.lower), ("CL", limits.centre), ("UCL", limits.upper))
+    levels = [ChartLevel(value, label, label != "CL") for label, value in named]
+    if definition.chart == "shewhart":
+        third = (limits.upper - limits.centre) / 3
+        levels += [
+            ChartLevel(limits.centre + side * n * third, zone, is_limit=False)
+            for side in (-1, 1)
+            for n, zone in ((2, "A"), (1, "B"))
+        ]
+    variable = asset.variables.get(definition.variable)
+    unit = variable.unit if variable and definition.chart != "cusum" else None
+    title = (variable and variable.title) or definition.variable.replace("_", " ")
+    return Statistic(joined(": ", statistic_text(name), title), unit, tuple(levels))
+
+
 class ControlChartKind(NormalKind):
     """Readings are charted against limits that were estimated from a normal period."""
 
@@ -444,25 +471,47 @@ class ControlChartKind(NormalKind):
         numbers = {
             name: value for name, value in episode.inputs.items() if isinstance(value, int | float)
         }
-        name = next(iter(numbers), "")
         if not {"LCL", "CL", "UCL"} <= numbers.keys():
             return Charted(definition.variable)
-        centre = float(numbers["CL"])
-        upper = float(numbers["UCL"])
-        levels = [ChartLevel(float(numbers[n]), n, n != "CL") for n in ("LCL", "CL", "UCL")]
-        if definition.chart == "shewhart":
-            third = (upper - centre) / 3
-            levels += [
-                ChartLevel(centre + side * n * third, zone, is_limit=False)
-                for side in (-1, 1)
-                for n, zone in ((2, "A"), (1, "B"))
-            ]
-        variable = asset.variables.get(definition.variable)
-        unit = variable.unit if variable and definition.chart != "cusum" else None
-        title = (variable and variable.title) or definition.variable.replace("_", " ")
-        return Charted(
-            definition.variable,
-            statistic=Statistic(joined(": ", statistic_text(name), title), unit, tuple(levels)),
+        limits = ControlLimits(*(float(numbers[name]) for name in ("LCL", "CL", "UCL")))
+        statistic = _statistic(definition, asset, next(iter(numbers)), limits)
+        return Charted(definition.variable, statistic=statistic)
+
+    def chart_last_days(
+        self,
+        definition: ControlChartDefinition,
+        sources: EvaluationSources,
+        version: int,
+        end: datetime,
+    ) -> Panel | None:
+        """Return the points of the last days with the limits of a version and the points at which
+        rules signal; None without limits for the asset. Raises ModelUnavailable."""
+        model = cast("ControlChartModel", sources.models.get(definition, version))
+        fitted = model.by_asset.get(sources.asset.name)
+        if fitted is None:
+            return None
+        start = end - min(_DAYS_CHARTED, _MOST_CHARTED * timedelta(milliseconds=fitted.interval_ms))
+        run = ChartRun(definition, definition.variable, fitted, version, NO_TIME, None)
+        run.warm_up(_samples_between(definition, sources, start - fitted.warm_up, start))
+        samples = _samples_between(definition, sources, start, end)
+        run.intervals(samples, to_millis(start) + 1, to_millis(end) + 1)
+        shown = _statistic(definition, sources.asset, fitted.chart.statistic, fitted.chart.limits)
+        signalled: dict[str, list[Point]] = {}
+        for point in run.points:
+            for signal in point.signals:
+                signalled.setdefault(signal, []).append(point)
+        return Panel(
+            shown.name,
+            shown.unit,
+            *_columns(run.points),
+            shown.levels,
+            hold=fitted.chart.subgroup * definition.stale_time(fitted.stale_after),
+            is_control=True,
+            signals={
+                describe_signal(signal): _columns(points)
+                for signal, points in signalled.items()
+                if signal != LIMIT and RULES.get(cast("RuleName", signal)) is not _BEYOND_LIMIT
+            },
         )
 
     def unevaluated_intervals(
@@ -486,112 +535,3 @@ class ControlChartKind(NormalKind):
 
 
 KIND: TrainedKind[ControlChartDefinition] = ControlChartKind()
-
-
-_VARIES = (
-    template("{name} varies less than usual: standard deviation {value} in a subgroup"),
-    template("{name} varies more than usual: standard deviation {value} in a subgroup"),
-)
-_BEYOND = (
-    template(
-        "{name} has shifted down: its charted value {value} is below the control limit {limit}"
-    ),
-    template("{name} has shifted up: its charted value {value} is above the control limit {limit}"),
-)
-_PATTERN = (
-    template("{name} has shifted down: {rules}; now {value}, centre line {centre}"),
-    template("{name} has shifted up: {rules}; now {value}, centre line {centre}"),
-)
-
-_STATISTICS = frozenset({
-    template("value"), template("EWMA of the value"), template("CUSUM of the value"),
-    template("residual"), template("EWMA of the residual"), template("CUSUM of the residual"),
-    template("mean value of {number}"), template("EWMA of the mean value of {number}"),
-    template("CUSUM of the mean value of {number}"), template("mean residual of {number}"),
-    template("EWMA of the mean residual of {number}"),
-    template("CUSUM of the mean residual of {number}"),
-})  # fmt: skip
-_NUMBER = re.compile(r"\d+")
-
-
-def statistic_text(stored: str) -> str:
-    """Return the name of a charted statistic, as an episode stores it, as a text for every
-    language."""
-    numbers = _NUMBER.findall(stored)
-    text = _NUMBER.sub("{number}", stored)
-    return (
-        translatable(text, **({"number": numbers[0]} if numbers else {}))
-        if text in _STATISTICS
-        else stored
-    )
-
-
-def shift_message(
-    definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point
-) -> str:
-    """Return why a point signals: `Force has shifted up: its charted value 203.2 kN (EWMA of the
-    value) is above the control limit 202.9 kN`."""
-    name = title_in_sentence(asset, definition.variable)
-    variable = asset.variables.get(definition.variable)
-    unit = variable.unit if variable else None
-    if point.signals.keys() == {SPREAD} and point.spread is not None:
-        high = chart.spread is not None and point.spread > chart.spread[1] * chart.sigma
-        return translatable(_VARIES[high], name=name, value=measured(point.spread, ".3g", unit))
-    limits = chart.limits
-    of_statistic = None if chart.kind == "cusum" else unit
-    is_up = point.statistic >= limits.centre
-    beside = limits.centre
-    if LIMIT in point.signals:
-        beside = limits.upper if is_up else limits.lower
-    style = _style(point.statistic, beside)
-    now = _charted(chart, measured(point.statistic, style, of_statistic))
-    if LIMIT in point.signals:
-        limit = measured(beside, style, of_statistic)
-        return translatable(_BEYOND[is_up], name=name, value=now, limit=limit)
-    rules = joined("; ", *(describe_signal(signal) for signal in point.signals))
-    return translatable(
-        _PATTERN[is_up],
-        name=name,
-        rules=rules,
-        value=now,
-        centre=measured(beside, style, of_statistic),
-    )
-
-
-def _charted(chart: Chart, value: Styled) -> Styled | Translatable:
-    """Return a charted value with the name of its statistic, unless it is the value of the variable
-    itself."""
-    if chart.statistic == "value":
-        return value
-    return translatable(
-        "{value} ({statistic})", value=value, statistic=statistic_text(chart.statistic)
-    )
-
-
-def _style(value: float, beside: float) -> str:
-    """Return a format in which two numbers differ: three significant digits, or more if needed."""
-    styles = (f".{digits}g" for digits in range(3, 15))
-    return next((s for s in styles if spoken_number(value, s) != spoken_number(beside, s)), ".3g")
-
-
-def describe_signal(signal: str) -> str:
-    """Describe a signal; a rule with its name."""
-    if signal == LIMIT:
-        return translatable("the charted value lies beyond the control limit")
-    if signal == SPREAD:
-        return translatable(
-            "the standard deviation in the subgroup lies beyond its limits (S chart)"
-        )
-    name: RuleName = signal  # type: ignore[assignment]
-    return translatable("{rule} ({name})", rule=translatable(RULES[name].message), name=name)
-
-
-def describe_points(point: Point) -> list[str]:
-    """Return a sentence for each signal of a point, with the instants of the points that gave
-    it."""
-    lines = []
-    for signal, instants in point.signals.items():
-        stamps = [from_millis(t) for t in instants]
-        shown = ", ".join(f"{t:%H:%M:%S}" for t in stamps)
-        lines.append(f"{describe_signal(signal)}: points of {stamps[0]:%Y-%m-%d} UTC at {shown}")
-    return lines

@@ -109,9 +109,11 @@ class ForecastDefinition(TrainedDefinition):
             return super().describe(variables, types)
         ahead = Styled(self.horizon.total_seconds(), "duration")
         title = variable_title(self.variable, variables)
-        # up to: a value between results is estimated for the present, as training finds
+        # training finds out how rare the results are, and so which of both
         return translatable(
-            "value of {variable}, up to {duration} ahead", variable=title, duration=ahead
+            "value of {variable}: of now between rare results, else up to {duration} ahead",
+            variable=title,
+            duration=ahead,
         )
 
     @property

@@ -399,8 +399,8 @@ class ChanceTest:
         """Return what may lead to a model after a training that did not exceed chance."""
         if self.onset is not None and self.onset.alert:
             return (
-                "An alert at the limit says as much, without a model; its definition is ready for "
-                "`alerting apply`."
+                "An alert at the limit says as much, without a model; its definition is ready "
+                "to be applied."
             )
         count = self.more_problems
         more = (

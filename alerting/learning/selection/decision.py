@@ -299,7 +299,7 @@ PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way
 _APPROVED = "goes into service only if a person approves."
 _APPROVED_ALL = "go into service only if a person approves."
 _CONDITION = re.compile(r"go(?:es)? into service only if a person approves(: `[^`]*`)?")
-_DECIDES = re.compile(r"a person decides \(`[^`]*`\)")
+_DECIDES = re.compile(r"a person decides( \(`[^`]*`\))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -452,13 +452,13 @@ RULES: tuple[DecisionRule, ...] = (
     ),
     DecisionRule(
         "finds_nothing", None, True,
-        "{reason} But no threshold finds a problem in {period} within the limits: a person decides "
-        "(`alerting model approve`).",
+        "{reason} But no threshold finds a problem in {period} within the limits: a person "
+        "decides.",
     ),
     DecisionRule(
         "nothing_to_find", None, True,
         "{reason} But no problem occurs in the validation period, so nothing shows that its "
-        "threshold finds one: a person decides (`alerting model approve`).",
+        "threshold finds one: a person decides.",
     ),
     DecisionRule(
         "chosen_out_of_fold", None, False,
@@ -475,16 +475,16 @@ RULES: tuple[DecisionRule, ...] = (
         "found_by_chance", None, True,
         "{reason} But of the problems in the validation period its threshold finds {found} of "
         "{problems}, and its scores before them are no higher than chance explains: a person "
-        "decides (`alerting model approve`).",
+        "decides.",
     ),
     DecisionRule(
         "finds_few", None, True,
-        "{reason} {announced}{instead} So a person decides (`alerting model approve`).",
+        "{reason} {announced}{instead} So a person decides.",
     ),
     DecisionRule(
         "last_value_serves", None, True,
         "{reason} It is {repeated} alone: no other candidate is better beyond chance. "
-        "{announced}{instead} So a person decides (`alerting model approve`).",
+        "{announced}{instead} So a person decides.",
     ),
 )  # fmt: skip
 

@@ -1,20 +1,25 @@
 """Overview of assets: their tree, and all that is known of one asset."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alerting.definitions.alert_definition import AssetIndex, ModelDefinition, matching_assets
 from alerting.definitions.asset_documents import Asset
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Alarm, Episode
 from alerting.learning.score_metrics import poisson_interval
 from alerting.operators.alarm_views import counting_order
 from alerting.ports import DecisionRecord, UpkeepPorts
+from alerting.usecases.alarm_load.budget_gate import DAY
 from alerting.usecases.alarm_load.definition_overview import (
+    RAISES_DAYS,
     DefinitionLine,
     WantedDefinitions,
     find_definitions,
+    raises_by_day,
+    sort_lines,
 )
 from alerting.usecases.ingestion.asset_import import ASSETS
 from alerting.usecases.trend_series import (
@@ -33,15 +38,29 @@ MOST_OPEN = 20
 
 @dataclass(frozen=True)
 class AssetRow:
-    """An asset in the tree. `depth`: number of assets above it; `silent`: variables whose value is
-    missing now; `definitions`: definitions in service that watch it; `open`: its open alarms."""
+    """An asset in the tree. `definitions`: definitions in service that watch it; `open`: its open
+    alarms; `raises`: its alarms of each of the last 28 days; `depth`: number of assets above it;
+    `silent`: variables whose value is missing now."""
 
     asset: Asset
-    depth: int
     last_reading: datetime | None
-    silent: tuple[str, ...]
     definitions: int
     open: int
+    raises: tuple[int, ...]
+    last_alarm: Alarm | None
+    depth: int = 0
+    silent: tuple[str, ...] = ()
+
+
+TREE_ORDERS: Mapping[str, Callable[[AssetRow], Any]] = {
+    "title": lambda row: _order(row.asset),
+    "state": lambda row: row.open,
+    "alerts": lambda row: row.definitions,
+    "last": lambda row: row.last_alarm and row.last_alarm.raised_at,
+    "raises": lambda row: sum(row.raises),
+    "age": lambda row: row.last_reading and -row.last_reading.timestamp(),
+}
+"""By which values the assets of one parent can be sorted, as definitions are."""
 
 
 @dataclass(frozen=True)
@@ -106,36 +125,56 @@ class AssetOverview:
 
 
 def asset_tree(
-    platform: UpkeepPorts, now: datetime, text: str, after: int, limit: int
+    platform: UpkeepPorts, now: datetime, text: str, after: int, limit: int, order: str = ""
 ) -> AssetPage:
-    """Return a page of the tree of assets, or of those with a text in name or title. Writes
-    nothing."""
-    ordered = assets_in_tree(platform.assets.all())
+    """Return a page of the tree of assets, or of those with a text in name or title. `order`: one
+    of the `TREE_ORDERS`, in which assets stand below their parent, else by title. Writes nothing.
+    """
+    rows = {row.asset.name: row for row in _asset_rows(platform, now)}
+    sorted_rows = sort_lines(rows.values(), "title", TREE_ORDERS)
+    if order.removeprefix("-") in TREE_ORDERS:
+        sorted_rows = sort_lines(sorted_rows, order, TREE_ORDERS)
+    ordered = place_in_tree([row.asset for row in sorted_rows])
     selected = [(a, depth) for a, depth in ordered if _is_wanted(a, text)]
-    shown = selected[after : after + limit]
-    index = AssetIndex(asset for asset, _ in ordered)
-    watching: dict[str, int] = {}
-    for revision in platform.definitions.latest_revisions():
-        if revision.definition.state == "active":
-            for asset in matching_assets(revision.definition, index):
-                watching[asset.name] = watching.get(asset.name, 0) + 1
+    end = after + limit
+    shown = tuple(
+        replace(
+            rows[asset.name],
+            depth=0 if text else depth,
+            silent=tuple(silent_variables(platform, asset, now)) if asset.variables else (),
+        )
+        for asset, depth in selected[after:end]
+    )
+    return AssetPage(shown, len(selected), end if len(selected) > end else None)
+
+
+def _asset_rows(platform: UpkeepPorts, now: datetime) -> list[AssetRow]:
+    """Return the rows of all assets, without what depends on their place."""
+    assets = platform.assets.all()
+    index = AssetIndex(assets)
+    watching = Counter(
+        asset.name
+        for revision in platform.definitions.latest_revisions()
+        if revision.definition.state == "active"
+        for asset in matching_assets(revision.definition, index)
+    )
     newest = platform.readings.newest_readings(now)
-    opened: dict[str, int] = {}
-    for episode in platform.episodes.find(open_only=True, assets={a.name for a, _ in shown}):
-        opened[episode.asset] = opened.get(episode.asset, 0) + 1
-    rows = [
+    opened = Counter(episode.asset for episode in platform.episodes.find(open_only=True))
+    alarms: dict[str, list[Alarm]] = {}
+    for alarm in platform.episodes.alarms(now - RAISES_DAYS * DAY, now):
+        if not (alarm.backfilled or alarm.withdrawn):
+            alarms.setdefault(alarm.asset, []).append(alarm)
+    return [
         AssetRow(
             asset,
-            0 if text else depth,
             newest[asset.name].ts if asset.name in newest else None,
-            tuple(silent_variables(platform, asset, now)) if asset.variables else (),
-            watching.get(asset.name, 0),
-            opened.get(asset.name, 0),
+            watching[asset.name],
+            opened[asset.name],
+            raises_by_day(alarms.get(asset.name, ()), now),
+            alarms[asset.name][-1] if asset.name in alarms else None,
         )
-        for asset, depth in shown
+        for asset in assets
     ]
-    end = after + limit
-    return AssetPage(tuple(rows), len(selected), end if len(selected) > end else None)
 
 
 def asset_overview(
@@ -219,10 +258,16 @@ def _order(asset: Asset) -> tuple[tuple[str | int, ...], str]:
 
 def assets_in_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
     """Return assets with their depth, each followed by the assets below it. Assets of the same
-    parent are sorted by title, Press 2 before Press 10. Assets in a circle stand alone."""
+    parent are sorted by title, Press 2 before Press 10."""
+    return place_in_tree(sorted(assets, key=_order))
+
+
+def place_in_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
+    """Return assets with their depth, each followed by the assets below it, which keep their order.
+    Assets in a circle stand alone."""
     names = {asset.name for asset in assets}
     below: dict[str | None, list[Asset]] = {}
-    for asset in sorted(assets, key=_order):
+    for asset in assets:
         below.setdefault(asset.parent if asset.parent in names else None, []).append(asset)
     ordered: list[tuple[Asset, int]] = []
     waiting = [(asset, 0) for asset in reversed(below.get(None, []))]

@@ -23,7 +23,7 @@ from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.condition_fields import single_condition
 from alerting.definitions.platform_limits import AlarmBudget
 from alerting.definitions.revisions import next_revision, question_after
-from alerting.definitions.wording.language import Styled, joined, translatable
+from alerting.definitions.wording.language import Styled, joined, translatable, with_command
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.detection.threshold import lookback
 from alerting.episodes.episode import Alarm
@@ -384,17 +384,15 @@ def require_within_budget(
     if not broken or budget.mode != "refuse" or accepted.strip():
         return
     lines = [f"{f.definition}: {message}" for f in broken for message in f.messages]
-    raise UserError(
-        "\n".join(
-            [
-                "the alarm budget is exceeded, and no definition was applied:",
-                *(f"  - {line}" for line in lines),
-                "Show the alerts that it would raise with `alerting backtest`; then widen its "
-                "limits, add `for:`, a clear limit or suppression; or accept the load with a "
-                "reason (`alerting apply --accept-load REASON`)",
-            ]
-        )
+    text = "\n".join(
+        [
+            "the alarm budget is exceeded, and no definition was applied:",
+            *(f"  - {line}" for line in lines),
+            "Look at the alerts that it would raise; then widen its limits, add `for:`, a clear "
+            "limit or suppression; or accept the load with a reason",
+        ]
     )
+    raise UserError(with_command(text, "alerting apply --accept-load REASON FILE"))
 
 
 def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:

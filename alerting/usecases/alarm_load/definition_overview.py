@@ -268,7 +268,7 @@ def _lines(
                 runs.get(name, LastRuns()),
                 champions.get(name),
                 notified / days if is_active else None,
-                _raises(definition_alarms, now),
+                raises_by_day(definition_alarms, now),
                 in_past[name],
                 _precision(recent),
                 latest.definition.describe(targets[0].variables if targets else {}, events)
@@ -288,7 +288,8 @@ def _learned_until(made: Sequence[DecisionRecord], version: int | None) -> datet
     return (first.as_of or first.acted_at) if first else None
 
 
-def _raises(alarms: Sequence[Alarm], now: datetime) -> tuple[int, ...]:
+def raises_by_day(alarms: Iterable[Alarm], now: datetime) -> tuple[int, ...]:
+    """Return the number of alarms of each of the last days, the oldest day first."""
     by_day = Counter((now - alarm.raised_at) // DAY for alarm in alarms)
     return tuple(by_day[ago] for ago in reversed(range(RAISES_DAYS)))
 

@@ -160,8 +160,7 @@ def require_preview(subject: Subject, start: datetime, end: datetime, now: datet
     if end - start > LONGEST_PREVIEW:
         raise UserError(
             translatable(
-                "a preview covers at most {duration}; choose a shorter period, or run `alerting "
-                "backtest`",
+                "a preview covers at most {duration}; choose a shorter period",
                 duration=format_duration(LONGEST_PREVIEW),
             )
         )
@@ -579,7 +578,7 @@ class CachedReadings(Readings):
         if self._unread < 0:
             raise UserError(
                 f"this preview needs more than {self._most} readings; choose a shorter period or "
-                "fewer assets, or run `alerting backtest`"
+                "fewer assets"
             )
         return history
 

@@ -17,7 +17,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import hours_text
 from alerting.definitions.revisions import question_after, question_of
-from alerting.definitions.wording.language import joined, translatable
+from alerting.definitions.wording.language import joined, translatable, with_command
 from alerting.learning.selection.decision import PROPOSAL, Proposal
 from alerting.ports import (
     Assets,
@@ -37,7 +37,7 @@ from alerting.usecases.definitions.versions import (
     present_answer,
 )
 
-_TRAINED = "is new: training starts within two minutes in Airflow"
+_TRAINED = "is new: training starts within two minutes"
 
 
 def next_steps(
@@ -72,7 +72,7 @@ def one_step(steps: Sequence[str]) -> str | None:
     trained = sum(_TRAINED in step for step in steps)
     some = f"all {trained}" if trained == len(steps) else f"{trained} of the {len(steps)}"
     waiting = f"{some} alerts wait for their first training; " if trained else ""
-    return f"{waiting}follow all {len(steps)} with `alerting list`"
+    return with_command(f"{waiting}follow all {len(steps)} in their list", "alerting list")
 
 
 def clock_times(definition: Definition) -> list[str]:
@@ -100,23 +100,24 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
     if definition.state == "retired":
         return translatable("is retired and no longer evaluated; its history stays")
     if definition.state == "draft":
-        return translatable(
-            "is a draft and not evaluated; show the alerts that it would raise with `alerting "
-            "backtest {name}`, then apply it with `state: active`",
-            name=definition.name,
+        return with_command(
+            translatable(
+                "is a draft and not evaluated; its preview shows the alerts that it would raise"
+            ),
+            f"alerting backtest {definition.name}",
         )
     if not matching_assets(definition, stored.find_matching(definition.assets)):
         return translatable("no known asset matches it; it is evaluated as soon as one does")
     if isinstance(definition, ModelDefinition):
         return None
     every = format_duration(definition.schedule.every)
-    return translatable(
+    text = translatable(
         "evaluated {where}, for the first time within {duration}, from its present readings on; "
-        "for earlier readings: `alerting backtest {name}`",
+        "its preview shows earlier readings",
         where=_where(stored, definition),
         duration=every,
-        name=definition.name,
     )
+    return with_command(text, f"alerting backtest {definition.name}")
 
 
 def _where(stored: Assets, definition: Definition) -> str:
@@ -145,15 +146,15 @@ def _training_sentence(
     where = _where(stored, definition)
     if cron is None:
         trains: str = translatable(
-            "trains for another question only, or by hand: `alerting train {name}`", name=name
+            "trains for another question only, or with “Train now” on the page of its models"
         )
     else:
         following: datetime = croniter(cron, wall.astimezone(zone)).get_next(datetime)
         trains = translatable(
-            "trains next at {when} by its schedule, or now with `alerting train {name}`",
+            "trains next at {when} by its schedule, or with “Train now” on the page of its models",
             when=phrases.moment(following, zone),
-            name=name,
         )
+    trains = with_command(trains, f"alerting train {name}")
     if serving is not None:
         return translatable(
             "evaluated {where} by its champion, version {version}; its question is the same; it "
@@ -183,11 +184,8 @@ def _training_sentence(
         if goes_on and before.revision
         else translatable("then it is evaluated {where}", where=where)
     )
-    return translatable(
-        "is new: training starts within two minutes in Airflow (without Airflow: `alerting train "
-        "--due`); {until}",
-        until=until,
-    )
+    text = translatable("is new: training starts within two minutes; {until}", until=until)
+    return with_command(text, "alerting train --due")
 
 
 _SEARCHED = 5  # open runs, the newest; killed trainings stay open
@@ -235,10 +233,8 @@ def describe_missing_champion(platform: ChampionPorts, revision: Revision, step:
         )
     if training is not None:
         return _it(training, platform.zone)
-    return translatable(
-        "its training is due and starts by itself while the platform runs, or at once with "
-        "`alerting train {name}`",
-        name=name,
+    return with_command(
+        translatable("training starts within two minutes"), f"alerting train {name}"
     )
 
 
@@ -248,13 +244,12 @@ def _it(training: Training, zone: tzinfo) -> str:
 
 
 def describe_waiting(proposal: Proposal) -> str:
-    """Return which version waits for a person, and the commands that answer."""
-    return translatable(
-        "version {version} waits for approval: `alerting model approve {run}`, or with `--reject "
-        "REASON`",
+    """Return which version waits for a person."""
+    text = translatable(
+        "version {version} waits for approval: compare and decide on its page",
         version=str(proposal.refreshed_version or proposal.challenger_version),
-        run=proposal.run_id,
     )
+    return with_command(text, f"alerting model approve {proposal.run_id}")
 
 
 def waiting_proposal(
@@ -330,7 +325,7 @@ def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> 
     """Describe the training of a question; None if it has ended and there is nothing to say.
     `serves`: whether the question has a champion."""
     if training is None:
-        return None if serves else translatable("its training is due")
+        return None if serves else translatable("training starts within two minutes")
     since = phrases.moment(training.started_at, zone)
     if training.ended_at is None:
         return translatable("is being trained since {when}", when=since)

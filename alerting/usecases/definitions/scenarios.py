@@ -28,6 +28,7 @@ from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.revisions import in_plant_zone
 from alerting.definitions.threshold_limits import severities, unknown_limits
 from alerting.definitions.wording.fault_messages import model_faults
+from alerting.definitions.wording.language import with_command
 from alerting.detection.combined_conditions import status_intervals
 from alerting.detection.suppressed_intervals import SuppressedInterval, suppressed_intervals
 from alerting.episodes.lifecycle import ConditionState, Step, advance
@@ -184,10 +185,8 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     if not isinstance(definition, Conditions) or isinstance(definition, ModelDefinition):
         learned = "has learned limits, of which a scenario has no past"
         how = learned if isinstance(definition, Conditions) else "is evaluated by a trained model"
-        raise UserError(
-            f"{definition.name!r} {how}: evaluate a past period with `alerting evaluate --from` "
-            "instead"
-        )
+        text = f"{definition.name!r} {how}: evaluate a past period instead"
+        raise UserError(with_command(text, f"alerting evaluate {definition.name} --from"))
     _refuse_too_long(scenario)
     combination = definition.combination
     conditions: list[Condition] = (

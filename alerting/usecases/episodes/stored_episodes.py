@@ -12,7 +12,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, unknown_name
 from alerting.definitions.fields.definition_checks import ASSET_REMEDY
 from alerting.definitions.revisions import does_not_name, out_of_service
-from alerting.definitions.wording.language import translatable
+from alerting.definitions.wording.language import translatable, with_command
 from alerting.episodes.advice import opposite_advice
 from alerting.episodes.episode import Episode
 from alerting.episodes.evaluation_plan import TargetKey
@@ -60,7 +60,8 @@ def find_episode(episodes: Episodes, id: str) -> Episode:
         return close[0]
     if close:
         raise NotFound(f"{len(close)} episodes begin with {id!r}; give more of the id")
-    raise NotFound(translatable("there is no episode {id}; see: alerting episodes", id=repr(id)))
+    text = translatable("there is no alarm {id}", id=repr(id))
+    raise NotFound(with_command(text, "alerting episodes"))
 
 
 def log_transitions(episode: Episode, logged: int = 0) -> None:

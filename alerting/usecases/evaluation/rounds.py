@@ -14,7 +14,7 @@ from alerting.definitions.alert_definition import (
 )
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_of
-from alerting.definitions.wording.language import latency_note
+from alerting.definitions.wording.language import joined, latency_note, with_command
 from alerting.episodes.episode import Episode
 from alerting.episodes.evaluation_plan import EvaluationPlan, TargetKey, batches
 from alerting.episodes.lifecycle import ConditionState
@@ -298,11 +298,12 @@ def _past_parts(
         )
         before = [part for part in parts if part.revision is None]
         if len(before) == len(parts) and latest.definition.state != "active":
-            raise UserError(
+            text = (
                 f"{name!r} is {latest.definition.state}, and was not in force from "
-                f"{start.isoformat()} to {end.isoformat()}; "
-                f"`alerting backtest {name}` shows the alerts that it would have raised"
+                f"{start.isoformat()} to {end.isoformat()}; a backtest shows the alerts that it "
+                "would have raised"
             )
+            raise UserError(with_command(text, f"alerting backtest {name}"))
         if not before or latest.definition.state != "active":
             return parts, []
         version = _unseen_version(platform, models, latest, None, before[-1].end)
@@ -360,9 +361,8 @@ def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) 
     serving = last_promotion(platform.decisions.for_definition(chosen.name), question_of(chosen))
     if serving is None:
         why = describe_missing_champion(platform, chosen)
-        raise UserError(
-            f"{chosen.name!r} has no champion for the question of revision {chosen.number}: {why}"
-        )
+        which = f"{chosen.name!r} has no champion for the question of revision {chosen.number}"
+        raise UserError(joined(": ", which, why))
     return serving.challenger_version
 
 
@@ -388,13 +388,12 @@ def check_unseen(models: ModelCache, definition: Definition, version: int, end: 
             f"model {version} of {definition.name!r} cannot be read: {unavailable}"
         ) from unavailable
     if end <= training_cutoff:
-        raise UserError(
+        text = (
             f"model {version} of {definition.name!r} has learned from times up to "
-            f"{training_cutoff.isoformat()}; "
-            f"it cannot evaluate instants before {end.isoformat()}; `alerting backtest "
-            f"{definition.name}` trains on the past of "
-            "each instant instead"
+            f"{training_cutoff.isoformat()}; it cannot evaluate instants before "
+            f"{end.isoformat()}; a backtest trains on the past of each instant instead"
         )
+        raise UserError(with_command(text, f"alerting backtest {definition.name}"))
 
 
 def _number(option: str, text: str | None) -> int:

@@ -31,7 +31,7 @@ from alerting.kinds.protocol import (
     TargetEvaluation,
     VersionInterval,
 )
-from alerting.kinds.registry import kind_of
+from alerting.kinds.registry import charting_kind_of, kind_of
 from alerting.kinds.shared_inputs import ReadSpan, SharedInputs
 from alerting.ports import (
     DecisionRecord,
@@ -46,7 +46,8 @@ from alerting.ports import (
 )
 from alerting.readings.history import NO_TIME, Millis, from_millis, no_instants, to_millis
 from alerting.readings.variable_series import Flags, RaggedReadings, Series, pack, series_of
-from alerting.usecases.definitions.versions import first_instant
+from alerting.reporting.variable_charts import Panel
+from alerting.usecases.definitions.versions import AnsweringVersion, first_instant
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_between
 from alerting.usecases.episodes.stored_episodes import why_not_in_service
 from alerting.usecases.ingestion.arrived_rows import LateCounts
@@ -56,6 +57,48 @@ from alerting.usecases.model_registry import ModelCache
 def scores_of(name: str, asset: Asset, result: TargetEvaluation) -> list[TargetScores]:
     """Return the scores of models that an evaluation of one target has computed, to store."""
     return [TargetScores(name, asset.name, score_rows(scored)) for scored in result.scores]
+
+
+def _find_sources(
+    platform: KindPorts,
+    models: LoadedModels,
+    asset: Asset,
+    read: Read | None = None,
+    shared: SharedInputs | None = None,
+) -> EvaluationSources:
+    """Return the sources of an evaluation on one asset; without `read` and `shared`, it reads and
+    computes alone."""
+
+    def suppressed(
+        definition: Definition, start: datetime, end: datetime
+    ) -> list[SuppressedInterval]:
+        rule = definition.suppression
+        return (
+            []
+            if rule is None
+            else suppressed_between(platform, rule.of_plant, asset.name, start, end)
+        )
+
+    series = read or stored_series(platform.readings, asset)
+    inputs = shared or SharedInputs(platform.readings)
+    return EvaluationSources(platform, models, asset, series, inputs, suppressed)
+
+
+def chart_last_days(
+    platform: KindPorts,
+    models: LoadedModels,
+    answering: AnsweringVersion,
+    asset: Asset,
+    end: datetime,
+) -> Panel | None:
+    """Return the chart of the last days with the limits in service; None for a kind without one,
+    or without limits. Raises ModelUnavailable."""
+    if answering.revision is None or answering.version is None:
+        return None
+    definition = answering.revision.definition
+    kind = charting_kind_of(definition)
+    sources = _find_sources(platform, models, asset)
+    return kind and kind.chart_last_days(definition, sources, answering.version, end)
 
 
 def evaluate_parts(
@@ -76,21 +119,7 @@ def evaluate_parts(
     to its training cutoff are unknown. `shared`: inputs that models on the same asset share;
     without it, this evaluation reads and computes alone.
     """
-    series = read or stored_series(platform.readings, asset)
-
-    def suppressed(
-        definition: Definition, start: datetime, end: datetime
-    ) -> list[SuppressedInterval]:
-        rule = definition.suppression
-        return (
-            []
-            if rule is None
-            else suppressed_between(platform, rule.of_plant, asset.name, start, end)
-        )
-
-    sources = EvaluationSources(
-        platform, models, asset, series, shared or SharedInputs(platform.readings), suppressed
-    )
+    sources = _find_sources(platform, models, asset, read, shared)
     result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None

@@ -409,18 +409,18 @@ Titles = Mapping[str, str | None]
 """Titles by name; None of a name without one."""
 _WITHOUT_NAME = {
     "asset": "{text} is not a name of an asset: letters, digits, _ . - only, at most {most}; give "
-    "an asset this title (alerting import assets), or write a name",
+    "an asset this title, or write a name",
     "event type": "{text} is not a name of an event type: letters, digits, _ . - only, at most "
     "{most}; write a name",
 }
 _ALMOST = {
     "asset": "{text} is almost {other}: write {name} if it is meant, or give it or another asset "
-    "this title (alerting import assets)",
+    "this title",
     "event type": "{text} is almost {other}: write {name} if it is meant, else another name",
 }
 _ALMOST_EARLIER = {
     "asset": "{text} is almost {other} on an earlier line: write both alike if they are one "
-    "asset, or give each its title (alerting import assets)",
+    "asset, or give each its title",
     "event type": "{text} is almost {other} on an earlier line: write both alike if they are one "
     "event type, else other names",
 }

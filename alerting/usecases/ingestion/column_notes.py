@@ -23,8 +23,8 @@ def describe_column(column: ColumnProfile, kind: VariableType, *, is_new: bool) 
         yield (
             f"column {shown(column.title)} has a value about every {every} only, like a "
             "laboratory: each value keeps its stamp and stays in force until the next one. If it "
-            "becomes known later than that, give its delay: in a file for `alerting import "
-            f"assets`, variables: {f'{{{column.name}: {{delay: {every}}}}}'}"
+            "becomes known later than that, give its delay, in the document of "
+            f"its asset, variables: {f'{{{column.name}: {{delay: {every}}}}}'}"
         )
     name = f"column {shown(column.title)}"
     if kind == "number":

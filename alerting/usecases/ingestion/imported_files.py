@@ -360,7 +360,7 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
                     ENGLISH.say(
                         "{file} was not imported: column {title} is taken for a {type}, and "
                         "{wrong} of its {filled} cells are not. If it holds text, declare it as a "
-                        "category with {option} (alerting import assets, if it is not new); else "
+                        "category with {option} (of its asset, if it is not new); else "
                         "leave it out with --only, or name with --missing the texts that mean a "
                         "missing value:",
                         file=source.name,

@@ -17,7 +17,7 @@ from alerting.definitions.faults import NotFound, UserError, format_duration, sh
 from alerting.definitions.fields.names_and_times import end_of
 from alerting.definitions.routes_and_sinks import Route, is_for
 from alerting.definitions.wording.clean_text import clean, clean_line, clean_text
-from alerting.definitions.wording.language import Language, template, translatable
+from alerting.definitions.wording.language import Language, template, translatable, with_command
 from alerting.episodes.episode import Episode
 from alerting.notifications.notification import (
     Notification,
@@ -415,7 +415,7 @@ def retry(platform: DeliveryPorts, id: str, actor: str, now: datetime) -> int:
     """
     chosen = [n for n in platform.notifications.dead() if id in ("all", n.key)]
     if not chosen and id != "all":
-        raise NotFound(f"there is no dead letter {id!r}; see: alerting list dead")
+        raise NotFound(with_command(f"there is no dead letter {id!r}", "alerting list dead"))
     platform.notifications.change(
         [(n, replace(n, status="pending", attempts=0, next_attempt_at=now)) for n in chosen]
     )
@@ -551,7 +551,7 @@ def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     if name in faulty:
         raise UserError(f"route {name!r} is faulty and not used: {'; '.join(faulty[name])}")
     if all(route.name != name for route in routes):
-        raise NotFound(f"there is no route {name!r}; see: alerting list routes")
+        raise NotFound(with_command(f"there is no route {name!r}", "alerting list routes"))
     return send_test(platform, name, actor, now)
 
 

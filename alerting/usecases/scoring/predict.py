@@ -14,6 +14,7 @@ from alerting.definitions.alert_definition import Definition, ModelDefinition, m
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, UserError, name_hint, shown, unknown_definition
 from alerting.definitions.sources import HttpSource
+from alerting.definitions.wording.language import with_command
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import (
@@ -292,10 +293,11 @@ def scoring_kind(definition: Definition) -> ScoringKind:
         if not isinstance(definition, ModelDefinition)
         else "follows the whole course of its variable"
     )
-    raise UserError(
+    text = (
         f"{definition.name!r} is of kind {definition.kind}, which {why}, so a single instant has "
-        f"no score; see its values with: alerting why {definition.name} ASSET"
+        "no score"
     )
+    raise UserError(with_command(text, f"alerting why {definition.name} ASSET"))
 
 
 def _stride(

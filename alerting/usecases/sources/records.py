@@ -526,11 +526,11 @@ class Headroom:
         for place, (most, already, words) in enumerate(counted):
             if already + len(names) > most:
                 is_for_now = place == 2 and len(names) <= most
-                again = "send the row again (of a broker: alerting retry), " if is_for_now else ""
+                again = "send the row again, " if is_for_now else ""
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
                 raise RowBeyondBounds(
                     f"{shown(names[0])}{more}: would be a new {noun}; {words}, and "
-                    f"{most} are allowed: {again}declare it with alerting import assets"
+                    f"{most} are allowed: {again}declare it first"
                 )
 
 

@@ -172,8 +172,8 @@ def _put_aside(letters: DeadMessages, source: StreamedSource, dead: Sequence[Dea
         limit = f"{MOST_DEAD_BYTES >> 20} MiB of its messages"
     if limit is not None:
         raise TooManyDead(
-            f"source {source.name}: {limit} could not be stored: see alerting list dead, "
-            f"correct it, then run alerting retry {source.name} and resume it on its page"
+            f"source {source.name}: {limit} could not be stored: correct it, then send "
+            "them again and resume it on its page"
         )
     letters.add_dead(dead)
 

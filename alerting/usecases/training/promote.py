@@ -12,7 +12,7 @@ from alerting.definitions.alert_definition import (
 )
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import question_of
-from alerting.definitions.wording.language import template
+from alerting.definitions.wording.language import template, with_command
 from alerting.learning.selection.decision import Proposal, met_condition
 from alerting.ports import (
     Clock,
@@ -317,10 +317,8 @@ def rollback(
         decided_at=now,
     )
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
-        raise UserError(
-            f"another promotion of {name!r} came in between; check `alerting models {name}` and "
-            "decide again"
-        )
+        text = f"another promotion of {name!r} came in between; look at its models and decide again"
+        raise UserError(with_command(text, f"alerting models {name}"))
     follow(platform, record)
     return record
 
@@ -350,12 +348,12 @@ def _from_and_to(
     if target == serving.challenger_version:
         raise UserError(f"version {target} of {name!r} is in service already")
     if target not in served:
-        raise UserError(
+        text = (
             f"version {target} of {name!r} was never in service; versions that were: "
-            f"{', '.join(map(str, served))}, "
-            "all of the present question. The champion of an earlier question answers when its "
-            f"revision is applied again: `alerting show {name} --revision N`"
+            f"{', '.join(map(str, served))}, all of the present question. The champion of an "
+            "earlier question answers when its revision is restored"
         )
+        raise UserError(with_command(text, f"alerting show {name} --revision N"))
     return serving, target
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from alerting.definitions.alert_definition import ModelDefinition, Revision
 from alerting.definitions.faults import Conflicting, NotFound, UserError, shown
 from alerting.definitions.revisions import question_of
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import joined, template, translatable, with_command
 from alerting.learning.selection.decision import CandidateSummary, Proposal
 from alerting.ports import (
     DecisionRecord,
@@ -243,11 +243,11 @@ def find_run(platform: TrainingPorts, text: str) -> str:
             "of the id"
         )
     lines = [
-        f"{waits.definition}: `alerting model approve {run}`" for run, waits in waiting.items()
+        with_command(f"{waits.definition}: run {run}", f"alerting model approve {run}")
+        for run, waits in waiting.items()
     ]
-    raise UserError(
-        f"no run begins with {shown(text)}; waiting for approval: {'; '.join(lines) or 'none'}"
-    )
+    begin = f"no run begins with {shown(text)}; waiting for approval: "
+    raise UserError(joined("", begin, joined("; ", *lines) or "none"))
 
 
 def _find_by_beginning(runs: Iterable[str], text: str) -> list[str]:
@@ -262,11 +262,12 @@ def require_none_under_way(platform: TrainingPorts, name: str) -> None:
     newest = newest_training(platform, revision)
     if newest is not None and is_under_way(newest, platform.clock.now()):
         since = phrases.moment(newest.started_at, platform.zone)
-        raise Conflicting(
+        text = (
             f"a training of {shown(name)} is under way since {since}"
-            f"{describe_step(platform, revision)}; `alerting models {name}` shows its result; to "
-            f"train beside it: `alerting train {name} --again`"
+            f"{describe_step(platform, revision)}; its result will stand with its models"
         )
+        beside = with_command(text, f"alerting train {name} --again")
+        raise Conflicting(with_command(beside, f"alerting models {name}"))
 
 
 def same_result_before(platform: TrainingPorts, run_id: str) -> str | None:

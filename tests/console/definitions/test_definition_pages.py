@@ -6,7 +6,11 @@ from dataclasses import replace
 from alerting.definitions.revisions import definition_document
 from alerting.episodes.episode import OutcomeRecord
 from alerting.episodes.lifecycle import ReportedMiss
+from alerting.kinds.control_chart.model import Chart, ControlChartModel, FittedChart, to_files
+from alerting.ports import ReadingRow
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.model_registry import register_model
 from tests.builders import at, too_hot, too_moist
 from tests.helpers.console.api import episode
 from tests.helpers.console.editor import engineer
@@ -28,7 +32,7 @@ def counted(minute, outcome):
 
 
 def lines_of(page):
-    return re.findall(r'href="/definitions/([\w-]+)">\s*<span class="about">', page.text)
+    return re.findall(r'href="/definitions/([\w-]+)">\s*<span class="about"', page.text)
 
 
 def test_a_line_says_what_is_watched_how_often_it_raised_and_how_often_rightly(engineer, platform):
@@ -176,3 +180,22 @@ def test_a_definition_is_shown_with_the_titles_of_its_assets_and_with_patterns_a
         assert "Ofen 1 (Halle B), oven-*" in engineer.get(address).text
     missing = [f"/definitions/none{page}" for page in ("", "/edit")]
     assert [engineer.get(address).status_code for address in missing] == [404, 404]
+
+
+def test_a_control_chart_shows_its_last_days_and_the_alarms_in_them(engineer, platform):
+    document = {"name": "moved", "kind": "control_chart", "assets": ["oven-1"], "severity": "high"}
+    apply(platform, [document | {"variable": "temperature"}], "ann", at(0), "x")
+    rows = [ReadingRow("oven-1", at(m), {"temperature": 200.0}) for m in range(100)]
+    add_readings(platform, rows, at(100))
+    page = engineer.get("/definitions/moved").text
+    assert 'figure class="chart"' not in page
+    fitted = FittedChart(Chart("ewma", 200, 1, 3.0), 60_000, 370, 1.0, 100, 0, ())
+    files = to_files(ControlChartModel("ewma", 1, at(0), {"oven-1": fitted}))
+    version = register_model(platform, "moved", "run-1", files, {"training_run": "run-1"}, {})
+    promoted = replace(decided(at(1)), definition="moved", challenger_version=version)
+    platform.decisions.add(promoted, 1)
+    platform.clock.instant = at(100)
+    page = engineer.get("/definitions/moved").text
+    assert (
+        lacks(page, "Control chart", "EWMA of the value", "UCL", 'data-live="*"', "chart.js") == []
+    )

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.models
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 OWN_SCRIPTS = {
     f'<script type="module" src="/scripts/{name}.js">'
-    for name in ("live", "menu", "language", "install", "chart")
+    for name in ("alive", "live", "menu", "language", "install", "chart")
 }
 ALARM = episode(1, condition="open")
 PAGE = f"/episodes/{ALARM.id}"

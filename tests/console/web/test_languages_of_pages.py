@@ -6,7 +6,6 @@ from html import escape
 
 import pytest
 
-from alerting.console.page_texts import without_commands
 from alerting.definitions.wording.language import NATIVE_NAMES, language
 from alerting.episodes.episode import Episode, Feedback
 from alerting.stores.database.documents import from_document, to_document
@@ -210,8 +209,6 @@ def by_engineers(platform, revision):
 def test_no_page_has_a_word_outside_the_language_files(line, monkeypatch):
     _, platform, name, report = line
     monkeypatch.setattr("alerting.console.rendering.language", lambda _: marked_language())
-    # it keeps a language by its name, which the marked one shares
-    monkeypatch.setattr("alerting.console.rendering.without_commands", without_commands.__wrapped__)
     formats = (language("de").locale.months["format"], language("de").locale.days["format"])
     dates = {one.strip(".") for names in formats for one in names["abbreviated"].values()}
     ids = {word for e in platform.episodes.find() for word in re.findall(r"[^\W\d_]{2,}", e.id)}

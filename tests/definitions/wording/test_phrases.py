@@ -45,7 +45,7 @@ CASES = {
         "kind": "control_chart",
         "variable": "temperature",
     },
-    "value of moisture, up to 3 h ahead": {
+    "value of moisture: of now between rare results, else up to 3 h ahead": {
         **WITHOUT,
         "kind": "forecast",
         "variable": "moisture",

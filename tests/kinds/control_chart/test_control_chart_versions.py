@@ -22,10 +22,10 @@ from alerting.kinds.control_chart.model import (
     to_files,
 )
 from alerting.kinds.control_chart.training import TRAINING
-from alerting.kinds.registry import parse_definition
+from alerting.kinds.registry import charting_kind_of, parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.ports import ReadingRow
-from alerting.readings.history import in_memory
+from alerting.readings.history import in_memory, to_millis
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply, current_plan
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings, route_arrivals
@@ -75,6 +75,28 @@ def test_readings_of_suppressed_times_are_not_charted():
     assert len(found.scores[0].at) == 180
     assert [step.kind for step, _ in found.steps] == []
     assert [step.kind for step, _ in charted(stopped, 0, 200).steps][:1] == ["raised"]
+
+
+def test_the_chart_of_the_last_days_has_the_points_and_signals_of_live_evaluation():
+    chart = Chart("shewhart", 10, 1, 1.0, rules=("western_electric_1", "western_electric_4"))
+    shifted = [10 - 0.3 * (-1) ** m + 0.4 * (m > 120) + 4 * (m == 90) for m in range(1, 201)]
+    rows = [ReadingRow("press-1", at(m), {"force": v}) for m, v in enumerate(shifted, 1)]
+    document = {"rules": chart.rules, "average_run_length": 200, "chart": "shewhart"}
+    definition = DEFINITION.model_copy(update=document)
+    fitted = {"press-1": replace(FITTED, chart=chart)}
+    sources = sources_of(ASSET, rows, ControlChartModel("shewhart", 1, at(0), fitted))
+    live = evaluate_part(definition, sources(), ConditionState(watermark=at(0)), 200).scores[0]
+    panel = charting_kind_of(definition).chart_last_days(definition, sources(), 1, at(200))
+    assert (panel.at.tolist(), panel.values.tolist()) == (live.at.tolist(), live.score.tolist())
+    assert [(level.label, level.value) for level in panel.levels[:3]] == [
+        ("LCL", 7), ("CL", 10), ("UCL", 13)
+    ]  # fmt: skip
+    ((rule, (instants, _)),) = panel.signals.items()  # a point beyond the limit is seen as such
+    assert "8 points in a row" in rule
+    assert instants.tolist() == [to_millis(at(m)) for m in range(128, 201)]
+    stranger = ASSET.model_copy(update={"name": "press-2"})
+    unknown = replace(sources(), asset=stranger)
+    assert charting_kind_of(definition).chart_last_days(definition, unknown, 1, at(200)) is None
 
 
 def unseen(points, *names):

@@ -158,7 +158,7 @@ def test_a_threshold_that_finds_nothing_leaves_the_verdict_and_asks_a_person():
     decision = add_objection(better, "finds_nothing", {"period": VALIDATION})
     assert decision.reason == (
         "It is better. But no threshold finds a problem in the validation period within the "
-        "limits: a person decides (`alerting model approve`)."
+        "limits: a person decides."
     )
     assert (decision.verdict, decision.by_person) == ("promote", True)
     assert decide({"finds_nothing": True}, {}, "It is better.").verdict == "promote"
@@ -182,8 +182,7 @@ def test_a_first_model_with_later_scores_by_chance_waits_and_the_evidence_has_th
     decision = add_objection(first, "found_by_chance", facts)
     assert decision.reason == (
         f"{first.reason} But of the problems in the validation period its threshold finds 1 of 5, "
-        "and its scores before them are no higher than chance explains: a person decides "
-        "(`alerting model approve`)."
+        "and its scores before them are no higher than chance explains: a person decides."
     )
     assert (decision.verdict, decision.by_person) == ("provisional", True)
     assert decision.evidence == {"found_by_chance": facts}

@@ -83,8 +83,7 @@ TABLE = {
     "no threshold finds a problem": (
         made(BLIND, period_metrics(15, 0, 0)),
         "The first model waits for a person. It ranks better than chance. But no threshold "
-        "finds a problem in the validation period within the limits: a person decides "
-        "(`alerting model approve`).",
+        "finds a problem in the validation period within the limits: a person decides.",
     ),
     "alarms with the problem itself": (
         made(BLIND, period_metrics(15, 0, 6, late=9)),

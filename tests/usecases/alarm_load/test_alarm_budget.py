@@ -155,7 +155,7 @@ def test_over_the_budget_nothing_is_applied_and_the_way_out_is_named():
     platform = plant(per_day=20)
     with pytest.raises(
         UserError,
-        match=r"expected 23.9 alarms a day at position baker; budget 20(.|\n)*--accept-load REASON",
+        match=r"expected 23.9 alarms a day at position baker; budget 20(.|\n)*accept the load",
     ):
         gated(platform, document(), document(name="harmless", above=999))
     assert platform.definitions.latest_revisions() == []

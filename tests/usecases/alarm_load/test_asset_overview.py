@@ -1,5 +1,6 @@
 """The overview of an asset: what is open on it and below it, and how often problems come."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -57,6 +58,27 @@ def test_the_tree_lists_what_stands_beside_each_other_by_title_in_counting_order
     below = ["Press 1", "Press 2", "Press 10", "oven-1"]
     assert [row.asset.title or row.asset.name for row in rows] == ["line-1", *below]
     assert [one.title or one.name for one in overview(platform, "line-1").below] == below
+
+
+def test_assets_are_sorted_below_their_parent(platform):
+    presses = [Asset(name=f"p{n}", parent="line-1") for n in (1, 2, 3)]
+    platform.assets.store_assets([*presses, Asset(name="tool", parent="p1")])
+    apply(platform, [too_hot(name="hot-2", assets=["oven-1", "p1"])], "ada", at(0), "test")
+    for minute, asset in ((10, "p2"), (20, "p3"), (30, "p3")):
+        platform.episodes.insert(episode(29 * DAY + minute, asset))
+    platform.episodes.insert(replace(episode(29 * DAY + 40, "p2"), backfilled=True))
+    tables = {
+        "-raises": ["p3", "p2", "oven-1", "p1", "tool"],
+        "last": ["p2", "p3", "oven-1", "p1", "tool"],
+        "-alerts": ["oven-1", "p1", "tool", "p2", "p3"],
+        "-title": ["p3", "p2", "p1", "tool", "oven-1"],
+        "nothing": ["oven-1", "p1", "tool", "p2", "p3"],
+    }
+    trees = {
+        order: [row.asset.name for row in asset_tree(platform, at(30 * DAY), "", 0, 20, order).rows]
+        for order in tables
+    }
+    assert trees == {order: ["line-1", *names] for order, names in tables.items()}
 
 
 def test_of_what_watches_an_asset_only_the_alarms_on_it_are_counted(platform):

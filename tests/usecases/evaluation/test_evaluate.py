@@ -1,6 +1,7 @@
 import pytest
 
 from alerting.definitions.faults import NotFound, UserError
+from alerting.definitions.wording.language import commands_of
 from alerting.episodes.episode import Feedback
 from alerting.ports import ReadingRow
 from alerting.usecases.data_upkeep import maintain
@@ -94,7 +95,7 @@ def test_feedback_settles_a_threshold_episode_and_is_never_overwritten(line):
     assert [f.actor for f in line.platform.feedback.for_episode(id)] == ["ann", "bob"]
     with pytest.raises(UserError, match="is empty"):
         give_feedback(line.platform, said(id, "ann"))
-    with pytest.raises(NotFound, match="there is no episode"):
+    with pytest.raises(NotFound, match="there is no alarm"):
         find_episode(line.platform.episodes, "0000")
 
 
@@ -130,10 +131,9 @@ def test_what_is_in_service_again_raises_again_what_still_holds():
 def test_a_past_time_of_a_definition_without_a_champion_says_what_it_waits_for(line):
     apply(line.platform, [too_moist(name="new")], "engineer", at(50), "test")
     line.platform.clock.instant = at(60)
-    with pytest.raises(
-        UserError, match=r"its training is due .* or at once with `alerting train new`"
-    ):
+    with pytest.raises(UserError, match=r"training starts within two minutes") as refusal:
         evaluate_past(line.platform, "new", at(0), at(20))
+    assert commands_of(refusal.value.message) == ["alerting train new"]
 
 
 def test_a_document_edited_in_database_gets_a_revision_and_a_malformed_one_leaves_last_in_force(

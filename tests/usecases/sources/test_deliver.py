@@ -73,7 +73,7 @@ def test_a_text_that_is_no_name_becomes_the_title_of_a_new_asset_and_means_it_fr
             refused.reason for refused in deliver(platform, source, rows, NOON, by="gate").refused
         ] == [
             "asset: 'Ofen-2' is almost 'Ofen 2' on an earlier line: write both alike if they are "
-            "one asset, or give each its title (alerting import assets)"
+            "one asset, or give each its title"
         ]
     assert {asset.name: asset.title for asset in platform.assets.all()} == {
         "Ofen_2": "Ofen 2",

@@ -51,8 +51,8 @@ def test_rows_beyond_the_bound_of_a_delivery_are_refused_one_by_one_and_the_othe
     assert [row.line for row in found.refused] == [4, 5]
     assert found.refused[0].reason == (
         "'new-3': would be a new asset; this delivery declares 3 already, and 3 are allowed: send "
-        "the row again "
-        "(of a broker: alerting retry), declare it with alerting import assets"
+        "the row "
+        "again, declare it first"
     )
 
 

@@ -86,7 +86,7 @@ def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_ot
     assert (read.rows, read.refused) == (3, 2)
     assert [asset.name for asset in platform.assets.all()] == ["oven-10", "oven-11", "oven-12"]
     assert (
-        "declare it with alerting import assets; nothing of the file is stored"
+        "declare it first; nothing of the file is stored"
         in platform.deliveries.progress("lab").last_refused
     )
     assert "declarations refused: source lab" in maintain(platform, at(2))["faults"]

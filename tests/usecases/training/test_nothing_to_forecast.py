@@ -65,7 +65,7 @@ def test_a_model_that_knows_the_problem_only_once_it_is_there_is_refused(refused
         "There is nothing to forecast here: before the problem is there, no candidate foretells it "
         "better than chance."
     )
-    assert result.reason.endswith("its definition is ready for `alerting apply`.")
+    assert result.reason.endswith("its definition is ready to be applied.")
     assert 0.1 < find_present(load_dataset(platform.runs, result.run_id)).mean() < 0.5
 
 
