@@ -30,10 +30,10 @@ from alerting.reporting.episode_details import (
 )
 from alerting.reporting.estimates import RowMetrics
 from alerting.reporting.model_charts import (
-    MOST_VARIABLES,
+    BarChart,
     bars_plot,
     calibration_plot,
-    share_bars,
+    importance_bars,
     titles_of,
 )
 from alerting.reporting.templates import render
@@ -189,33 +189,25 @@ def calibration(rows: RowMetrics, language: Language = ENGLISH) -> Markup:
     return still([plot], language.say("Calibration of the score"))
 
 
-def importance(
-    shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
-) -> Markup:
-    """Draw the mean size of each variable's share in a score. `titles`: by name."""
-    ranked = sorted(((n, s) for n, s in shares.items() if s > 0), key=lambda item: -item[1])
-    label = language.say("Importance of each variable for the model")
-    return _shares(label, dict(ranked[:MOST_VARIABLES]), titles, language)
+def bars(chart: BarChart | None, language: Language) -> Markup:
+    """Draw bars; empty without any."""
+    return Markup() if chart is None else still([bars_plot(chart, language)], chart.description)
 
 
-def _shares(
-    title: str,
-    shares: Mapping[str, float],
-    titles: Mapping[str, str],
-    language: Language,
-    before: Mapping[str, float] | None = None,
+def driver_bars(
+    metrics: ReportMetrics, titles: Mapping[str, str], language: Language = ENGLISH
 ) -> Markup:
-    if not shares:
+    """Draw the mean contribution of each variable, and thin that of the period before."""
+    label = language.say("Mean contribution to the risk of the alarms")
+    shares = {d.variable: d.share for d in metrics.drivers}
+    chart = importance_bars(shares, titles, language, label)
+    if chart is None:
         return Markup()
-    chart = share_bars(
-        title,
-        [(titles.get(n, n.replace("_", " ")), s, language.points(s)) for n, s in shares.items()],
-    )
     plot = bars_plot(chart, language)
-    for row, name in enumerate(reversed([*shares])):
-        if before and name in before:
-            period = language.say("period before")
-            plot.bar((0, before[name]), (row - 0.42, row - 0.28), "undetermined", name=period)
+    period = language.say("period before")
+    for row, driver in zip(range(len(chart.bars) - 1, -1, -1), metrics.drivers, strict=False):
+        if driver.before is not None:
+            plot.bar((0, driver.before), (row - 0.42, row - 0.28), "undetermined", name=period)
     return still([plot], chart.description)
 
 
@@ -301,16 +293,12 @@ def draw(
     weights = next((m.importance for m in reversed(metrics.models) if m.importance), {})
     lanes = lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
-    label = language.say("Mean contribution to the risk of the alarms")
-    before = {d.variable: d.before for d in metrics.drivers if d.before is not None}
     drawn = {
         "timeline": timeline(metrics, scores, variable, zone, language),
         "lead_times": lead_times(metrics, language),
         "calibration": calibration(rows, language) if rows else Markup(),
-        "importance": importance(weights, titles, language),
-        "drivers": _shares(
-            label, {d.variable: d.share for d in metrics.drivers}, titles, language, before
-        ),
+        "importance": bars(importance_bars(weights, titles, language), language),
+        "drivers": driver_bars(metrics, titles, language),
         "predicted": predicted_values(material.values, zone, language),
     }
     missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
@@ -318,15 +306,7 @@ def draw(
     return Charts(
         by_name=drawn,
         missed=tuple((m, missed_problem(m, zone, language)) for m in missed),
-        episodes=tuple(
-            (
-                e,
-                still([bars_plot(e.waterfall, language)], e.waterfall.description)
-                if e.waterfall
-                else Markup(),
-            )
-            for e in episodes
-        ),
+        episodes=tuple((e, bars(e.waterfall, language)) for e in episodes),
         reported=tuple(material.misses),
     )
 

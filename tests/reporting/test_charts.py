@@ -21,7 +21,8 @@ from alerting.reporting.charts import (
     svg,
     time_ticks,
 )
-from alerting.reporting.report_page import importance
+from alerting.reporting.model_charts import importance_bars
+from alerting.reporting.report_page import bars
 from alerting.reporting.variable_charts import (
     ChartLevel,
     EpisodeChart,
@@ -177,4 +178,6 @@ def test_one_plot_is_an_svg_in_the_colours_of_the_page_and_the_same_bytes_of_a_p
     assert max(points) == 1000, "what lies outside is drawn at the edge"
     assert png([plot]) == png([plot])
     assert png([plot])[:4] == b"\x89PNG"
-    assert "cost $a{$ &lt;b&gt;" in importance({"x": 0.2}, {"x": "cost $a{$ <b>"})
+    assert "cost $a{$ &lt;b&gt;" in bars(
+        importance_bars({"x": 0.2}, {"x": "cost $a{$ <b>"}), ENGLISH
+    )
