@@ -445,7 +445,7 @@ def threshold_curve(curve: Points) -> bytes:
         at = [p["threshold"] for p in shown]
         plot.area(at, [b[0] for b in bounds], [b[1] for b in bounds])
         plot.line(at, [p[name] for p in shown], steps=True)
-        plot.moment(chosen["threshold"], "false-alarm")
+        plot.moment(chosen["threshold"], "", "false-alarm")
         plots.append(plot)
     plots[-1].x_title = f"threshold; in service: {format_threshold(chosen['threshold'])}"
     return png(plots, 800, 2)
