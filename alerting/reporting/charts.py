@@ -493,11 +493,9 @@ def png(plots: Sequence[Plot], width: float = 420, columns: int = 1) -> bytes:
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     rows = [plots[first : first + columns] for first in range(0, len(plots), columns)]
-    heights = [
-        max((46 if p.moments else 34) + p.height + p.axis_height() for p in row) for row in rows
-    ]
+    heights = [max(30 + p.height + p.axis_height() for p in row) for row in rows]
     with rc_context(_STYLE):
-        figure = Figure((width / 100, (sum(heights) + 12) / 100), 200, layout="constrained")
+        figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
         axes = figure.subplots(
             len(rows), columns, squeeze=False, gridspec_kw={"height_ratios": heights}
         )
@@ -512,8 +510,8 @@ def _draw(axis: Any, plot: Plot) -> None:
     """Draw a plot on axes of matplotlib."""
     axis.set(xlim=plot.x, ylim=plot.y, axisbelow=True)
     axis.set_xlabel(plot.x_title, loc="right")
-    moments = "; ".join(text for _, text in plot.moments)
-    axis.set_title("\n".join(filter(None, (plot.title, moments))), loc="left")
+    title = [plot.title, *(text for _, text in plot.moments)]
+    axis.set_title("; ".join(filter(None, title)), loc="left")
     axis.set_xticks([x for x, _ in plot.x_ticks], [text for _, text in plot.x_ticks])
     labels = [shorten(text, _LABEL, placeholder=" …") for _, text in plot.y_ticks]
     axis.set_yticks([y for y, _ in plot.y_ticks], labels)
