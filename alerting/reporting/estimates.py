@@ -7,7 +7,6 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -261,7 +260,10 @@ class Table:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(self.columns)
-        writer.writerows(map(_csv_cell, row) for row in self.rows)
+        writer.writerows(
+            [spreadsheet_text(cell) if isinstance(cell, str) else cell for cell in row]
+            for row in self.rows
+        )
         return out.getvalue()
 
     def to_records(self) -> list[dict[str, Cell]]:
@@ -271,33 +273,16 @@ class Table:
 
 def table(name: str, columns: str, rows: Iterable[Iterable[Any]]) -> Table:
     """Return a table of values, instants as text, under column names with a space in between."""
-    cells = tuple(tuple(_cell(value) for value in row) for row in rows)
-    return Table(name, tuple(columns.split()), cells)
+    cells = to_jsonable_python(
+        [[*row] for row in rows], inf_nan_mode="null", timedelta_mode="float"
+    )
+    return Table(name, tuple(columns.split()), tuple(map(tuple, cells)))
 
 
 def table_of(name: str, columns: str, items: Iterable[object], **attributes: str) -> Table:
     """Return a row of attributes for each item; `attributes`: of columns with another name."""
     read = [attrgetter(attributes.get(column, column)) for column in columns.split()]
-    return table(name, columns, [[value(item) for value in read] for item in items])
-
-
-def by_name(tables: Sequence[Table]) -> Mapping[str, Table]:
-    """Return the tables by name, in their order."""
-    return {t.name: t for t in tables}
-
-
-def _cell(value: Any) -> Cell:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
-
-
-def _csv_cell(cell: Cell) -> Cell:
-    if cell is None:
-        return ""
-    return spreadsheet_text(cell) if isinstance(cell, str) else cell
+    return table(name, columns, ([value(item) for value in read] for item in items))
 
 
 def to_document(value: Any) -> Any:

@@ -12,20 +12,19 @@ from markupsafe import Markup
 
 from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language, template
+from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.learning.predicted_and_measured import ServedValues
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import phrases
 from alerting.reporting.charts import Plot, number_ticks, png, share_ticks, still, time_ticks
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement, head_sentences
-from alerting.reporting.definition.period_data import Material
+from alerting.reporting.definition.period_data import Material, ReportedProblem, outcome_of
 from alerting.reporting.definition.report_metrics import ReportMetrics
 from alerting.reporting.episode_details import (
     BacktestMetrics,
-    ExplainedEpisode,
-    MissedProblem,
-    episode_details,
-    missed_details,
+    most_severe,
+    panel_around,
     panel_of,
 )
 from alerting.reporting.estimates import RowMetrics
@@ -35,7 +34,9 @@ from alerting.reporting.model_charts import (
     calibration_plot,
     importance_bars,
     titles_of,
+    waterfall,
 )
+from alerting.reporting.sentences import last_taken
 from alerting.reporting.templates import render
 from alerting.reporting.variable_charts import Fan, Panel, describe_moving, panel_plot
 
@@ -243,28 +244,29 @@ def predicted_values(
 
 
 def missed_problem(
-    missed: MissedProblem, zone: tzinfo = UTC, language: Language = ENGLISH
+    panel: Panel | None,
+    problem: ReportedProblem,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
 ) -> Markup:
     """Draw the variable around a problem that came unannounced; the problem is shaded."""
-    panel = missed.panel
-    if panel is None or not len(panel.at):
+    if panel is None:
         return Markup()
     first = from_millis(int(panel.at[0]))
     last = from_millis(int(panel.at[-1]))
-    start = to_millis(first)
-    end = to_millis(last)
-    plot = panel_plot(panel, start, end, time_ticks(first, last, zone, language, 5), language)
+    ticks = time_ticks(first, last, zone, language, 5)
+    plot = panel_plot(panel, to_millis(first), to_millis(last), ticks, language)
     plot.x_title = _zone(zone, language)
-    problem = (float(to_millis(missed.start)), float(to_millis(missed.end or last)))
-    plot.band(problem, "problem", language.say("problem"), "problem")
+    lasting = (float(to_millis(problem.start)), float(to_millis(problem.end or last)))
+    plot.band(lasting, "problem", language.say("problem"), "problem")
     label = language.say(
         "{asset}, {variable}: around the problem of {when}",
-        asset=missed.asset,
+        asset=problem.asset,
         variable=panel.name,
-        when=phrases.instant(missed.start, zone),
+        when=phrases.instant(problem.start, zone),
     )
-    label = "; ".join([label, *(describe_moving(panel, level, language) for level in panel.moving)])
-    return still([plot], label)
+    moving = [describe_moving(panel, level, language) for level in panel.moving]
+    return still([plot], "; ".join([label, *moving]))
 
 
 def _zone(zone: tzinfo, language: Language) -> str:
@@ -276,8 +278,8 @@ class Charts:
     """The charts of a report as inline SVG, empty without data. `reported`: operators' misses."""
 
     by_name: Mapping[str, Markup]
-    missed: tuple[tuple[MissedProblem, Markup], ...] = ()
-    episodes: tuple[tuple[ExplainedEpisode, Markup], ...] = ()
+    missed: tuple[tuple[ReportedProblem, Markup], ...] = ()
+    episodes: tuple[tuple[Episode, Markup], ...] = ()
     reported: tuple[ReportedMiss, ...] = ()
 
 
@@ -301,14 +303,23 @@ def draw(
         "drivers": driver_bars(metrics, titles, language),
         "predicted": predicted_values(material.values, zone, language),
     }
-    missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
-    episodes = episode_details(material.raised, material.histories, language)
+    panels = ((p, panel_around(material, p.asset, p.start, p.end)) for p in metrics.missed[:6])
     return Charts(
         by_name=drawn,
-        missed=tuple((m, missed_problem(m, zone, language)) for m in missed),
-        episodes=tuple((e, bars(e.waterfall, language)) for e in episodes),
+        missed=tuple((p, missed_problem(panel, p, zone, language)) for p, panel in panels),
+        episodes=tuple(
+            (e, bars(_waterfall(e, material, language), language))
+            for e in most_severe(material.raised)
+        ),
         reported=tuple(material.misses),
     )
+
+
+def _waterfall(episode: Episode, material: Material, language: Language) -> BarChart | None:
+    history = material.histories.get(episode.asset)
+    raised = episode.evaluation
+    titles = titles_of(history.asset if history else None)
+    return waterfall(episode.contributions, raised.value, raised.threshold, titles, language)
 
 
 def draw_picture(metrics: ReportMetrics, zone: tzinfo, language: Language) -> bytes:
@@ -348,18 +359,18 @@ def render_page(
         zone=zone,
         zone_name=phrases.zone_name(zone),
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
+        outcome_of=outcome_of,
+        taken=last_taken,
         most_missed=50,
         most_alarms=500,
     )
 
 
-def _shared_advice(episodes: Sequence[ExplainedEpisode]) -> str:
+def _shared_advice(episodes: Sequence[Episode]) -> str:
     """Return the advice of several episodes, if it is the same and nobody answered it."""
-    advice = {episode.advice for episode in episodes}
-    is_shared = (
-        len(episodes) > 1 and len(advice) == 1 and not any(episode.taken for episode in episodes)
-    )
-    return (advice.pop() or "") if is_shared else ""
+    advice = {e.recommendation.message if e.recommendation else "" for e in episodes}
+    is_answered = any(last_taken(e) for e in episodes)
+    return advice.pop() if len(episodes) > 1 and len(advice) == 1 and not is_answered else ""
 
 
 def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
