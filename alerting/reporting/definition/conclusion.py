@@ -15,6 +15,7 @@ from alerting.definitions.wording.language import (
     Styled,
     joined,
     template,
+    templates,
     translatable,
     translatable_count,
 )
@@ -26,11 +27,6 @@ from alerting.reporting.definition.period_data import (
     describe_value,
     value_rule,
     value_trust,
-)
-from alerting.reporting.definition.problem_sentences import (
-    describe_found,
-    describe_problems,
-    found_late,
 )
 from alerting.reporting.definition.report_metrics import ReportMetrics
 from alerting.reporting.estimates import LEAST_EVENTS, Estimate, RowMetrics
@@ -159,37 +155,17 @@ def _rule(demands: list[_Demand]) -> str:
 
 
 def _summary(f: ReportMetrics) -> str:
-    parts = []
-    if f.horizon_s is not None:
-        parts.append(_describe_problems(f))
-    determined = f.precision.with_avoided
-    parts.append(
-        f"{determined.basis} were right"
-        if determined.value is not None
-        else "no alarm has an outcome"
+    precision = f.precision.with_avoided
+    rate = f.false_alarms
+    is_known = rate.value is not None and not rate.doubt
+    parts = (
+        "" if f.horizon_s is None else describe_problems(f, ENGLISH).rstrip("."),
+        "no alarm has an outcome" if precision.value is None else f"{precision.basis} were right",
+        precision.doubt if f.outdated else "",
+        false_alarms(rate.value or 0.0, len(f.evaluated)) if is_known else "",
     )
-    if f.outdated:
-        parts.append(determined.doubt)
-    if f.false_alarms.value is not None and not f.false_alarms.doubt:
-        parts.append(false_alarms(f.false_alarms.value, len(f.evaluated)))
-    return "; ".join(parts)
-
-
-def _describe_problems(f: ReportMetrics) -> str:
-    if not f.evaluated and f.unscored:
-        return "no scores of this period are stored any more"
-    if not f.evaluated:
-        return "the alert was not evaluated in this period"
-    total = len(f.problems)
-    missed = len(f.missed)
-    if not total:
-        return "no problem occurred while the alert was evaluated"
-    if f.is_detector:
-        return describe_found(f, ENGLISH).rstrip(".")
-    came = "bad units found" if f.horizon_s == 0 else "problems announced in time"
-    return f"{total - missed} of {total} {came}" + (
-        f", typically {seconds(f.lead_time.value)} ahead" if f.lead_time.value is not None else ""
-    )
+    summary = "; ".join(filter(None, parts))
+    return summary[:1].lower() + summary[1:]
 
 
 def _actions(f: ReportMetrics) -> Iterator[str]:
@@ -353,6 +329,10 @@ _DAYS = (
     template("Saturdays"),
     template("Sundays"),
 )
+_DECIDED = {
+    "rollback": template("The model was rolled back: {reason}"),
+    "refreshed": template("The model was fitted again on the newest data: {reason}"),
+}
 _MOST_CASES = 10_000
 _MOST_IN_MAIL = 3
 
@@ -365,18 +345,14 @@ def head_sentences(
 
 
 def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[str]:
-    if not m.evaluated and m.unscored:
-        yield language.say("No scores of this period are stored any more: there are no rates.")
-        return
     if not m.evaluated:
-        yield language.say("The alert was not evaluated in this period.")
+        yield describe_problems(m, language)
         return
     if m.values is not None or not m.has_alarm:
         yield language.translate(describe_value(m.values))
     if m.horizon_s is not None:
         yield describe_problems(m, language)
-    late = found_late(m)
-    if late:
+    if late := found_late(m):
         yield language.say_count(
             "{number} more was found while it lasted, typically after {after}.",
             "{number} more were found while they lasted, typically after {after}.",
@@ -385,12 +361,88 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
         )
     if m.has_alarm:
         yield _false_alarms(m, zone, language)
-    decision = m.model.decisions[-1] if m.model and m.model.decisions else None
-    if decision is not None:
-        yield _decision(decision, language)
-    basis = how_much_is_known(m, language) if m.has_alarm else ""
-    if basis:
+    if m.model and m.model.decisions:
+        yield _decision(m.model.decisions[-1], language)
+    if basis := how_much_is_known(m, language):
         yield basis
+
+
+def describe_problems(m: ReportMetrics, language: Language) -> str:
+    """Describe how many problems were announced, or found, and when."""
+    total = len(m.problems)
+    delay = m.delay.value if m.is_detector else None
+    lead = m.lead_time.value
+    if not m.evaluated and m.unscored:
+        return language.say("No scores of this period are stored any more: there are no rates.")
+    if not m.evaluated:
+        return language.say("The alert was not evaluated in this period.")
+    if not total:
+        return language.say("No problem occurred while the alert was evaluated.")
+    if m.is_detector:
+        forms = templates(
+            "{found} of {number} problem was found.", "{found} of {number} problems were found."
+        )
+        if delay is not None and lead is not None:
+            forms = templates(
+                "{found} of {number} problem was found: {lasting} while it lasted, typically after "
+                "{late}; {announced} announced, typically {lead} ahead.",
+                "{found} of {number} problems were found: {lasting} while they lasted, typically "
+                "after {late}; {announced} announced, typically {lead} ahead.",
+            )
+        elif delay is not None:
+            forms = templates(
+                "{found} of {number} problem was found while it lasted, typically after {late}.",
+                "{found} of {number} problems were found while they lasted, typically after "
+                "{late}.",
+            )
+        elif lead is not None:
+            forms = templates(
+                "{found} of {number} problem was announced, typically {lead} ahead.",
+                "{found} of {number} problems were announced, typically {lead} ahead.",
+            )
+    elif m.horizon_s == 0:
+        forms = templates(
+            "{found} of {number} bad unit was found.", "{found} of {number} bad units were found."
+        )
+    elif lead is None:
+        forms = templates(
+            "{found} of {number} problem was predicted.",
+            "{found} of {number} problems were predicted.",
+        )
+    elif lead < 0:
+        forms = templates(
+            "{found} of {number} problem was found, typically {late} after it had begun.",
+            "{found} of {number} problems were found, typically {late} after they had begun.",
+        )
+    else:
+        forms = templates(
+            "{found} of {number} problem was predicted, typically {lead} ahead.",
+            "{found} of {number} problems were predicted, typically {lead} ahead.",
+        )
+    return language.say_count(
+        *forms,
+        total,
+        found=total - len(m.missed),
+        lasting=len(m.delays),
+        announced=len(m.announced),
+        lead=seconds(lead, language),
+        late=seconds(-(lead or 0.0) if delay is None else delay, language),
+    )
+
+
+def found_late(m: ReportMetrics) -> list[float]:
+    """Return, for each problem that no alarm announced but that an alarm found while it lasted, the
+    seconds from its start to the raise."""
+    raised = sorted((e.raised_at, e.asset) for e in m.episodes)
+    first = (
+        next(
+            (at for at, asset in raised if asset == p.asset and p.start < at < (p.end or m.end)),
+            p.start,
+        )
+        for p in m.missed
+    )
+    delays = ((at - p.start).total_seconds() for at, p in zip(first, m.missed, strict=True))
+    return [delay for delay in delays if delay]
 
 
 def mail_sentences(
@@ -447,47 +499,38 @@ def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterat
     half of all."""
     wrong = [e for e in m.episodes if e.outcome == "false_alarm"]
     local = [e.raised_at.astimezone(zone) for e in wrong]
-    (day, block), times = Counter((t.weekday(), t.hour // _BLOCK_HOURS) for t in local).most_common(
-        1
-    )[0]
-    if times >= _LEAST_TOGETHER and 2 * times >= len(wrong):
+    least = max(_LEAST_TOGETHER, len(wrong) / 2)
+    [((day, block), times)] = Counter(
+        (t.weekday(), t.hour // _BLOCK_HOURS) for t in local
+    ).most_common(1)
+    [(asset, on_asset)] = Counter(e.asset for e in wrong).most_common(1)
+    if times >= least:
+        all_of_them = template("all of them on {day} between {start} and {end}")
+        some = template("{times} of them on {day} between {start} and {end}")
         begin = block * _BLOCK_HOURS
-        times_of_day = {
-            "start": f"{begin:02}:00",
-            "end": f"{begin + _BLOCK_HOURS:02}:00",
-            "day": language.translate(_DAYS[day]),
-        }
-        if times == len(wrong):
-            yield language.say("all of them on {day} between {start} and {end}", **times_of_day)
-        else:
-            yield language.say(
-                "{times} of them on {day} between {start} and {end}", times=times, **times_of_day
-            )
-        return
-    asset_name, times = Counter(e.asset for e in wrong).most_common(1)[0]
-    asset = m.asset_title(asset_name)
-    if times >= _LEAST_TOGETHER and 2 * times >= len(wrong) and len(m.evaluated) > 2:
-        if times == len(wrong):
-            yield language.say("all of them on {asset}", asset=asset)
-        else:
-            yield language.say("{times} of them on {asset}", times=times, asset=asset)
+        yield language.say(
+            all_of_them if times == len(wrong) else some,
+            times=times,
+            day=language.translate(_DAYS[day]),
+            start=f"{begin:02}:00",
+            end=f"{begin + _BLOCK_HOURS:02}:00",
+        )
+    elif on_asset >= least and len(m.evaluated) > 2:
+        all_of_them = template("all of them on {asset}")
+        some = template("{times} of them on {asset}")
+        text = all_of_them if on_asset == len(wrong) else some
+        yield language.say(text, times=on_asset, asset=m.asset_title(asset))
 
 
 def _decision(decision: DecisionMade, language: Language) -> str:
+    usual = (
+        template("A new model, version {version}, went into service: {reason}")
+        if decision.promoted
+        else template("The new model was refused: {reason}")
+    )
     reason = sentence(language.translate(decision.summary or decision.reason))
-    if decision.verdict == "rollback":
-        return language.say("The model was rolled back: {reason}", reason=reason)
-    if decision.verdict == "refreshed":
-        return language.say(
-            "The model was fitted again on the newest data: {reason}", reason=reason
-        )
-    if decision.promoted:
-        return language.say(
-            "A new model, version {version}, went into service: {reason}",
-            version=decision.version or 0,
-            reason=reason,
-        )
-    return language.say("The new model was refused: {reason}", reason=reason)
+    text = _DECIDED.get(decision.verdict, usual)
+    return language.say(text, version=decision.version or 0, reason=reason)
 
 
 def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
@@ -495,23 +538,23 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
 
     Empty if the share is known already, or without a case from which a rate follows.
     """
-    announced = len(m.problems) - len(m.missed)
-    problems = len(m.problems)
+    problems = 0 if m.horizon_s is None else len(m.problems)
+    announced = problems and problems - len(m.missed)
     right = m.outcomes["hit"] + m.outcomes["avoided"]
     determined = len(m.episodes) - m.outcomes["undetermined"]
-    shares = [(right, determined), *([(announced, problems)] if m.horizon_s is not None else [])]
-    cases = []
-    if m.horizon_s is not None and problems:
-        text = template("{count} of {total} predicted")
-        if m.is_detector:
-            text = template("{count} of {total} found")
-        cases.append(language.say(text, count=announced, total=problems))
-    if determined:
-        cases.append(language.say("{count} of {total} right", count=right, total=determined))
+    predicted = (
+        template("{count} of {total} found")
+        if m.is_detector
+        else template("{count} of {total} predicted")
+    )
+    shares = (
+        (predicted, announced, problems),
+        (template("{count} of {total} right"), right, determined),
+    )
+    cases = [language.say(text, count=n, total=of) for text, n, of in shares if of]
     calendar = (m.end - m.start).total_seconds() / (7 * 86_400)
-    needed = [weeks_until_known(count, total, calendar) for count, total in shares]
-    weeks = max((w for w in needed if w is not None), default=0)
-    if not weeks:
+    weeks = max(weeks_until_known(count, total, calendar) or 0 for _, count, total in shares)
+    if not weeks or not m.has_alarm:
         return ""
     return language.say_count(
         "{cases}; after about {number} more week of data the shares are known within ten points.",
