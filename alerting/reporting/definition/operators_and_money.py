@@ -189,8 +189,8 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
         Action(
             action=min(wording[key], key=lambda text: (-wording[key][text], text)),
             times=len(episodes),
-            helped=sum(_prevented(e) for e in episodes.values()),
-            came=sum(_came(e) for e in episodes.values()),
+            helped=sum(_occurred(e) is False for e in episodes.values()),
+            came=sum(_occurred(e) is True for e in episodes.values()),
         )
         for key, episodes in by_action.items()
     ]
@@ -204,35 +204,27 @@ def _advice(raised: Sequence[Episode]) -> AdviceOutcomes | None:
         return None
     followed = [e for e in advised if last_taken(e) in ("yes", "partly")]
     ignored = [e for e in advised if last_taken(e) == "no"]
-    measured = [e for e in followed if e.present is not None and e.evaluation.threshold is not None]
+    is_low = [
+        e.present.risk < e.evaluation.threshold
+        for e in followed
+        if e.present is not None and e.evaluation.threshold is not None
+    ]
     return AdviceOutcomes(
         given=len(advised),
         taken=dict(sorted(_count_taken(advised).items())),
         prevented=_share_prevented(followed, _FOLLOWED_KNOWN),
         not_followed=_share_prevented(ignored, _UNFOLLOWED_KNOWN),
-        took_effect=share(
-            sum(_is_under_threshold(e) for e in measured), len(measured), _SCORED_AGAIN
-        ),
+        took_effect=share(sum(is_low), len(is_low), _SCORED_AGAIN),
     )
 
 
 def _share_prevented(episodes: Sequence[Episode], cases: Cases) -> Estimate:
-    determined = [e for e in episodes if _prevented(e) or _came(e)]
-    return share(sum(_prevented(e) for e in determined), len(determined), cases)
+    occurred = [_occurred(e) for e in episodes if _occurred(e) is not None]
+    return share(occurred.count(False), len(occurred), cases)
 
 
-def _prevented(episode: Episode) -> bool:
-    return episode.outcome_record is not None and episode.outcome_record.occurred is False
-
-
-def _came(episode: Episode) -> bool:
-    return episode.outcome_record is not None and episode.outcome_record.occurred is True
-
-
-def _is_under_threshold(episode: Episode) -> bool:
-    present = episode.present
-    threshold = episode.evaluation.threshold
-    return present is not None and threshold is not None and present.risk < threshold
+def _occurred(episode: Episode) -> bool | None:
+    return episode.outcome_record.occurred if episode.outcome_record else None
 
 
 def spread(durations: Sequence[timedelta | None]) -> Spread:
@@ -292,6 +284,12 @@ class Amount:
 
     low: float
     high: float
+
+
+def add_amounts(amounts: Iterable[Amount]) -> Amount:
+    """Return the sum of amounts of one currency."""
+    added = [*amounts]
+    return Amount(sum(a.low for a in added), sum(a.high for a in added))
 
 
 @dataclass(frozen=True)
@@ -464,38 +462,9 @@ class DefinitionNumbers:
         return self.hits + self.avoided + self.false_alarms
 
 
-@dataclass(frozen=True)
-class MoneySums:
-    """Sums of one currency: of problems that came, and what alarms were worth after the cost of
-    false alarms and interventions."""
-
-    currency: str
-    lost: Amount
-    net: Amount
-
-
 _ADAPTER = TypeAdapter(DefinitionNumbers)
 
 
 def read_summary(document: Any) -> DefinitionNumbers:
     """Return the numbers of a stored report. Raises pydantic.ValidationError if it is damaged."""
     return _ADAPTER.validate_python(document)
-
-
-def sum_money(sums: Sequence[Money]) -> list[MoneySums]:
-    """Return the sums by currency; currencies are never added up."""
-
-    def total(amounts: Sequence[Amount]) -> Amount:
-        return Amount(sum(a.low for a in amounts), sum(a.high for a in amounts))
-
-    by_currency: dict[str, list[Money]] = defaultdict(list)
-    for money in sums:
-        by_currency[money.currency].append(money)
-    return [
-        MoneySums(
-            currency,
-            lost=total([amount for m in sums for amount in (m.missed, m.announced)]),
-            net=total([m.net for m in sums]),
-        )
-        for currency, sums in sorted(by_currency.items())
-    ]
