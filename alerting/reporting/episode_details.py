@@ -124,13 +124,13 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
     before = m.previous
     pairs: list[tuple[str, Estimate, Estimate | None]] = [
         ("recall", m.event_recall, before and before.event_recall),
-        ("precision", m.precision.with_avoided, before and before.precision),
+        ("precision", m.precision.with_avoided, before and before.precision.with_avoided),
         ("precision_without_avoided", m.precision.without_avoided, None),
         ("false_alarms", m.false_alarms, before and before.false_alarms),
         ("lead_time", m.lead_time, before and before.lead_time),
         ("delay", m.delay, before and before.delay),
         ("time_in_alarm", m.time_in_alarm, before and before.time_in_alarm),
-        ("response", v.response, before and before.response),
+        ("response", v.response, before and before.verdicts.response),
     ]
     earlier = before and before.money
     times = v.to_acknowledge or Spread(0, None, None, None, 0)

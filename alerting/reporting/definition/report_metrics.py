@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.names_and_times import Interval, length
@@ -23,7 +22,6 @@ from alerting.reporting.definition.operators_and_money import (
     CountedCosts,
     Driver,
     Money,
-    Spread,
     VerdictMetrics,
     compute_money,
     drivers,
@@ -121,7 +119,6 @@ _OUTDATED = templates(
     "{number} alarm within a problem counts as false by an earlier rule",
     "{number} alarms within problems count as false by an earlier rule",
 )
-NO_INTERVALS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -168,21 +165,19 @@ def compute_model(
     }
     return ModelMetrics(
         decisions=tuple(d for d in m.decisions if m.start <= d.at < m.end),
-        came_true=came_true(serving.expected, now, serving.expected_intervals) if serving else (),
+        came_true=tuple(
+            CameTrue(
+                name,
+                serving.expected[name],
+                estimate,
+                *serving.expected_intervals.get(name, (None, None)),
+            )
+            for name, estimate in now.items()
+            if serving.expected.get(name) is not None
+        )
+        if serving
+        else (),
         verification=m.verification,
-    )
-
-
-def came_true(
-    expected: Mapping[str, float],
-    now: Mapping[str, Estimate],
-    intervals: Mapping[str, tuple[float, float]] = NO_INTERVALS,
-) -> tuple[CameTrue, ...]:
-    """Return the metrics that are known both at the promotion and in the period."""
-    return tuple(
-        CameTrue(name, expected[name], estimate, *intervals.get(name, (None, None)))
-        for name, estimate in now.items()
-        if expected.get(name) is not None
     )
 
 
@@ -216,29 +211,12 @@ class Precision:
 
 
 @dataclass(frozen=True)
-class PreviousPeriod:
-    """The headline figures of the period before, computed in the same way."""
-
-    start: datetime
-    end: datetime
-    event_recall: Estimate
-    precision: Estimate
-    false_alarms: Estimate
-    lead_time: Estimate
-    delay: Estimate
-    time_in_alarm: Estimate
-    response: Estimate
-    to_acknowledge: Spread | None
-    episodes: int
-    money: Money | None
-
-
-@dataclass(frozen=True)
 class ReportMetrics:
     """All metrics of a report. Instants are UTC, lead times seconds, shares between 0 and 1.
 
     `outcomes`: number of alarms by outcome; `counted`: numbers by outcome as shares and rates count
-    them (see `counted_outcomes`). `outdated`: number of alarms of a detector within a problem that
+    them (see `counted_outcomes`). `previous`: of the period before, without its episodes and
+    problems. `outdated`: number of alarms of a detector within a problem that
     are false by an earlier rule alone. `unscored`: number of alarms that no rate counts, because no
     scores of their time are stored.
     """
@@ -281,7 +259,7 @@ class ReportMetrics:
     drivers: tuple[Driver, ...] = ()
     model: ModelMetrics | None = None
     data: DataMetrics | None = None
-    previous: PreviousPeriod | None = None
+    previous: ReportMetrics | None = None
     values: ValueMetrics | None = None
     has_alarm: bool = True
     unscored: int = 0
@@ -362,19 +340,12 @@ def compute_metrics(material: Material) -> ReportMetrics:
             found_late=sum(e.late_data_status == "found_late" for e in m.raised),
             refuted=m.withdrawn,
         ),
-        previous=PreviousPeriod(
-            start=earlier.start,
-            end=earlier.end,
-            event_recall=earlier.event_recall,
-            precision=earlier.precision.with_avoided,
-            false_alarms=earlier.false_alarms,
-            lead_time=earlier.lead_time,
-            delay=earlier.delay,
-            time_in_alarm=earlier.time_in_alarm,
-            response=earlier.verdicts.response,
-            to_acknowledge=earlier.verdicts.to_acknowledge,
-            episodes=len(earlier.episodes),
+        previous=replace(
+            earlier,
             money=_money(before, earlier, None),
+            episodes=(),
+            problems=(),
+            problems_in_recovery=(),
         )
         if before is not None and earlier is not None
         else None,
@@ -426,15 +397,10 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         ),
         event_recall=event_recall(m, problems),
         precision=Precision(
-            _doubt_outdated(_enough_outcomes(without, counted), outdated),
-            _doubt_outdated(
-                _enough_outcomes(share(hits + avoided, hits + avoided + wrong, cases), counted),
-                outdated,
-            ),
+            _with_doubt(without, counted, outdated),
+            _with_doubt(share(hits + avoided, hits + avoided + wrong, cases), counted, outdated),
         ),
-        false_alarms=_doubt_outdated(
-            _false_alarms(counted_outcomes(m, m.unscored), weeks), outdated
-        ),
+        false_alarms=_false_alarms(counted_outcomes(m, m.unscored), weeks, outdated),
         outdated=outdated,
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
@@ -501,24 +467,27 @@ def _time_in_alarm(m: Material) -> Estimate:
     )
 
 
-def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
+def _false_alarms(counts: Mapping[Outcome, int], weeks: float, outdated: int) -> Estimate:
     """Return false alarms per evaluated week; without a determined episode, as undetermined ones
     may be false, no number."""
     false = counts["false_alarm"]
     undetermined = counts["undetermined"]
-    rate = _enough_outcomes(rate_per_week(false, weeks, CASES_FALSE_ALARMS), counts)
+    rate = rate_per_week(false, weeks, CASES_FALSE_ALARMS)
     if 0 < undetermined == sum(counts.values()):
         return nothing(rate.unit, _undetermined(counts))
-    if rate.value is None or not _is_mostly_undetermined(counts):
-        return rate
-    return replace(rate, high=rate_per_week(false + undetermined, weeks, CASES_FALSE_ALARMS).high)
+    if rate.value is not None and 2 * undetermined > sum(counts.values()):
+        most = rate_per_week(false + undetermined, weeks, CASES_FALSE_ALARMS)
+        rate = replace(rate, high=most.high)
+    return _with_doubt(rate, counts, outdated)
 
 
-def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
-    """Add a doubt where most outcomes are undetermined: the others are no fair sample."""
-    if estimate.doubt or not _is_mostly_undetermined(counts):
-        return estimate
-    return replace(estimate, doubt=_undetermined(counts))
+def _with_doubt(estimate: Estimate, counts: Mapping[Outcome, int], outdated: int) -> Estimate:
+    """Add a doubt where alarms are false by an earlier rule alone, or where most outcomes are
+    undetermined: the others are no fair sample."""
+    if estimate.value is not None and outdated:
+        return replace(estimate, doubt=translatable_count(*_OUTDATED, outdated))
+    is_fair = estimate.doubt or 2 * counts["undetermined"] <= sum(counts.values())
+    return estimate if is_fair else replace(estimate, doubt=_undetermined(counts))
 
 
 def _count_outdated(m: Material, problems: Sequence[ReportedProblem]) -> int:
@@ -536,17 +505,6 @@ def _count_outdated(m: Material, problems: Sequence[ReportedProblem]) -> int:
         for e in false
         if is_detector(m.definition)
     )
-
-
-def _doubt_outdated(estimate: Estimate, outdated: int) -> Estimate:
-    """Add a doubt where alarms are false by an earlier rule alone."""
-    if estimate.value is None or not outdated:
-        return estimate
-    return replace(estimate, doubt=translatable_count(*_OUTDATED, outdated))
-
-
-def _is_mostly_undetermined(counts: Mapping[Outcome, int]) -> bool:
-    return 2 * counts["undetermined"] > sum(counts.values())
 
 
 def _undetermined(counts: Mapping[Outcome, int]) -> str:
