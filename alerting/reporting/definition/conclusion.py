@@ -22,7 +22,6 @@ from alerting.definitions.wording.language import (
 from alerting.learning.score_metrics import wilson_interval
 from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.period_data import (
-    ValueMetrics,
     advise_value,
     describe_value,
     value_rule,
@@ -44,6 +43,30 @@ TRUST_MESSAGES: dict[Trust, str] = {
     "with_care": translatable("Use it with care"),
     "no": translatable("Do not rely on it"),
     "cannot_tell": translatable("Too early for a conclusion"),
+}
+
+
+_DEMANDED = {
+    "unit": template("at least {share} of the bad units found"),
+    "found": template("at least {share} of the problems found"),
+    "predicted": template("at least {share} of the problems announced in time"),
+}
+_MISSED = {
+    "unit": templates(
+        "{missed} of {number} bad unit was not found: look for common features in the list below.",
+        "{missed} of {number} bad units were not found: look for common features in the list "
+        "below.",
+    ),
+    "found": templates(
+        "{missed} of {number} problem was not found: look for common features in the list below.",
+        "{missed} of {number} problems were not found: look for common features in the list below.",
+    ),
+    "predicted": templates(
+        "{missed} of {number} problem came unannounced: look for common features in the list "
+        "below.",
+        "{missed} of {number} problems came unannounced: look for common features in the list "
+        "below.",
+    ),
 }
 
 
@@ -86,32 +109,30 @@ class _Demand:
 def conclude(metrics: ReportMetrics) -> Judgement:
     """Decide by fixed demands, stated in `rule`. Actions may be empty only if all are met."""
     if not metrics.has_alarm:
-        return _conclude_values(metrics.values)
-    demands = list(_demands(metrics))
+        trust = value_trust(metrics.values)
+        text = f"{TRUST_MESSAGES[trust]}: {describe_value(metrics.values)}"
+        return Judgement(trust, text, value_rule(), advise_value(metrics.values))
+    demands = [*_demands(metrics)]
     trust = _trust(demands)
-    actions = tuple(_actions(metrics)) or tuple(_about_demands(demands))
-    return Judgement(
-        trust, f"{TRUST_MESSAGES[trust]}: {_summary(metrics)}.", _rule(demands), actions
+    parts = (_too_little, _alarms, _model, _people)
+    actions = tuple(action for part in parts for action in part(metrics))
+    rule = translatable(
+        "Trusted means: {demands}. Do not rely on it: the whole 95 % interval misses one of these. "
+        "Cannot tell: too few cases to check one of them.",
+        demands=joined(", ", *(d.description for d in demands)),
     )
-
-
-def _conclude_values(values: ValueMetrics | None) -> Judgement:
-    trust = value_trust(values)
-    sentence = f"{TRUST_MESSAGES[trust]}: {describe_value(values)}"
-    return Judgement(trust, sentence, value_rule(), advise_value(values))
+    return Judgement(
+        trust,
+        f"{TRUST_MESSAGES[trust]}: {_summary(metrics)}.",
+        rule,
+        actions or tuple(_about_demands(demands)),
+    )
 
 
 def _demands(f: ReportMetrics) -> Iterator[_Demand]:
     if f.horizon_s is not None:
         least = Styled(GOOD_RECALL, "share")
-        if f.horizon_s == 0:
-            description = translatable("at least {share} of the bad units found", share=least)
-        elif f.is_detector:
-            description = translatable("at least {share} of the problems found", share=least)
-        else:
-            description = translatable(
-                "at least {share} of the problems announced in time", share=least
-            )
+        description = translatable(_DEMANDED[_kind_of_problem(f)], share=least)
         yield _Demand(description, f.event_recall, GOOD_RECALL, at_least=True)
     least = Styled(GOOD_PRECISION, "share")
     description = translatable("at least {share} of the alarms with an outcome right", share=least)
@@ -146,14 +167,6 @@ def _trust(demands: list[_Demand]) -> Trust:
     return "cannot_tell" if any(d.met is None for d in demands) else "yes"
 
 
-def _rule(demands: list[_Demand]) -> str:
-    return translatable(
-        "Trusted means: {demands}. Do not rely on it: the whole 95 % interval misses one of these. "
-        "Cannot tell: too few cases to check one of them.",
-        demands=joined(", ", *(d.description for d in demands)),
-    )
-
-
 def _summary(f: ReportMetrics) -> str:
     precision = f.precision.with_avoided
     rate = f.false_alarms
@@ -166,14 +179,6 @@ def _summary(f: ReportMetrics) -> str:
     )
     summary = "; ".join(filter(None, parts))
     return summary[:1].lower() + summary[1:]
-
-
-def _actions(f: ReportMetrics) -> Iterator[str]:
-    """List the actions, the most urgent first; each names the number that calls for it."""
-    yield from _too_little(f)
-    yield from _alarms(f)
-    yield from _model(f)
-    yield from _people(f)
 
 
 def _too_little(f: ReportMetrics) -> Iterator[str]:
@@ -233,32 +238,9 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
             "add variables.",
             cases=right.basis,
         )
-    if f.missed and f.horizon_s == 0:
+    if f.missed:
         yield translatable_count(
-            "{missed} of {number} bad unit was not found: look for common features in the list "
-            "below.",
-            "{missed} of {number} bad units were not found: look for common features in the list "
-            "below.",
-            len(f.problems),
-            missed=len(f.missed),
-        )
-    elif f.missed and f.is_detector:
-        yield translatable_count(
-            "{missed} of {number} problem was not found: look for common features in the list "
-            "below.",
-            "{missed} of {number} problems were not found: look for common features in the list "
-            "below.",
-            len(f.problems),
-            missed=len(f.missed),
-        )
-    elif f.missed:
-        yield translatable_count(
-            "{missed} of {number} problem came unannounced: look for common features in the list "
-            "below.",
-            "{missed} of {number} problems came unannounced: look for common features in the list "
-            "below.",
-            len(f.problems),
-            missed=len(f.missed),
+            *_MISSED[_kind_of_problem(f)], len(f.problems), missed=len(f.missed)
         )
     late = max(f.too_late, f.announced_late)
     if late and not f.is_detector:
@@ -267,6 +249,12 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
             "{number} warnings came too late to act: lengthen the horizon, or evaluate more often.",
             late,
         )
+
+
+def _kind_of_problem(f: ReportMetrics) -> Literal["unit", "found", "predicted"]:
+    if f.horizon_s == 0:
+        return "unit"
+    return "found" if f.is_detector else "predicted"
 
 
 def _model(f: ReportMetrics) -> Iterator[str]:
@@ -333,7 +321,6 @@ _DECIDED = {
     "rollback": template("The model was rolled back: {reason}"),
     "refreshed": template("The model was fitted again on the newest data: {reason}"),
 }
-_MOST_CASES = 10_000
 _MOST_IN_MAIL = 3
 
 
@@ -568,9 +555,8 @@ def weeks_until_known(count: int, total: int, weeks: float) -> int | None:
     """Return in how many weeks a share is known within ten points; None if never."""
     if total == 0 or weeks <= 0:
         return None
-    share = count / total
-    for needed in range(total, _MOST_CASES):
-        low, high = wilson_interval(share * needed, needed)
+    for needed in range(total, 10_000):
+        low, high = wilson_interval(count / total * needed, needed)
         if high - low <= 2 * KNOWN_WITHIN:
             return ceil((needed - total) / (total / weeks) - 1e-9)
     return None

@@ -153,30 +153,27 @@ class ModelMetrics:
     verification: str = ""
 
 
-def compute_model(
-    m: Material, recall: Estimate, precision: Estimate, false_alarms: Estimate
-) -> ModelMetrics:
-    """Return the metrics of the model over the period; the estimates are those of its episodes."""
+def compute_model(m: Material, metrics: ReportMetrics) -> ModelMetrics:
+    """Return the metrics of the model over the period."""
     serving = next((d for d in reversed(m.decisions) if d.promoted), None)
     now = {
-        "event_recall": recall,
-        "episode_precision": precision,
-        "false_alarms_per_week": false_alarms,
+        "event_recall": metrics.event_recall,
+        "episode_precision": metrics.precision.with_avoided,
+        "false_alarms_per_week": metrics.false_alarms,
     }
+    compared = [name for name in now if serving and serving.expected.get(name) is not None]
     return ModelMetrics(
         decisions=tuple(d for d in m.decisions if m.start <= d.at < m.end),
         came_true=tuple(
             CameTrue(
                 name,
                 serving.expected[name],
-                estimate,
+                now[name],
                 *serving.expected_intervals.get(name, (None, None)),
             )
-            for name, estimate in now.items()
-            if serving.expected.get(name) is not None
-        )
-        if serving
-        else (),
+            for name in compared
+            if serving
+        ),
         verification=m.verification,
     )
 
@@ -279,7 +276,16 @@ class ReportMetrics:
     def worst_false_alarms(self) -> tuple[ReportedEpisode, ...]:
         """Return at most ten false alarms, those furthest beyond their threshold first."""
         wrong = [e for e in self.episodes if e.outcome == "false_alarm"]
-        return tuple(sorted(wrong, key=_margin, reverse=True)[:10])
+        return tuple(
+            sorted(
+                wrong,
+                key=lambda e: (
+                    beyond_threshold(e.value, e.threshold),
+                    (e.ended_at or e.raised_at) - e.raised_at,
+                ),
+                reverse=True,
+            )[:10]
+        )
 
     @property
     def is_detector(self) -> bool:
@@ -330,11 +336,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
         else None,
         money=_money(m, metrics, earlier),
         drivers=drivers(m.raised, before.raised if before and earlier else None),
-        model=compute_model(
-            m, metrics.event_recall, metrics.precision.with_avoided, metrics.false_alarms
-        )
-        if trained
-        else None,
+        model=compute_model(m, metrics) if trained else None,
         data=DataMetrics(
             assets=tuple(_asset_data(m, asset) for asset in sorted({*m.histories, *m.evaluated})),
             found_late=sum(e.late_data_status == "found_late" for e in m.raised),
@@ -409,7 +411,25 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         problems=problems,
         problems_unevaluated=unevaluated,
         problems_in_recovery=in_recovery,
-        episodes=tuple(_report_episode(e, m) for e in raised),
+        episodes=tuple(
+            ReportedEpisode(
+                id=e.id,
+                asset=e.asset,
+                raised_at=e.raised_at,
+                ended_at=ended_at(e),
+                value=e.evaluation.value,
+                threshold=e.evaluation.threshold,
+                outcome=outcome_of(e),
+                reason=_reason(e, m),
+                too_late=bool(e.outcome_record and e.outcome_record.too_late),
+                verdict=consensus(e.feedback)[0],
+                comment="; ".join(f.comment for f in e.feedback if f.comment),
+                backfilled=e.backfilled,
+                evidence=e.contributions[0].message if e.contributions else e.evaluation.reason,
+                in_alarm=m.in_alarm(e),
+            )
+            for e in raised
+        ),
         verdicts=verdict_metrics(raised),
         rows=None,
         evaluated_s=weeks * _WEEK_S,
@@ -493,17 +513,13 @@ def _with_doubt(estimate: Estimate, counts: Mapping[Outcome, int], outdated: int
 def _count_outdated(m: Material, problems: Sequence[ReportedProblem]) -> int:
     """Return how many alarms of a detector within a problem are false by a rule under which only
     alarms before it were right."""
-    false = [
-        e
-        for e in m.raised
-        if e.outcome_record
-        and e.outcome_record.outcome == "false_alarm"
-        and e.outcome_record.rules <= ONLY_BEFORE
-    ]
     return sum(
         any(p.asset == e.asset and p.start <= e.raised_at <= (p.end or m.as_of) for p in problems)
-        for e in false
+        for e in m.raised
         if is_detector(m.definition)
+        and e.outcome_record
+        and e.outcome_record.outcome == "false_alarm"
+        and e.outcome_record.rules <= ONLY_BEFORE
     )
 
 
@@ -513,34 +529,6 @@ def _undetermined(counts: Mapping[Outcome, int]) -> str:
         undetermined=counts["undetermined"],
         total=sum(counts.values()),
     )
-
-
-def _report_episode(episode: Episode, m: Material) -> ReportedEpisode:
-    verdict, _ = consensus(episode.feedback)
-    return ReportedEpisode(
-        id=episode.id,
-        asset=episode.asset,
-        raised_at=episode.raised_at,
-        ended_at=ended_at(episode),
-        value=episode.evaluation.value,
-        threshold=episode.evaluation.threshold,
-        outcome=outcome_of(episode),
-        reason=_reason(episode, m),
-        too_late=bool(episode.outcome_record and episode.outcome_record.too_late),
-        verdict=verdict,
-        comment="; ".join(f.comment for f in episode.feedback if f.comment),
-        backfilled=episode.backfilled,
-        evidence=episode.contributions[0].message
-        if episode.contributions
-        else episode.evaluation.reason,
-        in_alarm=m.in_alarm(episode),
-    )
-
-
-def _margin(episode: ReportedEpisode) -> tuple[float, float]:
-    """Return the distance beyond the threshold, then the duration."""
-    lasted = (episode.ended_at - episode.raised_at).total_seconds() if episode.ended_at else 0.0
-    return beyond_threshold(episode.value, episode.threshold), lasted
 
 
 def beyond_threshold(value: float | None, threshold: float | None) -> float:
