@@ -24,7 +24,6 @@ from alerting.definitions.wording.language import (
     translatable_count,
 )
 from alerting.learning.score_metrics import (
-    Labels,
     evaluate_rows,
     poisson_interval,
     reliability_with_intervals,
@@ -236,12 +235,11 @@ def _doubt(rows: int, positives: int) -> str:
 def _beside(mature: pd.DataFrame, column: str) -> tuple[float | None, float | None]:
     """Return the average precision of other scores, and the model's on the same rows."""
     rows = mature[mature[column].notna()] if column in mature else mature[:0]
+    if rows.empty:
+        return None, None
     label = rows["label"].to_numpy(np.int8)
-    return (_ap(label, rows[column]), _ap(label, rows["score"])) if len(rows) else (None, None)
-
-
-def _ap(label: Labels, score: pd.Series) -> float | None:
-    return row_metrics(label, score.to_numpy(np.float64))["ap"]
+    scores = (rows[column].to_numpy(np.float64), rows["score"].to_numpy(np.float64))
+    return row_metrics(label, scores[0])["ap"], row_metrics(label, scores[1])["ap"]
 
 
 Cell = str | int | float | bool | None

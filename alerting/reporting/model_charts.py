@@ -257,17 +257,12 @@ def _best(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def limit_choosing(rate: float, following: float | None) -> float:
     """Return a short number from `rate` on and below `following`, the rate of the next point."""
     if rate <= 0:
-        if following is None:
-            return _LEAST_LIMIT
-        if following < _SMALLEST_RATE:
-            return 0.0
-        step = 10.0 ** floor(log10(following / 2))
-        return min(floor(following / 2 / step) * step, _LEAST_LIMIT)
-    if rate < _SMALLEST_RATE:
-        return rate
-    for digits in range(1, 6):
-        step = 10.0 ** (floor(log10(rate)) - digits + 1)
-        limit = float(f"{ceil(rate / step - 1e-9) * step:.6g}")
+        half = _LEAST_LIMIT if following is None else min(following / 2, _LEAST_LIMIT)
+        return float(f"{half:.0e}") if half >= _SMALLEST_RATE else 0.0
+    digits = 0 if rate >= _SMALLEST_RATE else 5
+    for digit in range(digits, 5):
+        scale = 10.0 ** (digit - floor(log10(rate)))
+        limit = float(f"{ceil(rate * scale - 1e-9) / scale:.6g}")
         if limit >= rate and (following is None or limit < following):
             return limit
     return rate
@@ -282,8 +277,6 @@ def curve_plot(points: Sequence[CurvePoint], language: Language = ENGLISH) -> Pl
     plot = Plot((0, most), (0, 1.05), 200, title, x_ticks, share_ticks(0, 1, language))
     plot.unit = "share"
     plot.x_title = language.say("false alarms a week")
-    at = [p.on_all for p in points]
-    shares = [p.share_found for p in points]
     on_line = [p for p in points if p.at_most is not None]
     plot.line([p.on_all for p in on_line], [p.share_found for p in on_line])
     groups = (
@@ -293,10 +286,11 @@ def curve_plot(points: Sequence[CurvePoint], language: Language = ENGLISH) -> Pl
     )
     for rank, (name, colour, radius, look) in enumerate(groups):
         group = [p for p in points if rank == (2 if p.chosen else p.at_most is None)]
-        rates = [p.on_all for p in group]
-        shares_found = [p.share_found for p in group]
-        plot.dots(rates, shares_found, colour, radius, language.say(name), look)
-    plot.series.append(PlotSeries(title, at, shares))
+        shares = [p.share_found for p in group]
+        plot.dots([p.on_all for p in group], shares, colour, radius, language.say(name), look)
+    plot.series.append(
+        PlotSeries(title, [p.on_all for p in points], [p.share_found for p in points])
+    )
     return plot
 
 
