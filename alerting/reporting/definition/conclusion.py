@@ -22,9 +22,10 @@ from alerting.definitions.wording.language import (
 from alerting.learning.score_metrics import wilson_interval
 from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.period_data import (
-    advise_value,
+    LEAST_COVERAGE,
+    LEAST_SAMPLES,
+    ValueMetrics,
     describe_value,
-    value_rule,
     value_trust,
 )
 from alerting.reporting.definition.report_metrics import ReportMetrics
@@ -109,13 +110,11 @@ class _Demand:
 def conclude(metrics: ReportMetrics) -> Judgement:
     """Decide by fixed demands, stated in `rule`. Actions may be empty only if all are met."""
     if not metrics.has_alarm:
-        trust = value_trust(metrics.values)
-        text = f"{TRUST_MESSAGES[trust]}: {describe_value(metrics.values)}"
-        return Judgement(trust, text, value_rule(), advise_value(metrics.values))
+        return _conclude_values(metrics.values)
     demands = [*_demands(metrics)]
     trust = _trust(demands)
-    parts = (_too_little, _alarms, _model, _people)
-    actions = tuple(action for part in parts for action in part(metrics))
+    tables = (_too_little, _alarms, _model, _people)
+    actions = tuple(text for table in tables for holds, text in table(metrics) if holds)
     rule = translatable(
         "Trusted means: {demands}. Do not rely on it: the whole 95 % interval misses one of these. "
         "Cannot tell: too few cases to check one of them.",
@@ -127,6 +126,31 @@ def conclude(metrics: ReportMetrics) -> Judgement:
         rule,
         actions or tuple(_about_demands(demands)),
     )
+
+
+def _conclude_values(values: ValueMetrics | None) -> Judgement:
+    trust = value_trust(values)
+    rule = translatable(
+        "Trusted means: off by less than the last known value, and at least {share} of the samples "
+        "in the 90 % interval. Cannot tell: fewer than {number} samples came.",
+        share=Styled(LEAST_COVERAGE, "share"),
+        number=LEAST_SAMPLES,
+    )
+    none = translatable(
+        "Check that the definition is active, readings arrive, and a model is in service."
+    )
+    advice = {
+        "cannot_tell": translatable("Wait, or choose a longer period: too few samples came."),
+        "no": translatable(
+            "The last known value alone is as good: give the model variables that move with it, "
+            "and train again."
+        ),
+        "with_care": translatable("The intervals are too narrow: train again."),
+        "yes": "",
+    }
+    action = none if values is None else advice[trust]
+    text = f"{TRUST_MESSAGES[trust]}: {describe_value(values)}"
+    return Judgement(trust, text, rule, tuple(filter(None, [action])))
 
 
 def _demands(f: ReportMetrics) -> Iterator[_Demand]:
@@ -181,74 +205,106 @@ def _summary(f: ReportMetrics) -> str:
     return summary[:1].lower() + summary[1:]
 
 
-def _too_little(f: ReportMetrics) -> Iterator[str]:
-    if not f.evaluated and f.unscored:
-        yield translatable(
-            "Choose a later period: no scores of this one are stored any more, without which there "
-            "are no rates."
-        )
-    elif not f.evaluated and f.trained:
-        yield translatable(
-            "No instant was evaluated: check that the definition is active, readings arrive, and a "
-            "model is in service."
-        )
-    elif not f.evaluated:
-        yield translatable(
-            "No instant was evaluated: check that the definition is active, and readings arrive."
-        )
-    elif f.horizon_s is not None and not f.problems:
-        yield translatable(
-            "Choose a longer period: no problem occurred, which is too little for a conclusion."
-        )
-    elif f.horizon_s is not None and len(f.problems) < LEAST_EVENTS:
-        yield translatable_count(
-            "Choose a longer period: {number} problem is too few for a conclusion.",
-            "Choose a longer period: {number} problems are too few for a conclusion.",
-            len(f.problems),
-        )
+# The tables of actions, the most urgent first: when each is advised, and its text.
+_Actions = tuple[tuple[bool, str], ...]
+
+
+def _too_little(f: ReportMetrics) -> _Actions:
     undetermined = f.outcomes["undetermined"] / len(f.episodes) if f.episodes else 0.0
-    if f.horizon_s is None and undetermined:
-        yield translatable(
-            "Give the definition a problem, or ask operators for verdicts: without either no alarm "
-            "gets an outcome."
-        )
-    elif undetermined > MANY_UNDETERMINED:
-        yield translatable(
-            "{share} of the alarms are undetermined, mostly because {reason}: clear these up "
-            "first.",
-            share=Styled(undetermined, "share"),
-            reason=next(iter(f.undetermined)),
-        )
+    is_checked = f.horizon_s is not None
+    is_blind = not f.evaluated and not f.unscored
+    problems = len(f.problems)
+    return (
+        (
+            not f.evaluated and f.unscored > 0,
+            translatable(
+                "Choose a later period: no scores of this one are stored any more, without which "
+                "there are no rates."
+            ),
+        ),
+        (
+            is_blind and f.trained,
+            translatable(
+                "No instant was evaluated: check that the definition is active, readings arrive, "
+                "and a model is in service."
+            ),
+        ),
+        (
+            is_blind and not f.trained,
+            translatable(
+                "No instant was evaluated: check that the definition is active, and readings "
+                "arrive."
+            ),
+        ),
+        (
+            bool(f.evaluated) and is_checked and not problems,
+            translatable(
+                "Choose a longer period: no problem occurred, which is too little for a conclusion."
+            ),
+        ),
+        (
+            bool(f.evaluated) and is_checked and 0 < problems < LEAST_EVENTS,
+            translatable_count(
+                "Choose a longer period: {number} problem is too few for a conclusion.",
+                "Choose a longer period: {number} problems are too few for a conclusion.",
+                problems,
+            ),
+        ),
+        (
+            undetermined > 0 and not is_checked,
+            translatable(
+                "Give the definition a problem, or ask operators for verdicts: without either no "
+                "alarm gets an outcome."
+            ),
+        ),
+        (
+            undetermined > MANY_UNDETERMINED and is_checked,
+            translatable(
+                "{share} of the alarms are undetermined, mostly because {reason}: clear these up "
+                "first.",
+                share=Styled(undetermined, "share"),
+                reason=next(iter(f.undetermined), ""),
+            ),
+        ),
+    )
 
 
-def _alarms(f: ReportMetrics) -> Iterator[str]:
-    rate = f.false_alarms
-    budget = f.false_alarm_budget
-    if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
-        yield translatable(
-            "{false_alarms}, where {allowed} a week and asset are allowed: check the worst ones "
-            "below, exclude misleading variables, and retrain.",
-            false_alarms=false_alarms(rate.value, len(f.evaluated)),
-            allowed=Styled(budget, ".3g"),
-        )
+def _alarms(f: ReportMetrics) -> _Actions:
+    rate = 0.0 if f.false_alarms.doubt else f.false_alarms.value or 0.0
     right = f.precision.with_avoided
-    if right.value is not None and right.value < GOOD_PRECISION and not right.doubt:
-        yield translatable(
-            "Only {cases} were right: try other limits in the preview, narrow the condition, or "
-            "add variables.",
-            cases=right.basis,
-        )
-    if f.missed:
-        yield translatable_count(
-            *_MISSED[_kind_of_problem(f)], len(f.problems), missed=len(f.missed)
-        )
+    is_wrong = right.value is not None and right.value < GOOD_PRECISION and not right.doubt
     late = max(f.too_late, f.announced_late)
-    if late and not f.is_detector:
-        yield translatable_count(
-            "{number} warning came too late to act: lengthen the horizon, or evaluate more often.",
-            "{number} warnings came too late to act: lengthen the horizon, or evaluate more often.",
-            late,
-        )
+    missed = _MISSED[_kind_of_problem(f)]
+    return (
+        (
+            f.false_alarm_budget is not None and rate > f.false_alarm_budget,
+            translatable(
+                "{false_alarms}, where {allowed} a week and asset are allowed: check the worst "
+                "ones below, exclude misleading variables, and retrain.",
+                false_alarms=false_alarms(rate, len(f.evaluated)),
+                allowed=Styled(f.false_alarm_budget or 0.0, ".3g"),
+            ),
+        ),
+        (
+            is_wrong,
+            translatable(
+                "Only {cases} were right: try other limits in the preview, narrow the condition, "
+                "or add variables.",
+                cases=right.basis,
+            ),
+        ),
+        (bool(f.missed), translatable_count(*missed, len(f.problems), missed=len(f.missed))),
+        (
+            late > 0 and not f.is_detector,
+            translatable_count(
+                "{number} warning came too late to act: lengthen the horizon, or evaluate more "
+                "often.",
+                "{number} warnings came too late to act: lengthen the horizon, or evaluate more "
+                "often.",
+                late,
+            ),
+        ),
+    )
 
 
 def _kind_of_problem(f: ReportMetrics) -> Literal["unit", "found", "predicted"]:
@@ -257,52 +313,68 @@ def _kind_of_problem(f: ReportMetrics) -> Literal["unit", "found", "predicted"]:
     return "found" if f.is_detector else "predicted"
 
 
-def _model(f: ReportMetrics) -> Iterator[str]:
+def _model(f: ReportMetrics) -> _Actions:
     rows = f.rows
-    if rows is not None and _is_at_least(rows.persistence_ap, rows.ap_beside_persistence, rows):
-        yield translatable(
-            "The model ranks no better than the last known value alone: give it variables that "
-            "lead the problem."
-        )
-    if rows is not None and _is_at_least(rows.brier, rows.brier_of_prevalence, rows):
-        yield translatable(
-            "The probabilities are no better than the mean alone: do not read the score as a risk; "
-            "retrain."
-        )
-    if f.models and f.models[-1].provisional:
-        yield translatable(
-            "Model version {version} is provisional. {why}",
-            version=f.models[-1].version,
-            why=f.models[-1].summary or f.models[-1].reason,
-        )
+    model = f.models[-1] if f.models else None
+    return (
+        (
+            rows is not None
+            and _is_at_least(rows.persistence_ap, rows.ap_beside_persistence, rows),
+            translatable(
+                "The model ranks no better than the last known value alone: give it variables that "
+                "lead the problem."
+            ),
+        ),
+        (
+            rows is not None and _is_at_least(rows.brier, rows.brier_of_prevalence, rows),
+            translatable(
+                "The probabilities are no better than the mean alone: do not read the score as a "
+                "risk; retrain."
+            ),
+        ),
+        (
+            model is not None and model.provisional,
+            translatable(
+                "Model version {version} is provisional. {why}",
+                version=model.version if model else 0,
+                why=(model.summary or model.reason) if model else "",
+            ),
+        ),
+    )
 
 
 def _is_at_least(value: float | None, rival: float | None, rows: RowMetrics) -> bool:
     return not rows.doubt and value is not None and rival is not None and value >= rival
 
 
-def _people(f: ReportMetrics) -> Iterator[str]:
+def _people(f: ReportMetrics) -> _Actions:
     response = f.verdicts.response
     against = f.verdicts.against_data
-    if response.value is not None and response.value < FEW_ANSWERS and not response.doubt:
-        few = (
-            template(
-                "Operators answered only {cases}: ask for verdicts, because the next training "
-                "learns from them."
-            )
-            if f.trained
-            else template(
-                "Operators answered only {cases}: ask for verdicts, because they decide whether an "
-                "alarm was right."
-            )
+    few = (
+        template(
+            "Operators answered only {cases}: ask for verdicts, because the next training learns "
+            "from them."
         )
-        yield translatable(few, cases=response.basis)
-    if against.value is not None and against.value > MUCH_DISAGREEMENT and not against.doubt:
-        yield translatable(
-            "Operators contradict the data ({cases}): check that the definition states the "
-            "problem they mean.",
-            cases=against.basis,
+        if f.trained
+        else template(
+            "Operators answered only {cases}: ask for verdicts, because they decide whether an "
+            "alarm was right."
         )
+    )
+    return (
+        (
+            not response.doubt and response.value is not None and response.value < FEW_ANSWERS,
+            translatable(few, cases=response.basis),
+        ),
+        (
+            not against.doubt and (against.value or 0.0) > MUCH_DISAGREEMENT,
+            translatable(
+                "Operators contradict the data ({cases}): check that the definition states the "
+                "problem they mean.",
+                cases=against.basis,
+            ),
+        ),
+    )
 
 
 KNOWN_WITHIN = 0.1  # half of the interval of a share that counts as known

@@ -2,7 +2,7 @@
 money: the costs of problems, alarms and interventions, as far as `costs` states them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
@@ -370,7 +370,7 @@ def compute_money(costs: Costs | None, counted: CountedCosts, until: datetime) -
             avoided.high - false_alarms.low - interventions.low,
         ),
         problem=problem,
-        assumptions=tuple(_assumptions(costs, counted, usual)),
+        assumptions=tuple(text for holds, text in _assumptions(costs, counted, usual) if holds),
     )
 
 
@@ -387,48 +387,72 @@ def _cost_of_problems(
     return Amount(total, total)
 
 
-def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> Iterator[str]:
-    yield translatable(
-        "The definition states {problem} a problem and {minute} a minute of it, {alarm} a false "
-        "alarm and {action} an intervention.",
-        problem=_price(costs.miss, costs),
-        minute=_price(costs.miss_per_minute, costs),
-        alarm=_price(costs.false_alarm, costs),
-        action=_price(costs.intervention, costs),
-    )
-    if counted.avoided or counted.undetermined_acted:
-        yield translatable(
-            "An operator acted and no problem came: the lower bound assumes that none would have "
-            "come, the upper bound that one would have come each time."
-        )
-        if costs.miss_per_minute and usual is not None:
-            yield translatable(
-                "An avoided problem counts with the median duration of the problems seen: {usual}.",
-                usual=Styled(usual, ".0f min"),
-            )
-        elif costs.miss_per_minute:
-            yield translatable(
-                "No problem was seen to its end, so an avoided one counts without its minutes."
-            )
-    if counted.undetermined:
-        yield translatable(
-            "Alarms without an outcome yet: {number}. The lower bound of false alarms counts none "
-            "of them, the upper bound all.",
-            number=counted.undetermined,
-        )
+def _assumptions(
+    costs: Costs, counted: CountedCosts, usual: float | None
+) -> tuple[tuple[bool, str], ...]:
+    """Return whether each assumption was made, and its text."""
+    is_avoided = counted.avoided + counted.undetermined_acted > 0
+    in_minutes = costs.miss_per_minute > 0
     problems = (*counted.missed, *counted.announced)
-    if costs.miss_per_minute and any(end == start for start, end in problems):
-        yield translatable(
-            "A problem without a duration, as one that only an operator reported, counts without "
-            "minutes."
-        )
-    if any(end is None for _, end in problems):
-        yield translatable("A problem that is not over counts until the end of the period.")
-    if counted.announced:
-        yield translatable(
-            "Minutes that an alarm may have saved from a problem that came nevertheless are not "
-            "counted."
-        )
+    return (
+        (
+            True,
+            translatable(
+                "The definition states {problem} a problem and {minute} a minute of it, {alarm} a "
+                "false alarm and {action} an intervention.",
+                problem=_price(costs.miss, costs),
+                minute=_price(costs.miss_per_minute, costs),
+                alarm=_price(costs.false_alarm, costs),
+                action=_price(costs.intervention, costs),
+            ),
+        ),
+        (
+            is_avoided,
+            translatable(
+                "An operator acted and no problem came: the lower bound assumes that none would "
+                "have come, the upper bound that one would have come each time."
+            ),
+        ),
+        (
+            is_avoided and in_minutes and usual is not None,
+            translatable(
+                "An avoided problem counts with the median duration of the problems seen: {usual}.",
+                usual=Styled(usual or 0.0, ".0f min"),
+            ),
+        ),
+        (
+            is_avoided and in_minutes and usual is None,
+            translatable(
+                "No problem was seen to its end, so an avoided one counts without its minutes."
+            ),
+        ),
+        (
+            counted.undetermined > 0,
+            translatable(
+                "Alarms without an outcome yet: {number}. The lower bound of false alarms counts "
+                "none of them, the upper bound all.",
+                number=counted.undetermined,
+            ),
+        ),
+        (
+            in_minutes and any(end == start for start, end in problems),
+            translatable(
+                "A problem without a duration, as one that only an operator reported, counts "
+                "without minutes."
+            ),
+        ),
+        (
+            any(end is None for _, end in problems),
+            translatable("A problem that is not over counts until the end of the period."),
+        ),
+        (
+            bool(counted.announced),
+            translatable(
+                "Minutes that an alarm may have saved from a problem that came nevertheless are "
+                "not counted."
+            ),
+        ),
+    )
 
 
 def _price(amount: float, costs: Costs) -> str:
