@@ -4,7 +4,6 @@ that would choose it; calibration; and the charts of a training for the registry
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import ceil, floor, log10
 from typing import Any, Literal, NamedTuple
 
@@ -325,7 +324,6 @@ def _thinned(points: Sequence[CurvePoint], most: int) -> list[CurvePoint]:
     return [points[rank] for rank in sorted(ranks | {chosen})]
 
 
-Points = Sequence[Mapping[str, Any]]
 MOST_VARIABLES = 15
 _BARS = {
     "usual": ("undetermined", ""),
@@ -364,7 +362,7 @@ def bars_plot(chart: BarChart, language: Language = ENGLISH) -> Plot:
 
 
 def calibration_plot(
-    bins: Points, x_title: str, y_title: str, language: Language = ENGLISH
+    bins: Sequence[Mapping[str, Any]], x_title: str, y_title: str, language: Language = ENGLISH
 ) -> Plot:
     """Return the observed share against the score, with 95 % intervals where they are known; the
     diagonal is exact."""
@@ -398,7 +396,10 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     bins = evidence.get("reliability", ())
     files: dict[str, bytes] = {}
     if len(curve) > 1:
-        files["threshold.png"] = threshold_curve(curve)
+        plot = curve_plot(operating_points(curve, 0.0))
+        chosen = next(point["threshold"] for point in curve if point["chosen"])
+        plot.title += f"; threshold in service: {format_threshold(chosen)}"
+        files["threshold.png"] = png([plot])
     if bins:
         plot = calibration_plot(bins, "score (probability)", "share that a problem followed")
         files["calibration.png"] = png([plot])
@@ -408,41 +409,6 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     if bars := importance_bars(shares, names, ENGLISH, title, ENGLISH.share):
         files["importance.png"] = png([bars_plot(bars)], 560)
     return files
-
-
-def threshold_curve(curve: Points) -> bytes:
-    """Draw metrics by threshold with 95 % confidence intervals, the chosen one in red; thresholds
-    outside of the limits are grey."""
-    titles = {
-        "event_recall": "share of problems found",
-        "episode_precision": "share of episodes that are right",
-        "false_alarms_per_week": "false alarms a week and asset",
-        "time_in_alarm": "share of time in alarm",
-    }
-    chosen = next(p for p in curve if p["chosen"])
-    edges = [p["threshold"] for p in curve]
-    middles = [edges[0], *((a + b) / 2 for a, b in pairwise(edges)), edges[-1]]
-    plots = []
-    for name, title in titles.items():
-        shown = [p for p in curve if p[name] is not None]
-        bounds = [p["intervals"].get(name, [p[name], p[name]]) for p in shown]
-        top = (
-            1.03 if name != "false_alarms_per_week" else max((b[1] for b in bounds), default=1) or 1
-        )
-        ticks = (share_ticks if top == 1.03 else number_ticks)(0, top)
-        plot = Plot(
-            (edges[0], edges[-1]), (0, top), 150, title, number_ticks(edges[0], edges[-1]), ticks
-        )
-        for point, span in zip(curve, pairwise(middles), strict=True):
-            if not point["within_budget"]:
-                plot.bar(span, plot.y, "muted", 0.12)
-        at = [p["threshold"] for p in shown]
-        plot.area(at, [b[0] for b in bounds], [b[1] for b in bounds])
-        plot.line(at, [p[name] for p in shown], steps=True)
-        plot.moment(chosen["threshold"], "", "false-alarm")
-        plots.append(plot)
-    plots[-1].x_title = f"threshold; in service: {format_threshold(chosen['threshold'])}"
-    return png(plots, 800, 2)
 
 
 def swarm(
