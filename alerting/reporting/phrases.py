@@ -334,10 +334,7 @@ def time_range(
 def route_terms(route: Route) -> list[tuple[str, str]]:
     """Return the terms of a route with their text: alerts, times, frequency, escalation."""
     always = translatable("always")
-    quiet = translatable(
-        "{hours}; critical alerts are sent nevertheless",
-        hours=hours_in_zone(route.quiet, route.timezone),
-    )
+    quiet = hours_in_zone(route.quiet, route.timezone) if route.quiet else ""
     repeated = translatable(
         "every {duration}, until an operator acknowledges it or it is over",
         duration=_duration(route.repeat),
@@ -361,7 +358,12 @@ def route_terms(route: Route) -> list[tuple[str, str]]:
             translatable("In force"),
             hours_in_zone(route.shifts, route.timezone) if route.shifts else always,
         ),
-        (translatable("Quiet"), quiet if route.quiet else translatable("never")),
+        (
+            translatable("Quiet"),
+            translatable("{hours}; critical alerts are sent nevertheless", hours=quiet)
+            if quiet
+            else translatable("never"),
+        ),
         (translatable("Repeated"), repeated if route.repeat else ""),
         *((translatable("Escalation"), text) for text in escalations),
         (translatable("Flood"), flood if route.flood else ""),
@@ -394,7 +396,7 @@ def match_text(match: Match) -> str:
         for text, chosen in names
         if chosen and chosen != ("*",)
     ]
-    severities = [translatable(SEVERITY_NAMES[severity]) for severity in match.severity]
+    severities = [translatable(SEVERITY_NAMES[severity]) for severity in match.severity or ()]
     if not severities and not parts:
         return translatable("every alert")
     return joined(", ", join_with_or(*severities or [translatable("every severity")]), *parts)
