@@ -66,9 +66,10 @@ _BROAD = 7  # letters beside an axis that need a broader margin
 _LABEL_WIDTH = 0.3  # of a marked instant on a phone, as a share of the width
 _TICK_STEPS_S = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
-    *(86400, 172800, 432000, 864000, 1209600, 2592000, 7776000, 15552000, 31536000),
+    *(86400, 172800, 432000, 864000, 1209600),
 )
 _DAY_S = 86_400
+_MONTHS_FROM_S = 110 * _DAY_S
 Anchor = Literal["start", "middle", "end"]
 Tick = tuple[float, str]
 
@@ -342,8 +343,10 @@ def time_ticks(
     start: datetime, end: datetime, zone: tzinfo, language: Language = ENGLISH, most: int = 8
 ) -> list[Tick]:
     """Return round times of a zone between two (ms); below the first one and where a day begins
-    stands the date."""
+    stands the date. Of a longer time the first instants of months, with the year below."""
     seconds = max((end - start).total_seconds(), 1)
+    if seconds > _MONTHS_FROM_S:
+        return _month_ticks(start.astimezone(zone), end.astimezone(zone), language, most)
     step = next((s for s in _TICK_STEPS_S if seconds / s <= most), _TICK_STEPS_S[-1])
     midnight = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     skipped = int((start - midnight).total_seconds()) // step
@@ -361,6 +364,23 @@ def time_ticks(
         ticks.append((millis, text))
         day = date
     return ticks
+
+
+def _month_ticks(start: datetime, end: datetime, language: Language, most: int) -> list[Tick]:
+    """Return the first instants of months; the year stands below the first one and January."""
+    first = 12 * start.year + start.month - 1
+    last = 12 * end.year + end.month - 1
+    step = next((s for s in (1, 2, 3, 6) if (last - first) / s <= 1.6 * most), 12)
+    names = language.locale.months["stand-alone"]["abbreviated"]
+    begins = [
+        datetime(month // 12, month % 12 + 1, 1, tzinfo=start.tzinfo)
+        for month in range(first + 1, last + 1)
+        if month % step == 0
+    ]
+    return [
+        (float(to_millis(at)), names[at.month] + (f"\n{at.year}" if at.month == 1 or not n else ""))
+        for n, at in enumerate(begins)
+    ]
 
 
 # Pages
@@ -478,7 +498,7 @@ def still(plots: Sequence[Plot], label: str) -> Markup:
     return svg(plots, label) + Markup('<p class="legend">{}</p>').format(legend(plots))
 
 
-def spark(plot: Plot, label: str = "", width: int = 96, height: int = 34) -> Markup:
+def spark(plot: Plot, label: str = "", width: int | str = 96, height: int = 34) -> Markup:
     """Return a plot as small as a word, without axes. `label`: empty where the text beside it says
     the same."""
     return _render("spark", replace(plot, height=height), label, width)
