@@ -220,16 +220,23 @@ def compute_row_metrics(
 
 
 def _doubt(rows: int, positives: int) -> str:
-    if rows == 0:
-        return translatable("no score has a known label yet")
-    if positives == 0:
-        return translatable("the problem followed none of {rows} scores", rows=rows)
-    if positives == rows:
-        return translatable("the problem followed every one of {rows} scores", rows=rows)
-    few = translatable(
-        "the problem followed only {positives} of {rows} scores", positives=positives, rows=rows
+    doubts = (
+        (not rows, translatable("no score has a known label yet")),
+        (not positives, translatable("the problem followed none of {rows} scores", rows=rows)),
+        (
+            positives == rows,
+            translatable("the problem followed every one of {rows} scores", rows=rows),
+        ),
+        (
+            positives < LEAST_POSITIVES,
+            translatable(
+                "the problem followed only {positives} of {rows} scores",
+                positives=positives,
+                rows=rows,
+            ),
+        ),
     )
-    return few if positives < LEAST_POSITIVES else ""
+    return next((text for holds, text in doubts if holds), "")
 
 
 def _beside(mature: pd.DataFrame, column: str) -> tuple[float | None, float | None]:

@@ -431,55 +431,18 @@ def describe_problems(m: ReportMetrics, language: Language) -> str:
     total = len(m.problems)
     delay = m.delay.value if m.is_detector else None
     lead = m.lead_time.value
-    if not m.evaluated and m.unscored:
-        return language.say("No scores of this period are stored any more: there are no rates.")
-    if not m.evaluated:
-        return language.say("The alert was not evaluated in this period.")
-    if not total:
-        return language.say("No problem occurred while the alert was evaluated.")
-    if m.is_detector:
-        forms = templates(
-            "{found} of {number} problem was found.", "{found} of {number} problems were found."
-        )
-        if delay is not None and lead is not None:
-            forms = templates(
-                "{found} of {number} problem was found: {lasting} while it lasted, typically after "
-                "{late}; {announced} announced, typically {lead} ahead.",
-                "{found} of {number} problems were found: {lasting} while they lasted, typically "
-                "after {late}; {announced} announced, typically {lead} ahead.",
-            )
-        elif delay is not None:
-            forms = templates(
-                "{found} of {number} problem was found while it lasted, typically after {late}.",
-                "{found} of {number} problems were found while they lasted, typically after "
-                "{late}.",
-            )
-        elif lead is not None:
-            forms = templates(
-                "{found} of {number} problem was announced, typically {lead} ahead.",
-                "{found} of {number} problems were announced, typically {lead} ahead.",
-            )
-    elif m.horizon_s == 0:
-        forms = templates(
-            "{found} of {number} bad unit was found.", "{found} of {number} bad units were found."
-        )
-    elif lead is None:
-        forms = templates(
-            "{found} of {number} problem was predicted.",
-            "{found} of {number} problems were predicted.",
-        )
-    elif lead < 0:
-        forms = templates(
-            "{found} of {number} problem was found, typically {late} after it had begun.",
-            "{found} of {number} problems were found, typically {late} after they had begun.",
-        )
-    else:
-        forms = templates(
-            "{found} of {number} problem was predicted, typically {lead} ahead.",
-            "{found} of {number} problems were predicted, typically {lead} ahead.",
-        )
+    nothing = (
+        (
+            not m.evaluated and m.unscored,
+            template("No scores of this period are stored any more: there are no rates."),
+        ),
+        (not m.evaluated, template("The alert was not evaluated in this period.")),
+        (not total, template("No problem occurred while the alert was evaluated.")),
+    )
+    if text := next((text for holds, text in nothing if holds), ""):
+        return language.say(text)
     return language.say_count(
-        *forms,
+        *_forms_of_problems(m, delay, lead),
         total,
         found=total - len(m.missed),
         lasting=len(m.delays),
@@ -487,6 +450,72 @@ def describe_problems(m: ReportMetrics, language: Language) -> str:
         lead=seconds(lead, language),
         late=seconds(-(lead or 0.0) if delay is None else delay, language),
     )
+
+
+def _forms_of_problems(
+    m: ReportMetrics, delay: float | None, lead: float | None
+) -> tuple[str, str]:
+    cases = (
+        (
+            delay is not None and lead is not None,
+            templates(
+                "{found} of {number} problem was found: {lasting} while it lasted, typically after "
+                "{late}; {announced} announced, typically {lead} ahead.",
+                "{found} of {number} problems were found: {lasting} while they lasted, typically "
+                "after {late}; {announced} announced, typically {lead} ahead.",
+            ),
+        ),
+        (
+            delay is not None,
+            templates(
+                "{found} of {number} problem was found while it lasted, typically after {late}.",
+                "{found} of {number} problems were found while they lasted, typically after "
+                "{late}.",
+            ),
+        ),
+        (
+            m.is_detector and lead is not None,
+            templates(
+                "{found} of {number} problem was announced, typically {lead} ahead.",
+                "{found} of {number} problems were announced, typically {lead} ahead.",
+            ),
+        ),
+        (
+            m.is_detector,
+            templates(
+                "{found} of {number} problem was found.", "{found} of {number} problems were found."
+            ),
+        ),
+        (
+            m.horizon_s == 0,
+            templates(
+                "{found} of {number} bad unit was found.",
+                "{found} of {number} bad units were found.",
+            ),
+        ),
+        (
+            lead is None,
+            templates(
+                "{found} of {number} problem was predicted.",
+                "{found} of {number} problems were predicted.",
+            ),
+        ),
+        (
+            lead is not None and lead < 0,
+            templates(
+                "{found} of {number} problem was found, typically {late} after it had begun.",
+                "{found} of {number} problems were found, typically {late} after they had begun.",
+            ),
+        ),
+        (
+            True,
+            templates(
+                "{found} of {number} problem was predicted, typically {lead} ahead.",
+                "{found} of {number} problems were predicted, typically {lead} ahead.",
+            ),
+        ),
+    )
+    return next(forms for holds, forms in cases if holds)
 
 
 def found_late(m: ReportMetrics) -> list[float]:
@@ -523,33 +552,32 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
     undetermined = m.outcomes["undetermined"]
     if not total:
         return language.say("No alarm was raised.")
-    if undetermined == total and m.horizon_s is None:
-        return language.say_count(
-            "{number} alarm was raised; no operator has said whether it was right.",
-            "{number} alarms were raised; no operator has said whether they were right.",
-            total,
-        )
     if undetermined == total:
-        return language.say_count(
-            "{number} alarm was raised; it has no outcome yet.",
-            "{number} alarms were raised; none has an outcome yet.",
-            total,
+        forms = (
+            templates(
+                "{number} alarm was raised; no operator has said whether it was right.",
+                "{number} alarms were raised; no operator has said whether they were right.",
+            )
+            if m.horizon_s is None
+            else templates(
+                "{number} alarm was raised; it has no outcome yet.",
+                "{number} alarms were raised; none has an outcome yet.",
+            )
         )
+        return language.say_count(*forms, total)
+    alarms = language.say_count("{number} false alarm", "{number} false alarms", wrong)
+    none = language.say_count(
+        "No false alarm was found among {number} alarm with an outcome.",
+        "No false alarm was found among {number} alarms with an outcome.",
+        total - undetermined,
+    )
+    first = ", ".join([alarms, *_come_together(m, zone, language)]) + "." if wrong else none
     waiting = language.say_count(
         "{number} of {total} alarms has no outcome yet.",
         "{number} of {total} alarms have no outcome yet.",
         undetermined,
         total=total,
     )
-    if not wrong:
-        first = language.say_count(
-            "No false alarm was found among {number} alarm with an outcome.",
-            "No false alarm was found among {number} alarms with an outcome.",
-            total - undetermined,
-        )
-    else:
-        alarms = language.say_count("{number} false alarm", "{number} false alarms", wrong)
-        first = ", ".join([alarms, *_come_together(m, zone, language)]) + "."
     return f"{first} {waiting}" if undetermined else first
 
 
