@@ -10,9 +10,11 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import count
 from textwrap import shorten
 from typing import Any, Literal, NamedTuple, cast
 
@@ -275,20 +277,18 @@ class Plot:
     def placed_moments(self) -> list[tuple[float, str, Anchor, int]]:
         """Return the share of the width, text, side and row of each marked instant; a text that
         would overlap moves a row down."""
-        rows: list[list[tuple[float, float]]] = []
+        rows: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
         placed: list[tuple[float, str, Anchor, int]] = []
         for at, text in self.moments:
             share = self.share_across(at)
             is_left = share > 1 - _LABEL_WIDTH
             begin = share - _LABEL_WIDTH if is_left else share
             end = begin + _LABEL_WIDTH
-            row = 0
-            while row < len(rows) and any(
-                begin < last and first < end for first, last in rows[row]
-            ):
-                row += 1
-            if row == len(rows):
-                rows.append([])
+            row = next(
+                row
+                for row in count()
+                if all(last <= begin or end <= first for first, last in rows[row])
+            )
             rows[row].append((begin, end))
             placed.append((share, text, "end" if is_left else "start", row))
         return placed

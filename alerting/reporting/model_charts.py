@@ -96,7 +96,7 @@ def waterfall(
         text = f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"
         bars.append(Bar(title, start, end, "up" if share >= 0 else "down", text))
         level += share
-    bars.append(_level(template("Risk"), score, "risk", language))
+    bars.append(Bar(language.say("Risk"), 0.0, score, "risk", language.share(score)))
     course = (
         template("How the risk rose from {usual} to {risk}")
         if score >= usual
@@ -113,16 +113,22 @@ def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | Non
     at_raise = episode.evaluation.value
     if at_raise is None or advice is None or not episode.is_prediction:
         return None
-    bars = [_level(template("When the alarm came"), at_raise, "risk", language)]
     # once the problem has come, what a model says is no risk that it will come
     waits = episode.condition == "open" and episode.happening_at is None
-    if episode.present is not None and waits:
-        bars.append(_level(template("Now"), episode.present.risk, "risk", language))
-    if advice.changes and advice.risk_after < advice.risk_before:
-        bars.append(_level(template("With this change"), advice.risk_after, "after", language))
-    if len(bars) == 1:
-        return None
-    return _chart(language.say("Risk"), bars, episode.evaluation.threshold, language)
+    present = episode.present.risk if episode.present is not None and waits else None
+    has_change = advice.changes and advice.risk_after < advice.risk_before
+    levels: tuple[tuple[str, float | None, Literal["risk", "after"]], ...] = (
+        (template("When the alarm came"), at_raise, "risk"),
+        (template("Now"), present, "risk"),
+        (template("With this change"), advice.risk_after if has_change else None, "after"),
+    )
+    bars = [
+        Bar(language.say(label), 0.0, value, kind, language.share(value))
+        for label, value, kind in levels
+        if value is not None
+    ]
+    threshold = episode.evaluation.threshold
+    return _chart(language.say("Risk"), bars, threshold, language) if len(bars) > 1 else None
 
 
 def importance_bars(
@@ -153,10 +159,6 @@ def _largest(
     others = ranked[most:]
     title = language.say_count("{number} other", "{number} others", len(others))
     return [*ranked[:most], *([(title, sum(share for _, share in others))] if others else [])]
-
-
-def _level(label: str, value: float, kind: Literal["risk", "after"], language: Language) -> Bar:
-    return Bar(language.say(label), 0.0, value, kind, language.share(value))
 
 
 def _chart(

@@ -144,21 +144,14 @@ def zoned_times(text: str, zone: tzinfo) -> str:
 
     Sentences are composed where no zone is known; each surface shows them in that of the plant.
     """
-    return _STAMP.sub(
-        lambda stamp: _local_moment(datetime.fromisoformat(stamp.group()), zone), text
-    )
 
+    def show(stamp: re.Match[str]) -> str:
+        value = datetime.fromisoformat(stamp.group())
+        minute = instant(value, zone)
+        second = f":{value:%S}" if value.second else ""
+        return moment(value, zone).replace(minute, f"{minute}{second}", 1)
 
-def _local_moment(value: datetime, zone: tzinfo) -> str:
-    """Format as `moment`, with the seconds where there are any."""
-    text = moment(value, zone)
-    minute = instant(value, zone)
-    return text.replace(minute, f"{minute}:{value:%S}", 1) if value.second else text
-
-
-def zone_name(zone: tzinfo) -> str:
-    """Return the name of a time zone: `UTC`, `Europe/Berlin`."""
-    return str(zone)
+    return _STAMP.sub(show, text)
 
 
 def data_up_to(

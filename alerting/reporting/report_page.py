@@ -64,13 +64,13 @@ def timeline(
     plots.append(lanes_plot(metrics, language))
     plots[-1].x_ticks = ticks
     plots[-1].x_title = _zone(zone, language)
-    text = template(
-        "Time line: {episodes} alarms, {problems} problems, {missed} of them unannounced"
-    )
-    if metrics.is_detector:
-        text = template(
-            "Time line: {episodes} alarms, {problems} problems, {missed} of them not found"
+    text = (
+        template("Time line: {episodes} alarms, {problems} problems, {missed} of them not found")
+        if metrics.is_detector
+        else template(
+            "Time line: {episodes} alarms, {problems} problems, {missed} of them unannounced"
         )
+    )
     label = language.say(
         text,
         episodes=len(metrics.episodes),
@@ -141,9 +141,9 @@ def _score_plot(metrics: ReportMetrics, scores: pd.DataFrame, language: Language
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
     at = [to_millis(metrics.start + width * (i + 0.5)) for i in highest.index]
     top = 1.05 * float(highest.to_numpy(np.float64).max()) or 1.0
-    title = language.say("score (solid) and threshold (dashed)")
-    if scores["asset"].nunique() > 1:
-        title = language.say("score (solid) and threshold (dashed), highest of all assets")
+    several = template("score (solid) and threshold (dashed), highest of all assets")
+    title = template("score (solid) and threshold (dashed)")
+    title = language.say(several if scores["asset"].nunique() > 1 else title)
     x = (to_millis(metrics.start), to_millis(metrics.end))
     plot = Plot(x, (0, top), 110, title, y_ticks=share_ticks(0, top, language))
     plot.line(at, highest["score"], width=1, name=language.say("score"))
@@ -270,7 +270,7 @@ def missed_problem(
 
 
 def _zone(zone: tzinfo, language: Language) -> str:
-    return language.say("time ({zone})", zone=phrases.zone_name(zone))
+    return language.say("time ({zone})", zone=str(zone))
 
 
 @dataclass(frozen=True)
@@ -289,9 +289,11 @@ def draw(
     """Draw all charts of a report. `zone`: of the time axes."""
     rows = metrics.rows
     scores = material.scores
-    titles: dict[str, str] = {}
-    for history in material.histories.values():
-        titles |= titles_of(history.asset)
+    titles = {
+        name: title
+        for history in material.histories.values()
+        for name, title in titles_of(history.asset).items()
+    }
     weights = next((m.importance for m in reversed(metrics.models) if m.importance), {})
     lanes = lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
@@ -357,7 +359,7 @@ def render_page(
         drawn=drawn,
         lanes=LANES,
         zone=zone,
-        zone_name=phrases.zone_name(zone),
+        zone_name=str(zone),
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
         outcome_of=outcome_of,
         taken=last_taken,

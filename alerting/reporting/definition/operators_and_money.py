@@ -353,29 +353,24 @@ def compute_money(costs: Costs | None, counted: CountedCosts, until: datetime) -
     durations = [minutes for minutes in (*minutes_now, *counted.earlier_minutes) if minutes > 0]
     usual = float(median(durations)) if durations else None
     problem = costs.miss + costs.miss_per_minute * (usual or 0.0)
-    false_alarms = _times(
-        costs.false_alarm, counted.false_alarms, counted.false_alarms + counted.undetermined
-    )
-    interventions = _times(costs.intervention, counted.interventions, counted.interventions)
-    avoided = _times(problem, 0, counted.avoided + counted.undetermined_acted)
+    wrong = costs.false_alarm * counted.false_alarms
+    false_alarms = Amount(wrong, wrong + costs.false_alarm * counted.undetermined)
+    acted = costs.intervention * counted.interventions
+    avoided = Amount(0.0, problem * (counted.avoided + counted.undetermined_acted))
     return Money(
         currency=costs.currency,
         missed=_cost_of_problems(costs, counted.missed, until),
         announced=_cost_of_problems(costs, counted.announced, until),
         false_alarms=false_alarms,
-        interventions=interventions,
+        interventions=Amount(acted, acted),
         avoided=avoided,
         net=Amount(
-            avoided.low - false_alarms.high - interventions.high,
-            avoided.high - false_alarms.low - interventions.low,
+            avoided.low - false_alarms.high - acted,
+            avoided.high - false_alarms.low - acted,
         ),
         problem=problem,
         assumptions=tuple(text for holds, text in _assumptions(costs, counted, usual) if holds),
     )
-
-
-def _times(cost: float, low: int, high: int) -> Amount:
-    return Amount(cost * low, cost * high)
 
 
 def _cost_of_problems(
