@@ -507,22 +507,20 @@ def spark(plot: Plot, label: str = "", width: int | str = 96, height: int = 34) 
 # Mails and trainings
 
 
-def png(plots: Sequence[Plot], width: float = 420, columns: int = 1) -> bytes:
+def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     """Return plots as a PNG on white. The same plots give the same bytes."""
-    from matplotlib import rc_context  # noqa: PLC0415 - only mails and trainings need it
+    from matplotlib import rcParams  # noqa: PLC0415 - only mails and trainings need it
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    rows = [plots[first : first + columns] for first in range(0, len(plots), columns)]
-    heights = [max(30 + p.height + p.axis_height() for p in row) for row in rows]
-    with rc_context(_STYLE):
-        figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
-        axes = figure.subplots(
-            len(rows), columns, squeeze=False, gridspec_kw={"height_ratios": heights}
-        )
-        for axis, plot in zip(axes.flat, plots, strict=False):
-            _draw(axis, plot)
-        out = io.BytesIO()
-        figure.savefig(out, metadata={"Software": None})
+    rcParams.update(_STYLE)  # nobody else draws in our processes, and a context is not of a thread
+    heights = [30 + plot.height + plot.axis_height() for plot in plots]
+    figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
+    ratios = {"height_ratios": heights}
+    axes = figure.subplots(len(plots), squeeze=False, gridspec_kw=ratios)
+    for axis, plot in zip(axes.flat, plots, strict=True):
+        _draw(axis, plot)
+    out = io.BytesIO()
+    figure.savefig(out, metadata={"Software": None})
     return out.getvalue()
 
 

@@ -120,7 +120,6 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
     """Return every table of the report by name; the same metrics give the same tables."""
     m = metrics
     v = m.verdicts
-    model = m.model or ModelMetrics((), ())
     before = m.previous
     pairs: list[tuple[str, Estimate, Estimate | None]] = [
         ("recall", m.event_recall, before and before.event_recall),
@@ -133,7 +132,6 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
         ("response", v.response, before and before.verdicts.response),
     ]
     earlier = before and before.money
-    times = v.to_acknowledge or Spread(0, None, None, None, 0)
     made = [
         table(
             "figures",
@@ -171,6 +169,17 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
             if m.money
             else (),
         ),
+        *_tables_of_people_and_model(m),
+    ]
+    without_model = () if m.model else ("decisions", "since_promotion")
+    return {t.name: t for t in made if t.name not in without_model}
+
+
+def _tables_of_people_and_model(m: ReportMetrics) -> list[Table]:
+    v = m.verdicts
+    model = m.model or ModelMetrics((), ())
+    times = v.to_acknowledge or Spread(0, None, None, None, 0)
+    return [
         table(
             "operators",
             "what number",
@@ -212,8 +221,6 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
             m.data.assets if m.data else (),
         ),
     ]
-    without_model = () if m.model else ("decisions", "since_promotion")
-    return {t.name: t for t in made if t.name not in without_model}
 
 
 def key_metrics(metrics: ReportMetrics) -> dict[str, str]:

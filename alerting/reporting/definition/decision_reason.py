@@ -281,11 +281,11 @@ def _provisional(champion: int | None, actor: str, evidence: Mapping[str, Any]) 
                 "It ranks better than chance, but no threshold finds a problem within the limits: "
                 "{actor} approved it."
             )
-        case {"test": {"n_events": int(events), "n_found": found} as test}:
+        case {"test": {"n_events": int(events), "n_found": announced} as test}:
             values["test"] = describe_test(test) or ""
             blind = template("First model. {test} Do not rely on it yet.")
             tested = template("First model. {test} It is used until a better one comes.")
-            text = blind if events and not found else tested
+            text = blind if events and not announced else tested
         case _:
             text = template("First model. It ranks better than chance.")
     return translatable(text, **values)

@@ -131,15 +131,15 @@ def side_by_side(proposal: Proposal) -> str:
         f"| | champion {proposal.champion_version or '(none)'} | {_model_word(proposal)} "
         f"{proposal.challenger_version or '(none)'} |"
     )
-    lines = (f"| {title} | {champion} | {other} |" for title, champion, other in rows)
+    lines = (f"| {' | '.join(map(str, row))} |" for row in rows)
     return "\n".join([head, "| --- | ---: | ---: |", *lines])
 
 
 def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
     """Return the main metrics of the test period that are known, by their names in MLflow."""
     in_minutes = {**test, "median_lead_time": (test.get("median_lead_time") or 0) / 60}
-    known = (key for key in MAIN_METRICS if test.get(key) is not None)
-    return {MAIN_METRICS[key]: float(in_minutes[key]) for key in known}
+    measured = (key for key in MAIN_METRICS if test.get(key) is not None)
+    return {MAIN_METRICS[key]: float(in_minutes[key]) for key in measured}
 
 
 def metrics_text(test: Mapping[str, Any]) -> str:

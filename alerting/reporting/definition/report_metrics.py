@@ -411,25 +411,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         problems=problems,
         problems_unevaluated=unevaluated,
         problems_in_recovery=in_recovery,
-        episodes=tuple(
-            ReportedEpisode(
-                id=e.id,
-                asset=e.asset,
-                raised_at=e.raised_at,
-                ended_at=ended_at(e),
-                value=e.evaluation.value,
-                threshold=e.evaluation.threshold,
-                outcome=outcome_of(e),
-                reason=_reason(e, m),
-                too_late=bool(e.outcome_record and e.outcome_record.too_late),
-                verdict=consensus(e.feedback)[0],
-                comment="; ".join(f.comment for f in e.feedback if f.comment),
-                backfilled=e.backfilled,
-                evidence=e.contributions[0].message if e.contributions else e.evaluation.reason,
-                in_alarm=m.in_alarm(e),
-            )
-            for e in raised
-        ),
+        episodes=tuple(_report_episode(e, m) for e in raised),
         verdicts=verdict_metrics(raised),
         rows=None,
         evaluated_s=weeks * _WEEK_S,
@@ -528,6 +510,25 @@ def _undetermined(counts: Mapping[Outcome, int]) -> str:
         "{undetermined} of {total} alarms are undetermined",
         undetermined=counts["undetermined"],
         total=sum(counts.values()),
+    )
+
+
+def _report_episode(e: Episode, m: Material) -> ReportedEpisode:
+    return ReportedEpisode(
+        id=e.id,
+        asset=e.asset,
+        raised_at=e.raised_at,
+        ended_at=ended_at(e),
+        value=e.evaluation.value,
+        threshold=e.evaluation.threshold,
+        outcome=outcome_of(e),
+        reason=_reason(e, m),
+        too_late=bool(e.outcome_record and e.outcome_record.too_late),
+        verdict=consensus(e.feedback)[0],
+        comment="; ".join(f.comment for f in e.feedback if f.comment),
+        backfilled=e.backfilled,
+        evidence=e.contributions[0].message if e.contributions else e.evaluation.reason,
+        in_alarm=m.in_alarm(e),
     )
 
 
