@@ -122,16 +122,16 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
     v = m.verdicts
     before = m.previous
     pairs: list[tuple[str, Estimate, Estimate | None]] = [
-        ("recall", m.event_recall, before and before.event_recall),
-        ("precision", m.precision.with_avoided, before and before.precision.with_avoided),
+        ("recall", m.event_recall, before.event_recall if before else None),
+        ("precision", m.precision.with_avoided, before.precision.with_avoided if before else None),
         ("precision_without_avoided", m.precision.without_avoided, None),
-        ("false_alarms", m.false_alarms, before and before.false_alarms),
-        ("lead_time", m.lead_time, before and before.lead_time),
-        ("delay", m.delay, before and before.delay),
-        ("time_in_alarm", m.time_in_alarm, before and before.time_in_alarm),
-        ("response", v.response, before and before.verdicts.response),
+        ("false_alarms", m.false_alarms, before.false_alarms if before else None),
+        ("lead_time", m.lead_time, before.lead_time if before else None),
+        ("delay", m.delay, before.delay if before else None),
+        ("time_in_alarm", m.time_in_alarm, before.time_in_alarm if before else None),
+        ("response", v.response, before.verdicts.response if before else None),
     ]
-    earlier = before and before.money
+    earlier = before.money if before else None
     made = [
         table(
             "figures",

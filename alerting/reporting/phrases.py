@@ -343,7 +343,7 @@ def route_terms(route: Route) -> list[tuple[str, str]]:
     flood = translatable(
         "more than {number} alerts of one asset within {duration} become one message",
         number=route.flood.more_than if route.flood else 0,
-        duration=_duration(route.flood and route.flood.within),
+        duration=_duration(route.flood.within if route.flood else None),
     )
     terms = (
         (translatable("Alerts"), match_text(route.match)),

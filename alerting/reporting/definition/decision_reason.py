@@ -202,14 +202,14 @@ def summarise_decision(
 
 
 def _why(
-    verdict: str, champion: int | None, actor: str, words: str, evidence: Mapping[str, Any]
+    verdict: str, champion: int | None, actor: str, stated: str, evidence: Mapping[str, Any]
 ) -> Translatable:
     if verdict == "provisional":
         return _provisional(champion, actor, evidence)
     if verdict == "no_challenger":
         return _without_challenger(evidence)
     if verdict in _PLAIN:
-        why = words.partition(" (")[0] if verdict == "rejected" else words
+        why = stated.partition(" (")[0] if verdict == "rejected" else stated
         return translatable(_PLAIN[verdict], actor=actor, reason=why)
     if by_crps := _BY_CRPS.get((evidence.get("decided_by", ""), verdict)):
         crps = {model: Styled(value, ".4g") for model, value in evidence["crps"].items()}
