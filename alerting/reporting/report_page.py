@@ -297,11 +297,12 @@ def draw(
     weights = next((m.importance for m in reversed(metrics.models) if m.importance), {})
     lanes = lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
+    uses = language.say("Importance of each variable for the model")
     drawn = {
         "timeline": timeline(metrics, scores, variable, zone, language),
         "lead_times": lead_times(metrics, language),
         "calibration": calibration(rows, language) if rows else Markup(),
-        "importance": bars(importance_bars(weights, titles, language), language),
+        "importance": bars(importance_bars(weights, titles, language, uses), language),
         "drivers": driver_bars(metrics, titles, language),
         "predicted": predicted_values(material.values, zone, language),
     }
