@@ -10,11 +10,11 @@ from __future__ import annotations
 import io
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from importlib.util import find_spec
-from itertools import pairwise
+from itertools import count
 from textwrap import shorten
 from typing import Any, Literal, NamedTuple, cast
 
@@ -38,11 +38,27 @@ COLOURS = {
     "event": "#b38600",
 }
 """Colours on white by name, after Okabe and Ito; pages have variables of these names."""
-_SIZE = 11  # of words in a PNG
-_LETTER = 6.8  # width of one on average
 _LABEL = 30  # letters beside an axis of a PNG
+_STYLE = {
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "lines.linewidth": 0.8,
+    "text.color": COLOURS["muted"],
+    "axes.labelcolor": COLOURS["muted"],
+    "xtick.color": COLOURS["muted"],
+    "ytick.color": COLOURS["muted"],
+    "grid.linewidth": 0.6,
+    "axes.edgecolor": COLOURS["rule"],
+    "grid.color": COLOURS["rule"],
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+}
+_ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 _TOP = 26.0
-_RIGHT = 12.0
 _GAP = 10.0
 _LINE = 14.0  # height of a line of text
 ROW = 22.0
@@ -50,13 +66,12 @@ ROW = 22.0
 _TALL_ROW = 38.0  # with its name above it
 _BROAD = 7  # letters beside an axis that need a broader margin
 _LABEL_WIDTH = 0.3  # of a marked instant on a phone, as a share of the width
-_SHARP = 2  # pixels of a PNG to one of CSS
-_SMOOTH = 2  # drawn so much larger, and reduced
 _TICK_STEPS_S = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
-    *(86400, 172800, 432000, 864000, 1209600, 2592000, 7776000, 15552000, 31536000),
+    *(86400, 172800, 432000, 864000, 1209600),
 )
 _DAY_S = 86_400
+_MONTHS_FROM_S = 110 * _DAY_S
 Anchor = Literal["start", "middle", "end"]
 Tick = tuple[float, str]
 
@@ -278,20 +293,18 @@ class Plot:
     def placed_moments(self) -> list[tuple[float, str, Anchor, int]]:
         """Return the share of the width, text, side and row of each marked instant; a text that
         would overlap moves a row down."""
-        rows: list[list[tuple[float, float]]] = []
+        rows: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
         placed: list[tuple[float, str, Anchor, int]] = []
         for at, text in self.moments:
             share = self.share_across(at)
             is_left = share > 1 - _LABEL_WIDTH
             begin = share - _LABEL_WIDTH if is_left else share
             end = begin + _LABEL_WIDTH
-            row = 0
-            while row < len(rows) and any(
-                begin < last and first < end for first, last in rows[row]
-            ):
-                row += 1
-            if row == len(rows):
-                rows.append([])
+            row = next(
+                row
+                for row in count()
+                if all(last <= begin or end <= first for first, last in rows[row])
+            )
             rows[row].append((begin, end))
             placed.append((share, text, "end" if is_left else "start", row))
         return placed
@@ -346,8 +359,10 @@ def time_ticks(
     start: datetime, end: datetime, zone: tzinfo, language: Language = ENGLISH, most: int = 8
 ) -> list[Tick]:
     """Return round times of a zone between two (ms); below the first one and where a day begins
-    stands the date."""
+    stands the date. Of a longer time the first instants of months, with the year below."""
     seconds = max((end - start).total_seconds(), 1)
+    if seconds > _MONTHS_FROM_S:
+        return _month_ticks(start.astimezone(zone), end.astimezone(zone), language, most)
     step = next((s for s in _TICK_STEPS_S if seconds / s <= most), _TICK_STEPS_S[-1])
     midnight = start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     skipped = int((start - midnight).total_seconds()) // step
@@ -365,6 +380,23 @@ def time_ticks(
         ticks.append((millis, text))
         day = date
     return ticks
+
+
+def _month_ticks(start: datetime, end: datetime, language: Language, most: int) -> list[Tick]:
+    """Return the first instants of months; the year stands below the first one and January."""
+    first = 12 * start.year + start.month - 1
+    last = 12 * end.year + end.month - 1
+    step = next((s for s in (1, 2, 3, 6) if (last - first) / s <= 1.6 * most), 12)
+    names = language.locale.months["stand-alone"]["abbreviated"]
+    begins = [
+        datetime(month // 12, month % 12 + 1, 1, tzinfo=start.tzinfo)
+        for month in range(first + 1, last + 1)
+        if month % step == 0
+    ]
+    return [
+        (float(to_millis(at)), names[at.month] + (f"\n{at.year}" if at.month == 1 or not n else ""))
+        for n, at in enumerate(begins)
+    ]
 
 
 # Pages
@@ -484,7 +516,7 @@ def still(plots: Sequence[Plot], label: str) -> Markup:
     return svg(plots, label) + Markup('<p class="legend">{}</p>').format(legend(plots))
 
 
-def spark(plot: Plot, label: str = "", width: int = 96, height: int = 34) -> Markup:
+def spark(plot: Plot, label: str = "", width: int | str = 96, height: int = 34) -> Markup:
     """Return a plot as small as a word, without axes. `label`: empty where the text beside it says
     the same."""
     return _render("spark", replace(plot, height=height), label, width)
@@ -493,96 +525,56 @@ def spark(plot: Plot, label: str = "", width: int = 96, height: int = 34) -> Mar
 # Mails and trainings
 
 
-def png(plots: Sequence[Plot], width: float = 420, columns: int = 1) -> bytes:
+def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     """Return plots as a PNG on white. The same plots give the same bytes."""
-    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - only mails and trainings need it
+    from matplotlib import rcParams  # noqa: PLC0415 - only mails and trainings need it
+    from matplotlib.figure import Figure  # noqa: PLC0415
 
-    factor = _SHARP * _SMOOTH
-    shapes, height = _lay_out(plots, width, columns)
-    image = Image.new("RGB", (round(width * factor), round(height * factor)), "white")
-    draw = ImageDraw.Draw(image, "RGBA")
-    library = find_spec("matplotlib")  # its font, without loading the library itself
-    assert library is not None and library.submodule_search_locations is not None  # noqa: S101 - a requirement
-    font_file = f"{library.submodule_search_locations[0]}/mpl-data/fonts/ttf/DejaVuSans.ttf"
-    font = ImageFont.truetype(font_file, _SIZE * factor * 0.92)
-    for shape in shapes:
-        points = [(x * factor, y * factor) for x, y in shape.points]
-        colour = COLOURS.get(shape.colour, COLOURS["muted"])
-        if shape.kind == "text":
-            anchor = {"start": "ls", "middle": "ms", "end": "rs"}[shape.anchor]
-            draw.text(points[0], shape.text, colour, font, anchor)
-        elif shape.kind == "dot":
-            draw.circle(points[0], shape.width * factor, colour)
-        elif shape.kind == "area":
-            draw.polygon(points, f"{colour}{round(255 * shape.opacity):02x}")
-        else:
-            for part in _dashes(points, factor) if shape.dashed else (points,):
-                draw.line(part, colour, round(shape.width * factor), joint="curve")
+    rcParams.update(_STYLE)  # nobody else draws in our processes, and a context is not of a thread
+    heights = [30 + plot.height + plot.axis_height() for plot in plots]
+    figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
+    ratios = {"height_ratios": heights}
+    axes = figure.subplots(len(plots), squeeze=False, gridspec_kw=ratios)
+    for axis, plot in zip(axes.flat, plots, strict=True):
+        _draw(axis, plot)
     out = io.BytesIO()
-    small = image.resize((image.width // _SMOOTH, image.height // _SMOOTH), Image.Resampling.BOX)
-    small.quantize(64).save(out, "PNG", optimize=True)
+    figure.savefig(out, metadata={"Software": None})
     return out.getvalue()
 
 
-def _dashes(
-    points: Sequence[tuple[float, float]], factor: float
-) -> Iterable[list[tuple[float, float]]]:
-    """Yield the dashes of a line, piece after piece."""
-    for (x, y), (to_x, to_y) in pairwise(points):
-        length = math.hypot(to_x - x, to_y - y)
-        for k in range(math.ceil(length / (7 * factor))):
-            ends = (min(part / length, 1.0) for part in (7 * factor * k, factor * (7 * k + 4)))
-            yield [(x + share * (to_x - x), y + share * (to_y - y)) for share in ends]
-
-
-def _lay_out(plots: Sequence[Plot], width: float, columns: int) -> tuple[list[Shape], float]:
-    """Return all shapes of plots in pixels, and the height of the whole."""
-    longest = max((len(text) for p in plots for _, text in p.y_ticks), default=0)
-    margin = 8 + _LETTER * min(longest, _LABEL)
-    cell = width / columns
-    shapes: list[Shape] = []
-    top = 0.0
-    for first in range(0, len(plots), columns):
-        row = plots[first : first + columns]
-        for column, plot in enumerate(row):
-            right = (column + 1) * cell - _RIGHT
-            shapes += _lay_out_plot(plot, column * cell + margin, right, top + 20)
-        top += 20 + max(p.height for p in row) + max(p.axis_height() for p in row) + _GAP
-    return shapes, round(top, 1)
-
-
-def _lay_out_plot(plot: Plot, x_start: float, x_end: float, top: float) -> Iterable[Shape]:
-    bottom = top + plot.height
-
-    def locate(point: tuple[float, float]) -> tuple[float, float]:
-        return x_start + (x_end - x_start) * plot.share_across(point[0]), top + plot.pixels_down(
-            point[1]
-        )
-
-    if plot.title:
-        title = "; ".join([plot.title, *(text for _, text in plot.moments)])
-        yield Shape("text", ((x_start, top - 7),), "muted", text=title)
-    for value, text in plot.y_ticks:
-        y = top + plot.pixels_down(value)
-        if plot.grid:
-            yield Shape("line", ((x_start, y), (x_end, y)), "rule", 0.8)
-        short = shorten(text, _LABEL, placeholder=" …")
-        yield Shape("text", ((x_start - 5, y + 4),), "muted", text=short, anchor="end")
+def _draw(axis: Any, plot: Plot) -> None:
+    """Draw a plot on axes of matplotlib."""
+    axis.set(xlim=plot.x, ylim=plot.y, axisbelow=True)
+    axis.set_xlabel(plot.x_title, loc="right")
+    title = [plot.title, *(text for _, text in plot.moments)]
+    axis.set_title("; ".join(filter(None, title)), loc="left")
+    axis.set_xticks([x for x, _ in plot.x_ticks], [text for _, text in plot.x_ticks])
+    labels = [shorten(text, _LABEL, placeholder=" …") for _, text in plot.y_ticks]
+    axis.set_yticks([y for y, _ in plot.y_ticks], labels)
+    axis.grid(plot.grid, axis="y")
     for shape in plot.shapes:
-        dx, dy = shape.shift
-        yield shape._replace(points=tuple((x + dx, y + dy) for x, y in map(locate, shape.points)))
-    for level, y, text_y, text in plot.placed_levels():
-        colour = "limit" if level.is_limit else "muted"
-        yield Shape("line", ((x_start, top + y), (x_end, top + y)), colour, 1, level.is_limit)
-        yield Shape("text", ((x_end, top + text_y),), "muted", text=text, anchor="end")
-    if plot.x_ticks or plot.grid:
-        yield Shape("line", ((x_start, bottom), (x_end, bottom)), "rule", 1)
-    for value, text in plot.x_ticks:
-        x = locate((value, 0))[0]
-        for row, part in enumerate(text.split("\n")):
-            at = min(max(x, x_start + 2.5 * len(part)), x_end - 2.5 * len(part))
-            place = ((at, bottom + 14 + 14 * row),)
-            yield Shape("text", place, "muted", text=part, anchor="middle")
-    if plot.x_title:
-        y = bottom + (30 if plot.x_ticks else 14)
-        yield Shape("text", ((x_end, y),), "muted", text=plot.x_title, anchor="end")
+        xs, ys = zip(*shape.points, strict=True)
+        colour = COLOURS.get(shape.colour, COLOURS["muted"])
+        look: dict[str, Any] = {"color": colour, "clip_on": True}
+        match shape.kind:
+            case "text":
+                dx, dy = shape.shift
+                axis.annotate(
+                    shape.text,
+                    shape.points[0],
+                    (0.7 * dx, -0.7 * dy),
+                    textcoords="offset points",
+                    ha=_ANCHORS[shape.anchor],
+                    color=COLOURS["muted"],
+                )
+            case "area":
+                axis.fill(xs, ys, alpha=shape.opacity, linewidth=0, **look)
+            case "dot":
+                axis.plot(xs, ys, ".", markersize=1.6 * shape.width, **look)
+            case "line":
+                axis.plot(xs, ys, "--" if shape.dashed else "-", lw=0.7 * shape.width, **look)
+    for level, _, text_y, text in plot.placed_levels():
+        height = min(max(level.value, plot.y[0]), plot.y[1])
+        colour = COLOURS["limit" if level.is_limit else "muted"]
+        axis.axhline(height, color=colour, ls="--" if level.is_limit else ":")
+        axis.text(1, 1 - text_y / plot.height, text, ha="right", transform=axis.transAxes)

@@ -2,7 +2,7 @@
 by one, the tables, and the additions of a backtest: its trainings, and the load on operators."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -13,13 +13,13 @@ from alerting.definitions.alert_definition import Condition, Definition
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.condition_fields import single_condition
 from alerting.definitions.fields.shared_fields import SEVERITIES
-from alerting.definitions.wording.language import ENGLISH, Language, template, templates
-from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
+from alerting.definitions.wording.language import template, templates
+from alerting.episodes.episode import Episode
 from alerting.learning.score_metrics import EventMetrics
 from alerting.operators.alarm_load import PERIOD, count_by_period, find_floods
-from alerting.readings.history import History, millis, to_millis
-from alerting.reporting.definition.operators_and_money import VerdictMetrics
-from alerting.reporting.definition.period_data import Material, outcome_of
+from alerting.readings.history import duration_millis, millis, to_millis
+from alerting.reporting.definition.operators_and_money import Amount, Spread
+from alerting.reporting.definition.period_data import Material
 from alerting.reporting.definition.report_metrics import (
     ModelMetrics,
     ReportMetrics,
@@ -29,14 +29,11 @@ from alerting.reporting.estimates import (
     Cases,
     Estimate,
     Table,
-    by_name,
     rate_per_week,
     table,
     table_of,
 )
-from alerting.reporting.model_charts import BarChart, titles_of, waterfall
 from alerting.reporting.phrases import amount
-from alerting.reporting.sentences import last_taken
 from alerting.reporting.variable_charts import (
     ChartLevel,
     Panel,
@@ -46,38 +43,10 @@ from alerting.reporting.variable_charts import (
     problem_levels,
 )
 
-_LEAST_AROUND = timedelta(hours=1)
-_DATA_COLUMNS = "asset evaluated_s not_evaluated_s gaps gaps_s longest_gap_s"
 
-
-@dataclass(frozen=True)
-class ExplainedEpisode:
-    """An episode with the reasons of its raise, and the advice, if there was any."""
-
-    id: str
-    asset: str
-    raised_at: datetime
-    headline: str
-    outcome: Outcome
-    waterfall: BarChart | None
-    advice: str | None
-    taken: RecommendationTaken | None
-
-
-@dataclass(frozen=True)
-class MissedProblem:
-    """A problem that came unannounced, with the readings of its variable around it, if any."""
-
-    asset: str
-    start: datetime
-    end: datetime | None
-    panel: Panel | None
-
-
-def episode_details(
-    episodes: Sequence[Episode], histories: Mapping[str, History], language: Language = ENGLISH
-) -> tuple[ExplainedEpisode, ...]:
-    """Return the most severe episodes, then those furthest beyond their threshold."""
+def most_severe(episodes: Sequence[Episode]) -> list[Episode]:
+    """Return the most severe episodes, then those furthest beyond their threshold, in the order of
+    time."""
     ranked = sorted(
         episodes,
         key=lambda e: (
@@ -87,40 +56,12 @@ def episode_details(
             e.id,
         ),
     )
-    return tuple(
-        ExplainedEpisode(
-            id=e.id,
-            asset=e.asset,
-            raised_at=e.raised_at,
-            headline=e.evaluation.reason,
-            outcome=outcome_of(e),
-            waterfall=waterfall(
-                e.contributions,
-                e.evaluation.value,
-                e.evaluation.threshold,
-                titles_of(histories[e.asset].asset if e.asset in histories else None),
-                language,
-            ),
-            advice=e.recommendation.message if e.recommendation else None,
-            taken=last_taken(e),
-        )
-        for e in sorted(ranked[:6], key=lambda e: (e.raised_at, e.id))
-    )
+    return sorted(ranked[:6], key=lambda e: (e.raised_at, e.id))
 
 
-def missed_details(
-    m: Material, missed: Sequence[tuple[str, datetime, datetime | None]]
-) -> tuple[MissedProblem, ...]:
-    """Return the first missed problems, each with its variable from well before its start to its
-    end."""
-    return tuple(
-        MissedProblem(asset, start, end, _around(m, asset, start, end))
-        for asset, start, end in list(missed)[:6]
-    )
-
-
-def _around(m: Material, asset: str, start: datetime, end: datetime | None) -> Panel | None:
-    before = max(2 * (m.definition.gap + m.definition.horizon), _LEAST_AROUND)
+def panel_around(m: Material, asset: str, start: datetime, end: datetime | None) -> Panel | None:
+    """Return the variable of a missed problem from well before its start to its end."""
+    before = max(2 * (m.definition.gap + m.definition.horizon), timedelta(hours=1))
     last = min(end or start + before, start + 2 * before)
     return panel_of(m, asset, start - before, last + before / 4)
 
@@ -178,100 +119,108 @@ def _levels(definition: Definition, asset: Asset) -> tuple[ChartLevel, ...]:
 def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
     """Return every table of the report by name; the same metrics give the same tables."""
     m = metrics
-    problems = [
-        (p.asset, p.start, p.end, p in m.announced, p.episode, p.lead_s) for p in m.problems
-    ]
+    v = m.verdicts
     before = m.previous
     pairs: list[tuple[str, Estimate, Estimate | None]] = [
         ("recall", m.event_recall, before.event_recall if before else None),
-        ("precision", m.precision.with_avoided, before.precision if before else None),
+        ("precision", m.precision.with_avoided, before.precision.with_avoided if before else None),
         ("precision_without_avoided", m.precision.without_avoided, None),
         ("false_alarms", m.false_alarms, before.false_alarms if before else None),
         ("lead_time", m.lead_time, before.lead_time if before else None),
         ("delay", m.delay, before.delay if before else None),
         ("time_in_alarm", m.time_in_alarm, before.time_in_alarm if before else None),
-        ("response", m.verdicts.response, before.response if before else None),
+        ("response", v.response, before.verdicts.response if before else None),
     ]
-    columns = "figure unit value low high basis doubt before before_low before_high"
-    rows = [
-        [name, e.unit, e.value, e.low, e.high, e.basis, e.doubt]
-        + ([then.value, then.low, then.high] if then else [None] * 3)
-        for name, e, then in pairs
+    earlier = before.money if before else None
+    made = [
+        table(
+            "figures",
+            "figure unit value low high basis doubt before before_low before_high",
+            (
+                (name, e.unit, e.value, e.low, e.high, e.basis, e.doubt)
+                + ((then.value, then.low, then.high) if then else (None, None, None))
+                for name, e, then in pairs
+            ),
+        ),
+        table(
+            "outcomes",
+            "outcome episodes",
+            [*m.outcomes.items(), ("missed problems", len(m.missed))],
+        ),
+        table(
+            "problems",
+            "asset start end announced episode lead_s",
+            ((p.asset, p.start, p.end, p in m.announced, p.episode, p.lead_s) for p in m.problems),
+        ),
+        table_of(
+            "episodes",
+            "id asset raised_at ended_at value threshold outcome reason verdict comment backfilled",
+            m.episodes,
+        ),
+        table(
+            "money",
+            "sum currency low high before_low before_high",
+            (
+                (name, m.money.currency, now.low, now.high)
+                + ((vars(earlier)[name].low, vars(earlier)[name].high) if earlier else (None, None))
+                for name, now in vars(m.money).items()
+                if isinstance(now, Amount)
+            )
+            if m.money
+            else (),
+        ),
+        *_tables_of_people_and_model(m),
     ]
-    return by_name(
-        [
-            table("figures", columns, rows),
-            table(
-                "outcomes",
-                "outcome episodes",
-                [*m.outcomes.items(), ("missed problems", len(m.missed))],
-            ),
-            table("problems", "asset start end announced episode lead_s", problems),
-            table_of(
-                "episodes",
-                "id asset raised_at ended_at value threshold outcome reason verdict comment "
-                "backfilled",
-                m.episodes,
-            ),
-            _money(m),
-            *_people(m.verdicts),
-            table_of(
-                "drivers", "variable mean_share episodes before", m.drivers, mean_share="share"
-            ),
-            *(_model(m.model) if m.model is not None else ()),
-            *([table_of("data", _DATA_COLUMNS, m.data.assets)] if m.data is not None else ()),
-        ]
-    )
+    without_model = () if m.model else ("decisions", "since_promotion")
+    return {t.name: t for t in made if t.name not in without_model}
 
 
-def _money(m: ReportMetrics) -> Table:
-    before = m.previous.money if m.previous else None
-    rows: list[list[object]] = []
-    for name in ("missed", "announced", "false_alarms", "interventions", "avoided", "net"):
-        if m.money is not None:
-            now = getattr(m.money, name)
-            then = getattr(before, name, None)
-            bounds = [then.low, then.high] if then else [None, None]
-            rows.append([name, m.money.currency, now.low, now.high, *bounds])
-    return table("money", "sum currency low high before_low before_high", rows)
-
-
-def _people(v: VerdictMetrics) -> Iterator[Table]:
-    rows: list[list[object]] = [
-        ["notified", v.notified],
-        ["acted", v.acted],
-        *[[f"verdict {k}", n] for k, n in v.counts.items()],
+def _tables_of_people_and_model(m: ReportMetrics) -> list[Table]:
+    v = m.verdicts
+    model = m.model or ModelMetrics((), ())
+    times = v.to_acknowledge or Spread(0, None, None, None, 0)
+    return [
+        table(
+            "operators",
+            "what number",
+            [
+                ("notified", v.notified),
+                ("acted", v.acted),
+                *((f"verdict {verdict}", count) for verdict, count in v.counts.items()),
+                ("median seconds to acknowledge", times.median),
+                ("90 % acknowledged within seconds", times.p90),
+            ],
+        ),
+        table_of("actions", "action times helped came", v.actions),
+        table(
+            "recommendations",
+            "taken episodes",
+            [("given", v.advice.given), *v.advice.taken.items()] if v.advice else (),
+        ),
+        table_of("drivers", "variable mean_share episodes before", m.drivers, mean_share="share"),
+        table_of(
+            "decisions",
+            "at verdict promoted version champion reason actor run",
+            model.decisions,
+            run="run_id",
+        ),
+        table_of(
+            "since_promotion",
+            "metric at_promotion now low high worse at_promotion_low at_promotion_high",
+            model.came_true,
+            now="now.value",
+            low="now.low",
+            high="now.high",
+            worse="is_worse",
+            at_promotion_low="low",
+            at_promotion_high="high",
+        ),
+        table_of(
+            "data",
+            "asset evaluated_s not_evaluated_s gaps gaps_s longest_gap_s",
+            m.data.assets if m.data else (),
+        ),
     ]
-    if v.to_acknowledge is not None:
-        for label, spread in (
-            ("median seconds to acknowledge", v.to_acknowledge.median),
-            ("90 % acknowledged within seconds", v.to_acknowledge.p90),
-        ):
-            rows.append([label, spread.total_seconds() if spread else None])
-    yield table("operators", "what number", rows)
-    yield table_of("actions", "action times helped came", v.actions)
-    advice_rows = [("given", v.advice.given), *v.advice.taken.items()] if v.advice else []
-    yield table("recommendations", "taken episodes", advice_rows)
-
-
-def _model(model: ModelMetrics) -> Iterator[Table]:
-    yield table_of(
-        "decisions",
-        "at verdict promoted version champion reason actor run",
-        model.decisions,
-        run="run_id",
-    )
-    yield table_of(
-        "since_promotion",
-        "metric at_promotion now low high worse at_promotion_low at_promotion_high",
-        model.came_true,
-        now="now.value",
-        low="now.low",
-        high="now.high",
-        worse="is_worse",
-        at_promotion_low="low",
-        at_promotion_high="high",
-    )
 
 
 def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
@@ -345,7 +294,8 @@ def operator_load(
     days = (end - start) / timedelta(days=1)
     by_day = Counter(at.astimezone(UTC).date() for at in raised)
     busiest = max(by_day, key=lambda day: (by_day[day], -day.toordinal()), default=None)
-    peak, peak_at = _peak(raised)
+    at = np.array([to_millis(instant) for instant in raised], np.int64)
+    within = np.searchsorted(at, at + duration_millis(PERIOD)) - np.arange(len(at))
     last_day = (end - timedelta(microseconds=1)).astimezone(UTC).date()
     return Load(
         start=start,
@@ -358,27 +308,12 @@ def operator_load(
         busiest_day=busiest,
         busiest_day_episodes=by_day[busiest] if busiest else 0,
         days_without=(last_day - start.astimezone(UTC).date()).days + 1 - len(by_day),
-        peak=peak,
-        peak_at=peak_at,
+        peak=int(within.max(initial=0)),
+        peak_at=raised[int(within.argmax())] if raised else None,
         floods=len(find_floods(count_by_period(raised, start, end), start, flood_above)),
         flood_above=flood_above,
         longest_s=max(((ended - at).total_seconds() for at, ended in episodes), default=None),
     )
-
-
-def _peak(raised: Sequence[datetime]) -> tuple[int, datetime | None]:
-    """Return the largest number of instants within ten minutes, and the instant at which the first
-    such ten minutes begin."""
-    best = 0
-    best_at = None
-    after = 0
-    for i, at in enumerate(raised):
-        while after < len(raised) and raised[after] < at + PERIOD:
-            after += 1
-        if after - i > best:
-            best = after - i
-            best_at = at
-    return best, best_at
 
 
 @dataclass(frozen=True)

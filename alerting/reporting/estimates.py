@@ -7,7 +7,6 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -25,7 +24,6 @@ from alerting.definitions.wording.language import (
     translatable_count,
 )
 from alerting.learning.score_metrics import (
-    Labels,
     evaluate_rows,
     poisson_interval,
     reliability_with_intervals,
@@ -222,27 +220,33 @@ def compute_row_metrics(
 
 
 def _doubt(rows: int, positives: int) -> str:
-    if rows == 0:
-        return translatable("no score has a known label yet")
-    if positives == 0:
-        return translatable("the problem followed none of {rows} scores", rows=rows)
-    if positives == rows:
-        return translatable("the problem followed every one of {rows} scores", rows=rows)
-    few = translatable(
-        "the problem followed only {positives} of {rows} scores", positives=positives, rows=rows
+    doubts = (
+        (not rows, translatable("no score has a known label yet")),
+        (not positives, translatable("the problem followed none of {rows} scores", rows=rows)),
+        (
+            positives == rows,
+            translatable("the problem followed every one of {rows} scores", rows=rows),
+        ),
+        (
+            positives < LEAST_POSITIVES,
+            translatable(
+                "the problem followed only {positives} of {rows} scores",
+                positives=positives,
+                rows=rows,
+            ),
+        ),
     )
-    return few if positives < LEAST_POSITIVES else ""
+    return next((text for holds, text in doubts if holds), "")
 
 
 def _beside(mature: pd.DataFrame, column: str) -> tuple[float | None, float | None]:
     """Return the average precision of other scores, and the model's on the same rows."""
     rows = mature[mature[column].notna()] if column in mature else mature[:0]
+    if rows.empty:
+        return None, None
     label = rows["label"].to_numpy(np.int8)
-    return (_ap(label, rows[column]), _ap(label, rows["score"])) if len(rows) else (None, None)
-
-
-def _ap(label: Labels, score: pd.Series) -> float | None:
-    return row_metrics(label, score.to_numpy(np.float64))["ap"]
+    scores = (rows[column].to_numpy(np.float64), rows["score"].to_numpy(np.float64))
+    return row_metrics(label, scores[0])["ap"], row_metrics(label, scores[1])["ap"]
 
 
 Cell = str | int | float | bool | None
@@ -261,7 +265,10 @@ class Table:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(self.columns)
-        writer.writerows(map(_csv_cell, row) for row in self.rows)
+        writer.writerows(
+            [spreadsheet_text(cell) if isinstance(cell, str) else cell for cell in row]
+            for row in self.rows
+        )
         return out.getvalue()
 
     def to_records(self) -> list[dict[str, Cell]]:
@@ -271,33 +278,16 @@ class Table:
 
 def table(name: str, columns: str, rows: Iterable[Iterable[Any]]) -> Table:
     """Return a table of values, instants as text, under column names with a space in between."""
-    cells = tuple(tuple(_cell(value) for value in row) for row in rows)
-    return Table(name, tuple(columns.split()), cells)
+    cells = to_jsonable_python(
+        [[*row] for row in rows], inf_nan_mode="null", timedelta_mode="float"
+    )
+    return Table(name, tuple(columns.split()), tuple(map(tuple, cells)))
 
 
 def table_of(name: str, columns: str, items: Iterable[object], **attributes: str) -> Table:
     """Return a row of attributes for each item; `attributes`: of columns with another name."""
     read = [attrgetter(attributes.get(column, column)) for column in columns.split()]
-    return table(name, columns, [[value(item) for value in read] for item in items])
-
-
-def by_name(tables: Sequence[Table]) -> Mapping[str, Table]:
-    """Return the tables by name, in their order."""
-    return {t.name: t for t in tables}
-
-
-def _cell(value: Any) -> Cell:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, float) and value - value != 0:
-        return None
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
-
-
-def _csv_cell(cell: Cell) -> Cell:
-    if cell is None:
-        return ""
-    return spreadsheet_text(cell) if isinstance(cell, str) else cell
+    return table(name, columns, ([value(item) for value in read] for item in items))
 
 
 def to_document(value: Any) -> Any:

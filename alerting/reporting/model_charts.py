@@ -2,11 +2,10 @@
 have found and its false alarms on the rows that chose a threshold, and the limit of false alarms
 that would choose it; calibration; and the charts of a training for the registry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import ceil, floor, log10
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from alerting.deferred import np
 from alerting.definitions.asset_documents import Asset
@@ -29,8 +28,7 @@ CAVEAT = translatable(
 )
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(NamedTuple):
     """One bar between two shares. `kind`: a level of the risk, or a step of it up or down."""
 
     label: str
@@ -40,24 +38,20 @@ class Bar:
     text: str
 
 
-@dataclass(frozen=True)
-class BarChart:
-    """Bars below each other on one axis from `low` to `high`.
-
-    `threshold`: at which the alarm is raised, None if it is not known; `alarm`: its label.
-    """
+class BarChart(NamedTuple):
+    """Bars below each other on one axis. `threshold`: at which the alarm is raised, if it is known;
+    `alarm`: its label."""
 
     title: str
     bars: tuple[Bar, ...]
-    low: float
-    high: float
-    threshold: float | None
-    description: str
+    threshold: float | None = None
     alarm: str = ""
 
-    def percent_at(self, value: float) -> float:
-        """Return the position of a value in percent of the width."""
-        return round(100 * (value - self.low) / (self.high - self.low), 2)
+    @property
+    def description(self) -> str:
+        """Return the text alternative."""
+        summary = ", ".join(f"{bar.label} {bar.text}" for bar in self.bars)
+        return "; ".join(filter(None, (f"{self.title}: {summary}", self.alarm)))
 
 
 def reasons_waterfall(
@@ -92,12 +86,8 @@ def waterfall(
     """Return the steps from the usual score to this one. `titles`: of variables, by name."""
     if score is None or not contributions:
         return None
-    ranked = sorted(contributions, key=lambda c: -abs(c.share))
-    steps = [(titles.get(c.variable, c.variable), c.share) for c in ranked[:SHOWN]]
-    others = ranked[SHOWN:]
-    if others:
-        title = language.say_count("{number} other", "{number} others", len(others))
-        steps.append((title, sum(c.share for c in others)))
+    shares = [(titles.get(c.variable, c.variable), c.share) for c in contributions]
+    steps = _largest(shares, SHOWN, language)
     level = usual = score - sum(share for _, share in steps)
     start, end = sorted((0.0, level))
     bars = [Bar(language.say("Usual risk"), start, end, "usual", language.share(level))]
@@ -106,7 +96,7 @@ def waterfall(
         text = f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"
         bars.append(Bar(title, start, end, "up" if share >= 0 else "down", text))
         level += share
-    bars.append(_level(template("Risk"), score, "risk", language))
+    bars.append(Bar(language.say("Risk"), 0.0, score, "risk", language.share(score)))
     course = (
         template("How the risk rose from {usual} to {risk}")
         if score >= usual
@@ -123,50 +113,61 @@ def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | Non
     at_raise = episode.evaluation.value
     if at_raise is None or advice is None or not episode.is_prediction:
         return None
-    bars = [_level(template("When the alarm came"), at_raise, "risk", language)]
     # once the problem has come, what a model says is no risk that it will come
     waits = episode.condition == "open" and episode.happening_at is None
-    if episode.present is not None and waits:
-        bars.append(_level(template("Now"), episode.present.risk, "risk", language))
-    if advice.changes and advice.risk_after < advice.risk_before:
-        bars.append(_level(template("With this change"), advice.risk_after, "after", language))
-    if len(bars) == 1:
-        return None
-    return _chart(language.say("Risk"), bars, episode.evaluation.threshold, language)
+    present = episode.present.risk if episode.present is not None and waits else None
+    has_change = advice.changes and advice.risk_after < advice.risk_before
+    levels: tuple[tuple[str, float | None, Literal["risk", "after"]], ...] = (
+        (template("When the alarm came"), at_raise, "risk"),
+        (template("Now"), present, "risk"),
+        (template("With this change"), advice.risk_after if has_change else None, "after"),
+    )
+    bars = [
+        Bar(language.say(label), 0.0, value, kind, language.share(value))
+        for label, value, kind in levels
+        if value is not None
+    ]
+    threshold = episode.evaluation.threshold
+    return _chart(language.say("Risk"), bars, threshold, language) if len(bars) > 1 else None
 
 
 def importance_bars(
-    importance: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
+    shares: Mapping[str, float],
+    titles: Mapping[str, str],
+    language: Language = ENGLISH,
+    title: str = "",
+    show: Callable[[float], str] | None = None,
 ) -> BarChart | None:
-    """Return the mean size of each variable's share in a score, the largest first."""
-    bars = [
-        Bar(titles.get(name, name), 0.0, share, "risk", language.points(share))
-        for name, share in sorted(importance.items(), key=lambda item: -item[1])
-        if share > 0
+    """Return the share of each variable in a score, the largest first; None without any. `show`:
+    how a share is written, by default in points."""
+    named = [
+        (titles.get(n, n.replace("_", " ")), share) for n, share in shares.items() if share > 0
     ]
-    title = language.say("How much each variable moves the risk")
-    return _chart(title, bars, None, language) if bars else None
+    bars = [
+        Bar(name, 0.0, share, "risk", (show or language.points)(share))
+        for name, share in _largest(named, MOST_VARIABLES, language)
+    ]
+    title = title or language.say("How much each variable moves the risk")
+    return BarChart(title, tuple(bars)) if bars else None
 
 
-def _level(label: str, value: float, kind: Literal["risk", "after"], language: Language) -> Bar:
-    return Bar(language.say(label), 0.0, value, kind, language.share(value))
+def _largest(
+    shares: Sequence[tuple[str, float]], most: int, language: Language
+) -> list[tuple[str, float]]:
+    """Return the largest shares with their names, and the sum of the others."""
+    ranked = sorted(shares, key=lambda named: -abs(named[1]))
+    others = ranked[most:]
+    title = language.say_count("{number} other", "{number} others", len(others))
+    return [*ranked[:most], *([(title, sum(share for _, share in others))] if others else [])]
 
 
 def _chart(
     title: str, bars: Sequence[Bar], threshold: float | None, language: Language
 ) -> BarChart:
-    values = [value for bar in bars for value in (bar.start, bar.end)]
-    alarm = ""
-    if threshold is not None:
-        values.append(threshold)
-        alarm = language.say("alarm at {threshold}", threshold=language.share(threshold))
-    low = min(0.0, *values)
-    high = max(*values, 1e-6)
-    summary = ", ".join(f"{bar.label} {bar.text}" for bar in bars)
-    described = f"{title}: {summary}{'; ' if alarm else ''}{alarm}"
-    return BarChart(
-        title, tuple(bars), low, high + 0.02 * (high - low), threshold, described, alarm
-    )
+    if threshold is None:
+        return BarChart(title, tuple(bars))
+    alarm = language.say("alarm at {threshold}", threshold=language.share(threshold))
+    return BarChart(title, tuple(bars), threshold, alarm)
 
 
 MOST = 10
@@ -257,17 +258,12 @@ def _best(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def limit_choosing(rate: float, following: float | None) -> float:
     """Return a short number from `rate` on and below `following`, the rate of the next point."""
     if rate <= 0:
-        if following is None:
-            return _LEAST_LIMIT
-        if following < _SMALLEST_RATE:
-            return 0.0
-        step = 10.0 ** floor(log10(following / 2))
-        return min(floor(following / 2 / step) * step, _LEAST_LIMIT)
-    if rate < _SMALLEST_RATE:
-        return rate
-    for digits in range(1, 6):
-        step = 10.0 ** (floor(log10(rate)) - digits + 1)
-        limit = float(f"{ceil(rate / step - 1e-9) * step:.6g}")
+        half = _LEAST_LIMIT if following is None else min(following / 2, _LEAST_LIMIT)
+        return float(f"{half:.0e}") if half >= _SMALLEST_RATE else 0.0
+    digits = 0 if rate >= _SMALLEST_RATE else 5
+    for digit in range(digits, 5):
+        scale = 10.0 ** (digit - floor(log10(rate)))
+        limit = float(f"{ceil(rate * scale - 1e-9) / scale:.6g}")
         if limit >= rate and (following is None or limit < following):
             return limit
     return rate
@@ -282,8 +278,6 @@ def curve_plot(points: Sequence[CurvePoint], language: Language = ENGLISH) -> Pl
     plot = Plot((0, most), (0, 1.05), 200, title, x_ticks, share_ticks(0, 1, language))
     plot.unit = "share"
     plot.x_title = language.say("false alarms a week")
-    at = [p.on_all for p in points]
-    shares = [p.share_found for p in points]
     on_line = [p for p in points if p.at_most is not None]
     plot.line([p.on_all for p in on_line], [p.share_found for p in on_line])
     groups = (
@@ -293,10 +287,11 @@ def curve_plot(points: Sequence[CurvePoint], language: Language = ENGLISH) -> Pl
     )
     for rank, (name, colour, radius, look) in enumerate(groups):
         group = [p for p in points if rank == (2 if p.chosen else p.at_most is None)]
-        rates = [p.on_all for p in group]
-        shares_found = [p.share_found for p in group]
-        plot.dots(rates, shares_found, colour, radius, language.say(name), look)
-    plot.series.append(PlotSeries(title, at, shares))
+        shares = [p.share_found for p in group]
+        plot.dots([p.on_all for p in group], shares, colour, radius, language.say(name), look)
+    plot.series.append(
+        PlotSeries(title, [p.on_all for p in points], [p.share_found for p in points])
+    )
     return plot
 
 
@@ -331,39 +326,37 @@ def _thinned(points: Sequence[CurvePoint], most: int) -> list[CurvePoint]:
     return [points[rank] for rank in sorted(ranks | {chosen})]
 
 
-Points = Sequence[Mapping[str, Any]]
 MOST_VARIABLES = 15
-BAR_COLOURS = {
-    "usual": "undetermined",
-    "up": "false-alarm",
-    "down": "hit",
-    "risk": "score",
-    "after": "hit",
-}
-_BAR_NAMES = {
-    "up": template("raises the risk"),
-    "down": template("lowers the risk"),
+_BARS = {
+    "usual": ("undetermined", ""),
+    "up": ("false-alarm", template("raises the risk")),
+    "down": ("hit", template("lowers the risk")),
+    "risk": ("score", ""),
+    "after": ("hit", ""),
 }
 
 
 def bars_plot(chart: BarChart, language: Language = ENGLISH) -> Plot:
     """Return the plot of bars below each other with their texts, and the threshold dashed."""
-    names = [bar.label for bar in chart.bars]
-    rows = range(len(names) - 1, -1, -1)
+    ends = [0.0, *(end for bar in chart.bars for end in (bar.start, bar.end))]
+    low = min(ends)
+    high = max(*ends, chart.threshold or 0.0, 1e-6)
+    rows = range(len(chart.bars) - 1, -1, -1)
     plot = Plot(
-        (chart.low, chart.high + 0.2 * (chart.high - chart.low)),
-        (-0.5, len(names) - 0.5),
-        ROW * len(names),
+        (low, high + 0.22 * (high - low)),
+        (-0.5, len(chart.bars) - 0.5),
+        ROW * len(chart.bars),
         chart.title,
-        share_ticks(chart.low, chart.high, language),
-        [(float(row), name) for row, name in zip(rows, names, strict=True)],
+        share_ticks(low, high, language),
+        [(float(row), bar.label) for row, bar in zip(rows, chart.bars, strict=True)],
         grid=False,
         named_rows=True,
         rows=[(bar.label, bar.text) for bar in chart.bars],
     )
     for row, bar in zip(rows, chart.bars, strict=True):
-        name = language.say(_BAR_NAMES[bar.kind]) if bar.kind in _BAR_NAMES else ""
-        plot.bar((bar.start, bar.end), (row - 0.3, row + 0.3), BAR_COLOURS[bar.kind], 1, name)
+        colour, name = _BARS[bar.kind]
+        ends_up_and_down = (row - 0.3, row + 0.3)
+        plot.bar((bar.start, bar.end), ends_up_and_down, colour, 1, language.say(name))
         plot.write(bar.end, row, bar.text, shift=(5, 4), look="amount")
     if chart.threshold is not None:
         plot.moment(chart.threshold, chart.alarm, "limit", dashed=True)
@@ -371,7 +364,7 @@ def bars_plot(chart: BarChart, language: Language = ENGLISH) -> Plot:
 
 
 def calibration_plot(
-    bins: Points, x_title: str, y_title: str, language: Language = ENGLISH
+    bins: Sequence[Mapping[str, Any]], x_title: str, y_title: str, language: Language = ENGLISH
 ) -> Plot:
     """Return the observed share against the score, with 95 % intervals where they are known; the
     diagonal is exact."""
@@ -405,67 +398,19 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     bins = evidence.get("reliability", ())
     files: dict[str, bytes] = {}
     if len(curve) > 1:
-        files["threshold.png"] = threshold_curve(curve)
+        plot = curve_plot(operating_points(curve, 0.0))
+        chosen = next(point["threshold"] for point in curve if point["chosen"])
+        plot.title += f"; threshold in service: {format_threshold(chosen)}"
+        files["threshold.png"] = png([plot])
     if bins:
         plot = calibration_plot(bins, "score (probability)", "share that a problem followed")
         files["calibration.png"] = png([plot])
-    if evidence["importance"]:
-        files["importance.png"] = importance(evidence["importance"], names)
+    whole = sum(evidence["importance"].values()) or 1.0
+    shares = {name: share / whole for name, share in evidence["importance"].items()}
+    title = "Importance of each variable for the model"
+    if bars := importance_bars(shares, names, ENGLISH, title, ENGLISH.share):
+        files["importance.png"] = png([bars_plot(bars)], 560)
     return files
-
-
-def threshold_curve(curve: Points) -> bytes:
-    """Draw metrics by threshold with 95 % confidence intervals, the chosen one in red; thresholds
-    outside of the limits are grey."""
-    titles = {
-        "event_recall": "share of problems found",
-        "episode_precision": "share of episodes that are right",
-        "false_alarms_per_week": "false alarms a week and asset",
-        "time_in_alarm": "share of time in alarm",
-    }
-    chosen = next(p for p in curve if p["chosen"])
-    edges = [p["threshold"] for p in curve]
-    middles = [edges[0], *((a + b) / 2 for a, b in pairwise(edges)), edges[-1]]
-    plots = []
-    for name, title in titles.items():
-        shown = [p for p in curve if p[name] is not None]
-        bounds = [p["intervals"].get(name, [p[name], p[name]]) for p in shown]
-        top = (
-            1.03 if name != "false_alarms_per_week" else max((b[1] for b in bounds), default=1) or 1
-        )
-        ticks = (share_ticks if top == 1.03 else number_ticks)(0, top)
-        plot = Plot(
-            (edges[0], edges[-1]), (0, top), 150, title, number_ticks(edges[0], edges[-1]), ticks
-        )
-        for point, span in zip(curve, pairwise(middles), strict=True):
-            if not point["within_budget"]:
-                plot.bar(span, plot.y, "muted", 0.12)
-        at = [p["threshold"] for p in shown]
-        plot.area(at, [b[0] for b in bounds], [b[1] for b in bounds])
-        plot.line(at, [p[name] for p in shown], steps=True)
-        plot.moment(chosen["threshold"], "false-alarm")
-        plots.append(plot)
-    plots[-1].x_title = f"threshold; in service: {format_threshold(chosen['threshold'])}"
-    return png(plots, 800, 2)
-
-
-def share_bars(title: str, shares: Sequence[tuple[str, float, str]]) -> BarChart:
-    """Return bars from zero: name, share and text, the first one on top."""
-    bars = tuple(Bar(name, 0.0, share, "risk", text) for name, share, text in shares)
-    described = f"{title}: " + ", ".join(f"{bar.label} {bar.text}" for bar in bars)
-    return BarChart(title, bars, 0.0, max((b.end for b in bars), default=0) or 1.0, None, described)
-
-
-def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
-    """Draw the share of each variable in the model's importance, the largest on top."""
-    whole = sum(shares.values()) or 1.0
-    ranked = sorted(shares.items(), key=lambda item: -item[1])
-    shown = [(names.get(name, name), share / whole) for name, share in ranked[:MOST_VARIABLES]]
-    others = ranked[MOST_VARIABLES:]
-    if others:
-        shown.append((f"{len(others)} others", sum(share for _, share in others) / whole))
-    bars = [(name, share, f"{share:.0%}") for name, share in shown]
-    return png([bars_plot(share_bars("Importance of each variable for the model", bars))], 560)
 
 
 def swarm(

@@ -1,7 +1,6 @@
 """Numbers in a readable format, the same on pages and in sentences."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
@@ -145,21 +144,14 @@ def zoned_times(text: str, zone: tzinfo) -> str:
 
     Sentences are composed where no zone is known; each surface shows them in that of the plant.
     """
-    return _STAMP.sub(
-        lambda stamp: _local_moment(datetime.fromisoformat(stamp.group()), zone), text
-    )
 
+    def show(stamp: re.Match[str]) -> str:
+        value = datetime.fromisoformat(stamp.group())
+        minute = instant(value, zone)
+        second = f":{value:%S}" if value.second else ""
+        return moment(value, zone).replace(minute, f"{minute}{second}", 1)
 
-def _local_moment(value: datetime, zone: tzinfo) -> str:
-    """Format as `moment`, with the seconds where there are any."""
-    text = moment(value, zone)
-    minute = instant(value, zone)
-    return text.replace(minute, f"{minute}:{value:%S}", 1) if value.second else text
-
-
-def zone_name(zone: tzinfo) -> str:
-    """Return the name of a time zone: `UTC`, `Europe/Berlin`."""
-    return str(zone)
+    return _STAMP.sub(show, text)
 
 
 def data_up_to(
@@ -334,83 +326,74 @@ def time_range(
 
 def route_terms(route: Route) -> list[tuple[str, str]]:
     """Return the terms of a route with their text: alerts, times, frequency, escalation."""
-    return [
+    always = translatable("always")
+    quiet = hours_in_zone(route.quiet, route.timezone) if route.quiet else ""
+    repeated = translatable(
+        "every {duration}, until an operator acknowledges it or it is over",
+        duration=_duration(route.repeat),
+    )
+    escalations = (
+        translatable(
+            "not acknowledged for {duration}: {channels}",
+            duration=_duration(step.after),
+            channels=", ".join(step.channels),
+        )
+        for step in route.escalation
+    )
+    flood = translatable(
+        "more than {number} alerts of one asset within {duration} become one message",
+        number=route.flood.more_than if route.flood else 0,
+        duration=_duration(route.flood.within if route.flood else None),
+    )
+    terms = (
         (translatable("Alerts"), match_text(route.match)),
         (
             translatable("In force"),
-            hours_in_zone(route.shifts, route.timezone) if route.shifts else translatable("always"),
+            hours_in_zone(route.shifts, route.timezone) if route.shifts else always,
         ),
         (
             translatable("Quiet"),
-            translatable(
-                "{hours}; critical alerts are sent nevertheless",
-                hours=hours_in_zone(route.quiet, route.timezone),
-            )
-            if route.quiet
+            translatable("{hours}; critical alerts are sent nevertheless", hours=quiet)
+            if quiet
             else translatable("never"),
         ),
-        *_further_terms(route),
-    ]
-
-
-def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
-    if route.repeat is not None:
-        yield (
-            translatable("Repeated"),
-            translatable(
-                "every {duration}, until an operator acknowledges it or it is over",
-                duration=_duration(route.repeat),
-            ),
-        )
-    for step in route.escalation:
-        yield (
-            translatable("Escalation"),
-            translatable(
-                "not acknowledged for {duration}: {channels}",
-                duration=_duration(step.after),
-                channels=", ".join(step.channels),
-            ),
-        )
-    flood = route.flood
-    if flood is not None:
-        yield (
-            translatable("Flood"),
-            translatable(
-                "more than {number} alerts of one asset within {duration} become one message",
-                number=flood.more_than,
-                duration=_duration(flood.within),
-            ),
-        )
-    if route.language is not None:
-        yield translatable("Language"), NATIVE_NAMES[route.language]
-    if route.acknowledge_by_link:
-        yield (
+        (translatable("Repeated"), repeated if route.repeat else ""),
+        *((translatable("Escalation"), text) for text in escalations),
+        (translatable("Flood"), flood if route.flood else ""),
+        (translatable("Language"), NATIVE_NAMES[route.language] if route.language else ""),
+        (
             translatable("Links"),
-            translatable("each message has a link that acknowledges the alert without a login"),
-        )
-    if route.platform:
-        yield (
+            translatable("each message has a link that acknowledges the alert without a login")
+            if route.acknowledge_by_link
+            else "",
+        ),
+        (
             translatable("Platform"),
-            translatable("faults of the platform itself are sent as well"),
-        )
+            translatable("faults of the platform itself are sent as well")
+            if route.platform
+            else "",
+        ),
+    )
+    return [(term, text) for term, text in terms if text]
 
 
 def match_text(match: Match) -> str:
     """Return which alerts a route matches: `critical or high, of oven-*, tagged line-3`."""
+    names = (
+        (template("alert {names}"), match.definitions),
+        (template("of {names}"), match.assets),
+        (template("tagged {names}"), match.tags),
+    )
     parts = [
-        join_with_or(*(translatable(SEVERITY_NAMES[severity]) for severity in match.severity))
-        if match.severity
-        else translatable("every severity")
+        translatable(text, names=join_with_or(*chosen))
+        for text, chosen in names
+        if chosen and chosen != ("*",)
     ]
-    if match.definitions != ("*",):
-        parts.append(translatable("alert {names}", names=join_with_or(*match.definitions)))
-    if match.assets != ("*",):
-        parts.append(translatable("of {names}", names=join_with_or(*match.assets)))
-    if match.tags:
-        parts.append(translatable("tagged {names}", names=join_with_or(*match.tags)))
-    is_any = len(parts) == 1 and not match.severity
-    return translatable("every alert") if is_any else joined(", ", *parts)
+    severities = [translatable(SEVERITY_NAMES[severity]) for severity in match.severity or ()]
+    if not severities and not parts:
+        return translatable("every alert")
+    return joined(", ", join_with_or(*severities or [translatable("every severity")]), *parts)
 
 
-def _duration(value: timedelta) -> Styled:
-    return Styled(value.total_seconds(), "duration")
+def _duration(value: timedelta | None) -> Styled:
+    return Styled(value.total_seconds() if value else 0.0, "duration")

@@ -12,30 +12,31 @@ from markupsafe import Markup
 
 from alerting.deferred import pd
 from alerting.definitions.wording.language import ENGLISH, Language, template
+from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.learning.predicted_and_measured import ServedValues
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting import phrases
 from alerting.reporting.charts import Plot, number_ticks, png, share_ticks, still, time_ticks
 from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement, head_sentences
-from alerting.reporting.definition.period_data import Material
+from alerting.reporting.definition.period_data import Material, ReportedProblem, outcome_of
 from alerting.reporting.definition.report_metrics import ReportMetrics
 from alerting.reporting.episode_details import (
     BacktestMetrics,
-    ExplainedEpisode,
-    MissedProblem,
-    episode_details,
-    missed_details,
+    most_severe,
+    panel_around,
     panel_of,
 )
 from alerting.reporting.estimates import RowMetrics
 from alerting.reporting.model_charts import (
-    MOST_VARIABLES,
+    BarChart,
     bars_plot,
     calibration_plot,
-    share_bars,
+    importance_bars,
     titles_of,
+    waterfall,
 )
+from alerting.reporting.sentences import last_taken
 from alerting.reporting.templates import render
 from alerting.reporting.variable_charts import Fan, Panel, describe_moving, panel_plot
 
@@ -63,13 +64,13 @@ def timeline(
     plots.append(lanes_plot(metrics, language))
     plots[-1].x_ticks = ticks
     plots[-1].x_title = _zone(zone, language)
-    text = template(
-        "Time line: {episodes} alarms, {problems} problems, {missed} of them unannounced"
-    )
-    if metrics.is_detector:
-        text = template(
-            "Time line: {episodes} alarms, {problems} problems, {missed} of them not found"
+    text = (
+        template("Time line: {episodes} alarms, {problems} problems, {missed} of them not found")
+        if metrics.is_detector
+        else template(
+            "Time line: {episodes} alarms, {problems} problems, {missed} of them unannounced"
         )
+    )
     label = language.say(
         text,
         episodes=len(metrics.episodes),
@@ -140,9 +141,9 @@ def _score_plot(metrics: ReportMetrics, scores: pd.DataFrame, language: Language
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
     at = [to_millis(metrics.start + width * (i + 0.5)) for i in highest.index]
     top = 1.05 * float(highest.to_numpy(np.float64).max()) or 1.0
-    title = language.say("score (solid) and threshold (dashed)")
-    if scores["asset"].nunique() > 1:
-        title = language.say("score (solid) and threshold (dashed), highest of all assets")
+    several = template("score (solid) and threshold (dashed), highest of all assets")
+    title = template("score (solid) and threshold (dashed)")
+    title = language.say(several if scores["asset"].nunique() > 1 else title)
     x = (to_millis(metrics.start), to_millis(metrics.end))
     plot = Plot(x, (0, top), 110, title, y_ticks=share_ticks(0, top, language))
     plot.line(at, highest["score"], width=1, name=language.say("score"))
@@ -189,33 +190,25 @@ def calibration(rows: RowMetrics, language: Language = ENGLISH) -> Markup:
     return still([plot], language.say("Calibration of the score"))
 
 
-def importance(
-    shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
-) -> Markup:
-    """Draw the mean size of each variable's share in a score. `titles`: by name."""
-    ranked = sorted(((n, s) for n, s in shares.items() if s > 0), key=lambda item: -item[1])
-    label = language.say("Importance of each variable for the model")
-    return _shares(label, dict(ranked[:MOST_VARIABLES]), titles, language)
+def bars(chart: BarChart | None, language: Language) -> Markup:
+    """Draw bars; empty without any."""
+    return Markup() if chart is None else still([bars_plot(chart, language)], chart.description)
 
 
-def _shares(
-    title: str,
-    shares: Mapping[str, float],
-    titles: Mapping[str, str],
-    language: Language,
-    before: Mapping[str, float] | None = None,
+def driver_bars(
+    metrics: ReportMetrics, titles: Mapping[str, str], language: Language = ENGLISH
 ) -> Markup:
-    if not shares:
+    """Draw the mean contribution of each variable, and thin that of the period before."""
+    label = language.say("Mean contribution to the risk of the alarms")
+    shares = {d.variable: d.share for d in metrics.drivers}
+    chart = importance_bars(shares, titles, language, label)
+    if chart is None:
         return Markup()
-    chart = share_bars(
-        title,
-        [(titles.get(n, n.replace("_", " ")), s, language.points(s)) for n, s in shares.items()],
-    )
     plot = bars_plot(chart, language)
-    for row, name in enumerate(reversed([*shares])):
-        if before and name in before:
-            period = language.say("period before")
-            plot.bar((0, before[name]), (row - 0.42, row - 0.28), "undetermined", name=period)
+    period = language.say("period before")
+    for row, driver in zip(range(len(chart.bars) - 1, -1, -1), metrics.drivers, strict=False):
+        if driver.before is not None:
+            plot.bar((0, driver.before), (row - 0.42, row - 0.28), "undetermined", name=period)
     return still([plot], chart.description)
 
 
@@ -251,32 +244,33 @@ def predicted_values(
 
 
 def missed_problem(
-    missed: MissedProblem, zone: tzinfo = UTC, language: Language = ENGLISH
+    panel: Panel | None,
+    problem: ReportedProblem,
+    zone: tzinfo = UTC,
+    language: Language = ENGLISH,
 ) -> Markup:
     """Draw the variable around a problem that came unannounced; the problem is shaded."""
-    panel = missed.panel
-    if panel is None or not len(panel.at):
+    if panel is None:
         return Markup()
     first = from_millis(int(panel.at[0]))
     last = from_millis(int(panel.at[-1]))
-    start = to_millis(first)
-    end = to_millis(last)
-    plot = panel_plot(panel, start, end, time_ticks(first, last, zone, language, 5), language)
+    ticks = time_ticks(first, last, zone, language, 5)
+    plot = panel_plot(panel, to_millis(first), to_millis(last), ticks, language)
     plot.x_title = _zone(zone, language)
-    problem = (float(to_millis(missed.start)), float(to_millis(missed.end or last)))
-    plot.band(problem, "problem", language.say("problem"), "problem")
+    lasting = (float(to_millis(problem.start)), float(to_millis(problem.end or last)))
+    plot.band(lasting, "problem", language.say("problem"), "problem")
     label = language.say(
         "{asset}, {variable}: around the problem of {when}",
-        asset=missed.asset,
+        asset=problem.asset,
         variable=panel.name,
-        when=phrases.instant(missed.start, zone),
+        when=phrases.instant(problem.start, zone),
     )
-    label = "; ".join([label, *(describe_moving(panel, level, language) for level in panel.moving)])
-    return still([plot], label)
+    moving = [describe_moving(panel, level, language) for level in panel.moving]
+    return still([plot], "; ".join([label, *moving]))
 
 
 def _zone(zone: tzinfo, language: Language) -> str:
-    return language.say("time ({zone})", zone=phrases.zone_name(zone))
+    return language.say("time ({zone})", zone=str(zone))
 
 
 @dataclass(frozen=True)
@@ -284,8 +278,8 @@ class Charts:
     """The charts of a report as inline SVG, empty without data. `reported`: operators' misses."""
 
     by_name: Mapping[str, Markup]
-    missed: tuple[tuple[MissedProblem, Markup], ...] = ()
-    episodes: tuple[tuple[ExplainedEpisode, Markup], ...] = ()
+    missed: tuple[tuple[ReportedProblem, Markup], ...] = ()
+    episodes: tuple[tuple[Episode, Markup], ...] = ()
     reported: tuple[ReportedMiss, ...] = ()
 
 
@@ -295,40 +289,40 @@ def draw(
     """Draw all charts of a report. `zone`: of the time axes."""
     rows = metrics.rows
     scores = material.scores
-    titles: dict[str, str] = {}
-    for history in material.histories.values():
-        titles |= titles_of(history.asset)
+    titles = {
+        name: title
+        for history in material.histories.values()
+        for name, title in titles_of(history.asset).items()
+    }
     weights = next((m.importance for m in reversed(metrics.models) if m.importance), {})
     lanes = lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
-    label = language.say("Mean contribution to the risk of the alarms")
-    before = {d.variable: d.before for d in metrics.drivers if d.before is not None}
+    uses = language.say("Importance of each variable for the model")
     drawn = {
         "timeline": timeline(metrics, scores, variable, zone, language),
         "lead_times": lead_times(metrics, language),
         "calibration": calibration(rows, language) if rows else Markup(),
-        "importance": importance(weights, titles, language),
-        "drivers": _shares(
-            label, {d.variable: d.share for d in metrics.drivers}, titles, language, before
-        ),
+        "importance": bars(importance_bars(weights, titles, language, uses), language),
+        "drivers": driver_bars(metrics, titles, language),
         "predicted": predicted_values(material.values, zone, language),
     }
-    missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
-    episodes = episode_details(material.raised, material.histories, language)
+    panels = ((p, panel_around(material, p.asset, p.start, p.end)) for p in metrics.missed[:6])
     return Charts(
         by_name=drawn,
-        missed=tuple((m, missed_problem(m, zone, language)) for m in missed),
+        missed=tuple((p, missed_problem(panel, p, zone, language)) for p, panel in panels),
         episodes=tuple(
-            (
-                e,
-                still([bars_plot(e.waterfall, language)], e.waterfall.description)
-                if e.waterfall
-                else Markup(),
-            )
-            for e in episodes
+            (e, bars(_waterfall(e, material, language), language))
+            for e in most_severe(material.raised)
         ),
         reported=tuple(material.misses),
     )
+
+
+def _waterfall(episode: Episode, material: Material, language: Language) -> BarChart | None:
+    history = material.histories.get(episode.asset)
+    raised = episode.evaluation
+    titles = titles_of(history.asset if history else None)
+    return waterfall(episode.contributions, raised.value, raised.threshold, titles, language)
 
 
 def draw_picture(metrics: ReportMetrics, zone: tzinfo, language: Language) -> bytes:
@@ -366,20 +360,20 @@ def render_page(
         drawn=drawn,
         lanes=LANES,
         zone=zone,
-        zone_name=phrases.zone_name(zone),
+        zone_name=str(zone),
         shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
+        outcome_of=outcome_of,
+        taken=last_taken,
         most_missed=50,
         most_alarms=500,
     )
 
 
-def _shared_advice(episodes: Sequence[ExplainedEpisode]) -> str:
+def _shared_advice(episodes: Sequence[Episode]) -> str:
     """Return the advice of several episodes, if it is the same and nobody answered it."""
-    advice = {episode.advice for episode in episodes}
-    is_shared = (
-        len(episodes) > 1 and len(advice) == 1 and not any(episode.taken for episode in episodes)
-    )
-    return (advice.pop() or "") if is_shared else ""
+    advice = {e.recommendation.message if e.recommendation else "" for e in episodes}
+    is_answered = any(last_taken(e) for e in episodes)
+    return advice.pop() if len(episodes) > 1 and len(advice) == 1 and not is_answered else ""
 
 
 def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:

@@ -155,6 +155,10 @@ class Panel:
         """Return a value as the chart shows it."""
         return language.share(value) if self.share else language.show(Styled(value, f".{digits}g"))
 
+    def measure(self, value: float, language: Language) -> str:
+        """Return a value as the chart shows it, with its unit."""
+        return " ".join(filter(None, (self.show(value, language), self.unit)))
+
 
 @dataclass(frozen=True)
 class EpisodeChart:
@@ -272,30 +276,30 @@ def episode_chart(
 
 def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
     """Return the text alternative of the chart."""
-    start = _stamp(chart.start, zone, language)
-    end = _stamp(chart.end, zone, language)
+    local = [at.astimezone(zone) for at in (chart.start, chart.end)]
+    ends = [f"{language.month_day(at)} {at:%H:%M}" for at in local]
     panels = "; ".join(_describe_panel(panel, language) for panel in chart.panels)
-    return f"{panels}; {language.say('from {start} to {end}', start=start, end=end)}"
+    return f"{panels}; {language.say('from {start} to {end}', start=ends[0], end=ends[1])}"
 
 
 def _describe_panel(panel: Panel, language: Language) -> str:
-    unit = f" {panel.unit}" if panel.unit else ""
-    limits = "".join(
-        f", {language.translate(level.label)} {panel.show(level.value, language)}{unit}"
-        for level in panel.levels
-    )
-    limits += "".join(f", {describe_moving(panel, level, language)}" for level in panel.moving)
     name = language.translate(panel.name)
-    if not len(panel.values):
-        return f"{language.say('{label} not known', label=name)}{limits}"
-    shown = language.say(
-        "{name} {low} to {high}, last {last}",
-        name=name,
-        low=panel.show(float(panel.values.min()), language),
-        high=panel.show(float(panel.values.max()), language) + unit,
-        last=panel.show(float(panel.values[-1]), language) + unit,
-    )
-    return f"{shown}{limits}"
+    values = panel.values
+    shown = language.say("{label} not known", label=name)
+    if len(values):
+        shown = language.say(
+            "{name} {low} to {high}, last {last}",
+            name=name,
+            low=panel.show(float(values.min()), language),
+            high=panel.measure(float(values.max()), language),
+            last=panel.measure(float(values[-1]), language),
+        )
+    limits = [
+        f"{language.translate(level.label)} {panel.measure(level.value, language)}"
+        for level in panel.levels
+    ]
+    moving = [describe_moving(panel, level, language) for level in panel.moving]
+    return ", ".join([shown, *limits, *moving])
 
 
 def describe_moving(panel: Panel, level: MovingLevel, language: Language) -> str:
@@ -304,42 +308,28 @@ def describe_moving(panel: Panel, level: MovingLevel, language: Language) -> str
     values = level.values_in_force
     if not len(values):
         return language.say("{label} not known", label=label)
-    low = panel.show(float(values.min()), language)
-    high = panel.show(float(values.max()), language)
-    unit = f" {panel.unit}" if panel.unit else ""
-    shown = (
-        f"{label} {low}{unit}"
-        if low == high
-        else language.say("{label} {low} to {high}", label=label, low=low, high=high + unit)
-    )
-    if not level.gap:
-        return shown
-    return language.say(
-        "{limit}, not known for {duration}",
-        limit=shown,
-        duration=format_minutes(level.gap, language),
-    )
-
-
-def _stamp(value: datetime, zone: tzinfo, language: Language) -> str:
-    local = value.astimezone(zone)
-    return f"{language.month_day(local)} {local:%H:%M}"
+    low = panel.measure(float(values.min()), language)
+    high = panel.measure(float(values.max()), language)
+    shown = f"{label} {high}"
+    if low != high:
+        first = panel.show(float(values.min()), language)
+        shown = language.say("{label} {low} to {high}", label=label, low=first, high=high)
+    gap = format_minutes(level.gap, language)
+    without = language.say("{limit}, not known for {duration}", limit=shown, duration=gap)
+    return without if level.gap else shown
 
 
 def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
-    """Return the unbroken parts of a line; a value is carried forward for at most `hold`."""
-    if not len(panel.at):
-        return []
+    """Return the unbroken parts of a line; a value is carried forward for at most `hold`, and none
+    after the last one, where the variable is unknown."""
     hold = duration_millis(panel.hold)
     breaks = np.flatnonzero(np.diff(panel.at) > hold) + 1
     parts = zip(np.split(panel.at, breaks), np.split(panel.values, breaks), strict=True)
-    parts_drawn = [
-        (np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts
+    return [
+        (np.append(at, min(at[-1] + hold, panel.at[-1])), np.append(values, values[-1]))
+        for at, values in parts
+        if len(at)
     ]
-    last_at, last_values = parts_drawn[-1]
-    # no line after the last value, where the variable is unknown
-    parts_drawn[-1] = (last_at[:-1], last_values[:-1])
-    return parts_drawn
 
 
 def value_range(panel: Panel) -> tuple[float, float]:
@@ -348,19 +338,18 @@ def value_range(panel: Panel) -> tuple[float, float]:
     if panel.share:
         return 0.0, 1.0
     fan = () if panel.fan is None else (*panel.fan.low, *panel.fan.high)
-    shown = (*fan, *panel.values.tolist())
+    shown = [*fan, *panel.values.tolist()]
+    moving = [value for level in panel.moving for value in level.values_in_force.tolist()]
+    levels = [*(level.value for level in panel.levels), *moving]
     low = min(shown, default=0.0)
     high = max(shown, default=0.0)
-    levels = [level.value for level in panel.levels] + [
-        value for level in panel.moving for value in level.values_in_force.tolist()
-    ]
-    nearest = min(levels, key=lambda v: max(low - v, v - high), default=low)
-    low = min(low, nearest)
-    high = max(high, nearest)
-    evaluated_until = high - low or abs(high) or 1.0
-    near = [value for value in levels if low - evaluated_until <= value <= high + evaluated_until]
-    low = min([low, *near])
-    high = max([high, *near])
+    shown += sorted(levels, key=lambda v: max(low - v, v - high))[:1]
+    reach = max(shown, default=0.0) - min(shown, default=0.0) or abs(high) or 1.0
+    low = min(shown, default=0.0) - reach
+    high = max(shown, default=0.0) + reach
+    shown += [value for value in levels if low <= value <= high]
+    low = min(shown, default=0.0)
+    high = max(shown, default=0.0)
     pad = 0.08 * (high - low or abs(high) or 1.0)
     return low - pad, high + pad
 
@@ -411,11 +400,9 @@ def panel_plot(
 
 def _level(panel: Panel, level: ChartLevel, language: Language) -> LimitLine:
     label = language.translate(level.label)
-    if not panel.share and len(label) == 1:  # a zone of a control chart
-        return LimitLine(level.value, label, level.is_limit)
-    unit = f" {panel.unit}" if panel.unit else ""
-    shown = panel.show(level.value, language)
-    return LimitLine(level.value, f"{label} {shown}{unit}", level.is_limit)
+    if panel.share or len(label) > 1:  # else a zone of a control chart
+        label = f"{label} {panel.measure(level.value, language)}"
+    return LimitLine(level.value, label, level.is_limit)
 
 
 def episode_plots(chart: EpisodeChart, zone: tzinfo, language: Language = ENGLISH) -> list[Plot]:
@@ -505,7 +492,7 @@ class Sparkline:
     @property
     def when(self) -> datetime:
         """Return the instant of the last value."""
-        return datetime.fromtimestamp(self.at / 1000, UTC)
+        return from_millis(self.at)
 
     def describe(self, language: Language = ENGLISH) -> str:
         """Return the last value and its course: `3.9 %, rising`, `Belt speed 2 m/min, steady`."""

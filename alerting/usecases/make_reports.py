@@ -29,8 +29,8 @@ from alerting.reporting.definition.conclusion import conclude, mail_sentences
 from alerting.reporting.definition.money_spans import PeriodMoney, SpanMoney, money_by_span
 from alerting.reporting.definition.operators_and_money import (
     DefinitionNumbers,
+    add_amounts,
     read_summary,
-    sum_money,
 )
 from alerting.reporting.definition.period_data import Material
 from alerting.reporting.definition.report_metrics import ReportMetrics, compute_metrics
@@ -351,11 +351,19 @@ def read_money(
 def worth_sentences(reported: list[ReportedNumbers], language: Language) -> list[str]:
     """Return a sentence for each currency on the worth of alerts and the cost of problems; none if
     no definition states its costs."""
-    return [
-        language.say(
-            "The alerts that state their costs were worth {worth}; problems that came cost {lost}.",
-            worth=money(total.net.low, total.net.high, total.currency, language),
-            lost=money(total.lost.low, total.lost.high, total.currency, language),
+    sums = [r.numbers.money for r in reported if r.numbers.money is not None]
+    sentences = []
+    for currency in sorted({m.currency for m in sums}):
+        worth = add_amounts(m.net for m in sums if m.currency == currency)
+        lost = add_amounts(
+            a for m in sums if m.currency == currency for a in (m.missed, m.announced)
         )
-        for total in sum_money([r.numbers.money for r in reported if r.numbers.money is not None])
-    ]
+        sentences.append(
+            language.say(
+                "The alerts that state their costs were worth {worth}; problems that came cost "
+                "{lost}.",
+                worth=money(worth.low, worth.high, currency, language),
+                lost=money(lost.low, lost.high, currency, language),
+            )
+        )
+    return sentences

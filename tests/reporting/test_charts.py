@@ -21,7 +21,8 @@ from alerting.reporting.charts import (
     svg,
     time_ticks,
 )
-from alerting.reporting.report_page import importance
+from alerting.reporting.model_charts import importance_bars
+from alerting.reporting.report_page import bars
 from alerting.reporting.variable_charts import (
     ChartLevel,
     EpisodeChart,
@@ -60,7 +61,14 @@ TIMES = {
     ],
     ("2026-01-05T06:00", 0.1): [f"07:00:0{s}{' 5 Jan' * (s == 0)}" for s in range(7)],
     ("2026-01-05T06:00", 2160): ["12:00 5 Jan", "18:00", "00:00 6 Jan", "06:00", "12:00", "18:00"],
-    ("2026-01-01T00:00", 366 * 1440): ["1 Apr", "30 Jun", "28 Sep", "27 Dec"],
+    ("2026-01-01T00:00", 366 * 1440): [  # a year by month
+        *("Feb 2026", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+        "Jan 2027",
+    ],
+    ("2025-11-15T00:00", 1000 * 1440): [
+        *("Jan 2026", "Apr", "Jul", "Oct", "Jan 2027", "Apr", "Jul", "Oct", "Jan 2028", "Apr"),
+        "Jul",
+    ],
 }
 
 
@@ -188,4 +196,6 @@ def test_one_plot_is_an_svg_in_the_colours_of_the_page_and_the_same_bytes_of_a_p
     assert max(points) == 1000, "what lies outside is drawn at the edge"
     assert png([plot]) == png([plot])
     assert png([plot])[:4] == b"\x89PNG"
-    assert "cost $a{$ &lt;b&gt;" in importance({"x": 0.2}, {"x": "cost $a{$ <b>"})
+    assert "cost $a{$ &lt;b&gt;" in bars(
+        importance_bars({"x": 0.2}, {"x": "cost $a{$ <b>"}), ENGLISH
+    )

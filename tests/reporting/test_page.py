@@ -209,7 +209,7 @@ def wrong_alarms(end, every):
 def test_an_alert_is_trusted_by_what_its_demands_say():
     trusted = judged()
     assert trusted.sentence == (
-        "Trust it: 7 of 9 problems announced in time, typically 1 h 59 min ahead; "
+        "Trust it: 7 of 9 problems were predicted, typically 1 h 59 min ahead; "
         "8 of 10 alarms with an outcome were right; 0.5 false alarms a week."
     )
     surely_wrong = judged(episodes=wrong_alarms(640, 11))

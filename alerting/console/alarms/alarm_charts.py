@@ -107,7 +107,6 @@ MOST_BANDS = 400
 _MOST_CHARTS = 4  # of assets on a page
 _RAISES_WIDTH = 112
 _RAISES_HEIGHT = 28
-_LEAST_BAND = 0.25  # share of the width, in percent, that a band has at least
 
 
 def preview_figure(
@@ -131,10 +130,9 @@ def preview_figure(
     for panel in panels:
         plot = panel_plot(panel, start, end, (), language)
         for look, name in names.items():
-            for band in bands_of_times(getattr(drawn, look), drawn.start, drawn.end):
-                first = start + (end - start) * band["x"] / 100
-                last = first + (end - start) * band["width"] / 100
-                plot.band((first, last), look, name, BAND_COLOURS[look])
+            for first, last in sorted(getattr(drawn, look))[-MOST_BANDS:]:
+                times = (float(to_millis(first)), float(to_millis(last)))
+                plot.band(times, look, name, BAND_COLOURS[look])
         plot.levels = [_movable_level(plot, panel, level, paths, language) for level in plot.levels]
         plots.append(plot)
     plots[-1].x_ticks = time_ticks(drawn.start, drawn.end, zone, language)
@@ -226,29 +224,6 @@ def _movable_level(
     return level._replace(moves=moves)
 
 
-def bands_of_times(
-    spans: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime
-) -> list[dict[str, float]]:
-    """Return spans in percent of the width; spans that would touch are merged."""
-    whole = (end - start) / timedelta(seconds=1)
-
-    def x(at: datetime) -> float:
-        return 100 * min(max((at - start) / timedelta(seconds=1) / whole, 0.0), 1.0)
-
-    bands: list[list[float]] = []
-    for begin, stop in sorted(spans):
-        from_x = x(begin)
-        to_x = max(x(stop), from_x + _LEAST_BAND)
-        if bands and from_x <= bands[-1][1]:
-            bands[-1][1] = max(bands[-1][1], to_x)
-        else:
-            bands.append([from_x, to_x])
-    return [
-        {"x": round(from_x, 2), "width": round(to_x - from_x, 2)}
-        for from_x, to_x in bands[-MOST_BANDS:]
-    ]
-
-
 def raises_spark(raises: Sequence[int], language: Language) -> Markup:
     """Return the bars of the raises of each day."""
     most = max(raises, default=0) or 1
@@ -261,3 +236,11 @@ def raises_spark(raises: Sequence[int], language: Language) -> Markup:
         "{number} alarm in 28 days", "{number} alarms in 28 days", sum(raises)
     )
     return spark(plot, label, _RAISES_WIDTH, _RAISES_HEIGHT)
+
+
+def share_track(share: float, colour: str = "link", height: int = 6) -> Markup:
+    """Return a bar of a share of the width."""
+    plot = Plot((0, 1), (0, 1))
+    plot.bar((0, 1), (0, 1), "rule")
+    plot.bar((0, share), (0, 1), colour)
+    return spark(plot, width="100%", height=height)

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from markupsafe import Markup
 
 from alerting.console.access import Delivery, Operator, Served, Viewer, actor_of, known_plant
+from alerting.console.alarms.alarm_charts import share_track
 from alerting.console.alarms.report_tables import definition_titles
 from alerting.console.api import views
 from alerting.console.api.parameters import (
@@ -285,6 +286,7 @@ def quality(
             for number, count in enumerate(k.distribution)
         ],
         now=now,
+        track=share_track,
     )
 
 

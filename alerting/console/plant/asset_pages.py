@@ -3,7 +3,7 @@ over the REST API, version 1, with their variables, series of these, and events.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
@@ -13,18 +13,18 @@ from pydantic import Field, StringConstraints
 from pydantic_core import to_json
 
 from alerting.console.access import Served, Viewer
-from alerting.console.alarms.alarm_charts import bands_of_times, present_mutes, raises_spark
+from alerting.console.alarms.alarm_charts import present_mutes, raises_spark
 from alerting.console.api.parameters import MAY_NAME_NOTHING, NAME, Id, Instant, NameQuery
 from alerting.console.api.views import ShownAs, View
 from alerting.console.documents.document_api import ConsoleKind, FormFields, ReviewView
 from alerting.console.documents.document_pages import Number, describe_revisions
-from alerting.console.plant.trend_picture import trend_of_variables
+from alerting.console.plant.trend_picture import BAND_NAMES, trend_of_variables
 from alerting.console.rendering import address_with, language_of, render, zone_of
 from alerting.definitions.wording.language import translatable
 from alerting.episodes.episode import Episode
 from alerting.ports import Document, Platform
 from alerting.readings.history import to_millis
-from alerting.reporting.charts import Plot, spark
+from alerting.reporting.charts import ROW, Plot, figure, spark, time_ticks
 from alerting.reporting.model_charts import BarChart, importance_bars
 from alerting.usecases.alarm_load.asset_overview import (
     HISTORY,
@@ -50,7 +50,6 @@ from alerting.usecases.trend_series import (
 )
 
 _HOUR = 3_600_000
-_TICKS = 3
 _VARIABLES = 8
 
 
@@ -72,23 +71,25 @@ def hourly_spark(line: VariableLine, page: VariablePage) -> Markup:
     return spark(plot, width=150, height=36)
 
 
-def lane_shapes(
-    request: Request, lanes: Sequence[Lane], start: datetime, end: datetime
-) -> dict[str, Any]:
-    """Return each lane with its bands in percent of the time, and the dates below them."""
+def lanes_figure(request: Request, lanes: Sequence[Lane], start: datetime, end: datetime) -> Markup:
+    """Return the times of each lane as bars below each other."""
     language = language_of(request)
-    zone = zone_of(request)
-    ticks = [(n / _TICKS, start + (end - start) * n / _TICKS) for n in range(_TICKS + 1)]
-    return {
-        "lanes": [
-            (lane, bands_of_times([(a, b or end) for a, b in lane.times], start, end))
-            for lane in lanes
-        ],
-        "ticks": [
-            {"x": round(100 * part, 1), "label": language.month_day(at.astimezone(zone))}
-            for part, at in ticks
-        ],
-    }
+    rows = range(len(lanes) - 1, -1, -1)
+    plot = Plot(
+        (float(to_millis(start)), float(to_millis(end))),
+        (-0.5, len(lanes) - 0.5),
+        ROW * len(lanes),
+        x_ticks=time_ticks(start, end, zone_of(request), language),
+        y_ticks=[(float(row), lane.title) for row, lane in zip(rows, lanes, strict=True)],
+        grid=False,
+        named_rows=True,
+    )
+    for row, lane in zip(rows, lanes, strict=True):
+        name, colour = BAND_NAMES["event" if lane.is_event else "alarm"]
+        for first, last in lane.times:
+            times = (float(to_millis(first)), float(to_millis(last or end)))
+            plot.bar(times, (row - 0.3, row + 0.3), colour, 1, language.say(name))
+    return figure([plot], language.say("Problems and alarms, 90 days"), language, zone_of(request))
 
 
 def importance_of(request: Request, overview: AssetOverview) -> list[tuple[str, str, BarChart]]:
@@ -180,7 +181,9 @@ def asset(
             line.name: raises_spark(line.raises, language_of(request))
             for line in overview.definitions
         },
-        lanes=lane_shapes(request, overview.lanes, now - HISTORY, now),
+        past_times=lanes_figure(request, overview.lanes, now - HISTORY, now)
+        if overview.lanes
+        else None,
         importance=importance_of(request, overview),
         **revisions,
         runs=runs,

@@ -15,23 +15,20 @@ from alerting.definitions.wording.language import (
     Styled,
     joined,
     template,
+    templates,
     translatable,
     translatable_count,
 )
 from alerting.learning.score_metrics import wilson_interval
 from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.period_data import (
+    LEAST_COVERAGE,
+    LEAST_SAMPLES,
     ValueMetrics,
-    advise_value,
     describe_value,
-    value_rule,
     value_trust,
 )
-from alerting.reporting.definition.problem_sentences import (
-    describe_found,
-    describe_problems,
-    found_late,
-)
+from alerting.reporting.definition.problem_sentences import describe_problems, found_late
 from alerting.reporting.definition.report_metrics import ReportMetrics
 from alerting.reporting.estimates import LEAST_EVENTS, Estimate, RowMetrics
 from alerting.reporting.phrases import false_alarms, seconds
@@ -48,6 +45,30 @@ TRUST_MESSAGES: dict[Trust, str] = {
     "with_care": translatable("Use it with care"),
     "no": translatable("Do not rely on it"),
     "cannot_tell": translatable("Too early for a conclusion"),
+}
+
+
+_DEMANDED = {
+    "unit": template("at least {share} of the bad units found"),
+    "found": template("at least {share} of the problems found"),
+    "predicted": template("at least {share} of the problems announced in time"),
+}
+_MISSED = {
+    "unit": templates(
+        "{missed} of {number} bad unit was not found: look for common features in the list below.",
+        "{missed} of {number} bad units were not found: look for common features in the list "
+        "below.",
+    ),
+    "found": templates(
+        "{missed} of {number} problem was not found: look for common features in the list below.",
+        "{missed} of {number} problems were not found: look for common features in the list below.",
+    ),
+    "predicted": templates(
+        "{missed} of {number} problem came unannounced: look for common features in the list "
+        "below.",
+        "{missed} of {number} problems came unannounced: look for common features in the list "
+        "below.",
+    ),
 }
 
 
@@ -91,31 +112,52 @@ def conclude(metrics: ReportMetrics) -> Judgement:
     """Decide by fixed demands, stated in `rule`. Actions may be empty only if all are met."""
     if not metrics.has_alarm:
         return _conclude_values(metrics.values)
-    demands = list(_demands(metrics))
+    demands = [*_demands(metrics)]
     trust = _trust(demands)
-    actions = tuple(_actions(metrics)) or tuple(_about_demands(demands))
+    tables = (_too_little, _alarms, _model, _people)
+    actions = tuple(text for table in tables for holds, text in table(metrics) if holds)
+    rule = translatable(
+        "Trusted means: {demands}. Do not rely on it: the whole 95 % interval misses one of these. "
+        "Cannot tell: too few cases to check one of them.",
+        demands=joined(", ", *(d.description for d in demands)),
+    )
     return Judgement(
-        trust, f"{TRUST_MESSAGES[trust]}: {_summary(metrics)}.", _rule(demands), actions
+        trust,
+        f"{TRUST_MESSAGES[trust]}: {_summary(metrics)}.",
+        rule,
+        actions or tuple(_about_demands(demands)),
     )
 
 
 def _conclude_values(values: ValueMetrics | None) -> Judgement:
     trust = value_trust(values)
-    sentence = f"{TRUST_MESSAGES[trust]}: {describe_value(values)}"
-    return Judgement(trust, sentence, value_rule(), advise_value(values))
+    rule = translatable(
+        "Trusted means: off by less than the last known value, and at least {share} of the samples "
+        "in the 90 % interval. Cannot tell: fewer than {number} samples came.",
+        share=Styled(LEAST_COVERAGE, "share"),
+        number=LEAST_SAMPLES,
+    )
+    none = translatable(
+        "Check that the definition is active, readings arrive, and a model is in service."
+    )
+    advice = {
+        "cannot_tell": translatable("Wait, or choose a longer period: too few samples came."),
+        "no": translatable(
+            "The last known value alone is as good: give the model variables that move with it, "
+            "and train again."
+        ),
+        "with_care": translatable("The intervals are too narrow: train again."),
+        "yes": "",
+    }
+    action = none if values is None else advice[trust]
+    text = f"{TRUST_MESSAGES[trust]}: {describe_value(values)}"
+    return Judgement(trust, text, rule, tuple(filter(None, [action])))
 
 
 def _demands(f: ReportMetrics) -> Iterator[_Demand]:
     if f.horizon_s is not None:
         least = Styled(GOOD_RECALL, "share")
-        if f.horizon_s == 0:
-            description = translatable("at least {share} of the bad units found", share=least)
-        elif f.is_detector:
-            description = translatable("at least {share} of the problems found", share=least)
-        else:
-            description = translatable(
-                "at least {share} of the problems announced in time", share=least
-            )
+        description = translatable(_DEMANDED[_kind_of_problem(f)], share=least)
         yield _Demand(description, f.event_recall, GOOD_RECALL, at_least=True)
     least = Styled(GOOD_PRECISION, "share")
     description = translatable("at least {share} of the alarms with an outcome right", share=least)
@@ -150,195 +192,190 @@ def _trust(demands: list[_Demand]) -> Trust:
     return "cannot_tell" if any(d.met is None for d in demands) else "yes"
 
 
-def _rule(demands: list[_Demand]) -> str:
-    return translatable(
-        "Trusted means: {demands}. Do not rely on it: the whole 95 % interval misses one of these. "
-        "Cannot tell: too few cases to check one of them.",
-        demands=joined(", ", *(d.description for d in demands)),
-    )
-
-
 def _summary(f: ReportMetrics) -> str:
-    parts = []
-    if f.horizon_s is not None:
-        parts.append(_describe_problems(f))
-    determined = f.precision.with_avoided
-    parts.append(
-        f"{determined.basis} were right"
-        if determined.value is not None
-        else "no alarm has an outcome"
-    )
-    if f.outdated:
-        parts.append(determined.doubt)
-    if f.false_alarms.value is not None and not f.false_alarms.doubt:
-        parts.append(false_alarms(f.false_alarms.value, len(f.evaluated)))
-    return "; ".join(parts)
-
-
-def _describe_problems(f: ReportMetrics) -> str:
-    if not f.evaluated and f.unscored:
-        return "no scores of this period are stored any more"
-    if not f.evaluated:
-        return "the alert was not evaluated in this period"
-    total = len(f.problems)
-    missed = len(f.missed)
-    if not total:
-        return "no problem occurred while the alert was evaluated"
-    if f.is_detector:
-        return describe_found(f, ENGLISH).rstrip(".")
-    came = "bad units found" if f.horizon_s == 0 else "problems announced in time"
-    return f"{total - missed} of {total} {came}" + (
-        f", typically {seconds(f.lead_time.value)} ahead" if f.lead_time.value is not None else ""
-    )
-
-
-def _actions(f: ReportMetrics) -> Iterator[str]:
-    """List the actions, the most urgent first; each names the number that calls for it."""
-    yield from _too_little(f)
-    yield from _alarms(f)
-    yield from _model(f)
-    yield from _people(f)
-
-
-def _too_little(f: ReportMetrics) -> Iterator[str]:
-    if not f.evaluated and f.unscored:
-        yield translatable(
-            "Choose a later period: no scores of this one are stored any more, without which there "
-            "are no rates."
-        )
-    elif not f.evaluated and f.trained:
-        yield translatable(
-            "No instant was evaluated: check that the definition is active, readings arrive, and a "
-            "model is in service."
-        )
-    elif not f.evaluated:
-        yield translatable(
-            "No instant was evaluated: check that the definition is active, and readings arrive."
-        )
-    elif f.horizon_s is not None and not f.problems:
-        yield translatable(
-            "Choose a longer period: no problem occurred, which is too little for a conclusion."
-        )
-    elif f.horizon_s is not None and len(f.problems) < LEAST_EVENTS:
-        yield translatable_count(
-            "Choose a longer period: {number} problem is too few for a conclusion.",
-            "Choose a longer period: {number} problems are too few for a conclusion.",
-            len(f.problems),
-        )
-    undetermined = f.outcomes["undetermined"] / len(f.episodes) if f.episodes else 0.0
-    if f.horizon_s is None and undetermined:
-        yield translatable(
-            "Give the definition a problem, or ask operators for verdicts: without either no alarm "
-            "gets an outcome."
-        )
-    elif undetermined > MANY_UNDETERMINED:
-        yield translatable(
-            "{share} of the alarms are undetermined, mostly because {reason}: clear these up "
-            "first.",
-            share=Styled(undetermined, "share"),
-            reason=next(iter(f.undetermined)),
-        )
-
-
-def _alarms(f: ReportMetrics) -> Iterator[str]:
+    precision = f.precision.with_avoided
     rate = f.false_alarms
-    budget = f.false_alarm_budget
-    if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
-        yield translatable(
-            "{false_alarms}, where {allowed} a week and asset are allowed: check the worst ones "
-            "below, exclude misleading variables, and retrain.",
-            false_alarms=false_alarms(rate.value, len(f.evaluated)),
-            allowed=Styled(budget, ".3g"),
-        )
+    is_known = rate.value is not None and not rate.doubt
+    parts = (
+        "" if f.horizon_s is None else describe_problems(f, ENGLISH).rstrip("."),
+        "no alarm has an outcome" if precision.value is None else f"{precision.basis} were right",
+        precision.doubt if f.outdated else "",
+        false_alarms(rate.value or 0.0, len(f.evaluated)) if is_known else "",
+    )
+    summary = "; ".join(filter(None, parts))
+    return summary[:1].lower() + summary[1:]
+
+
+# The tables of actions, the most urgent first: when each is advised, and its text.
+_Actions = tuple[tuple[bool, str], ...]
+
+
+def _too_little(f: ReportMetrics) -> _Actions:
+    undetermined = f.outcomes["undetermined"] / len(f.episodes) if f.episodes else 0.0
+    is_checked = f.horizon_s is not None
+    is_blind = not f.evaluated and not f.unscored
+    problems = len(f.problems)
+    return (
+        (
+            not f.evaluated and f.unscored > 0,
+            translatable(
+                "Choose a later period: no scores of this one are stored any more, without which "
+                "there are no rates."
+            ),
+        ),
+        (
+            is_blind and f.trained,
+            translatable(
+                "No instant was evaluated: check that the definition is active, readings arrive, "
+                "and a model is in service."
+            ),
+        ),
+        (
+            is_blind and not f.trained,
+            translatable(
+                "No instant was evaluated: check that the definition is active, and readings "
+                "arrive."
+            ),
+        ),
+        (
+            bool(f.evaluated) and is_checked and not problems,
+            translatable(
+                "Choose a longer period: no problem occurred, which is too little for a conclusion."
+            ),
+        ),
+        (
+            bool(f.evaluated) and is_checked and 0 < problems < LEAST_EVENTS,
+            translatable_count(
+                "Choose a longer period: {number} problem is too few for a conclusion.",
+                "Choose a longer period: {number} problems are too few for a conclusion.",
+                problems,
+            ),
+        ),
+        (
+            undetermined > 0 and not is_checked,
+            translatable(
+                "Give the definition a problem, or ask operators for verdicts: without either no "
+                "alarm gets an outcome."
+            ),
+        ),
+        (
+            undetermined > MANY_UNDETERMINED and is_checked,
+            translatable(
+                "{share} of the alarms are undetermined, mostly because {reason}: clear these up "
+                "first.",
+                share=Styled(undetermined, "share"),
+                reason=next(iter(f.undetermined), ""),
+            ),
+        ),
+    )
+
+
+def _alarms(f: ReportMetrics) -> _Actions:
+    rate = 0.0 if f.false_alarms.doubt else f.false_alarms.value or 0.0
     right = f.precision.with_avoided
-    if right.value is not None and right.value < GOOD_PRECISION and not right.doubt:
-        yield translatable(
-            "Only {cases} were right: try other limits in the preview, narrow the condition, or "
-            "add variables.",
-            cases=right.basis,
-        )
-    if f.missed and f.horizon_s == 0:
-        yield translatable_count(
-            "{missed} of {number} bad unit was not found: look for common features in the list "
-            "below.",
-            "{missed} of {number} bad units were not found: look for common features in the list "
-            "below.",
-            len(f.problems),
-            missed=len(f.missed),
-        )
-    elif f.missed and f.is_detector:
-        yield translatable_count(
-            "{missed} of {number} problem was not found: look for common features in the list "
-            "below.",
-            "{missed} of {number} problems were not found: look for common features in the list "
-            "below.",
-            len(f.problems),
-            missed=len(f.missed),
-        )
-    elif f.missed:
-        yield translatable_count(
-            "{missed} of {number} problem came unannounced: look for common features in the list "
-            "below.",
-            "{missed} of {number} problems came unannounced: look for common features in the list "
-            "below.",
-            len(f.problems),
-            missed=len(f.missed),
-        )
+    is_wrong = right.value is not None and right.value < GOOD_PRECISION and not right.doubt
     late = max(f.too_late, f.announced_late)
-    if late and not f.is_detector:
-        yield translatable_count(
-            "{number} warning came too late to act: lengthen the horizon, or evaluate more often.",
-            "{number} warnings came too late to act: lengthen the horizon, or evaluate more often.",
-            late,
-        )
+    missed = _MISSED[_kind_of_problem(f)]
+    return (
+        (
+            f.false_alarm_budget is not None and rate > f.false_alarm_budget,
+            translatable(
+                "{false_alarms}, where {allowed} a week and asset are allowed: check the worst "
+                "ones below, exclude misleading variables, and retrain.",
+                false_alarms=false_alarms(rate, len(f.evaluated)),
+                allowed=Styled(f.false_alarm_budget or 0.0, ".3g"),
+            ),
+        ),
+        (
+            is_wrong,
+            translatable(
+                "Only {cases} were right: try other limits in the preview, narrow the condition, "
+                "or add variables.",
+                cases=right.basis,
+            ),
+        ),
+        (bool(f.missed), translatable_count(*missed, len(f.problems), missed=len(f.missed))),
+        (
+            late > 0 and not f.is_detector,
+            translatable_count(
+                "{number} warning came too late to act: lengthen the horizon, or evaluate more "
+                "often.",
+                "{number} warnings came too late to act: lengthen the horizon, or evaluate more "
+                "often.",
+                late,
+            ),
+        ),
+    )
 
 
-def _model(f: ReportMetrics) -> Iterator[str]:
+def _kind_of_problem(f: ReportMetrics) -> Literal["unit", "found", "predicted"]:
+    if f.horizon_s == 0:
+        return "unit"
+    return "found" if f.is_detector else "predicted"
+
+
+def _model(f: ReportMetrics) -> _Actions:
     rows = f.rows
-    if rows is not None and _is_at_least(rows.persistence_ap, rows.ap_beside_persistence, rows):
-        yield translatable(
-            "The model ranks no better than the last known value alone: give it variables that "
-            "lead the problem."
-        )
-    if rows is not None and _is_at_least(rows.brier, rows.brier_of_prevalence, rows):
-        yield translatable(
-            "The probabilities are no better than the mean alone: do not read the score as a risk; "
-            "retrain."
-        )
-    if f.models and f.models[-1].provisional:
-        yield translatable(
-            "Model version {version} is provisional. {why}",
-            version=f.models[-1].version,
-            why=f.models[-1].summary or f.models[-1].reason,
-        )
+    model = f.models[-1] if f.models else None
+    return (
+        (
+            rows is not None
+            and _is_at_least(rows.persistence_ap, rows.ap_beside_persistence, rows),
+            translatable(
+                "The model ranks no better than the last known value alone: give it variables that "
+                "lead the problem."
+            ),
+        ),
+        (
+            rows is not None and _is_at_least(rows.brier, rows.brier_of_prevalence, rows),
+            translatable(
+                "The probabilities are no better than the mean alone: do not read the score as a "
+                "risk; retrain."
+            ),
+        ),
+        (
+            model is not None and model.provisional,
+            translatable(
+                "Model version {version} is provisional. {why}",
+                version=model.version if model else 0,
+                why=(model.summary or model.reason) if model else "",
+            ),
+        ),
+    )
 
 
 def _is_at_least(value: float | None, rival: float | None, rows: RowMetrics) -> bool:
     return not rows.doubt and value is not None and rival is not None and value >= rival
 
 
-def _people(f: ReportMetrics) -> Iterator[str]:
+def _people(f: ReportMetrics) -> _Actions:
     response = f.verdicts.response
     against = f.verdicts.against_data
-    if response.value is not None and response.value < FEW_ANSWERS and not response.doubt:
-        few = (
-            template(
-                "Operators answered only {cases}: ask for verdicts, because the next training "
-                "learns from them."
-            )
-            if f.trained
-            else template(
-                "Operators answered only {cases}: ask for verdicts, because they decide whether an "
-                "alarm was right."
-            )
+    few = (
+        template(
+            "Operators answered only {cases}: ask for verdicts, because the next training learns "
+            "from them."
         )
-        yield translatable(few, cases=response.basis)
-    if against.value is not None and against.value > MUCH_DISAGREEMENT and not against.doubt:
-        yield translatable(
-            "Operators contradict the data ({cases}): check that the definition states the "
-            "problem they mean.",
-            cases=against.basis,
+        if f.trained
+        else template(
+            "Operators answered only {cases}: ask for verdicts, because they decide whether an "
+            "alarm was right."
         )
+    )
+    return (
+        (
+            not response.doubt and response.value is not None and response.value < FEW_ANSWERS,
+            translatable(few, cases=response.basis),
+        ),
+        (
+            not against.doubt and (against.value or 0.0) > MUCH_DISAGREEMENT,
+            translatable(
+                "Operators contradict the data ({cases}): check that the definition states the "
+                "problem they mean.",
+                cases=against.basis,
+            ),
+        ),
+    )
 
 
 KNOWN_WITHIN = 0.1  # half of the interval of a share that counts as known
@@ -353,7 +390,10 @@ _DAYS = (
     template("Saturdays"),
     template("Sundays"),
 )
-_MOST_CASES = 10_000
+_DECIDED = {
+    "rollback": template("The model was rolled back: {reason}"),
+    "refreshed": template("The model was fitted again on the newest data: {reason}"),
+}
 _MOST_IN_MAIL = 3
 
 
@@ -365,18 +405,14 @@ def head_sentences(
 
 
 def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[str]:
-    if not m.evaluated and m.unscored:
-        yield language.say("No scores of this period are stored any more: there are no rates.")
-        return
     if not m.evaluated:
-        yield language.say("The alert was not evaluated in this period.")
+        yield describe_problems(m, language)
         return
     if m.values is not None or not m.has_alarm:
         yield language.translate(describe_value(m.values))
     if m.horizon_s is not None:
         yield describe_problems(m, language)
-    late = found_late(m)
-    if late:
+    if late := found_late(m):
         yield language.say_count(
             "{number} more was found while it lasted, typically after {after}.",
             "{number} more were found while they lasted, typically after {after}.",
@@ -385,11 +421,9 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
         )
     if m.has_alarm:
         yield _false_alarms(m, zone, language)
-    decision = m.model.decisions[-1] if m.model and m.model.decisions else None
-    if decision is not None:
-        yield _decision(decision, language)
-    basis = how_much_is_known(m, language) if m.has_alarm else ""
-    if basis:
+    if m.model and m.model.decisions:
+        yield _decision(m.model.decisions[-1], language)
+    if basis := how_much_is_known(m, language):
         yield basis
 
 
@@ -412,33 +446,32 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
     undetermined = m.outcomes["undetermined"]
     if not total:
         return language.say("No alarm was raised.")
-    if undetermined == total and m.horizon_s is None:
-        return language.say_count(
-            "{number} alarm was raised; no operator has said whether it was right.",
-            "{number} alarms were raised; no operator has said whether they were right.",
-            total,
-        )
     if undetermined == total:
-        return language.say_count(
-            "{number} alarm was raised; it has no outcome yet.",
-            "{number} alarms were raised; none has an outcome yet.",
-            total,
+        forms = (
+            templates(
+                "{number} alarm was raised; no operator has said whether it was right.",
+                "{number} alarms were raised; no operator has said whether they were right.",
+            )
+            if m.horizon_s is None
+            else templates(
+                "{number} alarm was raised; it has no outcome yet.",
+                "{number} alarms were raised; none has an outcome yet.",
+            )
         )
+        return language.say_count(*forms, total)
+    alarms = language.say_count("{number} false alarm", "{number} false alarms", wrong)
+    none = language.say_count(
+        "No false alarm was found among {number} alarm with an outcome.",
+        "No false alarm was found among {number} alarms with an outcome.",
+        total - undetermined,
+    )
+    first = ", ".join([alarms, *_come_together(m, zone, language)]) + "." if wrong else none
     waiting = language.say_count(
         "{number} of {total} alarms has no outcome yet.",
         "{number} of {total} alarms have no outcome yet.",
         undetermined,
         total=total,
     )
-    if not wrong:
-        first = language.say_count(
-            "No false alarm was found among {number} alarm with an outcome.",
-            "No false alarm was found among {number} alarms with an outcome.",
-            total - undetermined,
-        )
-    else:
-        alarms = language.say_count("{number} false alarm", "{number} false alarms", wrong)
-        first = ", ".join([alarms, *_come_together(m, zone, language)]) + "."
     return f"{first} {waiting}" if undetermined else first
 
 
@@ -447,47 +480,38 @@ def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterat
     half of all."""
     wrong = [e for e in m.episodes if e.outcome == "false_alarm"]
     local = [e.raised_at.astimezone(zone) for e in wrong]
-    (day, block), times = Counter((t.weekday(), t.hour // _BLOCK_HOURS) for t in local).most_common(
-        1
-    )[0]
-    if times >= _LEAST_TOGETHER and 2 * times >= len(wrong):
+    least = max(_LEAST_TOGETHER, len(wrong) / 2)
+    [((day, block), times)] = Counter(
+        (t.weekday(), t.hour // _BLOCK_HOURS) for t in local
+    ).most_common(1)
+    [(asset, on_asset)] = Counter(e.asset for e in wrong).most_common(1)
+    if times >= least:
+        all_of_them = template("all of them on {day} between {start} and {end}")
+        some = template("{times} of them on {day} between {start} and {end}")
         begin = block * _BLOCK_HOURS
-        times_of_day = {
-            "start": f"{begin:02}:00",
-            "end": f"{begin + _BLOCK_HOURS:02}:00",
-            "day": language.translate(_DAYS[day]),
-        }
-        if times == len(wrong):
-            yield language.say("all of them on {day} between {start} and {end}", **times_of_day)
-        else:
-            yield language.say(
-                "{times} of them on {day} between {start} and {end}", times=times, **times_of_day
-            )
-        return
-    asset_name, times = Counter(e.asset for e in wrong).most_common(1)[0]
-    asset = m.asset_title(asset_name)
-    if times >= _LEAST_TOGETHER and 2 * times >= len(wrong) and len(m.evaluated) > 2:
-        if times == len(wrong):
-            yield language.say("all of them on {asset}", asset=asset)
-        else:
-            yield language.say("{times} of them on {asset}", times=times, asset=asset)
+        yield language.say(
+            all_of_them if times == len(wrong) else some,
+            times=times,
+            day=language.translate(_DAYS[day]),
+            start=f"{begin:02}:00",
+            end=f"{begin + _BLOCK_HOURS:02}:00",
+        )
+    elif on_asset >= least and len(m.evaluated) > 2:
+        all_of_them = template("all of them on {asset}")
+        some = template("{times} of them on {asset}")
+        text = all_of_them if on_asset == len(wrong) else some
+        yield language.say(text, times=on_asset, asset=m.asset_title(asset))
 
 
 def _decision(decision: DecisionMade, language: Language) -> str:
+    usual = (
+        template("A new model, version {version}, went into service: {reason}")
+        if decision.promoted
+        else template("The new model was refused: {reason}")
+    )
     reason = sentence(language.translate(decision.summary or decision.reason))
-    if decision.verdict == "rollback":
-        return language.say("The model was rolled back: {reason}", reason=reason)
-    if decision.verdict == "refreshed":
-        return language.say(
-            "The model was fitted again on the newest data: {reason}", reason=reason
-        )
-    if decision.promoted:
-        return language.say(
-            "A new model, version {version}, went into service: {reason}",
-            version=decision.version or 0,
-            reason=reason,
-        )
-    return language.say("The new model was refused: {reason}", reason=reason)
+    text = _DECIDED.get(decision.verdict, usual)
+    return language.say(text, version=decision.version or 0, reason=reason)
 
 
 def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
@@ -495,23 +519,23 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
 
     Empty if the share is known already, or without a case from which a rate follows.
     """
-    announced = len(m.problems) - len(m.missed)
-    problems = len(m.problems)
+    problems = 0 if m.horizon_s is None else len(m.problems)
+    announced = problems and problems - len(m.missed)
     right = m.outcomes["hit"] + m.outcomes["avoided"]
     determined = len(m.episodes) - m.outcomes["undetermined"]
-    shares = [(right, determined), *([(announced, problems)] if m.horizon_s is not None else [])]
-    cases = []
-    if m.horizon_s is not None and problems:
-        text = template("{count} of {total} predicted")
-        if m.is_detector:
-            text = template("{count} of {total} found")
-        cases.append(language.say(text, count=announced, total=problems))
-    if determined:
-        cases.append(language.say("{count} of {total} right", count=right, total=determined))
+    predicted = (
+        template("{count} of {total} found")
+        if m.is_detector
+        else template("{count} of {total} predicted")
+    )
+    shares = (
+        (predicted, announced, problems),
+        (template("{count} of {total} right"), right, determined),
+    )
+    cases = [language.say(text, count=n, total=total) for text, n, total in shares if total]
     calendar = (m.end - m.start).total_seconds() / (7 * 86_400)
-    needed = [weeks_until_known(count, total, calendar) for count, total in shares]
-    weeks = max((w for w in needed if w is not None), default=0)
-    if not weeks:
+    weeks = max(weeks_until_known(count, total, calendar) or 0 for _, count, total in shares)
+    if not weeks or not m.has_alarm:
         return ""
     return language.say_count(
         "{cases}; after about {number} more week of data the shares are known within ten points.",
@@ -525,9 +549,8 @@ def weeks_until_known(count: int, total: int, weeks: float) -> int | None:
     """Return in how many weeks a share is known within ten points; None if never."""
     if total == 0 or weeks <= 0:
         return None
-    share = count / total
-    for needed in range(total, _MOST_CASES):
-        low, high = wilson_interval(share * needed, needed)
+    for needed in range(total, 10_000):
+        low, high = wilson_interval(count / total * needed, needed)
         if high - low <= 2 * KNOWN_WITHIN:
             return ceil((needed - total) / (total / weeks) - 1e-9)
     return None

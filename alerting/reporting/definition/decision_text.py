@@ -112,43 +112,34 @@ def _model_word(proposal: Proposal) -> str:
 def side_by_side(proposal: Proposal) -> str:
     """Return both models as a Markdown table, on their unseen window or the test period."""
     evidence = proposal.evidence
-    if "compared" in evidence:
-        rows = [
-            f"| {row['title']} | {row['champion']} | {row['challenger']} |"
-            for row in evidence["compared"]
-        ]
-        return "\n".join([_versions(proposal), "| --- | ---: | ---: |", *rows])
-    metrics_by_model: dict[str, Mapping[str, Any]] = {
-        model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model])
-        if "rows" in evidence
-        else {}
-        for model in ("champion", "challenger")
-    }
-    challenger = metrics_by_model["challenger"] or proposal.test
-    lines = [
-        f"| {title} | {format_metric(metrics_by_model['champion'], key)} | "
-        f"{format_metric(challenger, key)} |"
-        for key, title in METRIC_TITLES.items()
+    rows = [
+        (row["title"], row["champion"], row["challenger"]) for row in evidence.get("compared", ())
     ]
-    return "\n".join([_versions(proposal), "| --- | ---: | ---: |", *lines])
-
-
-def _versions(proposal: Proposal) -> str:
-    return (
+    if not rows:
+        metrics: dict[str, Mapping[str, Any]] = {
+            model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model])
+            if "rows" in evidence
+            else {}
+            for model in ("champion", "challenger")
+        }
+        challenger = metrics["challenger"] or proposal.test
+        rows = [
+            (title, format_metric(metrics["champion"], key), format_metric(challenger, key))
+            for key, title in METRIC_TITLES.items()
+        ]
+    head = (
         f"| | champion {proposal.champion_version or '(none)'} | {_model_word(proposal)} "
         f"{proposal.challenger_version or '(none)'} |"
     )
+    lines = (f"| {' | '.join(map(str, row))} |" for row in rows)
+    return "\n".join([head, "| --- | ---: | ---: |", *lines])
 
 
 def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
     """Return the main metrics of the test period that are known, by their names in MLflow."""
-    main = {key: test.get(key) for key in MAIN_METRICS}
-    scaled = {
-        key: value / 60 if key == "median_lead_time" else value
-        for key, value in main.items()
-        if value is not None
-    }
-    return {MAIN_METRICS[key]: float(value) for key, value in scaled.items()}
+    in_minutes = {**test, "median_lead_time": (test.get("median_lead_time") or 0) / 60}
+    measured = (key for key in MAIN_METRICS if test.get(key) is not None)
+    return {MAIN_METRICS[key]: float(in_minutes[key]) for key in measured}
 
 
 def metrics_text(test: Mapping[str, Any]) -> str:

@@ -1,11 +1,12 @@
 """Money of a week, a month and a year, summed from the reports of calendar periods."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from alerting.reporting.definition.operators_and_money import Amount, Money, sum_money
+from alerting.reporting.definition.operators_and_money import Amount, Money, add_amounts
 
 MONEY_SPANS = {
     "week": timedelta(days=7, hours=1),
@@ -54,15 +55,15 @@ def money_by_span(periods: Sequence[PeriodMoney]) -> dict[str, SpanMoney | None]
 def _sum_span(periods: Sequence[PeriodMoney]) -> SpanMoney | None:
     if not periods:
         return None
-    [total] = sum_money([period.money for period in periods])
     days = sum((period.end - period.start for period in periods), timedelta(0)) / timedelta(days=1)
-    missed = [period.money.missed for period in periods]
-    lost = Amount(sum(a.low for a in missed), sum(a.high for a in missed))
-    return SpanMoney(total.currency, _whole(total.net), _whole(lost), round(days))
-
-
-def _whole(amount: Amount) -> Amount:
-    return Amount(round(amount.low), round(amount.high))
+    net = add_amounts(period.money.net for period in periods)
+    lost = add_amounts(period.money.missed for period in periods)
+    return SpanMoney(
+        periods[0].money.currency,
+        Amount(round(net.low), round(net.high)),
+        Amount(round(lost.low), round(lost.high)),
+        round(days),
+    )
 
 
 def add_spans(
@@ -70,18 +71,20 @@ def add_spans(
 ) -> dict[str, dict[str, SpanMoney]]:
     """Return the sums of all definitions for each time, by currency; currencies are never added
     up."""
-    totals: dict[str, dict[str, SpanMoney]] = {}
+    groups: dict[str, dict[str, list[SpanMoney]]] = defaultdict(lambda: defaultdict(list))
     for spans in definitions:
         for name, span in spans.items():
-            if span is None:
-                continue
-            total = totals.setdefault(span.currency, {})
-            before = total.get(name)
-            total[name] = span if before is None else _add(before, span)
-    return dict(sorted(totals.items()))
-
-
-def _add(first: SpanMoney, second: SpanMoney) -> SpanMoney:
-    net = Amount(first.net.low + second.net.low, first.net.high + second.net.high)
-    lost = Amount(first.lost.low + second.lost.low, first.lost.high + second.lost.high)
-    return SpanMoney(first.currency, net, lost, min(first.days, second.days))
+            if span is not None:
+                groups[span.currency][name].append(span)
+    return {
+        currency: {
+            name: SpanMoney(
+                currency,
+                add_amounts(span.net for span in spans),
+                add_amounts(span.lost for span in spans),
+                min(span.days for span in spans),
+            )
+            for name, spans in named.items()
+        }
+        for currency, named in sorted(groups.items())
+    }

@@ -2,7 +2,7 @@
 money: the costs of problems, alarms and interventions, as far as `costs` states them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
@@ -189,8 +189,8 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
         Action(
             action=min(wording[key], key=lambda text: (-wording[key][text], text)),
             times=len(episodes),
-            helped=sum(_prevented(e) for e in episodes.values()),
-            came=sum(_came(e) for e in episodes.values()),
+            helped=sum(_occurred(e) is False for e in episodes.values()),
+            came=sum(_occurred(e) is True for e in episodes.values()),
         )
         for key, episodes in by_action.items()
     ]
@@ -204,35 +204,27 @@ def _advice(raised: Sequence[Episode]) -> AdviceOutcomes | None:
         return None
     followed = [e for e in advised if last_taken(e) in ("yes", "partly")]
     ignored = [e for e in advised if last_taken(e) == "no"]
-    measured = [e for e in followed if e.present is not None and e.evaluation.threshold is not None]
+    is_low = [
+        e.present.risk < e.evaluation.threshold
+        for e in followed
+        if e.present is not None and e.evaluation.threshold is not None
+    ]
     return AdviceOutcomes(
         given=len(advised),
         taken=dict(sorted(_count_taken(advised).items())),
         prevented=_share_prevented(followed, _FOLLOWED_KNOWN),
         not_followed=_share_prevented(ignored, _UNFOLLOWED_KNOWN),
-        took_effect=share(
-            sum(_is_under_threshold(e) for e in measured), len(measured), _SCORED_AGAIN
-        ),
+        took_effect=share(sum(is_low), len(is_low), _SCORED_AGAIN),
     )
 
 
 def _share_prevented(episodes: Sequence[Episode], cases: Cases) -> Estimate:
-    determined = [e for e in episodes if _prevented(e) or _came(e)]
-    return share(sum(_prevented(e) for e in determined), len(determined), cases)
+    occurred = [_occurred(e) for e in episodes if _occurred(e) is not None]
+    return share(occurred.count(False), len(occurred), cases)
 
 
-def _prevented(episode: Episode) -> bool:
-    return episode.outcome_record is not None and episode.outcome_record.occurred is False
-
-
-def _came(episode: Episode) -> bool:
-    return episode.outcome_record is not None and episode.outcome_record.occurred is True
-
-
-def _is_under_threshold(episode: Episode) -> bool:
-    present = episode.present
-    threshold = episode.evaluation.threshold
-    return present is not None and threshold is not None and present.risk < threshold
+def _occurred(episode: Episode) -> bool | None:
+    return episode.outcome_record.occurred if episode.outcome_record else None
 
 
 def spread(durations: Sequence[timedelta | None]) -> Spread:
@@ -292,6 +284,12 @@ class Amount:
 
     low: float
     high: float
+
+
+def add_amounts(amounts: Iterable[Amount]) -> Amount:
+    """Return the sum of amounts of one currency."""
+    added = [*amounts]
+    return Amount(sum(a.low for a in added), sum(a.high for a in added))
 
 
 @dataclass(frozen=True)
@@ -355,29 +353,24 @@ def compute_money(costs: Costs | None, counted: CountedCosts, until: datetime) -
     durations = [minutes for minutes in (*minutes_now, *counted.earlier_minutes) if minutes > 0]
     usual = float(median(durations)) if durations else None
     problem = costs.miss + costs.miss_per_minute * (usual or 0.0)
-    false_alarms = _times(
-        costs.false_alarm, counted.false_alarms, counted.false_alarms + counted.undetermined
-    )
-    interventions = _times(costs.intervention, counted.interventions, counted.interventions)
-    avoided = _times(problem, 0, counted.avoided + counted.undetermined_acted)
+    wrong = costs.false_alarm * counted.false_alarms
+    false_alarms = Amount(wrong, wrong + costs.false_alarm * counted.undetermined)
+    acted = costs.intervention * counted.interventions
+    avoided = Amount(0.0, problem * (counted.avoided + counted.undetermined_acted))
     return Money(
         currency=costs.currency,
         missed=_cost_of_problems(costs, counted.missed, until),
         announced=_cost_of_problems(costs, counted.announced, until),
         false_alarms=false_alarms,
-        interventions=interventions,
+        interventions=Amount(acted, acted),
         avoided=avoided,
         net=Amount(
-            avoided.low - false_alarms.high - interventions.high,
-            avoided.high - false_alarms.low - interventions.low,
+            avoided.low - false_alarms.high - acted,
+            avoided.high - false_alarms.low - acted,
         ),
         problem=problem,
-        assumptions=tuple(_assumptions(costs, counted, usual)),
+        assumptions=tuple(text for holds, text in _assumptions(costs, counted, usual) if holds),
     )
-
-
-def _times(cost: float, low: int, high: int) -> Amount:
-    return Amount(cost * low, cost * high)
 
 
 def _cost_of_problems(
@@ -389,48 +382,72 @@ def _cost_of_problems(
     return Amount(total, total)
 
 
-def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> Iterator[str]:
-    yield translatable(
-        "The definition states {problem} a problem and {minute} a minute of it, {alarm} a false "
-        "alarm and {action} an intervention.",
-        problem=_price(costs.miss, costs),
-        minute=_price(costs.miss_per_minute, costs),
-        alarm=_price(costs.false_alarm, costs),
-        action=_price(costs.intervention, costs),
-    )
-    if counted.avoided or counted.undetermined_acted:
-        yield translatable(
-            "An operator acted and no problem came: the lower bound assumes that none would have "
-            "come, the upper bound that one would have come each time."
-        )
-        if costs.miss_per_minute and usual is not None:
-            yield translatable(
-                "An avoided problem counts with the median duration of the problems seen: {usual}.",
-                usual=Styled(usual, ".0f min"),
-            )
-        elif costs.miss_per_minute:
-            yield translatable(
-                "No problem was seen to its end, so an avoided one counts without its minutes."
-            )
-    if counted.undetermined:
-        yield translatable(
-            "Alarms without an outcome yet: {number}. The lower bound of false alarms counts none "
-            "of them, the upper bound all.",
-            number=counted.undetermined,
-        )
+def _assumptions(
+    costs: Costs, counted: CountedCosts, usual: float | None
+) -> tuple[tuple[bool, str], ...]:
+    """Return whether each assumption was made, and its text."""
+    is_avoided = counted.avoided + counted.undetermined_acted > 0
+    in_minutes = costs.miss_per_minute > 0
     problems = (*counted.missed, *counted.announced)
-    if costs.miss_per_minute and any(end == start for start, end in problems):
-        yield translatable(
-            "A problem without a duration, as one that only an operator reported, counts without "
-            "minutes."
-        )
-    if any(end is None for _, end in problems):
-        yield translatable("A problem that is not over counts until the end of the period.")
-    if counted.announced:
-        yield translatable(
-            "Minutes that an alarm may have saved from a problem that came nevertheless are not "
-            "counted."
-        )
+    return (
+        (
+            True,
+            translatable(
+                "The definition states {problem} a problem and {minute} a minute of it, {alarm} a "
+                "false alarm and {action} an intervention.",
+                problem=_price(costs.miss, costs),
+                minute=_price(costs.miss_per_minute, costs),
+                alarm=_price(costs.false_alarm, costs),
+                action=_price(costs.intervention, costs),
+            ),
+        ),
+        (
+            is_avoided,
+            translatable(
+                "An operator acted and no problem came: the lower bound assumes that none would "
+                "have come, the upper bound that one would have come each time."
+            ),
+        ),
+        (
+            is_avoided and in_minutes and usual is not None,
+            translatable(
+                "An avoided problem counts with the median duration of the problems seen: {usual}.",
+                usual=Styled(usual or 0.0, ".0f min"),
+            ),
+        ),
+        (
+            is_avoided and in_minutes and usual is None,
+            translatable(
+                "No problem was seen to its end, so an avoided one counts without its minutes."
+            ),
+        ),
+        (
+            counted.undetermined > 0,
+            translatable(
+                "Alarms without an outcome yet: {number}. The lower bound of false alarms counts "
+                "none of them, the upper bound all.",
+                number=counted.undetermined,
+            ),
+        ),
+        (
+            in_minutes and any(end == start for start, end in problems),
+            translatable(
+                "A problem without a duration, as one that only an operator reported, counts "
+                "without minutes."
+            ),
+        ),
+        (
+            any(end is None for _, end in problems),
+            translatable("A problem that is not over counts until the end of the period."),
+        ),
+        (
+            bool(counted.announced),
+            translatable(
+                "Minutes that an alarm may have saved from a problem that came nevertheless are "
+                "not counted."
+            ),
+        ),
+    )
 
 
 def _price(amount: float, costs: Costs) -> str:
@@ -464,38 +481,9 @@ class DefinitionNumbers:
         return self.hits + self.avoided + self.false_alarms
 
 
-@dataclass(frozen=True)
-class MoneySums:
-    """Sums of one currency: of problems that came, and what alarms were worth after the cost of
-    false alarms and interventions."""
-
-    currency: str
-    lost: Amount
-    net: Amount
-
-
 _ADAPTER = TypeAdapter(DefinitionNumbers)
 
 
 def read_summary(document: Any) -> DefinitionNumbers:
     """Return the numbers of a stored report. Raises pydantic.ValidationError if it is damaged."""
     return _ADAPTER.validate_python(document)
-
-
-def sum_money(sums: Sequence[Money]) -> list[MoneySums]:
-    """Return the sums by currency; currencies are never added up."""
-
-    def total(amounts: Sequence[Amount]) -> Amount:
-        return Amount(sum(a.low for a in amounts), sum(a.high for a in amounts))
-
-    by_currency: dict[str, list[Money]] = defaultdict(list)
-    for money in sums:
-        by_currency[money.currency].append(money)
-    return [
-        MoneySums(
-            currency,
-            lost=total([amount for m in sums for amount in (m.missed, m.announced)]),
-            net=total([m.net for m in sums]),
-        )
-        for currency, sums in sorted(by_currency.items())
-    ]

@@ -476,16 +476,6 @@ def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no"
     return "yes" if grade.coverage >= LEAST_COVERAGE else "with_care"
 
 
-def value_rule() -> str:
-    """Return the rule of `value_trust` in words."""
-    return translatable(
-        "Trusted means: off by less than the last known value, and at least {share} of the samples "
-        "in the 90 % interval. Cannot tell: fewer than {number} samples came.",
-        share=Styled(LEAST_COVERAGE, "share"),
-        number=LEAST_SAMPLES,
-    )
-
-
 def describe_value(values: ValueMetrics | None) -> str:
     """Return how good the values of a period were, in a sentence."""
     if values is None:
@@ -513,23 +503,3 @@ def describe_value(values: ValueMetrics | None) -> str:
         last=measured(grade.last_error, ".3g", values.unit),
         **facts,
     )
-
-
-def advise_value(values: ValueMetrics | None) -> tuple[str, ...]:
-    """Return what to do about predicted values that are not trusted."""
-    trust = value_trust(values)
-    if values is None:
-        return (
-            translatable(
-                "Check that the definition is active, readings arrive, and a model is in service."
-            ),
-        )
-    advice = {
-        "cannot_tell": translatable("Wait, or choose a longer period: too few samples came."),
-        "no": translatable(
-            "The last known value alone is as good: give the model variables that move with it, "
-            "and train again."
-        ),
-        "with_care": translatable("The intervals are too narrow: train again."),
-    }
-    return (advice[trust],) if trust in advice else ()

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.fields.names_and_times import Interval, length
@@ -23,7 +22,6 @@ from alerting.reporting.definition.operators_and_money import (
     CountedCosts,
     Driver,
     Money,
-    Spread,
     VerdictMetrics,
     compute_money,
     drivers,
@@ -121,7 +119,6 @@ _OUTDATED = templates(
     "{number} alarm within a problem counts as false by an earlier rule",
     "{number} alarms within problems count as false by an earlier rule",
 )
-NO_INTERVALS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -156,33 +153,28 @@ class ModelMetrics:
     verification: str = ""
 
 
-def compute_model(
-    m: Material, recall: Estimate, precision: Estimate, false_alarms: Estimate
-) -> ModelMetrics:
-    """Return the metrics of the model over the period; the estimates are those of its episodes."""
+def compute_model(m: Material, metrics: ReportMetrics) -> ModelMetrics:
+    """Return the metrics of the model over the period."""
     serving = next((d for d in reversed(m.decisions) if d.promoted), None)
     now = {
-        "event_recall": recall,
-        "episode_precision": precision,
-        "false_alarms_per_week": false_alarms,
+        "event_recall": metrics.event_recall,
+        "episode_precision": metrics.precision.with_avoided,
+        "false_alarms_per_week": metrics.false_alarms,
     }
+    compared = [name for name in now if serving and serving.expected.get(name) is not None]
     return ModelMetrics(
         decisions=tuple(d for d in m.decisions if m.start <= d.at < m.end),
-        came_true=came_true(serving.expected, now, serving.expected_intervals) if serving else (),
+        came_true=tuple(
+            CameTrue(
+                name,
+                serving.expected[name],
+                now[name],
+                *serving.expected_intervals.get(name, (None, None)),
+            )
+            for name in compared
+            if serving
+        ),
         verification=m.verification,
-    )
-
-
-def came_true(
-    expected: Mapping[str, float],
-    now: Mapping[str, Estimate],
-    intervals: Mapping[str, tuple[float, float]] = NO_INTERVALS,
-) -> tuple[CameTrue, ...]:
-    """Return the metrics that are known both at the promotion and in the period."""
-    return tuple(
-        CameTrue(name, expected[name], estimate, *intervals.get(name, (None, None)))
-        for name, estimate in now.items()
-        if expected.get(name) is not None
     )
 
 
@@ -216,29 +208,12 @@ class Precision:
 
 
 @dataclass(frozen=True)
-class PreviousPeriod:
-    """The headline figures of the period before, computed in the same way."""
-
-    start: datetime
-    end: datetime
-    event_recall: Estimate
-    precision: Estimate
-    false_alarms: Estimate
-    lead_time: Estimate
-    delay: Estimate
-    time_in_alarm: Estimate
-    response: Estimate
-    to_acknowledge: Spread | None
-    episodes: int
-    money: Money | None
-
-
-@dataclass(frozen=True)
 class ReportMetrics:
     """All metrics of a report. Instants are UTC, lead times seconds, shares between 0 and 1.
 
     `outcomes`: number of alarms by outcome; `counted`: numbers by outcome as shares and rates count
-    them (see `counted_outcomes`). `outdated`: number of alarms of a detector within a problem that
+    them (see `counted_outcomes`). `previous`: of the period before, without its episodes and
+    problems. `outdated`: number of alarms of a detector within a problem that
     are false by an earlier rule alone. `unscored`: number of alarms that no rate counts, because no
     scores of their time are stored.
     """
@@ -281,7 +256,7 @@ class ReportMetrics:
     drivers: tuple[Driver, ...] = ()
     model: ModelMetrics | None = None
     data: DataMetrics | None = None
-    previous: PreviousPeriod | None = None
+    previous: ReportMetrics | None = None
     values: ValueMetrics | None = None
     has_alarm: bool = True
     unscored: int = 0
@@ -301,7 +276,16 @@ class ReportMetrics:
     def worst_false_alarms(self) -> tuple[ReportedEpisode, ...]:
         """Return at most ten false alarms, those furthest beyond their threshold first."""
         wrong = [e for e in self.episodes if e.outcome == "false_alarm"]
-        return tuple(sorted(wrong, key=_margin, reverse=True)[:10])
+        return tuple(
+            sorted(
+                wrong,
+                key=lambda e: (
+                    beyond_threshold(e.value, e.threshold),
+                    (e.ended_at or e.raised_at) - e.raised_at,
+                ),
+                reverse=True,
+            )[:10]
+        )
 
     @property
     def is_detector(self) -> bool:
@@ -352,29 +336,18 @@ def compute_metrics(material: Material) -> ReportMetrics:
         else None,
         money=_money(m, metrics, earlier),
         drivers=drivers(m.raised, before.raised if before and earlier else None),
-        model=compute_model(
-            m, metrics.event_recall, metrics.precision.with_avoided, metrics.false_alarms
-        )
-        if trained
-        else None,
+        model=compute_model(m, metrics) if trained else None,
         data=DataMetrics(
             assets=tuple(_asset_data(m, asset) for asset in sorted({*m.histories, *m.evaluated})),
             found_late=sum(e.late_data_status == "found_late" for e in m.raised),
             refuted=m.withdrawn,
         ),
-        previous=PreviousPeriod(
-            start=earlier.start,
-            end=earlier.end,
-            event_recall=earlier.event_recall,
-            precision=earlier.precision.with_avoided,
-            false_alarms=earlier.false_alarms,
-            lead_time=earlier.lead_time,
-            delay=earlier.delay,
-            time_in_alarm=earlier.time_in_alarm,
-            response=earlier.verdicts.response,
-            to_acknowledge=earlier.verdicts.to_acknowledge,
-            episodes=len(earlier.episodes),
+        previous=replace(
+            earlier,
             money=_money(before, earlier, None),
+            episodes=(),
+            problems=(),
+            problems_in_recovery=(),
         )
         if before is not None and earlier is not None
         else None,
@@ -426,15 +399,10 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         ),
         event_recall=event_recall(m, problems),
         precision=Precision(
-            _doubt_outdated(_enough_outcomes(without, counted), outdated),
-            _doubt_outdated(
-                _enough_outcomes(share(hits + avoided, hits + avoided + wrong, cases), counted),
-                outdated,
-            ),
+            _with_doubt(without, counted, outdated),
+            _with_doubt(share(hits + avoided, hits + avoided + wrong, cases), counted, outdated),
         ),
-        false_alarms=_doubt_outdated(
-            _false_alarms(counted_outcomes(m, m.unscored), weeks), outdated
-        ),
+        false_alarms=_false_alarms(counted_outcomes(m, m.unscored), weeks, outdated),
         outdated=outdated,
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
@@ -501,52 +469,40 @@ def _time_in_alarm(m: Material) -> Estimate:
     )
 
 
-def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
+def _false_alarms(counts: Mapping[Outcome, int], weeks: float, outdated: int) -> Estimate:
     """Return false alarms per evaluated week; without a determined episode, as undetermined ones
     may be false, no number."""
     false = counts["false_alarm"]
     undetermined = counts["undetermined"]
-    rate = _enough_outcomes(rate_per_week(false, weeks, CASES_FALSE_ALARMS), counts)
+    rate = rate_per_week(false, weeks, CASES_FALSE_ALARMS)
     if 0 < undetermined == sum(counts.values()):
         return nothing(rate.unit, _undetermined(counts))
-    if rate.value is None or not _is_mostly_undetermined(counts):
-        return rate
-    return replace(rate, high=rate_per_week(false + undetermined, weeks, CASES_FALSE_ALARMS).high)
+    if rate.value is not None and 2 * undetermined > sum(counts.values()):
+        most = rate_per_week(false + undetermined, weeks, CASES_FALSE_ALARMS)
+        rate = replace(rate, high=most.high)
+    return _with_doubt(rate, counts, outdated)
 
 
-def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
-    """Add a doubt where most outcomes are undetermined: the others are no fair sample."""
-    if estimate.doubt or not _is_mostly_undetermined(counts):
-        return estimate
-    return replace(estimate, doubt=_undetermined(counts))
+def _with_doubt(estimate: Estimate, counts: Mapping[Outcome, int], outdated: int) -> Estimate:
+    """Add a doubt where alarms are false by an earlier rule alone, or where most outcomes are
+    undetermined: the others are no fair sample."""
+    if estimate.value is not None and outdated:
+        return replace(estimate, doubt=translatable_count(*_OUTDATED, outdated))
+    is_fair = estimate.doubt or 2 * counts["undetermined"] <= sum(counts.values())
+    return estimate if is_fair else replace(estimate, doubt=_undetermined(counts))
 
 
 def _count_outdated(m: Material, problems: Sequence[ReportedProblem]) -> int:
     """Return how many alarms of a detector within a problem are false by a rule under which only
     alarms before it were right."""
-    false = [
-        e
-        for e in m.raised
-        if e.outcome_record
-        and e.outcome_record.outcome == "false_alarm"
-        and e.outcome_record.rules <= ONLY_BEFORE
-    ]
     return sum(
         any(p.asset == e.asset and p.start <= e.raised_at <= (p.end or m.as_of) for p in problems)
-        for e in false
+        for e in m.raised
         if is_detector(m.definition)
+        and e.outcome_record
+        and e.outcome_record.outcome == "false_alarm"
+        and e.outcome_record.rules <= ONLY_BEFORE
     )
-
-
-def _doubt_outdated(estimate: Estimate, outdated: int) -> Estimate:
-    """Add a doubt where alarms are false by an earlier rule alone."""
-    if estimate.value is None or not outdated:
-        return estimate
-    return replace(estimate, doubt=translatable_count(*_OUTDATED, outdated))
-
-
-def _is_mostly_undetermined(counts: Mapping[Outcome, int]) -> bool:
-    return 2 * counts["undetermined"] > sum(counts.values())
 
 
 def _undetermined(counts: Mapping[Outcome, int]) -> str:
@@ -557,32 +513,23 @@ def _undetermined(counts: Mapping[Outcome, int]) -> str:
     )
 
 
-def _report_episode(episode: Episode, m: Material) -> ReportedEpisode:
-    verdict, _ = consensus(episode.feedback)
+def _report_episode(e: Episode, m: Material) -> ReportedEpisode:
     return ReportedEpisode(
-        id=episode.id,
-        asset=episode.asset,
-        raised_at=episode.raised_at,
-        ended_at=ended_at(episode),
-        value=episode.evaluation.value,
-        threshold=episode.evaluation.threshold,
-        outcome=outcome_of(episode),
-        reason=_reason(episode, m),
-        too_late=bool(episode.outcome_record and episode.outcome_record.too_late),
-        verdict=verdict,
-        comment="; ".join(f.comment for f in episode.feedback if f.comment),
-        backfilled=episode.backfilled,
-        evidence=episode.contributions[0].message
-        if episode.contributions
-        else episode.evaluation.reason,
-        in_alarm=m.in_alarm(episode),
+        id=e.id,
+        asset=e.asset,
+        raised_at=e.raised_at,
+        ended_at=ended_at(e),
+        value=e.evaluation.value,
+        threshold=e.evaluation.threshold,
+        outcome=outcome_of(e),
+        reason=_reason(e, m),
+        too_late=bool(e.outcome_record and e.outcome_record.too_late),
+        verdict=consensus(e.feedback)[0],
+        comment="; ".join(f.comment for f in e.feedback if f.comment),
+        backfilled=e.backfilled,
+        evidence=e.contributions[0].message if e.contributions else e.evaluation.reason,
+        in_alarm=m.in_alarm(e),
     )
-
-
-def _margin(episode: ReportedEpisode) -> tuple[float, float]:
-    """Return the distance beyond the threshold, then the duration."""
-    lasted = (episode.ended_at - episode.raised_at).total_seconds() if episode.ended_at else 0.0
-    return beyond_threshold(episode.value, episode.threshold), lasted
 
 
 def beyond_threshold(value: float | None, threshold: float | None) -> float:

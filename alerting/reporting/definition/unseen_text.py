@@ -8,7 +8,6 @@ from alerting.definitions.wording.language import (
     Styled,
     Translatable,
     joined,
-    template,
     templates,
     translatable,
     translatable_count,
@@ -18,30 +17,6 @@ TEST_COUNTS = (  # by which `describe_test` describes a test period
     *("n_events", "n_found", "n_false_alarms", "n_with_problem", "n_assets", "days", "units"),
     *("false_alarms_per_week", "median_lead_time"),
 )
-_DAYS = templates("On {number} unseen day (test):", "On {number} unseen days (test):")
-_PARTS = templates("On {number} unseen part (test):", "On {number} unseen parts (test):")
-_HOURS = template("On {duration} of unseen time (test):")
-_UNSEEN_TIME = template("In the test period:")
-_ANNOUNCED = templates(
-    "{found} of {number} problem announced", "{found} of {number} problems announced"
-)
-_FOUND = templates("{found} of {number} problem found", "{found} of {number} problems found")
-_WITH_PROBLEM = templates(
-    "{number} alarm came with the problem itself (right, but too late)",
-    "{number} alarms came with the problem itself (right, but too late)",
-)
-_FALSE = templates("{number} false alarm", "{number} false alarms")
-_FALSE_A_WEEK = templates(
-    "{number} false alarm ({rate} a week)", "{number} false alarms ({rate} a week)"
-)
-_FALSE_ON_ALL = templates(
-    "{number} false alarm ({rate} a week on all {assets} assets)",
-    "{number} false alarms ({rate} a week on all {assets} assets)",
-)
-_FALSE_IN_PARTS = templates(
-    "{number} false alarm ({rate} in 1,000 parts)", "{number} false alarms ({rate} in 1,000 parts)"
-)
-_LARGE_RATE = 99.5  # from here on in whole numbers
 _LEAST_DAYS = 1.5  # a shorter period is told in hours
 
 
@@ -59,9 +34,13 @@ def describe_test(test: Mapping[str, Any]) -> Translatable | None:
     came with their alarm, and false alarms; None where no problems were counted in it."""
     if test.get("n_events") is None:
         return None
-    forms = _ANNOUNCED if test.get("units") is None else _FOUND
     late = test.get("n_with_problem", 0)
     lead = test.get("median_lead_time")
+    forms = (
+        templates("{found} of {number} problem announced", "{found} of {number} problems announced")
+        if test.get("units") is None
+        else templates("{found} of {number} problem found", "{found} of {number} problems found")
+    )
     return translatable(
         "{period} {findings}.",
         period=_describe_period(test),
@@ -76,41 +55,65 @@ def describe_test(test: Mapping[str, Any]) -> Translatable | None:
                 if lead is None
                 else translatable("typically {duration} ahead", duration=Styled(lead, "duration")),
             ),
-            translatable_count(*_WITH_PROBLEM, late) if late else "",
+            translatable_count(
+                "{number} alarm came with the problem itself (right, but too late)",
+                "{number} alarms came with the problem itself (right, but too late)",
+                late,
+            )
+            if late
+            else "",
             _describe_false_alarms(test),
         ),
     )
 
 
 def _describe_period(test: Mapping[str, Any]) -> Translatable:
-    days = test.get("days")
-    if test.get("units") is not None:
-        return translatable_count(*_PARTS, test["units"])
-    if days is None:
-        return translatable(_UNSEEN_TIME)
-    if days >= _LEAST_DAYS:
-        return translatable_count(*_DAYS, round(days))
-    return translatable(_HOURS, duration=Styled(round(days * 24) * 3600.0, "duration"))
+    match test.get("units"), test.get("days"):
+        case int(units), _:
+            return translatable_count(
+                "On {number} unseen part (test):", "On {number} unseen parts (test):", units
+            )
+        case _, None:
+            return translatable("In the test period:")
+        case _, days if days >= _LEAST_DAYS:
+            return translatable_count(
+                "On {number} unseen day (test):", "On {number} unseen days (test):", round(days)
+            )
+        case _, days:
+            hours = Styled(round(days * 24) * 3600.0, "duration")
+            return translatable("On {duration} of unseen time (test):", duration=hours)
 
 
 def _describe_false_alarms(test: Mapping[str, Any]) -> Translatable:
     count = test["n_false_alarms"]
     weekly = test.get("false_alarms_per_week")
+    assets = test.get("n_assets", 1)
     if not count:
         return translatable("no false alarm")
     if test.get("units"):
-        rate = Styled(1000 * count / test["units"], ".2g")
-        return translatable_count(*_FALSE_IN_PARTS, count, rate=rate)
+        return translatable_count(
+            "{number} false alarm ({rate} in 1,000 parts)",
+            "{number} false alarms ({rate} in 1,000 parts)",
+            count,
+            rate=Styled(1000 * count / test["units"], ".2g"),
+        )
     if weekly is None:
-        return translatable_count(*_FALSE, count)
-    assets = test.get("n_assets", 1)
-    forms = _FALSE_A_WEEK if assets == 1 else _FALSE_ON_ALL
-    on_all = {} if assets == 1 else {"assets": Styled(assets, "count")}
-    return translatable_count(*forms, count, rate=_rate(weekly * assets), **on_all)
-
-
-def _rate(value: float) -> Styled:
-    return Styled(value, "count" if value >= _LARGE_RATE else ".2g")
+        return translatable_count("{number} false alarm", "{number} false alarms", count)
+    rate = Styled(weekly * assets, "count" if weekly * assets >= 99.5 else ".2g")
+    if assets == 1:
+        return translatable_count(
+            "{number} false alarm ({rate} a week)",
+            "{number} false alarms ({rate} a week)",
+            count,
+            rate=rate,
+        )
+    return translatable_count(
+        "{number} false alarm ({rate} a week on all {assets} assets)",
+        "{number} false alarms ({rate} a week on all {assets} assets)",
+        count,
+        rate=rate,
+        assets=Styled(assets, "count"),
+    )
 
 
 def count_in_parts(test: Mapping[str, Any]) -> Mapping[str, Any]:

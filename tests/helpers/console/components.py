@@ -40,5 +40,5 @@ def show_components(request: Request, _: Viewer) -> str:
         spark=raises_spark((0, 1, 0, 5, 3), ENGLISH),
         right=AlarmPrecision(9, 10, 0.6, 0.98),
         point=CurvePoint(0.7, 0.8, 2.0, 0.01, 0.9, 8, 10, 3, True, 2.0),
-        chart=BarChart("Why", BARS, 0, 1, 0.7, "Risk by variable", "alarm"),
+        chart=BarChart("Why", BARS, 0.7, "alarm"),
     )
