@@ -61,11 +61,10 @@ class Keyboard:
 
     def enter(self, address=None, there="main"):
         """Press the enter key; wait for the page that follows, if one does."""
-        if address is None:
-            return self.key("Enter", "\r")
         self.page.evaluate("window.isLeft = true")
         self.key("Enter", "\r")
-        wait_until(lambda: self.has_come(address, there), self.page.text)
+        if address is not None:
+            wait_until(lambda: self.has_come(address, there), self.page.text)
 
     def has_come(self, address, there):
         return self.page.evaluate(

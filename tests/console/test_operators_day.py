@@ -154,7 +154,7 @@ def meet_a_flood(one, other, platform):
     flood(platform)
     shows(one.page, "Flood: 61 alarms")
     one.page.evaluate("scrollTo(0, 0)")
-    in_sight(one.page, "#flood h1", "Flood: 61 alarms")
+    in_sight(one.page, "#flood h2", "Flood: 61 alarms")
     in_sight(one.page, ".flood-first", "Hydraulics lose pressure on Press 7")
     in_sight(one.page, ".flood-first .advice", "zone 2")
     in_sight(one.page, "#flood .now-seen", "Seen: all 60")
