@@ -443,10 +443,32 @@ def script(name: Id, request: Request, _: Viewer) -> Response:
     file = scripts().get(name)
     if file is None:
         raise NotFound(f"there is no script {name!r}")
+    return answer_with(file, request)
+
+
+@script_routes.get("/style.css")
+def style(request: Request) -> Response:
+    """Return the stylesheet of all pages; 304 if the browser has it already."""
+    return answer_with(style_file(), request)
+
+
+def answer_with(file: Script, request: Request) -> Response:
+    """Return a file that browsers keep, and ask about each time; 304 if they have it."""
     headers = {"etag": file.tag, "cache-control": "private, no-cache"}
     if request.headers.get("if-none-match") == file.tag:
         return Response(status_code=304, headers=headers)
     return Response(file.content, media_type=file.type, headers=headers)
+
+
+def tagged(content: bytes, type: str) -> Script:
+    """Return a file with the tag of its content."""
+    return Script(content, type, f'"{sha256(content).hexdigest()[:16]}"')
+
+
+@cache
+def style_file() -> Script:
+    """Return the stylesheet of all pages with its tag."""
+    return tagged(stylesheet().encode(), "text/css")
 
 
 @cache
@@ -458,10 +480,7 @@ def scripts() -> dict[str, Script]:
     for installed in spec.submodule_search_locations or () if spec is not None else ():
         paths = {name: Path(installed, "static", name) for name in SWAGGER}
         contents |= {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
-    return {
-        name: Script(content, _TYPES[Path(name).suffix], f'"{sha256(content).hexdigest()[:16]}"')
-        for name, content in contents.items()
-    }
+    return {name: tagged(content, _TYPES[Path(name).suffix]) for name, content in contents.items()}
 
 
 _PREFIX: ContextVar[str] = ContextVar("prefix", default="")

@@ -26,10 +26,11 @@ def take(monkeypatch):
 
     def take(file, *options):
         platform = in_memory_platform()
-        opened = lambda *_, **__: nullcontext(platform)  # noqa: E731
-        monkeypatch.setattr("alerting.wiring.open_platform", opened)
         words = ["import", "readings", "--asset", "oven-1", *options, "--", str(file)]
-        return CliRunner().invoke(app, words), platform
+        opened = lambda *_, **__: nullcontext(platform)  # noqa: E731
+        with monkeypatch.context() as patch:  # undone here: a patch keeps what it replaces
+            patch.setattr("alerting.wiring.open_platform", opened)
+            return CliRunner().invoke(app, words), platform
 
     return take
 

@@ -2,8 +2,9 @@
 raise seen as it happens, answers in few taps, a flood, a console that is killed; and
 questions whose answers stand on the first screen.
 
-Each step once on a phone. `ALERTING_PICTURES` names a folder: then every screen in the light and in
-the dark, with a picture of each page (`make pages`).
+Each step once on a phone, in German; the person beside reads English. `ALERTING_PICTURES` names a
+folder: then every screen in English, in the light and in the dark, with a picture of each page
+(`make pages`).
 """
 
 import os
@@ -16,7 +17,7 @@ import pytest
 
 from alerting.usecases.operators.operate import Actor, assign
 from tests.helpers.console.chromium import CHROMIUM, NO_CHROMIUM, SIDEWAYS, wait_until
-from tests.helpers.console.live_console import console_process, reader, shows
+from tests.helpers.console.live_console import console_process, has_mark, reader, shows
 from tests.helpers.console.operators_plant import (
     ADVICE,
     HELPED,
@@ -37,10 +38,18 @@ pytestmark = [
 PICTURES = os.environ.get("ALERTING_PICTURES")
 SCREENS = {"phone": (390, 844), "tablet": (800, 1280), "desk": (1280, 800), "wide": (1920, 1080)}
 WALKS = (
-    [(name, scheme) for name in SCREENS for scheme in ("light", "dark")]
+    [(name, scheme, "en") for name in SCREENS for scheme in ("light", "dark")]
     if PICTURES
-    else [("phone", "dark")]
+    else [("phone", "dark", "de")]
 )
+GERMAN = {
+    "Flood: 61 alarms": "Alarmflut: 61 Alarme",
+    "Hydraulics lose pressure on Press 7": "Hydraulics lose pressure an Press 7",
+    "Seen: all 60": "Gesehen: alle 60",
+    "The connection was lost": "Die Verbindung ist seit",
+    "Your answer: right": "Ihre Antwort: richtig",
+}
+"""What pages say, by what they say in English."""
 CARD = "#happening article"
 SQUEEZED = """[...document.querySelectorAll('ul.rows .when')]
   .filter(e => e.innerText.trim() && e.getBoundingClientRect().width < 80).map(e => e.innerText)"""
@@ -67,12 +76,17 @@ IN_SIGHT = """(() => {
 class Operator:
     """An operator who taps; each tap counts, and hits nothing but what is meant."""
 
-    def __init__(self, page, base, screen, scheme):
+    def __init__(self, page, base, screen, scheme, language="en"):
         self.page = page
         self.base = base
+        self.language = language
         self.taps = 0
         self._screen = screen
         self._folder = Path(PICTURES, scheme) if PICTURES else None
+
+    def words(self, english):
+        """Return a text in the language of this operator."""
+        return english if self.language == "en" else GERMAN[english]
 
     def tap(self, selector):
         self.wait_for(selector)
@@ -93,6 +107,7 @@ class Operator:
 
     def look(self, name):
         assert not self.page.evaluate(SIDEWAYS), name
+        assert self.page.evaluate("document.documentElement.lang") == self.language, name
         assert self.page.evaluate(SQUEEZED) == [], name
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -131,6 +146,7 @@ def answer_in_two_taps(one, platform):
     hot = platform.episodes.find(asset="press-3", open_only=True)[0].id
     wait_until(lambda: [f.verdict for f in platform.episodes.get(hot).feedback] == ["true_alarm"])
     one.wait_for(f"{CARD}[data-asset=press-3] .now-choices .chosen")
+    assert one.words("Your answer: right") in one.page.text()
     one.look("answered")
 
 
@@ -152,12 +168,12 @@ def meet_a_flood(one, other, platform):
     one.open("/")
     other.page.mouse("mouseMoved", 640, 400)
     flood(platform)
-    shows(one.page, "Flood: 61 alarms")
+    shows(one.page, one.words("Flood: 61 alarms"))
     one.page.evaluate("scrollTo(0, 0)")
-    in_sight(one.page, "#flood h1", "Flood: 61 alarms")
-    in_sight(one.page, ".flood-first", "Hydraulics lose pressure on Press 7")
+    in_sight(one.page, "#flood h2", one.words("Flood: 61 alarms"))
+    in_sight(one.page, ".flood-first", one.words("Hydraulics lose pressure on Press 7"))
     in_sight(one.page, ".flood-first .advice", "zone 2")
-    in_sight(one.page, "#flood .now-seen", "Seen: all 60")
+    in_sight(one.page, "#flood .now-seen", one.words("Seen: all 60"))
     height = one.page.evaluate("document.querySelector('#flood').getBoundingClientRect().bottom")
     assert height < 2 * SCREENS["phone"][1]
     one.look("flood")
@@ -190,19 +206,19 @@ def acknowledge_by_keyboard(one, other, platform):
     wait_until(lambda: one.page.evaluate("!window.isLeft && document.readyState === 'complete'"))
 
 
-def find_the_console_again(pages, platform, console):
+def find_the_console_again(operators, platform, console):
     """After a console was killed, all open pages show the truth once it is there again."""
-    lost = "The connection was lost"
-    for page in pages:
-        shows(page, lost)
+    lost = {one.page: one.words("The connection was lost") for one in operators}
+    for page, text in lost.items():
+        shows(page, text)
     meanwhile = raised("oven", timedelta(minutes=2))
     platform.episodes.insert(meanwhile)
     alarms = "[...document.querySelectorAll('.flood-chip')].map(e => e.dataset.episode)"
     with console_process(*console):
         healthy = time.monotonic()
-        for page in pages:
+        for page, text in lost.items():
             wait_until(lambda page=page: meanwhile.id in page.evaluate(alarms), page.text)
-            wait_until(lambda page=page: lost not in page.text(), page.text)
+            wait_until(lambda page=page, text=text: text not in page.text(), page.text)
             seconds = time.monotonic() - healthy
             note(f"the truth {seconds:.1f} s after the console is there again")
             assert seconds < 30
@@ -210,9 +226,9 @@ def find_the_console_again(pages, platform, console):
             assert len(ids) == len({*ids}) > 1
 
 
-@pytest.mark.parametrize(("screen", "scheme"), WALKS, ids=map("-".join, WALKS))
+@pytest.mark.parametrize(("screen", "scheme", "language"), WALKS, ids=map("-".join, WALKS))
 def test_from_a_raise_to_a_flood_that_is_acknowledged_and_a_console_that_is_killed(
-    tmp_path, real_server, stores, screen, scheme
+    tmp_path, real_server, stores, screen, scheme, language
 ):
     platform = operators_plant(stores)
     port = free_port()
@@ -223,7 +239,9 @@ def test_from_a_raise_to_a_flood_that_is_acknowledged_and_a_console_that_is_kill
         reader(tmp_path / "a", base, size=SCREENS[screen], scheme=scheme) as page,
         reader(tmp_path / "b", base, token=ADMIN_TOKEN) as beside,
     ):
-        one = Operator(page, base, screen, scheme)
+        page.follow(f".languages [value={language}]", base, f"html[lang={language}] main")
+        wait_until(lambda: has_mark(page), page.text)
+        one = Operator(page, base, screen, scheme, language)
         other = Operator(beside, base, f"beside-{screen}", scheme)
         for operator in (one, other):
             operator.page.evaluate("window.isSame = true")
@@ -236,7 +254,7 @@ def test_from_a_raise_to_a_flood_that_is_acknowledged_and_a_console_that_is_kill
         complaints = [c for p in (page, beside) for c in p.complaints]
         assert [c for c in complaints if "ContentSecurityPolicy" in str(c)] == []
         process.kill()
-        find_the_console_again((page, beside), platform, console)
+        find_the_console_again((one, other), platform, console)
 
 
 QUESTIONS = {

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NamedTuple
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, HTTPException, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
 from alerting.console.access import Delivery, Person, Served, Viewer, actor_of, known_plant
@@ -25,7 +25,6 @@ from alerting.console.rendering import (
     language_of,
     lead_back,
     render,
-    stylesheet,
     zone_of,
 )
 from alerting.definitions.faults import NotFound, UserError
@@ -146,12 +145,6 @@ def say(
         return HTMLResponse(episode_page(request, platform, person, id, refusal.message), 422)
     deed = {"true_alarm": "right", "false_alarm": "wrong"}.get(verdict, "answer")
     return lead_on(next, f"/episodes/{id}#said", f"{deed}.{id}")
-
-
-@router.get("/style.css")
-def style() -> Response:
-    """Return the stylesheet of all pages."""
-    return PlainTextResponse(stylesheet(), media_type="text/css")
 
 
 def episode_page(

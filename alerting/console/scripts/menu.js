@@ -49,7 +49,9 @@ async function showResults() {
   const number = ++asked;
   const main = await fetchJump(dialog.querySelector("input").value);
   if (main === null || number !== asked) return;
+  const chosen = document.activeElement.closest(".jump-results a")?.getAttribute("href");
   dialog.querySelector(".jump-results").replaceWith(document.adoptNode(main.querySelector(".jump-results")));
+  if (chosen) (links().find((link) => link.getAttribute("href") === chosen) ?? dialog.querySelector("input")).focus();
 }
 
 /** Go through the results by arrows; Enter in the field opens the first one. */

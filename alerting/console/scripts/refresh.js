@@ -71,6 +71,13 @@ function tendToast() {
   if (toast) setTimeout(() => (toast.matches(":hover, :focus-within") ? tendToast() : toast.remove()), TOAST_MS);
 }
 
+/** Put a message on what was done first into the part that was acted on: there, the tab key leads to its Undo at once. */
+function placeToast() {
+  const toast = document.querySelector(".toast");
+  if (toast) (document.getElementById(location.hash.slice(1)) ?? document.querySelector("main")).prepend(toast);
+}
+
+placeToast();
 tendToast();
 
 /** Return whether something is being pressed: what is replaced meanwhile would not get its click. */
@@ -108,8 +115,9 @@ function describe(element) {
 function replaceMain(main) {
   const focused = document.activeElement?.matches("main *") ? describe(document.activeElement) : null;
   const scrolled = [...document.querySelectorAll("main .wide")].map((part) => [part.scrollLeft, part.scrollTop]);
-  main.append(...document.querySelectorAll("main > .toast"));
+  main.append(...document.querySelectorAll("main .toast"));
   document.querySelector("main").replaceWith(main);
+  placeToast();
   main.querySelectorAll(".wide").forEach((part, n) => scrolled[n] && part.scrollTo(...scrolled[n]));
   if (focused === null) return;
   [...main.querySelectorAll(FOCUSABLE)].find((element) => describe(element) === focused)?.focus({ preventScroll: true });

@@ -347,9 +347,10 @@ def written(imports, platform, one):
 def by_command(file, monkeypatch):
     """Return the assets that the command has made of a file, and why it refused it, if it did."""
     platform = in_memory_platform()
-    monkeypatch.setattr("alerting.wiring.open_platform", lambda *_, **__: nullcontext(platform))
     words = ["import", "readings", "--asset", "oven-1", "--json", "--", str(file)]
-    done = CliRunner().invoke(app, words)
+    with monkeypatch.context() as patch:  # undone here: a patch keeps what it replaces
+        patch.setattr("alerting.wiring.open_platform", lambda *_, **__: nullcontext(platform))
+        done = CliRunner().invoke(app, words)
     assert done.exit_code in (0, 1), done.output[:500]
     return platform.assets.all(), json.loads(done.stdout)["refused"] if done.exit_code else ""
 

@@ -134,10 +134,12 @@ class Page:
         for type in ("mousePressed", "mouseReleased"):
             self.mouse(type, left + width / 2, top + height / 2, button="left", clickCount=1)
 
-    def key(self, name, text=""):
-        """Press a key, such as `Tab`; `text`: what it types, `\\r` of the enter key."""
-        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
+    def key(self, name, text="", modifiers=0):
+        """Press a key, such as `Tab`; `text`: what it types, `\\r` of the enter key; `modifiers`:
+        2 with Ctrl, 8 with Shift."""
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowRight": 39, "ArrowDown": 40}
         given = {"key": name, "code": name.strip() or "Space", "text": text}
+        given["modifiers"] = modifiers
         given["windowsVirtualKeyCode"] = codes.get(name, 0)
         for type in ("keyDown", "keyUp"):
             self._call("Input.dispatchKeyEvent", type=type, **given)
