@@ -16,6 +16,7 @@ from alerting.definitions.alert_definition import (
     Definition,
     ModelDefinition,
     TrainedDefinition,
+    fixed_threshold,
     matching_assets,
 )
 from alerting.definitions.asset_documents import Asset
@@ -118,6 +119,7 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
         "evidence": evidence,
         "unseen": report.evidence
         and describe_unseen(report.evidence.version, report.evidence.test),
+        "alarm_at": fixed_threshold(definition),
         "variables": variables,
         "curve": describe_curve(evidence, definition),
         **_model_charts(evidence, definition, language_of(request)),

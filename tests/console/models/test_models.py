@@ -220,9 +220,17 @@ def test_an_engineer_rejects_approves_rolls_back_and_moves_the_point():
     answer_run(platform, run, "bea")
     status, said = act("decide", answer="approve", run=run)
     assert (status, "bea put version 4 into service" in said) == (409, True)
-    act("point", at_most="6.0", train="yes")
+    [cut] = re.findall(r'name="alarm_at" value="([^"]*)"', engineer.get(page).text)[:1]
+    form = text_of(engineer.get(f"{page}/point", params={"alarm_at": cut}))
+    unmeasured = "Not measured on unseen days"  # by a training of an earlier version
+    assert lacks(form, unmeasured, "Raise alarms from 0.9", "no longer unseen") == []
+    act("point", alarm_at=cut, reason="fewer false alarms")
     newest = platform.definitions.newest_revision(HUMID)
-    assert (newest.definition.operating_point.false_alarms_per_week, newest.author) == (6, "ada")
+    assert newest.definition.operating_point.alarm_at == float(cut)
+    assert (newest.author, newest.reason) == ("ada", "fewer false alarms")
+    assert find_due_trainings(platform, platform.clock.now()) == [], "it counts without a training"
+    assert "The definition fixes the alarm at a risk of" in text_of(engineer.get(page))
+    act("train", reason="now")
     assert find_due_trainings(platform, platform.clock.now()) != []
     act("cancel", reason="later")
     assert find_due_trainings(platform, platform.clock.now()) == []
