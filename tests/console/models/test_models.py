@@ -159,6 +159,9 @@ def test_the_page_has_the_facts_of_the_command_and_learned_limits_by_group(press
     champion = f"Version {history['champion']} is in service since"
     versions = f"{len(history['versions'])} version"
     assert lacks(text_of(page), *limits, *facts, champion, versions) == []
+    steps = page.partition('<ol class="steps"')[2].partition("</ol>")[0]
+    assert steps.count('<li class="done">') == 5
+    assert lacks(text_of(steps), "queued", "families tuned 1 of 1", "decision") == []
 
 
 def test_a_training_under_way_is_shown_with_its_step_and_nobody_is_asked_to_train(pressing):
@@ -169,6 +172,8 @@ def test_a_training_under_way_is_shown_with_its_step_and_nobody_is_asked_to_trai
     under_way = "A training is under way since today 00:00."
     step = ("Building the dataset", "last progress 4 min ago")
     assert lacks(shown_of(pressing, RECIPE), under_way, *step, begins) == [begins]
+    page = browser_of(pressing).get(f"/models/{RECIPE}").text
+    assert lacks(page, 'aria-current="step"><strong>data set', 'data-refresh="10"') == []
     assert model_history(pressing, RECIPE)["unfinished"]["step"] == "building the dataset"
     pressing.clock.instant += timedelta(hours=1)
     assert "It was probably interrupted" in shown_of(pressing, RECIPE)
