@@ -275,7 +275,7 @@ class ModelCache:
 
     def as_trained(self, definition: Definition, version: int) -> "TrainedModel":
         """Return a registered model with the threshold of its training. Raises as `get`."""
-        return self._kept(definition, version) or self._read(definition, version)
+        return self._find(definition, version) or self._read(definition, version)
 
     def last_used(self, name: str) -> "tuple[Definition, TrainedModel] | None":
         """Return the model of this definition that was asked for last, with the definition that
@@ -292,10 +292,10 @@ class ModelCache:
 
     def loaded(self, definition: Definition, version: int) -> "TrainedModel | None":
         """Return a kept model as `get`; None if its files would have to be read first."""
-        model = self._kept(definition, version)
+        model = self._find(definition, version)
         return None if model is None else with_fixed_threshold(definition, model)
 
-    def _kept(self, definition: Definition, version: int) -> "TrainedModel | None":
+    def _find(self, definition: Definition, version: int) -> "TrainedModel | None":
         with self._lock:
             content = self._contents.get((definition.name, version))
             return None if content is None else self._use(content)

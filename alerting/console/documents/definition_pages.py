@@ -97,13 +97,14 @@ from alerting.usecases.alarm_load.definition_overview import (
     find_definitions,
 )
 from alerting.usecases.backtest.backtest import written_subject
-from alerting.usecases.backtest.draft_training import require_model, train_draft
+from alerting.usecases.backtest.draft_training import train_draft
 from alerting.usecases.backtest.preview import CACHED_S, PreviewedAlarms, can_preview
 from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
 from alerting.usecases.document_life import StoredDocument
 from alerting.usecases.operators.links_and_misses import report_miss
+from alerting.usecases.training.definition_dataset import require_model
 
 router = APIRouter(include_in_schema=False)
 LINES_SHOWN = 50
@@ -358,7 +359,7 @@ def _train_draft(pressed: PressedButton, _: EditorAnswer) -> Response:
     weeks = _chosen_weeks(pressed.sent)
     period = _period(previews.find_newest(owner), platform.clock.now(), weeks)
     subject = written_subject(platform, pressed.document)
-    require_model(subject)
+    require_model(subject.revision)
     identity = (f"training {subject.revision.hash}", *period)
     draft = pressed.sent.draft
     name = subject.definition.name

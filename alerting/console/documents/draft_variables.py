@@ -93,10 +93,9 @@ def needs_model(draft: Draft) -> bool:
     """Return whether a draft has a model, which a training makes."""
     document = _written(draft)
     kind = str(document.get("kind"))
-    learned = sometimes_trained_kinds().get(kind, ())
-    written = flat_changes({}, document)
+    prefixes = tuple(f"{path}." for path in sometimes_trained_kinds().get(kind, ()))
     return kind in trained_kinds() or any(
-        path == one or path.startswith(f"{one}.") for path in written for one in learned
+        f"{path}.".startswith(prefixes) for path in flat_changes({}, document)
     )
 
 

@@ -217,11 +217,15 @@ def count_at_each(
     observed: ObservedRows, score: Floats, choice: ThresholdChoice
 ) -> list[dict[str, Any]]:
     """Return the event metrics of rows at each threshold of a curve, without intervals."""
-    counted = []
-    for threshold in [point["threshold"] for point in choice.curve]:
-        met = evaluate_threshold(observed, score, threshold, seed=0, samples=1).to_document()
-        counted.append({**met, "threshold": threshold, "intervals": {}})
-    return counted
+    thresholds = [point["threshold"] for point in choice.curve]
+    return [
+        {
+            **evaluate_threshold(observed, score, threshold, seed=0, samples=1).to_document(),
+            "threshold": threshold,
+            "intervals": {},
+        }
+        for threshold in thresholds
+    ]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from alerting.definitions.alert_definition import Definition, ModelDefinition, TrainedDefinition
-from alerting.definitions.faults import UserError, shown
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import first_lookback
 from alerting.kinds.protocol import ScoredRows
@@ -44,6 +43,7 @@ from alerting.usecases.backtest.preview_chart import (
 )
 from alerting.usecases.backtest.sandbox import Sandbox, Subject
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_intervals_by_asset
+from alerting.usecases.training.definition_dataset import require_model
 from alerting.usecases.training.training_steps import train
 
 LONGEST_TRAINING_S = 1800.0
@@ -71,7 +71,7 @@ def train_draft(
     `require_time`: called often, raises to end the training. Raises UserError for a draft without a
     model, where a training is not possible, and beyond `most_readings`.
     """
-    definition = require_model(subject)
+    definition = require_model(subject.revision)
     readings = CachedReadings(
         platform.readings,
         SeriesCache(lambda: 0.0),
@@ -108,19 +108,6 @@ def train_draft(
         drawn=_draw(view, definition, made, start, end),
         trained=describe_training(proposal),
     )
-
-
-def require_model(subject: Subject) -> ModelDefinition:
-    """Return the definition of a draft that can be trained. Raises UserError for one without a
-    model."""
-    if not isinstance(subject.definition, ModelDefinition):
-        raise UserError(
-            translatable(
-                "{definition} has fixed limits and needs no model",
-                definition=shown(subject.definition.name),
-            )
-        )
-    return subject.definition
 
 
 def describe_training(proposal: Proposal) -> tuple[str, ...]:

@@ -417,12 +417,15 @@ def training_under_way(
     )
 
 
+StepState = Literal["done", "active", "failed", "waiting"]
+
+
 class TrainingStep(NamedTuple):
     """A step of a training. `state`: done, active, failed, or waiting for the steps before it;
     `at`: when it ended, or, of an active one, when it began; `done` of `total`: of its parts."""
 
     name: str
-    state: Literal["done", "active", "failed", "waiting"]
+    state: StepState
     at: datetime | None
     done: int = 0
     total: int = 0
@@ -442,13 +445,13 @@ def training_steps(
     if training.cancelled_by is not None and not training.requested_by:
         begun = TrainingStep(_STEPS[0], "done", training.started_at)
         return [begun, TrainingStep(translatable("cancelled"), "failed", training.ended_at)]
-    found = {r.id: r for r in runs.open_runs(name) if r.tags.get("training") == training.run}
+    present = {r.id: r for r in runs.open_runs(name) if r.tags.get("training") == training.run}
     decided = next((d for d in reversed(decisions) if d.run_id is not None), None)
     if decided is not None and runs.tags(str(decided.run_id)).get("training") != training.run:
         decided = None
-    run = next(iter(found), decided and decided.run_id)
+    run = next(iter(present), decided and decided.run_id)
     searches = [] if run is None else [s for s in runs.searches(run) if "family" in s.tags]
-    built = [search.started_at for search in searches] or [r.started_at for r in found.values()]
+    built = [search.started_at for search in searches] or [r.started_at for r in present.values()]
     fitted = {s.tags["family"]: s.ended_at for s in searches if s.tags.get("fitted") == "true"}
     ended = [at for at in fitted.values() if at is not None]
     definition = _definition(platform.definitions, name, training.revision)
@@ -481,22 +484,19 @@ def describe_steps(
 ) -> list[TrainingStep]:
     """Return the steps of a training by the times at which they ended, None where not known: the
     one after the last known is active, or failed with the training."""
-    known = [number for number, end in enumerate(ends) if end is not None]
-    present = 0 if training.requested_by else 1 + max(known, default=-1)
+    ended = [number for number, end in enumerate(ends) if end is not None]
+    present = 0 if training.requested_by else 1 + max(ended, default=-1)
     is_failed = training.failure is not None and not training.requested_by
     since = training.requested_at if present == 0 else ends[present - 1]
-    steps: list[TrainingStep] = []
-    for number, (name, end) in enumerate(zip(_STEPS, ends, strict=True)):
-        counts = (fitted, total) if name == _TUNED else (0, 0)
-        if number < present:
-            steps.append(TrainingStep(name, "done", end, *counts))
-        elif number > present:
-            steps.append(TrainingStep(name, "waiting", None))
-        elif is_failed:
-            steps.append(TrainingStep(name, "failed", training.ended_at, *counts))
-        else:
-            steps.append(TrainingStep(name, "active", since, *counts))
-    return steps
+    at = training.ended_at if is_failed else since
+    state: StepState = "failed" if is_failed else "active"
+    waits: tuple[StepState, ...] = ("waiting",) * len(ends)
+    states: tuple[StepState, ...] = (*("done",) * present, state, *waits)
+    times = (*ends[:present], at, *(None for _ in ends))
+    return [
+        TrainingStep(name, state, at, *((fitted, total) if name == _TUNED else (0, 0)))
+        for name, state, at in zip(_STEPS, states, times, strict=False)
+    ]
 
 
 def _find_begun(platform: ProgressPorts, name: str) -> dict[str, Any] | None:

@@ -25,9 +25,9 @@ from tests.helpers.console.api import TOKENS
 from tests.helpers.console.editor import EDIT, NEW, engineer, send, text_of
 from tests.helpers.console.often_hot import DAYS, often_hot
 from tests.helpers.console.pages import ADMIN_TOKEN, browser, lacks, log_in, wall
+from tests.helpers.moist_line import END, HISTORY, LINEAR
 from tests.in_memory_platform import in_memory_platform
 from tests.small_models import rows_of
-from tests.usecases.backtest.test_backtest_classifier import END, HISTORY, LINEAR
 
 __all__ = ["browser", "engineer", "wall"]
 STARTS = [one["name"] for one in list_starts()]
@@ -446,4 +446,4 @@ def test_a_draft_with_a_model_is_trained_on_its_page_and_nothing_of_it_stays():
     assert platform.models.versions("too-moist") == []
     refused = send(engineer, NEW, "train", write_yaml_document(too_hot()))
     assert refused.status_code == 422
-    assert "has fixed limits and needs no model" in refused.text
+    assert "is a threshold definition; trained are" in unescape(refused.text)

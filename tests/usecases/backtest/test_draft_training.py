@@ -9,7 +9,7 @@ from alerting.usecases.backtest.draft_training import train_draft
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.training.training_steps import train
 from tests.builders import too_hot
-from tests.usecases.backtest.test_backtest_classifier import LINEAR, plant
+from tests.helpers.moist_line import LINEAR, plant
 
 pytestmark = pytest.mark.models
 ASSETS = {"name": "unlike", "assets": ["oven-1"]}
@@ -93,6 +93,6 @@ def test_it_ends_where_it_is_stopped_reads_too_much_or_has_no_model():
         trained(platform, LINEAR, stop)
     with pytest.raises(UserError, match="needs more than 100 readings"):
         trained(platform, LINEAR, most_readings=100)
-    with pytest.raises(UserError, match="fixed limits"):
+    with pytest.raises(UserError, match="is a threshold definition; trained are"):
         trained(platform, too_hot(variable="temperature"))
     assert stored(platform, "too-moist") == [[]] * 7

@@ -6,26 +6,15 @@ from alerting.reporting.definition.unseen_text import describe_test
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.document_kinds import document_with_point
 from alerting.usecases.evaluation.rounds import evaluate
-from alerting.usecases.model_registry import ModelCache, load_evidence
+from alerting.usecases.model_registry import ModelCache, ModelEvidence, load_evidence
 from alerting.usecases.training.training_requests import model_report
 from alerting.usecases.training.training_steps import train
 from tests.builders import at
-from tests.usecases.backtest.test_backtest_classifier import DAY, LINEAR, plant
+from tests.helpers.moist_line import DAY, LINEAR, plant
 
 pytestmark = pytest.mark.models
 NAME = "too-moist"
 TRAINED = 9 * DAY
-
-
-@pytest.fixture(scope="module")
-def line():
-    """A line with a model in service since the ninth day, evaluated for a day."""
-    platform = plant()
-    apply(platform, [LINEAR], "engineer", at(TRAINED), "test")
-    go_on(platform, TRAINED)
-    train(platform, NAME, at(TRAINED))
-    go_on(platform, TRAINED + DAY)
-    return platform
 
 
 def go_on(platform, minute):
@@ -38,7 +27,12 @@ def thresholds(platform, start, end):
     return {score["threshold"] for score in scores if score["threshold"] is not None}
 
 
-def test_it_counts_from_now_on_and_later_models_report_their_figures_at_it(line):
+def test_it_counts_from_now_on_and_later_models_report_their_figures_at_it():
+    line = plant()
+    apply(line, [LINEAR], "engineer", at(TRAINED), "test")
+    go_on(line, TRAINED)
+    train(line, NAME, at(TRAINED))
+    go_on(line, TRAINED + DAY)
     evidence = load_evidence(line.models, line.runs, NAME, 1)
     chosen = evidence.test["threshold"]
     told = {
@@ -68,7 +62,9 @@ def test_it_counts_from_now_on_and_later_models_report_their_figures_at_it(line)
     assert (trained.threshold, ModelCache(line).get(definition, 1).threshold) == (chosen, cut)
 
 
-def test_a_threshold_that_was_never_measured_gives_no_figures(line):
-    evidence = load_evidence(line.models, line.runs, NAME, 1).at_threshold(0.123)
-    assert describe_test(evidence.test) is None
-    assert not any(point["chosen"] for point in evidence.curve)
+def test_a_threshold_that_was_never_measured_gives_no_figures():
+    test = {"threshold": 0.5, "n_events": 3, "n_found": 2}
+    evidence = ModelEvidence(1, "run", curve=[{"threshold": 0.5, "chosen": True}], test=test)
+    assert evidence.at_threshold(None) == evidence.at_threshold(0.5) == evidence
+    elsewhere = evidence.at_threshold(0.123)
+    assert (elsewhere.test, elsewhere.curve) == ({}, [{"threshold": 0.5, "chosen": False}])
