@@ -449,7 +449,7 @@ def training_steps(
     decided = next((d for d in reversed(decisions) if d.run_id is not None), None)
     if decided is not None and runs.tags(str(decided.run_id)).get("training") != training.run:
         decided = None
-    run = next(iter(present), decided and decided.run_id)
+    run = next(iter(present), decided.run_id if decided else None)
     searches = [] if run is None else [s for s in runs.searches(run) if "family" in s.tags]
     built = [search.started_at for search in searches] or [r.started_at for r in present.values()]
     fitted = {s.tags["family"]: s.ended_at for s in searches if s.tags.get("fitted") == "true"}
@@ -464,7 +464,7 @@ def training_steps(
         as_line_time(min(built)) if built else None,
         as_line_time(max(ended)) if is_tuned and ended else None,
         training.ended_at if is_tested else None,
-        decided.decided_at if decided else training.ended_at if is_same else None,
+        training.ended_at if is_same else decided and decided.decided_at,
     )
     return describe_steps(training, ends, len(fitted), total)
 
@@ -488,11 +488,11 @@ def describe_steps(
     present = 0 if training.requested_by else 1 + max(ended, default=-1)
     is_failed = training.failure is not None and not training.requested_by
     since = training.requested_at if present == 0 else ends[present - 1]
-    at = training.ended_at if is_failed else since
+    done: StepState = "done"
+    waiting: StepState = "waiting"
     state: StepState = "failed" if is_failed else "active"
-    waits: tuple[StepState, ...] = ("waiting",) * len(ends)
-    states: tuple[StepState, ...] = (*("done",) * present, state, *waits)
-    times = (*ends[:present], at, *(None for _ in ends))
+    states = (*(done for _ in range(present)), state, *(waiting for _ in ends))
+    times = (*ends[:present], training.ended_at if is_failed else since, *(None for _ in ends))
     return [
         TrainingStep(name, state, at, *((fitted, total) if name == _TUNED else (0, 0)))
         for name, state, at in zip(_STEPS, states, times, strict=False)
