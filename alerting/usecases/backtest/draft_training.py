@@ -15,7 +15,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import first_lookback
 from alerting.kinds.protocol import ScoredRows
 from alerting.learning.selection.decision import Proposal
-from alerting.ports import BacktestPorts, Progress
+from alerting.ports import BacktestPorts, Progress, SandboxPorts
 from alerting.ports.use_cases import log_context
 from alerting.reporting.definition.decision_text import (
     learned_lines,
@@ -127,7 +127,7 @@ def describe_training(proposal: Proposal) -> tuple[str, ...]:
 
 
 def _draw(
-    platform: BacktestPorts,
+    platform: SandboxPorts,
     definition: ModelDefinition,
     made: FoundAlarms,
     start: datetime,
@@ -146,10 +146,8 @@ def _draw(
         drawn = draw_problems(platform.readings, definition, asset, times, start, end).panels
     else:
         names = sorted(definition.variables_evaluated(asset))[:MOST_PANELS]
-        panels = [
-            draw_variable(platform.readings, asset, n, (), _HOLD, (start, end)) for n in names
-        ]
-        drawn = tuple(panel for panel in panels if panel is not None)
+        read = [draw_variable(platform.readings, asset, n, (), _HOLD, (start, end)) for n in names]
+        drawn = tuple(panel for panel in read if panel is not None)
     rows = [scored for part in made.evaluations[asset.name] for scored in part.scores]
     alarms = spans_on(asset, made.alarms, end)
     panels = (*_draw_scores(definition, rows), *drawn)[:MOST_PANELS]

@@ -33,7 +33,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
-from alerting.ports import BacktestPorts, Readings, SeriesPorts
+from alerting.ports import Readings, SandboxPorts, SeriesPorts
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import Floats, History, Millis, from_millis, millis, to_millis
 from alerting.reporting.episode_details import Load, operator_load
@@ -120,7 +120,7 @@ def learns_from_problems(definition: Definition) -> bool:
 
 
 def find_past_alarms(
-    platform: BacktestPorts,
+    platform: SandboxPorts,
     revision: Revision,
     start: datetime,
     end: datetime,
@@ -147,7 +147,7 @@ def find_past_alarms(
 
 
 def _evaluate(
-    platform: BacktestPorts,
+    platform: SandboxPorts,
     revision: Revision,
     asset: Asset,
     start: datetime,
@@ -185,7 +185,7 @@ def _alarms(asset: Asset, evaluations: Sequence[TargetEvaluation]) -> list[PastA
 
 
 def _find_known_until(
-    platform: BacktestPorts,
+    platform: SandboxPorts,
     revision: Revision,
     asset: Asset,
     start: datetime,

@@ -440,12 +440,12 @@ def training_steps(
     """Return the steps of a training with their times; of a cancelled one only that it was.
     `decisions`: of its definition, oldest first; `as_line_time`: converts a time of the registry.
     Raises ModelUnavailable."""
-    name = training.definition
     runs = platform.runs
     if training.cancelled_by is not None and not training.requested_by:
         begun = TrainingStep(_STEPS[0], "done", training.started_at)
         return [begun, TrainingStep(translatable("cancelled"), "failed", training.ended_at)]
-    present = {r.id: r for r in runs.open_runs(name) if r.tags.get("training") == training.run}
+    every = runs.open_runs(training.definition)
+    present = {r.id: r for r in every if r.tags.get("training") == training.run}
     decided = next((d for d in reversed(decisions) if d.run_id is not None), None)
     if decided is not None and runs.tags(str(decided.run_id)).get("training") != training.run:
         decided = None
@@ -454,17 +454,18 @@ def training_steps(
     built = [search.started_at for search in searches] or [r.started_at for r in present.values()]
     fitted = {s.tags["family"]: s.ended_at for s in searches if s.tags.get("fitted") == "true"}
     ended = [at for at in fitted.values() if at is not None]
-    definition = _definition(platform.definitions, name, training.revision)
+    definition = _definition(platform.definitions, training.definition, training.revision)
     total = len(definition.families) if definition else 0
     is_tuned = bool(total) and len(fitted) >= total
     is_tested = training.ended_at is not None and training.failure is None
+    decided_at = decided.decided_at if decided else None
     is_same = is_tested and run is None  # nothing was new, so the decision in force stays
     ends = (
         None if training.requested_by else training.started_at,
         as_line_time(min(built)) if built else None,
         as_line_time(max(ended)) if is_tuned and ended else None,
         training.ended_at if is_tested else None,
-        training.ended_at if is_same else decided and decided.decided_at,
+        training.ended_at if is_same else decided_at,
     )
     return describe_steps(training, ends, len(fitted), total)
 
