@@ -6,9 +6,11 @@ from datetime import timedelta
 import numpy as np
 
 from alerting.definitions.asset_documents import Variable
+from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, history, oven, too_moist
 from tests.frame_readings import FrameReadings
 from tests.in_memory_platform import in_memory_platform
+from tests.small_models import rows_of
 
 DAY = 24 * 60
 DAYS = 13
@@ -66,5 +68,14 @@ def plant():
         latency=timedelta(seconds=10),
     )
     platform.assets.store_assets([asset()])
+    platform.clock.instant = at(END)
+    return platform
+
+
+def stored_line():
+    """Return a platform of the same line whose readings are stored."""
+    platform = in_memory_platform()
+    platform.assets.store_assets([asset()])
+    add_readings(platform, rows_of(HISTORY.readings), at(0))
     platform.clock.instant = at(END)
     return platform

@@ -444,8 +444,11 @@ def training_steps(
     if training.cancelled_by is not None and not training.requested_by:
         begun = TrainingStep(_STEPS[0], "done", training.started_at)
         return [begun, TrainingStep(translatable("cancelled"), "failed", training.ended_at)]
-    every = runs.open_runs(training.definition)
-    present = {r.id: r for r in every if r.tags.get("training") == training.run}
+    present = {
+        run.id: run
+        for run in runs.open_runs(training.definition)
+        if run.tags.get("training") == training.run
+    }
     decided = next((d for d in reversed(decisions) if d.run_id is not None), None)
     if decided is not None and runs.tags(str(decided.run_id)).get("training") != training.run:
         decided = None

@@ -19,15 +19,12 @@ from alerting.definitions.asset_documents import EventType
 from alerting.definitions.revisions import definition_document
 from alerting.kinds.registry import parse_definition
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
-from alerting.usecases.ingestion.arrived_rows import add_readings
 from tests.builders import at, oven, too_hot, too_moist
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.editor import EDIT, NEW, engineer, send, text_of
 from tests.helpers.console.often_hot import DAYS, often_hot
 from tests.helpers.console.pages import ADMIN_TOKEN, browser, lacks, log_in, wall
-from tests.helpers.moist_line import END, HISTORY, LINEAR
-from tests.in_memory_platform import in_memory_platform
-from tests.small_models import rows_of
+from tests.helpers.moist_line import LINEAR, stored_line
 
 __all__ = ["browser", "engineer", "wall"]
 STARTS = [one["name"] for one in list_starts()]
@@ -426,10 +423,7 @@ def test_a_draft_that_predicts_shows_where_how_long_and_whether_that_is_enough(h
 
 
 def test_a_draft_with_a_model_is_trained_on_its_page_and_nothing_of_it_stays():
-    platform = in_memory_platform()
-    platform.assets.store_assets([HISTORY.asset])
-    add_readings(platform, rows_of(HISTORY.readings), at(0))
-    platform.clock.instant = at(END)
+    platform = stored_line()
     engineer = TestClient(create_app(platform, TOKENS), follow_redirects=False)
     log_in(engineer, ADMIN_TOKEN)
     text = write_yaml_document(LINEAR)

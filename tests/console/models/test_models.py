@@ -159,7 +159,7 @@ def test_the_page_has_the_facts_of_the_command_and_learned_limits_by_group(press
     champion = f"Version {history['champion']} is in service since"
     versions = f"{len(history['versions'])} version"
     assert lacks(text_of(page), *limits, *facts, champion, versions) == []
-    steps = page.partition('<ol class="steps"')[2].partition("</ol>")[0]
+    steps = page.partition('<ol class="training-steps"')[2].partition("</ol>")[0]
     assert steps.count('<li class="done">') == 5
     assert lacks(text_of(steps), "queued", "families tuned 1 of 1", "decision") == []
 
@@ -228,7 +228,7 @@ def test_an_engineer_rejects_approves_rolls_back_and_moves_the_point():
     [cut] = re.findall(r'name="alarm_at" value="([^"]*)"', engineer.get(page).text)[:1]
     form = text_of(engineer.get(f"{page}/point", params={"alarm_at": cut}))
     unmeasured = "Not measured on unseen days"  # by a training of an earlier version
-    assert lacks(form, unmeasured, "Raise alarms from 0.9", "no longer unseen") == []
+    assert lacks(form, unmeasured, "Raise alarms from 90 %", "no longer unseen") == []
     act("point", alarm_at=cut, reason="fewer false alarms")
     newest = platform.definitions.newest_revision(HUMID)
     assert newest.definition.operating_point.alarm_at == float(cut)
