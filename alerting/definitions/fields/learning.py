@@ -263,6 +263,7 @@ class OperatingPoint(Closed):
         None,
         gt=0,
         lt=1,
+        exclude_if=lambda value: value is None,
         description=(
             "Fixes the threshold: alarms from this risk on, at once and with each later model. A "
             "training chooses as ever, says what it would have chosen, and reports its figures "
