@@ -17,13 +17,11 @@ from alerting.console.model_values import (
     propose_alert,
 )
 from alerting.console.rendering import FormEngineer, address_with, language_of, render
-from alerting.definitions.alert_definition import (
-    TrainedDefinition,
-)
 from alerting.definitions.faults import Conflicting, NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.operators.actions_and_mutes import NotAllowed
 from alerting.ports import Platform
+from alerting.reporting.definition.unseen_text import describe_test
 from alerting.usecases.alarm_load.definition_overview import sort_lines
 from alerting.usecases.definitions.versions import line_of_champions, require_revision
 from alerting.usecases.document_kinds import DEFINITIONS, document_with_point
@@ -65,7 +63,7 @@ def list_models(request: Request, platform: Served, _: Viewer, sort: NameQuery =
 
 
 Act = Literal["decide", "train", "cancel", "rollback", "point"]
-AtMost = Annotated[float | None, Query(gt=0, le=1e6)]
+AlarmAt = Annotated[float | None, Query(gt=0, lt=1)]
 
 
 @router.get("/models/{name}/{act}", response_class=HTMLResponse)
@@ -75,10 +73,10 @@ def confirm(
     request: Request,
     platform: Served,
     _: Engineer,
-    at_most: AtMost = None,
+    alarm_at: AlarmAt = None,
 ) -> str:
     """Return the page that shows the effect of a decision, with the form to take it."""
-    return _page(request, platform, name, act, {"at_most": at_most})
+    return _page(request, platform, name, act, {"alarm_at": alarm_at})
 
 
 @router.post("/models/{name}/{act}", response_class=HTMLResponse)
@@ -92,12 +90,11 @@ def act(
     run: FormField = "",
     reason: FormField = "",
     to: FormField = "",
-    at_most: Annotated[float | None, Form(gt=0, le=1e6)] = None,
+    alarm_at: Annotated[float | None, Form(gt=0, lt=1)] = None,
     revision: FormField = "",
-    train: FormField = "",
 ) -> Response:
     """Take a decision, and go to the page of the models; a refusal is shown on the same page."""
-    typed = {"reason": reason, "to": to, "at_most": at_most}
+    typed = {"reason": reason, "to": to, "alarm_at": alarm_at}
     try:
         if act == "decide":
             if answer not in ("approve", "reject"):
@@ -111,9 +108,7 @@ def act(
         elif act == "rollback":
             rollback(platform, name, reason, person.name, int(to) if to.isdecimal() else None)
         else:
-            _choose_point(platform, person, name, at_most, revision, reason)
-            if train:
-                request_training(platform, name, person.name, reason)
+            _choose_point(platform, person, name, alarm_at, revision, reason)
     except (NotFound, NotAllowed):
         raise
     except UserError as refusal:
@@ -127,14 +122,15 @@ def _choose_point(
     platform: Platform,
     person: Person,
     name: str,
-    at_most: float | None,
+    alarm_at: float | None,
     revision: str,
     reason: str,
 ) -> None:
-    """Apply the definition with another limit of false alarms, from the revision that was seen."""
-    if at_most is None or not revision.isdecimal():
+    """Apply the definition with another threshold, which counts from now on, from the revision that
+    was seen."""
+    if alarm_at is None or not revision.isdecimal():
         raise UserError(translatable("choose one of the points"))
-    document = document_with_point(platform, name, at_most)
+    document = document_with_point(platform, name, alarm_at)
     now = platform.clock.now()
     why = reason or "operating point chosen on its curve"
     DEFINITIONS.apply(platform, [document], person.name, now, why, expected=int(revision))
@@ -152,7 +148,8 @@ def _page(
     revision = require_revision(platform.definitions, name)
     curve = describe_curve(report.evidence, revision.definition)
     points = [] if curve is None else curve["points"]
-    chosen = next((p for p in points if p.at_most and p.at_most == typed.get("at_most")), None)
+    chosen = next((p for p in points if p.at_most and p.threshold == typed.get("alarm_at")), None)
+    tested = chosen and report.evidence and report.evidence.at_threshold(chosen.threshold)
     return render(
         "model_act.html",
         request,
@@ -168,9 +165,9 @@ def _page(
         revision=revision.number,
         present=next((p for p in points if p.chosen), None),
         chosen=chosen,
-        setting=chosen and f"operating_point: {{false_alarms_per_week: {chosen.at_most:g}}}",
-        by_limit=isinstance(revision.definition, TrainedDefinition)
-        and revision.definition.operating_point.most_false_alarms is not None,
+        tested=tested and describe_test(tested.test),
+        tested_now=report.evidence and describe_test(report.evidence.test),
+        setting=chosen and f"operating_point: {{alarm_at: {chosen.threshold!r}}}",
         typed=typed,
         refusal=refusal,
         now=platform.clock.now(),

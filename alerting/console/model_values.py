@@ -16,6 +16,7 @@ from alerting.definitions.alert_definition import (
     Definition,
     ModelDefinition,
     TrainedDefinition,
+    fixed_threshold,
     matching_assets,
 )
 from alerting.definitions.asset_documents import Asset
@@ -56,7 +57,7 @@ from alerting.usecases.alarm_load.asset_overview import newest_importance
 from alerting.usecases.definitions.faults_and_platform_alerts import DRIFTED, MISCALIBRATED
 from alerting.usecases.definitions.versions import require_revision
 from alerting.usecases.model_registry import ModelEvidence
-from alerting.usecases.training.due import training_under_way
+from alerting.usecases.training.due import TrainingStep, training_steps, training_under_way
 from alerting.usecases.training.training_requests import ModelReport, model_report
 from alerting.usecases.trend_samples import load_served_values
 
@@ -128,6 +129,8 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
         "evidence": evidence,
         "unseen": report.evidence
         and describe_unseen(report.evidence.version, report.evidence.test),
+        "alarm_at": fixed_threshold(definition),
+        "steps": _list_steps(platform, report, now),
         "variables": variables,
         "curve": describe_curve(evidence, definition),
         **_model_charts(evidence, definition, language_of(request)),
@@ -149,6 +152,23 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
         ],
         "links": _links(request, platform, name),
     }
+
+
+def _list_steps(platform: Platform, report: ModelReport, now: datetime) -> list[TrainingStep]:
+    """Return the steps of the newest training; none without one, or without the registry."""
+    training = report.line.training
+    speed = platform.line_speed()
+    real_now = datetime.now(UTC)
+
+    def as_line_time(at: datetime) -> datetime:
+        return at if speed is None else now - (real_now - at) * speed
+
+    if training is None:
+        return []
+    try:
+        return training_steps(platform, training, report.decisions, as_line_time)
+    except ModelUnavailable:
+        return []
 
 
 def explain_proposal(waiting: Proposal | None) -> Translatable | None:

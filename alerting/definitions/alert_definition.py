@@ -529,3 +529,11 @@ def task_of(definition: str, slots: int) -> int:
 def evaluation_dag(every: str) -> str:
     """Return the name of the DAG that evaluates at a cadence."""
     return f"{EVALUATION_PREFIX}{every}"
+
+
+def fixed_threshold(definition: Definition) -> float | None:
+    """Return the risk from which a definition raises alarms with any model; None where each
+    training chooses it."""
+    return (
+        definition.operating_point.alarm_at if isinstance(definition, TrainedDefinition) else None
+    )

@@ -171,11 +171,12 @@ class ModelScores:
 
 
 def model_key(model: TrainedModel) -> ModelKey:
-    """Return a key that identifies a model: its definition, its training, and the hashes of the
-    model and its refit, which were checked when its files were read."""
+    """Return a key that identifies a model: its definition, its training, its threshold in force,
+    and the hashes of the model and its refit, which were checked when its files were read."""
     trained = (model.definition, model.revision, model.as_of, model.training_cutoff)
+    in_force = model.hash, model.threshold
     refit = model.refit
-    return (*trained, model.hash, *((refit.hash, refit.training_cutoff) if refit else ()))
+    return (*trained, *in_force, *((refit.hash, refit.training_cutoff) if refit else ()))
 
 
 def score_matrix(model: TrainedModel, matrix: Floats, at: Millis, with_twins: bool) -> ModelScores:

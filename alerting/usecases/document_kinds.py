@@ -161,13 +161,11 @@ class BudgetedDefinitions(DefinitionKind[BacktestPorts]):
 DEFINITIONS = BudgetedDefinitions(**vars(DEFINITION_DOCUMENTS), wall=partial(datetime.now, UTC))
 
 
-def document_with_point(platform: BacktestPorts, name: str, at_most: float) -> Document:
-    """Return the document of a definition with this limit of false alarms a week and asset, which
-    replaces any other choice of its threshold."""
+def document_with_point(platform: BacktestPorts, name: str, alarm_at: float) -> Document:
+    """Return the document of a definition with this threshold, fixed until it is removed."""
     document = definition_document(require_revision(platform.definitions, name).definition)
     before = document.get("operating_point") or {}
-    limits = {key: before[key] for key in ("max_time_in_alarm",) if key in before}
-    return {**document, "operating_point": {"false_alarms_per_week": at_most, **limits}}
+    return {**document, "operating_point": {**before, "alarm_at": alarm_at}}
 
 
 KINDS: dict[str, DocumentKind[UpkeepPorts, Any]] = {

@@ -10,12 +10,12 @@ import hmac
 import json
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from alerting.definitions.alert_definition import Definition, ModelDefinition
+from alerting.definitions.alert_definition import Definition, ModelDefinition, fixed_threshold
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, first_line, shown
 from alerting.definitions.wording.language import translatable
@@ -268,9 +268,14 @@ class ModelCache:
         self._lock = Lock()
 
     def get(self, definition: Definition, version: int) -> "TrainedModel":
-        """Return a registered model. Raises ModelUnavailable, also for damaged files."""
+        """Return a registered model, with the threshold that its definition fixes. Raises
+        ModelUnavailable, also for damaged files."""
         self._last[definition.name] = definition, version
-        return self.loaded(definition, version) or self._read(definition, version)
+        return with_fixed_threshold(definition, self.as_trained(definition, version))
+
+    def as_trained(self, definition: Definition, version: int) -> "TrainedModel":
+        """Return a registered model with the threshold of its training. Raises as `get`."""
+        return self._find(definition, version) or self._read(definition, version)
 
     def last_used(self, name: str) -> "tuple[Definition, TrainedModel] | None":
         """Return the model of this definition that was asked for last, with the definition that
@@ -286,7 +291,11 @@ class ModelCache:
         self._last = {name: last for name, last in self._last.items() if name in names}
 
     def loaded(self, definition: Definition, version: int) -> "TrainedModel | None":
-        """Return a kept model; None if its files would have to be read first."""
+        """Return a kept model as `get`; None if its files would have to be read first."""
+        model = self._find(definition, version)
+        return None if model is None else with_fixed_threshold(definition, model)
+
+    def _find(self, definition: Definition, version: int) -> "TrainedModel | None":
         with self._lock:
             content = self._contents.get((definition.name, version))
             return None if content is None else self._use(content)
@@ -332,6 +341,16 @@ class ModelCache:
         return parsed
 
 
+def with_fixed_threshold(definition: Definition, model: "TrainedModel") -> "TrainedModel":
+    """Return a model with the threshold that its definition fixes (`operating_point.alarm_at`), its
+    refit with the same; unchanged without one, and without an alarm."""
+    alarm_at = fixed_threshold(definition)
+    if alarm_at is None or not model.has_alarm:
+        return model
+    refit = model.refit and replace(model.refit, threshold=alarm_at)
+    return replace(model, threshold=alarm_at, refit=refit)
+
+
 def _contents(definition: Definition, hashes: Iterable[Mapping[str, str]]) -> list[Content]:
     return [(definition.kind, frozenset(by_file.items())) for by_file in hashes]
 
@@ -355,8 +374,8 @@ class ModelEvidence:
 
     `curve`: thresholds with their metrics in the validation period, by rising threshold.
     `reliability`: in the test period, the mean score and the observed share of bins of rows.
-    `importance`: by variable. `test`: metrics of the test period. A part that was not stored, or
-    cannot be read, is empty.
+    `importance`: by variable. `test`: metrics of the test period; `test_curve`: its events at each
+    threshold of the curve. A part that was not stored, or cannot be read, is empty.
     """
 
     version: int
@@ -366,6 +385,16 @@ class ModelEvidence:
     importance: Mapping[str, float] = field(default_factory=dict)
     test: Mapping[str, Any] = field(default_factory=dict)
     effects: Sequence[SetPointEffect] = ()
+    test_curve: Sequence[Mapping[str, Any]] = ()
+
+    def at_threshold(self, threshold: float | None) -> "ModelEvidence":
+        """Return the evidence with another threshold in force, and what was measured of it in the
+        test period; unchanged for None."""
+        if threshold in (None, self.test.get("threshold")):
+            return self
+        curve = [{**p, "chosen": p.get("threshold") == threshold} for p in self.curve]
+        measured = (p for p in self.test_curve if p.get("threshold") == threshold)
+        return replace(self, curve=curve, test=next(measured, {}))
 
 
 def load_evidence(
@@ -390,6 +419,7 @@ def load_evidence(
         _read(files, "importance", dict),
         _read(files, "summary", dict),
         _effects(_read(files, "effects", list)),
+        _read(files, "test_curve", list),
     )
 
 

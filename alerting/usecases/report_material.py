@@ -16,6 +16,7 @@ from alerting.definitions.alert_definition import (
     ModelDefinition,
     Revision,
     TrainedDefinition,
+    fixed_threshold,
     matching_assets,
 )
 from alerting.definitions.asset_documents import Asset
@@ -139,7 +140,7 @@ def gather_material(
         return material
     return replace(
         material,
-        decisions=decisions_made(decisions, end),
+        decisions=decisions_made(decisions, end, fixed_threshold(definition)),
         previous=_gather_period(sources, previous_start, start),
     )
 
@@ -403,16 +404,19 @@ def _with_last_values(readings: Readings, definition: Definition, history: Histo
     return with_older(history, readings.newest_values(history.asset, since, begin))
 
 
-def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[DecisionMade]:
+def decisions_made(
+    records: Sequence[DecisionRecord], end: datetime, alarm_at: float | None = None
+) -> list[DecisionMade]:
     """Return the decisions before `end`; a promotion without metrics has the metrics of the last
-    one before it."""
+    one before it. `alarm_at`: a fixed threshold; metrics of alarms at another one are left out."""
     decisions: list[DecisionMade] = []
     expected: Mapping[str, float] = {}
     intervals: Mapping[str, tuple[float, float]] = {}
     for r in records:
         if r.at >= end:
             break
-        is_comparable = r.evidence.get("alarm_rule") == ALARM_RULE
+        is_at_threshold = alarm_at in (None, r.evidence.get("threshold"))
+        is_comparable = r.evidence.get("alarm_rule") == ALARM_RULE and is_at_threshold
         stated = {
             k: v
             for k, v in r.evidence.get("expected", {}).items()

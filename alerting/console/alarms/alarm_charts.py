@@ -144,6 +144,7 @@ BAND_COLOURS = {
     "draft": "false-alarm",
     "both": "undetermined",
     "served": "avoided",
+    "problem": "problem",
 }
 
 

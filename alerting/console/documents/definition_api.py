@@ -34,6 +34,7 @@ from alerting.usecases.alarm_load.definition_overview import (
     definition_lines,
 )
 from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.draft_training import LONGEST_TRAINING_S
 from alerting.usecases.backtest.preview import (
     CACHED_S,
     PastProblem,
@@ -175,13 +176,15 @@ class _Cancelled(Exception):
 @dataclass
 class PreviewJob:
     """A preview of one person. `identity`: of draft and period; `made`: its result, once done;
-    `draft`: of the editor, None through the API; `sketch`: what its page draws meanwhile."""
+    `draft`: of the editor, None through the API; `sketch`: what its page draws meanwhile;
+    `is_training`: whether it trains the draft."""
 
     owner: str
     definition: str
     identity: tuple[str, datetime, datetime]
     draft: Draft | None = None
     sketch: PreviewChart | None = None
+    is_training: bool = False
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
@@ -196,7 +199,8 @@ class PreviewJob:
 
 class Previews:
     """The newest preview of each person. A new preview cancels the one before; at most `most` are
-    stored, of which `AT_ONCE` run, each for `longest_s`. The oldest results are dropped."""
+    stored, of which `AT_ONCE` run, each for `longest_s`; and of trainings one, for
+    `LONGEST_TRAINING_S`. The oldest results are dropped."""
 
     def __init__(self, most: int = MOST_PREVIEWS, longest_s: float = LONGEST_S) -> None:
         self._most = most
@@ -205,6 +209,7 @@ class Previews:
         self._by_owner: dict[str, PreviewJob] = {}
         self._under_way: set[str] = set()
         self._running = BoundedSemaphore(AT_ONCE)
+        self._training = BoundedSemaphore(1)
         self.cache = SeriesCache(time.monotonic)
         self._sweep: Timer | None = None
 
@@ -272,7 +277,7 @@ class Previews:
 
     def _work(self, job: PreviewJob, compute: Compute) -> None:
         try:
-            with self._running:
+            with self._training if job.is_training else self._running:
                 self._compute(job, compute)
         finally:
             with self._lock:
@@ -296,14 +301,18 @@ class Previews:
             self._sweep_later()
 
     def _compute(self, job: PreviewJob, compute: Compute) -> None:
-        until = time.monotonic() + self._longest_s
+        longest_s = LONGEST_TRAINING_S if job.is_training else self._longest_s
+        until = time.monotonic() + longest_s
 
         def require_time() -> None:
             if job.cancelled.is_set():
                 raise _Cancelled
             if time.monotonic() > until:
                 raise UserError(
-                    f"the preview took longer than {self._longest_s:g} s; choose a shorter period "
+                    f"this training took longer than {longest_s / 60:g} min; apply the definition, "
+                    "which is then trained in the background"
+                    if job.is_training
+                    else f"the preview took longer than {longest_s:g} s; choose a shorter period "
                     "or fewer assets"
                 )
 

@@ -1,7 +1,7 @@
 """Definitions at the console: the list, one with its revisions, models and reports on tabs, and the
 editor, with texts to start from, a preview on the past, scenarios, and the effects of a change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -59,6 +59,7 @@ from alerting.console.documents.document_pages import (
 from alerting.console.documents.draft_variables import (
     find_draft_assets,
     last_values,
+    needs_model,
     offer_variables,
     switch_settable,
     takes_advice,
@@ -91,7 +92,7 @@ from alerting.definitions.asset_documents import asset_titles
 from alerting.definitions.faults import NotFound, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.registry import definition_types
-from alerting.ports import Document, Platform
+from alerting.ports import Document, Platform, Progress
 from alerting.usecases.alarm_load.definition_overview import (
     ORDERS,
     STATES,
@@ -101,12 +102,14 @@ from alerting.usecases.alarm_load.definition_overview import (
     find_definitions,
 )
 from alerting.usecases.backtest.backtest import written_subject
+from alerting.usecases.backtest.draft_training import train_draft
 from alerting.usecases.backtest.preview import CACHED_S, PreviewedAlarms, can_preview
 from alerting.usecases.definitions.next_steps import clock_times
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
 from alerting.usecases.document_life import StoredDocument
 from alerting.usecases.operators.links_and_misses import report_miss
+from alerting.usecases.training.definition_dataset import require_model
 
 router = APIRouter(include_in_schema=False)
 LINES_SHOWN = 50
@@ -350,6 +353,27 @@ def _preview(pressed: PressedButton, answer: EditorAnswer) -> EditorAnswer | Res
     return RedirectResponse(f"/previews/{job.id}", 303)
 
 
+def _train_draft(pressed: PressedButton, _: EditorAnswer) -> Response:
+    """Begin the training of a draft in memory, and lead to its page. Raises UserError."""
+    previews: Previews = pressed.request.app.state.previews
+    platform = pressed.platform
+    owner = pressed.person.name
+    weeks = _chosen_weeks(pressed.sent)
+    period = _period(previews.find_newest(owner), platform.clock.now(), weeks)
+    subject = written_subject(platform, pressed.document)
+    require_model(subject.revision)
+    identity = (f"training {subject.revision.hash}", *period)
+    draft = pressed.sent.draft
+    name = subject.definition.name
+
+    def compute(progress: Progress, require_time: Callable[[], None]) -> PreviewedAlarms:
+        return train_draft(platform, subject, platform.clock.now(), progress, require_time)
+
+    job = previews.run(PreviewJob(owner, name, identity, draft, is_training=True), compute)
+    job.ended.wait(_PATIENCE_S)
+    return RedirectResponse(f"/previews/{job.id}", 303)
+
+
 def _chosen_weeks(sent: SentDraft | None) -> int:
     weeks = sent.input("weeks") if sent else ""
     return int(weeks) if weeks in map(str, WEEKS) else USUAL_WEEKS
@@ -396,6 +420,7 @@ def _edit_values(
         "may_be_draft": not newest or newest.definition.state == "draft",
         "job": job,
         "running": is_running,
+        "trains": needs_model(draft),
         "made": made,
         "figure": figure,
         "drawn_asset": drawn_asset,
@@ -441,6 +466,7 @@ def _preview_figure(request: Request, job: PreviewJob | None) -> tuple[Markup, s
         names["served"] = f"{language.say('only in service')}: {compared.only_served}"
     elif job.made:
         is_problem = bool(job.made.problems)
+        names |= {"problem": language.say("problem")} if drawn.problem else {}
         names["draft"] = language.say("problem" if is_problem else "would be an alarm")
     if not job.made:
         document = {}  # a limit moves once the result is there
@@ -489,6 +515,7 @@ DEFINITION_PAGES = ConsoleKind(
     new_page="/definitions/new",
     buttons={
         "preview": _preview,
+        "train": _train_draft,
         "test": _run_scenarios,
         "draft": _save_draft,
         "stop": _stop_preview,

@@ -12,8 +12,9 @@ from alerting.console.plant.trend_picture import numeric_names
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.faults import UserError
+from alerting.definitions.revisions import flat_changes
 from alerting.definitions.wording.language import Language
-from alerting.kinds.registry import definition_types
+from alerting.kinds.registry import definition_types, sometimes_trained_kinds, trained_kinds
 from alerting.ports import Document, Platform
 from alerting.reporting.phrases import number
 from alerting.usecases.ingestion.asset_import import ASSETS, AssetEffects
@@ -86,6 +87,16 @@ def takes_advice(draft: Draft) -> bool:
     """Return whether alarms of a draft come with advice on what operators can set."""
     kind = definition_types().get(str(_written(draft).get("kind")))
     return kind is not None and issubclass(kind, TrainedDefinition)
+
+
+def needs_model(draft: Draft) -> bool:
+    """Return whether a draft has a model, which a training makes."""
+    document = _written(draft)
+    kind = str(document.get("kind"))
+    prefixes = tuple(f"{path}." for path in sometimes_trained_kinds().get(kind, ()))
+    return kind in trained_kinds() or any(
+        f"{path}.".startswith(prefixes) for path in flat_changes({}, document)
+    )
 
 
 def last_values(platform: Platform, assets: Sequence[Asset], language: Language) -> dict[str, str]:

@@ -125,11 +125,11 @@ async function ask(body, keeps) {
 }
 
 /** Ask now. `live`: not by the button, and only if something has changed; `keeps`: reloading the page shows it again. */
-function askNow({ live = true, keeps = true } = {}) {
+function askNow({ live = true, keeps = true, act = "preview" } = {}) {
   clearTimeout(waiting);
   const body = new URLSearchParams(new FormData(editor));
   for (const name of ["reason", "accept_load"]) body.delete(name);
-  body.set("do", "preview");
+  body.set("do", act);
   if (live && body.toString() === asked) return;
   asked = body.toString();
   if (live) body.set("live", "1");
@@ -144,9 +144,10 @@ function askSoon(pause = PAUSE_MS) {
 const isPart = (event) => event.target.matches(".pane :is(input, select, textarea):not([name=scenarios])");
 
 editor.addEventListener("submit", (event) => {
-  if (event.submitter?.value !== "preview") return asking.abort(); // the browser can come back to this page as it was
+  const act = event.submitter?.value;
+  if (act !== "preview" && act !== "train") return asking.abort(); // the browser can come back to this page as it was
   event.preventDefault();
-  askNow({ live: false });
+  askNow({ live: false, act });
 });
 
 /** Add a chosen name: to a list as a line of its own, to a document where the caret stands. */

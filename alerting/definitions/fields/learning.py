@@ -228,7 +228,8 @@ class Learning(Closed):
 
 
 class OperatingPoint(Closed):
-    """Choice of the threshold in one of three ways: by false alarms, by costs, or by precision."""
+    """Choice of the threshold in one of three ways: by false alarms, by costs, or by precision;
+    `alarm_at` fixes it instead."""
 
     false_alarms_per_week: Number | None = Field(
         None,
@@ -256,6 +257,17 @@ class OperatingPoint(Closed):
         le=1,
         description=(
             "Instead: most recall while at least this share of the rated episodes is right."
+        ),
+    )
+    alarm_at: Number | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        exclude_if=lambda value: value is None,
+        description=(
+            "Fixes the threshold: alarms from this risk on, at once and with each later model. A "
+            "training chooses as ever, says what it would have chosen, and reports its figures "
+            "at this one. Once removed, the next training chooses again."
         ),
     )
     max_time_in_alarm: Number = Field(

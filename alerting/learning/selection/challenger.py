@@ -56,6 +56,7 @@ from alerting.learning.selection.operating_point import (
     ObservedRows,
     ThresholdChoice,
     choose_threshold,
+    count_at_each,
     evaluate_threshold,
     lower_to_reach,
     observe_rows,
@@ -193,7 +194,8 @@ class ChallengerEvidence:
     start of the problems of the test period that began in the recovery or hold-off after another
     one, so that they are in no metric. `validation`: that period beside chance; None where the
     kind does not compare it. `days`: length of the test period; `units`: number of its rows where
-    each is a unit, else None.
+    each is a unit, else None. `test_curve`: its events at each threshold of the curve, for a person
+    who fixes another one; nothing is chosen by them.
     """
 
     threshold: ThresholdChoice
@@ -207,6 +209,7 @@ class ChallengerEvidence:
     validation: ValidationChance | None = None
     days: float | None = None
     units: int | None = None
+    test_curve: Sequence[Mapping[str, Any]] = ()
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -243,6 +246,9 @@ class ChallengerEvidence:
         documents: dict[str, Any] = {
             "summary": self.summary,
             "threshold_curve": list(self.threshold.curve),
+            "test_curve": [
+                {**counts, "days": self.days, "units": self.units} for counts in self.test_curve
+            ],
             "reliability": list(self.reliability),
             "importance": dict(self.importance),
         }
@@ -293,7 +299,7 @@ def finish_challenger(
         seed,
         VALIDATION if folds is None else OUT_OF_FOLD,
     )
-    if folds is not None and choice.finds:
+    if folds is not None and choice.finds and definition.operating_point.alarm_at is None:
         reached = calibration.probability(_margins(estimator, matrix, folds)[folds])
         choice = lower_to_reach(choice, calibration.probability(risk[folds]), reached)
     ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, train)
@@ -405,6 +411,8 @@ def _evidence(
         )
         for part, rows in scored.items()
     }
+    rows_of_test = scored.get("test")
+    observed = None if rows_of_test is None else observe_part(definition, dataset, rows_of_test)
     return ChallengerEvidence(
         threshold=choice,
         rows={
@@ -421,6 +429,7 @@ def _evidence(
         validation=_compare_with_chance(dataset, score, events["validation"], seed),
         days=float(np.ptp(dataset.at[test])) / DAY_MS if test.any() else None,
         units=int(test.sum()) if definition.is_of_unit else None,
+        test_curve=() if observed is None else count_at_each(observed, score[rows_of_test], choice),
     )
 
 

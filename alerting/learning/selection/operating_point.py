@@ -213,6 +213,21 @@ class ThresholdChoice:
     period: str = VALIDATION
 
 
+def count_at_each(
+    observed: ObservedRows, score: Floats, choice: ThresholdChoice
+) -> list[dict[str, Any]]:
+    """Return the event metrics of rows at each threshold of a curve, without intervals."""
+    thresholds = [point["threshold"] for point in choice.curve]
+    return [
+        {
+            **evaluate_threshold(observed, score, threshold, seed=0, samples=1).to_document(),
+            "threshold": threshold,
+            "intervals": {},
+        }
+        for threshold in thresholds
+    ]
+
+
 @dataclass(frozen=True)
 class _ThresholdOption:
     """A threshold and the metrics of its alerts; `loss` is the value to minimise, in the terms of
@@ -235,11 +250,13 @@ def choose_threshold(
     (`with_enough_time`); of equally good thresholds with equally few false alarms, the middle in
     log-odds.
 
-    By false alarms a week or by least precision: the most event recall within that limit. By cost:
-    the least sum of missed problems and false alarms, each times its cost. If no threshold within a
-    limit finds a problem, the lowest threshold within it is chosen, because it uses the whole limit
-    that operators accepted; the choice says so. A threshold above all scores raises no episode, so
-    it is within any limit; it is chosen where no problem occurs. `period`: of the rows, in words.
+    A threshold that the goal fixes (`alarm_at`) takes the place of the chosen one, which the reason
+    names. By false alarms a week or by least precision: the most event recall within that limit.
+    By cost: the least sum of missed problems and false alarms, each times its cost. If no threshold
+    within a limit finds a problem, the lowest threshold within it is chosen, because it uses the
+    whole limit that operators accepted; the choice says so. A threshold above all scores raises no
+    episode, so it is within any limit; it is chosen where no problem occurs. `period`: of the rows,
+    in words.
     """
     goal = with_enough_time(observed, goal)
     weighed = [
@@ -268,7 +285,29 @@ def choose_threshold(
     reason = _reason(best.met, goal, finds, period, parts_a_week)
     if finds and period == VALIDATION:
         reason += _stricter(weighed, best, parts_a_week)
-    return ThresholdChoice(best.threshold, finds, reason, curve, period)
+    choice = ThresholdChoice(best.threshold, finds, reason, curve, period)
+    if goal.alarm_at is None:
+        return choice
+    met = evaluate_threshold(observed, score, goal.alarm_at, seed, CURVE_SAMPLES)
+    fixed = _point(_weigh(goal.alarm_at, met, goal), goal)
+    return fix_threshold(choice, fixed, _describe_alarms(met, parts_a_week))
+
+
+def fix_threshold(
+    choice: ThresholdChoice, fixed: Mapping[str, Any], reached: str
+) -> ThresholdChoice:
+    """Return the threshold that the definition fixes instead of a choice. `fixed`: its point on the
+    curve; `reached`: what it finds, in words."""
+    threshold = fixed["threshold"]
+    others = [point for point in choice.curve if point["threshold"] != threshold]
+    curve = [*({**point, "chosen": False} for point in others), {**fixed, "chosen": True}]
+    reason = (
+        f"fixed by the definition (operating_point.alarm_at), in {choice.period} {reached}; "
+        f"without it {spoken_threshold(choice.threshold)} would be chosen: {choice.reason}"
+    )
+    by_threshold = sorted(curve, key=lambda point: point["threshold"])
+    finds = bool(fixed["n_found"])
+    return replace(choice, threshold=threshold, finds=finds, reason=reason, curve=(*by_threshold,))
 
 
 def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> ThresholdChoice:

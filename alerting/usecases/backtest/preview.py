@@ -29,13 +29,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, format_duration, shown
 from alerting.definitions.wording.language import translatable
-from alerting.detection.problem_occurrences import (
-    counted_problems,
-    find_occurrences,
-    find_problems,
-    first_lookback,
-    predicts,
-)
+from alerting.detection.problem_occurrences import first_lookback
 from alerting.episodes.episode import Episode
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.quality import Bursts, find_bursts
@@ -52,9 +46,7 @@ from alerting.readings.history import (
     Doubts,
     History,
     events_between,
-    from_millis,
     join_instants,
-    millis,
     to_millis,
 )
 from alerting.reporting.estimates import to_document
@@ -64,6 +56,7 @@ from alerting.usecases.backtest.preview_chart import (
     PreviewChart,
     PreviewComparison,
     compare_alarms,
+    counted_times,
     draw_preview,
     draw_problems,
     find_past_alarms,
@@ -126,7 +119,7 @@ class PreviewedAlarms:
     None if it is the draft; `not_compared`: why it could not be compared, if so. `drawn`: the
     values of one asset. `read_at`: when the oldest of the readings were read. `warnings`:
     conditions that can never be met with these readings; `clock_times`: its hours and schedule,
-    with their time zones.
+    with their time zones. `trained`: what the training of the draft prints, if it was trained.
     """
 
     episodes: int
@@ -140,6 +133,7 @@ class PreviewedAlarms:
     not_compared: str = ""
     drawn: PreviewChart | None = None
     problems: PastProblems | None = None
+    trained: tuple[str, ...] = ()
 
 
 def require_preview(subject: Subject, start: datetime, end: datetime, now: datetime) -> None:
@@ -148,8 +142,8 @@ def require_preview(subject: Subject, start: datetime, end: datetime, now: datet
     if not can_preview(subject.definition):
         raise UserError(
             translatable(
-                "definition {name} needs a model, which a preview does not train: apply it, "
-                "and its training begins; its figures then stand on the page of its models",
+                "definition {name} needs a model, which a preview does not train: “Train this "
+                "draft” in the editor does, and shows the past",
                 name=shown(subject.definition.name),
             )
         )
@@ -293,7 +287,7 @@ def _past_problems(
         # of a problem that events show, no reading is needed
         since = start - first_lookback(problem) if problem.variables else end
         history = platform.readings.load(asset, since, end, problem.variables, events_since=start)
-        times = _counted_times(definition, history, start, end)
+        times = counted_times(definition, history, start, end)
         problems += [PastProblem(asset.name, *time) for time, counts in times if counts]
         uncounted += sum(not counts for _, counts in times)
         histories.append(history)
@@ -319,21 +313,6 @@ def _past_problems(
             None if definition.is_of_unit else find_bursts(problem, histories, NEAR),
         ),
     )
-
-
-def _counted_times(
-    definition: TrainedDefinition, history: History, start: datetime, end: datetime
-) -> list[tuple[tuple[datetime, datetime], bool]]:
-    """Return begin and end of each problem of a period, and whether a training counts it."""
-    problems = find_problems(definition.problem, history, definition.is_of_unit)
-    is_onset = predicts(definition, history.asset) == "onset"
-    counted = counted_problems(problems, find_occurrences(definition, history), is_onset)
-    columns = [millis(counted[name]).tolist() for name in ("start", "end", "last")]
-    return [
-        ((from_millis(a), min(from_millis(max(a, over, last)), end)), not skipped)
-        for a, over, last, skipped in zip(*columns, counted["uncounted"].tolist(), strict=True)
-        if to_millis(start) <= a < to_millis(end)
-    ]
 
 
 def _find_served(platform: BacktestPorts, subject: Subject) -> Subject | None:

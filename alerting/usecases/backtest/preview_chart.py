@@ -22,14 +22,20 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.fields.problem import variable_title
+from alerting.detection.problem_occurrences import (
+    counted_problems,
+    find_occurrences,
+    find_problems,
+    predicts,
+)
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import TargetEvaluation, VersionInterval
 from alerting.kinds.registry import kind_of
-from alerting.ports import BacktestPorts, Readings, SeriesPorts
+from alerting.ports import Readings, SandboxPorts, SeriesPorts
 from alerting.readings.buckets import HOUR
-from alerting.readings.history import Floats, Millis, millis, to_millis
+from alerting.readings.history import Floats, History, Millis, from_millis, millis, to_millis
 from alerting.reporting.episode_details import Load, operator_load
 from alerting.reporting.variable_charts import (
     ChartLevel,
@@ -114,14 +120,16 @@ def learns_from_problems(definition: Definition) -> bool:
 
 
 def find_past_alarms(
-    platform: BacktestPorts,
+    platform: SandboxPorts,
     revision: Revision,
     start: datetime,
     end: datetime,
     require_time: Callable[[], None],
+    version: int | None = None,
 ) -> FoundAlarms:
-    """Return the alarms of a revision without a model that is in service since `start`, evaluated
-    up to `end` less the latency. `require_time` is called often; it raises to end the work."""
+    """Return the alarms of a revision that is in service since `start`, evaluated up to `end` less
+    the latency. `version`: of its model, if it has one, of which the twin evaluates, since a refit
+    has learned from that time. `require_time` is called often; it raises to end the work."""
     definition = revision.definition
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
     alarms: list[PastAlarm] = []
@@ -129,7 +137,7 @@ def find_past_alarms(
     evaluations: dict[str, Sequence[TargetEvaluation]] = {}
     for asset in targets:
         last = end - definition.latency(asset, platform.latency)
-        evaluation = _evaluate(platform, revision, asset, start, last, require_time)
+        evaluation = _evaluate(platform, revision, asset, start, last, require_time, version)
         evaluations[asset.name] = evaluation
         alarms += [alarm for alarm in _alarms(asset, evaluation) if alarm.raised_at < end]
         known_until = _find_known_until(platform, revision, asset, start, last, evaluation)
@@ -139,12 +147,13 @@ def find_past_alarms(
 
 
 def _evaluate(
-    platform: BacktestPorts,
+    platform: SandboxPorts,
     revision: Revision,
     asset: Asset,
     start: datetime,
     end: datetime,
     require_time: Callable[[], None],
+    version: int | None,
 ) -> list[TargetEvaluation]:
     models = ModelCache(platform)
     state = ConditionState(watermark=start)
@@ -152,7 +161,7 @@ def _evaluate(
     while state.watermark < end:
         require_time()
         until = min(state.watermark + STEP, end)
-        part = VersionInterval(state.watermark, until, revision, None)
+        part = VersionInterval(state.watermark, until, revision, version, by_twin=True)
         evaluations.append(evaluate_parts(platform, models, asset, state, [part]))
         state = evaluations[-1].state
     return evaluations
@@ -176,7 +185,7 @@ def _alarms(asset: Asset, evaluations: Sequence[TargetEvaluation]) -> list[PastA
 
 
 def _find_known_until(
-    platform: BacktestPorts,
+    platform: SandboxPorts,
     revision: Revision,
     asset: Asset,
     start: datetime,
@@ -275,7 +284,8 @@ class PreviewChart:
     """The variables of a draft on one asset over a period.
 
     `suppressed`: times in which an alarm would not be notified; `draft`, `served` and `both`: times
-    of alarms of the draft alone, of the revision in service alone, and of both together.
+    of alarms of the draft alone, of the revision in service alone, and of both together. `problem`:
+    times of the problem, beside the alarms of a trained draft.
     """
 
     asset: str
@@ -286,6 +296,7 @@ class PreviewChart:
     draft: tuple[Interval, ...] = ()
     served: tuple[Interval, ...] = ()
     both: tuple[Interval, ...] = ()
+    problem: tuple[Interval, ...] = ()
 
 
 def limits_by_variable(
@@ -328,9 +339,9 @@ def draw_preview(
         start,
         end,
         tuple((s.start, s.end) for s in suppressed.get(asset.name, ())),
-        _spans(compared.only_draft, asset, end),
-        _spans(compared.only_served, asset, end),
-        _spans(compared.overlapping, asset, end),
+        spans_on(asset, compared.only_draft, end),
+        spans_on(asset, compared.only_served, end),
+        spans_on(asset, compared.overlapping, end),
     )
 
 
@@ -398,7 +409,23 @@ def draw_problems(
     return PreviewChart(asset.name, shown, start, end, draft=tuple(times))
 
 
-def _spans(alarms: Sequence[PastAlarm], asset: Asset, end: datetime) -> tuple[Interval, ...]:
+def counted_times(
+    definition: TrainedDefinition, history: History, start: datetime, end: datetime
+) -> list[tuple[tuple[datetime, datetime], bool]]:
+    """Return begin and end of each problem of a period, and whether a training counts it."""
+    problems = find_problems(definition.problem, history, definition.is_of_unit)
+    is_onset = predicts(definition, history.asset) == "onset"
+    counted = counted_problems(problems, find_occurrences(definition, history), is_onset)
+    columns = [millis(counted[name]).tolist() for name in ("start", "end", "last")]
+    return [
+        ((from_millis(a), min(from_millis(max(a, over, last)), end)), not skipped)
+        for a, over, last, skipped in zip(*columns, counted["uncounted"].tolist(), strict=True)
+        if to_millis(start) <= a < to_millis(end)
+    ]
+
+
+def spans_on(asset: Asset, alarms: Sequence[PastAlarm], end: datetime) -> tuple[Interval, ...]:
+    """Return begin and end of the alarms on an asset; of an open one up to `end`."""
     return tuple(
         (alarm.raised_at, alarm.closed_at or end) for alarm in alarms if alarm.asset == asset.name
     )

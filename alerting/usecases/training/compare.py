@@ -117,7 +117,7 @@ def refresh(
     """
     name = definition.name
     revision = require_revision(platform.definitions, name, run.revision)
-    champion = ModelCache(platform).get(definition, version)
+    champion = ModelCache(platform).as_trained(definition, version)
     gave_way = serves_twin(platform.decisions.for_definition(name), version, run.as_of)
     if definition.periods.refit == "none" or gave_way:
         return None

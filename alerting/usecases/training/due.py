@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from alerting.definitions.alert_definition import ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.faults import TrainingRefused, UserError, first_line
@@ -18,6 +18,7 @@ from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import Translatable, translatable
 from alerting.learning.selection.decision import PROPOSAL
 from alerting.ports import (
+    DecisionRecord,
     Definitions,
     ModelUnavailable,
     Training,
@@ -414,6 +415,92 @@ def training_under_way(
         now - silent * speed,
         silent >= unfinished["killed_after"],
     )
+
+
+StepState = Literal["done", "active", "failed", "waiting"]
+
+
+class TrainingStep(NamedTuple):
+    """A step of a training. `state`: done, active, failed, or waiting for the steps before it;
+    `at`: when it ended, or, of an active one, when it began; `done` of `total`: of its parts."""
+
+    name: str
+    state: StepState
+    at: datetime | None
+    done: int = 0
+    total: int = 0
+
+
+def training_steps(
+    platform: ProgressPorts,
+    training: Training,
+    decisions: Sequence[DecisionRecord],
+    as_line_time: Callable[[datetime], datetime],
+) -> list[TrainingStep]:
+    """Return the steps of a training with their times; of a cancelled one only that it was.
+    `decisions`: of its definition, oldest first; `as_line_time`: converts a time of the registry.
+    Raises ModelUnavailable."""
+    runs = platform.runs
+    if training.cancelled_by is not None and not training.requested_by:
+        begun = TrainingStep(_STEPS[0], "done", training.started_at)
+        return [begun, TrainingStep(translatable("cancelled"), "failed", training.ended_at)]
+    present = {
+        run.id: run
+        for run in runs.open_runs(training.definition)
+        if run.tags.get("training") == training.run
+    }
+    decided = next((d for d in reversed(decisions) if d.run_id is not None), None)
+    if decided is not None and runs.tags(str(decided.run_id)).get("training") != training.run:
+        decided = None
+    run = next(iter(present), decided.run_id if decided else None)
+    searches = [] if run is None else [s for s in runs.searches(run) if "family" in s.tags]
+    built = [search.started_at for search in searches] or [r.started_at for r in present.values()]
+    fitted = {s.tags["family"]: s.ended_at for s in searches if s.tags.get("fitted") == "true"}
+    ended = [at for at in fitted.values() if at is not None]
+    definition = _definition(platform.definitions, training.definition, training.revision)
+    total = len(definition.families) if definition else 0
+    is_tuned = bool(total) and len(fitted) >= total
+    is_tested = training.ended_at is not None and training.failure is None
+    decided_at = decided.decided_at if decided else None
+    is_same = is_tested and run is None  # nothing was new, so the decision in force stays
+    ends = (
+        None if training.requested_by else training.started_at,
+        as_line_time(min(built)) if built else None,
+        as_line_time(max(ended)) if is_tuned and ended else None,
+        training.ended_at if is_tested else None,
+        training.ended_at if is_same else decided_at,
+    )
+    return describe_steps(training, ends, len(fitted), total)
+
+
+_TUNED = translatable("families tuned")
+_STEPS = (
+    translatable("queued"),
+    translatable("data set"),
+    _TUNED,
+    translatable("test on unseen data"),
+    translatable("decision"),
+)
+
+
+def describe_steps(
+    training: Training, ends: Sequence[datetime | None], fitted: int, total: int
+) -> list[TrainingStep]:
+    """Return the steps of a training by the times at which they ended, None where not known: the
+    one after the last known is active, or failed with the training."""
+    ended = [number for number, end in enumerate(ends) if end is not None]
+    present = 0 if training.requested_by else 1 + max(ended, default=-1)
+    is_failed = training.failure is not None and not training.requested_by
+    since = training.requested_at if present == 0 else ends[present - 1]
+    done: StepState = "done"
+    waiting: StepState = "waiting"
+    state: StepState = "failed" if is_failed else "active"
+    states = (*(done for _ in range(present)), state, *(waiting for _ in ends))
+    times = (*ends[:present], training.ended_at if is_failed else since, *(None for _ in ends))
+    return [
+        TrainingStep(name, state, at, *((fitted, total) if name == _TUNED else (0, 0)))
+        for name, state, at in zip(_STEPS, states, times, strict=False)
+    ]
 
 
 def _find_begun(platform: ProgressPorts, name: str) -> dict[str, Any] | None:

@@ -51,6 +51,7 @@ from alerting.usecases.training.run_files import (
 _log = id_logger(__name__)
 PLATFORM = "platform"
 _LONGEST_TAG = 5000
+_OF_RULE = ("alarm_rule", "threshold")
 _LEARNED = ("train", "validation")  # parts of a dataset
 _AUDITED = {"rollback": template("rolled back"), "gave_way": template("refit gave way to its twin")}
 
@@ -157,7 +158,7 @@ def _collect_evidence(proposal: Proposal) -> dict[str, Any]:
     counts = {name: proposal.test[name] for name in TEST_COUNTS if name in proposal.test}
     metrics = {"expected": expected, "expected_intervals": bounds, "learned": learned}
     metrics |= {"test": counts} if counts and names else {}
-    rule = {name: proposal.test[name] for name in ("alarm_rule",) if name in proposal.test}
+    rule = {name: proposal.test[name] for name in _OF_RULE if name in proposal.test}
     return metrics | rule
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from alerting.definitions.alert_definition import ModelDefinition, Revision
+from alerting.definitions.alert_definition import ModelDefinition, Revision, fixed_threshold
 from alerting.definitions.faults import Conflicting, NotFound, UserError, shown
 from alerting.definitions.revisions import question_of
 from alerting.definitions.wording.language import joined, template, translatable, with_command
@@ -522,4 +522,6 @@ def model_report(platform: TrainingPorts, name: str) -> ModelReport:
     evidence = (
         None if version is None else load_evidence(platform.models, platform.runs, name, version)
     )
-    return ModelReport(line, history, made, waiting, evidence)
+    definition = require_trained(platform, name).definition
+    in_force = evidence and evidence.at_threshold(fixed_threshold(definition))
+    return ModelReport(line, history, made, waiting, in_force)

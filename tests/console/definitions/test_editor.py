@@ -24,6 +24,7 @@ from tests.helpers.console.api import TOKENS
 from tests.helpers.console.editor import EDIT, NEW, engineer, send, text_of
 from tests.helpers.console.often_hot import DAYS, often_hot
 from tests.helpers.console.pages import ADMIN_TOKEN, browser, lacks, log_in, wall
+from tests.helpers.moist_line import LINEAR, stored_line
 
 __all__ = ["browser", "engineer", "wall"]
 STARTS = [one["name"] for one in list_starts()]
@@ -108,9 +109,9 @@ def test_of_two_engineers_the_second_gets_the_difference_and_keeps_the_text(engi
     assert platform.definitions.newest_revision("too-hot").definition.above == 210
 
 
-def tried(browser, address, text, **fields):
+def tried(browser, address, text, do="preview", **fields):
     """Return the page of a preview that is over."""
-    address = send(browser, address, "preview", text, weeks="1", **fields).headers["location"]
+    address = send(browser, address, do, text, weeks="1", **fields).headers["location"]
     while 'http-equiv="refresh"' in (page := browser.get(address)).text:
         pass
     return page
@@ -419,3 +420,24 @@ def test_a_draft_that_predicts_shows_where_how_long_and_whether_that_is_enough(h
     few = "few to learn from"
     assert lacks(page_of(above=215), *often, 'data-path="problem.above"', few) == [few]
     assert lacks(page_of(above=500), "The problem happened 0 times", few) == []
+
+
+def test_a_draft_with_a_model_is_trained_on_its_page_and_nothing_of_it_stays():
+    platform = stored_line()
+    engineer = TestClient(create_app(platform, TOKENS), follow_redirects=False)
+    log_in(engineer, ADMIN_TOKEN)
+    text = write_yaml_document(LINEAR)
+    button = 'value="train">Train this draft</button>'
+    assert button in send(engineer, NEW, "check", text).text
+    assert button not in send(engineer, NEW, "check", write_yaml_document(too_hot())).text
+    page = tried(engineer, NEW, text, do="train").text
+    shown = ("On 2 unseen days (test): 14 of 14 problems announced", "Learned from 2,160 rows")
+    honest = ("The chart shows the time that this model had not seen.", "Apply trains again")
+    assert lacks(unescape(page), *shown, *honest, "14 alarms", button) == []
+    for band in ("draft", "problem"):
+        assert page.count(f'<rect class="band {band}"') == 2 * 14 + 1, "both plots, and the legend"
+    assert platform.definitions.newest_revision("too-moist") is None
+    assert platform.models.versions("too-moist") == []
+    refused = send(engineer, NEW, "train", write_yaml_document(too_hot()))
+    assert refused.status_code == 422
+    assert "is a threshold definition; trained are" in unescape(refused.text)

@@ -5,7 +5,7 @@ import pytest
 
 from alerting.console.app import create_app
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
-from tests.builders import too_hot
+from tests.builders import at, too_hot
 from tests.helpers.console.api import TOKENS
 from tests.helpers.console.chromium import (
     CHROMIUM,
@@ -17,6 +17,7 @@ from tests.helpers.console.chromium import (
 from tests.helpers.console.often_hot import often_hot
 from tests.helpers.console.pages import ADMIN_TOKEN
 from tests.helpers.console.server import serving_thread
+from tests.helpers.moist_line import END, LINEAR, stored_line
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)]
 SCREENS = ((390, 844, "dark"), (800, 1280, "dark"), (1280, 800, "light"))
@@ -158,3 +159,25 @@ def test_text_preview_and_apply_are_in_view_on_a_desk_without_pressing_anything(
         )
         assert "name: moisture\n" in page.evaluate("document.getElementById('text').value")
         assert page.complaints == []
+
+
+def test_a_draft_is_trained_beside_its_text_and_the_training_can_be_stopped(tmp_path):
+    platform = stored_line()
+    apply(platform, [LINEAR], "ann", at(END), "first")
+    with (
+        serving_thread(create_app(platform, TOKENS)) as port,
+        open_chromium(tmp_path / "profile") as page,
+    ):
+        editor = f"http://127.0.0.1:{port}/definitions/too-moist/edit"
+        log_in(page, f"http://127.0.0.1:{port}")
+        page.open(editor)
+        shows(page, "The problem happened")
+        page.click("button[value=train]")
+        shows(page, "On 2 unseen days (test): 14 of 14 problems announced")
+        shows(page, "would be an alarm")
+        page.evaluate("document.getElementById('text').value += '\\ntags: [wet]'")
+        page.click("button[value=train]")
+        shows(page, "Training the draft")
+        assert page.complaints == []
+        page.follow("#progress button[value=stop]", editor, "#plan")
+        assert "tags" in page.evaluate("document.getElementById('text').value")

@@ -159,6 +159,9 @@ def test_the_page_has_the_facts_of_the_command_and_learned_limits_by_group(press
     champion = f"Version {history['champion']} is in service since"
     versions = f"{len(history['versions'])} version"
     assert lacks(text_of(page), *limits, *facts, champion, versions) == []
+    steps = page.partition('<ol class="training-steps"')[2].partition("</ol>")[0]
+    assert steps.count('<li class="done">') == 5
+    assert lacks(text_of(steps), "queued", "families tuned 1 of 1", "decision") == []
 
 
 def test_a_training_under_way_is_shown_with_its_step_and_nobody_is_asked_to_train(pressing):
@@ -169,6 +172,8 @@ def test_a_training_under_way_is_shown_with_its_step_and_nobody_is_asked_to_trai
     under_way = "A training is under way since today 00:00."
     step = ("Building the dataset", "last progress 4 min ago")
     assert lacks(shown_of(pressing, RECIPE), under_way, *step, begins) == [begins]
+    page = browser_of(pressing).get(f"/models/{RECIPE}").text
+    assert lacks(page, 'aria-current="step"><strong>data set', 'data-refresh="10"') == []
     assert model_history(pressing, RECIPE)["unfinished"]["step"] == "building the dataset"
     pressing.clock.instant += timedelta(hours=1)
     assert "It was probably interrupted" in shown_of(pressing, RECIPE)
@@ -220,9 +225,17 @@ def test_an_engineer_rejects_approves_rolls_back_and_moves_the_point():
     answer_run(platform, run, "bea")
     status, said = act("decide", answer="approve", run=run)
     assert (status, "bea put version 4 into service" in said) == (409, True)
-    act("point", at_most="6.0", train="yes")
+    [cut] = re.findall(r'name="alarm_at" value="([^"]*)"', engineer.get(page).text)[:1]
+    form = text_of(engineer.get(f"{page}/point", params={"alarm_at": cut}))
+    unmeasured = "Not measured on unseen days"  # by a training of an earlier version
+    assert lacks(form, unmeasured, "Raise alarms from 90 %", "no longer unseen") == []
+    act("point", alarm_at=cut, reason="fewer false alarms")
     newest = platform.definitions.newest_revision(HUMID)
-    assert (newest.definition.operating_point.false_alarms_per_week, newest.author) == (6, "ada")
+    assert newest.definition.operating_point.alarm_at == float(cut)
+    assert (newest.author, newest.reason) == ("ada", "fewer false alarms")
+    assert find_due_trainings(platform, platform.clock.now()) == [], "it counts without a training"
+    assert "The definition fixes the alarm at a risk of" in text_of(engineer.get(page))
+    act("train", reason="now")
     assert find_due_trainings(platform, platform.clock.now()) != []
     act("cancel", reason="later")
     assert find_due_trainings(platform, platform.clock.now()) == []

@@ -16,6 +16,7 @@ from alerting.usecases.training.due import (
     PAUSES,
     NotDue,
     begin_training,
+    describe_steps,
     end_run,
     end_training,
     failure_recorded,
@@ -219,3 +220,30 @@ def test_a_training_without_progress_for_long_was_killed_also_on_a_simulated_lin
         "unknown 300": (at(0), at(0), True),
         "none": None,
     }
+
+
+TRAINING = Training("too-moist", "q", "question-q-1", 1, at(0))
+FAILED = replace(TRAINING, ended_at=at(9), failure="too few rows")
+ASKED = replace(FAILED, requested_by="ann", requested_at=at(20))
+
+
+@pytest.mark.parametrize(
+    ("training", "ends", "states", "present"),
+    [
+        (ASKED, (None, 3, None, None, None), "active waiting waiting waiting waiting", 20),
+        (TRAINING, (0, None, None, None, None), "done active waiting waiting waiting", 0),
+        (TRAINING, (0, 3, None, None, None), "done done active waiting waiting", 3),
+        (FAILED, (0, 3, None, None, None), "done done failed waiting waiting", 9),
+        (FAILED, (0, None, None, None, None), "done failed waiting waiting waiting", 9),
+        (TRAINING, (0, None, None, 8, None), "done done done done active", 8),
+        (TRAINING, (0, 3, 6, 8, 9), "done done done done done", None),
+    ],
+)
+def test_the_step_after_the_last_known_one_is_under_way_or_failed(training, ends, states, present):
+    instants = [None if end is None else at(end) for end in ends]
+    steps = describe_steps(training, instants, 1, 2)
+    assert " ".join(step.state for step in steps) == states
+    since = next((step.at for step in steps if step.state in ("active", "failed")), None)
+    assert since == (None if present is None else at(present))
+    tuned = steps[2]
+    assert (tuned.done, tuned.total) == (1, 2)
