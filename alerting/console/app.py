@@ -27,7 +27,7 @@ from starlette.types import Message, Receive, Scope, Send
 from alerting.adapters.calls_with_deadline import OtherProcess, RegistryOfPages
 from alerting.adapters.passwords_and_links import Argon2Passwords
 from alerting.adapters.scored_files import PredictFolder
-from alerting.console import login, model_pages, people_pages, platform_pages, rendering
+from alerting.console import login, model_pages, people_pages, platform_pages, scripts_and_styles
 from alerting.console.access import Access, Viewer, require
 from alerting.console.alarms import (
     episode_pages,
@@ -196,7 +196,7 @@ DOCUMENTS: Mapping[str, ConsoleKind] = {
 PEOPLE = (
     now_page.pages,
     episode_pages.router,
-    rendering.script_routes,
+    scripts_and_styles.script_routes,
     handover_and_report_pages.pages,
     mute_pages.pages,
     definition_pages.editor_routes,

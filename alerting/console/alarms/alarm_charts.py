@@ -156,7 +156,7 @@ def charts_of_last_days(
     answering = present_answer(
         platform.definitions.revisions(line.name), platform.decisions.for_definition(line.name)
     )
-    definition = answering.revision and answering.revision.definition
+    definition = None if answering.revision is None else answering.revision.definition
     if definition is None or charting_kind_of(definition) is None:
         return []
     models = ModelCache(platform)
@@ -181,9 +181,12 @@ def _draw_last_days(
     language = language_of(request)
     zone = zone_of(request)
     begin = from_millis(int(panel.at[0]))
-    start, end = float(to_millis(begin)), float(to_millis(now))
     plot = panel_plot(
-        new_panel(panel), start, end, time_ticks(begin, now, zone, language), language
+        new_panel(panel),
+        float(panel.at[0]),
+        float(to_millis(now)),
+        time_ticks(begin, now, zone, language),
+        language,
     )
     for alarm in alarms:
         times = (to_millis(max(alarm.raised_at, begin)), to_millis(alarm.closed_at or now))

@@ -131,7 +131,7 @@ def assets(
     tree = asset_tree(platform, now, searched, after, ASSETS_SHOWN, order)
 
     def address(**changed: str | int) -> str:
-        return address_with("/assets", {"text": searched, "sort": order} | changed)
+        return address_with("/assets", {"text": searched, "sort": order, **changed})
 
     return render(
         "assets/assets.html",

@@ -134,7 +134,7 @@ def asset_tree(
     sorted_rows = sort_lines(rows.values(), "title", TREE_ORDERS)
     if order.removeprefix("-") in TREE_ORDERS:
         sorted_rows = sort_lines(sorted_rows, order, TREE_ORDERS)
-    ordered = place_in_tree([row.asset for row in sorted_rows])
+    ordered = order_as_tree([row.asset for row in sorted_rows])
     selected = [(a, depth) for a, depth in ordered if _is_wanted(a, text)]
     end = after + limit
     shown = tuple(
@@ -259,10 +259,10 @@ def _order(asset: Asset) -> tuple[tuple[str | int, ...], str]:
 def assets_in_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
     """Return assets with their depth, each followed by the assets below it. Assets of the same
     parent are sorted by title, Press 2 before Press 10."""
-    return place_in_tree(sorted(assets, key=_order))
+    return order_as_tree(sorted(assets, key=_order))
 
 
-def place_in_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
+def order_as_tree(assets: Sequence[Asset]) -> list[tuple[Asset, int]]:
     """Return assets with their depth, each followed by the assets below it, which keep their order.
     Assets in a circle stand alone."""
     names = {asset.name for asset in assets}

@@ -98,7 +98,7 @@ def chart_last_days(
     definition = answering.revision.definition
     kind = charting_kind_of(definition)
     sources = _find_sources(platform, models, asset)
-    return kind and kind.chart_last_days(definition, sources, answering.version, end)
+    return kind.chart_last_days(definition, sources, answering.version, end) if kind else None
 
 
 def evaluate_parts(
