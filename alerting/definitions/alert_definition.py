@@ -137,6 +137,12 @@ class Definition(CommonFields, ABC):
         """Return how long after its raise the prediction window of an episode may reach."""
         return self.gap + self.horizon
 
+    @property
+    def quality_variables(self) -> tuple[str, ...]:
+        """Return the variables whose samples show whether production is good; none if no sample
+        does."""
+        return self.problem.variables if self.problem and self.has_alarm else ()
+
     def for_assets(self, assets: Sequence[Asset]) -> Self:
         """Return the definition with the defaults that depend on its assets."""
         del assets

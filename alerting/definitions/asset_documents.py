@@ -123,6 +123,8 @@ class Computed(Link):
 _MEASURED = (
     "type",
     "counter",
+    "counts",
+    "names",
     "delay",
     "latency",
     "source",
@@ -162,6 +164,17 @@ class Variable(Closed):
         gt=0,
         exclude_if=lambda values: values is None,
         description="Of a counter: the number of its values, e.g. 65536.",
+    )
+    counts: Literal["units"] | None = Field(
+        None,
+        exclude_if=lambda counts: counts is None,
+        description="units: it counts what is made, as a counter, or as pieces since the value "
+        "before. Alarms that block production state their number.",
+    )
+    names: Literal["lots"] | None = Field(
+        None,
+        exclude_if=lambda names: names is None,
+        description="lots: a category whose value names the lot in production until the next one.",
     )
     sampling: Duration | None = Field(
         None, description="Usual time between two values; found from the data when left out."
@@ -232,6 +245,10 @@ class Variable(Closed):
             raise ValueError("counter: true goes with type: number")
         if self.rolls_over_at is not None and not self.counter:
             raise ValueError("rolls_over_at goes with counter: true")
+        if self.counts and self.type != "number":
+            raise ValueError("counts: units goes with type: number")
+        if self.names and self.type != "category":
+            raise ValueError("names: lots goes with type: category")
         if self.computed is None:
             return self
         stated = [
@@ -315,6 +332,14 @@ class Asset(Closed):
     def _check_relations(cls, relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
         in_order(relations)
         return relations
+
+    @model_validator(mode="after")
+    def _check_production(self) -> Self:
+        for purpose in ("counts: units", "names: lots"):
+            field = purpose.split(":")[0]
+            if len(names := [n for n, v in self.variables.items() if getattr(v, field)]) > 1:
+                raise ValueError(f"{' and '.join(names)} both have {purpose}; keep one")
+        return self
 
     def latency(self, variable: str, default: timedelta) -> timedelta:
         """Return how long evaluation waits for values of a variable: its latency, else its source's
@@ -565,7 +590,7 @@ def is_type_open(variable: Variable) -> bool:
     is_stated = "type" in variable.model_fields_set or any(
         getattr(variable, field) is not None for field in _OF_NUMBERS
     )
-    return variable.computed is None and not is_stated and not variable.counter
+    return not (is_stated or variable.computed or variable.counter or variable.counts)
 
 
 def parse_event_type(document: Mapping[str, Any]) -> EventType:
