@@ -59,7 +59,8 @@ class QualitySamples(NamedTuple):
     bad: BoolArray
 
 
-class TouchedTime(NamedTuple):
+@dataclass(frozen=True)
+class TouchedTime:
     """The time (start, end] of touched production. `clean_until`: the stamp of the last good sample
     before; None without one. `is_measured`: a bad sample has shown the problem."""
 
@@ -69,7 +70,8 @@ class TouchedTime(NamedTuple):
     is_measured: bool
 
 
-class CountedUnits(NamedTuple):
+@dataclass(frozen=True)
+class CountedUnits:
     """A number of units; None where readings are missing, for the reason `unknown`, and where no
     variable counts units."""
 
@@ -150,6 +152,27 @@ class TouchedProduction:
         if clean < self.time.start:
             return translatable("not measured since the good sample of {when}", when=when)
         return translatable("before it clean by the sample of {when}", when=when)
+
+
+@dataclass(frozen=True)
+class BadProduction:
+    """The part of touched production that samples show as bad: from each bad sample to the next
+    good one. `units`: None if they are not known."""
+
+    time: timedelta
+    units: float | None
+
+
+@dataclass(frozen=True)
+class ProductionBlock:
+    """The production that an episode touches, and how much of it was bad, as known at an
+    instant."""
+
+    episode: str
+    asset: str
+    raised_at: datetime
+    production: TouchedProduction
+    bad: BadProduction
 
 
 def known_samples(definition: Definition, history: History, at: datetime) -> QualitySamples:
@@ -238,15 +261,6 @@ def touched_production(time: TouchedTime, history: History, at: datetime) -> Tou
         ),
         unknown,
     )
-
-
-@dataclass(frozen=True)
-class BadProduction:
-    """The part of touched production that samples show as bad: from each bad sample to the next
-    good one. `units`: None if they are not known."""
-
-    time: timedelta
-    units: float | None
 
 
 def bad_production(

@@ -1,18 +1,18 @@
-"""The production to block because of an alarm, from stored readings; and what later samples show of
-it."""
+"""The production to block because of an alarm, from stored readings, and what later samples show
+of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
 from datetime import datetime, timedelta
 
 from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.faults import UserError
 from alerting.detection.problem_occurrences import problem_lookback
 from alerting.episodes.episode import Episode
 from alerting.episodes.touched_production import (
     LONGEST_BACK,
-    BadProduction,
-    TouchedProduction,
+    ProductionBlock,
     bad_production,
     known_samples,
     longest_pause,
@@ -24,23 +24,25 @@ from alerting.ports import MaterialPorts, OutcomePorts
 from alerting.readings.history import with_older
 from alerting.usecases.definitions.versions import find_revision, with_stored_features
 
-
-@dataclass(frozen=True)
-class ProductionBlock:
-    """The production that an episode touched, and how much of it was bad, as known at an
-    instant."""
-
-    episode: str
-    asset: str
-    production: TouchedProduction
-    bad: BadProduction
+_FAULTS_OF_DATA = (UserError, ValueError, ArithmeticError, LookupError, TypeError)
 
 
 def production_block(
     platform: OutcomePorts | MaterialPorts, episode: Episode, at: datetime
 ) -> ProductionBlock | None:
     """Return the production to block because of an episode, as known at an instant; None if its
-    definition blocks none, or its asset is gone."""
+    definition blocks none, its asset is gone, or its readings have a fault, which must stop neither
+    a page nor a message."""
+    try:
+        return _find_block(platform, episode, at)
+    except _FAULTS_OF_DATA:
+        logging.getLogger(__name__).exception("no block of episode %s", episode.id)
+        return None
+
+
+def _find_block(
+    platform: OutcomePorts | MaterialPorts, episode: Episode, at: datetime
+) -> ProductionBlock | None:
     revision = find_revision(platform.definitions, episode.definition, episode.revision)
     asset = platform.assets.get(episode.asset)
     if revision is None or asset is None or not revision.definition.blocks_production:
@@ -70,6 +72,7 @@ def production_block(
     return ProductionBlock(
         episode.id,
         asset.name,
+        episode.raised_at,
         touched_production(time, made, at),
         bad_production(samples, time, made, at),
     )
