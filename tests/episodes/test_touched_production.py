@@ -1,6 +1,6 @@
 """The production that an alarm touches: when, how many units, which lots, and what is not known."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,8 @@ from alerting.definitions.asset_documents import parse_asset
 from alerting.definitions.wording.language import language
 from alerting.episodes.touched_production import (
     MOST_LOTS,
+    TouchedProduction,
+    TouchedTime,
     bad_production,
     known_samples,
     touched_production,
@@ -61,10 +63,11 @@ def touched(readings, raised, now, closed=None, definition=None, **changes):
 
 
 def minutes_of(production):
-    start, end, clean, is_measured = production.time
+    time = production.time
     minute = timedelta(minutes=1)
-    clean_at = None if clean is None else (clean - at(0)) / minute
-    return (start - at(0)) / minute, (end - at(0)) / minute, clean_at, is_measured
+    clean_at = None if time.clean_until is None else (time.clean_until - at(0)) / minute
+    start, end = (time.start - at(0)) / minute, (time.end - at(0)) / minute
+    return start, end, clean_at, time.is_measured
 
 
 TROUBLE = range(20, 35)
@@ -176,6 +179,7 @@ def test_conditions_of_several_variables_show_quality_too():
     assert minutes_of(production) == (19, 30, 19, True)
 
 
+LATE = datetime(2026, 10, 24, 22, tzinfo=UTC)
 ZURICH = ZoneInfo("Europe/Zurich")
 MANY = tuple((minute, f"L{minute}") for minute in range(18, 35))
 SENTENCES = [
@@ -198,6 +202,19 @@ SENTENCES = [
         "block today 01:19 to 01:35 (16 min), 160 kg, lots L19, L20, L21, L22, L23 and 11 more; "
         "before it clean by the sample of today 01:19",
     ),
+    (
+        line(TROUBLE),
+        "de",
+        "sperren: heute 01:19 bis 01:35 (16 min), 160 Stück, Charge L1; "
+        "davor gut nach der Probe von heute 01:19",
+    ),
+    (
+        line(TROUBLE, missing=range(24, UNTIL)),
+        "fr",
+        "à bloquer\u00a0: aujourd\u2019hui 01:19 \u2013 01:35 (16 min), lot L1; "
+        "nombre de pièces inconnu\u00a0: aucun relevé de pieces "
+        "aujourd\u2019hui 01:23 \u2013 01:35 (12 min); avant\u00a0: bon d\u2019après l\u2019échantillon (aujourd\u2019hui 01:19)",
+    ),
 ]
 
 
@@ -206,3 +223,12 @@ def test_the_sentence(readings, code, text):
     production = touched(readings, 20, 60, 36)
     assert local_times(production.message, at(60), ZURICH, language(code)) == text
     assert MOST_LOTS == 5
+
+
+def test_an_hour_that_comes_twice_in_the_night_of_a_changed_clock_is_told_by_its_length():
+    """02:30 before and 02:10 after the clock goes back: 40 minutes, not minus 20."""
+    time = TouchedTime(LATE + timedelta(minutes=150), LATE + timedelta(minutes=190), LATE, True)
+    text = TouchedProduction(time).message
+    assert local_times(text, LATE + timedelta(hours=4), ZURICH) == (
+        "block today 02:30 to 02:10 (40 min); not measured since the good sample of today 00:00"
+    )
