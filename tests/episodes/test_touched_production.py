@@ -213,7 +213,8 @@ SENTENCES = [
         "fr",
         "à bloquer\u00a0: aujourd\u2019hui 01:19 \u2013 01:35 (16 min), lot L1; "
         "nombre de pièces inconnu\u00a0: aucun relevé de pieces "
-        "aujourd\u2019hui 01:23 \u2013 01:35 (12 min); avant\u00a0: bon d\u2019après l\u2019échantillon (aujourd\u2019hui 01:19)",
+        "aujourd\u2019hui 01:23 \u2013 01:35 (12 min); "
+        "avant\u00a0: bon d\u2019après l\u2019échantillon (aujourd\u2019hui 01:19)",
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+
 from tests.builders import at
 from tests.helpers.blocking_line import blocking_line, live
 from tests.helpers.console.episode_page import browser_of
