@@ -54,7 +54,7 @@ from alerting.usecases.backtest.backtest import named_subject, written_subject
 from alerting.usecases.backtest.sandbox import Backtest, Retrain, Subject
 from alerting.usecases.definitions import revisions_and_evaluation_plan, versions
 from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
-from alerting.usecases.episodes.production_blocks import production_block
+from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import (
     episodes_of,
     find_episode,
@@ -357,10 +357,8 @@ def episodes(
         if name is not None and name not in names:
             episode = _find_episode(p, name, names)
             sent = p.notifications.of_episodes([episode.id])[episode.id]
-            block = production_block(p, episode, p.clock.now())
-            blocked = (
-                [] if block is None else [phrases.zoned_times(block.production.message, p.zone)]
-            )
+            block = touched_by(p, episode, p.clock.now())
+            blocked = [] if block is None else [phrases.zoned_times(block.message, p.zone)]
             states = [*_state_lines(p, episode), *blocked, *_advice_lines(p, episode)]
             return Output(
                 vars(episode) | {"notifications": sent, "block": block},

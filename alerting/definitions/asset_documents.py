@@ -245,10 +245,6 @@ class Variable(Closed):
             raise ValueError("counter: true goes with type: number")
         if self.rolls_over_at is not None and not self.counter:
             raise ValueError("rolls_over_at goes with counter: true")
-        if self.counts and self.type != "number":
-            raise ValueError("counts: units goes with type: number")
-        if self.names and self.type != "category":
-            raise ValueError("names: lots goes with type: category")
         if self.computed is None:
             return self
         stated = [
@@ -335,10 +331,10 @@ class Asset(Closed):
 
     @model_validator(mode="after")
     def _check_production(self) -> Self:
-        for purpose in ("counts: units", "names: lots"):
-            field = purpose.split(":")[0]
-            if len(names := [n for n, v in self.variables.items() if getattr(v, field)]) > 1:
-                raise ValueError(f"{' and '.join(names)} both have {purpose}; keep one")
+        for name, type_ in (("counts", "number"), ("names", "category")):
+            types = [v.type for v in self.variables.values() if getattr(v, name)]
+            if types not in ([], [type_]):
+                raise ValueError(f"{name}: is for one variable of type: {type_}")
         return self
 
     def latency(self, variable: str, default: timedelta) -> timedelta:

@@ -8,29 +8,32 @@ that proves production clean makes the block smaller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from alerting.deferred import np, npt
-from alerting.definitions.alert_definition import Definition
+from alerting.definitions.alert_definition import Problem
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.wording.language import (
     Styled,
     join_first,
     join_with_and,
     joined,
-    template,
     translatable,
+    translatable_count,
 )
-from alerting.detection.combined_conditions import status_intervals
-from alerting.detection.problem_occurrences import NOT_YET, condition_intervals, problem_samples
+from alerting.detection.problem_occurrences import (
+    NOT_YET,
+    ConditionSamples,
+    condition_intervals,
+    problem_delay,
+    problem_samples,
+)
 from alerting.episodes.episode import Episode
 from alerting.readings.history import (
     FAR_FUTURE,
-    BoolArray,
-    Floats,
     History,
     Millis,
     duration_millis,
@@ -41,170 +44,61 @@ from alerting.readings.history import (
 )
 from alerting.readings.rates import Counter, find_falls
 
+# before the raise, in which the last good sample is searched; and for which a lot stays in force
 LONGEST_BACK = timedelta(days=31)
-"""How long before the raise the last good sample is searched, and how long a lot stays in force."""
 MOST_LOTS = 5
-_LEAST_FRESH = timedelta(minutes=10)
-_SAMPLES_MISSED = 5
-_MOMENT = timedelta(milliseconds=1)
-_UNITS_UNKNOWN = template("pieces unknown: no reading of {variable} {start} to {end}")
-_LOTS_UNKNOWN = template("lots unknown: no reading of {variable} {start} to {end}")
-
-
-class QualitySamples(NamedTuple):
-    """Samples of the variables that show the problem of a definition: their instants (ms,
-    increasing), and which of them are bad."""
-
-    ts: Millis
-    bad: BoolArray
 
 
 @dataclass(frozen=True)
 class TouchedTime:
     """The time (start, end] of touched production. `clean_until`: the stamp of the last good sample
-    before; None without one. `is_measured`: a bad sample has shown the problem."""
+    before it; None without one."""
 
     start: datetime
     end: datetime
     clean_until: datetime | None
-    is_measured: bool
-
-
-@dataclass(frozen=True)
-class CountedUnits:
-    """A number of units; None where readings are missing, for the reason `unknown`, and where no
-    variable counts units."""
-
-    number: float | None = None
-    unknown: str = ""
-
-
-NO_UNITS = CountedUnits()
 
 
 @dataclass(frozen=True)
 class LotInProduction:
-    """A lot, the part of the touched time in which it was in production, and its units there; None
-    if they are not known."""
+    """A lot, None if no variable names it; the part of the touched time in which it was in
+    production; and its units there, None if they are not known."""
 
-    name: str
+    name: str | None
     start: datetime
     end: datetime
-    units: float | None = None
-
-
-@dataclass(frozen=True)
-class TouchedProduction:
-    """The production that an alarm touches. `unit`: of the counted units, None for pieces.
-    `lots_unknown`: why the lots of a part are unknown; empty if they are known, or none is named.
-    """
-
-    time: TouchedTime
-    units: CountedUnits = NO_UNITS
-    unit: str | None = None
-    lots: tuple[LotInProduction, ...] = ()
-    lots_unknown: str = ""
-
-    @property
-    def is_empty(self) -> bool:
-        """Return whether a good sample has cleared all of it."""
-        return self.time.start >= self.time.end
-
-    @property
-    def lot_names(self) -> tuple[str, ...]:
-        """Return the names of the lots, each once, in the order of their production."""
-        return tuple(dict.fromkeys(lot.name for lot in self.lots))
-
-    @property
-    def message(self) -> str:
-        """Return what to block, as a sentence with its instants in ISO 8601."""
-        clean = self.time.clean_until
-        if self.is_empty and clean is not None:
-            return translatable(
-                "nothing to block: good by the sample of {when}", when=clean.isoformat()
-            )
-        start = self.time.start.isoformat()
-        parts = [translatable("block {start} to {end}", start=start, end=self.time.end.isoformat())]
-        if self.units.number is not None:
-            number = Styled(self.units.number, f"count {self.unit}" if self.unit else "count")
-            parts.append(
-                translatable("{number}", number=number)
-                if self.unit
-                else translatable("{number} pieces", number=number)
-            )
-        if names := self.lot_names:
-            listed = join_first(names, MOST_LOTS)
-            if 1 < len(names) <= MOST_LOTS:
-                listed = join_with_and(joined(", ", *names[:-1]), names[-1])
-            parts.append(
-                translatable("lot {name}", name=names[0])
-                if len(names) == 1
-                else translatable("lots {names}", names=listed)
-            )
-        unknown = (self.units.unknown, self.lots_unknown)
-        return joined("; ", joined(", ", *parts), *unknown, self._describe_proof())
-
-    def _describe_proof(self) -> str:
-        clean = self.time.clean_until
-        if clean is None:
-            return translatable("no good sample is known before it")
-        when = clean.isoformat()
-        if clean < self.time.start:
-            return translatable("not measured since the good sample of {when}", when=when)
-        return translatable("before it clean by the sample of {when}", when=when)
-
-
-@dataclass(frozen=True)
-class BadProduction:
-    """The part of touched production that samples show as bad: from each bad sample to the next
-    good one. `units`: None if they are not known."""
-
-    time: timedelta
     units: float | None
 
 
 @dataclass(frozen=True)
-class ProductionBlock:
-    """The production that an episode touches, and how much of it was bad, as known at an
-    instant."""
+class TouchedProduction(TouchedTime):
+    """The production that an episode touches, as known at an instant.
+
+    `lots`: in the order of their production; one without a name where no lot is known. `length_s`
+    and `bad_s`: seconds of the whole, and of the part that samples show as bad, from each bad
+    sample to the next good one. `units`, `bad_units`: None if they are not known. `message`: what
+    to block, as a sentence with its instants in ISO 8601.
+    """
 
     episode: str
     asset: str
-    raised_at: datetime
-    production: TouchedProduction
-    bad: BadProduction
+    lots: tuple[LotInProduction, ...]
+    units: float | None
+    length_s: float
+    bad_s: float
+    bad_units: float | None
+    message: str
 
 
-def known_samples(definition: Definition, history: History, at: datetime) -> QualitySamples:
-    """Return the samples that are known at an instant, each with whether it shows the problem."""
-    samples = (
-        QualitySamples(*problem_samples(definition.problem, history))
-        if definition.problem is not None
-        else _samples_of_limits(definition, history)
-    )
-    delay = max(map(history.delay, definition.quality_variables), default=timedelta(0))
-    count = int(np.searchsorted(samples.ts, to_millis(at - delay), side="right"))
-    return QualitySamples(samples.ts[:count], samples.bad[:count])
-
-
-def _samples_of_limits(definition: Definition, history: History) -> QualitySamples:
-    names = [name for name in definition.quality_variables if name in history.readings]
-    present = history.readings[names].notna().any(axis=1).to_numpy()
-    at = millis(history.readings.index)[present]
-    if not len(at) or not isinstance(definition, Conditions):
-        return QualitySamples(at[:0], np.empty(0, np.bool_))
-    first = from_millis(int(at[0])) - _MOMENT
-    last = from_millis(int(at[-1])) + _MOMENT
-    intervals = status_intervals(definition, history, first, last)
-    starts = [to_millis(interval.start) for interval in intervals]
-    status = np.array([interval.status for interval in intervals], dtype=object)
-    status = status[np.searchsorted(starts, at, side="right") - 1]
-    is_known = status != "unknown"
-    return QualitySamples(at[is_known], np.asarray(status[is_known] == "triggered", np.bool_))
+def known_samples(problem: Problem, history: History, at: datetime) -> ConditionSamples:
+    """Return the samples of a problem's variables that are known at an instant."""
+    ts, is_bad = problem_samples(problem, history)
+    is_known = ts <= to_millis(at - problem_delay(problem, history.asset, ()))
+    return ConditionSamples(ts[is_known], is_bad[is_known])
 
 
 def touched_time(
-    samples: QualitySamples, episode: Episode, expected_from: datetime, at: datetime
+    samples: ConditionSamples, episode: Episode, expected_from: datetime, at: datetime
 ) -> TouchedTime:
     """Return the time of the production that an alarm touches, as known at an instant.
 
@@ -213,74 +107,81 @@ def touched_time(
     sample has shown yet touches what is made from `expected_from` on, unless a later good sample
     clears it.
     """
-    raised = to_millis(episode.raised_at)
     end = to_millis(min(episode.closed_at or at, at))
-    good = samples.ts[~samples.bad]
-    clean = _last(good[good <= raised])
-    wrong = samples.ts[samples.bad & (samples.ts <= end)]
-    wrong = wrong if clean is None else wrong[wrong > clean]
-    if len(wrong):
-        clean = _last(good[good < wrong[0]])
-        end = min([end, *good[good > wrong[-1]][:1].tolist()])
-    else:
-        clean = _last(good)
-    start = to_millis(episode.raised_at - LONGEST_BACK) if clean is None else clean
-    if not len(wrong) and (clean is None or episode.is_prediction):
+    good = samples.ts[~samples.is_met]
+    before = good[good <= to_millis(episode.raised_at)][-1:]
+    bad = samples.ts[samples.is_met & (samples.ts <= end)]
+    bad = bad[bad > before] if len(before) else bad
+    clean = (good[good < bad[0]] if len(bad) else good)[-1:].tolist()
+    start = clean[0] if clean else to_millis(episode.raised_at - LONGEST_BACK)
+    if len(bad):
+        end = min([end, *good[good > bad[-1]][:1].tolist()])
+    elif episode.is_prediction or not clean:
         start = max(start, to_millis(expected_from))
     return TouchedTime(
         from_millis(start),
         from_millis(max(start, end)),
-        None if clean is None else from_millis(clean),
-        len(wrong) > 0,
+        from_millis(clean[0]) if clean else None,
     )
 
 
-def _last(ts: Millis) -> int | None:
-    return int(ts[-1]) if len(ts) else None
-
-
-def touched_production(time: TouchedTime, history: History, at: datetime) -> TouchedProduction:
-    """Return the touched production of a time in units and by lot, by the readings known at an
-    instant. `history`: readings from before its start on."""
-    counts = variable_that(history.asset, "counts")
-    if time.start >= time.end:
-        return TouchedProduction(time)
-    lots = _lots_in_production(time, history, at)
-    missing = not lots or lots[0].start > time.start
-    name = variable_that(history.asset, "names")
-    unknown = ""
-    if name is not None and missing:
-        until = lots[0].start if lots else time.end
-        unknown = _no_reading(_LOTS_UNKNOWN, name, time.start, until)
-    return TouchedProduction(
-        time,
-        count_units(history, time.start, time.end, at),
-        history.asset.variables[counts].unit if counts else None,
-        tuple(
-            replace(lot, units=count_units(history, lot.start, lot.end, at).number) for lot in lots
-        ),
-        unknown,
-    )
-
-
-def bad_production(
-    samples: QualitySamples, time: TouchedTime, history: History, at: datetime
-) -> BadProduction:
-    """Return how much of the production of a time was bad, by the samples known at an instant."""
-    first, after, _ = condition_intervals(samples.ts, samples.bad)
-    begins = np.maximum(first, to_millis(time.start)).tolist()
-    ends = np.minimum(np.where(after == NOT_YET, FAR_FUTURE, after), to_millis(time.end)).tolist()
-    runs = [
-        (from_millis(begin), from_millis(end))
-        for begin, end in zip(begins, ends, strict=True)
+def touched_production(
+    episode: Episode,
+    time: TouchedTime,
+    samples: ConditionSamples,
+    history: History,
+    at: datetime,
+) -> TouchedProduction:
+    """Return the touched production of a time in units and by lot. `history`: readings from before
+    its start on."""
+    units = count_units(history, time.start, time.end, at)
+    lots = tuple(_find_lots(time, history, at))
+    first, after, _ = condition_intervals(samples.ts, samples.is_met)
+    after = np.where(after == NOT_YET, FAR_FUTURE, after)
+    first, after = np.clip((first, after), to_millis(time.start), to_millis(time.end))
+    bad = [
+        count_units(history, from_millis(begin), from_millis(end), at)
+        for begin, end in zip(first.tolist(), after.tolist(), strict=True)
         if begin < end
     ]
-    units = [count_units(history, begin, end, at).number for begin, end in runs]
-    known = [number for number in units if number is not None]
-    has_units = variable_that(history.asset, "counts") is not None and len(known) == len(units)
-    return BadProduction(
-        sum((end - begin for begin, end in runs), timedelta(0)), sum(known) if has_units else None
+    known = [number for number in bad if isinstance(number, float)]
+    return TouchedProduction(
+        *vars(time).values(),
+        episode.id,
+        history.asset.name,
+        lots,
+        units if isinstance(units, float) else None,
+        (time.end - time.start).total_seconds(),
+        float((after - first).sum()) / 1000,
+        sum(known) if isinstance(units, float) and len(known) == len(bad) else None,
+        _describe(time, history.asset, units, lots),
     )
+
+
+def _describe(
+    time: TouchedTime, asset: Asset, units: float | str | None, lots: Sequence[LotInProduction]
+) -> str:
+    clean = (time.clean_until or time.start).isoformat()
+    if time.start >= time.end:
+        return translatable("nothing to block: good by the sample of {when}", when=clean)
+    start = time.start.isoformat()
+    block = translatable("block {start} to {end}", start=start, end=time.end.isoformat())
+    if isinstance(units, float):
+        pieces = translatable("{number} pieces", number=Styled(units, "count"))
+        block = joined(", ", block, pieces)
+    if names := [*dict.fromkeys(lot.name for lot in lots if lot.name)]:
+        few = join_with_and(*filter(None, (joined(", ", *names[:-1]), names[-1])))
+        listed = few if len(names) <= MOST_LOTS else join_first(names, MOST_LOTS)
+        of_lots = translatable_count("lot {names}", "lots {names}", len(names), names=listed)
+        block = joined(", ", block, of_lots)
+    unknown = ""
+    if lots[0].name is None and variable_that(asset, "names"):
+        end = lots[0].end.isoformat()
+        unknown = translatable("lots unknown {start} to {end}", start=start, end=end)
+    proof = translatable("clean until the sample of {when}", when=clean)
+    if time.clean_until is None:
+        proof = translatable("no good sample is known before it")
+    return joined("; ", block, units if isinstance(units, str) else "", unknown, proof)
 
 
 def variable_that(asset: Asset, field: Literal["counts", "names"]) -> str | None:
@@ -288,94 +189,67 @@ def variable_that(asset: Asset, field: Literal["counts", "names"]) -> str | None
     return next((name for name, v in asset.variables.items() if getattr(v, field)), None)
 
 
-def longest_pause(asset: Asset, name: str) -> timedelta:
-    """Return how far apart two readings of a variable may be before some count as missing."""
-    sampling = asset.variables[name].sampling or timedelta(0)
-    return max(_LEAST_FRESH, _SAMPLES_MISSED * sampling) + asset.delay(name)
+def longest_pause(asset: Asset) -> timedelta:
+    """Return how far apart two readings of the counted units may be before some are missing."""
+    counts = asset.variables.get(variable_that(asset, "counts") or "")
+    usual = (counts and counts.sampling) or timedelta(0)
+    return max(timedelta(minutes=10), 5 * usual)
 
 
-def count_units(history: History, start: datetime, end: datetime, at: datetime) -> CountedUnits:
+def count_units(
+    history: History, start: datetime, end: datetime, at: datetime
+) -> float | str | None:
     """Return the units that were made in (start, end], by the readings known at an instant: the
-    increase of a counter, or the sum of numbers of pieces.
+    increase of a counter, or the sum of numbers of pieces. Where a reading is missing, return which
+    one; None if no variable counts units.
 
     A pause of a counter is harmless unless it began again there.
     """
     name = variable_that(history.asset, "counts")
     if name is None:
-        return NO_UNITS
-    made = _made(history, name, at)
-    begin = to_millis(start)
-    stop = to_millis(end)
-    pause = duration_millis(longest_pause(history.asset, name))
-    first = int(np.searchsorted(made.ts, begin, side="right"))
-    last = int(np.searchsorted(made.ts, stop, side="right"))
-    has_base = first > 0 and begin - made.ts[first - 1] <= pause
-    base = made.ts[first - 1 : first] if has_base else [begin - pause - 1]
-    marks = np.concatenate((base, made.ts[first:last], [stop])).astype(np.int64)
-    is_harmless = np.append(has_base & made.is_difference[first:last], False)
-    if len(gaps := np.flatnonzero((np.diff(marks) > pause) & ~is_harmless)):
-        since = from_millis(max(int(marks[gaps[0]]), begin))
-        until = from_millis(int(marks[gaps[0] + 1]))
-        return CountedUnits(None, _no_reading(_UNITS_UNKNOWN, name, since, until))
-    return CountedUnits(float(made.units[first:last].sum()))
-
-
-class _Made(NamedTuple):
-    """Units made up to each reading since the one before. `is_difference`: of two values of a
-    counter that did not begin again between them."""
-
-    ts: Millis
-    units: Floats
-    is_difference: BoolArray
-
-
-def _made(history: History, name: str, at: datetime) -> _Made:
+        return None
     declared = history.asset.variables[name]
-    ts, raw = _known_values(history, name, at)
-    values = raw.astype(np.float64)
-    if not declared.counter:
-        return _Made(ts, values, np.zeros(len(ts), np.bool_))
-    falls = find_falls(ts, values, FAR_FUTURE, Counter(declared.rolls_over_at))
-    added = np.zeros(len(ts))
-    added[falls.at] = falls.added
-    # the newest reading may be a fault of one sample, which the next one shows
-    counts = ~falls.ignored & ~(
-        (np.arange(len(ts)) == len(ts) - 1) & np.isin(len(ts) - 1, falls.lower)
-    )
-    level = (values + np.cumsum(added))[counts]
-    return _Made(ts[counts], np.diff(level, prepend=level[:1]), added[counts] == 0)
-
-
-def _lots_in_production(
-    time: TouchedTime, history: History, at: datetime
-) -> tuple[LotInProduction, ...]:
-    """Return the lots of a touched time in order; a lot is in force until the next one is named."""
-    name = variable_that(history.asset, "names")
-    if name is None or name not in history.readings:
-        return ()
     ts, values = _known_values(history, name, at)
-    stop = to_millis(time.end)
-    begins = np.maximum(ts, to_millis(time.start))
-    ends = np.append(begins[1:], stop)[: len(ts)]
-    lots: list[LotInProduction] = []
-    for lot, begin, end in zip(
-        values, begins.tolist(), np.minimum(ends, stop).tolist(), strict=True
-    ):
-        if lots and begin < end and lots[-1].name == lot:
-            lots[-1] = replace(lots[-1], end=from_millis(end))
-        elif begin < end:
-            lots.append(LotInProduction(str(lot), from_millis(begin), from_millis(end)))
-    return tuple(lots)
+    level = np.asarray(values if declared.counter else np.cumsum(values), np.float64)
+    falls = find_falls(ts, level, FAR_FUTURE, Counter(declared.rolls_over_at))
+    added = np.bincount(falls.at, falls.added, len(ts))
+    kept = ~falls.ignored
+    kept[-1:] &= len(ts) - 1 not in falls.lower  # perhaps a fault, which the next reading shows
+    ts = ts[kept]
+    level = (level + np.cumsum(added))[kept]
+    pause = duration_millis(longest_pause(history.asset))
+    begin = to_millis(start)
+    first, last = np.searchsorted(ts, [begin, to_millis(end)], side="right").tolist()
+    has_base = first > 0 and begin - ts[first - 1] <= pause
+    base = int(ts[first - 1]) if has_base else begin - pause - 1
+    marks = np.concatenate(([base], ts[first:last], [to_millis(end)]))
+    is_harmless = np.append((added[kept] == 0)[first:last] & has_base & declared.counter, False)
+    if len(gaps := np.flatnonzero((np.diff(marks) > pause) & ~is_harmless)):
+        since, until = np.maximum(marks[gaps[0] : gaps[0] + 2], begin).tolist()
+        return translatable(
+            "pieces unknown: no reading of {variable} {start} to {end}",
+            variable=name,
+            start=from_millis(since).isoformat(),
+            end=from_millis(until).isoformat(),
+        )
+    return float(level[last - 1] - level[first - 1])
 
 
-def _no_reading(template: str, name: str, start: datetime, end: datetime) -> str:
-    return translatable(template, variable=name, start=start.isoformat(), end=end.isoformat())
+def _find_lots(time: TouchedTime, history: History, at: datetime) -> Iterator[LotInProduction]:
+    """Yield the lots of a touched time in order; a lot is in force until the next one is named."""
+    ts, values = _known_values(history, variable_that(history.asset, "names") or "", at)
+    is_new = np.append(True, values[1:] != values[:-1])[: len(ts)]
+    edges = [time.start, *map(from_millis, ts[is_new].tolist()), time.end]
+    for name, begin, until in zip([None, *values[is_new]], edges, edges[1:], strict=False):
+        start = max(begin, time.start)
+        end = min(until, time.end)
+        if start < end:
+            units = count_units(history, start, end, at)
+            yield LotInProduction(name, start, end, units if isinstance(units, float) else None)
 
 
 def _known_values(history: History, name: str, at: datetime) -> tuple[Millis, npt.NDArray[Any]]:
     """Return the values of a variable that are known at an instant, with their instants (ms)."""
-    if name not in history.readings:
-        return np.empty(0, np.int64), np.empty(0, np.float64)
     ts = millis(history.readings.index)
-    known = has_data(history, name) & (ts <= to_millis(at - history.delay(name)))
-    return ts[known], history.readings[name].to_numpy()[known]
+    is_known = has_data(history, name) & (ts <= to_millis(at - history.delay(name)))
+    return ts[is_known], history.readings.reindex(columns=[name])[name].to_numpy()[is_known]

@@ -15,7 +15,7 @@ from alerting.definitions.fields.condition_fields import single_condition
 from alerting.definitions.fields.shared_fields import SEVERITIES
 from alerting.definitions.wording.language import ENGLISH, Language, template, templates
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
-from alerting.episodes.touched_production import LotInProduction, ProductionBlock
+from alerting.episodes.touched_production import TouchedProduction
 from alerting.learning.score_metrics import EventMetrics
 from alerting.operators.alarm_load import PERIOD, count_by_period, find_floods
 from alerting.readings.history import History, millis, to_millis
@@ -220,25 +220,24 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
                 "drivers", "variable mean_share episodes before", m.drivers, mean_share="share"
             ),
             *(_model(m.model) if m.model is not None else ()),
-            *([blocks_table(m.blocked.blocks)] if m.blocked is not None else ()),
+            *([blocks_table(m.blocks)] if m.blocks else ()),
             *([table_of("data", _DATA_COLUMNS, m.data.assets)] if m.data is not None else ()),
         ]
     )
 
 
-def blocks_table(blocks: Iterable[ProductionBlock]) -> Table:
-    """Return the blocked production as a table: a row for each lot of a block, or for the block."""
-    columns = "block_start block_end clean_until message episode asset lot start end units"
-    rows: list[list[object]] = []
-    for block in blocks:
-        made = block.production
-        of_block = (made.time.start, made.time.end, made.time.clean_until, made.message)
-        whole = LotInProduction("", made.time.start, made.time.end, made.units.number)
-        rows += [
-            [*of_block, block.episode, block.asset, lot.name or None, lot.start, lot.end, lot.units]
-            for lot in made.lots or (whole,)
-        ]
-    return table("blocks", columns, rows)
+def blocks_table(blocks: Iterable[TouchedProduction]) -> Table:
+    """Return blocked production as a table: a row for each lot of a block."""
+    columns = "episode asset block_start block_end clean_until lot start end units"
+    return table(
+        "blocks",
+        columns,
+        (
+            (b.episode, b.asset, b.start, b.end, b.clean_until, *vars(lot).values())
+            for b in blocks
+            for lot in b.lots
+        ),
+    )
 
 
 def _money(m: ReportMetrics) -> Table:

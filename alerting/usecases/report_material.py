@@ -33,7 +33,6 @@ from alerting.detection.problem_occurrences import (
 )
 from alerting.detection.suppressed_intervals import first_free, is_covered
 from alerting.episodes.episode import Episode
-from alerting.episodes.touched_production import ProductionBlock
 from alerting.kinds.registry import has_score_each_stride, kind_of
 from alerting.learning.data.dataset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.row_labels import label_instants, persistence
@@ -66,7 +65,7 @@ from alerting.usecases.episodes.mutes_and_suppression import (
     never_notified,
     suppressed_intervals_by_asset,
 )
-from alerting.usecases.episodes.production_blocks import production_block
+from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.model_registry import ModelCache, with_horizon_in_service
 from alerting.usecases.trend_samples import levels_in_force
 
@@ -161,6 +160,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         or not never_notified(suppression, s.suppressed.get(e.asset, ()), e, s.as_of)
     ]
     notified = {e.id for e in episodes}
+    touched = (touched_by(s.platform, e, s.as_of) for e in episodes if e.raised_at >= start)
     stored = list(s.platform.scores.for_interval(s.revision.name, start, end))
     scores = notifiable_scores(_scores(s, stored), s.suppressed)
     evaluated, gaps = _evaluated_intervals(s, scores, start, end)
@@ -187,16 +187,9 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         histories=s.histories,
         withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
         unscored=unscored,
-        blocks=_find_blocks(s, [e for e in episodes if e.raised_at >= start]),
+        blocks=[*filter(None, touched)],
         moving_levels=partial(levels_in_force, s.platform, ModelCache(s.platform), definition),
     )
-
-
-def _find_blocks(s: _Sources, episodes: Iterable[Episode]) -> list[ProductionBlock]:
-    if not s.definition.blocks_production:
-        return []
-    blocks = (production_block(s.platform, episode, s.as_of) for episode in episodes)
-    return [block for block in blocks if block is not None]
 
 
 def _variables_of(definition: Definition, asset: Asset) -> list[str]:

@@ -60,6 +60,8 @@ def of_float(value):
 DEFINITIONS = [
     (too_moist(problem={"event": "failure"}, blocks_production=True), NO_SAMPLE),
     (too_hot(above=learned(quantile=0.999), blocks_production=True), NO_SAMPLE),
+    (too_hot(rate_per="1m", blocks_production=True), NO_SAMPLE),
+    (too_hot(above={"attribute": "limit"}, blocks_production=True), NO_SAMPLE),
     (too_hot(abov=215), "abov: is not a field (did you mean above?)"),
     (too_hot(kind="treshold"), "kind: 'treshold' is not a kind (did you mean threshold?)"),
     (
@@ -549,11 +551,11 @@ ASSETS = [
         {"name": "oven-1", "variables": {"t": {"low": False}}},
         "variables.t.low: should be a number, not false",
     ),
-    (producing(n={"type": "category", "counts": "units"}), "counts: units goes with type: number"),
-    (producing(n={"names": "lots"}), "names: lots goes with type: category"),
+    (producing(n={"type": "category", "counts": "units"}), "counts: is for one variable of type"),
+    (producing(n={"names": "lots"}), "names: is for one variable of type: category"),
     (producing(n={"counts": "pieces"}), "variables.n.counts: should be 'units'"),
-    (producing(n=COUNTS, m=COUNTS), "n and m both have counts: units; keep one"),
-    (producing(n=LOTS, m=LOTS), "n and m both have names: lots; keep one"),
+    (producing(n=COUNTS, m=COUNTS), "counts: is for one variable of type: number"),
+    (producing(n=LOTS, m=LOTS), "names: is for one variable of type: category"),
     (producing(n={**COUNTS, "computed": {"kind": "rate", "of": "t"}}), "remove counts"),
 ]
 EVENT_TYPES = [

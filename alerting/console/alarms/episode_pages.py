@@ -41,8 +41,12 @@ from alerting.reporting.episode_details import blocks_table
 from alerting.reporting.model_charts import CAVEAT, reasons_waterfall, risk_steps
 from alerting.reporting.variable_charts import EpisodeChart, episode_figure
 from alerting.usecases.episodes.mutes_and_suppression import list_suppressed
-from alerting.usecases.episodes.outcomes import all_advice, current_progress, recommendation_taken
-from alerting.usecases.episodes.production_blocks import production_block
+from alerting.usecases.episodes.outcomes import (
+    all_advice,
+    current_progress,
+    recommendation_taken,
+    touched_by,
+)
 from alerting.usecases.episodes.stored_episodes import find_episode, opposite_open
 from alerting.usecases.explain import watermark_of
 from alerting.usecases.notification.episode_values import chart_of, present_value
@@ -218,7 +222,7 @@ def episode_page(
         refusal=refusal,
         muting=muting,
         closing=closing,
-        block=production_block(platform, episode, now),
+        block=touched_by(platform, episode, now),
         now=now,
     )
 
@@ -226,7 +230,7 @@ def episode_page(
 @router.get("/episodes/{id}/block.csv")
 def export_block(id: Id, platform: Served, _: Viewer) -> Response:
     """Return the production that an episode blocks as CSV, a row a lot, times in UTC."""
-    block = production_block(platform, find_episode(platform.episodes, id), platform.clock.now())
+    block = touched_by(platform, find_episode(platform.episodes, id), platform.clock.now())
     return PlainTextResponse(
         blocks_table([] if block is None else [block]).to_csv(),
         media_type="text/csv",

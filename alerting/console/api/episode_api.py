@@ -25,7 +25,7 @@ from alerting.kinds.protocol import Why
 from alerting.operators.actions_and_mutes import IsaState, Mute
 from alerting.ports import Platform, PlatformAlert
 from alerting.usecases.episodes.mutes_and_suppression import SuppressedTarget, list_suppressed
-from alerting.usecases.episodes.production_blocks import production_block
+from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.explain import why
 from alerting.usecases.operators import operate
@@ -88,12 +88,11 @@ def say(
 
 
 def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
-    block = production_block(platform, episode, platform.clock.now())
     return views.episode_detail(
         episode,
         platform.notifications.of_episodes([episode.id])[episode.id],
         platform.zone,
-        block.production if block else None,
+        touched_by(platform, episode, platform.clock.now()),
     )
 
 

@@ -30,7 +30,7 @@ from alerting.episodes.episode import (
     Transition,
     Verdict,
 )
-from alerting.episodes.touched_production import LotInProduction, TouchedProduction
+from alerting.episodes.touched_production import TouchedProduction
 from alerting.notifications.notification import Notification
 from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis
@@ -142,19 +142,6 @@ class EpisodeSummary(View):
     condition_started_at: datetime | None
 
 
-class BlockView(View):
-    """The production to block because of an alarm: `message` as people read it; `clean_until`: the
-    last good sample before it; `units`: null where they are not known."""
-
-    message: str
-    start: datetime
-    end: datetime
-    clean_until: datetime | None
-    is_measured: bool
-    units: float | None
-    lots: tuple[LotInProduction, ...]
-
-
 class EpisodeDetail(EpisodeSummary):
     """All details of one episode."""
 
@@ -169,7 +156,7 @@ class EpisodeDetail(EpisodeSummary):
     notifications: tuple[Notification, ...]
     feedback: tuple[Feedback, ...]
     outcome_record: OutcomeRecord | None
-    block: BlockView | None
+    block: TouchedProduction | None
 
 
 class EpisodePage(View):
@@ -276,18 +263,16 @@ def episode_detail(
     episode: Episode,
     notifications: tuple[Notification, ...],
     zone: tzinfo,
-    production: TouchedProduction | None = None,
+    block: TouchedProduction | None = None,
 ) -> EpisodeDetail:
     """Return the view of an episode with all details. `zone`: of the times in its sentences;
-    `production`: what it blocks."""
-    block = production and BlockView(
-        **vars(production.time),
-        message=plant_times(production.message, zone),
-        units=production.units.number,
-        lots=production.lots,
-    )
+    `block`: the production that it touches."""
     fields = _fields(with_plant_times(episode, zone), EpisodeDetail)
-    return EpisodeDetail(**fields, notifications=with_plant_times(notifications, zone), block=block)
+    return EpisodeDetail(
+        **fields,
+        notifications=with_plant_times(notifications, zone),
+        block=with_plant_times(block, zone),
+    )
 
 
 def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:

@@ -124,12 +124,6 @@ class ThresholdDefinition(Conditions, Definition):
             )
         )
 
-    @property
-    def quality_variables(self) -> tuple[str, ...]:
-        if self.problem is not None or self.learned:
-            return super().quality_variables
-        return tuple(dict.fromkeys(condition.variable for condition in self.conditions))
-
     def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
         return condition_phrase(self, self.combination, variables)
 

@@ -24,7 +24,7 @@ from alerting.definitions.wording.language import (
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.episodes.prediction_rule import CountedEpisode, PredictedEpisode, count_episodes
-from alerting.episodes.touched_production import ProductionBlock
+from alerting.episodes.touched_production import TouchedProduction
 from alerting.learning.predicted_and_measured import GradedValues, ServedValues
 from alerting.learning.score_metrics import (
     OpenAlarm,
@@ -110,7 +110,7 @@ class Material:
     previous: Material | None = None
     verification: str = ""
     values: Mapping[str, ServedValues] = field(default_factory=dict)
-    blocks: Sequence[ProductionBlock] = ()
+    blocks: Sequence[TouchedProduction] = ()
     moving_levels: Callable[[Asset, datetime, datetime], LevelsInForce] = lambda *_: (
         NO_MOVING_LEVELS
     )

@@ -18,7 +18,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.lifecycle import ONLY_BEFORE, RULES, consensus, undetermined_reason
-from alerting.episodes.touched_production import ProductionBlock
+from alerting.episodes.touched_production import TouchedProduction
 from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.operators_and_money import (
     CountedCosts,
@@ -217,35 +217,6 @@ class Precision:
 
 
 @dataclass(frozen=True)
-class BlockedProduction:
-    """The production that the alarms of a period blocked, and the part that was bad by its samples:
-    each counts until the next. Units are None where those of a block are not known."""
-
-    blocks: tuple[ProductionBlock, ...]
-    time_s: float
-    bad_s: float
-    units: float | None
-    bad_units: float | None
-
-
-def blocked_production(blocks: Sequence[ProductionBlock]) -> BlockedProduction | None:
-    """Return the sums over the blocks of a period; None without any. Production that two alarms
-    block counts twice."""
-    if not blocks:
-        return None
-    times = [block.production.time for block in blocks]
-    units = [block.production.units.number for block in blocks if not block.production.is_empty]
-    bad = [block.bad.units for block in blocks if not block.production.is_empty]
-    return BlockedProduction(
-        tuple(blocks),
-        sum((time.end - time.start).total_seconds() for time in times),
-        sum(block.bad.time.total_seconds() for block in blocks),
-        None if None in units else sum(number for number in units if number is not None),
-        None if None in bad else sum(number for number in bad if number is not None),
-    )
-
-
-@dataclass(frozen=True)
 class PreviousPeriod:
     """The headline figures of the period before, computed in the same way."""
 
@@ -316,7 +287,7 @@ class ReportMetrics:
     has_alarm: bool = True
     unscored: int = 0
     outdated: int = 0
-    blocked: BlockedProduction | None = None
+    blocks: tuple[TouchedProduction, ...] = ()
     asset_titles: dict[str, str] = field(default_factory=dict)
 
     def asset_title(self, asset: str) -> str:
@@ -479,7 +450,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         rows=None,
         evaluated_s=weeks * _WEEK_S,
         values=compute_values(m.values),
-        blocked=blocked_production(m.blocks),
+        blocks=tuple(m.blocks),
         has_alarm=m.definition.has_alarm,
     )
 

@@ -20,7 +20,7 @@ def test_the_page_names_times_pieces_and_lots_in_the_readers_language():
     expected = ("01:30 to 03:00 (1 h 30 min), 900 pieces, lots L1, L2 and L3", "L2 : today 01:40")
     assert lacks(shown.replace("L2:", "L2 :"), *expected) == []
     german = text_of(browser.get(page, headers={"accept-language": "de"}).text)
-    assert lacks(german, "900 Stück, Chargen L1, L2 und L3; davor gut nach der Probe von") == []
+    assert lacks(german, "900 Stück, Chargen L1, L2 und L3; gut bis zur Probe von") == []
 
 
 def test_programs_and_spreadsheets_get_each_lot_with_its_pieces():

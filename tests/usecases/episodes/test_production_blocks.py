@@ -5,13 +5,13 @@ from alerting.console.alarms.handover_and_report_pages import find_table
 from alerting.reporting.estimates import to_document
 from alerting.reporting.phrases import local_times
 from alerting.usecases.backtest.backtest import backtest, named_subject
-from alerting.usecases.episodes.production_blocks import production_block
+from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.explain import why
 from alerting.usecases.make_reports import make_report
 from tests.builders import at
 from tests.helpers.blocking_line import END, SEEN, blocking_line, live
 
-CLEAN = "before it clean by the sample of 01:30"
+CLEAN = "clean until the sample of 01:30"
 AT_FIRST = f"block 01:30 to 02:15 (45 min), 450 pieces, lots L1 and L2; {CLEAN}"
 AT_LAST = f"block 01:30 to 03:00 (1 h 30 min), 900 pieces, lots L1, L2 and L3; {CLEAN}"
 
@@ -22,7 +22,7 @@ def at_once(text, minute):
 
 def sentence(platform, minute):
     [episode] = platform.episodes.find("too-moist")
-    return at_once(production_block(platform, episode, at(minute)).production.message, minute)
+    return at_once(touched_by(platform, episode, at(minute)).message, minute)
 
 
 def test_live_catch_up_and_backtest_say_the_same():
@@ -30,9 +30,9 @@ def test_live_catch_up_and_backtest_say_the_same():
     shown = [sentence(platform, END) for platform in (live(blocking_line()), caught_up)]
     tested = backtest(caught_up, named_subject(caught_up, "too-moist"), at(0), at(END))
     assert "block 2026-01-05 01:30 to 2026-01-05 03:00, 900 pieces" in tested.page
-    [block] = caught_up.backtests.get(tested.id)["metrics"]["blocked"]["blocks"]
+    [block] = caught_up.backtests.get(tested.id)["metrics"]["blocks"]
     [episode] = caught_up.episodes.find("too-moist")
-    live_block = to_document(production_block(caught_up, episode, at(END)))
+    live_block = to_document(touched_by(caught_up, episode, at(END)))
     assert (shown, block | {"episode": episode.id}) == ([AT_LAST, AT_LAST], live_block)
 
 
@@ -58,14 +58,14 @@ def test_mails_and_the_answer_to_why_name_the_block():
 def test_without_the_field_no_alarm_blocks():
     platform = live(blocking_line(blocks_production=False))
     [episode] = platform.episodes.find("too-moist")
-    assert production_block(platform, episode, at(END)) is None
+    assert touched_by(platform, episode, at(END)) is None
 
 
 def test_a_report_sums_what_was_blocked_and_what_was_bad():
     platform = live(blocking_line())
     made = make_report(platform, "too-moist", at(0), at(END), at(END))
-    blocked = platform.reports.content(made.id).metrics["blocked"]
-    figures = [blocked[name] for name in ("time_s", "bad_s", "units", "bad_units")]
+    [block] = platform.reports.content(made.id).metrics["blocks"]
+    figures = [block[name] for name in ("length_s", "bad_s", "units", "bad_units")]
     assert figures == [90 * 60, 60 * 60, 900, 600]
     for text in ("1 h 30 min. Rightly, by its samples: 1 h (67 %)", "600 rightly, 300 good"):
         assert text in made.page
