@@ -1,11 +1,9 @@
 """Assets with their variables and the relations between variables; types of events."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from graphlib import CycleError, TopologicalSorter
-from hashlib import sha256
 from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
@@ -31,6 +29,7 @@ from alerting.definitions.fields.names_and_times import (
     Paragraph,
     Tag,
     VariableName,
+    variable_name,
 )
 from alerting.definitions.wording.fault_messages import model_faults
 
@@ -271,9 +270,9 @@ __all__ = [
     "Paragraph",
     "Tag",
     "VariableName",
+    "variable_name",
 ]
 
-_MARK_LENGTH = 8
 NO_POSITION = "operators"
 _OF_NUMBERS = ("unit", "low", "high", "min", "max", "step", "max_change", "rate", "tolerance")
 USUAL_LATENCY = timedelta(seconds=10)
@@ -597,19 +596,3 @@ def parse_event_type(document: Mapping[str, Any]) -> EventType:
         raise DocumentRefused(
             document.get("name"), model_faults(error.errors(), EventType.model_fields), "event type"
         ) from error
-
-
-def variable_name(foreign: str) -> str:
-    """Derive a legal name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
-
-    Attributes are named so; `column_titles.derive_name` names variables.
-
-    A title that is too long for a name, or has no legal character, gets a hash of the whole title,
-    which keeps names distinct.
-    """
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", foreign.strip()).strip("_")
-    legal = name if re.match(VARIABLE_PATTERN, name) else f"v_{name}"
-    if name and len(legal) <= NAME_LENGTH:
-        return legal
-    mark = sha256(foreign.strip().encode("utf-8", "surrogatepass")).hexdigest()[:_MARK_LENGTH]
-    return f"{legal[: NAME_LENGTH - _MARK_LENGTH - 1].rstrip('_')}_{mark}"

@@ -144,7 +144,7 @@ def touched_production(
         for begin, end in zip(first.tolist(), after.tolist(), strict=True)
         if begin < end
     ]
-    known = [number for number in bad if isinstance(number, float)]
+    numbers = [number for number in bad if isinstance(number, float)]
     return TouchedProduction(
         *vars(time).values(),
         episode.id,
@@ -153,7 +153,7 @@ def touched_production(
         units if isinstance(units, float) else None,
         (time.end - time.start).total_seconds(),
         float((after - first).sum()) / 1000,
-        sum(known) if isinstance(units, float) and len(known) == len(bad) else None,
+        sum(numbers) if isinstance(units, float) and len(numbers) == len(bad) else None,
         _describe(time, history.asset, units, lots),
     )
 
@@ -213,17 +213,17 @@ def count_units(
     level = np.asarray(values if declared.counter else np.cumsum(values), np.float64)
     falls = find_falls(ts, level, FAR_FUTURE, Counter(declared.rolls_over_at))
     added = np.bincount(falls.at, falls.added, len(ts))
-    kept = ~falls.ignored
-    kept[-1:] &= len(ts) - 1 not in falls.lower  # perhaps a fault, which the next reading shows
-    ts = ts[kept]
-    level = (level + np.cumsum(added))[kept]
+    counts = ~falls.ignored
+    counts[-1:] &= len(ts) - 1 not in falls.lower  # perhaps a fault, which the next reading shows
+    ts = ts[counts]
+    level = (level + np.cumsum(added))[counts]
     pause = duration_millis(longest_pause(history.asset))
     begin = to_millis(start)
     first, last = np.searchsorted(ts, [begin, to_millis(end)], side="right").tolist()
     has_base = first > 0 and begin - ts[first - 1] <= pause
     base = int(ts[first - 1]) if has_base else begin - pause - 1
     marks = np.concatenate(([base], ts[first:last], [to_millis(end)]))
-    is_harmless = np.append((added[kept] == 0)[first:last] & has_base & declared.counter, False)
+    is_harmless = np.append((added[counts] == 0)[first:last] & has_base & declared.counter, False)
     if len(gaps := np.flatnonzero((np.diff(marks) > pause) & ~is_harmless)):
         since, until = np.maximum(marks[gaps[0] : gaps[0] + 2], begin).tolist()
         return translatable(
