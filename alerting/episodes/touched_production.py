@@ -146,7 +146,9 @@ def touched_production(
     ]
     numbers = [number for number in bad if isinstance(number, float)]
     return TouchedProduction(
-        *vars(time).values(),
+        time.start,
+        time.end,
+        time.clean_until,
         episode.id,
         history.asset.name,
         lots,
