@@ -105,13 +105,13 @@ def touched_time(
     It goes from the last good sample before the first bad one of the alarm to the first good one
     after its last bad one, or to the end of the alarm, or to now. A prediction whose problem no
     sample has shown yet touches what is made from `expected_from` on, unless a later good sample
-    clears it.
+    clears it; earlier bad samples are those of another alarm.
     """
     end = to_millis(min(episode.closed_at or at, at))
     good = samples.ts[~samples.is_met]
-    before = good[good <= to_millis(episode.raised_at)][-1:]
-    bad = samples.ts[samples.is_met & (samples.ts <= end)]
-    bad = bad[bad > before] if len(before) else bad
+    before = np.append(-FAR_FUTURE, good[good <= to_millis(episode.raised_at)])[-1]
+    since = to_millis(expected_from) if episode.is_prediction else before
+    bad = samples.ts[samples.is_met & (samples.ts > since) & (samples.ts <= end)]
     clean = (good[good < bad[0]] if len(bad) else good)[-1:].tolist()
     start = clean[0] if clean else to_millis(episode.raised_at - LONGEST_BACK)
     if len(bad):

@@ -92,6 +92,9 @@ TIMES = {
     "predicted, cleared by a later sample": (
         line(every=30), 20, 70, 50, PREDICTED, [60, 60, 60],
     ),
+    "predicted after a bad sample, which another alarm blocks": (
+        line([30], every=30, **LAB), 45, 55, None, PREDICTED, [45, 55, 0],
+    ),
     "predicted and come": (line(TROUBLE), 10, 60, 40, PREDICTED, [19, 35, 19]),
 }  # fmt: skip
 
