@@ -55,6 +55,7 @@ from alerting.usecases.backtest.backtest import named_subject, written_subject
 from alerting.usecases.backtest.sandbox import Backtest, Retrain, Subject
 from alerting.usecases.definitions import revisions_and_evaluation_plan, versions
 from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario
+from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import (
     episodes_of,
     find_episode,
@@ -357,9 +358,12 @@ def episodes(
         if name is not None and name not in names:
             episode = _find_episode(p, name, names)
             sent = p.notifications.of_episodes([episode.id])[episode.id]
-            states = [*_state_lines(p, episode), *_advice_lines(p, episode)]
+            block = touched_by(p, episode, p.clock.now())
+            blocked = [] if block is None else [phrases.zoned_times(block.message, p.zone)]
+            states = [*_state_lines(p, episode), *blocked, *_advice_lines(p, episode)]
             return Output(
-                vars(episode) | {"notifications": sent}, lines_of_episode(episode, sent, states)
+                vars(episode) | {"notifications": sent, "block": block},
+                lines_of_episode(episode, sent, states),
             )
         listed = episodes_of(p, name, start, end)
     rows = [

@@ -20,7 +20,13 @@ from pydantic import Field, SerializeAsAny
 
 from alerting.definitions.asset_documents import Asset, Closed, EventType, Instant, Line, Name, Tag
 from alerting.definitions.faults import Duration, Fault, format_duration
-from alerting.definitions.fields.condition_fields import Band, Condition, FromAttribute, LevelLimits
+from alerting.definitions.fields.condition_fields import (
+    Band,
+    Condition,
+    FromAttribute,
+    LevelLimits,
+    single_condition,
+)
 from alerting.definitions.fields.learning import (
     PERSISTENCE,
     Features,
@@ -136,6 +142,19 @@ class Definition(CommonFields, ABC):
     def longest_window(self) -> timedelta:
         """Return how long after its raise the prediction window of an episode may reach."""
         return self.gap + self.horizon
+
+    @property
+    def quality_problem(self) -> Problem | None:
+        """Return the problem whose samples show which production is bad: as written, or the stated
+        limits of one variable. None if no sample shows it, or if the definition blocks nothing."""
+        problem = self.problem
+        if problem is None and (condition := single_condition(self)) is not None:
+            limits = {name: getattr(condition, name) for name in ("above", "below", "equals")}
+            is_plain = not any(isinstance(limit, FromAttribute) for limit in limits.values())
+            if is_plain and set(limits.values()) != {None} and condition.rate_per is None:
+                problem = Problem(variable=condition.variable, **limits)
+        shows = problem is not None and problem.variables and self.has_alarm
+        return problem if self.blocks_production and shows else None
 
     def for_assets(self, assets: Sequence[Asset]) -> Self:
         """Return the definition with the defaults that depend on its assets."""

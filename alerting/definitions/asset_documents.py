@@ -1,11 +1,9 @@
 """Assets with their variables and the relations between variables; types of events."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from graphlib import CycleError, TopologicalSorter
-from hashlib import sha256
 from typing import Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
@@ -31,6 +29,7 @@ from alerting.definitions.fields.names_and_times import (
     Paragraph,
     Tag,
     VariableName,
+    variable_name,
 )
 from alerting.definitions.wording.fault_messages import model_faults
 
@@ -123,6 +122,8 @@ class Computed(Link):
 _MEASURED = (
     "type",
     "counter",
+    "counts",
+    "names",
     "delay",
     "latency",
     "source",
@@ -162,6 +163,17 @@ class Variable(Closed):
         gt=0,
         exclude_if=lambda values: values is None,
         description="Of a counter: the number of its values, e.g. 65536.",
+    )
+    counts: Literal["units"] | None = Field(
+        None,
+        exclude_if=lambda counts: counts is None,
+        description="units: it counts what is made, as a counter, or as pieces since the value "
+        "before. Alarms that block production state their number.",
+    )
+    names: Literal["lots"] | None = Field(
+        None,
+        exclude_if=lambda names: names is None,
+        description="lots: a category whose value names the lot in production until the next one.",
     )
     sampling: Duration | None = Field(
         None, description="Usual time between two values; found from the data when left out."
@@ -258,9 +270,9 @@ __all__ = [
     "Paragraph",
     "Tag",
     "VariableName",
+    "variable_name",
 ]
 
-_MARK_LENGTH = 8
 NO_POSITION = "operators"
 _OF_NUMBERS = ("unit", "low", "high", "min", "max", "step", "max_change", "rate", "tolerance")
 USUAL_LATENCY = timedelta(seconds=10)
@@ -315,6 +327,14 @@ class Asset(Closed):
     def _check_relations(cls, relations: tuple[Relation, ...]) -> tuple[Relation, ...]:
         in_order(relations)
         return relations
+
+    @model_validator(mode="after")
+    def _check_production(self) -> Self:
+        for name, type_ in (("counts", "number"), ("names", "category")):
+            types = [v.type for v in self.variables.values() if getattr(v, name)]
+            if types not in ([], [type_]):
+                raise ValueError(f"{name}: is for one variable of type: {type_}")
+        return self
 
     def latency(self, variable: str, default: timedelta) -> timedelta:
         """Return how long evaluation waits for values of a variable: its latency, else its source's
@@ -565,7 +585,7 @@ def is_type_open(variable: Variable) -> bool:
     is_stated = "type" in variable.model_fields_set or any(
         getattr(variable, field) is not None for field in _OF_NUMBERS
     )
-    return variable.computed is None and not is_stated and not variable.counter
+    return not (is_stated or variable.computed or variable.counter or variable.counts)
 
 
 def parse_event_type(document: Mapping[str, Any]) -> EventType:
@@ -576,19 +596,3 @@ def parse_event_type(document: Mapping[str, Any]) -> EventType:
         raise DocumentRefused(
             document.get("name"), model_faults(error.errors(), EventType.model_fields), "event type"
         ) from error
-
-
-def variable_name(foreign: str) -> str:
-    """Derive a legal name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
-
-    Attributes are named so; `column_titles.derive_name` names variables.
-
-    A title that is too long for a name, or has no legal character, gets a hash of the whole title,
-    which keeps names distinct.
-    """
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", foreign.strip()).strip("_")
-    legal = name if re.match(VARIABLE_PATTERN, name) else f"v_{name}"
-    if name and len(legal) <= NAME_LENGTH:
-        return legal
-    mark = sha256(foreign.strip().encode("utf-8", "surrogatepass")).hexdigest()[:_MARK_LENGTH]
-    return f"{legal[: NAME_LENGTH - _MARK_LENGTH - 1].rstrip('_')}_{mark}"

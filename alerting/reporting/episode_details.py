@@ -2,7 +2,7 @@
 by one, the tables, and the additions of a backtest: its trainings, and the load on operators."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -15,6 +15,7 @@ from alerting.definitions.fields.condition_fields import single_condition
 from alerting.definitions.fields.shared_fields import SEVERITIES
 from alerting.definitions.wording.language import template, templates
 from alerting.episodes.episode import Episode
+from alerting.episodes.touched_production import TouchedProduction
 from alerting.learning.score_metrics import EventMetrics
 from alerting.operators.alarm_load import PERIOD, count_by_period, find_floods
 from alerting.readings.history import duration_millis, millis, to_millis
@@ -171,8 +172,24 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
         ),
         *_tables_of_people_and_model(m),
     ]
+    if m.blocks:
+        made.append(blocks_table(m.blocks))
     without_model = () if m.model else ("decisions", "since_promotion")
     return {t.name: t for t in made if t.name not in without_model}
+
+
+def blocks_table(blocks: Iterable[TouchedProduction]) -> Table:
+    """Return blocked production as a table: a row for each lot of a block."""
+    columns = "episode asset block_start block_end clean_until lot start end units"
+    return table(
+        "blocks",
+        columns,
+        (
+            (b.episode, b.asset, b.start, b.end, b.clean_until, *vars(lot).values())
+            for b in blocks
+            for lot in b.lots
+        ),
+    )
 
 
 def _tables_of_people_and_model(m: ReportMetrics) -> list[Table]:

@@ -46,6 +46,7 @@ from alerting.usecases.definitions.versions import (
     segments,
 )
 from alerting.usecases.episodes.mutes_and_suppression import line_condition, mutes_at
+from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.model_registry import ModelCache
@@ -79,6 +80,8 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
         else []
     )
     unknown = () if condition.suppressed else condition.unknown
+    block = None if covering is None else touched_by(platform, covering, at)
+    facts += () if block is None else (block.message,)
     facts += (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
     return replace(
         explanation,

@@ -66,6 +66,7 @@ from alerting.usecases.episodes.mutes_and_suppression import (
     never_notified,
     suppressed_intervals_by_asset,
 )
+from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.model_registry import ModelCache, with_horizon_in_service
 from alerting.usecases.trend_samples import levels_in_force
 
@@ -160,6 +161,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         or not never_notified(suppression, s.suppressed.get(e.asset, ()), e, s.as_of)
     ]
     notified = {e.id for e in episodes}
+    touched = (touched_by(s.platform, e, s.as_of) for e in episodes if e.raised_at >= start)
     stored = list(s.platform.scores.for_interval(s.revision.name, start, end))
     scores = notifiable_scores(_scores(s, stored), s.suppressed)
     evaluated, gaps = _evaluated_intervals(s, scores, start, end)
@@ -186,6 +188,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         histories=s.histories,
         withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
         unscored=unscored,
+        blocks=[*filter(None, touched)],
         moving_levels=partial(levels_in_force, s.platform, ModelCache(s.platform), definition),
     )
 

@@ -41,11 +41,27 @@ def learned(**fields):
     return {"learned": fields}
 
 
+COUNTS = {"counts": "units"}
+LOTS = {"type": "category", "names": "lots"}
+NO_SAMPLE = (
+    "blocks_production: no sample shows which production is good (write a problem: a variable and "
+    "its limit)"
+)
+
+
+def producing(**variables):
+    return {"name": "oven-1", "variables": {"t": {}, **variables}}
+
+
 def of_float(value):
     return {"name": "oven", "attributes": {"float": value, "model": "m1"}}
 
 
 DEFINITIONS = [
+    (too_moist(problem={"event": "failure"}, blocks_production=True), NO_SAMPLE),
+    (too_hot(above=learned(quantile=0.999), blocks_production=True), NO_SAMPLE),
+    (too_hot(rate_per="1m", blocks_production=True), NO_SAMPLE),
+    (too_hot(above={"attribute": "limit"}, blocks_production=True), NO_SAMPLE),
     (too_hot(abov=215), "abov: is not a field (did you mean above?)"),
     (too_hot(kind="treshold"), "kind: 'treshold' is not a kind (did you mean threshold?)"),
     (
@@ -535,6 +551,12 @@ ASSETS = [
         {"name": "oven-1", "variables": {"t": {"low": False}}},
         "variables.t.low: should be a number, not false",
     ),
+    (producing(n={"type": "category", "counts": "units"}), "counts: is for one variable of type"),
+    (producing(n={"names": "lots"}), "names: is for one variable of type: category"),
+    (producing(n={"counts": "pieces"}), "variables.n.counts: should be 'units'"),
+    (producing(n=COUNTS, m=COUNTS), "counts: is for one variable of type: number"),
+    (producing(n=LOTS, m=LOTS), "names: is for one variable of type: category"),
+    (producing(n={**COUNTS, "computed": {"kind": "rate", "of": "t"}}), "remove counts"),
 ]
 EVENT_TYPES = [
     ({"name": "stop", "duration": "for ever"}, "duration: should be 'instant' or 'lasting'"),

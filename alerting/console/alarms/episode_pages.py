@@ -36,10 +36,16 @@ from alerting.operators.actions_and_mutes import MUTE_KINDS, Matcher
 from alerting.ports import Platform
 from alerting.recommendation.similar_episodes import Recognition
 from alerting.reporting import phrases, sentences
+from alerting.reporting.episode_details import blocks_table
 from alerting.reporting.model_charts import CAVEAT, reasons_waterfall, risk_steps
 from alerting.reporting.variable_charts import EpisodeChart, episode_figure
 from alerting.usecases.episodes.mutes_and_suppression import list_suppressed
-from alerting.usecases.episodes.outcomes import all_advice, current_progress, recommendation_taken
+from alerting.usecases.episodes.outcomes import (
+    all_advice,
+    current_progress,
+    recommendation_taken,
+    touched_by,
+)
 from alerting.usecases.episodes.stored_episodes import find_episode, opposite_open
 from alerting.usecases.explain import watermark_of
 from alerting.usecases.notification.episode_values import chart_of, present_value
@@ -209,7 +215,19 @@ def episode_page(
         refusal=refusal,
         muting=muting,
         closing=closing,
+        block=touched_by(platform, episode, now),
         now=now,
+    )
+
+
+@router.get("/episodes/{id}/block.csv")
+def export_block(id: Id, platform: Served, _: Viewer) -> Response:
+    """Return the production that an episode blocks as CSV, a row a lot, times in UTC."""
+    block = touched_by(platform, find_episode(platform.episodes, id), platform.clock.now())
+    return Response(
+        blocks_table([] if block is None else [block]).to_csv(),
+        media_type="text/csv",
+        headers={"content-disposition": 'attachment; filename="block.csv"'},
     )
 
 

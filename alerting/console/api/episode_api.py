@@ -24,6 +24,7 @@ from alerting.episodes.episode import Episode, Feedback
 from alerting.kinds.protocol import Why
 from alerting.ports import Platform, PlatformAlert
 from alerting.usecases.episodes.mutes_and_suppression import SuppressionList, list_suppressed
+from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.explain import why
 from alerting.usecases.operators import operate
@@ -87,7 +88,9 @@ def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
     notifications = platform.notifications.of_episodes([episode.id])[episode.id]
     zone = platform.zone
     return views.EpisodeWithMessages(
-        with_plant_times(episode, zone), with_plant_times(notifications, zone)
+        with_plant_times(episode, zone),
+        with_plant_times(notifications, zone),
+        with_plant_times(touched_by(platform, episode, platform.clock.now()), zone),
     )
 
 

@@ -38,6 +38,7 @@ from alerting.console.rendering import address_of
 from alerting.definitions.faults import UserError
 from alerting.episodes.episode import Episode, RecommendationTaken, Verdict
 from alerting.episodes.lifecycle import ReportedMiss
+from alerting.episodes.touched_production import TouchedProduction
 from alerting.notifications.notification import Notification
 from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis
@@ -224,10 +225,11 @@ EpisodeSummary = Annotated[
 
 
 class EpisodeWithMessages(NamedTuple):
-    """An episode, and the notifications of it."""
+    """An episode, the notifications of it, and the production that it touches."""
 
     episode: Episode
     notifications: tuple[Notification, ...]
+    block: TouchedProduction | None
 
 
 EpisodeDetail = Annotated[
@@ -237,6 +239,7 @@ EpisodeDetail = Annotated[
         "All details of one episode.",
         " ".join(f"episode.{path}" for path in f"{_SUMMARY} {_DETAILS}".split()),
         notifications="notifications",
+        block="block",
         outcome_reason="episode.outcome_record.reason",
         advice=(str | None, lambda shown: _advice(shown.episode)),
         message=(str, lambda shown: sentences.message(shown.episode)),

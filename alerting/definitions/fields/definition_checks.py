@@ -60,6 +60,12 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
                 "must be longer than 0s",
                 "write for example 30m",
             )
+    if definition.blocks_production and definition.quality_problem is None:
+        yield Fault(
+            "blocks_production",
+            "no sample shows which production is good",
+            "write a problem: a variable and its limit",
+        )
     yield from definition.faults()
 
 

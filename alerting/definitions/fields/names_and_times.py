@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
 from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,6 +29,7 @@ NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 
 NAME_LENGTH = 100
+_MARK_LENGTH = 8
 
 # these reverse the order of letters
 _OVERRIDES = {
@@ -313,3 +315,19 @@ def intersection(first: Sequence[Interval], second: Sequence[Interval]) -> list[
 def length(intervals: Iterable[Interval]) -> timedelta:
     """Return the length of all intervals together."""
     return sum((b - a for a, b in intervals), timedelta(0))
+
+
+def variable_name(foreign: str) -> str:
+    """Derive a legal name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
+
+    Attributes are named so; `column_titles.derive_name` names variables.
+
+    A title that is too long for a name, or has no legal character, gets a hash of the whole title,
+    which keeps names distinct.
+    """
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", foreign.strip()).strip("_")
+    legal = name if re.match(VARIABLE_PATTERN, name) else f"v_{name}"
+    if name and len(legal) <= NAME_LENGTH:
+        return legal
+    mark = sha256(foreign.strip().encode("utf-8", "surrogatepass")).hexdigest()[:_MARK_LENGTH]
+    return f"{legal[: NAME_LENGTH - _MARK_LENGTH - 1].rstrip('_')}_{mark}"

@@ -349,6 +349,14 @@ class CommonFields(Closed):
     suppression: Suppression | None = Field(
         None, description="Times without notifications by design."
     )
+    blocks_production: bool = Field(
+        False,
+        exclude_if=lambda blocks: not blocks,
+        description=(
+            "An alarm of quality: it names the production to block, from the last good sample to "
+            "the next one, in time, in units (`counts: units`) and by lot (`names: lots`)."
+        ),
+    )
     allowed_lateness: Duration = Field(
         timedelta(days=1),
         description=(

@@ -24,6 +24,7 @@ from alerting.definitions.wording.language import (
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.lifecycle import ReportedMiss
 from alerting.episodes.prediction_rule import CountedEpisode, PredictedEpisode, count_episodes
+from alerting.episodes.touched_production import TouchedProduction
 from alerting.learning.predicted_and_measured import GradedValues, ServedValues
 from alerting.learning.score_metrics import (
     OpenAlarm,
@@ -83,7 +84,8 @@ class Material:
     operators, oldest first; those that the data do not show are among the problems too.
     `verification`: how the model did by the values that came. `moving_levels`: of an asset in
     (start, end], the limits that change by themselves, by variable. `values`: those that a forecast
-    said of the period, by asset, beside the samples.
+    said of the period, by asset, beside the samples. `blocks`: the production that the episodes
+    raised in the period blocked, as known at `as_of`.
     """
 
     definition: Definition
@@ -108,6 +110,7 @@ class Material:
     previous: Material | None = None
     verification: str = ""
     values: Mapping[str, ServedValues] = field(default_factory=dict)
+    blocks: Sequence[TouchedProduction] = ()
     moving_levels: Callable[[Asset, datetime, datetime], LevelsInForce] = lambda *_: (
         NO_MOVING_LEVELS
     )

@@ -17,6 +17,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.lifecycle import ONLY_BEFORE, RULES, consensus, undetermined_reason
+from alerting.episodes.touched_production import TouchedProduction
 from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.operators_and_money import (
     CountedCosts,
@@ -261,6 +262,7 @@ class ReportMetrics:
     has_alarm: bool = True
     unscored: int = 0
     outdated: int = 0
+    blocks: tuple[TouchedProduction, ...] = ()
     asset_titles: dict[str, str] = field(default_factory=dict)
 
     def asset_title(self, asset: str) -> str:
@@ -416,6 +418,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         rows=None,
         evaluated_s=weeks * _WEEK_S,
         values=compute_values(m.values),
+        blocks=tuple(m.blocks),
         has_alarm=m.definition.has_alarm,
     )
 

@@ -4,6 +4,7 @@ proposed to the operator who answers."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from alerting.deferred import np, pd
 from alerting.definitions.alert_definition import Definition, Problem, TrainedDefinition
 from alerting.definitions.asset_documents import Asset
+from alerting.definitions.faults import UserError
 from alerting.definitions.fields.condition_fields import Combination, Condition
 from alerting.definitions.wording.language import joined, translatable
 from alerting.detection.combined_conditions import (
@@ -43,6 +45,14 @@ from alerting.episodes.lifecycle import (
     determine_outcome,
     outcome_in_maintenance,
 )
+from alerting.episodes.touched_production import (
+    LONGEST_BACK,
+    TouchedProduction,
+    known_samples,
+    longest_pause,
+    touched_production,
+    touched_time,
+)
 from alerting.kinds.registry import kind_of
 from alerting.learning.data.row_labels import last_known_instant
 from alerting.ports import (
@@ -50,10 +60,19 @@ from alerting.ports import (
     Definitions,
     DerivedFeatureStore,
     EpisodePorts,
+    MaterialPorts,
     OutcomePorts,
     Readings,
 )
-from alerting.readings.history import FAR_FUTURE, History, Millis, from_millis, millis, to_millis
+from alerting.readings.history import (
+    FAR_FUTURE,
+    History,
+    Millis,
+    from_millis,
+    millis,
+    to_millis,
+    with_older,
+)
 from alerting.recommendation.levers import narrow
 from alerting.recommendation.similar_episodes import Recognition, recognise
 from alerting.usecases.definitions.versions import find_revision, with_stored_features
@@ -309,6 +328,43 @@ def _without_occurrence(
             ),
         )
     return Observed("no")
+
+
+def touched_by(
+    platform: OutcomePorts | MaterialPorts, episode: Episode, at: datetime
+) -> TouchedProduction | None:
+    """Return the production to block because of an episode, as known at an instant; None if its
+    definition blocks none, its asset is gone, or documents or readings have a fault, which must
+    hold back neither a page nor a message."""
+    try:
+        return _find_touched(platform, episode, at)
+    except (UserError, ValueError, ArithmeticError, LookupError, TypeError):
+        logging.getLogger(__name__).exception("no block of episode %s", episode.id)
+        return None
+
+
+def _find_touched(
+    platform: OutcomePorts | MaterialPorts, episode: Episode, at: datetime
+) -> TouchedProduction | None:
+    revision = find_revision(platform.definitions, episode.definition, episode.revision)
+    asset = platform.assets.get(episode.asset)
+    problem = revision.definition.quality_problem if revision else None
+    if revision is None or asset is None or problem is None:
+        return None
+    definition = revision.definition
+    if isinstance(definition, TrainedDefinition):
+        definition = with_stored_features(platform.derived_features, definition)
+    first = episode.raised_at - LONGEST_BACK - problem_lookback(problem)
+    sampled = platform.readings.load(asset, first, at, problem.variables)
+    samples = known_samples(problem, sampled, at)
+    expected_from = episode.raised_at + min(definition.window.after, timedelta(0))
+    time = touched_time(samples, episode, expected_from, at)
+    start = time.start - longest_pause(asset)
+    names = [name for name, v in asset.variables.items() if v.counts or v.names]
+    since = dict.fromkeys(names, start - LONGEST_BACK)
+    older = platform.readings.newest_values(asset, since, start)
+    made = with_older(platform.readings.load(asset, start, at, names), older)
+    return touched_production(episode, time, samples, made, at)
 
 
 _STALE_AFTER: timedelta = Condition.model_fields["stale_after"].default

@@ -30,6 +30,7 @@ from alerting.ports import Change, Channel, DeliveryFailed, DeliveryPorts, Messa
 from alerting.ports.use_cases import id_logger, log_run
 from alerting.reporting.phrases import clock_time
 from alerting.usecases.definitions.faults_and_platform_alerts import record_document_faults
+from alerting.usecases.episodes.outcomes import touched_by
 from alerting.usecases.episodes.stored_episodes import opposite_open
 from alerting.usecases.notification.episode_values import draw_episode, draw_report, present_value
 from alerting.usecases.notification.message_texts import content_message, is_later, message
@@ -336,6 +337,7 @@ def _compose_message(
         conflicts = opposite_open(platform.episodes, episode)
         later = is_later(episode, notification)
         acknowledging = current_round.acknowledging
+        block = touched_by(platform, episode, at)
         plain = message(
             episode,
             notification,
@@ -347,6 +349,7 @@ def _compose_message(
             reads,
             current_round.asset_titles.get(episode.asset, episode.asset),
             present_value(platform, episode, at, zone, reads, dated=True) if later else None,
+            block.message if block else None,
         )
         return replace(
             plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads, zone)

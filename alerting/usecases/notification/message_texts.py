@@ -148,14 +148,15 @@ def message(
     language: Language = ENGLISH,
     asset: str | None = None,
     present: str | None = None,
+    block: str | None = None,
 ) -> Message:
     """Return the message of one notification of an episode.
 
     `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: instant of the
     delivery; times are in `zone`. `conflicts`: sentences on open alerts of the asset with the
     opposite advice. `asset`: the title of its asset. `present`: a sentence on the present value,
-    for a message on an alert that was announced before. The payload is for programs, and in
-    English.
+    for a message on an alert that was announced before. `block`: the production to block. The
+    payload is for programs, and in English.
     """
     reader = Reader(now or notification.created_at, zone, language)
     subject = _subject(episode, notification, reader, asset or episode.asset)
@@ -163,6 +164,8 @@ def message(
     lines = [subject, *details(episode, notification, reader)]
     if present is not None:
         lines.insert(2, present)
+    if block is not None:
+        lines.append(reader.say("Production: {block}.", block=reader.local(block)))
     if notification.transition not in _DETAILS:
         lines += [language.translate(conflict) for conflict in conflicts]
     text = "\n".join(lines)
@@ -192,6 +195,7 @@ def message(
         "recommendation": advice
         and {**_advice_payload(advice), "at": reasons_at(episode).isoformat()},
         "guidance": episode.guidance,
+        **({} if block is None else {"block": block}),
     }
     plain = Message(notification.key, subject, text, payload, language=language.code)
     if links is None:

@@ -65,6 +65,7 @@ TABLE = {
         GET /now,
         GET /miss,
         GET /episodes/{id},
+        GET /episodes/{id}/block.csv,
         GET /suppressed,
         GET /jump,
         GET /models,

@@ -242,6 +242,7 @@ ELSEWHERE = {
         ("name", "title", "assets", "state", "severity", "schedule.every"),
         "the same code as for thresholds",
     ),
+    "blocks_production": "tests/usecases/episodes/test_production_blocks.py",
     "allowed_lateness": (
         "the same code as for thresholds; with a model: "
         "tests/usecases/evaluation/test_late_model.py"

@@ -240,6 +240,7 @@ ELSEWHERE = {
         ),
         "they take an estimate: tests/kinds/threshold/test_learned_limit_fields.py",
     ),
+    "blocks_production": "tests/usecases/episodes/test_production_blocks.py",
     "promotion.mode": "it takes two estimates: tests/kinds/threshold/test_learned_limit_fields.py",
     "suppression.while.definition": "it takes two definitions: tests/scenarios/test_suppression.py",
     "problem.recovery": "a matter of learning: see the classifier's",
