@@ -44,7 +44,13 @@ from alerting.learning.data.dataset_rows import (
 )
 from alerting.learning.data.findings import Consequence, Finding, findings_from
 from alerting.learning.data.quality import burst_findings, find_oddities, find_strays, leak_suspects
-from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
+from alerting.learning.data.row_labels import (
+    EFFECTS,
+    Effects,
+    FeedbackLabel,
+    describe_feedback,
+    label_modes,
+)
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
     DerivedFeatures,
@@ -88,6 +94,7 @@ HASHED = (
     "label_by_data",
     "part_by_data",
     "future",
+    "modes",
 )
 
 
@@ -110,7 +117,8 @@ class Dataset:
     seconds of scored rows by part and asset. `counts`: instants without a label by reason.
     `findings`: the data quality report. `effects`: of set-points on the problem variable, None
     where they are not known. `future`: values of the problem's variable at the leads of the
-    definition (rows x leads), NaN where there is none. `purge_ms`: length purged before every
+    definition (rows x leads), NaN where there is none. `modes`: which modes of the problem follow
+    (rows x modes). `purge_ms`: length purged before every
     border. `hash`: over the content of rows, labels and parts; the same in every process.
     """
 
@@ -141,6 +149,7 @@ class Dataset:
     purge_ms: int
     hash: str
     future: Floats
+    modes: BoolArray
     effects: SetPointEffects | None = None
 
     @cached_property
@@ -245,7 +254,8 @@ def build_dataset(
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     counts = _count_answers(assets, rows.effect)
     leaks = leak_suspects(definition, plan, training, features, rows.label, rows.part == "train")
-    beside = {name: getattr(rows, name) for name in HASHED}
+    beside = {name: getattr(rows, name) for name in HASHED if name != "modes"}
+    beside["modes"] = label_modes(definition, question, views, rows.at, rows.asset)
     return Dataset(
         definition=definition.name,
         revision=revision_number,
@@ -453,6 +463,7 @@ _STATED = (
     "hash",
 )
 _FUTURE = "future/"  # and the number of the lead
+_MODE = "mode/"  # and the number of the mode
 BESIDE = ("asset", "ts", "part", "label", "weight")
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
@@ -467,6 +478,7 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
     columns |= {
         f"{_FUTURE}{lead}": dataset.future[:, lead] for lead in range(dataset.future.shape[1])
     }
+    columns |= {f"{_MODE}{number}": shown for number, shown in enumerate(dataset.modes.T)}
     names = {}
     for name in _NAMED:
         names[name], columns[f"row/{name}"] = _number_names(getattr(dataset, name))
@@ -500,6 +512,9 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     leads = sum(name.startswith(_FUTURE) for name in table.schema_arrow.names)
     parts = [_column(table, f"{_FUTURE}{lead}") for lead in range(leads)]
     beside["future"] = np.column_stack([np.empty((table.metadata.num_rows, 0)), *parts])
+    stored = [name for name in table.schema_arrow.names if name.startswith(_MODE)]
+    shown = [_column(table, f"{_MODE}{number}") for number in range(len(stored))]
+    beside["modes"] = np.column_stack([np.empty((table.metadata.num_rows, 0), np.bool_), *shown])
     rows = _rows(table, plan)
     del table
     _give_back_memory()

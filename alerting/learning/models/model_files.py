@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from itertools import chain
 from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from pydantic import (
 )
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.modes import MOST_MODES
 from alerting.learning.features.plan import (
     MOST_COLUMNS,
     STORED,
@@ -40,6 +42,7 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.families.contract import get_family
+from alerting.learning.models.mode_model import ModeModel
 from alerting.learning.models.trained import (
     MOST_NORMAL_ROWS,
     MOST_NORMAL_VALUES,
@@ -170,6 +173,21 @@ class NormalMeta(_Closed):
         return self
 
 
+class ModesMeta(_Closed):
+    """A model of modes, with one estimator for each mode that is told from chance."""
+
+    conditions: Annotated[dict[str, str], Field(min_length=2, max_length=MOST_MODES)]
+    rates: dict[str, Annotated[float, Field(gt=0, le=1)]]
+    estimators: Annotated[dict[str, EstimatorMeta], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        names = sorted(self.conditions)
+        if sorted(self.rates) != names or not set(names).issuperset(self.estimators):
+            raise ValueError("rates and estimators do not fit the modes")
+        return self
+
+
 class ModelMeta(_Closed):
     """All of `model.json`. A model has one of `members`."""
 
@@ -193,6 +211,7 @@ class ModelMeta(_Closed):
     normal: NormalMeta | None = None
     effects: EffectsMeta | None = None
     has_alarm: bool = True
+    modes: ModesMeta | None = None
 
     @field_validator("training_cutoff", "as_of")
     @classmethod
@@ -258,18 +277,13 @@ _OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap", 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
     """Return model and refit as files by name; equal models give equal hashes."""
     fitted = model.estimator.model.files()
+    of_modes = model.modes.files() if model.modes else {}
     meta = {
         **{name: getattr(model, name) for name in _AS_THEY_ARE},
         "format": FORMAT,
         "plan": model.plan.to_document(),
         "weights": [1.0],
-        "members": [
-            {
-                "family": model.family,
-                **model.estimator.encoding.to_document(),
-                "files": list(fitted),
-            }
-        ],
+        "members": [_estimator_document(model.estimator, fitted)],
         "calibration": asdict(model.calibration),
         "training_cutoff": model.training_cutoff.isoformat(),
         "as_of": model.as_of.isoformat(),
@@ -277,10 +291,24 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "gap_ms": duration_millis(model.gap),
         "normal": None if model.normal is None else _normal_document(model.normal),
         "effects": None if model.effects is None else asdict(model.effects),
+        **({"modes": _modes_document(model.modes, of_modes)} if model.modes else {}),
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
+    files.update(item for part in of_modes.values() for item in part.items())
     refit = {} if model.refit is None else model_files(model.refit)
     return files | fitted | {REFIT + name: data for name, data in refit.items()}
+
+
+def _estimator_document(estimator: Estimator, files: Iterable[str]) -> dict[str, object]:
+    encoding = estimator.encoding.to_document()
+    return {"family": estimator.family, **encoding, "files": list(files)}
+
+
+def _modes_document(
+    modes: ModeModel, files: Mapping[str, Mapping[str, bytes]]
+) -> dict[str, object]:
+    estimators = {n: _estimator_document(e, files[n]) for n, e in modes.estimators.items()}
+    return {"conditions": modes.conditions, "rates": modes.rates, "estimators": estimators}
 
 
 def _normal_document(normal: NormalSample) -> dict[str, object]:
@@ -364,12 +392,34 @@ def _read_model(
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
     )
     settings = (estimator, model.calibration, model.threshold, plan)
-    if model_hash(*settings, fitted, model.has_alarm) != model.hash:
+    hash = model_hash(*settings, fitted, model.has_alarm)
+    if meta.modes is not None:
+        modes, of_modes = _read_modes(files, meta.modes, plan, family_of)
+        model = replace(model, modes=modes)
+        hash = modes.hash_with(hash, of_modes)
+    if hash != model.hash:
         raise ModelRefused(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
             "damaged"
         )
     return model
+
+
+def _read_modes(
+    files: Mapping[str, bytes],
+    meta: ModesMeta,
+    plan: FeaturePlan,
+    family_of: Callable[[str], FamilyReader],
+) -> tuple[ModeModel, Iterable[bytes]]:
+    for estimator in meta.estimators.values():
+        estimator.check(plan)
+    members = {
+        name: _read_member(files, estimator, plan, family_of)
+        for name, estimator in meta.estimators.items()
+    }
+    estimators = {name: estimator for name, (estimator, _) in members.items()}
+    fitted = chain.from_iterable(fitted for _, fitted in members.values())
+    return ModeModel(meta.conditions, meta.rates, estimators), fitted
 
 
 def _read_member(

@@ -44,7 +44,7 @@ from alerting.episodes.lifecycle import (
     outcome_in_maintenance,
 )
 from alerting.kinds.registry import kind_of
-from alerting.learning.data.row_labels import last_known_instant
+from alerting.learning.data.row_labels import last_known_instant, modes_between
 from alerting.ports import (
     Assets,
     Definitions,
@@ -174,7 +174,30 @@ def _outcome_record(
     observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict, window.rules)
+    if isinstance(definition, TrainedDefinition) and observed.problem_at is not None:
+        modes = _modes_that_came(platform.readings, asset, definition, window, as_of)
+        record = replace(record, modes=modes)
     return record, _next_try(observed, mature_at, as_of)
+
+
+def _modes_that_came(
+    readings: Readings,
+    asset: Asset,
+    definition: TrainedDefinition,
+    window: _OutcomeWindow,
+    as_of: datetime,
+) -> tuple[str, ...] | None:
+    """Return the modes of the problem that came in the outcome window; None without modes."""
+    modes = definition.mode_problems
+    if not modes:
+        return None
+    back = max(mode.hold + problem_lookback(mode) for mode in modes.values())
+    until = min(as_of, window.end + max(mode.hold for mode in modes.values()) + _BEYOND)
+    history = readings.load(asset, window.start - back - timedelta(days=1), until)
+    ends = [np.array([to_millis(end)]) for end in (window.start, window.end)]
+    question = kind_of(definition).outcome(definition, asset)
+    [shown] = modes_between(definition, question, history, ends[0], ends[1])
+    return tuple(name for name, came in zip(modes, shown, strict=True) if came)
 
 
 def _outcome_window(
