@@ -242,8 +242,8 @@ def _describe_test(
     return [
         f"The probable mode was right in {right} of {of_right} right alarms of the test period.",
         *(
-            f"{f.mode}: named by {f.alarms} alarms, {f.right} of {f.of_right} right ones rightly; "
-            f"{f.missed} of {f.problems} problems missed."
+            f"{f.mode}: named by {f.alarms} alarms, rightly by {f.right} of {f.of_right} whose problem "
+            f"came; {f.missed} of {f.problems} problems missed."
             for f in figures
             if f.mode in model.estimators
         ),

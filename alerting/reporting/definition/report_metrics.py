@@ -18,7 +18,9 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.lifecycle import ONLY_BEFORE, RULES, consensus, undetermined_reason
+from alerting.episodes.modes import ModeFigures
 from alerting.reporting.definition.decision_reason import DecisionMade
+from alerting.reporting.definition.mode_counts import compute_modes
 from alerting.reporting.definition.operators_and_money import (
     CountedCosts,
     Driver,
@@ -286,6 +288,7 @@ class ReportMetrics:
     has_alarm: bool = True
     unscored: int = 0
     outdated: int = 0
+    modes: tuple[ModeFigures, ...] = ()
     asset_titles: dict[str, str] = field(default_factory=dict)
 
     def asset_title(self, asset: str) -> str:
@@ -436,6 +439,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
             _false_alarms(counted_outcomes(m, m.unscored), weeks), outdated
         ),
         outdated=outdated,
+        modes=compute_modes(m, problems),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
         lead_time=lead_time(problems, is_detector(m.definition)),
