@@ -4,7 +4,13 @@ that was right, counted alike in a training and in a report."""
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from alerting.definitions.wording.language import Styled, join_with_or, joined, translatable
+from alerting.definitions.wording.language import (
+    Styled,
+    join_with_and,
+    join_with_or,
+    joined,
+    translatable,
+)
 
 
 @dataclass(frozen=True)
@@ -24,22 +30,23 @@ def probable_mode(shares: Sequence[ModeShare]) -> str | None:
 
 
 def describe_modes(shares: Sequence[ModeShare]) -> str:
-    """Return the modes in a sentence: `probable mode: overstrain 71 %, one of TWF or RNF 7 %`."""
+    """Return the modes in a sentence: `probable mode: overstrain 71 % (by Torque), power 22 %, one
+    of the others 7 %`; empty without modes."""
     if not shares:
         return ""
-    texts = [
-        translatable(
-            "{mode} {share}" if stated.is_named else "another ({mode}) {share}",
-            mode=join_with_or(*stated.modes),
-            share=Styled(stated.share, "share"),
-        )
-        for stated in shares
-    ]
-    reasons = shares[0].reasons
-    if reasons:
-        by = joined(", ", *reasons)
-        texts[0] = translatable("{mode} by {variables}", mode=texts[0], variables=by)
+    texts = [_describe(stated, stated is shares[0]) for stated in shares]
     return translatable("probable mode: {modes}", modes=joined(", ", *texts))
+
+
+def _describe(stated: ModeShare, is_first: bool) -> str:
+    share = Styled(stated.share, "share")
+    if not stated.is_named and not is_first:
+        return translatable("one of the others {share}", share=share)
+    modes = join_with_or(*stated.modes)
+    if not stated.reasons or not is_first:
+        return translatable("{mode} {share}", mode=modes, share=share)
+    reasons = join_with_and(*stated.reasons)
+    return translatable("{mode} {share} (by {reasons})", mode=modes, share=share, reasons=reasons)
 
 
 @dataclass(frozen=True)

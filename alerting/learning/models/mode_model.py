@@ -18,6 +18,7 @@ from alerting.learning.models.trained import Estimator, TrainedModel
 from alerting.readings.history import Floats
 
 LEAST_NAMED = 0.05  # share below which a mode counts among the others
+LEAST_STATED = 0.01  # share of the others together below which they are not stated
 MOST_REASONS = 2  # variables
 PREFIX = "mode-"
 
@@ -54,8 +55,9 @@ class ModeModel:
         stated = [
             ModeShare((n,), shares[n], True, self._reasons(n, matrix, sources)) for n in named
         ]
-        if others:
-            stated.append(ModeShare(others, sum(shares[n] for n in others), is_named=False))
+        rest = sum(shares[name] for name in others)
+        if rest >= LEAST_STATED:
+            stated.append(ModeShare(others, rest, is_named=False))
         return tuple(sorted(stated, key=lambda stated: -stated.share))
 
     def _reasons(self, name: str, matrix: Floats, sources: Sequence[str]) -> tuple[str, ...]:

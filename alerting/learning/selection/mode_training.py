@@ -58,7 +58,7 @@ def train_modes(
     }
     named = [name for name, fault in faults.items() if not fault]
     refused = tuple(
-        f"{name} is left to “another”: {fault}." for name, fault in faults.items() if fault
+        f"{name} is left to the others, never named: {why}." for name, why in faults.items() if why
     )
     train = np.asarray(dataset.part == "train")
     model = fit_modes(dataset, definition, named, train)
@@ -135,13 +135,16 @@ def _weights(dataset: Dataset, shown: BoolArray) -> Floats:
     """Return weights by which each problem counts as the mean problem, however many rows it has."""
     run = _problem_of_rows(dataset, shown)
     rows = np.bincount(run[run >= 0], minlength=1)
-    mean = max(float((dataset.label == 1).sum()) / max(dataset.count_problems(run >= -1), 1), 1.0)
+    label = dataset.label == 1
+    mean = label.sum() / (_problem_of_rows(dataset, label).max(initial=0) + 1)
     return np.where(run >= 0, mean / np.maximum(rows[run], 1), 1.0)
 
 
 def _problem_of_rows(dataset: Dataset, shown: BoolArray) -> Positions:
-    """Return, for each row, the number of its run of rows with a mode ahead; -1 without."""
+    """Return, for each row, the number of its run of rows with a mode ahead, or of the unit just
+    made; -1 without."""
     before = np.append(False, shown[:-1] & (dataset.asset[1:] == dataset.asset[:-1]))
+    before &= dataset.gap_ms >= 0
     return np.where(shown, np.cumsum(shown & ~before) - 1, -1)
 
 
@@ -242,8 +245,8 @@ def _describe_test(
     return [
         f"The probable mode was right in {right} of {of_right} right alarms of the test period.",
         *(
-            f"{f.mode}: named by {f.alarms} alarms, rightly by {f.right} of {f.of_right} whose problem "
-            f"came; {f.missed} of {f.problems} problems missed."
+            f"{f.mode}: named by {f.alarms} alarms, rightly by {f.right} of the {f.of_right} whose "
+            f"problem came; {f.missed} of {f.problems} problems missed."
             for f in figures
             if f.mode in model.estimators
         ),
