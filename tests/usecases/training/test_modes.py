@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.asset_documents import Variable
+from alerting.definitions.wording.language import language
 from alerting.kinds.classifier.kind import KIND
 from alerting.kinds.classifier.training import TRAINING
 from alerting.learning.models.trained import ModelRefused
@@ -18,12 +19,13 @@ from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.make_reports import make_report
-from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.message_texts import message
 from alerting.usecases.training.run_files import load_dataset, read_proposal
 from alerting.usecases.training.training_steps import train
 from tests.builders import at, oven
 from tests.helpers.learning.stored_platforms import stored_platform
-from tests.in_memory_platform import Mailbox, in_memory_platform
+from tests.helpers.notifications import notice
+from tests.in_memory_platform import in_memory_platform
 
 pytestmark = pytest.mark.models
 UNITS = 2000
@@ -45,7 +47,6 @@ DOCUMENT = {
     "operating_point": {"least_precision": 0.6},
     "features": {"windows": ["10m"], "aggregations": ["last"]},
     "schedule": {"retrain": None},
-    "notify": {"channels": ["mail"]},
 }
 
 
@@ -59,7 +60,7 @@ def trained_units():
         "torn": wear + random.normal(0, 1, UNITS) > 97,
         "mishap": random.random(UNITS) < 0.01,
     }
-    platform = in_memory_platform(Mailbox("mail"))
+    platform = in_memory_platform()
     variables = dict.fromkeys(signs, Variable())
     torque_of = Variable(title="Torque", unit="Nm")
     platform.assets.store_assets([oven(torque=torque_of, wear=Variable(), **variables)])
@@ -80,7 +81,7 @@ def trained_units():
 
 
 def units():
-    platform = replace(stored_platform(trained_units), channels={"mail": Mailbox("mail")})
+    platform = stored_platform(trained_units)
     (decision,) = platform.decisions.for_definition(NAME)
     return platform, read_proposal(platform.runs, decision.run_id)
 
@@ -134,7 +135,6 @@ def test_live_catch_up_and_backtest_name_the_same_mode_with_its_first_step():
         for minute in rounds:
             platform.clock.instant = at(first + minute)
             evaluate(platform, None, at(first + minute))
-            deliver_due(platform, at(first + minute))
         told[way] = said(platform.episodes.find(NAME, start=at(first - 1)))
     end = at(first + 20)
     run = backtest(platform, named_subject(platform, NAME), at(first - 1), end, "never")
@@ -146,8 +146,10 @@ def test_live_catch_up_and_backtest_name_the_same_mode_with_its_first_step():
     assert hot[3] == {"action": "Lower the torque."}
     assert "; probable mode: worn tool " in worn[1]
     assert worn[3] == {"action": "Stop it."}
-    text = "\n".join(message.text for message in platform.channels["mail"].messages)
-    assert "probable mode: worn tool " in text
+    (episode,) = platform.episodes.find(NAME, start=at(first + 2), end=at(first + 3))
+    note = notice("key", first)
+    german = message(episode, note, language=language("de")).text
+    assert "wahrscheinliche Fehlerart: worn tool " in german
     answer = why(platform, NAME, "oven-1", at(first))
     assert [fact for fact in answer.facts if fact.startswith("probable mode: too hot ")]
 
