@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from alerting.definitions.alert_definition import Severity
 from alerting.definitions.wording.language import Translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation
-from alerting.episodes.modes import ModeShare
+from alerting.episodes.mode_shares import ModeShare
 
 PLATFORM = "platform"  # the actor of what people did not do
 Condition = Literal["open", "closed"]

@@ -28,7 +28,7 @@ from alerting.detection.problem_occurrences import find_occurrences, predicts
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.episode import Contribution, Episode, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.episodes.modes import ModeShare, describe_modes
+from alerting.episodes.mode_shares import ModeShare, describe_modes
 from alerting.episodes.prediction_rule import clear_threshold
 from alerting.kinds.prediction_evaluation import evaluate_part
 from alerting.kinds.protocol import (

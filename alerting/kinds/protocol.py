@@ -23,7 +23,7 @@ from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.episodes.modes import ModeShare
+from alerting.episodes.mode_shares import ModeShare
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts
 from alerting.readings.history import History, Millis, from_millis

@@ -30,7 +30,7 @@ from alerting.episodes.episode import (
     Transition,
     Verdict,
 )
-from alerting.episodes.modes import ModeShare
+from alerting.episodes.mode_shares import ModeShare
 from alerting.notifications.notification import Notification
 from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis

@@ -44,13 +44,7 @@ from alerting.learning.data.dataset_rows import (
 )
 from alerting.learning.data.findings import Consequence, Finding, findings_from
 from alerting.learning.data.quality import burst_findings, find_oddities, find_strays, leak_suspects
-from alerting.learning.data.row_labels import (
-    EFFECTS,
-    Effects,
-    FeedbackLabel,
-    describe_feedback,
-    label_modes,
-)
+from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
     DerivedFeatures,
@@ -117,9 +111,9 @@ class Dataset:
     seconds of scored rows by part and asset. `counts`: instants without a label by reason.
     `findings`: the data quality report. `effects`: of set-points on the problem variable, None
     where they are not known. `future`: values of the problem's variable at the leads of the
-    definition (rows x leads), NaN where there is none. `modes`: which modes of the problem follow
-    (rows x modes). `purge_ms`: length purged before every
-    border. `hash`: over the content of rows, labels and parts; the same in every process.
+    definition (rows x leads), NaN where there is none. `modes`: which modes follow (rows x modes).
+    `purge_ms`: length purged before every border. `hash`: over the content of rows, labels and
+    parts; the same in every process.
     """
 
     definition: str
@@ -254,8 +248,7 @@ def build_dataset(
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     counts = _count_answers(assets, rows.effect)
     leaks = leak_suspects(definition, plan, training, features, rows.label, rows.part == "train")
-    beside = {name: getattr(rows, name) for name in HASHED if name != "modes"}
-    beside["modes"] = label_modes(definition, question, views, rows.at, rows.asset)
+    beside = {name: getattr(rows, name) for name in HASHED}
     return Dataset(
         definition=definition.name,
         revision=revision_number,
@@ -462,8 +455,7 @@ _STATED = (
     "purge_ms",
     "hash",
 )
-_FUTURE = "future/"  # and the number of the lead
-_MODE = "mode/"  # and the number of the mode
+_WIDE = {"future": np.float64, "modes": np.bool_}  # stored by column: its name, / and a number
 BESIDE = ("asset", "ts", "part", "label", "weight")
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
@@ -475,10 +467,8 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
         name: levels.get(name, dataset.rows[name].to_numpy()) for name in dataset.plan.columns
     }
     columns |= {f"row/{name}": getattr(dataset, name) for name in _PLAIN}
-    columns |= {
-        f"{_FUTURE}{lead}": dataset.future[:, lead] for lead in range(dataset.future.shape[1])
-    }
-    columns |= {f"{_MODE}{number}": shown for number, shown in enumerate(dataset.modes.T)}
+    for wide in _WIDE:
+        columns |= {f"{wide}/{n}": values for n, values in enumerate(getattr(dataset, wide).T)}
     names = {}
     for name in _NAMED:
         names[name], columns[f"row/{name}"] = _number_names(getattr(dataset, name))
@@ -509,12 +499,7 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     beside: dict[str, Any] = {name: _column(table, f"row/{name}") for name in _PLAIN}
     for name, values in document["names"].items():
         beside[name] = np.array(values, dtype=object)[_column(table, f"row/{name}")]
-    leads = sum(name.startswith(_FUTURE) for name in table.schema_arrow.names)
-    parts = [_column(table, f"{_FUTURE}{lead}") for lead in range(leads)]
-    beside["future"] = np.column_stack([np.empty((table.metadata.num_rows, 0)), *parts])
-    stored = [name for name in table.schema_arrow.names if name.startswith(_MODE)]
-    shown = [_column(table, f"{_MODE}{number}") for number in range(len(stored))]
-    beside["modes"] = np.column_stack([np.empty((table.metadata.num_rows, 0), np.bool_), *shown])
+    beside |= {name: _matrix(table, f"{name}/", of_type) for name, of_type in _WIDE.items()}
     rows = _rows(table, plan)
     del table
     _give_back_memory()
@@ -563,6 +548,13 @@ def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
 
 def _column(table: pq.ParquetFile, name: str) -> npt.NDArray[Any]:
     return np.asarray(table.read(columns=[name]).column(0).to_numpy())
+
+
+def _matrix(table: pq.ParquetFile, prefix: str, of_type: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return the columns whose names are a prefix and a number."""
+    count = sum(name.startswith(prefix) for name in table.schema_arrow.names)
+    empty = np.empty((table.metadata.num_rows, 0), of_type)
+    return np.column_stack([empty, *(_column(table, f"{prefix}{n}") for n in range(count))])
 
 
 def _give_back_memory() -> None:

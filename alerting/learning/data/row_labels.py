@@ -149,42 +149,24 @@ def modes_between(
     until: Millis,
 ) -> BoolArray:
     """Return which modes of the problem each window (after, until] shows (windows x modes)."""
-    shown = [
-        _shows(
-            question,
-            mode,
-            find_problems(mode, history, definition.is_of_unit),
-            _samples_that_show(mode, history),
-            after,
-            until,
-        )
-        for mode in definition.mode_problems.values()
-    ]
-    return np.column_stack([np.empty((len(after), 0), np.bool_), *shown])
-
-
-def _samples_that_show(problem: Problem, history: History) -> Millis:
-    ts, bad = problem_samples(problem, history)
-    return ts[bad]
+    modes = [np.empty((len(after), 0), np.bool_)]
+    for mode in definition.mode_problems.values():
+        ts, bad = problem_samples(mode, history)
+        problems = find_problems(mode, history, definition.is_of_unit)
+        modes.append(_shows(question, mode, problems, ts[bad], after, until))
+    return np.column_stack(modes)
 
 
 def label_modes(
     definition: TrainedDefinition,
     question: Literal["onset", "state"],
-    histories: Sequence[History],
+    history: History,
     at: Millis,
-    asset: npt.NDArray[np.object_],
 ) -> BoolArray:
-    """Return which modes of the problem follow each row (rows x modes)."""
-    modes = np.zeros((len(at), len(definition.mode_problems)), np.bool_)
-    for history in histories if definition.mode_problems else ():
-        rows = asset == history.asset.name
-        windows = [
-            at[rows] + duration_millis(end)
-            for end in (definition.window.after, definition.window.until)
-        ]
-        modes[rows] = modes_between(definition, question, history, windows[0], windows[1])
-    return modes
+    """Return which modes of the problem follow each row of one asset (rows x modes)."""
+    after = at + duration_millis(definition.window.after)
+    until = at + duration_millis(definition.window.until)
+    return modes_between(definition, question, history, after, until)
 
 
 def persistence(definition: TrainedDefinition, history: History, at: Millis) -> Floats:

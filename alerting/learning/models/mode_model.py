@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from alerting.deferred import np
 from alerting.definitions.fields.problem import Problem, describe_problem
-from alerting.episodes.modes import ModeShare
+from alerting.episodes.mode_shares import ModeShare
 from alerting.learning.models.trained import Estimator, TrainedModel
 from alerting.readings.history import Floats
 
@@ -55,9 +55,9 @@ class ModeModel:
         stated = [
             ModeShare((n,), shares[n], True, self._reasons(n, matrix, sources)) for n in named
         ]
-        rest = sum(shares[name] for name in others)
-        if rest >= LEAST_STATED:
-            stated.append(ModeShare(others, rest, is_named=False))
+        share = sum(shares[name] for name in others)
+        if share >= LEAST_STATED:
+            stated.append(ModeShare(others, share, is_named=False))
         return tuple(sorted(stated, key=lambda stated: -stated.share))
 
     def _reasons(self, name: str, matrix: Floats, sources: Sequence[str]) -> tuple[str, ...]:

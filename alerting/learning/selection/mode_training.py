@@ -13,8 +13,9 @@ from datetime import datetime
 import numpy as np
 
 from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.fields.learning import OF_MODES
 from alerting.definitions.wording.language import count_in_english
-from alerting.episodes.modes import ModeAlarm, ModeProblem, count_modes, probable_mode
+from alerting.episodes.mode_shares import ModeAlarm, ModeProblem, count_modes, probable_mode
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.mode_model import ModeModel, conditions_of
@@ -31,9 +32,6 @@ from alerting.learning.selection.operating_point import predicted_episodes_at
 from alerting.learning.selection.shifted_labels import placed_share
 from alerting.readings.history import BoolArray, Floats, to_millis
 
-_FAMILY = "lightgbm"
-# causes multiply or differ: a power, a temperature against another
-_CHANGES = {"pairs": 6, "rounds": 100}
 _MOST_OTHERS = 20_000  # rows without the mode that a fit sees, evenly in time
 LEAST_PROBLEMS = 3  # of a mode, on rows that its fit had not seen
 MOST_BY_CHANCE = 0.05  # probability, of all modes together
@@ -111,17 +109,17 @@ def _fit(
     dataset: Dataset, definition: TrainedDefinition, shown: BoolArray, rows: BoolArray
 ) -> Estimator | None:
     """Fit one mode on rows whose modes are known; None if they all have it, or none has."""
-    known = rows & (dataset.modes.any(axis=1) | (dataset.label == 0))
-    positive = np.flatnonzero(known & shown)
-    others = np.flatnonzero(known & ~shown)
+    has_label = rows & (dataset.modes.any(axis=1) | (dataset.label == 0))
+    positive = np.flatnonzero(has_label & shown)
+    others = np.flatnonzero(has_label & ~shown)
     if not len(positive) or not len(others):
         return None
     seen = evenly(others, min(len(others), _MOST_OTHERS))
     used = np.sort(np.append(positive, seen))
     label = shown[used].astype(np.int8)
     weight = _weights(dataset, shown)[used] * np.where(label == 1, 1.0, len(others) / len(seen))
-    family = get_family(_FAMILY)
-    params = {**family.defaults, **_CHANGES}
+    family = get_family(OF_MODES)
+    params = family.proven_params()[1]  # with pairs of columns: causes that multiply or differ
     limit = ColumnLimit.from_plan(dataset.plan)
     chosen = limit.choose(
         params, len(used), lambda: limit.rank_all(dataset.matrix, used, shown.astype(np.int8))

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from alerting.deferred import np
 from alerting.definitions.alert_definition import TrainedDefinition
-from alerting.episodes.modes import (
+from alerting.episodes.mode_shares import (
     ModeAlarm,
-    ModeFigures,
+    ModeMetrics,
     ModeProblem,
     count_modes,
     probable_mode,
@@ -19,7 +19,7 @@ from alerting.reporting.definition.period_data import Material, ReportedProblem,
 _MOMENT = timedelta(milliseconds=1)
 
 
-def compute_modes(m: Material, problems: Sequence[ReportedProblem]) -> tuple[ModeFigures, ...]:
+def compute_modes(m: Material, problems: Sequence[ReportedProblem]) -> tuple[ModeMetrics, ...]:
     """Return the figures of each mode of the definition; none without modes."""
     definition = m.definition
     if not isinstance(definition, TrainedDefinition) or not definition.mode_problems:

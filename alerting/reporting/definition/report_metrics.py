@@ -18,7 +18,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.lifecycle import ONLY_BEFORE, RULES, consensus, undetermined_reason
-from alerting.episodes.modes import ModeFigures
+from alerting.episodes.mode_shares import ModeMetrics
 from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.mode_counts import compute_modes
 from alerting.reporting.definition.operators_and_money import (
@@ -288,7 +288,7 @@ class ReportMetrics:
     has_alarm: bool = True
     unscored: int = 0
     outdated: int = 0
-    modes: tuple[ModeFigures, ...] = ()
+    modes: tuple[ModeMetrics, ...] = ()
     asset_titles: dict[str, str] = field(default_factory=dict)
 
     def asset_title(self, asset: str) -> str:

@@ -11,7 +11,7 @@ from alerting.definitions.wording.language import joined, spoken_duration, trans
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.episodes.modes import ModeShare, probable_mode
+from alerting.episodes.mode_shares import ModeShare, probable_mode
 from alerting.episodes.reconciliation import link_continuation
 from alerting.kinds.protocol import (
     Raise,

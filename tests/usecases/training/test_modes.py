@@ -92,7 +92,8 @@ def test_of_unseen_units_the_mode_is_named_rightly_and_live_counts_what_the_trai
     dataset = load_dataset(platform.runs, result.run_id)
     assert not {"burnt", "torn", "mishap"}.intersection(dataset.plan.variables)
     test = dataset.at[dataset.part == "test"]
-    start, end = from_millis(int(test.min()) - 1), from_millis(int(test.max()))
+    start = from_millis(int(test.min()) - 1)
+    end = from_millis(int(test.max()))
     evaluate_past(platform, NAME, start, end, model=str(result.challenger_version))
     determine_due_outcomes(platform, platform.clock.now())
     now = platform.clock.now()

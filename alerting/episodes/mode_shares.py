@@ -67,7 +67,7 @@ class ModeProblem:
 
 
 @dataclass(frozen=True)
-class ModeFigures:
+class ModeMetrics:
     """How one mode was named: `alarms`: that named it; `of_right`: of these, whose problem came;
     `right`: of these, whose problem was of this mode. `problems` of it, and how many were
     `missed`."""
@@ -82,7 +82,7 @@ class ModeFigures:
 
 def count_modes(
     modes: Iterable[str], alarms: Sequence[ModeAlarm], problems: Sequence[ModeProblem]
-) -> tuple[ModeFigures, ...]:
+) -> tuple[ModeMetrics, ...]:
     """Return the figures of each mode. A problem of several modes counts for each of them."""
     figures = []
     for mode in modes:
@@ -90,7 +90,7 @@ def count_modes(
         came = [alarm.came for alarm in named if alarm.came]
         of_mode = [problem for problem in problems if mode in problem.modes]
         figures.append(
-            ModeFigures(
+            ModeMetrics(
                 mode=mode,
                 alarms=len(named),
                 of_right=len(came),
