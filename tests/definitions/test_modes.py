@@ -22,7 +22,7 @@ def with_modes(modes, **changes):
 
 
 FAULTS = [
-    (with_modes({"wet": WET}), "modes: has only 1 (at least 2 is needed)"),
+    (with_modes({"wet": WET}), "modes: has only one mode (add another one, or remove modes)"),
     (with_modes({f"m{n}": WET for n in range(21)}), "modes: has too many entries; at most 20"),
     (with_modes({"wet": WET, "again": WET}), "modes.again: is the same as mode wet"),
     (with_modes({"wet": WET, "belt": BELT}), "modes: are events and conditions on variables"),

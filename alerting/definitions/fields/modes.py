@@ -5,7 +5,14 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StrictBool, TypeAdapter, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from alerting.definitions.asset_documents import Asset, Closed, EventType, Line, Tag, VariableName
 from alerting.definitions.faults import Fault
@@ -15,13 +22,13 @@ from alerting.definitions.fields.names_and_times import Number, Paragraph
 from alerting.definitions.fields.problem import Problem, describe_problem
 
 
-def _require_key(name: str) -> str:
-    if {".", "$"}.intersection(name):
+def _require_key(name: Any) -> Any:
+    if {".", "$"}.intersection(str(name)):
         raise ValueError("a name of a mode has no dot and no $")
     return name
 
 
-ModeName = Annotated[Tag, AfterValidator(_require_key)]
+ModeName = Annotated[Tag, BeforeValidator(_require_key), StringConstraints(pattern="^[^.$]+$")]
 MOST_MODES = 20
 _LIMITS = ("variable", "above", "below", "equals", "event")
 _HOW = "write each as a condition on a variable, or each as an event"
@@ -42,7 +49,7 @@ class Mode(Closed):
     )
 
 
-Modes = Annotated[dict[ModeName, Mode], Field(min_length=2, max_length=MOST_MODES)]
+Modes = Annotated[dict[ModeName, Mode], Field(max_length=MOST_MODES)]
 _MODES = TypeAdapter[dict[str, Mode]](Modes)
 
 
@@ -79,6 +86,8 @@ def problems_of_modes(modes: Mapping[str, Mode], problem: Problem) -> dict[str, 
 
 def mode_faults(problems: Mapping[str, Problem], problem: Problem) -> Iterable[Fault]:
     """Return the faults of modes: of each one, and beside each other and the problem."""
+    if len(problems) == 1:
+        yield Fault("modes", "has only one mode", "add another one, or remove modes")
     by_condition: dict[str, str] = {}
     for name, mode in problems.items():
         for fault in problem_faults(mode):
