@@ -3,6 +3,7 @@ that was right, counted alike in a training and in a report."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from alerting.definitions.wording.language import (
     Styled,
@@ -49,21 +50,12 @@ def _describe(stated: ModeShare, is_first: bool) -> str:
     return translatable("{mode} {share} (by {reasons})", mode=modes, share=share, reasons=reasons)
 
 
-@dataclass(frozen=True)
-class ModeAlarm:
+class ModeAlarm(NamedTuple):
     """The mode that an alarm named, None without one; and the modes that came, None if the alarm
     was not right, or that is not known."""
 
     named: str | None
     came: Collection[str] | None
-
-
-@dataclass(frozen=True)
-class ModeProblem:
-    """The modes of a problem, and whether an alarm announced it."""
-
-    modes: Collection[str]
-    is_announced: bool
 
 
 @dataclass(frozen=True)
@@ -81,22 +73,22 @@ class ModeMetrics:
 
 
 def count_modes(
-    modes: Iterable[str], alarms: Sequence[ModeAlarm], problems: Sequence[ModeProblem]
+    modes: Iterable[str],
+    alarms: Sequence[ModeAlarm],
+    problems: Sequence[Collection[str]],
+    missed: Sequence[Collection[str]],
 ) -> tuple[ModeMetrics, ...]:
-    """Return the figures of each mode. A problem of several modes counts for each of them."""
-    figures = []
-    for mode in modes:
-        named = [alarm for alarm in alarms if alarm.named == mode]
-        came = [alarm.came for alarm in named if alarm.came]
-        of_mode = [problem for problem in problems if mode in problem.modes]
-        figures.append(
-            ModeMetrics(
-                mode=mode,
-                alarms=len(named),
-                of_right=len(came),
-                right=sum(mode in modes for modes in came),
-                problems=len(of_mode),
-                missed=sum(not problem.is_announced for problem in of_mode),
-            )
+    """Return the metrics of each mode. `problems`, `missed`: the modes of each problem; a problem
+    of several modes counts for each of them."""
+    came = {mode: [a.came for a in alarms if a.named == mode and a.came] for mode in modes}
+    return tuple(
+        ModeMetrics(
+            mode=mode,
+            alarms=sum(alarm.named == mode for alarm in alarms),
+            of_right=len(of_right),
+            right=sum(mode in shown for shown in of_right),
+            problems=sum(mode in shown for shown in problems),
+            missed=sum(mode in shown for shown in missed),
         )
-    return tuple(figures)
+        for mode, of_right in came.items()
+    )

@@ -45,7 +45,7 @@ from alerting.kinds.protocol import (
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import build_features
-from alerting.learning.models.mode_model import conditions_of
+from alerting.learning.models.mode_model import conditions_of, describe_row
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.recommendation.explanation import (
@@ -108,13 +108,14 @@ def name_modes(
 ) -> tuple[ModeShare, ...]:
     """Return which of the named problems it probably is; nothing if the model does not know the
     definition's modes."""
-    if model is None or row is None or model.modes is None:
+    if model is None or row is None:
         return ()
-    if model.modes.conditions != conditions_of(definition.mode_problems):
+    known = {mode.name: mode.condition for mode in model.modes}
+    if not known or known != conditions_of(definition.mode_problems):
         return ()
     plan = model.plan
     titles = [variable_title(plan.source_of(name), asset.variables) for name in plan.columns]
-    return model.modes.describe(model.estimator.columns.matrix(row), titles)
+    return describe_row(model.modes, model.estimator.columns.matrix(row), titles)
 
 
 def _share(

@@ -28,9 +28,9 @@ FAULTS = [
     (with_modes({"wet": WET, "belt": BELT}), "modes: are events and conditions on variables"),
     (
         with_modes({"fan": FAN, "belt": BELT}, problem=WET),
-        "modes: are events and the problem is none, or the other way round",
+        "modes: are events and conditions on variables, or the problem is",
     ),
-    (with_modes({"wet": WET, "a.b": HOT}), "a name of a mode has no dot and no $"),
+    (with_modes({"wet": WET, "a b": HOT}), "'a b' is not a legal name"),
     (with_modes({"wet": WET, "hot": {"variable": "temperature"}}), "modes.hot: has no limit"),
     (with_modes({"wet": WET, "hot": HOT | {"event": "x"}}), "modes.hot: needs either a variable"),
     (with_modes({"wet": WET, "hot": HOT | {"colour": 3}}), "modes.hot.colour: is not a field"),

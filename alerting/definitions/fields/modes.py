@@ -5,14 +5,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Annotated, Any
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    StrictBool,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import Field, StrictBool, TypeAdapter, ValidationError
 
 from alerting.definitions.asset_documents import Asset, Closed, EventType, Line, Tag, VariableName
 from alerting.definitions.faults import Fault
@@ -21,17 +14,8 @@ from alerting.definitions.fields.definition_checks import event_faults, problem_
 from alerting.definitions.fields.names_and_times import Number, Paragraph
 from alerting.definitions.fields.problem import Problem, describe_problem
 
-
-def _require_key(name: Any) -> Any:
-    if {".", "$"}.intersection(str(name)):
-        raise ValueError("a name of a mode has no dot and no $")
-    return name
-
-
-ModeName = Annotated[Tag, BeforeValidator(_require_key), StringConstraints(pattern="^[^.$]+$")]
 MOST_MODES = 20
 _LIMITS = ("variable", "above", "below", "equals", "event")
-_HOW = "write each as a condition on a variable, or each as an event"
 
 
 class Mode(Closed):
@@ -49,7 +33,7 @@ class Mode(Closed):
     )
 
 
-Modes = Annotated[dict[ModeName, Mode], Field(max_length=MOST_MODES)]
+Modes = Annotated[dict[VariableName, Mode], Field(max_length=MOST_MODES)]
 _MODES = TypeAdapter[dict[str, Mode]](Modes)
 
 
@@ -95,11 +79,12 @@ def mode_faults(problems: Mapping[str, Problem], problem: Problem) -> Iterable[F
         first = by_condition.setdefault(describe_problem(mode), name)
         if first != name:
             yield Fault(f"modes.{name}", f"is the same as mode {first}", "remove one of them")
-    by_event = {mode.event is not None for mode in problems.values()}
-    if len(by_event) > 1:
-        yield Fault("modes", "are events and conditions on variables", _HOW)
-    elif problems and by_event != {problem.event is not None}:
-        yield Fault("modes", "are events and the problem is none, or the other way round", _HOW)
+    if {mode.event is None for mode in (problem, *problems.values())} == {True, False}:
+        yield Fault(
+            "modes",
+            "are events and conditions on variables, or the problem is",
+            "write each as a condition on a variable, or each as an event",
+        )
     if problem.event == "*":
         yield Fault("problem", "is missing", "the events of the modes begin differently")
 

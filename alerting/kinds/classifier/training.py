@@ -38,15 +38,15 @@ class ClassifierTraining:
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
         if definition.mode_problems:
-            modes = train_modes(dataset, definition, model)
-            model = with_modes(model, modes.model)
-            evidence = replace(evidence, notes=(*evidence.notes, *modes.notes))
+            modes, notes = train_modes(dataset, definition, model)
+            model = with_modes(model, modes)
+            evidence = replace(evidence, notes=(*evidence.notes, *notes))
         return chance, Challenger(choice.candidate, model, evidence)
 
     def refit(
         self, dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition
     ) -> TrainedModel | None:
-        refitted = refit(dataset, replace(twin, modes=None), definition)
+        refitted = refit(dataset, replace(twin, modes=()), definition)
         if refitted is None or refitted.refit is None or not definition.mode_problems:
             return refitted
         modes = refit_modes(dataset, definition, twin, refitted.refit.training_cutoff)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from itertools import chain
 from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
@@ -25,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from alerting.definitions.asset_documents import VariableName
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.modes import MOST_MODES
 from alerting.learning.features.plan import (
@@ -42,7 +42,7 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.families.contract import get_family
-from alerting.learning.models.mode_model import ModeModel
+from alerting.learning.models.mode_model import ModeModel, with_modes
 from alerting.learning.models.trained import (
     MOST_NORMAL_ROWS,
     MOST_NORMAL_VALUES,
@@ -173,19 +173,13 @@ class NormalMeta(_Closed):
         return self
 
 
-class ModesMeta(_Closed):
-    """A model of modes, with one estimator for each mode that is told from chance."""
+class ModeMeta(_Closed):
+    """The model of one mode."""
 
-    conditions: Annotated[dict[str, str], Field(min_length=2, max_length=MOST_MODES)]
-    rates: dict[str, Annotated[float, Field(gt=0, le=1)]]
-    estimators: Annotated[dict[str, EstimatorMeta], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _check_names(self) -> Self:
-        names = sorted(self.conditions)
-        if sorted(self.rates) != names or not set(names).issuperset(self.estimators):
-            raise ValueError("rates and estimators do not fit the modes")
-        return self
+    name: VariableName
+    condition: str
+    rate: Annotated[float, Field(gt=0, le=1)]
+    estimator: EstimatorMeta | None
 
 
 class ModelMeta(_Closed):
@@ -211,7 +205,7 @@ class ModelMeta(_Closed):
     normal: NormalMeta | None = None
     effects: EffectsMeta | None = None
     has_alarm: bool = True
-    modes: ModesMeta | None = None
+    modes: Annotated[tuple[ModeMeta, ...], Field(max_length=MOST_MODES)] = ()
 
     @field_validator("training_cutoff", "as_of")
     @classmethod
@@ -277,7 +271,7 @@ _OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap", 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
     """Return model and refit as files by name; equal models give equal hashes."""
     fitted = model.estimator.model.files()
-    of_modes = model.modes.files() if model.modes else {}
+    of_modes = [_mode_files(number, mode) for number, mode in enumerate(model.modes)]
     meta = {
         **{name: getattr(model, name) for name in _AS_THEY_ARE},
         "format": FORMAT,
@@ -291,10 +285,10 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "gap_ms": duration_millis(model.gap),
         "normal": None if model.normal is None else _normal_document(model.normal),
         "effects": None if model.effects is None else asdict(model.effects),
-        **({"modes": _modes_document(model.modes, of_modes)} if model.modes else {}),
+        **({"modes": [document for document, _ in of_modes]} if of_modes else {}),
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
-    files.update(item for part in of_modes.values() for item in part.items())
+    files.update(item for _, part in of_modes for item in part.items())
     refit = {} if model.refit is None else model_files(model.refit)
     return files | fitted | {REFIT + name: data for name, data in refit.items()}
 
@@ -304,11 +298,13 @@ def _estimator_document(estimator: Estimator, files: Iterable[str]) -> dict[str,
     return {"family": estimator.family, **encoding, "files": list(files)}
 
 
-def _modes_document(
-    modes: ModeModel, files: Mapping[str, Mapping[str, bytes]]
-) -> dict[str, object]:
-    estimators = {n: _estimator_document(e, files[n]) for n, e in modes.estimators.items()}
-    return {"conditions": modes.conditions, "rates": modes.rates, "estimators": estimators}
+def _mode_files(number: int, mode: ModeModel) -> tuple[dict[str, object], dict[str, bytes]]:
+    """Return the document of a mode, and its files."""
+    document: dict[str, object] = {n: getattr(mode, n) for n in ("name", "condition", "rate")}
+    if mode.estimator is None:
+        return {**document, "estimator": None}, {}
+    files = {f"mode-{number}-{n}": data for n, data in mode.estimator.model.files().items()}
+    return {**document, "estimator": _estimator_document(mode.estimator, files)}, files
 
 
 def _normal_document(normal: NormalSample) -> dict[str, object]:
@@ -393,11 +389,9 @@ def _read_model(
     )
     settings = (estimator, model.calibration, model.threshold, plan)
     hash = model_hash(*settings, fitted, model.has_alarm)
-    if meta.modes is not None:
-        modes, of_modes = _read_modes(files, meta.modes, plan, family_of)
-        model = replace(model, modes=modes)
-        hash = modes.hash_with(hash, of_modes)
-    if hash != model.hash:
+    modes = tuple(_read_mode(files, mode, plan, family_of) for mode in meta.modes)
+    model = with_modes(replace(model, hash=hash), modes)
+    if model.hash != meta.hash:
         raise ModelRefused(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
             "damaged"
@@ -405,21 +399,17 @@ def _read_model(
     return model
 
 
-def _read_modes(
+def _read_mode(
     files: Mapping[str, bytes],
-    meta: ModesMeta,
+    meta: ModeMeta,
     plan: FeaturePlan,
     family_of: Callable[[str], FamilyReader],
-) -> tuple[ModeModel, Iterable[bytes]]:
-    for estimator in meta.estimators.values():
-        estimator.check(plan)
-    members = {
-        name: _read_member(files, estimator, plan, family_of)
-        for name, estimator in meta.estimators.items()
-    }
-    estimators = {name: estimator for name, (estimator, _) in members.items()}
-    fitted = chain.from_iterable(fitted for _, fitted in members.values())
-    return ModeModel(meta.conditions, meta.rates, estimators), fitted
+) -> ModeModel:
+    estimator = None
+    if meta.estimator is not None:
+        meta.estimator.check(plan)
+        estimator, _ = _read_member(files, meta.estimator, plan, family_of)
+    return ModeModel(meta.name, meta.condition, meta.rate, estimator)
 
 
 def _read_member(

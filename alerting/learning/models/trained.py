@@ -357,7 +357,7 @@ class TrainedModel:
     belong. `normal`: a sample of the training rows without a problem; None of models trained before
     it was kept. `effects`: of set-points on the problem variable, None where they are not known.
     `has_alarm`: False of a model whose predicted values serve without a risk. `modes`: which of the
-    named problems it is; None without modes, and if none is told from chance.
+    named problems it is; none without modes, and if none is told from chance.
     """
 
     definition: str
@@ -379,7 +379,7 @@ class TrainedModel:
     normal: NormalSample | None = field(default=None, compare=False)
     effects: SetPointEffects | None = field(default=None, compare=False)
     has_alarm: bool = True
-    modes: ModeModel | None = field(default=None, compare=False)
+    modes: tuple[ModeModel, ...] = field(default=(), compare=False)
 
     @property
     def family(self) -> str:

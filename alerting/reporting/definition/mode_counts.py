@@ -5,13 +5,7 @@ from datetime import timedelta
 
 from alerting.deferred import np
 from alerting.definitions.alert_definition import TrainedDefinition
-from alerting.episodes.mode_shares import (
-    ModeAlarm,
-    ModeMetrics,
-    ModeProblem,
-    count_modes,
-    probable_mode,
-)
+from alerting.episodes.mode_shares import ModeAlarm, ModeMetrics, count_modes, probable_mode
 from alerting.learning.data.row_labels import modes_between
 from alerting.readings.history import to_millis
 from alerting.reporting.definition.period_data import Material, ReportedProblem, outcome_of
@@ -24,20 +18,11 @@ def compute_modes(m: Material, problems: Sequence[ReportedProblem]) -> tuple[Mod
     definition = m.definition
     if not isinstance(definition, TrainedDefinition) or not definition.mode_problems:
         return ()
-    alarms = [
-        ModeAlarm(
-            probable_mode(episode.modes),
-            episode.outcome_record.modes
-            if episode.outcome_record and outcome_of(episode) == "hit"
-            else None,
-        )
-        for episode in m.raised
-    ]
-    came = [
-        ModeProblem(_modes_of(m, definition, problem), problem.episode is not None)
-        for problem in problems
-    ]
-    return count_modes(definition.mode_problems, alarms, came)
+    records = [(e, e.outcome_record if outcome_of(e) == "hit" else None) for e in m.raised]
+    alarms = [ModeAlarm(probable_mode(e.modes), r.modes if r else None) for e, r in records]
+    came = [_modes_of(m, definition, problem) for problem in problems]
+    missed = [modes for modes, p in zip(came, problems, strict=True) if p.episode is None]
+    return count_modes(definition.mode_problems, alarms, came, missed)
 
 
 def _modes_of(

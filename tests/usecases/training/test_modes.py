@@ -7,8 +7,10 @@ import pytest
 
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.wording.language import language
+from alerting.episodes.mode_shares import probable_mode
 from alerting.kinds.classifier.kind import KIND
 from alerting.kinds.classifier.training import TRAINING
+from alerting.learning.models.mode_model import describe_row
 from alerting.learning.models.trained import ModelRefused
 from alerting.ports import ReadingRow
 from alerting.readings.history import from_millis
@@ -37,8 +39,8 @@ DOCUMENT = {
     "kind": "classifier",
     "assets": ["oven-1"],
     "modes": {
-        "too hot": {"variable": "burnt", "equals": 1.0, "action": "Lower the torque."},
-        "worn tool": {"variable": "torn", "equals": 1.0},
+        "too-hot": {"variable": "burnt", "equals": 1.0, "action": "Lower the torque."},
+        "worn-tool": {"variable": "torn", "equals": 1.0},
         "mishap": {"variable": "mishap", "equals": 1.0},
     },
     "horizon": "0s",
@@ -99,7 +101,7 @@ def test_of_unseen_units_the_mode_is_named_rightly_and_live_counts_what_the_trai
     now = platform.clock.now()
     metrics = make_report(platform, NAME, start, end + timedelta(minutes=1), now).metrics
     rows = {row["mode"]: row for row in metrics["modes"]}
-    for mode in ("too hot", "worn tool"):
+    for mode in ("too-hot", "worn-tool"):
         row = rows[mode]
         assert notes[mode] == (
             f"{mode}: named by {row['alarms']} alarms, rightly by {row['right']} of the "
@@ -113,7 +115,7 @@ def test_of_unseen_units_the_mode_is_named_rightly_and_live_counts_what_the_trai
         "nothing announces it beyond chance" in notes["mishap is left to the others, never named"]
     )
     hits = [e for e in platform.episodes.find(NAME) if e.outcome_record.outcome == "hit"]
-    assert {mode for e in hits for mode in e.outcome_record.modes} >= {"too hot", "worn tool"}
+    assert {mode for e in hits for mode in e.outcome_record.modes} >= {"too-hot", "worn-tool"}
 
 
 def add_units(platform, minute, *units):
@@ -142,29 +144,31 @@ def test_live_catch_up_and_backtest_name_the_same_mode_with_its_first_step():
     told["backtest"] = said(run.episodes)
     assert told["live"] == told["catch-up"] == told["backtest"]
     (hot, worn) = told["live"]
-    assert "; probable mode: too hot " in hot[1]
+    assert "; probable mode: too-hot " in hot[1]
     assert "(by Torque" in hot[1]
     assert hot[3] == {"action": "Lower the torque."}
-    assert "; probable mode: worn tool " in worn[1]
+    assert "; probable mode: worn-tool " in worn[1]
     assert worn[3] == {"action": "Stop it."}
     (episode,) = platform.episodes.find(NAME, start=at(first + 2), end=at(first + 3))
     note = notice("key", first)
     german = message(episode, note, language=language("de")).text
-    assert "wahrscheinliche Fehlerart: worn tool " in german
+    assert "wahrscheinliche Fehlerart: worn-tool " in german
     answer = why(platform, NAME, "oven-1", at(first))
-    assert [fact for fact in answer.facts if fact.startswith("probable mode: too hot ")]
+    assert [fact for fact in answer.facts if fact.startswith("probable mode: too-hot ")]
 
 
 def test_a_model_with_modes_is_read_from_its_files_and_changed_files_are_refused():
     platform, result = units()
     files = platform.models.model_files(NAME, result.challenger_version)
     model = KIND.load(files)
-    assert {*model.modes.estimators} == {"too hot", "worn tool"}
-    assert {*model.refit.modes.estimators} == {"too hot", "worn tool"}
+    for version in (model, model.refit):
+        named = {mode.name for mode in version.modes if mode.estimator is not None}
+        assert named == {"too-hot", "worn-tool"}
     assert KIND.load(TRAINING.save(model)).hash == model.hash
-    shares = model.modes.shares(np.array([[*HOT.values()], [*WORN.values()]]))
-    assert shares.sum(axis=1) == pytest.approx(1)
-    assert [[*model.modes.rates][n] for n in shares.argmax(axis=1)] == ["too hot", "worn tool"]
+    for values, mode in ((HOT, "too-hot"), (WORN, "worn-tool")):
+        shares = describe_row(model.modes, np.array([[*values.values()]]))
+        assert probable_mode(shares) == mode
+        assert sum(stated.share for stated in shares) == pytest.approx(1, abs=0.01)
     name = next(name for name in files if name.startswith("mode-0"))
     forged = files | {name: files[name].replace(b"leaf_value=", b"leaf_value=1")}
     with pytest.raises(ModelRefused, match="do not fit their hash"):
@@ -173,7 +177,7 @@ def test_a_model_with_modes_is_read_from_its_files_and_changed_files_are_refused
 
 def test_a_model_of_other_modes_raises_alarms_without_naming_one():
     platform, _ = units()
-    fewer = {name: DOCUMENT["modes"][name] for name in ("too hot", "worn tool")}
+    fewer = {name: DOCUMENT["modes"][name] for name in ("too-hot", "worn-tool")}
     problem = {"any": [{"variable": v, "equals": 1.0} for v in ("burnt", "torn", "mishap")]}
     apply(platform, [{**DOCUMENT, "modes": fewer, "problem": problem}], "engineer", at(1), "fewer")
     first = UNITS + 24 * 60 + 10
