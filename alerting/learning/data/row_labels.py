@@ -141,7 +141,7 @@ def _shows(
     return np.asarray(begun > np.searchsorted(over, after, side="right"))
 
 
-def modes_between(
+def label_modes(
     definition: TrainedDefinition,
     question: Literal["onset", "state"],
     history: History,
@@ -155,18 +155,6 @@ def modes_between(
         problems = find_problems(mode, history, definition.is_of_unit)
         modes.append(_shows(question, mode, problems, ts[bad], after, until))
     return np.column_stack(modes)
-
-
-def label_modes(
-    definition: TrainedDefinition,
-    question: Literal["onset", "state"],
-    history: History,
-    at: Millis,
-) -> BoolArray:
-    """Return which modes of the problem follow each row of one asset (rows x modes)."""
-    after = at + duration_millis(definition.window.after)
-    until = at + duration_millis(definition.window.until)
-    return modes_between(definition, question, history, after, until)
 
 
 def persistence(definition: TrainedDefinition, history: History, at: Millis) -> Floats:

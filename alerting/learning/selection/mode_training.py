@@ -48,9 +48,7 @@ def train_modes(
         for name, shown in zip(definition.mode_problems, dataset.modes.T, strict=True)
     }
     named = [name for name, fault in faults.items() if not fault]
-    refused = [
-        f"{n} is left to the others, never named: {why}." for n, why in faults.items() if why
-    ]
+    refused = [f"{n} is left to the others, never named: {f}." for n, f in faults.items() if f]
     modes = _fit_modes(dataset, definition, named, np.asarray(dataset.part == "train"))
     return modes, [*(_describe_test(dataset, definition, twin, modes) if modes else ()), *refused]
 

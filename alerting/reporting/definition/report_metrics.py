@@ -20,7 +20,6 @@ from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.lifecycle import ONLY_BEFORE, RULES, consensus, undetermined_reason
 from alerting.episodes.mode_shares import ModeMetrics
 from alerting.reporting.definition.decision_reason import DecisionMade
-from alerting.reporting.definition.mode_counts import compute_modes
 from alerting.reporting.definition.operators_and_money import (
     CountedCosts,
     Driver,
@@ -36,6 +35,7 @@ from alerting.reporting.definition.period_data import (
     ModelInService,
     ReportedProblem,
     ValueMetrics,
+    compute_modes,
     compute_values,
     counted_outcomes,
     delay,
