@@ -110,8 +110,8 @@ def name_modes(
     definition's modes."""
     if model is None or row is None:
         return ()
-    known = {mode.name: mode.condition for mode in model.modes}
-    if not known or known != conditions_of(definition.mode_problems):
+    conditions = {mode.name: mode.condition for mode in model.modes}
+    if not conditions or conditions != conditions_of(definition.mode_problems):
         return ()
     plan = model.plan
     titles = [variable_title(plan.source_of(name), asset.variables) for name in plan.columns]
