@@ -147,7 +147,7 @@ def _share_among_problems(
     the other modes (Mann and Whitney 1947); each problem counts once."""
     from scipy.stats import mannwhitneyu  # noqa: PLC0415 - only a training measures
 
-    has_mode = dataset.modes.any(axis=1)
+    has_mode = np.asarray(dataset.modes.any(axis=1), np.bool_)
     columns = {"shown": shown, "score": score, "problem": _number_problems(dataset, has_mode)}
     problems = pd.DataFrame(columns)[rows & has_mode].groupby("problem").agg("max")
     parts = [problems["score"][problems["shown"] == is_shown] for is_shown in (True, False)]
