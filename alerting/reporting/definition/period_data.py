@@ -408,13 +408,17 @@ def delay(delays: Sequence[float]) -> Estimate:
 
 
 def compute_modes(m: Material, problems: Sequence[ReportedProblem]) -> tuple[ModeMetrics, ...]:
-    """Return how often alarms named each mode of the definition rightly; nothing without modes."""
+    """Return how often alarms with an outcome named each mode of the definition rightly; nothing
+    without modes."""
     definition = m.definition
     if not isinstance(definition, TrainedDefinition) or not definition.mode_problems:
         return ()
     names = np.array([*definition.mode_problems], dtype=object)
-    records = [(e, e.outcome_record if outcome_of(e) == "hit" else None) for e in m.raised]
-    alarms = [ModeAlarm(probable_mode(e.modes), r.modes if r else None) for e, r in records]
+    alarms = [
+        ModeAlarm(probable_mode(e.modes), e.outcome_record.modes if outcome == "hit" else None)
+        for e in m.raised
+        if e.outcome_record and (outcome := outcome_of(e)) != "undetermined"
+    ]
     came = []
     for problem in problems:
         start = to_millis(problem.start)
