@@ -1,5 +1,6 @@
 """Which of several named problems is coming: trained, named by an alarm, and counted."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -169,6 +170,16 @@ def test_a_model_with_modes_is_read_from_its_files_and_changed_files_are_refused
         shares = describe_row(model.modes, np.array([[*values.values()]]))
         assert probable_mode(shares) == mode
         assert sum(stated.share for stated in shares) == pytest.approx(1, abs=0.01)
+    dataset = load_dataset(platform.runs, result.run_id)
+    asked = platform.definitions.newest_revision(NAME).definition
+    before = replace(model, refit=None, modes=())  # of a training without modes
+    after = TRAINING.refit(dataset, before, asked)
+    assert after.modes == ()
+    assert {mode.name: mode.estimator is None for mode in after.refit.modes} == {
+        "too-hot": False,
+        "worn-tool": False,
+        "mishap": True,
+    }
     name = next(name for name in files if name.startswith("mode-0"))
     forged = files | {name: files[name].replace(b"leaf_value=", b"leaf_value=1")}
     with pytest.raises(ModelRefused, match="do not fit their hash"):
