@@ -9,7 +9,7 @@ sixteen or a multiple of sixteen for states, and among the tasks of a tick.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
@@ -190,6 +190,10 @@ class Definition(CommonFields, ABC):
     def severities(self) -> tuple[Severity, ...]:
         """Return the severities that an episode of this definition can have, least severe first."""
         return (self.severity,)
+
+    def action_of(self, mode: str | None) -> str | None:  # noqa: ARG002
+        """Return the first step if a mode of the problem is the probable one; None without."""
+        return None
 
     def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
         """Describe what raises an alarm, as a phrase: `Zone 2 temperature above 240 °C for 3
@@ -395,6 +399,22 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
         variables = self.problem.variables
         return bool(variables) and not self.is_of_unit and all(map(self.may_see, variables))
 
+    @property
+    def mode_problems(self) -> Mapping[str, Problem]:
+        """Return the problem of each mode by name; none if the problem has no modes."""
+        return {}
+
+    @property
+    def _of_modes(self) -> frozenset[str]:
+        return frozenset(v for mode in self.mode_problems.values() for v in mode.variables)
+
+    @property
+    def never_seen(self) -> frozenset[str]:
+        """Return the variables that are never a feature: those that only show the mode, and for the
+        unit just made also the problem's."""
+        of_problem = frozenset(self.problem.variables)
+        return self._of_modes | of_problem if self.is_of_unit else self._of_modes - of_problem
+
     def may_see(self, variable: str) -> bool:
         """Return whether a variable matches `include` and not `exclude`."""
         return _matches(variable, self.include) and not _matches(variable, self.exclude)
@@ -425,12 +445,15 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
         For the unit just made, the problem's variables are left out.
         """
         seen = {v for v in asset.variables if self.may_see(v)}
-        of_problem = set(self.problem.variables)
-        return frozenset(seen - of_problem if self.is_of_unit else seen | of_problem)
+        return frozenset(seen.union(self.problem.variables) - self.never_seen)
+
+    def variables_read(self, asset: Asset) -> frozenset[str]:
+        return super().variables_read(asset) | self._of_modes
 
     def events_read(self) -> tuple[str, ...]:
-        """Return the event types of the problem and of the features."""
-        return super().events_read() + self.features.events
+        """Return the event types of the problem, of its modes and of the features."""
+        of_modes = tuple(mode.event for mode in self.mode_problems.values() if mode.event)
+        return super().events_read() + of_modes + self.features.events
 
 
 def _matches(variable: str, patterns: Sequence[str]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from alerting.definitions.alert_definition import Severity
 from alerting.definitions.wording.language import Translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation
+from alerting.episodes.mode_shares import ModeShare
 
 PLATFORM = "platform"  # the actor of what people did not do
 Condition = Literal["open", "closed"]
@@ -228,7 +229,8 @@ class ActorStamp:
 
 @dataclass(frozen=True)
 class OutcomeRecord:
-    """The derived outcome of an episode, with its reason and the version of the rules."""
+    """The derived outcome of an episode, with its reason and the version of the rules. `modes`: the
+    named problems that came; None if there are none, or no problem came."""
 
     outcome: Outcome
     reason: str
@@ -237,6 +239,7 @@ class OutcomeRecord:
     too_late: bool
     acted: bool
     rules: int
+    modes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -256,6 +259,7 @@ class Episode:
     Predictions alone have these: `happening_at`: when the problem was known to have come, None if
     it did not come; `prediction_ended_at`: `happening_at`, or else `valid_until`; `present`:
     reasons and advice of the newest evaluated instant after the raise, None before there is one.
+    `modes`: at the raise, which of the named problems it probably is, the most probable first.
     `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
     """
 
@@ -296,6 +300,7 @@ class Episode:
     happening_at: datetime | None = None
     prediction_ended_at: datetime | None = None
     present: PresentAdvice | None = None
+    modes: tuple[ModeShare, ...] = ()
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:

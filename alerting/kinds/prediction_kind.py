@@ -15,6 +15,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.fields.names_and_times import merge
+from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import (
     format_threshold,
     joined,
@@ -27,6 +28,7 @@ from alerting.detection.problem_occurrences import find_occurrences, predicts
 from alerting.episodes.advice import split_reasons
 from alerting.episodes.episode import Contribution, Episode, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.mode_shares import ModeShare, describe_modes
 from alerting.episodes.prediction_rule import clear_threshold
 from alerting.kinds.prediction_evaluation import evaluate_part
 from alerting.kinds.protocol import (
@@ -43,6 +45,7 @@ from alerting.kinds.protocol import (
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import build_features
+from alerting.learning.models.mode_model import conditions_of, describe_row
 from alerting.learning.models.trained import TrainedModel
 from alerting.readings.history import History, from_millis, to_millis
 from alerting.recommendation.explanation import (
@@ -75,7 +78,8 @@ def explain_raise(
         at_raise.value or 0.0,
         model.threshold if model else None,
     )
-    reason = joined("; ", risk, fault)
+    modes = name_modes(definition, asset, model, at_raise.row)
+    reason = joined("; ", risk, describe_modes(modes), fault)
     evaluation = Evaluation(
         step.at,
         "triggered",
@@ -85,7 +89,7 @@ def explain_raise(
         at_raise.model_version,
     )
     if model is None or history is None:
-        return RaiseEvidence(evaluation, True, {}, why, advice)
+        return RaiseEvidence(evaluation, True, {}, why, advice, modes)
     inputs = _share(
         at_raise,
         history,
@@ -93,7 +97,25 @@ def explain_raise(
         "inputs",
         lambda: {name: _last_value(history, name, step.at) for name in model.plan.variables},
     )
-    return RaiseEvidence(evaluation, True, inputs, why, advice)
+    return RaiseEvidence(evaluation, True, inputs, why, advice, modes)
+
+
+def name_modes(
+    definition: TrainedDefinition,
+    asset: Asset,
+    model: TrainedModel | None,
+    row: pd.DataFrame | None,
+) -> tuple[ModeShare, ...]:
+    """Return which of the named problems it probably is; nothing if the model does not know the
+    definition's modes."""
+    if model is None or row is None:
+        return ()
+    conditions = {mode.name: mode.condition for mode in model.modes}
+    if not conditions or conditions != conditions_of(definition.mode_problems):
+        return ()
+    plan = model.plan
+    titles = [variable_title(plan.source_of(name), asset.variables) for name in plan.columns]
+    return describe_row(model.modes, model.estimator.columns.matrix(row), titles)
 
 
 def _share(
@@ -209,6 +231,8 @@ def explain_instant(
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)
         facts += describe(serving, row)
+        if modes := name_modes(definition, question.asset, serving, row):
+            facts.append(describe_modes(modes))
         facts += [c.message for c in split_reasons(contributions(serving, row, question.asset))[0]]
     why = replace(
         blank,

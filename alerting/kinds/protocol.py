@@ -23,6 +23,7 @@ from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.mode_shares import ModeShare
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, KindPorts
 from alerting.readings.history import History, Millis, from_millis
@@ -348,7 +349,7 @@ class RaiseEvidence:
     """Content of a new episode: the evaluation at its raise, the values used, contributions and
     advice.
 
-    `is_prediction`: the episode is raised before its problem.
+    `is_prediction`: the episode is raised before its problem. `modes`: as of `Episode`.
     """
 
     evaluation: Evaluation
@@ -356,6 +357,7 @@ class RaiseEvidence:
     inputs: dict[str, float | str | None] = field(default_factory=dict)
     contributions: tuple[Contribution, ...] = ()
     recommendation: RecommendationResult | None = None
+    modes: tuple[ModeShare, ...] = ()
 
 
 @dataclass(frozen=True)

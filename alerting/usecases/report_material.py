@@ -199,6 +199,7 @@ def _variables_of(definition: Definition, asset: Asset) -> list[str]:
     if not isinstance(definition, TrainedDefinition):
         return sorted(definition.variables_read(asset))
     named = {*definition.problem.variables, definition.must_know, variable_of(definition)}
+    named |= {v for mode in definition.mode_problems.values() for v in mode.variables}
     return sorted(name for name in named if name)
 
 

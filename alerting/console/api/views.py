@@ -207,7 +207,7 @@ _SUMMARY = (
     "condition_started_at"
 )
 _DETAILS = (
-    "valid_until continues inputs contributions recommendation present guidance transitions "
+    "valid_until continues inputs contributions recommendation present modes guidance transitions "
     "feedback outcome_record"
 )
 EpisodeSummary = Annotated[

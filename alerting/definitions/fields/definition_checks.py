@@ -49,7 +49,7 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
         yield from suppression_faults(definition.suppression)
     if definition.problem:
         if definition.has_alarm:
-            yield from _problem_faults(definition.problem)
+            yield from problem_faults(definition.problem)
         if definition.gap < timedelta(0):
             yield Fault("gap", "must not be negative")
         if (definition.problem.recovery or timedelta(0)) < timedelta(0):
@@ -120,7 +120,8 @@ def _is_cron(expression: str) -> bool:
         return False
 
 
-def _problem_faults(problem: Problem) -> Iterable[Fault]:
+def problem_faults(problem: Problem) -> Iterable[Fault]:
+    """Return the faults across the fields of a problem."""
     yield from _clear_faults(problem)
     if problem.any is not None or problem.all is not None:
         yield from combined_problem_faults(problem)

@@ -22,6 +22,7 @@ from alerting.definitions.removed_features import removal_hint
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
 # tried for every problem whose variable the model may see, without being asked for
 PERSISTENCE = "persistence"
+OF_MODES = "lightgbm"  # fits each mode of a problem
 SEASONAL = "seasonal_naive"  # of a forecast with a season: repeats the value of one before
 GROUP = "alerting.families"
 _LONGEST = "random_forest"

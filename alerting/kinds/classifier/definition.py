@@ -1,14 +1,21 @@
 """The definition of kind `classifier`."""
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.alert_definition import Problem, TrainedDefinition
 from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.definition_checks import feature_faults, training_faults
+from alerting.definitions.fields.modes import (
+    Modes,
+    mode_faults,
+    mode_faults_on,
+    problems_of_modes,
+    with_problem_of_modes,
+)
 from alerting.definitions.fields.shared_fields import Start
 
 
@@ -29,13 +36,36 @@ class ClassifierDefinition(TrainedDefinition):
 
     kind: Literal["classifier"] = Field(description="classifier: a model predicts the problem.")
 
+    modes: Modes | None = Field(
+        None,
+        exclude_if=lambda modes: modes is None,
+        description=(
+            "Named problems, of which an alarm says which one is probable: conditions on "
+            "variables, or event types. The problem can then be left out: any of them."
+        ),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_problem(cls, document: Any) -> Any:
+        return with_problem_of_modes(document)
+
+    @property
+    def mode_problems(self) -> Mapping[str, Problem]:
+        return problems_of_modes(self.modes or {}, self.problem)
+
+    def action_of(self, mode: str | None) -> str | None:
+        return self.modes[mode].action if self.modes and mode in self.modes else None
+
     def faults(self) -> Iterable[Fault]:
-        return training_faults(self)
+        yield from training_faults(self)
+        yield from mode_faults(self.mode_problems, self.problem)
 
     def faults_on(
         self, targets: Sequence[Asset], event_types: Sequence[EventType]
     ) -> Iterable[Fault]:
-        return feature_faults(self, targets, event_types)
+        yield from feature_faults(self, targets, event_types)
+        yield from mode_faults_on(self.mode_problems, targets, event_types)
 
 
 DEFINITION = ClassifierDefinition

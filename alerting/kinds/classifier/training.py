@@ -7,11 +7,13 @@ from dataclasses import replace
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset
+from alerting.learning.models.mode_model import with_modes
 from alerting.learning.models.model_files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import Candidate
 from alerting.learning.selection.challenger import finish_challenger, refit, sample_shares
 from alerting.learning.selection.choice import ChanceTest, choose
+from alerting.learning.selection.mode_training import refit_modes, train_modes
 from alerting.learning.selection.parameter_search import search_candidate
 from alerting.learning.selection.promotion import compare
 from alerting.ports import Files
@@ -22,7 +24,6 @@ class ClassifierTraining:
 
     train = staticmethod(search_candidate)
     compare = staticmethod(compare)
-    refit = staticmethod(refit)
 
     def choose(
         self, dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
@@ -36,7 +37,20 @@ class ClassifierTraining:
             return chance, None
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
+        if definition.mode_problems:
+            modes, notes = train_modes(dataset, definition, model)
+            model = with_modes(model, modes)
+            evidence = replace(evidence, notes=(*evidence.notes, *notes))
         return chance, Challenger(choice.candidate, model, evidence)
+
+    def refit(
+        self, dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition
+    ) -> TrainedModel | None:
+        refitted = refit(dataset, replace(twin, modes=()), definition)
+        if refitted is None or refitted.refit is None or not definition.mode_problems:
+            return refitted
+        modes = refit_modes(dataset, definition, twin, refitted.refit.training_cutoff)
+        return replace(twin, refit=with_modes(refitted.refit, modes))
 
     def save(self, model: TrainedModel) -> Files:
         return model_files(model) | requirements_file(model)

@@ -88,6 +88,7 @@ HASHED = (
     "label_by_data",
     "part_by_data",
     "future",
+    "modes",
 )
 
 
@@ -110,8 +111,9 @@ class Dataset:
     seconds of scored rows by part and asset. `counts`: instants without a label by reason.
     `findings`: the data quality report. `effects`: of set-points on the problem variable, None
     where they are not known. `future`: values of the problem's variable at the leads of the
-    definition (rows x leads), NaN where there is none. `purge_ms`: length purged before every
-    border. `hash`: over the content of rows, labels and parts; the same in every process.
+    definition (rows x leads), NaN where there is none. `modes`: which modes follow (rows x modes).
+    `purge_ms`: length purged before every border. `hash`: over the content of rows, labels and
+    parts; the same in every process.
     """
 
     definition: str
@@ -141,6 +143,7 @@ class Dataset:
     purge_ms: int
     hash: str
     future: Floats
+    modes: BoolArray
     effects: SetPointEffects | None = None
 
     @cached_property
@@ -452,7 +455,7 @@ _STATED = (
     "purge_ms",
     "hash",
 )
-_FUTURE = "future/"  # and the number of the lead
+_WIDE = {"future": np.float64, "modes": np.bool_}  # stored by column: its name, / and a number
 BESIDE = ("asset", "ts", "part", "label", "weight")
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
@@ -464,9 +467,8 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
         name: levels.get(name, dataset.rows[name].to_numpy()) for name in dataset.plan.columns
     }
     columns |= {f"row/{name}": getattr(dataset, name) for name in _PLAIN}
-    columns |= {
-        f"{_FUTURE}{lead}": dataset.future[:, lead] for lead in range(dataset.future.shape[1])
-    }
+    for wide in _WIDE:
+        columns |= {f"{wide}/{n}": values for n, values in enumerate(getattr(dataset, wide).T)}
     names = {}
     for name in _NAMED:
         names[name], columns[f"row/{name}"] = _number_names(getattr(dataset, name))
@@ -497,9 +499,7 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     beside: dict[str, Any] = {name: _column(table, f"row/{name}") for name in _PLAIN}
     for name, values in document["names"].items():
         beside[name] = np.array(values, dtype=object)[_column(table, f"row/{name}")]
-    leads = sum(name.startswith(_FUTURE) for name in table.schema_arrow.names)
-    parts = [_column(table, f"{_FUTURE}{lead}") for lead in range(leads)]
-    beside["future"] = np.column_stack([np.empty((table.metadata.num_rows, 0)), *parts])
+    beside |= {name: _matrix(table, f"{name}/", of_type) for name, of_type in _WIDE.items()}
     rows = _rows(table, plan)
     del table
     _give_back_memory()
@@ -548,6 +548,13 @@ def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
 
 def _column(table: pq.ParquetFile, name: str) -> npt.NDArray[Any]:
     return np.asarray(table.read(columns=[name]).column(0).to_numpy())
+
+
+def _matrix(table: pq.ParquetFile, prefix: str, of_type: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return the columns whose names are a prefix and a number."""
+    count = sum(name.startswith(prefix) for name in table.schema_arrow.names)
+    empty = np.empty((table.metadata.num_rows, 0), of_type)
+    return np.column_stack([empty, *(_column(table, f"{prefix}{n}") for n in range(count))])
 
 
 def _give_back_memory() -> None:

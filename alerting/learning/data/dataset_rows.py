@@ -33,6 +33,7 @@ from alerting.learning.data.row_labels import (
     FeedbackLabel,
     Labels,
     label_instants,
+    label_modes,
     persistence,
     relabel,
 )
@@ -277,6 +278,7 @@ class AssetRows:
     measured: BoolArray
     persistence: Floats
     future: Floats
+    modes: BoolArray
     effect: Effects
     answers: int
     answers_used: int
@@ -317,6 +319,13 @@ def label_asset(
         measured=labels.measured[in_use],
         persistence=persistence(definition, history, at[in_use]),
         future=future_values(definition, plan, history, at[in_use]),
+        modes=label_modes(
+            definition,
+            question,
+            history,
+            at[in_use] + duration_millis(definition.window.after),
+            at[in_use] + duration_millis(definition.window.until),
+        ),
         effect=changed.effect,
         answers=len(asset_answers),
         answers_used=changed.used,
@@ -330,8 +339,8 @@ def label_asset(
 class JoinedRows:
     """The rows of all assets, by asset and then by time; every field has one value for each row.
 
-    `future` has one for each lead. `label`, `part`, `weight` include the effect of operators'
-    feedback; `label_by_data`, `part_by_data` exclude it.
+    `future` has one for each lead, `modes` for each mode. `label`, `part`, `weight` include the
+    effect of operators' feedback; `label_by_data`, `part_by_data` exclude it.
     """
 
     asset: npt.NDArray[np.object_]
@@ -343,6 +352,7 @@ class JoinedRows:
     weight: Floats
     persistence: Floats
     future: Floats
+    modes: BoolArray
     label_by_data: npt.NDArray[np.int8]
     part_by_data: Parts
     effect: Effects
@@ -378,6 +388,7 @@ def join_assets(
         weight=np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
         persistence=np.concatenate([rows.persistence for rows in assets]),
         future=np.concatenate([rows.future for rows in assets]),
+        modes=np.concatenate([rows.modes for rows in assets]),
         label_by_data=label,
         part_by_data=part,
         effect=effect,

@@ -98,15 +98,7 @@ def label_instants(
     after = at + duration_millis(definition.window.after)
     until = at + duration_millis(definition.window.until)
     is_onset = question == "onset"
-    if is_onset or problem.event is None:
-        positive = _any_between(millis(problems["start"]) if is_onset else ts[bad], after, until)
-    else:
-        start = millis(problems["start"])
-        end = millis(problems["end"])
-        over = np.where(end == NOT_YET, FAR_FUTURE, end)
-        positive = np.searchsorted(start, until, side="right") > np.searchsorted(
-            over, after, side="right"
-        )
+    positive = _shows(question, problem, problems, ts[bad], after, until)
     determined = until + (duration_millis(problem.hold) if is_onset else 0)
     uncounted = why_not_counted(at, occurrences, is_onset, is_suppressed=is_covered(suppressed, at))
     reason = uncounted.copy()
@@ -129,6 +121,40 @@ def label_instants(
         problems=counted_problems(problems, occurrences, is_onset),
         occurrences=occurrences,
     )
+
+
+def _shows(
+    question: Literal["onset", "state"],
+    problem: Problem,
+    problems: pd.DataFrame,
+    bad: Millis,
+    after: Millis,
+    until: Millis,
+) -> BoolArray:
+    """Return whether each window (after, until] shows the problem. `bad`: samples that meet it."""
+    if question == "onset" or problem.event is None:
+        return _any_between(millis(problems["start"]) if question == "onset" else bad, after, until)
+    start = millis(problems["start"])
+    end = millis(problems["end"])
+    over = np.where(end == NOT_YET, FAR_FUTURE, end)
+    begun = np.searchsorted(start, until, side="right")
+    return np.asarray(begun > np.searchsorted(over, after, side="right"))
+
+
+def label_modes(
+    definition: TrainedDefinition,
+    question: Literal["onset", "state"],
+    history: History,
+    after: Millis,
+    until: Millis,
+) -> BoolArray:
+    """Return which modes of the problem each window (after, until] shows (windows x modes)."""
+    modes = [np.empty((len(after), 0), np.bool_)]
+    for mode in definition.mode_problems.values():
+        ts, bad = problem_samples(mode, history)
+        problems = find_problems(mode, history, definition.is_of_unit)
+        modes.append(_shows(question, mode, problems, ts[bad], after, until))
+    return np.column_stack(modes)
 
 
 def persistence(definition: TrainedDefinition, history: History, at: Millis) -> Floats:

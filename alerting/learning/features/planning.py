@@ -390,10 +390,8 @@ def candidate_variables(definition: TrainedDefinition, histories: Sequence[Histo
     """Return the assets' variables that the model may see, sorted; for the unit just made without
     the problem's variables."""
     names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
-    unseen = set(definition.problem.variables) if definition.is_of_unit else set()
-    return match_names(
-        names - set(match_names(names, definition.exclude)) - unseen, definition.include
-    )
+    unseen = definition.never_seen.union(match_names(names, definition.exclude))
+    return match_names(names - unseen, definition.include)
 
 
 def event_types(histories: Sequence[History]) -> set[str]:

@@ -24,7 +24,9 @@ from pydantic import (
     model_validator,
 )
 
+from alerting.definitions.asset_documents import VariableName
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.modes import MOST_MODES
 from alerting.learning.features.plan import (
     MOST_COLUMNS,
     STORED,
@@ -40,6 +42,7 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.families.contract import get_family
+from alerting.learning.models.mode_model import ModeModel, with_modes
 from alerting.learning.models.trained import (
     MOST_NORMAL_ROWS,
     MOST_NORMAL_VALUES,
@@ -170,6 +173,15 @@ class NormalMeta(_Closed):
         return self
 
 
+class ModeMeta(_Closed):
+    """The model of one mode."""
+
+    name: VariableName
+    condition: str
+    rate: Annotated[float, Field(gt=0, le=1)]
+    estimator: EstimatorMeta | None
+
+
 class ModelMeta(_Closed):
     """All of `model.json`. A model has one of `members`."""
 
@@ -193,6 +205,7 @@ class ModelMeta(_Closed):
     normal: NormalMeta | None = None
     effects: EffectsMeta | None = None
     has_alarm: bool = True
+    modes: Annotated[tuple[ModeMeta, ...], Field(max_length=MOST_MODES)] = ()
 
     @field_validator("training_cutoff", "as_of")
     @classmethod
@@ -258,18 +271,13 @@ _OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap", 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
     """Return model and refit as files by name; equal models give equal hashes."""
     fitted = model.estimator.model.files()
+    of_modes = [_mode_files(number, mode) for number, mode in enumerate(model.modes)]
     meta = {
         **{name: getattr(model, name) for name in _AS_THEY_ARE},
         "format": FORMAT,
         "plan": model.plan.to_document(),
         "weights": [1.0],
-        "members": [
-            {
-                "family": model.family,
-                **model.estimator.encoding.to_document(),
-                "files": list(fitted),
-            }
-        ],
+        "members": [_estimator_document(model.estimator, fitted)],
         "calibration": asdict(model.calibration),
         "training_cutoff": model.training_cutoff.isoformat(),
         "as_of": model.as_of.isoformat(),
@@ -277,10 +285,26 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "gap_ms": duration_millis(model.gap),
         "normal": None if model.normal is None else _normal_document(model.normal),
         "effects": None if model.effects is None else asdict(model.effects),
+        **({"modes": [document for document, _ in of_modes]} if of_modes else {}),
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
+    files.update(item for _, part in of_modes for item in part.items())
     refit = {} if model.refit is None else model_files(model.refit)
     return files | fitted | {REFIT + name: data for name, data in refit.items()}
+
+
+def _estimator_document(estimator: Estimator, files: Iterable[str]) -> dict[str, object]:
+    encoding = estimator.encoding.to_document()
+    return {"family": estimator.family, **encoding, "files": list(files)}
+
+
+def _mode_files(number: int, mode: ModeModel) -> tuple[dict[str, object], dict[str, bytes]]:
+    """Return the document of a mode, and its files."""
+    document: dict[str, object] = {n: getattr(mode, n) for n in ("name", "condition", "rate")}
+    if mode.estimator is None:
+        return {**document, "estimator": None}, {}
+    files = {f"mode-{number}-{n}": data for n, data in mode.estimator.model.files().items()}
+    return {**document, "estimator": _estimator_document(mode.estimator, files)}, files
 
 
 def _normal_document(normal: NormalSample) -> dict[str, object]:
@@ -364,12 +388,28 @@ def _read_model(
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
     )
     settings = (estimator, model.calibration, model.threshold, plan)
-    if model_hash(*settings, fitted, model.has_alarm) != model.hash:
+    hash = model_hash(*settings, fitted, model.has_alarm)
+    modes = tuple(_read_mode(files, mode, plan, family_of) for mode in meta.modes)
+    model = with_modes(replace(model, hash=hash), modes)
+    if model.hash != meta.hash:
         raise ModelRefused(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
             "damaged"
         )
     return model
+
+
+def _read_mode(
+    files: Mapping[str, bytes],
+    meta: ModeMeta,
+    plan: FeaturePlan,
+    family_of: Callable[[str], FamilyReader],
+) -> ModeModel:
+    estimator = None
+    if meta.estimator is not None:
+        meta.estimator.check(plan)
+        estimator, _ = _read_member(files, meta.estimator, plan, family_of)
+    return ModeModel(meta.name, meta.condition, meta.rate, estimator)
 
 
 def _read_member(

@@ -23,8 +23,10 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.lifecycle import ReportedMiss
+from alerting.episodes.mode_shares import ModeAlarm, ModeMetrics, count_modes, probable_mode
 from alerting.episodes.prediction_rule import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.episodes.touched_production import TouchedProduction
+from alerting.learning.data.row_labels import label_modes
 from alerting.learning.predicted_and_measured import GradedValues, ServedValues
 from alerting.learning.score_metrics import (
     OpenAlarm,
@@ -406,6 +408,29 @@ def delay(delays: Sequence[float]) -> Estimate:
     """Compute the median time from the begin of the problems that a detector found while they
     lasted to its alarm."""
     return median(delays, "s", _FOUND_LASTING)
+
+
+def compute_modes(m: Material, problems: Sequence[ReportedProblem]) -> tuple[ModeMetrics, ...]:
+    """Return how often alarms with an outcome named each mode of the definition rightly; nothing
+    without modes."""
+    definition = m.definition
+    if not isinstance(definition, TrainedDefinition) or not definition.mode_problems:
+        return ()
+    names = np.array([*definition.mode_problems], dtype=object)
+    alarms = [
+        ModeAlarm(probable_mode(e.modes), e.outcome_record.modes if outcome == "hit" else None)
+        for e in m.raised
+        if e.outcome_record and (outcome := outcome_of(e)) != "undetermined"
+    ]
+    came = []
+    for problem in problems:
+        start = to_millis(problem.start)
+        window = np.array([start - 1, max(to_millis(problem.end or m.as_of), start)])
+        history = m.histories[problem.asset]
+        [shown] = label_modes(definition, m.predicts, history, window[:1], window[1:])
+        came.append(tuple(names[shown]))
+    missed = [modes for modes, p in zip(came, problems, strict=True) if p.episode is None]
+    return count_modes(definition.mode_problems, alarms, came, missed)
 
 
 LEAST_SAMPLES = 30  # below which nothing is concluded

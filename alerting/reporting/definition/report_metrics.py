@@ -17,6 +17,7 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import OUTCOMES, Episode, Outcome, Verdict
 from alerting.episodes.lifecycle import ONLY_BEFORE, RULES, consensus, undetermined_reason
+from alerting.episodes.mode_shares import ModeMetrics
 from alerting.episodes.touched_production import TouchedProduction
 from alerting.reporting.definition.decision_reason import DecisionMade
 from alerting.reporting.definition.operators_and_money import (
@@ -33,6 +34,7 @@ from alerting.reporting.definition.period_data import (
     ModelInService,
     ReportedProblem,
     ValueMetrics,
+    compute_modes,
     compute_values,
     counted_outcomes,
     delay,
@@ -263,6 +265,7 @@ class ReportMetrics:
     unscored: int = 0
     outdated: int = 0
     blocks: tuple[TouchedProduction, ...] = ()
+    modes: tuple[ModeMetrics, ...] = ()
     asset_titles: dict[str, str] = field(default_factory=dict)
 
     def asset_title(self, asset: str) -> str:
@@ -406,6 +409,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         ),
         false_alarms=_false_alarms(counted_outcomes(m, m.unscored), weeks, outdated),
         outdated=outdated,
+        modes=compute_modes(m, problems),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
         lead_time=lead_time(problems, is_detector(m.definition)),

@@ -54,7 +54,7 @@ from alerting.episodes.touched_production import (
     touched_time,
 )
 from alerting.kinds.registry import kind_of
-from alerting.learning.data.row_labels import last_known_instant
+from alerting.learning.data.row_labels import label_modes, last_known_instant
 from alerting.ports import (
     Assets,
     Definitions,
@@ -193,7 +193,27 @@ def _outcome_record(
     observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict, window.rules)
+    trained = definition if isinstance(definition, TrainedDefinition) else None
+    if trained is not None and trained.mode_problems and observed.problem_at is not None:
+        modes = _modes_that_came(platform.readings, asset, trained, window, as_of)
+        record = replace(record, modes=modes)
     return record, _next_try(observed, mature_at, as_of)
+
+
+def _modes_that_came(
+    readings: Readings,
+    asset: Asset,
+    definition: TrainedDefinition,
+    window: _OutcomeWindow,
+    as_of: datetime,
+) -> tuple[str, ...]:
+    """Return the modes of the problem that came in the outcome window."""
+    before = definition.problem.hold + problem_lookback(definition.problem) + timedelta(days=1)
+    history = readings.load(asset, window.start - before, min(as_of, window.end + _BEYOND))
+    ends = np.array([to_millis(window.start), to_millis(window.end)])
+    question = kind_of(definition).outcome(definition, asset)
+    [shown] = label_modes(definition, question, history, ends[:1], ends[1:])
+    return tuple(np.array([*definition.mode_problems], dtype=object)[shown])
 
 
 def _outcome_window(

@@ -11,6 +11,7 @@ from alerting.definitions.wording.language import joined, spoken_duration, trans
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.mode_shares import ModeShare, probable_mode
 from alerting.episodes.reconciliation import link_continuation
 from alerting.kinds.protocol import (
     Raise,
@@ -339,13 +340,22 @@ def _raise_episode(
         continues=episode_id(revision.name, asset.name, step.follows) if step.follows else None,
         model_version=at_raise.model_version,
         inputs=evidence.inputs,
-        guidance={k: v for k, v in definition.guidance.model_dump().items() if v},
+        guidance=guidance_of(definition, evidence.modes),
+        modes=evidence.modes,
         transitions=(Transition("raised", step.at, PLATFORM, step.reason),),
         outcome_due_at=step.at if is_predicted else None,
         contributions=evidence.contributions,
         recommendation=evidence.recommendation,
         is_prediction=evidence.is_prediction,
     )
+
+
+def guidance_of(definition: Definition, modes: Sequence[ModeShare]) -> dict[str, str]:
+    """Return the definition's guidance; its first step is that of the probable mode, if it has
+    one."""
+    guidance = {k: v for k, v in definition.guidance.model_dump().items() if v}
+    action = definition.action_of(probable_mode(modes))
+    return guidance if action is None else {**guidance, "action": action}
 
 
 def with_step(

@@ -303,6 +303,8 @@ _EVALUATED = (
     "contributions",
     "recommendation",
     "inputs",
+    "modes",
+    "guidance",
 )
 """The fields of an episode that another evaluation may change."""
 

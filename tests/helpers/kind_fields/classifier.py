@@ -10,6 +10,7 @@ import pandas as pd
 
 from alerting.definitions.alert_definition import Costs
 from alerting.definitions.fields.learning import OperatingPoint
+from alerting.definitions.fields.modes import Mode
 from alerting.detection.problem_occurrences import no_occurrences
 from alerting.detection.suppressed_intervals import suppressed_intervals
 from alerting.episodes.prediction_rule import (
@@ -209,6 +210,10 @@ ELSEWHERE = {
         "sums of a report: tests/reporting/definition/test_parts.py",
     ),
     "kind": "it chooses the model",
+    **dict.fromkeys(
+        (f"modes.{field}" for field in leaves(Mode)),
+        "tests/definitions/test_modes.py and tests/usecases/training/test_modes.py",
+    ),
     "periods.refit": "tests/usecases/training/promotion/test_with_learners.py",
     **dict.fromkeys(
         (f"operating_point.{field}" for field in leaves(OperatingPoint)),

@@ -8,7 +8,13 @@ import pytest
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.detection.problem_occurrences import INSIDE_PROBLEM, RECOVERY, problem_samples
 from alerting.kinds.classifier.definition import ClassifierDefinition
-from alerting.learning.data.row_labels import IMMATURE, NO_SAMPLE, label_instants, persistence
+from alerting.learning.data.row_labels import (
+    IMMATURE,
+    NO_SAMPLE,
+    label_instants,
+    label_modes,
+    persistence,
+)
 from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.readings.history import to_millis
 from tests.builders import T0
@@ -53,6 +59,17 @@ def test_an_onset_is_positive_when_the_problem_starts_within_the_horizon_after_t
     history = with_events(("failure", 60, 60))
     got = labelled(definition(FAILURE, gap="10m"), history, [20, 29, 30, 40, 49, 50, 51], 200)
     assert got == [0, 0, 1, 1, 1, 0, 0]
+
+
+def test_each_mode_that_comes_in_the_window_is_a_label_and_several_count_alike():
+    history = with_events(("failure-fan", 60, 60), ("failure-belt", 75, 75))
+    modes = {"fan": {"event": "failure-fan"}, "belt": {"event": "failure-belt"}}
+    asked = definition(None, modes=modes)
+    assert labelled(asked, history, [39, 40, 58], 200) == [0, 1, 1]
+    at = instants([39, 40, 58, 62])
+    shown = label_modes(asked, "onset", history, at, at + 20 * MINUTE)
+    assert shown.tolist() == [[False, False], [True, False], [True, True], [False, True]]
+    assert label_modes(definition(FAILURE), "onset", history, at, at).shape == (4, 0)
 
 
 def test_an_instant_event_is_followed_by_its_stated_recovery_or_a_hold_off_of_one_horizon():
