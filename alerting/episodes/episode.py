@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from alerting.definitions.alert_definition import Severity
 from alerting.definitions.wording.language import Translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation
+from alerting.episodes.remaining_life import RemainingLife
 
 PLATFORM = "platform"  # the actor of what people did not do
 Condition = Literal["open", "closed"]
@@ -185,7 +186,7 @@ class PresentAdvice:
 
     `since`: the first instant from which the platform has given this same advice. `earlier`: the
     last pieces of advice that were replaced, oldest first. `advised_at`: the instant of reasons and
-    advice if `at` gave none and earlier ones stay; None: `at`.
+    advice if `at` gave none and earlier ones stay; None: `at`. `life`: the remaining life at `at`.
     """
 
     at: datetime
@@ -197,6 +198,7 @@ class PresentAdvice:
     recommendation: RecommendationResult
     earlier: tuple[EarlierAdvice, ...] = ()
     advised_at: datetime | None = None
+    life: RemainingLife | None = None
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,7 @@ class Episode:
     it did not come; `prediction_ended_at`: `happening_at`, or else `valid_until`; `present`:
     reasons and advice of the newest evaluated instant after the raise, None before there is one.
     `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
+    `life`: the remaining life of the part at the raise.
     """
 
     id: str
@@ -296,6 +299,7 @@ class Episode:
     happening_at: datetime | None = None
     prediction_ended_at: datetime | None = None
     present: PresentAdvice | None = None
+    life: RemainingLife | None = None
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:
@@ -334,6 +338,11 @@ class Episode:
     def advice(self) -> RecommendationResult | None:
         """Return the newest advice: the advice of the raise until advice is computed again."""
         return self.present.recommendation if self.present else self.recommendation
+
+    @property
+    def newest_life(self) -> RemainingLife | None:
+        """Return the newest estimate of the remaining life, None without one."""
+        return self.present.life if self.present and self.present.life else self.life
 
     @property
     def advised_at(self) -> datetime:

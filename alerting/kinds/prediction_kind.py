@@ -210,6 +210,8 @@ def explain_instant(
         row = build_features(serving.plan, evaluated.history, when)
         facts += describe(serving, row)
         facts += [c.message for c in split_reasons(contributions(serving, row, question.asset))[0]]
+    if scored.lives and scored.lives[-1] is not None:
+        facts.append(scored.lives[-1].message)
     why = replace(
         blank,
         score=score,

@@ -14,7 +14,9 @@ from alerting.learning.selection.challenger import finish_challenger, refit, sam
 from alerting.learning.selection.choice import ChanceTest, choose
 from alerting.learning.selection.parameter_search import search_candidate
 from alerting.learning.selection.promotion import compare
+from alerting.learning.selection.remaining_life import refit_life, train_life
 from alerting.ports import Files
+from alerting.readings.history import to_millis
 
 
 class ClassifierTraining:
@@ -22,7 +24,15 @@ class ClassifierTraining:
 
     train = staticmethod(search_candidate)
     compare = staticmethod(compare)
-    refit = staticmethod(refit)
+
+    def refit(
+        self, dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition
+    ) -> TrainedModel | None:
+        fitted = refit(dataset, twin, definition)
+        if fitted is None or fitted.refit is None or twin.life is None:
+            return fitted
+        life = refit_life(dataset, definition.learning.seed, twin.life)
+        return replace(fitted, refit=replace(fitted.refit, life=life))
 
     def choose(
         self, dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
@@ -34,6 +44,11 @@ class ClassifierTraining:
         chance = replace(choice.chance, validation=evidence.validation)
         if not chance.passed:
             return chance, None
+        if (ends := definition.life_ends) is not None:
+            cutoff = to_millis(model.training_cutoff)
+            life, message = train_life(dataset, ends, definition.learning.seed, cutoff)
+            model = replace(model, life=life)
+            evidence = replace(evidence, notes=(*evidence.notes, message))
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
         return chance, Challenger(choice.candidate, model, evidence)

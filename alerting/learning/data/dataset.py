@@ -45,6 +45,7 @@ from alerting.learning.data.dataset_rows import (
 from alerting.learning.data.findings import Consequence, Finding, findings_from
 from alerting.learning.data.quality import burst_findings, find_oddities, find_strays, leak_suspects
 from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
+from alerting.learning.features.lives import LIFE_COLUMNS, row_lives
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
     DerivedFeatures,
@@ -88,6 +89,7 @@ HASHED = (
     "label_by_data",
     "part_by_data",
     "future",
+    "lives",
 )
 
 
@@ -110,7 +112,8 @@ class Dataset:
     seconds of scored rows by part and asset. `counts`: instants without a label by reason.
     `findings`: the data quality report. `effects`: of set-points on the problem variable, None
     where they are not known. `future`: values of the problem's variable at the leads of the
-    definition (rows x leads), NaN where there is none. `purge_ms`: length purged before every
+    definition (rows x leads), NaN where there is none. `lives`: of each row the columns of
+    `RowLives`; none if no remaining life is estimated. `purge_ms`: length purged before every
     border. `hash`: over the content of rows, labels and parts; the same in every process.
     """
 
@@ -141,6 +144,7 @@ class Dataset:
     purge_ms: int
     hash: str
     future: Floats
+    lives: Floats
     effects: SetPointEffects | None = None
 
     @cached_property
@@ -245,7 +249,10 @@ def build_dataset(
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     counts = _count_answers(assets, rows.effect)
     leaks = leak_suspects(definition, plan, training, features, rows.label, rows.part == "train")
-    beside = {name: getattr(rows, name) for name in HASHED}
+    beside = {name: getattr(rows, name) for name in HASHED if name != "lives"}
+    beside["lives"] = np.concatenate(
+        [row_lives(definition.life_ends, h, rows.at[rows.asset == h.asset.name]) for h in views]
+    )
     return Dataset(
         definition=definition.name,
         revision=revision_number,
@@ -453,6 +460,7 @@ _STATED = (
     "hash",
 )
 _FUTURE = "future/"  # and the number of the lead
+_LIVES = "lives/"  # and the number of the column
 BESIDE = ("asset", "ts", "part", "label", "weight")
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
@@ -467,6 +475,7 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
     columns |= {
         f"{_FUTURE}{lead}": dataset.future[:, lead] for lead in range(dataset.future.shape[1])
     }
+    columns |= {f"{_LIVES}{i}": column for i, column in enumerate(dataset.lives.T)}
     names = {}
     for name in _NAMED:
         names[name], columns[f"row/{name}"] = _number_names(getattr(dataset, name))
@@ -500,6 +509,9 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     leads = sum(name.startswith(_FUTURE) for name in table.schema_arrow.names)
     parts = [_column(table, f"{_FUTURE}{lead}") for lead in range(leads)]
     beside["future"] = np.column_stack([np.empty((table.metadata.num_rows, 0)), *parts])
+    is_stored = f"{_LIVES}0" in table.schema_arrow.names
+    lives = [_column(table, f"{_LIVES}{i}") for i in range(LIFE_COLUMNS if is_stored else 0)]
+    beside["lives"] = np.column_stack([np.empty((table.metadata.num_rows, 0)), *lives])
     rows = _rows(table, plan)
     del table
     _give_back_memory()

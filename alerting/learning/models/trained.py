@@ -19,6 +19,8 @@ from alerting.readings.history import Floats
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
+    from alerting.learning.models.remaining_life import LifeModel
+
 
 NEAREST = 5
 MOST_NORMAL_ROWS = 2_000
@@ -354,7 +356,8 @@ class TrainedModel:
     serves after its own training cutoff; this model is its twin, to which all printed figures
     belong. `normal`: a sample of the training rows without a problem; None of models trained before
     it was kept. `effects`: of set-points on the problem variable, None where they are not known.
-    `has_alarm`: False of a model whose predicted values serve without a risk.
+    `has_alarm`: False of a model whose predicted values serve without a risk. `life`: the model of
+    the remaining life, None without one.
     """
 
     definition: str
@@ -376,6 +379,7 @@ class TrainedModel:
     normal: NormalSample | None = field(default=None, compare=False)
     effects: SetPointEffects | None = field(default=None, compare=False)
     has_alarm: bool = True
+    life: LifeModel | None = field(default=None, compare=False)
 
     @property
     def family(self) -> str:

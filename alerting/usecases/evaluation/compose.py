@@ -292,6 +292,7 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
         version,
         evidence.contributions,
         evidence.recommendation,
+        evidence.life,
     )
 
 
@@ -345,6 +346,7 @@ def _raise_episode(
         contributions=evidence.contributions,
         recommendation=evidence.recommendation,
         is_prediction=evidence.is_prediction,
+        life=evidence.life,
     )
 
 

@@ -303,6 +303,7 @@ _EVALUATED = (
     "contributions",
     "recommendation",
     "inputs",
+    "life",
 )
 """The fields of an episode that another evaluation may change."""
 
