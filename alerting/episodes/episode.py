@@ -340,9 +340,15 @@ class Episode:
         return self.present.recommendation if self.present else self.recommendation
 
     @property
-    def newest_life(self) -> RemainingLife | None:
+    def remaining_life(self) -> RemainingLife | None:
         """Return the newest estimate of the remaining life, None without one."""
         return self.present.life if self.present and self.present.life else self.life
+
+    @property
+    def life_message(self) -> str:
+        """Return how long the part still lasts while the problem is expected; empty otherwise."""
+        life = self.remaining_life if self.phase == "expected" else None
+        return "" if life is None else life.message
 
     @property
     def advised_at(self) -> datetime:

@@ -63,9 +63,8 @@ class RemainingLife:
     @property
     def message(self) -> str:
         """Return both, with the instant to which they belong."""
-        lasts = translatable(
-            "still lasts {time}, as of {at}", time=self.sentence, at=self.at.isoformat()
-        )
+        at = self.at.isoformat()
+        lasts = translatable("The part still lasts {time}, as of {at}", time=self.sentence, at=at)
         return joined("; ", lasts, self.advice) if self.advice else lasts
 
 

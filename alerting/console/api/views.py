@@ -30,6 +30,7 @@ from alerting.episodes.episode import (
     Transition,
     Verdict,
 )
+from alerting.episodes.remaining_life import RemainingLife
 from alerting.notifications.notification import Notification
 from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis
@@ -150,6 +151,7 @@ class EpisodeDetail(EpisodeSummary):
     contributions: tuple[Contribution, ...]
     recommendation: RecommendationResult | None
     present: PresentAdvice | None
+    remaining_life: RemainingLife | None
     guidance: dict[str, str]
     transitions: tuple[Transition, ...]
     notifications: tuple[Notification, ...]

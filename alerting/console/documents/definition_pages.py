@@ -102,6 +102,7 @@ from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
 from alerting.usecases.document_life import StoredDocument
 from alerting.usecases.operators.links_and_misses import report_miss
+from alerting.usecases.scoring.remaining_lives import newest_lives
 
 router = APIRouter(include_in_schema=False)
 LINES_SHOWN = 50
@@ -174,6 +175,9 @@ def page_values(
         "tabs": {key: name for key, name in TABS.items() if is_trained or key != "model"},
         "episodes": episodes,
         "asset_titles": titles,
+        "lives": newest_lives(platform, line.latest.definition, now)
+        if is_first and line.latest is not None
+        else {},
         "assets": shown_assets(line.latest, titles),
         "budget": platform.budget.per_day,
         "days": platform.budget.days,

@@ -90,7 +90,7 @@ class LifeModel:
         return [
             RemainingLife(
                 from_millis(instant),
-                timedelta(milliseconds=low),
+                timedelta(milliseconds=int(low)),
                 _time(median),
                 _time(high),
                 from_millis(instant + int(keep)) if keep else None,
@@ -252,4 +252,4 @@ def latest_of(age: Floats, plan: LifePlan) -> Floats:
 
 
 def _time(ms: float) -> timedelta | None:
-    return timedelta(milliseconds=ms) if np.isfinite(ms) else None
+    return timedelta(milliseconds=int(ms)) if np.isfinite(ms) else None  # as it is stored

@@ -7,7 +7,7 @@ after everything from which fit and calibration have learned.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ from alerting.readings.history import BoolArray, Floats, Millis
 FEWEST_LIVES = 8
 _TAIL = (1 - STATED) / 2
 _FOLDS = 5
+_ROUNDING = 1e-9
 _INTERVALS = 30
 _MOST_ROWS = 4_000  # of all lives, evenly spread in each
 _MOST_CHECKED = 20_000
@@ -51,7 +52,8 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
 @dataclass(frozen=True)
 class LifeRows:
     """Rows of lives. `age`, `left` (ms) and `failed`: as in `RowLives`. `life`: number of the life;
-    `ends_at`: instant (ms) of its end, or of the last reading."""
+    `ends_at`: instant (ms) of its end, or of the last reading. `is_test`: whether a row is of the
+    test period."""
 
     matrix: Floats
     age: Floats
@@ -59,11 +61,11 @@ class LifeRows:
     failed: BoolArray
     life: npt.NDArray[np.int64]
     ends_at: Millis
+    is_test: BoolArray
 
     def select(self, rows: npt.NDArray[Any]) -> LifeRows:
         """Return some rows (a mask or positions)."""
-        parts = (self.matrix, self.age, self.left, self.failed, self.life, self.ends_at)
-        return LifeRows(*(part[rows] for part in parts))
+        return LifeRows(*(getattr(self, part.name)[rows] for part in fields(self)))
 
     @property
     def weight(self) -> Floats:
@@ -82,8 +84,11 @@ def rows_of_lives(dataset: Dataset) -> LifeRows:
     columns = RowLives(*dataset.lives.T)
     _, asset = np.unique(dataset.asset.astype(str), return_inverse=True)
     life = asset * 1_000_000 + columns.life.astype(np.int64)
+    is_test = np.asarray(dataset.part == "test", np.bool_)
     ends_at = dataset.at + columns.left.astype(np.int64)
-    rows = LifeRows(dataset.matrix, columns.age, columns.left, columns.failed == 1, life, ends_at)
+    rows = LifeRows(
+        dataset.matrix, columns.age, columns.left, columns.failed == 1, life, ends_at, is_test
+    )
     return rows.select(columns.left > 0)
 
 
@@ -110,8 +115,8 @@ class Periods(NamedTuple):
 def person_periods(left: Floats, failed: BoolArray, edges: Sequence[float]) -> Periods:
     """Return the intervals that each row survived, and the one in which its life ended with a
     failure. An interval in which it was replaced or the data ended is left out."""
-    within = np.searchsorted(edges, left, side="left")
-    within = np.minimum(within, len(edges))
+    survived = np.searchsorted(edges, left, side="right")
+    within = np.where(failed, np.searchsorted(edges, left, side="left"), survived)
     count = within + (failed & (within < len(edges)))
     row = np.repeat(np.arange(len(left)), count)
     interval = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
@@ -161,9 +166,9 @@ def level_quantile(
     survives = np.cumprod(np.where(failed[order], 1 - weight[order] / at_risk, 1.0))
     ended = 1 - survives
     if share < 0.5:
-        which = np.searchsorted(ended + unseen / total, share, side="right")
+        which = np.searchsorted(ended + unseen / total, share + _ROUNDING, side="right")
         return float(np.append(0.0, level[order])[which])
-    which = np.searchsorted(ended, share, side="left")
+    which = np.searchsorted(ended, share - _ROUNDING, side="left")
     return float(np.append(level[order], 1.0)[which])
 
 
@@ -172,11 +177,11 @@ def keep_level(level: Floats, life: npt.NDArray[np.int64]) -> float | None:
     and others 2022). `level`: where each row's advice would be wrong. None if there are too few
     lives to prove it."""
     lives = np.unique(life)
-    allowed = int(np.floor(WRONG * (len(lives) + 1) + 1e-9)) - 1
+    allowed = int(np.floor(WRONG * (len(lives) + 1) + _ROUNDING)) - 1
     if allowed < 0:
         return None
     least = np.sort([np.nanmin(np.append(level[life == one_life], 1.0)) for one_life in lives])
-    return float(max(least[allowed] - 1e-9, 0.0))
+    return float(max(least[allowed] - _ROUNDING, 0.0))
 
 
 def train_life(
@@ -186,13 +191,12 @@ def train_life(
     there is none. `cutoff_ms`: last instant from which it may learn."""
     rows = rows_of_lives(dataset)
     seen = rows.select(rows.ends_at <= cutoff_ms)
-    is_later = rows.ends_at - rows.left > cutoff_ms
-    unseen = rows.select((rows.ends_at > cutoff_ms) & is_later & rows.failed)
+    unseen = rows.select((rows.ends_at > cutoff_ms) & rows.is_test & rows.failed)
     for name, lives in (("learn from", seen), ("check it", unseen)):
         if (count := lives.count_failures()) < FEWEST_LIVES:
             return None, (
-                f"No remaining life is estimated: {count} lives ended with a failure "
-                f"to {name}; {FEWEST_LIVES} are needed."
+                f"No remaining life is estimated: there are {count} lives with a failure to {name}; "
+                f"{FEWEST_LIVES} are needed."
             )
     plan = LifePlan.from_ends(ends)
     seen = spread_rows(seen)
