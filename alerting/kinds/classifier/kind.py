@@ -30,7 +30,7 @@ def estimate_lives(
 ) -> tuple[RemainingLife | None, ...]:
     """Return the remaining life at these instants (ms), estimated by the refit after its training
     cutoff; None without a model of it."""
-    from alerting.learning.models.remaining_life import LifePlan  # noqa: PLC0415 - only definitions that ask for it
+    from alerting.learning.models.life_model import LifePlan  # noqa: PLC0415 - only definitions that ask for it
 
     plan = LifePlan.from_ends(ends)
     age = ages(find_lives(ends, history), at)
@@ -62,8 +62,8 @@ def evaluate_classifier(
     for rows in after.scores[len(before.scores) :]:
         matrix = sources.shared.features(rows.model.plan, history, rows.at).matrix
         lives = estimate_lives(ends, rows.model, history, matrix, rows.at)
-        known = (rows.unknown == "").tolist()
-        shown = (life if is_known else None for life, is_known in zip(lives, known, strict=True))
+        is_known = (rows.unknown == "").tolist()
+        shown = [life if is_told else None for life, is_told in zip(lives, is_known, strict=True)]
         served.append(replace(rows, lives=tuple(shown)))
     return replace(after, scores=[*before.scores, *served])
 

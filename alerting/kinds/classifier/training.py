@@ -12,9 +12,9 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import Candidate
 from alerting.learning.selection.challenger import finish_challenger, refit, sample_shares
 from alerting.learning.selection.choice import ChanceTest, choose
+from alerting.learning.selection.life_training import refit_life, train_life
 from alerting.learning.selection.parameter_search import search_candidate
 from alerting.learning.selection.promotion import compare
-from alerting.learning.selection.remaining_life import refit_life, train_life
 from alerting.ports import Files
 from alerting.readings.history import to_millis
 

@@ -45,7 +45,7 @@ from alerting.learning.data.dataset_rows import (
 from alerting.learning.data.findings import Consequence, Finding, findings_from
 from alerting.learning.data.quality import burst_findings, find_oddities, find_strays, leak_suspects
 from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
-from alerting.learning.features.lives import LIFE_COLUMNS, row_lives
+from alerting.learning.features.lives import lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
     DerivedFeatures,
@@ -89,7 +89,6 @@ HASHED = (
     "label_by_data",
     "part_by_data",
     "future",
-    "lives",
 )
 
 
@@ -211,8 +210,7 @@ def build_dataset(
     as for `limit_rows`. `plan`: the plan of a model that is fitted again. `derived`: stride and
     windows for a definition that states none. By default both come from the training period.
     Nothing is used that became known after as_of, or after the end of the periods. Raises UserError
-    if `requirements` rejects the definition or the data, if a part has no rows, or if there are too
-    many rows.
+    if the definition or the data are rejected, if a part has no rows, or if there are too many.
     """
     require_strides(definition)
     until, views, borders = _views(definition, histories, as_of)
@@ -249,10 +247,8 @@ def build_dataset(
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     counts = _count_answers(assets, rows.effect)
     leaks = leak_suspects(definition, plan, training, features, rows.label, rows.part == "train")
-    beside = {name: getattr(rows, name) for name in HASHED if name != "lives"}
-    beside["lives"] = np.concatenate(
-        [row_lives(definition.life_ends, h, rows.at[rows.asset == h.asset.name]) for h in views]
-    )
+    beside = {name: getattr(rows, name) for name in HASHED}
+    beside["lives"] = lives_of_rows(definition.life_ends, views, rows.at, rows.asset)
     return Dataset(
         definition=definition.name,
         revision=revision_number,
@@ -509,13 +505,12 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     leads = sum(name.startswith(_FUTURE) for name in table.schema_arrow.names)
     parts = [_column(table, f"{_FUTURE}{lead}") for lead in range(leads)]
     beside["future"] = np.column_stack([np.empty((table.metadata.num_rows, 0)), *parts])
-    is_stored = f"{_LIVES}0" in table.schema_arrow.names
-    lives = [_column(table, f"{_LIVES}{i}") for i in range(LIFE_COLUMNS if is_stored else 0)]
+    lives = [_column(table, n) for n in table.schema_arrow.names if n.startswith(_LIVES)]
     beside["lives"] = np.column_stack([np.empty((table.metadata.num_rows, 0)), *lives])
     rows = _rows(table, plan)
     del table
     _give_back_memory()
-    if dataset_hash(plan, rows, *(beside[name] for name in HASHED)) != document["hash"]:
+    if dataset_hash(plan, rows, *(beside[name] for name in (*HASHED, "lives"))) != document["hash"]:
         raise UserError(
             translatable(
                 "the dataset of {definition} was changed after it was written; train again from "

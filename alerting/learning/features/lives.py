@@ -1,14 +1,14 @@
 """Lives of a part on each asset: they end with a failure, or with a planned replacement."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from alerting.definitions.alert_definition import LifeEnds
 from alerting.detection.problem_occurrences import match_names
 from alerting.readings.history import Floats, History, Millis, duration_millis, millis
-
-LIFE_COLUMNS = 4
 
 
 class Lives(NamedTuple):
@@ -22,11 +22,11 @@ class Lives(NamedTuple):
 
 class RowLives(NamedTuple):
     """Lives of rows, as columns. `age`: ms since the last end that was known, NaN without one.
-    `left`: ms to the end of the life, or to the last reading. `failed`: 1 if the life ends there
-    with a failure, else 0. `life`: number of the life on its asset."""
+    `time_left`: ms to the end of the life, or to the last reading. `failed`: 1 if the life ends
+    there with a failure, else 0. `life`: number of the life on its asset."""
 
     age: Floats
-    left: Floats
+    time_left: Floats
     failed: Floats
     life: Floats
 
@@ -61,15 +61,23 @@ def ages(lives: Lives, at: Millis) -> Floats:
     return np.where(which > 0, at - np.append(0, latest)[which], np.nan)
 
 
-def row_lives(ends: LifeEnds | None, history: History, at: Millis) -> Floats:
-    """Return the columns of `RowLives` at these instants (ms), as a matrix; without columns if the
-    definition asks for no remaining life."""
+def lives_of_rows(
+    ends: LifeEnds | None, histories: Sequence[History], at: Millis, asset: npt.NDArray[np.object_]
+) -> Floats:
+    """Return the columns of `RowLives` of rows, which are sorted by asset as the histories; without
+    columns if no remaining life is asked for."""
     if ends is None:
         return np.empty((len(at), 0))
+    return np.concatenate([row_lives(ends, h, at[asset == h.asset.name]) for h in histories])
+
+
+def row_lives(ends: LifeEnds, history: History, at: Millis) -> Floats:
+    """Return the columns of `RowLives` at these instants (ms), as a matrix."""
     lives = find_lives(ends, history)
     following = np.searchsorted(lives.end, at, side="right")
     readings = millis(history.readings.index)
     until = np.append(lives.end, readings[-1] if len(readings) else 0)[following]
     failed = np.append(lives.failed, 0.0)[following]
-    left = np.maximum(until - at, 0).astype(np.float64)
-    return np.column_stack(RowLives(ages(lives, at), left, failed, following.astype(np.float64)))
+    time_left = np.maximum(until - at, 0).astype(np.float64)
+    number = following.astype(np.float64)
+    return np.column_stack(RowLives(ages(lives, at), time_left, failed, number))

@@ -40,7 +40,7 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.families.contract import get_family
-from alerting.learning.models.remaining_life import LifeLevels, LifeModel, life_columns
+from alerting.learning.models.life_model import LifeLevels, LifeModel, life_columns
 from alerting.learning.models.trained import (
     MOST_NORMAL_ROWS,
     MOST_NORMAL_VALUES,

@@ -19,7 +19,7 @@ from alerting.readings.history import Floats
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-    from alerting.learning.models.remaining_life import LifeModel
+    from alerting.learning.models.life_model import LifeModel
 
 
 NEAREST = 5

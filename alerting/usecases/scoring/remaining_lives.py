@@ -8,7 +8,7 @@ from alerting.definitions.alert_definition import Definition, TrainedDefinition,
 from alerting.definitions.wording.language import Styled, joined, translatable
 from alerting.episodes.remaining_life import RemainingLife
 from alerting.learning.features.lives import RowLives, find_lives, row_lives
-from alerting.learning.models.remaining_life import STATED, KnownLives, LifeTimes, check_lives
+from alerting.learning.models.life_model import STATED, KnownLives, LifeTimes, check_lives
 from alerting.ports import ReportPorts
 from alerting.readings.buckets import HOUR
 from alerting.readings.history import Floats, to_millis
@@ -59,21 +59,21 @@ def describe_lives(
         last = np.append(columns.life[1:] != columns.life[:-1], True)[: len(at)]
         ended = last & (columns.failed == 0) & (columns.life < len(lives.end))
         given_away += np.nan_to_num(times[ended, 1], nan=0.0).tolist()
-        known = np.column_stack([columns.age, columns.left, columns.life + 1_000_000 * number])
-        parts.append(np.column_stack([times, known])[columns.failed == 1])
+        came = np.column_stack([columns.age, columns.time_left, columns.life + 1_000_000 * number])
+        parts.append(np.column_stack([times, came])[columns.failed == 1])
     rows = np.concatenate(parts) if parts else np.empty((0, 7))
     sentences = []
     if len(rows):
-        low, median, high, keep, age, left, life = rows.T
+        low, median, high, keep, age, time_left, life = rows.T
         estimates = LifeTimes(low, _or(median, np.inf), _or(high, np.inf), _or(keep, 0.0))
-        check = check_lives(estimates, KnownLives(age, left, life.astype(np.int64)), None)
+        check = check_lives(estimates, KnownLives(age, time_left, life.astype(np.int64)), None)
         sentences.append(
             translatable(
                 "the remaining life lay in its interval {share} of the time ({stated} stated), on "
                 "{lives} lives that ended with a failure",
-                share=Styled(float(check.held.mean()), "share"),
+                share=Styled(float(check.coverage.mean()), "share"),
                 stated=Styled(STATED, "share"),
-                lives=len(check.held),
+                lives=len(check.coverage),
             )
         )
     if given_away:
@@ -89,5 +89,5 @@ def describe_lives(
     return joined("; ", *sentences) if sentences else ""
 
 
-def _or(values: Floats, other: float) -> Floats:
-    return np.where(np.isnan(values), other, values)
+def _or(values: Floats, default: float) -> Floats:
+    return np.where(np.isnan(values), default, values)

@@ -48,7 +48,8 @@ def test_the_training_prints_what_evaluation_of_its_test_period_gives():
     platform, definition, proposal, note = worn()
     dataset = load_dataset(platform.runs, proposal.run_id)
     test = dataset.at[dataset.part == "test"]
-    start, end = from_millis(int(test.min()) - 1), from_millis(int(test.max()))
+    start = from_millis(int(test.min()) - 1)
+    end = from_millis(int(test.max()))
     evaluate_past(platform, NAME, start, end, model=str(proposal.challenger_version))
     lives, share = re.search(r"on (\d+) unseen lives the interval held (\d+) %", note).groups()
     after = platform.clock.now()
@@ -77,7 +78,8 @@ def test_one_go_and_chunks_give_the_same_lives_and_a_changed_file_is_refused():
     asset = platform.assets.get("oven-1")
     models = ModelCache(platform)
     cutoff = models.get(definition, proposal.challenger_version).refit.training_cutoff
-    begin, end = cutoff - timedelta(hours=90), platform.clock.now()
+    begin = cutoff - timedelta(hours=90)
+    end = platform.clock.now()
 
     def evaluated(cuts):
         found = TargetEvaluation(ConditionState(watermark=begin))

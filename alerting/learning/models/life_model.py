@@ -127,45 +127,46 @@ class KnownLives(NamedTuple):
     number of their life."""
 
     age: Floats
-    left: Floats
+    time_left: Floats
     life: npt.NDArray[np.int64]
 
 
 class LifeCheck(NamedTuple):
-    """How a model did on lives that it has not seen. `held`: share of the time in which the
+    """How a model did on lives that it has not seen. `coverage`: share of the time in which the
     interval held, by life; `error_ms`, `trivial_ms`: mean absolute error of the median, and of the
-    mean life minus the age; `outlived`: lives that lasted longer than the plan, `kept` those of
+    mean life minus the age; `outlived`: lives that lasted longer than the plan, `advised` those of
     them in which advice against the plan was given, `wrong` those that ended before it said."""
 
-    held: Floats
+    coverage: Floats
     error_ms: float
     trivial_ms: float
     outlived: int
-    kept: int
+    advised: int
     wrong: int
 
     @property
-    def is_held(self) -> bool:
+    def is_calibrated(self) -> bool:
         """Return whether the interval holds as often as stated, or less often only by chance."""
-        spread = self.held.std(ddof=1) / np.sqrt(len(self.held))
-        margin = t.ppf(1 - _CHANCE, len(self.held) - 1) * spread
-        return bool(self.held.mean() + margin >= STATED)
+        spread = self.coverage.std(ddof=1) / np.sqrt(len(self.coverage))
+        margin = t.ppf(1 - _CHANCE, len(self.coverage) - 1) * spread
+        return bool(self.coverage.mean() + margin >= STATED)
 
     @property
     def message(self) -> str:
         """Return the check in sentences."""
-        count = len(self.held)
+        count = len(self.coverage)
         error = spoken_about(timedelta(milliseconds=self.error_ms))
         trivial = spoken_about(timedelta(milliseconds=self.trivial_ms))
         advice = ""
         if self.outlived:
             advice = (
-                f" Advice to keep the part longer than planned: in {self.kept} of {self.outlived} "
+                f" Advice to keep the part longer than planned: in {self.advised} of {self.outlived} "
                 f"lives that lasted longer than the plan, wrong in {self.wrong} of {count} lives."
             )
+        share = spoken_share(float(self.coverage.mean()))
         return (
             f"Remaining life: on {count} unseen lives the interval held "
-            f"{spoken_share(float(self.held.mean()))} of the time ({spoken_share(STATED)} stated); "
+            f"{share} of the time ({spoken_share(STATED)} stated); "
             f"its middle is {error} off on average, the mean life minus the age {trivial}.{advice}"
         )
 
@@ -176,22 +177,22 @@ def check_lives(
     """Compare estimates with lives that ended with a failure."""
     _, number, count = np.unique(lives.life, return_inverse=True, return_counts=True)
     weight = 1 / count[number]
-    held = (times.low <= lives.left) & (lives.left <= times.high)
+    is_inside = (times.low <= lives.time_left) & (lives.time_left <= times.high)
     guess = np.where(np.isfinite(times.median), times.median, times.low)
-    error = np.abs(guess - lives.left)
-    trivial = np.abs(np.maximum(mean_life - lives.age, 0) - lives.left)
-    both = np.where(np.isnan(trivial) & ~np.isnan(mean_life), 0.0, weight)
-    total = max(float(both.sum()), 1e-9)
+    error = np.abs(guess - lives.time_left)
+    trivial = np.abs(np.maximum(mean_life - lives.age, 0) - lives.time_left)
+    compared = np.where(np.isnan(trivial) & ~np.isnan(mean_life), 0.0, weight)
+    total = max(float(compared.sum()), 1e-9)
     every = np.inf if every_ms is None else every_ms
-    outlived = np.unique(number[lives.age + lives.left > every])
+    outlived = np.unique(number[lives.age + lives.time_left > every])
     in_time = number[(times.keep > 0) & (lives.age <= every)]
     return LifeCheck(
-        np.bincount(number, weight * held),
-        float((error * both).sum() / total),
-        float(np.nansum(trivial * both) / total),
+        np.bincount(number, weight * is_inside),
+        float((error * compared).sum() / total),
+        float(np.nansum(trivial * compared) / total),
         len(outlived),
         len(np.intersect1d(outlived, in_time)),
-        len(np.unique(number[lives.left < times.keep])),
+        len(np.unique(number[lives.time_left < times.keep])),
     )
 
 
@@ -227,9 +228,9 @@ def expand_rows(
 def level_at(hazards: Floats, edges: tuple[float, ...], after: Floats) -> Floats:
     """Return the level of each row's distribution at a time ahead (ms): the probability that the
     life ends by then. Beyond the last edge it is that of the last edge."""
-    known = np.append(0.0, edges)
+    starts = np.append(0.0, edges)
     reached = [
-        np.interp(time, known, np.append(0.0, row))
+        np.interp(time, starts, np.append(0.0, row))
         for time, row in zip(after, hazards, strict=True)
     ]
     return np.asarray(-np.expm1(-np.asarray(reached)), np.float64)
@@ -240,9 +241,9 @@ def time_to(hazards: Floats, edges: tuple[float, ...], level: float) -> Floats:
     beyond the last edge."""
     if level >= 1:
         return np.full(len(hazards), np.inf)
-    wanted = -np.log1p(-level)
-    known = np.append(0.0, edges)
-    times = [np.interp(wanted, np.append(0.0, row), known, right=np.inf) for row in hazards]
+    hazard = -np.log1p(-level)
+    starts = np.append(0.0, edges)
+    times = [np.interp(hazard, np.append(0.0, row), starts, right=np.inf) for row in hazards]
     return np.asarray(times, np.float64)
 
 

@@ -9,15 +9,15 @@ from alerting.definitions.alert_definition import LifeEnds
 from alerting.definitions.asset_documents import EventType
 from alerting.definitions.wording.language import language
 from alerting.episodes.remaining_life import RemainingLife
-from alerting.learning.features.lives import RowLives, row_lives
-from alerting.learning.models.remaining_life import (
+from alerting.learning.features.lives import RowLives, lives_of_rows, row_lives
+from alerting.learning.models.life_model import (
     KnownLives,
     LifeTimes,
     check_lives,
     level_at,
     time_to,
 )
-from alerting.learning.selection.remaining_life import (
+from alerting.learning.selection.life_training import (
     interval_edges,
     keep_level,
     level_quantile,
@@ -31,7 +31,7 @@ ENDS = LifeEnds("failure-*", timedelta(minutes=30), "replaced", timedelta(hours=
 
 
 @pytest.mark.parametrize(
-    ("minute", "age", "left", "failed", "life"),
+    ("minute", "age", "time_left", "failed", "life"),
     [
         (40, np.nan, 60, 1, 0),  # nobody knows when the first part was put in
         (100, 0, 150, 1, 1),  # its repair 20 min later ends no life
@@ -42,7 +42,7 @@ ENDS = LifeEnds("failure-*", timedelta(minutes=30), "replaced", timedelta(hours=
     ],
 )
 def test_a_life_ends_with_a_failure_or_a_planned_replacement_and_age_is_what_was_known(
-    minute, age, left, failed, life
+    minute, age, time_left, failed, life
 ):
     events = [
         ("failure-a", 100, 100),
@@ -54,17 +54,17 @@ def test_a_life_ends_with_a_failure_or_a_planned_replacement_and_age_is_what_was
     late = EventType(name="failure-b", duration="instant", delay=timedelta(hours=1))
     line = history([0, 600], events=events, event_types=[late], moisture=[1.0, 2.0])
     row = RowLives(*row_lives(ENDS, line, np.array([to_millis(at(minute))]))[0])
-    expected = (age * MINUTE, left * MINUTE, failed, life)
+    expected = (age * MINUTE, time_left * MINUTE, failed, life)
     np.testing.assert_array_equal(row, expected)
     before = ENDS._replace(replaced_by=None)
-    assert RowLives(*row_lives(before, line, np.array([to_millis(at(300))]))[0]).left == (
+    assert RowLives(*row_lives(before, line, np.array([to_millis(at(300))]))[0]).time_left == (
         300 * MINUTE
     )
-    assert row_lives(None, line, np.array([0])).shape == (1, 0)
+    assert lives_of_rows(None, [line], np.array([0]), np.array(["a"])).shape == (1, 0)
 
 
 @pytest.mark.parametrize(
-    ("left", "failed", "intervals"),
+    ("time_left", "failed", "intervals"),
     [
         (15, True, [(0, 0), (1, 1)]),
         (10, True, [(0, 1)]),
@@ -74,8 +74,8 @@ def test_a_life_ends_with_a_failure_or_a_planned_replacement_and_age_is_what_was
         (5, False, []),
     ],
 )
-def test_a_row_is_at_risk_in_the_intervals_that_its_part_survived(left, failed, intervals):
-    periods = person_periods(np.array([left]), np.array([failed]), (10, 20, 30))
+def test_a_row_is_at_risk_in_the_intervals_that_its_part_survived(time_left, failed, intervals):
+    periods = person_periods(np.array([time_left]), np.array([failed]), (10, 20, 30))
     assert list(zip(periods.interval.tolist(), periods.ended.tolist(), strict=True)) == intervals
 
 
@@ -102,7 +102,7 @@ def test_calibration_takes_the_quantile_of_lives_and_counts_one_that_may_lie_any
     eight = level[:8]
     assert level_quantile(eight, every[:8], one[:8], 0.1, 1.0) == 0.0
     assert level_quantile(eight, every[:8], one[:8], 0.9, 1.0) == 1.0
-    # by hand (Kaplan and Meier): 1 of 4 ends, one is replaced, then 1 of 2 of what is left
+    # by hand (Kaplan and Meier): 1 of 4 ends, one is replaced, then 1 of 2 of what is~time_left
     failed = np.array([True, False, True, True])
     assert level_quantile(np.array([0.1, 0.2, 0.3, 0.4]), failed, np.ones(4), 0.6, 0.0) == 0.3
     assert level_quantile(np.array([0.1, 0.2, 0.3, 0.4]), failed, np.ones(4), 0.7, 0.0) == 0.4
@@ -121,12 +121,12 @@ def test_the_check_counts_by_life_and_compares_with_the_mean_life():
     times = LifeTimes(hours - 3, hours, np.array([9.0, 3.0, np.inf]), np.array([0.0, 3.0, 6.0]))
     lives = KnownLives(np.array([1.0, 3.0, 2.0]), np.array([4.0, 2.0, 8.0]), np.array([7, 7, 9]))
     check = check_lives(times, lives, every_ms=4, mean_life=6.0)
-    assert check.held.tolist() == [1.0, 1.0]
+    assert check.coverage.tolist() == [1.0, 1.0]
     assert (check.error_ms, check.trivial_ms) == (1.0, 2.5)
-    assert (check.outlived, check.kept, check.wrong) == (2, 2, 1)
-    assert check.is_held
-    missed = check._replace(held=np.full(8, 0.5) + np.arange(8) / 100)
-    assert not missed.is_held
+    assert (check.outlived, check.advised, check.wrong) == (2, 2, 1)
+    assert check.is_calibrated
+    missed = check._replace(coverage=np.full(8, 0.5) + np.arange(8) / 100)
+    assert not missed.is_calibrated
     assert "wrong in 1 of 2 lives" in check.message
 
 

@@ -6,7 +6,7 @@ after everything from which fit and calibration have learned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.alert_definition import LifeEnds
+from alerting.definitions.fields.learning import BUILT_IN
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.features.lives import RowLives
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import LabelledRows, get_family
-from alerting.learning.models.remaining_life import (
+from alerting.learning.models.life_model import (
     STATED,
     WRONG,
     KnownLives,
@@ -39,25 +40,20 @@ _TAIL = (1 - STATED) / 2
 _FOLDS = 5
 _ROUNDING = 1e-9
 _INTERVALS = 30
-_MOST_ROWS = 4_000  # of all lives, evenly spread in each
+_MOST_ROWS = 2_500  # of all lives, evenly spread in each
 _MOST_CHECKED = 20_000
 _UNSEEN = LifeLevels(_TAIL, 0.5, 1 - _TAIL, None)
-RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "lightgbm": {"rounds": 150, "num_leaves": 15, "min_data_in_leaf": 50},
-    "logistic_regression": {"C": 0.1},
-}
-"""Families of the hazard, with what differs from their defaults."""
 
 
 @dataclass(frozen=True)
 class LifeRows:
-    """Rows of lives. `age`, `left` (ms) and `failed`: as in `RowLives`. `life`: number of the life;
-    `ends_at`: instant (ms) of its end, or of the last reading. `is_test`: whether a row is of the
-    test period."""
+    """Rows of lives. `age`, `time_left` (ms), `failed`: as in `RowLives`. `life`: number of the
+    life; `ends_at`: instant (ms) of its end, or of the last reading. `is_test`: whether a row is of
+    the test period."""
 
     matrix: Floats
     age: Floats
-    left: Floats
+    time_left: Floats
     failed: BoolArray
     life: npt.NDArray[np.int64]
     ends_at: Millis
@@ -85,25 +81,25 @@ def rows_of_lives(dataset: Dataset) -> LifeRows:
     _, asset = np.unique(dataset.asset.astype(str), return_inverse=True)
     life = asset * 1_000_000 + columns.life.astype(np.int64)
     is_test = np.asarray(dataset.part == "test", np.bool_)
-    ends_at = dataset.at + columns.left.astype(np.int64)
+    ends_at = dataset.at + columns.time_left.astype(np.int64)
     rows = LifeRows(
-        dataset.matrix, columns.age, columns.left, columns.failed == 1, life, ends_at, is_test
+        dataset.matrix, columns.age, columns.time_left, columns.failed == 1, life, ends_at, is_test
     )
-    return rows.select(columns.left > 0)
+    return rows.select(columns.time_left > 0)
 
 
 def spread_rows(rows: LifeRows, most: int = _MOST_ROWS) -> LifeRows:
     """Return at most so many rows, evenly spread over each life."""
     lives = np.unique(rows.life)
-    each = max(2, most // max(1, len(lives)))
+    per_life = max(2, most // max(1, len(lives)))
     chosen = []
     for life in lives:
         of_life = np.flatnonzero(rows.life == life)
-        chosen.append(of_life[np.unique(np.linspace(0, len(of_life) - 1, each).astype(int))])
+        chosen.append(of_life[np.unique(np.linspace(0, len(of_life) - 1, per_life).astype(int))])
     return rows.select(np.concatenate(chosen))
 
 
-class Periods(NamedTuple):
+class AtRisk(NamedTuple):
     """Pairs of a row and an interval ahead in which its part was at risk. `ended`: whether its life
     ended there."""
 
@@ -112,22 +108,22 @@ class Periods(NamedTuple):
     ended: npt.NDArray[np.int8]
 
 
-def person_periods(left: Floats, failed: BoolArray, edges: Sequence[float]) -> Periods:
+def person_periods(time_left: Floats, failed: BoolArray, edges: Sequence[float]) -> AtRisk:
     """Return the intervals that each row survived, and the one in which its life ended with a
     failure. An interval in which it was replaced or the data ended is left out."""
-    survived = np.searchsorted(edges, left, side="right")
-    within = np.where(failed, np.searchsorted(edges, left, side="left"), survived)
+    survived = np.searchsorted(edges, time_left, side="right")
+    within = np.where(failed, np.searchsorted(edges, time_left, side="left"), survived)
     count = within + (failed & (within < len(edges)))
-    row = np.repeat(np.arange(len(left)), count)
+    row = np.repeat(np.arange(len(time_left)), count)
     interval = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
     ended = failed[row] & (interval == within[row])
-    return Periods(row, interval, ended.astype(np.int8))
+    return AtRisk(row, interval, ended.astype(np.int8))
 
 
-def interval_edges(left: Floats, stride_ms: int) -> tuple[float, ...]:
+def interval_edges(time_left: Floats, stride_ms: int) -> tuple[float, ...]:
     """Return the ends of the intervals ahead (ms), each longer than the one before by the same
     factor, up to the longest time."""
-    longest = float(max(left.max(), 2 * stride_ms))
+    longest = float(max(time_left.max(), 2 * stride_ms))
     return tuple(np.geomspace(min(stride_ms, longest / 2), longest, _INTERVALS).tolist())
 
 
@@ -135,18 +131,18 @@ def fit_hazard(
     family: str, rows: LifeRows, columns: Columns, edges: tuple[float, ...], seed: int
 ) -> Estimator:
     """Fit the hazard of each interval ahead."""
-    periods = person_periods(rows.left, rows.failed, edges)
+    periods = person_periods(rows.time_left, rows.failed, edges)
     matrix = expand_rows(rows.matrix, rows.age, periods.row, periods.interval, edges)
     weight = rows.weight[periods.row]
     labelled = LabelledRows(matrix, periods.ended, weight / weight.mean())
     recipe = get_family(family)
-    params = {**recipe.defaults, **RECIPES[family]}
+    params = {**recipe.defaults, **(recipe.of_lives or {})}
     return recipe.fit(params, life_columns(columns, len(edges)), labelled, seed)
 
 
 def loss_of(hazards: Floats, rows: LifeRows, edges: Sequence[float]) -> float:
     """Return the log loss of the hazards on rows, in which all lives count alike."""
-    within = np.minimum(np.searchsorted(edges, rows.left, side="left"), len(edges) - 1)
+    within = np.minimum(np.searchsorted(edges, rows.time_left, side="left"), len(edges) - 1)
     reached = np.column_stack([np.zeros(len(hazards)), hazards])
     row = np.arange(len(within))
     before = reached[row, within]
@@ -195,26 +191,30 @@ def train_life(
     for name, lives in (("learn from", seen), ("check it", unseen)):
         if (count := lives.count_failures()) < FEWEST_LIVES:
             return None, (
-                f"No remaining life is estimated: there are {count} lives with a failure to {name}; "
-                f"{FEWEST_LIVES} are needed."
+                f"No remaining life is estimated: there are {count} lives with a failure to {name} "
+                f"and {FEWEST_LIVES} are needed."
             )
     plan = LifePlan.from_ends(ends)
-    seen = spread_rows(seen)
-    edges = interval_edges(seen.left, dataset.plan.stride_ms)
+    seen = spread_rows(seen, _MOST_CHECKED)
+    edges = interval_edges(seen.time_left, dataset.plan.stride_ms)
     columns = Columns.from_plan(dataset.plan)
-    hazards = {family: _out_of_fold(family, seen, columns, edges, seed) for family in RECIPES}
+    hazards = {
+        family: _out_of_fold(family, seen, columns, edges, seed)
+        for family in BUILT_IN
+        if get_family(family).of_lives is not None
+    }
     family = min(hazards, key=lambda name: loss_of(hazards[name], seen, edges))
     levels = calibrate(hazards[family], seen, edges, plan)
-    estimator = fit_hazard(family, seen, columns, edges, seed)
+    estimator = fit_hazard(family, spread_rows(seen), columns, edges, seed)
     model = LifeModel(estimator, edges, levels, plan.every_ms, "")
     unseen = spread_rows(unseen, _MOST_CHECKED)
     estimates = model.times(unseen.matrix, unseen.age, plan)
-    lives = KnownLives(unseen.age, unseen.left, unseen.life)
+    lives = KnownLives(unseen.age, unseen.time_left, unseen.life)
     check = check_lives(estimates, lives, plan.every_ms, _mean_life(seen))
-    if not check.is_held:
+    if not check.is_calibrated:
         return None, f"{check.message} No remaining life is shown: it holds less often than stated."
     message = check.message
-    if levels.keep is not None and check.wrong > WRONG * len(check.held):
+    if levels.keep is not None and check.wrong > WRONG * len(check.coverage):
         model = replace(model, levels=levels._replace(keep=None))
         message = f"{message} The advice is not given."
     return replace(model, check=message), message
@@ -244,7 +244,7 @@ def _out_of_fold(
     hazards = np.empty((len(rows.life), len(edges)))
     for number in np.unique(fold):
         left_out = fold == number
-        estimator = fit_hazard(family, rows.select(~left_out), columns, edges, seed)
+        estimator = fit_hazard(family, spread_rows(rows.select(~left_out)), columns, edges, seed)
         model = LifeModel(estimator, edges, _UNSEEN, None, "")
         hazards[left_out] = model.hazards(rows.matrix[left_out], rows.age[left_out])
     return hazards
@@ -254,7 +254,7 @@ def calibrate(
     hazards: Floats, rows: LifeRows, edges: tuple[float, ...], plan: LifePlan
 ) -> LifeLevels:
     """Return the levels at which the interval holds, found on hazards out of fold."""
-    level = level_at(hazards, edges, rows.left)
+    level = level_at(hazards, edges, rows.time_left)
     low, median, high = (
         level_quantile(level, rows.failed, rows.weight, share, unseen)
         for share, unseen in ((_TAIL, 1.0), (0.5, 0.0), (1 - _TAIL, 1.0))
@@ -262,10 +262,10 @@ def calibrate(
     keep = None
     if plan.every_ms is not None:
         failed = rows.select(rows.failed)
-        latest = np.maximum(latest_of(failed.age, plan), failed.left)
-        known = ~np.isnan(latest)
+        latest = np.maximum(latest_of(failed.age, plan), failed.time_left)
+        is_aged = ~np.isnan(latest)
         wrong_at = np.full(len(latest), np.nan)
-        wrong_at[known] = level_at(hazards[rows.failed][known], edges, latest[known])
+        wrong_at[is_aged] = level_at(hazards[rows.failed][is_aged], edges, latest[is_aged])
         keep = keep_level(wrong_at, failed.life)
     return LifeLevels(low, median, high, keep)
 
@@ -274,5 +274,5 @@ def _mean_life(rows: LifeRows) -> float:
     """Return the mean length (ms) of the lives that ended with a failure and whose begin is known;
     NaN without one."""
     used = rows.failed & ~np.isnan(rows.age)
-    length = (rows.age + rows.left)[used]
+    length = (rows.age + rows.time_left)[used]
     return float(np.average(length, weights=rows.weight[used])) if used.any() else float("nan")
