@@ -23,6 +23,13 @@ DOCUMENT = too_moist(
 )
 
 
+def store_worn_asset(platform):
+    platform.assets.store_assets([oven(vibration=Variable(unit="mm/s"))])
+    platform.assets.put_event_types(
+        [EventType(name=name, duration="instant") for name in ("failure", "replaced")]
+    )
+
+
 def worn_platform(lives=110, seed=1):
     """Return a platform with the readings of a line up to the end of this many lives, and that
     end (minutes). A ninth of them end with a planned replacement."""
@@ -41,10 +48,7 @@ def worn_platform(lives=110, seed=1):
         events.append(EventRow("oven-1", kind, at(minute), None, "test"))
     rows.append(ReadingRow("oven-1", at(minute), {"vibration": 0.0}))
     platform = in_memory_platform(Mailbox("mail"))
-    platform.assets.store_assets([oven(vibration=Variable(unit="mm/s"))])
-    platform.assets.put_event_types(
-        [EventType(name=name, duration="instant") for name in ("failure", "replaced")]
-    )
+    store_worn_asset(platform)
     add_readings(platform, rows, at(0))
     add_events(platform, events, at(0))
     platform.clock.instant = at(minute)

@@ -160,8 +160,9 @@ class LifeCheck(NamedTuple):
         advice = ""
         if self.outlived:
             advice = (
-                f" Advice to keep the part longer than planned: in {self.advised} of {self.outlived} "
-                f"lives that lasted longer than the plan, wrong in {self.wrong} of {count} lives."
+                f" Advice to keep the part longer than planned: in {self.advised} of "
+                f"{self.outlived} lives that lasted longer than the plan, wrong in {self.wrong} of "
+                f"{count} lives."
             )
         share = spoken_share(float(self.coverage.mean()))
         return (
