@@ -146,6 +146,8 @@ PROOFS = {
     "problem.merge_within": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
     "merge_within": "3h"}}),
     "problem.event": (learned, {}, {"problem": {"event": "stop"}}),
+    "remaining_life": (learned, {"problem": {"event": "stop"}},
+    {"problem": {"event": "stop"}, "remaining_life": True}),
     "problem.predict": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
     "predict": "state"}}),
     "problem.recovery": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
@@ -209,6 +211,9 @@ ELSEWHERE = {
         "sums of a report: tests/reporting/definition/test_parts.py",
     ),
     "kind": "it chooses the model",
+    **dict.fromkeys(
+        ("replaced_by", "replaced_every"), "tests/kinds/classifier/test_remaining_life.py"
+    ),
     "periods.refit": "tests/usecases/training/promotion/test_with_learners.py",
     **dict.fromkeys(
         (f"operating_point.{field}" for field in leaves(OperatingPoint)),
