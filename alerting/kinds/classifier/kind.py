@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from alerting.definitions.alert_definition import LifeEnds
+from alerting.definitions.alert_definition import LifeEnds, TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.episodes.lifecycle import Step
 from alerting.episodes.remaining_life import RemainingLife
@@ -47,7 +47,7 @@ def estimate_lives(
 
 
 def evaluate_classifier(
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     sources: EvaluationSources,
     part: VersionInterval,
     before: TargetEvaluation,
@@ -69,7 +69,7 @@ def evaluate_classifier(
 
 
 def explain_classifier(
-    definition: ClassifierDefinition,
+    definition: TrainedDefinition,
     asset: Asset,
     step: Step,
     at_raise: Raise,

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from alerting.readings.history import Floats, Millis, duration_millis, from_mill
 STATED = 0.8  # share of the time in which the interval should hold
 WRONG = 0.02  # share of lives that may end before advice to keep the part says
 _CHANCE = 0.05
+Rows = npt.NDArray[Any]  # numbers of rows, or of intervals
 BESIDE = ("life.age", "life.ahead", "life.interval")
 _AT_ONCE = 2_000  # rows that are expanded together
 
@@ -188,7 +189,7 @@ def check_lives(
     outlived = np.unique(number[lives.age + lives.time_left > every])
     in_time = number[(times.keep > 0) & (lives.age <= every)]
     return LifeCheck(
-        np.bincount(number, weight * is_inside),
+        np.asarray(np.bincount(number, weight * is_inside), np.float64),
         float((error * compared).sum() / total),
         float(np.nansum(trivial * compared) / total),
         len(outlived),
@@ -219,7 +220,7 @@ def life_columns(columns: Columns, intervals: int) -> Columns:
 
 
 def expand_rows(
-    matrix: Floats, age: Floats, rows: Floats, interval: Floats, edges: tuple[float, ...]
+    matrix: Floats, age: Floats, rows: Rows, interval: Rows, edges: tuple[float, ...]
 ) -> Floats:
     """Return one row of the hazard model for each pair of a row and an interval ahead."""
     ahead = np.log(np.asarray(edges))[interval]

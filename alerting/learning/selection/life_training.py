@@ -157,7 +157,7 @@ def level_quantile(
 ) -> float:
     """Return the level up to which this share of the weight ended (Kaplan and Meier 1958: other
     rows are known to end later). `unseen`: weight of a further life that may lie anywhere, which
-    counts against the interval."""
+    counts against the interval: half of it on each side."""
     order = np.argsort(level, kind="stable")
     total = weight.sum() + unseen
     at_risk = total - np.append(0.0, np.cumsum(weight[order]))[:-1]
@@ -211,8 +211,8 @@ def train_life(
     model = LifeModel(estimator, edges, levels, plan.every_ms, "")
     unseen = spread_rows(unseen, _MOST_CHECKED)
     estimates = model.times(unseen.matrix, unseen.age, plan)
-    lives = KnownLives(unseen.age, unseen.time_left, unseen.life)
-    check = check_lives(estimates, lives, plan.every_ms, _mean_life(seen))
+    ended = KnownLives(unseen.age, unseen.time_left, unseen.life)
+    check = check_lives(estimates, ended, plan.every_ms, _mean_life(seen))
     if not check.is_calibrated:
         return None, f"{check.message} No remaining life is shown: it holds less often than stated."
     message = check.message
@@ -259,7 +259,7 @@ def calibrate(
     level = level_at(hazards, edges, rows.time_left)
     low, median, high = (
         level_quantile(level, rows.failed, rows.weight, share, unseen)
-        for share, unseen in ((_TAIL, 1.0), (0.5, 0.0), (1 - _TAIL, 1.0))
+        for share, unseen in ((_TAIL, 0.5), (0.5, 0.0), (1 - _TAIL, 0.5))
     )
     keep = None
     if plan.every_ms is not None:

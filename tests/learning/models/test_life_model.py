@@ -96,12 +96,12 @@ def test_calibration_takes_the_quantile_of_lives_and_counts_one_that_may_lie_any
     level = np.arange(1, 100) / 100
     one = np.ones(99)
     every = np.ones(99, bool)
-    assert level_quantile(level, every, one, 0.1, 1.0) == pytest.approx(0.09)
-    assert level_quantile(level, every, one, 0.9, 1.0) == pytest.approx(0.9)
+    assert level_quantile(level, every, one, 0.1, 0.5) == pytest.approx(0.09)
+    assert level_quantile(level, every, one, 0.9, 0.5) == pytest.approx(0.9)
     assert level_quantile(level, every, one, 0.5, 0.0) == pytest.approx(0.5)
-    eight = level[:8]
-    assert level_quantile(eight, every[:8], one[:8], 0.1, 1.0) == 0.0
-    assert level_quantile(eight, every[:8], one[:8], 0.9, 1.0) == 1.0
+    four = (level[:4], every[:4], one[:4])
+    assert level_quantile(*four, 0.1, 0.5) == 0.0
+    assert level_quantile(*four, 0.9, 0.5) == 1.0
     # by hand (Kaplan and Meier): 1 of 4 ends, one is replaced, then 1 of 2 of what is~time_left
     failed = np.array([True, False, True, True])
     assert level_quantile(np.array([0.1, 0.2, 0.3, 0.4]), failed, np.ones(4), 0.6, 0.0) == 0.3
