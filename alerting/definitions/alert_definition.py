@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from zlib import crc32
 
 from pydantic import Field, SerializeAsAny
@@ -106,6 +106,17 @@ LAST_NUMBER = 10**9  # of a revision
 STORED = "stored"  # in the context of a validation: the document is that of a stored revision
 LONGEST_HORIZONS = 4  # that an alarm lasts whose problem does not come, by default
 _NIGHT_MINUTES = 6 * 60
+
+
+class LifeEnds(NamedTuple):
+    """What ends the life of a part: events of failure, and of planned replacement. A replacement
+    within the horizon after a failure is its repair. `replaced_every`: age of a part at its planned
+    replacement."""
+
+    failure: str
+    horizon: timedelta
+    replaced_by: str | None = None
+    replaced_every: timedelta | None = None
 
 
 class Definition(CommonFields, ABC):
@@ -385,6 +396,12 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
     def own_lags(self, sampling: timedelta | None) -> tuple[timedelta, ...]:  # noqa: ARG002
         """Return the lags of the problem's variable that the model sees beside `features.lags`."""
         return ()
+
+    @property
+    def life_ends(self) -> LifeEnds | None:
+        """Return what ends a life of which the remaining time is estimated; None if it is not
+        asked for."""
+        return None
 
     @property
     def must_know(self) -> str | None:

@@ -20,6 +20,7 @@ from alerting.episodes.episode import (
     PresentAdvice,
     RecommendationResult,
 )
+from alerting.episodes.remaining_life import RemainingLife
 
 REASONS_SHOWN = 3
 LEAST_OF_LARGEST = 0.1
@@ -40,6 +41,7 @@ def with_present_advice(
     model_version: int | None,
     contributions: tuple[Contribution, ...],
     recommendation: RecommendationResult,
+    life: RemainingLife | None = None,
 ) -> Episode:
     """Return the episode with reasons and advice of an evaluated instant after its raise.
     Idempotent.
@@ -86,6 +88,7 @@ def with_present_advice(
         recommendation,
         earlier,
         advised_at,
+        life,
     )
     return episode if advice == present else replace(episode, present=advice)
 

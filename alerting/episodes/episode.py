@@ -14,6 +14,7 @@ from alerting.definitions.alert_definition import Severity
 from alerting.definitions.wording.language import Translatable
 from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.mode_shares import ModeShare
+from alerting.episodes.remaining_life import RemainingLife
 
 PLATFORM = "platform"  # the actor of what people did not do
 Condition = Literal["open", "closed"]
@@ -186,7 +187,7 @@ class PresentAdvice:
 
     `since`: the first instant from which the platform has given this same advice. `earlier`: the
     last pieces of advice that were replaced, oldest first. `advised_at`: the instant of reasons and
-    advice if `at` gave none and earlier ones stay; None: `at`.
+    advice if `at` gave none and earlier ones stay; None: `at`. `life`: the remaining life at `at`.
     """
 
     at: datetime
@@ -198,6 +199,7 @@ class PresentAdvice:
     recommendation: RecommendationResult
     earlier: tuple[EarlierAdvice, ...] = ()
     advised_at: datetime | None = None
+    life: RemainingLife | None = None
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,7 @@ class Episode:
     reasons and advice of the newest evaluated instant after the raise, None before there is one.
     `modes`: at the raise, which of the named problems it probably is, the most probable first.
     `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
+    `life`: the remaining life of the part at the raise.
     """
 
     id: str
@@ -301,6 +304,7 @@ class Episode:
     prediction_ended_at: datetime | None = None
     present: PresentAdvice | None = None
     modes: tuple[ModeShare, ...] = ()
+    life: RemainingLife | None = None
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:
@@ -339,6 +343,17 @@ class Episode:
     def advice(self) -> RecommendationResult | None:
         """Return the newest advice: the advice of the raise until advice is computed again."""
         return self.present.recommendation if self.present else self.recommendation
+
+    @property
+    def remaining_life(self) -> RemainingLife | None:
+        """Return the newest estimate of the remaining life, None without one."""
+        return self.present.life if self.present and self.present.life else self.life
+
+    @property
+    def life_message(self) -> str:
+        """Return how long the part still lasts while the problem is expected; empty otherwise."""
+        life = self.remaining_life if self.phase == "expected" else None
+        return "" if life is None else life.message
 
     @property
     def advised_at(self) -> datetime:

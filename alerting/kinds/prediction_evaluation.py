@@ -26,6 +26,7 @@ from alerting.detection.problem_occurrences import (
     describe_happening,
     find_occurrences,
     first_lookback,
+    match_names,
     predicts,
     problem_delay,
     problem_lookback,
@@ -193,6 +194,9 @@ def read_from(
     )
     delays = [problem_delay(d.problem, asset, event_types) for d in definitions]
     delays += [t.delay for t in event_types if model and t.name in model.plan.events]
+    read = [pattern for d in definitions if d.life_ends for pattern in d.events_read()]
+    names = match_names([t.name for t in event_types], read)
+    delays += [t.delay for t in event_types if t.name in names]
     hold = max(d.problem.hold for d in definitions)
     lookback = max(model.plan.lookback, before) if model else before
     carried = max(problem_lookback(d.problem) for d in definitions)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from alerting.detection.learned_limits import LearnedLimits
     from alerting.detection.problem_occurrences import Scores
     from alerting.episodes.episode import Contribution, RecommendationResult
+    from alerting.episodes.remaining_life import RemainingLife
     from alerting.kinds.shared_inputs import SharedInputs
     from alerting.learning.features.plan import FeaturePlan
     from alerting.ports import Predicted
@@ -358,6 +359,7 @@ class RaiseEvidence:
     contributions: tuple[Contribution, ...] = ()
     recommendation: RecommendationResult | None = None
     modes: tuple[ModeShare, ...] = ()
+    life: RemainingLife | None = None
 
 
 @dataclass(frozen=True)
@@ -420,7 +422,8 @@ class ScoredRows:
     `model`: the model in force, without a refit that has given way. `limit`: limit of scores, if
     that is not the model's threshold. `facts`: sentences on the last score. `values`: values that a
     forecast predicts (rows x times ahead x low, median, high), NaN where unknown; `leads_ms`: these
-    times ahead. `has_alarm`: False if the model has no alarm, and all scores are NaN.
+    times ahead. `has_alarm`: False if the model has no alarm, and all scores are NaN. `lives`: the
+    remaining life at each instant, None where unknown; empty if it is not estimated.
     """
 
     at: Millis
@@ -434,6 +437,7 @@ class ScoredRows:
     values: npt.NDArray[np.float64] | None = None
     leads_ms: tuple[int, ...] = ()
     has_alarm: bool = True
+    lives: tuple[RemainingLife | None, ...] = ()
 
     @property
     def threshold(self) -> float:

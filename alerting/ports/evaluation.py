@@ -16,6 +16,7 @@ from alerting.episodes.evaluation_plan import (
     TargetKey,
 )
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.remaining_life import RemainingLife
 from alerting.ports.plant import Document
 
 
@@ -121,7 +122,8 @@ class Score(NamedTuple):
     """The score of a champion at one instant; `twin`: the score of its twin in shadow, None if no
     refit scored.
 
-    `values`: the values that a forecast predicted, the nearest first. `score`, `threshold`: None
+    `values`: the values that a forecast predicted, the nearest first. `life`: the remaining life of
+    the part. `score`, `threshold`: None
     for a model whose values serve without an alarm.
     """
 
@@ -131,12 +133,16 @@ class Score(NamedTuple):
     model_version: int
     twin: float | None = None
     values: tuple[Predicted, ...] = ()
+    life: RemainingLife | None = None
 
     @property
     def document(self) -> Document:
-        """Return the fields by name, without `twin` and `values` if there are none; the time ahead
-        of a value is in ms."""
+        """Return the fields by name, without `twin`, `values` and `life` if there are none; times
+        ahead are in ms."""
         document = self._asdict()
+        document["life"] = None if self.life is None else list(self.life.times_ms)
+        if self.life is None:
+            del document["life"]
         if self.twin is None:
             del document["twin"]
         if self.values:

@@ -18,6 +18,7 @@ from pymongo.errors import OperationFailure
 from alerting.definitions.alert_definition import SEVERITIES
 from alerting.definitions.sources import parse_source
 from alerting.episodes.episode import Episode
+from alerting.episodes.remaining_life import RemainingLife
 from alerting.ports import (
     ChangedThing,
     DeadMessage,
@@ -464,6 +465,7 @@ def _score(document: Document) -> Any:
         document["threshold"],
         int(document["model_version"]),
         values=values,
+        life=RemainingLife.from_times(utc(document["ts"]), document.get("life")),
     )
     return TargetScore(definition, asset, score)
 

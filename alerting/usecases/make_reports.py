@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from alerting.deferred import pd
-from alerting.definitions.alert_definition import Definition, Revision
+from alerting.definitions.alert_definition import Definition, Revision, TrainedDefinition
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import in_force
 from alerting.definitions.wording.language import Language, language, translatable
@@ -43,6 +43,7 @@ from alerting.usecases.episodes.outcomes import outcome_at
 from alerting.usecases.model_registry import ModelCache
 from alerting.usecases.report_material import gather_material
 from alerting.usecases.scoring.models_in_service import verify_model
+from alerting.usecases.scoring.remaining_lives import describe_lives
 
 _LEAST_DISTANCE = timedelta(minutes=5)
 _NEWEST = 500
@@ -251,6 +252,8 @@ def _verification(platform: ReportPorts, revision: Revision, start: datetime, en
         return translatable(
             "not measured, because the model cannot be read: {reason}", reason=str(unavailable)
         )
+    if isinstance(revision.definition, TrainedDefinition) and verification is None:
+        return describe_lives(platform, revision.definition, start, end)
     return "" if verification is None else verification.fault or verification.sentence
 
 

@@ -255,7 +255,7 @@ def _values(s: _Sources, stored: Sequence[Document]) -> dict[str, ServedValues]:
 def _scores(s: _Sources, stored: Sequence[Document]) -> pd.DataFrame:
     """Return one score per asset and instant: the score of the model that evaluated it last."""
     scored = [row for row in stored if row["score"] is not None]
-    frame = pd.DataFrame(scored).drop(columns="values", errors="ignore")
+    frame = pd.DataFrame(scored).drop(columns=["values", "life"], errors="ignore")
     if frame.empty:
         return pd.DataFrame(columns=list(_STORED_COLUMNS))
     frame = frame.assign(preferred=frame["model_version"] == _version_at(s, frame))

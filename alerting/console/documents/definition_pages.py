@@ -109,6 +109,7 @@ from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS, DefinitionEffects
 from alerting.usecases.document_life import StoredDocument
 from alerting.usecases.operators.links_and_misses import report_miss
+from alerting.usecases.scoring.remaining_lives import newest_lives
 from alerting.usecases.training.definition_dataset import require_model
 
 router = APIRouter(include_in_schema=False)
@@ -185,6 +186,9 @@ def page_values(
         if is_trained and is_first
         else (),
         "asset_titles": titles,
+        "lives": newest_lives(platform, line.latest.definition, now)
+        if is_first and line.latest is not None
+        else {},
         "assets": shown_assets(line.latest, titles),
         "budget": platform.budget.per_day,
         "days": platform.budget.days,

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
-from alerting.definitions.alert_definition import Problem, TrainedDefinition
-from alerting.definitions.asset_documents import Asset, EventType
+from alerting.definitions.alert_definition import LifeEnds, Problem, TrainedDefinition
+from alerting.definitions.asset_documents import Asset, EventType, Tag
 from alerting.definitions.faults import Fault
 from alerting.definitions.fields.definition_checks import feature_faults, training_faults
 from alerting.definitions.fields.modes import (
@@ -16,6 +16,7 @@ from alerting.definitions.fields.modes import (
     problems_of_modes,
     with_problem_of_modes,
 )
+from alerting.definitions.fields.names_and_times import LongerThanZero
 from alerting.definitions.fields.shared_fields import Start
 
 
@@ -35,6 +36,34 @@ class ClassifierDefinition(TrainedDefinition):
     )
 
     kind: Literal["classifier"] = Field(description="classifier: a model predicts the problem.")
+    remaining_life: StrictBool = Field(
+        False,
+        exclude_if=lambda value: not value,
+        description="Also estimate how long the part still lasts, whose life the problem ends. The "
+        "problem is then an event.",
+    )
+    replaced_every: LongerThanZero | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Age of the part at its planned replacement, since its last failure or "
+        "replacement, e.g. 200h; advice against a replacement too early needs it.",
+    )
+    replaced_by: Tag | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Event type of planned replacements, e.g. replaced-*: they end a life without "
+        "a failure.",
+    )
+
+    @property
+    def life_ends(self) -> LifeEnds | None:
+        if not self.remaining_life or self.problem.event is None:
+            return None
+        plan = (self.replaced_by, self.replaced_every)
+        return LifeEnds(self.problem.event, self.horizon, *plan)
+
+    def events_read(self) -> tuple[str, ...]:
+        return super().events_read() + ((self.replaced_by,) if self.replaced_by else ())
 
     modes: Modes | None = Field(
         None,
@@ -60,6 +89,16 @@ class ClassifierDefinition(TrainedDefinition):
     def faults(self) -> Iterable[Fault]:
         yield from training_faults(self)
         yield from mode_faults(self.mode_problems, self.problem)
+        if self.remaining_life and self.problem.event is None:
+            yield Fault(
+                "remaining_life",
+                "needs a problem that is an event, since the age of a part is counted from its "
+                "last event",
+                "import failures or replacements as events, and write problem: {event: failure-*}",
+            )
+        for name in ("replaced_every", "replaced_by"):
+            if not self.remaining_life and getattr(self, name) is not None:
+                yield Fault(name, "is about the life of a part", "write remaining_life: true")
 
     def faults_on(
         self, targets: Sequence[Asset], event_types: Sequence[EventType]

@@ -13,10 +13,12 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import Candidate
 from alerting.learning.selection.challenger import finish_challenger, refit, sample_shares
 from alerting.learning.selection.choice import ChanceTest, choose
+from alerting.learning.selection.life_training import refit_life, train_life
 from alerting.learning.selection.mode_training import refit_modes, train_modes
 from alerting.learning.selection.parameter_search import search_candidate
 from alerting.learning.selection.promotion import compare
 from alerting.ports import Files
+from alerting.readings.history import to_millis
 
 
 class ClassifierTraining:
@@ -35,6 +37,11 @@ class ClassifierTraining:
         chance = replace(choice.chance, validation=evidence.validation)
         if not chance.passed:
             return chance, None
+        if (ends := definition.life_ends) is not None:
+            cutoff = to_millis(model.training_cutoff)
+            life, message = train_life(dataset, ends, definition.learning.seed, cutoff)
+            model = replace(model, life=life)
+            evidence = replace(evidence, notes=(*evidence.notes, message))
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
         if definition.mode_problems:
@@ -47,10 +54,16 @@ class ClassifierTraining:
         self, dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition
     ) -> TrainedModel | None:
         refitted = refit(dataset, replace(twin, modes=()), definition)
-        if refitted is None or refitted.refit is None or not definition.mode_problems:
+        if refitted is None or refitted.refit is None:
             return refitted
-        modes = refit_modes(dataset, definition, twin, refitted.refit.training_cutoff)
-        return replace(twin, refit=with_modes(refitted.refit, modes))
+        serving = refitted.refit
+        if twin.life is not None:
+            life = refit_life(dataset, definition.learning.seed, twin.life)
+            serving = replace(serving, life=life)
+        if definition.mode_problems:
+            modes = refit_modes(dataset, definition, twin, serving.training_cutoff)
+            serving = with_modes(serving, modes)
+        return replace(twin, refit=serving)
 
     def save(self, model: TrainedModel) -> Files:
         return model_files(model) | requirements_file(model)

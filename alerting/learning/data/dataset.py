@@ -45,6 +45,7 @@ from alerting.learning.data.dataset_rows import (
 from alerting.learning.data.findings import Consequence, Finding, findings_from
 from alerting.learning.data.quality import burst_findings, find_oddities, find_strays, leak_suspects
 from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
+from alerting.learning.features.lives import lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
     DerivedFeatures,
@@ -112,8 +113,9 @@ class Dataset:
     `findings`: the data quality report. `effects`: of set-points on the problem variable, None
     where they are not known. `future`: values of the problem's variable at the leads of the
     definition (rows x leads), NaN where there is none. `modes`: which modes follow (rows x modes).
-    `purge_ms`: length purged before every border. `hash`: over the content of rows, labels and
-    parts; the same in every process.
+    `lives`: of each row the columns of `RowLives`; none without a remaining life. `purge_ms`:
+    length purged before every border. `hash`: over the content of rows, labels and parts; the same
+    in every process.
     """
 
     definition: str
@@ -144,6 +146,7 @@ class Dataset:
     hash: str
     future: Floats
     modes: BoolArray
+    lives: Floats
     effects: SetPointEffects | None = None
 
     @cached_property
@@ -210,8 +213,7 @@ def build_dataset(
     as for `limit_rows`. `plan`: the plan of a model that is fitted again. `derived`: stride and
     windows for a definition that states none. By default both come from the training period.
     Nothing is used that became known after as_of, or after the end of the periods. Raises UserError
-    if `requirements` rejects the definition or the data, if a part has no rows, or if there are too
-    many rows.
+    if the definition or the data are rejected, if a part has no rows, or if there are too many.
     """
     require_strides(definition)
     until, views, borders = _views(definition, histories, as_of)
@@ -249,6 +251,7 @@ def build_dataset(
     counts = _count_answers(assets, rows.effect)
     leaks = leak_suspects(definition, plan, training, features, rows.label, rows.part == "train")
     beside = {name: getattr(rows, name) for name in HASHED}
+    beside["lives"] = lives_of_rows(definition.life_ends, views, rows.at, rows.asset)
     return Dataset(
         definition=definition.name,
         revision=revision_number,
@@ -444,18 +447,10 @@ def _bytes(values: npt.NDArray[Any]) -> bytes | memoryview:
 # stored as the number of the name: a million texts take more memory than the rows
 _NAMED = ("asset", "part", "part_by_data")
 _STATED = (
-    "definition",
-    "revision",
-    "predicts",
-    "observed",
-    "counts",
-    "answers",
-    "horizon_ms",
-    "gap_ms",
-    "purge_ms",
-    "hash",
+    *("definition", "revision", "predicts", "observed", "counts", "answers"),
+    *("horizon_ms", "gap_ms", "purge_ms", "hash"),
 )
-_WIDE = {"future": np.float64, "modes": np.bool_}  # stored by column: its name, / and a number
+_WIDE = {"future": np.float64, "modes": np.bool_, "lives": np.float64}  # a column each: name/number
 BESIDE = ("asset", "ts", "part", "label", "weight")
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
@@ -503,7 +498,7 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     rows = _rows(table, plan)
     del table
     _give_back_memory()
-    if dataset_hash(plan, rows, *(beside[name] for name in HASHED)) != document["hash"]:
+    if dataset_hash(plan, rows, *(beside[name] for name in (*HASHED, "lives"))) != document["hash"]:
         raise UserError(
             translatable(
                 "the dataset of {definition} was changed after it was written; train again from "

@@ -5,7 +5,7 @@ Their hashes are compared before they are read. Reading never runs code from the
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -42,6 +42,7 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.families.contract import get_family
+from alerting.learning.models.life_model import LifeLevels, LifeModel, life_columns
 from alerting.learning.models.mode_model import ModeModel, with_modes
 from alerting.learning.models.trained import (
     MOST_NORMAL_ROWS,
@@ -68,6 +69,8 @@ Row = Annotated[tuple[float, ...], Field(max_length=MOST_NORMAL_VALUES)]
 Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 REFIT = "refit-"
+LIFE = "life-"
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Closed(BaseModel):
@@ -116,19 +119,19 @@ class EstimatorMeta(_Closed):
         read = columns if self.columns is None else len(self.columns)
         return (read if self.dense is None else self.dense.width) + 2 * len(self.pairs)
 
-    def check(self, plan: FeaturePlan) -> None:
-        """Check column positions. Raises ModelRefused if one is outside of the plan."""
+    def check(self, columns: Sequence[str], levels_of: Mapping[str, Sequence[str]]) -> None:
+        """Check column positions. Raises ModelRefused if one is outside of the columns."""
         dense = self.dense
-        read = range(len(plan.columns)) if self.columns is None else self.columns
+        read = range(len(columns)) if self.columns is None else self.columns
         named = [
             *(p for pair in self.pairs for p in pair),
             *(dense.numbers if dense else ()),
             *(dense.flagged if dense else ()),
         ]
-        if list(read) != sorted(set(read)) or read[-1] >= len(plan.columns):
+        if list(read) != sorted(set(read)) or read[-1] >= len(columns):
             raise ModelRefused(f"{META} names columns that its plan does not have")
-        names = [plan.columns[position] for position in read]
-        levels = {i: len(plan.levels[name]) for i, name in enumerate(names) if name in plan.levels}
+        names = [columns[position] for position in read]
+        levels = {i: len(levels_of[name]) for i, name in enumerate(names) if name in levels_of}
         fits = all(position < len(names) and position not in levels for position in named)
         if not fits or (
             dense and any(levels.get(position) != count for position, count in dense.categories)
@@ -182,6 +185,25 @@ class ModeMeta(_Closed):
     estimator: EstimatorMeta | None
 
 
+class LifeMeta(_Closed):
+    """The model of the remaining life."""
+
+    estimator: EstimatorMeta
+    edges_ms: Annotated[
+        tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2, max_length=100)
+    ]
+    levels: tuple[Share, Share, Share, Share | None]
+    replaced_every_ms: Length | None
+    check: Annotated[str, Field(max_length=2000)]
+    hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if list(self.edges_ms) != sorted(set(self.edges_ms)):
+            raise ValueError("edges must increase")
+        return self
+
+
 class ModelMeta(_Closed):
     """All of `model.json`. A model has one of `members`."""
 
@@ -206,6 +228,7 @@ class ModelMeta(_Closed):
     effects: EffectsMeta | None = None
     has_alarm: bool = True
     modes: Annotated[tuple[ModeMeta, ...], Field(max_length=MOST_MODES)] = ()
+    life: LifeMeta | None = None
 
     @field_validator("training_cutoff", "as_of")
     @classmethod
@@ -277,7 +300,7 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "format": FORMAT,
         "plan": model.plan.to_document(),
         "weights": [1.0],
-        "members": [_estimator_document(model.estimator, fitted)],
+        "members": [_member_document(model.estimator, fitted)],
         "calibration": asdict(model.calibration),
         "training_cutoff": model.training_cutoff.isoformat(),
         "as_of": model.as_of.isoformat(),
@@ -287,13 +310,25 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "effects": None if model.effects is None else asdict(model.effects),
         **({"modes": [document for document, _ in of_modes]} if of_modes else {}),
     }
+    life: dict[str, bytes] = {}
+    if model.life is not None:
+        fitted_life = model.life.estimator.model.files()
+        life = {LIFE + name: data for name, data in fitted_life.items()}
+        meta["life"] = {
+            "estimator": _member_document(model.life.estimator, life),
+            "edges_ms": model.life.edges_ms,
+            "levels": model.life.levels,
+            "replaced_every_ms": model.life.replaced_every_ms,
+            "check": model.life.check,
+            "hash": model.life.hash(),
+        }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
     files.update(item for _, part in of_modes for item in part.items())
     refit = {} if model.refit is None else model_files(model.refit)
-    return files | fitted | {REFIT + name: data for name, data in refit.items()}
+    return files | fitted | life | {REFIT + name: data for name, data in refit.items()}
 
 
-def _estimator_document(estimator: Estimator, files: Iterable[str]) -> dict[str, object]:
+def _member_document(estimator: Estimator, files: Iterable[str]) -> dict[str, Any]:
     encoding = estimator.encoding.to_document()
     return {"family": estimator.family, **encoding, "files": list(files)}
 
@@ -304,7 +339,7 @@ def _mode_files(number: int, mode: ModeModel) -> tuple[dict[str, object], dict[s
     if mode.estimator is None:
         return {**document, "estimator": None}, {}
     files = {f"mode-{number}-{n}": data for n, data in mode.estimator.model.files().items()}
-    return {**document, "estimator": _estimator_document(mode.estimator, files)}, files
+    return {**document, "estimator": _member_document(mode.estimator, files)}, files
 
 
 def _normal_document(normal: NormalSample) -> dict[str, object]:
@@ -314,7 +349,10 @@ def _normal_document(normal: NormalSample) -> dict[str, object]:
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
     """Return the file with the installed versions of the libraries that score the model."""
-    packages = sorted({"numpy", "pandas", *get_family(model.family).packages})
+    beside = [*(mode.estimator for mode in model.modes), model.life and model.life.estimator]
+    families = {model.family, *(estimator.family for estimator in beside if estimator)}
+    needed = (package for family in families for package in get_family(family).packages)
+    packages = sorted({"numpy", "pandas", *needed})
     return {
         "requirements.txt": "".join(
             f"{package}=={version(package)}\n" for package in packages
@@ -364,9 +402,10 @@ def _read_model(
         }
     ):
         raise ModelRefused(f"{META} names columns that its plan does not have")
-    meta.members[0].check(plan)
+    meta.members[0].check(plan.columns, plan.levels)
     [member] = meta.members
-    estimator, fitted = _read_member(files, member, plan, family_of)
+    columns = Columns.from_plan(plan)
+    estimator, fitted = _read_member(files, member, columns, family_of)
     model = TrainedModel(
         **{name: getattr(meta, name) for name in _AS_THEY_ARE},
         plan=plan,
@@ -386,10 +425,11 @@ def _read_model(
             np.array(meta.normal.distances, np.float64),
         ),
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
+        life=None if meta.life is None else _read_life(files, meta.life, columns, family_of),
     )
     settings = (estimator, model.calibration, model.threshold, plan)
     hash = model_hash(*settings, fitted, model.has_alarm)
-    modes = tuple(_read_mode(files, mode, plan, family_of) for mode in meta.modes)
+    modes = tuple(_read_mode(files, mode, columns, family_of) for mode in meta.modes)
     model = with_modes(replace(model, hash=hash), modes)
     if model.hash != meta.hash:
         raise ModelRefused(
@@ -402,20 +442,36 @@ def _read_model(
 def _read_mode(
     files: Mapping[str, bytes],
     meta: ModeMeta,
-    plan: FeaturePlan,
+    columns: Columns,
     family_of: Callable[[str], FamilyReader],
 ) -> ModeModel:
     estimator = None
     if meta.estimator is not None:
-        meta.estimator.check(plan)
-        estimator, _ = _read_member(files, meta.estimator, plan, family_of)
+        meta.estimator.check(columns.names, columns.levels)
+        estimator, _ = _read_member(files, meta.estimator, columns, family_of)
     return ModeModel(meta.name, meta.condition, meta.rate, estimator)
+
+
+def _read_life(
+    files: Mapping[str, bytes],
+    meta: LifeMeta,
+    columns: Columns,
+    family_of: Callable[[str], FamilyReader],
+) -> LifeModel:
+    columns = life_columns(columns, len(meta.edges_ms))
+    meta.estimator.check(columns.names, columns.levels)
+    estimator, fitted = _read_member(files, meta.estimator, columns, family_of)
+    stated = (meta.edges_ms, LifeLevels(*meta.levels), meta.replaced_every_ms, meta.check)
+    life = LifeModel(estimator, *stated)
+    if life.hash(fitted) != meta.hash:
+        raise ModelRefused("the files of the remaining life were changed or damaged")
+    return life
 
 
 def _read_member(
     files: Mapping[str, bytes],
     meta: EstimatorMeta,
-    plan: FeaturePlan,
+    columns: Columns,
     family_of: Callable[[str], FamilyReader],
 ) -> tuple[Estimator, Iterable[bytes]]:
     lost = next((name for name in meta.files if name not in files), None)
@@ -427,7 +483,6 @@ def _read_member(
         raise ModelRefused(
             f"{META} names a family that cannot be used here: {unknown}"
         ) from unknown
-    columns = Columns.from_plan(plan)
     member_files = {name: files[name] for name in meta.files}
     model = family.load(member_files, meta.width(len(columns.names)))
     estimator = Estimator(

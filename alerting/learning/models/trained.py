@@ -19,6 +19,7 @@ from alerting.readings.history import Floats
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
+    from alerting.learning.models.life_model import LifeModel
     from alerting.learning.models.mode_model import ModeModel
 
 
@@ -357,7 +358,8 @@ class TrainedModel:
     belong. `normal`: a sample of the training rows without a problem; None of models trained before
     it was kept. `effects`: of set-points on the problem variable, None where they are not known.
     `has_alarm`: False of a model whose predicted values serve without a risk. `modes`: which of the
-    named problems it is; none without modes, and if none is told from chance.
+    named problems it is; none without modes, and if none is told from chance. `life`: the model of
+    the remaining life, None without one.
     """
 
     definition: str
@@ -380,6 +382,7 @@ class TrainedModel:
     effects: SetPointEffects | None = field(default=None, compare=False)
     has_alarm: bool = True
     modes: tuple[ModeModel, ...] = field(default=(), compare=False)
+    life: LifeModel | None = field(default=None, compare=False)
 
     @property
     def family(self) -> str:

@@ -25,6 +25,7 @@ from alerting.definitions.revisions import question_hash
 from alerting.episodes.episode import Episode
 from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.remaining_life import RemainingLife
 from alerting.kinds.registry import moving_kind_of
 from alerting.ports import (
     BacktestPorts,
@@ -333,6 +334,7 @@ def checkpoint_files(
         model_version=np.array([r["model_version"] for r in rows], np.int64),
         twin=np.array([r.get("twin", np.nan) for r in rows], np.float64),
         values=np.array([json.dumps(r.get("values", [])) for r in rows], np.str_),
+        lives=np.array([json.dumps(r.get("life")) for r in rows], np.str_),
     )
     files = {
         "checkpoint.json": _CHECKPOINT.dump_json(point),
@@ -356,6 +358,7 @@ def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
         columns = [arrays[name].tolist() for name in _COLUMNS]
         # a backtest that an earlier version began has none
         values = arrays["values"].tolist() if "values" in arrays.files else ["[]"] * len(columns[0])
+        lives = arrays["lives"].tolist() if "lives" in arrays.files else ["null"] * len(columns[0])
     return [
         (
             asset,
@@ -368,10 +371,11 @@ def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
                 tuple(
                     Predicted(timedelta(milliseconds=v[0]), *v[1:]) for v in json.loads(values_json)
                 ),
+                RemainingLife.from_times(from_millis(ts), json.loads(life_json)),
             ),
         )
-        for asset, ts, score, threshold, version, twin, values_json in zip(
-            *columns, values, strict=True
+        for asset, ts, score, threshold, version, twin, values_json, life_json in zip(
+            *columns, values, lives, strict=True
         )
     ]
 

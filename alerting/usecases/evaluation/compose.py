@@ -293,6 +293,7 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
         version,
         evidence.contributions,
         evidence.recommendation,
+        evidence.life,
     )
 
 
@@ -347,6 +348,7 @@ def _raise_episode(
         contributions=evidence.contributions,
         recommendation=evidence.recommendation,
         is_prediction=evidence.is_prediction,
+        life=evidence.life,
     )
 
 

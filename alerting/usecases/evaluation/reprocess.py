@@ -305,6 +305,7 @@ _EVALUATED = (
     "inputs",
     "modes",
     "guidance",
+    "life",
 )
 """The fields of an episode that another evaluation may change."""
 

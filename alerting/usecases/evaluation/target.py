@@ -215,9 +215,15 @@ def score_rows(scored: ScoredRows) -> list[Score]:
             scored.model_version,
             None if isnan(twin) else twin,
             predicted,
+            life,
         )
-        for t, p, twin, predicted in zip(
-            scored.at.tolist(), scored.score.tolist(), scored.twin.tolist(), values, strict=True
+        for t, p, twin, predicted, life in zip(
+            scored.at.tolist(),
+            scored.score.tolist(),
+            scored.twin.tolist(),
+            values,
+            scored.lives or [None] * len(values),
+            strict=True,
         )
         if predicted or not isnan(p)
     ]

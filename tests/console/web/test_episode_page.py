@@ -20,10 +20,14 @@ from alerting.episodes.episode import (
     Transition,
 )
 from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.remaining_life import RemainingLife
 from alerting.ports import Score
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.notification.delivery import deliver_due
+from alerting.usecases.notification.message_texts import message
 from tests.builders import at, oven
 from tests.helpers.console.api import OPERATOR, episode, expect_problem
+from tests.helpers.console.api import read as read_api
 from tests.helpers.console.episode_page import browser_of, hot_now, read, risky
 from tests.helpers.console.pages import (
     ADMIN_TOKEN,
@@ -35,6 +39,7 @@ from tests.helpers.console.pages import (
     text_of,
 )
 from tests.helpers.notifications import notice
+from tests.helpers.worn_line import DOCUMENT, store_worn_asset
 from tests.in_memory_platform import Mailbox
 
 pytestmark = pytest.mark.models
@@ -440,3 +445,27 @@ def test_other_advice_is_no_conflict(platform, browser, other):
         platform.episodes.insert(one)
     shown = browser.get("/").text + browser.get(f"/episodes/{SLOWER.id}").text
     assert "Opposite advice" not in shown
+
+
+def test_page_message_api_and_definition_say_how_long_the_part_lasts_and_not_to_replace_it(
+    platform, browser, client
+):
+    life = RemainingLife(
+        at(540), timedelta(hours=6), timedelta(hours=9), timedelta(hours=14), at(540 + 60 * 30)
+    )
+    alarm = risky(platform, life=life)
+    wanted = ["The part still lasts 6 h to 14 h (four of five times)", "do not replace before"]
+    page = text_of(browser.get(f"/episodes/{alarm.id}").text)
+    assert lacks(page, *wanted) == []
+    assert not ISO.search(page)
+    platform.clock.instant = at(541)
+    text = message(alarm, notice("n", 541)).text
+    assert lacks(text, *wanted) == []
+    assert read_api(client, f"episodes/{alarm.id}")["remaining_life"]["low"] == "PT6H"
+    store_worn_asset(platform)
+    apply(platform, [DOCUMENT], "engineer", at(0), "test")
+    score = Score(at(540), 0.1, 0.5, 3, life=life)
+    platform.scores.add("too-moist", "oven-1", [score])
+    page = text_of(browser.get("/definitions/too-moist").text)
+    assert lacks(page, "Remaining life", *wanted) == []
+    assert replace(alarm, happening_at=at(550)).life_message == ""

@@ -147,6 +147,8 @@ PROOFS = {
     "problem.merge_within": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
     "merge_within": "3h"}}),
     "problem.event": (learned, {}, {"problem": {"event": "stop"}}),
+    "remaining_life": (learned, {"problem": {"event": "stop"}},
+    {"problem": {"event": "stop"}, "remaining_life": True}),
     "problem.predict": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
     "predict": "state"}}),
     "problem.recovery": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
@@ -213,6 +215,9 @@ ELSEWHERE = {
     **dict.fromkeys(
         (f"modes.{field}" for field in leaves(Mode)),
         "tests/definitions/test_modes.py and tests/usecases/training/test_modes.py",
+    ),
+    **dict.fromkeys(
+        ("replaced_by", "replaced_every"), "tests/kinds/classifier/test_remaining_life.py"
     ),
     "periods.refit": "tests/usecases/training/promotion/test_with_learners.py",
     **dict.fromkeys(

@@ -66,7 +66,8 @@ class ModelFamily(ABC):
 
     `defaults`: the proven parameters, which are the first trial of every search. `alternatives`:
     changes of the defaults, each best for another kind of data. `fixed`: parameters that trials do
-    not vary. `packages`: the libraries that fitted models need to score, besides numpy and pandas.
+    not vary. `of_lives`: changes of the defaults for the hazard of a life; None: not for that.
+    `packages`: the libraries that fitted models need to score, besides numpy and pandas.
     """
 
     name: ClassVar[str]
@@ -74,6 +75,7 @@ class ModelFamily(ABC):
     defaults: ClassVar[Params]
     alternatives: ClassVar[Sequence[Params]] = ()
     fixed: ClassVar[frozenset[str]] = frozenset()
+    of_lives: ClassVar[Params | None] = None
 
     @abstractmethod
     def suggest(self, trial: optuna.Trial) -> Params:

@@ -121,6 +121,7 @@ class LightGbm(ModelFamily):
         "extra_trees": False,
         "pairs": 0,
     }
+    of_lives = {"rounds": 150, "num_leaves": 15, "min_data_in_leaf": 50}  # noqa: RUF012
     alternatives = (
         # causes that multiply or differ: a power, a temperature against another
         {"pairs": MOST_PAIRED},

@@ -81,6 +81,7 @@ class Logistic(ModelFamily):
     name = "logistic_regression"
     packages = ("scikit-learn", "skops")
     defaults = {"C": 0.01, "class_weight": None, STRONGEST: 0}  # noqa: RUF012
+    of_lives = {"C": 0.1}  # noqa: RUF012
     alternatives = (
         # one cause among many variables, and few problems: the other columns only add noise
         {"C": 0.001, STRONGEST: FEW_COLUMNS},

@@ -1,0 +1,164 @@
+"""The remaining life of a tool: the training prints what live evaluation gives, which is the same
+in one go, in chunks, live and in a backtest; it is refused where nothing proves it."""
+
+import re
+from datetime import timedelta
+from operator import attrgetter
+
+import pytest
+
+from alerting.definitions.alert_definition import Revision
+from alerting.definitions.faults import UserError
+from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.protocol import EvaluationSources, TargetEvaluation, VersionInterval
+from alerting.kinds.registry import parse_definition, trained_kind_of
+from alerting.kinds.shared_inputs import SharedInputs
+from alerting.learning.models import model_files
+from alerting.learning.models.trained import ModelRefused
+from alerting.readings.history import from_millis
+from alerting.reporting.definition.decision_text import unseen_lines
+from alerting.usecases.backtest.backtest import backtest, written_subject
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
+from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
+from alerting.usecases.explain import why
+from alerting.usecases.make_reports import make_report
+from alerting.usecases.model_registry import ModelCache
+from alerting.usecases.scoring.remaining_lives import describe_lives, newest_lives
+from alerting.usecases.training.run_files import load_dataset, read_proposal
+from alerting.usecases.training.training_steps import train
+from tests.builders import at
+from tests.helpers.learning.stored_platforms import stored_platform
+from tests.helpers.worn_line import DOCUMENT, EVERY, trained_worn_platform, worn_platform
+
+pytestmark = pytest.mark.models
+NAME = DOCUMENT["name"]
+
+
+def worn(*case):
+    """Return a platform of its own with a trained model, its definition, and the note of its
+    training on the remaining life."""
+    platform = stored_platform(trained_worn_platform, *case)
+    (decision,) = platform.decisions.for_definition(NAME)
+    proposal = read_proposal(platform.runs, decision.run_id)
+    (note,) = [line for line in unseen_lines(proposal.test) if "emaining life" in line]
+    return platform, platform.definitions.newest_revision(NAME).definition, proposal, note
+
+
+def test_the_training_prints_what_evaluation_of_its_test_period_gives():
+    platform, definition, proposal, note = worn()
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    test = dataset.at[dataset.part == "test"]
+    start = from_millis(int(test.min()) - 1)
+    end = from_millis(int(test.max()))
+    evaluate_past(platform, NAME, start, end, model=str(proposal.challenger_version))
+    lives, share = re.search(r"on (\d+) unseen lives the interval held (\d+) %", note).groups()
+    after = platform.clock.now()
+    sentence = describe_lives(platform, definition, start, after)
+    assert f"lay in its interval {share} % of the time (80 % stated), on {lives} lives" in sentence
+    assert re.search(r"\d planned replacements gave away about [\d.]+ h in all", sentence)
+    page = make_report(platform, NAME, start, after, after).page
+    assert "lay in its interval" in page
+    # advice against the plan: as often as printed, and never wrong
+    kept, outlived, wrong = map(
+        int, re.search(r"in (\d+) of (\d+) lives .* wrong in (\d+)", note).groups()
+    )
+    assert outlived / 2 < kept <= outlived
+    assert wrong == 0
+    scores = list(platform.scores.for_interval(NAME, start, after))
+    assert all("life" in score for score in scores)
+    advised = [s["ts"] for s in scores if s["life"][3] is not None]
+    assert len(advised) >= kept
+    for episode in platform.episodes.find(NAME):
+        (score,) = [s for s in scores if s["ts"] == episode.raised_at]
+        assert list(episode.life.times_ms) == score["life"]
+
+
+def test_one_go_and_chunks_give_the_same_lives_and_a_changed_file_is_refused():
+    platform, definition, proposal, _ = worn()
+    asset = platform.assets.get("oven-1")
+    models = ModelCache(platform)
+    cutoff = models.get(definition, proposal.challenger_version).refit.training_cutoff
+    begin = cutoff - timedelta(hours=90)
+    end = platform.clock.now()
+
+    def evaluated(cuts):
+        found = TargetEvaluation(ConditionState(watermark=begin))
+        lives = []
+        for until in cuts:
+            sources = EvaluationSources(
+                platform, models, asset, None, SharedInputs(platform.readings)
+            )
+            revision: Revision = platform.definitions.newest_revision(NAME)
+            part = VersionInterval(
+                found.state.watermark, until, revision, proposal.challenger_version
+            )
+            state = TargetEvaluation(found.state)
+            found = trained_kind_of(definition).evaluate(definition, sources, part, state)
+            for rows in found.scores:
+                lives += rows.lives
+        return lives
+
+    whole = evaluated([end])
+    assert sum(life is not None for life in whole) > 400
+    assert evaluated([begin + timedelta(hours=h) for h in (7, 7.5, 31, 32, 60)] + [end]) == whole
+    files = platform.models.model_files(NAME, proposal.challenger_version)
+    assert sum(name.startswith(("life-", "refit-life-")) for name in files) > 1
+    changed = files["model.json"].replace(b'"levels": [\n   0.', b'"levels": [\n   0.0')
+    with pytest.raises(ModelRefused, match="remaining life"):
+        model_files.model_from_files(files | {"model.json": changed})
+
+
+def test_live_and_backtest_raise_the_same_alarms_with_the_same_remaining_life():
+    platform, minute = worn_platform()
+    trained_at = int(0.8 * minute) // EVERY * EVERY
+    document = DOCUMENT | {"schedule": {"retrain": None, "report": None}}
+    walked, _ = worn_platform()
+    made = backtest(walked, written_subject(walked, document), at(trained_at), at(minute), "never")
+    apply(platform, [document], "engineer", at(trained_at), "test")
+    platform.clock.instant = at(trained_at)
+    evaluate(platform, None, at(trained_at))
+    train(platform, NAME, at(trained_at))
+    for now in (*range(trained_at + 170, minute, 170), minute):
+        platform.clock.instant = at(now)
+        evaluate(platform, None, at(now))
+    told = attrgetter("raised_at", "life")
+    live = [e for e in platform.episodes.find(NAME) if e.raised_at <= at(minute)]
+    assert len(live) > 10
+    assert all(e.life is not None for e in live)
+    assert dict(map(told, made.episodes)) == dict(map(told, live))
+    assert any(e.present and e.present.life != e.life for e in live)
+    definition = platform.definitions.newest_revision(NAME).definition
+    expected = max(platform.scores.for_interval(NAME, at(0), at(minute)), key=lambda s: s["ts"])
+    (newest,) = newest_lives(platform, definition, expected["ts"]).values()
+    assert list(newest.times_ms) == expected["life"]
+    assert newest_lives(platform, definition, at(minute + 600)) == {}
+    assert any("The part still lasts" in f for f in why(platform, NAME, "oven-1", newest.at).facts)
+
+
+@pytest.mark.parametrize(
+    ("lives", "expected"),
+    [
+        (34, "No remaining life is estimated: there are 6 lives with a failure to check it"),
+        (60, "Remaining life: on 1"),
+    ],
+)
+def test_few_lives_refuse_the_interval_or_the_advice_and_the_alarm_stays(lives, expected):
+    platform, definition, proposal, note = worn(lives)
+    assert note.startswith(expected)
+    model = ModelCache(platform).get(definition, proposal.challenger_version)
+    assert (model.life is None) == note.startswith("No remaining")
+    assert model.life is None or model.life.levels.keep is None
+    assert proposal.promote
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"problem": {"variable": "moisture", "above": 4.5}}, "needs a problem that is an event"),
+        ({"remaining_life": False}, "write remaining_life: true"),
+        ({"replaced_every": "0s"}, "must be longer than 0s"),
+    ],
+)
+def test_faults_of_the_definition_are_named(changes, fault):
+    with pytest.raises(UserError, match=re.escape(fault)):
+        parse_definition(DOCUMENT | changes)
