@@ -57,6 +57,8 @@ _STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
+_DPI = 180
+_TONES = 32
 _ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 _TOP = 26.0
 _GAP = 10.0
@@ -528,17 +530,22 @@ def spark(plot: Plot, label: str = "", width: int | str = 96, height: int = 34) 
 def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     """Return plots as a PNG on white. The same plots give the same bytes."""
     from matplotlib import rcParams  # noqa: PLC0415 - only mails and trainings need it
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
 
     rcParams.update(_STYLE)  # nobody else draws in our processes, and a context is not of a thread
     heights = [30 + plot.height + plot.axis_height() for plot in plots]
-    figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
+    figure = Figure((width / 100, sum(heights) / 100), _DPI, layout="constrained")
     ratios = {"height_ratios": heights}
     axes = figure.subplots(len(plots), squeeze=False, gridspec_kw=ratios)
     for axis, plot in zip(axes.flat, plots, strict=True):
         _draw(axis, plot)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     out = io.BytesIO()
-    figure.savefig(out, metadata={"Software": None})
+    picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
+    picture.convert("RGB").quantize(_TONES).save(out, "png", optimize=True)
     return out.getvalue()
 
 
