@@ -35,7 +35,7 @@ from alerting.learning.score_metrics import (
 )
 from alerting.readings.history import History, duration_millis, to_millis
 from alerting.reporting.definition.decision_reason import DecisionMade
-from alerting.reporting.estimates import Cases, Estimate, median, nothing, share
+from alerting.reporting.estimates import Cases
 from alerting.reporting.variable_charts import NO_MOVING_LEVELS, LevelsInForce
 
 LEAST_BEFORE = 0.1
@@ -227,17 +227,17 @@ def counted_outcomes(m: Material, without: Collection[str] = ()) -> Counter[Outc
     return counts
 
 
-_PROBLEMS = Cases(
+CASES_PROBLEMS = Cases(
     templates("{number} problem", "{number} problems"),
     templates("{count} of {number} problem", "{count} of {number} problems"),
     template("no problems"),
 )
-_ANNOUNCED = Cases(
+CASES_ANNOUNCED = Cases(
     templates("{number} announced problem", "{number} announced problems"),
     templates("{count} of {number} announced problem", "{count} of {number} announced problems"),
     template("no announced problems"),
 )
-_FOUND_LASTING = Cases(
+CASES_FOUND_LASTING = Cases(
     templates(
         "{number} problem found while it lasted", "{number} problems found while they lasted"
     ),
@@ -379,30 +379,6 @@ def _warnable(m: Material, asset: str, start: datetime, end: datetime | None) ->
 def gap_and_horizon(definition: Definition) -> tuple[int, int]:
     """Return gap and horizon (ms) as `event_metrics` takes them."""
     return duration_millis(definition.window.after), duration_millis(definition.window.length)
-
-
-def event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
-    """Compute the share of the problems that an episode announced."""
-    if m.definition.problem is None:
-        return nothing("%", translatable("the definition has no problem that data can confirm"))
-    return share(sum(p.episode is not None for p in problems), len(problems), _PROBLEMS)
-
-
-def lead_time(problems: Sequence[ReportedProblem], of_detector: bool = False) -> Estimate:
-    """Compute the median time from the announcement to the begin of the announced problems."""
-    leads = [p.lead_s for p in problems if p.lead_s is not None]
-    return median([lead for lead in leads if lead > 0 or not of_detector], "s", _ANNOUNCED)
-
-
-def delays_of(problems: Sequence[ReportedProblem]) -> tuple[float, ...]:
-    """Return the seconds from the begin of each problem to an alarm that came no earlier."""
-    return tuple(abs(p.lead_s) for p in problems if p.lead_s is not None and p.lead_s <= 0)
-
-
-def delay(delays: Sequence[float]) -> Estimate:
-    """Compute the median time from the begin of the problems that a detector found while they
-    lasted to its alarm."""
-    return median(delays, "s", _FOUND_LASTING)
 
 
 LEAST_SAMPLES = 30  # below which nothing is concluded
