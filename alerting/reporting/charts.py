@@ -10,11 +10,9 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import count
 from textwrap import shorten
 from typing import Any, Literal, NamedTuple, cast
 
@@ -295,19 +293,19 @@ class Plot:
     def placed_moments(self) -> list[tuple[float, str, Anchor, int]]:
         """Return the share of the width, text, side and row of each marked instant; a text that
         would overlap moves a row down."""
-        rows: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
+        rows: list[list[float]] = []  # where texts begin
         placed: list[tuple[float, str, Anchor, int]] = []
         for at, text in self.moments:
             share = self.share_across(at)
             is_left = share > 1 - _LABEL_WIDTH
-            begin = share - _LABEL_WIDTH if is_left else share
-            end = begin + _LABEL_WIDTH
+            begin = share - _LABEL_WIDTH * is_left
+            rows.append([])
             row = next(
-                row
-                for row in count()
-                if all(last <= begin or end <= first for first, last in rows[row])
+                rank
+                for rank, begins in enumerate(rows)
+                if all(abs(begin - first) >= _LABEL_WIDTH for first in begins)
             )
-            rows[row].append((begin, end))
+            rows[row].append(begin)
             placed.append((share, text, "end" if is_left else "start", row))
         return placed
 
@@ -504,12 +502,14 @@ def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
 
 def _with_names_above(plot: Plot) -> Plot:
     """Return rows with a line of text above each, and what they hold below it."""
-    shapes = []
-    for shape in plot.shapes:
-        ys = [round(y) + 0.6 * (y - round(y)) - 0.19 for _, y in shape.points]
-        is_upright = shape.look == "moment"
-        points = tuple((x, y) for (x, _), y in zip(shape.points, ys, strict=True))
-        shapes.append(shape if is_upright else shape._replace(points=points))
+    shapes = [
+        s
+        if s.look == "moment"
+        else s._replace(
+            points=tuple((x, round(y) + 0.6 * (y - round(y)) - 0.19) for x, y in s.points)
+        )
+        for s in plot.shapes
+    ]
     return replace(plot, height=_TALL_ROW * len(plot.y_ticks), shapes=shapes)
 
 

@@ -276,7 +276,7 @@ def episode_chart(
 
 def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
     """Return the text alternative of the chart."""
-    local = [at.astimezone(zone) for at in (chart.start, chart.end)]
+    local = (at.astimezone(zone) for at in (chart.start, chart.end))
     ends = [f"{language.month_day(at)} {at:%H:%M}" for at in local]
     panels = "; ".join(_describe_panel(panel, language) for panel in chart.panels)
     return f"{panels}; {language.say('from {start} to {end}', start=ends[0], end=ends[1])}"
@@ -308,12 +308,10 @@ def describe_moving(panel: Panel, level: MovingLevel, language: Language) -> str
     values = level.values_in_force
     if not len(values):
         return language.say("{label} not known", label=label)
-    low = panel.measure(float(values.min()), language)
-    high = panel.measure(float(values.max()), language)
-    shown = f"{label} {high}"
-    if low != high:
-        first = panel.show(float(values.min()), language)
-        shown = language.say("{label} {low} to {high}", label=label, low=first, high=high)
+    low, high = (panel.show(float(end), language) for end in (values.min(), values.max()))
+    limit = panel.measure(float(values.max()), language)
+    course = language.say("{label} {low} to {high}", label=label, low=low, high=limit)
+    shown = f"{label} {limit}" if low == high else course
     gap = format_minutes(level.gap, language)
     without = language.say("{limit}, not known for {duration}", limit=shown, duration=gap)
     return without if level.gap else shown
