@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from alerting.definitions.wording.language import ENGLISH, Language, Styled
 from alerting.readings.history import to_millis
-from alerting.reporting.templates import template_module
+from alerting.reporting.templates import environment
 
 COLOURS = {
     "ink": "#1c2733",
@@ -420,7 +420,9 @@ def figure(
 
 
 def _render(macro: str, *values: object) -> Markup:
-    return cast(Markup, getattr(template_module("page/chart.html"), macro)(*values))
+    return cast(
+        Markup, getattr(environment().get_template("page/chart.html").module, macro)(*values)
+    )
 
 
 def _read_out(plots: Sequence[Plot], language: Language, zone: tzinfo | None) -> dict[str, Any]:

@@ -155,8 +155,6 @@ CASES_COUNTED = Cases(
 
 LEAST_POSITIVES = 5
 
-Points = Sequence[Mapping[str, float]]
-
 
 @dataclass(frozen=True)
 class RowMetrics:
@@ -182,7 +180,7 @@ class RowMetrics:
     ap_beside_persistence: float | None
     twin_ap: float | None
     ap_beside_twin: float | None
-    calibration: Points
+    calibration: Sequence[Mapping[str, float]]
     doubt: str
 
 

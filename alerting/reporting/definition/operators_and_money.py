@@ -218,16 +218,10 @@ def _occurred(episode: Episode) -> bool | None:
 def spread(durations: Sequence[timedelta | None]) -> Spread:
     """Return median, ninth decile and longest, each an observed duration."""
     lengths = sorted(d for d in durations if d is not None)
-    missing = len(durations) - len(lengths)
-    if not lengths:
-        return Spread(0, None, None, None, missing)
-    return Spread(
-        len(lengths),
-        lengths[(len(lengths) - 1) // 2],
-        lengths[-(-9 * len(lengths) // 10) - 1],
-        lengths[-1],
-        missing,
-    )
+    n = len(lengths)
+    ranks = ((n - 1) // 2, -(-9 * n // 10) - 1, n - 1)
+    quantiles = [lengths[rank] if n else None for rank in ranks]
+    return Spread(n, *quantiles, missing=len(durations) - n)
 
 
 @dataclass(frozen=True)
