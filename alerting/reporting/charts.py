@@ -412,22 +412,7 @@ def figure(
 ) -> Markup:
     """Return a chart of a page with its legend, what a script reads out, and the buttons that save
     it. `label`: the text alternative. `zone`: of times; without one, x is a number."""
-    numbers = json.dumps(_read_out(plots, language, zone), separators=(",", ":"))
-    hint = language.say("Chart. Arrow keys read the values.")
-    saves = (language.say("Save the picture"), language.say("Save the numbers"))
-    drawn = svg(plots, label, hint)
-    return _render("figure", drawn, legend(plots), numbers, note, attributes, *saves)
-
-
-def _render(macro: str, *values: object) -> Markup:
-    return cast(
-        Markup, getattr(environment().get_template("page/chart.html").module, macro)(*values)
-    )
-
-
-def _read_out(plots: Sequence[Plot], language: Language, zone: tzinfo | None) -> dict[str, Any]:
-    """Return the numbers of a chart for a script; x from the left edge on."""
-    return {
+    numbers = {
         "x": plots[0].x,
         "zone": str(zone) if zone else "",
         "xUnit": plots[-1].x_unit,
@@ -454,6 +439,18 @@ def _read_out(plots: Sequence[Plot], language: Language, zone: tzinfo | None) ->
             for plot in plots
         ],
     }
+    hint = language.say("Chart. Arrow keys read the values.")
+    saves = (language.say("Save the picture"), language.say("Save the numbers"))
+    read_out = json.dumps(numbers, separators=(",", ":"))
+    return _render(
+        "figure", svg(plots, label, hint), legend(plots), read_out, note, attributes, *saves
+    )
+
+
+def _render(macro: str, *values: object) -> Markup:
+    return cast(
+        Markup, getattr(environment().get_template("page/chart.html").module, macro)(*values)
+    )
 
 
 def _short(value: float, digits: int = 6) -> float | int | None:
