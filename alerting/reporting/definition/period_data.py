@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -297,11 +298,12 @@ def find_problems(
                 unevaluated += 1
             else:
                 problems.append(reported)
-    return _by_start(problems), unevaluated, _by_start(in_recovery)
-
-
-def _by_start(problems: Sequence[ReportedProblem]) -> tuple[ReportedProblem, ...]:
-    return tuple(sorted(problems, key=lambda p: (p.start, p.asset)))
+    by_start = attrgetter("start", "asset")
+    return (
+        tuple(sorted(problems, key=by_start)),
+        unevaluated,
+        tuple(sorted(in_recovery, key=by_start)),
+    )
 
 
 def is_detector(definition: Definition) -> bool:
@@ -430,16 +432,9 @@ def compute_values(values: Mapping[str, ServedValues]) -> ValueMetrics | None:
 def compute_grade(graded: GradedValues) -> ValueGrade:
     """Return the figures of graded samples."""
 
-    def or_none(figure: float) -> float | None:
-        return None if np.isnan(figure) else figure
-
-    return ValueGrade(
-        samples=len(graded.at),
-        error=or_none(graded.error),
-        last_error=or_none(graded.last_error),
-        coverage=or_none(graded.coverage),
-        is_worse=graded.is_worse_than_last,
-    )
+    figures = (graded.error, graded.last_error, graded.coverage)
+    known = [None if np.isnan(figure) else figure for figure in figures]
+    return ValueGrade(len(graded.at), *known, is_worse=graded.is_worse_than_last)
 
 
 def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no", "cannot_tell"]:

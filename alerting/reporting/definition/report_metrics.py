@@ -135,13 +135,12 @@ class CameTrue:
     def is_worse(self) -> bool:
         """Return whether the 95 % interval of the period lies on the worse side of the promotion's
         interval, or value."""
-        low = self.now.low
-        high = self.now.high
-        if self.now.doubt or low is None or high is None:
+        now = self.now
+        if now.doubt or now.low is None or now.high is None:
             return False
         if self.metric == "false_alarms_per_week":
-            return low > (self.at_promotion if self.high is None else self.high)
-        return high < (self.at_promotion if self.low is None else self.low)
+            return now.low > (self.at_promotion if self.high is None else self.high)
+        return now.high < (self.at_promotion if self.low is None else self.low)
 
 
 @dataclass(frozen=True)
@@ -469,7 +468,7 @@ def _reason(episode: Episode, m: Material) -> str:
 
 def _time_in_alarm(m: Material) -> Estimate:
     """Compute the time in alarm. It is exact, not a sample, so it has no interval."""
-    evaluated_s = sum(m.evaluated_times.values(), timedelta(0)).total_seconds()
+    evaluated_s = m.evaluated_time.total_seconds()
     if not evaluated_s:
         return nothing("%", translatable("no time was evaluated"))
     inside = sum(length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
