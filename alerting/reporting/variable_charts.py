@@ -238,14 +238,14 @@ def episode_chart(
     cut: str = "",
 ) -> EpisodeChart | None:
     """Return the chart of an episode from `start` on; None without a number to draw."""
-    known = [p for p in panels if len(p.at)]
-    if not known:
+    filled = [p for p in panels if len(p.at)]
+    if not filled:
         return None
-    drawn_from = max(to_millis(start), min(int(p.at[0]) for p in known))
+    drawn_from = max(to_millis(start), min(int(p.at[0]) for p in filled))
     window_end = episode.valid_until if episode.is_prediction else None
     is_open = episode.condition == "open"
     ends = (
-        from_millis(max(int(p.at[-1]) for p in known)),
+        from_millis(max(int(p.at[-1]) for p in filled)),
         min(window_end, now + (now - start)) if window_end else None,
         now if is_open else None,
         episode.raised_at,
@@ -253,7 +253,7 @@ def episode_chart(
     return EpisodeChart(
         panels=tuple(
             replace(p, moving=tuple(level.cut_before(drawn_from) for level in p.moving))
-            for p in known
+            for p in filled
         ),
         start=from_millis(drawn_from),
         end=max(filter(None, ends)),

@@ -154,7 +154,7 @@ def _conclude_values(values: ValueMetrics | None) -> Judgement:
 
 
 def _demands(f: ReportMetrics) -> list[_Demand]:
-    found = translatable(_DEMANDED[_kind_of_problem(f)], share=Styled(GOOD_RECALL, "share"))
+    recall = translatable(_DEMANDED[_kind_of_problem(f)], share=Styled(GOOD_RECALL, "share"))
     right = translatable(
         "at least {share} of the alarms with an outcome right",
         share=Styled(GOOD_PRECISION, "share"),
@@ -163,7 +163,7 @@ def _demands(f: ReportMetrics) -> list[_Demand]:
     allowed = false_alarms(most, len(f.evaluated))
     few = translatable("at most {false_alarms}", false_alarms=allowed)
     demands = (
-        (f.horizon_s is not None, _Demand(found, f.event_recall, GOOD_RECALL, at_least=True)),
+        (f.horizon_s is not None, _Demand(recall, f.event_recall, GOOD_RECALL, at_least=True)),
         (True, _Demand(right, f.precision.with_avoided, GOOD_PRECISION, at_least=True)),
         (f.false_alarm_budget is not None, _Demand(few, f.false_alarms, most, at_least=False)),
     )

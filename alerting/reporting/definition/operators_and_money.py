@@ -177,9 +177,9 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
     by_action.pop("", None)
     actions = []
     for reports in by_action.values():
-        wordings = Counter(text for text, _ in reports)
+        wordings = Counter(sorted(text for text, _ in reports))
         occurred = [_occurred(e) for e in {e.id: e for _, e in reports}.values()]
-        action = min(wordings, key=lambda text, times=wordings: (-times[text], text))
+        [(action, _)] = wordings.most_common(1)  # of those as frequent, the first by the alphabet
         times = (len(occurred), occurred.count(False), occurred.count(True))
         actions.append(Action(action, *times))
     return tuple(sorted(actions, key=lambda a: (-a.times, a.action.casefold()))[:10])
@@ -220,8 +220,8 @@ def spread(durations: Sequence[timedelta | None]) -> Spread:
     lengths = sorted(d for d in durations if d is not None)
     n = len(lengths)
     ranks = ((n - 1) // 2, -(-9 * n // 10) - 1, n - 1)
-    quantiles = [lengths[rank] if n else None for rank in ranks]
-    return Spread(n, *quantiles, missing=len(durations) - n)
+    middle, p90, longest = [lengths[rank] if n else None for rank in ranks]
+    return Spread(n, middle, p90, longest, len(durations) - n)
 
 
 @dataclass(frozen=True)

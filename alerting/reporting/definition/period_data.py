@@ -433,8 +433,8 @@ def compute_grade(graded: GradedValues) -> ValueGrade:
     """Return the figures of graded samples."""
 
     figures = (graded.error, graded.last_error, graded.coverage)
-    known = [None if np.isnan(figure) else figure for figure in figures]
-    return ValueGrade(len(graded.at), *known, is_worse=graded.is_worse_than_last)
+    error, last_error, coverage = [None if np.isnan(f) else f for f in figures]
+    return ValueGrade(len(graded.at), error, last_error, coverage, graded.is_worse_than_last)
 
 
 def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no", "cannot_tell"]:

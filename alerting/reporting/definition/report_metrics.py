@@ -354,8 +354,7 @@ def compute_metrics(material: Material) -> ReportMetrics:
     )
 
 
-def _outcome_metrics(material: Material) -> ReportMetrics:
-    m = material
+def _outcome_metrics(m: Material) -> ReportMetrics:
     raised = m.raised
     counts = Counter(outcome_of(e) for e in raised)
     counted = counted_outcomes(m)
