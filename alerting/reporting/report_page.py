@@ -77,12 +77,12 @@ def timeline(
         problems=len(metrics.problems),
         missed=len(metrics.missed),
     )
-    moving = () if variable is None else variable.moving
-    described = [
-        label,
-        *(describe_moving(variable, level, language) for level in moving if variable),
-    ]
-    return still(plots, "; ".join(described))
+    moving = (
+        [describe_moving(variable, level, language) for level in variable.moving]
+        if variable is not None
+        else []
+    )
+    return still(plots, "; ".join([label, *moving]))
 
 
 def lanes_of(metrics: ReportMetrics) -> list[str]:
@@ -141,9 +141,11 @@ def _score_plot(metrics: ReportMetrics, scores: pd.DataFrame, language: Language
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
     at = [to_millis(metrics.start + width * (i + 0.5)) for i in highest.index]
     top = 1.05 * float(highest.to_numpy(np.float64).max()) or 1.0
-    several = template("score (solid) and threshold (dashed), highest of all assets")
-    title = template("score (solid) and threshold (dashed)")
-    title = language.say(several if scores["asset"].nunique() > 1 else title)
+    title = language.say(
+        template("score (solid) and threshold (dashed), highest of all assets")
+        if scores["asset"].nunique() > 1
+        else template("score (solid) and threshold (dashed)")
+    )
     x = (to_millis(metrics.start), to_millis(metrics.end))
     plot = Plot(x, (0, top), 110, title, y_ticks=share_ticks(0, top, language))
     plot.line(at, highest["score"], width=1, name=language.say("score"))
@@ -165,16 +167,14 @@ def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> Markup:
     top = 1.1 * int(counts.max())
     x = (float(edges[0]), float(edges[-1]))
     y_ticks = [tick for tick in number_ticks(0, top, language) if tick[0] == round(tick[0])]
-    title = language.say("problems")
+    middle = metrics.lead_time.value or 0.0
+    median_text = language.say("median {duration}", duration=phrases.seconds(middle, language))
+    title = f"{language.say('problems')}; {median_text}"
     plot = Plot(x, (0, top), 170, title, number_ticks(*x, language), y_ticks)
     plot.x_title = language.say("lead time ({unit})", unit=language.say(unit))
     for count, first, until in zip(counts.tolist(), edges, edges[1:], strict=False):
         plot.bar((first, until - 0.06 * (until - first)), (0, count), "hit")
-    if metrics.lead_time.value is not None:
-        middle = metrics.lead_time.value
-        plot.moment(middle / divisor)
-        median_text = language.say("median {duration}", duration=phrases.seconds(middle, language))
-        plot.title = f"{title}; {median_text}"
+    plot.moment(middle / divisor)
     if gap:
         plot.moment(gap, "", "problem", dashed=True)
     return still([plot], language.say("Distribution of lead times"))
