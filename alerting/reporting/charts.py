@@ -55,7 +55,6 @@ _STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
-_DPI = 180
 _TONES = 32
 _ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 _TOP = 26.0
@@ -535,7 +534,7 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
 
     rcParams.update(_STYLE)  # nobody else draws in our processes, and a context is not of a thread
     heights = [30 + plot.height + plot.axis_height() for plot in plots]
-    figure = Figure((width / 100, sum(heights) / 100), _DPI, layout="constrained")
+    figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
     ratios = {"height_ratios": heights}
     axes = figure.subplots(len(plots), squeeze=False, gridspec_kw=ratios)
     for axis, plot in zip(axes.flat, plots, strict=True):
