@@ -155,8 +155,6 @@ CASES_COUNTED = Cases(
 
 LEAST_POSITIVES = 5
 
-Points = Sequence[Mapping[str, float]]
-
 
 @dataclass(frozen=True)
 class RowMetrics:
@@ -182,7 +180,7 @@ class RowMetrics:
     ap_beside_persistence: float | None
     twin_ap: float | None
     ap_beside_twin: float | None
-    calibration: Points
+    calibration: Sequence[Mapping[str, float]]
     doubt: str
 
 
@@ -198,28 +196,7 @@ def compute_row_metrics(
     block = time_blocks(at, mature["asset"].to_numpy(object), gap_ms, horizon_ms)
     metrics = evaluate_rows(label, score, block, seed)
     prevalence = metrics["prevalence"]
-    persistence_ap, beside_persistence = _beside(mature, "persistence")
-    twin_ap, beside_twin = _beside(mature, "twin")
-    return RowMetrics(
-        rows=len(label),
-        positives=positives,
-        immature=len(scores) - len(mature),
-        prevalence=prevalence,
-        ap=metrics["ap"],
-        roc_auc=metrics["roc_auc"],
-        brier=metrics["brier"],
-        brier_of_prevalence=prevalence * (1 - prevalence) if prevalence is not None else None,
-        intervals=metrics["intervals"],
-        persistence_ap=persistence_ap,
-        ap_beside_persistence=beside_persistence,
-        twin_ap=twin_ap,
-        ap_beside_twin=beside_twin,
-        calibration=reliability_with_intervals(label, score, block, seed),
-        doubt=_doubt(len(label), positives),
-    )
-
-
-def _doubt(rows: int, positives: int) -> str:
+    rows = len(label)
     doubts = (
         (not rows, translatable("no score has a known label yet")),
         (not positives, translatable("the problem followed none of {rows} scores", rows=rows)),
@@ -236,7 +213,25 @@ def _doubt(rows: int, positives: int) -> str:
             ),
         ),
     )
-    return next((text for holds, text in doubts if holds), "")
+    persistence_ap, beside_persistence = _beside(mature, "persistence")
+    twin_ap, beside_twin = _beside(mature, "twin")
+    return RowMetrics(
+        rows=rows,
+        positives=positives,
+        immature=len(scores) - len(mature),
+        prevalence=prevalence,
+        ap=metrics["ap"],
+        roc_auc=metrics["roc_auc"],
+        brier=metrics["brier"],
+        brier_of_prevalence=prevalence * (1 - prevalence) if prevalence is not None else None,
+        intervals=metrics["intervals"],
+        persistence_ap=persistence_ap,
+        ap_beside_persistence=beside_persistence,
+        twin_ap=twin_ap,
+        ap_beside_twin=beside_twin,
+        calibration=reliability_with_intervals(label, score, block, seed),
+        doubt=next((text for holds, text in doubts if holds), ""),
+    )
 
 
 def _beside(mature: pd.DataFrame, column: str) -> tuple[float | None, float | None]:
