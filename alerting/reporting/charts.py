@@ -64,6 +64,7 @@ ROW = 22.0
 """Pixels of a bar."""
 _TALL_ROW = 38.0  # with its name above it
 _BROAD = 7  # letters beside an axis that need a broader margin
+_TITLE_FROM = 0.8  # share of the width from which a date would meet the title of its axis
 _LABEL_WIDTH = 0.3  # of a marked instant on a phone, as a share of the width
 _TICK_STEPS_S = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
@@ -325,8 +326,9 @@ class Plot:
 
     def axis_height(self) -> float:
         """Return the height of what is below the plot, without marked instants."""
-        is_dated = any("\n" in text for _, text in self.x_ticks)
-        return 16.0 * (bool(self.x_ticks) + bool(self.x_title or is_dated))
+        dated = [self.share_across(at) for at, text in self.x_ticks if "\n" in text]
+        meets_title = bool(self.x_title) and any(share > _TITLE_FROM for share in dated)
+        return 16.0 * (bool(self.x_ticks) + bool(self.x_title or dated) + meets_title)
 
 
 def number_ticks(low: float, high: float, language: Language = ENGLISH) -> list[Tick]:
