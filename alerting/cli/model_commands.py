@@ -17,6 +17,7 @@ from alerting.cli.command import (
     OutputTable,
     colored,
     command,
+    commands_below,
     platform,
     progress,
     require_file,
@@ -551,7 +552,7 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
 
 
 def _wrapped(texts: Iterable[str], style: str = "") -> Iterator[Line]:
-    """Yield texts in lines that a screen holds."""
+    """Yield texts in lines that a screen holds, with the commands that they carry."""
     for text in texts:
         yield from (
             colored(line.replace(_WHOLE, " %"), style)
@@ -563,3 +564,4 @@ def _wrapped(texts: Iterable[str], style: str = "") -> Iterator[Line]:
                 break_long_words=False,
             )
         )
+        yield from commands_below(text)
