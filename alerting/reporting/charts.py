@@ -39,6 +39,7 @@ COLOURS = {
 _LABEL = 30  # letters beside an axis of a PNG
 _STYLE = {
     "font.size": 7.5,
+    "text.parse_math": False,  # a title may have two dollars
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
     "lines.linewidth": 0.8,

@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -273,9 +274,8 @@ class Table:
 
 def table(name: str, columns: str, rows: Iterable[Iterable[Any]]) -> Table:
     """Return a table of values, instants as text, under column names with a space in between."""
-    cells = to_jsonable_python(
-        [[*row] for row in rows], inf_nan_mode="null", timedelta_mode="float"
-    )
+    texts = [[v.isoformat() if isinstance(v, datetime) else v for v in row] for row in rows]
+    cells = to_jsonable_python(texts, inf_nan_mode="null", timedelta_mode="float")
     return Table(name, tuple(columns.split()), tuple(map(tuple, cells)))
 
 
