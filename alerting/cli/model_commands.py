@@ -17,6 +17,7 @@ from alerting.cli.command import (
     OutputTable,
     colored,
     command,
+    commands_below,
     platform,
     progress,
     require_file,
@@ -28,6 +29,7 @@ from alerting.cli.command import (
 )
 from alerting.cli.main import command_group
 from alerting.cli.options import DefinitionName, file_layout, read_instant
+from alerting.definitions.alert_definition import fixed_threshold
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import format_threshold, joined
 from alerting.kinds.protocol import ScoredRows
@@ -404,11 +406,19 @@ def models(name: DefinitionName, verbose: Verbose = False) -> Output:
 
     with platform() as p:
         history = model_history(p, name)
+        alarm_at = fixed_threshold(require_revision(p.definitions, name).definition)
         now = p.clock.now()
         under_way = training_under_way(
             history["unfinished"], now, datetime.now(UTC), p.line_speed()
         )
-    return Output(history, _lines_of_models(history, under_way, now, verbose))
+    lines = [*_lines_of_models(history, under_way, now, verbose)]
+    if alarm_at is not None:
+        text = (
+            f"The definition fixes the alarm at a risk of {format_threshold(alarm_at)}: figures "
+            "here are of the threshold of each training."
+        )
+        lines = [*_wrapped([text], "yellow"), *lines]
+    return Output(history, lines)
 
 
 def _lines_of_models(
@@ -551,7 +561,7 @@ def lines_of_proposal(result: Proposal, verbose: bool) -> Iterator[Line]:
 
 
 def _wrapped(texts: Iterable[str], style: str = "") -> Iterator[Line]:
-    """Yield texts in lines that a screen holds."""
+    """Yield texts in lines that a screen holds, with the commands that they carry."""
     for text in texts:
         yield from (
             colored(line.replace(_WHOLE, " %"), style)
@@ -563,3 +573,4 @@ def _wrapped(texts: Iterable[str], style: str = "") -> Iterator[Line]:
                 break_long_words=False,
             )
         )
+        yield from commands_below(text)

@@ -130,6 +130,10 @@ def _choose_point(
     was seen."""
     if alarm_at is None or not revision.isdecimal():
         raise UserError(translatable("choose one of the points"))
+    if not model_report(platform, name).is_curve_in_force:
+        raise UserError(
+            translatable("decide on the version that waits first: the curve is its own")
+        )
     document = document_with_point(platform, name, alarm_at)
     now = platform.clock.now()
     why = reason or "operating point chosen on its curve"

@@ -123,6 +123,7 @@ def model_values(request: Request, platform: Platform, name: str) -> dict[str, A
         "importance": importance_bars(shown, variables, language_of(request)) if measured else None,
         "measured": measured,
         "waiting": report.waiting,
+        "is_curve_in_force": report.is_curve_in_force,
         "why_waiting": explain_proposal(report.waiting),
         "proposed": propose_alert(report),
         "comparison": comparison_rows(report.waiting, language_of(request)),

@@ -10,11 +10,9 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import count
 from textwrap import shorten
 from typing import Any, Literal, NamedTuple, cast
 
@@ -22,7 +20,7 @@ from markupsafe import Markup
 
 from alerting.definitions.wording.language import ENGLISH, Language, Styled
 from alerting.readings.history import to_millis
-from alerting.reporting.templates import template_module
+from alerting.reporting.templates import environment
 
 COLOURS = {
     "ink": "#1c2733",
@@ -41,6 +39,7 @@ COLOURS = {
 _LABEL = 30  # letters beside an axis of a PNG
 _STYLE = {
     "font.size": 7.5,
+    "text.parse_math": False,  # a title may have two dollars
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
     "lines.linewidth": 0.8,
@@ -57,6 +56,7 @@ _STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
 }
+_TONES = 32
 _ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 _TOP = 26.0
 _GAP = 10.0
@@ -65,6 +65,7 @@ ROW = 22.0
 """Pixels of a bar."""
 _TALL_ROW = 38.0  # with its name above it
 _BROAD = 7  # letters beside an axis that need a broader margin
+_TITLE_FROM = 0.8  # share of the width from which a date would meet the title of its axis
 _LABEL_WIDTH = 0.3  # of a marked instant on a phone, as a share of the width
 _TICK_STEPS_S = (
     *(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200),
@@ -293,19 +294,19 @@ class Plot:
     def placed_moments(self) -> list[tuple[float, str, Anchor, int]]:
         """Return the share of the width, text, side and row of each marked instant; a text that
         would overlap moves a row down."""
-        rows: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
+        rows: list[list[float]] = []  # where texts begin
         placed: list[tuple[float, str, Anchor, int]] = []
         for at, text in self.moments:
             share = self.share_across(at)
             is_left = share > 1 - _LABEL_WIDTH
-            begin = share - _LABEL_WIDTH if is_left else share
-            end = begin + _LABEL_WIDTH
+            begin = share - _LABEL_WIDTH * is_left
+            rows.append([])
             row = next(
-                row
-                for row in count()
-                if all(last <= begin or end <= first for first, last in rows[row])
+                rank
+                for rank, begins in enumerate(rows)
+                if all(abs(begin - first) >= _LABEL_WIDTH for first in begins)
             )
-            rows[row].append((begin, end))
+            rows[row].append(begin)
             placed.append((share, text, "end" if is_left else "start", row))
         return placed
 
@@ -326,8 +327,9 @@ class Plot:
 
     def axis_height(self) -> float:
         """Return the height of what is below the plot, without marked instants."""
-        is_dated = any("\n" in text for _, text in self.x_ticks)
-        return 16.0 * (bool(self.x_ticks) + bool(self.x_title or is_dated))
+        dated = [self.share_across(at) for at, text in self.x_ticks if "\n" in text]
+        meets_title = bool(self.x_title) and any(share > _TITLE_FROM for share in dated)
+        return 16.0 * (bool(self.x_ticks) + bool(self.x_title or dated) + meets_title)
 
 
 def number_ticks(low: float, high: float, language: Language = ENGLISH) -> list[Tick]:
@@ -412,20 +414,7 @@ def figure(
 ) -> Markup:
     """Return a chart of a page with its legend, what a script reads out, and the buttons that save
     it. `label`: the text alternative. `zone`: of times; without one, x is a number."""
-    numbers = json.dumps(_read_out(plots, language, zone), separators=(",", ":"))
-    hint = language.say("Chart. Arrow keys read the values.")
-    saves = (language.say("Save the picture"), language.say("Save the numbers"))
-    drawn = svg(plots, label, hint)
-    return _render("figure", drawn, legend(plots), numbers, note, attributes, *saves)
-
-
-def _render(macro: str, *values: object) -> Markup:
-    return cast(Markup, getattr(template_module("page/chart.html"), macro)(*values))
-
-
-def _read_out(plots: Sequence[Plot], language: Language, zone: tzinfo | None) -> dict[str, Any]:
-    """Return the numbers of a chart for a script; x from the left edge on."""
-    return {
+    numbers = {
         "x": plots[0].x,
         "zone": str(zone) if zone else "",
         "xUnit": plots[-1].x_unit,
@@ -452,6 +441,18 @@ def _read_out(plots: Sequence[Plot], language: Language, zone: tzinfo | None) ->
             for plot in plots
         ],
     }
+    hint = language.say("Chart. Arrow keys read the values.")
+    saves = (language.say("Save the picture"), language.say("Save the numbers"))
+    read_out = json.dumps(numbers, separators=(",", ":"))
+    return _render(
+        "figure", svg(plots, label, hint), legend(plots), read_out, note, attributes, *saves
+    )
+
+
+def _render(macro: str, *values: object) -> Markup:
+    return cast(
+        Markup, getattr(environment().get_template("page/chart.html").module, macro)(*values)
+    )
 
 
 def _short(value: float, digits: int = 6) -> float | int | None:
@@ -502,12 +503,14 @@ def svg(plots: Sequence[Plot], label: str, hint: str = "") -> Markup:
 
 def _with_names_above(plot: Plot) -> Plot:
     """Return rows with a line of text above each, and what they hold below it."""
-    shapes = []
-    for shape in plot.shapes:
-        ys = [round(y) + 0.6 * (y - round(y)) - 0.19 for _, y in shape.points]
-        is_upright = shape.look == "moment"
-        points = tuple((x, y) for (x, _), y in zip(shape.points, ys, strict=True))
-        shapes.append(shape if is_upright else shape._replace(points=points))
+    shapes = [
+        s
+        if s.look == "moment"
+        else s._replace(
+            points=tuple((x, round(y) + 0.6 * (y - round(y)) - 0.19) for x, y in s.points)
+        )
+        for s in plot.shapes
+    ]
     return replace(plot, height=_TALL_ROW * len(plot.y_ticks), shapes=shapes)
 
 
@@ -528,7 +531,9 @@ def spark(plot: Plot, label: str = "", width: int | str = 96, height: int = 34) 
 def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     """Return plots as a PNG on white. The same plots give the same bytes."""
     from matplotlib import rcParams  # noqa: PLC0415 - only mails and trainings need it
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415
 
     rcParams.update(_STYLE)  # nobody else draws in our processes, and a context is not of a thread
     heights = [30 + plot.height + plot.axis_height() for plot in plots]
@@ -537,8 +542,11 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     axes = figure.subplots(len(plots), squeeze=False, gridspec_kw=ratios)
     for axis, plot in zip(axes.flat, plots, strict=True):
         _draw(axis, plot)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     out = io.BytesIO()
-    figure.savefig(out, metadata={"Software": None})
+    picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
+    picture.convert("RGB").quantize(_TONES).save(out, "png", optimize=True)
     return out.getvalue()
 
 

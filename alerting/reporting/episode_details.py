@@ -288,8 +288,6 @@ class Load:
     `flood_above`. `longest_s`: the longest episode. `days_without`: days (UTC) with no episode.
     """
 
-    start: datetime
-    end: datetime
     episodes: int
     per_day: float | None
     per_week: Estimate
@@ -315,8 +313,6 @@ def operator_load(
     within = np.searchsorted(at, at + duration_millis(PERIOD)) - np.arange(len(at))
     last_day = (end - timedelta(microseconds=1)).astimezone(UTC).date()
     return Load(
-        start=start,
-        end=end,
         episodes=len(raised),
         per_day=len(raised) / days if days > 0 else None,
         per_week=replace(

@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -155,8 +156,6 @@ CASES_COUNTED = Cases(
 
 LEAST_POSITIVES = 5
 
-Points = Sequence[Mapping[str, float]]
-
 
 @dataclass(frozen=True)
 class RowMetrics:
@@ -182,7 +181,7 @@ class RowMetrics:
     ap_beside_persistence: float | None
     twin_ap: float | None
     ap_beside_twin: float | None
-    calibration: Points
+    calibration: Sequence[Mapping[str, float]]
     doubt: str
 
 
@@ -198,28 +197,7 @@ def compute_row_metrics(
     block = time_blocks(at, mature["asset"].to_numpy(object), gap_ms, horizon_ms)
     metrics = evaluate_rows(label, score, block, seed)
     prevalence = metrics["prevalence"]
-    persistence_ap, beside_persistence = _beside(mature, "persistence")
-    twin_ap, beside_twin = _beside(mature, "twin")
-    return RowMetrics(
-        rows=len(label),
-        positives=positives,
-        immature=len(scores) - len(mature),
-        prevalence=prevalence,
-        ap=metrics["ap"],
-        roc_auc=metrics["roc_auc"],
-        brier=metrics["brier"],
-        brier_of_prevalence=prevalence * (1 - prevalence) if prevalence is not None else None,
-        intervals=metrics["intervals"],
-        persistence_ap=persistence_ap,
-        ap_beside_persistence=beside_persistence,
-        twin_ap=twin_ap,
-        ap_beside_twin=beside_twin,
-        calibration=reliability_with_intervals(label, score, block, seed),
-        doubt=_doubt(len(label), positives),
-    )
-
-
-def _doubt(rows: int, positives: int) -> str:
+    rows = len(label)
     doubts = (
         (not rows, translatable("no score has a known label yet")),
         (not positives, translatable("the problem followed none of {rows} scores", rows=rows)),
@@ -236,7 +214,25 @@ def _doubt(rows: int, positives: int) -> str:
             ),
         ),
     )
-    return next((text for holds, text in doubts if holds), "")
+    persistence_ap, beside_persistence = _beside(mature, "persistence")
+    twin_ap, beside_twin = _beside(mature, "twin")
+    return RowMetrics(
+        rows=rows,
+        positives=positives,
+        immature=len(scores) - len(mature),
+        prevalence=prevalence,
+        ap=metrics["ap"],
+        roc_auc=metrics["roc_auc"],
+        brier=metrics["brier"],
+        brier_of_prevalence=prevalence * (1 - prevalence) if prevalence is not None else None,
+        intervals=metrics["intervals"],
+        persistence_ap=persistence_ap,
+        ap_beside_persistence=beside_persistence,
+        twin_ap=twin_ap,
+        ap_beside_twin=beside_twin,
+        calibration=reliability_with_intervals(label, score, block, seed),
+        doubt=next((text for holds, text in doubts if holds), ""),
+    )
 
 
 def _beside(mature: pd.DataFrame, column: str) -> tuple[float | None, float | None]:
@@ -278,9 +274,8 @@ class Table:
 
 def table(name: str, columns: str, rows: Iterable[Iterable[Any]]) -> Table:
     """Return a table of values, instants as text, under column names with a space in between."""
-    cells = to_jsonable_python(
-        [[*row] for row in rows], inf_nan_mode="null", timedelta_mode="float"
-    )
+    texts = [[v.isoformat() if isinstance(v, datetime) else v for v in row] for row in rows]
+    cells = to_jsonable_python(texts, inf_nan_mode="null", timedelta_mode="float")
     return Table(name, tuple(columns.split()), tuple(map(tuple, cells)))
 
 

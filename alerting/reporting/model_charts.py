@@ -4,6 +4,7 @@ that would choose it; calibration; and the charts of a training for the registry
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import ceil, floor, log10
 from typing import Any, Literal, NamedTuple
 
@@ -164,10 +165,8 @@ def _largest(
 def _chart(
     title: str, bars: Sequence[Bar], threshold: float | None, language: Language
 ) -> BarChart:
-    if threshold is None:
-        return BarChart(title, tuple(bars))
-    alarm = language.say("alarm at {threshold}", threshold=language.share(threshold))
-    return BarChart(title, tuple(bars), threshold, alarm)
+    alarm = language.say("alarm at {threshold}", threshold=language.share(threshold or 0.0))
+    return BarChart(title, tuple(bars), threshold, "" if threshold is None else alarm)
 
 
 MOST = 10
@@ -228,19 +227,35 @@ def operating_points(
     )
     choosable = _best([p for p in complete if p["time_in_alarm"] <= allowed_time])
     rates = [p["false_alarms_per_week"] for p in choosable]
-    points = [
-        _point(p, limit_choosing(rate, following))
-        for p, rate, following in zip(choosable, rates, [*rates, None][1:], strict=True)
-    ]
-    points += [_point(p, None) for p in complete if p.get("chosen") and p not in choosable]
-    most_found = max((p.share_found for p in points), default=-1.0)
+    limits = [limit_choosing(*pair) for pair in zip(rates, [*rates, None][1:], strict=True)]
+    shown = [*choosable, *(p for p in complete if p.get("chosen") and p not in choosable)]
+    most_found = max((p["event_recall"] for p in shown), default=-1.0)
     beyond = [
         p
         for p in complete
         if p["event_recall"] > most_found and allowed_time < p["time_in_alarm"] <= _USUAL_STATE
     ]
-    points += [_point(p, None) for p in _best(beyond)]
-    return _thinned(sorted(points, key=lambda p: (p.share_found, p.false_alarms_per_week)), most)
+    points = [
+        CurvePoint(
+            p["threshold"],
+            p["event_recall"],
+            p["false_alarms_per_week"],
+            p["time_in_alarm"],
+            p.get("episode_precision"),
+            p.get("n_found"),
+            p.get("n_events"),
+            p.get("n_assets"),
+            bool(p.get("chosen")),
+            at_most,
+        )
+        for p, at_most in zip_longest([*shown, *_best(beyond)], limits)
+    ]
+    points.sort(key=lambda p: (p.share_found, p.false_alarms_per_week))
+    if len(points) <= most:
+        return points
+    chosen = next((rank for rank, point in enumerate(points) if point.chosen), 0)
+    ranks = {round(n * (len(points) - 1) / (most - 2)) for n in range(most - 1)}
+    return [points[rank] for rank in sorted(ranks | {chosen})]
 
 
 def _best(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -301,29 +316,6 @@ def _order(point: Mapping[str, Any]) -> tuple[float, float, float]:
         -point["event_recall"],
         point["time_in_alarm"],
     )
-
-
-def _point(p: Mapping[str, Any], at_most: float | None) -> CurvePoint:
-    return CurvePoint(
-        p["threshold"],
-        p["event_recall"],
-        p["false_alarms_per_week"],
-        p["time_in_alarm"],
-        p.get("episode_precision"),
-        p.get("n_found"),
-        p.get("n_events"),
-        p.get("n_assets"),
-        bool(p.get("chosen")),
-        at_most,
-    )
-
-
-def _thinned(points: Sequence[CurvePoint], most: int) -> list[CurvePoint]:
-    if len(points) <= most:
-        return list(points)
-    chosen = next((rank for rank, point in enumerate(points) if point.chosen), 0)
-    ranks = {round(n * (len(points) - 1) / (most - 2)) for n in range(most - 1)}
-    return [points[rank] for rank in sorted(ranks | {chosen})]
 
 
 MOST_VARIABLES = 15

@@ -1,10 +1,8 @@
 """Calendar periods of reports: weeks from Monday, months and quarters, in the plant's time zone."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from itertools import takewhile
 
 from alerting.deferred import pd
 from alerting.definitions.faults import UserError
@@ -36,20 +34,14 @@ def period_before(period: Period, zone: tzinfo) -> Period:
     return period_at(period.length, period.start - timedelta(hours=12), zone)
 
 
-def periods_back(length: ReportPeriod, at: datetime, zone: tzinfo) -> Iterator[Period]:
-    """Yield the periods that ended at or before an instant, the newest first, without end."""
-    period = period_at(length, at, zone)
-    while True:
-        period = period_before(period, zone)
-        yield period
-
-
 def periods_within(
     length: ReportPeriod, at: datetime, zone: tzinfo, back: timedelta
 ) -> list[Period]:
     """Return the newest period that ended at an instant, and those that ended within `back`."""
-    ended = periods_back(length, at, zone)
-    return [next(ended), *takewhile(lambda p: p.end > at - back, ended)]
+    ended = [period_before(period_at(length, at, zone), zone)]
+    while (period := period_before(ended[-1], zone)).end > at - back:
+        ended.append(period)
+    return ended
 
 
 def read_period(text: str, zone: tzinfo) -> Period:

@@ -293,15 +293,9 @@ def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> 
     """Return a text in the language with dates and times of a zone, for documents."""
 
     def format_stamp(matched: re.Match[str]) -> str:
-        stamps = [
-            datetime.fromisoformat(stamp) for stamp in (matched["start"], matched["end"]) if stamp
-        ]
-        shown = [instant(stamp, zone) for stamp in stamps]
-        return (
-            shown[0]
-            if len(shown) == 1
-            else language.say("{start} to {end}", start=shown[0], end=shown[1])
-        )
+        stamps = [stamp for stamp in (matched["start"], matched["end"]) if stamp]
+        start, *end = [instant(datetime.fromisoformat(stamp), zone) for stamp in stamps]
+        return language.say("{start} to {end}", start=start, end=end[0]) if end else start
 
     return _STAMPS.sub(format_stamp, language.translate(text))
 

@@ -77,12 +77,12 @@ def timeline(
         problems=len(metrics.problems),
         missed=len(metrics.missed),
     )
-    moving = () if variable is None else variable.moving
-    described = [
-        label,
-        *(describe_moving(variable, level, language) for level in moving if variable),
-    ]
-    return still(plots, "; ".join(described))
+    moving = (
+        [describe_moving(variable, level, language) for level in variable.moving]
+        if variable is not None
+        else []
+    )
+    return still(plots, "; ".join([label, *moving]))
 
 
 def lanes_of(metrics: ReportMetrics) -> list[str]:
@@ -141,9 +141,11 @@ def _score_plot(metrics: ReportMetrics, scores: pd.DataFrame, language: Language
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
     at = [to_millis(metrics.start + width * (i + 0.5)) for i in highest.index]
     top = 1.05 * float(highest.to_numpy(np.float64).max()) or 1.0
-    several = template("score (solid) and threshold (dashed), highest of all assets")
-    title = template("score (solid) and threshold (dashed)")
-    title = language.say(several if scores["asset"].nunique() > 1 else title)
+    title = language.say(
+        template("score (solid) and threshold (dashed), highest of all assets")
+        if scores["asset"].nunique() > 1
+        else template("score (solid) and threshold (dashed)")
+    )
     x = (to_millis(metrics.start), to_millis(metrics.end))
     plot = Plot(x, (0, top), 110, title, y_ticks=share_ticks(0, top, language))
     plot.line(at, highest["score"], width=1, name=language.say("score"))
@@ -165,16 +167,14 @@ def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> Markup:
     top = 1.1 * int(counts.max())
     x = (float(edges[0]), float(edges[-1]))
     y_ticks = [tick for tick in number_ticks(0, top, language) if tick[0] == round(tick[0])]
-    title = language.say("problems")
+    middle = metrics.lead_time.value or 0.0
+    median_text = language.say("median {duration}", duration=phrases.seconds(middle, language))
+    title = f"{language.say('problems')}; {median_text}"
     plot = Plot(x, (0, top), 170, title, number_ticks(*x, language), y_ticks)
     plot.x_title = language.say("lead time ({unit})", unit=language.say(unit))
     for count, first, until in zip(counts.tolist(), edges, edges[1:], strict=False):
         plot.bar((first, until - 0.06 * (until - first)), (0, count), "hit")
-    if metrics.lead_time.value is not None:
-        middle = metrics.lead_time.value
-        plot.moment(middle / divisor)
-        median_text = language.say("median {duration}", duration=phrases.seconds(middle, language))
-        plot.title = f"{title}; {median_text}"
+    plot.moment(middle / divisor)
     if gap:
         plot.moment(gap, "", "problem", dashed=True)
     return still([plot], language.say("Distribution of lead times"))
@@ -228,13 +228,10 @@ def predicted_values(
     low = served.predicted.low[is_drawn]
     middle = served.predicted.median[is_drawn]
     high = served.predicted.high[is_drawn]
-    first = from_millis(int(samples[0]))
-    last = from_millis(int(at.max(initial=samples[-1])))
+    last = int(at.max(initial=samples[-1]))
     fan = Fan(tuple(at.tolist()), tuple(low.tolist()), tuple(middle.tolist()), tuple(high.tolist()))
     panel = Panel(f"{asset}, {variable}", served.unit, samples, came, hold=timedelta(0), fan=fan)
-    ticks = time_ticks(first, last, zone, language, 6)
-    plot = panel_plot(panel, to_millis(first), to_millis(last), ticks, language)
-    plot.x_title = _zone(zone, language)
+    plot = _over_time(panel, last, 6, zone, language)
     label = language.say(
         "{asset}: predicted {variable} with its 90 % interval, beside the samples",
         asset=asset,
@@ -252,12 +249,10 @@ def missed_problem(
     """Draw the variable around a problem that came unannounced; the problem is shaded."""
     if panel is None:
         return Markup()
-    first = from_millis(int(panel.at[0]))
-    last = from_millis(int(panel.at[-1]))
-    ticks = time_ticks(first, last, zone, language, 5)
-    plot = panel_plot(panel, to_millis(first), to_millis(last), ticks, language)
-    plot.x_title = _zone(zone, language)
-    lasting = (float(to_millis(problem.start)), float(to_millis(problem.end or last)))
+    last = int(panel.at[-1])
+    plot = _over_time(panel, last, 5, zone, language)
+    ended = to_millis(problem.end) if problem.end else last
+    lasting = (float(to_millis(problem.start)), float(ended))
     plot.band(lasting, "problem", language.say("problem"), "problem")
     label = language.say(
         "{asset}, {variable}: around the problem of {when}",
@@ -267,6 +262,15 @@ def missed_problem(
     )
     moving = [describe_moving(panel, level, language) for level in panel.moving]
     return still([plot], "; ".join([label, *moving]))
+
+
+def _over_time(panel: Panel, last: int, most: int, zone: tzinfo, language: Language) -> Plot:
+    """Return the plot of a variable from its first reading to an instant (ms)."""
+    first = int(panel.at[0])
+    ticks = time_ticks(from_millis(first), from_millis(last), zone, language, most)
+    plot = panel_plot(panel, first, last, ticks, language)
+    plot.x_title = _zone(zone, language)
+    return plot
 
 
 def _zone(zone: tzinfo, language: Language) -> str:
@@ -289,11 +293,8 @@ def draw(
     """Draw all charts of a report. `zone`: of the time axes."""
     rows = metrics.rows
     scores = material.scores
-    titles = {
-        name: title
-        for history in material.histories.values()
-        for name, title in titles_of(history.asset).items()
-    }
+    assets = {name: history.asset for name, history in material.histories.items()}
+    titles = dict(pair for asset in assets.values() for pair in titles_of(asset).items())
     weights = next((m.importance for m in reversed(metrics.models) if m.importance), {})
     lanes = lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
@@ -311,18 +312,23 @@ def draw(
         by_name=drawn,
         missed=tuple((p, missed_problem(panel, p, zone, language)) for p, panel in panels),
         episodes=tuple(
-            (e, bars(_waterfall(e, material, language), language))
+            (
+                e,
+                bars(
+                    waterfall(
+                        e.contributions,
+                        e.evaluation.value,
+                        e.evaluation.threshold,
+                        titles_of(assets.get(e.asset)),
+                        language,
+                    ),
+                    language,
+                ),
+            )
             for e in most_severe(material.raised)
         ),
         reported=tuple(material.misses),
     )
-
-
-def _waterfall(episode: Episode, material: Material, language: Language) -> BarChart | None:
-    history = material.histories.get(episode.asset)
-    raised = episode.evaluation
-    titles = titles_of(history.asset if history else None)
-    return waterfall(episode.contributions, raised.value, raised.threshold, titles, language)
 
 
 def draw_picture(metrics: ReportMetrics, zone: tzinfo, language: Language) -> bytes:

@@ -256,10 +256,8 @@ def outcome(episode: Episode) -> str | None:
 
 def last_answer(episode: Episode, actor: str) -> Feedback | None:
     """Return a person's last feedback with a verdict, else the last with an action."""
-    answers = [f for f in episode.feedback if f.actor == actor]
-    with_verdict = [f for f in answers if f.verdict]
-    with_action = [f for f in answers if f.acted]
-    return next(reversed(with_verdict or with_action), None)
+    answers = [f for f in episode.feedback if f.actor == actor and (f.verdict or f.acted)]
+    return max(reversed(answers), key=lambda answer: answer.verdict is not None, default=None)
 
 
 def last_taken(episode: Episode, actor: str | None = None) -> RecommendationTaken | None:

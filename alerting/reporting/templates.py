@@ -15,12 +15,7 @@ from alerting.reporting import phrases
 
 def render(template: str, language: Language = ENGLISH, **values: Any) -> str:
     """Return a page of this package in a language."""
-    return _environment().get_template(template).render(language=language, **values)
-
-
-def template_module(template: str) -> object:
-    """Return the macros of a template, which take all that they show as values."""
-    return _environment().get_template(template).module
+    return environment().get_template(template).render(language=language, **values)
 
 
 @pass_context
@@ -65,7 +60,8 @@ TEXT_FILTERS: dict[str, Callable[..., Any]] = {
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the templates of this package with their filters."""
     environment = Environment(
         loader=PackageLoader("alerting.reporting", "."),
         autoescape=select_autoescape(),

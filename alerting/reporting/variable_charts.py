@@ -7,6 +7,7 @@ per column.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -146,11 +147,6 @@ class Panel:
     is_control: bool = False
     signals: Mapping[str, tuple[Millis, Floats]] = field(default_factory=dict)
 
-    def heading(self, language: Language) -> str:
-        """Return name and unit; the name of a statistic of the platform in the language."""
-        name = language.translate(self.name)
-        return f"{name}, {self.unit}" if self.unit else name
-
     def show(self, value: float, language: Language, digits: int = 4) -> str:
         """Return a value as the chart shows it."""
         return language.share(value) if self.share else language.show(Styled(value, f".{digits}g"))
@@ -188,12 +184,9 @@ def problem_levels(problem: Problem) -> tuple[ChartLevel, ...]:
 
 def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tuple[ChartLevel, ...]]:
     """Return the limits of conditions of several variables, by variable as they are written."""
-    by_variable: dict[str, tuple[ChartLevel, ...]] = {}
+    by_variable: defaultdict[str, tuple[ChartLevel, ...]] = defaultdict(tuple)
     for leaf in combination.leaves():
-        by_variable[leaf.variable] = (
-            *by_variable.get(leaf.variable, ()),
-            *condition_levels(leaf, asset),
-        )
+        by_variable[leaf.variable] += condition_levels(leaf, asset)
     return by_variable
 
 
@@ -245,38 +238,37 @@ def episode_chart(
     cut: str = "",
 ) -> EpisodeChart | None:
     """Return the chart of an episode from `start` on; None without a number to draw."""
-    panels_drawn = tuple(p for p in panels if len(p.at))
-    if not panels_drawn:
+    filled = [p for p in panels if len(p.at)]
+    if not filled:
         return None
-    drawn_from = max(to_millis(start), min(int(p.at[0]) for p in panels_drawn))
-    panels_drawn = tuple(
-        replace(p, moving=tuple(level.cut_before(drawn_from) for level in p.moving))
-        for p in panels_drawn
+    drawn_from = max(to_millis(start), min(int(p.at[0]) for p in filled))
+    window_end = episode.valid_until if episode.is_prediction else None
+    is_open = episode.condition == "open"
+    ends = (
+        from_millis(max(int(p.at[-1]) for p in filled)),
+        min(window_end, now + (now - start)) if window_end else None,
+        now if is_open else None,
+        episode.raised_at,
     )
-    window_end = episode.valid_until
-    window = (episode.raised_at + gap, window_end) if window_end and episode.is_prediction else None
-    last = from_millis(max(int(p.at[-1]) for p in panels_drawn))
-    ends = [
-        last,
-        *([min(window_end, now + (now - start))] if window and window_end else []),
-        *([now] if episode.condition == "open" else []),
-    ]
     return EpisodeChart(
-        panels=panels_drawn,
+        panels=tuple(
+            replace(p, moving=tuple(level.cut_before(drawn_from) for level in p.moving))
+            for p in filled
+        ),
         start=from_millis(drawn_from),
-        end=max(*ends, episode.raised_at),
+        end=max(filter(None, ends)),
         raised_at=episode.raised_at,
         happening_at=episode.happening_at,
         closed_at=episode.closed_at,
-        now=now if episode.condition == "open" else None,
-        window=window,
+        now=now if is_open else None,
+        window=(episode.raised_at + gap, window_end) if window_end else None,
         cut=cut,
     )
 
 
 def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
     """Return the text alternative of the chart."""
-    local = [at.astimezone(zone) for at in (chart.start, chart.end)]
+    local = (at.astimezone(zone) for at in (chart.start, chart.end))
     ends = [f"{language.month_day(at)} {at:%H:%M}" for at in local]
     panels = "; ".join(_describe_panel(panel, language) for panel in chart.panels)
     return f"{panels}; {language.say('from {start} to {end}', start=ends[0], end=ends[1])}"
@@ -285,15 +277,17 @@ def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLI
 def _describe_panel(panel: Panel, language: Language) -> str:
     name = language.translate(panel.name)
     values = panel.values
-    shown = language.say("{label} not known", label=name)
-    if len(values):
-        shown = language.say(
+    shown = (
+        language.say(
             "{name} {low} to {high}, last {last}",
             name=name,
             low=panel.show(float(values.min()), language),
             high=panel.measure(float(values.max()), language),
             last=panel.measure(float(values[-1]), language),
         )
+        if len(values)
+        else language.say("{label} not known", label=name)
+    )
     limits = [
         f"{language.translate(level.label)} {panel.measure(level.value, language)}"
         for level in panel.levels
@@ -308,12 +302,10 @@ def describe_moving(panel: Panel, level: MovingLevel, language: Language) -> str
     values = level.values_in_force
     if not len(values):
         return language.say("{label} not known", label=label)
-    low = panel.measure(float(values.min()), language)
-    high = panel.measure(float(values.max()), language)
-    shown = f"{label} {high}"
-    if low != high:
-        first = panel.show(float(values.min()), language)
-        shown = language.say("{label} {low} to {high}", label=label, low=first, high=high)
+    low, high = [panel.show(float(end), language) for end in (values.min(), values.max())]
+    limit = panel.measure(float(values.max()), language)
+    course = language.say("{label} {low} to {high}", label=label, low=low, high=limit)
+    shown = f"{label} {limit}" if low == high else course
     gap = format_minutes(level.gap, language)
     without = language.say("{limit}, not known for {duration}", limit=shown, duration=gap)
     return without if level.gap else shown
@@ -364,22 +356,23 @@ def panel_plot(
     """Return the plot of a variable between two instants (ms) with its limits, named on it."""
     low, high = value_range(panel)
     y_ticks = (share_ticks if panel.share else number_ticks)(low, high, language)
-    title = "; ".join(filter(None, (panel.heading(language), language.translate(panel.note))))
+    heading = ", ".join(filter(None, (language.translate(panel.name), panel.unit)))
+    title = "; ".join(filter(None, (heading, language.translate(panel.note))))
     unit = "share" if panel.share else panel.unit or ""
     plot = Plot((start, end), (low, high), 120, title, ticks, y_ticks, unit=unit)
     if panel.fan is not None:
         interval = language.say("90 % interval")
         plot.area(panel.fan.at, panel.fan.low, panel.fan.high, opacity=0.18, name=interval)
-        is_dashed = bool(panel.hold)
         name = language.say("predicted")
-        plot.line(panel.fan.at, panel.fan.middle, dashed=is_dashed, name=name)
-        plot.series.append(PlotSeries(language.say("predicted"), panel.fan.at, panel.fan.middle))
-    for at, values in lines(panel) if panel.hold else ():
-        plot.line(at, values, steps=True)
+        plot.line(panel.fan.at, panel.fan.middle, dashed=bool(panel.hold), name=name)
+        plot.series.append(PlotSeries(name, panel.fan.at, panel.fan.middle))
     if not panel.hold:
         plot.dots(panel.at, panel.values, "ink", 3, language.say("sample"), "dot sample")
-    elif len(panel.at) <= _FEW:
-        plot.dots(panel.at, panel.values, radius=2.5)
+    else:
+        for at, values in lines(panel):
+            plot.line(at, values, steps=True)
+        few = panel.at[: _FEW * (len(panel.at) <= _FEW)]
+        plot.dots(few, panel.values[: len(few)], radius=2.5)
     if panel.is_control:
         limits = [level.value for level in panel.levels if level.is_limit]
         is_beyond = (panel.values < min(limits)) | (panel.values > max(limits))
@@ -389,20 +382,17 @@ def panel_plot(
         plot.dots(at, values, colour, 3.5, language.translate(rule))
     hold = duration_millis(panel.hold) or None
     plot.series.append(PlotSeries(language.translate(panel.name), panel.at, panel.values, hold))
-    plot.levels += [_level(panel, level, language) for level in panel.levels]
+    for level in panel.levels:
+        label = language.translate(level.label)
+        is_zone = len(label) == 1 and not panel.share  # of a control chart
+        text = label if is_zone else f"{label} {panel.measure(level.value, language)}"
+        plot.levels.append(LimitLine(level.value, text, level.is_limit))
     for moving in panel.moving:
         name = describe_moving(panel, moving, language)
         for at, values in moving.parts(low, high):
             plot.line(at, values, "limit", 1.4, dashed=True, steps=True, name=name, look="moving")
         plot.series.append(PlotSeries(language.translate(moving.label), moving.at, moving.values))
     return plot
-
-
-def _level(panel: Panel, level: ChartLevel, language: Language) -> LimitLine:
-    label = language.translate(level.label)
-    if panel.share or len(label) > 1:  # else a zone of a control chart
-        label = f"{label} {panel.measure(level.value, language)}"
-    return LimitLine(level.value, label, level.is_limit)
 
 
 def episode_plots(chart: EpisodeChart, zone: tzinfo, language: Language = ENGLISH) -> list[Plot]:

@@ -31,6 +31,13 @@ def untrained(plant):
     return plant
 
 
+def test_a_definition_without_a_champion_names_the_command_that_trains_it(untrained):
+    assert "`alerting train too-moist`" in output("models", NAME)
+    fixed = write("d.yaml", learned_quickly() | {"operating_point": {"alarm_at": 0.3}})
+    output("apply", fixed)
+    assert "fixes the alarm at a risk of 0.3: figures here are of" in output("models", NAME)
+
+
 def begin_training(plant):
     """Record a training that is under way, and return it."""
     revision = plant.definitions.newest_revision(NAME)

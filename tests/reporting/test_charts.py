@@ -195,6 +195,8 @@ def test_one_plot_is_an_svg_in_the_colours_of_the_page_and_the_same_bytes_of_a_p
     ]
     assert max(points) == 1000, "what lies outside is drawn at the edge"
     assert png([plot]) == png([plot])
+    plot.title = "Loss of $\\frac$ a week"  # a person's text, and no formula
+    plot.write(0.5, 0.5, "from $5_a to $6_b")
     assert png([plot])[:4] == b"\x89PNG"
     assert "cost $a{$ &lt;b&gt;" in bars(
         importance_bars({"x": 0.2}, {"x": "cost $a{$ <b>"}), ENGLISH

@@ -440,6 +440,12 @@ def test_the_period_before_stands_beside_where_it_is_long_enough(month, metrics)
     before = metrics.previous
     assert before.false_alarms.value == pytest.approx(1 / 4)
     assert (before.event_recall.value, before.money.missed.low) == (0, 900 + 150 * 50)
+    made = tables(metrics)
+    beside = {row["figure"]: (row["value"], row["before"]) for row in made["figures"].to_records()}
+    assert beside["false_alarms"] == (metrics.false_alarms.value, before.false_alarms.value)
+    assert metrics.false_alarms.value != before.false_alarms.value
+    raised = made["episodes"].to_records()[0]["raised_at"]
+    assert raised == metrics.episodes[0].raised_at.isoformat(), "as in files of earlier reports"
     minutes = {"oven-1": (MARCH - timedelta(minutes=3), MARCH)}
     assert (
         compute_metrics(

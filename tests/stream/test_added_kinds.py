@@ -18,6 +18,7 @@ from alerting.definitions import routes_and_sinks, sources
 from alerting.definitions.faults import DocumentRefused, UserError
 from alerting.definitions.routes_and_sinks import parse_sink
 from alerting.definitions.sources import parse_source
+from alerting.definitions.wording.language import commands_of
 from alerting.ports import ACCEPTED, Answer
 from alerting.stream import threads as stream_sinks
 from alerting.stream.service import StreamService
@@ -123,8 +124,9 @@ def plant(real, database, package):  # noqa: F811 - a fixture
 
 
 def test_a_source_of_an_added_kind_is_read_and_acknowledged(plant, database, gateway):
-    with pytest.raises(UserError, match="run `alerting prepare`"):
+    with pytest.raises(UserError, match="belongs to another version") as refusal:
         SOURCES.apply(plant, [SOURCE], "ada", at(0))
+    assert commands_of(refusal.value.message) == ["alerting prepare"]
     prepare.prepare_database(database)
     gateway.rows |= {1: ROW, 2: {**ROW, "ts": "2026-01-05T12:01:00Z"}, 3: "nonsense"}
     look = look_at("tcp_lines", parse_source(SOURCE), gateway.url, 0.5)

@@ -116,7 +116,7 @@ def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowled
     assert (len(done), SOURCES.get(platform, "line").state) == (2, "active")
     one.turn()
     assert (len(done), len(dead(platform)), SOURCES.get(platform, "line").state) == (2, 2, "paused")
-    assert "alerting retry line" in progress(platform).fault
+    assert "send them again and resume it on its page" in progress(platform).fault
     assert servers.opened[0].is_closed
     SOURCES.change_state(platform, "line", "resume", "ada", at(1))
     servers.look(one)

@@ -160,6 +160,7 @@ def test_definition(platform: Served, body: ScenariosBody, _: Engineer) -> Scena
 AT_ONCE = 2
 MOST_PREVIEWS = 20
 LONGEST_S = 120.0
+_LOOKS_EVERY_S = 0.5  # whether a preview that waits is still wanted
 PreviewState = Literal["waiting", "running", "done", "failed", "cancelled"]
 Compute = Callable[[Progress, Callable[[], None]], PreviewedAlarms]
 _log = logging.getLogger(__name__)
@@ -276,10 +277,15 @@ class Previews:
                 del self._by_owner[owner]
 
     def _work(self, job: PreviewJob, compute: Compute) -> None:
+        turn = self._training if job.is_training else self._running
+        has_turn = False
         try:
-            with self._training if job.is_training else self._running:
-                self._compute(job, compute)
+            while not has_turn and not job.cancelled.is_set():
+                has_turn = turn.acquire(timeout=_LOOKS_EVERY_S)
+            self._compute(job, compute)
         finally:
+            if has_turn:
+                turn.release()
             with self._lock:
                 self._under_way.discard(job.id)
             job.ended_at = datetime.now(UTC)

@@ -259,7 +259,7 @@ def translatable(template: str, /, **values: Value) -> Translatable:
 def with_command(text: str, command: str) -> Translatable:
     """Return a text that carries a command, which its words do not name: the command line prints it
     in a line of its own, and no page shows it."""
-    return translatable("{text}", text=text, command=command)
+    return Translatable(text, "{text}", {"text": text, "command": command}, is_of_template=True)
 
 
 def commands_of(text: object) -> list[str]:

@@ -492,9 +492,12 @@ class ControlChartKind(NormalKind):
             return None
         start = end - min(_DAYS_CHARTED, _MOST_CHARTED * timedelta(milliseconds=fitted.interval_ms))
         run = ChartRun(definition, definition.variable, fitted, version, NO_TIME, None)
-        run.warm_up(_samples_between(definition, sources, start - fitted.warm_up, start))
-        samples = _samples_between(definition, sources, start, end)
-        run.intervals(samples, to_millis(start) + 1, to_millis(end) + 1)
+        samples = _samples_between(definition, sources, start - fitted.warm_up, end)
+        newest = samples[-_MOST_CHARTED:]
+        begin = max([to_millis(start), *(sample.at - 1 for sample in newest[:1])])
+        run.warm_up([sample for sample in samples if sample.at <= begin][-_MOST_CHARTED:])
+        charted = [sample for sample in samples if sample.at > begin]
+        run.intervals(charted, begin + 1, to_millis(end) + 1)
         shown = _statistic(definition, sources.asset, fitted.chart.statistic, fitted.chart.limits)
         signalled: dict[str, list[Point]] = {}
         for point in run.points:

@@ -292,6 +292,7 @@ Objection = Literal[
     "lasting_alarms", "too_many_alarms", "lasting_signals", "too_many_signals", "too_little_time",
     "too_few_points", "too_few_points_of_first", "fewer_problems", "no_synthetic_time",
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing", "nothing_to_find",
+    "fixed_finds_nothing",
     "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
     "finds_few", "last_value_serves",
 ]  # fmt: skip
@@ -454,6 +455,11 @@ RULES: tuple[DecisionRule, ...] = (
         "finds_nothing", None, True,
         "{reason} But no threshold finds a problem in {period} within the limits: a person "
         "decides.",
+    ),
+    DecisionRule(
+        "fixed_finds_nothing", None, True,
+        "{reason} But the threshold that the definition fixes finds no problem in {period}: a "
+        "person decides.",
     ),
     DecisionRule(
         "nothing_to_find", None, True,

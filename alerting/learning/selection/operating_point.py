@@ -204,6 +204,7 @@ class ThresholdChoice:
     `finds`: whether it finds any problem within the budget. `curve`: JSON-able rows by rising
     threshold, each with its metrics, their 95 % confidence intervals by a bootstrap over events and
     episodes, whether it is within the limits, and whether it was chosen. `period`: of the rows.
+    `is_fixed`: by the definition, whatever these rows show.
     """
 
     threshold: float
@@ -211,6 +212,7 @@ class ThresholdChoice:
     reason: str
     curve: tuple[dict[str, Any], ...]
     period: str = VALIDATION
+    is_fixed: bool = False
 
 
 def count_at_each(
@@ -307,7 +309,8 @@ def fix_threshold(
     )
     by_threshold = sorted(curve, key=lambda point: point["threshold"])
     finds = bool(fixed["n_found"])
-    return replace(choice, threshold=threshold, finds=finds, reason=reason, curve=(*by_threshold,))
+    fixed_choice = replace(choice, threshold=threshold, finds=finds, is_fixed=True)
+    return replace(fixed_choice, reason=reason, curve=(*by_threshold,))
 
 
 def lower_to_reach(choice: ThresholdChoice, score: Floats, reached: Floats) -> ThresholdChoice:

@@ -2,7 +2,6 @@
 sentences at its head: problems, false alarms, the model, what is known."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from math import ceil
@@ -112,7 +111,7 @@ def conclude(metrics: ReportMetrics) -> Judgement:
     """Decide by fixed demands, stated in `rule`. Actions may be empty only if all are met."""
     if not metrics.has_alarm:
         return _conclude_values(metrics.values)
-    demands = [*_demands(metrics)]
+    demands = _demands(metrics)
     trust = _trust(demands)
     tables = (_too_little, _alarms, _model, _people)
     actions = tuple(text for table in tables for holds, text in table(metrics) if holds)
@@ -125,7 +124,7 @@ def conclude(metrics: ReportMetrics) -> Judgement:
         trust,
         f"{TRUST_MESSAGES[trust]}: {_summary(metrics)}.",
         rule,
-        actions or tuple(_about_demands(demands)),
+        actions or _about_demands(demands),
     )
 
 
@@ -154,34 +153,37 @@ def _conclude_values(values: ValueMetrics | None) -> Judgement:
     return Judgement(trust, text, rule, tuple(filter(None, [action])))
 
 
-def _demands(f: ReportMetrics) -> Iterator[_Demand]:
-    if f.horizon_s is not None:
-        least = Styled(GOOD_RECALL, "share")
-        description = translatable(_DEMANDED[_kind_of_problem(f)], share=least)
-        yield _Demand(description, f.event_recall, GOOD_RECALL, at_least=True)
-    least = Styled(GOOD_PRECISION, "share")
-    description = translatable("at least {share} of the alarms with an outcome right", share=least)
-    yield _Demand(description, f.precision.with_avoided, GOOD_PRECISION, at_least=True)
-    if f.false_alarm_budget is not None:
-        allowed = false_alarms(f.false_alarm_budget, len(f.evaluated))
-        description = translatable("at most {false_alarms}", false_alarms=allowed)
-        yield _Demand(description, f.false_alarms, f.false_alarm_budget, at_least=False)
+def _demands(f: ReportMetrics) -> list[_Demand]:
+    recall = translatable(_DEMANDED[_kind_of_problem(f)], share=Styled(GOOD_RECALL, "share"))
+    right = translatable(
+        "at least {share} of the alarms with an outcome right",
+        share=Styled(GOOD_PRECISION, "share"),
+    )
+    most = f.false_alarm_budget or 0.0
+    allowed = false_alarms(most, len(f.evaluated))
+    few = translatable("at most {false_alarms}", false_alarms=allowed)
+    demands = (
+        (f.horizon_s is not None, _Demand(recall, f.event_recall, GOOD_RECALL, at_least=True)),
+        (True, _Demand(right, f.precision.with_avoided, GOOD_PRECISION, at_least=True)),
+        (f.false_alarm_budget is not None, _Demand(few, f.false_alarms, most, at_least=False)),
+    )
+    return [demand for is_made, demand in demands if is_made]
 
 
-def _about_demands(demands: list[_Demand]) -> Iterator[str]:
-    for demand in demands:
-        if demand.met is False:
-            yield translatable(
-                "Not met: {demand} ({cases}).",
-                demand=demand.description,
-                cases=demand.estimate.basis,
-            )
-        elif demand.met is None:
-            yield translatable(
-                "Wait, or choose a longer period. It cannot be checked yet: {demand} ({cases}).",
-                demand=demand.description,
-                cases=demand.estimate.doubt or demand.estimate.basis,
-            )
+def _about_demands(demands: list[_Demand]) -> tuple[str, ...]:
+    return tuple(
+        translatable(
+            template("Not met: {demand} ({cases}).")
+            if d.met is False
+            else template(
+                "Wait, or choose a longer period. It cannot be checked yet: {demand} ({cases})."
+            ),
+            demand=d.description,
+            cases=d.estimate.basis if d.met is False else d.estimate.doubt or d.estimate.basis,
+        )
+        for d in demands
+        if not d.met
+    )
 
 
 def _trust(demands: list[_Demand]) -> Trust:
@@ -401,30 +403,26 @@ def head_sentences(
     metrics: ReportMetrics, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> tuple[str, ...]:
     """Return the sentences that matter first. `zone`: of the times of false alarms."""
-    return tuple(_sentences(metrics, zone, language))
-
-
-def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[str]:
+    m = metrics
     if not m.evaluated:
-        yield describe_problems(m, language)
-        return
-    if m.values is not None or not m.has_alarm:
-        yield language.translate(describe_value(m.values))
-    if m.horizon_s is not None:
-        yield describe_problems(m, language)
-    if late := found_late(m):
-        yield language.say_count(
-            "{number} more was found while it lasted, typically after {after}.",
-            "{number} more were found while they lasted, typically after {after}.",
-            len(late),
-            after=seconds(median(late), language),
-        )
-    if m.has_alarm:
-        yield _false_alarms(m, zone, language)
-    if m.model and m.model.decisions:
-        yield _decision(m.model.decisions[-1], language)
-    if basis := how_much_is_known(m, language):
-        yield basis
+        return (describe_problems(m, language),)
+    late = found_late(m)
+    more = language.say_count(
+        "{number} more was found while it lasted, typically after {after}.",
+        "{number} more were found while they lasted, typically after {after}.",
+        len(late),
+        after=seconds(median(late or [0.0]), language),
+    )
+    has_value = m.values is not None or not m.has_alarm
+    sentences = (
+        language.translate(describe_value(m.values)) if has_value else "",
+        describe_problems(m, language) if m.horizon_s is not None else "",
+        more if late else "",
+        _false_alarms(m, zone, language) if m.has_alarm else "",
+        _decision(m.model.decisions[-1], language) if m.model and m.model.decisions else "",
+        how_much_is_known(m, language),
+    )
+    return tuple(filter(None, sentences))
 
 
 def mail_sentences(
@@ -465,7 +463,7 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
         "No false alarm was found among {number} alarms with an outcome.",
         total - undetermined,
     )
-    first = ", ".join([alarms, *_come_together(m, zone, language)]) + "." if wrong else none
+    first = f"{alarms}{_come_together(m, zone, language)}." if wrong else none
     waiting = language.say_count(
         "{number} of {total} alarms has no outcome yet.",
         "{number} of {total} alarms have no outcome yet.",
@@ -475,9 +473,8 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
     return f"{first} {waiting}" if undetermined else first
 
 
-def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[str]:
-    """Yield sentences on the time or asset at which most false alarms come: at least three, and
-    half of all."""
+def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
+    """Return the time or asset at which most false alarms come: at least three, and half of all."""
     wrong = [e for e in m.episodes if e.outcome == "false_alarm"]
     local = [e.raised_at.astimezone(zone) for e in wrong]
     least = max(_LEAST_TOGETHER, len(wrong) / 2)
@@ -486,21 +483,24 @@ def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterat
     ).most_common(1)
     [(asset, on_asset)] = Counter(e.asset for e in wrong).most_common(1)
     if times >= least:
-        all_of_them = template("all of them on {day} between {start} and {end}")
-        some = template("{times} of them on {day} between {start} and {end}")
-        begin = block * _BLOCK_HOURS
-        yield language.say(
-            all_of_them if times == len(wrong) else some,
+        return ", " + language.say(
+            template("all of them on {day} between {start} and {end}")
+            if times == len(wrong)
+            else template("{times} of them on {day} between {start} and {end}"),
             times=times,
             day=language.translate(_DAYS[day]),
-            start=f"{begin:02}:00",
-            end=f"{begin + _BLOCK_HOURS:02}:00",
+            start=f"{block * _BLOCK_HOURS:02}:00",
+            end=f"{(block + 1) * _BLOCK_HOURS:02}:00",
         )
-    elif on_asset >= least and len(m.evaluated) > 2:
-        all_of_them = template("all of them on {asset}")
-        some = template("{times} of them on {asset}")
-        text = all_of_them if on_asset == len(wrong) else some
-        yield language.say(text, times=on_asset, asset=m.asset_title(asset))
+    if on_asset < least or len(m.evaluated) <= 2:
+        return ""
+    return ", " + language.say(
+        template("all of them on {asset}")
+        if on_asset == len(wrong)
+        else template("{times} of them on {asset}"),
+        times=on_asset,
+        asset=m.asset_title(asset),
+    )
 
 
 def _decision(decision: DecisionMade, language: Language) -> str:

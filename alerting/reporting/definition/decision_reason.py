@@ -104,6 +104,9 @@ _OBJECTIONS: Mapping[str, str] = {
     "finds_nothing": template(
         "It ranks better than chance, but no threshold finds a problem within the limits."
     ),
+    "fixed_finds_nothing": template(
+        "It ranks better than chance, but the threshold that the definition fixes finds no problem."
+    ),
     "found_by_chance": template(
         "In the validation period its scores before the problems were no higher than chance "
         "explains."

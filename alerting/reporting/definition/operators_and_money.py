@@ -159,41 +159,29 @@ def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
 
 def _count_taken(episodes: Iterable[Episode]) -> dict[str, int]:
     """Return how often each answer on a recommendation is an episode's last one."""
-    answers = [last_taken(e) for e in episodes]
-    return dict(Counter(taken for taken in answers if taken))
+    return dict(Counter(filter(None, map(last_taken, episodes))))
 
 
 def occurred_by_data(episode: Episode) -> bool | None:
     """Return the outcome by data alone; None if not known, no problem, or acted upon in time."""
-    determined = episode.outcome_record
-    if (
-        determined is None
-        or determined.occurred is None
-        or (determined.acted and not determined.occurred)
-    ):
-        return None
-    return determined.occurred
+    record = episode.outcome_record
+    return None if record is None or (record.acted and not record.occurred) else record.occurred
 
 
 def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
     """Return the most frequent actions, each counted once per episode, ignoring case and spaces."""
-    by_action: dict[str, dict[str, Episode]] = defaultdict(dict)
-    wording: dict[str, Counter[str]] = defaultdict(Counter)
-    for episode in raised:
-        for feedback in episode.feedback:
-            text = " ".join((feedback.action or "").split())
-            if feedback.acted and text:
-                by_action[text.casefold()][episode.id] = episode
-                wording[text.casefold()][text] += 1
-    actions = [
-        Action(
-            action=min(wording[key], key=lambda text: (-wording[key][text], text)),
-            times=len(episodes),
-            helped=sum(_occurred(e) is False for e in episodes.values()),
-            came=sum(_occurred(e) is True for e in episodes.values()),
-        )
-        for key, episodes in by_action.items()
-    ]
+    by_action: dict[str, list[tuple[str, Episode]]] = defaultdict(list)
+    for episode, feedback in ((e, f) for e in raised for f in e.feedback if f.acted):
+        text = " ".join((feedback.action or "").split())
+        by_action[text.casefold()].append((text, episode))
+    by_action.pop("", None)
+    actions = []
+    for reports in by_action.values():
+        wordings = Counter(sorted(text for text, _ in reports))
+        occurred = [_occurred(e) for e in {e.id: e for _, e in reports}.values()]
+        [(action, _)] = wordings.most_common(1)  # of those as frequent, the first by the alphabet
+        times = (len(occurred), occurred.count(False), occurred.count(True))
+        actions.append(Action(action, *times))
     return tuple(sorted(actions, key=lambda a: (-a.times, a.action.casefold()))[:10])
 
 
@@ -230,16 +218,10 @@ def _occurred(episode: Episode) -> bool | None:
 def spread(durations: Sequence[timedelta | None]) -> Spread:
     """Return median, ninth decile and longest, each an observed duration."""
     lengths = sorted(d for d in durations if d is not None)
-    missing = len(durations) - len(lengths)
-    if not lengths:
-        return Spread(0, None, None, None, missing)
-    return Spread(
-        len(lengths),
-        lengths[(len(lengths) - 1) // 2],
-        lengths[-(-9 * len(lengths) // 10) - 1],
-        lengths[-1],
-        missing,
-    )
+    n = len(lengths)
+    ranks = ((n - 1) // 2, -(-9 * n // 10) - 1, n - 1)
+    middle, p90, longest = [lengths[rank] if n else None for rank in ranks]
+    return Spread(n, middle, p90, longest, len(durations) - n)
 
 
 @dataclass(frozen=True)
@@ -269,13 +251,11 @@ def drivers(episodes: Sequence[Episode], earlier: Sequence[Episode] | None) -> t
 
 def _mean_sizes(episodes: Sequence[Episode]) -> tuple[dict[str, float], dict[str, int]]:
     explained = [e for e in episodes if e.contributions]
-    sums: dict[str, float] = defaultdict(float)
-    counts: dict[str, int] = defaultdict(int)
-    for episode in explained:
-        for contribution in episode.contributions:
-            sums[contribution.variable] += abs(contribution.share)
-            counts[contribution.variable] += 1
-    return {name: total / len(explained) for name, total in sums.items()}, counts
+    sizes: dict[str, list[float]] = defaultdict(list)
+    for contribution in (c for e in explained for c in e.contributions):
+        sizes[contribution.variable].append(abs(contribution.share))
+    means = {name: sum(shares) / len(explained) for name, shares in sizes.items()}
+    return means, {name: len(shares) for name, shares in sizes.items()}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -38,7 +39,7 @@ from alerting.learning.score_metrics import (
 )
 from alerting.readings.history import History, duration_millis, to_millis
 from alerting.reporting.definition.decision_reason import DecisionMade
-from alerting.reporting.estimates import Cases, Estimate, median, nothing, share
+from alerting.reporting.estimates import Cases
 from alerting.reporting.variable_charts import NO_MOVING_LEVELS, LevelsInForce
 
 LEAST_BEFORE = 0.1
@@ -232,17 +233,17 @@ def counted_outcomes(m: Material, without: Collection[str] = ()) -> Counter[Outc
     return counts
 
 
-_PROBLEMS = Cases(
+CASES_PROBLEMS = Cases(
     templates("{number} problem", "{number} problems"),
     templates("{count} of {number} problem", "{count} of {number} problems"),
     template("no problems"),
 )
-_ANNOUNCED = Cases(
+CASES_ANNOUNCED = Cases(
     templates("{number} announced problem", "{number} announced problems"),
     templates("{count} of {number} announced problem", "{count} of {number} announced problems"),
     template("no announced problems"),
 )
-_FOUND_LASTING = Cases(
+CASES_FOUND_LASTING = Cases(
     templates(
         "{number} problem found while it lasted", "{number} problems found while they lasted"
     ),
@@ -302,11 +303,12 @@ def find_problems(
                 unevaluated += 1
             else:
                 problems.append(reported)
-    return _by_start(problems), unevaluated, _by_start(in_recovery)
-
-
-def _by_start(problems: Sequence[ReportedProblem]) -> tuple[ReportedProblem, ...]:
-    return tuple(sorted(problems, key=lambda p: (p.start, p.asset)))
+    by_start = attrgetter("start", "asset")
+    return (
+        tuple(sorted(problems, key=by_start)),
+        unevaluated,
+        tuple(sorted(in_recovery, key=by_start)),
+    )
 
 
 def is_detector(definition: Definition) -> bool:
@@ -386,30 +388,6 @@ def gap_and_horizon(definition: Definition) -> tuple[int, int]:
     return duration_millis(definition.window.after), duration_millis(definition.window.length)
 
 
-def event_recall(m: Material, problems: Sequence[ReportedProblem]) -> Estimate:
-    """Compute the share of the problems that an episode announced."""
-    if m.definition.problem is None:
-        return nothing("%", translatable("the definition has no problem that data can confirm"))
-    return share(sum(p.episode is not None for p in problems), len(problems), _PROBLEMS)
-
-
-def lead_time(problems: Sequence[ReportedProblem], of_detector: bool = False) -> Estimate:
-    """Compute the median time from the announcement to the begin of the announced problems."""
-    leads = [p.lead_s for p in problems if p.lead_s is not None]
-    return median([lead for lead in leads if lead > 0 or not of_detector], "s", _ANNOUNCED)
-
-
-def delays_of(problems: Sequence[ReportedProblem]) -> tuple[float, ...]:
-    """Return the seconds from the begin of each problem to an alarm that came no earlier."""
-    return tuple(abs(p.lead_s) for p in problems if p.lead_s is not None and p.lead_s <= 0)
-
-
-def delay(delays: Sequence[float]) -> Estimate:
-    """Compute the median time from the begin of the problems that a detector found while they
-    lasted to its alarm."""
-    return median(delays, "s", _FOUND_LASTING)
-
-
 def compute_modes(m: Material, problems: Sequence[ReportedProblem]) -> tuple[ModeMetrics, ...]:
     """Return how often alarms with an outcome named each mode of the definition rightly; nothing
     without modes."""
@@ -482,16 +460,9 @@ def compute_values(values: Mapping[str, ServedValues]) -> ValueMetrics | None:
 def compute_grade(graded: GradedValues) -> ValueGrade:
     """Return the figures of graded samples."""
 
-    def or_none(figure: float) -> float | None:
-        return None if np.isnan(figure) else figure
-
-    return ValueGrade(
-        samples=len(graded.at),
-        error=or_none(graded.error),
-        last_error=or_none(graded.last_error),
-        coverage=or_none(graded.coverage),
-        is_worse=graded.is_worse_than_last,
-    )
+    figures = (graded.error, graded.last_error, graded.coverage)
+    error, last_error, coverage = [None if np.isnan(f) else f for f in figures]
+    return ValueGrade(len(graded.at), error, last_error, coverage, graded.is_worse_than_last)
 
 
 def value_trust(values: ValueMetrics | None) -> Literal["yes", "with_care", "no", "cannot_tell"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -30,6 +30,9 @@ from alerting.reporting.definition.operators_and_money import (
     verdict_metrics,
 )
 from alerting.reporting.definition.period_data import (
+    CASES_ANNOUNCED,
+    CASES_FOUND_LASTING,
+    CASES_PROBLEMS,
     Material,
     ModelInService,
     ReportedProblem,
@@ -37,14 +40,10 @@ from alerting.reporting.definition.period_data import (
     compute_modes,
     compute_values,
     counted_outcomes,
-    delay,
-    delays_of,
     ended_at,
-    event_recall,
     find_problems,
     gap_and_horizon,
     is_detector,
-    lead_time,
     outcome_of,
 )
 from alerting.reporting.estimates import (
@@ -55,6 +54,7 @@ from alerting.reporting.estimates import (
     Estimate,
     RowMetrics,
     compute_row_metrics,
+    median,
     nothing,
     rate_per_week,
     share,
@@ -138,13 +138,12 @@ class CameTrue:
     def is_worse(self) -> bool:
         """Return whether the 95 % interval of the period lies on the worse side of the promotion's
         interval, or value."""
-        low = self.now.low
-        high = self.now.high
-        if self.now.doubt or low is None or high is None:
+        now = self.now
+        if now.doubt or now.low is None or now.high is None:
             return False
         if self.metric == "false_alarms_per_week":
-            return low > (self.at_promotion if self.high is None else self.high)
-        return high < (self.at_promotion if self.low is None else self.low)
+            return now.low > (self.at_promotion if self.high is None else self.high)
+        return now.high < (self.at_promotion if self.low is None else self.low)
 
 
 @dataclass(frozen=True)
@@ -313,7 +312,8 @@ class ReportMetrics:
     def delays(self) -> tuple[float, ...]:
         """Return the seconds from the start of each problem that a detector found while it lasted
         to the detection."""
-        return delays_of(self.problems) if self.is_detector else ()
+        leads = [p.lead_s for p in self.problems if p.lead_s is not None]
+        return tuple(abs(lead) for lead in leads if lead <= 0 and self.is_detector)
 
     @property
     def announced_late(self) -> int:
@@ -359,19 +359,29 @@ def compute_metrics(material: Material) -> ReportMetrics:
     )
 
 
-def _outcome_metrics(material: Material) -> ReportMetrics:
-    m = material
+def _outcome_metrics(m: Material) -> ReportMetrics:
     raised = m.raised
     counts = Counter(outcome_of(e) for e in raised)
     counted = counted_outcomes(m)
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     problems, unevaluated, in_recovery = find_problems(m)
+    detects = is_detector(m.definition)
+    missed = sum(p.episode is None for p in problems)
+    leads = [p.lead_s for p in problems if p.lead_s is not None]
     weeks = m.evaluated_time.total_seconds() / _WEEK_S
     hits = counted["hit"]
     avoided = counted["avoided"]
     wrong = counted["false_alarm"]
     has_problem = m.definition.problem is not None and m.definition.has_alarm
-    outdated = _count_outdated(m, problems)
+    # alarms within a problem that are false by a rule under which only those before it were right
+    outdated = sum(
+        any(p.asset == e.asset and p.start <= e.raised_at <= (p.end or m.as_of) for p in problems)
+        for e in m.raised
+        if detects
+        and e.outcome_record
+        and e.outcome_record.outcome == "false_alarm"
+        and e.outcome_record.rules <= ONLY_BEFORE
+    )
     without = share(hits, hits + wrong, CASES_WITHOUT_AVOIDED)
     decided = counts["hit"] + counts["avoided"] + counts["false_alarm"]
     cases = CASES_WITH_OUTCOME if decided == hits + avoided + wrong else CASES_COUNTED
@@ -402,7 +412,9 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         undetermined=dict(
             Counter(_reason(e, m) for e in raised if outcome_of(e) == "undetermined").most_common()
         ),
-        event_recall=event_recall(m, problems),
+        event_recall=share(len(problems) - missed, len(problems), CASES_PROBLEMS)
+        if m.definition.problem is not None
+        else nothing("%", translatable("the definition has no problem that data can confirm")),
         precision=Precision(
             _with_doubt(without, counted, outdated),
             _with_doubt(share(hits + avoided, hits + avoided + wrong, cases), counted, outdated),
@@ -412,8 +424,8 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         modes=compute_modes(m, problems),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
-        lead_time=lead_time(problems, is_detector(m.definition)),
-        delay=delay(delays_of(problems) if is_detector(m.definition) else ()),
+        lead_time=median([s for s in leads if s > 0 or not detects], "s", CASES_ANNOUNCED),
+        delay=median([-s for s in leads if s <= 0 and detects], "s", CASES_FOUND_LASTING),
         problems=problems,
         problems_unevaluated=unevaluated,
         problems_in_recovery=in_recovery,
@@ -462,7 +474,7 @@ def _reason(episode: Episode, m: Material) -> str:
 
 def _time_in_alarm(m: Material) -> Estimate:
     """Compute the time in alarm. It is exact, not a sample, so it has no interval."""
-    evaluated_s = sum(m.evaluated_times.values(), timedelta(0)).total_seconds()
+    evaluated_s = m.evaluated_time.total_seconds()
     if not evaluated_s:
         return nothing("%", translatable("no time was evaluated"))
     inside = sum(length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
@@ -497,19 +509,6 @@ def _with_doubt(estimate: Estimate, counts: Mapping[Outcome, int], outdated: int
         return replace(estimate, doubt=translatable_count(*_OUTDATED, outdated))
     is_fair = estimate.doubt or 2 * counts["undetermined"] <= sum(counts.values())
     return estimate if is_fair else replace(estimate, doubt=_undetermined(counts))
-
-
-def _count_outdated(m: Material, problems: Sequence[ReportedProblem]) -> int:
-    """Return how many alarms of a detector within a problem are false by a rule under which only
-    alarms before it were right."""
-    return sum(
-        any(p.asset == e.asset and p.start <= e.raised_at <= (p.end or m.as_of) for p in problems)
-        for e in m.raised
-        if is_detector(m.definition)
-        and e.outcome_record
-        and e.outcome_record.outcome == "false_alarm"
-        and e.outcome_record.rules <= ONLY_BEFORE
-    )
 
 
 def _undetermined(counts: Mapping[Outcome, int]) -> str:

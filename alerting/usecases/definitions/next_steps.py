@@ -1,6 +1,7 @@
 """The next steps of a definition, in sentences: when it is evaluated, how far the training of its
 model is, and why its question has no champion, with advice."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Protocol
@@ -17,7 +18,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.faults import UserError, format_duration
 from alerting.definitions.fields.names_and_times import hours_text
 from alerting.definitions.revisions import question_after, question_of
-from alerting.definitions.wording.language import joined, translatable, with_command
+from alerting.definitions.wording.language import joined, template, translatable, with_command
 from alerting.learning.selection.decision import PROPOSAL, Proposal
 from alerting.ports import (
     Assets,
@@ -38,6 +39,18 @@ from alerting.usecases.definitions.versions import (
 )
 
 _TRAINED = "is new: training starts within two minutes"
+_ONE_TIME = re.compile(r"(\d{1,2}) (\d{1,2}) \* \* ([0-7*])")
+_DAYS = {
+    "*": template("day"),
+    "0": template("Sunday"),
+    "1": template("Monday"),
+    "2": template("Tuesday"),
+    "3": template("Wednesday"),
+    "4": template("Thursday"),
+    "5": template("Friday"),
+    "6": template("Saturday"),
+    "7": template("Sunday"),
+}
 
 
 def next_steps(
@@ -87,11 +100,23 @@ def clock_times(definition: Definition) -> list[str]:
             )
         )
     if isinstance(definition, ModelDefinition) and (cron := definition.retrain_cron):
-        zone = definition.schedule.timezone
-        times.append(translatable("trained by cron {cron} {zone}", cron=cron, zone=zone))
+        times.append(_training_time(cron, definition.schedule.timezone))
     if isinstance(definition, ModelDefinition) and definition.question_fields().get("timezone"):
         times.append(translatable("hours of the day: {zone}", zone=definition.schedule.timezone))
     return times
+
+
+def _training_time(cron: str, zone: str) -> str:
+    match = _ONE_TIME.fullmatch(cron)
+    if match is None:
+        return translatable("trained by cron {cron} {zone}", cron=cron, zone=zone)
+    minute, hour, day = match.groups()
+    return translatable(
+        "trained each {day} at {time} {zone}",
+        day=translatable(_DAYS[day]),
+        time=f"{int(hour):02}:{int(minute):02}",
+        zone=zone,
+    )
 
 
 def _evaluation(stored: Assets, definition: Definition) -> str | None:

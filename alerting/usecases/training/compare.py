@@ -238,6 +238,7 @@ def object_to_threshold(
         "repeated": name_family(chosen.candidate.family),
     }
     of_rows = {"period": choice.period}
+    is_out_of_fold = choice.period != VALIDATION
     is_untested = validation is not None and not validation.problems
     first = chance if is_first else None
     by_chance = {} if first is None else first.facts
@@ -246,9 +247,10 @@ def object_to_threshold(
     objections: tuple[tuple[Objection, bool, Mapping[str, Any]], ...] = (
         ("last_value_serves", chosen.candidate.family in (PERSISTENCE, SEASONAL), few),
         ("finds_few", validation is not None and validation.finds_few, few),
-        ("chosen_out_of_fold", choice.period != VALIDATION and choice.finds, of_rows),
+        ("chosen_out_of_fold", is_out_of_fold and choice.finds and not choice.is_fixed, of_rows),
         ("none_of_few_found", none_of_few, by_chance),
         ("nothing_to_find", is_untested and not choice.finds, {}),
+        ("fixed_finds_nothing", choice.is_fixed and not choice.finds, of_rows),
         ("finds_nothing", not choice.finds, of_rows),
         ("found_by_chance", unconfirmed, by_chance),
     )

@@ -502,6 +502,12 @@ class ModelReport:
     evidence: ModelEvidence | None
 
     @property
+    def is_curve_in_force(self) -> bool:
+        """Return whether the evidence is not of a version that waits beside another in service, for
+        which its thresholds say nothing."""
+        return self.waiting is None or self.line.version is None
+
+    @property
     def leaderboard(self) -> Sequence[CandidateSummary]:
         """Return the candidates of the last training, the best first."""
         training = self.history["training"]

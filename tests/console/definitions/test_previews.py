@@ -1,5 +1,6 @@
 """Previews of drafts over the REST API: jobs of one person, in memory, bounded."""
 
+from dataclasses import replace
 from threading import Event
 from time import monotonic
 
@@ -132,6 +133,20 @@ def test_a_new_preview_cancels_the_one_before_of_the_same_person():
     second = previews.run(job("ann", "another draft"), lambda *_: None)
     working.go_on.set()
     assert over(first, second) == ["cancelled", "done"]
+
+
+def test_a_training_that_waits_for_another_ends_at_once_when_it_is_no_longer_wanted():
+    previews = Previews(most=3)
+    working = Waiting()
+    first = previews.run(replace(job("ann"), is_training=True), working)
+    pressed = [
+        previews.run(replace(job("ben", text), is_training=True), lambda *_: None)
+        for text in ("a", "b")
+    ]
+    assert over(pressed[0]) == ["cancelled"], "it takes none of the places of others"
+    assert over(previews.run(job("cleo"), lambda *_: None)) == ["done"]
+    working.go_on.set()
+    assert over(first, pressed[1]) == ["done", "done"]
 
 
 def test_beyond_its_time_a_preview_ends_and_says_what_to_do():

@@ -210,8 +210,11 @@ def test_an_engineer_rejects_approves_rolls_back_and_moves_the_point():
 
     add_waiting(platform, HUMID, files, champion_version=1)
     assert "1 model waits for a decision." in text_of(engineer.get("/models"))
-    waits = ("waits for a decision", "too long in alarm")
+    waits = ("waits for a decision", "too long in alarm", "Decide on the version that waits first")
     assert lacks(text_of(engineer.get(page)), *waits) == []
+    assert 'name="alarm_at"' not in engineer.get(page).text, "the curve is of another model"
+    status, said = act("point", alarm_at="0.9", revision="1")
+    assert (status, "the curve is its own" in said) == (422, True)
     status, said = act("decide", answer="reject")
     assert (status, "a rejection needs a reason" in said) == (422, True)
     assert "ada rejected it: not yet" in act("decide", answer="reject", reason="not yet")[1]

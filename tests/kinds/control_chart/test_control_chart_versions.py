@@ -94,6 +94,12 @@ def test_the_chart_of_the_last_days_has_the_points_and_signals_of_live_evaluatio
     ((rule, (instants, _)),) = panel.signals.items()  # a point beyond the limit is seen as such
     assert "8 points in a row" in rule
     assert instants.tolist() == [to_millis(at(m)) for m in range(128, 201)]
+    dense = [ReadingRow("press-1", at(200 - m / 60), {"force": 10.4}) for m in range(6_000)]
+    often = sources_of(ASSET, dense[::-1], ControlChartModel("shewhart", 1, at(0), fitted))
+    panel = charting_kind_of(definition).chart_last_days(definition, often(), 1, at(200))
+    assert len(panel.at) == 5_000, "readings that come far more often than when it learned"
+    ((_, (instants, _)),) = panel.signals.items()
+    assert instants[0] == panel.at[0], "the readings before them count, as live"
     stranger = ASSET.model_copy(update={"name": "press-2"})
     unknown = replace(sources(), asset=stranger)
     assert charting_kind_of(definition).chart_last_days(definition, unknown, 1, at(200)) is None

@@ -50,7 +50,7 @@ def test_hours_and_cron_without_a_zone_are_the_plants_and_are_said_with_it(berli
     assert hot.suppression.timezone == moist.schedule.timezone == "Europe/Berlin"
     assert hot.schedule.timezone == "UTC"  # nothing in it is read by a clock
     assert clock_times(hot) == [TEXT]
-    assert clock_times(moist) == ["trained by cron 0 3 * * 0 Europe/Berlin"]
+    assert clock_times(moist) == ["trained each Sunday at 03:00 Europe/Berlin"]
     assert clock_times(learned)[-1] == "hours of the day: Europe/Berlin"
     assert DEFINITIONS.review(berlin, QUIET).effects.clock_times == (TEXT,)
     assert written_subject(berlin, QUIET).applied

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
+from alerting.definitions.fields.problem import ALARM_RULE
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.ports import DecisionRecord
 from alerting.usecases.report_material import (
@@ -98,6 +99,15 @@ def test_a_report_states_decisions_before_its_end_and_a_promotion_without_metric
     ]
     found = decisions_made(records, FIRST + 9 * A_DAY)
     assert [(d.version, d.expected) for d in found] == [(1, {"ap": 0.7}), (2, {"ap": 0.7}), (3, {})]
+
+
+def test_what_a_training_expects_at_another_threshold_than_the_fixed_one_is_no_promise():
+    expected = {"ap": 0.7, "event_recall": 0.9}
+    made = [decision(1, 1, expected=expected, alarm_rule=ALARM_RULE, threshold=0.4)]
+    promised = [
+        decisions_made(made, FIRST + A_DAY * 2, cut)[0].expected for cut in (None, 0.4, 0.5)
+    ]
+    assert promised == [expected, expected, {"ap": 0.7}]
 
 
 def test_reference_is_what_model_of_the_scores_learned_from_also_if_it_was_promoted_afterwards():

@@ -48,10 +48,11 @@ ROWS = [
 ]
 
 
-def decided(row, is_first, alert=ALERT):
+def decided(row, is_first, alert=ALERT, is_fixed=False):
     family, found, problems, share, period = row[:5]
     validation = ValidationChance(found, problems, 4, share)
-    threshold = ThresholdChoice(0.5, found > 0 or period != VALIDATION, "", (), period)
+    finds = found > 0 or period != VALIDATION
+    threshold = ThresholdChoice(0.5, finds, "", (), period, is_fixed)
     evidence = ChallengerEvidence(threshold, {}, {}, (), {}, (), (), validation=validation)
     chosen = SimpleNamespace(candidate=SimpleNamespace(family=family), evidence=evidence)
     chance = ChanceTest(0.5, 0.3, 16, 20, share=0.02, validation=validation)
@@ -84,6 +85,15 @@ def test_a_person_decides_by_what_validation_counts_and_by_the_family(row, is_fi
         assert words in approved
         assert ("alert at the limit" in waiting, "ann" in approved) == (True, True)
         assert ("one season before" in waiting) == (row[0] == SEASONAL)
+
+
+def test_of_a_fixed_threshold_it_is_not_said_that_another_finds_nothing_or_that_it_was_chosen():
+    nothing = decided(ROWS[8], is_first=False, is_fixed=True)
+    assert (nothing.objection, nothing.by_person) == ("fixed_finds_nothing", True)
+    waiting = str(explain_waiting(nothing.objection, nothing.evidence))
+    assert "the threshold that the definition fixes finds no problem" in nothing.reason
+    assert "the threshold that the definition fixes finds no problem" in waiting
+    assert decided(ROWS[10], is_first=False, is_fixed=True).reason == "It is better."
 
 
 def test_the_ready_alert_stands_on_the_limit_of_the_problem_and_none_is_said_to_be_ready():
