@@ -194,7 +194,7 @@ def test_a_sink_with_too_many_dead_letters_stands_still(monkeypatch):
     sink = Sink()
     sink.receiver.answers["bad"] = Answer("refused", "no")
     sink.change(alarm(1, definition="bad"))
-    with pytest.raises(ReceiverAway, match="alerting retry out"):
+    with pytest.raises(ReceiverAway, match="then send them again"):
         sink.change(alarm(2, definition="bad"))
     assert sink.progress.position == "p1"
 
