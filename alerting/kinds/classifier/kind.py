@@ -30,9 +30,6 @@ def estimate_lives(
 ) -> tuple[RemainingLife | None, ...]:
     """Return the remaining life at these instants (ms), estimated by the refit after its training
     cutoff; None without a model of it."""
-    from alerting.learning.models.life_model import LifePlan  # noqa: PLC0415 - only definitions that ask for it
-
-    plan = LifePlan.from_ends(ends)
     age = ages(find_lives(ends, history), at)
     lives: list[RemainingLife | None] = [None] * len(at)
     refit = model.refit
@@ -40,7 +37,7 @@ def estimate_lives(
     for serving, rows in ((model, ~is_later), (refit, is_later)):
         if serving is None or serving.life is None or not rows.any():
             continue
-        estimated = serving.life.estimate(matrix[rows], age[rows], at[rows], plan)
+        estimated = serving.life.estimate(matrix[rows], age[rows], at[rows], ends)
         for row, life in zip(np.flatnonzero(rows).tolist(), estimated, strict=True):
             lives[row] = life
     return tuple(lives)

@@ -104,8 +104,11 @@ def test_one_go_and_chunks_give_the_same_lives_and_a_changed_file_is_refused():
     files = platform.models.model_files(NAME, proposal.challenger_version)
     assert sum(name.startswith(("life-", "refit-life-")) for name in files) > 1
     changed = files["model.json"].replace(b'"levels": [\n   0.', b'"levels": [\n   0.0')
-    with pytest.raises(ModelRefused, match="remaining life"):
-        model_files.model_from_files(files | {"model.json": changed})
+    (weights,) = [name for name in files if name.startswith("life-")]
+    of_refit = {weights: files["refit-" + weights]}  # a model of a life, but not this one's
+    for change in ({"model.json": changed}, of_refit):
+        with pytest.raises(ModelRefused, match="do not fit their hash"):
+            model_files.model_from_files(files | change)
 
 
 def test_live_and_backtest_raise_the_same_alarms_with_the_same_remaining_life():
