@@ -13,7 +13,6 @@ from alerting.readings.history import (
     Floats,
     History,
     Millis,
-    duration_millis,
     event_delays,
     millis,
 )
@@ -41,7 +40,7 @@ def find_lives(ends: LifeEnds, history: History) -> Lives:
     end = np.unique(begin)
     failed = np.isin(end, begin[is_failure[chosen]])
     last = np.append(end[failed], 0)[np.cumsum(failed) - 1]
-    is_repair = ~failed & (np.cumsum(failed) > 0) & (end - last < duration_millis(ends.horizon))
+    is_repair = ~failed & (np.cumsum(failed) > 0) & (end - last < ends.horizon_ms)
     return Lives(end[~is_repair], failed[~is_repair], begin, known_at)
 
 

@@ -18,7 +18,7 @@ from alerting.definitions.alert_definition import LifeEnds
 from alerting.episodes.remaining_life import RemainingLife
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.trained import Estimator, TrainedModel, hash_with, sigmoid
-from alerting.readings.history import Floats, Millis, duration_millis, from_millis
+from alerting.readings.history import Floats, Millis, from_millis
 
 STATED = 0.8  # share of the time in which the interval should hold
 Rows = npt.NDArray[Any]  # numbers of rows, or of intervals
@@ -62,7 +62,7 @@ class LifeModel:
         hazards = hazards_of(self.estimator, edges, matrix, age)
         low, median, high = (time_to(hazards, edges, level) for level in self.levels[:3])
         keep = np.full(len(age), np.nan)
-        if self.levels.keep is not None and planned_ms(ends) == self.replaced_every_ms:
+        if self.levels.keep is not None and ends.planned_ms == self.replaced_every_ms:
             bound = np.fmin(time_to(hazards, edges, self.levels.keep), edges[-1])
             keep = np.where(bound > latest_of(age, ends), bound, np.nan)
         return np.column_stack([np.fmin(low, edges[-1]), median, high, keep])
@@ -133,11 +133,6 @@ def time_to(hazards: Floats, edges: tuple[float, ...], level: float) -> Floats:
     return np.asarray(times, np.float64)
 
 
-def planned_ms(ends: LifeEnds) -> int:
-    """Return the age of a part at its planned replacement (ms), 0 without a plan."""
-    return 0 if ends.replaced_every is None else duration_millis(ends.replaced_every)
-
-
 def latest_of(age: Floats, ends: LifeEnds) -> Floats:
     """Return the time (ms) to the planned replacement, at least one horizon; NaN if unknown."""
-    return np.asarray(np.maximum(planned_ms(ends) - age, duration_millis(ends.horizon)), np.float64)
+    return np.asarray(np.maximum(ends.planned_ms - age, ends.horizon_ms), np.float64)

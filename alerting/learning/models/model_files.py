@@ -5,6 +5,7 @@ Their hashes are compared before they are read. Reading never runs code from the
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -70,6 +71,8 @@ Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 REFIT = "refit-"
 LIFE = "life-"
+# before the names that a family gives its files
+PREFIX = re.compile(r"^(?:life|mode-\d+)-")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -463,7 +466,7 @@ def _read_member(
         raise ModelRefused(
             f"{META} names a family that cannot be used here: {unknown}"
         ) from unknown
-    member_files = {name: files[name] for name in meta.files}
+    member_files = {PREFIX.sub("", name): files[name] for name in meta.files}
     model = family.load(member_files, meta.width(len(columns.names)))
     estimator = Estimator(
         meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns)

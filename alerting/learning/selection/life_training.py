@@ -32,7 +32,6 @@ from alerting.learning.models.life_model import (
     latest_of,
     level_at,
     life_columns,
-    planned_ms,
 )
 from alerting.learning.models.trained import Estimator
 from alerting.readings.history import BoolArray, Floats, Millis
@@ -52,11 +51,13 @@ _MOST_CHECKED = 20_000
 
 @dataclass(frozen=True)
 class LifeRows:
-    """Rows of lives: features, `age`, `time_left` (ms), and whether the life `failed`, as in
-    `row_lives`. `life`: number of the life; `ends_at`: instant (ms) of its end, or of the last
-    reading. `is_test`: whether a row is of the test period."""
+    """Rows of lives. `features`: of all rows of a dataset, never copied; `row`: positions in them.
+    `age`, `time_left` (ms), `failed`: as in `row_lives`. `life`: number of the life; `ends_at`:
+    instant (ms) of its end, or of the last reading. `is_test`: whether a row is of the test
+    period."""
 
-    matrix: Floats
+    features: Floats
+    row: Rows
     age: Floats
     time_left: Floats
     failed: BoolArray
@@ -66,7 +67,13 @@ class LifeRows:
 
     def select(self, rows: npt.NDArray[Any]) -> LifeRows:
         """Return some rows (a mask or positions)."""
-        return LifeRows(*(getattr(self, part.name)[rows] for part in fields(self)))
+        selected = (getattr(self, part.name)[rows] for part in fields(self)[1:])
+        return LifeRows(self.features, *selected)
+
+    @property
+    def matrix(self) -> Floats:
+        """Return the features of the rows, as a copy."""
+        return self.features[self.row]
 
     @property
     def weight(self) -> Floats:
@@ -83,7 +90,8 @@ def rows_of_lives(dataset: Dataset) -> LifeRows:
     life = asset * 1_000_000 + number.astype(np.int64)
     is_test = np.asarray(dataset.part == "test", np.bool_)
     ends_at = dataset.at + time_left.astype(np.int64)
-    rows = LifeRows(dataset.matrix, age, time_left, failed == 1, life, ends_at, is_test)
+    row = np.arange(len(age))
+    rows = LifeRows(dataset.matrix, row, age, time_left, failed == 1, life, ends_at, is_test)
     return rows.select(time_left > 0)
 
 
@@ -198,7 +206,7 @@ def train_life(
     family = min(hazards, key=lambda name: loss_of(hazards[name], seen, edges))
     levels = calibrate(hazards[family], seen, edges, ends)
     estimator = fit_hazard(family, seen, columns, edges, seed)
-    model = LifeModel(estimator, edges, levels, planned_ms(ends))
+    model = LifeModel(estimator, edges, levels, ends.planned_ms)
     unseen = spread_rows(unseen, _MOST_CHECKED)
     check = check_lives(unseen, model.times(unseen.matrix, unseen.age, ends), ends)
     is_calibrated, is_wrong, message = check
@@ -246,7 +254,7 @@ def calibrate(
         for share, unseen in ((_TAIL, 0.5), (0.5, 0.0), (1 - _TAIL, 0.5))
     )
     keep = None
-    if planned_ms(ends):
+    if ends.planned_ms:
         latest = np.maximum(latest_of(rows.age, ends), rows.time_left)
         wrong_at = level_at(hazards, edges, latest)
         keep = keep_level(wrong_at[rows.failed], rows.life[rows.failed])
@@ -269,10 +277,9 @@ def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds) -> tuple[bool, bo
         f"middle is {spoken_about(timedelta(milliseconds=error))} off on average."
     )
     wrong = len(np.unique(rows.life[time_left < keep]))
-    every = planned_ms(ends)
-    outlived = np.unique(rows.life[rows.age + time_left > every])
-    advised = np.intersect1d(outlived, rows.life[(keep > 0) & (rows.age <= every)])
-    if every and len(outlived):
+    outlived = np.unique(rows.life[rows.age + time_left > ends.planned_ms])
+    advised = np.intersect1d(outlived, rows.life[(keep > 0) & (rows.age <= ends.planned_ms)])
+    if ends.planned_ms and len(outlived):
         message += (
             f" Advice to keep the part longer than planned: in {len(advised)} of {len(outlived)} "
             f"lives that lasted longer than the plan, wrong in {wrong} of {len(share)} lives."

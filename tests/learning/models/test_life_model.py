@@ -25,7 +25,7 @@ from alerting.readings.history import to_millis
 from tests.builders import at, history
 
 MINUTE = 60_000
-ENDS = LifeEnds("failure-*", timedelta(minutes=30), "replaced", timedelta(hours=4))
+ENDS = LifeEnds("failure-*", 30 * MINUTE, "replaced", 240 * MINUTE)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,9 @@ def test_advice_against_the_plan_needs_lives_enough_to_prove_two_percent(lives, 
 
 def life_rows(age, time_left, life, failed=True):
     size = len(age)
-    columns = np.zeros((size, 1)), np.array(age), np.array(time_left), np.full(size, failed)
-    return LifeRows(*columns, np.array(life), np.arange(size), np.ones(size, bool))
+    failed = np.broadcast_to(failed, size)
+    columns = np.array(age), np.array(time_left), failed, np.array(life), np.arange(size)
+    return LifeRows(np.zeros((size, 1)), np.arange(size), *columns, np.ones(size, bool))
 
 
 def test_the_check_counts_by_life_and_names_what_was_wrong():
@@ -145,9 +146,7 @@ def test_the_check_counts_by_life_and_names_what_was_wrong():
 def test_each_fold_learns_from_failures_whichever_lives_failed(failing):
     number = np.repeat(np.arange(8 * failing), 3)
     time_left = np.tile([30.0, 20.0, 10.0], 8 * failing)
-    rows = life_rows(40 - time_left, time_left, number)
-    failed = number % failing == 0
-    rows = LifeRows(rows.matrix, rows.age, rows.time_left, failed, *list(vars(rows).values())[4:])
+    rows = life_rows(40 - time_left, time_left, number, failed=number % failing == 0)
     columns = Columns(("a",), {})
     edges = (10.0, 20.0, 30.0)
     hazards = hazards_out_of_fold("logistic_regression", rows, columns, edges, 0)
