@@ -413,8 +413,8 @@ def lines_of_episode(
     present = episode.present.recommendation.message if episode.present else at_raise
     if present != at_raise:
         yield f"  what-if ({short(episode.advised_at)}): {present}"
-    if episode.remaining_life is not None:
-        yield f"  {episode.remaining_life.message}"
+    if episode.life_message:
+        yield f"  {episode.life_message}"
     yield from (f"  {title}: {text}" for title, text in episode.guidance.items())
     if episode.outcome_record and episode.condition != "open":
         yield f"  outcome: {episode.outcome_record.outcome}: {episode.outcome_record.reason}"

@@ -110,13 +110,13 @@ _NIGHT_MINUTES = 6 * 60
 
 class LifeEnds(NamedTuple):
     """What ends the life of a part: events of failure, and of planned replacement. A replacement
-    within the horizon after a failure is its repair. `replaced_every`: age of a part at its planned
-    replacement."""
+    within the horizon after a failure is its repair. `planned_ms`: age of a part at its planned
+    replacement, 0 without a plan."""
 
     failure: str
-    horizon: timedelta
-    replaced_by: str | None = None
-    replaced_every: timedelta | None = None
+    horizon_ms: int
+    replaced_by: str | None
+    planned_ms: int
 
 
 class Definition(CommonFields, ABC):

@@ -46,37 +46,29 @@ class RemainingLife:
     @property
     def sentence(self) -> str:
         """Return how long the part still lasts, e.g. `6 h to 14 h (four of five times)`."""
-        low = _rounded(self.low, timedelta(0))
+        low = _rounded(self.low)
         if self.high is None:
             return translatable("more than {low} (nine of ten times)", low=low)
-        high = _rounded(self.high, _step(self.high))
+        high = _rounded(self.high, is_up=True)
         return translatable("{low} to {high} (four of five times)", low=low, high=high)
 
     @property
-    def advice(self) -> str:
-        """Return the advice against the planned replacement; empty without it."""
-        if self.keep_until is None:
-            return ""
-        until = self.keep_until.replace(second=0, microsecond=0).isoformat()
-        return translatable("no sign of wear: do not replace before {until}", until=until)
-
-    @property
     def message(self) -> str:
-        """Return both, with the instant to which they belong."""
+        """Return the same with its instant, and the advice against the planned replacement."""
         at = self.at.isoformat()
         lasts = translatable("The part still lasts {time}, as of {at}", time=self.sentence, at=at)
-        return joined("; ", lasts, self.advice) if self.advice else lasts
+        if self.keep_until is None:
+            return lasts
+        until = self.keep_until.replace(second=0, microsecond=0).isoformat()
+        advice = translatable("no sign of wear: do not replace before {until}", until=until)
+        return joined("; ", lasts, advice)
 
 
 def _millis(value: timedelta | None) -> int | None:
     return None if value is None else value // timedelta(milliseconds=1)
 
 
-def _step(value: timedelta) -> timedelta:
-    return _MINUTE if value < 2 * _HOUR else _HOUR
-
-
-def _rounded(value: timedelta, added: timedelta) -> Styled:
-    step = _step(value)
-    whole = (value + added - timedelta(microseconds=1)) // step * step if added else value
-    return Styled((whole // step * step).total_seconds(), "duration")
+def _rounded(value: timedelta, is_up: bool = False) -> Styled:
+    step = _MINUTE if value < 2 * _HOUR else _HOUR
+    steps = -(-value // step) if is_up else value // step
+    return Styled((steps * step).total_seconds(), "duration")

@@ -234,8 +234,7 @@ def explain_instant(
         if modes := name_modes(definition, question.asset, serving, row):
             facts.append(describe_modes(modes))
         facts += [c.message for c in split_reasons(contributions(serving, row, question.asset))[0]]
-    if scored.lives and scored.lives[-1] is not None:
-        facts.append(scored.lives[-1].message)
+    facts += [life.message for life in scored.lives[-1:] if life is not None]
     why = replace(
         blank,
         score=score,

@@ -1,6 +1,7 @@
 """The definition of kind `classifier`."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, StrictBool, model_validator
@@ -59,8 +60,11 @@ class ClassifierDefinition(TrainedDefinition):
     def life_ends(self) -> LifeEnds | None:
         if not self.remaining_life or self.problem.event is None:
             return None
-        plan = (self.replaced_by, self.replaced_every)
-        return LifeEnds(self.problem.event, self.horizon, *plan)
+        horizon, planned = (
+            (length or timedelta(0)) // timedelta(milliseconds=1)
+            for length in (self.horizon, self.replaced_every)
+        )
+        return LifeEnds(self.problem.event, horizon, self.replaced_by, planned)
 
     def events_read(self) -> tuple[str, ...]:
         return super().events_read() + ((self.replaced_by,) if self.replaced_by else ())

@@ -30,19 +30,15 @@ def estimate_lives(
 ) -> tuple[RemainingLife | None, ...]:
     """Return the remaining life at these instants (ms), estimated by the refit after its training
     cutoff; None without a model of it."""
-    from alerting.learning.models.life_model import LifePlan  # noqa: PLC0415 - only definitions that ask for it
-
-    plan = LifePlan.from_ends(ends)
+    lives: list[RemainingLife | None] = []
     age = ages(find_lives(ends, history), at)
-    lives: list[RemainingLife | None] = [None] * len(at)
     refit = model.refit
-    is_later = at > (np.inf if refit is None else to_millis(refit.training_cutoff))
-    for serving, rows in ((model, ~is_later), (refit, is_later)):
-        if serving is None or serving.life is None or not rows.any():
-            continue
-        estimated = serving.life.estimate(matrix[rows], age[rows], at[rows], plan)
-        for row, life in zip(np.flatnonzero(rows).tolist(), estimated, strict=True):
-            lives[row] = life
+    by_twin = at <= (np.inf if refit is None else to_millis(refit.training_cutoff))
+    for serving, rows in ((model, by_twin), (refit, ~by_twin)):
+        if serving is None or serving.life is None:
+            lives += [None] * int(rows.sum())
+        else:
+            lives += serving.life.estimate(matrix[rows], age[rows], at[rows], ends)
     return tuple(lives)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset
+from alerting.learning.models.life_model import with_life
 from alerting.learning.models.mode_model import with_modes
 from alerting.learning.models.model_files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
@@ -40,7 +41,7 @@ class ClassifierTraining:
         if (ends := definition.life_ends) is not None:
             cutoff = to_millis(model.training_cutoff)
             life, message = train_life(dataset, ends, definition.learning.seed, cutoff)
-            model = replace(model, life=life)
+            model = model if life is None else with_life(model, life)
             evidence = replace(evidence, notes=(*evidence.notes, message))
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
@@ -59,7 +60,7 @@ class ClassifierTraining:
         serving = refitted.refit
         if twin.life is not None:
             life = refit_life(dataset, definition.learning.seed, twin.life)
-            serving = replace(serving, life=life)
+            serving = with_life(serving, life)
         if definition.mode_problems:
             modes = refit_modes(dataset, definition, twin, serving.training_cutoff)
             serving = with_modes(serving, modes)

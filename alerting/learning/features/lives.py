@@ -8,76 +8,73 @@ import numpy.typing as npt
 
 from alerting.definitions.alert_definition import LifeEnds
 from alerting.detection.problem_occurrences import match_names
-from alerting.readings.history import Floats, History, Millis, duration_millis, millis
+from alerting.readings.history import (
+    BoolArray,
+    Floats,
+    History,
+    Millis,
+    event_delays,
+    millis,
+)
 
 
 class Lives(NamedTuple):
-    """Ends of lives on one asset (ms, increasing), which of them are failures, and from when on
-    (ms) each is known."""
+    """Ends of lives on one asset (ms, increasing), and which of them are failures. `begin`: all
+    failures and replacements, repairs too; `known_at`: from when on (ms) each of these is known."""
 
     end: Millis
-    failed: Floats
+    failed: BoolArray
+    begin: Millis
     known_at: Millis
 
 
-class RowLives(NamedTuple):
-    """Lives of rows, as columns. `age`: ms since the last end that was known, NaN without one.
-    `time_left`: ms to the end of the life, or to the last reading. `failed`: 1 if the life ends
-    there with a failure, else 0. `life`: number of the life on its asset."""
-
-    age: Floats
-    time_left: Floats
-    failed: Floats
-    life: Floats
-
-
 def find_lives(ends: LifeEnds, history: History) -> Lives:
-    """Return the ends of lives in a history. A replacement within one horizon after a failure is
-    its repair."""
+    """Return the lives in a history. A replacement within one horizon after a failure is its
+    repair, which ends no life."""
     types = history.events["type"].to_numpy()
-    start = millis(history.events["start"])
-    failures = match_names(types, [ends.failure])
-    planned = [] if ends.replaced_by is None else match_names(types, [ends.replaced_by])
-    delays = {t.name: duration_millis(t.delay) for t in history.event_types}
-    failed = np.isin(types, failures)
-    chosen = np.flatnonzero(failed | np.isin(types, planned))
-    chosen = chosen[np.lexsort((~failed[chosen], start[chosen]))]
-    end = start[chosen]
-    is_failure = failed[chosen]
-    last = np.maximum.accumulate(np.where(is_failure, end, -(2**62))) if len(end) else end
-    repairs = ~is_failure & (end - last < duration_millis(ends.horizon))
-    same = np.append(False, is_failure[1:] & (end[1:] == end[:-1]))[: len(end)]
-    counted = ~repairs & ~same
-    late = np.array([delays.get(name, 0) for name in types[chosen]], np.int64)
-    return Lives(end[counted], is_failure[counted].astype(np.float64), (end + late)[counted])
+    is_failure = np.isin(types, match_names(types, [ends.failure]))
+    planned = match_names(types, [ends.replaced_by] if ends.replaced_by else [])
+    chosen = np.flatnonzero(is_failure | np.isin(types, planned))
+    begin = millis(history.events["start"])[chosen]
+    known_at = begin + event_delays(history)[chosen]
+    end = np.unique(begin)
+    failed = np.isin(end, begin[is_failure[chosen]])
+    last = np.append(end[failed], 0)[np.cumsum(failed) - 1]
+    is_repair = ~failed & (np.cumsum(failed) > 0) & (end - last < ends.horizon_ms)
+    return Lives(end[~is_repair], failed[~is_repair], begin, known_at)
 
 
 def ages(lives: Lives, at: Millis) -> Floats:
-    """Return the time (ms) since the last end of a life that is known at each instant, NaN without
-    one."""
+    """Return the time (ms) since the last failure or replacement that is known at each instant, NaN
+    without one."""
     order = np.argsort(lives.known_at, kind="stable")
-    latest = np.maximum.accumulate(lives.end[order]) if len(order) else lives.end
+    latest = np.append(0, np.maximum.accumulate(lives.begin[order]))
     which = np.searchsorted(lives.known_at[order], at, side="right")
-    return np.where(which > 0, at - np.append(0, latest)[which], np.nan)
+    return np.where(which > 0, at - latest[which], np.nan)
 
 
 def lives_of_rows(
     ends: LifeEnds | None, histories: Sequence[History], at: Millis, asset: npt.NDArray[np.object_]
 ) -> Floats:
-    """Return the columns of `RowLives` of rows, which are sorted by asset as the histories; without
-    columns if no remaining life is asked for."""
+    """Return of each row the columns of `row_lives`; the rows are sorted by asset as the histories.
+    Without columns if no remaining life is asked for."""
     if ends is None:
         return np.empty((len(at), 0))
     return np.concatenate([row_lives(ends, h, at[asset == h.asset.name]) for h in histories])
 
 
 def row_lives(ends: LifeEnds, history: History, at: Millis) -> Floats:
-    """Return the columns of `RowLives` at these instants (ms), as a matrix."""
+    """Return, at these instants (ms), as columns: the age of the part; the time left to the end of
+    its life, or to the last reading; 1 if the life ends there with a failure, else 0; the number of
+    the life."""
     lives = find_lives(ends, history)
-    following = np.searchsorted(lives.end, at, side="right")
-    readings = millis(history.readings.index)
-    until = np.append(lives.end, readings[-1] if len(readings) else 0)[following]
-    failed = np.append(lives.failed, 0.0)[following]
-    time_left = np.maximum(until - at, 0).astype(np.float64)
-    number = following.astype(np.float64)
-    return np.column_stack(RowLives(ages(lives, at), time_left, failed, number))
+    number = np.searchsorted(lives.end, at, side="right")
+    until = np.append(lives.end, millis(history.readings.index)[-1:].max(initial=0))[number]
+    failed = np.append(lives.failed, False)[number]
+    return np.column_stack([ages(lives, at), np.maximum(until - at, 0), failed, number])
+
+
+def mean_by_life(life: npt.NDArray[np.int64], values: npt.NDArray[np.generic]) -> Floats:
+    """Return the mean of the values of each life, by the number of the life of each value."""
+    _, number, count = np.unique(life, return_inverse=True, return_counts=True)
+    return np.asarray(np.bincount(number, values) / count, np.float64)

@@ -6,8 +6,6 @@ same one everywhere. The share of a mode is its part of their sum.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +13,7 @@ from dataclasses import dataclass, replace
 from alerting.deferred import np
 from alerting.definitions.fields.problem import Problem, describe_problem
 from alerting.episodes.mode_shares import ModeShare
-from alerting.learning.models.trained import Estimator, TrainedModel
+from alerting.learning.models.trained import Estimator, TrainedModel, hash_with
 from alerting.readings.history import Floats
 
 LEAST_NAMED = 0.05  # share below which a mode counts among the others
@@ -74,9 +72,5 @@ def with_modes(model: TrainedModel, modes: tuple[ModeModel, ...]) -> TrainedMode
     if not modes:
         return model
     settings = [[m.name, m.condition, m.rate, m.estimator is None] for m in modes]
-    digest = hashlib.sha256(json.dumps([model.hash, settings]).encode())
-    for estimator in [m.estimator for m in modes if m.estimator is not None]:
-        digest.update(json.dumps(estimator.encoding.to_document(), sort_keys=True).encode())
-        for part in estimator.model.fitted_bytes():
-            digest.update(part)
-    return replace(model, modes=modes, hash=digest.hexdigest())
+    estimators = (mode.estimator for mode in modes if mode.estimator is not None)
+    return replace(model, modes=modes, hash=hash_with(model.hash, settings, estimators))

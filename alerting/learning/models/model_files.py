@@ -5,6 +5,7 @@ Their hashes are compared before they are read. Reading never runs code from the
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -42,7 +43,7 @@ from alerting.learning.features.plan import (
 )
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.families.contract import get_family
-from alerting.learning.models.life_model import LifeLevels, LifeModel, life_columns
+from alerting.learning.models.life_model import LifeLevels, LifeModel, life_columns, with_life
 from alerting.learning.models.mode_model import ModeModel, with_modes
 from alerting.learning.models.trained import (
     MOST_NORMAL_ROWS,
@@ -70,6 +71,8 @@ Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,80}\.[a-z]{1,10}$")]
 REFIT = "refit-"
 LIFE = "life-"
+# before the names that a family gives its files
+PREFIX = re.compile(r"^(?:life|mode-\d+)-")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -193,15 +196,7 @@ class LifeMeta(_Closed):
         tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=2, max_length=100)
     ]
     levels: tuple[Share, Share, Share, Share | None]
-    replaced_every_ms: Length | None
-    check: Annotated[str, Field(max_length=2000)]
-    hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Self:
-        if list(self.edges_ms) != sorted(set(self.edges_ms)):
-            raise ValueError("edges must increase")
-        return self
+    replaced_every_ms: Length
 
 
 class ModelMeta(_Closed):
@@ -310,22 +305,15 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "effects": None if model.effects is None else asdict(model.effects),
         **({"modes": [document for document, _ in of_modes]} if of_modes else {}),
     }
-    life: dict[str, bytes] = {}
-    if model.life is not None:
-        fitted_life = model.life.estimator.model.files()
-        life = {LIFE + name: data for name, data in fitted_life.items()}
-        meta["life"] = {
-            "estimator": _member_document(model.life.estimator, life),
-            "edges_ms": model.life.edges_ms,
-            "levels": model.life.levels,
-            "replaced_every_ms": model.life.replaced_every_ms,
-            "check": model.life.check,
-            "hash": model.life.hash(),
-        }
+    of_life: dict[str, bytes] = {}
+    if (life := model.life) is not None:
+        of_life = {LIFE + name: data for name, data in life.estimator.model.files().items()}
+        stated = {name: getattr(life, name) for name in ("edges_ms", "levels", "replaced_every_ms")}
+        meta["life"] = {**stated, "estimator": _member_document(life.estimator, of_life)}
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
     files.update(item for _, part in of_modes for item in part.items())
     refit = {} if model.refit is None else model_files(model.refit)
-    return files | fitted | life | {REFIT + name: data for name, data in refit.items()}
+    return files | fitted | of_life | {REFIT + name: data for name, data in refit.items()}
 
 
 def _member_document(estimator: Estimator, files: Iterable[str]) -> dict[str, Any]:
@@ -402,10 +390,8 @@ def _read_model(
         }
     ):
         raise ModelRefused(f"{META} names columns that its plan does not have")
-    meta.members[0].check(plan.columns, plan.levels)
-    [member] = meta.members
     columns = Columns.from_plan(plan)
-    estimator, fitted = _read_member(files, member, columns, family_of)
+    estimator, fitted = _read_member(files, meta.members[0], columns, family_of)
     model = TrainedModel(
         **{name: getattr(meta, name) for name in _AS_THEY_ARE},
         plan=plan,
@@ -425,12 +411,14 @@ def _read_model(
             np.array(meta.normal.distances, np.float64),
         ),
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
-        life=None if meta.life is None else _read_life(files, meta.life, columns, family_of),
     )
     settings = (estimator, model.calibration, model.threshold, plan)
     hash = model_hash(*settings, fitted, model.has_alarm)
+    model = replace(model, hash=hash)
+    if meta.life is not None:
+        model = with_life(model, _read_life(files, meta.life, columns, family_of))
     modes = tuple(_read_mode(files, mode, columns, family_of) for mode in meta.modes)
-    model = with_modes(replace(model, hash=hash), modes)
+    model = with_modes(model, modes)
     if model.hash != meta.hash:
         raise ModelRefused(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
@@ -447,7 +435,6 @@ def _read_mode(
 ) -> ModeModel:
     estimator = None
     if meta.estimator is not None:
-        meta.estimator.check(columns.names, columns.levels)
         estimator, _ = _read_member(files, meta.estimator, columns, family_of)
     return ModeModel(meta.name, meta.condition, meta.rate, estimator)
 
@@ -459,13 +446,8 @@ def _read_life(
     family_of: Callable[[str], FamilyReader],
 ) -> LifeModel:
     columns = life_columns(columns, len(meta.edges_ms))
-    meta.estimator.check(columns.names, columns.levels)
-    estimator, fitted = _read_member(files, meta.estimator, columns, family_of)
-    stated = (meta.edges_ms, LifeLevels(*meta.levels), meta.replaced_every_ms, meta.check)
-    life = LifeModel(estimator, *stated)
-    if life.hash(fitted) != meta.hash:
-        raise ModelRefused("the files of the remaining life were changed or damaged")
-    return life
+    estimator, _ = _read_member(files, meta.estimator, columns, family_of)
+    return LifeModel(estimator, meta.edges_ms, LifeLevels(*meta.levels), meta.replaced_every_ms)
 
 
 def _read_member(
@@ -474,6 +456,7 @@ def _read_member(
     columns: Columns,
     family_of: Callable[[str], FamilyReader],
 ) -> tuple[Estimator, Iterable[bytes]]:
+    meta.check(columns.names, columns.levels)
     lost = next((name for name in meta.files if name not in files), None)
     if lost is not None:
         raise ModelRefused(f"model files without a readable {lost}; train the model again")
@@ -483,7 +466,7 @@ def _read_member(
         raise ModelRefused(
             f"{META} names a family that cannot be used here: {unknown}"
         ) from unknown
-    member_files = {name: files[name] for name in meta.files}
+    member_files = {PREFIX.sub("", name): files[name] for name in meta.files}
     model = family.load(member_files, meta.width(len(columns.names)))
     estimator = Estimator(
         meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns)

@@ -402,6 +402,16 @@ class TrainedModel:
         return self.calibration.probability(self.estimator.margin_of(matrix))
 
 
+def hash_with(before: str, settings: object, estimators: Iterable[Estimator]) -> str:
+    """Return the hash of a model with further estimators, whose use these settings decide."""
+    digest = hashlib.sha256(json.dumps([before, settings]).encode())
+    for estimator in estimators:
+        digest.update(json.dumps(estimator.encoding.to_document(), sort_keys=True).encode())
+        for part in estimator.model.fitted_bytes():
+            digest.update(part)
+    return digest.hexdigest()
+
+
 def model_hash(
     estimator: Estimator,
     calibration: Platt,

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import t
 
 from alerting.definitions.alert_definition import LifeEnds
 from alerting.definitions.fields.learning import BUILT_IN
+from alerting.definitions.wording.language import spoken_about, spoken_share
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.features.lives import RowLives
+from alerting.learning.features.lives import mean_by_life
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.life_model import (
     STATED,
-    WRONG,
-    KnownLives,
     LifeLevels,
     LifeModel,
-    LifePlan,
-    check_lives,
+    Rows,
     expand_rows,
+    hazards_of,
     latest_of,
     level_at,
     life_columns,
@@ -36,6 +37,8 @@ from alerting.learning.models.trained import Estimator
 from alerting.readings.history import BoolArray, Floats, Millis
 
 FEWEST_LIVES = 8
+WRONG = 0.02  # share of lives that may end before advice to keep the part says
+_CHANCE = 0.05
 _TAIL = (1 - STATED) / 2
 _FOLDS = 5
 _ROUNDING = 1e-9
@@ -44,16 +47,17 @@ _MARGIN = 0.5
 _INTERVALS = 30
 _MOST_ROWS = 2_500  # of all lives, evenly spread in each
 _MOST_CHECKED = 20_000
-_UNSEEN = LifeLevels(_TAIL, 0.5, 1 - _TAIL, None)
 
 
 @dataclass(frozen=True)
 class LifeRows:
-    """Rows of lives. `age`, `time_left` (ms), `failed`: as in `RowLives`. `life`: number of the
-    life; `ends_at`: instant (ms) of its end, or of the last reading. `is_test`: whether a row is of
-    the test period."""
+    """Rows of lives. `features`: of all rows of a dataset, never copied; `row`: positions in them.
+    `age`, `time_left` (ms), `failed`: as in `row_lives`. `life`: number of the life; `ends_at`:
+    instant (ms) of its end, or of the last reading. `is_test`: whether a row is of the test
+    period."""
 
-    matrix: Floats
+    features: Floats
+    row: Rows
     age: Floats
     time_left: Floats
     failed: BoolArray
@@ -63,7 +67,13 @@ class LifeRows:
 
     def select(self, rows: npt.NDArray[Any]) -> LifeRows:
         """Return some rows (a mask or positions)."""
-        return LifeRows(*(getattr(self, part.name)[rows] for part in fields(self)))
+        selected = (getattr(self, part.name)[rows] for part in fields(self)[1:])
+        return LifeRows(self.features, *selected)
+
+    @property
+    def matrix(self) -> Floats:
+        """Return the features of the rows, as a copy."""
+        return self.features[self.row]
 
     @property
     def weight(self) -> Floats:
@@ -72,22 +82,17 @@ class LifeRows:
         _, number, count = np.unique(self.life, return_inverse=True, return_counts=True)
         return np.asarray(1 / count[number], np.float64)
 
-    def count_failures(self) -> int:
-        """Return the number of lives that ended with a failure."""
-        return len(np.unique(self.life[self.failed]))
-
 
 def rows_of_lives(dataset: Dataset) -> LifeRows:
     """Return the rows of a dataset that live evaluation would score, by their lives."""
-    columns = RowLives(*dataset.lives.T)
+    age, time_left, failed, number = dataset.lives.T
     _, asset = np.unique(dataset.asset.astype(str), return_inverse=True)
-    life = asset * 1_000_000 + columns.life.astype(np.int64)
+    life = asset * 1_000_000 + number.astype(np.int64)
     is_test = np.asarray(dataset.part == "test", np.bool_)
-    ends_at = dataset.at + columns.time_left.astype(np.int64)
-    rows = LifeRows(
-        dataset.matrix, columns.age, columns.time_left, columns.failed == 1, life, ends_at, is_test
-    )
-    return rows.select(columns.time_left > 0)
+    ends_at = dataset.at + time_left.astype(np.int64)
+    row = np.arange(len(age))
+    rows = LifeRows(dataset.matrix, row, age, time_left, failed == 1, life, ends_at, is_test)
+    return rows.select(time_left > 0)
 
 
 def spread_rows(rows: LifeRows, most: int = _MOST_ROWS) -> LifeRows:
@@ -101,25 +106,18 @@ def spread_rows(rows: LifeRows, most: int = _MOST_ROWS) -> LifeRows:
     return rows.select(np.concatenate(chosen))
 
 
-class AtRisk(NamedTuple):
-    """Pairs of a row and an interval ahead in which its part was at risk. `ended`: whether its life
-    ended there."""
-
-    row: npt.NDArray[np.int64]
-    interval: npt.NDArray[np.int64]
-    ended: npt.NDArray[np.int8]
-
-
-def person_periods(time_left: Floats, failed: BoolArray, edges: Sequence[float]) -> AtRisk:
-    """Return the intervals that each row survived, and the one in which its life ended with a
-    failure. An interval in which it was replaced or the data ended is left out."""
+def person_periods(
+    time_left: Floats, failed: BoolArray, edges: Sequence[float]
+) -> tuple[Rows, Rows, BoolArray]:
+    """Return pairs of a row and an interval ahead in which its part was at risk, and whether its
+    life ended there: the intervals that each row survived, and the one in which its life ended with
+    a failure. An interval in which it was replaced or the data ended is left out."""
     survived = np.searchsorted(edges, time_left, side="right")
     within = np.where(failed, np.searchsorted(edges, time_left, side="left"), survived)
     count = within + (failed & (within < len(edges)))
     row = np.repeat(np.arange(len(time_left)), count)
     interval = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    ended = failed[row] & (interval == within[row])
-    return AtRisk(row, interval, ended.astype(np.int8))
+    return row, interval, failed[row] & (interval == within[row])
 
 
 def interval_edges(time_left: Floats, stride_ms: int) -> tuple[float, ...]:
@@ -132,11 +130,12 @@ def interval_edges(time_left: Floats, stride_ms: int) -> tuple[float, ...]:
 def fit_hazard(
     family: str, rows: LifeRows, columns: Columns, edges: tuple[float, ...], seed: int
 ) -> Estimator:
-    """Fit the hazard of each interval ahead."""
-    periods = person_periods(rows.time_left, rows.failed, edges)
-    matrix = expand_rows(rows.matrix, rows.age, periods.row, periods.interval, edges)
-    weight = rows.weight[periods.row]
-    labelled = LabelledRows(matrix, periods.ended, weight / weight.mean())
+    """Fit the hazard of each interval ahead, on rows spread over all lives."""
+    rows = spread_rows(rows)
+    row, interval, ended = person_periods(rows.time_left, rows.failed, edges)
+    matrix = expand_rows(rows.matrix, rows.age, row, interval, edges)
+    weight = rows.weight[row]
+    labelled = LabelledRows(matrix, ended.astype(np.int8), weight / weight.mean())
     recipe = get_family(family)
     params = {**recipe.defaults, **(recipe.of_lives or {})}
     return recipe.fit(params, life_columns(columns, len(edges)), labelled, seed)
@@ -191,69 +190,62 @@ def train_life(
     seen = rows.select(rows.ends_at <= cutoff_ms)
     unseen = rows.select((rows.ends_at > cutoff_ms) & rows.is_test & rows.failed)
     for name, lives in (("learn from", seen), ("check it", unseen)):
-        if (count := lives.count_failures()) < FEWEST_LIVES:
+        if (count := len(np.unique(lives.life[lives.failed]))) < FEWEST_LIVES:
             return None, (
                 f"No remaining life is estimated: there are {count} lives with a failure to {name} "
                 f"and {FEWEST_LIVES} are needed."
             )
-    plan = LifePlan.from_ends(ends)
     seen = spread_rows(seen, _MOST_CHECKED)
     edges = interval_edges(seen.time_left, dataset.plan.stride_ms)
     columns = Columns.from_plan(dataset.plan)
     hazards = {
-        family: _out_of_fold(family, seen, columns, edges, seed)
+        family: hazards_out_of_fold(family, seen, columns, edges, seed)
         for family in BUILT_IN
         if get_family(family).of_lives is not None
     }
     family = min(hazards, key=lambda name: loss_of(hazards[name], seen, edges))
-    levels = calibrate(hazards[family], seen, edges, plan)
-    estimator = fit_hazard(family, spread_rows(seen), columns, edges, seed)
-    model = LifeModel(estimator, edges, levels, plan.every_ms, "")
+    levels = calibrate(hazards[family], seen, edges, ends)
+    estimator = fit_hazard(family, seen, columns, edges, seed)
+    model = LifeModel(estimator, edges, levels, ends.planned_ms)
     unseen = spread_rows(unseen, _MOST_CHECKED)
-    estimates = model.times(unseen.matrix, unseen.age, plan)
-    ended = KnownLives(unseen.age, unseen.time_left, unseen.life)
-    check = check_lives(estimates, ended, plan.every_ms, _mean_life(seen))
-    if not check.is_calibrated:
-        return None, f"{check.message} No remaining life is shown: it holds less often than stated."
-    message = check.message
-    if levels.keep is not None and check.wrong > WRONG * len(check.coverage):
+    check = check_lives(unseen, model.times(unseen.matrix, unseen.age, ends), ends)
+    is_calibrated, is_wrong, message = check
+    if not is_calibrated:
+        return None, f"{message} No remaining life is shown: it holds less often than stated."
+    if levels.keep is not None and is_wrong:
         model = replace(model, levels=levels._replace(keep=None))
         message = f"{message} The advice is not given."
-    return replace(model, check=message), message
+    return model, message
 
 
 def refit_life(dataset: Dataset, seed: int, twin: LifeModel) -> LifeModel:
-    """Return the twin's model of the remaining life fitted on all lives; intervals, levels and
-    check are the twin's."""
-    estimator = fit_hazard(
-        twin.estimator.family,
-        spread_rows(rows_of_lives(dataset)),
-        Columns.from_plan(dataset.plan),
-        twin.edges_ms,
-        seed,
-    )
+    """Return the twin's model of the remaining life fitted on all lives; intervals and levels are
+    the twin's."""
+    rows = rows_of_lives(dataset)
+    columns = Columns.from_plan(dataset.plan)
+    estimator = fit_hazard(twin.estimator.family, rows, columns, twin.edges_ms, seed)
     return replace(twin, estimator=estimator)
 
 
-def _out_of_fold(
+def hazards_out_of_fold(
     family: str, rows: LifeRows, columns: Columns, edges: tuple[float, ...], seed: int
 ) -> Floats:
-    """Return the cumulative hazards of each row by a model that has not seen its life."""
-    first = np.unique(rows.life, return_index=True)[1]
-    in_time = rows.life[first[np.argsort(rows.ends_at[first], kind="stable")]]
-    rank = {life: position % _FOLDS for position, life in enumerate(in_time.tolist())}
-    fold = np.array([rank[life] for life in rows.life.tolist()])
+    """Return the cumulative hazards of each row by a model that has not seen its life. Lives that
+    failed are spread evenly over the folds."""
+    _, first, number = np.unique(rows.life, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(rows.failed[first], kind="stable"))
+    fold = rank[number] % _FOLDS
     hazards = np.empty((len(rows.life), len(edges)))
-    for number in np.unique(fold):
-        left_out = fold == number
-        estimator = fit_hazard(family, spread_rows(rows.select(~left_out)), columns, edges, seed)
-        model = LifeModel(estimator, edges, _UNSEEN, None, "")
-        hazards[left_out] = model.hazards(rows.matrix[left_out], rows.age[left_out])
+    for position in range(_FOLDS):
+        left_out = fold == position
+        estimator = fit_hazard(family, rows.select(~left_out), columns, edges, seed)
+        tested = rows.select(left_out)
+        hazards[left_out] = hazards_of(estimator, edges, tested.matrix, tested.age)
     return hazards
 
 
 def calibrate(
-    hazards: Floats, rows: LifeRows, edges: tuple[float, ...], plan: LifePlan
+    hazards: Floats, rows: LifeRows, edges: tuple[float, ...], ends: LifeEnds
 ) -> LifeLevels:
     """Return the levels at which the interval holds, found on hazards out of fold."""
     level = level_at(hazards, edges, rows.time_left)
@@ -262,19 +254,34 @@ def calibrate(
         for share, unseen in ((_TAIL, 0.5), (0.5, 0.0), (1 - _TAIL, 0.5))
     )
     keep = None
-    if plan.every_ms is not None:
-        failed = rows.select(rows.failed)
-        latest = np.maximum(latest_of(failed.age, plan), failed.time_left)
-        is_aged = ~np.isnan(latest)
-        wrong_at = np.full(len(latest), np.nan)
-        wrong_at[is_aged] = level_at(hazards[rows.failed][is_aged], edges, latest[is_aged])
-        keep = keep_level(wrong_at, failed.life)
+    if ends.planned_ms:
+        latest = np.maximum(latest_of(rows.age, ends), rows.time_left)
+        wrong_at = level_at(hazards, edges, latest)
+        keep = keep_level(wrong_at[rows.failed], rows.life[rows.failed])
     return LifeLevels(low, median, high, keep)
 
 
-def _mean_life(rows: LifeRows) -> float:
-    """Return the mean length (ms) of the lives that ended with a failure and whose begin is known;
-    NaN without one."""
-    used = rows.failed & ~np.isnan(rows.age)
-    length = (rows.age + rows.time_left)[used]
-    return float(np.average(length, weights=rows.weight[used])) if used.any() else float("nan")
+def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds) -> tuple[bool, bool, str]:
+    """Compare estimates with lives that ended with a failure. Return whether the interval holds as
+    often as stated, or less often only by chance; whether advice to keep the part was wrong in too
+    many lives; and how both did, in sentences."""
+    low, median, high, keep = times.T
+    time_left = rows.time_left
+    share = mean_by_life(rows.life, (low <= time_left) & ~(time_left > high))
+    margin = t.ppf(1 - _CHANCE, len(share) - 1) * share.std(ddof=1) / np.sqrt(len(share))
+    guess = np.where(np.isnan(median), low, median)
+    error = float(mean_by_life(rows.life, np.abs(guess - time_left)).mean())
+    message = (
+        f"Remaining life: on {len(share)} unseen lives the interval held "
+        f"{spoken_share(float(share.mean()))} of the time ({spoken_share(STATED)} stated); its "
+        f"middle is {spoken_about(timedelta(milliseconds=error))} off on average."
+    )
+    wrong = len(np.unique(rows.life[time_left < keep]))
+    outlived = np.unique(rows.life[rows.age + time_left > ends.planned_ms])
+    advised = np.intersect1d(outlived, rows.life[(keep > 0) & (rows.age <= ends.planned_ms)])
+    if ends.planned_ms and len(outlived):
+        message += (
+            f" Advice to keep the part longer than planned: in {len(advised)} of {len(outlived)} "
+            f"lives that lasted longer than the plan, wrong in {wrong} of {len(share)} lives."
+        )
+    return bool(share.mean() + margin >= STATED), wrong > WRONG * len(share), message

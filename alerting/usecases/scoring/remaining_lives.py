@@ -7,11 +7,11 @@ import numpy as np
 from alerting.definitions.alert_definition import Definition, TrainedDefinition, matching_assets
 from alerting.definitions.wording.language import Styled, joined, translatable
 from alerting.episodes.remaining_life import RemainingLife
-from alerting.learning.features.lives import RowLives, find_lives, row_lives
-from alerting.learning.models.life_model import STATED, KnownLives, LifeTimes, check_lives
+from alerting.learning.features.lives import find_lives
+from alerting.learning.models.life_model import STATED
 from alerting.ports import ReportPorts
 from alerting.readings.buckets import HOUR
-from alerting.readings.history import Floats, to_millis
+from alerting.readings.history import to_millis
 
 _FRESH = timedelta(hours=1)
 """Time without an estimate after which the last one is no longer shown; at least three strides."""
@@ -37,43 +37,36 @@ def describe_lives(
     ends = definition.life_ends
     if ends is None:
         return ""
-    parts = []
-    given_away = []
-    planned = 0
-    failures = 0
-    for number, asset in enumerate(matching_assets(definition, platform.assets.all())):
-        history = platform.readings.load(asset, start, end, [])
-        lives = find_lives(ends, history)
-        in_period = lives.end >= to_millis(start)
-        failures += int((lives.failed[in_period] == 1).sum())
-        planned += int((lives.failed[in_period] == 0).sum())
+    shares: list[float] = []
+    given_away: list[float] = []
+    planned = failures = 0
+    for asset in matching_assets(definition, platform.assets.all()):
+        lives = find_lives(ends, platform.readings.load(asset, start, end, []))
+        ended = lives.failed[lives.end > to_millis(start)]
+        failures += int(ended.sum())
+        planned += int((~ended).sum())
         stored = platform.scores.for_interval(definition.name, start, end, asset.name)
-        newest = {
-            to_millis(s["ts"]): s["life"]
-            for s in sorted(stored, key=lambda s: s["model_version"])
-            if s.get("life")
-        }
+        in_order = sorted(stored, key=lambda s: s["model_version"])  # the newest model counts
+        newest = {to_millis(s["ts"]): s["life"] for s in in_order if s.get("life")}
         at = np.array(sorted(newest), np.int64)
         times = np.array([newest[t] for t in at.tolist()], np.float64).reshape(-1, 4)
-        columns = RowLives(*row_lives(ends, history, at).T)
-        last = np.append(columns.life[1:] != columns.life[:-1], True)[: len(at)]
-        ended = last & (columns.failed == 0) & (columns.life < len(lives.end))
-        given_away += np.nan_to_num(times[ended, 1], nan=0.0).tolist()
-        came = np.column_stack([columns.age, columns.time_left, columns.life + 1_000_000 * number])
-        parts.append(np.column_stack([times, came])[columns.failed == 1])
-    rows = np.concatenate(parts) if parts else np.empty((0, 7))
+        number = np.searchsorted(lives.end, at, side="right")
+        for life in np.unique(number[number < len(lives.end)]).tolist():
+            low, median, high, _ = times[number == life].T
+            time_left = lives.end[life] - at[number == life]
+            if lives.failed[life]:
+                shares.append(float(((low <= time_left) & ~(time_left > high)).mean()))
+            else:
+                given_away.append(float(np.nan_to_num(median[-1])))
     sentences = []
-    if len(rows):
-        low, median, high, keep, age, time_left, life = rows.T
-        estimates = LifeTimes(low, _or(median, np.inf), _or(high, np.inf), _or(keep, 0.0))
-        check = check_lives(estimates, KnownLives(age, time_left, life.astype(np.int64)), None)
+    if shares:
         sentences.append(
             translatable(
                 "the remaining life lay in its interval {share} of the time ({stated} stated), on "
                 "{lives} lives that ended with a failure",
-                share=Styled(float(check.coverage.mean()), "share"),
+                share=Styled(float(np.mean(shares)), "share"),
                 stated=Styled(STATED, "share"),
-                lives=len(check.coverage),
+                lives=len(shares),
             )
         )
     if given_away:
@@ -87,7 +80,3 @@ def describe_lives(
             )
         )
     return joined("; ", *sentences) if sentences else ""
-
-
-def _or(values: Floats, default: float) -> Floats:
-    return np.where(np.isnan(values), default, values)

@@ -2,9 +2,11 @@
 in one go, in chunks, live and in a backtest; it is refused where nothing proves it."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from operator import attrgetter
 
+import numpy as np
 import pytest
 
 from alerting.definitions.alert_definition import Revision
@@ -13,8 +15,11 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import EvaluationSources, TargetEvaluation, VersionInterval
 from alerting.kinds.registry import parse_definition, trained_kind_of
 from alerting.kinds.shared_inputs import SharedInputs
+from alerting.learning.features.plan import Columns
 from alerting.learning.models import model_files
-from alerting.learning.models.trained import ModelRefused
+from alerting.learning.models.life_model import with_life
+from alerting.learning.models.trained import ModelRefused, model_hash
+from alerting.learning.selection.life_training import fit_hazard, rows_of_lives
 from alerting.readings.history import from_millis
 from alerting.reporting.definition.decision_text import unseen_lines
 from alerting.usecases.backtest.backtest import backtest, written_subject
@@ -104,8 +109,28 @@ def test_one_go_and_chunks_give_the_same_lives_and_a_changed_file_is_refused():
     files = platform.models.model_files(NAME, proposal.challenger_version)
     assert sum(name.startswith(("life-", "refit-life-")) for name in files) > 1
     changed = files["model.json"].replace(b'"levels": [\n   0.', b'"levels": [\n   0.0')
-    with pytest.raises(ModelRefused, match="remaining life"):
-        model_files.model_from_files(files | {"model.json": changed})
+    (weights,) = [name for name in files if name.startswith("life-")]
+    of_refit = {weights: files["refit-" + weights]}  # a model of a life, but not this one's
+    for change in ({"model.json": changed}, of_refit):
+        with pytest.raises(ModelRefused, match="do not fit their hash"):
+            model_files.model_from_files(files | change)
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "logistic_regression"])
+def test_the_files_of_a_life_model_of_each_family_are_read_again(family):
+    platform, definition, proposal, _ = worn()
+    model = ModelCache(platform).get(definition, proposal.challenger_version)
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    rows = rows_of_lives(dataset)
+    columns = Columns.from_plan(dataset.plan)
+    estimator = fit_hazard(family, rows, columns, model.life.edges_ms, 0)
+    settings = (model.estimator, model.calibration, model.threshold, model.plan)
+    plain = replace(model, life=None, refit=None, hash=model_hash(*settings))
+    life = replace(model.life, estimator=estimator)
+    stored = model_files.model_from_files(model_files.model_files(with_life(plain, life))).life
+    row = rows.select(np.arange(20))
+    times = [part.times(row.matrix, row.age, definition.life_ends) for part in (stored, life)]
+    np.testing.assert_array_equal(*times)
 
 
 def test_live_and_backtest_raise_the_same_alarms_with_the_same_remaining_life():
