@@ -40,7 +40,7 @@ _MODES = TypeAdapter[dict[str, Mode]](Modes)
 def with_problem_of_modes(document: Any) -> Any:
     """Return the document of a definition; if it has modes and no problem, with the problem that
     any of them comes: one of the conditions, or an event that begins as all of theirs."""
-    if not isinstance(document, dict) or "modes" not in document or document.get("problem"):
+    if not isinstance(document, dict) or not document.get("modes") or document.get("problem"):
         return document
     try:
         modes = _MODES.validate_python(document["modes"])

@@ -353,9 +353,9 @@ def _without_occurrence(
 def touched_by(
     platform: OutcomePorts | MaterialPorts, episode: Episode, at: datetime
 ) -> TouchedProduction | None:
-    """Return the production to block because of an episode, as known at an instant; None if its
-    definition blocks none, its asset is gone, or documents or readings have a fault, which must
-    hold back neither a page nor a message."""
+    """Return the production to block because of an episode, as known at an instant; None if it was
+    withdrawn, its definition blocks none, its asset is gone, or documents or readings have a fault,
+    which must hold back neither a page nor a message."""
     try:
         return _find_touched(platform, episode, at)
     except (UserError, ValueError, ArithmeticError, LookupError, TypeError):
@@ -369,13 +369,14 @@ def _find_touched(
     revision = find_revision(platform.definitions, episode.definition, episode.revision)
     asset = platform.assets.get(episode.asset)
     problem = revision.definition.quality_problem if revision else None
-    if revision is None or asset is None or problem is None:
+    if revision is None or asset is None or problem is None or episode.withdrawn:
         return None
     definition = revision.definition
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
     first = episode.raised_at - LONGEST_BACK - problem_lookback(problem)
-    sampled = platform.readings.load(asset, first, at, problem.variables)
+    last = min(at, (episode.closed_at or at) + LONGEST_BACK)
+    sampled = platform.readings.load(asset, first, last, problem.variables)
     samples = known_samples(problem, sampled, at)
     expected_from = episode.raised_at + min(definition.window.after, timedelta(0))
     time = touched_time(samples, episode, expected_from, at)
@@ -383,7 +384,7 @@ def _find_touched(
     names = [name for name, v in asset.variables.items() if v.counts or v.names]
     since = dict.fromkeys(names, start - LONGEST_BACK)
     older = platform.readings.newest_values(asset, since, start)
-    made = with_older(platform.readings.load(asset, start, at, names), older)
+    made = with_older(platform.readings.load(asset, start, last, names), older)
     return touched_production(episode, time, samples, made, at)
 
 
