@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import NamedTuple
 
 from alerting.deferred import np, pd
@@ -193,27 +194,18 @@ def _outcome_record(
     observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict, window.rules)
-    trained = definition if isinstance(definition, TrainedDefinition) else None
-    if trained is not None and trained.mode_problems and observed.problem_at is not None:
-        modes = _modes_that_came(platform.readings, asset, trained, window, as_of)
-        record = replace(record, modes=modes)
-    return record, _next_try(observed, mature_at, as_of)
-
-
-def _modes_that_came(
-    readings: Readings,
-    asset: Asset,
-    definition: TrainedDefinition,
-    window: _OutcomeWindow,
-    as_of: datetime,
-) -> tuple[str, ...]:
-    """Return the modes of the problem that came in the outcome window."""
-    before = definition.problem.hold + problem_lookback(definition.problem) + timedelta(days=1)
-    history = readings.load(asset, window.start - before, min(as_of, window.end + _BEYOND))
+    modes = definition.mode_problems if isinstance(definition, TrainedDefinition) else {}
+    if not modes or observed.problem_at is None:
+        return record, _next_try(observed, mature_at, as_of)
+    before = problem.hold + problem_lookback(problem) + timedelta(days=1)
+    last = min(as_of, mature_at + _BEYOND)
+    history = platform.readings.load(asset, window.start - before, last)
     ends = np.array([to_millis(window.start), to_millis(window.end)])
     question = kind_of(definition).outcome(definition, asset)
-    [shown] = label_modes(definition, question, history, ends[:1], ends[1:])
-    return tuple(np.array([*definition.mode_problems], dtype=object)[shown])
+    [came] = label_modes(modes, definition.is_of_unit, question, history, ends[:1], ends[1:])
+    record = replace(record, modes=tuple(compress(modes, came)))
+    # a further one may come in the rest of the window
+    return record, mature_at if as_of < mature_at else None
 
 
 def _outcome_window(
