@@ -231,8 +231,8 @@ def explain_instant(
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)
         facts += describe(serving, row)
-        if modes := name_modes(definition, question.asset, serving, row):
-            facts.append(describe_modes(modes))
+        modes = describe_modes(name_modes(definition, question.asset, serving, row))
+        facts += [modes] if modes else []
         facts += [c.message for c in split_reasons(contributions(serving, row, question.asset))[0]]
     if scored.lives and scored.lives[-1] is not None:
         facts.append(scored.lives[-1].message)

@@ -86,7 +86,11 @@ def test_unknown_variables_and_events_of_modes_are_faults_on_the_assets():
 
 @pytest.mark.parametrize(
     ("changes", "seen"),
-    [({"horizon": "0s", "problem": WET}, set()), ({"problem": HOT}, set()), ({}, {"drift", "double"})],
+    [
+        ({"horizon": "0s", "problem": WET}, set()),
+        ({"problem": HOT}, set()),
+        ({}, {"drift", "double"}),
+    ],
 )
 def test_what_is_computed_from_a_hidden_result_is_no_feature(changes, seen):
     """`drift` follows the moisture, `double` follows `drift`."""

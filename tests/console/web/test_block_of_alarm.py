@@ -3,7 +3,6 @@
 import csv
 import io
 
-from tests.builders import at
 from tests.helpers.blocking_line import blocking_line, live
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.console.pages import lacks, text_of
