@@ -230,9 +230,8 @@ def explain_instant(
     ]
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)
-        facts += describe(serving, row)
-        modes = describe_modes(name_modes(definition, question.asset, serving, row))
-        facts += [modes] if modes else []
+        named = describe_modes(name_modes(definition, question.asset, serving, row))
+        facts += [*describe(serving, row), *filter(None, [named])]
         facts += [c.message for c in split_reasons(contributions(serving, row, question.asset))[0]]
     if scored.lives and scored.lives[-1] is not None:
         facts.append(scored.lives[-1].message)
