@@ -6,6 +6,7 @@ from alerting.definitions.asset_documents import EventType, Variable
 from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.fields.definition_checks import faults_against_assets
 from alerting.definitions.revisions import definition_document
+from alerting.episodes.mode_shares import ModeShare, describe_modes
 from alerting.kinds.registry import parse_definition
 from alerting.learning.features.planning import candidate_variables
 from tests.builders import history, oven, too_moist
@@ -124,3 +125,16 @@ def test_a_variable_that_only_shows_the_mode_is_no_feature_but_is_read():
         assert made.never_seen(oven()) == unseen
         assert not made.variables_evaluated(oven()) & unseen
         assert {"moisture", "temperature"} <= made.variables_read(oven())
+
+
+@pytest.mark.parametrize(
+    ("shares", "text"),
+    [
+        (((("hot",), 0.71, True), (("wet", "mishap"), 0.29, False)),
+         "probable mode: hot 71 %, one of the others 29 %"),
+        (((("mishap",), 0.6, False), (("hot",), 0.4, True)),
+         "mode not certain: mishap 60 %, hot 40 %"),
+    ],
+)  # fmt: skip
+def test_a_mode_that_is_not_told_from_chance_is_not_called_probable(shares, text):
+    assert describe_modes([ModeShare(*share) for share in shares]) == text

@@ -87,5 +87,7 @@ def test_a_report_sums_what_was_blocked_and_what_was_bad():
     assert figures == [90 * 60, 60 * 60, 900, 600]
     for text in ("1 h 30 min. Rightly, by its samples: 1 h (67 %)", "600 rightly, 300 good"):
         assert text in made.page
+    figures, _, below = made.page.partition("</dl>")
+    assert ("Blocked production" in figures, "Blocked production" in below) == (False, True)
     rows = find_table(platform, made.id, "blocks").to_records()
     assert [(row["lot"], row["units"]) for row in rows] == [("L1", 100), ("L2", 400), ("L3", 400)]
