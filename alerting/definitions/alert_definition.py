@@ -425,12 +425,12 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
     def _of_modes(self) -> frozenset[str]:
         return frozenset(v for mode in self.mode_problems.values() for v in mode.variables)
 
-    @property
-    def never_seen(self) -> frozenset[str]:
-        """Return the variables that are never a feature: those that only show the mode, and for the
-        unit just made also the problem's."""
-        of_problem = frozenset(self.problem.variables)
-        return self._of_modes | of_problem if self.is_of_unit else self._of_modes - of_problem
+    def never_seen(self, asset: Asset) -> frozenset[str]:
+        """Return the variables that are never a feature: those that only show the mode, for the
+        unit just made also the problem's, and all that are computed from these."""
+        shown = frozenset(self.problem.variables)
+        hidden = self._of_modes | shown if self.is_of_unit else self._of_modes - shown
+        return hidden.union(set(asset.computed_of(hidden)) - (shown - hidden))
 
     def may_see(self, variable: str) -> bool:
         """Return whether a variable matches `include` and not `exclude`."""
@@ -462,7 +462,7 @@ class TrainedDefinition(AlarmFields, ModelDefinition):
         For the unit just made, the problem's variables are left out.
         """
         seen = {v for v in asset.variables if self.may_see(v)}
-        return frozenset(seen.union(self.problem.variables) - self.never_seen)
+        return frozenset(seen.union(self.problem.variables) - self.never_seen(asset))
 
     def variables_read(self, asset: Asset) -> frozenset[str]:
         return super().variables_read(asset) | self._of_modes

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from alerting.definitions.alert_definition import Definition, ModelDefinition, Revision
+from alerting.definitions.fields.modes import with_problem_of_modes
 from alerting.definitions.fields.shared_fields import Schedule, Suppression
 from alerting.definitions.wording.language import translatable
 
@@ -30,6 +31,10 @@ def definition_document(definition: Definition) -> dict[str, Any]:
     """Return a definition's document as people would write it: without default fields, but with the
     zone of its clock times, so that it means the same in a plant of another zone."""
     document = definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if document.get("modes"):
+        alike = with_problem_of_modes({"modes": document["modes"]})["problem"]
+        if document["problem"] == alike:  # a copy would stay when a mode changes
+            del document["problem"]
     for group, times in _clock_times(definition).items():
         document[group] = {**document.get(group, {}), "timezone": times.timezone}
     return document

@@ -32,11 +32,13 @@ def probable_mode(shares: Sequence[ModeShare]) -> str | None:
 
 def describe_modes(shares: Sequence[ModeShare]) -> str:
     """Return the modes in a sentence: `probable mode: overstrain 71 % (by Torque), power 22 %, one
-    of the others 7 %`; empty without modes."""
+    of the others 7 %`, or `mode not certain: ...` if the others come first; empty without modes."""
     if not shares:
         return ""
-    texts = [_describe(stated, stated is shares[0]) for stated in shares]
-    return translatable("probable mode: {modes}", modes=joined(", ", *texts))
+    texts = joined(", ", *(_describe(stated, stated is shares[0]) for stated in shares))
+    if probable_mode(shares) is None:
+        return translatable("mode not certain: {modes}", modes=texts)
+    return translatable("probable mode: {modes}", modes=texts)
 
 
 def _describe(stated: ModeShare, is_first: bool) -> str:

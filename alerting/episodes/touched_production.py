@@ -105,9 +105,11 @@ def touched_time(
     It goes from the last good sample before the first bad one of the alarm to the first good one
     after its last bad one, or to the end of the alarm, or to now. A prediction whose problem no
     sample has shown yet touches what is made from `expected_from` on, unless a later good sample
-    clears it; earlier bad samples are those of another alarm.
+    clears it; earlier bad samples are those of another alarm. An alarm about units just made, which
+    come before their evaluation, begins and ends as much earlier.
     """
-    end = to_millis(min(episode.closed_at or at, at))
+    earlier = episode.raised_at - expected_from
+    end = to_millis(min(episode.closed_at - earlier if episode.closed_at else at, at))
     good = samples.ts[~samples.is_met]
     before = np.append(-FAR_FUTURE, good[good <= to_millis(episode.raised_at)])[-1]
     since = to_millis(expected_from) if episode.is_prediction else before

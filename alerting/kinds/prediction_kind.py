@@ -230,9 +230,8 @@ def explain_instant(
     ]
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)
-        facts += describe(serving, row)
-        if modes := name_modes(definition, question.asset, serving, row):
-            facts.append(describe_modes(modes))
+        named = describe_modes(name_modes(definition, question.asset, serving, row))
+        facts += [*describe(serving, row), *filter(None, [named])]
         facts += [c.message for c in split_reasons(contributions(serving, row, question.asset))[0]]
     facts += [life.message for life in scored.lives[-1:] if life is not None]
     why = replace(

@@ -2,10 +2,14 @@
 
 import pytest
 
-from alerting.definitions.asset_documents import EventType
+from alerting.definitions.asset_documents import EventType, Variable
+from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.fields.definition_checks import faults_against_assets
+from alerting.definitions.revisions import definition_document
+from alerting.episodes.mode_shares import ModeShare, describe_modes
 from alerting.kinds.registry import parse_definition
-from tests.builders import oven, too_moist
+from alerting.learning.features.planning import candidate_variables
+from tests.builders import history, oven, too_moist
 from tests.helpers.refusals import not_refused
 
 pytestmark = pytest.mark.fast
@@ -59,6 +63,16 @@ def test_without_a_problem_it_is_that_any_of_the_modes_comes():
     assert again == by_values
 
 
+def test_a_document_of_modes_holds_no_copy_of_their_problem():
+    for modes in ({"wet": WET, "hot": HOT}, {"belt": BELT, "fan": FAN}):
+        made = parse_definition(with_modes(modes))
+        written = definition_document(made)
+        assert "problem" not in written
+        assert parse_definition(written) == made
+    stated = parse_definition(with_modes({"wet": WET, "hot": HOT}, problem=WET))
+    assert definition_document(stated)["problem"] == WET
+
+
 def test_unknown_variables_and_events_of_modes_are_faults_on_the_assets():
     types = [EventType(name="failure-belt", duration="instant")]
     wrong = [{"wet": WET, "dry": {"variable": "moistur", "below": 1.0}}, {"b": BELT, "fan": FAN}]
@@ -71,6 +85,35 @@ def test_unknown_variables_and_events_of_modes_are_faults_on_the_assets():
     assert [f for f in faults if f.startswith("modes.fan.event: no event type is called")]
 
 
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({"horizon": "0s", "problem": WET}, set()),
+        ({"problem": HOT}, set()),
+        ({}, {"drift", "double"}),
+    ],
+)
+def test_what_is_computed_from_a_hidden_result_is_no_feature(changes, seen):
+    """`drift` follows the moisture, `double` follows `drift`."""
+    computed = {
+        "drift": {"computed": {"kind": "rate", "of": "moisture", "within": "1h"}},
+        "double": {
+            "computed": {"kind": "lag", "of": "drift", "time_constant": "1m", "within": "1h"}
+        },
+    }
+    line = oven(**{name: Variable.model_validate(v) for name, v in computed.items()})
+    made = parse_definition(with_modes({"wet": WET, "hot": HOT}, **changes))
+    empty = history(range(3), line, moisture=[4.0] * 3, temperature=[200.0] * 3)
+    for visible in (made.variables_evaluated(line), candidate_variables(made, [empty])):
+        assert {"drift", "double"}.intersection(visible) == seen
+
+
+@pytest.mark.parametrize("modes", [None, {}])
+def test_no_modes_are_no_problem(modes):
+    with pytest.raises(DocumentRefused, match="problem: should be a group"):
+        parse_definition(with_modes(modes))
+
+
 def test_a_variable_that_only_shows_the_mode_is_no_feature_but_is_read():
     modes = {"wet": WET, "hot": HOT}
     for changes, unseen in (
@@ -79,6 +122,19 @@ def test_a_variable_that_only_shows_the_mode_is_no_feature_but_is_read():
         ({"horizon": "0s"}, {"moisture", "temperature"}),
     ):
         made = parse_definition(with_modes(modes, **changes))
-        assert made.never_seen == unseen
+        assert made.never_seen(oven()) == unseen
         assert not made.variables_evaluated(oven()) & unseen
         assert {"moisture", "temperature"} <= made.variables_read(oven())
+
+
+@pytest.mark.parametrize(
+    ("shares", "text"),
+    [
+        (((("hot",), 0.71, True), (("wet", "mishap"), 0.29, False)),
+         "probable mode: hot 71 %, one of the others 29 %"),
+        (((("mishap",), 0.6, False), (("hot",), 0.4, True)),
+         "mode not certain: mishap 60 %, hot 40 %"),
+    ],
+)  # fmt: skip
+def test_a_mode_that_is_not_told_from_chance_is_not_called_probable(shares, text):
+    assert describe_modes([ModeShare(*share) for share in shares]) == text

@@ -105,6 +105,16 @@ def test_from_the_last_good_sample_to_the_first_good_one_after_the_last_bad_one(
     assert minutes_of(touched(readings, raised, now, closed, **changes)) == expected
 
 
+@pytest.mark.parametrize(
+    ("bad", "expected"), [((), [61, 61, 61]), ((30,), [29, 30, 29]), ((31,), [61, 61, 61])]
+)
+def test_an_alarm_about_the_unit_just_made_blocks_no_later_unit(bad, expected):
+    """Raised at 30 about the unit of the minute before, and over at 31."""
+    alarm = episode(30, closed_at=at(31), is_prediction=True)
+    time = touched_time(known_samples(TOO_HOT, line(bad), at(61)), alarm, at(29), at(61))
+    assert minutes_of(time) == expected
+
+
 UNITS = {
     "a counter": (line(TROUBLE), 160, ""),
     "a number at each reading": (line(TROUBLE, counter=False), 160, ""),

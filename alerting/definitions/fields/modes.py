@@ -40,7 +40,7 @@ _MODES = TypeAdapter[dict[str, Mode]](Modes)
 def with_problem_of_modes(document: Any) -> Any:
     """Return the document of a definition; if it has modes and no problem, with the problem that
     any of them comes: one of the conditions, or an event that begins as all of theirs."""
-    if not isinstance(document, dict) or "modes" not in document or document.get("problem"):
+    if not isinstance(document, dict) or not document.get("modes") or document.get("problem"):
         return document
     try:
         modes = _MODES.validate_python(document["modes"])
@@ -95,8 +95,7 @@ def mode_faults_on(
     """Return the faults of the variables and event types of modes."""
     types = {name: v.type for asset in targets for name, v in asset.variables.items()}
     for name, mode in problems.items():
-        if mode.variable is not None:
-            path = f"modes.{name}.variable"
-            yield from variable_faults(path, mode.variable, types, mode.equals)
+        for variable in mode.variables:
+            yield from variable_faults(f"modes.{name}.variable", variable, types, mode.equals)
         if mode.event is not None:
             yield from event_faults(f"modes.{name}.event", [mode.event], event_types)

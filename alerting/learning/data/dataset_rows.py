@@ -320,7 +320,8 @@ def label_asset(
         persistence=persistence(definition, history, at[in_use]),
         future=future_values(definition, plan, history, at[in_use]),
         modes=label_modes(
-            definition,
+            definition.mode_problems,
+            definition.is_of_unit,
             question,
             history,
             at[in_use] + duration_millis(definition.window.after),

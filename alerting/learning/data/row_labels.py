@@ -7,7 +7,7 @@ ends at t.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -142,19 +142,20 @@ def _shows(
 
 
 def label_modes(
-    definition: TrainedDefinition,
+    modes: Mapping[str, Problem],
+    is_of_unit: bool,
     question: Literal["onset", "state"],
     history: History,
     after: Millis,
     until: Millis,
 ) -> BoolArray:
     """Return which modes of the problem each window (after, until] shows (windows x modes)."""
-    modes = [np.empty((len(after), 0), np.bool_)]
-    for mode in definition.mode_problems.values():
+    shown = np.empty((len(after), len(modes)), np.bool_)
+    for column, mode in zip(shown.T, modes.values(), strict=True):
         ts, bad = problem_samples(mode, history)
-        problems = find_problems(mode, history, definition.is_of_unit)
-        modes.append(_shows(question, mode, problems, ts[bad], after, until))
-    return np.column_stack(modes)
+        problems = find_problems(mode, history, is_of_unit)
+        column[:] = _shows(question, mode, problems, ts[bad], after, until)
+    return shown
 
 
 def persistence(definition: TrainedDefinition, history: History, at: Millis) -> Floats:

@@ -387,10 +387,10 @@ def _only_last(
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
-    """Return the assets' variables that the model may see, sorted; for the unit just made without
-    the problem's variables."""
+    """Return the assets' variables that the model may see, sorted."""
     names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
-    unseen = definition.never_seen.union(match_names(names, definition.exclude))
+    unseen = set(match_names(names, definition.exclude))
+    unseen = unseen.union(*(definition.never_seen(h.asset) for h in histories))
     return match_names(names - unseen, definition.include)
 
 

@@ -117,12 +117,16 @@ def _fault(dataset: Dataset, definition: TrainedDefinition, shown: BoolArray) ->
         )
     alone = replace(dataset, label=shown.astype(np.int8))
     most = MOST_BY_CHANCE / dataset.modes.shape[1]
-    share = placed_share(alone, np.flatnonzero(rows), score, definition.learning.seed)
-    if share > most:
-        return f"nothing announces it beyond chance ({problems} problems, p = {share:.2g})"
-    share = _share_among_problems(dataset, shown, score, rows)
-    if share > most:
-        return f"it cannot be told from the other modes ({problems} problems, p = {share:.2g})"
+    alone_share = placed_share(alone, np.flatnonzero(rows), score, definition.learning.seed)
+    for fault, share in (
+        ("nothing announces it beyond chance", alone_share),
+        (
+            "it cannot be told from the other modes",
+            _share_among_problems(dataset, shown, score, rows),
+        ),
+    ):
+        if share > most:
+            return f"{fault} ({problems} problems, p = {share:.2g})"
     return ""
 
 
@@ -172,24 +176,21 @@ def _describe_test(
     for asset, episodes in predicted_episodes_at(observed, score, twin.threshold).items():
         for episode in episodes:
             until = episode.raised if episode.last_high is None else episode.last_high
-            at = dataset.at[test]
-            inside = test[(dataset.asset[test] == asset) & (at >= episode.raised) & (at <= until)]
+            is_inside = (dataset.at[test] >= episode.raised) & (dataset.at[test] <= until)
+            inside = test[(dataset.asset[test] == asset) & is_inside]
             announced[inside] = True
             named = probable_mode(describe_row(modes, dataset.matrix[inside[:1]]))
             alarms.append(ModeAlarm(named, [*names[dataset.modes[inside].any(axis=0)]]))
     rows = dataset.measured_in("test")
-    problems: list[list[str]] = []
-    missed: list[list[str]] = []
-    for name, shown in zip(names, dataset.modes.T, strict=True):
-        number = _number_problems(dataset, shown)
-        came = np.unique(number[rows & shown])
-        problems += [[name]] * len(came)
-        missed += [[name]] * len(np.setdiff1d(came, number[announced]))
+    numbers = [
+        (n, _number_problems(dataset, m), m) for n, m in zip(names, dataset.modes.T, strict=True)
+    ]
+    problems = [[name] for name, at, shown in numbers for _ in np.unique(at[rows & shown])]
+    missed = [[n] for n, at, m in numbers for _ in np.setdiff1d(at[rows & m], at[announced])]
     metrics = count_modes(names.tolist(), alarms, problems, missed)
-    right = sum(m.right for m in metrics)
-    of_right = sum(bool(alarm.came) for alarm in alarms)
     return [
-        f"The probable mode was right in {right} of {of_right} right alarms of the test period.",
+        f"The probable mode was right in {sum(m.right for m in metrics)} of "
+        f"{sum(bool(alarm.came) for alarm in alarms)} right alarms of the test period.",
         *(
             f"{m.mode}: named by {m.alarms} alarms, rightly by {m.right} of the {m.of_right} whose "
             f"problem came; {m.missed} of {m.problems} problems missed."

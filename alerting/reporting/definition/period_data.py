@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import compress
 from operator import attrgetter
 from typing import Literal
 
@@ -28,6 +29,7 @@ from alerting.episodes.mode_shares import ModeAlarm, ModeMetrics, count_modes, p
 from alerting.episodes.prediction_rule import CountedEpisode, PredictedEpisode, count_episodes
 from alerting.episodes.touched_production import TouchedProduction
 from alerting.learning.data.row_labels import label_modes
+from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.learning.predicted_and_measured import GradedValues, ServedValues
 from alerting.learning.score_metrics import (
     OpenAlarm,
@@ -394,21 +396,23 @@ def compute_modes(m: Material, problems: Sequence[ReportedProblem]) -> tuple[Mod
     definition = m.definition
     if not isinstance(definition, TrainedDefinition) or not definition.mode_problems:
         return ()
-    names = np.array([*definition.mode_problems], dtype=object)
+    modes = definition.mode_problems
     alarms = [
         ModeAlarm(probable_mode(e.modes), e.outcome_record.modes if outcome == "hit" else None)
         for e in m.raised
         if e.outcome_record and (outcome := outcome_of(e)) != "undetermined"
     ]
-    came = []
-    for problem in problems:
-        start = to_millis(problem.start)
-        window = np.array([start - 1, max(to_millis(problem.end or m.as_of), start)])
-        history = m.histories[problem.asset]
-        [shown] = label_modes(definition, m.predicts, history, window[:1], window[1:])
-        came.append(tuple(names[shown]))
-    missed = [modes for modes, p in zip(came, problems, strict=True) if p.episode is None]
-    return count_modes(definition.mode_problems, alarms, came, missed)
+    came: dict[ReportedProblem, tuple[str, ...]] = {}
+    for asset, history in m.histories.items():
+        of_asset = [p for p in problems if p.asset == asset]
+        view = point_in_time_view(history, to_millis(m.as_of))
+        start = np.array([to_millis(p.start) for p in of_asset], np.int64)
+        end = np.array([to_millis(p.end or m.as_of) for p in of_asset], np.int64)
+        windows = (start - 1, np.maximum(start, end))
+        shown = label_modes(modes, definition.is_of_unit, m.predicts, view, *windows)
+        came |= {p: tuple(compress(modes, row)) for p, row in zip(of_asset, shown, strict=True)}
+    missed = [came[p] for p in problems if p.episode is None]
+    return count_modes(modes, alarms, [*came.values()], missed)
 
 
 LEAST_SAMPLES = 30  # below which nothing is concluded

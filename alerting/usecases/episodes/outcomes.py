@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import NamedTuple
 
 from alerting.deferred import np, pd
@@ -193,27 +194,18 @@ def _outcome_record(
     observed = _observe(platform.readings, asset, definition, problem, window, mature_at, as_of)
     acted = acted_within(episode.feedback, episode.raised_at, window.end)
     record = determine_outcome(True, observed, acted, verdict, window.rules)
-    trained = definition if isinstance(definition, TrainedDefinition) else None
-    if trained is not None and trained.mode_problems and observed.problem_at is not None:
-        modes = _modes_that_came(platform.readings, asset, trained, window, as_of)
-        record = replace(record, modes=modes)
-    return record, _next_try(observed, mature_at, as_of)
-
-
-def _modes_that_came(
-    readings: Readings,
-    asset: Asset,
-    definition: TrainedDefinition,
-    window: _OutcomeWindow,
-    as_of: datetime,
-) -> tuple[str, ...]:
-    """Return the modes of the problem that came in the outcome window."""
-    before = definition.problem.hold + problem_lookback(definition.problem) + timedelta(days=1)
-    history = readings.load(asset, window.start - before, min(as_of, window.end + _BEYOND))
+    modes = definition.mode_problems if isinstance(definition, TrainedDefinition) else {}
+    if not modes or observed.problem_at is None:
+        return record, _next_try(observed, mature_at, as_of)
+    before = problem.hold + problem_lookback(problem) + timedelta(days=1)
+    last = min(as_of, mature_at + _BEYOND)
+    history = platform.readings.load(asset, window.start - before, last)
     ends = np.array([to_millis(window.start), to_millis(window.end)])
     question = kind_of(definition).outcome(definition, asset)
-    [shown] = label_modes(definition, question, history, ends[:1], ends[1:])
-    return tuple(np.array([*definition.mode_problems], dtype=object)[shown])
+    [came] = label_modes(modes, definition.is_of_unit, question, history, ends[:1], ends[1:])
+    record = replace(record, modes=tuple(compress(modes, came)))
+    # a further one may come in the rest of the window
+    return record, mature_at if as_of < mature_at else None
 
 
 def _outcome_window(
@@ -353,9 +345,9 @@ def _without_occurrence(
 def touched_by(
     platform: OutcomePorts | MaterialPorts, episode: Episode, at: datetime
 ) -> TouchedProduction | None:
-    """Return the production to block because of an episode, as known at an instant; None if its
-    definition blocks none, its asset is gone, or documents or readings have a fault, which must
-    hold back neither a page nor a message."""
+    """Return the production to block because of an episode, as known at an instant; None if it was
+    withdrawn, its definition blocks none, its asset is gone, or documents or readings have a fault,
+    which must hold back neither a page nor a message."""
     try:
         return _find_touched(platform, episode, at)
     except (UserError, ValueError, ArithmeticError, LookupError, TypeError):
@@ -369,13 +361,14 @@ def _find_touched(
     revision = find_revision(platform.definitions, episode.definition, episode.revision)
     asset = platform.assets.get(episode.asset)
     problem = revision.definition.quality_problem if revision else None
-    if revision is None or asset is None or problem is None:
+    if revision is None or asset is None or problem is None or episode.withdrawn:
         return None
     definition = revision.definition
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
     first = episode.raised_at - LONGEST_BACK - problem_lookback(problem)
-    sampled = platform.readings.load(asset, first, at, problem.variables)
+    last = min(at, (episode.closed_at or at) + LONGEST_BACK)
+    sampled = platform.readings.load(asset, first, last, problem.variables)
     samples = known_samples(problem, sampled, at)
     expected_from = episode.raised_at + min(definition.window.after, timedelta(0))
     time = touched_time(samples, episode, expected_from, at)
@@ -383,7 +376,7 @@ def _find_touched(
     names = [name for name, v in asset.variables.items() if v.counts or v.names]
     since = dict.fromkeys(names, start - LONGEST_BACK)
     older = platform.readings.newest_values(asset, since, start)
-    made = with_older(platform.readings.load(asset, start, at, names), older)
+    made = with_older(platform.readings.load(asset, start, last, names), older)
     return touched_production(episode, time, samples, made, at)
 
 

@@ -11,7 +11,7 @@ from alerting.definitions.wording.language import joined, spoken_duration, trans
 from alerting.episodes.advice import with_present_advice
 from alerting.episodes.episode import PLATFORM, Episode, Transition, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step
-from alerting.episodes.mode_shares import ModeShare, probable_mode
+from alerting.episodes.mode_shares import probable_mode
 from alerting.episodes.reconciliation import link_continuation
 from alerting.kinds.protocol import (
     Raise,
@@ -324,6 +324,8 @@ def _raise_episode(
     window_end = step.at + definition.gap + definition.for_assets([asset]).horizon
     evidence = _evidence(definition, asset, step, at_raise, at_raise.history or result.history)
     is_predicted = definition.problem is not None
+    guidance = definition.guidance.model_dump()
+    guidance["action"] = definition.action_of(probable_mode(evidence.modes)) or guidance["action"]
     return Episode(
         id=episode_id(revision.name, asset.name, step.at),
         definition=revision.name,
@@ -341,7 +343,7 @@ def _raise_episode(
         continues=episode_id(revision.name, asset.name, step.follows) if step.follows else None,
         model_version=at_raise.model_version,
         inputs=evidence.inputs,
-        guidance=guidance_of(definition, evidence.modes),
+        guidance={name: text for name, text in guidance.items() if text},
         modes=evidence.modes,
         transitions=(Transition("raised", step.at, PLATFORM, step.reason),),
         outcome_due_at=step.at if is_predicted else None,
@@ -350,14 +352,6 @@ def _raise_episode(
         is_prediction=evidence.is_prediction,
         life=evidence.life,
     )
-
-
-def guidance_of(definition: Definition, modes: Sequence[ModeShare]) -> dict[str, str]:
-    """Return the definition's guidance; its first step is that of the probable mode, if it has
-    one."""
-    guidance = {k: v for k, v in definition.guidance.model_dump().items() if v}
-    action = definition.action_of(probable_mode(modes))
-    return guidance if action is None else {**guidance, "action": action}
 
 
 def with_step(

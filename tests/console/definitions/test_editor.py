@@ -244,6 +244,18 @@ def test_a_new_definition_is_about_what_was_named_and_nothing_is_guessed(enginee
 # The form
 
 
+OF_MODES = {
+    "name": "too-moist",
+    "kind": "classifier",
+    "assets": ["oven-1"],
+    "modes": {
+        "wet": {"variable": "moisture", "above": 4.5},
+        "hot": {"variable": "temperature", "above": 240},
+    },
+    "horizon": "30m",
+}
+
+
 def drawn(document):
     return draw_form(document, DEFINITION_PAGES.form_schema(document))
 
@@ -258,7 +270,7 @@ def through_form(document):
 
 def test_each_example_goes_through_the_form_and_through_yaml_and_back_unchanged():
     changed = []
-    for document in EXAMPLES:
+    for document in (*EXAMPLES, OF_MODES):
         made = parse_definition(document)
         whole = made.model_dump(mode="json", by_alias=True)
         written = yaml.safe_load(write_yaml_document(definition_document(made)))

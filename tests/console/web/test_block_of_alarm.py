@@ -3,7 +3,6 @@
 import csv
 import io
 
-from tests.builders import at
 from tests.helpers.blocking_line import blocking_line, live
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.console.pages import lacks, text_of
@@ -35,7 +34,7 @@ def test_programs_and_spreadsheets_get_each_lot_with_its_pieces():
     ]
     assert (file.headers["content-type"].split(";")[0], rows[0]["start"]) == (
         "text/csv",
-        at(90).isoformat(),
+        "2026-01-05T01:30:00Z",
     )
     block = browser.get(f"/api/v1{page}").json()["block"]
     assert (block["units"], block["lots"][1]["name"], block["start"]) == (

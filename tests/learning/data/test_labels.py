@@ -67,9 +67,9 @@ def test_each_mode_that_comes_in_the_window_is_a_label_and_several_count_alike()
     asked = definition(None, modes=modes)
     assert labelled(asked, history, [39, 40, 58], 200) == [0, 1, 1]
     at = instants([39, 40, 58, 62])
-    shown = label_modes(asked, "onset", history, at, at + 20 * MINUTE)
+    shown = label_modes(asked.mode_problems, False, "onset", history, at, at + 20 * MINUTE)
     assert shown.tolist() == [[False, False], [True, False], [True, True], [False, True]]
-    assert label_modes(definition(FAILURE), "onset", history, at, at).shape == (4, 0)
+    assert label_modes({}, False, "onset", history, at, at).shape == (4, 0)
 
 
 def test_an_instant_event_is_followed_by_its_stated_recovery_or_a_hold_off_of_one_horizon():

@@ -1,7 +1,11 @@
 """The block of an alarm: the same live, after a catch-up and in a backtest; in mails, answers and
 reports, beside what the samples show."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from alerting.console.alarms.handover_and_report_pages import find_table
+from alerting.episodes.touched_production import LONGEST_BACK
 from alerting.reporting.estimates import to_document
 from alerting.reporting.phrases import local_times
 from alerting.usecases.backtest.backtest import backtest, named_subject
@@ -55,10 +59,24 @@ def test_mails_and_the_answer_to_why_name_the_block():
     assert block.replace("2026-01-05 ", "").replace(" UTC", "") == AT_FIRST.replace(" (45 min)", "")
 
 
-def test_without_the_field_no_alarm_blocks():
-    platform = live(blocking_line(blocks_production=False))
+def test_without_the_field_and_of_a_withdrawn_alarm_nothing_is_blocked():
+    for blocks in (False, True):
+        platform = live(blocking_line(blocks_production=blocks))
+        [episode] = platform.episodes.find("too-moist")
+        assert touched_by(platform, replace(episode, withdrawn=blocks), at(END)) is None
+
+
+def test_the_page_of_an_old_alarm_reads_no_more_than_a_month_after_it(monkeypatch):
+    platform = live(blocking_line())
     [episode] = platform.episodes.find("too-moist")
-    assert touched_by(platform, episode, at(END)) is None
+    ends = []
+    load = platform.readings.load
+    monkeypatch.setattr(
+        platform.readings, "load", lambda *args: ends.append(args[2]) or load(*args)
+    )
+    years = touched_by(platform, episode, at(END) + timedelta(days=700))
+    assert years == touched_by(platform, episode, at(END))
+    assert max(ends) <= episode.closed_at + LONGEST_BACK
 
 
 def test_a_report_sums_what_was_blocked_and_what_was_bad():
@@ -69,5 +87,7 @@ def test_a_report_sums_what_was_blocked_and_what_was_bad():
     assert figures == [90 * 60, 60 * 60, 900, 600]
     for text in ("1 h 30 min. Rightly, by its samples: 1 h (67 %)", "600 rightly, 300 good"):
         assert text in made.page
+    figures, _, below = made.page.partition("</dl>")
+    assert ("Blocked production" in figures, "Blocked production" in below) == (False, True)
     rows = find_table(platform, made.id, "blocks").to_records()
     assert [(row["lot"], row["units"]) for row in rows] == [("L1", 100), ("L2", 400), ("L3", 400)]
