@@ -359,6 +359,18 @@ def compute_metrics(material: Material) -> ReportMetrics:
     )
 
 
+def _count_outdated(m: Material, problems: tuple[ReportedProblem, ...]) -> int:
+    """Return how many alarms within a problem are false by a rule under which only those before it
+    were right."""
+    return sum(
+        any(p.asset == e.asset and p.start <= e.raised_at <= (p.end or m.as_of) for p in problems)
+        for e in m.raised
+        if e.outcome_record
+        and e.outcome_record.outcome == "false_alarm"
+        and e.outcome_record.rules <= ONLY_BEFORE
+    )
+
+
 def _outcome_metrics(m: Material) -> ReportMetrics:
     raised = m.raised
     counts = Counter(outcome_of(e) for e in raised)
@@ -373,15 +385,7 @@ def _outcome_metrics(m: Material) -> ReportMetrics:
     avoided = counted["avoided"]
     wrong = counted["false_alarm"]
     has_problem = m.definition.problem is not None and m.definition.has_alarm
-    # alarms within a problem that are false by a rule under which only those before it were right
-    outdated = sum(
-        any(p.asset == e.asset and p.start <= e.raised_at <= (p.end or m.as_of) for p in problems)
-        for e in m.raised
-        if detects
-        and e.outcome_record
-        and e.outcome_record.outcome == "false_alarm"
-        and e.outcome_record.rules <= ONLY_BEFORE
-    )
+    outdated = _count_outdated(m, problems) if detects else 0
     without = share(hits, hits + wrong, CASES_WITHOUT_AVOIDED)
     decided = counts["hit"] + counts["avoided"] + counts["false_alarm"]
     cases = CASES_WITH_OUTCOME if decided == hits + avoided + wrong else CASES_COUNTED

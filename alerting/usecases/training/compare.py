@@ -80,7 +80,9 @@ from alerting.usecases.training.run_files import (
     load_profile,
     profile,
     read_run,
+    refit_tags,
     report_waiting,
+    version_tags,
 )
 
 _log = id_logger(__name__)
@@ -93,13 +95,6 @@ class Refreshed:
 
     version: int
     training_cutoff: datetime
-
-
-def refit_tags(model: TrainedModel) -> dict[str, str]:
-    """Return the tags of a registered version on its refit; empty without one."""
-    if model.refit is None:
-        return {}
-    return {"refit_cutoff": model.refit.training_cutoff.isoformat(), "refit_hash": model.refit.hash}
 
 
 def refresh(
@@ -394,7 +389,7 @@ def _compare_estimated(
     account = accounts[compared.family]
     noted = {"notes": tuple(account["notes"])}
     files = estimation.save(model) if compared.model else candidates[compared.family]
-    tags = {**_version_tags(definition.kind, model, run), "metrics_text": decision.reason}
+    tags = {**version_tags(definition.kind, model, run), "metrics_text": decision.reason}
     version = register_model(platform, definition.name, run.id, files, tags, {})
     composition = load_profile(platform.runs, run.id)
     fitted = {"fitted_on": sorted(model.by_asset)} if isinstance(model, NormalModel) else {}
@@ -493,7 +488,7 @@ def _register(
     if decision.promote and definition.periods.refit == "all":
         model = training.refit(dataset, model, definition) or model
     tags = {
-        **_version_tags(definition.kind, model, run),
+        **version_tags(definition.kind, model, run),
         **({} if isinstance(evidence, ValueEvidence) else {"threshold": repr(model.threshold)}),
         "metrics_text": (
             evidence.test.message
@@ -586,17 +581,3 @@ def _decide(
         seed=definition.learning.seed,
         suppressed=suppressed_at(platform, definition, as_of),
     )
-
-
-def _version_tags(kind: str, model: TrainedModel, run: TrainingRun) -> dict[str, str]:
-    return {
-        "kind": kind,
-        "family": model.family,
-        "revision": str(run.revision),
-        "training_cutoff": model.training_cutoff.isoformat(),
-        "model_hash": model.hash,
-        "dataset_hash": run.dataset_hash,
-        "training_run": run.id,
-        **({} if run.question is None else {"question": run.question}),
-        **refit_tags(model),
-    }

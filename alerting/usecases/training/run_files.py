@@ -31,6 +31,7 @@ from alerting.learning.data.dataset import Dataset, dataset_from_files
 from alerting.learning.data.findings import describe_findings
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import point_in_time_view
+from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.decision import PROPOSAL, DatasetProfile, PartProfile, Proposal
 from alerting.ports import (
     DecisionRecord,
@@ -547,3 +548,25 @@ def _texts(encoded: Any) -> Labels:
     levels = np.array([*encoded.dictionary.to_pylist(), None], object)
     texts: Labels = levels[encoded.indices.fill_null(len(levels) - 1).to_numpy()]
     return texts
+
+
+def refit_tags(model: TrainedModel) -> dict[str, str]:
+    """Return the tags of a registered version on its refit; empty without one."""
+    if model.refit is None:
+        return {}
+    return {"refit_cutoff": model.refit.training_cutoff.isoformat(), "refit_hash": model.refit.hash}
+
+
+def version_tags(kind: str, model: TrainedModel, run: TrainingRun) -> dict[str, str]:
+    """Return the tags of a registered version."""
+    return {
+        "kind": kind,
+        "family": model.family,
+        "revision": str(run.revision),
+        "training_cutoff": model.training_cutoff.isoformat(),
+        "model_hash": model.hash,
+        "dataset_hash": run.dataset_hash,
+        "training_run": run.id,
+        **({} if run.question is None else {"question": run.question}),
+        **refit_tags(model),
+    }
