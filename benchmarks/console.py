@@ -18,7 +18,7 @@ from httpx import Response
 from alerting.adapters.mongo.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
-from alerting.console.api.views import cursor_after
+from alerting.console.api.views import cursor_of
 from alerting.console.app import create_app
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.revisions import next_revision
@@ -119,8 +119,16 @@ def _pages(stores: MongoStores) -> Iterator[tuple[str, str, Callable[[], Any]]]:
         "/",
         lambda: (before(NOW), [*episodes.find({"condition": "open"}).sort(newest).limit(OPEN)]),
     )
-    yield "older episodes", f"/?cursor={cursor_after(middle)}", lambda: before(middle.raised_at)
-    yield "oldest episodes", f"/?cursor={cursor_after(oldest)}", lambda: before(oldest.raised_at)
+    yield (
+        "older episodes",
+        f"/?cursor={cursor_of(middle.raised_at, middle)}",
+        lambda: before(middle.raised_at),
+    )
+    yield (
+        "oldest episodes",
+        f"/?cursor={cursor_of(oldest.raised_at, oldest)}",
+        lambda: before(oldest.raised_at),
+    )
     yield (
         "episode with advice",
         f"/episodes/{model.id}",
