@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,16 +120,8 @@ def _pages(stores: MongoStores) -> Iterator[tuple[str, str, Callable[[], Any]]]:
         "/",
         lambda: (before(NOW), [*episodes.find({"condition": "open"}).sort(newest).limit(OPEN)]),
     )
-    yield (
-        "older episodes",
-        f"/?cursor={cursor_of(middle.raised_at, middle)}",
-        lambda: before(middle.raised_at),
-    )
-    yield (
-        "oldest episodes",
-        f"/?cursor={cursor_of(oldest.raised_at, oldest)}",
-        lambda: before(oldest.raised_at),
-    )
+    for name, last in (("older episodes", middle), ("oldest episodes", oldest)):
+        yield name, f"/?cursor={cursor_of(last.raised_at, last)}", partial(before, last.raised_at)
     yield (
         "episode with advice",
         f"/episodes/{model.id}",
