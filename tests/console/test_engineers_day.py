@@ -129,14 +129,14 @@ def decide_on_a_model(walk, platform):
     add_waiting(platform, NAME, platform.models.model_files(NAME, 1), champion_version=1)
     walk.open(f"/models/{NAME}", "#curve")
     walk.look("model")
-    walk.page.press("input[name=alarm_at][value='0.9']")
-    walk.press("#curve form button", f"/models/{NAME}/point", "button.primary")
-    walk.look("point")
-    walk.text("operating_point: {alarm_at: 0.9}")
     walk.open(f"/models/{NAME}/decide", "button[value=approve]")
     walk.look("decide")
     walk.press("button[value=approve]", f"/models/{NAME}", "#curve")
     walk.text("Version 2 is in service since")
+    walk.page.press("input[name=alarm_at][value='0.9']")
+    walk.press("#curve form button", f"/models/{NAME}/point", "button.primary")
+    walk.look("point")
+    walk.text("operating_point: {alarm_at: 0.9}")
 
 
 def edit_beside_another(walk, change):

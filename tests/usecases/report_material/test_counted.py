@@ -101,7 +101,7 @@ def test_a_report_states_decisions_before_its_end_and_a_promotion_without_metric
     assert [(d.version, d.expected) for d in found] == [(1, {"ap": 0.7}), (2, {"ap": 0.7}), (3, {})]
 
 
-def test_nothing_is_promised_at_a_threshold_that_is_not_the_fixed_one():
+def test_a_report_expects_nothing_of_another_threshold_than_the_fixed_one():
     expected = {"ap": 0.7, "event_recall": 0.9}
     made = [decision(1, 1, expected=expected, alarm_rule=ALARM_RULE, threshold=0.4)]
     promised = [
