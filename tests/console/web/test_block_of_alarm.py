@@ -34,7 +34,7 @@ def test_programs_and_spreadsheets_get_each_lot_with_its_pieces():
     ]
     assert (file.headers["content-type"].split(";")[0], rows[0]["start"]) == (
         "text/csv",
-        "2026-01-05T01:30:00Z",
+        "2026-01-05T01:30:00+00:00",
     )
     block = browser.get(f"/api/v1{page}").json()["block"]
     assert (block["units"], block["lots"][1]["name"], block["start"]) == (
