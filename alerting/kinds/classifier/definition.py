@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import ConfigDict, Field, StrictBool, model_validator
 
 from alerting.definitions.alert_definition import LifeEnds, Problem, TrainedDefinition
 from alerting.definitions.asset_documents import Asset, EventType, Tag
@@ -21,8 +21,15 @@ from alerting.definitions.fields.names_and_times import LongerThanZero
 from alerting.definitions.fields.shared_fields import Start
 
 
+def _require_problem_or_modes(schema: dict[str, Any]) -> None:
+    schema["required"].remove("problem")
+    schema["anyOf"] = [{"required": [name]} for name in ("problem", "modes")]
+
+
 class ClassifierDefinition(TrainedDefinition):
     """A trained model that predicts whether the problem occurs within the horizon."""
+
+    model_config = ConfigDict(json_schema_extra=_require_problem_or_modes)
 
     starts: ClassVar[tuple[Start, ...]] = (
         Start(

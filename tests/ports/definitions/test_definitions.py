@@ -154,3 +154,12 @@ def test_the_server_takes_dates_and_the_numbers_of_every_shell(real):
     )
     real.database["alert_definitions"].insert_one(dict(document))
     assert real.definitions.documents() == [document]
+
+
+def test_the_server_takes_modes_in_place_of_a_problem_and_refuses_a_classifier_without_both(real):
+    modes = {name: {"variable": name, "above": 1.0} for name in ("wear", "heat")}
+    without = {name: value for name, value in too_moist().items() if name != "problem"}
+    real.definitions.store_document({**without, "modes": modes})
+    assert real.definitions.documents() == [{**without, "modes": modes}]
+    with pytest.raises(UserError, match="the database refuses definition"):
+        real.definitions.store_document({**without, "name": "nothing"})
