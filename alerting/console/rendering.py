@@ -12,6 +12,7 @@ before addresses in pages (`prefixed`, which `render` calls), redirects and cook
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
@@ -424,7 +425,7 @@ _PAGE_LINK = re.compile(
 _COOKIE_PATH = re.compile(r"(;\s*path=)(/[^;]*)", re.IGNORECASE)
 
 
-class HttpMiddleware:
+class HttpMiddleware(ABC):
     """Middleware of requests; all else goes on to the application."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -434,8 +435,9 @@ class HttpMiddleware:
         answer = self._serve if scope["type"] == "http" else self._app
         await answer(scope, receive, send)
 
+    @abstractmethod
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise NotImplementedError
+        """Serve a request."""
 
 
 def when_started(send: Send, act: Callable[[Message], object]) -> Send:

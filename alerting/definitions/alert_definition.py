@@ -109,7 +109,7 @@ _NIGHT_MINUTES = 6 * 60
 
 
 class LifeEnds(NamedTuple):
-    """What ends the life of a part: events of failure, and of planned replacement. A replacement
+    """Events that end the life of a part: failures, and planned replacements. A replacement
     within the horizon after a failure is its repair. `planned_ms`: age of a part at its planned
     replacement, 0 without a plan."""
 

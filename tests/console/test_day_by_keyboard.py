@@ -150,3 +150,4 @@ def test_from_a_limit_to_an_alarm_without_a_mouse(tmp_path, stores):
         change_a_limit(one, platform)
         answer_an_alarm(one, platform, hot)
         mute_and_undo(one, platform)
+    assert not platform.mutes.not_ended()

@@ -49,7 +49,7 @@ GERMAN = {
     "The connection was lost": "Die Verbindung ist seit",
     "Your answer: right": "Ihre Antwort: richtig",
 }
-"""What pages say, by what they say in English."""
+"""German texts of pages, by their English ones."""
 CARD = "#happening article"
 SQUEEZED = """[...document.querySelectorAll('ul.rows .when')]
   .filter(e => e.innerText.trim() && e.getBoundingClientRect().width < 80).map(e => e.innerText)"""

@@ -103,6 +103,14 @@ def test_the_first_screen_answers_whether_to_trust_it_and_the_rest_is_folded(goo
     assert good_page.count(source) == 1
 
 
+def test_each_figure_stands_beside_that_of_the_period_before():
+    page = page_of(replace(GOOD, previous=replace(GOOD, episodes=ALARMS[:5])))
+    before = re.findall(r'<dd class="before">before: (.*?)</dd>', page)
+    shares = ["56 % (27 % to 81 %)", "100 % (57 % to 100 %)", "0 (0 to 0.92)"]
+    lead = "1 h 59 min (1 h 59 min to 1 h 59 min)"
+    assert before[:6] == [*shares, lead, "100 % (57 % to 100 %)", "1.5 %"]
+
+
 LONG = replace(episode(300, outcome="no"), closed_at=START + 310 * H)
 SLOW = replace(ALARMS[0], detected_at=ALARMS[0].raised_at + 5 * H)
 PERIOD = GOOD.evaluated["oven-1"]

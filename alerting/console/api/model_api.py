@@ -81,7 +81,7 @@ ModelDecision = Annotated[
 
 
 class ReportedModels(NamedTuple):
-    """What is known of the models of a definition."""
+    """The models of a definition, and the definition."""
 
     report: ModelReport
     definition: Definition

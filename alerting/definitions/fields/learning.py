@@ -267,7 +267,7 @@ class OperatingPoint(Closed):
         exclude_if=lambda value: value is None,
         description=(
             "Fixes the threshold: alarms from this risk on, at once and with each later model. A "
-            "training chooses as ever, says what it would have chosen, and reports its figures "
+            "training chooses as ever, names its own choice, and reports its figures "
             "at this one. Once removed, the next training chooses again."
         ),
     )

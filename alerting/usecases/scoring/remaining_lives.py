@@ -56,8 +56,8 @@ def describe_lives(
             time_left = lives.end[life] - at[number == life]
             if lives.failed[life]:
                 shares.append(float(((low <= time_left) & ~(time_left > high)).mean()))
-            else:
-                given_away.append(float(np.nan_to_num(median[-1])))
+            elif not np.isnan(median[-1]):  # beyond the times that the training has seen
+                given_away.append(float(median[-1]))
     sentences = []
     if shares:
         sentences.append(
@@ -72,8 +72,9 @@ def describe_lives(
     if given_away:
         sentences.append(
             translatable(
-                "{planned} planned replacements gave away about {hours} in all (estimated), with "
-                "{failures} failures between them",
+                "{estimated} of {planned} planned replacements gave away about {hours} in all "
+                "(estimated), with {failures} failures between them",
+                estimated=len(given_away),
                 planned=planned,
                 hours=Styled(sum(given_away) / HOUR, ".3g h"),
                 failures=failures,

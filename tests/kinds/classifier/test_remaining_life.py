@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from operator import attrgetter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,7 +61,13 @@ def test_the_training_prints_what_evaluation_of_its_test_period_gives():
     after = platform.clock.now()
     sentence = describe_lives(platform, definition, start, after)
     assert f"lay in its interval {share} % of the time (80 % stated), on {lives} lives" in sentence
-    assert re.search(r"\d planned replacements gave away about [\d.]+ h in all", sentence)
+    assert re.search(r"\d of \d+ planned replacements gave away about [\d.]+ h in all", sentence)
+    beyond = {"life": (1, None, None, None)}
+    scores = SimpleNamespace(
+        for_interval=lambda *of: [s | beyond for s in platform.scores.for_interval(*of)]
+    )
+    unknown = describe_lives(replace(platform, scores=scores), definition, start, after)
+    assert "gave away" not in unknown, "a median beyond all that was seen is no number"
     page = make_report(platform, NAME, start, after, after).page
     assert "lay in its interval" in page
     # advice against the plan: as often as printed, and never wrong

@@ -21,7 +21,9 @@ from alerting.usecases.training.due import (
     end_training,
     failure_recorded,
     find_due_trainings,
+    newest_trainings,
     next_attempt,
+    training_steps,
     training_under_way,
 )
 from tests.builders import at, oven, too_hot, too_moist
@@ -247,3 +249,11 @@ def test_the_step_after_the_last_known_one_is_under_way_or_failed(training, ends
     assert since == (None if present is None else at(present))
     tuned = steps[2]
     assert (tuned.done, tuned.total) == (1, 2)
+
+
+def test_where_nothing_was_new_the_decision_in_force_ends_the_training(platform):
+    end(platform, 7)
+    revisions = platform.definitions.revisions(NAME)
+    training = newest_trainings(platform.trainings, revisions)[NAME]
+    decided = training_steps(platform, training, (), lambda moment: moment)[-1]
+    assert (decided.state, decided.at) == ("done", at(7))
