@@ -465,8 +465,9 @@ def training_steps(
     is_same = is_tested and run is None  # nothing was new, so the decision in force stays
     ends = (
         None if training.requested_by else training.started_at,
-        as_line_time(min(built)) if built else None,
-        as_line_time(max(ended)) if is_tuned and ended else None,
+        # while a simulated line stands still, its time is that of the beginning
+        max(as_line_time(min(built)), training.started_at) if built else None,
+        max(as_line_time(max(ended)), training.started_at) if is_tuned and ended else None,
         training.ended_at if is_tested else None,
         training.ended_at if is_same else decided_at,
     )

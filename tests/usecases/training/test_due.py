@@ -257,3 +257,10 @@ def test_where_nothing_was_new_the_decision_in_force_ends_the_training(platform)
     training = newest_trainings(platform.trainings, revisions)[NAME]
     decided = training_steps(platform, training, (), lambda moment: moment)[-1]
     assert (decided.state, decided.at) == ("done", at(7))
+
+
+def test_no_step_ends_before_its_training_began_also_while_a_simulated_line_stands_still(platform):
+    training = begin(platform, run_of(platform), 7)
+    platform.runs.start_run(NAME, "too-moist", {"training": training.run})
+    steps = training_steps(platform, training, (), lambda _: at(-60))
+    assert [step.at for step in steps[:2]] == [at(7), at(7)]
