@@ -378,6 +378,7 @@ def _list_definitions(p: "Platform") -> Output:
     from alerting.usecases.alarm_load.definition_overview import last_runs
     from alerting.usecases.definitions import revisions_and_evaluation_plan
     from alerting.usecases.definitions.next_steps import describe_trainings
+    from alerting.usecases.platform_health import open_faults
     from alerting.usecases.training.due import end_dead_trainings
 
     revisions_and_evaluation_plan.sync(p, p.clock.now())
@@ -416,13 +417,15 @@ def _list_definitions(p: "Platform") -> Output:
         lines += [colored(f"{row['name']}: {fault}", "red") for fault in row.get("faults", [])]
         if row.get("training"):
             lines.append(colored(f"{row['name']}: {row['training']}", "yellow"))
+    still_open = open_faults(p)
     lines += [
         colored(
             f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: "
             f"{alert.reason}",
-            "red",
+            color,
         )
-        for alert in p.platform_alerts.open()
+        for color, alerts in (("red", still_open.grave), ("yellow", still_open.quiet))
+        for alert in alerts
         if alert.subject not in faults
     ]
     return Output(rows, lines)

@@ -61,6 +61,7 @@ from alerting.usecases.platform_health import (
     SURPLUS,
     Inventory,
     PlatformMetrics,
+    open_faults,
     platform_metrics,
     read_inventory,
 )
@@ -94,13 +95,14 @@ def faults(request: Request, platform: Served, _: Viewer) -> str:
     routes = ROUTES.read(platform)[0]
     runs_it = request.state.person.may("configure")
     reader: PlatformReader = request.app.state.reader
+    still_open = open_faults(platform)
     return render(
         "platform.html",
         request,
-        still_open=[
-            (alert, _mending_page(alert, request.app.state.airflow))
-            for alert in platform.platform_alerts.open()
-        ],
+        **{
+            part: [(alert, _mending_page(alert, request.app.state.airflow)) for alert in alerts]
+            for part, alerts in (("grave", still_open.grave), ("quiet", still_open.quiet))
+        },
         resolved=platform.platform_alerts.resolved_since(now - timedelta(days=7)),
         recipients=platform_recipients(platform, routes, now),
         is_asked=any(route.platform for route in routes),

@@ -8,8 +8,8 @@ floods by this module and one setting.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import isclose
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from alerting.definitions.alert_definition import Condition, Severity
 from alerting.definitions.faults import format_duration
 from alerting.definitions.platform_limits import NO_GATE
 from alerting.definitions.threshold_limits import severities
-from alerting.definitions.wording.language import Styled, Value, joined, translatable
+from alerting.definitions.wording.language import Styled, Value, join_first, joined, translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval, first_free
 from alerting.detection.threshold import evaluate_values
 from alerting.episodes.lifecycle import ConditionState, Step, advance
@@ -28,21 +28,26 @@ from alerting.readings.history import History, Millis, duration_millis, to_milli
 
 @dataclass(frozen=True)
 class Alarms:
-    """Alarms at one position: their number `per_day`, and the instants of all alarms in the
-    evaluated past."""
+    """Alarms at one position: their number `per_day`, by definition, and the instants of all alarms
+    in the evaluated past."""
 
-    per_day: float = 0.0
+    by_definition: Mapping[str, float] = field(default_factory=dict)
     at: tuple[datetime, ...] = ()
 
+    @property
+    def per_day(self) -> float:
+        """Return the alarms a day of all definitions."""
+        return sum(self.by_definition.values())
+
     def plus(self, more: Alarms) -> Alarms:
-        """Return the alarms of this object and another together."""
-        return Alarms(self.per_day + more.per_day, (*self.at, *more.at))
+        """Return the alarms of this object and another, of other definitions, together."""
+        return Alarms({**self.by_definition, **more.by_definition}, (*self.at, *more.at))
 
 
 @dataclass(frozen=True)
 class PositionLoad:
     """Alarms a day at a position: `expected` ones of one definition, and `now` of all other
-    definitions.
+    definitions, `users` with their alarms a day.
 
     `floods`: share of the ten-minute periods of the evaluated past that are in a flood, counting
     all alarms; `floods_now`: the same share without this definition. `before`: alarms a day of the
@@ -56,18 +61,20 @@ class PositionLoad:
     floods: float
     floods_now: float
     before: float = 0.0
+    users: Mapping[str, float] = field(default_factory=dict)
 
     def breaks(self, most_floods: float) -> bool:
         """Return whether the definition breaks the budget: too many alarms a day, or floods too
-        often."""
-        if not _is_more(self.expected, self.before):  # no more alarms than the one in service
+        often. What adds next to nothing breaks none."""
+        if not _is_more(self.expected, self.before + _NEGLIGIBLE * self.budget):
             return False
         floods = self.floods >= most_floods and self.floods > self.floods_now
         return _is_more(self.expected + self.now, self.budget) or floods
 
     @property
     def message(self) -> str:
-        """Return `expected 3.1 alarms a day at position oven-operator; budget 144, now 20`."""
+        """Return `expected 3.1 alarms a day at position oven-operator; budget 144, now 20, with this
+        one 23.1; the present ones come from too-hot (18), too-wet (2)`."""
         values: dict[str, Value] = {
             "number": Styled(self.expected, ".3g"),
             "position": self.position,
@@ -87,12 +94,23 @@ class PositionLoad:
                 **values,
             )
         )
-        if not self.floods:
-            return expected
-        floods = translatable(
-            "{share} % of ten-minute periods in flood", share=Styled(self.floods * 100, ".1f")
-        )
-        return joined("; ", expected, floods)
+        parts = [expected]
+        if self.users:
+            most = sorted(self.users, key=lambda name: (-self.users[name], name))
+            parts[0] = translatable(
+                "{expected}, with this one {sum}; the present ones come from {users}",
+                expected=expected,
+                sum=Styled(self.expected + self.now, ".3g"),
+                users=join_first([f"{name} ({self.users[name]:.3g})" for name in most], _NAMED),
+            )
+        if self.floods:
+            share = Styled(self.floods * 100, ".1f")
+            parts.append(translatable("{share} % of ten-minute periods in flood", share=share))
+        return joined("; ", *parts)
+
+
+_NAMED = 3
+_NEGLIGIBLE = 0.01  # of a budget: what a definition may add to any load
 
 
 def _is_more(first: float, second: float) -> bool:

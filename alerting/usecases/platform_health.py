@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -30,11 +30,11 @@ from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.ports import (
     DecisionRecord,
     Declarations,
-    DeliveryPorts,
     Disk,
     Models,
     ModelUnavailable,
     PlanPorts,
+    PlatformAlert,
     Readings,
     States,
     Training,
@@ -42,11 +42,15 @@ from alerting.ports import (
 )
 from alerting.readings.history import NO_TIME, to_millis
 from alerting.usecases.definitions.faults_and_platform_alerts import (
+    DOCUMENT,
     DRIFTED,
+    FAULTY,
+    LOAD,
     MISCALIBRATED,
     WAITING,
     record_faults,
 )
+from alerting.usecases.definitions.next_steps import champion_versions
 from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     answering_revisions,
     list_targets,
@@ -299,8 +303,19 @@ def _find_filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
             yield PlatformFault(DISK, disk.name, why)
 
 
-# Faults during which every alarm still comes.
-_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, DRIFTED, REFUSED, FAILED, DISK, BEHIND})
+# Kinds during which every alarm comes and its message is sent: decisions, loads, work that waits.
+_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, DRIFTED, REFUSED, DISK, BEHIND, LOAD})
+# During these every alarm comes where the last valid revision, with its model, is in force.
+_ALARMS_STAY_IN_FORCE = frozenset({FAILED, FAULTY})
+
+
+def keeps_alarms_off(alert: PlatformAlert, in_force: Collection[str]) -> bool:
+    """Return whether an alarm cannot come, or was not told, because of a fault. `in_force`: the
+    definitions of which a valid revision, with its model if it needs one, is in force."""
+    if alert.kind in _ALARMS_STAY_IN_FORCE:
+        return alert.subject not in in_force
+    is_of_sink = alert.kind == DOCUMENT and alert.subject.startswith("sinks/")
+    return alert.kind not in _ALARMS_STAY and not is_of_sink
 
 
 def check_platform(
@@ -325,24 +340,41 @@ def check_platform(
     return faults
 
 
-class AlarmsOff(NamedTuple):
-    """Open faults. `since`: when alarms began to be missing, None if every alarm still comes;
-    `message`: the delivered message about it."""
+class OpenFaults(NamedTuple):
+    """Open faults of the platform, oldest first. `grave`: alarms cannot come, or were not told;
+    `quiet`: decisions and work that wait, during which every alarm comes. `message`: the delivered
+    message about all grave ones."""
 
-    faults: int
-    since: datetime | None
+    grave: Sequence[PlatformAlert]
+    quiet: Sequence[PlatformAlert]
     message: DeliveredMessage | None
 
+    @property
+    def since(self) -> datetime | None:
+        """Return when alarms began to be missing; None while every alarm comes."""
+        return self.grave[0].opened_at if self.grave else None
 
-def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
-    """Return since when faults keep alarms off, and whether people were notified of it; None
-    without a fault."""
-    still_open = platform.platform_alerts.open()
-    if not still_open:
-        return None
-    grave = [alert for alert in still_open if alert.kind not in _ALARMS_STAY]
-    since = min((alert.opened_at for alert in grave), default=None)
-    return AlarmsOff(len(still_open), since, delivered_message(platform, grave))
+
+def open_faults(platform: UpkeepPorts) -> OpenFaults:
+    """Return the open faults, and whether people were notified of those that keep alarms off."""
+    alerts = platform.platform_alerts.open()
+    by_document = any(alert.kind in _ALARMS_STAY_IN_FORCE for alert in alerts)
+    in_force = _in_force(platform) if by_document else ()
+    grave = [alert for alert in alerts if keeps_alarms_off(alert, in_force)]
+    quiet = [alert for alert in alerts if alert not in grave]
+    return OpenFaults(grave, quiet, delivered_message(platform, grave))
+
+
+def _in_force(platform: UpkeepPorts) -> set[str]:
+    """Return the definitions that are evaluated, those by model only with a model."""
+    newest = platform.definitions.latest_revisions()
+    serving = champion_versions(platform.definitions, platform.decisions, newest)
+    return {
+        r.name
+        for r in newest
+        if r.definition.state == "active"
+        and (r.name in serving or not isinstance(r.definition, ModelDefinition))
+    }
 
 
 def read_facts(

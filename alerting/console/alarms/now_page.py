@@ -81,7 +81,7 @@ from alerting.usecases.operators.present_state import (
     read_earlier,
     read_now,
 )
-from alerting.usecases.platform_health import alarms_off
+from alerting.usecases.platform_health import open_faults
 
 pages = APIRouter(include_in_schema=False)
 
@@ -241,7 +241,7 @@ def _present(
                 platform.episodes, plant.suppressible, now.at - NOT_NOTIFIED_WITHIN, now.at
             )
         ),
-        "off": alarms_off(platform),
+        "off": open_faults(platform),
         "may_answer": person.may_answer,
         "worth": ()
         if person.may("operate") or person.signs

@@ -199,10 +199,10 @@ class LoadEstimate:
                     )
                 )
             return Alarms(), None
-        return Alarms(
-            len(notified) * len(assets) * DAY / observed,
-            tuple(notified) * round(len(assets) / len(sample)),
-        ), observed / len(sample)
+        over = observed / len(sample)
+        per_day = len(notified) * len(assets) / len(sample) / max(over / DAY, 1.0)
+        at = tuple(notified) * round(len(assets) / len(sample))
+        return Alarms({self._definition.name: per_day}, at), over
 
     def remedies(self, definition: Condition, asset: Asset, headroom: float) -> tuple[str, ...]:
         """Return changes after which at most `headroom` of an asset's alarms are notified.
@@ -389,7 +389,8 @@ def require_within_budget(
             "the alarm budget is exceeded, and no definition was applied:",
             *(f"  - {line}" for line in lines),
             "Look at the alerts that it would raise; then widen its limits, add `for:`, a clear "
-            "limit or suppression; or accept the load with a reason",
+            "limit or suppression; or do so for those that use the budget; or accept the load with "
+            "a reason",
         ]
     )
     raise UserError(with_command(text, "alerting apply --accept-load REASON FILE"))
@@ -501,7 +502,8 @@ def _experienced_load(
     for episode in alarms:
         at[positions.get(episode.asset, episode.asset)].append(episode.raised_at)
     return {
-        position: Alarms(len(instants) / days, tuple(instants)) for position, instants in at.items()
+        position: Alarms({name: len(instants) / days}, tuple(instants))
+        for position, instants in at.items()
     }
 
 
@@ -532,6 +534,7 @@ def _forecast(
                 floods,
                 floods_now,
                 before.get(position, Alarms()).per_day,
+                present.by_definition,
             )
         )
     breaks = any(load.breaks(budget.most_floods) for load in loads)

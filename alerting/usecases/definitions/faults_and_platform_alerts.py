@@ -446,9 +446,7 @@ def record_waiting(
     if why is None:
         alerts.resolve(WAITING, name, at)
     else:
-        reason = translatable(
-            "{why} Answer: on the page of its models, or in Airflow under Required Actions", why=why
-        )
+        reason = translatable("{why} Answer: on the page of its models", why=why)
         alerts.report(WAITING, name, reason, at)
 
 

@@ -79,7 +79,9 @@ def test_the_first_page_says_in_one_line_that_alarms_are_off_and_an_engineer_fin
     said = ("Some alarms are off since ", ": call the engineer.", "registry")
     assert lacks(page, *said) == ["registry"]
     log_in(browser, ADMIN_TOKEN)
-    assert '<a class="more" href="/platform">2 faults of the platform</a>' in browser.get("/").text
+    front = browser.get("/").text
+    assert '<a class="more" href="/platform">1 fault of the platform</a>' in front
+    assert ">1 thing waits for an engineer; every alarm comes meanwhile</a>" in front
     faults = ("Champion unreadable: too-moist", "The &lt;registry&gt; does not answer.")
     page = browser.get("/platform").text
     assert lacks(page, *faults, "No route asks for faults of the platform") == []

@@ -245,11 +245,24 @@ def test_a_position_is_the_assets_own_or_the_one_above_it():
     ]  # fmt: skip
 
 
-def test_a_load_that_adds_nothing_never_breaks_a_budget_that_is_broken_already():
-    broken = {"now": 500, "budget": 144}
-    adds_nothing = PositionLoad("p", expected=0, floods=0.5, floods_now=0.5, **broken)
-    adds_one = PositionLoad("p", expected=1, floods=0, floods_now=0, **broken)
-    assert [load.breaks(0.01) for load in (adds_nothing, adds_one)] == [False, True]
+def test_a_load_that_adds_next_to_nothing_never_breaks_a_budget_that_is_broken_already():
+    users = {"a": 300, "b": 150, "c": 49, "d": 1}
+    broken = {"now": 500, "budget": 144, "users": users}
+    loads = [
+        PositionLoad("p", expected=expected, floods=floods, floods_now=0.1, before=before, **broken)
+        for expected, floods, before in ((0, 0.5, 0), (1.4, 0.5, 0), (1.5, 0, 0), (9.4, 0.5, 8))
+    ]
+    assert [load.breaks(0.01) for load in loads] == [False, False, True, False]
+    assert loads[2].message == (
+        "expected 1.5 alarms a day at position p; budget 144, now 500, with this one 502; the "
+        "present ones come from a (300), b (150), c (49) and 1 more"
+    )
+
+
+def test_no_rate_is_extrapolated_from_less_than_a_day():
+    """Three hours of ten assets are more than a day together."""
+    _, load = load_of(plant(ovens=10, days=0.125, mode="warn"), document())
+    assert load.expected == pytest.approx(3 * 10, abs=10), "eight times as many before"
 
 
 def test_settings_say_what_is_refused_and_where():
