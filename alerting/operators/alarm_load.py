@@ -73,8 +73,8 @@ class PositionLoad:
 
     @property
     def message(self) -> str:
-        """Return `expected 3.1 alarms a day at position oven-operator; budget 144, now 20, with this
-        one 23.1; the present ones come from too-hot (18), too-wet (2)`."""
+        """Return `expected 3.1 alarms a day at position oven; budget 144, now 20, with this one
+        23.1; the present ones come from too-hot (18), too-wet (2)`."""
         values: dict[str, Value] = {
             "number": Styled(self.expected, ".3g"),
             "position": self.position,

@@ -31,7 +31,7 @@ from alerting.usecases.alarm_load.budget_gate import DAY
 from alerting.usecases.definitions.faults_and_platform_alerts import WAITING
 from alerting.usecases.definitions.next_steps import trained_in_service, training_sentences
 from alerting.usecases.definitions.revisions_and_evaluation_plan import target_keys
-from alerting.usecases.definitions.versions import present_answer
+from alerting.usecases.definitions.versions import first_instant, present_answer
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.platform_health import is_refused
 from alerting.usecases.sources.status import SOURCES
@@ -65,8 +65,8 @@ class DefinitionLine:
     `latest`: its newest valid revision, None without one. `training`: a sentence, if one is due,
     under way or failed. `champion`: the version of its model in service; `learned_until`: the end
     of the readings that this version learned from. `alarms_per_day`: notified alarms over the days
-    of the alarm budget; None if it is not active. `raises`: on each of the last 28 days, oldest
-    first; `last_alarm`: the last of them; `found_in_past`: alarms of these days that were found in
+    of the alarm budget, `notified` of them, since `young_since` if it came into service within
+    these days; None if it is not active. `raises`: on each of the last 28 days, oldest first; `last_alarm`: the last of them; `found_in_past`: alarms of these days that were found in
     past data, which do not count. `precision`: over these days; None without an alarm with an
     outcome. `phrase`: what its newest valid revision watches; empty without one.
     """
@@ -83,6 +83,8 @@ class DefinitionLine:
     phrase: str = ""
     last_alarm: Alarm | None = None
     learned_until: datetime | None = None
+    notified: int = 0
+    young_since: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -276,6 +278,10 @@ def _lines(
                 else "",
                 max(recent, key=lambda alarm: alarm.raised_at, default=None),
                 _learned_until(made.get(name, []), champions.get(name)),
+                notified,
+                began
+                if (began := first_instant(histories.get(name, []))) and began > now - days * DAY
+                else None,
             )
         )
     return lines

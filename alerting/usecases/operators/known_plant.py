@@ -4,7 +4,7 @@ the targets that are not evaluated, with the reason."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal, NamedTuple, cast
@@ -179,15 +179,17 @@ class Gap:
 @dataclass(frozen=True)
 class EvaluationCoverage:
     """How far the targets are evaluated. `until`: the earliest watermark of targets that are
-    evaluated on time, None without such a target; `gaps`: gaps with most assets first.
+    evaluated on time, None without such a target; `gaps`: gaps with most assets first; `new`:
+    definitions that just came into service, with the interval of their evaluation.
 
-    `on_time_until`: the last instant at which no further target is late if no state is written
-    meanwhile; None: no target can become late.
+    `on_time_until`: the last instant at which no further target has a gap if no state is written
+    meanwhile; None: no target can get one.
     """
 
     until: datetime | None
     gaps: tuple[Gap, ...]
     on_time_until: datetime | None
+    new: Mapping[str, timedelta] = field(default_factory=dict)
 
     @cached_property
     def unknown_by_asset(self) -> Mapping[str, int]:
@@ -265,7 +267,14 @@ def find_gaps(
     is_late = last_on_time < instant
     is_unknown = table.unknown_count > 0
     needs_model = np.array([t.needs_model for t in targets])
-    suspects = np.flatnonzero(is_late | is_unknown | (needs_model & ~has_state)).tolist()
+    # One interval until a reading comes, and one until it is evaluated.
+    last_new = since + allowed + np.array([t.every for t in targets], np.int64)
+    is_new = (last_new >= instant) & ~needs_model
+    for row in np.flatnonzero(is_new & has_state):
+        is_new[row] = getattr(table.unknown_reason[row], "template", "") == WAITING_FOR_READING
+    suspects = np.flatnonzero(
+        (is_late | is_unknown | (needs_model & ~has_state)) & ~is_new
+    ).tolist()
     rows_by_gap: dict[tuple[str, GapKind, str], list[int]] = {}
     for row in suspects:
         kind: GapKind
@@ -283,15 +292,23 @@ def find_gaps(
             kind = "never"
             reason = NOT_EVALUATED_YET
         rows_by_gap.setdefault((targets[row].definition, kind, reason), []).append(row)
-    on_time = np.setdiff1d(np.flatnonzero(has_state), suspects)
+    on_time = np.setdiff1d(np.flatnonzero(has_state & ~is_new), suspects)
     until = from_millis(int(table.watermark[on_time].min())) if len(on_time) else None
     gaps = [
         _gap(definition, kind, reason, [targets[row].asset for row in rows], table.watermark[rows])
         for (definition, kind, reason), rows in rows_by_gap.items()
     ]
     ordered = sorted(gaps, key=lambda g: (-len(g.assets), g.definition, g.reason))
-    on_time_until = None if is_late.all() else from_millis(int(last_on_time[~is_late].min()))
-    return EvaluationCoverage(until, tuple(ordered), on_time_until)
+    without_gap = np.concatenate([last_on_time[~is_late & ~is_new], last_new[is_new]])
+    return EvaluationCoverage(
+        until,
+        tuple(ordered),
+        from_millis(int(without_gap.min())) if len(without_gap) else None,
+        {
+            targets[row].definition: timedelta(milliseconds=targets[row].every)
+            for row in np.flatnonzero(is_new)
+        },
+    )
 
 
 def without_champion(gaps: Iterable[Gap]) -> list[str]:

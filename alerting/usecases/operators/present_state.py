@@ -2,7 +2,7 @@
 that helped last time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.alert_definition import SEVERITIES, Definition, Severity
@@ -84,8 +84,9 @@ class Now:
     lasts, `beside_flood`: causes of the alarms that happen and are not part of it. `over`: ended
     and not acknowledged. `more_open`, `more_over`: whether there are more than were read.
     `windows`: by the id of an episode; `values`: also by the name of an asset with a tile. `mutes`:
-    in force now. `gaps`: targets that are not evaluated, on `gap_assets` assets; `evaluated_until`:
-    the instant up to which the other targets are evaluated. `target_count`: number of evaluated
+    in force now. `gaps`: targets that are not evaluated, on `gap_assets` assets; `new`: definitions
+    that just came into service, with their interval; `evaluated_until`: the instant up to which the
+    other targets are evaluated. `target_count`: number of evaluated
     targets.
     """
 
@@ -98,6 +99,7 @@ class Now:
     over: tuple[TargetAlarms, ...]
     gaps: tuple[Gap, ...]
     gap_assets: int
+    new: Mapping[str, timedelta]
     evaluated_until: datetime | None
     target_count: int
     more_open: bool
@@ -219,6 +221,7 @@ def read_now(
         over=tuple(group_ended(shown_over)),
         gaps=gaps,
         gap_assets=len(evaluated.unknown_by_asset),
+        new=evaluated.new,
         evaluated_until=evaluated.until,
         target_count=len(plant.targets),
         more_open=len(newest) > OPEN_READ,
@@ -394,7 +397,7 @@ def _gaps_within(
         )
         if assets:
             gaps.append(Gap(gap.definition, gap.kind, gap.reason, assets, gap.since))
-    return EvaluationCoverage(evaluated.until, tuple(gaps), evaluated.on_time_until)
+    return replace(evaluated, gaps=tuple(gaps))
 
 
 _SEARCHED = 100

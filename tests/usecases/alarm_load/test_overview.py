@@ -1,6 +1,7 @@
 """Lines of definitions: which are wanted, their raises, precision and load."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -44,6 +45,16 @@ def test_a_page_goes_on_behind_a_name_and_holds_what_is_wanted(platform):
     assert found(platform, asset="oven-9") == (["d"], 1, None)
     page = find_definitions(platform, NOW, WantedDefinitions(), "", 1)
     assert (dict(page.states), page.assets) == ({"active": 3, "draft": 1}, ("oven-1",))
+
+
+def test_of_a_definition_that_just_came_into_service_alarms_are_counted_and_no_rate_is_said(
+    platform,
+):
+    assert definition_line(platform, NOW, "too-hot").young_since is None
+    apply(platform, [too_hot(name="new")], "ann", NOW - timedelta(hours=1), "test")
+    platform.episodes.insert(episode(40 * DAY - 5, id="one", definition="new"))
+    line = definition_line(platform, NOW, "new")
+    assert (line.notified, line.young_since) == (1, NOW - timedelta(hours=1))
 
 
 def test_raises_are_counted_by_day_and_precision_over_them(platform):

@@ -51,6 +51,16 @@ def test_a_silent_sensor_is_a_gap_with_its_reason(platform):
     assert "no reading of Zone 2 temperature within 5 min" in gap.reason
 
 
+def test_in_its_first_minutes_an_alert_that_waits_for_a_reading_is_new_and_no_gap(platform):
+    apply(platform, [too_hot(name="new", stale_after="5m")], "ann", at(60), "test")
+    platform.clock.instant = at(61)
+    evaluate(platform, ["too-hot", "new"], at(61))
+    found = [gaps(platform, at(minute)) for minute in (61, 62, 63)]
+    assert [[gap.definition for gap in one.gaps] for one in found] == [[], [], ["new"]]
+    assert [dict(one.new) for one in found] == [{"new": timedelta(minutes=1)}] * 2 + [{}]
+    assert found[0].on_time_until == at(62)
+
+
 def test_what_waits_for_its_model_is_a_gap_and_what_was_never_evaluated_is_one_after_a_while(
     platform,
 ):
