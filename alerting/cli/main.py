@@ -136,7 +136,7 @@ def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
 
 COMMANDS = MappingProxyType({
     "up": ("home_commands:up", "Start the platform on this machine"),
-    "import": ("import_lookout:import_group", "Import readings, events and assets from files"),
+    "import": ("import_commands:import_group", "Import readings, events and assets from files"),
     "check": ("document_commands:check", "Check files of definitions, sources, sinks or routes"),
     "apply": ("document_commands:apply", "Apply files of definitions, sources, sinks or routes"),
     "list": (
