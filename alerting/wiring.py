@@ -73,10 +73,9 @@ def open_stores(settings: Settings, *, patient: bool = True) -> "Iterator[MongoS
         yield stores
 
 
-def prepare_database(settings: Settings, *, new_keys: bool = False) -> list[str]:
-    """Create collections, validators and indexes of the database. Idempotent. Return, for people,
-    what it has of parts of the platform that left. Raises UserError if it cannot be reached, or has
-    hashes of other keys; not with `new_keys`, which replace them."""
+def prepare_database(settings: Settings, *, new_keys: bool = False) -> None:
+    """Create collections, validators and indexes of the database. Idempotent. Raises UserError if
+    it cannot be reached, or has hashes of other keys; not with `new_keys`, which replace them."""
     from alerting.adapters.mongo import mongo, prepare
 
     with _database(settings) as uri, mongo.open_database(uri, settings.database) as database:
@@ -88,7 +87,6 @@ def prepare_database(settings: Settings, *, new_keys: bool = False) -> list[str]
             _link_key(settings, database)
         if settings.model_key_path.exists():
             _model_key(settings, database)
-        return prepare.find_left_parts(database, os.environ)
 
 
 def check_keys(settings: Settings) -> None:

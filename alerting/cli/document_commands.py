@@ -36,7 +36,6 @@ from alerting.cli.command import (
 )
 from alerting.cli.options import DryRun
 from alerting.definitions.faults import NotFound, UserError, name_hint
-from alerting.definitions.removed_features import find_removed
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import joined
 from alerting.settings.environment import read_settings
@@ -93,7 +92,7 @@ def _sort_of_one(document: Mapping[str, Any]) -> Sort:
     fits: dict[Sort, tuple[bool, int]] = {}
     for sort, models in kinds.items():
         fields = models[kind].model_fields if kind in models else {}
-        if fields or find_removed(f"kind of {sort}", kind):
+        if fields:
             needed = {name for name, field in fields.items() if field.is_required()}
             fits[sort] = (needed <= document.keys(), len(document.keys() & fields.keys()))
     if len(fits) == 2 and not any(number for _, number in fits.values()):

@@ -13,7 +13,6 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from alerting.definitions.faults import close_names
-from alerting.definitions.removed_features import find_removed
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
@@ -37,29 +36,12 @@ class CommandGroup(TyperGroup):
             and not ctx.resilient_parsing
         ):
             root = ctx.find_root()
-            if hint := _find_replacement(ctx, args):
-                ctx.fail(hint)
             nearest = nearest_commands(root.command, typed)
             meant = " or ".join(
                 f"`{' '.join([root.info_name or 'alerting', *path])}`" for path in nearest
             )
             ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
         return super().resolve_command(ctx, args)
-
-
-def _find_replacement(ctx: Any, args: list[str]) -> str:
-    """Return the replacement of a command that was removed; empty if no removed command has this
-    name."""
-    words = list(args)
-    while ctx.parent is not None:
-        words.insert(0, ctx.info_name)
-        ctx = ctx.parent
-    for count in range(min(len(words), 3), 0, -1):
-        name = " ".join(words[:count])
-        removed = find_removed("command", name) or find_removed("command", f"{name} ")
-        if removed and len(removed.name.split()) in (count, count + (removed.name[-1] == "*")):
-            return f"alerting {name} left in 0.2.0: {removed.instead}"
-    return ""
 
 
 class LoadedCommands(Mapping[str, Any]):
@@ -154,7 +136,7 @@ def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
 
 COMMANDS = MappingProxyType({
     "up": ("home_commands:up", "Start the platform on this machine"),
-    "import": ("import_lookout:import_group", "Import readings, events and assets from files"),
+    "import": ("import_commands:import_group", "Import readings, events and assets from files"),
     "check": ("document_commands:check", "Check files of definitions, sources, sinks or routes"),
     "apply": ("document_commands:apply", "Apply files of definitions, sources, sinks or routes"),
     "list": (

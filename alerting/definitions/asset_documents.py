@@ -565,7 +565,7 @@ def asset_faults(error: ValidationError) -> list[Fault]:
     """Return the faults of the fields of an asset by pydantic's errors."""
     members = {"variables": Variable.model_fields}
     rule = "letters, digits, _ . - only; in names of variables no dot, and no digit first"
-    return model_faults(error.errors(), Asset.model_fields, "asset", members, rule)
+    return model_faults(error.errors(), Asset.model_fields, members, rule)
 
 
 def asset_document(asset: Asset) -> dict[str, Any]:

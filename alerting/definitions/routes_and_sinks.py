@@ -184,7 +184,7 @@ def _first_causes(errors: Sequence[Any]) -> list[Any]:
 def _route_fault(error: Any) -> Fault:
     path = ".".join(str(p) for p in error["loc"])
     if error["type"] != "string_pattern_mismatch":
-        return model_faults([error], Route.model_fields, "route")[0]
+        return model_faults([error], Route.model_fields)[0]
     if path.endswith((".from", ".to")):
         message = translatable("{value} is not a time of day", value=shown(error["input"]))
         return Fault(path, message, translatable("e.g. 06:00"))

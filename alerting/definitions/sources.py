@@ -26,7 +26,6 @@ from alerting.definitions.faults import (
     read_document,
     shown,
 )
-from alerting.definitions.removed_features import removal_hint
 from alerting.definitions.source_fields import (
     AmqpSource,
     MessageSource,
@@ -124,7 +123,6 @@ class KindUnion(Generic[T]):
     def _fault(self, error: Any, document: Mapping[str, Any]) -> Fault:
         path = [str(part) for part in error["loc"] if part != "[key]"]
         path = path[1:] if path and path[0] in self.kinds else path
-        word = self._word
         match error["type"]:
             case "union_tag_not_found":
                 kinds = join_with_or(*(f"kind: {kind}" for kind in self.kinds))
@@ -134,12 +132,10 @@ class KindUnion(Generic[T]):
                 return Fault(
                     "kind",
                     f"{shown(document.get('kind'))} is not a kind",
-                    self._unusable.get(kind)
-                    or removal_hint(f"kind of {word}", kind)
-                    or name_hint(kind, self.kinds, "kinds"),
+                    self._unusable.get(kind) or name_hint(kind, self.kinds, "kinds"),
                 )
         fields = self.kinds[document["kind"]].model_fields
-        return model_faults([{**error, "loc": path}], fields, word)[0]
+        return model_faults([{**error, "loc": path}], fields)[0]
 
 
 def new_host_paths(document: object, before: object | None) -> list[str]:

@@ -42,7 +42,6 @@ from alerting.definitions.faults import (
 )
 from alerting.definitions.fields.definition_checks import cross_faults
 from alerting.definitions.fields.learning import DATES, LENGTH, SHARE
-from alerting.definitions.removed_features import removal_hint
 from alerting.definitions.wording.fault_messages import message_of, model_faults, name_fault
 from alerting.definitions.wording.language import join_with_or
 
@@ -336,8 +335,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
             return Fault(
                 dotted,
                 "is not a field",
-                removal_hint("field", f"definition.{dotted}")
-                or name_hint(path[-1], _fields(document, path[:-1]), "fields here"),
+                name_hint(path[-1], _fields(document, path[:-1]), "fields here"),
             )
         case "missing":
             return Fault(dotted, MISSING)
@@ -363,9 +361,7 @@ def _kind_fault(document: Mapping[str, Any]) -> Fault:
             f"write {join_with_or(*(f'kind: {kind}' for kind in kinds))}",
         )
     meant = _meant_kind(document)
-    hint = removal_hint("kind of definition", str(document["kind"])) or (
-        f"did you mean {meant}?" if meant else f"write {join_with_or(*kinds)}"
-    )
+    hint = f"did you mean {meant}?" if meant else f"write {join_with_or(*kinds)}"
     return Fault("kind", f"{shown(document['kind'])} is not a kind", hint)
 
 

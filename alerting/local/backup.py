@@ -34,7 +34,6 @@ from alerting.adapters.mongo.mongo import check_server, open_database
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.mongo.shared_mongod import data_folder, exclusive_mongod
 from alerting.definitions.faults import UserError, first_line, legible
-from alerting.definitions.removed_features import REMOVED_IN_0_2_0
 from alerting.local.prepare import prepare_home
 from alerting.ports import Progress, silent
 from alerting.settings.environment import PREFIX, Settings
@@ -329,8 +328,7 @@ def _registry(settings: Settings) -> Path:
 
 
 _RAW_DOCUMENTS: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
-COLLECTIONS = {*INDEXES, *(thing.name for thing in REMOVED_IN_0_2_0 if thing.sort == "collection")}
-"""Collections of the platform, also those that left: a backup has them, so nothing is lost."""
+COLLECTIONS = frozenset(INDEXES)
 _DOCUMENTS_AT_ONCE = 1_000
 _LENGTH_BYTES = 4
 _LONGEST_DUMP_S = 24 * 3600

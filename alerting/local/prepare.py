@@ -45,31 +45,30 @@ def prepare_home(settings: Settings) -> Secrets:
         return load_or_create(settings.home / "secrets", keys)
 
 
-def prepare(settings: Settings, *, new_keys: bool = False) -> list[str]:
+def prepare(settings: Settings, *, new_keys: bool = False) -> None:
     """Create the home with Airflow's DAG files, and the collections, validators and indexes in its
-    database. Return, for people, what remains of parts that the platform no longer has.
+    database.
 
     Idempotent. `new_keys`: the keys of this home replace those of the database. Raises UserError if
     the home or the database cannot be used, or the keys are others.
     """
     prepare_home(settings)
     write_dag_files(settings.home)
-    return prepare_database(settings, new_keys=new_keys)
+    prepare_database(settings, new_keys=new_keys)
 
 
 def main() -> int:
-    """Prepare DAG files and database in a home. Returns the exit code: 1 when refused. The last
-    line but one lists, as JSON, the remains of removed parts of the platform."""
+    """Prepare DAG files and database in a home. Returns the exit code: 1 when refused."""
     try:
         settings = read_settings(os.environ)
         write_dag_files(settings.home)
-        remains = prepare_database(settings, new_keys=NEW_KEYS in sys.argv[1:])
+        prepare_database(settings, new_keys=NEW_KEYS in sys.argv[1:])
         warning = database_warning(settings)
     except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")
         return 1
     lines = [warning] if warning else []
-    lines += [json.dumps(remains), "collections, validators and indexes"]
+    lines.append("collections, validators and indexes")
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

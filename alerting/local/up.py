@@ -1,7 +1,6 @@
 """`alerting up`: the platform on this machine, from the check of ports to the end of the last
 part."""
 
-import json
 import os
 import shutil
 import sys
@@ -180,7 +179,6 @@ def _run_with_lock(
         logs = settings.home / "logs"
         supervisor = Supervisor(started, settings.home, logs, screen.say, screen.show)
         milestones = {
-            (parts.PREPARE,): lambda: _say_what_left(screen, logs / f"{parts.PREPARE}.log"),
             ("api", "stream"): lambda: _welcome(
                 screen, settings, secrets, environ, is_empty=new and not demo
             ),
@@ -222,21 +220,6 @@ def is_journal(environ: Mapping[str, str], output: TextIO) -> bool:
         return False
     status = os.fstat(output.fileno())
     return stream == f"{status.st_dev}:{status.st_ino}"
-
-
-def read_what_left(log: Path) -> list[str]:
-    """Return what the preparation has written, as JSON, into the last line but one of its log;
-    nothing if it has written nothing."""
-    try:
-        lines = json.loads(log.read_text(encoding="utf-8").splitlines()[-2])
-    except (OSError, ValueError, IndexError):
-        return []
-    return [str(line) for line in lines] if isinstance(lines, list) else []
-
-
-def _say_what_left(screen: Screen, log: Path) -> None:
-    for line in read_what_left(log):
-        screen.say(line)
 
 
 def _ignore_port(_port: int) -> None:

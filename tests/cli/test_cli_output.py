@@ -39,9 +39,7 @@ def written_files():
         "readings": {"temperature": [230, 230]},
         "expect": [{"at": "0m", "raised": "medium"}],
     }
-    Path("dataset").mkdir()
     return {
-        "dataset": write("dataset/r.csv", "ts,wear\n2026-02-01T00:00:00Z,2\n").parent,
         "definition": write("too-moist.yaml", learned_quickly(promotion={"mode": "approval"})),
         "scenario": write("too-hot.test.yaml", {"definition": too_hot(), "scenarios": [hot]}),
         "readings": write("r.csv", "ts,temperature\n2026-02-01T00:00:00Z,200\n"),
@@ -100,7 +98,6 @@ def every_command(plant, files, episode):
         ("import", "readings", files["readings"], "--asset", "oven-1"),
         ("import", "events", files["events"], "--asset", "oven-1", "--type", "stop"),
         ("import", "assets", files["assets"]),
-        ("import", "lookout", files["dataset"], "--asset", "oven-1"),
         *document_commands(files["route"]),
         ("access", "person", "add", "anna"),
         ("demo", "past", "--days", "1"),

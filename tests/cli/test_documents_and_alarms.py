@@ -74,8 +74,6 @@ def test_a_document_is_checked_applied_once_listed_and_shown_or_refused_with_all
     faulty = write("d.yaml", "name: bi\nkind: sql\nurl: {}\ntable: a b\nsends: [alarms]\n")
     refused = said("check", faulty, code=1)
     assert ("url: " in refused, "table: " in refused) == (True, True)
-    left = write("d.yaml", {"name": "line", "kind": "kafka", "topic": "x"})
-    assert "left in 0.2.0: use kind mqtt or amqp" in said("apply", left, code=1)
 
 
 def test_a_sink_is_tried_before_it_is_applied_and_a_channel_by_its_name(

@@ -94,27 +94,23 @@ def matrix(seed, rows):
     return 50 + load @ follows.T + 0.15 * random.normal(size=(rows, len(NAMES)))
 
 
-def fitted(family):
+def fitted():
     normal = matrix(0, 1_000)
     space = NormalSpace.fit(normal)
-    detector = former_detector(family, space.encode(normal))
+    detector = former_detector("pca", space.encode(normal))
     usual, limit = np.quantile(detector.score(space.encode(normal)), [0.5, 0.99])
     return FittedDetector(PLAN, space, detector, float(usual), float(limit), 1.0, 1.0, ())
 
 
 def test_the_sensor_with_an_injected_fault_is_ranked_first():
-    def share(family):
-        model = fitted(family)
-        random = np.random.default_rng(7)
-        first = 0
-        for number, row in enumerate(matrix(3, 60)):
-            broken = number % len(NAMES)
-            row[broken] += float(random.choice([-1, 1])) * 3 * model.space.scale[broken]
-            first += responsible(model, row)[0].variable == NAMES[broken]
-        return first / 60
-
-    least = {"pca": 0.9, "nearest_neighbours": 0.8, "local_outliers": 0.8}
-    assert [family for family, enough in least.items() if share(family) < enough] == []
+    model = fitted()
+    random = np.random.default_rng(7)
+    first = 0
+    for number, row in enumerate(matrix(3, 60)):
+        broken = number % len(NAMES)
+        row[broken] += float(random.choice([-1, 1])) * 3 * model.space.scale[broken]
+        first += responsible(model, row)[0].variable == NAMES[broken]
+    assert first / 60 >= 0.9
 
 
 AT = np.array([10, 20, 30, 50], np.int64)

@@ -7,25 +7,16 @@ import numpy as np
 from alerting.kinds.anomaly.detectors import (
     Autoencoder,
     IsolationTrees,
-    LocalOutliers,
-    Neighbours,
     fit_components,
 )
 
-FAMILIES = ("autoencoder", "isolation_forest", "local_outliers", "nearest_neighbours", "pca")
-_NEAREST = np.array([5.0])
+FAMILIES = ("autoencoder", "isolation_forest", "pca")
 
 
 def former_detector(family, rows):
     """Return a detector of a family on encoded rows (n x k)."""
     if family == "pca":
         return fit_components(rows)
-    some = rows[:60]
-    if family == "nearest_neighbours":
-        return Neighbours(some, _NEAREST)
-    if family == "local_outliers":
-        apart = np.sort(np.linalg.norm(some[:, None] - some, axis=2), axis=1)
-        return LocalOutliers(some, _NEAREST, apart[:, 5], 1 / apart[:, 1:6].mean(axis=1))
     random = np.random.default_rng(0)
     columns = rows.shape[1]
     if family == "isolation_forest":  # each tree: one cut of a column from either side

@@ -8,14 +8,12 @@ from tools.pages.api_description import api_description
 from tools.pages.commands import commands_page
 from tools.pages.definition_reference import reference_page
 from tools.pages.kind_pictures import kind_pictures
-from tools.pages.upgrade import upgrade_page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 (DOCS / "definition-reference.md").write_text(reference_page(), encoding="utf-8")
 (DOCS / "alarm-life-cycle.md").write_text(life_cycle_page(), encoding="utf-8")
-(DOCS / "upgrade.md").write_text(upgrade_page(), encoding="utf-8")
 (ROOT / "tests" / "console" / "api" / "openapi.txt").write_text(api_description(), encoding="utf-8")
 (DOCS / "commands.md").write_text(commands_page(app), encoding="utf-8")
 for name, picture in kind_pictures().items():

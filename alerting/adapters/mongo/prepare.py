@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,31 +23,25 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
-from alerting.definitions.removed_features import removed_names, removed_parts
-from alerting.definitions.routes_and_sinks import SINK_UNION, Route, sink_kinds
-from alerting.definitions.sources import SOURCE_UNION, source_kinds
+from alerting.definitions.routes_and_sinks import SINK_UNION, Route
+from alerting.definitions.sources import SOURCE_UNION
 from alerting.kinds.registry import (
     mongo_model_validator,
     mongo_revision_validator,
     mongo_union_validator,
     mongo_validator,
 )
-from alerting.readings.history import LAST_INSTANT
 from alerting.readings.interval_labels import (
     LONGEST_LABEL_REASON,
     MOST_LABELLED_VARIABLES,
     LabelKind,
 )
 from alerting.stores.database.documents import (
-    ACCESS_TOKENS,
-    ACCOUNTS,
     ASSETS,
     BACKTEST_FILES,
     DEFINITIONS,
     EVENT_TYPES,
     LABELS,
-    MUTES,
-    NOTIFICATIONS,
     REVISIONS,
     ROUTES,
     SCHEMA,
@@ -70,31 +64,9 @@ SCHEMA_NUMBER = 9
 smaller number refuses the database, also between two releases."""
 READABLE_FROM_NUMBER = 4
 """The smallest number whose code may work on a database that this one has prepared."""
-DOCUMENTS = {
-    ASSETS: "asset",
-    DEFINITIONS: "definition",
-    ROUTES: "route",
-    SINKS: "sink",
-    SOURCES: "source",
-    ACCOUNTS: "account",
-    ACCESS_TOKENS: "token",
-}
-"""Word for a document by its collection."""
-KINDS = {"sink": sink_kinds, "source": source_kinds}
-"""Return the kinds that there are, by the word for their documents."""
 _ID = "schema"
 _PACKAGE = Path(__file__).parents[2]
 _KEYS: Document = {"_id": {"$regex": "^key:"}}
-_AS_MUTE: Document = {
-    "kind": {"$cond": [{"$in": ["$kind", ["shelved", "silence"]]}, "plain", "$kind"]},
-    "part": "$scope.part",
-    "definition": {"$ifNull": ["$definition", "$scope.definition"]},
-    "up_to": "$scope.up_to",
-    "actor": {"$ifNull": ["$actor", "$author"]},
-    "made_at": {"$ifNull": ["$made_at", "$since"]},
-    "end": {"$ifNull": ["$ended_at", "$until", LAST_INSTANT]},
-}
-"""The fields of a mute in a shelf, or in a silence, of versions before 0.2.0."""
 _TEXT: Document = {"bsonType": "string", "minLength": 1, "maxLength": 1000}
 _PATH: Document = {
     "bsonType": "string",
@@ -206,7 +178,6 @@ def prepare_database(database: MongoDatabase) -> None:
         return
     create_collections(database)
     create_indexes(database)
-    move_mutes(database)
     note_existing(database)
     made = {
         "_id": _ID,
@@ -218,33 +189,6 @@ def prepare_database(database: MongoDatabase) -> None:
         "readable_from_number": READABLE_FROM_NUMBER,
     }
     database[SCHEMA].replace_one({"_id": _ID}, made, upsert=True)
-
-
-def move_mutes(database: MongoDatabase) -> None:
-    """Convert the shelves and silences of versions before 0.2.0 to mutes, and drop their
-    collections. Idempotent."""
-    before = {"shelves", "silences"} & {*database.list_collection_names()}
-    for name in before:
-        merge = {"into": MUTES, "whenMatched": "keepExisting"}
-        database[name].aggregate([{"$set": _AS_MUTE}, {"$merge": merge}])
-    if before:
-        database[NOTIFICATIONS].delete_many({"shelf": {"$type": "string"}})  # reminders
-    for name in before:
-        database[name].drop()
-
-
-def find_left_parts(database: MongoDatabase, settings: Iterable[str]) -> list[str]:
-    """Return, for people, the documents, collections and settings that belong to removed parts of
-    the platform."""
-    lines = [
-        text
-        for name, word in DOCUMENTS.items()
-        for text in removed_parts(
-            word, database[name].find().sort([("name", 1), ("_id", 1)]), KINDS.get(word, tuple)()
-        )
-    ]
-    filled = (name for name in database.list_collection_names() if database[name].find_one())
-    return [*lines, *removed_names("collection", filled), *removed_names("setting", settings)]
 
 
 def known_keys(database: MongoDatabase) -> set[str]:

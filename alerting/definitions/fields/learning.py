@@ -17,7 +17,6 @@ from pydantic import Tag as PydanticTag
 from alerting.definitions.asset_documents import Closed, Direction, Instant, Tag, VariableName
 from alerting.definitions.faults import Duration, name_hint, shown
 from alerting.definitions.fields.names_and_times import Number
-from alerting.definitions.removed_features import removal_hint
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
 # tried for every problem whose variable the model may see, without being asked for
@@ -41,7 +40,7 @@ def require_family(name: str) -> str:
     if name in BUILT_IN or find_added(name):
         return name
     names = [*BUILT_IN, *sorted(entry_points(group=GROUP).names)]
-    hint = removal_hint("family", name) or name_hint(name, names, "families of this platform")
+    hint = name_hint(name, names, "families of this platform")
     raise ValueError(f"{shown(name)} is not a family that can be trained here; {hint}")
 
 

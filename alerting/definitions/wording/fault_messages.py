@@ -13,7 +13,6 @@ from alerting.definitions.faults import (
     shown,
     suggest_number,
 )
-from alerting.definitions.removed_features import removal_hint
 from alerting.definitions.wording.language import (
     ENGLISH,
     Translatable,
@@ -56,16 +55,12 @@ NO_MEMBERS: Mapping[str, Iterable[str]] = MappingProxyType({})
 def model_faults(
     errors: Iterable[Mapping[str, Any]],
     fields: Iterable[str] = (),
-    word: str = "",
     members: Mapping[str, Iterable[str]] = NO_MEMBERS,
     rule: str = NAME_RULE,
 ) -> list[Fault]:
     """Return pydantic's errors as faults. `fields`: names of fields that the document may have;
-    `word`: what the document is; `members`: by field with members, the names of their fields;
-    `rule`: for names."""
-    return [
-        _model_fault(error, fields, word, members, rule) for error in _merge_alternatives(errors)
-    ]
+    `members`: by field with members, the names of their fields; `rule`: for names."""
+    return [_model_fault(error, fields, members, rule) for error in _merge_alternatives(errors)]
 
 
 def _merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -91,7 +86,6 @@ def _merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str
 def _model_fault(
     error: Mapping[str, Any],
     fields: Iterable[str],
-    word: str,
     members: Mapping[str, Iterable[str]],
     rule: str,
 ) -> Fault:
@@ -103,7 +97,7 @@ def _model_fault(
             message = "is not a field"
             names = fields if len(path) == 1 else members[path[0]]
             hint = name_hint(path[-1], names, "fields")
-        return Fault(dotted, message, removal_hint("field", f"{word}.{dotted}") or hint)
+        return Fault(dotted, message, hint)
     if error["type"] == "string_pattern_mismatch":
         return name_fault(dotted, error["input"], rule)
     return Fault(dotted, *message_of(error))

@@ -15,23 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.kinds.anomaly.normal_rows import Arrays, product, squared_length
 from alerting.readings.history import BoolArray, Floats, Millis
-
-AT_ONCE = 2_000_000  # distances that are computed together
-
-
-class Nearest(NamedTuple):
-    """For each row: positions of its nearest normal rows, the nearest first, and their
-    distances."""
-
-    which: npt.NDArray[np.int64]
-    distance: Floats
 
 
 class Detector(Protocol):
@@ -92,47 +82,6 @@ class LevelsAndSpreads:
             part = PrincipalComponents(components, self.inverse[used], limits[:2])
             scores = np.maximum(scores, part.score(rows[:, columns]) / limits[2])
         return scores
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Mean distance to the nearest normal rows of a sample (k-nearest neighbours; Ramaswamy and
-    others 2000).
-
-    `normal` (r x k): the sample; `nearest` (1): number of neighbours.
-    """
-
-    normal: Floats
-    nearest: Floats
-    family: ClassVar[str] = "nearest_neighbours"
-
-    def score(self, rows: Floats) -> Floats:
-        return _by_neighbours(
-            rows, self.normal, self.nearest, lambda neighbours: neighbours.distance.mean(axis=1)
-        )
-
-
-@dataclass(frozen=True)
-class LocalOutliers:
-    """Local outlier factor (Breunig and others 2000): how much sparser a row lies than its
-    neighbours among normal rows.
-
-    `radius` (r): distance of each normal row to its k-th neighbour; `density` (r): its local
-    density.
-    """
-
-    normal: Floats
-    nearest: Floats
-    radius: Floats
-    density: Floats
-    family: ClassVar[str] = "local_outliers"
-
-    def score(self, rows: Floats) -> Floats:
-        def factor(neighbours: Nearest) -> Floats:
-            reach = np.maximum(neighbours.distance, self.radius[neighbours.which]).mean(axis=1)
-            return np.asarray(self.density[neighbours.which].mean(axis=1) * reach)
-
-        return _by_neighbours(rows, self.normal, self.nearest, factor)
 
 
 @dataclass(frozen=True)
@@ -226,8 +175,6 @@ DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
         for detector in (
             PrincipalComponents,
             LevelsAndSpreads,
-            Neighbours,
-            LocalOutliers,
             IsolationTrees,
             Autoencoder,
         )
@@ -247,27 +194,6 @@ def detector_of(family: str, arrays: Arrays) -> Detector:
     """Return the detector of a family with these arrays. Raises KeyError or TypeError if the arrays
     are not those of the family."""
     return DETECTORS[family](**arrays)
-
-
-def _by_neighbours(
-    rows: Floats, normal: Floats, nearest: Floats, compute: Callable[[Nearest], Floats]
-) -> Floats:
-    """Return the results of `compute` for the neighbours of each row; a bounded number of rows is
-    computed at once."""
-    size = max(1, AT_ONCE // max(len(normal), 1))
-    count = int(nearest[0])
-    parts = (rows[first : first + size] for first in range(0, max(len(rows), 1), size))
-    return np.concatenate([compute(_nearest(part, normal, count)) for part in parts])
-
-
-def _nearest(rows: Floats, normal: Floats, count: int) -> Nearest:
-    """Return, for each row, the positions of its nearest normal rows, the nearest first, and their
-    distances."""
-    squared = np.zeros((len(rows), len(normal)))
-    for column in range(rows.shape[1]):
-        squared += (rows[:, column, None] - normal[:, column]) ** 2
-    which = np.argsort(squared, axis=1, kind="stable")[:, :count]
-    return Nearest(which, np.sqrt(np.take_along_axis(squared, which, axis=1)))
 
 
 _VARIANCE = 0.99  # share of it that the components of levels explain

@@ -12,10 +12,8 @@ from alerting.local.prepare import prepare, prepare_home
 from alerting.settings.environment import Settings
 from alerting.stores.database.documents import EPISODES, SCHEMA
 from alerting.stores.database.indexes import INDEXES
-from alerting.stores.operators import MongoMutes
 from alerting.wiring import open_platform
 from alerting.wiring import prepare_database as prepare_by_settings
-from tests.builders import at
 from tests.helpers.commands import record_commands
 from tests.support import free_port, require_real_server
 
@@ -180,39 +178,3 @@ def test_a_server_that_does_not_answer_is_not_prepared(tmp_path):
     settings = Settings(home=tmp_path, mongodb_uri=f"mongodb://127.0.0.1:{free_port()}")
     with pytest.raises(DatabaseDown, match="does not answer"):
         prepare(settings)
-
-
-SHELF = {
-    "_id": "shelf", "definition": "too-hot", "asset": "oven-1", "kind": "shelved", "since": at(0),
-    "until": at(60), "reason": "cleaning", "actor": "ann", "remind_at": at(45), "ended_at": None,
-    "version": 2, "force_key": "too-hot|oven-1|shelved",
-}  # fmt: skip
-OUT = {**SHELF, "_id": "out", "kind": "out_of_service", "until": None, "force_key": "out"}
-SILENCE = {
-    "_id": "silence", "kind": "maintenance", "since": at(0), "until": at(60), "event": "start",
-    "scope": {"part": "line-1", "definition": None, "up_to": "high"}, "event_asset": "line-1",
-    "reason": "belt", "author": "eve", "made_at": at(-5), "notified": ["mail"], "version": 1,
-    "ended_at": at(20), "ended_by": "eve", "end_reason": "done",
-}  # fmt: skip
-
-
-def test_shelves_and_silences_of_before_become_mutes_once(database):
-    database["shelves"].insert_many([SHELF, OUT])
-    database["silences"].insert_one(SILENCE)
-    database["notifications"].insert_one({"_id": "reminder", "shelf": "shelf"})
-    prepare_database(database)
-    mutes = MongoMutes(database)
-    shelf, out, silence = (mutes.get(name) for name in ("shelf", "out", "silence"))
-    assert (shelf.kind, shelf.is_target, shelf.until) == ("plain", True, at(60))
-    assert (out.kind, out.until, out.phase(at(9_000))) == ("out_of_service", None, "present")
-    assert (silence.part, silence.up_to, silence.actor) == ("line-1", "high", "eve")
-    assert (silence.notified, silence.made_at, silence.end) == (("mail",), at(-5), at(20))
-    assert mutes.not_ended() == [out, shelf]
-    assert mutes.overlapping(at(30), at(31)) == [shelf, out]
-    assert database["notifications"].find_one() is None
-    over = shelf.ended(at(30), "ann", "done")
-    assert mutes.replace(over)
-    database["shelves"].insert_one(SHELF)  # the process died before it dropped the collection
-    prepare_database(database)
-    assert mutes.get("shelf") == over
-    assert not {"shelves", "silences"} & {*database.list_collection_names()}

@@ -55,8 +55,7 @@ class AuditedPlant:
         self.boss = browser_of(self.app)
         sign_in(self.boss, "boss")
         self.api = browser_of(self.app, "10.0.0.9", headers=ADMIN)
-        places = {place.partition(":")[0] for place, _ in main.COMMANDS.values()}
-        for place in {*places, "import_commands"}:  # `import_lookout` adds its command to those
+        for place in {place.partition(":")[0] for place, _ in main.COMMANDS.values()}:
             module = import_module(f"alerting.cli.{place}")
             for function, of_test in (
                 ("platform", lambda: nullcontext(self.platform)),
