@@ -41,7 +41,7 @@ from alerting.readings.variable_series import value_times
 
 Value = StrictBool | float | Line | None
 BAD_QUALITY = "bad quality"
-_TIMES = re.compile(r"^(?P<value>.*?)\s+x\s*(?P<times>\d+)$")
+_TIMES = re.compile(r"^(?P<value>|.*?\S)\s+x\s*(?P<times>\d+)$")
 _MOMENT = timedelta(milliseconds=1)
 _MOST_VALUES = 100_000
 _MOST_SCENARIOS = 50

@@ -92,9 +92,8 @@ class Profile:
     the rest of a file with bad lines was not read. `clock_changes`: by day on which the clocks
     of `zone` were set back, how many stamps were taken for the first and for the second of the
     times that come twice. `asset_texts`: the text by asset where it is not the name.
-    `head_notes`: sentences
-    on lines above the first row. `ends`: the first and the last thousand instants (ms) of its rows.
-    `sample`: rows of readings, with the numbers of `columns`.
+    `head_notes`: sentences on lines above the first row. `ends`: the first and the last hundred
+    thousand instants (ms) of its rows. `sample`: rows of readings, with the numbers of `columns`.
     """
 
     columns: dict[str, ColumnProfile] = field(default_factory=dict)

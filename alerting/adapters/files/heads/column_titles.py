@@ -139,7 +139,7 @@ def _repeated(titles: Iterable[str]) -> set[str]:
 
 def _stem(title: str) -> str:
     """Return a title without a number at its end: `Time 1` and `Time 2` are titles of times."""
-    return re.sub(r"[\W_]*\d+\W*$", "", title)
+    return re.sub(r"(?:(?<![\W_])[\W_]+|(?<!\d))\d++\W*+$", "", title)
 
 
 def _number(titles: Sequence[str]) -> list[str]:

@@ -45,7 +45,7 @@ _TYPE_WORD = re.compile(
 )
 _TYPE_LABEL = re.compile(r"(?i)(data|daten)?[ _-]?(typ|type|range|span|format|address)\b")
 _PLACEHOLDER = re.compile(r"-|[dmyhsjt.:,/ -]{4,}|ts|rn", re.IGNORECASE)  # dd.mm.yyyy
-_UNIT_LABEL = re.compile(r"(?i)(.*[\W_])?(units?|einheit(en)?|unit[ée]s?|unidad(es)?)([\W_].*)?$")
+_UNIT_LABEL = re.compile(r"(?i)(?<![^\W_])(units?|einheit(en)?|unit[ée]s?|unidad(es)?)(?![^\W_])")
 _AT_END = re.compile(  # titles of cells that most rows leave out
     r"(?i)((comment|kommentar|remark|bemerkung|note|commentaire)(s|e|en)?|serial.*|serien.*)$"
 )
@@ -342,7 +342,7 @@ class _Head:
             if any(all(self.lines[t].cell(c) for c in units) for t in titled):
                 return i
         end = block[-1] if block else 0
-        labelled = [i for i in range(end) if _UNIT_LABEL.match(self.lines[i].cell(0))]
+        labelled = [i for i in range(end) if _UNIT_LABEL.search(self.lines[i].cell(0))]
         return next((i for i in reversed(labelled) if self._has_units(i)), None)
 
     def _has_units(self, index: int) -> bool:
@@ -548,7 +548,7 @@ def _is_used(line: HeadLine, above: Sequence[HeadLine], stated: StatedTimes) -> 
 
 def _is_no_unit(column: int, cell: str) -> bool:
     """Return whether a cell of a line of units is its label, or stands for a stamp."""
-    if column == 0 and _UNIT_LABEL.match(cell):
+    if column == 0 and _UNIT_LABEL.search(cell):
         return True
     return _PLACEHOLDER.fullmatch(cell.strip("[]()")) is not None
 
