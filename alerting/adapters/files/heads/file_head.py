@@ -165,7 +165,7 @@ class _Head:
         if STAMP not in self.kinds:
             self._find_count(later)
         used = [c for c, kind in enumerate(self.kinds) if kind != EMPTY]
-        self.times = [c for c in used if self.kinds[c] == STAMP]
+        self.times = dict.fromkeys(c for c in used if self.kinds[c] == STAMP)  # in order
         self.typed = [c for c in used if self.kinds[c] in TYPED]
         self.values = [c for c in used if c not in self.times] or used
 
@@ -403,7 +403,7 @@ class _Head:
             upper = [self.lines[i] for i in block if i < base and i != units]
             titled = [i for i in block if i != units and self.times and self._names_times(i)]
             of_times = self.lines[base if not titled or base in titled else titled[-1]]
-            columns = ColumnLayout(self.width, self.kinds, tuple(self.times))
+            columns = ColumnLayout(self.width, self.kinds, self.times)
             names = columns.name(
                 self.lines[base], upper, of_times, may_number=bool(self.header_line)
             )
@@ -459,7 +459,7 @@ class _Head:
         """Return titles for columns without any; that of the stamps is `ts` if it is plain."""
         titles = [f"column_{number}" for number in range(1, self.width + 1)]
         if len(self.times) == 1:
-            column = self.times[0]
+            (column,) = self.times
             cells = [line.cell(column) for line in self.lines if line.kind(column) == STAMP]
             if all(map(has_day, cells)):
                 titles[column] = "ts"
