@@ -10,9 +10,11 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from textwrap import shorten
 from typing import Any, Literal, NamedTuple, cast
 
@@ -37,6 +39,7 @@ COLOURS = {
 }
 """Colours on white by name, after Okabe and Ito; pages have variables of these names."""
 _LABEL = 30  # letters beside an axis of a PNG
+_FURTHER_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Noto Sans Thai")
 _STYLE = {
     "font.size": 7.5,
     "text.parse_math": False,  # a title may have two dollars
@@ -264,10 +267,12 @@ class Plot:
 
     def placed_levels(self) -> list[tuple[LimitLine, float, float, str]]:
         """Return each limit, highest first, with the heights of its line and text in pixels, and
-        the text; texts lie apart, and an arrow leads to a limit beyond the plot."""
+        the text; texts lie apart, and an arrow leads to a limit beyond the plot. Of more than have
+        room those nearest to the middle."""
         placed: list[tuple[LimitLine, float, float, str]] = []
         free = 0.0
-        ranked = sorted(self.levels, key=lambda level: -level.value)
+        near = sorted(self.levels, key=lambda level: abs(2 * level.value - sum(self.y)))
+        ranked = sorted(near[: int(self.height // _LINE)], key=lambda level: -level.value)
         for rank, level in enumerate(ranked):
             y = self.pixels_down(level.value)
             least = self.height - _LINE * (len(ranked) - 1 - rank)
@@ -535,7 +540,8 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     from matplotlib.figure import Figure  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
-    rcParams.update(_STYLE)  # nobody else draws in our processes, and a context is not of a thread
+    # nobody else draws in our processes, and a context is not of a thread
+    rcParams.update(_STYLE | {"font.family": _fonts()[0]})
     heights = [30 + plot.height + plot.axis_height() for plot in plots]
     figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
     ratios = {"height_ratios": heights}
@@ -550,14 +556,33 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     return out.getvalue()
 
 
+def drawable(text: str, most: int = 2 * _LABEL) -> str:
+    """Return a text as a PNG shows it: cut to `most` letters, with `…` for what no font of this
+    machine has. The description beside the picture has it whole."""
+    characters = "".join(c if ord(c) in _fonts()[1] else "\0" for c in text)
+    shown = re.sub("\0+", "…", characters)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+@lru_cache(1)
+def _fonts() -> tuple[list[str], frozenset[int]]:
+    """Return the families of a PNG's texts, those of further scripts where they are installed, and
+    all characters that they have."""
+    from matplotlib.font_manager import findfont, fontManager, get_font  # noqa: PLC0415
+
+    installed = {font.name for font in fontManager.ttflist}
+    names = ["DejaVu Sans", *(name for name in _FURTHER_FONTS if name in installed)]
+    return names, frozenset().union(*(get_font(findfont(name)).get_charmap() for name in names))
+
+
 def _draw(axis: Any, plot: Plot) -> None:
     """Draw a plot on axes of matplotlib."""
     axis.set(xlim=plot.x, ylim=plot.y, axisbelow=True)
     axis.set_xlabel(plot.x_title, loc="right")
     title = [plot.title, *(text for _, text in plot.moments)]
-    axis.set_title("; ".join(filter(None, title)), loc="left")
+    axis.set_title(drawable("; ".join(filter(None, title)), 3 * _LABEL), loc="left")
     axis.set_xticks([x for x, _ in plot.x_ticks], [text for _, text in plot.x_ticks])
-    labels = [shorten(text, _LABEL, placeholder=" …") for _, text in plot.y_ticks]
+    labels = [drawable(shorten(text, _LABEL, placeholder=" …")) for _, text in plot.y_ticks]
     axis.set_yticks([y for y, _ in plot.y_ticks], labels)
     axis.grid(plot.grid, axis="y")
     for shape in plot.shapes:
@@ -568,7 +593,7 @@ def _draw(axis: Any, plot: Plot) -> None:
             case "text":
                 dx, dy = shape.shift
                 axis.annotate(
-                    shape.text,
+                    drawable(shape.text),
                     shape.points[0],
                     (0.7 * dx, -0.7 * dy),
                     textcoords="offset points",
@@ -585,4 +610,6 @@ def _draw(axis: Any, plot: Plot) -> None:
         height = min(max(level.value, plot.y[0]), plot.y[1])
         colour = COLOURS["limit" if level.is_limit else "muted"]
         axis.axhline(height, color=colour, ls="--" if level.is_limit else ":")
-        axis.text(1, 1 - text_y / plot.height, text, ha="right", transform=axis.transAxes)
+        axis.text(
+            1, 1 - text_y / plot.height, drawable(text), ha="right", transform=axis.transAxes
+        )
