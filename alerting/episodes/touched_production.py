@@ -174,9 +174,7 @@ def touched_production(
     )
 
 
-def _describe(
-    time: TouchedTime, asset: Asset, units: float | str | None, lots: _LotTimes
-) -> str:
+def _describe(time: TouchedTime, asset: Asset, units: float | str | None, lots: _LotTimes) -> str:
     clean = (time.clean_until or time.start).isoformat()
     if time.start >= time.end:
         return translatable("nothing to block: good by the sample of {when}", when=clean)

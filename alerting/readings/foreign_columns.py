@@ -39,9 +39,7 @@ _PLAIN_UNIT = (
 )
 # how a title states its unit without brackets, beside the round ones of a logger
 _OPEN_TITLES = tuple(
-    re.compile(
-        rf"^(?P<title>[\W_]*+[^\W_](?:.*\S)?){form}(?:\s*\([^():=]*+[:=][^()]*+\))?$"
-    )
+    re.compile(rf"^(?P<title>[\W_]*+[^\W_](?:.*\S)?){form}(?:\s*\([^():=]*+[:=][^()]*+\))?$")
     for form in (
         r"\s*,\s*(?P<unit>[^,\[\]()\d\s][^,\[\]()]{0,19})",
         r"\s+in\s+(?P<unit>\S{1,12})",

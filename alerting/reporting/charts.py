@@ -610,6 +610,4 @@ def _draw(axis: Any, plot: Plot) -> None:
         height = min(max(level.value, plot.y[0]), plot.y[1])
         colour = COLOURS["limit" if level.is_limit else "muted"]
         axis.axhline(height, color=colour, ls="--" if level.is_limit else ":")
-        axis.text(
-            1, 1 - text_y / plot.height, drawable(text), ha="right", transform=axis.transAxes
-        )
+        axis.text(1, 1 - text_y / plot.height, drawable(text), ha="right", transform=axis.transAxes)

@@ -51,6 +51,8 @@ MISTAKES = [
     (("read", "nope"), "there is no source 'nope'"),
     (("restore", "hot.yaml"), "name the folder that `alerting backup` has written"),
     (("score", "too-hot"), "which has no model"),
+    # of one value the last would count, without a word
+    (("why", "too-hot", "oven-1", "--at", PAST, "--at", LATER), "--at takes one value"),
 ]
 
 

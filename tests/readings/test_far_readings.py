@@ -35,7 +35,9 @@ def test_of_a_long_file_the_gap_between_its_ends_is_none(times, said):
     assert [*describe_doubtful(ends, NOW, len(times))] == said
 
 
-@pytest.mark.parametrize(("days_past", "ahead"), [(83, 484), (82, 1924), (1, 118_564), (0, 120_000)])
+@pytest.mark.parametrize(
+    ("days_past", "ahead"), [(83, 484), (82, 1924), (1, 118_564), (0, 120_000)]
+)
 def test_of_a_long_file_all_readings_after_now_are_counted(days_past, ahead):
     ends = np.concatenate([LONG[:50_000], LONG[-50_000:]])
     now = datetime.fromtimestamp(START / 1000, UTC) + timedelta(days=days_past)

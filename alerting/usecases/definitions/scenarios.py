@@ -299,8 +299,9 @@ def _expected_line(expected: ExpectedTransition, scenario: Scenario) -> str:
 
 
 def _clock(at: timedelta) -> str:
-    milliseconds = at // timedelta(milliseconds=1) % 1000
-    return format_duration(at) + (f" {milliseconds}ms" if milliseconds else "")
+    return format_duration(
+        at + _MOMENT
+    )  # what lasts from before the first value ends so much later
 
 
 def _build_history(definition: Definition, variables: Sequence[str], scenario: Scenario) -> History:
