@@ -75,11 +75,11 @@ class LotInProduction:
 class TouchedProduction(TouchedTime):
     """The production that an episode touches, as known at an instant.
 
-    `lots`: in the order of their production, the first ones without the `more_lots` behind them; one
-    without a name where no lot is known. `length_s`
-    and `bad_s`: seconds of the whole, and of the part that samples show as bad, from each bad
-    sample to the next good one. `units`, `bad_units`: None if they are not known. `message`: what
-    to block, as a sentence with its instants in ISO 8601.
+    `lots`: in the order of their production, without the `more_lots` behind the first ones; one
+    without a name where no lot is known. `length_s` and `bad_s`: seconds of the whole, and of the
+    part that samples show as bad, from each bad sample to the next good one. `units`, `bad_units`:
+    None if they are not known. `message`: what to block, as a sentence with its instants in ISO
+    8601.
     """
 
     episode: str

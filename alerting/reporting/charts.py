@@ -10,11 +10,9 @@ from __future__ import annotations
 import io
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
 from textwrap import shorten
 from typing import Any, Literal, NamedTuple, cast
 
@@ -22,6 +20,7 @@ from markupsafe import Markup
 
 from alerting.definitions.wording.language import ENGLISH, Language, Styled
 from alerting.readings.history import to_millis
+from alerting.reporting.picture_texts import drawable, fonts
 from alerting.reporting.templates import environment
 
 COLOURS = {
@@ -39,7 +38,6 @@ COLOURS = {
 }
 """Colours on white by name, after Okabe and Ito; pages have variables of these names."""
 _LABEL = 30  # letters beside an axis of a PNG
-_FURTHER_FONTS = ("Noto Sans CJK SC", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Noto Sans Thai")
 _STYLE = {
     "font.size": 7.5,
     "text.parse_math": False,  # a title may have two dollars
@@ -541,7 +539,7 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     from PIL import Image  # noqa: PLC0415
 
     # nobody else draws in our processes, and a context is not of a thread
-    rcParams.update(_STYLE | {"font.family": _fonts()[0]})
+    rcParams.update(_STYLE | {"font.family": fonts().names})
     heights = [30 + plot.height + plot.axis_height() for plot in plots]
     figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
     ratios = {"height_ratios": heights}
@@ -554,25 +552,6 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
     picture.convert("RGB").quantize(_TONES).save(out, "png", optimize=True)
     return out.getvalue()
-
-
-def drawable(text: str, most: int = 2 * _LABEL) -> str:
-    """Return a text as a PNG shows it: cut to `most` letters, with `…` for what no font of this
-    machine has. The description beside the picture has it whole."""
-    characters = "".join(c if ord(c) in _fonts()[1] else "\0" for c in text)
-    shown = re.sub("\0+", "…", characters)
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
-
-
-@lru_cache(1)
-def _fonts() -> tuple[list[str], frozenset[int]]:
-    """Return the families of a PNG's texts, those of further scripts where they are installed, and
-    all characters that they have."""
-    from matplotlib.font_manager import findfont, fontManager, get_font  # noqa: PLC0415
-
-    installed = {font.name for font in fontManager.ttflist}
-    names = ["DejaVu Sans", *(name for name in _FURTHER_FONTS if name in installed)]
-    return names, frozenset().union(*(get_font(findfont(name)).get_charmap() for name in names))
 
 
 def _draw(axis: Any, plot: Plot) -> None:

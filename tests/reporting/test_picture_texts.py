@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alerting.reporting.charts import LimitLine, Plot, drawable, png
+from alerting.reporting.charts import LimitLine, Plot, png
+from alerting.reporting.picture_texts import drawable
 
 
 def drawn(plot, tmp_path):
