@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,6 +36,7 @@ from alerting.cli.command import (
 )
 from alerting.cli.options import DryRun
 from alerting.definitions.faults import NotFound, UserError, name_hint
+from alerting.definitions.sources import LEASE_LASTS
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import joined
 from alerting.settings.environment import read_settings
@@ -245,6 +246,8 @@ def apply(
         if word == "source" and not (dry_run or prints_json()):
             wait_for_brokers(p, subscribed_by_stream(reviews), now)
         pages = {} if dry_run else _start_trainings(p, reviews)
+        stream = p.leases.find("stream")
+        is_streamed = stream is not None and datetime.now(UTC) - stream.seen_at < LEASE_LASTS
     changed = [row for row in rows if row["action"] != "unchanged"]
     value = {"plan": rows, "applied": not dry_run, "started": pages}
     if dry_run:
@@ -256,7 +259,7 @@ def apply(
         f"{name}: training started: {page}; its result: alerting models {name}"
         for name, page in pages.items()
     ]
-    if steps and not is_served():
+    if steps and not (is_streamed or is_served()):
         lines.append(
             "the platform does not run, so this waits until you start it with `alerting up`"
         )

@@ -432,7 +432,9 @@ def bad_cells(columns: Sequence[UnderstoodColumn]) -> Iterator[str]:
             for cell, count in column.bad_cells.items()
         )
         where = f" (first: line {column.first_bad[0].split(',')[0]})" if column.first_bad else ""
-        bad = _not_numbers(column.bad, column.bad_cells, cells)
+        bad = f"{column.bad:,} x no value ({cells}), which count"
+        if column.type != "category":
+            bad = _not_numbers(column.bad, column.bad_cells, cells)
         yield f"column {column.title[:60]!r}: {bad} as missing{where}"
 
 

@@ -41,7 +41,20 @@ class CommandGroup(TyperGroup):
                 f"`{' '.join([root.info_name or 'alerting', *path])}`" for path in nearest
             )
             ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not isinstance(command, TyperGroup):
+            _refuse_repeated(command.context_class(command, parent=ctx, info_name=name), rest)
+        return name, command, rest
+
+
+def _refuse_repeated(ctx: Any, args: list[str]) -> None:
+    """Fail with 2 for an option of one value that is given twice: the last would count, without a
+    word."""
+    _, _, order = ctx.command.make_parser(ctx).parse_args(list(args))
+    for option in order:
+        is_single = option.param_type_name == "option" and not (option.multiple or option.is_flag)
+        if is_single and order.count(option) > 1:
+            ctx.fail(f"{option.opts[0]} takes one value, and is given {order.count(option)} times.")
 
 
 class LoadedCommands(Mapping[str, Any]):

@@ -368,14 +368,13 @@ def dataset(
         from alerting.learning.data.dataset import export_table
 
         require_file(out, "dataset.parquet")
-        export_table(built).to_parquet(out, index=False)
+        written = export_table(built)
+        written.to_parquet(out, index=False)
     content = profile(built)
     lines = _lines_of_dataset(content, built.findings, verbose)
     if out is None:
         return Output(content, lines)
-    return Output(
-        content | {"file": str(out)}, [*lines, f"{len(built.rows)} rows written to {out}"]
-    )
+    return Output(content | {"file": str(out)}, [*lines, f"{len(written)} rows written to {out}"])
 
 
 def _lines_of_dataset(

@@ -257,9 +257,11 @@ Rename = Annotated[
     ),
 ]
 Only = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        "--only", help="Take only these value columns, separated by commas.", metavar="COL,..."
+        "--only",
+        help="Take only these value columns, separated by commas; may be repeated.",
+        metavar="COL,...",
     ),
 ]
 QualityColumn = Annotated[
@@ -355,7 +357,7 @@ def file_layout(
     decimal: str | None = None,
     encoding: str | None = None,
     rename: Sequence[str] | None = None,
-    only: str | None = None,
+    only: Sequence[str] | None = None,
     header_line: int | None = None,
     columns: str | None = None,
 ) -> "Layout":
@@ -375,7 +377,7 @@ def file_layout(
         decimal=decimal,
         encoding=encoding,
         rename=dict(_read_rename(text) for text in rename or ()),
-        only=_split_list(only),
+        only=_split_list(",".join(only or ())),
         header_line=header_line,
         columns=_split_list(columns),
     )

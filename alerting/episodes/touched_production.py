@@ -8,10 +8,10 @@ that proves production clean makes the block smaller.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Literal, NamedTuple
 
 from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import Problem
@@ -46,7 +46,8 @@ from alerting.readings.rates import Counter, find_falls
 
 # before the raise, in which the last good sample is searched; and for which a lot stays in force
 LONGEST_BACK = timedelta(days=31)
-MOST_LOTS = 5
+MOST_LOTS = 5  # that a sentence names
+MOST_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,11 @@ class LotInProduction:
 class TouchedProduction(TouchedTime):
     """The production that an episode touches, as known at an instant.
 
-    `lots`: in the order of their production; one without a name where no lot is known. `length_s`
-    and `bad_s`: seconds of the whole, and of the part that samples show as bad, from each bad
-    sample to the next good one. `units`, `bad_units`: None if they are not known. `message`: what
-    to block, as a sentence with its instants in ISO 8601.
+    `lots`: in the order of their production, without the `more_lots` behind the first ones; one
+    without a name where no lot is known. `length_s` and `bad_s`: seconds of the whole, and of the
+    part that samples show as bad, from each bad sample to the next good one. `units`, `bad_units`:
+    None if they are not known. `message`: what to block, as a sentence with its instants in ISO
+    8601.
     """
 
     episode: str
@@ -88,6 +90,7 @@ class TouchedProduction(TouchedTime):
     bad_s: float
     bad_units: float | None
     message: str
+    more_lots: int = 0
 
 
 def known_samples(problem: Problem, history: History, at: datetime) -> ConditionSamples:
@@ -133,16 +136,24 @@ def touched_production(
     samples: ConditionSamples,
     history: History,
     at: datetime,
+    most_lots: int | None = None,
 ) -> TouchedProduction:
     """Return the touched production of a time in units and by lot. `history`: readings from before
-    its start on."""
-    units = count_units(history, time.start, time.end, at)
-    lots = tuple(_find_lots(time, history, at))
+    its start on; `most_lots`: of more lots the first ones, None for all."""
+    made = UnitsMade(history, at)
+    units = made.between(time.start, time.end)
+    found = _find_lots(time, history, at)
+    lots = tuple(
+        LotInProduction(name, since, until, number if isinstance(number, float) else None)
+        for name, begin, end in islice(zip(*found, strict=True), most_lots)
+        for since, until in [(from_millis(int(begin)), from_millis(int(end)))]
+        for number in [made.between(since, until)]
+    )
     first, after, _ = condition_intervals(samples.ts, samples.is_met)
     after = np.where(after == NOT_YET, FAR_FUTURE, after)
     first, after = np.clip((first, after), to_millis(time.start), to_millis(time.end))
     bad = [
-        count_units(history, from_millis(begin), from_millis(end), at)
+        made.between(from_millis(begin), from_millis(end))
         for begin, end in zip(first.tolist(), after.tolist(), strict=True)
         if begin < end
     ]
@@ -158,13 +169,12 @@ def touched_production(
         (time.end - time.start).total_seconds(),
         float((after - first).sum()) / 1000,
         sum(numbers) if isinstance(units, float) and len(numbers) == len(bad) else None,
-        _describe(time, history.asset, units, lots),
+        _describe(time, history.asset, units, found),
+        len(found.names) - len(lots),
     )
 
 
-def _describe(
-    time: TouchedTime, asset: Asset, units: float | str | None, lots: Sequence[LotInProduction]
-) -> str:
+def _describe(time: TouchedTime, asset: Asset, units: float | str | None, lots: _LotTimes) -> str:
     clean = (time.clean_until or time.start).isoformat()
     if time.start >= time.end:
         return translatable("nothing to block: good by the sample of {when}", when=clean)
@@ -173,14 +183,15 @@ def _describe(
     if isinstance(units, float):
         pieces = translatable("{number} pieces", number=Styled(units, "count"))
         block = joined(", ", block, pieces)
-    if names := [*dict.fromkeys(lot.name for lot in lots if lot.name)]:
-        few = join_with_and(*filter(None, (joined(", ", *names[:-1]), names[-1])))
-        listed = few if len(names) <= MOST_LOTS else join_first(names, MOST_LOTS)
+    if names := [*dict.fromkeys(filter(None, lots.names.tolist()))]:
+        listed = join_first(names, MOST_LOTS)
+        if len(names) <= MOST_LOTS:
+            listed = join_with_and(*filter(None, (joined(", ", *names[:-1]), names[-1])))
         of_lots = translatable_count("lot {names}", "lots {names}", len(names), names=listed)
         block = joined(", ", block, of_lots)
     unknown = ""
-    if lots[0].name is None and variable_that(asset, "names"):
-        end = lots[0].end.isoformat()
+    if lots.names[0] is None and variable_that(asset, "names"):
+        end = from_millis(int(lots.end[0])).isoformat()
         unknown = translatable("lots unknown {start} to {end}", start=start, end=end)
     proof = translatable("clean until the sample of {when}", when=clean)
     if time.clean_until is None:
@@ -200,56 +211,69 @@ def longest_pause(asset: Asset) -> timedelta:
     return max(timedelta(minutes=10), 5 * usual)
 
 
-def count_units(
-    history: History, start: datetime, end: datetime, at: datetime
-) -> float | str | None:
-    """Return the units that were made in (start, end], by the readings known at an instant: the
-    increase of a counter, or the sum of numbers of pieces. Where a reading is missing, return which
-    one; None if no variable counts units.
+class UnitsMade:
+    """The units that were made, by the readings known at an instant: the increase of a counter, or
+    the sum of numbers of pieces. It is read once for all times."""
 
-    A pause of a counter is harmless unless it began again there.
-    """
-    name = variable_that(history.asset, "counts")
-    if name is None:
-        return None
-    declared = history.asset.variables[name]
-    ts, values = _known_values(history, name, at)
-    level = np.asarray(values if declared.counter else np.cumsum(values), np.float64)
-    falls = find_falls(ts, level, FAR_FUTURE, Counter(declared.rolls_over_at))
-    added = np.bincount(falls.at, falls.added, len(ts))
-    counts = ~falls.ignored
-    counts[-1:] &= len(ts) - 1 not in falls.lower  # perhaps a fault, which the next reading shows
-    ts = ts[counts]
-    level = (level + np.cumsum(added))[counts]
-    pause = duration_millis(longest_pause(history.asset))
-    begin = to_millis(start)
-    first, last = np.searchsorted(ts, [begin, to_millis(end)], side="right").tolist()
-    has_base = first > 0 and begin - ts[first - 1] <= pause
-    base = int(ts[first - 1]) if has_base else begin - pause - 1
-    marks = np.concatenate(([base], ts[first:last], [to_millis(end)]))
-    is_harmless = np.append((added[counts] == 0)[first:last] & has_base & declared.counter, False)
-    if len(gaps := np.flatnonzero((np.diff(marks) > pause) & ~is_harmless)):
-        since, until = np.maximum(marks[gaps[0] : gaps[0] + 2], begin).tolist()
-        return translatable(
-            "pieces unknown: no reading of {variable} {start} to {end}",
-            variable=name,
-            start=from_millis(since).isoformat(),
-            end=from_millis(until).isoformat(),
-        )
-    return float(level[last - 1] - level[first - 1])
+    def __init__(self, history: History, at: datetime) -> None:
+        self._name = variable_that(history.asset, "counts")
+        if self._name is None:
+            return
+        declared = history.asset.variables[self._name]
+        ts, values = _known_values(history, self._name, at)
+        level = np.asarray(values if declared.counter else np.cumsum(values), np.float64)
+        falls = find_falls(ts, level, FAR_FUTURE, Counter(declared.rolls_over_at))
+        added = np.bincount(falls.at, falls.added, len(ts))
+        counts = ~falls.ignored
+        # perhaps a fault, which the next reading shows
+        counts[-1:] &= len(ts) - 1 not in falls.lower
+        self._ts = ts[counts]
+        self._level = (level + np.cumsum(added))[counts]
+        self._is_whole = (added[counts] == 0) & bool(declared.counter)
+        self._pause = duration_millis(longest_pause(history.asset))
+
+    def between(self, start: datetime, end: datetime) -> float | str | None:
+        """Return the units made in (start, end]. Where a reading is missing, return which one; None
+        if no variable counts units.
+
+        A pause of a counter is harmless unless it began again there.
+        """
+        if self._name is None:
+            return None
+        begin = to_millis(start)
+        first, last = np.searchsorted(self._ts, [begin, to_millis(end)], side="right").tolist()
+        has_base = first > 0 and begin - self._ts[first - 1] <= self._pause
+        base = int(self._ts[first - 1]) if has_base else begin - self._pause - 1
+        marks = np.concatenate(([base], self._ts[first:last], [to_millis(end)]))
+        is_harmless = np.append(self._is_whole[first:last] & has_base, False)
+        if len(gaps := np.flatnonzero((np.diff(marks) > self._pause) & ~is_harmless)):
+            since, until = np.maximum(marks[gaps[0] : gaps[0] + 2], begin).tolist()
+            return translatable(
+                "pieces unknown: no reading of {variable} {start} to {end}",
+                variable=self._name,
+                start=from_millis(since).isoformat(),
+                end=from_millis(until).isoformat(),
+            )
+        return float(self._level[last - 1] - self._level[first - 1])
 
 
-def _find_lots(time: TouchedTime, history: History, at: datetime) -> Iterator[LotInProduction]:
-    """Yield the lots of a touched time in order; a lot is in force until the next one is named."""
+class _LotTimes(NamedTuple):
+    """The lots of a touched time in order, each with the time (ms) in which it was in force, to the
+    next one that is named."""
+
+    names: npt.NDArray[Any]
+    begin: Millis
+    end: Millis
+
+
+def _find_lots(time: TouchedTime, history: History, at: datetime) -> _LotTimes:
     ts, values = _known_values(history, variable_that(history.asset, "names") or "", at)
     is_new = np.append(True, values[1:] != values[:-1])[: len(ts)]
-    edges = [time.start, *map(from_millis, ts[is_new].tolist()), time.end]
-    for name, begin, until in zip([None, *values[is_new]], edges, edges[1:], strict=False):
-        start = max(begin, time.start)
-        end = min(until, time.end)
-        if start < end:
-            units = count_units(history, start, end, at)
-            yield LotInProduction(name, start, end, units if isinstance(units, float) else None)
+    within = to_millis(time.start), to_millis(time.end)
+    edges = np.clip(np.concatenate((within[:1], ts[is_new], within[1:])), *within)
+    is_made = edges[:-1] < edges[1:]
+    names = np.append(np.array([None]), values[is_new])
+    return _LotTimes(names[is_made], edges[:-1][is_made], edges[1:][is_made])
 
 
 def _known_values(history: History, name: str, at: datetime) -> tuple[Millis, npt.NDArray[Any]]:

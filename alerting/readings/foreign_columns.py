@@ -12,8 +12,8 @@ from unicodedata import combining, normalize
 from alerting.definitions.asset_documents import Asset, VariableType, variable_name
 
 TITLE_LENGTH = 200
-_SQUARE = re.compile(r"^(?P<title>.*?)[\s_,]*\[(?P<unit>[^\[\]]{1,20})\]$")
-_ROUND = re.compile(r"^(?P<title>.*?)[\s_,]*\((?P<unit>[^()]{1,20})\)$")
+_SQUARE = re.compile(r"^(?P<title>(?:.*[^\s_,])?)[\s_,]*\[(?P<unit>[^\[\]]{1,20})\]$")
+_ROUND = re.compile(r"^(?P<title>(?:.*[^\s_,])?)[\s_,]*\((?P<unit>[^()]{1,20})\)$")
 _PREFIX = r"[kMGTmµμunhdc]?"
 _BASE = (
     r"(?:°[CFK]?|º[CF]|deg_?[CF]|%|‰|bar|Pa|psi|mmHg|Wh|VAh|VA|var|eV|Hz|Nm|Ohm|Ω|rpm|ppm|ppb|pH|dB|lx|lm|mol|min|sec|kmh|"
@@ -26,7 +26,7 @@ _FACTORS_OF_UNIT = rf"{_FACTOR}(?:\s?[/·*.]\s?{_FACTOR}){{0,3}}"
 _UNIT = re.compile(rf"^{_FACTORS_OF_UNIT}$")
 # in brackets before further words; a single letter may be a place
 _MIDDLE = re.compile(
-    rf"^([^\[\]]*[^\W_][^\[\]]*?)\s*\[((?![ACFJLNST1]\]){_FACTORS_OF_UNIT})\]\s+([^\[\]()]+)$"
+    rf"^(?=[^\[\]]*[^\W_])([^\[\]]*[^\[\]\s])\s*\[((?![ACFJLNST1]\]){_FACTORS_OF_UNIT})\]\s+([^\[\]()\s][^\[\]()]*)$"
 )
 _PARTS = re.compile(rf"(?P<base>{_BASE})(?P<power>{_POWER})(?P<rest>(?:\s?[/·*.].*)?)")
 _PREFIXES = {"": 0, "T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "d": -1, "c": -2} | {
@@ -39,15 +39,15 @@ _PLAIN_UNIT = (
 )
 # how a title states its unit without brackets, beside the round ones of a logger
 _OPEN_TITLES = tuple(
-    re.compile(rf"^(?P<title>.*[^\W_].*?){form}(?:\s*\([^()]*[:=][^()]*\))?$")
+    re.compile(rf"^(?P<title>[\W_]*+[^\W_](?:.*\S)?){form}(?:\s*\([^():=]*+[:=][^()]*+\))?$")
     for form in (
-        r"\s*,\s*(?P<unit>[^,\[\]()\d][^,\[\]()]{0,19})",
+        r"\s*,\s*(?P<unit>[^,\[\]()\d\s][^,\[\]()]{0,19})",
         r"\s+in\s+(?P<unit>\S{1,12})",
-        rf"(?:\s*/\s*|\s+)(?P<unit>{_PLAIN_UNIT})",
+        rf"(?<!/)[\s/]+(?P<unit>{_PLAIN_UNIT})",
         r"(?<=[a-z])\s*/\s*(?P<unit>[AVWKN])",
     )
 )
-_UNIT_BEHIND = re.compile(rf"^.*[^\W_].*_(?P<unit>{_PLAIN_UNIT})$")
+_UNIT_BEHIND = re.compile(rf"^[\W_]*+[^\W_].*_(?P<unit>{_PLAIN_UNIT})$")
 _UNIT_FORMS = {"degC": "°C", "deg_C": "°C", "degF": "°F", "deg_F": "°F", "℃": "°C", "℉": "°F"}
 _SIGNS = {"#": "number", "№": "number", "%": "percent"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
@@ -80,7 +80,7 @@ def split_title(title: str) -> ColumnTitle:
 
 
 def _split(title: str) -> ColumnTitle:
-    if len(title) > TITLE_LENGTH:  # the patterns below take more than linear time
+    if len(title) > TITLE_LENGTH:
         return ColumnTitle(_clean(title), None)
     clean = _MIDDLE.sub(r"\1 \3 [\2]", _clean(title))
     square = _SQUARE.match(clean)

@@ -420,6 +420,8 @@ def usual_instants(times: Millis, total: int | None = None, *, is_lenient: bool 
     """
     count = len(times) if total is None else total
     few = min((count - 1) // 2 if is_lenient else count // 10, max(_FEW, count // 100))
+    if count > len(times):  # what lies between the ends is left out, and no gap
+        few = min(few, len(times) // 2 - 1)
     gaps = (np.flatnonzero(np.diff(times) >= LEAST_FAR) + 1).tolist()
     first = 0
     end = len(times)
@@ -460,12 +462,15 @@ def describe_doubtful(
     """
     times = np.sort(times)
     count = len(times) if now is None else int(np.searchsorted(times, to_millis(now + SKEW)))
+    left_out = max(0, (total or 0) - len(times))
+    is_past = 2 * count >= len(times)  # what is left out
     if count:
         past = times[:count]
-        usual = usual_instants(past, total, is_lenient=True)
+        usual = usual_instants(past, count + left_out * is_past, is_lenient=True)
         yield from (sentence for sentence, _ in describe_strays(past, usual))
     if now is not None and count < len(times):
-        yield describe_after_now(from_millis(int(times[-1])) - now, len(times) - count)
+        ahead = len(times) - count + left_out * (not is_past)
+        yield describe_after_now(from_millis(int(times[-1])) - now, ahead)
 
 
 def describe_after_now(by: timedelta, count: int) -> str:

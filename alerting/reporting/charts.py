@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from alerting.definitions.wording.language import ENGLISH, Language, Styled
 from alerting.readings.history import to_millis
+from alerting.reporting.picture_texts import drawable, fonts
 from alerting.reporting.templates import environment
 
 COLOURS = {
@@ -264,10 +265,12 @@ class Plot:
 
     def placed_levels(self) -> list[tuple[LimitLine, float, float, str]]:
         """Return each limit, highest first, with the heights of its line and text in pixels, and
-        the text; texts lie apart, and an arrow leads to a limit beyond the plot."""
+        the text; texts lie apart, and an arrow leads to a limit beyond the plot. Of more than have
+        room those nearest to the middle."""
         placed: list[tuple[LimitLine, float, float, str]] = []
         free = 0.0
-        ranked = sorted(self.levels, key=lambda level: -level.value)
+        near = sorted(self.levels, key=lambda level: abs(2 * level.value - sum(self.y)))
+        ranked = sorted(near[: int(self.height // _LINE)], key=lambda level: -level.value)
         for rank, level in enumerate(ranked):
             y = self.pixels_down(level.value)
             least = self.height - _LINE * (len(ranked) - 1 - rank)
@@ -535,7 +538,8 @@ def png(plots: Sequence[Plot], width: float = 420) -> bytes:
     from matplotlib.figure import Figure  # noqa: PLC0415
     from PIL import Image  # noqa: PLC0415
 
-    rcParams.update(_STYLE)  # nobody else draws in our processes, and a context is not of a thread
+    # nobody else draws in our processes, and a context is not of a thread
+    rcParams.update(_STYLE | {"font.family": fonts().names})
     heights = [30 + plot.height + plot.axis_height() for plot in plots]
     figure = Figure((width / 100, sum(heights) / 100), 200, layout="constrained")
     ratios = {"height_ratios": heights}
@@ -555,9 +559,9 @@ def _draw(axis: Any, plot: Plot) -> None:
     axis.set(xlim=plot.x, ylim=plot.y, axisbelow=True)
     axis.set_xlabel(plot.x_title, loc="right")
     title = [plot.title, *(text for _, text in plot.moments)]
-    axis.set_title("; ".join(filter(None, title)), loc="left")
+    axis.set_title(drawable("; ".join(filter(None, title)), 3 * _LABEL), loc="left")
     axis.set_xticks([x for x, _ in plot.x_ticks], [text for _, text in plot.x_ticks])
-    labels = [shorten(text, _LABEL, placeholder=" …") for _, text in plot.y_ticks]
+    labels = [drawable(shorten(text, _LABEL, placeholder=" …")) for _, text in plot.y_ticks]
     axis.set_yticks([y for y, _ in plot.y_ticks], labels)
     axis.grid(plot.grid, axis="y")
     for shape in plot.shapes:
@@ -568,7 +572,7 @@ def _draw(axis: Any, plot: Plot) -> None:
             case "text":
                 dx, dy = shape.shift
                 axis.annotate(
-                    shape.text,
+                    drawable(shape.text),
                     shape.points[0],
                     (0.7 * dx, -0.7 * dy),
                     textcoords="offset points",
@@ -585,4 +589,4 @@ def _draw(axis: Any, plot: Plot) -> None:
         height = min(max(level.value, plot.y[0]), plot.y[1])
         colour = COLOURS["limit" if level.is_limit else "muted"]
         axis.axhline(height, color=colour, ls="--" if level.is_limit else ":")
-        axis.text(1, 1 - text_y / plot.height, text, ha="right", transform=axis.transAxes)
+        axis.text(1, 1 - text_y / plot.height, drawable(text), ha="right", transform=axis.transAxes)

@@ -29,7 +29,7 @@ _PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {HIDDEN}"),
     (
         re.compile(
-            r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|cookie))(\"?'?\s*[=:]\s*\"?'?)[^\s\"'&,;]+"
+            r"(?i)(?<![\w-])([\w-]*(?:password|passwd|secret|token|api[_-]?key|cookie))(\"?'?\s*[=:]\s*\"?'?)[^\s\"'&,;]+"
         ),
         rf"\1\2{HIDDEN}",
     ),

@@ -161,7 +161,7 @@ def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
         or not never_notified(suppression, s.suppressed.get(e.asset, ()), e, s.as_of)
     ]
     notified = {e.id for e in episodes}
-    touched = (touched_by(s.platform, e, s.as_of) for e in episodes if e.raised_at >= start)
+    touched = (touched_by(s.platform, e, s.as_of, None) for e in episodes if e.raised_at >= start)
     stored = list(s.platform.scores.for_interval(s.revision.name, start, end))
     scores = notifiable_scores(_scores(s, stored), s.suppressed)
     evaluated, gaps = _evaluated_intervals(s, scores, start, end)

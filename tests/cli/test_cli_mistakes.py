@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from alerting.cli.options import file_layout
 from alerting.usecases.definitions.revisions_and_evaluation_plan import DEFINITION_DOCUMENTS
 from tests.builders import too_hot
 from tests.helpers.command_line import output, run, write
@@ -51,6 +52,8 @@ MISTAKES = [
     (("read", "nope"), "there is no source 'nope'"),
     (("restore", "hot.yaml"), "name the folder that `alerting backup` has written"),
     (("score", "too-hot"), "which has no model"),
+    # of one value the last would count, without a word
+    (("why", "too-hot", "oven-1", "--at", PAST, "--at", LATER), "--at takes one value"),
 ]
 
 
@@ -107,3 +110,7 @@ def test_apply_of_what_is_applied_says_nothing_of_writing(plant):
     first = run("apply", "hot.yaml")
     second = run("apply", "hot.yaml")
     assert ["written to" in done.stderr for done in (first, second)] == [True, False]
+
+
+def test_columns_to_take_are_named_together_or_one_by_one():
+    assert file_layout(only=["temp", "load, speed"]).only == ("temp", "load", "speed")

@@ -10,7 +10,9 @@ import pytest
 from alerting.definitions.alert_definition import Problem
 from alerting.definitions.asset_documents import parse_asset
 from alerting.definitions.wording.language import language
+from alerting.episodes import touched_production as production
 from alerting.episodes.touched_production import (
+    MOST_SHOWN,
     known_samples,
     touched_production,
     touched_time,
@@ -248,6 +250,24 @@ def test_many_lots_are_counted_and_what_is_cleared_blocks_nothing():
     cleared = touched(line(every=30), 20, 70, 50, **PREDICTED)
     assert cleared.message.startswith("nothing to block: good by the sample of 2026-01-05T01:00")
     assert cleared.lots == ()
+
+
+def test_of_thousands_of_lots_the_first_hundred_are_counted_and_the_falls_once(monkeypatch):
+    """A serial number a minute: each lot once read the whole counter again."""
+    looked = []
+    find = production.find_falls
+    monkeypatch.setattr(production, "find_falls", lambda *of: looked.append(1) or find(*of))
+    serials = line(range(5, UNTIL), lots=[(minute, f"S{minute}") for minute in range(UNTIL)])
+    alarm = episode(20)
+    samples = known_samples(TOO_HOT, serials, at(UNTIL))
+    time = touched_time(samples, alarm, at(20), at(UNTIL))
+    first = touched_production(alarm, time, samples, serials, at(UNTIL), MOST_SHOWN)
+    whole = touched_production(alarm, time, samples, serials, at(UNTIL))
+    assert looked == [1, 1]
+    assert (len(first.lots), first.more_lots, whole.more_lots) == (100, len(whole.lots) - 100, 0)
+    assert whole.lots[:100] == first.lots
+    assert {lot.units for lot in whole.lots[:-1]} == {10.0}
+    assert "S8 and 111 more" in first.message
 
 
 def test_an_hour_that_comes_twice_in_the_night_of_a_changed_clock_is_told_by_its_length():

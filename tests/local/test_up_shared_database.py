@@ -10,7 +10,9 @@ import time
 import psutil
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 
+from alerting.adapters.mongo.mongo import open_database
 from alerting.adapters.mongo.shared_mongod import exclusive_mongod, shared_mongod
 from alerting.definitions.faults import UserError
 from alerting.local.prepare import prepare_home
@@ -20,6 +22,7 @@ from tests.support import require_real_server
 
 USER = """
 import pathlib, sys
+from alerting.adapters.mongo.mongo import open_database
 from alerting.adapters.mongo.shared_mongod import shared_mongod
 with shared_mongod(pathlib.Path(sys.argv[1])) as uri:
     print(uri, flush=True)
@@ -105,3 +108,25 @@ def test_a_platform_opens_on_nothing_but_a_home(tmp_path):
         assert platform.definitions.documents() == []
         assert set(platform.channels) == {"log"}
     assert_no_server_is_left(tmp_path)
+
+
+def test_a_server_that_is_frozen_is_named_within_seconds_also_in_the_middle_of_an_operation(
+    tmp_path,
+):
+    user, uri = start_user(tmp_path)
+    (server,) = servers_of(tmp_path)
+    with open_database(uri, "alerting") as database:
+        database["kept"].insert_one({"_id": 1})
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            with pytest.raises(PyMongoError):
+                database["kept"].find_one()
+            silent = f"process {server.pid}.* does not answer"
+            with pytest.raises(UserError, match=silent), shared_mongod(tmp_path):
+                pass
+            assert time.monotonic() - began < 60  # of a hang: without a limit it never ends
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        assert database["kept"].find_one() == {"_id": 1}
+    user.communicate()

@@ -60,7 +60,7 @@ class HasKeys(Protocol):
 C = TypeVar("C", bound=Keyed | HasKeys)
 P = TypeVar("P", bound=Profile)
 _CHUNKS_BEHIND = 4
-_ENDS = 1000
+_ENDS = 100_000  # first and last instants among which few far from all others are looked for
 _RARER = 5  # times; a value that is this much rarer than the lines is a slow measurement, not a gap
 
 
@@ -77,7 +77,7 @@ def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: 
         last = from_millis(int(keyed.at[usable].max()))
         profile.first = min(first, profile.first or first)
         profile.last = max(last, profile.last or last)
-        ends = np.sort(np.append(profile.ends, keyed.at[usable]))
+        ends = np.sort(np.append(profile.ends, keyed.at[usable]), kind="stable")  # nearly in order
         profile.ends = np.append(ends[:_ENDS], ends[_ENDS:][-_ENDS:])
 
 

@@ -29,6 +29,7 @@ from alerting.settings.home_folder import claim_folder, home_errors
 from alerting.settings.machine import free_port
 
 PATIENCE_S = 60.0
+_ANSWERS_WITHIN_S = 4.0  # a server that runs; a command says within ten seconds if it does not
 _POLL_S = 0.1
 _READY = "ready"
 
@@ -136,10 +137,12 @@ def _current_port(home: Path) -> int | None:
 def _join(home: Path, users: TextIO, patience: float) -> int | None:
     """Become a user of the server and return its port. None if no keeper has published a port: the
     caller waits for it, or starts a keeper."""
-    deadline = time.monotonic() + patience
+    since = time.monotonic()
+    deadline = since + patience
     while not try_lock(users, fcntl.LOCK_SH):
         if (port := _current_port(home)) is not None:
             return port
+        _require_answer(home, since)
         if time.monotonic() > deadline:
             raise UserError(
                 f"the platform in {home} is running, but its database has not answered for "
@@ -148,6 +151,17 @@ def _join(home: Path, users: TextIO, patience: float) -> int | None:
             )
         time.sleep(_POLL_S)
     return None
+
+
+def _require_answer(home: Path, since: float) -> None:
+    """Raise UserError if a server runs, has published its port, and has not answered since then."""
+    if time.monotonic() < since + _ANSWERS_WITHIN_S or _recorded_port(home) is None:
+        return
+    if server := embedded_mongod.server_in(data_folder(home)):
+        raise UserError(
+            f"the database in {home} (process {server}) does not answer: try again, or end it with "
+            f"`kill -9 {server}`, which loses nothing; its log: {data_folder(home) / 'mongod.log'}"
+        )
 
 
 def _find_or_start_server(home: Path, users: TextIO) -> int:
@@ -159,8 +173,10 @@ def _find_or_start_server(home: Path, users: TextIO) -> int:
     """
     with (home / "mongod.start").open("a") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
-        deadline = time.monotonic() + PATIENCE_S
+        since = time.monotonic()
+        deadline = since + PATIENCE_S
         while (port := _current_port(home)) is None:
+            _require_answer(home, since)
             if embedded_mongod.server_in(data_folder(home)) is None or time.monotonic() > deadline:
                 return _start_keeper(home, users)
             time.sleep(_POLL_S)

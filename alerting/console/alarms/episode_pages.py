@@ -223,7 +223,7 @@ def episode_page(
 @router.get("/episodes/{id}/block.csv")
 def export_block(id: Id, platform: Served, _: Viewer) -> Response:
     """Return the production that an episode blocks as CSV, a row a lot, times in UTC."""
-    block = touched_by(platform, find_episode(platform.episodes, id), platform.clock.now())
+    block = touched_by(platform, find_episode(platform.episodes, id), platform.clock.now(), None)
     return Response(
         blocks_table([] if block is None else [block]).to_csv(),
         media_type="text/csv",

@@ -295,8 +295,8 @@ def templates(singular: str, plural: str) -> tuple[str, str]:
 
 
 def measured(value: float, style: str, unit: str | None) -> Styled:
-    """Return a number that is shown with its unit: `4.5 %`, `12`."""
-    return Styled(float(value), f"{style} {unit}" if unit else style)
+    """Return a number that is shown with its unit: `4.5 %`, `12`; `1` is that of a ratio."""
+    return Styled(float(value), f"{style} {unit}" if unit and unit != "1" else style)
 
 
 def joined(separator: str, *parts: str) -> Translatable:

@@ -184,7 +184,7 @@ class LoadEstimate:
                 notified += [at + (self._now - self._until) for at in instants]
                 observed += end - begin
         if observed < LEAST_HISTORY:
-            if self.why_not == _NO_READINGS and observed:
+            if self.why_not == _NO_READINGS and spans:
                 least = format_duration(LEAST_HISTORY)
                 few = {"duration": format_duration(observed), "least": least}
                 self.why_not = (

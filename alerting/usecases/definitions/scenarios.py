@@ -41,7 +41,7 @@ from alerting.readings.variable_series import value_times
 
 Value = StrictBool | float | Line | None
 BAD_QUALITY = "bad quality"
-_TIMES = re.compile(r"^(?P<value>.*?)\s+x\s*(?P<times>\d+)$")
+_TIMES = re.compile(r"^(?P<value>|.*?\S)\s+x\s*(?P<times>\d+)$")
 _MOMENT = timedelta(milliseconds=1)
 _MOST_VALUES = 100_000
 _MOST_SCENARIOS = 50
@@ -299,8 +299,9 @@ def _expected_line(expected: ExpectedTransition, scenario: Scenario) -> str:
 
 
 def _clock(at: timedelta) -> str:
-    milliseconds = at // timedelta(milliseconds=1) % 1000
-    return format_duration(at) + (f" {milliseconds}ms" if milliseconds else "")
+    return format_duration(
+        at + _MOMENT
+    )  # what lasts from before the first value ends so much later
 
 
 def _build_history(definition: Definition, variables: Sequence[str], scenario: Scenario) -> History:

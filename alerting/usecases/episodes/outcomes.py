@@ -48,6 +48,7 @@ from alerting.episodes.lifecycle import (
 )
 from alerting.episodes.touched_production import (
     LONGEST_BACK,
+    MOST_SHOWN,
     TouchedProduction,
     known_samples,
     longest_pause,
@@ -343,20 +344,24 @@ def _without_occurrence(
 
 
 def touched_by(
-    platform: OutcomePorts | MaterialPorts, episode: Episode, at: datetime
+    platform: OutcomePorts | MaterialPorts,
+    episode: Episode,
+    at: datetime,
+    most_lots: int | None = MOST_SHOWN,
 ) -> TouchedProduction | None:
-    """Return the production to block because of an episode, as known at an instant; None if it was
-    withdrawn, its definition blocks none, its asset is gone, or documents or readings have a fault,
-    which must hold back neither a page nor a message."""
+    """Return the production to block because of an episode, as known at an instant, of more lots
+    the first ones (`most_lots` None: all); None if it was withdrawn, its definition blocks none,
+    its asset is gone, or documents or readings have a fault, which must hold back neither a page
+    nor a message."""
     try:
-        return _find_touched(platform, episode, at)
+        return _find_touched(platform, episode, at, most_lots)
     except (UserError, ValueError, ArithmeticError, LookupError, TypeError):
         logging.getLogger(__name__).exception("no block of episode %s", episode.id)
         return None
 
 
 def _find_touched(
-    platform: OutcomePorts | MaterialPorts, episode: Episode, at: datetime
+    platform: OutcomePorts | MaterialPorts, episode: Episode, at: datetime, most_lots: int | None
 ) -> TouchedProduction | None:
     revision = find_revision(platform.definitions, episode.definition, episode.revision)
     asset = platform.assets.get(episode.asset)
@@ -377,7 +382,7 @@ def _find_touched(
     since = dict.fromkeys(names, start - LONGEST_BACK)
     older = platform.readings.newest_values(asset, since, start)
     made = with_older(platform.readings.load(asset, start, last, names), older)
-    return touched_production(episode, time, samples, made, at)
+    return touched_production(episode, time, samples, made, at, most_lots)
 
 
 _STALE_AFTER: timedelta = Condition.model_fields["stale_after"].default

@@ -92,9 +92,8 @@ class Profile:
     the rest of a file with bad lines was not read. `clock_changes`: by day on which the clocks
     of `zone` were set back, how many stamps were taken for the first and for the second of the
     times that come twice. `asset_texts`: the text by asset where it is not the name.
-    `head_notes`: sentences
-    on lines above the first row. `ends`: the first and the last thousand instants (ms) of its rows.
-    `sample`: rows of readings, with the numbers of `columns`.
+    `head_notes`: sentences on lines above the first row. `ends`: the first and the last hundred
+    thousand instants (ms) of its rows. `sample`: rows of readings, with the numbers of `columns`.
     """
 
     columns: dict[str, ColumnProfile] = field(default_factory=dict)
@@ -341,7 +340,9 @@ def refuse_bad(
         raise UserError(_refusal(source, profile, count, lines))
     if not profile.assets:
         nothing = f"{source.name} has a header but no lines; nothing was written"
-        raise UserError(_refusal(source, profile, count, lines) if count else nothing)
+        raise UserError(
+            _refusal(source, profile, count, lines, "no line of it is good") if count else nothing
+        )
 
 
 def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> None:
@@ -408,7 +409,13 @@ def _with_lines(headline: str, source: Source, lines: Sequence[BadLine], *more: 
     return joined("\n  - ", headline, *below, *more)
 
 
-def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLine]) -> str:
+def _refusal(
+    source: Source,
+    profile: Profile,
+    count: int,
+    lines: Sequence[BadLine],
+    remedy: str = "--skip-bad imports the good lines",
+) -> str:
     shown = sorted(lines, key=lambda b: b.line)[:SHOWN]
     below: list[str] = []
     if count > len(shown):
@@ -416,7 +423,7 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
     if profile.incomplete:
         last = Styled(profile.lines + 1, "count")
         below.append(ENGLISH.say(_NOT_READ[source.unit], number=last))
-    headline = f"{source.name} was not imported (--skip-bad imports the good lines):"
+    headline = f"{source.name} was not imported ({remedy}):"
     if any("a quality" in line.reason for line in lines):  # a line has other values, too
         headline = f"{source.name} was not imported: the quality of some values is not clear:"
     elif profile.contradictions and profile.distinguishing:
@@ -424,8 +431,8 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
         headline = joined(". ", f"{source.name} was not imported", f"{differs}:")
     elif profile.contradictions:
         headline = (
-            f"{source.name} was not imported (--skip-bad imports the good lines; --duplicates "
-            "last or mean merges the lines of one instant):"
+            f"{source.name} was not imported ({remedy}; --duplicates last or mean merges the lines "
+            "of one instant):"
         )
     return _with_lines(headline, source, shown, *below)
 

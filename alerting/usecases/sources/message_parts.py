@@ -27,7 +27,7 @@ _LONGEST_TEXT = 1000
 _DEEPEST = 10  # levels of objects in one another
 _MOST_REASONS = 3
 Scalar = float | str | bool
-_STEP = re.compile(r"(.*?)(\[\]|\{\})(?:\.|$|(?=[\[{]))", re.DOTALL)
+_STEP = re.compile(r"(\[\]|\{\})(?:\.|$|(?=[\[{]))")
 _USUAL_NAMES = {
     "variable": ("id", "name", "tag", "tagname", "variable", "key"),
     "value": ("v", "val", "value"),
@@ -39,7 +39,7 @@ _UNITS = ((1e11, 1), (1e14, 10**3), (1e17, 10**6), (1e20, 10**9))
 _DIGITS = re.compile(r"\d{9,19}(\.\d{1,9})?")
 _CALENDAR = {12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _MIDNIGHT = re.compile(r"(.{8,10}[T ])24((?::?00){0,2}(?:[.,]0+)?)(Z|[+-].*)?", re.IGNORECASE)
-_UTC = re.compile(r"\s*(?:z|utc|gmt)$", re.IGNORECASE)
+_UTC = re.compile(r"(?<!\s)\s*(?:z|utc|gmt)$", re.IGNORECASE)
 
 
 class RowRefused(Exception):
@@ -144,7 +144,8 @@ class MessageRows:
         self._paths = dict(source.paths)
         self._parts = source.parts
         self._has_values = source.value is not None
-        self._steps = _STEP.findall(self._parts)
+        steps = _STEP.split(self._parts)
+        self._steps = [*zip(steps[::2], steps[1::2], strict=False)]
         self.is_plain = not self._steps and not self._has_values
         """Whether each message is one row."""
         if self._has_values:

@@ -29,6 +29,7 @@ THIN = "\u00a0"
 
 VALUES = [
     (measured(4.5, "g", "°C"), "4.5 °C", f"4,5{THIN}°C", f"4,5{THIN}°C"),
+    (measured(1.6, "g", "1"), "1.6", "1,6", "1,6"),
     (Styled(0.025, "share"), "2.5 %", f"2,5{THIN}%", f"2,5{THIN}%"),
     (Styled(0.9999999965, "threshold"), "99.99999965 %", *[f"99,99999965{THIN}%"] * 2),
     (Styled(0.6, "threshold"), "60 %", f"60{THIN}%", f"60{THIN}%"),

@@ -3,7 +3,7 @@ and which columns are a table of their own beside another one."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ class ColumnLayout:
 
     width: int
     kinds: str
-    times: tuple[int, ...]
+    times: Mapping[int, None]
 
     def name(
         self,
@@ -115,10 +115,11 @@ class ColumnLayout:
         """Return the columns of tables side by side: an empty column is between them, or the title
         of the stamps comes again."""
         groups: list[list[int]] = [[]]
+        first = next(iter(self.times), None)
         for column, title in enumerate(titles[: self.width]):
             is_gap = not title and self.kinds[column] == EMPTY
-            first = next((titles[c] for c in self.times), None)
-            is_again = column in self.times[1:] and title and _stem(title) == _stem(first or "")
+            is_later = first is not None and column != first and column in self.times
+            is_again = is_later and title and _stem(title) == _stem(titles[first or 0])
             if is_gap or is_again:
                 groups.append([])
             if not is_gap:
@@ -139,7 +140,7 @@ def _repeated(titles: Iterable[str]) -> set[str]:
 
 def _stem(title: str) -> str:
     """Return a title without a number at its end: `Time 1` and `Time 2` are titles of times."""
-    return re.sub(r"[\W_]*\d+\W*$", "", title)
+    return re.sub(r"(?:(?<![\W_])[\W_]+|(?<!\d))\d++\W*+$", "", title)
 
 
 def _number(titles: Sequence[str]) -> list[str]:

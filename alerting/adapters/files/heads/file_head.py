@@ -45,7 +45,7 @@ _TYPE_WORD = re.compile(
 )
 _TYPE_LABEL = re.compile(r"(?i)(data|daten)?[ _-]?(typ|type|range|span|format|address)\b")
 _PLACEHOLDER = re.compile(r"-|[dmyhsjt.:,/ -]{4,}|ts|rn", re.IGNORECASE)  # dd.mm.yyyy
-_UNIT_LABEL = re.compile(r"(?i)(.*[\W_])?(units?|einheit(en)?|unit[ée]s?|unidad(es)?)([\W_].*)?$")
+_UNIT_LABEL = re.compile(r"(?i)(?<![^\W_])(units?|einheit(en)?|unit[ée]s?|unidad(es)?)(?![^\W_])")
 _AT_END = re.compile(  # titles of cells that most rows leave out
     r"(?i)((comment|kommentar|remark|bemerkung|note|commentaire)(s|e|en)?|serial.*|serien.*)$"
 )
@@ -165,7 +165,7 @@ class _Head:
         if STAMP not in self.kinds:
             self._find_count(later)
         used = [c for c, kind in enumerate(self.kinds) if kind != EMPTY]
-        self.times = [c for c in used if self.kinds[c] == STAMP]
+        self.times = dict.fromkeys(c for c in used if self.kinds[c] == STAMP)  # in order
         self.typed = [c for c in used if self.kinds[c] in TYPED]
         self.values = [c for c in used if c not in self.times] or used
 
@@ -342,7 +342,7 @@ class _Head:
             if any(all(self.lines[t].cell(c) for c in units) for t in titled):
                 return i
         end = block[-1] if block else 0
-        labelled = [i for i in range(end) if _UNIT_LABEL.match(self.lines[i].cell(0))]
+        labelled = [i for i in range(end) if _UNIT_LABEL.search(self.lines[i].cell(0))]
         return next((i for i in reversed(labelled) if self._has_units(i)), None)
 
     def _has_units(self, index: int) -> bool:
@@ -403,7 +403,7 @@ class _Head:
             upper = [self.lines[i] for i in block if i < base and i != units]
             titled = [i for i in block if i != units and self.times and self._names_times(i)]
             of_times = self.lines[base if not titled or base in titled else titled[-1]]
-            columns = ColumnLayout(self.width, self.kinds, tuple(self.times))
+            columns = ColumnLayout(self.width, self.kinds, self.times)
             names = columns.name(
                 self.lines[base], upper, of_times, may_number=bool(self.header_line)
             )
@@ -459,7 +459,7 @@ class _Head:
         """Return titles for columns without any; that of the stamps is `ts` if it is plain."""
         titles = [f"column_{number}" for number in range(1, self.width + 1)]
         if len(self.times) == 1:
-            column = self.times[0]
+            (column,) = self.times
             cells = [line.cell(column) for line in self.lines if line.kind(column) == STAMP]
             if all(map(has_day, cells)):
                 titles[column] = "ts"
@@ -548,7 +548,7 @@ def _is_used(line: HeadLine, above: Sequence[HeadLine], stated: StatedTimes) -> 
 
 def _is_no_unit(column: int, cell: str) -> bool:
     """Return whether a cell of a line of units is its label, or stands for a stamp."""
-    if column == 0 and _UNIT_LABEL.match(cell):
+    if column == 0 and _UNIT_LABEL.search(cell):
         return True
     return _PLACEHOLDER.fullmatch(cell.strip("[]()")) is not None
 

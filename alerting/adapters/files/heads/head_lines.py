@@ -98,7 +98,7 @@ def split_record(record: HeadLine, separator: str, most: int | None = None) -> H
         return record
     many = record.text.count(separator)
     try:
-        is_hostile = many > 10 * MOST_COLUMNS
+        is_hostile = many > 2 * MOST_COLUMNS
         fields = (
             [""] * (many + 1)
             if is_hostile

@@ -162,9 +162,9 @@ _UNITS = {
     r"d|days?|tage|jours?|d[ií]as?|giorni|dagen|dni": TimeUnit("days", _DAY_MS),
 }
 _ELAPSED = (
-    r"(?i)^(?:(?:(?:rel\w*|test|run|elapsed|messzeit|mess|total)[ _-]*)?"
+    r"(?is)^(?:(?:(?:rel(?:\w*[^\W_])?|test|run|elapsed|messzeit|mess|total)[ _-]*)?"
     r"(?:time|zeit|t|temps|tiempo|tempo|tijd|czas|laufzeit|messzeit|x[ _-]?value)"
-    r"|elapsed(?:[ _-]?time)?|.*since[ _-]start.*|seconds?|sekunden|secondes?|segundos|millis)"
+    r"|elapsed(?:[ _-]?time)?|.*?since[ _-]start.*|seconds?|sekunden|secondes?|segundos|millis)"
     r"(?:(?:[ _-]*[\[(,/] ?|[ _-]+(?:in )?)(?P<unit>[a-zµμí]+)[\])]?)?$"
 )
 

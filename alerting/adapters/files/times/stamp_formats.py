@@ -214,7 +214,7 @@ def named_format(text: str) -> StampFormat | None:
     if text.strip().lower() in ("iso", ISO.lower()):
         return None
     if "%" not in text:
-        name = re.sub(r"[ T,]+hh?:mm.*$", "", text.strip().lower())
+        name = re.split(r"(?<![ ,])[ ,]+hh?:mm", text.strip().lower())[0]
         by_name = {f.lower(): form for f, form in NAMED.items()} | {
             "yyyymmdd": COMPACT,
             "yyyymmddhhmm": COMPACT,

@@ -42,7 +42,7 @@ _IANA = re.compile(r"(?<![A-Za-z/])[A-Z][A-Za-z]+/[A-Z][A-Za-z_]+(?:/[A-Z][A-Za-
 _FROM_UTC = re.compile(rf"(?i)(?<![a-z])(?:UTC|GMT)\s?{_OFFSET}(?!\d)")
 _BARE_OFFSET = re.compile(r"(?:^|[\[(,;]\s*)([+\-\u2212])(\d\d):?([0-5]\d)(?=$|[\])])")
 _UTC = re.compile(r"(?i)(?<![a-z])(?:UTC|GMT)(?![a-z])|(?<=[a-z])UTC$|^UTC(?=[A-Z])")
-_WORD = re.compile(r"(?:^|[\[(,;/_ ]\s*)([A-Z]{3,4})(?=$|[\]),;_ ])")
+_WORD = re.compile(r"(?:^|(?<=[\[(,;/_\s]))([A-Z]{3,4})(?=$|[\]),;_ ])")
 _BETWEEN_HOURS = {330: "Asia/Kolkata", 345: "Asia/Kathmandu", 390: "Asia/Yangon", 270: "Asia/Kabul",
                   570: "Australia/Darwin"}  # fmt: skip
 
