@@ -31,8 +31,15 @@ from alerting.ports import (
     Record,
     SourcePorts,
 )
-from alerting.readings.foreign_columns import Units, split_title, units_by_name, whole_title
+from alerting.readings.foreign_columns import Units, split_title, whole_title
 from alerting.readings.history import Quality
+from alerting.readings.unit_conversion import (
+    Conversion,
+    OtherQuantity,
+    UnitRelation,
+    relations_of,
+    units_by_name,
+)
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.ingestion.asset_import import Titles, titles_by_name
 from alerting.usecases.sources import records
@@ -197,7 +204,8 @@ class _Fit:
                 variable = self._variable(name, row)
                 if name in row.values:
                     declared = variable or self._added.get(name) or self._asset.variables[name]
-                    values[name] = _convert(name, row.values[name], declared.type)
+                    value = _convert(name, row.values[name], declared.type)
+                    values[name] = self._in_declared_unit(name, value)
             except RowRefused as refusal:
                 faults.append(refusal)
                 continue
@@ -240,8 +248,34 @@ class _Fit:
         return frozenset(
             name
             for name, v in self._asset.variables.items()
-            if v.type == "number" and not v.computed and (v.source or self._by is None)
+            if v.type == "number"
+            and not v.computed
+            and (v.source or self._by is None)
+            and name not in self._relations
         )
+
+    @cached_property
+    def _relations(self) -> Mapping[str, UnitRelation]:
+        """Return how the units that the source or its columns state relate to the declared ones."""
+        return relations_of(
+            {name: self._stated_unit(title) for name, title in self._titles.items()},
+            self._asset.variables,
+        )
+
+    def _stated_unit(self, title: str) -> str | None:
+        mapped = self._source.mapped(title)
+        return (mapped and mapped.unit) or split_title(title).unit
+
+    def _in_declared_unit(self, name: str, value: Scalar) -> Scalar:
+        """Return a value in the unit of its variable. Raises RowRefused for another quantity."""
+        match self._relations.get(name):
+            case Conversion() as conversion:
+                return float(conversion.convert(value))
+            case OtherQuantity(written, declared):
+                raise refuse_value(
+                    name, records.OTHER_QUANTITY, value, written=written, declared=declared
+                )
+        return value
 
     def _variable(self, name: str, row: ReadingRow) -> Variable | None:
         """Return the variable to declare, or to store with its source; None if it is declared with
