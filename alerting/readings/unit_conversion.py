@@ -3,13 +3,14 @@ variable is declared in, by the tables of pint."""
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from functools import cache
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache, lru_cache
 from types import NoneType
 from typing import Any, NamedTuple
 
 from alerting.definitions.asset_documents import Asset, Variable, variable_name
 from alerting.readings.foreign_columns import (
+    TITLE_LENGTH,
     Units,
     derive_name,
     is_known_unit,
@@ -110,6 +111,16 @@ def _as_pint(unit: str) -> str:
     return _AS_PINT.get(unit) or _POWER.sub(r"**\1", unit)
 
 
+def title_unit(title: str) -> str | None:
+    """Return the unit in a title, None without one; a title of before is not split again."""
+    return _unit_of_short(title) if len(title) <= TITLE_LENGTH else None
+
+
+@lru_cache(10_000)
+def _unit_of_short(title: str) -> str | None:
+    return split_title(title).unit
+
+
 def relations_of(
     units: Mapping[str, str | None], variables: Mapping[str, Variable]
 ) -> dict[str, UnitRelation]:
@@ -162,3 +173,16 @@ def units_by_name(assets: Iterable[Asset]) -> dict[str, set[str | None]]:
         for name, variable in asset.variables.items():
             units.setdefault(name, set()).add(variable.unit)
     return units
+
+
+def describe_relations(relations: Mapping[str, UnitRelation]) -> Iterator[str]:
+    """Yield for each variable that its values are converted, or a question about its units."""
+    for name, relation in relations.items():
+        if isinstance(relation, Conversion):
+            yield f"{name}: values are converted from {relation.written} into {relation.declared}"
+        else:
+            yield (
+                f"{name}: the values are in {relation.written}, the variable in "
+                f"{relation.declared}: the same unit? They are stored as they are; correct one of "
+                "both otherwise"
+            )

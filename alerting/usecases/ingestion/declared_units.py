@@ -105,17 +105,3 @@ def sample_stored(
             )
         names = np.full(len(frame), asset, object)
         profile.sample.add(names, millis(pd.DatetimeIndex(frame.index)), values)
-
-
-def describe_relations(relations: Relations) -> Iterator[str]:
-    """Yield, once for each variable, that values are converted, or a question about its units."""
-    said = {name: r for by_variable in relations.values() for name, r in by_variable.items()}
-    for name, relation in said.items():
-        if isinstance(relation, Conversion):
-            yield f"{name}: values are converted from {relation.written} into {relation.declared}"
-        else:
-            yield (
-                f"{name}: the column is in {relation.written}, the variable in "
-                f"{relation.declared}: the same unit? Values are stored as they are; correct one "
-                "of both otherwise"
-            )

@@ -36,7 +36,7 @@ from alerting.readings.foreign_columns import (
     whole_title,
 )
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT
-from alerting.readings.unit_conversion import units_by_name
+from alerting.readings.unit_conversion import describe_relations, units_by_name
 from alerting.usecases.ingestion.arrived_rows import (
     add_events,
     add_readings,
@@ -48,7 +48,6 @@ from alerting.usecases.ingestion.arrived_rows import (
 )
 from alerting.usecases.ingestion.asset_import import titles_by_name
 from alerting.usecases.ingestion.declared_units import (
-    describe_relations,
     read_in_declared_units,
     relate_columns,
     sample_stored,
@@ -485,7 +484,8 @@ def check_readings(
     ]
     changes = [a for a in declared if existing.get(a.name) != a]
     understood = understand(source, profile, types, existing, {}, now)
-    notes = (*understood.notes, *describe_relations(relations))
+    by_variable = {name: r for of_asset in relations.values() for name, r in of_asset.items()}
+    notes = (*understood.notes, *describe_relations(by_variable))
     understood = replace(understood, notes=notes)
     if take_back:
         same = (len(same_readings(plant.reading_writes, b)) for b in rows(ignore_line, progress))

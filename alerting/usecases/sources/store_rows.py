@@ -38,6 +38,7 @@ from alerting.readings.unit_conversion import (
     OtherQuantity,
     UnitRelation,
     relations_of,
+    title_unit,
     units_by_name,
 )
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
@@ -79,7 +80,8 @@ class Declared:
     their order.
 
     `new`: the names that are declared for the first time. `surplus`: why the last row that would
-    declare too much was refused.
+    declare too much was refused; `relations`: by variable, how the stated unit relates to the
+    declared one.
     """
 
     readings: Sequence[ReadingRow] = ()
@@ -89,6 +91,7 @@ class Declared:
     refused: Sequence[RefusedRow] = ()
     new: NewNames = field(default_factory=NewNames)
     surplus: str | None = None
+    relations: Mapping[str, UnitRelation] = field(default_factory=dict)
 
 
 def fit_readings(
@@ -133,6 +136,7 @@ def fit_readings(
         refused=_refused_rows(mapped.refused, faults),
         new=new_names(stored, changed),
         surplus=_last_surplus(faults),
+        relations={name: r for of_asset in fits.values() for name, r in of_asset.relations.items()},
     )
 
 
@@ -251,11 +255,11 @@ class _Fit:
             if v.type == "number"
             and not v.computed
             and (v.source or self._by is None)
-            and name not in self._relations
+            and name not in self.relations
         )
 
     @cached_property
-    def _relations(self) -> Mapping[str, UnitRelation]:
+    def relations(self) -> Mapping[str, UnitRelation]:
         """Return how the units that the source or its columns state relate to the declared ones."""
         return relations_of(
             {name: self._stated_unit(title) for name, title in self._titles.items()},
@@ -264,11 +268,11 @@ class _Fit:
 
     def _stated_unit(self, title: str) -> str | None:
         mapped = self._source.mapped(title)
-        return (mapped and mapped.unit) or split_title(title).unit
+        return (mapped and mapped.unit) or title_unit(title)
 
     def _in_declared_unit(self, name: str, value: Scalar) -> Scalar:
         """Return a value in the unit of its variable. Raises RowRefused for another quantity."""
-        match self._relations.get(name):
+        match self.relations.get(name):
             case Conversion() as conversion:
                 return float(conversion.convert(value))
             case OtherQuantity(written, declared):
