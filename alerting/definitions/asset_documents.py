@@ -149,7 +149,7 @@ class Variable(Closed):
     )
     type: VariableType = Field("number", description="number, category (text) or boolean.")
     unit: Tag | None = Field(
-        None, description="Unit of the values; a file or source in another known unit is converted."
+        None, description="Unit of the values; files and sources in another one are converted."
     )
     low: Number | None = Field(
         None, description="Lower end of the engineering range; what is below is a measuring fault."
