@@ -148,7 +148,9 @@ class Variable(Closed):
         None, description="Name for people, e.g. Belt speed; the name when left out."
     )
     type: VariableType = Field("number", description="number, category (text) or boolean.")
-    unit: Tag | None = Field(None, description="Unit of the values, which are never converted.")
+    unit: Tag | None = Field(
+        None, description="Unit of the values; files and sources in another one are converted."
+    )
     low: Number | None = Field(
         None, description="Lower end of the engineering range; what is below is a measuring fault."
     )

@@ -57,8 +57,8 @@ class SourceVariable(Closed):
     unit: Tag | None = Field(
         None,
         description=(
-            "Unit of a variable that no asset has declared yet; that in the column's title when "
-            "left out."
+            "Unit of the values, converted into that of a declared variable; that in the column's "
+            "title when left out."
         ),
     )
 

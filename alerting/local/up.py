@@ -178,7 +178,7 @@ def _run_with_lock(
         started = parts.all_parts(settings, secrets, environ, demo)
         logs = settings.home / "logs"
         supervisor = Supervisor(started, settings.home, logs, screen.say, screen.show)
-        milestones = {
+        milestones: dict[tuple[str, ...], Callable[[], None]] = {
             ("api", "stream"): lambda: _welcome(
                 screen, settings, secrets, environ, is_empty=new and not demo
             ),

@@ -3,13 +3,13 @@ find how its numbers are written, and infer its type from the text cells of the 
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import NamedTuple
 from unicodedata import combining, normalize
 
-from alerting.definitions.asset_documents import Asset, VariableType, variable_name
+from alerting.definitions.asset_documents import VariableType, variable_name
 
 TITLE_LENGTH = 200
 _SQUARE = re.compile(r"^(?P<title>(?:.*[^\s_,])?)[\s_,]*\[(?P<unit>[^\[\]]{1,20})\]$")
@@ -124,44 +124,6 @@ def without_accents(text: str) -> str:
     return "".join(character for character in spelled if not combining(character))
 
 
-def units_by_name(assets: Iterable[Asset]) -> dict[str, set[str | None]]:
-    """Return the units of all variables of assets by name."""
-    units: dict[str, set[str | None]] = {}
-    for asset in assets:
-        for name, variable in asset.variables.items():
-            units.setdefault(name, set()).add(variable.unit)
-    return units
-
-
-def column_names(
-    titles: Iterable[str], units: Units, taken: Collection[str] = ()
-) -> dict[str, str]:
-    """Return each title's variable, as `column_name`. `taken`: names of other columns."""
-    derived = {title: derive_name(title) for title in titles}
-    counts = Counter([*derived.values(), *taken])
-    return {
-        title: column_name(title, units, is_shared=counts[name] > 1)
-        for title, name in derived.items()
-    }
-
-
-def column_name(title: str, units: Units, *, is_shared: bool) -> str:
-    """Return the name of the variable of a title.
-
-    The unit stays in the name where the shorter name is shared with another title, is that of a
-    variable in another unit, or where there is a variable of the longer name.
-    """
-    name = derive_name(title)
-    longer = variable_name(title)
-    unit = _split(title).unit
-    if longer in units:
-        return longer
-    if name in units:
-        is_same = unit in units[name] or (not is_shared and (unit is None or None in units[name]))
-        return name if is_same else longer
-    return longer if is_shared else name
-
-
 def _clean(title: str) -> str:
     return _CONTROL.sub(" ", title).strip()
 
@@ -177,9 +139,14 @@ class UnitParts(NamedTuple):
     exponent: int
 
 
+def is_known_unit(unit: str) -> bool:
+    """Return whether a text is a unit that plants write, or a quotient or product of such."""
+    return _UNIT.match(unit) is not None
+
+
 def unit_parts(unit: str) -> UnitParts | None:
     """Return the parts of a known unit: `kW` is `W` and 3; None for any other text."""
-    if not _UNIT.match(unit):
+    if not is_known_unit(unit):
         return None
     for prefix, exponent in _PREFIXES.items():
         parts = _PARTS.fullmatch(unit.removeprefix(prefix)) if unit.startswith(prefix) else None

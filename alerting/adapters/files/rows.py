@@ -31,13 +31,14 @@ from alerting.deferred import pa, pc
 from alerting.definitions.asset_documents import VariableType, variable_name
 from alerting.definitions.faults import UserError, shown
 from alerting.ports import SampleColumn
-from alerting.readings.foreign_columns import ColumnProfile, Units, column_names
+from alerting.readings.foreign_columns import ColumnProfile, Units
 from alerting.readings.history import (
     Codes,
     Millis,
     grade,
     why_no_quality,
 )
+from alerting.readings.unit_conversion import column_names
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
 from alerting.usecases.ingestion.imported_files import DuplicatesRule
 from alerting.usecases.ingestion.reading_plan import ReadingPlan

@@ -66,9 +66,10 @@ class DefinitionLine:
     under way or failed. `champion`: the version of its model in service; `learned_until`: the end
     of the readings that this version learned from. `alarms_per_day`: notified alarms over the days
     of the alarm budget, `notified` of them, since `young_since` if it came into service within
-    these days; None if it is not active. `raises`: on each of the last 28 days, oldest first; `last_alarm`: the last of them; `found_in_past`: alarms of these days that were found in
-    past data, which do not count. `precision`: over these days; None without an alarm with an
-    outcome. `phrase`: what its newest valid revision watches; empty without one.
+    these days; None if it is not active. `raises`: on each of the last 28 days, oldest first;
+    `last_alarm`: the last of them; `found_in_past`: alarms of these days that were found in past
+    data, which do not count. `precision`: over these days; None without an alarm with an outcome.
+    `phrase`: what its newest valid revision watches; empty without one.
     """
 
     document: Document

@@ -566,3 +566,5 @@ def _unit_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterator
     yield from changes[:SHOWN]
     if len(changes) > SHOWN:
         yield f"{len(changes) - SHOWN} more columns change so (another unit?)"
+    if changes:
+        yield "state another unit in the title of its column, as `mass [g]`: it is then converted"

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import Generic, Literal, TypeVar
 
 from pydantic import ValidationError
@@ -32,10 +33,10 @@ from alerting.ports import EventRow, IngestionPorts, Progress, ReadingRow, Readi
 from alerting.readings.foreign_columns import (
     BadLine,
     ColumnProfile,
-    units_by_name,
     whole_title,
 )
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT
+from alerting.readings.unit_conversion import describe_relations, units_by_name
 from alerting.usecases.ingestion.arrived_rows import (
     add_events,
     add_readings,
@@ -46,6 +47,11 @@ from alerting.usecases.ingestion.arrived_rows import (
     same_readings,
 )
 from alerting.usecases.ingestion.asset_import import titles_by_name
+from alerting.usecases.ingestion.declared_units import (
+    read_in_declared_units,
+    relate_columns,
+    sample_stored,
+)
 from alerting.usecases.ingestion.imported_files import (
     SHOWN,
     Duration,
@@ -237,7 +243,7 @@ _MANY = 0.5  # of the rows compared; fewer other values are corrections
 
 def refuse_other_rows(
     source: ReadingSource,
-    types: Mapping[str, VariableType],
+    read: Callable[[Reject, Progress], Iterator[Sequence[ReadingRow]]],
     step: timedelta,
     existing: Mapping[str, Asset],
     readings: Readings,
@@ -247,7 +253,7 @@ def refuse_other_rows(
     Raises UserError, with the start that continues after the last stored row, if half of the rows
     of an asset, or more, hold other values.
     """
-    first = next(source.read(types, lambda _: None, silent), ())
+    first = next(read(lambda _: None, silent), ())
     by_asset: dict[str, list[ReadingRow]] = {}
     for row in first:
         by_asset.setdefault(row.asset, []).append(row)
@@ -443,12 +449,15 @@ def check_readings(
     progress: Progress = silent,
     take_back: bool = False,
     now: datetime | None = None,
+    units: Mapping[str, str] = MappingProxyType({}),
 ) -> Checked[ReadingRow]:
     """Read a whole file and determine its columns, without a write.
 
     A column of a declared variable gets its name and type; the type of a new one is inferred over
     the whole file. `take_back`: rows that are stored exactly so will be removed. `now`: the notes
-    name readings after it. Raises UserError for a bad line without a `reject`, or no good one.
+    name readings after it. `units`: stated ones by title. Values are converted into the declared
+    units. Raises UserError for a bad line without a `reject`, no good one, and a column in a unit
+    of another quantity.
     """
     stored = plant.assets.all()
     source.keep_names(titles_by_name(stored), units_by_name(stored))
@@ -458,8 +467,11 @@ def check_readings(
     types = column_types(source, profile, existing, plant.readings)
     refuse_bad(source, profile, [], reject)
     refuse_doubtful(source, profile, types)
+    relations = relate_columns(source, profile, types, existing, units)
+    rows = partial(read_in_declared_units, source, types, relations)
     if source.plan.sequence is not None:
-        refuse_other_rows(source, types, source.plan.sequence, existing, plant.readings)
+        refuse_other_rows(source, rows, source.plan.sequence, existing, plant.readings)
+    sample_stored(profile, types, existing, plant.readings, relations)
     declared = [
         with_variables(
             source,
@@ -472,7 +484,9 @@ def check_readings(
     ]
     changes = [a for a in declared if existing.get(a.name) != a]
     understood = understand(source, profile, types, existing, {}, now)
-    rows = partial(source.read, types)
+    by_variable = {name: r for of_asset in relations.values() for name, r in of_asset.items()}
+    notes = (*understood.notes, *describe_relations(by_variable))
+    understood = replace(understood, notes=notes)
     if take_back:
         same = (len(same_readings(plant.reading_writes, b)) for b in rows(ignore_line, progress))
         understood = replace(understood, removes=sum(same))

@@ -270,7 +270,7 @@ def find_gaps(
     # One interval until a reading comes, and one until it is evaluated.
     last_new = since + allowed + np.array([t.every for t in targets], np.int64)
     is_new = (last_new >= instant) & ~needs_model
-    for row in np.flatnonzero(is_new & has_state):
+    for row in np.flatnonzero(is_new & has_state).tolist():
         is_new[row] = getattr(table.unknown_reason[row], "template", "") == WAITING_FOR_READING
     suspects = np.flatnonzero(
         (is_late | is_unknown | (needs_model & ~has_state)) & ~is_new
@@ -306,7 +306,7 @@ def find_gaps(
         from_millis(int(without_gap.min())) if len(without_gap) else None,
         {
             targets[row].definition: timedelta(milliseconds=targets[row].every)
-            for row in np.flatnonzero(is_new)
+            for row in np.flatnonzero(is_new).tolist()
         },
     )
 

@@ -37,8 +37,8 @@ from alerting.ports import (
     Record,
     Wanted,
 )
-from alerting.readings.foreign_columns import units_by_name
 from alerting.readings.history import History, from_millis
+from alerting.readings.unit_conversion import units_by_name
 from alerting.usecases.definitions.versions import present_answer, segments, serves_twin
 from alerting.usecases.episodes.stored_episodes import require_asset
 from alerting.usecases.evaluation.target import evaluate_parts

@@ -490,7 +490,13 @@ def _check(
                 duration = "lasting" if source.events.lasting else "instant"
             return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
         return _note_source(
-            check_readings(drop.readings(source, file), plant, reject=skipped, now=now),
+            check_readings(
+                drop.readings(source, file),
+                plant,
+                reject=skipped,
+                now=now,
+                units={t: mapped.unit for t, mapped in source.variables.items() if mapped.unit},
+            ),
             plant.assets,
             source,
         )

@@ -25,8 +25,9 @@ from alerting.definitions.platform_limits import DeclarationBounds, DeclarationL
 from alerting.definitions.source_fields import SourceFields
 from alerting.definitions.sources import SqlSource
 from alerting.ports import EventRow, ReadingRow, Record
-from alerting.readings.foreign_columns import Units, column_name, derive_name
+from alerting.readings.foreign_columns import Units, derive_name
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT, Quality, grade, whole_millis
+from alerting.readings.unit_conversion import column_name
 from alerting.usecases.ingestion.asset_import import TextNames, Titles
 from alerting.usecases.sources.message_parts import (
     MOST_VALUES,
@@ -409,6 +410,7 @@ NO_NAME = {
     "asset": "{value} is not a name of an asset, which is text or a number",
     "event type": "{value} is not a name of an event type, which is text or a number",
 }
+OTHER_QUANTITY = "{value} is in {written}, and the variable in {declared}"
 OTHER_TYPE = "{value} is not a {kind}, as which the variable is declared"
 KINDS = {
     "number": "number",

@@ -34,6 +34,7 @@ from alerting.ports import (
     UpkeepPorts,
 )
 from alerting.readings.history import to_millis
+from alerting.readings.unit_conversion import describe_relations
 from alerting.readings.variable_series import SKEW, describe_doubtful, rough_duration
 from alerting.usecases.document_life import DocumentKind, DocumentReview, StateChange
 from alerting.usecases.episodes.mutes_and_suppression import suppressed_between
@@ -214,7 +215,7 @@ def try_records(
         len(records),
         rows[:SHOWN],
         fitted.refused[:SHOWN],
-        [*doubtful_notes(fitted.readings, now)],
+        [*doubtful_notes(fitted.readings, now), *describe_relations(fitted.relations)],
     )
 
 

@@ -31,8 +31,16 @@ from alerting.ports import (
     Record,
     SourcePorts,
 )
-from alerting.readings.foreign_columns import Units, split_title, units_by_name, whole_title
+from alerting.readings.foreign_columns import Units, split_title, whole_title
 from alerting.readings.history import Quality
+from alerting.readings.unit_conversion import (
+    Conversion,
+    OtherQuantity,
+    UnitRelation,
+    relations_of,
+    title_unit,
+    units_by_name,
+)
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.ingestion.asset_import import Titles, titles_by_name
 from alerting.usecases.sources import records
@@ -72,7 +80,8 @@ class Declared:
     their order.
 
     `new`: the names that are declared for the first time. `surplus`: why the last row that would
-    declare too much was refused.
+    declare too much was refused; `relations`: by variable, how the stated unit relates to the
+    declared one.
     """
 
     readings: Sequence[ReadingRow] = ()
@@ -82,6 +91,7 @@ class Declared:
     refused: Sequence[RefusedRow] = ()
     new: NewNames = field(default_factory=NewNames)
     surplus: str | None = None
+    relations: Mapping[str, UnitRelation] = field(default_factory=dict)
 
 
 def fit_readings(
@@ -126,6 +136,7 @@ def fit_readings(
         refused=_refused_rows(mapped.refused, faults),
         new=new_names(stored, changed),
         surplus=_last_surplus(faults),
+        relations={name: r for of_asset in fits.values() for name, r in of_asset.relations.items()},
     )
 
 
@@ -197,7 +208,8 @@ class _Fit:
                 variable = self._variable(name, row)
                 if name in row.values:
                     declared = variable or self._added.get(name) or self._asset.variables[name]
-                    values[name] = _convert(name, row.values[name], declared.type)
+                    value = _convert(name, row.values[name], declared.type)
+                    values[name] = self._in_declared_unit(name, value)
             except RowRefused as refusal:
                 faults.append(refusal)
                 continue
@@ -240,8 +252,34 @@ class _Fit:
         return frozenset(
             name
             for name, v in self._asset.variables.items()
-            if v.type == "number" and not v.computed and (v.source or self._by is None)
+            if v.type == "number"
+            and not v.computed
+            and (v.source or self._by is None)
+            and name not in self.relations
         )
+
+    @cached_property
+    def relations(self) -> Mapping[str, UnitRelation]:
+        """Return how the units that the source or its columns state relate to the declared ones."""
+        return relations_of(
+            {name: self._stated_unit(title) for name, title in self._titles.items()},
+            self._asset.variables,
+        )
+
+    def _stated_unit(self, title: str) -> str | None:
+        mapped = self._source.mapped(title)
+        return (mapped and mapped.unit) or title_unit(title)
+
+    def _in_declared_unit(self, name: str, value: Scalar) -> Scalar:
+        """Return a value in the unit of its variable. Raises RowRefused for another quantity."""
+        match self.relations.get(name):
+            case Conversion() as conversion:
+                return float(conversion.convert(value))
+            case OtherQuantity(written, declared):
+                raise refuse_value(
+                    name, records.OTHER_QUANTITY, value, written=written, declared=declared
+                )
+        return value
 
     def _variable(self, name: str, row: ReadingRow) -> Variable | None:
         """Return the variable to declare, or to store with its source; None if it is declared with

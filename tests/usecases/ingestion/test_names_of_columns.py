@@ -97,7 +97,7 @@ def test_a_declared_variable_keeps_its_type_and_its_cells_whatever_they_look_lik
 def test_a_unit_in_the_cells_counts_as_one_in_the_title_and_a_stated_type_is_that_of_a_new_variable(
     folder,
 ):
-    folder.plant.assets.store_assets([Asset(name="a", variables={"T": Variable(unit="K")})])
+    folder.plant.assets.store_assets([Asset(name="a", variables={"T": Variable(unit="bar")})])
     content = "ts;T;Charge\n2026-01-05;7.5 °C;0815\n2026-01-06;8.5 °C;0816\n"
     result = folder.readings(content, types={"Charge": "number"})
     assert result.variables == {"T_C": "number", "Charge": "number"}
