@@ -404,16 +404,14 @@ def _list_definitions(p: "Platform") -> Output:
         | vars(runs[r.name])
         for r in latest
     ]
-    listed = {r["name"] for r in rows}
     rows += [
         {"name": n, "state": "faulty", "faults": f}
         for n, f in sorted(faults.items())
-        if n not in listed
+        if n not in {r["name"] for r in rows}
     ]
     short_names = {"rev": "revision", "evaluated": "evaluated_at", "trained": "trained_at"}
     shown = [row | {short: row.get(name) for short, name in short_names.items()} for row in rows]
-    columns = ["name", "kind", "state", "rev", "assets", "severity"]
-    columns += ["since", "evaluated", "model", "trained"]
+    columns = "name kind state rev assets severity since evaluated model trained".split()
     lines: list[Line] = [OutputTable(shown, columns, "no definitions yet: alerting apply FILE")]
     for row in rows:
         lines += [colored(f"{row['name']}: {fault}", "red") for fault in row.get("faults", [])]
