@@ -92,8 +92,8 @@ def _sort_of_one(document: Mapping[str, Any]) -> Sort:
     kinds: dict[Sort, Any] = {"source": source_kinds(), "sink": sink_kinds()}
     fits: dict[Sort, tuple[bool, int]] = {}
     for sort, models in kinds.items():
-        fields = models[kind].model_fields if kind in models else {}
-        if fields:
+        if kind in models:
+            fields = models[kind].model_fields
             needed = {name for name, field in fields.items() if field.is_required()}
             fits[sort] = (needed <= document.keys(), len(document.keys() & fields.keys()))
     if len(fits) == 2 and not any(number for _, number in fits.values()):
@@ -411,20 +411,20 @@ def _list_definitions(p: "Platform") -> Output:
     ]
     short_names = {"rev": "revision", "evaluated": "evaluated_at", "trained": "trained_at"}
     shown = [row | {short: row.get(name) for short, name in short_names.items()} for row in rows]
-    columns = "name kind state rev assets severity since evaluated model trained".split()
+    columns = ["name", "kind", "state", "rev", "assets", "severity"]
+    columns += ["since", "evaluated", "model", "trained"]
     lines: list[Line] = [OutputTable(shown, columns, "no definitions yet: alerting apply FILE")]
     for row in rows:
         lines += [colored(f"{row['name']}: {fault}", "red") for fault in row.get("faults", [])]
         if row.get("training"):
             lines.append(colored(f"{row['name']}: {row['training']}", "yellow"))
-    still_open = open_faults(p)
     lines += [
         colored(
             f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: "
             f"{alert.reason}",
             color,
         )
-        for color, alerts in (("red", still_open.grave), ("yellow", still_open.quiet))
+        for color, alerts in zip(("red", "yellow"), open_faults(p)[:2], strict=True)
         for alert in alerts
         if alert.subject not in faults
     ]
