@@ -109,7 +109,7 @@ def test_in_a_flood_one_tap_acknowledges_the_alarms_of_an_alert(plant, browser, 
     plant.clock.instant = at(9000)
     later = browser.get("/").text
     kept = [later.count(text) for text in ("<article", 'data-group="', 'class="flood-chip"')]
-    assert kept == [3, 2, 0], "hours later, all seen: a card, and two lines"
+    assert kept == [3, 2, 0], "hours later, all seen: what is expected, and two lines"
 
 
 def test_who_only_reads_sees_a_flood_without_a_button(plant, browser, flood):
