@@ -220,7 +220,7 @@ def find_the_console_again(operators, platform, console):
         shows(page, text)
     meanwhile = raised("oven", timedelta(minutes=2))
     platform.episodes.insert(meanwhile)
-    alarms = "[...document.querySelectorAll('.flood-chip')].map(e => e.dataset.episode)"
+    alarms = "[...document.querySelectorAll('#flood .rows li')].map(e => e.dataset.episode)"
     with console_process(*console):
         healthy = time.monotonic()
         for page, text in lost.items():

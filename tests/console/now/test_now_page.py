@@ -7,6 +7,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import ActorStamp
+from alerting.operators.account_rules import Account
 from alerting.ports import AuditFilter, ReadingRow
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
@@ -117,6 +118,17 @@ def test_who_only_reads_sees_a_flood_without_a_button(plant, browser, flood):
     page = browser.get("/").text
     assert page.count('class="flood-chip"') == 25
     assert "Seen:" not in page
+
+
+def test_people_are_named_as_they_call_themselves(plant, browser, alarm):
+    anna = Account("anna", "operator", at(1), "ada", at(1), display_name="Anna Bauer")
+    assert plant.accounts.insert(anna)
+    seen = {"acknowledged": ActorStamp("anna", at(595)), "assigned_to": "anna"}
+    plant.episodes.insert(replace(episode(591, "mixer", "open", definition="d"), **seen))
+    said = ("acknowledged by Anna Bauer", "taken over by Anna Bauer")
+    assert lacks(text_of(browser.get("/")), *said) == []
+    other = plant.episodes.find(asset="mixer", open_only=True)[0]
+    assert "Acknowledged by Anna Bauer" in text_of(browser.get(f"/episodes/{other.id}"))
 
 
 def test_tiles_tell_apart_what_happens_what_is_expected_and_what_is_unknown(plant, browser):
@@ -316,6 +328,7 @@ MISS = "/miss?asset=mixer"
 def test_a_miss_is_reported_in_three_taps_from_the_asset(plant, browser):
     page = browser.get("/?asset=mixer").text  # the tile of the asset
     link = re.search(r'href="(/miss[^"]*)">It happened and no alarm came', page)[1]
+    assert f'href="{link}">It happened' in browser.get("/assets/mixer").text, "and from its page"
     assert "Too hot" in text_of(browser.get(link))
     for seconds in (0, 7):  # the button pressed twice
         plant.clock.instant = at(600) + timedelta(seconds=seconds)
