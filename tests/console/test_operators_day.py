@@ -349,13 +349,15 @@ def test_a_flood_of_thirty_is_one_screen_and_what_is_expected_stands_above_it_at
                 assert page.evaluate(ROWS) == list(reversed(THIRTY)), "worst first"
                 assert page.evaluate(IS_OPEN)
                 one.tap("#flood .flood-head .now-seen")
-                wait_until(lambda: one.has(".toast"))
+                one.wait_for(".toast")
                 hot = platform.episodes.find(definition="too-hot", open_only=True, limit=40)
                 assert all(e.acknowledged for e in hot)
         # a change elsewhere comes without a load: the group that was opened stays so, and the order
         one.tap("[data-group^=too-hot] summary")
         page.evaluate("window.isSame = true")
-        platform.episodes.insert(raised("oven", timedelta(0), definition="door", title="Oven door open"))
+        platform.episodes.insert(
+            raised("oven", timedelta(0), definition="door", title="Oven door open")
+        )
         page.evaluate("document.activeElement.blur()")
         shows(page, "Oven door open")
         assert page.evaluate("window.isSame") and page.evaluate(IS_OPEN)

@@ -297,7 +297,9 @@ def _notes(
     lines = []
     for note, part in entries:
         where = f" ({plant.asset_titles[part]})" if part and part != chosen.part else ""
-        lines.append(Line(f"{note.at.isoformat()} {people.get(note.actor, note.actor)}{where}: {note.after}"))
+        lines.append(
+            Line(f"{note.at.isoformat()} {people.get(note.actor, note.actor)}{where}: {note.after}")
+        )
     return lines
 
 
@@ -401,7 +403,9 @@ def _state(e: Episode, language: Language, people: Mapping[str, str]) -> Iterato
     if e.phase == "expected" and e.valid_until is not None:
         yield language.say("expected by {when}", when=e.valid_until.isoformat())
     if e.assigned_to:
-        yield language.say("taken over by {person}", person=people.get(e.assigned_to, e.assigned_to))
+        yield language.say(
+            "taken over by {person}", person=people.get(e.assigned_to, e.assigned_to)
+        )
     elif e.acknowledged:
         seen_by = e.acknowledged.actor
         yield language.say("seen by {person}", person=people.get(seen_by, seen_by))
@@ -452,7 +456,9 @@ def _list_deeds(
     where = f"{e.title}, {plant.asset_titles.get(e.asset, e.asset)}{came}"
     for kind, at, person, words in done:
         if shift.has(at):
-            deed = language.say(kind, person=people.get(person, person)) + (f": {words}" if words else "")
+            deed = language.say(kind, person=people.get(person, person)) + (
+                f": {words}" if words else ""
+            )
             yield at, Line(f"{at.isoformat()} {deed}; {where}", e.id)
 
 

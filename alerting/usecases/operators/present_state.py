@@ -83,9 +83,9 @@ class Now:
     `happening`, `expected`: groups of many alarms of one definition, and causes with the alarms
     that followed them. `flood`: the flood that lasts. `over`: ended and not acknowledged.
     `more_open`, `more_over`: whether there are more than were read. `windows`: by the id of an
-    episode; `values`: also by the name of an asset with a tile. `mutes`: in force now. `gaps`: targets that are not evaluated, on `gap_assets` assets; `evaluated_until`:
-    the instant up to which the other targets are evaluated. `target_count`: number of evaluated
-    targets.
+    episode; `values`: also by the name of an asset with a tile. `mutes`: in force now. `gaps`:
+    targets that are not evaluated, on `gap_assets` assets; `evaluated_until`: the instant up to
+    which the other targets are evaluated. `target_count`: number of evaluated targets.
     """
 
     at: datetime

@@ -158,7 +158,12 @@ def test_many_alarms_of_one_definition_are_one_line_below_what_is_expected(brows
     taken = "on oven-2, since {}, taken over by Nina Berg, not answered"
     said = {
         text_of(browser.get(PAGE)): ("today 03:05", "today 06:10", "today 03:00", "today 05:10"),
-        mail_of(plant): ("Wed 14 Jan 03:05", "Wed 14 Jan 06:10", "Wed 14 Jan 03:00", "Wed 14 Jan 05:10"),
+        mail_of(plant): (
+            "Wed 14 Jan 03:05",
+            "Wed 14 Jan 06:10",
+            "Wed 14 Jan 03:00",
+            "Wed 14 Jan 05:10",
+        ),
     }
     for text, (began, ends, hot_since, taken_since) in said.items():
         lines = (soon.format(began, ends), group.format(hot_since), taken.format(taken_since))

@@ -74,7 +74,9 @@ def flood(plant):
     ]
     for n, (definition, oven) in enumerate(alarms):
         named = {"definition": definition, "title": definition}
-        made = episode(590 + n / 60, oven, "open", guidance={"action": "Check the burner."}, **named)
+        made = episode(
+            590 + n / 60, oven, "open", guidance={"action": "Check the burner."}, **named
+        )
         plant.episodes.insert(replace(made, id=f"{n:024x}"))
     predicted = {"is_prediction": True, "valid_until": at(620), "title": "Soon", "severity": "low"}
     plant.episodes.insert(episode(500, "mixer", "open", definition="soon", **predicted))
