@@ -357,12 +357,13 @@ def _alarms(
 
 
 def _describe_group(group: Cause, plant: KnownPlant, language: Language) -> str:
-    names = sorted(
-        {plant.asset_titles.get(e.asset, e.asset) for e in group.episodes}, key=counting_order
-    )
+    assets = {plant.asset_titles.get(e.asset, e.asset) for e in group.episodes}
+    names = sorted(assets, key=counting_order)
+    if len(names) > _NAMED:
+        more = language.say("{number} more", number=str(len(names) - _NAMED))
+        names = [*names[:_NAMED], more]
     waiting = len(group.unacknowledged)
-    more = len(names) - _NAMED
-    said = [
+    parts = [
         language.say(
             "{severity}: {title}, {number} alarms since {since}",
             severity=language.translate(SEVERITY_NAMES[group.severity]),
@@ -373,8 +374,7 @@ def _describe_group(group: Cause, plant: KnownPlant, language: Language) -> str:
         *([language.say("expected")] if group.phase == "expected" else []),
         language.say("{number} not seen", number=str(waiting)) if waiting else language.say("seen"),
     ]
-    rest = [language.say("{number} more", number=str(more))] if more > 0 else []
-    return f"{', '.join(said)}: {', '.join([*names[:_NAMED], *rest])}"
+    return f"{', '.join(parts)}: {', '.join(names)}"
 
 
 def _describe_alarm(

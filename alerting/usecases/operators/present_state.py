@@ -198,14 +198,7 @@ def read_now(
         plant.documents,
         now,
     )
-    causes = [
-        cause.order_by_distance(
-            distances_beyond({e.id: values[e.id] for e in cause.episodes if e.id in values})
-        )
-        if cause.is_group
-        else cause
-        for cause in causes
-    ]
+    causes = [_with_worst_first(cause, values) if cause.is_group else cause for cause in causes]
     return Now(
         at=now,
         parts=tuple(parts),
@@ -227,6 +220,11 @@ def read_now(
             if mute.phase(now) == "present" and _is_about(mute, filters, plant, mutes)
         ),
     )
+
+
+def _with_worst_first(group: Cause, values: Mapping[str, Sparkline]) -> Cause:
+    lines = {e.id: values[e.id] for e in group.episodes if e.id in values}
+    return group.order_by_distance(distances_beyond(lines))
 
 
 def _stand_ins(
