@@ -450,7 +450,7 @@ def _state_lines(p: Platform, episode: Episode) -> Iterator[str]:
     if episode.assigned_to:
         yield f"assigned to {episode.assigned_to}"
     if state.first_out == "first":
-        yield "first-out: the first of several alarms of this asset"
+        yield "came first: the first of several alarms of this asset"
     yield from map(describe_mute, state.mutes)
     if state.suppressed:
         yield f"suppressed by design: {state.suppressed}"

@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 
 from alerting.adapters.yaml_documents import read_yaml
-from alerting.console.access import Access, Person, person_of
+from alerting.console.access import Access, Person, known_plant, person_of
 from alerting.console.fault_responses import is_for_programs
 from alerting.console.gate import COOKIE, DEVICE_COOKIE, READING, WrongAttempts, client_of
 from alerting.console.rendering import FormViewer, local_target, page_address, render
@@ -34,7 +34,7 @@ from alerting.operators.account_rules import (
     WrongPin,
 )
 from alerting.operators.actions_and_mutes import ACTION_NAMES, Role
-from alerting.ports import AccessPorts
+from alerting.ports import AccessPorts, Platform
 from alerting.settings.environment_variables import read_private_file
 from alerting.usecases.access.accounts import (
     Passwords,
@@ -347,8 +347,9 @@ def _is_local(request: Request) -> bool:
 
 
 _NAMES = {
-    "ack": ACTION_NAMES["acknowledge"],
-    "acknowledge": ACTION_NAMES["acknowledge"],
+    "ack": translatable("seen"),
+    "acknowledge": translatable("seen"),
+    "take": translatable("I take it over"),
     "close": ACTION_NAMES["close"],
     "mute": ACTION_NAMES["mute"],
     "end": ACTION_NAMES["unmute"],
@@ -362,6 +363,10 @@ _REMEMBERED_FOR = timedelta(minutes=10)
 """How long the person who signed last on a device is proposed."""
 _TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment", "text")
 """Fields that the page shows again before they are signed."""
+_OF_MUTES = ("preset", "lasting")
+"""Fields that an answer carries along, because the form to mute stands in it."""
+_SHOWN = 5
+"""Alarms that the page names; of more, their number."""
 
 
 class NotSigned(Exception):
@@ -411,13 +416,26 @@ def _page(
     since = None if account is None else account.signed_at
     is_recent = since is not None and entrance_of(request).now() - since < _REMEMBERED_FOR
     back = urlsplit(request.headers.get("referer", "")).path
+    path, _, form = request.url.path.rpartition("/")
+    is_answer = form in ("ack", "acknowledge", "feedback", "take")
+    ids = [value for field, value in typed if field == "episode"] or [path.rpartition("/")[2]]
+    plant: Platform = request.app.state.platform
+    alarms = [e for id in ids[:_SHOWN] if (e := plant.episodes.get(id)) is not None]
     page = render(
         "sign.html",
         request,
         action=request.url.path,
-        deed=_NAMES.get(request.url.path.rpartition("/")[2], ""),
+        deed=_NAMES.get(form, ""),
+        alarms=alarms,
+        more=len(ids) - _SHOWN,
+        asset_titles=known_plant(request, plant).asset_titles if alarms else {},
+        now=entrance_of(request).now(),
         typed=typed,
-        texts=[(field, value) for field, value in typed if field in _TEXTS and value],
+        texts=[
+            (field, value)
+            for field, value in typed
+            if value and field in _TEXTS and not (is_answer and field in _OF_MUTES)
+        ],
         signers=list_signers(platform),
         chosen=name or (account.signer if account and is_recent else None),
         refusal=refusal,

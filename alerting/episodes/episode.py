@@ -394,26 +394,27 @@ def expected_window(episode: Episode, horizon: timedelta) -> ExpectedWindow | No
 
 
 TOGETHER = timedelta(minutes=1)
+AT_ONCE = timedelta(seconds=1)
+"""Of alarms with less time between them, none came first."""
 FirstOut = Literal["first", "later"]
 
 
 def first_out(
     episode: Episode, others: Iterable[Episode], together: timedelta = TOGETHER
 ) -> FirstOut | None:
-    """Return `first` if other alarms of the asset follow within `together` and none came within
-    `together` before; else `later`.
+    """Return `first` if other alarms of the asset follow within `together`, and none came within
+    `together` before or within the same second; else `later`.
 
-    Alarms of the same instant are all `first`, because their order is unknown. Returns None for an
-    alarm without any other within `together`.
+    Returns None for an alarm without any other within `together`.
     """
     gaps = [
         o.raised_at - episode.raised_at
         for o in others
         if o.asset == episode.asset and o.id != episode.id and not o.withdrawn
     ]
-    if any(-together <= gap < timedelta(0) for gap in gaps):
+    if any(-together <= gap < AT_ONCE for gap in gaps):
         return "later"
-    return "first" if any(timedelta(0) <= gap <= together for gap in gaps) else None
+    return "first" if any(gap <= together for gap in gaps if gap > timedelta(0)) else None
 
 
 # transitions without a notification

@@ -322,6 +322,7 @@ class DeliveryPorts(ChartPorts, MutingPorts):
 class OperatorPorts(MutingPorts):
     """Act on episodes, also by signed links."""
 
+    accounts: Accounts
     feedback: FeedbackLog
     misses: Misses
     links: Links | None = None

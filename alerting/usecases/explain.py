@@ -206,9 +206,7 @@ def _record(
         lines.append(f"notified: {', '.join(notified)}" if notified else "no notification was sent")
         lines += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
         if covering.late_data_status == "found_late":
-            lines.append(
-                f"it was found late: late data showed it at {covering.detected_at.isoformat()}"
-            )
+            lines.append(f"it came with late readings, at {covering.detected_at.isoformat()}")
         if covering.acknowledged:
             lines.append(
                 f"acknowledged by {covering.acknowledged.actor} at "

@@ -118,7 +118,6 @@ def address_of(filters: NowFilters, **changes: str | None) -> str:
 
 EARLIER_SHOWN = 50
 OVER_UNFOLDED = 3
-FLOOD_UNFOLDED = 10
 CAUSES_UNFOLDED = 12
 """Causes with their answers; the more urgent ones are first, and acknowledged ones last."""
 GAPS_SHOWN = 6
@@ -226,6 +225,7 @@ def _present(
         "all_address": address_of(NowFilters()),
         "windows": now.windows,
         "values": now.values,
+        "people": platform.accounts.shown_names(),
         "titles": plant.titles,
         "asset_titles": plant.asset_titles,
         "conflicts": opposite_advice(still_open),
@@ -250,7 +250,6 @@ def _present(
         "presets": MUTE_REASONS,
         "causes_unfolded": CAUSES_UNFOLDED,
         "over_unfolded": OVER_UNFOLDED,
-        "flood_unfolded": FLOOD_UNFOLDED,
         "by_asset": lambda episodes: sorted(
             episodes, key=lambda e: counting_order(plant.asset_titles.get(e.asset, e.asset))
         ),
@@ -456,7 +455,8 @@ PresentAlarm = Annotated[
 
 
 class CauseView(views.View):
-    """The first of several alarms that came together, and those that followed it."""
+    """The first of several alarms that came together, and those that followed it; or the worst
+    alarm of a definition with five or more open ones, and the others."""
 
     first: PresentAlarm
     is_first_out: bool
@@ -479,8 +479,9 @@ NowView = Annotated[
     Now,
     views.ShownAs(
         "NowView",
-        "The present state of the plant: tiles by state, open alarms by cause, urgent first, ended "
-        "ones that wait to be acknowledged, and what is not evaluated.",
+        "The present state of the plant: tiles by state, open alarms by cause, five or more of one "
+        "definition together, urgent first, ended ones that wait to be acknowledged, and what is "
+        "not evaluated.",
         "at evaluated_until unacknowledged",
         tiles=(
             list[TileView],
