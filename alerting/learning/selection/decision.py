@@ -121,6 +121,7 @@ class Proposal(_Frozen):
     only after a person approves. `test`: metrics of the challenger on the test period
     (`Evidence.summary`); `evidence`: champion against challenger. `importance`: share by raw
     variable. `answers`: the effect of operators' feedback on rows, empty without feedback.
+    `failures`: sentences on trials that failed, and on families that are left out for it.
     """
 
     definition: str
@@ -145,6 +146,7 @@ class Proposal(_Frozen):
     dataset: DatasetProfile
     findings: tuple[Finding, ...] = ()
     answers: str = ""
+    failures: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -68,12 +68,12 @@ from alerting.usecases.training.definition_dataset import (
     suppressed_at,
 )
 from alerting.usecases.training.due import end_run, require_not_cancelled
+from alerting.usecases.training.fitted_candidates import load_candidates
 from alerting.usecases.training.promote import PLATFORM, description, follow
 from alerting.usecases.training.run_files import (
     ACCOUNT,
     TrainingRun,
     column_types,
-    load_candidates,
     load_dataset,
     load_learning_data,
     load_model_definition,
@@ -299,7 +299,7 @@ def _compare_trained(
 ) -> Proposal:
     """Compare the candidates of a kind that learns from problems, and refit a champion that
     stays."""
-    files = load_candidates(platform.runs, run.id, definition.families)
+    files, failed = load_candidates(platform.runs, run.id, definition.families)
     candidates = [candidate_from_files(stored) for stored in files.values()]
     review_refit(platform, definition, run.as_of, run.question)
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
@@ -355,6 +355,10 @@ def _compare_trained(
         dataset=profile(dataset),
         findings=tuple(dataset.findings),
         answers=dataset.answered,
+        failures=(
+            *(f"{c.family}: {failure}" for c in candidates if (failure := c.failure)),
+            *(f"{family} is left out: {fault}" for family, fault in failed.items()),
+        ),
     )
     params = {"family": chosen.candidate.family, **chosen.candidate.params} if chosen else {}
     names = ("ap", "bound", "trials", "problems") if chance is not None else ()
@@ -374,7 +378,7 @@ def _compare_estimated(
     platform: TrainingPorts, run: TrainingRun, definition: ModelDefinition
 ) -> Proposal:
     """Compare the candidates of a kind that learns from readings alone."""
-    candidates = load_candidates(platform.runs, run.id, definition.families)
+    candidates, _ = load_candidates(platform.runs, run.id, definition.families)
     accounts = {family: json.loads(files.pop(ACCOUNT)) for family, files in candidates.items()}
     models = {
         family: trained_kind_of(definition).load(files) for family, files in candidates.items()

@@ -116,25 +116,6 @@ def load_dataset(runs: TrainingRuns, run_id: str) -> Dataset:
     return dataset_from_files(files)
 
 
-def load_candidates(
-    runs: TrainingRuns, run_id: str, families: Sequence[str]
-) -> dict[str, dict[str, bytes]]:
-    """Return the files of the newest fitted candidate of every family. Raises UserError if one is
-    missing."""
-    fitted = {
-        s.tags["family"]: s.id for s in runs.searches(run_id) if s.tags.get("fitted") == "true"
-    }
-    missing = [f for f in families if f not in fitted]
-    if missing:
-        raise UserError(
-            translatable(
-                "not fitted yet: {names}; run these candidates of the training again",
-                names=", ".join(missing),
-            )
-        )
-    return {family: runs.files(run, CANDIDATE) for family, run in fitted.items()}
-
-
 def load_profile(runs: TrainingRuns, run_id: str) -> DatasetProfile:
     """Return the composition of the run's dataset."""
     return DatasetProfile.model_validate_json(runs.files(run_id, DATASET)[PROFILE])
@@ -298,7 +279,7 @@ def read_histories(
             file.write(before.reindex(columns=list(types)))
         for name, part in _load(readings, definition, asset, period, as_of, list(types)):
             rows[name] += int(part.readings.notna().any(axis=1).sum())
-            for column in part.readings.select_dtypes(np.float64):
+            for column in map(str, part.readings.select_dtypes(np.float64)):
                 values = part.readings[column].to_numpy()
                 wrong = values[np.abs(values) > MOST_MEASURED]
                 if len(wrong):
