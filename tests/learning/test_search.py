@@ -113,7 +113,7 @@ def test_a_trial_that_fails_ends_no_search(monkeypatch, family, failing):
 
 def test_a_family_whose_every_trial_fails_is_no_candidate_and_the_reason_is_said(monkeypatch):
     fails_in(monkeypatch, "random_forest", 0, 1)
-    with pytest.raises(SearchFailed, match="^2 of 2 trials failed: ValueError: Input X has infin"):
+    with pytest.raises(SearchFailed, match=r"^2 of 2 trials failed: ValueError: Input X has infin"):
         searched("random_forest", trials=2)
 
 

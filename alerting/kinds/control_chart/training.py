@@ -191,7 +191,7 @@ class ControlChartTraining:
             "moved": all_moved,
             "lasting_signals": new.in_alarm > MOST_IN_ALARM,
             "too_many_signals": new.is_too_many,
-            "too_few_points": champion is not None and not new.is_enough,
+            "too_few_points": not new.is_enough and (champion is not None or not new.points),
             "too_few_points_of_first": not new.is_enough,
         }
         stays = "".join(

@@ -237,17 +237,17 @@ def object_to_threshold(
     is_untested = validation is not None and not validation.problems
     first = chance if is_first else None
     by_chance = {} if first is None else first.facts
-    none_of_few = first is not None and first.missed_only_few_problems
+    finds_none = bool(validation and validation.problems and not validation.problems_found)
     unconfirmed = first is not None and first.together is not None and not first.is_confirmed
     objections: tuple[tuple[Objection, bool, Mapping[str, Any]], ...] = (
         ("last_value_serves", chosen.candidate.family in (PERSISTENCE, SEASONAL), few),
         ("finds_few", validation is not None and validation.finds_few, few),
-        ("chosen_out_of_fold", is_out_of_fold and choice.finds and not choice.is_fixed, of_rows),
-        ("none_of_few_found", none_of_few, by_chance),
         ("nothing_to_find", is_untested and not choice.finds, {}),
         ("fixed_finds_nothing", choice.is_fixed and not choice.finds, of_rows),
         ("finds_nothing", not choice.finds, of_rows),
         ("found_by_chance", unconfirmed, by_chance),
+        ("none_of_few_found", finds_none, few),
+        ("chosen_out_of_fold", is_out_of_fold and not choice.is_fixed, of_rows),
     )
     objection = next(((name, facts) for name, holds, facts in objections if holds), None)
     return decision if objection is None else add_objection(decision, *objection)

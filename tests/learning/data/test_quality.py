@@ -240,8 +240,8 @@ def with_columns(columns):
     line = SPARSE
     for name, values in columns.items():
         kind = {"b": "boolean", "f": "number"}.get(values.dtype.kind, "category")
-        values = values.astype(object) if kind == "category" else values
-        line = with_column(line, name, values, type=kind)
+        shown = values.astype(object) if kind == "category" else values
+        line = with_column(line, name, shown, type=kind)
     return line
 
 
