@@ -368,22 +368,24 @@ class PhaseOne:
     left_out: tuple[LeftOut, ...]
 
 
-def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne | None:
+def _describe_few(kept: BoolArray, readings: int) -> str:
+    in_control = "" if kept.all() else f", {int(kept.sum())} of them in control"
+    return f"it has {readings:,} usable readings{in_control}; {LEAST_POINTS} are needed"
+
+
+def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne | str:
     """Estimate centre line, sigma and (if `residuals`) autoregression from in-control readings at
-    instants (ms) (SPC phase I); None if fewer than `LEAST_POINTS` readings remain, or they do not
-    vary.
+    instants (ms) (SPC phase I); a text why that is not possible.
 
     `gap`: distance (ms) from which on a reading does not follow the previous one. `residuals`: fit
     an autoregressive model, of the order up to 5 with the least Bayesian information criterion.
     """
-    if len(at) < LEAST_POINTS:
-        return None
     left_out = _find_out_of_control(at, values)
     keep = np.ones(len(at), np.bool_)
     for stretch in left_out:
         keep[(at >= stretch.start) & (at <= stretch.end)] = False
     if keep.sum() < LEAST_POINTS:
-        return None
+        return _describe_few(keep, len(at))
     centre = float(np.median(values[keep]))
     coefficients = _autoregression(at, values - centre, keep, gap) if residuals else ()
     deviations, whole = _residuals(at, values - centre, coefficients, keep, gap)
@@ -392,15 +394,17 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
     sigma = robust_deviation(deviations[whole])
     for _ in range(_ROUNDS):
         if sigma <= 0 or inside.sum() < LEAST_POINTS:
-            return None
+            break
         within = whole & (np.abs(deviations - offset) <= _BEYOND * sigma)
         offset = float(deviations[within].mean())
         sigma = float(deviations[within].std(ddof=1))
         if (within == inside).all():
             break
         inside = within
-    if sigma <= 0 or inside.sum() < LEAST_POINTS:
-        return None
+    if sigma <= 0:
+        return f"its {len(at):,} usable readings do not vary (they are {centre:.6g})"
+    if inside.sum() < LEAST_POINTS:
+        return _describe_few(inside, len(at))
     centre += offset / (1 - sum(coefficients))
     return PhaseOne(
         centre,

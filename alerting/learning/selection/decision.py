@@ -454,13 +454,13 @@ RULES: tuple[DecisionRule, ...] = (
         f"{{found}} It finds fewer synthetic anomalies than the one in service. It {_APPROVED}",
     ),
     DecisionRule(
-        "finds_no_anomaly", "provisional", True,
-        f"{{found}} It finds nothing there, so nothing shows that it ever would. It {_APPROVED}",
-    ),
-    DecisionRule(
         "too_many_on_new_assets", "provisional", True,
         "{found} On assets that the one in service does not watch it raises {on_new_assets} false "
         f"alarms: too many. It {_APPROVED}",
+    ),
+    DecisionRule(
+        "finds_no_anomaly", "provisional", True,
+        f"{{found}} It finds nothing there, so nothing shows that it ever would. It {_APPROVED}",
     ),
     DecisionRule(
         "finds_nothing", None, True,

@@ -1,5 +1,5 @@
-"""Trials that raise an exception: the training goes on with what is left, and says what failed; with
-nothing left it is refused, and why."""
+"""Trials that raise an exception: the training goes on with what is left, and says what failed;
+with nothing left it is refused, and why."""
 
 from dataclasses import replace
 
