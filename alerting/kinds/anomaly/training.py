@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.faults import TrainingRefused, format_duration
-from alerting.definitions.wording.language import spoken_false_alarms, translatable
+from alerting.definitions.wording.language import joined, spoken_false_alarms, translatable
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import (
@@ -265,12 +265,18 @@ class AnomalyTraining:
                 translatable(
                     "nothing can be learned from {start} to {end} UTC: {reasons}; choose another "
                     "normal history, or import readings",
-                    reasons="; ".join(f"{name} has {why}" for name, why in without.items()),
+                    reasons=joined(
+                        "; ",
+                        *(
+                            translatable("{name}: {text}", name=name, text=why)
+                            for name, why in without.items()
+                        ),
+                    ),
                     start=f"{period.start:%Y-%m-%d %H:%M}",
                     end=f"{period.cutoff:%Y-%m-%d %H:%M}",
                 ),
             )
-        notes += [f"{name}: it has {why}, and no model" for name, why in without.items()]
+        notes += [f"{name}: {why}; it has no model" for name, why in without.items()]
         notes += describe_unseen(definition, period)
         spacing = measure_spacing(definition, data)
         model = AnomalyModel(family, revision, period.cutoff, detectors, spacing)
@@ -313,7 +319,7 @@ def _learn_detector(
     view = long_view(history, to_millis(data.period.cutoff))
     planned = plan_of(definition, view, period.start, period.cutoff)
     if planned is None:
-        return "no number with a value"
+        return translatable("no number has a value")
     plan = planned.features
     strides = computed_strides(plan, period.start, period.cutoff)
     computed = replace(plan, stride_ms=strides * plan.stride_ms)
@@ -327,7 +333,11 @@ def _learn_detector(
     if rows.categories is not None and not learned:
         used = _use(definition, computed, rows, normal, windows.values)
     if len(used.at) < LEAST_ROWS:
-        return f"{len(used.at)} rows of normal operation of the {LEAST_ROWS} that are needed"
+        return translatable(
+            "it has {rows} rows of normal operation, {least} are needed",
+            rows=len(used.at),
+            least=LEAST_ROWS,
+        )
     thinned = replace(plan, stride_ms=used.every * computed.stride_ms)
     nothing = np.full(len(used.at), None, object)
     together = score_unseen(definition, thinned, used.at, used.matrix, nothing)

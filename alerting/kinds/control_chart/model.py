@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from alerting.definitions.wording.language import spoken_duration
+from alerting.definitions.wording.language import spoken_duration, template, translatable
 from alerting.kinds.control_chart.definition import MOST_POINTS, RULES, RuleName, violated
 from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.ports import Files
@@ -369,8 +369,10 @@ class PhaseOne:
 
 
 def _describe_few(kept: BoolArray, readings: int) -> str:
-    in_control = "" if kept.all() else f", {int(kept.sum())} of them in control"
-    return f"it has {readings:,} usable readings{in_control}; {LEAST_POINTS} are needed"
+    text = template("{kept} of its {readings} usable readings are in control, {least} are needed")
+    if kept.all():
+        text = template("it has {readings} usable readings, {least} are needed")
+    return translatable(text, kept=int(kept.sum()), readings=readings, least=LEAST_POINTS)
 
 
 def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne | str:
@@ -402,7 +404,11 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
             break
         inside = within
     if sigma <= 0:
-        return f"its {len(at):,} usable readings do not vary (they are {centre:.6g})"
+        return translatable(
+            "its {readings} usable readings do not vary (they are {value})",
+            readings=len(at),
+            value=f"{centre:.6g}",
+        )
     if inside.sum() < LEAST_POINTS:
         return _describe_few(inside, len(at))
     centre += offset / (1 - sum(coefficients))

@@ -24,7 +24,12 @@ from scipy.stats import chi2, norm
 
 from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.wording.language import count_in_english, spoken_share, translatable
+from alerting.definitions.wording.language import (
+    count_in_english,
+    joined,
+    spoken_share,
+    translatable,
+)
 from alerting.detection.problem_occurrences import problem_intervals
 from alerting.detection.suppressed_intervals import is_covered, touches
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, RULES, ControlChartDefinition
@@ -111,14 +116,18 @@ class ControlChartTraining:
             for history in data.whole_histories
         }
         charts = {name: chart for name, chart in fitted.items() if not isinstance(chart, str)}
-        without = [f"{name}: {why}" for name, why in fitted.items() if isinstance(why, str)]
+        without = [
+            translatable("{name}: {text}", name=name, text=why)
+            for name, why in fitted.items()
+            if isinstance(why, str)
+        ]
         if not charts:
             raise TrainingRefused(
                 definition.name,
                 translatable(
                     "no limits of {variable} can be learned from {start} to {end} UTC: {reasons}; "
                     "choose another normal period, or import readings",
-                    reasons="; ".join(without),
+                    reasons=joined("; ", *without),
                     variable=definition.variable,
                     start=f"{period.start:%Y-%m-%d %H:%M}",
                     end=f"{period.cutoff:%Y-%m-%d %H:%M}",

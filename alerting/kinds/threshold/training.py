@@ -320,6 +320,7 @@ class LearnedLimitsTraining:
         constant = [
             f"{variable} of {history.asset.name}"
             for history in data.whole_histories
+            if history.asset.name in challenger.by_asset
             for variable in sorted({variable for variable, _ in definition.learned})
             if len(np.unique(_used(definition, history, data, variable).values)) == 1
         ]

@@ -185,7 +185,7 @@ def test_fixed_dates_have_unseen_time_behind_them_or_at_their_end():
 def test_too_little_normal_history_is_refused_with_what_to_do():
     with pytest.raises(
         UserError,
-        match=r"has \d+ rows of normal operation of the 100 that are needed; choose another",
+        match=r"it has \d+ rows of normal operation, 100 are needed; choose another",
     ):
         trained_platform(DOCUMENT, readings=rows()[:100], trained=DAY)
 
