@@ -368,11 +368,13 @@ class PhaseOne:
     left_out: tuple[LeftOut, ...]
 
 
-def _describe_few(kept: BoolArray, readings: int) -> str:
-    text = template("{kept} of its {readings} usable readings are in control, {least} are needed")
-    if kept.all():
+def _describe_few(inside: BoolArray, readings: int) -> str:
+    text = template(
+        "{in_control} of its {readings} usable readings are in control, {least} are needed"
+    )
+    if inside.all():
         text = template("it has {readings} usable readings, {least} are needed")
-    return translatable(text, kept=int(kept.sum()), readings=readings, least=LEAST_POINTS)
+    return translatable(text, in_control=int(inside.sum()), readings=readings, least=LEAST_POINTS)
 
 
 def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne | str:

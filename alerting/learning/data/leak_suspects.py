@@ -99,9 +99,9 @@ def _knowing_alone(
     prevalence = float(np.average(label, weights=weight))
     best: dict[str, tuple[float, str]] = {}
 
-    def score(source: str, what: str, *scores: Floats) -> None:
-        ap = max(_precision(one, label, weight) for one in scores)
-        best[source] = max(best.get(source, (0.0, "")), (ap, what))
+    def score(source: str, title: str, *scores: Floats) -> None:
+        ap = max(_precision(ranking, label, weight) for ranking in scores)
+        best[source] = max(best.get(source, (0.0, "")), (ap, title))
 
     for column in plan.layout:
         if column.source in definition.problem.variables:
@@ -132,10 +132,10 @@ def _has_value(name: str, histories: Sequence[History], rows: JoinedRows) -> Flo
     present = np.zeros(len(rows.at))
     for history in histories:
         of_asset = rows.asset == history.asset.name
-        known = millis(pd.DatetimeIndex(history.readings.index)) + duration_millis(
+        known_at = millis(pd.DatetimeIndex(history.readings.index)) + duration_millis(
             history.delay(name)
         )
-        newest = np.searchsorted(known, rows.at[of_asset], side="right")
+        newest = np.searchsorted(known_at, rows.at[of_asset], side="right")
         present[of_asset] = np.append(False, has_data(history, name))[newest]
     return present
 

@@ -282,29 +282,29 @@ class LifeCheck(NamedTuple):
     message: str
 
 
-def median_time_left(seen: LifeRows, age: Floats) -> Floats:
+def median_time_left(earlier: LifeRows, age: Floats) -> Floats:
     """Return the median time (ms) that failed lives lasted beyond each age; 0 beyond them all, and
     that of all rows for an age that is not known."""
-    _, first = np.unique(seen.life[seen.failed], return_index=True)
-    lasted = (seen.age + seen.time_left)[seen.failed][first]
+    _, first = np.unique(earlier.life[earlier.failed], return_index=True)
+    lasted = (earlier.age + earlier.time_left)[earlier.failed][first]
     lasted = np.sort(lasted[~np.isnan(lasted)])
     longer = np.searchsorted(lasted, age, side="right")
     middle = (longer + len(lasted) - 1) / 2
     usual = np.interp(middle, np.arange(len(lasted)), lasted) - age if len(lasted) else 0.0 * age
-    known = np.where(longer < len(lasted), usual, 0.0)
-    return np.where(np.isnan(age), np.median(seen.time_left[seen.failed]), known)
+    remaining = np.where(longer < len(lasted), usual, 0.0)
+    return np.where(np.isnan(age), np.median(earlier.time_left[earlier.failed]), remaining)
 
 
-def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds, seen: LifeRows) -> LifeCheck:
-    """Compare estimates with lives that ended with a failure. `seen`: rows of earlier lives."""
+def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds, earlier: LifeRows) -> LifeCheck:
+    """Compare estimates with lives that ended with a failure. `earlier`: rows of earlier lives."""
     low, median, high, keep = times.T
     time_left = rows.time_left
     share = mean_by_life(rows.life, (low <= time_left) & ~(time_left > high))
     margin = t.ppf(1 - _CHANCE, len(share) - 1) * share.std(ddof=1) / np.sqrt(len(share))
     guess = np.where(np.isnan(median), low, median)
     error, error_by_age = (
-        float(mean_by_life(rows.life, np.abs(one - time_left)).mean())
-        for one in (guess, median_time_left(seen, rows.age))
+        float(mean_by_life(rows.life, np.abs(estimate - time_left)).mean())
+        for estimate in (guess, median_time_left(earlier, rows.age))
     )
     message = (
         f"Remaining life: on {len(share)} unseen lives the interval held "

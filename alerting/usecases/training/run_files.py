@@ -294,7 +294,10 @@ def read_histories(
             events = part.events
         files[f"readings-{number}.parquet"] = file.content()
         files[f"events-{number}.parquet"] = _to_parquet(events)
-    findings = [impossible_values(name, *found) for name, found in sorted(impossible.items())]
+    findings = [
+        impossible_values(name, count, example)
+        for name, (count, example) in sorted(impossible.items())
+    ]
     profile = _profile(files, period, rows, len(assets), len(variables), findings)
     document = {"assets": [asset.name for asset in assets], "period": asdict(period)}
     return {**files, _PERIOD: json.dumps(document, default=datetime.isoformat).encode()}, profile
