@@ -35,7 +35,7 @@ from alerting.readings.history import whole_millis
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.accounts import register_services
-from alerting.usecases.definitions.faults_and_platform_alerts import DATABASE
+from alerting.usecases.definitions.faults_and_platform_alerts import DATABASE, FAILING
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import (
     ROUTES,
@@ -333,7 +333,7 @@ class HealthMonitor:
         self._inventory = read_inventory(platform, self._inventory)
         # the maintenance asks the registry: MLflow's client would take 90 MiB of this process
         faults = check_platform(platform, now, self._inventory, asks_registry=False)
-        if any(fault.kind == LATE for fault in faults):
+        if any(fault.kind in (LATE, FAILING) for fault in faults):
             deliver_due(platform, now)
 
     def _announce_outage(self, reason: str) -> None:

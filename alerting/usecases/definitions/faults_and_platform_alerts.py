@@ -369,6 +369,7 @@ MISCALIBRATED = template("model miscalibrated")
 DRIFTED = template("inputs drifted")
 DATABASE = template("database away")
 LOAD = template("alarm load")
+FAILING = template("channel failing")
 ANSWER = " Answer: "  # what alerts of earlier versions say behind why a version waits
 
 
