@@ -131,7 +131,13 @@ def redirected(
     """
     if episode.acknowledged or episode.muted_by or episode.backfilled or episode.withdrawn:
         return ()
-    critical = [n for n in notifications if n.severity == TOP and n.transition not in _NO_ALARM]
+    critical = [
+        n
+        for n in notifications
+        if n.severity == TOP
+        and n.transition not in _NO_ALARM
+        and n.status not in ("muted", "dropped")
+    ]
     to_people = [n for n in critical if n.channel != LOG] or critical
     if not to_people or not all(has_failed(n, now) for n in to_people):
         return ()

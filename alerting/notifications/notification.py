@@ -20,6 +20,8 @@ PostponedBy = Literal["quiet", "flood", "digest"]
 DeliveryStatus = Literal[
     "pending", "claimed", "failed", "sent", "dead", "muted", "grouped", "dropped"
 ]
+FIRST = translatable("first notification")
+"""The reason of the notification of a raise."""
 WAITING: tuple[DeliveryStatus, ...] = ("pending", "claimed", "failed")
 """The states before the last one: not tried yet, being delivered, to be tried again."""
 

@@ -308,6 +308,7 @@ def _parse(document: Document) -> Episode:
 
 
 _MOST_UNDELIVERED = 1_000
+_MOST_COUNTED = 10_000
 _OLDEST_MESSAGE_FIRST = [("created_at", 1), ("_id", 1)]
 _DUE_ORDER = [("next_attempt_at", 1), ("transition", -1), ("_id", 1)]
 """The order of deliveries. Of one episode the raise comes before its end, because `raised` sorts
@@ -419,9 +420,10 @@ class MongoNotifications:
     def undelivered_episodes(self, severity: str, since: datetime) -> set[str]:
         """Return the episodes with a notification of this severity whose last attempt failed after
         an instant; at most `_MOST_UNDELIVERED`, the newest."""
-        query = {"failed_at": {"$gt": since}, "severity": severity, "episode": {"$ne": None}}
+        query = {"failed_at": {"$gt": since}, "severity": severity}
         newest = self._notifications.find(query, {"episode": True}).sort("failed_at", -1)
-        return {document["episode"] for document in newest.limit(_MOST_UNDELIVERED)}
+        ids = {document["episode"] for document in newest.limit(_MOST_UNDELIVERED)}
+        return ids - {None}
 
     @repeated
     def channel_facts(self, recent: datetime) -> list[ChannelFacts]:
@@ -449,17 +451,23 @@ class MongoNotifications:
 
     def _undelivered(self, channel: str, after: datetime, *states: str) -> Undelivered | None:
         query = {"channel": channel, "failed_at": {"$gt": after}, "status": {"$in": states}}
-        group = {
-            "_id": None,
-            "number": {"$sum": 1},
-            "since": {"$min": "$failing_since"},
-            "last": {"$max": "$failed_at"},
-            "answered": {  # the newest with an answer
-                "$max": {"is": {"$gt": ["$error", None]}, "at": "$failed_at", "by": "$$ROOT"}
+        newest_first = [("failed_at", -1)]
+        answered = self._notifications.find_one(query | {"error": {"$ne": None}}, sort=newest_first)
+        steps = [
+            {"$match": query},
+            {"$sort": dict(newest_first)},
+            {"$limit": _MOST_COUNTED},
+            {
+                "$group": {
+                    "_id": None,
+                    "number": {"$sum": 1},
+                    "since": {"$min": "$failing_since"},
+                    "last": {"$max": "$failed_at"},
+                }
             },
-        }
-        for found in self._notifications.aggregate([{"$match": query}, {"$group": group}]):
-            answers = [n.error for n in _read_notifications([found["answered"]["by"]]) if n.error]
+        ]
+        for found in self._notifications.aggregate(steps):
+            answers = [n.error or "" for n in _read_notifications([answered] if answered else [])]
             return Undelivered(found["number"], found["since"], found["last"], "".join(answers))
         return None
 

@@ -181,7 +181,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("episode", ASCENDING), ("created_at", ASCENDING)]),
         IndexModel([("asset", ASCENDING), ("transition", ASCENDING), ("created_at", ASCENDING)]),
         IndexModel([("status", ASCENDING), ("channel", ASCENDING), ("delivered_at", ASCENDING)]),
-        IndexModel([("channel", ASCENDING), ("failed_at", ASCENDING)]),
+        IndexModel([("failed_at", ASCENDING), ("channel", ASCENDING)]),
         IndexModel([("claim", ASCENDING)], sparse=True),
         IndexModel([("created_at", ASCENDING)]),
     ],
