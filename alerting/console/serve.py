@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 import h11
+from h11._receivebuffer import ReceiveBuffer
 import uvicorn
 from pymongo.errors import PyMongoError
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -133,6 +134,19 @@ def main() -> int:
 SHUTDOWN_SECONDS = 4
 
 
+class _WholeLines(ReceiveBuffer):
+    """Received bytes, in which CR LF alone ends a line of a head: a proxy may pass on LF within a
+    header, whose rest would then be a header of the browser's own."""
+
+    def maybe_extract_lines(self) -> list[bytearray] | None:
+        received = bytes(self._data)
+        lines = super().maybe_extract_lines()
+        head = received[: len(received) - len(self._data)]
+        if head.count(b"\n") != head.count(b"\r\n"):
+            raise h11.RemoteProtocolError("a line of the head ends with LF alone")
+        return lines
+
+
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 that ends a connection whose request does not arrive, or whose answer is not read,
     in time.
@@ -150,6 +164,7 @@ class PatientProtocol(H11Protocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.conn._receive_buffer = _WholeLines()
         self._deadline: TimerHandle | None = None
         self._unread: TimerHandle | None = None
         self._uploads = False

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from alerting.definitions.wording.language import (
     Value,
     join_first,
-    template,
     translatable,
     translatable_count,
 )
@@ -141,9 +140,9 @@ def redirected(
     to_people = [n for n in critical if n.channel != LOG] or critical
     if not to_people or not all(has_failed(n, now) for n in to_people):
         return ()
+    failed = sorted({n.channel for n in to_people})
     reason = translatable(
-        template("the channel of this alarm did not deliver it: {names}"),
-        names=join_first(sorted({n.channel for n in to_people}), _MOST_NAMED),
+        "no channel of this alarm delivered it ({names})", names=join_first(failed, _MOST_NAMED)
     )
     return tuple(
         Notification(
