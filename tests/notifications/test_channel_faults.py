@@ -112,13 +112,19 @@ SENT_TO = {
     "hangs for 15 min": ([alarm("chat", "failed", 15)], ["log", "mail", "pager"]),
     "hangs for 14 min": ([alarm("chat", "failed", 14)], []),
     "not tried yet": ([alarm("chat", "pending")], []),
-    "skipped for 15 min, as others failed": ([alarm("chat", "pending", 15)], ["log", "mail", "pager"]),
+    "skipped for 15 min, as others failed": (
+        [alarm("chat", "pending", 15)],
+        ["log", "mail", "pager"],
+    ),
     "delivered": ([alarm("chat", "sent")], []),
     "one of two": ([alarm("chat"), alarm("mail", "sent")], []),
     "both": ([alarm("chat"), alarm("mail", "failed", 20)], ["log", "pager"]),
     "only the log has it": ([alarm("chat"), alarm("log", "sent")], ["mail", "pager"]),
     "the log alone, as written": ([alarm("log", "sent")], []),
-    "the log alone, and its disk is full": ([alarm("log", "failed", 20)], ["chat", "mail", "pager"]),
+    "the log alone, and its disk is full": (
+        [alarm("log", "failed", 20)],
+        ["chat", "mail", "pager"],
+    ),
     "a raise of a lower severity arrived, the rise did not": (
         [alarm("mail", "sent", severity="high"), alarm("chat", transition="severity_rose")],
         ["log", "mail", "pager"],

@@ -127,9 +127,7 @@ def _steps_of_earlier(
 
 def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> None:
     as_of = target.as_of
-    reason: str = (
-        translatable("continues") if episode.continues else FIRST
-    )
+    reason: str = translatable("continues") if episode.continues else FIRST
     if episode.late_data_status:
         reason = translatable("known since {when}, from late data", when=as_of.isoformat())
     if more:

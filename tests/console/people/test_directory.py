@@ -1,6 +1,7 @@
 """Sign-in by headers of a trusted proxy: what it may say, and nobody else."""
 
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -255,6 +256,21 @@ def small_proxy(target):
     yield server.server_port
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b" \n"])
+def test_a_line_feed_within_a_header_of_a_browser_makes_no_header_of_its_own(app_by, end):
+    head = (
+        b"GET /reports HTTP/1.1\r\nHost: x\r\nX-Alerting-Proxy-Secret: %s\r\n"
+        b"X-Forwarded-User: anna\r\nX-Theme: dark%sX-Forwarded-Groups: it\r\n\r\n"
+    )
+    with (
+        serving_thread(app_by(proxies=["127.0.0.1"]), ("127.0.0.1",)) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as client,
+    ):
+        client.sendall(head % (SECRET.encode(), end))
+        status = client.recv(65_536)[9:12]
+    assert status == (b"200" if end == b"\r\n" else b"400")
 
 
 @pytest.mark.parametrize("proxies", [["127.0.0.1"], ["192.0.2.7"], []], ids=str)

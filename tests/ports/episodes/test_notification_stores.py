@@ -25,9 +25,7 @@ def old(key, **changes):
 
 
 def failed(key, since, last, error, **changes):
-    return notice(
-        key, since, failing_since=at(since), failed_at=at(last), error=error, **changes
-    )
+    return notice(key, since, failing_since=at(since), failed_at=at(last), error=error, **changes)
 
 
 def on_notifications(method, *given, **named):

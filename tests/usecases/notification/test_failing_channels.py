@@ -44,7 +44,9 @@ class Receiver(Mailbox):
         minute = (self._clock.now() - at(0)).total_seconds() / 60
         fault = self._answer(minute, self.attempts)
         if fault is not None:
-            raise DeliveryFailed(f"chat answered {fault}", permanent=fault[:1] == "4" or "55" in fault)
+            raise DeliveryFailed(
+                f"chat answered {fault}", permanent=fault[:1] == "4" or "55" in fault
+            )
         self.messages.append(message)
 
 
