@@ -546,7 +546,7 @@ def enter_by_proxy(request: Request) -> Response | None:
     now = entrance.now()
     client = client_of(request)
     try:
-        named = directory and directory.read(request)
+        named = None if directory is None else directory.read(request)
         if directory is None or named is None:
             if sender is not None and sender.identity is not None:
                 request.state.person = None  # a session of the directory counts behind it alone

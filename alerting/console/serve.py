@@ -17,8 +17,8 @@ from types import FrameType
 from typing import Any
 
 import h11
-from h11._receivebuffer import ReceiveBuffer
 import uvicorn
+from h11._receivebuffer import ReceiveBuffer
 from pymongo.errors import PyMongoError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 

@@ -42,9 +42,9 @@ class Notification:
 
     It is due at `next_attempt_at`: the first attempt, the end of a claim, or the next attempt after
     a failure; None when no attempt follows. `postponed_by`: why it waits although nothing failed.
-    `failed_at`: the last attempt, if it failed; `failing_since`: the first one since a delivery was
-    possible. States: `grouped`: sent in one message with others; `dropped`: the episode ended before the
-    quiet hours did. `severity`: severity of the episode when the notification was made. A
+    `failed_at`: the last attempt, if it failed; `failing_since`: the first one that failed. States:
+    `grouped`: sent in one message with others; `dropped`: the episode ended before the quiet hours
+    did. `severity`: severity of the episode when the notification was made. A
     notification belongs to an `episode` (on `asset`), or has a `content`.
     """
 

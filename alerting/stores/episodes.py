@@ -448,14 +448,14 @@ class MongoNotifications:
 
     def _last_delivery(self, channel: str, until: datetime = LAST_INSTANT) -> datetime | None:
         query = {"status": "sent", "channel": channel, "delivered_at": {"$lte": until}}
-        found = self._notifications.find_one(query, sort=[("delivered_at", -1)])
-        return found and found["delivered_at"]
+        newest = self._notifications.find_one(query, sort=[("delivered_at", -1)])
+        return newest["delivered_at"] if newest else None
 
     def _undelivered(self, channel: str, after: datetime, *states: str) -> Undelivered | None:
         query = {"channel": channel, "failed_at": {"$gt": after}, "status": {"$in": states}}
         newest_first = [("failed_at", -1)]
         answered = self._notifications.find_one(query | {"error": {"$ne": None}}, sort=newest_first)
-        steps = [
+        steps: list[Document] = [
             {"$match": query},
             {"$sort": dict(newest_first)},
             {"$limit": _MOST_COUNTED},
@@ -468,9 +468,9 @@ class MongoNotifications:
                 }
             },
         ]
-        for found in self._notifications.aggregate(steps):
+        for group in self._notifications.aggregate(steps):
             answers = [n.error or "" for n in _read_notifications([answered] if answered else [])]
-            return Undelivered(found["number"], found["since"], found["last"], "".join(answers))
+            return Undelivered(group["number"], group["since"], group["last"], "".join(answers))
         return None
 
     def forget(

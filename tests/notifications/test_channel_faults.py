@@ -1,5 +1,5 @@
-"""Which channels fail, who is told of it, and where a critical alarm goes that no channel delivered:
-decided from facts."""
+"""Which channels fail, and where a critical alarm goes that no channel delivered: decided from
+facts."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -342,7 +342,7 @@ def fault_recipients(
     fault goes to them, too, if no channel of the routes delivers; unless people know of it.
     """
     reached = [r for r in in_force if r[0] in working]
-    others = [(channel, None) for channel in sorted(working)] if in_force else []
+    others: list[_ByRoute] = [(channel, None) for channel in sorted(working) if in_force]
     if of_channel:
         return [r for r in reached if r != (LOG, None)] or others
     return [*in_force] if reached or is_known else [*in_force, *others]

@@ -51,7 +51,7 @@ class Receiver(Mailbox):
 
 
 class Plant:
-    """An oven whose critical alarm goes to the channels `notify`, with channels of these answers."""
+    """An oven whose critical alarm goes to the channels `notify`; channels with these answers."""
 
     def __init__(self, stores, answers, notify=("chat",), routes=(), **alarm):
         clock = HandClock()
