@@ -2,6 +2,7 @@
 goes, minute by minute."""
 
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -10,13 +11,19 @@ import pytest
 
 from alerting.adapters.receivers.egress import Egress
 from alerting.adapters.receivers.http_channels import WebhookChannel
+from alerting.console.serve import HealthMonitor
 from alerting.definitions.platform_limits import HealthLimits
 from alerting.ports import DeliveryFailed, ReadingRow
 from alerting.reporting.sentences import history
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
-from alerting.usecases.notification.delivery import deliver_due, retry, send_test
+from alerting.usecases.notification.delivery import (
+    deliver_due,
+    deliver_now,
+    retry,
+    send_test,
+)
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.platform_health import alarms_off, check_platform
 from tests.builders import at, oven, too_hot
@@ -299,6 +306,27 @@ def test_an_alarm_that_is_muted_goes_to_no_other_channel_before_its_mute_ends():
     assert HOT not in told(plant, "mail")
     plant.run([40, 41, 55, 56, 57, 58])
     assert told(plant, "mail").count(HOT) == 1
+
+
+def test_alarms_that_are_skipped_because_their_channel_is_silent_go_to_the_others_too():
+    plant = plant_in_memory({"chat": always("500"), "mail": well, "log": well})
+    more = {"severity": "critical", "stale_after": "9d", "notify": {"channels": ["chat"]}}
+    documents = [too_hot(name=f"hot-{n}", **more) for n in range(4)]
+    apply(plant.platform, documents, "engineer", at(0), "test")
+    plant.feed(1)
+    plant.run([1, 2, 15])
+    assert told(plant, "mail") == []
+    plant.run([16, 17])
+    assert len(told(plant, "mail")) == 5 + 1
+    assert plant.doubled == []
+
+
+def test_the_console_alone_tells_of_a_channel_and_sends_its_alarm_within_a_minute():
+    plant = plant_in_memory({"chat": always("403"), "mail": well, "log": well})
+    plant.feed(1)
+    deliver_now(plant.platform, at(1))
+    HealthMonitor(lambda: nullcontext(plant.platform), plant.platform.clock.now).check()
+    assert told(plant, "mail") == [HOT, CHAT_FAILS]
 
 
 def test_the_message_by_another_channel_says_why_and_the_page_of_the_alarm_which_way_it_went():
