@@ -229,12 +229,12 @@ def test_another_fault_reaches_people_when_the_channel_of_its_route_fails():
         notify=["mail"],
     )
     alerts = plant.platform.platform_alerts
-    alerts.report("definition faulty", "early", "no row", at(1))
+    alerts.report("model miscalibrated", "early", "no row", at(1))
     plant.run([1, 2, 3])
-    assert told(plant, "mail") == [CHAT_FAILS, "Platform: definition faulty: early"]
-    alerts.resolve("definition faulty", "early", at(3))
+    assert told(plant, "mail") == [CHAT_FAILS, "Platform: model miscalibrated: early"]
+    alerts.resolve("model miscalibrated", "early", at(3))
     plant.run([4])
-    assert told(plant, "mail")[0] == "Over: platform: definition faulty: early"
+    assert told(plant, "mail")[0] == "Over: platform: model miscalibrated: early"
 
 
 def test_a_fault_that_people_know_is_not_told_again_when_its_channel_fails_later():
@@ -243,7 +243,7 @@ def test_a_fault_that_people_know_is_not_told_again_when_its_channel_fails_later
         {"chat": lambda minute, _: None if minute < 5 else "403", "mail": well, "log": well},
         routes=[asked | {"channels": ["chat"]}],
     )
-    plant.platform.platform_alerts.report("definition faulty", "early", "no row", at(1))
+    plant.platform.platform_alerts.report("model miscalibrated", "early", "no row", at(1))
     plant.run([1, 2])
     plant.feed(6)
     plant.run([6, 7, 8])
@@ -316,8 +316,8 @@ def test_alarms_that_are_skipped_because_their_channel_is_silent_go_to_the_other
     plant.feed(1)
     plant.run([1, 2, 15])
     assert told(plant, "mail") == []
-    plant.run([16, 17])
-    assert len(told(plant, "mail")) == 5 + 1
+    plant.run([16])
+    assert len(told(plant, "mail")) == 5
     assert plant.doubled == []
 
 
