@@ -42,6 +42,7 @@ from alerting.usecases.access.accounts import PAGE, backup_age, changed_fields, 
 from alerting.usecases.definitions.faults_and_platform_alerts import (
     DOCUMENT,
     DRIFTED,
+    FAILING,
     FAULTY,
     LOAD,
     MISCALIBRATED,
@@ -83,6 +84,7 @@ _MENDED_AT = {
     **dict.fromkeys((REFUSED, MISCALIBRATED), ("", "/models/{}", template("Open the models"))),
     DRIFTED: ("", "/trends?asset={}", template("Open in trends")),
     BEHIND: ("sink ", "/sinks/{}", template("Open the sink")),
+    FAILING: ("", "/routes#undelivered", template("Open the routes")),
     **dict.fromkeys((STALE, STOPPED, LOST, SURPLUS), _SOURCE),
 }
 """Of a kind of fault: how its subject begins, the page on which it is mended, and the link."""

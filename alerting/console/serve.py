@@ -18,6 +18,7 @@ from typing import Any
 
 import h11
 import uvicorn
+from h11._receivebuffer import ReceiveBuffer
 from pymongo.errors import PyMongoError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -35,7 +36,7 @@ from alerting.readings.history import whole_millis
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
 from alerting.usecases.access.accounts import register_services
-from alerting.usecases.definitions.faults_and_platform_alerts import DATABASE
+from alerting.usecases.definitions.faults_and_platform_alerts import DATABASE, FAILING
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import (
     ROUTES,
@@ -133,6 +134,19 @@ def main() -> int:
 SHUTDOWN_SECONDS = 4
 
 
+class _WholeLines(ReceiveBuffer):
+    """Received bytes, in which CR LF alone ends a line of a head: a proxy may pass on LF within a
+    header, whose rest would then be a header of the browser's own."""
+
+    def maybe_extract_lines(self) -> list[bytearray] | None:
+        received = bytes(self._data)
+        lines = super().maybe_extract_lines()
+        head = received[: len(received) - len(self._data)]
+        if head.count(b"\n") != head.count(b"\r\n"):
+            raise h11.RemoteProtocolError("a line of the head ends with LF alone")
+        return lines
+
+
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 that ends a connection whose request does not arrive, or whose answer is not read,
     in time.
@@ -150,6 +164,7 @@ class PatientProtocol(H11Protocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.conn._receive_buffer = _WholeLines()
         self._deadline: TimerHandle | None = None
         self._unread: TimerHandle | None = None
         self._uploads = False
@@ -333,7 +348,7 @@ class HealthMonitor:
         self._inventory = read_inventory(platform, self._inventory)
         # the maintenance asks the registry: MLflow's client would take 90 MiB of this process
         faults = check_platform(platform, now, self._inventory, asks_registry=False)
-        if any(fault.kind == LATE for fault in faults):
+        if any(fault.kind in (LATE, FAILING) for fault in faults):
             deliver_due(platform, now)
 
     def _announce_outage(self, reason: str) -> None:

@@ -24,7 +24,7 @@ from alerting.episodes.episode import (
     Transition,
     TransitionKind,
 )
-from alerting.notifications.notification import Notification
+from alerting.notifications.notification import FIRST, Notification
 from alerting.operators.actions_and_mutes import IsaState
 from alerting.reporting.phrases import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES
 
@@ -304,9 +304,10 @@ def describe_delivery(notification: Notification, language: Language = ENGLISH) 
         MESSAGE_NAMES.get(notification.transition, notification.transition.replace("_", " "))
     )
     if notification.status == "sent":
-        return language.say(
-            "Notified: {channel}", channel=notification.channel
-        ), "" if notification.transition == "raised" else message_name
+        why = "" if notification.reason.startswith(FIRST) else notification.reason
+        return language.say("Notified: {channel}", channel=notification.channel), (
+            language.translate(why) if notification.transition == "raised" else message_name
+        )
     heading = language.say("Message to {channel}", channel=notification.channel)
     status = language.translate(_DELIVERED[notification.status])
     fault = (

@@ -27,6 +27,11 @@ from alerting.definitions.wording.language import (
     translatable_count,
 )
 from alerting.episodes.evaluation_plan import EvaluationTarget
+from alerting.notifications.channel_faults import (
+    UNDELIVERED_FOR,
+    ChannelFacts,
+    why_failing,
+)
 from alerting.ports import (
     DecisionRecord,
     Declarations,
@@ -44,6 +49,7 @@ from alerting.readings.history import NO_TIME, to_millis
 from alerting.usecases.definitions.faults_and_platform_alerts import (
     DOCUMENT,
     DRIFTED,
+    FAILING,
     FAULTY,
     LOAD,
     MISCALIBRATED,
@@ -57,7 +63,11 @@ from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     source_hash_of,
 )
 from alerting.usecases.ingestion.arrived_rows import count_late
-from alerting.usecases.notification.routing import DeliveredMessage, delivered_message
+from alerting.usecases.notification.routing import (
+    DeliveredMessage,
+    channel_subject,
+    delivered_message,
+)
 from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
 from alerting.usecases.sources.records import spoken
 from alerting.usecases.sources.status import (
@@ -79,7 +89,7 @@ REFUSED = template("promotion refused")
 DISK = template("disk filling")
 REGISTRY = template("registry away")
 # The kinds of platform alerts that these facts raise and resolve.
-KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, BEHIND, FAILED, REFUSED, DISK, REGISTRY)
+KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, FAILING, BEHIND, FAILED, REFUSED, DISK, REGISTRY)
 LEFT_KINDS = ("backup overdue",)
 """Of faults that left: those still open in an existing home are resolved."""
 REFUSALS = 3
@@ -105,7 +115,8 @@ class PlatformFacts:
 
     `lags`: of the most overdue definitions. `trainings`: the newest training of the present
     question of each definition; `decisions`: its last `REFUSALS`, oldest first. `declarations`: of
-    each source or sender. `registry_fault`: why the registry of models does not answer. `is_open`:
+    each source or sender. `channels`: of those with undelivered messages; `configured`: the
+    channels with settings. `registry_fault`: why the registry of models does not answer. `is_open`:
     kind and subject of open platform alerts.
     """
 
@@ -117,6 +128,8 @@ class PlatformFacts:
     registry_fault: str | None = None
     sources: Sequence[SourceStatus] = ()
     sinks: Sequence[SinkStatus] = ()
+    channels: Sequence[ChannelFacts] = ()
+    configured: Collection[str] = ()
     declarations: Mapping[str, Declarations] = field(default_factory=dict)
     is_open: frozenset[tuple[str, str]] = frozenset()
 
@@ -133,6 +146,7 @@ def platform_conditions(
         *_find_stopped(facts.sources),
         *_find_lost(facts.sources, now),
         *_find_surplus(facts.declarations, now),
+        *_find_failing(facts, now),
         *_find_behind(facts.sinks, now),
         *_find_failed(facts.trainings, now),
         *_find_refused(facts.decisions),
@@ -225,6 +239,16 @@ def _find_lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[Platf
                 else translatable("values are lost: {fault}", **values)
             )
             yield PlatformFault(LOST, f"source {source.name}", why)
+
+
+def _find_failing(facts: PlatformFacts, now: datetime) -> Iterator[PlatformFault]:
+    """Yield one fault for each channel that refuses messages, or delivers none for long."""
+    for channel in facts.channels:
+        subject = channel_subject(channel.name)
+        is_open = (FAILING, subject) in facts.is_open
+        why = why_failing(channel, channel.name in facts.configured, is_open, now)
+        if why is not None:
+            yield PlatformFault(FAILING, subject, why)
 
 
 def _find_behind(sinks: Sequence[SinkStatus], now: datetime) -> Iterator[PlatformFault]:
@@ -354,6 +378,11 @@ class OpenFaults(NamedTuple):
         """Return when alarms began to be missing; None while every alarm comes."""
         return self.grave[0].opened_at if self.grave else None
 
+    @property
+    def only_untold(self) -> bool:
+        """Return whether every alarm comes, and only its messages are not delivered."""
+        return all(alert.kind == FAILING for alert in self.grave)
+
 
 def open_faults(platform: UpkeepPorts) -> OpenFaults:
     """Return the open faults, and whether people were notified of those that keep alarms off."""
@@ -401,6 +430,8 @@ def read_facts(
         disks=platform.disks(),
         sources=source_statuses(platform, now),
         sinks=sink_statuses(platform, now),
+        channels=platform.notifications.channel_facts(now - UNDELIVERED_FOR),
+        configured=platform.channels.keys(),
         declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained) if asks_registry else None,
         is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),

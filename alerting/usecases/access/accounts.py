@@ -463,7 +463,8 @@ def admit_from_directory(
         before = platform.accounts.get(name)
         if before is not None and before.disabled_at is not None:
             raise UserError(translatable("your account is disabled: ask an administrator"))
-        if before is not None and before.identity != user and not _is_free(before):
+        is_same = before is not None and (before.identity or "").lower() == user.lower()
+        if before is not None and not is_same and not _is_free(before):
             raise UserError(
                 translatable(
                     "the account {name} is not of the directory: ask an administrator to remove it",
@@ -473,7 +474,7 @@ def admit_from_directory(
         if role is None:
             end_sessions(platform, name, now)
             raise UserError(translatable("you are in no group that may use this platform"))
-        if before is not None and (before.role, before.identity) == (role, user):
+        if before is not None and is_same and before.role == role:
             return before
         if before is None and (not create or len(platform.accounts.all()) >= MOST_ACCOUNTS):
             raise UserError(
@@ -494,7 +495,8 @@ def admit_from_directory(
 
 def _is_free(account: Account) -> bool:
     """Return whether an account was made for a user who has not signed in yet."""
-    return account.identity is None and account.password is None and account.kind == "person"
+    secrets = (account.identity, account.password, account.pin)
+    return account.kind == "person" and not any(secrets)
 
 
 PAGE = 50

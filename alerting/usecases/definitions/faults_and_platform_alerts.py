@@ -24,6 +24,7 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import DocumentRefused, Fault, shown
 from alerting.definitions.fields.definition_checks import (
+    event_faults,
     faults_against_assets,
     inhibition_faults,
     inhibitors_of,
@@ -286,6 +287,7 @@ def warnings_of(
     targets = matching_assets(definition, platform.assets.find_matching(definition.assets))
     return [
         *_warnings_on(platform, definition, targets, until),
+        *_unknown_replacement(platform, definition),
         *_unfulfillable(platform, definition, targets, until),
     ]
 
@@ -302,6 +304,13 @@ def _warnings_on(
         measured = _problem_spacing(platform, definition, targets, until)
         return [*definition.horizon_warnings(targets, measured), *definition.effect_warnings()]
     return []
+
+
+def _unknown_replacement(platform: PlantPorts, definition: Definition) -> list[str]:
+    ends = definition.life_ends if isinstance(definition, TrainedDefinition) else None
+    names = [ends.replaced_by] if ends and ends.replaced_by else []
+    types = platform.assets.event_types() if names else []
+    return [*map(str, event_faults("replaced_by", names, types))]
 
 
 def _problem_spacing(
@@ -369,6 +378,7 @@ MISCALIBRATED = template("model miscalibrated")
 DRIFTED = template("inputs drifted")
 DATABASE = template("database away")
 LOAD = template("alarm load")
+FAILING = template("channel failing")
 ANSWER = " Answer: "  # what alerts of earlier versions say behind why a version waits
 
 

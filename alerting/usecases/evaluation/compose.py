@@ -21,6 +21,7 @@ from alerting.kinds.protocol import (
     VersionInterval,
 )
 from alerting.kinds.registry import kind_of
+from alerting.notifications.notification import FIRST
 from alerting.ports import EvaluationPorts
 from alerting.readings.history import History
 from alerting.usecases.definitions.versions import describe_answer
@@ -126,9 +127,7 @@ def _steps_of_earlier(
 
 def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> None:
     as_of = target.as_of
-    reason: str = (
-        translatable("continues") if episode.continues else translatable("first notification")
-    )
+    reason: str = translatable("continues") if episode.continues else FIRST
     if episode.late_data_status:
         reason = translatable("known since {when}, from late data", when=as_of.isoformat())
     if more:

@@ -18,7 +18,7 @@ from alerting.episodes.episode import (
 )
 from alerting.episodes.prediction_rule import HORIZON_PASSED, LONGEST_PASSED, RISK_LOW
 from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
-from alerting.notifications.notification import Notification
+from alerting.notifications.notification import FIRST, Notification
 from alerting.ports import Links, Message
 from alerting.reporting.phrases import (
     GUIDANCE_NAMES,
@@ -79,7 +79,6 @@ def _change_payloads(changes: Sequence[Change]) -> list[dict[str, Any]]:
     ]
 
 
-FIRST = translatable("first notification")
 _EXPLAINED = ("cause", "consequence")
 # messages on an episode that was announced before
 _LATER = ("repeated", "escalated", "unmuted", "reopened")

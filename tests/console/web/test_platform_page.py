@@ -11,6 +11,7 @@ from alerting.console.app import create_app
 from alerting.ports import DatabaseState, DeadMessage
 from alerting.usecases.definitions.faults_and_platform_alerts import (
     DOCUMENT,
+    FAILING,
     FAULTY,
     LOAD,
     UNREADABLE,
@@ -87,6 +88,7 @@ MENDED = [
     (DOCUMENT, "assets/oven-1", "Open the document"),
     (LOAD, "too-hot revision 2", "Open the definition"),
     (BEHIND, f"sink {SINK['name']}", "Open the sink"),
+    (FAILING, "channel chat", "Open the routes"),
     *((kind, f"source {BROKER['name']}", "Open the source") for kind in OF_SOURCES),
 ]
 
