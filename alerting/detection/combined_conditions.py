@@ -44,11 +44,12 @@ Gap = tuple[datetime, datetime]
 
 
 class _Result(NamedTuple):
-    """Truth from each of several instants on, and, where it is unknown, the fault of the data on
-    which it depends."""
+    """Truth from each of several instants on; where it is unknown, the fault of the data on which
+    it depends; and where it is true, which conditions make it so."""
 
     truth: Truths
     facts: Sequence[Fact | None]
+    causes: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def conditions_at(combination: Combination, history: History, at: datetime) -> l
 def combined_truth(combination: Combination, conditions: Sequence[ConditionAt]) -> Status:
     """Return whether a combination holds if its conditions have these results."""
     results = (
-        _Result(np.array([_STATUSES.index(condition.status)], np.int8), [condition.fact])
+        _Result(np.array([_STATUSES.index(condition.status)], np.int8), [condition.fact], [""])
         for condition in conditions
     )
     return _STATUSES[int(_combine(combination, results).truth[0])]
@@ -213,7 +214,9 @@ def evaluate_combination(
         for condition, readings, part in zip(conditions, series, parts, strict=True)
     ]
     starts = np.unique([to_millis(interval.start) for e in evaluated for interval in e.intervals])
-    combined = _combine(combination, (_result(e.intervals, starts) for e in evaluated))
+    names = [f"{number}." for number in range(len(conditions))]
+    results = (_result(e.intervals, starts, n) for e, n in zip(evaluated, names, strict=True))
+    combined = _combine(combination, results)
     intervals = list(_intervals(starts, combined, evaluated[0].intervals[-1].end, alert_severity))
     at_end = combine_carried((e.carried for e in evaluated), until)
     return CombinedEvaluation(intervals, at_end, tuple(zip(conditions, evaluated, strict=True)))
@@ -248,14 +251,19 @@ def combine_carried(parts: Iterable[Carried | None], at: datetime) -> Carried:
     return Carried(_COMBINED, at, None, parts=tuple(parts))
 
 
-def _result(intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64]) -> _Result:
+def _result(
+    intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64], name: str = ""
+) -> _Result:
     """Return the result of one condition from each of these starts on."""
     position = (
         np.searchsorted([to_millis(interval.start) for interval in intervals], starts, side="right")
         - 1
     )
     truth = np.array([_STATUSES.index(interval.status) for interval in intervals], np.int8)
-    return _Result(truth[position], [intervals[i].fact for i in position.tolist()])
+    at_starts = [intervals[i] for i in position.tolist()]
+    return _Result(
+        truth[position], [i.fact for i in at_starts], [name + i.cause for i in at_starts]
+    )
 
 
 def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
@@ -271,27 +279,33 @@ def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
     for i in np.flatnonzero(truth == _UNKNOWN).tolist():
         causes = [member.facts[i] for member in members if member.truth[i] == _UNKNOWN]
         facts[i] = next((fact for fact in causes if fact in MISSING), causes[0])
-    return _Result(truth, facts)
+    causes = [
+        "+".join(member.causes[i] for member in members if member.truth[i] > _UNKNOWN)
+        for i in range(len(truth))
+    ]
+    return _Result(truth, facts, causes)
 
 
 def _intervals(
     starts: npt.NDArray[np.int64], combined: _Result, end: datetime, alert_severity: Severity | None
 ) -> Iterator[StatusInterval]:
     """Yield the intervals of the combined truth, with equal neighbours joined."""
-    runs: list[tuple[int, Status, Severity | None, Fact | None]] = []
-    for start, truth, fact in zip(
-        starts.tolist(), combined.truth.tolist(), combined.facts, strict=True
+    runs: list[tuple[int, Status, Severity | None, Fact | None, str]] = []
+    for start, truth, fact, met in zip(
+        starts.tolist(), combined.truth.tolist(), combined.facts, combined.causes, strict=True
     ):
         status = _STATUSES[truth]
         severity = None
+        cause = met if truth > _UNKNOWN else ""
         if fact in MISSING and alert_severity is not None:
             status = "triggered"
             severity = alert_severity
-        if not runs or runs[-1][1:] != (status, severity, fact):
-            runs.append((start, status, severity, fact))
+            cause = fact
+        if not runs or runs[-1][1:] != (status, severity, fact, cause):
+            runs.append((start, status, severity, fact, cause))
     stops = [*(from_millis(start) for start, *_ in runs[1:]), end]
-    for (start, status, severity, fact), stop in zip(runs, stops, strict=True):
-        yield StatusInterval(from_millis(start), stop, status, severity, fact)
+    for (start, *of_run), stop in zip(runs, stops, strict=True):
+        yield StatusInterval(from_millis(start), stop, *of_run)
 
 
 def unevaluated_intervals(

@@ -36,7 +36,7 @@ class Evaluation:
 
     `value` is the evaluated number (a reading, or a probability), None when unknown. `reason` is a
     sentence in plain words. `model_version` is the registry version that scored, None for threshold
-    kinds.
+    kinds. `cause`: as of `StatusInterval`, None if it is not known.
     """
 
     at: datetime
@@ -45,6 +45,10 @@ class Evaluation:
     value: float | None = None
     threshold: float | None = None
     model_version: int | None = None
+    cause: str | None = None
+
+
+UNKNOWN = "unknown"  # the cause while no condition is known to be true
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class StatusInterval:
     fault of the data, if any: `waiting` for the first reading, `stale` since the last, `frozen` at
     one value, `out_of_range` of the engineering range, `bad_quality` according to its source,
     `no_rate` without an earlier reading to compare with, `no_limit` where the asset does not state
-    it.
+    it. `cause`: while triggered, which of several conditions are true, joined by `+`: a side of the
+    limits, a fault of the data, a rule; empty for a kind with a single one.
     """
 
     start: datetime
@@ -63,6 +68,7 @@ class StatusInterval:
     status: Status
     severity: Severity | None = None
     fact: Fact | None = None
+    cause: str = ""
 
 
 INSIDE = "inside"  # the side of a band
@@ -137,14 +143,20 @@ class ConditionAt(NamedTuple):
 
 
 def limit_message(
-    definition: Condition, asset: Asset, reading: ReadingInForce, severity: Severity | None
+    definition: Condition,
+    asset: Asset,
+    reading: ReadingInForce,
+    severity: Severity | None,
+    *,
+    lasted: bool = True,
 ) -> tuple[str, float | None]:
     """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C
-    for 3 min`."""
+    for 3 min`. `lasted`: whether it has been met for its on-delay."""
     if reading.fact is not None:
         return fact_message(definition, asset, reading.fact, reading), None
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
+    duration = _duration(definition) if lasted else []
     learned = [in_force for in_force in reading.learned if in_force.severity == level.severity]
     numbers = {in_force.side: in_force.limit for in_force in learned}
     level = replace(
@@ -155,7 +167,7 @@ def limit_message(
         return joined(
             "",
             translatable("{name} is {value}", name=name, value=reading.value),
-            *_duration(definition),
+            *duration,
         ), None
     number = reading.evaluated if reading.evaluated is not None else reading.value
     if number is None:
@@ -176,7 +188,7 @@ def limit_message(
         for in_force in learned
         if in_force.limit == limit and limit is not None
     ]
-    return joined("", state, relation, *descriptions[:1], *_duration(definition)), limit
+    return joined("", state, relation, *descriptions[:1], *duration), limit
 
 
 def _beyond_message(
@@ -199,13 +211,19 @@ def _beyond_message(
 
 
 def combined_message(
-    definition: Condition, asset: Asset, conditions: Sequence[ConditionAt], is_missing: bool = False
+    definition: Condition,
+    asset: Asset,
+    conditions: Sequence[ConditionAt],
+    is_missing: bool = False,
+    *,
+    lasted: bool = True,
 ) -> str:
-    """Return which of several conditions hold, with their values, and which data are missing."""
+    """Return which of several conditions hold, with their values, and which data are missing.
+    `lasted`: whether they have held for their on-delay."""
     met = _met_messages(asset, conditions)
     sentences: list[str] = []
     if met:
-        duration = [] if is_missing else _duration(definition)
+        duration = _duration(definition) if lasted and not is_missing else []
         sentences.append(joined("", join_with_and(*met), *duration))
     if is_missing or not met:
         return joined("; ", *sentences, unknown_message(asset, conditions))

@@ -47,6 +47,8 @@ Codes: TypeAlias = "npt.NDArray[np.int8]"
 """Status of each reading: a rank (0 within limits, 1 low ... 4 critical), or a code of a fact."""
 SOUND = -1
 _FIRST_FACT = 10
+_SIDE = 20  # a rank of the limits on this side of `_SIDES_OF_CODES`
+_SIDES_OF_CODES = ("above", "below", INSIDE)
 _FACTS: tuple[Fact, ...] = get_args(Fact)
 WAITING, STALE, FROZEN, OUT_OF_RANGE, BAD_QUALITY, NO_RATE, NO_LIMIT = range(
     _FIRST_FACT, _FIRST_FACT + len(_FACTS)
@@ -72,11 +74,13 @@ def _status_interval(
 ) -> StatusInterval:
     if code == 0:
         return StatusInterval(start, end, "clear")
-    if code < _FIRST_FACT:
-        return StatusInterval(start, end, "triggered", SEVERITIES[code - 1])
+    side, rank = divmod(code, _SIDE)
+    if rank < _FIRST_FACT:
+        severity = SEVERITIES[rank - 1]
+        return StatusInterval(start, end, "triggered", severity, cause=_SIDES_OF_CODES[side])
     fact = _FACTS[code - _FIRST_FACT]
     if alert is not None and fact in MISSING:
-        return StatusInterval(start, end, "triggered", alert, fact)
+        return StatusInterval(start, end, "triggered", alert, fact, fact)
     return StatusInterval(start, end, "unknown", fact=fact)
 
 
@@ -200,7 +204,7 @@ def evaluate_series(
     # readings that arrive when their value has already been the same for too long
     frozen = rows.ts >= rows.run + frozen_millis(definition)
     sides = learned_sides_at(definition, learned, rows.ts)
-    ranks, beyond = _ranks(
+    ranks, codes_of_sides, beyond = _ranks(
         levels_on(definition, asset),
         _without(rows.evaluated, frozen),
         frozenset(carried.beyond),
@@ -209,6 +213,8 @@ def evaluate_series(
     rows.fact[(rows.fact == SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = NO_LIMIT
     sound = (rows.fact == SOUND) & ~frozen
     ranks, recent = _ranks_by_count(definition, rows.ts, ranks, sound, carried.recent)
+    if definition.at_least is None:  # a count says no side
+        ranks = ranks + codes_of_sides
     intervals = _status_intervals(
         definition, rows, np.where(rows.fact == SOUND, ranks, rows.fact), begin, end
     )
@@ -322,13 +328,14 @@ def _ranks(
     evaluated: npt.NDArray[Any],
     before: frozenset[str],
     learned: Sequence[LearnedSide],
-) -> tuple[Codes, tuple[str, ...]]:
-    """Return the worst rank reached by each reading, and the limits that the last one is beyond
-    (for hysteresis).
+) -> tuple[Codes, Codes, tuple[str, ...]]:
+    """Return the worst rank reached by each reading, the code of its side, and the limits that the
+    last one is beyond (for hysteresis).
 
     A learned limit that is unknown for a reading neither holds nor is over.
     """
     ranks = np.zeros(len(evaluated), np.int8)
+    of_side = ranks.copy()
     last = []
     for level in levels:
         hit = np.zeros(len(evaluated), np.bool_)
@@ -338,10 +345,12 @@ def _ranks(
         for side, met, over in _sides(level, evaluated, by_side):
             name = f"{level.severity}.{side}"
             beyond = _lasting(met, over, name in before)
-            hit |= beyond & ~np.isnan(by_side[side]) if side in by_side else beyond
+            beyond_now = beyond & ~np.isnan(by_side[side]) if side in by_side else beyond
+            of_side[beyond_now] = _SIDE * _SIDES_OF_CODES.index(side)
+            hit |= beyond_now
             last += [name] if beyond[-1] else []
         ranks[hit] = SEVERITIES.index(level.severity) + 1
-    return ranks, tuple(last)
+    return ranks, of_side, tuple(last)
 
 
 def _sides(

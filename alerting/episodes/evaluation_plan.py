@@ -12,11 +12,14 @@ from typing import NamedTuple, TypeAlias
 from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import Severity, shard_of
 from alerting.definitions.asset_documents import VariableType
-from alerting.detection.evaluation_results_and_texts import INSIDE, Carried
+from alerting.detection.evaluation_results_and_texts import INSIDE, UNKNOWN, Carried
 from alerting.detection.threshold_batch import (
+    ABOVE,
+    BELOW,
     CLEAR,
+    MEETS,
+    NO_DATA_ALERT,
     NO_VALUE,
-    TRIGGERED,
     BatchLimits,
     CarriedColumns,
     Unchanged,
@@ -430,6 +433,11 @@ def _sides(condition: LastingCondition, severities: Sequence[Severity]) -> tuple
     )
 
 
+_CAUSES = {
+    ABOVE: "above", BELOW: "below", MEETS: INSIDE, NO_DATA_ALERT: "stale", NO_VALUE: UNKNOWN,
+}  # fmt: skip
+
+
 def find_unchanged(
     table: ConditionTable, severities: Sequence[Sequence[Severity]], batch: Unchanged
 ) -> Flags:
@@ -437,12 +445,15 @@ def find_unchanged(
     begins to."""
     without_transition = np.array([len(of_row) == 1 for of_row in severities], np.bool_)
     normal = np.ones(len(table), np.bool_)
+    stays_open = np.zeros(len(table), np.bool_)
     for row in table.special_rows():
         without_transition[row] = _is_in_no_transition(table.conditions[row], severities[row])
         normal[row] = table.conditions[row].raised_at is None
-    stays_normal = normal & (batch.status == CLEAR)
-    stays_open = ~normal & np.isin(batch.status, TRIGGERED)
-    unchanged: Flags = without_transition & (stays_normal | stays_open | (batch.status == NO_VALUE))
+        stays_open[row] = batch.keeps_arriving[row] and table.conditions[row].cause == _CAUSES.get(
+            int(batch.status[row])
+        )
+    stays_normal = normal & np.isin(batch.status, (CLEAR, NO_VALUE))
+    unchanged: Flags = without_transition & (stays_normal | ~normal & stays_open)
     return unchanged
 
 
@@ -452,6 +463,7 @@ def _is_in_no_transition(condition: LastingCondition, severities: Sequence[Sever
     in_transition = (
         condition.pending_since
         or condition.clearing_since
+        or condition.next_since
         or condition.recent
         or condition.text
         or condition.bad

@@ -97,7 +97,7 @@ class EvaluatedTarget:
     def may_correct(self) -> bool:
         """Return whether reprocessing may differ from what is stored.
 
-        Every step changes the compared values, except severities that change and change back.
+        Every step changes the compared values, except severities and causes that change back.
         """
         if not self.is_reprocessed:
             return False
@@ -105,7 +105,7 @@ class EvaluatedTarget:
             self.evaluated_from
         ) != _condition_intervals(self.state):
             return True
-        return self.state.raised_at is not None and bool(self.state.levels)
+        return self.state.raised_at is not None and bool(self.state.levels or self.state.cause)
 
     def count_unknown(self, after: ConditionState) -> ConditionState:
         """Return the state with the reason why its end is unknown, and how many evaluations in a
@@ -126,6 +126,7 @@ def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
         state.last_closed_at,
         state.last_high_at,
         state.severity,
+        state.cause,
     )
 
 
