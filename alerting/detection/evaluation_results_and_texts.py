@@ -25,7 +25,9 @@ from alerting.definitions.wording.language import (
 )
 
 Status = Literal["triggered", "clear", "unknown"]
-Fact = Literal["waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit"]
+Fact = Literal[
+    "waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit", "ended"
+]
 # what `no_data` decides about
 MISSING: tuple[Fact, ...] = ("stale", "frozen", "out_of_range", "bad_quality")
 
@@ -59,8 +61,9 @@ class StatusInterval:
     fault of the data, if any: `waiting` for the first reading, `stale` since the last, `frozen` at
     one value, `out_of_range` of the engineering range, `bad_quality` according to its source,
     `no_rate` without an earlier reading to compare with, `no_limit` where the asset does not state
-    it. `cause`: while triggered, which of several conditions are true, joined by `+`: a side of the
-    limits, a fault of the data, a rule; empty for a kind with a single one.
+    it, `ended`: no reading since a person ended the alarm. `cause`: while triggered, which of
+    several conditions are true, joined by `+`: a side of the limits, a fault of the data, a rule;
+    empty for a kind with a single one.
     """
 
     start: datetime
@@ -83,7 +86,8 @@ class Carried:
     `severity.side`. `recent`: severity ranks of the earlier readings that still count for
     `at_least`, oldest first. `same_since`: since when the value has not changed. `memory`: a kind's
     state from earlier readings, as plain numbers. `parts`: the last reading of each of several
-    conditions, None for a condition without one.
+    conditions, None for a condition without one. `ended`: a person has ended the alarm of what came
+    before, so that nothing is known until a reading comes.
     """
 
     variable: str
@@ -96,6 +100,18 @@ class Carried:
     bad: bool = False
     memory: tuple[float, ...] = ()
     parts: "tuple[Carried | None, ...]" = ()
+    ended: bool = False
+
+    @property
+    def newest(self) -> datetime:
+        """Return when the newest reading of all conditions was taken."""
+        return max((part.newest for part in self.parts if part is not None), default=self.at)
+
+    def after_end(self) -> "Carried":
+        """Return it without its value, because a person has ended the alarm."""
+        parts = tuple(part and part.after_end() for part in self.parts)
+        plain = replace(self, value=None, rate=None, beyond=(), recent=(), bad=False)
+        return replace(plain, parts=parts, ended=True)
 
     def under_another_revision(self) -> "Carried":
         """Return the carried reading without the parts that depend on the limits of the earlier
@@ -255,8 +271,8 @@ def fact_message(
     variable = asset.variables.get(definition.variable)
     name = variable_title(definition.variable, asset.variables)
     match fact:
-        case "waiting":
-            return waiting_message(name)
+        case "waiting" | "ended":
+            return translatable(_WITHOUT_READING[fact], name=name)
         case "stale":
             return stale_message(name, definition.stale_after)
         case "frozen" if definition.frozen_after is not None:
@@ -303,6 +319,10 @@ def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce
 
 
 WAITING_FOR_READING = template("{name} has no reading since this alert is in service")
+_WITHOUT_READING = {
+    "waiting": WAITING_FOR_READING,
+    "ended": template("{name} has no reading since a person ended the alarm"),
+}
 NO_READING_WITHIN = template("no reading of {name} within {duration}")
 NO_READINGS_FOR_MODEL = template("no readings in the last {duration}, which the model needs")
 

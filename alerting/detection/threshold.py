@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, get_args
 
@@ -50,7 +50,7 @@ _FIRST_FACT = 10
 _SIDE = 20  # a rank of the limits on this side of `_SIDES_OF_CODES`
 _SIDES_OF_CODES = ("above", "below", INSIDE)
 _FACTS: tuple[Fact, ...] = get_args(Fact)
-WAITING, STALE, FROZEN, OUT_OF_RANGE, BAD_QUALITY, NO_RATE, NO_LIMIT = range(
+WAITING, STALE, FROZEN, OUT_OF_RANGE, BAD_QUALITY, NO_RATE, NO_LIMIT, ENDED = range(
     _FIRST_FACT, _FIRST_FACT + len(_FACTS)
 )
 
@@ -243,7 +243,9 @@ def _last(
     at = from_millis(int(rows.ts[-1]))
     since = from_millis(int(rows.run[-1]))
     bad = bool(rows.fact[-1] == BAD_QUALITY)
-    return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since, bad)
+    value = _plain(rows.raw[-1])
+    last_one = Carried(definition.variable, at, value, rate, beyond, recent, since, bad)
+    return replace(last_one, ended=True) if rows.fact[-1] == ENDED else last_one
 
 
 def _plain(value: Any) -> float | str | None:
@@ -284,7 +286,7 @@ def _rows(
     if definition.rate_per is not None:
         fact[sound & np.isnan(evaluated)] = NO_RATE
     if carried.value is None and not carried.bad:
-        fact[0] = WAITING
+        fact[0] = ENDED if carried.ended else WAITING
     return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried))
 
 
@@ -451,6 +453,7 @@ def _status_intervals(
     """
     following = np.append(rows.ts[1:], end)
     valid_until = np.minimum(following, rows.ts + stale_millis(definition))
+    valid_until = np.where(rows.fact == ENDED, following, valid_until)
     freezes = valid_until
     if definition.frozen_after is not None:
         freezes = np.clip(rows.run + frozen_millis(definition), rows.ts, valid_until)

@@ -225,8 +225,8 @@ class LastingCondition(LastingState):
     """Part of a `ConditionState` that new readings leave unchanged while the condition is
     unchanged.
 
-    `rate`, `beyond`, `recent`, `bad`, `memory`, `parts`: fields of the carried reading (see
-    `Carried`). `text`: its value if that is a text.
+    `rate`, `beyond`, `recent`, `bad`, `memory`, `parts`, `ended`: fields of the carried reading
+    (see `Carried`). `text`: its value if that is a text.
     """
 
     rate: float | None = None
@@ -236,6 +236,7 @@ class LastingCondition(LastingState):
     bad: bool = False
     memory: tuple[float, ...] = ()
     parts: tuple[Carried | None, ...] = ()
+    ended: bool = False
 
 
 NORMAL = LastingCondition()
@@ -248,7 +249,7 @@ _COLUMNS = (
     "conditions",
     "earlier_conditions",
 )
-_OF_NUMBER = ("rate", "beyond", "recent", "bad", "memory", "parts")
+_OF_NUMBER = ("rate", "beyond", "recent", "bad", "memory", "parts", "ended")
 _LASTING = tuple(field.name for field in fields(LastingState))
 
 
@@ -467,6 +468,7 @@ def _is_in_no_transition(condition: LastingCondition, severities: Sequence[Sever
         or condition.recent
         or condition.text
         or condition.bad
+        or condition.ended
     )
     if in_transition or condition.rate is not None:
         return False

@@ -362,9 +362,9 @@ def readings_carried_into(
 def _last_value(
     condition: Condition, carried: Carried | None, sources: EvaluationSources, at: datetime
 ) -> Carried | None:
-    """Return the carried reading if it has a value or is bad, else the last recent reading before
-    `at`."""
-    if carried is not None and (carried.value is not None or carried.bad):
+    """Return the carried reading if it has a value, is bad or ended, else the last recent reading
+    before `at`."""
+    if carried is not None and (carried.value is not None or carried.bad or carried.ended):
         return carried
     asset = sources.asset
     name = condition.variable

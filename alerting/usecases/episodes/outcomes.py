@@ -410,7 +410,7 @@ def current_progress(
     if (combination := problem.combination) is not None:
         return _last_values(platform.readings, asset, problem, combination, now)
     if problem.variable is None:
-        return ProblemProgress(True, translatable("Its event has no end yet."))
+        return ProblemProgress(False, translatable("Its event has no end yet."))
     return _last_value(
         platform.readings, asset, problem, problem.variable, episode.happening_at, now
     )

@@ -18,7 +18,7 @@ from alerting.deferred import np
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset
 from alerting.episodes.evaluation_plan import ConditionTable
-from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.lifecycle import ConditionState, without_episode
 from alerting.kinds.protocol import Refresh, TargetEvaluation
 from alerting.ports import Conflict, EvaluationPorts, ReprocessingRequest
 from alerting.ports.use_cases import id_logger
@@ -152,8 +152,14 @@ def compose_target(
         make_outcomes_due(
             changes, evaluated.revision, evaluated.asset, request.start, live.state.watermark
         )
+    state = live.state
+    is_told = state.raised_at is None or state.happening_since is not None
+    if evaluated.is_reprocessed and not is_told:
+        name, asset = evaluated.revision.name, evaluated.asset.name
+        if changes.live_open(name, asset) is None:
+            state = without_episode(state, state.watermark)  # a person has ended it
     return Composed(
-        evaluated.count_unknown(live.state),
+        evaluated.count_unknown(state),
         live.raised + corrected.raised,
         live.closed,
         corrected.withdrawn,
