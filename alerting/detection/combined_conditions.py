@@ -214,9 +214,7 @@ def evaluate_combination(
         for condition, readings, part in zip(conditions, series, parts, strict=True)
     ]
     starts = np.unique([to_millis(interval.start) for e in evaluated for interval in e.intervals])
-    names = [f"{number}." for number in range(len(conditions))]
-    results = (_result(e.intervals, starts, n) for e, n in zip(evaluated, names, strict=True))
-    combined = _combine(combination, results)
+    combined = _combine(combination, (_result(e.intervals, starts) for e in evaluated))
     intervals = list(_intervals(starts, combined, evaluated[0].intervals[-1].end, alert_severity))
     at_end = combine_carried((e.carried for e in evaluated), until)
     return CombinedEvaluation(intervals, at_end, tuple(zip(conditions, evaluated, strict=True)))
@@ -251,9 +249,7 @@ def combine_carried(parts: Iterable[Carried | None], at: datetime) -> Carried:
     return Carried(_COMBINED, at, None, parts=tuple(parts))
 
 
-def _result(
-    intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64], name: str = ""
-) -> _Result:
+def _result(intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64]) -> _Result:
     """Return the result of one condition from each of these starts on."""
     position = (
         np.searchsorted([to_millis(interval.start) for interval in intervals], starts, side="right")
@@ -261,9 +257,7 @@ def _result(
     )
     truth = np.array([_STATUSES.index(interval.status) for interval in intervals], np.int8)
     at_starts = [intervals[i] for i in position.tolist()]
-    return _Result(
-        truth[position], [i.fact for i in at_starts], [name + i.cause for i in at_starts]
-    )
+    return _Result(truth[position], [i.fact for i in at_starts], [i.cause for i in at_starts])
 
 
 def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
@@ -279,11 +273,11 @@ def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
     for i in np.flatnonzero(truth == _UNKNOWN).tolist():
         causes = [member.facts[i] for member in members if member.truth[i] == _UNKNOWN]
         facts[i] = next((fact for fact in causes if fact in MISSING), causes[0])
-    causes = [
+    met = [
         "+".join(member.causes[i] for member in members if member.truth[i] > _UNKNOWN)
         for i in range(len(truth))
     ]
-    return _Result(truth, facts, causes)
+    return _Result(truth, facts, met)
 
 
 def _intervals(
@@ -304,8 +298,8 @@ def _intervals(
         if not runs or runs[-1][1:] != (status, severity, fact, cause):
             runs.append((start, status, severity, fact, cause))
     stops = [*(from_millis(start) for start, *_ in runs[1:]), end]
-    for (start, *of_run), stop in zip(runs, stops, strict=True):
-        yield StatusInterval(from_millis(start), stop, *of_run)
+    for (start, status, severity, fact, cause), stop in zip(runs, stops, strict=True):
+        yield StatusInterval(from_millis(start), stop, status, severity, fact, cause)
 
 
 def unevaluated_intervals(

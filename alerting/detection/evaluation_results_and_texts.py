@@ -62,8 +62,8 @@ class StatusInterval:
     one value, `out_of_range` of the engineering range, `bad_quality` according to its source,
     `no_rate` without an earlier reading to compare with, `no_limit` where the asset does not state
     it, `ended`: no reading since a person ended the alarm. `cause`: while triggered, which of
-    several conditions are true, joined by `+`: a side of the limits, a fault of the data, a rule;
-    empty for a kind with a single one.
+    several conditions are true, joined by `+`: a variable and a side of its limits, a fault of the
+    data, a rule; empty for a kind with a single one.
     """
 
     start: datetime

@@ -56,7 +56,7 @@ WAITING, STALE, FROZEN, OUT_OF_RANGE, BAD_QUALITY, NO_RATE, NO_LIMIT, ENDED = ra
 
 
 def intervals_of_codes(
-    starts: Millis, codes: Codes, end: int, alert: Severity | None
+    starts: Millis, codes: Codes, end: int, alert: Severity | None, variable: str
 ) -> list[StatusInterval]:
     """Return the interval from each instant (ms, increasing) to the next one, the last interval to
     `end`.
@@ -66,18 +66,19 @@ def intervals_of_codes(
     first = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
     bounds = [from_millis(at) for at in (*starts[first].tolist(), end)]
     runs = zip(bounds[:-1], bounds[1:], codes[first].tolist(), strict=True)
-    return [_status_interval(start, stop, code, alert) for start, stop, code in runs]
+    return [_status_interval(start, stop, code, alert, variable) for start, stop, code in runs]
 
 
 def _status_interval(
-    start: datetime, end: datetime, code: int, alert: Severity | None
+    start: datetime, end: datetime, code: int, alert: Severity | None, variable: str
 ) -> StatusInterval:
     if code == 0:
         return StatusInterval(start, end, "clear")
     side, rank = divmod(code, _SIDE)
     if rank < _FIRST_FACT:
         severity = SEVERITIES[rank - 1]
-        return StatusInterval(start, end, "triggered", severity, cause=_SIDES_OF_CODES[side])
+        cause = f"{variable}.{_SIDES_OF_CODES[side]}"
+        return StatusInterval(start, end, "triggered", severity, cause=cause)
     fact = _FACTS[code - _FIRST_FACT]
     if alert is not None and fact in MISSING:
         return StatusInterval(start, end, "triggered", alert, fact, fact)
@@ -465,4 +466,4 @@ def _status_intervals(
     starts = np.maximum(starts, begin)
     lasting = ends > starts
     alert = definition.severity if definition.no_data == "alert" else None
-    return intervals_of_codes(starts[lasting], whole[lasting], end, alert)
+    return intervals_of_codes(starts[lasting], whole[lasting], end, alert, definition.variable)

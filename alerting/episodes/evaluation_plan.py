@@ -435,7 +435,8 @@ def _sides(condition: LastingCondition, severities: Sequence[Severity]) -> tuple
 
 
 _CAUSES = {
-    ABOVE: "above", BELOW: "below", MEETS: INSIDE, NO_DATA_ALERT: "stale", NO_VALUE: UNKNOWN,
+    ABOVE: "{}.above", BELOW: "{}.below", MEETS: f"{{}}.{INSIDE}",
+    NO_DATA_ALERT: "stale", NO_VALUE: UNKNOWN,
 }  # fmt: skip
 
 
@@ -450,9 +451,8 @@ def find_unchanged(
     for row in table.special_rows():
         without_transition[row] = _is_in_no_transition(table.conditions[row], severities[row])
         normal[row] = table.conditions[row].raised_at is None
-        stays_open[row] = batch.keeps_arriving[row] and table.conditions[row].cause == _CAUSES.get(
-            int(batch.status[row])
-        )
+        cause = _CAUSES.get(int(batch.status[row]), "").format(table.variable[row])
+        stays_open[row] = batch.keeps_arriving[row] and table.conditions[row].cause == cause
     stays_normal = normal & np.isin(batch.status, (CLEAR, NO_VALUE))
     unchanged: Flags = without_transition & (stays_normal | ~normal & stays_open)
     return unchanged

@@ -176,11 +176,11 @@ def evaluate_fitted(
         return replace(before, state=replace(before.state, watermark=part.end))
     fitted = None if model is None else model.by_asset.get(sources.asset.name)
     if version is None or fitted is None:
-        state = replace(
-            before.state, watermark=part.end, pending_since=None, clearing_since=None, carried=None
-        )
+        begin, end = part.start + _MOMENT, part.end + _MOMENT
+        rule = EpisodeRule(timedelta(0), timedelta(0), definition.severities())
+        nothing = advance_part(before, part, [StatusInterval(begin, end, "unknown")], rule, None)
         why = no_model if model is None else f"{too_little}; train again"
-        return replace(before, state=state, unknown=why, has_model=False)
+        return replace(nothing, unknown=why, has_model=False)
     after = evaluate(model, fitted, version)
     if model is None or not isinstance(definition, NormalDefinition) or definition.problem is None:
         return after
@@ -213,15 +213,15 @@ def advance_part(
     part: VersionInterval,
     intervals: Sequence[StatusInterval],
     rule: EpisodeRule,
-    evidence_at: Callable[[datetime], RaiseEvidence],
+    evidence_at: Callable[[datetime], RaiseEvidence] | None,
 ) -> TargetEvaluation:
     """Return the state after the intervals of a part, the steps in them, and the evidence of each
-    raise and change; nothing else is carried."""
+    raise and change, None if all is unknown; nothing else is carried."""
     state = state_for(before, part)
     state, steps = advance(state, intervals, rule.hold, rule.clear_for, rule.severities)
     after = replace(before, steps=[*before.steps], raises=dict(before.raises))
     for step in steps:
-        if step.kind == "closed" or step.cause == UNKNOWN:
+        if evidence_at is None or step.kind == "closed" or step.cause == UNKNOWN:
             after.add_step(step, part, _NO_VALUE)
             continue
         evidence = evidence_at(step.at)
