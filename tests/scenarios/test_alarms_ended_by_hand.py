@@ -51,8 +51,8 @@ STANDING = {
 }  # fmt: skip
 
 
-def standing(fields):
-    line = Line()
+def standing(fields, stores=None):
+    line = Line(stores=stores)
     line.platform.assets.store_assets([oven().model_copy(update={"attributes": {"max": 215.0}})])
     document = {k: v for k, v in too_hot(**fields).items() if v is not None}
     apply(line.platform, [document], "engineer", at(0.5), "test")
@@ -95,8 +95,8 @@ def test_a_person_ends_what_readings_no_longer_end(name):
     assert [e.condition for e in line.episodes()] == ["closed", "open"]
 
 
-def test_readings_that_come_late_after_the_end_keep_no_alarm_silent():
-    line = standing({"stale_after": "1m", "no_data": "alert"})
+def test_readings_that_come_late_after_the_end_keep_no_alarm_silent(stores):
+    line = standing({"stale_after": "1m", "no_data": "alert"}, stores)
     line.run(60)
     end(line, 60)
     line.run(61)

@@ -95,8 +95,8 @@ def test_the_reason_is_the_condition_that_is_true_now(name):
     assert caught_up.transitions == episode.transitions
 
 
-def test_a_condition_that_comes_and_goes_is_told_once():
-    line = Line(**{**BATH, "below": 10, "stale_after": "1h"})
+def test_a_condition_that_comes_and_goes_is_told_once(stores):
+    line = Line(stores=stores, **{**BATH, "below": 10, "stale_after": "1h"})
     for minute in range(1, 40):
         line.feed({minute: 150 if minute % 2 else 5}, minute)
         line.run(minute)
@@ -182,3 +182,15 @@ def test_which_of_several_conditions_is_true_is_said():
     feed(5, moisture=4.0)
     assert headline(line.episodes()[0]) == "Zone 2 temperature is 230 °C, above 215 °C"
     assert told(line) == ["raised", "renewed"]
+
+
+def test_a_message_that_comes_late_says_what_is_true_meanwhile():
+    """The platform was away: raise and renewal are found in one round, and told in one message."""
+    line = stand(STANDING["silent, then hot"], 5.5)
+    [message] = line.mail.messages
+    assert f"Meanwhile: {HOT}." in message.text
+    line.feed({6: 20, 6.5: 20})
+    line.run(7)
+    end = line.mail.messages[-1]
+    assert "It was: No reading" in end.text
+    assert f"Now: {HOT}." in end.text
