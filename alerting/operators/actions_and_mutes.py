@@ -107,8 +107,8 @@ RULES: tuple[ActionRule, ...] = (
             "no episode is open"
         ),
         "ended by hand, with a reason: one that nothing evaluates, or of which no reading has come "
-        "for `stale_after` (15 min at least) or shows whether its problem goes on; only a further "
-        "reading raises it again",
+        "for `stale_after` (15 min at least) or shows whether its problem goes on, or whose event "
+        "has no end for a day; only a further reading raises it again",
     ),
     ActionRule(
         "acknowledge", "operator", {}, {"acknowledged": True}, "",

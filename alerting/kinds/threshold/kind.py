@@ -262,7 +262,9 @@ def evaluate_threshold_interval(
                 reading.evaluated if reading else None, reading, model_version=part.model_version
             )
         known = reading or ReadingInForce(step.at, None, None, "no_limit")
-        reason, limit = limit_message(definition, asset, known, step.severity, lasted=False)
+        reason, limit = limit_message(
+            definition, asset, known, step.severity, lasted=step.kind != "renewed"
+        )
         value = None if known.fact else known.evaluated
         result.add_step(step, part, reason, value, limit)
     last = evaluated.intervals[-1]
@@ -315,7 +317,7 @@ def evaluate_combined_interval(
             asset,
             conditions_that_count(combination, conditions),
             evaluated.is_missing(step.at),
-            lasted=step.kind == "raised",
+            lasted=step.kind != "renewed",
         )
         result.add_step(step, part, reason)
         if step.kind == "raised":

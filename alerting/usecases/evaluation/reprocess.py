@@ -562,7 +562,9 @@ def _correct_past(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     if updated == stored:
         return stored
     come = (
-        t for t in evaluated.transitions if t.kind == "happening" and t not in stored.transitions
+        t
+        for t in evaluated.transitions
+        if t.kind in ("happening", "renewed") and t not in stored.transitions
     )
     updated = replace(
         updated, transitions=(*stored.transitions, *come), outcome_due_at=evaluated.outcome_due_at
