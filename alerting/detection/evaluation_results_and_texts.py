@@ -103,9 +103,11 @@ class Carried:
     ended: bool = False
 
     @property
-    def newest(self) -> datetime:
+    def last_reading_at(self) -> datetime:
         """Return when the newest reading of all conditions was taken."""
-        return max((part.newest for part in self.parts if part is not None), default=self.at)
+        return max(
+            (part.last_reading_at for part in self.parts if part is not None), default=self.at
+        )
 
     def after_end(self) -> "Carried":
         """Return it without its value, because a person has ended the alarm."""

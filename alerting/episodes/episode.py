@@ -349,9 +349,9 @@ class Episode:
     def current(self) -> Evaluation:
         """Return the evaluation that states why the episode is open now; after its end that of the
         last other condition, else that of the raise."""
-        known = [self.evaluation, *(r for r in self.renewals if r.status == "triggered")]
+        evaluations = [self.evaluation, *(r for r in self.renewals if r.status == "triggered")]
         if self.condition == "closed":
-            return known[-1 if any(t.kind == "renewed" for t in self.transitions) else 0]
+            return evaluations[-1 if any(t.kind == "renewed" for t in self.transitions) else 0]
         last = self.renewals[-1] if self.renewals else self.evaluation
         if last.status != "unknown":
             return last
@@ -359,7 +359,7 @@ class Episode:
             "not known since {when}: {why}; it was: {reason}",
             when=last.at.isoformat(),
             why=last.reason,
-            reason=known[-1].reason,
+            reason=evaluations[-1].reason,
         )
         return replace(last, reason=reason)
 

@@ -337,12 +337,14 @@ def _with_happening(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Epis
 def _with_renewals(episode: Episode, evaluated: EvaluatedEpisode) -> Episode:
     """Return the episode with what is known now of the conditions that kept it open."""
     since = evaluated.since
-    kept = [
+    confirmed = [
         r
         for r in episode.renewals
         if r.cause == evaluated.cause or (since is not None and r.at <= since)
     ]
-    after = replace(episode, renewals=tuple(sorted(kept, key=lambda r: r.cause == evaluated.cause)))
+    after = replace(
+        episode, renewals=tuple(sorted(confirmed, key=lambda r: r.cause == evaluated.cause))
+    )
     for renewal in evaluated.renewals:
         after = after.with_renewal(renewal)
     renewals = after.renewals

@@ -261,11 +261,11 @@ def evaluate_threshold_interval(
             result.raises[step.at] = Raise(
                 reading.evaluated if reading else None, reading, model_version=part.model_version
             )
-        known = reading or ReadingInForce(step.at, None, None, "no_limit")
+        in_force = reading or ReadingInForce(step.at, None, None, "no_limit")
         reason, limit = limit_message(
-            definition, asset, known, step.severity, lasted=step.kind != "renewed"
+            definition, asset, in_force, step.severity, lasted=step.kind != "renewed"
         )
-        value = None if known.fact else known.evaluated
+        value = None if in_force.fact else in_force.evaluated
         result.add_step(step, part, reason, value, limit)
     last = evaluated.intervals[-1]
     reading = evaluated.reading_at(last.start)

@@ -319,7 +319,7 @@ def why_not_evaluated(platform: KindPorts, episode: Episode, now: datetime) -> s
     ends = closable_from(definition, state)
     if why is not None or ends is None or now < ends:
         return why
-    newest = state.carried.newest if state and state.carried else ends
+    newest = state.carried.last_reading_at if state and state.carried else ends
     return translatable("no reading has come since {when}", when=newest.isoformat())
 
 
@@ -331,7 +331,7 @@ def closable_from(definition: Definition, state: ConditionState | None) -> datet
     combination = definition.combination
     conditions = (definition,) if combination is None else combination.leaves()
     wait = max(condition.stale_after for condition in conditions)
-    return state.carried.newest + max(wait, _BEHIND + 3 * definition.schedule.every)
+    return state.carried.last_reading_at + max(wait, _BEHIND + 3 * definition.schedule.every)
 
 
 def why_unknown(

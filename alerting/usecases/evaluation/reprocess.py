@@ -362,8 +362,8 @@ def _with_cause_of_raise(
         and before not in (None, step.cause)
     ]
     of_raise = replace(reprocessed, steps=raises)
-    found = new_episodes(of_raise, target.revision, target.asset, target.as_of, backfilled=False)
-    renewals = (*(e.evaluation for e in found.values()), *evaluated.renewals)
+    raised = new_episodes(of_raise, target.revision, target.asset, target.as_of, backfilled=False)
+    renewals = (*(e.evaluation for e in raised.values()), *evaluated.renewals)
     return correction._replace(evaluated=replace(evaluated, renewals=renewals))
 
 

@@ -464,13 +464,13 @@ def _change_lines(episode: Episode, notification: Notification, reader: Reader) 
                 else headline(episode)
             )
         ]
-    told = f"{episode.evaluation.reason} {notification.reason}"
+    stated = f"{episode.evaluation.reason} {notification.reason}"
     if episode.condition == "closed":
         closed = reader.clock(episode.closed_at) if episode.closed_at else ""
         lines.append(reader.say("Meanwhile: over since {when}.", when=closed))
     elif notification.transition in ("raised", "renewed") and (
         episode.happening_at is not None
-        or (severity == episode.severity and episode.renewals and headline(episode) not in told)
+        or (severity == episode.severity and episode.renewals and headline(episode) not in stated)
     ):
         lines.append(reader.say("Meanwhile: {reason}", reason=reader.full(headline(episode))))
     elif severity != episode.severity and changes:
