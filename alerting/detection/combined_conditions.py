@@ -19,9 +19,9 @@ from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import Condition, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.condition_fields import Combination, Conditions
+from alerting.detection.carried_reading import Carried
 from alerting.detection.evaluation_results_and_texts import (
     MISSING,
-    Carried,
     ConditionAt,
     Fact,
     Status,

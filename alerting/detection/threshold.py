@@ -16,10 +16,10 @@ from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import SEVERITIES, Condition, Severity
 from alerting.definitions.asset_documents import COUNTER_REACHES, Asset
 from alerting.definitions.threshold_limits import Level, levels_on, unknown_limits
+from alerting.detection.carried_reading import Carried
 from alerting.detection.evaluation_results_and_texts import (
     INSIDE,
     MISSING,
-    Carried,
     Fact,
     ReadingInForce,
     StatusInterval,

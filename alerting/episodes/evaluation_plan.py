@@ -12,7 +12,11 @@ from typing import NamedTuple, TypeAlias
 from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import Severity, shard_of
 from alerting.definitions.asset_documents import VariableType
-from alerting.detection.evaluation_results_and_texts import INSIDE, UNKNOWN, Carried
+from alerting.detection.carried_reading import Carried
+from alerting.detection.evaluation_results_and_texts import (
+    INSIDE,
+    UNKNOWN,
+)
 from alerting.detection.threshold_batch import (
     ABOVE,
     BELOW,

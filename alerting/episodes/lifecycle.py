@@ -16,9 +16,9 @@ from typing import Literal
 
 from alerting.definitions.alert_definition import SEVERITIES, SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import joined, translatable
+from alerting.detection.carried_reading import Carried
 from alerting.detection.evaluation_results_and_texts import (
     UNKNOWN,
-    Carried,
     Evaluation,
     Status,
     StatusInterval,

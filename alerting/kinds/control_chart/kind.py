@@ -15,8 +15,8 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.fields.names_and_times import merge
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import joined, translatable
+from alerting.detection.carried_reading import Carried
 from alerting.detection.evaluation_results_and_texts import (
-    Carried,
     Evaluation,
     Status,
     StatusInterval,

@@ -13,6 +13,7 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.fields.condition_fields import Combination, Conditions
 from alerting.definitions.threshold_limits import severities
 from alerting.definitions.wording.language import translatable
+from alerting.detection.carried_reading import Carried
 from alerting.detection.combined_conditions import (
     all_series,
     combine_carried,
@@ -25,7 +26,6 @@ from alerting.detection.combined_conditions import (
     unevaluated_intervals,
 )
 from alerting.detection.evaluation_results_and_texts import (
-    Carried,
     Evaluation,
     ReadingInForce,
     combined_message,

@@ -20,7 +20,7 @@ from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation_results_and_texts import Carried
+from alerting.detection.carried_reading import Carried
 from alerting.episodes.episode import Episode
 from alerting.episodes.evaluation_plan import (
     ConditionTable,

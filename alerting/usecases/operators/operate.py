@@ -191,13 +191,11 @@ def _require_unknown(platform: EvaluationPorts, episode: Episode, at: datetime) 
             )
         )
     if episode.phase == "expected" and episode.valid_until is not None:
-        raise UserError(
-            translatable(
-                "its problem is expected, and it ends by itself at {when} unless the risk goes on; "
-                "mute it instead",
-                when=episode.valid_until.isoformat(),
-            )
+        expected = template(
+            "its problem is expected, and it ends by itself at {when} unless the risk goes on; "
+            "mute it instead"
         )
+        raise UserError(translatable(expected, when=episode.valid_until.isoformat()))
     raise UserError(
         translatable(
             "its readings still show it, and end it when they no longer do: {reason}; mute it "
