@@ -176,9 +176,9 @@ def evaluate_fitted(
         return replace(before, state=replace(before.state, watermark=part.end))
     fitted = None if model is None else model.by_asset.get(sources.asset.name)
     if version is None or fitted is None:
-        begin, end = part.start + _MOMENT, part.end + _MOMENT
+        unknown = StatusInterval(part.start + _MOMENT, part.end + _MOMENT, "unknown")
         rule = EpisodeRule(timedelta(0), timedelta(0), definition.severities())
-        nothing = advance_part(before, part, [StatusInterval(begin, end, "unknown")], rule, None)
+        nothing = advance_part(before, part, [unknown], rule, None)
         why = no_model if model is None else f"{too_little}; train again"
         return replace(nothing, unknown=why, has_model=False)
     after = evaluate(model, fitted, version)

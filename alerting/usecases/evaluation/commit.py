@@ -153,11 +153,14 @@ def compose_target(
             changes, evaluated.revision, evaluated.asset, request.start, live.state.watermark
         )
     state = live.state
-    is_told = state.raised_at is None or state.happening_since is not None
-    if evaluated.is_reprocessed and not is_told:
-        name, asset = evaluated.revision.name, evaluated.asset.name
-        if changes.live_open(name, asset) is None:
-            state = without_episode(state, state.watermark)  # a person has ended it
+    name = evaluated.revision.name
+    if (
+        evaluated.is_reprocessed
+        and state.raised_at is not None
+        and state.happening_since is None
+        and changes.live_open(name, evaluated.asset.name) is None
+    ):
+        state = without_episode(state, state.watermark)  # a person has ended it
     return Composed(
         evaluated.count_unknown(state),
         live.raised + corrected.raised,
