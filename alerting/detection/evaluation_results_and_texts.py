@@ -25,7 +25,9 @@ from alerting.definitions.wording.language import (
 )
 
 Status = Literal["triggered", "clear", "unknown"]
-Fact = Literal["waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit"]
+Fact = Literal[
+    "waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit", "ended"
+]
 # what `no_data` decides about
 MISSING: tuple[Fact, ...] = ("stale", "frozen", "out_of_range", "bad_quality")
 
@@ -36,7 +38,7 @@ class Evaluation:
 
     `value` is the evaluated number (a reading, or a probability), None when unknown. `reason` is a
     sentence in plain words. `model_version` is the registry version that scored, None for threshold
-    kinds.
+    kinds. `cause`: as of `StatusInterval`, None if it is not known.
     """
 
     at: datetime
@@ -45,6 +47,10 @@ class Evaluation:
     value: float | None = None
     threshold: float | None = None
     model_version: int | None = None
+    cause: str | None = None
+
+
+UNKNOWN = "unknown"  # the cause while no condition is known to be true
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,9 @@ class StatusInterval:
     fault of the data, if any: `waiting` for the first reading, `stale` since the last, `frozen` at
     one value, `out_of_range` of the engineering range, `bad_quality` according to its source,
     `no_rate` without an earlier reading to compare with, `no_limit` where the asset does not state
-    it.
+    it, `ended`: no reading since a person ended the alarm. `cause`: while triggered, which of
+    several conditions are true, joined by `+`: a variable and a side of its limits, a fault of the
+    data, a rule; empty for a kind with a single one.
     """
 
     start: datetime
@@ -63,41 +71,10 @@ class StatusInterval:
     status: Status
     severity: Severity | None = None
     fact: Fact | None = None
+    cause: str = ""
 
 
 INSIDE = "inside"  # the side of a band
-
-
-@dataclass(frozen=True)
-class Carried:
-    """The last evaluated reading, which is carried forward until the next one.
-
-    `value`: None while no reading has come since `at`, or for a `bad` reading, which has no value.
-    `rate`: its rate of change, for definitions on rates. `beyond`: limits that it is beyond, as
-    `severity.side`. `recent`: severity ranks of the earlier readings that still count for
-    `at_least`, oldest first. `same_since`: since when the value has not changed. `memory`: a kind's
-    state from earlier readings, as plain numbers. `parts`: the last reading of each of several
-    conditions, None for a condition without one.
-    """
-
-    variable: str
-    at: datetime
-    value: float | str | None
-    rate: float | None = None
-    beyond: tuple[str, ...] = ()
-    recent: tuple[int, ...] = ()
-    same_since: datetime | None = None
-    bad: bool = False
-    memory: tuple[float, ...] = ()
-    parts: "tuple[Carried | None, ...]" = ()
-
-    def under_another_revision(self) -> "Carried":
-        """Return the carried reading without the parts that depend on the limits of the earlier
-        revision.
-
-        The count of `at_least` begins again; the side of a limit is retained.
-        """
-        return replace(self, recent=(), rate=None)
 
 
 @dataclass(frozen=True)
@@ -137,14 +114,20 @@ class ConditionAt(NamedTuple):
 
 
 def limit_message(
-    definition: Condition, asset: Asset, reading: ReadingInForce, severity: Severity | None
+    definition: Condition,
+    asset: Asset,
+    reading: ReadingInForce,
+    severity: Severity | None,
+    *,
+    lasted: bool = True,
 ) -> tuple[str, float | None]:
     """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C
-    for 3 min`."""
+    for 3 min`. `lasted`: whether it has been met for its on-delay."""
     if reading.fact is not None:
         return fact_message(definition, asset, reading.fact, reading), None
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
+    duration = _duration(definition) if lasted else []
     learned = [in_force for in_force in reading.learned if in_force.severity == level.severity]
     numbers = {in_force.side: in_force.limit for in_force in learned}
     level = replace(
@@ -155,7 +138,7 @@ def limit_message(
         return joined(
             "",
             translatable("{name} is {value}", name=name, value=reading.value),
-            *_duration(definition),
+            *duration,
         ), None
     number = reading.evaluated if reading.evaluated is not None else reading.value
     if number is None:
@@ -176,7 +159,7 @@ def limit_message(
         for in_force in learned
         if in_force.limit == limit and limit is not None
     ]
-    return joined("", state, relation, *descriptions[:1], *_duration(definition)), limit
+    return joined("", state, relation, *descriptions[:1], *duration), limit
 
 
 def _beyond_message(
@@ -199,13 +182,19 @@ def _beyond_message(
 
 
 def combined_message(
-    definition: Condition, asset: Asset, conditions: Sequence[ConditionAt], is_missing: bool = False
+    definition: Condition,
+    asset: Asset,
+    conditions: Sequence[ConditionAt],
+    is_missing: bool = False,
+    *,
+    lasted: bool = True,
 ) -> str:
-    """Return which of several conditions hold, with their values, and which data are missing."""
+    """Return which of several conditions hold, with their values, and which data are missing.
+    `lasted`: whether they have held for their on-delay."""
     met = _met_messages(asset, conditions)
     sentences: list[str] = []
     if met:
-        duration = [] if is_missing else _duration(definition)
+        duration = _duration(definition) if lasted and not is_missing else []
         sentences.append(joined("", join_with_and(*met), *duration))
     if is_missing or not met:
         return joined("; ", *sentences, unknown_message(asset, conditions))
@@ -237,8 +226,8 @@ def fact_message(
     variable = asset.variables.get(definition.variable)
     name = variable_title(definition.variable, asset.variables)
     match fact:
-        case "waiting":
-            return waiting_message(name)
+        case "waiting" | "ended":
+            return translatable(_WITHOUT_READING[fact], name=name)
         case "stale":
             return stale_message(name, definition.stale_after)
         case "frozen" if definition.frozen_after is not None:
@@ -285,6 +274,10 @@ def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce
 
 
 WAITING_FOR_READING = template("{name} has no reading since this alert is in service")
+_WITHOUT_READING = {
+    "waiting": WAITING_FOR_READING,
+    "ended": template("{name} has no reading since a person ended the alarm"),
+}
 NO_READING_WITHIN = template("no reading of {name} within {duration}")
 NO_READINGS_FOR_MODEL = template("no readings in the last {duration}, which the model needs")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, get_args
 
@@ -16,10 +16,10 @@ from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import SEVERITIES, Condition, Severity
 from alerting.definitions.asset_documents import COUNTER_REACHES, Asset
 from alerting.definitions.threshold_limits import Level, levels_on, unknown_limits
+from alerting.detection.carried_reading import Carried
 from alerting.detection.evaluation_results_and_texts import (
     INSIDE,
     MISSING,
-    Carried,
     Fact,
     ReadingInForce,
     StatusInterval,
@@ -47,14 +47,16 @@ Codes: TypeAlias = "npt.NDArray[np.int8]"
 """Status of each reading: a rank (0 within limits, 1 low ... 4 critical), or a code of a fact."""
 SOUND = -1
 _FIRST_FACT = 10
+_SIDE = 20  # a rank of the limits on this side of `_SIDES_OF_CODES`
+_SIDES_OF_CODES = ("above", "below", INSIDE)
 _FACTS: tuple[Fact, ...] = get_args(Fact)
-WAITING, STALE, FROZEN, OUT_OF_RANGE, BAD_QUALITY, NO_RATE, NO_LIMIT = range(
+WAITING, STALE, FROZEN, OUT_OF_RANGE, BAD_QUALITY, NO_RATE, NO_LIMIT, ENDED = range(
     _FIRST_FACT, _FIRST_FACT + len(_FACTS)
 )
 
 
 def intervals_of_codes(
-    starts: Millis, codes: Codes, end: int, alert: Severity | None
+    starts: Millis, codes: Codes, end: int, alert: Severity | None, variable: str
 ) -> list[StatusInterval]:
     """Return the interval from each instant (ms, increasing) to the next one, the last interval to
     `end`.
@@ -64,19 +66,22 @@ def intervals_of_codes(
     first = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
     bounds = [from_millis(at) for at in (*starts[first].tolist(), end)]
     runs = zip(bounds[:-1], bounds[1:], codes[first].tolist(), strict=True)
-    return [_status_interval(start, stop, code, alert) for start, stop, code in runs]
+    return [_status_interval(start, stop, code, alert, variable) for start, stop, code in runs]
 
 
 def _status_interval(
-    start: datetime, end: datetime, code: int, alert: Severity | None
+    start: datetime, end: datetime, code: int, alert: Severity | None, variable: str
 ) -> StatusInterval:
     if code == 0:
         return StatusInterval(start, end, "clear")
-    if code < _FIRST_FACT:
-        return StatusInterval(start, end, "triggered", SEVERITIES[code - 1])
+    side, rank = divmod(code, _SIDE)
+    if rank < _FIRST_FACT:
+        severity = SEVERITIES[rank - 1]
+        cause = f"{variable}.{_SIDES_OF_CODES[side]}"
+        return StatusInterval(start, end, "triggered", severity, cause=cause)
     fact = _FACTS[code - _FIRST_FACT]
     if alert is not None and fact in MISSING:
-        return StatusInterval(start, end, "triggered", alert, fact)
+        return StatusInterval(start, end, "triggered", alert, fact, fact)
     return StatusInterval(start, end, "unknown", fact=fact)
 
 
@@ -200,7 +205,7 @@ def evaluate_series(
     # readings that arrive when their value has already been the same for too long
     frozen = rows.ts >= rows.run + frozen_millis(definition)
     sides = learned_sides_at(definition, learned, rows.ts)
-    ranks, beyond = _ranks(
+    ranks, codes_of_sides, beyond = _ranks(
         levels_on(definition, asset),
         _without(rows.evaluated, frozen),
         frozenset(carried.beyond),
@@ -209,6 +214,8 @@ def evaluate_series(
     rows.fact[(rows.fact == SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = NO_LIMIT
     sound = (rows.fact == SOUND) & ~frozen
     ranks, recent = _ranks_by_count(definition, rows.ts, ranks, sound, carried.recent)
+    if definition.at_least is None:  # a count says no side
+        ranks = ranks + codes_of_sides
     intervals = _status_intervals(
         definition, rows, np.where(rows.fact == SOUND, ranks, rows.fact), begin, end
     )
@@ -237,7 +244,9 @@ def _last(
     at = from_millis(int(rows.ts[-1]))
     since = from_millis(int(rows.run[-1]))
     bad = bool(rows.fact[-1] == BAD_QUALITY)
-    return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since, bad)
+    value = _plain(rows.raw[-1])
+    last_one = Carried(definition.variable, at, value, rate, beyond, recent, since, bad)
+    return replace(last_one, ended=True) if rows.fact[-1] == ENDED else last_one
 
 
 def _plain(value: Any) -> float | str | None:
@@ -278,7 +287,7 @@ def _rows(
     if definition.rate_per is not None:
         fact[sound & np.isnan(evaluated)] = NO_RATE
     if carried.value is None and not carried.bad:
-        fact[0] = WAITING
+        fact[0] = ENDED if carried.ended else WAITING
     return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried))
 
 
@@ -322,13 +331,14 @@ def _ranks(
     evaluated: npt.NDArray[Any],
     before: frozenset[str],
     learned: Sequence[LearnedSide],
-) -> tuple[Codes, tuple[str, ...]]:
-    """Return the worst rank reached by each reading, and the limits that the last one is beyond
-    (for hysteresis).
+) -> tuple[Codes, Codes, tuple[str, ...]]:
+    """Return the worst rank reached by each reading, the code of its side, and the limits that the
+    last one is beyond (for hysteresis).
 
     A learned limit that is unknown for a reading neither holds nor is over.
     """
     ranks = np.zeros(len(evaluated), np.int8)
+    of_side = ranks.copy()
     last = []
     for level in levels:
         hit = np.zeros(len(evaluated), np.bool_)
@@ -338,10 +348,12 @@ def _ranks(
         for side, met, over in _sides(level, evaluated, by_side):
             name = f"{level.severity}.{side}"
             beyond = _lasting(met, over, name in before)
-            hit |= beyond & ~np.isnan(by_side[side]) if side in by_side else beyond
+            beyond_now = beyond & ~np.isnan(by_side[side]) if side in by_side else beyond
+            of_side[beyond_now] = _SIDE * _SIDES_OF_CODES.index(side)
+            hit |= beyond_now
             last += [name] if beyond[-1] else []
         ranks[hit] = SEVERITIES.index(level.severity) + 1
-    return ranks, tuple(last)
+    return ranks, of_side, tuple(last)
 
 
 def _sides(
@@ -442,6 +454,7 @@ def _status_intervals(
     """
     following = np.append(rows.ts[1:], end)
     valid_until = np.minimum(following, rows.ts + stale_millis(definition))
+    valid_until = np.where(rows.fact == ENDED, following, valid_until)
     freezes = valid_until
     if definition.frozen_after is not None:
         freezes = np.clip(rows.run + frozen_millis(definition), rows.ts, valid_until)
@@ -453,4 +466,4 @@ def _status_intervals(
     starts = np.maximum(starts, begin)
     lasting = ends > starts
     alert = definition.severity if definition.no_data == "alert" else None
-    return intervals_of_codes(starts[lasting], whole[lasting], end, alert)
+    return intervals_of_codes(starts[lasting], whole[lasting], end, alert, definition.variable)

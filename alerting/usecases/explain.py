@@ -201,6 +201,9 @@ def _record(
             f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: "
             f"{covering.evaluation.reason}"
         )
+        if covering.renewals:
+            since = covering.current.at.isoformat()
+            lines.append(f"why it is open since {since}: {covering.current.reason}")
         sent = platform.notifications.of_episodes([covering.id])[covering.id]
         notified = [f"{n.channel} ({n.status})" for n in sent if n.transition != "closed"]
         lines.append(f"notified: {', '.join(notified)}" if notified else "no notification was sent")

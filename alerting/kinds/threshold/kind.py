@@ -13,6 +13,7 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.fields.condition_fields import Combination, Conditions
 from alerting.definitions.threshold_limits import severities
 from alerting.definitions.wording.language import translatable
+from alerting.detection.carried_reading import Carried
 from alerting.detection.combined_conditions import (
     all_series,
     combine_carried,
@@ -25,8 +26,8 @@ from alerting.detection.combined_conditions import (
     unevaluated_intervals,
 )
 from alerting.detection.evaluation_results_and_texts import (
-    Carried,
     Evaluation,
+    ReadingInForce,
     combined_message,
     fact_message,
     limit_message,
@@ -47,6 +48,7 @@ from alerting.kinds.protocol import (
     TargetEvaluation,
     TrainedKind,
     VersionInterval,
+    state_for,
 )
 from alerting.kinds.reading_spacing import Times, describe_unfulfillable, lasting_condition
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
@@ -247,17 +249,24 @@ def evaluate_threshold_interval(
         learned,
     )
     after, steps = advance(
-        before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
+        state_for(result, part),
+        evaluated.intervals,
+        definition.hold,
+        definition.clear_for,
+        severities(definition),
     )
-    result.steps.extend((step, part) for step in steps)
     for step in steps:
         reading = evaluated.reading_at(step.at)
         if step.kind == "raised":
             result.raises[step.at] = Raise(
                 reading.evaluated if reading else None, reading, model_version=part.model_version
             )
-        elif step.kind == "severity" and reading is not None:
-            result.changes[step.at] = limit_message(definition, asset, reading, step.severity)[0]
+        in_force = reading or ReadingInForce(step.at, None, None, "no_limit")
+        reason, limit = limit_message(
+            definition, asset, in_force, step.severity, lasted=step.kind != "renewed"
+        )
+        value = None if in_force.fact else in_force.evaluated
+        result.add_step(step, part, reason, value, limit)
     last = evaluated.intervals[-1]
     reading = evaluated.reading_at(last.start)
     return replace(
@@ -295,18 +304,23 @@ def evaluate_combined_interval(
         combination, asset, series, before.carried, part.start, part.end, severity, learned
     )
     after, steps = advance(
-        before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
+        state_for(result, part),
+        evaluated.intervals,
+        definition.hold,
+        definition.clear_for,
+        severities(definition),
     )
-    result.steps.extend((step, part) for step in steps)
     for step in steps:
+        conditions = evaluated.conditions_at(step.at)
+        reason = combined_message(
+            definition,
+            asset,
+            conditions_that_count(combination, conditions),
+            evaluated.is_missing(step.at),
+            lasted=step.kind != "renewed",
+        )
+        result.add_step(step, part, reason)
         if step.kind == "raised":
-            conditions = evaluated.conditions_at(step.at)
-            reason = combined_message(
-                definition,
-                asset,
-                conditions_that_count(combination, conditions),
-                evaluated.is_missing(step.at),
-            )
             inputs = {
                 condition.condition.variable: None
                 if condition.reading is None
@@ -350,9 +364,9 @@ def readings_carried_into(
 def _last_value(
     condition: Condition, carried: Carried | None, sources: EvaluationSources, at: datetime
 ) -> Carried | None:
-    """Return the carried reading if it has a value or is bad, else the last recent reading before
-    `at`."""
-    if carried is not None and (carried.value is not None or carried.bad):
+    """Return the carried reading if it has a value, is bad or ended, else the last recent reading
+    before `at`."""
+    if carried is not None and (carried.value is not None or carried.bad or carried.ended):
         return carried
     asset = sources.asset
     name = condition.variable

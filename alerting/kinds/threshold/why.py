@@ -12,8 +12,12 @@ from alerting.definitions.fields.condition_fields import Combination
 from alerting.definitions.revisions import definition_document
 from alerting.definitions.threshold_limits import learned_sides
 from alerting.definitions.wording.language import spoken_duration, spoken_number
+from alerting.detection.carried_reading import Carried
 from alerting.detection.combined_conditions import all_series, evaluate_combination
-from alerting.detection.evaluation_results_and_texts import Carried, ConditionAt, fact_message
+from alerting.detection.evaluation_results_and_texts import (
+    ConditionAt,
+    fact_message,
+)
 from alerting.detection.learned_limits import LearnedLimits
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import Why, WhyQuestion

@@ -217,7 +217,6 @@ def _join_evaluations(
         joined.raises.update(
             {at: raised_now for at, raised_now in evaluation.raises.items() if at in raised}
         )
-        joined.changes.update(evaluation.changes)
     return joined
 
 

@@ -214,7 +214,7 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     lines = [
         _line(s.at - scenario.start, s)
         for s in steps
-        if scenario.after <= s.at - scenario.start <= last
+        if s.kind != "renewed" and scenario.after <= s.at - scenario.start <= last
     ]
     expected = [_expected_line(e, scenario) for e in scenario.expect]
     if scenario.notified is not None:

@@ -18,7 +18,7 @@ from alerting.deferred import np
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset
 from alerting.episodes.evaluation_plan import ConditionTable
-from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.lifecycle import ConditionState, without_episode
 from alerting.kinds.protocol import Refresh, TargetEvaluation
 from alerting.ports import Conflict, EvaluationPorts, ReprocessingRequest
 from alerting.ports.use_cases import id_logger
@@ -97,7 +97,7 @@ class EvaluatedTarget:
     def may_correct(self) -> bool:
         """Return whether reprocessing may differ from what is stored.
 
-        Every step changes the compared values, except severities that change and change back.
+        Every step changes the compared values, except severities and causes that change back.
         """
         if not self.is_reprocessed:
             return False
@@ -105,7 +105,7 @@ class EvaluatedTarget:
             self.evaluated_from
         ) != _condition_intervals(self.state):
             return True
-        return self.state.raised_at is not None and bool(self.state.levels)
+        return self.state.raised_at is not None and bool(self.state.levels or self.state.cause)
 
     def count_unknown(self, after: ConditionState) -> ConditionState:
         """Return the state with the reason why its end is unknown, and how many evaluations in a
@@ -126,6 +126,7 @@ def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
         state.last_closed_at,
         state.last_high_at,
         state.severity,
+        state.cause,
     )
 
 
@@ -151,8 +152,17 @@ def compose_target(
         make_outcomes_due(
             changes, evaluated.revision, evaluated.asset, request.start, live.state.watermark
         )
+    state = live.state
+    name = evaluated.revision.name
+    if (
+        evaluated.is_reprocessed
+        and state.raised_at is not None
+        and state.happening_since is None
+        and changes.live_open(name, evaluated.asset.name) is None
+    ):
+        state = without_episode(state, state.watermark)  # a person has ended it
     return Composed(
-        evaluated.count_unknown(live.state),
+        evaluated.count_unknown(state),
         live.raised + corrected.raised,
         live.closed,
         corrected.withdrawn,

@@ -20,7 +20,7 @@ from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation_results_and_texts import Carried
+from alerting.detection.carried_reading import Carried
 from alerting.episodes.episode import Episode
 from alerting.episodes.evaluation_plan import (
     ConditionTable,
@@ -59,6 +59,7 @@ from alerting.usecases.evaluation.compose import (
     Composed,
     Composition,
     add_and_announce,
+    announce_change,
     announce_end,
     close,
     new_episodes,
@@ -306,6 +307,7 @@ _EVALUATED = (
     "modes",
     "guidance",
     "life",
+    "renewals",
 )
 """The fields of an episode that another evaluation may change."""
 
@@ -336,12 +338,33 @@ def compose_reprocessed(
     for episode, containing in reconciled.withdrawn:
         _withdraw_one(target, episode, containing)
     for correction in reconciled.corrections:
-        _correct(target, correction, reprocessed.valid_until.get(correction.evaluated.raised_at))
+        valid_until = reprocessed.valid_until.get(correction.evaluated.raised_at)
+        _correct(target, _with_cause_of_raise(target, reprocessed, correction), valid_until)
     new = _late_episodes(
         target.revision, target.asset, reprocessed, reconciled.new, until, target.as_of
     )
     raised = add_and_announce(replace(target, is_last=True), new)
     return Composed(reprocessed.state, raised=raised, withdrawn=len(reconciled.withdrawn))
+
+
+def _with_cause_of_raise(
+    target: Composition, reprocessed: TargetEvaluation, correction: Correction
+) -> Correction:
+    """Return a correction that states, as a further evaluation, the condition that is now known to
+    have been true at the raise, if that is another one."""
+    evaluated = correction.evaluated
+    before = correction.stored.evaluation.cause
+    raises = [
+        (step, part)
+        for step, part in reprocessed.steps
+        if step.kind == "raised"
+        and step.at == evaluated.raised_at
+        and before not in (None, step.cause)
+    ]
+    of_raise = replace(reprocessed, steps=raises)
+    raised = new_episodes(of_raise, target.revision, target.asset, target.as_of, backfilled=False)
+    renewals = (*(e.evaluation for e in raised.values()), *evaluated.renewals)
+    return correction._replace(evaluated=replace(evaluated, renewals=renewals))
 
 
 def stored_episodes(
@@ -389,6 +412,8 @@ def _correct(target: Composition, correction: Correction, valid_until: datetime 
             )
             return after
         if stored.condition == "open" or after.condition == "closed":
+            if stored.condition == "open" and stored.is_new(after.current.cause):
+                announce_change(target, after, reason)
             return after
         if target.changes.live_open(stored.definition, stored.asset) is not None:
             return stored  # only one may be open, so this one stays closed
@@ -537,7 +562,9 @@ def _correct_past(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     if updated == stored:
         return stored
     come = (
-        t for t in evaluated.transitions if t.kind == "happening" and t not in stored.transitions
+        t
+        for t in evaluated.transitions
+        if t.kind in ("happening", "renewed") and t not in stored.transitions
     )
     updated = replace(
         updated, transitions=(*stored.transitions, *come), outcome_due_at=evaluated.outcome_due_at
