@@ -216,6 +216,25 @@ def without_episode(state: ConditionState, closed_at: datetime) -> ConditionStat
     )
 
 
+def forget_after(state: ConditionState, at: datetime) -> ConditionState:
+    """Return a state, evaluated to a later instant, as one evaluated to `at`: without what it has
+    of later instants."""
+
+    def known(part: LastingState | SeverityState) -> dict[str, datetime | None]:
+        return {
+            name: None
+            for name, value in vars(part).items()
+            if isinstance(value, datetime) and value > at
+        }
+
+    carried = state.carried if state.carried is not None and state.carried.at <= at else None
+    levels = tuple(replace(level, **known(level)) for level in state.levels)
+    changes = {**known(state), "watermark": at, "carried": carried, "levels": levels}
+    if "raised_at" in changes:
+        changes |= {"severity": None, "severity_peak": None}
+    return replace(state, **changes)
+
+
 def _advance_severity(
     condition: SeverityState,
     status: Status,

@@ -11,6 +11,7 @@ from alerting.ports.episodes import (
     AuditEntry,
     AuditFilter,
     ChangedThing,
+    ClockDifference,
     DatabaseState,
     Disk,
     Episodes,

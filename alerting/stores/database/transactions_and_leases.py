@@ -126,7 +126,7 @@ class Lease:
 
 class Leases:
     """Leases by name. A lease that is not renewed for LEASE_LASTS is free, because its holder was
-    killed."""
+    killed; one of later than now too, because the clock was ahead when it was taken."""
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         self._leases = database[LEASES]
@@ -135,7 +135,8 @@ class Leases:
         """Take a lease, or renew it. Return False while another holder has it."""
         gone = {"$subtract": ["$$NOW", LEASE_LASTS.total_seconds() * 1000]}
         is_own = {"$eq": ["$holder", {"$literal": holder}]}
-        is_free = {"$or": [is_own, {"$lte": [{"$ifNull": ["$at", None]}, gone]}]}
+        after_now = {"$gt": ["$at", {"$add": ["$$NOW", LEASE_LASTS.total_seconds() * 1000]}]}
+        is_free = {"$or": [is_own, {"$lte": [{"$ifNull": ["$at", None]}, gone]}, after_now]}
         taken = {"holder": {"$literal": holder}, "at": "$$NOW", "reads": {"$literal": list(reads)}}
         change = {key: {"$cond": [is_free, new, f"${key}"]} for key, new in taken.items()}
         while True:

@@ -21,7 +21,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_results_and_texts import Carried
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.evaluation_plan import (
     ConditionTable,
     EvaluationPlan,
@@ -29,7 +29,7 @@ from alerting.episodes.evaluation_plan import (
     TargetKey,
     smallest_latency,
 )
-from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.lifecycle import ConditionState, Step, forget_after
 from alerting.episodes.reconciliation import (
     Correction,
     EvaluatedEpisode,
@@ -52,7 +52,8 @@ from alerting.ports import (
     Unit,
 )
 from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
-from alerting.readings.variable_series import Flags
+from alerting.readings.variable_series import SKEW, Flags
+from alerting.usecases.definitions.faults_and_platform_alerts import record_clock_ahead
 from alerting.usecases.definitions.revisions_and_evaluation_plan import current_plan
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
 from alerting.usecases.evaluation.compose import (
@@ -72,6 +73,8 @@ _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
 _SHORTEST = 60_000  # ms
 _TURNS = 2**32
 _MOMENT = timedelta(milliseconds=1)
+_BACK_TO = timedelta(hours=1)
+"""After now: rollups read no further, and other evaluators have announced no later instant."""
 
 
 def begin_round(
@@ -84,26 +87,73 @@ def begin_round(
     targets of all definitions.
     """
     counts = route_arrivals(platform, targets, as_of)
-    announce_evaluation(platform.arrivals, targets, as_of)
+    until = announce_evaluation(platform.arrivals, targets, as_of)
+    latest = as_of + _BACK_TO
+    if until > latest:  # by a clock that was ahead
+        watermarks = platform.states.watermarks([target.key for target in targets])
+        if max(watermarks, default=NO_TIME) <= to_millis(as_of + SKEW):
+            platform.arrivals.lower_evaluated_until(until, latest)
     return counts
 
 
 def announce_evaluation(
     arrivals: Arrivals, targets: Sequence[EvaluationTarget], as_of: datetime
-) -> None:
+) -> datetime:
     """Record up to when these targets are going to be evaluated: as_of less the smallest
-    latency."""
-    arrivals.extend_evaluated_until(as_of - timedelta(milliseconds=smallest_latency(targets)))
+    latency. Return the latest instant that was recorded."""
+    return arrivals.extend_evaluated_until(
+        as_of - timedelta(milliseconds=smallest_latency(targets))
+    )
+
+
+def go_back(
+    run: EvaluationRun,
+    targets: Sequence[EvaluationTarget],
+    states: ConditionTable,
+    starts: Millis,
+) -> None:
+    """Let targets that were evaluated beyond now, under a clock that was ahead, be evaluated again
+    from their newest reading on, and raise a fault of the platform.
+
+    Their `starts` become the last instant before the end of this evaluation.
+    """
+    latest = to_millis(run.as_of + SKEW)
+    if max(states.watermark.max(initial=NO_TIME), *[t.since for t in targets], NO_TIME) <= latest:
+        return
+    now = max(run.as_of, run.platform.clock.now())
+    latest = to_millis(now + SKEW)
+    ahead = np.flatnonzero(states.watermark > latest).tolist()
+    for row in ahead:
+        state = states.state(row)
+        starts[row] = to_millis(run.as_of) - targets[row].latency - 1
+        seen = [state.carried.at + _MOMENT] if state and state.carried else []
+        start = min(from_millis(starts[row]), *seen)
+        request = run.requests.get(targets[row].key) or ReprocessingRequest(
+            *targets[row].key, start
+        )
+        run.requests[request.definition, request.asset] = replace(
+            request, start=min(start, request.start)
+        )
+    instants = [int(states.watermark[row]) for row in ahead]
+    instants += [target.since for target in targets if target.since > latest]
+    if instants:
+        # plans in memory have instants that are brought back
+        run.platform.evaluation_plans.store_plan("", EvaluationPlan((), ()))
+        record_clock_ahead(run.platform.platform_alerts, from_millis(max(instants)), now)
 
 
 def base_states(
-    run: EvaluationRun, targets: Sequence[EvaluationTarget], states: ConditionTable
+    run: EvaluationRun,
+    targets: Sequence[EvaluationTarget],
+    states: ConditionTable,
+    starts: Millis,
 ) -> ConditionTable:
     """Return the states to evaluate from: present states, or earlier ones for targets to reprocess.
 
     A target whose condition has not changed carries its state of one step earlier; for the other
     targets a checkpoint is looked up. Without a checkpoint that is old enough, a target starts at
-    its beginning, if that is recent, or at its earliest checkpoint.
+    its beginning, if that is recent, or at its earliest checkpoint. Without any, a target that was
+    evaluated beyond now starts at its present state, without what that has of later instants.
     """
     base = states.take(range(len(states)))
     by_checkpoint = dict[int, datetime]()
@@ -122,8 +172,13 @@ def base_states(
             by_checkpoint[row] = request.start
     base.restore_earlier(by_earlier)
     for row, state in _past_states(run, targets, states, by_checkpoint).items():
-        if to_millis(state.watermark) < states.watermark[row]:
+        is_ahead = states.watermark[row] > starts[row]
+        before = to_millis(by_checkpoint[row]) if is_ahead else starts[row]
+        if to_millis(state.watermark) < before:
             base.write_state(row, state)
+    for row in np.flatnonzero(base.watermark > starts).tolist():
+        if (state_ahead := states.state(row)) is not None:
+            base.write_state(row, forget_after(state_ahead, by_checkpoint[row] - _MOMENT))
     # it counts rounds that ended unknown, and evaluating earlier times again is no further round
     base.unknown_count = states.unknown_count.copy()
     return base
@@ -315,10 +370,12 @@ def compose_reprocessed(
     reprocessed: TargetEvaluation,
     since: TargetEvaluation,
     base: ConditionState,
+    watermark: datetime,
 ) -> Composed:
     """Compose the episodes of a reprocessed interval.
 
-    `reprocessed`: evaluation from `base` to the old watermark; `since`: evaluation from there on.
+    `reprocessed`: evaluation from `base` to the old `watermark`, or to now if that is earlier;
+    `since`: evaluation from there on.
     First, episodes that were not found again are withdrawn, then found ones are corrected, then new
     ones are raised. The caller adds the steps of `since` afterwards.
     """
@@ -328,12 +385,14 @@ def compose_reprocessed(
     by_watermark = evaluated_episodes(base, steps)
     final = evaluated_episodes(base, [*steps, *later])
     stored = stored_episodes(
-        target.changes, (target.revision.name, target.asset.name), base.watermark, until
+        target.changes, (target.revision.name, target.asset.name), base.watermark, watermark
     )
+    of_future = [e for e in stored if e.raised_at > until and not (e.backfilled or e.withdrawn)]
+    stored = [e for e in stored if e not in of_future]
     reconciled = reconcile(stored, by_watermark, final, base.watermark)
     # in this order, because one episode at most may be open: a refuted one must close before a
     # corrected one is opened again, and that before a new one is raised
-    for episode, containing in reconciled.withdrawn:
+    for episode, containing in [*reconciled.withdrawn, *((e, None) for e in of_future)]:
         _withdraw_one(target, episode, containing)
     for correction in reconciled.corrections:
         _correct(target, correction, reprocessed.valid_until.get(correction.evaluated.raised_at))
@@ -341,7 +400,20 @@ def compose_reprocessed(
         target.revision, target.asset, reprocessed, reconciled.new, until, target.as_of
     )
     raised = add_and_announce(replace(target, is_last=True), new)
-    return Composed(reprocessed.state, raised=raised, withdrawn=len(reconciled.withdrawn))
+    withdrawn = len(reconciled.withdrawn) + len(of_future)
+    return Composed(reprocessed.state, raised=raised, withdrawn=withdrawn)
+
+
+def find_again(target: Composition, since: TargetEvaluation, base: ConditionState) -> None:
+    """Correct withdrawn episodes that were raised again at the same instant: their times are
+    evaluated a second time, because the clock went back."""
+    for evaluated in evaluated_episodes(base, [step for step, _ in since.steps]):
+        stored = target.changes.get(
+            episode_id(target.revision.name, target.asset.name, evaluated.raised_at)
+        )
+        if stored is not None and stored.withdrawn:
+            valid_until = since.valid_until.get(evaluated.raised_at)
+            _correct(target, Correction(stored, evaluated, evaluated), valid_until)
 
 
 def stored_episodes(
