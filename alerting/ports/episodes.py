@@ -207,10 +207,12 @@ def no_disks() -> Sequence[Disk]:
 
 
 class ClockDifference(NamedTuple):
-    """How far the clock of a machine is ahead of the real time by which the platform works."""
+    """How far the clock of a machine is ahead of the real time `now` by which the platform works;
+    None: its clock shows the real time."""
 
     machine: str
     ahead: timedelta
+    now: datetime | None = None
 
 
 def no_difference() -> ClockDifference:

@@ -427,7 +427,8 @@ class MongoClock:
 
     def difference(self) -> ClockDifference:
         """Return how far the clock of this machine is ahead of the real time of this clock."""
-        return ClockDifference(socket.gethostname(), datetime.now(UTC) - self._read()[1])
+        now = self._read()[1]
+        return ClockDifference(socket.gethostname(), datetime.now(UTC) - now, now)
 
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
         """Show from now on `base` plus `speed` seconds per second of real time, and stop at the end

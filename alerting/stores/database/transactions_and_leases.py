@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import ReturnDocument
@@ -113,15 +113,20 @@ def _commit(session: ClientSession) -> None:
 LEASES = "leases"
 STREAM = "stream"
 """The lease of the stream service. That of a polled source is `source` and its name."""
+CONSOLE = "console"
+SCHEDULER = "scheduler"
+"""The leases by which the console, and the maintenance in Airflow, show that they run."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The holder of a lease, its last renewal, and the sources that it reads."""
+    """The holder of a lease, its last renewal, the sources that it reads, and the time since the
+    renewal by the clock of the database."""
 
     holder: str
     seen_at: datetime
     reads: Sequence[str] = ()
+    silent: timedelta = timedelta(0)
 
 
 class Leases:
@@ -157,7 +162,9 @@ class Leases:
 
     def find(self, name: str) -> Lease | None:
         """Return a lease of the last day, even if it is over; None without one."""
-        lease = self._leases.find_one({"_id": name, "at": {"$type": "date"}})
+        shown = {"holder": True, "at": True, "reads": True, "now": "$$NOW"}
+        lease = self._leases.find_one({"_id": name, "at": {"$type": "date"}}, shown)
         if lease is None:
             return None
-        return Lease(str(lease["holder"]), lease["at"], lease.get("reads", ()))
+        silent = abs(lease["now"] - lease["at"])
+        return Lease(str(lease["holder"]), lease["at"], lease.get("reads", ()), silent)

@@ -377,14 +377,19 @@ ANSWER = " Answer: "  # what alerts of earlier versions say behind why a version
 
 def record_clock_ahead(alerts: PlatformAlerts, until: datetime, now: datetime) -> None:
     """Open an alert: targets were evaluated, or definitions applied, up to an instant after now."""
-    reason = translatable(
+    reason = describe_clock_ahead(until, now)
+    record_faults(alerts, CLOCK, {EVALUATION: reason}, now, lambda _: False)
+
+
+def describe_clock_ahead(until: datetime, now: datetime) -> Translatable:
+    """Say that targets were evaluated, or definitions applied, up to an instant after now."""
+    return translatable(
         "the clock of the database was {ahead} ahead and has gone back: alerts had been evaluated "
         "or applied until {until}. They are evaluated again from their newest readings on, by "
         "themselves. Synchronise this clock (NTP, hardware clock in UTC)",
         ahead=rough_duration(until - now),
         until=until.isoformat(timespec="seconds"),
     )
-    record_faults(alerts, CLOCK, {EVALUATION: reason}, now, lambda _: False)
 
 
 def record_model_faults(

@@ -71,14 +71,14 @@ def run_both(fields, values, wrong):
 
 @given(
     FIELDS,
-    st.lists(st.sampled_from([None, 200, 200, 212, 220, 231]), min_size=10, max_size=40),
-    st.dictionaries(st.integers(8, 30), st.sampled_from([2, 5, 20, 60, 40 * DAY, -10, -60])),
+    st.lists(st.sampled_from([None, 200, 200, 212, 220, 231]), min_size=10, max_size=20),
+    st.dictionaries(st.integers(8, 20), st.sampled_from([2, 5, 20, 60, 40 * DAY]), max_size=3)
+    | st.dictionaries(st.integers(8, 20), st.sampled_from([-10, -60, -3 * DAY]), max_size=1),
     st.sampled_from(["0s", "10m", "1d"]),
 )
 def test_in_the_end_all_is_as_under_a_clock_that_was_right(fields, values, wrong, lateness):
     found, wanted = run_both(fields | {"allowed_lateness": lateness}, values, wrong)
-    case = (fields, values, wrong, lateness)
-    assert found.condition_intervals() == wanted.condition_intervals(), case
-    assert found.state() == wanted.state(), case
+    assert found.condition_intervals() == wanted.condition_intervals()
+    assert found.state() == wanted.state()
     keys = [m.key for m in found.mail.messages]
     assert len(set(keys)) == len(keys)
