@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import h11
 import uvicorn
+from cryptography.x509 import load_pem_x509_certificate
 from pymongo.errors import PyMongoError
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -278,8 +279,6 @@ def _refuse_password() -> str:
 def read_certificate_end(cert: Path | None, public_url: str | None) -> datetime | None:
     """Return when the certificate of the console ends, or that of the proxy at its public address;
     None without HTTPS, or if the proxy does not answer."""
-    from cryptography.x509 import load_pem_x509_certificate
-
     parts = urlsplit(public_url or "")
     if cert is not None:
         pem = cert.read_bytes()

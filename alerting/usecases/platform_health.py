@@ -28,6 +28,7 @@ from alerting.definitions.wording.language import (
     translatable_count,
 )
 from alerting.episodes.evaluation_plan import EvaluationTarget
+from alerting.notifications.policy import channels_of
 from alerting.ports import (
     ClockDifference,
     DecisionRecord,
@@ -44,7 +45,6 @@ from alerting.ports import (
     UpkeepPorts,
     no_difference,
 )
-from alerting.notifications.policy import channels_of
 from alerting.readings.history import NO_TIME, to_millis
 from alerting.readings.variable_series import SKEW, rough_duration
 from alerting.stores.database.transactions_and_leases import CONSOLE, SCHEDULER, STREAM
@@ -403,8 +403,8 @@ def _find_unknown(unknown: Mapping[str, Sequence[str]]) -> Iterator[PlatformFaul
             UNKNOWN,
             subject,
             translatable(
-                "no channel is called {names}, so nobody gets its messages: set its variable again, "
-                "or name another channel",
+                "no channel is called {names}, so nobody gets its messages: set its variable "
+                "again, or name another channel",
                 names=join_first(names, MOST_NAMED),
             ),
         )

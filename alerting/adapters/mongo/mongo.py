@@ -403,9 +403,7 @@ class MongoClock:
     never goes back.
     """
 
-    def __init__(
-        self, database: MongoDatabase, wall: Callable[[], datetime] | None = None
-    ) -> None:
+    def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] | None = None) -> None:
         """`wall`: the real time, by default that of the database server, so that the clocks of
         several machines need not agree."""
         self._database = database

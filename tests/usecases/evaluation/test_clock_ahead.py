@@ -1,7 +1,6 @@
 """A clock that was ahead during some rounds and is right again: nothing is lost, told twice, or
 silent, and the platform says it."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
