@@ -29,7 +29,7 @@ def test_an_alarm_comes_on_the_real_server_and_rows_are_no_longer_late(real):
     assert [(e.raised_at, e.condition) for e in line.episodes()] == [(at(8), "open")]
     line.run(9)
     assert real.arrivals.evaluated_until() == at(9 + 60)
-    line.live((100, {99: 200}), (101, {100: 200}))
+    line.live((100, {99: 200}), (101, {101: 200}))
     assert real.arrivals.arrived_since(at(99)) == []
     assert [e.closed_at for e in line.episodes()] == [at(99)]
 
