@@ -46,15 +46,8 @@ from alerting.usecases.notification.routing import (
     platform_recipients,
     record_outage,
 )
-from alerting.usecases.platform_health import (
-    LATE,
-    PART,
-    PARTS,
-    Inventory,
-    check_certificate,
-    check_platform,
-    read_inventory,
-)
+from alerting.usecases.platform_health import LATE, Inventory, check_platform, read_inventory
+from alerting.usecases.stopped_parts import PART, PARTS, check_certificate
 from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")

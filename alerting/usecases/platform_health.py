@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -18,7 +18,6 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.names_and_times import length
 from alerting.definitions.platform_limits import HealthLimits
-from alerting.definitions.source_fields import StreamedSource
 from alerting.definitions.wording.language import (
     Styled,
     Value,
@@ -28,7 +27,6 @@ from alerting.definitions.wording.language import (
     translatable_count,
 )
 from alerting.episodes.evaluation_plan import EvaluationTarget
-from alerting.notifications.policy import channels_of
 from alerting.ports import (
     ClockDifference,
     DecisionRecord,
@@ -38,7 +36,6 @@ from alerting.ports import (
     Models,
     ModelUnavailable,
     PlanPorts,
-    PlatformAlerts,
     Readings,
     States,
     Training,
@@ -46,8 +43,8 @@ from alerting.ports import (
     no_difference,
 )
 from alerting.readings.history import NO_TIME, to_millis
-from alerting.readings.variable_series import SKEW, rough_duration
-from alerting.stores.database.transactions_and_leases import CONSOLE, SCHEDULER, STREAM
+from alerting.readings.variable_series import SKEW
+from alerting.stores.database.transactions_and_leases import CONSOLE, SCHEDULER
 from alerting.usecases.access.accounts import newest_backups
 from alerting.usecases.definitions.faults_and_platform_alerts import (
     CLOCK,
@@ -55,7 +52,6 @@ from alerting.usecases.definitions.faults_and_platform_alerts import (
     EVALUATION,
     MISCALIBRATED,
     WAITING,
-    describe_clock_ahead,
     record_faults,
 )
 from alerting.usecases.definitions.revisions_and_evaluation_plan import (
@@ -64,15 +60,30 @@ from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     source_hash_of,
 )
 from alerting.usecases.ingestion.arrived_rows import count_late
-from alerting.usecases.notification.routing import ROUTES, DeliveredMessage, delivered_message
-from alerting.usecases.sink_delivery import SINKS, SinkStatus, sink_statuses
+from alerting.usecases.notification.routing import DeliveredMessage, delivered_message
+from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
 from alerting.usecases.sources.records import spoken
 from alerting.usecases.sources.status import (
-    SOURCES,
     AssetFreshness,
     SourceStatus,
     asset_freshness,
     source_statuses,
+)
+from alerting.usecases.stopped_parts import (
+    BACKUP,
+    CERTIFICATE,
+    MOST_NAMED,
+    PART,
+    PARTS,
+    UNKNOWN,
+    PlatformFault,
+    find_overdue,
+    find_stopped_parts,
+    find_unknown,
+    find_wrong_clocks,
+    read_parts,
+    subjects_checked,
+    unknown_channels,
 )
 from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
 
@@ -86,45 +97,19 @@ FAILED = template("training failed")
 REFUSED = template("promotion refused")
 DISK = template("disk filling")
 REGISTRY = template("registry away")
-PART = template("part stopped")
-BACKUP = template("backup overdue")
-UNKNOWN = template("channel unknown")
-CERTIFICATE = template("certificate ends")
 # The kinds of platform alerts that these facts raise and resolve.
 KINDS = (
     *(LATE, STALE, STOPPED, LOST, SURPLUS, BEHIND, FAILED, REFUSED, DISK, REGISTRY, CLOCK, PART),
     *(BACKUP, UNKNOWN),
 )
+# The maintenance alone checks these: MLflow's client takes memory, and it delivers by its channels.
 OF_MAINTENANCE = (REGISTRY, UNKNOWN)
-"""Kinds that the maintenance alone checks: MLflow's client takes memory, and channels are those of
-the processes that deliver."""
-PARTS = {
-    STREAM: timedelta(minutes=2),
-    CONSOLE: timedelta(minutes=5),
-    SCHEDULER: timedelta(minutes=10),
-}
-"""How long each part may show no sign of life."""
-_STREAM_SERVICE = translatable("stream service")
-_PERIODS = 3  # between two backups, after which the next one is overdue
-_DAY = timedelta(days=1)
-_ONLY_BACKUP = timedelta(days=7)  # the period after a first backup
-ENDS_SOON = timedelta(days=14)
-_CLOCK_SHOWN = timedelta(hours=1)  # after a clock went back, or another machine's was wrong
 REFUSALS = 3
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
-MOST_NAMED = 3
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
 # after the last row that was refused because it would declare too much
 _SURPLUS_FOR = timedelta(days=1)
-
-
-class PlatformFault(NamedTuple):
-    """A fault that an engineer must correct, in the words of a platform alert."""
-
-    kind: str
-    subject: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -172,10 +157,12 @@ def platform_conditions(
         *_find_failed(facts.trainings, now),
         *_find_refused(facts.decisions),
         *_find_filling(facts, limits.disk_least),
-        *_find_wrong_clocks(facts, now),
-        *_find_stopped_parts(facts.parts),
-        *_find_overdue(facts.backups, facts.clock.now or now),
-        *_find_unknown(facts.unknown_channels),
+        *find_wrong_clocks(
+            facts.clock, [lag.lag for lag in facts.lags.values() if lag.is_ahead], now
+        ),
+        *find_stopped_parts(facts.parts),
+        *find_overdue(facts.backups, facts.clock.now or now),
+        *find_unknown(facts.unknown_channels),
         *([PlatformFault(REGISTRY, "MLflow", fault)] if fault else []),
     ]
 
@@ -342,89 +329,6 @@ def _find_filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
             yield PlatformFault(DISK, disk.name, why)
 
 
-def _find_wrong_clocks(facts: PlatformFacts, now: datetime) -> Iterator[PlatformFault]:
-    """Yield a fault of the clock of this machine, and one of evaluations beyond now."""
-    machine, ahead, _ = facts.clock
-    if abs(ahead) > SKEW:
-        yield PlatformFault(
-            CLOCK,
-            machine,
-            translatable(
-                "the clock of this machine is {difference} ahead of the clock of the database, by "
-                "which the platform works: synchronise both (NTP)",
-                difference=rough_duration(ahead),
-            )
-            if ahead > timedelta(0)
-            else translatable(
-                "the clock of this machine is {difference} behind the clock of the database, by "
-                "which the platform works: synchronise both (NTP)",
-                difference=rough_duration(-ahead),
-            ),
-        )
-    ahead_of_now = [lag.lag for lag in facts.lags.values() if lag.is_ahead]
-    if ahead_of_now:
-        yield PlatformFault(CLOCK, EVALUATION, describe_clock_ahead(now + max(ahead_of_now), now))
-
-
-def _find_stopped_parts(parts: Mapping[str, timedelta | None]) -> Iterator[PlatformFault]:
-    for name, silent in parts.items():
-        if silent is None or silent > PARTS[name]:
-            yield PlatformFault(
-                PART,
-                _STREAM_SERVICE if name == STREAM else name,
-                translatable("no sign of life for a day; start it again, and see its log")
-                if silent is None
-                else translatable(
-                    "no sign of life for {duration}; start it again, and see its log",
-                    duration=rough_duration(silent),
-                ),
-            )
-
-
-def _find_overdue(backups: Sequence[datetime], now: datetime) -> Iterator[PlatformFault]:
-    """Yield a fault if no backup was made for three times the time between the last two."""
-    if backups:
-        period = max(backups[0] - backups[1], _DAY) if len(backups) > 1 else _ONLY_BACKUP
-        if now - backups[0] > _PERIODS * period:
-            yield PlatformFault(
-                BACKUP,
-                "MongoDB",
-                translatable(
-                    "the newest backup is of {since}; {command} makes one, and its timer one a day",
-                    since=backups[0].isoformat(timespec="seconds"),
-                    command="alerting backup",
-                ),
-            )
-
-
-def _find_unknown(unknown: Mapping[str, Sequence[str]]) -> Iterator[PlatformFault]:
-    for subject, names in unknown.items():
-        yield PlatformFault(
-            UNKNOWN,
-            subject,
-            translatable(
-                "no channel is called {names}, so nobody gets its messages: set its variable "
-                "again, or name another channel",
-                names=join_first(names, MOST_NAMED),
-            ),
-        )
-
-
-def check_certificate(
-    alerts: PlatformAlerts, address: str, ends_at: datetime | None, now: datetime
-) -> None:
-    """Raise or resolve the alert on a certificate that ends soon. `ends_at`: None without one;
-    `now`: the real time."""
-    ending = {}
-    if ends_at is not None and ends_at - now < ENDS_SOON:
-        ending[address] = translatable(
-            "the certificate of the console ends at {when}: browsers and programs then refuse it; "
-            "renew it and restart the console or its proxy",
-            when=ends_at.isoformat(timespec="minutes"),
-        )
-    record_faults(alerts, CERTIFICATE, ending, now, lambda _: True)
-
-
 # Faults during which every alarm still comes.
 _ALARMS_STAY = frozenset(
     {
@@ -455,23 +359,12 @@ def check_platform(
     faults = platform_conditions(facts, platform.health_limits, now)
     if any(fault.subject == EVALUATION for fault in faults) or (CLOCK, EVALUATION) in facts.is_open:
         platform.sweeps.bring_back(now)
-    shown_still = {
-        alert.subject
-        for alert in platform.platform_alerts.open()
-        if alert.kind == CLOCK
-        and alert.subject != facts.clock.machine
-        and abs(now - alert.opened_at) < _CLOCK_SHOWN
-    }
-    is_checked: dict[str, Callable[[str], bool]] = {
-        CLOCK: lambda subject: subject not in shown_still,
-        PART: lambda subject: subject in watched or (subject == _STREAM_SERVICE and bool(watched)),
-    }
+    is_checked = subjects_checked(platform.platform_alerts, facts.clock.machine, watched, now)
     for kind in KINDS:
         if asks_registry or kind not in OF_MAINTENANCE:
             current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
-            record_faults(
-                platform.platform_alerts, kind, current, now, is_checked.get(kind, lambda _: True)
-            )
+            may_end = is_checked.get(kind, lambda _: True)
+            record_faults(platform.platform_alerts, kind, current, now, may_end)
     return faults
 
 
@@ -524,44 +417,11 @@ def read_facts(
         declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained) if asks_registry else None,
         clock=platform.clock_difference(),
-        parts=_read_parts(platform, watched, is_open),
+        parts=read_parts(platform, watched, is_open),
         backups=newest_backups(platform.audit),
-        unknown_channels=_unknown_channels(platform, inventory.active) if asks_registry else {},
+        unknown_channels=unknown_channels(platform, inventory.active) if asks_registry else {},
         is_open=is_open,
     )
-
-
-def _read_parts(
-    platform: UpkeepPorts, watched: Collection[str], is_open: Collection[tuple[str, str]]
-) -> dict[str, timedelta | None]:
-    """Return the time since the last sign of life of each watched part that has run within a day,
-    or has not come back since; of the stream service if anything needs it."""
-    leases = {name: platform.leases.find(name) for name in watched}
-    needs_stream = STREAM in watched and (
-        any(
-            isinstance(source, StreamedSource) and source.state == "active"
-            for source in SOURCES.read(platform)[0]
-        )
-        or any(sink.state == "active" for sink in SINKS.read(platform)[0])
-    )
-    return {
-        name: None if lease is None else lease.silent
-        for name, lease in leases.items()
-        if (needs_stream if name == STREAM else lease is not None or (PART, name) in is_open)
-    }
-
-
-def _unknown_channels(
-    platform: UpkeepPorts, active: Sequence[Revision]
-) -> dict[str, Sequence[str]]:
-    """Return the channels that are not configured, by the route or definition that names them."""
-    named = {f"route {route.name}": channels_of(route) for route in ROUTES.read(platform)[0]}
-    named |= {r.name: r.definition.notify.channels or () for r in active}
-    unknown = {
-        subject: [name for name in names if name not in platform.channels]
-        for subject, names in named.items()
-    }
-    return {subject: names for subject, names in unknown.items() if names}
 
 
 def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:

@@ -53,7 +53,6 @@ from alerting.ports import (
 )
 from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.variable_series import SKEW, Flags
-from alerting.usecases.definitions.faults_and_platform_alerts import record_clock_ahead
 from alerting.usecases.definitions.revisions_and_evaluation_plan import current_plan
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
 from alerting.usecases.evaluation.compose import (
@@ -104,42 +103,6 @@ def announce_evaluation(
     return arrivals.extend_evaluated_until(
         as_of - timedelta(milliseconds=smallest_latency(targets))
     )
-
-
-def go_back(
-    run: EvaluationRun,
-    targets: Sequence[EvaluationTarget],
-    states: ConditionTable,
-    starts: Millis,
-) -> None:
-    """Let targets that were evaluated beyond now, under a clock that was ahead, be evaluated again
-    from their newest reading on, and raise a fault of the platform.
-
-    Their `starts` become the last instant before the end of this evaluation.
-    """
-    latest = to_millis(run.as_of + SKEW)
-    if max(states.watermark.max(initial=NO_TIME), *[t.since for t in targets], NO_TIME) <= latest:
-        return
-    now = max(run.as_of, run.platform.clock.now())
-    latest = to_millis(now + SKEW)
-    ahead = np.flatnonzero(states.watermark > latest).tolist()
-    for row in ahead:
-        state = states.state(row)
-        starts[row] = to_millis(run.as_of) - targets[row].latency - 1
-        seen = [state.carried.at + _MOMENT] if state and state.carried else []
-        start = min(from_millis(starts[row]), *seen)
-        request = run.requests.get(targets[row].key) or ReprocessingRequest(
-            *targets[row].key, start
-        )
-        run.requests[request.definition, request.asset] = replace(
-            request, start=min(start, request.start)
-        )
-    instants = [int(states.watermark[row]) for row in ahead]
-    instants += [target.since for target in targets if target.since > latest]
-    if instants:
-        # plans in memory have instants that are brought back
-        run.platform.evaluation_plans.store_plan("", EvaluationPlan((), ()))
-        record_clock_ahead(run.platform.platform_alerts, from_millis(max(instants)), now)
 
 
 def base_states(

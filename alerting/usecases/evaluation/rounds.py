@@ -48,10 +48,10 @@ from alerting.usecases.episodes.stored_episodes import (
     without_asset,
 )
 from alerting.usecases.evaluation.batch import evaluate_batch
+from alerting.usecases.evaluation.clock_ahead import go_back
 from alerting.usecases.evaluation.reprocess import (
     base_states,
     begin_round,
-    go_back,
     persist_past,
     plan_of_round,
 )
