@@ -113,7 +113,7 @@ class MongoArrivals:
                 {"_id": _DOCUMENT_ID}, change, upsert=True, return_document=ReturnDocument.AFTER
             )
         )
-        return utc(document["up_to"])
+        return utc(document["up_to"]) if document else up_to
 
     def lower_evaluated_until(self, recorded: datetime, up_to: datetime) -> None:
         self._evaluated_until.update_one(
