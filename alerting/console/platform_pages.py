@@ -50,6 +50,7 @@ from alerting.usecases.definitions.faults_and_platform_alerts import (
     WAITING,
 )
 from alerting.usecases.notification.routing import ROUTES, platform_recipients
+from alerting.usecases.open_faults import open_faults
 from alerting.usecases.platform_health import (
     BEHIND,
     FAILED,
@@ -62,7 +63,6 @@ from alerting.usecases.platform_health import (
     SURPLUS,
     Inventory,
     PlatformMetrics,
-    open_faults,
     platform_metrics,
     read_inventory,
 )

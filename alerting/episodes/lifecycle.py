@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from alerting.definitions.alert_definition import SEVERITIES, SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import joined, translatable
@@ -253,6 +253,30 @@ def without_episode(state: ConditionState, closed_at: datetime) -> ConditionStat
         last_raised_at=None if state.happening_since else state.raised_at,
         last_closed_at=closed_at,
     )
+
+
+def forget_after(state: ConditionState, at: datetime) -> ConditionState:
+    """Return a state, evaluated to a later instant, as one evaluated to `at`: without what it has
+    of later instants."""
+
+    def known(part: LastingState | SeverityState) -> dict[str, Any]:
+        return {
+            name: None
+            for name, value in vars(part).items()
+            if isinstance(value, datetime) and value > at
+        }
+
+    carried = state.carried if state.carried is not None and state.carried.at <= at else None
+    levels = tuple(replace(level, **known(level)) for level in state.levels)
+    changes: dict[str, Any] = {
+        **known(state),
+        "watermark": at,
+        "carried": carried,
+        "levels": levels,
+    }
+    if "raised_at" in changes:
+        changes |= {"severity": None, "severity_peak": None}
+    return replace(state, **changes)
 
 
 def _advance_severity(

@@ -28,6 +28,7 @@ from alerting.usecases.evaluation.compose import Composed, Composition, compose_
 from alerting.usecases.evaluation.reprocess import (
     LateUpdates,
     compose_reprocessed,
+    find_again,
     late_updates,
     make_outcomes_due,
 )
@@ -145,9 +146,14 @@ def compose_target(
     corrected = Composed(evaluated.reprocessed.state)
     if evaluated.may_correct:
         corrected = compose_reprocessed(
-            target, evaluated.reprocessed, evaluated.since, evaluated.evaluated_from
+            target,
+            evaluated.reprocessed,
+            evaluated.since,
+            evaluated.evaluated_from,
+            evaluated.state.watermark,
         )
     live = compose_live(target, replace(evaluated.since, refreshes=evaluated.refreshes))
+    find_again(target, evaluated.since, evaluated.reprocessed.state)
     if request is not None and evaluated.may_change_outcomes:
         make_outcomes_due(
             changes, evaluated.revision, evaluated.asset, request.start, live.state.watermark
