@@ -47,14 +47,14 @@ def prepare_home(settings: Settings) -> Secrets:
 
 def prepare(settings: Settings, *, new_keys: bool = False) -> list[str]:
     """Create the home with Airflow's DAG files, and the collections, validators and indexes in its
-    database. Return, for people, what remains of parts that the platform no longer has.
+    database. Return, for people, what remains of parts that the platform no longer has, and what is
+    missing.
 
     Idempotent. `new_keys`: the keys of this home replace those of the database. Raises UserError if
     the home or the database cannot be used, or the keys are others.
     """
     prepare_home(settings)
-    write_dag_files(settings.home)
-    return prepare_database(settings, new_keys=new_keys)
+    return [*write_dag_files(settings.home), *prepare_database(settings, new_keys=new_keys)]
 
 
 def main() -> int:
@@ -62,8 +62,8 @@ def main() -> int:
     line but one lists, as JSON, the remains of removed parts of the platform."""
     try:
         settings = read_settings(os.environ)
-        write_dag_files(settings.home)
-        remains = prepare_database(settings, new_keys=NEW_KEYS in sys.argv[1:])
+        remains = write_dag_files(settings.home)
+        remains += prepare_database(settings, new_keys=NEW_KEYS in sys.argv[1:])
         warning = database_warning(settings)
     except UserError as refusal:
         sys.stderr.write(f"refused: {refusal}\n")
