@@ -29,6 +29,7 @@ from alerting.console.login import open_directory
 from alerting.console.plant.import_jobs import Imports
 from alerting.console.rendering import prefix_of, without_prefix
 from alerting.definitions.faults import UserError, first_line
+from alerting.local.airflow_client import scheduler_reader
 from alerting.local.parts import airflow_uri, mlflow_uri
 from alerting.ports import DeliveryFailed, Platform, PlatformAlert
 from alerting.readings.history import whole_millis
@@ -43,7 +44,14 @@ from alerting.usecases.notification.routing import (
     platform_recipients,
     record_outage,
 )
-from alerting.usecases.platform_health import LATE, Inventory, check_platform, read_inventory
+from alerting.usecases.platform_health import (
+    LATE,
+    AskScheduler,
+    Inventory,
+    check_platform,
+    read_inventory,
+)
+from alerting.usecases.scheduled_tasks import SCHEDULED_KINDS
 from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")
@@ -85,7 +93,11 @@ def serve(
             airflow=pages_of(settings, settings.airflow_uri, airflow_uri),
             mlflow=pages_of(settings, settings.mlflow_uri, mlflow_uri),
         )
-        HealthMonitor(partial(open_platform, settings), tidy=imports.tidy).start()
+        HealthMonitor(
+            partial(open_platform, settings),
+            tidy=imports.tidy,
+            ask_scheduler=scheduler_reader(settings, environ),
+        ).start()
         gc.freeze()  # what is loaded stays: answers do not wait until it has been searched
         sys.setswitchinterval(_SWITCH_S)
         PunctualServer(
@@ -282,11 +294,14 @@ class HealthMonitor:
         open_platform: Callable[[], AbstractContextManager[Platform]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         tidy: Callable[[datetime], None] | None = None,
+        ask_scheduler: AskScheduler | None = None,
     ) -> None:
-        """`tidy`: removes old files from the disk of the console, each time."""
+        """`tidy`: removes old files from the disk of the console, each time. `ask_scheduler`: asks
+        Airflow, whose own tasks may be what does not run."""
         self._open = open_platform
         self._now = now
         self._tidy = tidy
+        self._ask_scheduler = ask_scheduler
         self._platform: Platform | None = None
         self._inventory: Inventory | None = None
         self._recipients: dict[str, str | None] = {}
@@ -332,8 +347,10 @@ class HealthMonitor:
             self._tidy(self._now())
         self._inventory = read_inventory(platform, self._inventory)
         # the maintenance asks the registry: MLflow's client would take 90 MiB of this process
-        faults = check_platform(platform, now, self._inventory, asks_registry=False)
-        if any(fault.kind == LATE for fault in faults):
+        faults = check_platform(
+            platform, now, self._inventory, asks_registry=False, ask_scheduler=self._ask_scheduler
+        )
+        if any(fault.kind in (LATE, *SCHEDULED_KINDS) for fault in faults):
             deliver_due(platform, now)
 
     def _announce_outage(self, reason: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import starmap
 from typing import NamedTuple
 
 from alerting.definitions.alert_definition import (
@@ -41,6 +42,7 @@ from alerting.ports import (
     UpkeepPorts,
 )
 from alerting.readings.history import NO_TIME, to_millis
+from alerting.stores.database.transactions_and_leases import STREAM
 from alerting.usecases.definitions.faults_and_platform_alerts import (
     DRIFTED,
     MISCALIBRATED,
@@ -54,6 +56,13 @@ from alerting.usecases.definitions.revisions_and_evaluation_plan import (
 )
 from alerting.usecases.ingestion.arrived_rows import count_late
 from alerting.usecases.notification.routing import DeliveredMessage, delivered_message
+from alerting.usecases.scheduled_tasks import (
+    SCHEDULED_KINDS,
+    TASK,
+    SchedulerState,
+    find_stopped,
+    keeps_alarms,
+)
 from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
 from alerting.usecases.sources.records import spoken
 from alerting.usecases.sources.status import (
@@ -75,7 +84,10 @@ REFUSED = template("promotion refused")
 DISK = template("disk filling")
 REGISTRY = template("registry away")
 # The kinds of platform alerts that these facts raise and resolve.
-KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, BEHIND, FAILED, REFUSED, DISK, REGISTRY)
+KINDS = (
+    *(LATE, STALE, STOPPED, LOST, SURPLUS, BEHIND, FAILED, REFUSED, DISK, REGISTRY),
+    *SCHEDULED_KINDS,
+)
 LEFT_KINDS = ("backup overdue",)
 """Of faults that left: those still open in an existing home are resolved."""
 REFUSALS = 3
@@ -85,6 +97,10 @@ MOST_NAMED = 3
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
 # after the last row that was refused because it would declare too much
 _SURPLUS_FOR = timedelta(days=1)
+
+
+AskScheduler = Callable[[Collection[str]], SchedulerState]
+"""Asks Airflow about itself, and about these DAGs, of which a run failed before."""
 
 
 class PlatformFault(NamedTuple):
@@ -102,7 +118,7 @@ class PlatformFacts:
     `lags`: of the most overdue definitions. `trainings`: the newest training of the present
     question of each definition; `decisions`: its last `REFUSALS`, oldest first. `declarations`: of
     each source or sender. `registry_fault`: why the registry of models does not answer. `is_open`:
-    kind and subject of open platform alerts.
+    kind and subject of open platform alerts. `streamed`: sources that the stream service reads.
     """
 
     lags: Mapping[str, DefinitionLag]
@@ -115,6 +131,8 @@ class PlatformFacts:
     sinks: Sequence[SinkStatus] = ()
     declarations: Mapping[str, Declarations] = field(default_factory=dict)
     is_open: frozenset[tuple[str, str]] = frozenset()
+    scheduler: SchedulerState = field(default_factory=SchedulerState)
+    streamed: Collection[str] = ()
 
 
 def platform_conditions(
@@ -134,6 +152,7 @@ def platform_conditions(
         *_find_refused(facts.decisions),
         *_find_filling(facts, limits.disk_least),
         *([PlatformFault(REGISTRY, "MLflow", fault)] if fault else []),
+        *starmap(PlatformFault, find_stopped(facts.scheduler, facts.streamed)),
     ]
 
 
@@ -309,17 +328,22 @@ def check_platform(
     inventory: Inventory | None = None,
     *,
     asks_registry: bool = True,
+    ask_scheduler: AskScheduler | None = None,
 ) -> list[PlatformFault]:
     """Raise an alert for each fault found now, resolve the alerts on faults that are over, and
     return the faults.
 
     `inventory`: the inventory, if it was read already. `asks_registry`: whether to ask the registry
-    of models if it answers; otherwise an alert about it stays as it is.
+    of models if it answers; otherwise an alert about it stays as it is. So do alerts about what
+    Airflow runs, if it does not answer `ask_scheduler`, or without that.
     """
-    facts = read_facts(platform, now, inventory, asks_registry=asks_registry)
+    facts = read_facts(
+        platform, now, inventory, asks_registry=asks_registry, ask_scheduler=ask_scheduler
+    )
     faults = platform_conditions(facts, platform.health_limits, now)
-    kinds = [kind for kind in KINDS if asks_registry or kind != REGISTRY]
-    for kind in (*kinds, *LEFT_KINDS):
+    unasked = {*SCHEDULED_KINDS} - {*(facts.scheduler.kinds if ask_scheduler else ())}
+    unasked |= set() if asks_registry else {REGISTRY}
+    for kind in (*(kind for kind in KINDS if kind not in unasked), *LEFT_KINDS):
         current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
         record_faults(platform.platform_alerts, kind, current, now, lambda _: True)
     return faults
@@ -340,7 +364,11 @@ def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
     still_open = platform.platform_alerts.open()
     if not still_open:
         return None
-    grave = [alert for alert in still_open if alert.kind not in _ALARMS_STAY]
+    grave = [
+        alert
+        for alert in still_open
+        if alert.kind not in _ALARMS_STAY and not keeps_alarms(alert.kind, alert.subject)
+    ]
     since = min((alert.opened_at for alert in grave), default=None)
     return AlarmsOff(len(still_open), since, delivered_message(platform, grave))
 
@@ -351,8 +379,11 @@ def read_facts(
     inventory: Inventory | None = None,
     *,
     asks_registry: bool = True,
+    ask_scheduler: AskScheduler | None = None,
 ) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
+    is_open = frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open())
+    service = platform.leases.find(STREAM)
     inventory = inventory or read_inventory(platform)
     by_model = [r for r in inventory.active if isinstance(r.definition, ModelDefinition)]
     trained = [r.name for r in by_model]
@@ -371,7 +402,13 @@ def read_facts(
         sinks=sink_statuses(platform, now),
         declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained) if asks_registry else None,
-        is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
+        is_open=is_open,
+        scheduler=(
+            ask_scheduler({subject for kind, subject in is_open if kind == TASK})
+            if ask_scheduler
+            else SchedulerState()
+        ),
+        streamed=service.reads if service else (),
     )
 
 
