@@ -8,13 +8,25 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from alerting.local.airflow_client import AWAY_AFTER, AirflowClient, SchedulerReader
+from alerting.local import airflow_client
+from alerting.local.airflow_client import (
+    AWAY_AFTER,
+    AirflowClient,
+    SchedulerReader,
+    scheduler_reader,
+)
+from alerting.settings.environment import Settings
 from alerting.usecases.scheduled_tasks import PARTS, FailedRun, SchedulerState
 from tests.builders import at
 
 pytestmark = pytest.mark.fast
 
 PAGES = "http://localhost:8080"
+INSIDE = {
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": "http://airflow-api:8080/execution/",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": "FILE",
+    "AIRFLOW__API__BASE_URL": "http://localhost:8080",
+}
 RAISED = [{"exc_type": "AttributeError", "exc_value": "no attribute 'what'\nand more"}]
 
 
@@ -101,6 +113,30 @@ def test_a_worker_that_was_killed_leaves_no_exception_and_a_dag_that_is_gone_no_
     airflow.runs = {"retain": "failed"}
     [failed] = read(1, "gone").failed
     assert failed.reason is None
+
+
+@pytest.mark.parametrize(
+    ("is_started", "environ", "stated", "address"),
+    [
+        (True, {}, None, "http://127.0.0.1:8080"),
+        (False, INSIDE, "https://plant.example/airflow", "http://airflow-api:8080"),
+        (False, {}, "https://plant.example/airflow", "https://plant.example/airflow"),
+        (False, {}, None, None),
+    ],
+)
+def test_the_airflow_of_this_home_of_the_containers_or_of_the_settings_is_asked(
+    is_started, environ, stated, address, tmp_path, monkeypatch
+):
+    passwords = tmp_path / "secrets" / "airflow_passwords.json"
+    passwords.parent.mkdir()
+    passwords.write_text('{"admin": "p"}')
+    environ = {name: value.replace("FILE", str(passwords)) for name, value in environ.items()}
+    monkeypatch.setattr(airflow_client, "running", lambda home: object() if is_started else None)
+    settings = Settings(home=tmp_path, airflow_uri=stated)
+    read = scheduler_reader(settings, environ)
+    assert (read and str(read.__self__._airflow._http.base_url).rstrip("/")) == address
+    passwords.unlink()
+    assert scheduler_reader(settings, environ) is None
 
 
 def test_paused_dags_are_told_at_once(airflow, read):
