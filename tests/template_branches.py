@@ -20,11 +20,13 @@ def record_branches() -> None:
     """Let each template that is compiled from now on note the branches that it renders."""
     generate = Environment._generate
 
-    def noting(self: Environment, source: nodes.Template, name: str | None, *rest: Any) -> str:
+    def noting(
+        self: Environment, source: nodes.Template, name: str | None, *rest: Any, **options: Any
+    ) -> str:
         if name is not None:
             self.globals["took"] = take
             list(mark(source, name))
-        return generate(self, source, name, *rest)
+        return generate(self, source, name, *rest, **options)
 
     Environment._generate = noting
 

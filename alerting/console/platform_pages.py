@@ -128,7 +128,9 @@ def faults(request: Request, platform: Served, _: Viewer) -> str:
 def _mending_page(alert: PlatformAlert, airflow: str | None) -> tuple[str, str] | None:
     """Return the page on which a fault is mended or shown, as address and text of its link."""
     if alert.kind in (LATE, PAUSED, TASK):
-        return (f"{airflow}/dags/{alert.subject}", _OPEN_DAG) if airflow else None
+        several = alert.subject.endswith("*")
+        page = f"{airflow}/dags" + ("" if several else f"/{alert.subject}")
+        return (page, _OPEN_DAG) if airflow else None
     if alert.kind == DOCUMENT:
         return f"/{quote(alert.subject)}", _OPEN_DOCUMENT
     if alert.kind == LOAD:  # of one revision

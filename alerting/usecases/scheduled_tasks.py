@@ -1,12 +1,13 @@
 """Faults of what Airflow runs for the platform, and what does not happen meanwhile: a scheduler
 that does not run, a DAG that somebody paused, a task that failed for good."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from alerting.definitions.wording.language import template, translatable
+from alerting.definitions.wording.language import join_first, template, translatable
 
 AWAY = template("scheduler away")
 PAUSED = template("schedule paused")
@@ -29,6 +30,7 @@ _MEANWHILE = {
     "train__": template("this definition is not trained"),
 }
 """By the beginning of the id of a DAG, what does not happen while it does not run or fails."""
+_MOST_NAMED = 3
 _ALARMS_COME = ("report", "retain", "start_due", "predict", "train__")
 _REPORTED_ELSEWHERE = ("predict", "train__")
 """DAGs whose failures are those of a predict job or of a training."""
@@ -87,26 +89,31 @@ class SchedulerState:
 def find_stopped(
     state: SchedulerState, streamed: Collection[str]
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, subject and reason of the faults of DAGs of the platform. `streamed`: the sources
-    that the stream service reads, whatever Airflow does."""
+    """Yield kind, subject and reason of the faults of DAGs of the platform; those of one sort that
+    are paused are one fault. `streamed`: the sources that the stream service reads, whatever
+    Airflow does."""
     if state.away is not None:
         since = state.away.since.isoformat(timespec="seconds")
         yield AWAY, "Airflow", translatable(_WITHOUT[state.away.part], since=since)
-    for dag in state.paused or ():
-        missing = _find_meanwhile(dag)
-        if missing is not None and dag.removeprefix("ingest__") not in streamed:
+    paused = defaultdict[str, list[str]](list)
+    for dag in sorted(state.paused or ()):
+        if dag.removeprefix("ingest__") not in streamed:
+            paused[_find_start(dag)].append(dag)
+    for start, dags in paused.items():
+        if start:
             why = translatable(
-                "somebody paused this DAG in Airflow; until it is unpaused, {missing}",
-                missing=translatable(missing),
+                "paused in Airflow: {names}; until that is over, {missing}",
+                names=join_first(dags, _MOST_NAMED),
+                missing=translatable(_MEANWHILE[start]),
             )
-            yield PAUSED, dag, why
+            yield PAUSED, dags[0] if len(dags) == 1 else f"{start}*", why
     for run in state.failed or ():
-        missing = _find_meanwhile(run.dag)
-        if missing is not None and not run.dag.startswith(_REPORTED_ELSEWHERE):
+        start = _find_start(run.dag)
+        if start and start not in _REPORTED_ELSEWHERE:
             why = translatable(
                 "its last run failed: {fault}; until one succeeds, {missing}; log: {log}",
                 fault=run.reason or translatable(_ENDED),
-                missing=translatable(missing),
+                missing=translatable(_MEANWHILE[start]),
                 log=run.log,
             )
             yield TASK, run.dag, why
@@ -117,11 +124,7 @@ def keeps_alarms(kind: str, subject: str) -> bool:
     return kind in (PAUSED, TASK) and subject.startswith(_ALARMS_COME)
 
 
-def _find_meanwhile(dag: str) -> str | None:
-    """Return what does not happen without a DAG; None for a DAG that is not the platform's."""
-    fitting = (
-        text
-        for start, text in _MEANWHILE.items()
-        if dag == start or (start.endswith("__") and dag.startswith(start))
-    )
-    return next(fitting, None)
+def _find_start(dag: str) -> str:
+    """Return how the id of a DAG of the platform begins; empty for a DAG of others."""
+    starts = (s for s in _MEANWHILE if dag == s or (s.endswith("__") and dag.startswith(s)))
+    return next(starts, "")

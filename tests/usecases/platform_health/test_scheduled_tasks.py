@@ -47,6 +47,13 @@ def test_a_paused_dag_of_the_platform_says_what_does_not_happen(dag, missing):
     assert missing in fault.reason
 
 
+def test_paused_dags_of_one_sort_are_one_fault():
+    trained = [f"train__{name}" for name in "dcba"]
+    [fault] = faults_of(SchedulerState(paused=trained))
+    assert fault.subject == "train__*"
+    assert fault.reason.startswith("paused in Airflow: train__a, train__b, train__c and 1 more; ")
+
+
 def test_a_run_without_an_exception_has_a_reason_too():
     [fault] = faults_of(SchedulerState(failed=[FailedRun("retain", None, LOG)]))
     assert "its last run failed: its worker ended, or it took longer than allowed; " in fault.reason
