@@ -69,8 +69,9 @@ def main(arguments: list[str]) -> int:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="alerting-lanes-") as folder:
         runs = run_lanes(Path(folder), workers, arguments)
-        code = conclude(runs, time.monotonic() - begun)
-        return code or (tell_untaken(runs) if is_whole(arguments) else 0)
+        seconds = time.monotonic() - begun
+        untaken_code = tell_untaken(runs) if is_whole(arguments) else 0
+        return conclude(runs, seconds) or untaken_code
 
 
 def run_lanes(folder: Path, workers: int, arguments: list[str]) -> list[Run]:
