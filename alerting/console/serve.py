@@ -32,6 +32,7 @@ from alerting.console.login import open_directory
 from alerting.console.plant.import_jobs import Imports
 from alerting.console.rendering import prefix_of, without_prefix
 from alerting.definitions.faults import UserError, first_line
+from alerting.local.airflow_client import scheduler_reader
 from alerting.local.parts import airflow_uri, mlflow_uri
 from alerting.ports import DeliveryFailed, Platform, PlatformAlert
 from alerting.readings.history import whole_millis
@@ -47,7 +48,14 @@ from alerting.usecases.notification.routing import (
     platform_recipients,
     record_outage,
 )
-from alerting.usecases.platform_health import LATE, Inventory, check_platform, read_inventory
+from alerting.usecases.platform_health import (
+    LATE,
+    AskScheduler,
+    Inventory,
+    check_platform,
+    read_inventory,
+)
+from alerting.usecases.scheduled_tasks import SCHEDULED_KINDS
 from alerting.usecases.stopped_parts import PART, PARTS, check_certificate
 from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
 
@@ -94,6 +102,7 @@ def serve(
             partial(open_platform, settings),
             tidy=imports.tidy,
             certificate=partial(read_certificate_end, settings.tls_cert, public_url),
+            ask_scheduler=scheduler_reader(settings, environ),
         ).start()
         gc.freeze()  # what is loaded stays: answers do not wait until it has been searched
         sys.setswitchinterval(_SWITCH_S)
@@ -327,13 +336,16 @@ class HealthMonitor:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         tidy: Callable[[datetime], None] | None = None,
         certificate: Callable[[], datetime | None] = lambda: None,
+        ask_scheduler: AskScheduler | None = None,
     ) -> None:
         """`tidy`: removes old files from the disk of the console, each time. `certificate`: returns
-        when the certificate of the console ends."""
+        when the certificate of the console ends. `ask_scheduler`: asks Airflow, whose own tasks may
+        be what does not run."""
         self._open = open_platform
         self._now = now
         self._tidy = tidy
         self._certificate = certificate
+        self._ask_scheduler = ask_scheduler
         self._checks = 0
         self._platform: Platform | None = None
         self._inventory: Inventory | None = None
@@ -388,9 +400,10 @@ class HealthMonitor:
             self._inventory,
             asks_registry=False,
             watched=PARTS.keys() if self._checks > _STARTING else (),
+            ask_scheduler=self._ask_scheduler,
         )
         check_certificate(platform.platform_alerts, "console", self._certificate(), self._now())
-        if any(f.kind in (LATE, FAILING, PART) for f in faults):  # perhaps nothing else delivers
+        if any(f.kind in (LATE, FAILING, PART, *SCHEDULED_KINDS) for f in faults):
             deliver_due(platform, now)
 
     def _announce_outage(self, reason: str) -> None:

@@ -20,6 +20,7 @@ from alerting.usecases.definitions.faults_and_platform_alerts import (
 from alerting.usecases.definitions.next_steps import champion_versions
 from alerting.usecases.notification.routing import DeliveredMessage, delivered_message
 from alerting.usecases.platform_health import BEHIND, DISK, FAILED, REFUSED
+from alerting.usecases.scheduled_tasks import keeps_alarms
 from alerting.usecases.stopped_parts import BACKUP, CERTIFICATE
 
 # Kinds during which every alarm comes and its message is sent: decisions, loads, work that waits.
@@ -36,7 +37,8 @@ def keeps_alarms_off(alert: PlatformAlert, in_force: Collection[str]) -> bool:
     if alert.kind in _ALARMS_STAY_IN_FORCE:
         return alert.subject not in in_force
     is_of_sink = alert.kind == DOCUMENT and alert.subject.startswith("sinks/")
-    return alert.kind not in _ALARMS_STAY and not is_of_sink
+    is_quiet = is_of_sink or keeps_alarms(alert.kind, alert.subject)
+    return alert.kind not in _ALARMS_STAY and not is_quiet
 
 
 class OpenFaults(NamedTuple):

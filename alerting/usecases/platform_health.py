@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import starmap
 
 from alerting.definitions.alert_definition import (
-    SEVERITIES,
     AssetIndex,
     ModelDefinition,
     Revision,
@@ -39,7 +39,6 @@ from alerting.ports import (
     Models,
     ModelUnavailable,
     PlanPorts,
-    Readings,
     States,
     Training,
     UpkeepPorts,
@@ -47,7 +46,7 @@ from alerting.ports import (
 )
 from alerting.readings.history import NO_TIME, to_millis
 from alerting.readings.variable_series import SKEW
-from alerting.stores.database.transactions_and_leases import CONSOLE, SCHEDULER
+from alerting.stores.database.transactions_and_leases import CONSOLE, STREAM
 from alerting.usecases.access.accounts import newest_backups
 from alerting.usecases.definitions.faults_and_platform_alerts import (
     CLOCK,
@@ -60,9 +59,12 @@ from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     list_targets,
     source_hash_of,
 )
-from alerting.usecases.ingestion.arrived_rows import count_late
-from alerting.usecases.notification.routing import (
-    channel_subject,
+from alerting.usecases.notification.routing import channel_subject
+from alerting.usecases.scheduled_tasks import (
+    SCHEDULED_KINDS,
+    TASK,
+    SchedulerState,
+    find_stopped,
 )
 from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
 from alerting.usecases.sources.records import spoken
@@ -102,7 +104,7 @@ REGISTRY = template("registry away")
 # The kinds of platform alerts that these facts raise and resolve.
 KINDS = (
     *(LATE, STALE, STOPPED, LOST, SURPLUS, FAILING, BEHIND, FAILED, REFUSED, DISK, REGISTRY),
-    *(CLOCK, PART, BACKUP, UNKNOWN),
+    *(CLOCK, PART, BACKUP, UNKNOWN, *SCHEDULED_KINDS),
 )
 # The maintenance alone checks these: MLflow's client takes memory, and it delivers by its channels.
 OF_MAINTENANCE = (REGISTRY, UNKNOWN)
@@ -112,6 +114,10 @@ _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one al
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
 # after the last row that was refused because it would declare too much
 _SURPLUS_FOR = timedelta(days=1)
+
+
+AskScheduler = Callable[[Collection[str]], SchedulerState]
+"""Asks Airflow about itself, and about these DAGs, of which a run failed before."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ class PlatformFacts:
     of this machine. `parts`: the time since the last sign of life of each part that should run,
     None without any of the last day. `backups`: the last two, the newest first, in real time.
     `unknown_channels`: by route or definition that names them. `is_open`: kind and subject of open
-    platform alerts.
+    platform alerts. `streamed`: sources that the stream service reads.
     """
 
     lags: Mapping[str, DefinitionLag]
@@ -144,6 +150,8 @@ class PlatformFacts:
     backups: Sequence[datetime] = ()
     unknown_channels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     is_open: frozenset[tuple[str, str]] = frozenset()
+    scheduler: SchedulerState = field(default_factory=SchedulerState)
+    streamed: Collection[str] = ()
 
 
 def platform_conditions(
@@ -170,6 +178,7 @@ def platform_conditions(
         *find_overdue(facts.backups, facts.clock.now or now),
         *find_unknown(facts.unknown_channels),
         *([PlatformFault(REGISTRY, "MLflow", fault)] if fault else []),
+        *starmap(PlatformFault, find_stopped(facts.scheduler, facts.streamed)),
     ]
 
 
@@ -352,23 +361,34 @@ def check_platform(
     *,
     asks_registry: bool = True,
     watched: Collection[str] = PARTS.keys(),
+    ask_scheduler: AskScheduler | None = None,
 ) -> list[PlatformFault]:
     """Raise an alert for each fault found now, resolve the alerts on faults that are over, and
     return the faults. Show that this part of the platform runs.
 
     `inventory`: the inventory, if it was read already. `asks_registry`: whether to ask the registry
     of models if it answers; otherwise an alert about it stays as it is. The maintenance asks it,
-    the console does not. `watched`: parts whose sign of life is looked for.
+    the console does not. So do alerts about what Airflow runs, if it does not answer
+    `ask_scheduler`, or without that. `watched`: parts whose sign of life is looked for.
     """
-    part = SCHEDULER if asks_registry else CONSOLE
-    platform.leases.claim(part, part)
-    facts = read_facts(platform, now, inventory, asks_registry=asks_registry, watched=watched)
+    if not asks_registry:
+        platform.leases.claim(CONSOLE, CONSOLE)
+    facts = read_facts(
+        platform,
+        now,
+        inventory,
+        asks_registry=asks_registry,
+        watched=watched,
+        ask_scheduler=ask_scheduler,
+    )
     faults = platform_conditions(facts, platform.health_limits, now)
     if any(fault.subject == EVALUATION for fault in faults) or (CLOCK, EVALUATION) in facts.is_open:
         platform.sweeps.bring_back(now)
     is_checked = subjects_checked(platform.platform_alerts, facts.clock.machine, watched, now)
+    unasked = {*SCHEDULED_KINDS} - {*(facts.scheduler.kinds if ask_scheduler else ())}
+    unasked |= set() if asks_registry else {*OF_MAINTENANCE}
     for kind in KINDS:
-        if asks_registry or kind not in OF_MAINTENANCE:
+        if kind not in unasked:
             current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
             may_end = is_checked.get(kind, lambda _: True)
             record_faults(platform.platform_alerts, kind, current, now, may_end)
@@ -382,14 +402,16 @@ def read_facts(
     *,
     asks_registry: bool = True,
     watched: Collection[str] = PARTS.keys(),
+    ask_scheduler: AskScheduler | None = None,
 ) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
-    inventory = inventory or read_inventory(platform)
     is_open = frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open())
+    service = platform.leases.find(STREAM)
+    inventory = inventory or read_inventory(platform)
     by_model = [r for r in inventory.active if isinstance(r.definition, ModelDefinition)]
     trained = [r.name for r in by_model]
     return PlatformFacts(
-        lags=evaluation_lags(platform.states, inventory, now),
+        lags=evaluationmeasure_lags(platform.states, inventory, now),
         readings=asset_freshness(
             platform,
             inventory.targets,
@@ -410,6 +432,12 @@ def read_facts(
         backups=newest_backups(platform.audit),
         unknown_channels=unknown_channels(platform, inventory.active) if asks_registry else {},
         is_open=is_open,
+        scheduler=(
+            ask_scheduler({subject for kind, subject in is_open if kind == TASK})
+            if ask_scheduler
+            else SchedulerState()
+        ),
+        streamed=service.reads if service else (),
     )
 
 
@@ -427,8 +455,6 @@ def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:
 # Number of definitions, and of assets, with an own label: the most overdue ones, and those with the
 # oldest newest reading.
 LABELLED = 50
-COUNTED = 10_000  # largest count of open episodes, and of documents with pending notifications
-LATE_WINDOW = timedelta(hours=1)
 _ZERO = timedelta(0)
 
 
@@ -455,36 +481,6 @@ class DefinitionLag:
     is_ahead: bool = False
 
 
-@dataclass(frozen=True)
-class PlatformMetrics:
-    """Everything at one instant.
-
-    `definitions`: by state; a faulty definition also counts under the state of its revision in
-    force. `lag`: by definition, at most `LABELLED`. `overdue`: largest lag beyond schedule and
-    latency, of all targets. `reading_age`: by asset of a target, at most `LABELLED`;
-    `oldest_reading_age`: over all assets. `late_rows`, `too_late_rows`: rows that arrived within
-    `LATE_WINDOW`. `notifications`: pending, held, dead. `delivery_overdue`: how long the oldest
-    notification has been due.
-    """
-
-    at: datetime
-    open_episodes: Mapping[str, int]
-    definitions: Mapping[str, int]
-    targets: int
-    never_evaluated: int
-    lag: Mapping[str, DefinitionLag]
-    overdue: timedelta
-    reading_age: Mapping[str, timedelta]
-    oldest_reading_age: timedelta
-    assets_without_readings: int
-    late_rows: int
-    too_late_rows: int
-    unrouted_arrivals: int
-    notifications: Mapping[str, int]
-    delivery_overdue: timedelta
-    platform_alerts: Mapping[str, int]
-
-
 def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inventory:
     """Return definitions by state and all targets; `before` if nothing was written since."""
     written = source_hash_of(platform)
@@ -501,56 +497,14 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
     return Inventory(written, Counter(r.definition.state for r in revisions), active, targets)
 
 
-def platform_metrics(platform: UpkeepPorts, inventory: Inventory, now: datetime) -> PlatformMetrics:
-    """Measure the platform as of now. Writes nothing."""
-    open_episodes = Counter(
-        e.severity for e in platform.episodes.find(open_only=True, limit=COUNTED)
-    )
-    lags, overdue, count_never = _lags(platform.states, inventory.targets, now)
-    ages, without = _reading_ages(platform.readings, inventory.targets, now)
-    arrivals = platform.arrivals.arrived_since(now - LATE_WINDOW)
-    pending = platform.notifications.waiting(COUNTED)
-    postponed = sum(n.postponed_by is not None for n in pending)
-    due = [
-        n.next_attempt_at
-        for n in pending
-        if n.postponed_by is None and n.next_attempt_at is not None
-    ]
-    return PlatformMetrics(
-        at=now,
-        open_episodes={severity: open_episodes[severity] for severity in SEVERITIES},
-        definitions={
-            **{state: inventory.states.get(state, 0) for state in ("active", "draft", "retired")},
-            "faulty": len(platform.definitions.faulty()),
-        },
-        targets=len(inventory.targets),
-        never_evaluated=count_never,
-        lag=lags,
-        overdue=overdue,
-        reading_age=dict(sorted(ages.items(), key=lambda item: (-item[1], item[0]))[:LABELLED]),
-        oldest_reading_age=max(ages.values(), default=_ZERO),
-        assets_without_readings=without,
-        late_rows=count_late(platform, arrivals),
-        too_late_rows=sum(arrival.too_late for arrival in arrivals),
-        unrouted_arrivals=len(platform.arrivals.unfinished().arrivals),
-        notifications={
-            "pending": len(pending) - postponed,
-            "postponed": postponed,
-            "dead": len(platform.notifications.dead()),
-        },
-        delivery_overdue=max((now - at for at in due if at < now), default=_ZERO),
-        platform_alerts=Counter(alert.kind for alert in platform.platform_alerts.open()),
-    )
-
-
-def evaluation_lags(
+def evaluationmeasure_lags(
     states: States, inventory: Inventory, now: datetime
 ) -> dict[str, DefinitionLag]:
     """Return the lags of the most overdue definitions. Writes nothing."""
-    return _lags(states, inventory.targets, now)[0]
+    return measure_lags(states, inventory.targets, now)[0]
 
 
-def _lags(
+def measure_lags(
     states: States, targets: Iterable[EvaluationTarget], now: datetime
 ) -> tuple[dict[str, DefinitionLag], timedelta, int]:
     """Return the most overdue lags, the worst, and targets that were never evaluated."""
@@ -577,13 +531,3 @@ def _lags(
         max(overdue.values(), default=_ZERO),
         watermarks.count(NO_TIME),
     )
-
-
-def _reading_ages(
-    readings: Readings, targets: Iterable[EvaluationTarget], now: datetime
-) -> tuple[dict[str, timedelta], int]:
-    """Return the newest reading's age by asset of a target, and how many have none."""
-    assets = {target.asset for target in targets}
-    newest = readings.newest_readings(now, assets)
-    ages = {asset: max(now - newest[asset].ts, _ZERO) for asset in assets if asset in newest}
-    return ages, len(assets) - len(ages)

@@ -13,7 +13,7 @@ from alerting.definitions.wording.language import join_first, template, translat
 from alerting.notifications.policy import channels_of
 from alerting.ports import ClockDifference, PlatformAlerts, UpkeepPorts
 from alerting.readings.variable_series import SKEW, rough_duration
-from alerting.stores.database.transactions_and_leases import CONSOLE, SCHEDULER, STREAM
+from alerting.stores.database.transactions_and_leases import CONSOLE, STREAM
 from alerting.usecases.definitions.faults_and_platform_alerts import (
     CLOCK,
     EVALUATION,
@@ -31,7 +31,6 @@ CERTIFICATE = template("certificate ends")
 PARTS = {
     STREAM: timedelta(minutes=2),
     CONSOLE: timedelta(minutes=5),
-    SCHEDULER: timedelta(minutes=10),
 }
 """How long each part may show no sign of life."""
 STREAM_SERVICE = translatable("stream service")

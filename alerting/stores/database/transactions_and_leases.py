@@ -114,8 +114,7 @@ LEASES = "leases"
 STREAM = "stream"
 """The lease of the stream service. That of a polled source is `source` and its name."""
 CONSOLE = "console"
-SCHEDULER = "scheduler"
-"""The leases by which the console, and the maintenance in Airflow, show that they run."""
+"""The lease by which the console shows that it runs."""
 
 
 @dataclass(frozen=True)

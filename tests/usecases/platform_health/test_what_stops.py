@@ -10,8 +10,15 @@ import pytest
 
 from alerting.console.serve import HealthMonitor
 from alerting.definitions.revisions import question_of
-from alerting.ports import ClockDifference, Disk, ModelUnavailable, ReadingRow, Training
-from alerting.stores.database.transactions_and_leases import CONSOLE, SCHEDULER
+from alerting.ports import (
+    ClockDifference,
+    DeliveryFailed,
+    Disk,
+    ModelUnavailable,
+    ReadingRow,
+    Training,
+)
+from alerting.stores.database.transactions_and_leases import CONSOLE
 from alerting.usecases.access.accounts import BACKUP_MADE
 from alerting.usecases.definitions.faults_and_platform_alerts import record_model_faults
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
@@ -20,6 +27,7 @@ from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import ROUTES
 from alerting.usecases.platform_health import check_platform
+from alerting.usecases.scheduled_tasks import FailedRun, PartAway, SchedulerState
 from alerting.usecases.sink_delivery import SINKS
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven, too_hot
@@ -37,6 +45,11 @@ ROUTE = {"name": "eng", "match": {"tags": ["none"]}, "channels": ["mail"], "plat
 class SilentModels:
     def alias(self, definition, alias):
         raise ModelUnavailable("MLflow does not answer")
+
+
+class Refusing(Mailbox):
+    def deliver(self, message):
+        raise DeliveryFailed("403", permanent=True)
 
 
 def beat_long_ago(platform, part, minutes):
@@ -119,9 +132,19 @@ def console(platform):
     return platform
 
 
-def scheduler(platform):
-    beat_long_ago(platform, SCHEDULER, 11)
+def channel(platform):
+    document = too_hot(notify={"channels": ["chat"]})
+    platform.channels["chat"] = Refusing("chat")
+    platform.assets.store_assets([oven()])
+    apply(platform, [document], "ada", at(NOW - 60), "test")
+    add_readings(platform, [ReadingRow("oven-1", at(NOW - 1), {"temperature": 230.0})], at(NOW))
+    evaluate(platform, None, at(NOW))
+    deliver_due(platform, at(NOW))
     return platform
+
+
+def asked(**state):
+    return lambda platform: (platform, SchedulerState(**state))
 
 
 def backup(platform):
@@ -140,7 +163,10 @@ CASES = {
     "clock": (clock, "clock wrong"),
     "disk": (disk, "disk filling"),
     "registry": (registry, "registry away"),
-    "scheduler": (scheduler, "part stopped"),
+    "scheduler": (asked(away=PartAway("scheduler", at(NOW - 6))), "scheduler away"),
+    "nightly job": (asked(failed=[FailedRun("retain", "no", "/log")]), "scheduled task failed"),
+    "paused schedule": (asked(paused=["evaluate__1m"]), "schedule paused"),
+    "channel": (channel, "channel failing"),
     "stream service": (stream_service, "part stopped"),
     "console": (console, "part stopped"),
     "backup": (backup, "backup overdue"),
@@ -173,7 +199,8 @@ def test_each_row_of_the_page_has_a_case_and_each_case_a_row():
 def test_what_stops_is_told(platform, name):
     cause, kind = CASES.get(name) or (own_clock, "clock wrong")
     stopped = cause(platform)
-    check_platform(stopped, at(NOW), asks_registry=name != "scheduler")
+    stopped, state = stopped if isinstance(stopped, tuple) else (stopped, None)
+    check_platform(stopped, at(NOW), ask_scheduler=state and (lambda _: state))
     assert kind in {alert.kind for alert in platform.platform_alerts.open()}
     deliver_due(platform, at(NOW))
     assert any(
@@ -182,7 +209,7 @@ def test_what_stops_is_told(platform, name):
 
 
 def test_the_console_looks_for_parts_only_once_they_have_had_time_to_start(platform):
-    scheduler(platform)
+    stream_service(platform)
 
     @contextmanager
     def opened():
@@ -195,7 +222,10 @@ def test_the_console_looks_for_parts_only_once_they_have_had_time_to_start(platf
         found.append({a.kind for a in platform.platform_alerts.open()})
     assert found == [{"certificate ends"}] * 10 + [{"certificate ends", "part stopped"}]
     subjects = {m.subject for m in platform.channels["mail"].messages}
-    assert subjects == {"Platform: certificate ends: console", "Platform: part stopped: scheduler"}
+    assert subjects == {
+        "Platform: certificate ends: console",
+        "Platform: part stopped: stream service",
+    }
 
 
 def test_a_stopped_part_that_starts_again_ends_its_fault(platform):
