@@ -205,6 +205,7 @@ def evaluate_series(
         _without(rows.evaluated, frozen),
         frozenset(carried.beyond),
         sides,
+        _cleared_by_silence(definition, rows.ts),
     )
     rows.fact[(rows.fact == SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = NO_LIMIT
     sound = (rows.fact == SOUND) & ~frozen
@@ -322,11 +323,13 @@ def _ranks(
     evaluated: npt.NDArray[Any],
     before: frozenset[str],
     learned: Sequence[LearnedSide],
+    cleared: Flags,
 ) -> tuple[Codes, tuple[str, ...]]:
     """Return the worst rank reached by each reading, and the limits that the last one is beyond
     (for hysteresis).
 
-    A learned limit that is unknown for a reading neither holds nor is over.
+    A learned limit that is unknown for a reading neither holds nor is over. `cleared`: readings
+    before which every limit was over.
     """
     ranks = np.zeros(len(evaluated), np.int8)
     last = []
@@ -337,7 +340,7 @@ def _ranks(
         }
         for side, met, over in _sides(level, evaluated, by_side):
             name = f"{level.severity}.{side}"
-            beyond = _lasting(met, over, name in before)
+            beyond = _lasting(met, over | (cleared & ~met), name in before)
             hit |= beyond & ~np.isnan(by_side[side]) if side in by_side else beyond
             last += [name] if beyond[-1] else []
         ranks[hit] = SEVERITIES.index(level.severity) + 1
@@ -375,6 +378,12 @@ def _sides(
             (evaluated >= inside[0]) & (evaluated <= inside[1]),
             (evaluated < low) | (evaluated > high),
         )
+
+
+def _cleared_by_silence(definition: Condition, ts: Millis) -> Flags:
+    """Return a mask of the readings that come after a silence that counts as clear."""
+    holes = np.append(False, np.diff(ts) > stale_millis(definition))
+    return holes & (definition.no_data == "clear")
 
 
 def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
@@ -449,7 +458,8 @@ def _status_intervals(
     starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
     ends = np.column_stack((freezes, valid_until, following)).ravel()
     frozen = np.full(len(codes), FROZEN)
-    whole = np.column_stack((codes, frozen, np.full(len(codes), STALE))).ravel()
+    silent = np.full(len(codes), 0 if definition.no_data == "clear" else STALE)
+    whole = np.column_stack((codes, frozen, silent)).ravel()
     starts = np.maximum(starts, begin)
     lasting = ends > starts
     alert = definition.severity if definition.no_data == "alert" else None

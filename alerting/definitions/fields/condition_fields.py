@@ -129,6 +129,15 @@ class LevelLimits(Closed):
     clear_below_at: Limit | None = Field(
         None, description="After `below` it is left only at or above this value (hysteresis)."
     )
+    hold: Duration | None = Field(
+        None,
+        alias="for",
+        exclude_if=lambda hold: hold is None,
+        description=(
+            "On-delay of this severity; the definition's `for` when left out. A worse one may have "
+            "the same limit and a longer time, e.g. critical after 10m."
+        ),
+    )
 
 
 class Levels(Closed):
@@ -243,13 +252,14 @@ class Condition(Closed):
             "value counts as missing from then on."
         ),
     )
-    no_data: Literal["hold", "alert", "ignore"] = Field(
+    no_data: Literal["hold", "alert", "ignore", "clear"] = Field(
         "hold",
         description=(
             "Without usable data (missing, frozen, bad, out of range): hold: the state is "
             "unknown, which neither raises nor closes an episode; alert: that is a reason to "
             "raise; ignore: each value counts until the next one comes (for values sent only "
-            "when they change), but one of bad quality is unknown."
+            "when they change), but one of bad quality is unknown; clear: silence for `stale_after` "
+            "is clear (for pulses, such as a 1 at each detection and never a 0)."
         ),
     )
 
@@ -302,7 +312,7 @@ class PlainLimits(Closed):
         }
         of_all = {
             "stale_after": shared.stale_after,
-            "no_data": "ignore" if shared.no_data == "ignore" else "hold",
+            "no_data": "hold" if shared.no_data == "alert" else shared.no_data,
         }
         limits: dict[str, Any] = {
             name: of_all.get(name) if value is None else value for name, value in written.items()
@@ -349,10 +359,11 @@ class MemberLimits(PlainLimits):
             "wider band (hysteresis)."
         ),
     )
-    no_data: Literal["hold", "ignore"] | None = Field(
+    no_data: Literal["hold", "ignore", "clear"] | None = Field(
         None,
         description=(
-            "hold or ignore, for this condition; the definition's when left out, hold for alert."
+            "hold, ignore or clear, for this condition; the definition's when left out, hold for "
+            "alert."
         ),
     )
 

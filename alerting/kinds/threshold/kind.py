@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import Condition, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.fields.condition_fields import Combination, Conditions
-from alerting.definitions.threshold_limits import severities
+from alerting.definitions.threshold_limits import holds, severities
 from alerting.definitions.wording.language import translatable
 from alerting.detection.combined_conditions import (
     all_series,
@@ -247,7 +247,12 @@ def evaluate_threshold_interval(
         learned,
     )
     after, steps = advance(
-        before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
+        before,
+        evaluated.intervals,
+        definition.hold,
+        definition.clear_for,
+        severities(definition),
+        holds(definition),
     )
     result.steps.extend((step, part) for step in steps)
     for step in steps:

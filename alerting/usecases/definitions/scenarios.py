@@ -26,7 +26,7 @@ from alerting.definitions.asset_documents import (
 from alerting.definitions.faults import LONGEST, MOST_FAULTS, Duration, UserError, format_duration
 from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.revisions import in_plant_zone
-from alerting.definitions.threshold_limits import severities, unknown_limits
+from alerting.definitions.threshold_limits import holds, severities, unknown_limits
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.definitions.wording.language import with_command
 from alerting.detection.combined_conditions import status_intervals
@@ -209,6 +209,7 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         definition.hold,
         definition.clear_for,
         severities(definition),
+        holds(definition),
     )
     last = end if scenario.before is None else scenario.before
     lines = [
