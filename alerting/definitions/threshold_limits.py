@@ -167,8 +167,11 @@ def severities(definition: Condition) -> tuple[Severity, ...]:
 
 
 def holds(definition: Condition) -> dict[Severity, timedelta]:
-    """Return the on-delay of each severity that has one of its own."""
-    return {s: limits.hold for s, limits in level_limits(definition) if limits.hold is not None}
+    """Return the on-delay of each level."""
+    return {
+        severity: definition.hold if limits.hold is None else limits.hold
+        for severity, limits in level_limits(definition)
+    }
 
 
 def _level(severity: Severity, limits: LevelLimits | Condition, asset: Asset) -> Level:

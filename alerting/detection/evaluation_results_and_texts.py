@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import Condition, Problem, Severity, 
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.fields.condition_fields import Combination
 from alerting.definitions.fields.problem import variable_title
-from alerting.definitions.threshold_limits import Level, levels_on, unknown_limits
+from alerting.definitions.threshold_limits import Level, holds, levels_on, unknown_limits
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
@@ -176,7 +176,8 @@ def limit_message(
         for in_force in learned
         if in_force.limit == limit and limit is not None
     ]
-    return joined("", state, relation, *descriptions[:1], *_duration(definition)), limit
+    duration = _duration(definition, level.severity)
+    return joined("", state, relation, *descriptions[:1], *duration), limit
 
 
 def _beyond_message(
@@ -324,13 +325,14 @@ def rated(
     )
 
 
-def _duration(definition: Condition) -> list[str]:
+def _duration(definition: Condition, severity: Severity | None = None) -> list[str]:
     texts: list[str] = []
     if definition.at_least:
         counts = {"number": str(definition.at_least.readings), "all": str(definition.at_least.of)}
         texts.append(translatable(" in {number} of {all} readings", **counts))
-    if definition.hold:
-        texts.append(translatable(" for {duration}", duration=duration_value(definition.hold)))
+    hold = holds(definition).get(severity or definition.severity, definition.hold)
+    if hold:
+        texts.append(translatable(" for {duration}", duration=duration_value(hold)))
     return texts
 
 

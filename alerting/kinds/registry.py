@@ -337,6 +337,7 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
                 dotted,
                 "is not a field",
                 removal_hint("field", f"definition.{dotted}")
+                or definition_types()[document["kind"]].written_instead.get(dotted)
                 or name_hint(path[-1], _fields(document, path[:-1]), "fields here"),
             )
         case "missing":

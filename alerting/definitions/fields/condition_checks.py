@@ -20,6 +20,7 @@ from alerting.definitions.fields.condition_fields import (
 from alerting.definitions.fields.problem import Problem
 from alerting.definitions.threshold_limits import (
     Level,
+    holds,
     learned_limits,
     level_limits,
     levels_on,
@@ -171,25 +172,20 @@ def _is_disordered(
 
 
 def _nesting_faults(definition: Condition) -> Iterable[Fault]:
+    delays = holds(definition)
     for (less, inner), (more, outer) in pairwise(level_limits(definition)):
-        if (
-            inner.above is not None
-            and outer.above is not None
-            and _is_disordered(inner.above, outer.above, strictly=True)
-        ):
-            yield Fault(
-                f"levels.{more}.above",
-                f"{outer.above!s} must be greater than that of {less}, {inner.above!s}",
-            )
-        if (
-            inner.below is not None
-            and outer.below is not None
-            and _is_disordered(outer.below, inner.below, strictly=True)
-        ):
-            yield Fault(
-                f"levels.{more}.below",
-                f"{outer.below!s} must be less than that of {less}, {inner.below!s}",
-            )
+        is_longer = delays[more] > delays[less]
+        for side, order in (("above", "greater"), ("below", "less")):
+            before, after = getattr(inner, side), getattr(outer, side)
+            if None in (before, after):
+                continue
+            low, high = (before, after) if side == "above" else (after, before)
+            if _is_disordered(low, high, strictly=not is_longer):
+                yield Fault(
+                    f"levels.{more}.{side}",
+                    f"{after!s} must be {order} than that of {less}, {before!s}",
+                    "" if low != high else "the same limit needs a longer `for` there",
+                )
 
 
 def _learned_faults(definition: Condition) -> Iterable[Fault]:
@@ -257,7 +253,7 @@ def _time_faults(definition: Condition) -> Iterable[Fault]:
                 "changes nothing with no_data: ignore",
                 "remove one of them",
             )
-        if definition.frozen_after <= definition.hold:
+        if definition.frozen_after <= max(holds(definition).values(), default=definition.hold):
             yield Fault(
                 "frozen_after",
                 "must be longer than `for`",

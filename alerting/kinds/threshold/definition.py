@@ -1,6 +1,6 @@
 """The definition of kind `threshold`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -46,6 +46,11 @@ class ThresholdDefinition(Conditions, Definition):
         f"{prefix}{side}.learned" for prefix in ("", *_GROUPS) for side in ("above", "below")
     )
 
+    written_instead: ClassVar[Mapping[str, str]] = {
+        "escalation": (
+            "write levels, e.g. levels: {low: {above: -15}, critical: {above: -15, for: 10m}}"
+        ),
+    }
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
             1,

@@ -10,7 +10,7 @@ import numpy as np
 from alerting.definitions.alert_definition import Condition
 from alerting.definitions.fields.condition_fields import Combination
 from alerting.definitions.revisions import definition_document
-from alerting.definitions.threshold_limits import learned_sides
+from alerting.definitions.threshold_limits import holds, learned_sides
 from alerting.definitions.wording.language import spoken_duration, spoken_number
 from alerting.detection.combined_conditions import all_series, evaluate_combination
 from alerting.detection.evaluation_results_and_texts import Carried, ConditionAt, fact_message
@@ -61,10 +61,11 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
         answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
         return replace(why, verdict="open", answer=answer)
     if state.pending_since is not None:
-        due = state.pending_since + definition.hold
+        hold = holds(definition).get(definition.severities()[0], definition.hold)
+        due = state.pending_since + hold
         answer = (
             f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must "
-            f"hold for {spoken_duration(definition.hold)}; due at {due.isoformat()}"
+            f"hold for {spoken_duration(hold)}; due at {due.isoformat()}"
         )
         return replace(
             why, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
@@ -191,7 +192,8 @@ def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionS
         return stored
     at = question.at
     covering = question.covering
-    before = definition.hold + definition.clear_for + definition.stale_after + _LOOK_BACK
+    longest = max(holds(definition).values(), default=definition.hold)
+    before = longest + definition.clear_for + definition.stale_after + _LOOK_BACK
     begin = at - before if covering is None else min(at - before, covering.raised_at - before)
     return ConditionState(watermark=max(begin, at - before - _LONGEST_LOOK_BACK))
 
