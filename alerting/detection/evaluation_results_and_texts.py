@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from alerting.definitions.alert_definition import Condition, Problem, Severity, TrainedDefinition
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.fields.condition_fields import Combination
-from alerting.definitions.fields.problem import variable_title
+from alerting.definitions.fields.problem import count_phrase, title_in_sentence, variable_title
 from alerting.definitions.threshold_limits import Level, holds, levels_on, unknown_limits
 from alerting.definitions.wording.language import (
     Styled,
@@ -151,14 +151,14 @@ def limit_message(
         level, above=numbers.get("above", level.above), below=numbers.get("below", level.below)
     )
     name = variable_title(definition.variable, asset.variables)
-    if isinstance(reading.value, str):
+    if isinstance(reading.value, str) and reading.evaluated is None:
         return joined(
             "",
             translatable("{name} is {value}", name=name, value=reading.value),
             *_duration(definition),
         ), None
-    number = reading.evaluated if reading.evaluated is not None else reading.value
-    if number is None:
+    number = reading.value if reading.evaluated is None else reading.evaluated
+    if number is None or isinstance(number, str):
         return translatable("{name} is not known", name=name), None
     relation, limit = _beyond_message(definition, asset, level, number)
     style = (
@@ -167,7 +167,9 @@ def limit_message(
         else f".{digits_beside(number, level.below, level.above, *(level.inside or ()))}g"
     )
     value = rated(definition, asset, number, style)
-    if definition.rate_per:
+    if definition.count_within:
+        state = joined(": ", count_phrase(definition, asset.variables), value)
+    elif definition.rate_per:
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
         state = translatable("{name} is {value}", name=name, value=value)
@@ -259,11 +261,12 @@ def fact_message(
                 if unknown
                 else translatable("a limit is not known")
             )
-    return (
-        bad_quality_message(name)
-        if fact == "bad_quality"
-        else translatable("no earlier reading of {name} to compare with", name=name)
-    )
+    if fact == "bad_quality":
+        return bad_quality_message(name)
+    if definition.count_within:
+        gap = template("{name} has no readings without a gap for {duration}, in which to count")
+        return translatable(gap, name=name, duration=duration_value(definition.count_within))
+    return translatable("no earlier reading of {name} to compare with", name=name)
 
 
 def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce | None) -> str:
@@ -317,7 +320,8 @@ def rated(
     definition: Condition, asset: Asset, value: float, style: str = "g"
 ) -> Styled | Translatable:
     """Return a value in the condition's unit: the variable's unit, for a rate per its time."""
-    number = measured(value, style, unit_of(asset, definition.variable))
+    unit = "" if definition.count_within else unit_of(asset, definition.variable)
+    number = measured(value, style, unit)
     if not definition.rate_per:
         return number
     return translatable(
@@ -590,11 +594,3 @@ def _window(definition: TrainedDefinition) -> str:
     if not definition.gap:
         return translatable(" within {duration}", duration=end)
     return translatable(" in {start} to {end}", start=duration_value(definition.gap), end=end)
-
-
-def title_in_sentence(asset: Asset, variable: str) -> str:
-    """Return the title of a variable; without one its name in words."""
-    declared = asset.variables.get(variable)
-    if declared and declared.title:
-        return declared.title
-    return variable[:1].upper() + variable[1:].replace("_", " ")

@@ -30,6 +30,7 @@ from alerting.detection.learned_limits import (
     learned_sides_at,
     unknown_rows,
 )
+from alerting.readings.counts import changes_of, is_covered, number_within, unbroken_since
 from alerting.readings.history import (
     FAR_FUTURE,
     History,
@@ -82,14 +83,16 @@ def _status_interval(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Readings to evaluate, the carried one first. `run`: since when the value of each is
-    unchanged."""
+    """Readings to evaluate, the carried one first, and for a number of events or changes the
+    instants at which it falls. `run`: since when the value of each is unchanged; `taken`: when the
+    reading in force was taken."""
 
     ts: Millis
     raw: npt.NDArray[Any]
     evaluated: npt.NDArray[Any]
     fact: Codes
     run: Millis
+    taken: Millis
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ class Evaluated:
         number = None if isinstance(evaluated, str) else evaluated
         limits = tuple(side.in_force(i, self.missing) for side in self.learned)
         return ReadingInForce(
-            from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact, limits
+            from_millis(int(self.rows.taken[i])), _plain(self.rows.raw[i]), number, fact, limits
         )
 
 
@@ -140,7 +143,10 @@ def counter_of(definition: Condition, asset: Asset) -> Counter | None:
 
 
 def lookback(definition: Condition, asset: Asset) -> timedelta:
-    """Return how far before the watermark readings are needed; 0 except for a rate."""
+    """Return how far before the watermark readings are needed; 0 except for a rate or a number in a
+    time."""
+    if definition.count_within is not None:
+        return definition.count_within + definition.stale_after
     if definition.rate_per is None:
         return timedelta(0)
     reach = definition.rate_per + definition.stale_after
@@ -163,7 +169,15 @@ def evaluate_values(
     """
     series = series_of(definition, history)
     return evaluate_series(
-        definition, history.asset, series.ts, series.values, carried, after, until, series.bad
+        definition,
+        history.asset,
+        series.ts,
+        series.values,
+        carried,
+        after,
+        until,
+        series.bad,
+        events=series.events,
     )
 
 
@@ -177,12 +191,14 @@ def evaluate_series(
     until: datetime,
     bad: Millis | None = None,
     learned: LearnedLimits | None = None,
+    events: Millis | None = None,
 ) -> Evaluated:
     """Evaluate readings at `ts` (ms, increasing) as `evaluate_values` does.
 
     Values are float64 (missing: NaN), or objects (missing: None) for a category. `bad`: instants
     (ms, increasing) of samples of bad quality; they are among `ts`, and missing in `values`.
-    `learned`: the learned limits in force; without them only stated limits count.
+    `learned`: the learned limits in force; without them only stated limits count. `events`: the
+    starts (ms, increasing) of the events that are counted.
     """
     bad = no_instants() if bad is None else bad
     begin = to_millis(after) + 1
@@ -193,10 +209,14 @@ def evaluate_series(
         )
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
-    present = (ts > begin - 1 - duration_millis(lookback(definition, asset))) & (ts < end)
+    reach = FAR_FUTURE if definition.count_within else duration_millis(lookback(definition, asset))
+    present = (ts > begin - 1 - reach) & (ts < end)
     # a missing value is no reading
     present &= (has_value(values) | find_members(ts, bad)) if len(bad) else has_value(values)
     rows = _rows(definition, asset, ts[present], values[present], carried, begin)
+    if definition.count_within is not None:
+        sound = has_value(values) & present & _possible(definition, asset, values)
+        rows = _counted(definition, asset, rows, ts[sound], values[sound], events, (begin, end))
     # readings that arrive when their value has already been the same for too long
     frozen = rows.ts >= rows.run + frozen_millis(definition)
     sides = learned_sides_at(definition, learned, rows.ts)
@@ -205,7 +225,7 @@ def evaluate_series(
         _without(rows.evaluated, frozen),
         frozenset(carried.beyond),
         sides,
-        _cleared_by_silence(definition, rows.ts),
+        _cleared_by_silence(definition, rows.taken),
     )
     rows.fact[(rows.fact == SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = NO_LIMIT
     sound = (rows.fact == SOUND) & ~frozen
@@ -235,7 +255,7 @@ def _last(
 ) -> Carried:
     last = rows.evaluated[-1]
     rate = None if definition.rate_per is None or np.isnan(last) else float(last)
-    at = from_millis(int(rows.ts[-1]))
+    at = from_millis(int(rows.taken[-1]))
     since = from_millis(int(rows.run[-1]))
     bad = bool(rows.fact[-1] == BAD_QUALITY)
     return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since, bad)
@@ -280,7 +300,44 @@ def _rows(
         fact[sound & np.isnan(evaluated)] = NO_RATE
     if carried.value is None and not carried.bad:
         fact[0] = WAITING
-    return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried))
+    return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried), ts)
+
+
+def _counted(
+    definition: Condition,
+    asset: Asset,
+    rows: _Rows,
+    heard: Millis,
+    values: npt.NDArray[Any],
+    events: Millis | None,
+    times: tuple[int, int],
+) -> _Rows:
+    """Return the rows with the number of events, or of changes of the values at `heard`, and one
+    more at each instant at which a number falls or becomes known.
+
+    Without a variable that shows that the asset is heard, the number of events is always known. A
+    number that is not known counts if it is beyond an upper limit.
+    """
+    begin, end = times
+    within = duration_millis(definition.count_within or timedelta(0))
+    longest = stale_millis(definition)
+    counted = changes_of(heard, values, longest) if events is None else events
+    since = unbroken_since(heard, longest)
+    turns = np.unique(np.concatenate(([begin], rows.ts[1:], counted, counted + within, since + within)))
+    at = np.append(rows.ts[0], turns[(turns >= begin) & (turns < end)])
+    base = np.searchsorted(rows.ts, at, side="right") - 1
+    number = number_within(counted, at, within)
+    fact = rows.fact[base]
+    if definition.variable:
+        limits = [level.above for level in levels_on(definition, asset) if level.above is not None]
+        least = min(limits, default=np.inf)
+        number[~is_covered(heard, since, at, within) & ~(number > least)] = np.nan
+        fact[(fact == SOUND) & np.isnan(number)] = NO_RATE
+        number[fact != SOUND] = np.nan
+    else:
+        fact[:] = SOUND
+    number[0] = np.nan  # before the times
+    return _Rows(at, rows.raw[base], number, fact, rows.run[base], rows.taken[base])
 
 
 def _possible(definition: Condition, asset: Asset, raw: npt.NDArray[Any]) -> Flags:
@@ -433,7 +490,8 @@ def _ranks_by_count(
 def stale_millis(condition: Condition) -> int:
     """Return the time (ms) after which a reading no longer counts; FAR_FUTURE if it counts until
     the next one."""
-    return FAR_FUTURE if condition.no_data == "ignore" else duration_millis(condition.stale_after)
+    lasts = condition.no_data == "ignore" or not condition.variable
+    return FAR_FUTURE if lasts else duration_millis(condition.stale_after)
 
 
 def frozen_millis(condition: Condition) -> int:
@@ -450,7 +508,7 @@ def _status_intervals(
     Equal neighbours are one interval.
     """
     following = np.append(rows.ts[1:], end)
-    valid_until = np.minimum(following, rows.ts + stale_millis(definition))
+    valid_until = np.minimum(following, rows.taken + stale_millis(definition))
     freezes = valid_until
     if definition.frozen_after is not None:
         freezes = np.clip(rows.run + frozen_millis(definition), rows.ts, valid_until)

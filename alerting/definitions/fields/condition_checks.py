@@ -4,11 +4,12 @@ beside the known assets."""
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any
 
 from alerting.definitions.alert_definition import Band, FromAttribute, LevelLimits
-from alerting.definitions.asset_documents import Asset, VariableType, value_faults
+from alerting.definitions.asset_documents import Asset, EventType, VariableType, value_faults
 from alerting.definitions.faults import MISSING, Fault, format_duration, name_hint, shown
 from alerting.definitions.fields.condition_fields import (
     DEFAULTS,
@@ -33,13 +34,14 @@ MIDDLE = 0.5
 
 def faults_across_fields(definition: Condition) -> Iterable[Fault]:
     """Return the faults across the fields of a condition."""
-    if not definition.variable:
+    if not definition.variable and definition.event is None:
         yield Fault(
             "variable",
             MISSING,
             "write variable: and a limit, or several conditions under any: or all:",
         )
         return
+    yield from _count_faults(definition)
     yield from _condition_faults(definition)
     for name in ("outside", "inside", "clear_inside", "clear_outside"):
         band = getattr(definition, name)
@@ -66,6 +68,26 @@ def faults_across_fields(definition: Condition) -> Iterable[Fault]:
             "at_least.readings",
             f"{definition.at_least.readings} of {definition.at_least.of} readings is impossible",
         )
+
+
+_LONGEST_COUNT = timedelta(days=31)
+
+
+def _count_faults(definition: Condition) -> Iterable[Fault]:
+    within = definition.count_within
+    if within is None:
+        if definition.event is not None:
+            yield Fault("count_within", MISSING, "events are counted in a time, for example 1h")
+        return
+    if not timedelta(0) < within <= _LONGEST_COUNT:
+        yield Fault("count_within", "must be longer than 0s and at most 31d")
+    for name in ("rate_per", "counter", "rolls_over_at", "at_least", "frozen_after"):
+        if getattr(definition, name) is not None:
+            yield Fault(name, "is for values, and count_within for their number", f"remove {name}")
+    if isinstance(definition.equals, bool | str):
+        yield Fault("equals", "a number in a time is no text and not true or false", "use above:")
+    for path, _ in learned_limits(definition):
+        yield Fault(path, "a number in a time has no learned limit", "write a number")
 
 
 def _condition_faults(definition: Condition) -> Iterable[Fault]:
@@ -261,11 +283,18 @@ def _time_faults(definition: Condition) -> Iterable[Fault]:
             )
 
 
-def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterable[Fault]:
-    """Return the faults of the evaluated variable and of the limits on each matched asset."""
+def faults_on_assets(
+    definition: Condition, targets: Sequence[Asset], event_types: Sequence[EventType] = ()
+) -> Iterable[Fault]:
+    """Return the faults of the evaluated variable, of the counted events, and of the limits on each
+    matched asset."""
     name = definition.variable
     types = {n: v.type for asset in targets for n, v in asset.variables.items()}
-    if definition.equals is None or name not in types:
+    if definition.event is not None:
+        yield from _event_faults(definition.event, event_types)
+    if definition.count_within is not None and (not name or name in types):
+        pass  # values of any type change
+    elif definition.equals is None or name not in types:
         yield from variable_faults("variable", name, types)
     elif not isinstance(definition.equals, FromAttribute):
         yield from value_faults("equals", definition.equals, name, types[name])
@@ -275,6 +304,17 @@ def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterabl
         for group in learned.by:
             if group != HOUR_OF_DAY:
                 yield from category_faults(f"{path}.learned.by", group, targets, HOUR_OF_DAY)
+
+
+def _event_faults(pattern: str, event_types: Sequence[EventType]) -> Iterable[Fault]:
+    meant = [kind for kind in event_types if fnmatchcase(kind.name, pattern)]
+    if not meant:
+        hint = name_hint(pattern, [kind.name for kind in event_types], "known event types")
+        yield Fault("event", f"no event type is called {shown(pattern)}", hint)
+    for kind in meant:
+        if kind.delay:
+            late = format_duration(kind.delay)
+            yield Fault("event", f"{shown(kind.name)} is known {late} after its start, too late")
 
 
 def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:
@@ -355,6 +395,8 @@ def _numbers(level: Level) -> str:
 
 _OF_ONE = (
     "variable",
+    "event",
+    "count_within",
     "above",
     "below",
     "clear_above_at",

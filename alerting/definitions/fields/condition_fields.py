@@ -223,6 +223,23 @@ class Condition(Closed):
         exclude_if=lambda values: values is None,
         description="Of a counter: the number of its values, e.g. 65536.",
     )
+    event: Tag | None = Field(
+        None,
+        exclude_if=lambda event: event is None,
+        description=(
+            "With count_within: the type of the events that are counted by their starts (* matches "
+            "any text). A variable beside it shows that the asset is heard: without a reading of "
+            "it the number is unknown, otherwise no event is none."
+        ),
+    )
+    count_within: Duration | None = Field(
+        None,
+        exclude_if=lambda within: within is None,
+        description=(
+            "The limits are for a number in this time: of the events, or without event of the "
+            "changes of the variable's value. Unknown until readings cover this time."
+        ),
+    )
     at_least: AtLeast | None = Field(
         None, description="Triggered only by this many of the last readings."
     )
@@ -487,7 +504,7 @@ class Conditions(Condition):
 def single_condition(definition: object) -> Condition | None:
     """Return the condition of a definition that is on one variable and has stated limits; None for
     any other definition."""
-    if not isinstance(definition, Condition) or not definition.variable:
+    if not isinstance(definition, Condition) or not definition.variable or definition.count_within:
         return None
     levels = (
         [level for level in vars(definition.levels).values() if level] if definition.levels else []

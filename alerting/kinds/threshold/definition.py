@@ -39,7 +39,7 @@ class ThresholdDefinition(Conditions, Definition):
     """A variable leaves its limits, or any or all of several variables leave theirs."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": [name]} for name in ("variable", "any", "all")]}
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("variable", "event", "any", "all")]}
     )
 
     model_fields_at: ClassVar[tuple[str, ...]] = tuple(
@@ -130,13 +130,17 @@ class ThresholdDefinition(Conditions, Definition):
         )
 
     def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
-        return condition_phrase(self, self.combination, variables)
+        return condition_phrase(self, self.combination, variables, types)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        return frozenset(condition.variable for condition in self.conditions)
+        return frozenset(c.variable for c in self.conditions if c.variable)
+
+    def events_read(self) -> tuple[str, ...]:
+        return (*super().events_read(), *(() if self.event is None else (self.event,)))
 
     def delay(self, asset: Asset) -> timedelta:
-        return max(asset.delay(name) for name in self.variables_evaluated(asset))
+        names = self.variables_evaluated(asset)
+        return max((asset.delay(name) for name in names), default=timedelta(0))
 
     def severities(self) -> tuple[Severity, ...]:
         return severities(self)
@@ -156,7 +160,7 @@ class ThresholdDefinition(Conditions, Definition):
         self, targets: Sequence[Asset], event_types: Sequence[EventType]
     ) -> Iterable[Fault]:
         return (
-            faults_on_assets(self, targets)
+            faults_on_assets(self, targets, event_types)
             if self.combination is None
             else combination_faults_on(self, targets)
         )
