@@ -443,6 +443,15 @@ def _cleared_by_silence(definition: Condition, ts: Millis) -> Flags:
     return holes & (definition.no_data == "clear")
 
 
+def limit_masks(levels: Sequence[Level], values: npt.NDArray[Any]) -> tuple[Flags, Flags]:
+    """Return which values are beyond a limit, and which are back within all of them."""
+    sides = [side for level in levels for side in _sides(level, values, {})]
+    return (
+        np.logical_or.reduce([met for _, met, _ in sides]),
+        np.logical_and.reduce([over for _, _, over in sides]),
+    )
+
+
 def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
     """Return the evaluated numbers with frozen ones missing, so that these do not change the side
     of a limit."""
