@@ -56,7 +56,10 @@ from alerting.ports import (
 )
 from alerting.readings.history import Millis
 from alerting.readings.variable_series import regular_distance, value_times
-from alerting.usecases.definitions.impossible_alarms import describe_impossible_alarms
+from alerting.usecases.definitions.impossible_alarms import (
+    describe_always_suppressed,
+    describe_impossible_alarms,
+)
 
 _MOST_MEANT = 3  # names that a title may mean
 
@@ -347,7 +350,10 @@ def _unfulfillable(
         sentences = [*needing.describe_spacing(definition, times)] if needing else []
         if problem:
             sentences += describe_unfulfillable(Lasting(problem, timedelta(0), timedelta(0)), times)
-        sentences += describe_impossible_alarms(platform, definition, asset, last)
+        sentences = sentences or [*describe_impossible_alarms(platform, definition, asset, last)]
+        if definition.suppression and last:
+            suppression = definition.suppression
+            sentences += describe_always_suppressed(platform, suppression, asset, last)
         for sentence in sentences:
             yield joined(": ", asset.name, sentence) if len(targets) > 1 else sentence
 

@@ -12,7 +12,7 @@ from alerting.definitions.alert_definition import Definition
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.fields.names_and_times import end_of
-from alerting.definitions.fields.shared_fields import LineState
+from alerting.definitions.fields.shared_fields import LineState, Suppression
 from alerting.detection.suppressed_intervals import state_condition
 from alerting.kinds.value_reach import (
     Values,
@@ -33,19 +33,19 @@ _ALWAYS = "so nothing is ever sent; write the times in which alarms are not want
 def describe_impossible_alarms(
     platform: PlantPorts, definition: Definition, asset: Asset, last: datetime | None
 ) -> Iterator[str]:
-    """Yield the warnings of a definition on one asset, whose last reading is of `last` (None: it
-    has none)."""
-    impossible = (
-        list(describe_impossible(definition, asset)) if isinstance(definition, Conditions) else []
-    )
-    yield from impossible
-    if last is None:
-        return
-    if isinstance(definition, Conditions) and not impossible:
-        yield from _never_seen(platform, definition, asset, last)
-    suppression = definition.suppression
-    if suppression is None:
-        return
+    """Yield what no value begins or ends of a definition on one asset, whose last reading is of
+    `last` (None: it has none)."""
+    if isinstance(definition, Conditions):
+        impossible = list(describe_impossible(definition, asset))
+        seen = [] if impossible or last is None else _never_seen(platform, definition, asset, last)
+        yield from (*impossible, *seen)
+
+
+def describe_always_suppressed(
+    platform: PlantPorts, suppression: Suppression, asset: Asset, last: datetime
+) -> Iterator[str]:
+    """Yield why a suppression lets nothing be sent on one asset, whose last reading is of
+    `last`."""
     until = end_of(suppression.windows, suppression.zone, last)
     if until is not None and until - last > _A_WEEK:
         yield f"suppression.windows leave no time of the week, {_ALWAYS}"

@@ -34,9 +34,17 @@ from alerting.detection.suppressed_intervals import SuppressedInterval, suppress
 from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.kinds.reading_spacing import describe_unfulfillable, lasting_condition
 from alerting.kinds.registry import parse_definition
+from alerting.kinds.value_reach import describe_impossible, describe_never_seen
 from alerting.operators.alarm_load import notification_instants
 from alerting.ports import Document
-from alerting.readings.history import INDEX_DTYPE, Doubts, History, millis, with_computed
+from alerting.readings.history import (
+    INDEX_DTYPE,
+    Doubts,
+    History,
+    has_data,
+    millis,
+    with_computed,
+)
 from alerting.readings.variable_series import value_times
 
 Value = StrictBool | float | Line | None
@@ -241,8 +249,12 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         lines += [f"{_clock(at)}  notified" for at in notified if scenario.after <= at <= last]
         expected += [f"{_clock(at)}  notified" for at in scenario.notified]
     times = {name: value_times(history, name) for name in names}
-    notes = tuple(describe_unfulfillable(lasting_condition(definition), times))
-    return ScenarioResult(scenario.title, tuple(lines), tuple(expected), notes)
+    notes = list(describe_unfulfillable(lasting_condition(definition), times))
+    if lines != expected:
+        seen = {name: history.readings[name][has_data(history, name)].to_numpy() for name in times}
+        notes += describe_impossible(definition, history.asset)
+        notes += describe_never_seen(definition, history.asset, seen)
+    return ScenarioResult(scenario.title, tuple(lines), tuple(expected), tuple(notes))
 
 
 def _refuse_too_long(scenario: Scenario) -> None:
