@@ -123,7 +123,9 @@ class Oracle:
             if i and self.no_data != "ignore" and sample.at - mine[i - 1].at > self.stale_after:
                 counted = []  # a hole in the data
                 if self.no_data == "clear":
-                    sides = {s: [False] * len(conditions) for s, conditions in self.conditions.items()}
+                    sides = {
+                        s: [False] * len(conditions) for s, conditions in self.conditions.items()
+                    }
             matter = self.matter(sample, mine[: i + 1])
             number = sample.value
             if not matter and self.rate_per is not None:

@@ -166,7 +166,7 @@ def severities(definition: Condition) -> tuple[Severity, ...]:
     return tuple(s for s in SEVERITIES if s in possible)
 
 
-def holds(definition: Condition) -> dict[Severity, timedelta]:
+def level_delays(definition: Condition) -> dict[Severity, timedelta]:
     """Return the on-delay of each level."""
     return {
         severity: definition.hold if limits.hold is None else limits.hold

@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import Condition, Problem, Severity, 
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.fields.condition_fields import Combination
 from alerting.definitions.fields.problem import count_phrase, title_in_sentence, variable_title
-from alerting.definitions.threshold_limits import Level, holds, levels_on, unknown_limits
+from alerting.definitions.threshold_limits import Level, level_delays, levels_on, unknown_limits
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
@@ -240,8 +240,6 @@ def fact_message(
     variable = asset.variables.get(definition.variable)
     name = variable_title(definition.variable, asset.variables)
     match fact:
-        case "waiting":
-            return waiting_message(name)
         case "stale":
             return stale_message(name, definition.stale_after)
         case "frozen" if definition.frozen_after is not None:
@@ -261,12 +259,17 @@ def fact_message(
                 if unknown
                 else translatable("a limit is not known")
             )
-    if fact == "bad_quality":
-        return bad_quality_message(name)
-    if definition.count_within:
-        gap = template("{name} has no readings without a gap for {duration}, in which to count")
-        return translatable(gap, name=name, duration=duration_value(definition.count_within))
-    return translatable("no earlier reading of {name} to compare with", name=name)
+    if fact in ("waiting", "bad_quality"):
+        return waiting_message(name) if fact == "waiting" else bad_quality_message(name)
+    return _no_number_message(definition, name)
+
+
+def _no_number_message(definition: Condition, name: str) -> str:
+    """Return why a rate, or a number in a time, is not known."""
+    if definition.count_within is None:
+        return translatable("no earlier reading of {name} to compare with", name=name)
+    gap = template("{name} has no readings without a gap for {duration}, in which to count")
+    return translatable(gap, name=name, duration=duration_value(definition.count_within))
 
 
 def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce | None) -> str:
@@ -334,7 +337,7 @@ def _duration(definition: Condition, severity: Severity | None = None) -> list[s
     if definition.at_least:
         counts = {"number": str(definition.at_least.readings), "all": str(definition.at_least.of)}
         texts.append(translatable(" in {number} of {all} readings", **counts))
-    hold = holds(definition).get(severity or definition.severity, definition.hold)
+    hold = level_delays(definition).get(severity or definition.severity, definition.hold)
     if hold:
         texts.append(translatable(" for {duration}", duration=duration_value(hold)))
     return texts

@@ -30,7 +30,6 @@ from alerting.detection.learned_limits import (
     learned_sides_at,
     unknown_rows,
 )
-from alerting.readings.counts import changes_of, is_covered, number_within, unbroken_since
 from alerting.readings.history import (
     FAR_FUTURE,
     History,
@@ -43,6 +42,7 @@ from alerting.readings.history import (
 )
 from alerting.readings.rates import Counter, rates_of_change
 from alerting.readings.variable_series import Flags, Numbers, has_value, is_text, series_of
+from alerting.readings.window_counts import changes_of, is_covered, number_within, unbroken_since
 
 Codes: TypeAlias = "npt.NDArray[np.int8]"
 """Status of each reading: a rank (0 within limits, 1 low ... 4 critical), or a code of a fact."""
@@ -225,7 +225,7 @@ def evaluate_series(
         _without(rows.evaluated, frozen),
         frozenset(carried.beyond),
         sides,
-        _cleared_by_silence(definition, rows.taken),
+        _cleared_by_gap(definition, rows.taken),
     )
     rows.fact[(rows.fact == SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = NO_LIMIT
     sound = (rows.fact == SOUND) & ~frozen
@@ -323,7 +323,9 @@ def _counted(
     longest = stale_millis(definition)
     counted = changes_of(heard, values, longest) if events is None else events
     since = unbroken_since(heard, longest)
-    turns = np.unique(np.concatenate(([begin], rows.ts[1:], counted, counted + within, since + within)))
+    turns = np.unique(
+        np.concatenate(([begin], rows.ts[1:], counted, counted + within, since + within))
+    )
     at = np.append(rows.ts[0], turns[(turns >= begin) & (turns < end)])
     base = np.searchsorted(rows.ts, at, side="right") - 1
     number = number_within(counted, at, within)
@@ -437,7 +439,7 @@ def _sides(
         )
 
 
-def _cleared_by_silence(definition: Condition, ts: Millis) -> Flags:
+def _cleared_by_gap(definition: Condition, ts: Millis) -> Flags:
     """Return a mask of the readings that come after a silence that counts as clear."""
     holes = np.append(False, np.diff(ts) > stale_millis(definition))
     return holes & (definition.no_data == "clear")

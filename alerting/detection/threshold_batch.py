@@ -57,8 +57,8 @@ class BatchLimits(NamedTuple):
 def limits_of(definition: Condition, asset: Asset) -> BatchLimits | None:
     """Return the limits of a target; None for targets that must be evaluated reading by reading.
 
-    Such targets have rates, numbers in a time, counts of readings, texts, learned limits, silence that is clear, or
-    limits that the asset does not state.
+    Such targets have rates, numbers in a time, counts of readings, texts, learned limits, silence
+    that is clear, or limits that the asset does not state.
     """
     variable = asset.variables.get(definition.variable)
     text = variable is not None and variable.type == "category"

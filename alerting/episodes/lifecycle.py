@@ -108,7 +108,7 @@ def advance(
     hold: timedelta,
     clear_for: timedelta,
     severities: Sequence[Severity] = ("medium",),
-    holds: Mapping[Severity, timedelta] = MappingProxyType({}),
+    on_delays: Mapping[Severity, timedelta] = MappingProxyType({}),
 ) -> tuple[ConditionState, list[Step]]:
     """Advance a condition through consecutive intervals. Return the state at the end of the last
     one and the steps.
@@ -117,11 +117,11 @@ def advance(
 
     `severities`: all that an interval may have, the least severe first. The condition of a severity
     is met while an interval is that severe or worse. Each of these conditions has its own on- and
-    off-delay (`holds`: on-delays other than `hold`), and the worst severity whose condition is met
+    off-delay (`on_delays`: those other than `hold`), and the worst severity whose condition is met
     is the severity of the episode. Cutting the same intervals at other instants gives the same
     steps.
     """
-    delays = [holds.get(severity, hold) for severity in severities]
+    delays = [on_delays.get(severity, hold) for severity in severities]
     steps: list[Step] = []
     levels = {level.severity: level for level in state.levels}
     state = replace(state, levels=tuple(levels.get(s, SeverityState(s)) for s in severities[1:]))

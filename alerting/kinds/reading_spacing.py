@@ -18,12 +18,12 @@ from alerting.definitions.alert_definition import Condition, Definition, Severit
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.condition_fields import Combination, Conditions
-from alerting.definitions.threshold_limits import holds
+from alerting.definitions.threshold_limits import level_delays
 from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.detection.threshold import frozen_millis, stale_millis
-from alerting.readings.counts import unbroken_since
 from alerting.readings.history import FAR_FUTURE, Millis, duration_millis
 from alerting.readings.rates import rates_of_change
+from alerting.readings.window_counts import unbroken_since
 
 Times = Mapping[str, Millis]
 """The instants (ms, increasing) of the values of each variable."""
@@ -148,7 +148,7 @@ def lasting_condition(definition: Conditions) -> Lasting:
     """Return the condition that a definition's readings have to fulfil, with the times for which it
     must last for an alarm to begin and to end."""
     combination = definition.combination
-    levels = holds(definition)
+    levels = level_delays(definition)
     least = min(levels.values(), default=definition.hold)
     missing = definition.no_data == "alert"
     return Lasting(combination or definition, least, definition.clear_for, missing, levels)
@@ -244,9 +244,9 @@ def _remedy(lasting: Lasting, times: Times) -> str:
     for factor in _LONGER:
         tried = lasting
         written = []
-        for field in ("stale_after", "frozen_after"):
-            tried, enough = tried.lengthened(field, factor, times)
-            written += [f"{field}: {format_duration(enough)}"] if enough else []
+        for name in ("stale_after", "frozen_after"):
+            tried, enough = tried.lengthened(name, factor, times)
+            written += [f"{name}: {format_duration(enough)}"] if enough else []
         if written and not list(_failures(tried, times)):
             return f"write {', '.join(written)}"
     return ""

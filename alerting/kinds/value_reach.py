@@ -6,6 +6,7 @@ Limits divide the values of a variable into parts, so one value of each part sta
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import groupby
@@ -34,14 +35,14 @@ def describe_impossible(definition: Conditions, asset: Asset) -> Iterator[str]:
     begins, ends = _blocked(tree, asset, _possible_values(tree, asset))
     if begins and definition.no_data != "alert":
         yield (
-            f"no possible value of {_named(begins, asset)} meets its conditions, so no alarm comes; "
-            "write other limits"
+            f"no possible value of {_named(begins, asset)} meets its conditions, so no alarm "
+            "comes; write other limits"
         )
     elif ends:
         yield f"no possible value of {_named(ends, asset)} ends an alarm; write other limits"
 
 
-def describe_never_seen(definition: Conditions, asset: Asset, seen: Values) -> Iterator[str]:
+def describe_impossible_so_far(definition: Conditions, asset: Asset, seen: Values) -> Iterator[str]:
     """Yield a sentence on each text that has never come, and one if none of the values that have
     come ends an alarm, with what to write instead."""
     tree = definition.combination or definition
@@ -66,7 +67,7 @@ def describe_never_seen(definition: Conditions, asset: Asset, seen: Values) -> I
         )
 
 
-def always_holds(condition: Condition, asset: Asset, values: npt.NDArray[Any]) -> bool:
+def is_always_met(condition: Condition, asset: Asset, values: npt.NDArray[Any]) -> bool:
     """Return whether each of the values that have come meets a condition; False for few."""
     _, ends = _blocked(condition, asset, {condition.variable: values})
     return len(values) >= LEAST_SEEN and bool(ends)
@@ -87,23 +88,24 @@ def _blocked(
         ends = over.any() or tree.no_data == "clear"
         return [] if met.any() else [tree.variable], [] if ends else [tree.variable]
     of_members = [_blocked(member, asset, values) for member in tree.members]
-    begins, ends = ([part[i] for part in of_members] for i in (0, 1))
+    begins = [begin for begin, _ in of_members]
+    ends = [end for _, end in of_members]
     together = [] if any(begins if tree.how == "all" else ends) else _apart(tree, asset, values)
     if tree.how == "all":
-        return sum(begins, together), sum(ends, []) if all(ends) else []
-    return sum(begins, []) if all(begins) else [], sum(ends, together)
+        return sum(begins, together), reduce(operator.iadd, ends, []) if all(ends) else []
+    return reduce(operator.iadd, begins, []) if all(begins) else [], sum(ends, together)
 
 
 def _apart(tree: Combination, asset: Asset, values: Values) -> list[str]:
     """Return the variables of whose values none lets all their conditions hold (of `all`), or end
     (of `any`), at once."""
     alone = [member for member in tree.members if isinstance(member, Condition)]
-    found = []
+    apart = list[str]()
     for name, conditions in groupby(sorted(alone, key=_variable), _variable):
         masks = [_masks(condition, asset, values) for condition in conditions]
         can = [met | ~over if tree.how == "all" else over | ~met for met, over in masks]
-        found += [] if reduce(np.logical_and, can).any() else [name]
-    return found
+        apart += [] if reduce(np.logical_and, can).any() else [name]
+    return apart
 
 
 def _variable(condition: Condition) -> str:
@@ -121,7 +123,7 @@ def _masks(condition: Condition, asset: Asset, values: Values) -> tuple[Flags, F
 
 def _possible_values(tree: Condition | Combination, asset: Asset) -> dict[str, npt.NDArray[Any]]:
     """Return a value of each part into which the limits divide the range of a number."""
-    found = dict[str, npt.NDArray[Any]]()
+    by_variable = dict[str, npt.NDArray[Any]]()
     for name in {leaf.variable for leaf in _leaves(tree)}:
         leaves = [leaf for leaf in _leaves(tree) if leaf.variable == name]
         variable = asset.variables.get(name)
@@ -130,7 +132,7 @@ def _possible_values(tree: Condition | Combination, asset: Asset) -> dict[str, n
         levels = [level for leaf in leaves for level in levels_on(leaf, asset)]
         if variable.type == "category":
             texts = [level.equals for level in levels if isinstance(level.equals, str)]
-            found[name] = np.array([*texts, "\0"], object)
+            by_variable[name] = np.array([*texts, "\0"], object)
         elif variable.type == "number":
             limits = np.array([limit for level in levels for limit in level.numbers], np.float64)
             ignored = all(leaf.no_data == "ignore" for leaf in leaves)
@@ -138,8 +140,8 @@ def _possible_values(tree: Condition | Combination, asset: Asset) -> dict[str, n
             high = np.inf if variable.high is None or ignored else variable.high
             near = [np.nextafter(limits, end) for end in (-np.inf, np.inf)]
             values = np.concatenate((limits, *near, [low, high]))
-            found[name] = values[(values >= low) & (values <= high)]
-    return found
+            by_variable[name] = values[(values >= low) & (values <= high)]
+    return by_variable
 
 
 def _named(names: Sequence[str], asset: Asset) -> str:
@@ -156,5 +158,5 @@ def _with_range(name: str, asset: Asset) -> str:
 def _range(values: npt.NDArray[Any]) -> str:
     if values.dtype == object:
         return join_with_and(*sorted({*values})[:_MOST_NAMED])
-    low, high = float(values.min()), float(values.max())
-    return spoken_number(low) + (f" to {spoken_number(high)}" if high > low else "")
+    ends = dict.fromkeys(map(spoken_number, (float(values.min()), float(values.max()))))
+    return " to ".join(ends)

@@ -55,8 +55,8 @@ def series_of(definition: Condition, history: History) -> Series:
 
 def event_starts(pattern: str, history: History) -> Millis:
     """Return the starts (ms, increasing) of the events of a type, in which * matches any text."""
-    wanted = [fnmatchcase(name, pattern) for name in history.events["type"]]
-    return np.sort(millis(history.events["start"])[np.array(wanted, np.bool_)])
+    is_of_type = [fnmatchcase(name, pattern) for name in history.events["type"]]
+    return np.sort(millis(history.events["start"])[np.array(is_of_type, np.bool_)])
 
 
 def is_text(asset: Asset, name: str) -> bool:

@@ -67,7 +67,11 @@ def arrive(platform, start, end):
 def told(platform):
     return {
         name: [
-            [(t.kind, (t.at - at(0)) / timedelta(minutes=1)) for t in e.transitions if t.kind != "reopened"]
+            [
+                (t.kind, (t.at - at(0)) / timedelta(minutes=1))
+                for t in e.transitions
+                if t.kind != "reopened"
+            ]
             for e in sorted(platform.episodes.find(), key=lambda e: e.raised_at)
             if e.definition == name and not e.withdrawn
         ]

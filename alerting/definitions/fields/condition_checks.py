@@ -21,8 +21,8 @@ from alerting.definitions.fields.condition_fields import (
 from alerting.definitions.fields.problem import Problem
 from alerting.definitions.threshold_limits import (
     Level,
-    holds,
     learned_limits,
+    level_delays,
     level_limits,
     levels_on,
     unknown_limits,
@@ -183,24 +183,23 @@ def _clear_outside_faults(definition: Condition, band: Band) -> Iterable[Fault]:
 
 
 def _is_disordered(
-    low: float | FromAttribute | LearnedLimit,
-    high: float | FromAttribute | LearnedLimit,
+    low: float | FromAttribute | LearnedLimit | None,
+    high: float | FromAttribute | LearnedLimit | None,
     strictly: bool = False,
 ) -> bool:
-    """Return whether numbers are in the wrong order; not for learned or assets' limits."""
+    """Return whether numbers are in the wrong order; not for learned, assets' or no limits."""
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return False
     return low > high or (strictly and low == high)
 
 
 def _nesting_faults(definition: Condition) -> Iterable[Fault]:
-    delays = holds(definition)
+    delays = level_delays(definition)
     for (less, inner), (more, outer) in pairwise(level_limits(definition)):
         is_longer = delays[more] > delays[less]
         for side, order in (("above", "greater"), ("below", "less")):
-            before, after = getattr(inner, side), getattr(outer, side)
-            if None in (before, after):
-                continue
+            before = getattr(inner, side)
+            after = getattr(outer, side)
             low, high = (before, after) if side == "above" else (after, before)
             if _is_disordered(low, high, strictly=not is_longer):
                 yield Fault(
@@ -275,7 +274,9 @@ def _time_faults(definition: Condition) -> Iterable[Fault]:
                 "changes nothing with no_data: ignore",
                 "remove one of them",
             )
-        if definition.frozen_after <= max(holds(definition).values(), default=definition.hold):
+        if definition.frozen_after <= max(
+            level_delays(definition).values(), default=definition.hold
+        ):
             yield Fault(
                 "frozen_after",
                 "must be longer than `for`",

@@ -275,8 +275,8 @@ class Condition(Closed):
             "Without usable data (missing, frozen, bad, out of range): hold: the state is "
             "unknown, which neither raises nor closes an episode; alert: that is a reason to "
             "raise; ignore: each value counts until the next one comes (for values sent only "
-            "when they change), but one of bad quality is unknown; clear: silence for `stale_after` "
-            "is clear (for pulses, such as a 1 at each detection and never a 0)."
+            "when they change), but one of bad quality is unknown; clear: no sample for "
+            "`stale_after` is clear (for pulses, such as a 1 at each detection, never a 0)."
         ),
     )
 

@@ -356,7 +356,8 @@ def _limits_of(
             "change of {variable} in {duration}", variable=subject, duration=rate
         )
     if isinstance(written, Condition) and written.count_within:
-        subject, unit = count_phrase(written, variables, events), None
+        subject = count_phrase(written, variables, events)
+        unit = None
     if isinstance(written, Condition) and written.levels is not None:
         return translatable("{variable} beyond the limits of its severities", variable=subject)
     sides = _sides(written, subject, unit)

@@ -39,7 +39,9 @@ class ThresholdDefinition(Conditions, Definition):
     """A variable leaves its limits, or any or all of several variables leave theirs."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": [name]} for name in ("variable", "event", "any", "all")]}
+        json_schema_extra={
+            "anyOf": [{"required": [name]} for name in ("variable", "event", "any", "all")]
+        }
     )
 
     model_fields_at: ClassVar[tuple[str, ...]] = tuple(

@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import Condition, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.fields.condition_fields import Combination, Conditions
-from alerting.definitions.threshold_limits import holds, severities
+from alerting.definitions.threshold_limits import level_delays, severities
 from alerting.definitions.wording.language import translatable
 from alerting.detection.combined_conditions import (
     all_series,
@@ -253,7 +253,7 @@ def evaluate_threshold_interval(
         definition.hold,
         definition.clear_for,
         severities(definition),
-        holds(definition),
+        level_delays(definition),
     )
     result.steps.extend((step, part) for step in steps)
     for step in steps:
@@ -499,7 +499,11 @@ def _require_numbers(definition: ThresholdDefinition, asset: Asset) -> None:
     definition was checked."""
     combination = definition.combination
     for condition in (definition,) if combination is None else combination.leaves():
-        if condition.equals is None and condition.count_within is None and is_text(asset, condition.variable):
+        if (
+            condition.equals is None
+            and condition.count_within is None
+            and is_text(asset, condition.variable)
+        ):
             raise UserError(
                 translatable(
                     "{name} is a category; a limit needs a number", name=shown(condition.variable)

@@ -11,7 +11,7 @@ from alerting.definitions.alert_definition import Condition
 from alerting.definitions.fields.condition_fields import Combination
 from alerting.definitions.fields.problem import count_phrase
 from alerting.definitions.revisions import definition_document
-from alerting.definitions.threshold_limits import holds, learned_sides
+from alerting.definitions.threshold_limits import learned_sides, level_delays
 from alerting.definitions.wording.language import spoken_duration, spoken_number
 from alerting.detection.combined_conditions import all_series, evaluate_combination
 from alerting.detection.evaluation_results_and_texts import (
@@ -68,7 +68,7 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
         answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
         return replace(why, verdict="open", answer=answer)
     if state.pending_since is not None:
-        hold = holds(definition).get(definition.severities()[0], definition.hold)
+        hold = level_delays(definition).get(definition.severities()[0], definition.hold)
         due = state.pending_since + hold
         answer = (
             f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must "
@@ -211,7 +211,7 @@ def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionS
         return stored
     at = question.at
     covering = question.covering
-    longest = max(holds(definition).values(), default=definition.hold)
+    longest = max(level_delays(definition).values(), default=definition.hold)
     before = longest + definition.clear_for + definition.stale_after + _LOOK_BACK
     begin = at - before if covering is None else min(at - before, covering.raised_at - before)
     return ConditionState(watermark=max(begin, at - before - _LONGEST_LOOK_BACK))

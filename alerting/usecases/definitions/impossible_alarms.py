@@ -16,9 +16,9 @@ from alerting.definitions.fields.shared_fields import LineState, Suppression
 from alerting.detection.suppressed_intervals import state_condition
 from alerting.kinds.value_reach import (
     Values,
-    always_holds,
     describe_impossible,
-    describe_never_seen,
+    describe_impossible_so_far,
+    is_always_met,
 )
 from alerting.ports import PlantPorts
 from alerting.readings.history import History, has_data
@@ -37,7 +37,11 @@ def describe_impossible_alarms(
     `last` (None: it has none)."""
     if isinstance(definition, Conditions):
         impossible = list(describe_impossible(definition, asset))
-        seen = [] if impossible or last is None else _never_seen(platform, definition, asset, last)
+        seen = (
+            []
+            if impossible or last is None
+            else _impossible_so_far(platform, definition, asset, last)
+        )
         yield from (*impossible, *seen)
 
 
@@ -55,13 +59,13 @@ def describe_always_suppressed(
             yield f"suppression.when.{number}: {cause}, {_ALWAYS}"
 
 
-def _never_seen(
+def _impossible_so_far(
     platform: PlantPorts, definition: Conditions, asset: Asset, last: datetime
 ) -> Sequence[str]:
     names = sorted({*definition.variables_evaluated(asset)} & {*asset.variables})
     sentences: list[str] = []
     for history in _longer_histories(platform, asset, last, names):
-        sentences = list(describe_never_seen(definition, asset, _values(history, names)))
+        sentences = list(describe_impossible_so_far(definition, asset, _values(history, names)))
         if not sentences and all(len(values) for values in _values(history, names).values()):
             break
     return sentences
@@ -79,13 +83,13 @@ def _why_always(platform: PlantPorts, state: LineState, asset: Asset, last: date
             return f"no event {state.event} has ever ended"
         return ""
     name = state.variable or ""
-    holds = False
+    is_constant = False
     for history in _longer_histories(platform, asset, last, {name} & {*asset.variables}):
         values = _values(history, [name])[name]
-        holds = always_holds(state_condition(state), asset, values)
-        if len(values) and not holds:
+        is_constant = is_always_met(state_condition(state), asset, values)
+        if len(values) and not is_constant:
             break
-    return f"{name} has never been otherwise" if holds else ""
+    return f"{name} has never been otherwise" if is_constant else ""
 
 
 def _longer_histories(

@@ -26,7 +26,7 @@ from alerting.definitions.asset_documents import (
 from alerting.definitions.faults import LONGEST, MOST_FAULTS, Duration, UserError, format_duration
 from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.revisions import in_plant_zone
-from alerting.definitions.threshold_limits import holds, severities, unknown_limits
+from alerting.definitions.threshold_limits import level_delays, severities, unknown_limits
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.definitions.wording.language import with_command
 from alerting.detection.combined_conditions import status_intervals
@@ -34,7 +34,7 @@ from alerting.detection.suppressed_intervals import SuppressedInterval, suppress
 from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.kinds.reading_spacing import describe_unfulfillable, lasting_condition
 from alerting.kinds.registry import parse_definition
-from alerting.kinds.value_reach import describe_impossible, describe_never_seen
+from alerting.kinds.value_reach import describe_impossible, describe_impossible_so_far
 from alerting.operators.alarm_load import notification_instants
 from alerting.ports import Document
 from alerting.readings.history import (
@@ -91,7 +91,7 @@ class Scenario(Closed):
         default_factory=dict,
         description="Values by variable; null is missing, `bad quality` a sample that its source "
         "calls bad, "
-        "`215 x 10` ten times 215."
+        "`215 x 10` ten times 215.",
     )
     until: Duration | None = Field(
         None,
@@ -224,7 +224,7 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         definition.hold,
         definition.clear_for,
         severities(definition),
-        holds(definition),
+        level_delays(definition),
     )
     last = end if scenario.before is None else scenario.before
     lines = [
@@ -253,7 +253,7 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     if lines != expected:
         seen = {name: history.readings[name][has_data(history, name)].to_numpy() for name in times}
         notes += describe_impossible(definition, history.asset)
-        notes += describe_never_seen(definition, history.asset, seen)
+        notes += describe_impossible_so_far(definition, history.asset, seen)
     return ScenarioResult(scenario.title, tuple(lines), tuple(expected), tuple(notes))
 
 

@@ -1,6 +1,7 @@
 """Numbers of events and of changes in a time: exact at the ends of (t - within, t], unknown where
 readings do not cover it, and the same however the time is cut."""
 
+import itertools
 from datetime import timedelta
 
 import numpy as np
@@ -48,7 +49,10 @@ TABLE = {
     "all events of a pattern, and no others": (
         {**MANY_JAMS, "event": "jam*"},
         {
-            "events": [*jams(1, 5), *({"type": t, "from": "6m", "to": "6m"} for t in ("stop", "jam-2"))],
+            "events": [
+                *jams(1, 5),
+                *({"type": t, "from": "6m", "to": "6m"} for t in ("stop", "jam-2")),
+            ],
             "until": "9m",
         },
         ["6m  raised: medium"],
@@ -119,7 +123,9 @@ def test_a_number_in_a_time_does_this_minute_by_minute(title):
 
 def data_of(minutes, values, starts):
     index, instants = (
-        pd.DatetimeIndex(pd.to_datetime([at(m) for m in some], utc=True), name=name).astype(INDEX_DTYPE)
+        pd.DatetimeIndex(pd.to_datetime([at(m) for m in some], utc=True), name=name).astype(
+            INDEX_DTYPE
+        )
         for some, name in ((minutes, "ts"), (starts, None))
     )
     events = pd.DataFrame({"type": ["jam"] * len(starts), "start": instants, "end": instants})
@@ -129,7 +135,7 @@ def data_of(minutes, values, starts):
 
 
 def naive(kind, minutes, values, starts, minute):
-    """The number at a minute by its definition; None if it is not known and not beyond the limit."""
+    """The number at a minute by its definition; None if not known and not beyond the limit."""
     window = range(minute - 9, minute + 1)
     if kind == "events":
         return sum(start in window for start in starts)
@@ -138,15 +144,13 @@ def naive(kind, minutes, values, starts, minute):
         return None
     changes = [
         later
-        for (first, before), (later, value) in zip(
-            list(zip(minutes, values))[:-1], list(zip(minutes, values))[1:], strict=True
-        )
+        for (first, before), (later, value) in itertools.pairwise(zip(minutes, values, strict=True))
         if before != value and later - first <= 3
     ]
     counted = starts if kind == "both" else changes
     number = sum(m in window for m in counted)
     unbroken = heard[-1]
-    for earlier, later in reversed(list(zip(heard[:-1], heard[1:], strict=True))):
+    for earlier, later in reversed(list(itertools.pairwise(heard))):
         if later - earlier > 3:
             break
         unbroken = earlier
@@ -175,7 +179,7 @@ def test_it_is_what_its_definition_says_however_the_time_is_cut(kind, minutes, s
     history = data_of(minutes, values, starts)
     carried = None
     instants = [0, *sorted(cuts), 70]
-    for start, end in zip(instants[:-1], instants[1:], strict=True):
+    for start, end in itertools.pairwise(instants):
         evaluated = evaluate_values(definition, history, carried, at(start), at(end))
         carried = evaluated.carried
         for minute in range(start + 1, end + 1):

@@ -69,7 +69,11 @@ TABLE = {
         [20, "null x 5", "7 x 3", 20, 7, 4, "null x 3"],
         ["0s  raised: medium", "3m  closed", "9m  raised: medium", "11m  closed"],
     ),
-    "held, a pulse is never over": ({**PULSE, "no_data": "hold"}, DETECTIONS, ["5m  raised: medium"]),
+    "held, a pulse is never over": (
+        {**PULSE, "no_data": "hold"},
+        DETECTIONS,
+        ["5m  raised: medium"],
+    ),
 }
 
 

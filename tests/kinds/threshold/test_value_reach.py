@@ -5,7 +5,7 @@ import pytest
 
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.kinds.registry import parse_definition
-from alerting.kinds.value_reach import describe_impossible, describe_never_seen
+from alerting.kinds.value_reach import describe_impossible, describe_impossible_so_far
 
 pytestmark = pytest.mark.fast
 
@@ -57,7 +57,10 @@ IMPOSSIBLE = {
         both("all", {"variable": "state", "equals": "a"}, {"variable": "state", "equals": "b"}),
         "no possible value of state meets its conditions, so no alarm comes",
     ),
-    "above one limit or below a greater one": (both("any", hot(above=50), hot(below=100)), NEVER_ENDS),
+    "above one limit or below a greater one": (
+        both("any", hot(above=50), hot(below=100)),
+        NEVER_ENDS,
+    ),
     "all, one of which cannot be": (
         both("all", hot(above=500), {"variable": "speed", "above": 1}),
         NEVER_BEGINS,
@@ -98,7 +101,9 @@ def definition(fields):
 @pytest.mark.parametrize("title", IMPOSSIBLE)
 def test_what_no_possible_value_begins_or_ends_is_said(title):
     fields, sentence = IMPOSSIBLE[title]
-    assert list(describe_impossible(definition(fields), OVEN)) == [f"{sentence}; write other limits"]
+    assert list(describe_impossible(definition(fields), OVEN)) == [
+        f"{sentence}; write other limits"
+    ]
 
 
 def test_what_some_value_begins_and_ends_is_not_said():
@@ -153,10 +158,14 @@ NOT_SAID = [
 @pytest.mark.parametrize("title", SEEN)
 def test_what_no_value_that_came_begins_or_ends_is_said(title):
     fields, values, sentence = SEEN[title]
-    (found,) = describe_never_seen(definition(fields), OVEN, values)
+    (found,) = describe_impossible_so_far(definition(fields), OVEN, values)
     assert found.startswith(sentence)
 
 
 def test_what_a_value_that_came_ends_is_not_said():
-    found = [row for row in NOT_SAID if list(describe_never_seen(definition(row[0]), OVEN, row[1]))]
+    found = [
+        row
+        for row in NOT_SAID
+        if list(describe_impossible_so_far(definition(row[0]), OVEN, row[1]))
+    ]
     assert found == []
