@@ -168,7 +168,8 @@ def limit_message(
     )
     value = rated(definition, asset, number, style)
     if definition.count_within:
-        state = joined(": ", count_phrase(definition, asset.variables), value)
+        counted = count_phrase(definition, asset.variables)
+        state = translatable("{name}: {value}", name=counted, value=value)
     elif definition.rate_per:
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:

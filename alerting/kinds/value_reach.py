@@ -6,10 +6,9 @@ Limits divide the values of a variable into parts, so one value of each part sta
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from alerting.deferred import np, npt
@@ -85,15 +84,15 @@ def _blocked(
     unknown limits, and variables without values can do both."""
     if not isinstance(tree, Combination):
         met, over = _masks(tree, asset, values)
-        ends = over.any() or tree.no_data == "clear"
-        return [] if met.any() else [tree.variable], [] if ends else [tree.variable]
+        can_end = bool(over.any()) or tree.no_data == "clear"
+        return [] if met.any() else [tree.variable], [] if can_end else [tree.variable]
     of_members = [_blocked(member, asset, values) for member in tree.members]
     begins = [begin for begin, _ in of_members]
     ends = [end for _, end in of_members]
     together = [] if any(begins if tree.how == "all" else ends) else _apart(tree, asset, values)
     if tree.how == "all":
-        return sum(begins, together), reduce(operator.iadd, ends, []) if all(ends) else []
-    return reduce(operator.iadd, begins, []) if all(begins) else [], sum(ends, together)
+        return [*chain(*begins), *together], [*chain(*ends)] if all(ends) else []
+    return [*chain(*begins)] if all(begins) else [], [*chain(*ends), *together]
 
 
 def _apart(tree: Combination, asset: Asset, values: Values) -> list[str]:

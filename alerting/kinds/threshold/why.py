@@ -32,7 +32,7 @@ _LONGEST_LOOK_BACK = timedelta(days=2)
 _LIMITS = (
     *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals"),
     *("levels", "rate_per", "counter", "rolls_over_at", "at_least", "clear_inside"),
-    *("clear_outside", "event", "count_within", "for", "clear_for", "no_data"),
+    *("clear_outside", "event", "count_within", "for", "clear_for"),
 )
 
 
