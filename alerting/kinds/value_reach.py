@@ -66,6 +66,11 @@ def describe_impossible_so_far(definition: Conditions, asset: Asset, seen: Value
         )
 
 
+def variables_of(definition: Conditions) -> set[str]:
+    """Return the variables of the conditions of a definition."""
+    return {leaf.variable for leaf in _leaves(definition.combination or definition)}
+
+
 def is_always_met(condition: Condition, asset: Asset, values: npt.NDArray[Any]) -> bool:
     """Return whether each of the values that have come meets a condition; False for few."""
     _, ends = _blocked(condition, asset, {condition.variable: values})

@@ -19,6 +19,7 @@ from alerting.kinds.value_reach import (
     describe_impossible,
     describe_impossible_so_far,
     is_always_met,
+    variables_of,
 )
 from alerting.ports import PlantPorts
 from alerting.readings.history import History, has_data
@@ -62,7 +63,7 @@ def describe_always_suppressed(
 def _impossible_so_far(
     platform: PlantPorts, definition: Conditions, asset: Asset, last: datetime
 ) -> Sequence[str]:
-    names = sorted({*definition.variables_evaluated(asset)} & {*asset.variables})
+    names = sorted(variables_of(definition) & {*asset.variables})
     sentences: list[str] = []
     for history in _longer_histories(platform, asset, last, names):
         sentences = list(describe_impossible_so_far(definition, asset, _values(history, names)))
