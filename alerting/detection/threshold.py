@@ -441,8 +441,9 @@ def _sides(
 
 def _cleared_by_gap(definition: Condition, ts: Millis) -> Flags:
     """Return a mask of the readings that come after a silence that counts as clear."""
-    holes = np.append(False, np.diff(ts) > stale_millis(definition))
-    return holes & (definition.no_data == "clear")
+    if definition.no_data != "clear":
+        return np.zeros(len(ts), np.bool_)
+    return np.append(False, np.diff(ts) > stale_millis(definition))
 
 
 def limit_masks(levels: Sequence[Level], values: npt.NDArray[Any]) -> tuple[Flags, Flags]:

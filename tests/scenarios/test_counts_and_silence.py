@@ -2,16 +2,21 @@
 evaluated every few minutes, with late data, from the first evaluation on, and explained."""
 
 from datetime import timedelta
+from time import monotonic
 
 import pytest
 
 from alerting.definitions.asset_documents import Asset, EventType, Variable
-from alerting.ports import EventRow, ReadingRow
+from alerting.definitions.wording.language import ENGLISH
+from alerting.kinds.registry import kind_of
+from alerting.ports import EventRow, ReadingRow, silent
 from alerting.usecases.backtest.backtest import backtest, written_subject
+from alerting.usecases.backtest.preview import SeriesCache, preview
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.explain import why as explained
 from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
+from alerting.usecases.notification.episode_values import chart_of
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 
@@ -140,11 +145,37 @@ def test_a_late_event_is_counted_in_its_time():
     assert told(platform)["jams"] == [[("raised", 28), ("closed", 31)]]
 
 
+def test_pages_of_an_alarm_draw_what_there_is(platform):
+    """An alarm of events has no variable to draw, one of changes has no limit on its values."""
+    for episode in platform.episodes.find():
+        (revision,) = platform.definitions.revisions(episode.definition)
+        charted = kind_of(revision.definition).chart(
+            revision.definition, platform.assets.get("packer-1"), episode
+        )
+        drawn = (charted.variable, len(charted.levels))
+        assert (
+            drawn
+            == {
+                "jams": (None, 0),
+                "valve": ("valve", 0),
+                "pulse": ("animal", 1),
+                "warm": ("temp", 2),
+            }[episode.definition]
+        )
+        chart = chart_of(platform, episode, at(120), ENGLISH)
+        assert chart is None or not drawn[0] or drawn[0] in str(chart)
+
+
 def test_a_backtest_finds_the_same():
     platform = packer()
     arrive(platform, -1000, 120)
     platform.clock.instant = at(120)
     for document, raised in ((JAMS, [28]), (VALVE, [33]), (PULSE, [5, 71]), (WARM, [40])):
-        result = backtest(platform, written_subject(platform, document), at(0), at(120))
+        subject = written_subject(platform, document)
+        result = backtest(platform, subject, at(0), at(120))
+        made = preview(
+            platform, subject, at(0), at(120), silent, lambda: None, SeriesCache(monotonic)
+        )
+        assert made.episodes == len(result.episodes)
         minutes = sorted((e.raised_at - at(0)) / timedelta(minutes=1) for e in result.episodes)
         assert minutes == raised, document["name"]

@@ -306,7 +306,7 @@ def limits_by_variable(
     combination = definition.combination
     limits: dict[str, tuple[list[ChartLevel], timedelta]] = {}
     conditions: Iterable[Condition] = (definition,) if combination is None else combination.leaves()
-    for condition in conditions:
+    for condition in (one for one in conditions if one.variable):
         levels, _ = limits.setdefault(condition.variable, ([], condition.stale_after))
         levels += condition_levels(condition, asset)
     return dict(list(limits.items())[:MOST_PANELS])
