@@ -97,6 +97,16 @@ TABLE = {
         {"readings": {"valve": ["1 x 15", 0, "0 x 20"]}},
         ["10m  raised: medium", "15m  closed", "25m  raised: medium"],
     ),
+    "a value that counted up to the next one changed to it": (
+        BUSY_VALVE,
+        {"readings": {"valve": [0, "null x 2", 1, "null x 2", 0, "null x 2", 1]}},
+        ["9m  raised: medium"],
+    ),
+    "known as soon as the time is covered, also between readings": (
+        {**BUSY_VALVE, "above": None, "below": 1, "stale_after": "4m"},
+        {"readings": {"valve": [1, "null x 3", 1, "null x 3", 1, "null x 3", 1]}},
+        ["10m  raised: medium"],
+    ),
     "sent when it changes: quiet is no change": (
         {**BUSY_VALVE, "no_data": "ignore"},
         {"readings": {"valve": [0, "null x 30", 1, 0, 1, "null x 20"]}},
