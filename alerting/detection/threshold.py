@@ -528,8 +528,8 @@ def _status_intervals(
     starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
     ends = np.column_stack((freezes, valid_until, following)).ravel()
     frozen = np.full(len(codes), FROZEN)
-    silent = np.full(len(codes), 0 if definition.no_data == "clear" else STALE)
-    whole = np.column_stack((codes, frozen, silent)).ravel()
+    stale = np.full(len(codes), 0 if definition.no_data == "clear" else STALE)
+    whole = np.column_stack((codes, frozen, stale)).ravel()
     starts = np.maximum(starts, begin)
     lasting = ends > starts
     alert = definition.severity if definition.no_data == "alert" else None

@@ -41,12 +41,14 @@ def describe_impossible(definition: Conditions, asset: Asset) -> Iterator[str]:
         yield f"no possible value of {_named(ends, asset)} ends an alarm; write other limits"
 
 
-def describe_impossible_so_far(definition: Conditions, asset: Asset, seen: Values) -> Iterator[str]:
+def describe_impossible_so_far(
+    definition: Conditions, asset: Asset, arrived: Values
+) -> Iterator[str]:
     """Yield a sentence on each text that has never come, and one if none of the values that have
     come ends an alarm, with what to write instead."""
     tree = definition.combination or definition
     for leaf in _leaves(tree):
-        texts = sorted({*seen.get(leaf.variable, ())} if isinstance(leaf.equals, str) else ())
+        texts = sorted({*arrived.get(leaf.variable, ())} if isinstance(leaf.equals, str) else ())
         if texts and leaf.equals not in texts:
             close = close_names(str(leaf.equals), texts)
             hint = f"did you mean {join_with_or(*close)}?" if close else "write one of these"
@@ -54,7 +56,7 @@ def describe_impossible_so_far(definition: Conditions, asset: Asset, seen: Value
                 f"{leaf.variable} has never been {leaf.equals}, only "
                 f"{join_with_and(*texts[:_MOST_NAMED])}, so no alarm has come; {hint}"
             )
-    enough = {name: values for name, values in seen.items() if len(values) >= LEAST_SEEN}
+    enough = {name: values for name, values in arrived.items() if len(values) >= LEAST_SEEN}
     _, ends = _blocked(tree, asset, enough)
     for name in dict.fromkeys(ends):
         values = enough[name]

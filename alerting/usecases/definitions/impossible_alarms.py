@@ -38,12 +38,12 @@ def describe_impossible_alarms(
     `last` (None: it has none)."""
     if isinstance(definition, Conditions):
         impossible = list(describe_impossible(definition, asset))
-        seen = (
+        so_far = (
             []
             if impossible or last is None
             else _impossible_so_far(platform, definition, asset, last)
         )
-        yield from (*impossible, *seen)
+        yield from (*impossible, *so_far)
 
 
 def describe_always_suppressed(
