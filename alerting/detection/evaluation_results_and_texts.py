@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 from alerting.definitions.alert_definition import Condition, Problem, Severity, TrainedDefinition
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.fields.condition_fields import Combination
-from alerting.definitions.fields.problem import variable_title
-from alerting.definitions.threshold_limits import Level, levels_on, unknown_limits
+from alerting.definitions.fields.problem import count_phrase, title_in_sentence, variable_title
+from alerting.definitions.threshold_limits import Level, level_delays, levels_on, unknown_limits
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
@@ -127,21 +127,21 @@ def limit_message(
         return fact_message(definition, asset, reading.fact, reading), None
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
-    duration = _duration(definition) if lasted else []
+    duration = _duration(definition, level.severity) if lasted else []
     learned = [in_force for in_force in reading.learned if in_force.severity == level.severity]
     numbers = {in_force.side: in_force.limit for in_force in learned}
     level = replace(
         level, above=numbers.get("above", level.above), below=numbers.get("below", level.below)
     )
     name = variable_title(definition.variable, asset.variables)
-    if isinstance(reading.value, str):
+    if isinstance(reading.value, str) and reading.evaluated is None:
         return joined(
             "",
             translatable("{name} is {value}", name=name, value=reading.value),
             *duration,
         ), None
-    number = reading.evaluated if reading.evaluated is not None else reading.value
-    if number is None:
+    number = reading.value if reading.evaluated is None else reading.evaluated
+    if number is None or isinstance(number, str):
         return translatable("{name} is not known", name=name), None
     relation, limit = _beyond_message(definition, asset, level, number)
     style = (
@@ -150,7 +150,10 @@ def limit_message(
         else f".{digits_beside(number, level.below, level.above, *(level.inside or ()))}g"
     )
     value = rated(definition, asset, number, style)
-    if definition.rate_per:
+    if definition.count_within:
+        counted = count_phrase(definition, asset.variables)
+        state = translatable("{name}: {value}", name=counted, value=value)
+    elif definition.rate_per:
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
         state = translatable("{name} is {value}", name=name, value=value)
@@ -248,10 +251,16 @@ def fact_message(
                 else translatable("a limit is not known")
             )
     return (
-        bad_quality_message(name)
-        if fact == "bad_quality"
-        else translatable("no earlier reading of {name} to compare with", name=name)
+        bad_quality_message(name) if fact == "bad_quality" else _no_number_message(definition, name)
     )
+
+
+def _no_number_message(definition: Condition, name: str) -> str:
+    """Return why a rate, or a number in a time, is not known."""
+    if definition.count_within is None:
+        return translatable("no earlier reading of {name} to compare with", name=name)
+    gap = template("{name} has no readings without a gap for {duration}, in which to count")
+    return translatable(gap, name=name, duration=duration_value(definition.count_within))
 
 
 def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce | None) -> str:
@@ -309,7 +318,8 @@ def rated(
     definition: Condition, asset: Asset, value: float, style: str = "g"
 ) -> Styled | Translatable:
     """Return a value in the condition's unit: the variable's unit, for a rate per its time."""
-    number = measured(value, style, unit_of(asset, definition.variable))
+    unit = "" if definition.count_within else unit_of(asset, definition.variable)
+    number = measured(value, style, unit)
     if not definition.rate_per:
         return number
     return translatable(
@@ -317,13 +327,14 @@ def rated(
     )
 
 
-def _duration(definition: Condition) -> list[str]:
+def _duration(definition: Condition, severity: Severity | None = None) -> list[str]:
     texts: list[str] = []
     if definition.at_least:
         counts = {"number": str(definition.at_least.readings), "all": str(definition.at_least.of)}
         texts.append(translatable(" in {number} of {all} readings", **counts))
-    if definition.hold:
-        texts.append(translatable(" for {duration}", duration=duration_value(definition.hold)))
+    hold = level_delays(definition).get(severity or definition.severity, definition.hold)
+    if hold:
+        texts.append(translatable(" for {duration}", duration=duration_value(hold)))
     return texts
 
 
@@ -581,11 +592,3 @@ def _window(definition: TrainedDefinition) -> str:
     if not definition.gap:
         return translatable(" within {duration}", duration=end)
     return translatable(" in {start} to {end}", start=duration_value(definition.gap), end=end)
-
-
-def title_in_sentence(asset: Asset, variable: str) -> str:
-    """Return the title of a variable; without one its name in words."""
-    declared = asset.variables.get(variable)
-    if declared and declared.title:
-        return declared.title
-    return variable[:1].upper() + variable[1:].replace("_", " ")

@@ -42,6 +42,7 @@ from alerting.readings.history import (
 )
 from alerting.readings.rates import Counter, rates_of_change
 from alerting.readings.variable_series import Flags, Numbers, has_value, is_text, series_of
+from alerting.readings.window_counts import changes_of, is_covered, number_within, unbroken_since
 
 Codes: TypeAlias = "npt.NDArray[np.int8]"
 """Status of each reading: a rank (0 within limits, 1 low ... 4 critical), or a code of a fact."""
@@ -87,14 +88,16 @@ def _status_interval(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Readings to evaluate, the carried one first. `run`: since when the value of each is
-    unchanged."""
+    """Readings to evaluate, the carried one first, and for a number of events or changes the
+    instants at which it falls. `run`: since when the value of each is unchanged; `taken`: when the
+    reading in force was taken."""
 
     ts: Millis
     raw: npt.NDArray[Any]
     evaluated: npt.NDArray[Any]
     fact: Codes
     run: Millis
+    taken: Millis
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class Evaluated:
         number = None if isinstance(evaluated, str) else evaluated
         limits = tuple(side.in_force(i, self.missing) for side in self.learned)
         return ReadingInForce(
-            from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact, limits
+            from_millis(int(self.rows.taken[i])), _plain(self.rows.raw[i]), number, fact, limits
         )
 
 
@@ -145,7 +148,10 @@ def counter_of(definition: Condition, asset: Asset) -> Counter | None:
 
 
 def lookback(definition: Condition, asset: Asset) -> timedelta:
-    """Return how far before the watermark readings are needed; 0 except for a rate."""
+    """Return how far before the watermark readings are needed; 0 except for a rate or a number in a
+    time."""
+    if definition.count_within is not None:
+        return definition.count_within + definition.stale_after
     if definition.rate_per is None:
         return timedelta(0)
     reach = definition.rate_per + definition.stale_after
@@ -168,7 +174,15 @@ def evaluate_values(
     """
     series = series_of(definition, history)
     return evaluate_series(
-        definition, history.asset, series.ts, series.values, carried, after, until, series.bad
+        definition,
+        history.asset,
+        series.ts,
+        series.values,
+        carried,
+        after,
+        until,
+        series.bad,
+        events=series.events,
     )
 
 
@@ -182,12 +196,14 @@ def evaluate_series(
     until: datetime,
     bad: Millis | None = None,
     learned: LearnedLimits | None = None,
+    events: Millis | None = None,
 ) -> Evaluated:
     """Evaluate readings at `ts` (ms, increasing) as `evaluate_values` does.
 
     Values are float64 (missing: NaN), or objects (missing: None) for a category. `bad`: instants
     (ms, increasing) of samples of bad quality; they are among `ts`, and missing in `values`.
-    `learned`: the learned limits in force; without them only stated limits count.
+    `learned`: the learned limits in force; without them only stated limits count. `events`: the
+    starts (ms, increasing) of the events that are counted.
     """
     bad = no_instants() if bad is None else bad
     begin = to_millis(after) + 1
@@ -198,10 +214,14 @@ def evaluate_series(
         )
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
-    present = (ts > begin - 1 - duration_millis(lookback(definition, asset))) & (ts < end)
+    reach = FAR_FUTURE if definition.count_within else duration_millis(lookback(definition, asset))
+    present = (ts > begin - 1 - reach) & (ts < end)
     # a missing value is no reading
     present &= (has_value(values) | find_members(ts, bad)) if len(bad) else has_value(values)
     rows = _rows(definition, asset, ts[present], values[present], carried, begin)
+    if definition.count_within is not None:
+        sound = has_value(values) & present & _possible(definition, asset, values)
+        rows = _counted(definition, asset, rows, ts[sound], values[sound], events, (begin, end))
     # readings that arrive when their value has already been the same for too long
     frozen = rows.ts >= rows.run + frozen_millis(definition)
     sides = learned_sides_at(definition, learned, rows.ts)
@@ -210,6 +230,7 @@ def evaluate_series(
         _without(rows.evaluated, frozen),
         frozenset(carried.beyond),
         sides,
+        _cleared_by_gap(definition, rows.taken),
     )
     rows.fact[(rows.fact == SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = NO_LIMIT
     sound = (rows.fact == SOUND) & ~frozen
@@ -241,7 +262,7 @@ def _last(
 ) -> Carried:
     last = rows.evaluated[-1]
     rate = None if definition.rate_per is None or np.isnan(last) else float(last)
-    at = from_millis(int(rows.ts[-1]))
+    at = from_millis(int(rows.taken[-1]))
     since = from_millis(int(rows.run[-1]))
     bad = bool(rows.fact[-1] == BAD_QUALITY)
     value = _plain(rows.raw[-1])
@@ -288,7 +309,46 @@ def _rows(
         fact[sound & np.isnan(evaluated)] = NO_RATE
     if carried.value is None and not carried.bad:
         fact[0] = ENDED if carried.ended else WAITING
-    return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried))
+    return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried), ts)
+
+
+def _counted(
+    definition: Condition,
+    asset: Asset,
+    rows: _Rows,
+    heard: Millis,
+    values: npt.NDArray[Any],
+    events: Millis | None,
+    times: tuple[int, int],
+) -> _Rows:
+    """Return the rows with the number of events, or of changes of the values at `heard`, and one
+    more at each instant at which a number falls or becomes known.
+
+    Without a variable that shows that the asset is heard, the number of events is always known. A
+    number that is not known counts if it is beyond an upper limit.
+    """
+    begin, end = times
+    within = duration_millis(definition.count_within or timedelta(0))
+    longest = stale_millis(definition)
+    counted = changes_of(heard, values, longest) if events is None else events
+    since = unbroken_since(heard, longest)
+    turns = np.unique(
+        np.concatenate(([begin], rows.ts[1:], counted, counted + within, since + within))
+    )
+    at = np.append(rows.ts[0], turns[(turns >= begin) & (turns < end)])
+    base = np.searchsorted(rows.ts, at, side="right") - 1
+    number = number_within(counted, at, within)
+    fact = rows.fact[base]
+    if definition.variable:
+        limits = [level.above for level in levels_on(definition, asset) if level.above is not None]
+        least = min(limits, default=np.inf)
+        number[~is_covered(heard, since, at, within) & ~(number > least)] = np.nan
+        fact[(fact == SOUND) & np.isnan(number)] = NO_RATE
+        number[fact != SOUND] = np.nan
+    else:
+        fact[:] = SOUND
+    number[0] = np.nan  # before the times
+    return _Rows(at, rows.raw[base], number, fact, rows.run[base], rows.taken[base])
 
 
 def _possible(definition: Condition, asset: Asset, raw: npt.NDArray[Any]) -> Flags:
@@ -331,11 +391,13 @@ def _ranks(
     evaluated: npt.NDArray[Any],
     before: frozenset[str],
     learned: Sequence[LearnedSide],
+    cleared: Flags,
 ) -> tuple[Codes, Codes, tuple[str, ...]]:
     """Return the worst rank reached by each reading, the code of its side, and the limits that the
     last one is beyond (for hysteresis).
 
-    A learned limit that is unknown for a reading neither holds nor is over.
+    A learned limit that is unknown for a reading neither holds nor is over. `cleared`: readings
+    before which every limit was over.
     """
     ranks = np.zeros(len(evaluated), np.int8)
     of_side = ranks.copy()
@@ -347,7 +409,7 @@ def _ranks(
         }
         for side, met, over in _sides(level, evaluated, by_side):
             name = f"{level.severity}.{side}"
-            beyond = _lasting(met, over, name in before)
+            beyond = _lasting(met, over | (cleared & ~met), name in before)
             beyond_now = beyond & ~np.isnan(by_side[side]) if side in by_side else beyond
             of_side[beyond_now] = _SIDE * _SIDES_OF_CODES.index(side)
             hit |= beyond_now
@@ -387,6 +449,22 @@ def _sides(
             (evaluated >= inside[0]) & (evaluated <= inside[1]),
             (evaluated < low) | (evaluated > high),
         )
+
+
+def _cleared_by_gap(definition: Condition, ts: Millis) -> Flags:
+    """Return a mask of the readings that come after a silence that counts as clear."""
+    if definition.no_data != "clear":
+        return np.zeros(len(ts), np.bool_)
+    return np.append(False, np.diff(ts) > stale_millis(definition))
+
+
+def limit_masks(levels: Sequence[Level], values: npt.NDArray[Any]) -> tuple[Flags, Flags]:
+    """Return which values are beyond a limit, and which are back within all of them."""
+    sides = [side for level in levels for side in _sides(level, values, {})]
+    return (
+        np.logical_or.reduce([met for _, met, _ in sides]),
+        np.logical_and.reduce([over for _, _, over in sides]),
+    )
 
 
 def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
@@ -436,7 +514,8 @@ def _ranks_by_count(
 def stale_millis(condition: Condition) -> int:
     """Return the time (ms) after which a reading no longer counts; FAR_FUTURE if it counts until
     the next one."""
-    return FAR_FUTURE if condition.no_data == "ignore" else duration_millis(condition.stale_after)
+    lasts = condition.no_data == "ignore" or not condition.variable
+    return FAR_FUTURE if lasts else duration_millis(condition.stale_after)
 
 
 def frozen_millis(condition: Condition) -> int:
@@ -453,7 +532,7 @@ def _status_intervals(
     Equal neighbours are one interval.
     """
     following = np.append(rows.ts[1:], end)
-    valid_until = np.minimum(following, rows.ts + stale_millis(definition))
+    valid_until = np.minimum(following, rows.taken + stale_millis(definition))
     valid_until = np.where(rows.fact == ENDED, following, valid_until)
     freezes = valid_until
     if definition.frozen_after is not None:
@@ -462,7 +541,8 @@ def _status_intervals(
     starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
     ends = np.column_stack((freezes, valid_until, following)).ravel()
     frozen = np.full(len(codes), FROZEN)
-    whole = np.column_stack((codes, frozen, np.full(len(codes), STALE))).ravel()
+    stale = np.full(len(codes), 0 if definition.no_data == "clear" else STALE)
+    whole = np.column_stack((codes, frozen, stale)).ravel()
     starts = np.maximum(starts, begin)
     lasting = ends > starts
     alert = definition.severity if definition.no_data == "alert" else None

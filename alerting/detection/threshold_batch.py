@@ -57,16 +57,18 @@ class BatchLimits(NamedTuple):
 def limits_of(definition: Condition, asset: Asset) -> BatchLimits | None:
     """Return the limits of a target; None for targets that must be evaluated reading by reading.
 
-    Such targets have rates, counts of readings, texts, learned limits, or limits that the asset
-    does not state.
+    Such targets have rates, numbers in a time, counts of readings, texts, learned limits, silence
+    that is clear, or limits that the asset does not state.
     """
     variable = asset.variables.get(definition.variable)
     text = variable is not None and variable.type == "category"
     if (
         definition.rate_per is not None
+        or definition.count_within is not None
         or definition.at_least is not None
         or text
         or learned_limits(definition)
+        or definition.no_data == "clear"
     ):
         return None
     if unknown_limits(definition, asset):

@@ -9,9 +9,10 @@ changes). Reported misses: an operator says that an alert should have been raise
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Literal
 
 from alerting.definitions.alert_definition import SEVERITIES, SEVERITY_NAMES, Severity
@@ -122,6 +123,7 @@ def advance(
     hold: timedelta,
     clear_for: timedelta,
     severities: Sequence[Severity] = ("medium",),
+    on_delays: Mapping[Severity, timedelta] = MappingProxyType({}),
 ) -> tuple[ConditionState, list[Step]]:
     """Advance a condition through consecutive intervals. Return the state at the end of the last
     one and the steps.
@@ -131,9 +133,11 @@ def advance(
 
     `severities`: all that an interval may have, the least severe first. The condition of a severity
     is met while an interval is that severe or worse. Each of these conditions has its own on- and
-    off-delay, and the worst severity whose condition is met is the severity of the episode. Cutting
-    the same intervals at other instants gives the same steps.
+    off-delay (`on_delays`: those other than `hold`), and the worst severity whose condition is met
+    is the severity of the episode. Cutting the same intervals at other instants gives the same
+    steps.
     """
+    delays = [on_delays.get(severity, hold) for severity in severities]
     steps: list[Step] = []
     levels = {level.severity: level for level in state.levels}
     state = replace(state, levels=tuple(levels.get(s, SeverityState(s)) for s in severities[1:]))
@@ -141,12 +145,14 @@ def advance(
     for interval in intervals:
         is_open = state.raised_at is not None
         if not (state.levels or state.next_since or (is_open and interval.status != "clear")):
-            after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
+            after, changed_at = _advance_severity(
+                least, interval.status, interval, delays[0], clear_for
+            )
             if changed_at is None:  # most intervals: the state as a whole is made once, at the end
                 least = after
                 continue
         state = _with_least(state, least)
-        state = _advance_interval(state, interval, hold, clear_for, severities, steps)
+        state = _advance_interval(state, interval, delays, clear_for, severities, steps)
         least = _least_severity(state, severities)
     return _with_least(state, least), steps
 
@@ -162,24 +168,27 @@ def _with_least(state: ConditionState, least: SeverityState) -> ConditionState:
 def _advance_interval(
     state: ConditionState,
     interval: StatusInterval,
-    hold: timedelta,
+    delays: Sequence[timedelta],
     clear_for: timedelta,
     severities: Sequence[Severity],
     steps: list[Step],
 ) -> ConditionState:
     """Advance through one interval: first the condition itself, then within it the conditions of
-    the worse severities."""
+    the worse severities. One of these with a shorter on-delay meets the condition itself."""
     least = _least_severity(state, severities)
-    after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
+    after, changed_at = _advance_severity(least, interval.status, interval, delays[0], clear_for)
     levels = []
     changes = {}
-    for level in state.levels:
+    for level, delay in zip(state.levels, delays[1:], strict=True):
         level_after, at = _advance_severity(
-            level, _status_of(level.severity, interval, severities), interval, hold, clear_for
+            level, _status_of(level.severity, interval, severities), interval, delay, clear_for
         )
         levels.append(level_after)
         if at is not None:
             changes[level_after.severity] = at
+    if least.met_since is None and changes and min(changes.values()) < (changed_at or interval.end):
+        changed_at = min(changes.values())
+        after = SeverityState(least.severity, met_since=changed_at)
     after_state = replace(
         state,
         pending_since=after.pending_since,
@@ -190,7 +199,7 @@ def _advance_interval(
     if changed_at is not None and after.met_since is not None:
         since = state.pending_since or interval.start
         reason = translatable("the condition is met")
-        if hold:
+        if changed_at > since:
             reason = translatable("the condition has held since {since}", since=since.isoformat())
         severity = _worst({s for s, at in changes.items() if at <= changed_at}, severities)
         cause = interval.cause
@@ -204,7 +213,7 @@ def _advance_interval(
         )
     if state.raised_at is not None and (changes or state.next_since or interval.status != "clear"):
         open_state = replace(after_state, raised_at=state.raised_at)
-        open_state = _advance_cause(open_state, interval, hold, steps)
+        open_state = _advance_cause(open_state, interval, delays[0], steps)
         after_state = _record_severity_changes(
             open_state, interval.start, severities, changes, steps, closed_at=changed_at
         )

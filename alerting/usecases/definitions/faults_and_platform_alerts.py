@@ -57,6 +57,10 @@ from alerting.ports import (
 )
 from alerting.readings.history import Millis
 from alerting.readings.variable_series import regular_distance, rough_duration, value_times
+from alerting.usecases.definitions.impossible_alarms import (
+    describe_always_suppressed,
+    describe_impossible_alarms,
+)
 
 _MOST_MEANT = 3  # names that a title may mean
 
@@ -349,13 +353,16 @@ def _unfulfillable(
         variables = {*(needing.spacing_variables(definition, asset) if needing else ())}
         variables |= {*(problem.variables if problem else ())}
         names = sorted(variables & {*asset.variables})
-        span = platform.readings.span(asset.name, until) if names else None
-        if span is None:
-            continue
-        times = {name: _newest_times(platform, asset, name, span[1]) for name in names}
+        span = platform.readings.span(asset.name, until)
+        last = span and span[1]
+        times = {name: _newest_times(platform, asset, name, last) for name in names if last}
         sentences = [*needing.describe_spacing(definition, times)] if needing else []
         if problem:
             sentences += describe_unfulfillable(Lasting(problem, timedelta(0), timedelta(0)), times)
+        sentences = sentences or [*describe_impossible_alarms(platform, definition, asset, last)]
+        if definition.suppression and last:
+            suppression = definition.suppression
+            sentences += describe_always_suppressed(platform, suppression, asset, last)
         for sentence in sentences:
             yield joined(": ", asset.name, sentence) if len(targets) > 1 else sentence
 
