@@ -175,5 +175,5 @@ def test_an_alarm_that_is_said_not_to_end_does_not(usual, clear_for, stale_after
     ts = np.arange(1, 100) * usual * 60_000
     definition = threshold(above=100.0, clear_for=clear_for, stale_after=stale_after)
     steps = steps_of(definition, ts, np.where(np.arange(len(ts)) < 3, 200.0, 0.0))
-    ends = [step.kind for step in steps] == ["raised", "closed"]
+    ends = [step.kind for step in steps if step.kind != "renewed"] == ["raised", "closed"]
     assert ends != bool(said(definition, temperature=ts))
