@@ -76,11 +76,18 @@ def platform(service: bool = False) -> Iterator["Platform"]:
             note_line_clock(opened.line_speed())
             yield opened
     except DatabaseDown as down:
-        from alerting.adapters.mongo.embedded_mongod import LOG, cause
-        from alerting.adapters.mongo.shared_mongod import data_folder
+        from pymongo.errors import ConnectionFailure
 
+        from alerting.adapters.mongo.embedded_mongod import LOG, cause
+        from alerting.adapters.mongo.shared_mongod import data_folder, describe_silence
+
+        if settings.mongodb_uri is not None:
+            raise
+        is_lost = isinstance(down.__cause__, ConnectionFailure)
+        if is_lost and (silence := describe_silence(settings.home)) is not None:
+            raise DatabaseDown(silence) from down
         folder = data_folder(settings.home)
-        if settings.mongodb_uri is None and (why := cause(folder / LOG, folder)) is not None:
+        if (why := cause(folder / LOG, folder)) is not None:
             raise DatabaseDown(f"the embedded database has stopped: {why}") from down
         raise
 

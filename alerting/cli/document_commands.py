@@ -411,7 +411,8 @@ def _list_definitions(p: "Platform") -> Output:
     ]
     short_names = {"rev": "revision", "evaluated": "evaluated_at", "trained": "trained_at"}
     shown = [row | {short: row.get(name) for short, name in short_names.items()} for row in rows]
-    columns = "name kind state rev assets severity since evaluated model trained".split()
+    columns = ["name", "kind", "state", "rev", "assets", "severity"]
+    columns += ["since", "evaluated", "model", "trained"]
     lines: list[Line] = [OutputTable(shown, columns, "no definitions yet: alerting apply FILE")]
     for row in rows:
         lines += [colored(f"{row['name']}: {fault}", "red") for fault in row.get("faults", [])]
