@@ -92,8 +92,8 @@ def _sort_of_one(document: Mapping[str, Any]) -> Sort:
     kinds: dict[Sort, Any] = {"source": source_kinds(), "sink": sink_kinds()}
     fits: dict[Sort, tuple[bool, int]] = {}
     for sort, models in kinds.items():
-        fields = models[kind].model_fields if kind in models else {}
-        if fields:
+        if kind in models:
+            fields = models[kind].model_fields
             needed = {name for name, field in fields.items() if field.is_required()}
             fits[sort] = (needed <= document.keys(), len(document.keys() & fields.keys()))
     if len(fits) == 2 and not any(number for _, number in fits.values()):
@@ -380,7 +380,7 @@ def _list_definitions(p: "Platform") -> Output:
     from alerting.usecases.alarm_load.definition_overview import last_runs
     from alerting.usecases.definitions import revisions_and_evaluation_plan
     from alerting.usecases.definitions.next_steps import describe_trainings
-    from alerting.usecases.platform_health import open_faults
+    from alerting.usecases.open_faults import open_faults
     from alerting.usecases.training.due import end_dead_trainings
 
     revisions_and_evaluation_plan.sync(p, p.clock.now())
@@ -418,14 +418,13 @@ def _list_definitions(p: "Platform") -> Output:
         lines += [colored(f"{row['name']}: {fault}", "red") for fault in row.get("faults", [])]
         if row.get("training"):
             lines.append(colored(f"{row['name']}: {row['training']}", "yellow"))
-    still_open = open_faults(p)
     lines += [
         colored(
             f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: "
             f"{alert.reason}",
             color,
         )
-        for color, alerts in (("red", still_open.grave), ("yellow", still_open.quiet))
+        for color, alerts in zip(("red", "yellow"), open_faults(p)[:2], strict=True)
         for alert in alerts
         if alert.subject not in faults
     ]

@@ -7,22 +7,30 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    model_validator,
+)
 
 from alerting.adapters.yaml_documents import read_yaml
-from alerting.console.access import Access, Person, person_of
+from alerting.console.access import Access, Person, known_plant, person_of
 from alerting.console.fault_responses import is_for_programs
 from alerting.console.gate import COOKIE, DEVICE_COOKIE, READING, WrongAttempts, client_of
 from alerting.console.rendering import FormViewer, local_target, page_address, render
-from alerting.definitions.faults import DocumentRefused, UserError
+from alerting.definitions.faults import DocumentRefused, UserError, shown
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.definitions.wording.language import translatable
 from alerting.local.prepare import SIGN_IN_PATH, take_link
@@ -34,7 +42,7 @@ from alerting.operators.account_rules import (
     WrongPin,
 )
 from alerting.operators.actions_and_mutes import ACTION_NAMES, Role
-from alerting.ports import AccessPorts
+from alerting.ports import AccessPorts, Platform
 from alerting.settings.environment_variables import read_private_file
 from alerting.usecases.access.accounts import (
     Passwords,
@@ -347,8 +355,9 @@ def _is_local(request: Request) -> bool:
 
 
 _NAMES = {
-    "ack": ACTION_NAMES["acknowledge"],
-    "acknowledge": ACTION_NAMES["acknowledge"],
+    "ack": translatable("seen"),
+    "acknowledge": translatable("seen"),
+    "take": translatable("I take it over"),
     "close": ACTION_NAMES["close"],
     "mute": ACTION_NAMES["mute"],
     "end": ACTION_NAMES["unmute"],
@@ -362,6 +371,10 @@ _REMEMBERED_FOR = timedelta(minutes=10)
 """How long the person who signed last on a device is proposed."""
 _TEXTS = ("verdict", "preset", "lasting", "reason", "action", "comment", "text")
 """Fields that the page shows again before they are signed."""
+_OF_MUTES = ("preset", "lasting")
+"""Fields that an answer carries along, because the form to mute stands in it."""
+_SHOWN = 5
+"""Alarms that the page names; of more, their number."""
 
 
 class NotSigned(Exception):
@@ -411,13 +424,26 @@ def _page(
     since = None if account is None else account.signed_at
     is_recent = since is not None and entrance_of(request).now() - since < _REMEMBERED_FOR
     back = urlsplit(request.headers.get("referer", "")).path
+    path, _, form = request.url.path.rpartition("/")
+    is_answer = form in ("ack", "acknowledge", "feedback", "take")
+    ids = [value for field, value in typed if field == "episode"] or [path.rpartition("/")[2]]
+    plant: Platform = request.app.state.platform
+    alarms = [e for id in ids[:_SHOWN] if (e := plant.episodes.get(id)) is not None]
     page = render(
         "sign.html",
         request,
         action=request.url.path,
-        deed=_NAMES.get(request.url.path.rpartition("/")[2], ""),
+        deed=_NAMES.get(form, ""),
+        alarms=alarms,
+        more=len(ids) - _SHOWN,
+        asset_titles=known_plant(request, plant).asset_titles if alarms else {},
+        now=entrance_of(request).now(),
         typed=typed,
-        texts=[(field, value) for field, value in typed if field in _TEXTS and value],
+        texts=[
+            (field, value)
+            for field, value in typed
+            if value and field in _TEXTS and not (is_answer and field in _OF_MUTES)
+        ],
         signers=list_signers(platform),
         chosen=name or (account.signer if account and is_recent else None),
         refusal=refusal,
@@ -431,6 +457,29 @@ LEAST_SECRET = 16
 _Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 
 
+_WIDEST = {4: 8, 6: 16}  # prefix of a network of proxies, by version
+
+
+def _of_proxy(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return a network of proxies. Raises ValueError if it holds nearly every address."""
+    if network.prefixlen < _WIDEST[network.version]:
+        raise ValueError(
+            f"admits almost every address: {network}; write those of the proxy, such as 10.0.0.5"
+        )
+    return network
+
+
+def _named_alone(group: str) -> str:
+    """Return the name of a group. Raises ValueError if no header can name it: commas part groups,
+    and an empty one is that of people without groups."""
+    if not group or group != group.strip() or "," in group:
+        raise ValueError(
+            f"no header can name the group {shown(group)}: write a name without commas and outer "
+            "spaces, and have the proxy send it"
+        )
+    return group
+
+
 class Directory(BaseModel):
     """The proxy that signs people in, and the roles of their groups.
 
@@ -441,16 +490,26 @@ class Directory(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    proxies: tuple[IPvAnyNetwork, ...] = Field(max_length=100)
+    proxies: tuple[Annotated[IPvAnyNetwork, AfterValidator(_of_proxy)], ...] = Field(max_length=100)
     secret_file: Path
     secret_header: _Header = "X-Alerting-Proxy-Secret"  # noqa: S105 - the name of a header
     user_header: _Header = "X-Forwarded-User"
     groups_header: _Header = "X-Forwarded-Groups"
-    groups: dict[str, Literal["viewer", "operator", "engineer", "admin"]] = Field(
-        min_length=1, max_length=1000
-    )
+    groups: dict[
+        Annotated[str, AfterValidator(_named_alone)],
+        Literal["viewer", "operator", "engineer", "admin"],
+    ] = Field(min_length=1, max_length=1000)
     create: bool = False
     log_out: str | None = Field(None, pattern=r"^(https:/)?/[!-.0-\[\]-~][!-~]{0,400}$")
+
+    @model_validator(mode="after")
+    def _has_three_headers(self) -> Self:
+        names = (self.secret_header, self.user_header, self.groups_header)
+        if len({name.lower() for name in names}) < len(names):
+            raise ValueError(
+                "secret_header, user_header and groups_header must name three different headers"
+            )
+        return self
 
     def read(self, request: Request) -> tuple[str, list[str]] | None:
         """Return the user whom the proxy names, and their groups. None if it names none, and for a
@@ -501,14 +560,12 @@ def enter_by_proxy(request: Request) -> Response | None:
     """
     entrance = entrance_of(request)
     directory = entrance.directory
-    if directory is None:
-        return None
     sender = request.state.person
     now = entrance.now()
     client = client_of(request)
     try:
-        named = directory.read(request)
-        if named is None:
+        named = None if directory is None else directory.read(request)
+        if directory is None or named is None:
             if sender is not None and sender.identity is not None:
                 request.state.person = None  # a session of the directory counts behind it alone
             return None

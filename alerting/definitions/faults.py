@@ -245,6 +245,11 @@ def first_line(fault: Exception) -> str:
     return (str(fault).splitlines() or [""])[0][:500] or type(fault).__name__
 
 
+def name_fault(fault: Exception) -> str:
+    """Return the type of an exception, and the first line of its message."""
+    return f"{type(fault).__name__}: {first_line(fault)}"
+
+
 @lru_cache(maxsize=1_000)  # a definition is parsed in 12 to 39 % less CPU
 def parse_duration(text: str) -> timedelta:
     """Return the timedelta of a text such as `1h30m`.

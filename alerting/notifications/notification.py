@@ -4,7 +4,7 @@ a recipient give one answer to an episode for a short time."""
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast, get_args
 
@@ -20,6 +20,8 @@ PostponedBy = Literal["quiet", "flood", "digest"]
 DeliveryStatus = Literal[
     "pending", "claimed", "failed", "sent", "dead", "muted", "grouped", "dropped"
 ]
+FIRST = translatable("first notification")
+"""The reason of the notification of a raise."""
 WAITING: tuple[DeliveryStatus, ...] = ("pending", "claimed", "failed")
 """The states before the last one: not tried yet, being delivered, to be tried again."""
 
@@ -40,8 +42,9 @@ class Notification:
 
     It is due at `next_attempt_at`: the first attempt, the end of a claim, or the next attempt after
     a failure; None when no attempt follows. `postponed_by`: why it waits although nothing failed.
-    States: `grouped`: sent in one message with others; `dropped`: the episode ended before the
-    quiet hours did. `severity`: severity of the episode when the notification was made. A
+    `failed_at`: the last attempt, if it failed; `failing_since`: the first one that failed. States:
+    `grouped`: sent in one message with others; `dropped`: the episode ended before the quiet hours
+    did. `severity`: severity of the episode when the notification was made. A
     notification belongs to an `episode` (on `asset`), or has a `content`.
     """
 
@@ -55,6 +58,8 @@ class Notification:
     attempts: int = 0
     delivered_at: datetime | None = None
     error: str | None = None
+    failed_at: datetime | None = None
+    failing_since: datetime | None = None
     route: str | None = None
     severity: Severity | None = None
     postponed_by: PostponedBy | None = None
@@ -105,6 +110,18 @@ def after_failure(attempts: int, permanent: bool) -> DeliveryStatus:
     """Return the state after a failure: `dead` if another attempt is useless or there were enough,
     else `failed`."""
     return "dead" if permanent or attempts >= GIVE_UP_AFTER else "failed"
+
+
+def delivered(notification: Notification, now: datetime) -> Notification:
+    """Return a notification that its channel has delivered."""
+    sent = replace(notification, status="sent", delivered_at=now, next_attempt_at=None)
+    return replace(sent, error=None, failed_at=None, failing_since=None)
+
+
+def failed_once_more(notification: Notification, now: datetime) -> Notification:
+    """Return a notification that its channel did not deliver now."""
+    since = notification.failing_since or now
+    return replace(notification, failed_at=now, failing_since=since)
 
 
 Purpose = Literal["true_alarm", "false_alarm", "acted", "acknowledge"]

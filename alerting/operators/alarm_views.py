@@ -1,6 +1,6 @@
 """Alarms as pages show them: open alarms in order of urgency, with alarms that came together folded
-under their cause, or in a flood by definition; earlier alarms by day; and tiles of assets, worst
-first, grey while an asset is normal."""
+under their cause, or many of a definition in one group; earlier alarms by day; and tiles of assets,
+worst first, grey while an asset is normal."""
 
 import re
 from collections import Counter
@@ -8,16 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from math import inf
 from types import MappingProxyType
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from alerting.definitions.alert_definition import SEVERITIES, Severity
 from alerting.definitions.fields.names_and_times import Hours, spans
-from alerting.episodes.episode import TOGETHER, Episode, Phase
+from alerting.episodes.episode import AT_ONCE, TOGETHER, Episode, Phase
 from alerting.operators.actions_and_mutes import MuteMark
 
-_LONGEST = timedelta(minutes=10)  # between the first alarm of a flood and its last
+_LONGEST = timedelta(minutes=10)  # between the first alarm of a cause and its last
 
 Parents = Mapping[str, str | None]
 """The name of the parent by the name of each asset."""
@@ -25,14 +26,18 @@ Parents = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class Cause:
-    """The first of several alarms that came together, with the alarms that followed it.
+    """The first of several alarms that came together, with the alarms that followed it; or, if
+    `is_group`, alarms of one definition, the most severe first.
 
-    `is_first_out`: it came before the others, not at the same instant as one of them.
+    `is_first_out`: it came a second or more before the others. `is_worst_first`: of alarms of the
+    same severity, the first is farthest beyond its limit.
     """
 
     first: Episode
     others: tuple[Episode, ...] = ()
     is_first_out: bool = False
+    is_group: bool = False
+    is_worst_first: bool = False
 
     @property
     def episodes(self) -> tuple[Episode, ...]:
@@ -49,21 +54,47 @@ class Cause:
 
     @property
     def phase(self) -> Phase:
-        """Return `happening` if one of these alarms is happening."""
-        phases = {e.phase for e in self.episodes}
-        return next(p for p in ("happening", "expected", "over") if p in phases)
+        return self.first.phase
 
     @property
     def unacknowledged(self) -> tuple[Episode, ...]:
         return tuple(e for e in self.episodes if e.acknowledged is None)
 
+    def order_by_distance(self, distances: Mapping[str, float]) -> "Cause":
+        """Return the group with the worst alarm first: the most severe, then the one farthest
+        beyond its limit. `distances`: beyond the limit, by id; empty if they are not known."""
+        first, *others = sorted(
+            self.episodes,
+            key=lambda e: (-SEVERITIES.index(e.severity), -distances.get(e.id, -inf)),
+        )
+        return replace(self, first=first, others=tuple(others), is_worst_first=bool(distances))
+
+
+LEAST_GROUPED = 5
+"""Of fewer open alarms of a definition, each is shown by itself."""
+
+
+def group_open(episodes: Iterable[Episode], parents: Parents) -> list[Cause]:
+    """Return open alarms, urgent first: five or more of one definition as a group, which happen or
+    are expected; the others by cause."""
+    by_definition: dict[tuple[str, Phase, bool], list[Episode]] = {}
+    for e in sorted(episodes, key=lambda e: (-SEVERITIES.index(e.severity), e.raised_at, e.id)):
+        by_definition.setdefault((e.definition, e.phase, e.muted_by is None), []).append(e)
+    groups = [
+        Cause(first, tuple(others), is_group=True)
+        for first, *others in by_definition.values()
+        if len(others) + 1 >= LEAST_GROUPED
+    ]
+    few = [e for of_one in by_definition.values() if len(of_one) < LEAST_GROUPED for e in of_one]
+    return sorted((*groups, *group_by_cause(few, parents)), key=_cause_order)
+
 
 def group_by_cause(episodes: Iterable[Episode], parents: Parents) -> list[Cause]:
     """Return open alarms as causes, urgent first.
 
-    An alarm joins a cause if it came at most a minute after the cause's last alarm, on the same
-    asset, an asset above or below it, or one with the same parent. Of alarms of the same instant,
-    the most severe comes first.
+    An alarm joins a cause of its phase if it came at most a minute after the cause's last alarm, on
+    the same asset, an asset above or below it, or one with the same parent. Of alarms of the same
+    instant, the most severe comes first.
     """
     ordered = sorted(episodes, key=lambda e: (e.raised_at, -SEVERITIES.index(e.severity), e.id))
     groups: list[list[Episode]] = []
@@ -84,6 +115,7 @@ def _follows(episode: Episode, group: Sequence[Episode], parents: Parents) -> bo
         episode.raised_at - group[-1].raised_at > TOGETHER
         or episode.raised_at - group[0].raised_at > _LONGEST
         or (episode.muted_by is None) != (group[0].muted_by is None)
+        or episode.phase != group[0].phase
     ):
         return False
     return any(_are_related(episode.asset, member.asset, parents) for member in group)
@@ -98,113 +130,67 @@ def _are_related(first: str, second: str, parents: Parents) -> bool:
 def _cause(group: Sequence[Episode]) -> Cause:
     first = group[0]
     others = tuple(sorted(group[1:], key=lambda e: (-SEVERITIES.index(e.severity), e.raised_at)))
-    is_first_out = bool(others) and group[1].raised_at > first.raised_at
-    return Cause(first, others, is_first_out)
+    return Cause(first, others, _find_first_out(group) is not None)
 
 
-def _cause_order(cause: Cause) -> tuple[bool, bool, int, float]:
-    """Return the sort key of a cause: not muted first, then not acknowledged, most severe,
-    newest."""
+def _find_first_out(ordered: Sequence[Episode]) -> Episode | None:
+    """Return the first alarm if it came a second or more before the next one."""
+    is_first = len(ordered) > 1 and ordered[1].raised_at - ordered[0].raised_at >= AT_ONCE
+    return ordered[0] if is_first else None
+
+
+def _cause_order(cause: Cause) -> tuple[bool, bool, bool, int, float]:
+    """Return the sort key of a cause: not muted first, then expected, not acknowledged, most
+    severe, newest."""
     newest = max(e.raised_at for e in cause.episodes)
     return (
         cause.first.muted_by is not None,
+        cause.phase != "expected",
         not cause.unacknowledged,
         -SEVERITIES.index(cause.severity),
         -newest.timestamp(),
     )
 
 
-FLOOD_ALARMS = 10
-FLOOD_TIME = timedelta(minutes=10)
-LEAST_OPEN = 5
-"""Fewer open alarms are shown one by one, however many came."""
-
-
 @dataclass(frozen=True)
 class AlarmFlood:
-    """Many alarms that came within a short time: `alarms`, of which some may have ended, oldest
-    first. `groups`: the open ones by definition, and above them everything that is expected.
+    """More alarms than can be read one by one: `alarms` that are open, `since` the first of them.
 
-    `came_first`: the first alarm, None if others came at the same instant.
+    `came_first`: the first alarm of the newest ones that came together, None if others came within
+    the same second.
     """
 
     alarms: tuple[Episode, ...]
-    groups: tuple[Cause, ...]
+    since: datetime
     came_first: Episode | None
 
     @property
-    def since(self) -> datetime:
-        return self.alarms[0].raised_at
-
-    @property
-    def still_open(self) -> tuple[Episode, ...]:
-        return tuple(e for e in self.alarms if e.condition == "open")
-
-    @property
     def asset_count(self) -> int:
-        """Return on how many assets its open alarms are."""
-        return len({e.asset for e in self.still_open})
+        return len({e.asset for e in self.alarms})
 
     @property
     def unacknowledged(self) -> tuple[Episode, ...]:
-        return tuple(e for group in self.groups for e in group.unacknowledged)
+        return tuple(e for e in self.alarms if e.acknowledged is None)
 
 
-def find_flood(alarms: Iterable[Episode], now: datetime) -> AlarmFlood | None:
-    """Return the newest flood, None if there is none that lasts.
-
-    It lasts while ten of its open alarms are not acknowledged, or until ten minutes have passed
-    since its last alarm; in any case until fewer than five are open. Muted alarms do not count.
-    """
-    counted = [e for e in alarms if e.muted_by is None and not e.backfilled and not e.withdrawn]
-    members = _newest_burst(counted)
-    still_open = [e for e in members if e.condition == "open"]
-    unseen = sum(e.acknowledged is None for e in still_open)
-    if len(still_open) < LEAST_OPEN or (
-        unseen < FLOOD_ALARMS and now - members[-1].raised_at >= FLOOD_TIME
-    ):
+def find_flood(causes: Iterable[Cause], came: Iterable[Episode] = ()) -> AlarmFlood | None:
+    """Return the flood, which lasts while five or more alarms of one definition are open; muted and
+    expected alarms do not count. `came`: further alarms; one that has ended may have come first."""
+    sounding = [c for c in causes if c.phase == "happening" and c.first.muted_by is None]
+    if not any(cause.is_group for cause in sounding):
         return None
-    shown = {e.id: e for e in (*still_open, *(e for e in counted if e.phase == "expected"))}
-    is_one_first = members[0].raised_at < members[1].raised_at
-    return AlarmFlood(
-        members, tuple(group_by_definition(shown.values())), members[0] if is_one_first else None
-    )
-
-
-def _newest_burst(alarms: Iterable[Episode]) -> tuple[Episode, ...]:
-    """Return the newest alarms that are each among ten within ten minutes, oldest first; without
-    up to four stragglers, which came before the first one that another followed within a minute."""
-    ordered = sorted(alarms, key=lambda e: (e.raised_at, -SEVERITIES.index(e.severity), e.id))
-    tenth = ordered[FLOOD_ALARMS - 1 :]
-    dense = [
-        index
-        for index, (first, last) in enumerate(zip(ordered, tenth, strict=False))
-        if last.raised_at - first.raised_at <= FLOOD_TIME
-    ]
-    if not dense:
-        return ()
-    begin = dense[-1]
-    for index in reversed(dense):
-        if index + FLOOD_ALARMS <= begin:
-            break
-        begin = index
-    followed = (
-        index
-        for index in dense
-        if begin <= index < begin + LEAST_OPEN
-        and ordered[index + 1].raised_at - ordered[index].raised_at <= TOGETHER
-    )
-    return tuple(ordered[next(followed, begin) : dense[-1] + FLOOD_ALARMS])
-
-
-def group_by_definition(episodes: Iterable[Episode]) -> list[Cause]:
-    """Return open alarms by definition, what is expected first, then as causes; in a group the
-    most severe first."""
-    groups: dict[tuple[str, Phase], list[Episode]] = {}
-    for episode in sorted(episodes, key=lambda e: (-SEVERITIES.index(e.severity), e.raised_at)):
-        groups.setdefault((episode.definition, episode.phase), []).append(episode)
-    causes = [Cause(first, tuple(others)) for first, *others in groups.values()]
-    return sorted(causes, key=lambda cause: (cause.phase != "expected", *_cause_order(cause)))
+    alarms = {e.id: e for e in came if not (e.muted_by or e.backfilled or e.withdrawn)}
+    alarms |= {e.id: e for cause in sounding for e in cause.episodes}
+    runs: list[list[Episode]] = []
+    for e in sorted(alarms.values(), key=lambda e: e.raised_at):
+        if not runs or e.raised_at - runs[-1][-1].raised_at > TOGETHER:
+            runs.append([])
+        runs[-1].append(e)
+    open_runs = [[e for e in run if e.condition == "open"] for run in runs]
+    bursts = [n for n, run in enumerate(open_runs) if len(run) >= LEAST_GROUPED]
+    shown = [e for run in open_runs[bursts[0] if bursts else 0 :] for e in run]
+    came_first = _find_first_out(runs[bursts[-1]]) if bursts else None
+    return AlarmFlood(tuple(shown), min(e.raised_at for e in shown), came_first)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from unicodedata import combining, normalize
 
 from alerting.definitions.asset_documents import VariableType, variable_name
+from alerting.readings.history import MOST_MEASURED
 
 TITLE_LENGTH = 200
 _SQUARE = re.compile(r"^(?P<title>(?:.*[^\s_,])?)[\s_,]*\[(?P<unit>[^\[\]]{1,20})\]$")
@@ -318,11 +319,12 @@ class ColumnProfile:
         }
 
     def suspicious_numbers(self) -> Iterator[tuple[str, int]]:
-        """Yield numbers that often mean no value and lie far from all others, as they are written,
-        with their counts."""
+        """Yield numbers that often mean no value and lie far from all others, or beyond what can be
+        measured, as they are written, with their counts."""
         for (value, text), count in self.sentinels.items():
             gap = max(self.least - value, value - self.most)
-            if isfinite(self.least) and gap > max(self.most - self.least, abs(value) / 10):
+            is_far = isfinite(self.least) and gap > max(self.most - self.least, abs(value) / 10)
+            if is_far or abs(value) > MOST_MEASURED:
                 yield text, count
 
     def written_with_decimal_comma(self) -> bool:

@@ -317,20 +317,24 @@ def duration_millis(value: timedelta) -> int:
     return value // _MILLISECOND
 
 
+# No sensor measures more: 1e30, 9.9E+37 and the largest floats mean no value. Its fourth power is a
+# float.
+MOST_MEASURED = 9.99e29
+
+
 def engineering_range(asset: Asset, variable: str) -> tuple[float, float]:
-    """Return the least and greatest possible value of a number; infinite if not stated."""
+    """Return the least and greatest possible value of a number; ±MOST_MEASURED if not stated."""
     declared = asset.variables.get(variable)
-    if declared is None:
-        return -np.inf, np.inf
-    low = declared.low
-    high = declared.high
-    return -np.inf if low is None else low, np.inf if high is None else high
+    low = None if declared is None else declared.low
+    high = None if declared is None else declared.high
+    return (
+        -MOST_MEASURED if low is None else max(low, -MOST_MEASURED),
+        MOST_MEASURED if high is None else min(high, MOST_MEASURED),
+    )
 
 
 def is_outside_range(asset: Asset, variable: str, values: Floats) -> BoolArray:
     """Return which values are outside a number's range; missing ones are not."""
-    if variable not in asset.variables:
-        return np.zeros(len(values), np.bool_)
     low, high = engineering_range(asset, variable)
     return (values < low) | (values > high)
 

@@ -23,8 +23,10 @@ from alerting.episodes.episode import (
     was_silent,
     was_suppressed,
 )
-from alerting.notifications.notification import Notification
+from alerting.notifications.channel_faults import ChannelFacts, Undelivered
+from alerting.notifications.notification import WAITING, Notification
 from alerting.ports import Change, Conflict, Unit
+from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT
 from alerting.stores.database.documents import (
     CODEC,
     EPISODES,
@@ -305,6 +307,8 @@ def _parse(document: Document) -> Episode:
     return episode
 
 
+_MOST_UNDELIVERED = 1_000
+_MOST_COUNTED = 10_000
 _OLDEST_MESSAGE_FIRST = [("created_at", 1), ("_id", 1)]
 _DUE_ORDER = [("next_attempt_at", 1), ("transition", -1), ("_id", 1)]
 """The order of deliveries. Of one episode the raise comes before its end, because `raised` sorts
@@ -411,6 +415,63 @@ class MongoNotifications:
         return _read_notifications(
             self._notifications.find({"status": "sent", "delivered_at": {"$gte": since}})
         )
+
+    @repeated
+    def undelivered_episodes(self, severity: str, since: datetime) -> set[str]:
+        """Return the episodes with a notification of this severity whose last attempt failed after
+        an instant; at most `_MOST_UNDELIVERED`, the newest."""
+        query = {"failed_at": {"$gt": since}, "severity": severity}
+        newest = self._notifications.find(query, {"episode": True}).sort("failed_at", -1)
+        ids = {document["episode"] for document in newest.limit(_MOST_UNDELIVERED)}
+        return ids - {None}
+
+    @repeated
+    def channel_facts(self, recent: datetime) -> list[ChannelFacts]:
+        """Return the facts of each channel with undelivered messages; of those that are given up,
+        the ones since its last delivery or since `recent`."""
+        names = sorted(
+            self._notifications.distinct("channel", {"failed_at": {"$gt": FIRST_INSTANT}})
+        )
+        return [self._channel_facts(name, recent) for name in names]
+
+    def _channel_facts(self, name: str, recent: datetime) -> ChannelFacts:
+        delivered_at = self._last_delivery(name)
+        first = min(recent, delivered_at) if delivered_at else FIRST_INSTANT
+        refused = self._undelivered(name, first, "dead")
+        return ChannelFacts(
+            name,
+            refused,
+            self._undelivered(name, FIRST_INSTANT, *WAITING),
+            delivered_at,
+            self._last_delivery(name, refused.last) if refused else None,
+        )
+
+    def _last_delivery(self, channel: str, until: datetime = LAST_INSTANT) -> datetime | None:
+        query = {"status": "sent", "channel": channel, "delivered_at": {"$lte": until}}
+        newest = self._notifications.find_one(query, sort=[("delivered_at", -1)])
+        return newest["delivered_at"] if newest else None
+
+    def _undelivered(self, channel: str, after: datetime, *states: str) -> Undelivered | None:
+        query = {"channel": channel, "failed_at": {"$gt": after}, "status": {"$in": states}}
+        newest_first = [("failed_at", -1)]
+        answered = self._notifications.find_one(query | {"error": {"$ne": None}}, sort=newest_first)
+        steps: list[Document] = [
+            {"$match": query},
+            {"$sort": dict(newest_first)},
+            {"$limit": _MOST_COUNTED},
+            {
+                "$group": {
+                    "_id": None,
+                    "number": {"$sum": 1},
+                    "since": {"$min": "$failing_since"},
+                    "last": {"$max": "$failed_at"},
+                }
+            },
+        ]
+        for group in self._notifications.aggregate(steps):
+            answers = [n.error or "" for n in _read_notifications([answered] if answered else [])]
+            return Undelivered(group["number"], group["since"], group["last"], "".join(answers))
+        return None
 
     def forget(
         self,

@@ -74,6 +74,11 @@ class Accounts:
         documents = map(_without_scope, self._accounts.find().sort("_id", 1))
         return read_stored(ACCOUNTS, Account, documents, "id")
 
+    def shown_names(self) -> dict[str, str]:
+        """Return the display names, by the names of the accounts that have one."""
+        named = self._accounts.find({"display_name": {"$nin": [None, ""]}}, {"display_name": 1})
+        return {document["_id"]: document["display_name"] for document in named}
+
     def find_by_link(self, link: str) -> Account | None:
         return _read_account(self._accounts.find_one({"link": link}))
 

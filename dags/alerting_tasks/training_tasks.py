@@ -52,12 +52,13 @@ def dataset(name: str) -> str:
     map_index_template="{{ task.op_kwargs['family'] }}",
     doc_md="Searches one family of models on the dataset.",
 )
-def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
-    """Search one model family; return its summary."""
+def candidate(mlflow_run: str, family: str) -> dict[str, Any] | None:
+    """Search one model family; return its summary, None if every trial failed."""
     from alerting.usecases.training.training_steps import fit
 
     with background_platform() as platform:
-        return fit(platform, mlflow_run, family).model_dump(mode="json")
+        summary = fit(platform, mlflow_run, family)
+        return None if summary is None else summary.model_dump(mode="json")
 
 
 @task

@@ -21,9 +21,11 @@ from tests.helpers.console.live_console import console_process, has_mark, reader
 from tests.helpers.console.operators_plant import (
     ADVICE,
     HELPED,
+    THIRTY,
     add_night,
     add_past,
     flood,
+    flood_of_thirty,
     get_hot,
     operators_plant,
     raised,
@@ -41,6 +43,11 @@ WALKS = (
     [(name, scheme, "en") for name in SCREENS for scheme in ("light", "dark")]
     if PICTURES
     else [("phone", "dark", "de")]
+)
+LOOKS = (
+    [(language, scheme) for language in ("en", "de") for scheme in ("light", "dark")]
+    if PICTURES
+    else [("de", "light")]
 )
 GERMAN = {
     "Flood: 61 alarms": "Alarmflut: 61 Alarme",
@@ -213,7 +220,7 @@ def find_the_console_again(operators, platform, console):
         shows(page, text)
     meanwhile = raised("oven", timedelta(minutes=2))
     platform.episodes.insert(meanwhile)
-    alarms = "[...document.querySelectorAll('.flood-chip')].map(e => e.dataset.episode)"
+    alarms = "[...document.querySelectorAll('#flood .rows li')].map(e => e.dataset.episode)"
     with console_process(*console):
         healthy = time.monotonic()
         for page, text in lost.items():
@@ -299,3 +306,61 @@ def test_questions_are_answered_on_the_first_screen(tmp_path, real_server, store
             one.open(path)
             one.look(name)
         assert HELPED in page.text()
+
+
+LIST_BOTTOM = "document.querySelector('.now-alarms').getBoundingClientRect().bottom + scrollY"
+READ_ORDER = """[...document.querySelectorAll('#now :is(section, .card, .flood-group)')]
+  .filter(e => e.getClientRects().length)
+  .filter(e => !e.closest('.now-side')).map(e => e.getBoundingClientRect().top)"""
+ROWS = "[...document.querySelectorAll('[data-group^=too-hot] .rows li')].map(e => e.dataset.asset)"
+IS_OPEN = "document.querySelector('[data-group^=too-hot] details').open"
+
+
+@pytest.mark.parametrize(
+    ("language", "scheme"), LOOKS, ids=[f"{language}-{scheme}" for language, scheme in LOOKS]
+)
+def test_a_flood_of_thirty_is_one_screen_and_what_is_expected_stands_above_it_at_every_width(
+    tmp_path, real_server, stores, language, scheme
+):
+    platform = operators_plant(stores, THIRTY)
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    with (
+        console_process(real_server, stores.database.name, port, tmp_path),
+        reader(tmp_path / "a", base, scheme=scheme) as page,
+    ):
+        page.follow(f".languages [value={language}]", base, f"html[lang={language}] main")
+        flood_of_thirty(platform)
+        for seen in ("unseen", "seen"):
+            for screen, size in SCREENS.items():
+                page.resize(*size)
+                one = Operator(page, base, screen, scheme, language)
+                one.open("/")
+                page.evaluate("scrollTo(0, 0)")
+                in_sight(page, "#expected .title", "Biscuits too moist")
+                tops = page.evaluate(READ_ORDER)
+                assert tops == sorted(tops), "read and tabbed in the order that is seen"
+                bottom = page.evaluate(LIST_BOTTOM)
+                note(f"{screen} {seen}: the list ends at {bottom:.0f} px")
+                assert screen not in ("desk", "wide") or bottom <= 900
+                one.look(f"thirty-{seen}-{language}")
+            if seen == "unseen":
+                one.tap("[data-group^=too-hot] summary")
+                assert page.evaluate(ROWS) == list(reversed(THIRTY)), "worst first"
+                assert page.evaluate(IS_OPEN)
+                one.tap("#flood .flood-head .now-seen")
+                one.wait_for(".toast")
+                hot = platform.episodes.find(definition="too-hot", open_only=True, limit=40)
+                assert all(e.acknowledged for e in hot)
+        # a change elsewhere comes without a load: the group that was opened stays so, and the order
+        one.tap("[data-group^=too-hot] summary")
+        page.evaluate("window.isSame = true")
+        platform.episodes.insert(
+            raised("oven", timedelta(0), definition="door", title="Oven door open")
+        )
+        page.evaluate("document.activeElement.blur()")
+        shows(page, "Oven door open")
+        assert page.evaluate("window.isSame") and page.evaluate(IS_OPEN)
+        assert page.evaluate(ROWS) == list(reversed(THIRTY))
+        tops = page.evaluate(READ_ORDER)
+        assert tops == sorted(tops)

@@ -7,7 +7,9 @@ from alerting.adapters.memory import platform as sandbox
 from alerting.adapters.memory.episodes import MemoryNotifications
 from alerting.adapters.memory.plant import MemoryLabels
 from alerting.adapters.memory.platform import MemoryArrivals
+from alerting.notifications.channel_faults import ChannelFacts, Undelivered
 from alerting.ports import SandboxPorts
+from alerting.readings.history import FIRST_INSTANT
 
 
 class Notifications(MemoryNotifications):
@@ -42,6 +44,27 @@ class Notifications(MemoryNotifications):
             lambda n: n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since
         )
 
+    def undelivered_episodes(self, severity, since):
+        failed = self._chosen(lambda n: n.failed_at is not None and n.failed_at > since)
+        return {n.episode for n in failed if n.severity == severity and n.episode is not None}
+
+    def channel_facts(self, recent):
+        failed = self._chosen(lambda n: n.failed_at is not None)
+        return [
+            self._facts_of(name, [n for n in failed if n.channel == name], recent)
+            for name in sorted({n.channel for n in failed})
+        ]
+
+    def _facts_of(self, name, failed, recent):
+        sent = [n.delivered_at for n in self.sent_since(FIRST_INSTANT) if n.channel == name]
+        first = min(recent, max(sent)) if sent else FIRST_INSTANT
+        refused = _undelivered(n for n in failed if n.status == "dead" and n.failed_at > first)
+        before = [at for at in sent if refused and at <= refused.last]
+        waiting = _undelivered(n for n in failed if n.is_waiting)
+        return ChannelFacts(
+            name, refused, waiting, max(sent, default=None), max(before, default=None)
+        )
+
     def forget(self, before, episodes, keys, *, dry=False):
         finished = self._chosen(lambda n: n.created_at < before and n.next_attempt_at is None)
         gone = {n.key for n in finished if n.episode not in episodes and n.key not in keys}
@@ -52,6 +75,18 @@ class Notifications(MemoryNotifications):
                 for episode, keys in self._keys.items()
             }
         return len(gone)
+
+
+def _undelivered(notifications):
+    failed = sorted(notifications, key=lambda n: (n.error is not None, n.failed_at))
+    if not failed:
+        return None
+    return Undelivered(
+        len(failed),
+        min(n.failing_since for n in failed),
+        max(n.failed_at for n in failed),
+        failed[-1].error or "",
+    )
 
 
 class Arrivals(MemoryArrivals):

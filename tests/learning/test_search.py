@@ -8,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from alerting.definitions.faults import UserError
+from alerting.definitions.fields.learning import BUILT_IN
 from alerting.learning.features.plan import ColumnPairs, Columns, Dense
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import LightGbm
@@ -20,6 +21,7 @@ from alerting.learning.selection.candidates import (
     usable_folds,
 )
 from alerting.learning.selection.parameter_search import search_candidate
+from alerting.learning.selection.search_ceiling import SearchFailed
 from tests import small_models
 from tests.helpers.learning.machine_time import time_of_trials
 from tests.helpers.learning.trained import chosen, finished
@@ -39,6 +41,21 @@ def searched(family="logistic_regression", warm=None, read_time=None, tell=silen
     return search_candidate(
         small_models.dataset(), definition(**learning), family, tell, warm, read_time
     )
+
+
+def fails_in(monkeypatch, family, *trials):
+    """Let the fits of these trials of a family fail."""
+    kind = type(get_family(family))
+    fit = kind.fit_with_validation
+    begun = []
+
+    def failing(self, params, *rest):
+        begun.extend([params] * (params not in begun))
+        if begun.index(params) in trials:
+            raise ValueError("Input X has infinity\nor something else")
+        return fit(self, params, *rest)
+
+    monkeypatch.setattr(kind, "fit_with_validation", failing)
 
 
 def same_search(one, other):
@@ -81,6 +98,23 @@ def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly_by_its_tr
     again = searched(warm=kept.warm_start, trials=kept.trials)
     assert same_search(again, found)
     assert not again.cut_short
+
+
+@pytest.mark.parametrize("family", BUILT_IN)
+@pytest.mark.parametrize("failing", [(0,), (1,), (1, 2)])
+def test_a_trial_that_fails_ends_no_search(monkeypatch, family, failing):
+    fails_in(monkeypatch, family, *failing)
+    found = searched(family, trials=3)
+    assert [trial.state for trial in found.tried].count("complete") + len(failing) == 3
+    assert (found.trials, found.cut_short, found.ap > 0.5) == (3, False, True)
+    assert found.failure == f"{len(failing)} of 3 trials failed: ValueError: Input X has infinity"
+    assert candidate_from_files(candidate_files(found)).failure == found.failure
+
+
+def test_a_family_whose_every_trial_fails_is_no_candidate_and_the_reason_is_said(monkeypatch):
+    fails_in(monkeypatch, "random_forest", 0, 1)
+    with pytest.raises(SearchFailed, match=r"^2 of 2 trials failed: ValueError: Input X has infin"):
+        searched("random_forest", trials=2)
 
 
 def test_the_first_trial_is_finished_whatever_the_time_budget():

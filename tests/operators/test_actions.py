@@ -136,3 +136,5 @@ def test_the_first_of_alarms_that_rise_together_is_marked():
     elsewhere = episode(0.1, "too-moist", "oven-2")
     together = [a, b, c, alone, elsewhere]
     assert [first_out(e, together) for e in together] == ["first", "later", "later", None, None]
+    at_once = episode(0.01, "too-wet")
+    assert first_out(a, [*together, at_once]) == "later", "of one second none came first"

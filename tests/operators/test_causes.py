@@ -9,6 +9,7 @@ from alerting.operators.alarm_views import (
     group_by_cause,
     group_by_day,
     group_ended,
+    group_open,
     is_of,
 )
 from tests.builders import at
@@ -22,6 +23,11 @@ PARENTS = {"line-1": None, "oven": "line-1", "mixer": "line-1", "oven-fan": "ove
 def raised(seconds, asset="oven", **changes):
     moment = at(0) + timedelta(seconds=seconds)
     return episode(seconds, f"d-{asset}-{seconds}", asset, **{"raised_at": moment, **changes})
+
+
+def hot(seconds, asset, **changes):
+    """Return an alarm of the same definition as the others of this kind."""
+    return replace(raised(seconds, asset, **changes), definition="hot")
 
 
 def test_a_flood_is_one_cause_and_its_first_alarm_leads():
@@ -51,6 +57,8 @@ def test_of_one_instant_none_came_first_and_the_worst_leads():
     bad = raised(0, "mixer", severity="critical")
     [cause] = group_by_cause([mild, bad], PARENTS)
     assert (cause.first, cause.is_first_out, cause.severity) == (bad, False, "critical")
+    [cause] = group_by_cause([mild, raised(0.9, "mixer")], PARENTS)
+    assert not cause.is_first_out, "within the same second"
 
 
 def test_a_severe_alarm_that_followed_makes_the_cause_severe():
@@ -66,49 +74,71 @@ def test_a_flood_that_goes_on_for_long_is_not_hidden_under_its_first_alarm():
 
 SEEN = {"acknowledged": ActorStamp("anna", at(1))}
 OVER = {"condition": "closed", "closed_at": at(9)}
-FLOODS = {
-    "ten in ten minutes": ([{}] * 10, 66, 600, 10),
-    "nine": ([{}] * 9, 10, 600, None),
-    "ten in more than ten minutes": ([{}] * 10, 67, 603, None),
-    "ten not seen, hours later": ([{}] * 10, 10, 9000, 10),
-    "one of ten is seen, nine minutes later": ([SEEN, *[{}] * 9], 10, 689, 10),
-    "one of ten is seen, ten minutes later": ([SEEN, *[{}] * 9], 10, 690, None),
-    "all are seen, at once": ([SEEN] * 10, 10, 100, 10),
-    "six of ten are over, at once": ([OVER] * 6 + [{}] * 4, 10, 100, None),
-    "five of ten are over, at once": ([OVER] * 5 + [{}] * 5, 10, 100, 5),
-    "one of ten is muted": ([{"muted_by": "mute"}, *[{}] * 9], 10, 100, None),
-    "one of ten is found in past data": ([{"backfilled": True}, *[{}] * 9], 10, 100, None),
-    "a later flood": ([*[SEEN] * 10, *[{}] * 30], 66, 2640, 40),
+MUTED = {"muted_by": "mute"}
+EXPECTED = {"is_prediction": True, "valid_until": at(9000)}
+GROUPS = {
+    "five of one definition": ([{}] * 5, [5], True),
+    "all are seen": ([SEEN] * 30, [30], True),
+    "four": ([{}] * 4, [1] * 4, False),
+    "five are muted": ([MUTED] * 5, [5], False),
+    "one of five is muted": ([MUTED, *[{}] * 4], [1] * 5, False),
+    "five are expected": ([EXPECTED] * 5, [5], False),
+    "four happen, one is expected": ([EXPECTED, *[{}] * 4], [1] * 5, False),
 }
-"""Changes of each alarm, the seconds between two, the second at which somebody looks, and how many
-open alarms the flood then has; None: there is no flood."""
+"""Changes of each alarm of one definition, a day apart; how many alarms are shown together; and
+whether it is a flood."""
 
 
-@pytest.mark.parametrize("name", FLOODS)
-def test_a_flood_begins_with_ten_in_ten_minutes_and_lasts_until_few_wait(name):
-    changes, apart, looks, expected = FLOODS[name]
-    alarms = [raised(apart * n, **change) for n, change in enumerate(changes)]
-    flood = find_flood(reversed(alarms), at(0) + timedelta(seconds=looks))
-    assert (None if flood is None else len(flood.still_open)) == expected
+@pytest.mark.parametrize("name", GROUPS)
+def test_five_open_alarms_of_a_definition_are_one_group_for_as_long_as_they_are_open(name):
+    changes, sizes, is_flood = GROUPS[name]
+    alarms = [hot(86400 * n, f"press-{n}", **change) for n, change in enumerate(changes)]
+    causes = group_open(reversed(alarms), PARENTS)
+    assert [cause.size for cause in causes] == sizes
+    assert (find_flood(causes) is not None) == is_flood
 
 
-def test_a_flood_is_grouped_by_alert_below_what_is_expected_and_names_what_came_first():
-    predicted = {"is_prediction": True, "valid_until": at(90), "definition": "moist"}
-    earlier = replace(raised(-400), **predicted)
-    mild = {"definition": "hot", "severity": "low"}
-    hot = [replace(raised(10 * n, f"press-{n}"), **mild) for n in range(1, 16)]
-    pressure = replace(raised(0, "press-9"), definition="pressure")
-    late = replace(raised(100, "press-3"), **predicted)
-    flood = find_flood([*hot, late, pressure, earlier], at(3))
-    groups = [(g.first.definition, g.phase, g.size) for g in flood.groups]
-    assert groups == [
-        ("moist", "expected", 2),
-        ("pressure", "happening", 1),
-        ("hot", "happening", 15),
-    ]
-    assert (flood.came_first, flood.since, flood.asset_count) == (pressure, at(0), 15)
-    flood = find_flood([*hot, replace(pressure, raised_at=hot[0].raised_at)], at(3))
-    assert flood.came_first is None, "of one instant none came first"
+def test_what_is_expected_and_what_nobody_has_seen_stand_above_a_group():
+    seen_group = [hot(n, f"press-{n}", severity="critical", **SEEN) for n in range(30)]
+    medium = raised(9, "press-3", severity="medium")
+    low = raised(10, "press-1", severity="low", **EXPECTED)
+    causes = group_open([*seen_group, medium, low], {f"press-{n}": "line" for n in range(30)})
+    assert [cause.first for cause in causes] == [low, medium, seen_group[0]]
+    assert [cause.size for cause in causes] == [1, 1, 30], "nothing expected follows what happens"
+
+
+def test_in_a_group_the_worst_comes_first():
+    high = [hot(n, f"press-{n}", severity="high") for n in range(4)]
+    bad = hot(50, "press-9", severity="critical")
+    [group] = group_open([*high, bad], PARENTS)
+    ordered = group.order_by_distance({high[2].id: 8.4, high[3].id: 9.1, bad.id: 0.2})
+    assert ordered.episodes == (bad, high[3], high[2], high[0], high[1])
+    assert ordered.is_worst_first
+    assert not group.order_by_distance({}).is_worst_first
+
+
+FIRSTS = {
+    "ten seconds before": (-10, True),
+    "within the same second": (-0.9, False),
+    "over since, ten seconds before": (-10, True, OVER),
+    "long before": (-86400, False),
+    "withdrawn": (-10, False, OVER | {"withdrawn": True}),
+}
+"""Seconds from an alarm to fifteen others of one second, whether it came first, and its changes."""
+
+
+@pytest.mark.parametrize("name", FIRSTS)
+def test_a_flood_names_what_came_first(name):
+    seconds, is_first, *changes = FIRSTS[name]
+    together = [hot(n / 20, f"press-{n}") for n in range(15)]
+    pressure = replace(raised(0, "press-9"), raised_at=at(0) + timedelta(seconds=seconds))
+    pressure = replace(pressure, **dict(*changes))
+    still = [pressure] if pressure.condition == "open" else []
+    flood = find_flood(group_open([*together, *still], PARENTS), [pressure, *together])
+    assert flood.came_first == (pressure if is_first else None)
+    begins = min(seconds, 0) if still and seconds > -60 else 0
+    assert flood.since == at(0) + timedelta(seconds=begins)
+    assert flood.asset_count == 15
 
 
 def test_what_somebody_must_look_at_comes_first():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import spreadsheet_text
 from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.foreign_columns import BadLine, ColumnProfile
-from alerting.readings.history import Millis, Quality
+from alerting.readings.history import MOST_MEASURED, Millis, Quality
 from alerting.usecases.ingestion.asset_import import TextNames
 from alerting.usecases.ingestion.imported_files import DuplicatesRule
 
@@ -116,10 +116,11 @@ _SENTINELS = frozenset(
     for value in (
         999, 9999, 99999, 999999, 9999999, 99999999, 99.99, 999.9, 999.99, 9999.9, 9999.99, 99999.9,
         999.25, 327.67, 327.68, 3276.7, 3276.8, 32766, 32767, 32768, 655.35, 6553.5, 65534, 65535,
-        2147483647, 2147483648, 4294967295, 1e20, 1e30, 1e31, 3.4028235e38, 3.402823466e38,
+        2147483647, 2147483648, 4294967295, 1e20, 1e25, 9.999e20,
     )
 )  # fmt: skip
 _MOST_EXACT = 1e15
+_Text = TypeVar("_Text", str, tuple[float, str])
 
 
 def profile_column(
@@ -189,16 +190,13 @@ def _count_values(
         return False
     if max(-least, most) >= _MOST_EXACT and not profile.identifier:
         profile.identifier = cell.why_identifier(cells.filter(pa.array(among)))
-    if least in _SENTINELS or most in _SENTINELS:
-        is_sentinel = among & np.isin(floats, [*({least, most} & _SENTINELS)])
+    ends = [end for end in (least, most) if end in _SENTINELS or abs(end) > MOST_MEASURED]
+    if ends:
+        is_sentinel = among & (np.isin(floats, ends) | (np.abs(floats) > MOST_MEASURED))
         for text, count in cell.commonest(cells, is_sentinel, MOST_TEXTS).items():
             value = floats[int(pc.index(cells, text).as_py())]
-            profile.sentinels[float(value), text.strip()] += count
-        numbers = floats[among & ~is_sentinel]
-        if not len(numbers):
-            return True
-        least = float(numbers.min())
-        most = float(numbers.max())
+            _add_count(profile.sentinels, (float(value), text.strip()), count)
+        return _count_values(profile, chunk, floats, among & ~is_sentinel)
     profile.least = min(profile.least, least)
     profile.most = max(profile.most, most)
     return True
@@ -236,7 +234,7 @@ def _add_commonest(counts: dict[str, int], distinct: Cells, counted: npt.NDArray
         _add_count(counts, distinct[i].as_py(), int(counted[i]))
 
 
-def _add_count(counts: dict[str, int], word: str, count: int) -> None:
+def _add_count(counts: dict[_Text, int], word: _Text, count: int) -> None:
     if word in counts or len(counts) < MOST_TEXTS:
         counts[word] = counts.get(word, 0) + count
 

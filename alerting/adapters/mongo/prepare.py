@@ -59,7 +59,7 @@ READABLE_FROM = "0.1.0"
 """The oldest version whose processes may work on a database that this one has prepared. A version
 that writes states, revisions or other documents in a form that an older one misreads names itself.
 """
-SCHEMA_NUMBER = 9
+SCHEMA_NUMBER = 10
 """Counts up with every change of a collection, a validator, an index or a stored form: code with a
 smaller number refuses the database, also between two releases."""
 READABLE_FROM_NUMBER = 4

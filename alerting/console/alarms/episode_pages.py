@@ -209,6 +209,7 @@ def episode_page(
         guidance_names=phrases.GUIDANCE_NAMES,
         presets=MUTE_REASONS,
         operator_state=operator_state(platform, episode, now),
+        people=platform.accounts.shown_names(),
         mute_kinds=MUTE_KINDS,
         variables=asset.variables if asset else {},
         asset_title=asset.title if asset and asset.title else episode.asset,

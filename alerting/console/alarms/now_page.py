@@ -69,6 +69,7 @@ from alerting.usecases.episodes.mutes_and_suppression import find_not_notified
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.make_reports import read_numbers, worth_sentences
 from alerting.usecases.notification.routing import ROUTES
+from alerting.usecases.open_faults import open_faults
 from alerting.usecases.operators.handover import shift_hours
 from alerting.usecases.operators.known_plant import Gap, KnownPlant, with_last_readings
 from alerting.usecases.operators.links_and_misses import NoMiss, report_miss
@@ -81,7 +82,6 @@ from alerting.usecases.operators.present_state import (
     read_earlier,
     read_now,
 )
-from alerting.usecases.platform_health import open_faults
 
 pages = APIRouter(include_in_schema=False)
 
@@ -118,7 +118,6 @@ def address_of(filters: NowFilters, **changes: str | None) -> str:
 
 EARLIER_SHOWN = 50
 OVER_UNFOLDED = 3
-FLOOD_UNFOLDED = 10
 CAUSES_UNFOLDED = 12
 """Causes with their answers; the more urgent ones are first, and acknowledged ones last."""
 GAPS_SHOWN = 6
@@ -226,6 +225,7 @@ def _present(
         "all_address": address_of(NowFilters()),
         "windows": now.windows,
         "values": now.values,
+        "people": platform.accounts.shown_names(),
         "titles": plant.titles,
         "asset_titles": plant.asset_titles,
         "conflicts": opposite_advice(still_open),
@@ -250,7 +250,6 @@ def _present(
         "presets": MUTE_REASONS,
         "causes_unfolded": CAUSES_UNFOLDED,
         "over_unfolded": OVER_UNFOLDED,
-        "flood_unfolded": FLOOD_UNFOLDED,
         "by_asset": lambda episodes: sorted(
             episodes, key=lambda e: counting_order(plant.asset_titles.get(e.asset, e.asset))
         ),
@@ -456,7 +455,8 @@ PresentAlarm = Annotated[
 
 
 class CauseView(views.View):
-    """The first of several alarms that came together, and those that followed it."""
+    """The first of several alarms that came together, and those that followed it; or the worst
+    alarm of a definition with five or more open ones, and the others."""
 
     first: PresentAlarm
     is_first_out: bool
@@ -479,8 +479,9 @@ NowView = Annotated[
     Now,
     views.ShownAs(
         "NowView",
-        "The present state of the plant: tiles by state, open alarms by cause, urgent first, ended "
-        "ones that wait to be acknowledged, and what is not evaluated.",
+        "The present state of the plant: tiles by state, open alarms by cause, five or more of one "
+        "definition together, urgent first, ended ones that wait to be acknowledged, and what is "
+        "not evaluated.",
         "at evaluated_until unacknowledged",
         tiles=(
             list[TileView],

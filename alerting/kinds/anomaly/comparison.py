@@ -224,6 +224,7 @@ def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[O
         "too_little_time": new.allowed < LEAST_ALLOWED,
         "fewer_problems": old is not None and new.how_found.detected < old.how_found.detected,
         "no_synthetic_time": not new.injected,
+        "finds_no_anomaly": not new.how_found.detected and (new.problems > 0 or not new.synthetic),
         "fewer_synthetic": old is not None and not new.share >= old.share - _LOST,
     }
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.faults import TrainingRefused, format_duration
-from alerting.definitions.wording.language import spoken_false_alarms, translatable
+from alerting.definitions.wording.language import joined, spoken_false_alarms, translatable
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import (
@@ -245,14 +245,14 @@ class AnomalyTraining:
         period = data.period
         detectors = dict[str, FittedDetector]()
         notes = list[str]()
-        without = list[str]()
+        without = dict[str, str]()
         left_out = dict[str, int]()
         used = 0
         for history in data.histories:
             name = history.asset.name
             learned = _learn_detector(definition, history, data)
-            if learned is None:
-                without.append(name)
+            if isinstance(learned, str):
+                without[name] = learned
                 continue
             fitted, counts, rows = learned
             detectors[name] = fitted
@@ -263,15 +263,20 @@ class AnomalyTraining:
             raise TrainingRefused(
                 definition.name,
                 translatable(
-                    "{names}: fewer than {least} rows of normal operation from {start} to {end} "
-                    "UTC; choose another normal history, or import readings",
-                    names=", ".join(without),
-                    least=LEAST_ROWS,
+                    "nothing can be learned from {start} to {end} UTC: {reasons}; choose another "
+                    "normal history, or import readings",
+                    reasons=joined(
+                        "; ",
+                        *(
+                            translatable("{name}: {text}", name=name, text=why)
+                            for name, why in without.items()
+                        ),
+                    ),
                     start=f"{period.start:%Y-%m-%d %H:%M}",
                     end=f"{period.cutoff:%Y-%m-%d %H:%M}",
                 ),
             )
-        notes += [f"{name}: too little normal history; it has no model" for name in without]
+        notes += [f"{name}: {why}; it has no model" for name, why in without.items()]
         notes += describe_unseen(definition, period)
         spacing = measure_spacing(definition, data)
         model = AnomalyModel(family, revision, period.cutoff, detectors, spacing)
@@ -307,14 +312,14 @@ class _UsedRows(NamedTuple):
 
 def _learn_detector(
     definition: AnomalyDefinition, history: LongHistory, data: LearningData
-) -> tuple[FittedDetector, Mapping[str, int], int] | None:
-    """Return the detector of one asset (None with too few rows), the number of rows left out by
-    reason, and the number of rows used."""
+) -> tuple[FittedDetector, Mapping[str, int], int] | str:
+    """Return the detector of one asset, the number of rows left out by reason, and the number of
+    rows used; or what it has instead of enough rows."""
     period = data.period
     view = long_view(history, to_millis(data.period.cutoff))
     planned = plan_of(definition, view, period.start, period.cutoff)
     if planned is None:
-        return None
+        return translatable("no number has a value")
     plan = planned.features
     strides = computed_strides(plan, period.start, period.cutoff)
     computed = replace(plan, stride_ms=strides * plan.stride_ms)
@@ -328,7 +333,11 @@ def _learn_detector(
     if rows.categories is not None and not learned:
         used = _use(definition, computed, rows, normal, windows.values)
     if len(used.at) < LEAST_ROWS:
-        return None
+        return translatable(
+            "it has {rows} rows of normal operation, {least} are needed",
+            rows=len(used.at),
+            least=LEAST_ROWS,
+        )
     thinned = replace(plan, stride_ms=used.every * computed.stride_ms)
     nothing = np.full(len(used.at), None, object)
     together = score_unseen(definition, thinned, used.at, used.matrix, nothing)

@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from alerting.definitions.wording.language import spoken_duration
+from alerting.definitions.wording.language import spoken_duration, template, translatable
 from alerting.kinds.control_chart.definition import MOST_POINTS, RULES, RuleName, violated
 from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.ports import Files
@@ -368,22 +368,28 @@ class PhaseOne:
     left_out: tuple[LeftOut, ...]
 
 
-def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne | None:
+def _describe_few(inside: BoolArray, readings: int) -> str:
+    text = template(
+        "{in_control} of its {readings} usable readings are in control, {least} are needed"
+    )
+    if inside.all():
+        text = template("it has {readings} usable readings, {least} are needed")
+    return translatable(text, in_control=int(inside.sum()), readings=readings, least=LEAST_POINTS)
+
+
+def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne | str:
     """Estimate centre line, sigma and (if `residuals`) autoregression from in-control readings at
-    instants (ms) (SPC phase I); None if fewer than `LEAST_POINTS` readings remain, or they do not
-    vary.
+    instants (ms) (SPC phase I); a text why that is not possible.
 
     `gap`: distance (ms) from which on a reading does not follow the previous one. `residuals`: fit
     an autoregressive model, of the order up to 5 with the least Bayesian information criterion.
     """
-    if len(at) < LEAST_POINTS:
-        return None
     left_out = _find_out_of_control(at, values)
     keep = np.ones(len(at), np.bool_)
     for stretch in left_out:
         keep[(at >= stretch.start) & (at <= stretch.end)] = False
     if keep.sum() < LEAST_POINTS:
-        return None
+        return _describe_few(keep, len(at))
     centre = float(np.median(values[keep]))
     coefficients = _autoregression(at, values - centre, keep, gap) if residuals else ()
     deviations, whole = _residuals(at, values - centre, coefficients, keep, gap)
@@ -392,15 +398,21 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
     sigma = robust_deviation(deviations[whole])
     for _ in range(_ROUNDS):
         if sigma <= 0 or inside.sum() < LEAST_POINTS:
-            return None
+            break
         within = whole & (np.abs(deviations - offset) <= _BEYOND * sigma)
         offset = float(deviations[within].mean())
         sigma = float(deviations[within].std(ddof=1))
         if (within == inside).all():
             break
         inside = within
-    if sigma <= 0 or inside.sum() < LEAST_POINTS:
-        return None
+    if sigma <= 0:
+        return translatable(
+            "its {readings} usable readings do not vary (they are {value})",
+            readings=len(at),
+            value=f"{centre:.6g}",
+        )
+    if inside.sum() < LEAST_POINTS:
+        return _describe_few(inside, len(at))
     centre += offset / (1 - sum(coefficients))
     return PhaseOne(
         centre,

@@ -24,13 +24,17 @@ from scipy.stats import chi2, norm
 
 from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
-from alerting.definitions.wording.language import count_in_english, spoken_share, translatable
+from alerting.definitions.wording.language import (
+    count_in_english,
+    joined,
+    spoken_share,
+    translatable,
+)
 from alerting.detection.problem_occurrences import problem_intervals
 from alerting.detection.suppressed_intervals import is_covered, touches
 from alerting.kinds.control_chart.definition import LEAST_RUN_LENGTH, RULES, ControlChartDefinition
 from alerting.kinds.control_chart.kind import ChartRun, find_samples
 from alerting.kinds.control_chart.model import (
-    LEAST_POINTS,
     Chart,
     ControlChartModel,
     FittedChart,
@@ -111,26 +115,26 @@ class ControlChartTraining:
             )
             for history in data.whole_histories
         }
-        charts = {name: chart for name, chart in fitted.items() if chart is not None}
-        without = [name for name, chart in fitted.items() if chart is None]
+        charts = {name: chart for name, chart in fitted.items() if not isinstance(chart, str)}
+        without = [
+            translatable("{name}: {text}", name=name, text=why)
+            for name, why in fitted.items()
+            if isinstance(why, str)
+        ]
         if not charts:
             raise TrainingRefused(
                 definition.name,
                 translatable(
-                    "{names}: fewer than {least} usable readings of {variable} from {start} to "
-                    "{end} UTC, or they do not vary; choose another normal period, or import "
-                    "readings",
-                    names=", ".join(without),
-                    least=LEAST_POINTS,
+                    "no limits of {variable} can be learned from {start} to {end} UTC: {reasons}; "
+                    "choose another normal period, or import readings",
+                    reasons=joined("; ", *without),
                     variable=definition.variable,
                     start=f"{period.start:%Y-%m-%d %H:%M}",
                     end=f"{period.cutoff:%Y-%m-%d %H:%M}",
                 ),
             )
         notes = [note for name, chart in charts.items() for note in chart.describe(name)]
-        notes += [
-            f"{name}: too few readings, or they do not vary; it has no limits" for name in without
-        ]
+        notes += [f"{reason}; it has no limits" for reason in without]
         notes += describe_unseen(definition, period)
         left_out = {
             "out of control": sum(
@@ -191,7 +195,7 @@ class ControlChartTraining:
             "moved": all_moved,
             "lasting_signals": new.in_alarm > MOST_IN_ALARM,
             "too_many_signals": new.is_too_many,
-            "too_few_points": champion is not None and not new.is_enough,
+            "too_few_points": not new.is_enough and (champion is not None or not new.points),
             "too_few_points_of_first": not new.is_enough,
         }
         stays = "".join(
@@ -212,11 +216,19 @@ class ControlChartTraining:
             "in_alarm": spoken_share(new.in_alarm),
             "most_in_alarm": spoken_share(MOST_IN_ALARM),
         }
-        few = (
-            f" {', '.join(lost)}: too few readings for new limits, or they do not vary, so the "
-            "limits in service stay."
+        period = data.period
+        reasons = {
+            h.asset.name: _fit(
+                definition, chart_series(definition, h, data, period.start, period.cutoff)
+            )
+            for h in data.whole_histories
+            if h.asset.name in lost
+        }
+        few = "".join(
+            f" {name}: {reasons.get(name, 'it has no readings')}; its limits in service stay."
+            for name in lost
         )
-        decision = decide(objections, facts, stays + new.describe(), evidence, few if lost else "")
+        decision = decide(objections, facts, stays + new.describe(), evidence, few)
         return Comparison(family, decision, metrics, challenger if staying else None)
 
     save = staticmethod(to_files)
@@ -240,17 +252,14 @@ def chart_series(
     return ChartSeries(at[used], values[used])
 
 
-def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart | None:
-    """Return the chart that phase I gives for the readings of one asset; None with too few
-    readings."""
+def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart | str:
+    """Return the chart that phase I gives for the readings of one asset, or why there is none."""
     at, values = series
-    if len(at) < LEAST_POINTS:
-        return None
-    interval = max(1, int(np.median(np.diff(at))))
+    interval = max(1, int(np.median(np.diff(at)))) if len(at) > 1 else 1
     gap = duration_millis(definition.stale_time(timedelta(milliseconds=_GAP * interval)))
     phase_one = estimate(at, values, gap, definition.autocorrelation == "residuals")
-    if phase_one is None:
-        return None
+    if isinstance(phase_one, str):
+        return phase_one
     size = definition.subgroup or 1
     run_length = _run_length(definition, timedelta(milliseconds=interval * size))
     chart = Chart(

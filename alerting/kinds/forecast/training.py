@@ -66,7 +66,7 @@ from alerting.learning.selection.choice import (
 )
 from alerting.learning.selection.decision import ValueEvidence, ValueTest, describe_worse
 from alerting.learning.selection.parameter_search import SearchProgress
-from alerting.learning.selection.search_ceiling import ReadTime, run_trials
+from alerting.learning.selection.search_ceiling import ReadTime, SearchEnd, run_trials
 from alerting.learning.selection.shifted_labels import NOTHING_TRIED, ShiftedLabels
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, duration_millis
@@ -182,7 +182,7 @@ class ForecastTraining:
         search = _FamilySearch(dataset, definition, FORECASTERS[family])
         trials = definition.learning.trials if len(search.proven) > 1 else 1
         learning = definition.learning.model_copy(update={"trials": trials})
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(
             sampler=optuna.samplers.TPESampler(seed=learning.seed, n_startup_trials=4)
         )
@@ -190,13 +190,14 @@ class ForecastTraining:
         for params in (first, *([dict(warm_start)] if warm_start else []), *others):
             study.enqueue_trial(params, skip_if_exists=True)
 
-        def attempt(trial: optuna.Trial) -> float:
-            loss = search.attempt(search.family.suggest(trial))
-            progress(f"trying {family}", len(search.tried), trials)
-            return loss
-
-        ended_by = run_trials(study, attempt, learning, read_time)
-        return search.candidate(trials, ended_by, dict(warm_start or {}))
+        end = run_trials(
+            study,
+            lambda trial: search.attempt(search.family.suggest(trial)),
+            learning,
+            lambda done: progress(f"trying {family}", done, trials),
+            read_time,
+        )
+        return search.candidate(trials, end, dict(warm_start or {}))
 
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
@@ -432,23 +433,19 @@ class _FamilySearch:
         self.tried.append(_Tried(trial, tuple(losses), tuple(risks)))
         return self.tried[-1].crps
 
-    def candidate(self, trials: int, ended_by: str, warm_start: dict[str, Any]) -> Candidate:
-        """Return the best trial as a candidate. `ended_by`: the ceiling that cut the search short,
-        else empty."""
+    def candidate(self, trials: int, end: SearchEnd, warm_start: dict[str, Any]) -> Candidate:
+        """Return the best trial as a candidate."""
         best = min(self.tried, key=lambda tried: tried.crps)
-        notes = list(self.folds.notes)
-        if ended_by:
-            notes.append(f"{ended_by} ended the search after {len(self.tried)} of {trials} trials")
         assembled = assemble(
             self.family.name,
             self.dataset,
             self.folds.warnings,
-            [tried.trial for tried in self.tried],
+            [*(tried.trial for tried in self.tried), *end.failed],
             best.trial,
             best.risks,
             self.chance,
             trials,
-            notes,
+            [*self.folds.notes, *end.describe(self.family.name, trials)],
             warm_start,
         )
         loss = np.full(len(self.dataset.at), np.nan)

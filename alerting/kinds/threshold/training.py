@@ -317,9 +317,17 @@ class LearnedLimitsTraining:
         staying = {} if champion is None else _still_in_service(champion, challenger)
         summary = "Its limits are quantiles of the newest readings."
         same = champion is not None and champion.hash == challenger.hash
+        constant = [
+            f"{variable} of {history.asset.name}"
+            for history in data.whole_histories
+            if history.asset.name in challenger.by_asset
+            for variable in sorted({variable for variable, _ in definition.learned})
+            if len(np.unique(_used(definition, history, data, variable).values)) == 1
+        ]
+        facts = {"subject": "limits are", "new": "new", "found": summary}
         decision = decide(
-            {"same_estimate": same, "moved": bool(moved)},
-            {"subject": "limits are", "moved": "; ".join(moved), "new": "new", "found": summary},
+            {"same_estimate": same, "moved": bool(moved), "constant": bool(constant)},
+            {**facts, "moved": "; ".join(moved), "constant": ", ".join(constant)},
             summary,
             evidence,
             note=f" {', '.join(sorted(staying))}: too few readings for new limits, so those in "

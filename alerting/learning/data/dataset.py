@@ -43,7 +43,8 @@ from alerting.learning.data.dataset_rows import (
     split_borders,
 )
 from alerting.learning.data.findings import Consequence, Finding, findings_from
-from alerting.learning.data.quality import burst_findings, find_oddities, find_strays, leak_suspects
+from alerting.learning.data.leak_suspects import leak_suspects
+from alerting.learning.data.quality import burst_findings, find_oddities, find_strays
 from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
 from alerting.learning.features.lives import lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
@@ -249,7 +250,7 @@ def build_dataset(
     ]
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     counts = _count_answers(assets, rows.effect)
-    leaks = leak_suspects(definition, plan, training, features, rows.label, rows.part == "train")
+    leaks = leak_suspects(definition, plan, training, features, rows)
     beside = {name: getattr(rows, name) for name in HASHED}
     beside["lives"] = lives_of_rows(definition.life_ends, views, rows.at, rows.asset)
     return Dataset(

@@ -16,6 +16,7 @@ Kind = Literal[
     "carried_forward",
     "duplicate",
     "out_of_range",
+    "impossible",
     "bad_quality",
     "unmatched_events",
     "few_problems",
@@ -39,6 +40,17 @@ class Finding:
     value: float | None
     consequence: Consequence
     message: str
+
+
+def impossible_values(variable: str, count: int, example: float, exception: str = "") -> Finding:
+    """Return the finding that a variable has values that nothing measures. `exception`: where they
+    count."""
+    message = (
+        f"{variable} has {count} values such as {example:.6g} in the training period, more "
+        f"than anything measures, which usually stand for no value: they are left out{exception}; "
+        "import them again with --missing, or let their source leave them out."
+    )
+    return Finding("impossible", variable, count, "left out", message)
 
 
 NAMED = 5
@@ -74,6 +86,8 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
     ),
     ("out_of_range", "left out"): f"{_VARIABLES} have values outside their engineering range, "
     "which are left out of every feature: correct them or the range.",
+    ("impossible", "left out"): f"{_VARIABLES} have values that nothing measures, which usually "
+    "stand for no value: they are left out.",
     ("bad_quality", "left out"): (
         f"{_VARIABLES} have samples of bad quality, which count as missing."
     ),

@@ -72,13 +72,19 @@ class Trial:
     """One parameter set, and its mean average precision over the completed folds.
 
     `state`: complete; or pruned (stopped after some folds, worse than the median of the trials
-    before it).
+    before it); or failed, with the exception.
     """
 
     params: dict[str, Any]
     ap: float
     folds: tuple[float, ...]
     state: str = "complete"
+
+
+def describe_failed(tried: Sequence[Trial]) -> str:
+    """Return how many trials failed, and why the first did; empty without one."""
+    faults = [trial.state for trial in tried if trial.state.startswith("failed: ")]
+    return f"{len(faults)} of {len(tried)} trials {faults[0]}" if faults else ""
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,12 @@ class Candidate:
     `chance`: the best figure of all its trials on each shift of the labels
     (`ShiftedLabels.evaluate`). `metrics`: means over folds of ap, roc_auc and prevalence, and the
     limits of the 95 % confidence intervals of the first two (`ap_low`, `ap_high` ...) where they
-    can be known. `tried`: all trials, in order; `cut_short`: whether the time budget ended before
-    all `trials_asked` were done. `warm_start`: parameters of the second trial, {} if none were
-    given. A search with the same number of trials, the same `warm_start` and enough time finds the
-    same candidate. `loss`: out-of-fold CRPS of every row of the dataset (NaN where no fold scored
-    it), of kinds that predict values; else empty. `notes`: sentences on folds that could not be
-    used, and on a search that was cut short.
+    can be known. `tried`: all trials, in order, failed ones last; `cut_short`:
+    whether the time budget ended before all `trials_asked` were done. `warm_start`: parameters of
+    the second trial, {} if none were given. A search with the same number of trials, the same
+    `warm_start` and enough time finds the same candidate. `loss`: out-of-fold CRPS of every row of
+    the dataset (NaN where no fold scored it), of kinds that predict values; else empty. `notes`:
+    sentences on folds that could not be used, and on a search that was cut short.
     """
 
     family: str
@@ -113,6 +119,11 @@ class Candidate:
     def ap(self) -> float:
         """Return the mean out-of-fold average precision; NaN if there is nothing to warn of."""
         return self.metrics.get("ap", float("nan"))
+
+    @property
+    def failure(self) -> str:
+        """Return how many trials failed, and why; empty without one."""
+        return describe_failed(self.tried)
 
     @property
     def trials(self) -> int:

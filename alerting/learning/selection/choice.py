@@ -321,20 +321,6 @@ class ChanceTest:
         return combine_shares(self.share, self.validation.share)
 
     @property
-    def missed_only_few_problems(self) -> bool:
-        """Return whether it does not count against the model that its threshold finds no problem of
-        the validation period: there are few, it raises alarms, and rows and validation together are
-        beyond chance."""
-        validation = self.validation
-        return (
-            validation is not None
-            and not validation.problems_found
-            and validation.problems < ENOUGH_PROBLEMS
-            and validation.alarms > 0
-            and self.is_confirmed
-        )
-
-    @property
     def facts(self) -> dict[str, Any]:
         """Return the values of a sentence on rows and validation."""
         rows = {"rows": self.share, "together": self.together, "most": MOST_BY_CHANCE}

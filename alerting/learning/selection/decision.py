@@ -121,6 +121,7 @@ class Proposal(_Frozen):
     only after a person approves. `test`: metrics of the challenger on the test period
     (`Evidence.summary`); `evidence`: champion against challenger. `importance`: share by raw
     variable. `answers`: the effect of operators' feedback on rows, empty without feedback.
+    `failures`: sentences on trials that failed, and on families that are left out for it.
     """
 
     definition: str
@@ -145,6 +146,7 @@ class Proposal(_Frozen):
     dataset: DatasetProfile
     findings: tuple[Finding, ...] = ()
     answers: str = ""
+    failures: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -294,7 +296,7 @@ Objection = Literal[
     "fewer_synthetic", "too_many_on_new_assets", "finds_nothing", "nothing_to_find",
     "fixed_finds_nothing",
     "none_of_few_found", "found_by_chance", "chosen_out_of_fold", "worse_than_last",
-    "finds_few", "last_value_serves",
+    "finds_few", "last_value_serves", "finds_no_anomaly", "constant",
 ]  # fmt: skip
 PROMOTING = frozenset[Verdict]({"promote", "provisional", "refreshed", "gave_way"})
 _APPROVED = "goes into service only if a person approves."
@@ -400,6 +402,11 @@ RULES: tuple[DecisionRule, ...] = (
         "moved", "provisional", True, f"{{moved}}. The {{new}} limits {_APPROVED_ALL} {{found}}"
     ),
     DecisionRule(
+        "constant", "provisional", True,
+        "{found} {constant} never changes in these readings, so nothing shows what a usual value "
+        f"is. The new limits {_APPROVED_ALL}",
+    ),
+    DecisionRule(
         "no_unseen_time", "provisional", True,
         "{found} There is no unseen normal time on which its false alarms could be counted. It "
         f"{_APPROVED}",
@@ -452,6 +459,10 @@ RULES: tuple[DecisionRule, ...] = (
         f"alarms: too many. It {_APPROVED}",
     ),
     DecisionRule(
+        "finds_no_anomaly", "provisional", True,
+        f"{{found}} It finds nothing there, so nothing shows that it ever would. It {_APPROVED}",
+    ),
+    DecisionRule(
         "finds_nothing", None, True,
         "{reason} But no threshold finds a problem in {period} within the limits: a person "
         "decides.",
@@ -471,11 +482,11 @@ RULES: tuple[DecisionRule, ...] = (
         "{reason} The validation period has no rows both with and without a problem ahead, so its "
         "threshold was chosen on {period}.",
     ),
-    DecisionRule("worse_than_last", None, False, "{reason} {worse}"),
+    DecisionRule("worse_than_last", None, True, "{reason} {worse} So a person decides."),
     DecisionRule(
-        "none_of_few_found", None, False,
-        "{reason} In the validation period its threshold finds {found} of {problems}: too few "
-        "problems to tell how many it will find.",
+        "none_of_few_found", None, True,
+        "{reason} But in the validation period its threshold finds {found} of {problems}: a person "
+        "decides.",
     ),
     DecisionRule(
         "found_by_chance", None, True,

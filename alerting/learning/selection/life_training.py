@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import t
 
 from alerting.definitions.alert_definition import LifeEnds
+from alerting.definitions.faults import name_fault
 from alerting.definitions.fields.learning import BUILT_IN
 from alerting.definitions.wording.language import spoken_about, spoken_share
 from alerting.learning.data.dataset import Dataset
@@ -198,21 +199,28 @@ def train_life(
     seen = spread_rows(seen, _MOST_CHECKED)
     edges = interval_edges(seen.time_left, dataset.plan.stride_ms)
     columns = Columns.from_plan(dataset.plan)
-    hazards = {
-        family: hazards_out_of_fold(family, seen, columns, edges, seed)
-        for family in BUILT_IN
-        if get_family(family).of_lives is not None
-    }
+    hazards = dict[str, Floats]()
+    failed = list[str]()
+    for family in BUILT_IN:
+        if get_family(family).of_lives is not None:
+            try:
+                hazards[family] = hazards_out_of_fold(family, seen, columns, edges, seed)
+            except Exception as fault:  # the other families may do
+                failed.append(f"{family} failed ({name_fault(fault)})")
+    if not hazards:
+        return None, f"No remaining life is estimated: {', '.join(failed)}."
     family = min(hazards, key=lambda name: loss_of(hazards[name], seen, edges))
     levels = calibrate(hazards[family], seen, edges, ends)
     estimator = fit_hazard(family, seen, columns, edges, seed)
     model = LifeModel(estimator, edges, levels, ends.planned_ms)
     unseen = spread_rows(unseen, _MOST_CHECKED)
-    check = check_lives(unseen, model.times(unseen.matrix, unseen.age, ends), ends)
-    is_calibrated, is_wrong, message = check
-    if not is_calibrated:
+    check = check_lives(unseen, model.times(unseen.matrix, unseen.age, ends), ends, seen)
+    message = " ".join([check.message, *(f"{fault}; it is left out." for fault in failed)])
+    if not check.is_calibrated:
         return None, f"{message} No remaining life is shown: it holds less often than stated."
-    if levels.keep is not None and is_wrong:
+    if check.error >= check.error_by_age:
+        return None, f"{message} No remaining life is shown: the age alone says as much."
+    if levels.keep is not None and check.is_wrong:
         model = replace(model, levels=levels._replace(keep=None))
         message = f"{message} The advice is not given."
     return model, message
@@ -261,20 +269,48 @@ def calibrate(
     return LifeLevels(low, median, high, keep)
 
 
-def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds) -> tuple[bool, bool, str]:
-    """Compare estimates with lives that ended with a failure. Return whether the interval holds as
-    often as stated, or less often only by chance; whether advice to keep the part was wrong in too
-    many lives; and how both did, in sentences."""
+class LifeCheck(NamedTuple):
+    """Estimates compared with lives that ended with a failure. `is_calibrated`: the interval holds
+    as often as stated, or less often only by chance. `is_wrong`: advice to keep the part was wrong
+    in too many lives. `error`, `error_by_age`: mean error (ms) of the middle, and of the median
+    time that lives of the same age lasted. `message`: how they did, in sentences."""
+
+    is_calibrated: bool
+    is_wrong: bool
+    error: float
+    error_by_age: float
+    message: str
+
+
+def median_time_left(earlier: LifeRows, age: Floats) -> Floats:
+    """Return the median time (ms) that failed lives lasted beyond each age; 0 beyond them all, and
+    that of all rows for an age that is not known."""
+    _, first = np.unique(earlier.life[earlier.failed], return_index=True)
+    lasted = (earlier.age + earlier.time_left)[earlier.failed][first]
+    lasted = np.sort(lasted[~np.isnan(lasted)])
+    longer = np.searchsorted(lasted, age, side="right")
+    middle = (longer + len(lasted) - 1) / 2
+    usual = np.interp(middle, np.arange(len(lasted)), lasted) - age if len(lasted) else 0.0 * age
+    remaining = np.where(longer < len(lasted), usual, 0.0)
+    return np.where(np.isnan(age), np.median(earlier.time_left[earlier.failed]), remaining)
+
+
+def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds, earlier: LifeRows) -> LifeCheck:
+    """Compare estimates with lives that ended with a failure. `earlier`: rows of earlier lives."""
     low, median, high, keep = times.T
     time_left = rows.time_left
     share = mean_by_life(rows.life, (low <= time_left) & ~(time_left > high))
     margin = t.ppf(1 - _CHANCE, len(share) - 1) * share.std(ddof=1) / np.sqrt(len(share))
     guess = np.where(np.isnan(median), low, median)
-    error = float(mean_by_life(rows.life, np.abs(guess - time_left)).mean())
+    error, error_by_age = (
+        float(mean_by_life(rows.life, np.abs(estimate - time_left)).mean())
+        for estimate in (guess, median_time_left(earlier, rows.age))
+    )
     message = (
         f"Remaining life: on {len(share)} unseen lives the interval held "
         f"{spoken_share(float(share.mean()))} of the time ({spoken_share(STATED)} stated); its "
-        f"middle is {spoken_about(timedelta(milliseconds=error))} off on average."
+        f"middle is {spoken_about(timedelta(milliseconds=error))} off on average, a guess by the "
+        f"age alone {spoken_about(timedelta(milliseconds=error_by_age))}."
     )
     wrong = len(np.unique(rows.life[time_left < keep]))
     outlived = np.unique(rows.life[rows.age + time_left > ends.planned_ms])
@@ -284,4 +320,5 @@ def check_lives(rows: LifeRows, times: Floats, ends: LifeEnds) -> tuple[bool, bo
             f" Advice to keep the part longer than planned: in {len(advised)} of {len(outlived)} "
             f"lives that lasted longer than the plan, wrong in {wrong} of {len(share)} lives."
         )
-    return bool(share.mean() + margin >= STATED), wrong > WRONG * len(share), message
+    is_calibrated = bool(share.mean() + margin >= STATED)
+    return LifeCheck(is_calibrated, wrong > WRONG * len(share), error, error_by_age, message)

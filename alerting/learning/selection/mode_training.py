@@ -15,6 +15,7 @@ import numpy as np
 
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
+from alerting.definitions.faults import name_fault
 from alerting.definitions.fields.learning import OF_MODES
 from alerting.definitions.wording.language import count_in_english
 from alerting.episodes.mode_shares import ModeAlarm, count_modes, probable_mode
@@ -43,10 +44,12 @@ def train_modes(
     """Fit the modes on the training rows and test them against chance; return them, none if chance
     explains all, and sentences on how the twin's alarms of the test period would have named them.
     """
-    faults = {
-        name: _fault(dataset, definition, shown)
-        for name, shown in zip(definition.mode_problems, dataset.modes.T, strict=True)
-    }
+    faults = dict[str, str]()
+    for name, shown in zip(definition.mode_problems, dataset.modes.T, strict=True):
+        try:
+            faults[name] = _fault(dataset, definition, shown)
+        except Exception as fault:  # a mode ends no training
+            faults[name] = f"its fit failed ({name_fault(fault)})"
     named = [name for name, fault in faults.items() if not fault]
     refused = [f"{n} is left to the others, never named: {f}." for n, f in faults.items() if f]
     modes = _fit_modes(dataset, definition, named, np.asarray(dataset.part == "train"))

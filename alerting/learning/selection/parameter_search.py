@@ -75,17 +75,22 @@ def search_candidate(
     fixed = model_family.params_for(definition.problem)
     trials = learning.trials if model_family.searched_params(model_family.defaults) else 1
     learning = learning.model_copy(update={"trials": trials})
-    search = _Search(
-        dataset, model_family, limit, folds, sample, learning, matrix, progress, shifted, fixed
+    search = _Search(dataset, model_family, limit, folds, sample, learning, matrix, shifted, fixed)
+    study = _create_study(model_family, learning.seed, warm_start)
+    end = run_trials(
+        study,
+        search.attempt,
+        learning,
+        lambda done: progress(f"trying {family}", done, trials),
+        read_time,
     )
-    search.run(warm_start, read_time)
     best = search.best or search.tried[0]
-    notes = [*sample.notes, *notes, *_describe_early_end(family, search)]
+    notes = [*sample.notes, *notes, *end.describe(family, trials)]
     return assemble(
         family,
         dataset,
         folds,
-        search.tried,
+        [*search.tried, *end.failed],
         best,
         search.best_scores,
         search.chance,
@@ -100,7 +105,7 @@ def _create_study(
 ) -> optuna.Study:
     """Create a seeded study that begins with the default set, the set of the model in service, and
     the other proven sets."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         direction="maximize",
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=4),
@@ -111,15 +116,6 @@ def _create_study(
     for params in (first, *before, *others):
         study.enqueue_trial(family.searched_params(params), skip_if_exists=True)
     return study
-
-
-def _describe_early_end(family: str, search: "_Search") -> list[str]:
-    if not search.ended_by:
-        return []
-    return [
-        f"{search.ended_by} ended the search of {family} after {len(search.tried)} of "
-        f"{search.learning.trials} trials"
-    ]
 
 
 @dataclass(frozen=True)
@@ -140,7 +136,7 @@ class _Search:
     `fixed`: parameters that the problem decides. `strengths`: by number of a fold, how well each
     column ranks its rows; computed when a trial first needs it. `best_scores`: of all test rows of
     each fold, though trials are compared on those of the sample. `chance`: the best figure of all
-    trials on each shift of the labels. `ended_by`: the ceiling that ended it early, else empty.
+    trials on each shift of the labels.
     """
 
     dataset: Dataset
@@ -150,7 +146,6 @@ class _Search:
     sample: SearchSample
     learning: Learning
     matrix: Floats
-    progress: SearchProgress
     shifted: ShiftedLabels
     fixed: Params
     strengths: dict[int, Floats] = field(default_factory=dict)
@@ -158,14 +153,8 @@ class _Search:
     best: Trial | None = None
     best_scores: list[Floats] = field(default_factory=list)
     chance: Floats = field(default_factory=lambda: NOTHING_TRIED)
-    ended_by: str = ""
 
-    def run(self, warm_start: Mapping[str, Any] | None, read_time: ReadTime | None) -> None:
-        """Try the first set, and others up to the ceiling."""
-        study = _create_study(self.family, self.learning.seed, warm_start)
-        self.ended_by = run_trials(study, self._try, self.learning, read_time)
-
-    def _try(self, trial: optuna.Trial) -> float:
+    def attempt(self, trial: optuna.Trial) -> float:
         """Return a set's mean average precision over the folds, or raise TrialPruned."""
         params = self.family.suggest(trial) | self.fixed
         fitted: list[_FoldModel] = []
@@ -188,7 +177,6 @@ class _Search:
             )
         self.chance = np.max([self.chance, *self._score_shifts(fitted)], axis=0)
         self.tried.append(tried)
-        self.progress(f"trying {self.family.name}", len(self.tried), self.learning.trials)
         if pruned:
             raise optuna.TrialPruned
         return tried.ap

@@ -1,4 +1,5 @@
-"""The trials of a search, and its ceiling: CPU time, and time by the clock against a hang.
+"""The trials of a search, and its ceiling: CPU time, and time by the clock against a hang. A trial
+that raises an exception ends no search.
 
 The ceiling is CPU time because time by the clock includes other programs: a busy machine would
 train another model.
@@ -6,10 +7,12 @@ train another model.
 
 from collections.abc import Callable
 from datetime import timedelta
+from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
-from alerting.definitions.faults import format_duration
+from alerting.definitions.faults import UserError, format_duration, name_fault
 from alerting.definitions.fields.learning import CLOCK_TO_CPU, Learning
+from alerting.learning.selection.candidates import Trial, describe_failed
 
 if TYPE_CHECKING:
     import optuna
@@ -22,17 +25,38 @@ class TimeUsed(NamedTuple):
     clock: float
 
 
+_FAULT = "fault"
 ReadTime = Callable[[], TimeUsed]
+
+
+class SearchFailed(UserError):
+    """Every trial of a family raised an exception."""
+
+
+class SearchEnd(NamedTuple):
+    """How a search ended after `done` trials. `ceiling`: that ended it early, else empty. `failed`:
+    the trials that raised an exception, which is their state."""
+
+    done: int
+    ceiling: str
+    failed: tuple[Trial, ...]
+
+    def describe(self, family: str, trials: int) -> list[str]:
+        """Return a sentence on a search that ended early."""
+        if not self.ceiling:
+            return []
+        return [f"{self.ceiling} ended the search of {family} after {self.done} of {trials} trials"]
 
 
 def run_trials(
     study: "optuna.Study",
     attempt: "Callable[[optuna.Trial], float]",
     learning: Learning,
+    report: Callable[[int], None],
     read_time: ReadTime | None = None,
-) -> str:
-    """Try `learning.trials` sets, one after the other; return the ceiling that ended the search
-    early, else "".
+) -> SearchEnd:
+    """Try `learning.trials` sets, one after the other. `report`: called after each trial with their
+    number. Raises SearchFailed if each raised an exception.
 
     No trial but the first begins beyond the ceiling; a trial that has begun is finished. Without
     `read_time` there is no ceiling. A study of fewer trials is the beginning of one of more.
@@ -40,16 +64,33 @@ def run_trials(
     began = read_time() if read_time else None
     reason = ""
 
-    def end_at_ceiling(running: "optuna.Study", _: object) -> None:
+    def attempt_recorded(trial: "optuna.Trial") -> float:
+        try:
+            return attempt(trial)
+        except Exception as fault:
+            trial.set_user_attr(_FAULT, name_fault(fault))
+            raise
+
+    def end_at_ceiling(running: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
         nonlocal reason
+        report(trial.number + 1)
         if read_time and began:
             reason = _describe(learning, began, read_time())
         if reason:
             running.stop()
 
-    study.optimize(attempt, n_trials=learning.trials, callbacks=[end_at_ceiling])
-    done = sum(trial.state.is_finished() for trial in study.trials)
-    return reason if done < learning.trials else ""
+    study.optimize(
+        attempt_recorded, learning.trials, callbacks=[end_at_ceiling], catch=(Exception,)
+    )
+    done = [trial for trial in study.trials if trial.state.is_finished()]
+    failed = tuple(
+        Trial(trial.params, nan, (), f"failed: {trial.user_attrs[_FAULT]}")
+        for trial in done
+        if trial.state.name == "FAIL"
+    )
+    if len(failed) == len(done):
+        raise SearchFailed(describe_failed(failed))
+    return SearchEnd(len(done), reason if len(done) < learning.trials else "", failed)
 
 
 def _describe(learning: Learning, began: TimeUsed, now: TimeUsed) -> str:

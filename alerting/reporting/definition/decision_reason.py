@@ -111,6 +111,17 @@ _OBJECTIONS: Mapping[str, str] = {
         "In the validation period its scores before the problems were no higher than chance "
         "explains."
     ),
+    "none_of_few_found": template(
+        "It ranks better than chance, but its threshold finds none of the problems of the "
+        "validation period."
+    ),
+    "worse_than_last": template(
+        "On the test period the values that it predicts were worse than the last known value alone."
+    ),
+    "finds_no_anomaly": template(
+        "In the time that it has not seen it finds neither a problem nor a synthetic anomaly."
+    ),
+    "constant": template("A variable never changes, so nothing shows what a usual value is."),
     "nothing_to_find": template(
         "It ranks better than chance, but no problem occurs in the validation period, so nothing "
         "shows that its threshold finds one."

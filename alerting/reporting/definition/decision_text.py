@@ -81,7 +81,7 @@ def decision_markdown(proposal: Proposal) -> str:
         chance=chance_lines({**proposal.evidence, "statistics": None}),
         alert=proposed_alert(proposal.evidence),
         candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
-        cut_short=cut_short_lines(proposal.leaderboard),
+        cut_short=[*cut_short_lines(proposal.leaderboard), *proposal.failures],
         candidate_titles=candidate_titles(proposal.leaderboard),
         titles=metric_titles(proposal.test),
         test=count_in_parts(proposal.test),
@@ -242,7 +242,13 @@ def result_lines(proposal: Proposal) -> list[str]:
     test = proposal.test
     is_blind = proposal.promote and test.get("n_events") and not test.get("n_found")
     blind = ["Do not rely on it yet: it announced no problem on unseen data."] if is_blind else []
-    return [*unseen_lines(test), *blind, *cut_short_lines(proposal.leaderboard), *decide]
+    return [
+        *unseen_lines(test),
+        *blind,
+        *cut_short_lines(proposal.leaderboard),
+        *proposal.failures,
+        *decide,
+    ]
 
 
 def unseen_lines(test: Mapping[str, Any]) -> list[str]:

@@ -180,7 +180,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("episode", ASCENDING), ("created_at", ASCENDING)]),
         IndexModel([("asset", ASCENDING), ("transition", ASCENDING), ("created_at", ASCENDING)]),
-        IndexModel([("status", ASCENDING), ("delivered_at", ASCENDING)]),
+        IndexModel([("status", ASCENDING), ("channel", ASCENDING), ("delivered_at", ASCENDING)]),
+        IndexModel([("failed_at", ASCENDING), ("channel", ASCENDING)]),
         IndexModel([("claim", ASCENDING)], sparse=True),
         IndexModel([("created_at", ASCENDING)]),
     ],
@@ -215,6 +216,7 @@ INDEXES: dict[str, list[IndexModel]] = {
 RETIRED_INDEXES = {
     ARRIVALS: ["done_at_1"],
     EPISODES: ["open_key_1"],
+    NOTIFICATIONS: ["status_1_delivered_at_1"],
     REPROCESSING_REQUESTS: ["definition_1_asset_1"],
 }
 """Names of indexes of earlier versions that another one replaces, or none."""

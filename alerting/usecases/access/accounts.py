@@ -463,7 +463,8 @@ def admit_from_directory(
         before = platform.accounts.get(name)
         if before is not None and before.disabled_at is not None:
             raise UserError(translatable("your account is disabled: ask an administrator"))
-        if before is not None and before.identity != user and not _is_free(before):
+        is_same = before is not None and (before.identity or "").lower() == user.lower()
+        if before is not None and not is_same and not _is_free(before):
             raise UserError(
                 translatable(
                     "the account {name} is not of the directory: ask an administrator to remove it",
@@ -473,7 +474,7 @@ def admit_from_directory(
         if role is None:
             end_sessions(platform, name, now)
             raise UserError(translatable("you are in no group that may use this platform"))
-        if before is not None and (before.role, before.identity) == (role, user):
+        if before is not None and is_same and before.role == role:
             return before
         if before is None and (not create or len(platform.accounts.all()) >= MOST_ACCOUNTS):
             raise UserError(
@@ -494,7 +495,8 @@ def admit_from_directory(
 
 def _is_free(account: Account) -> bool:
     """Return whether an account was made for a user who has not signed in yet."""
-    return account.identity is None and account.password is None and account.kind == "person"
+    secrets = (account.identity, account.password, account.pin)
+    return account.kind == "person" and not any(secrets)
 
 
 PAGE = 50
@@ -554,5 +556,10 @@ def audit_refusals(audit: Audit, refused: Sequence[JoinedRefusals]) -> None:
 
 def backup_age(audit: Audit, now: datetime) -> timedelta | None:
     """Return the age of the newest backup; None if none is known. `now`: the real time."""
-    made = next(iter(audit.find(AuditFilter(what=BACKUP_MADE), 1)), None)
-    return None if made is None else max(now - made.at, timedelta(0))
+    made = newest_backups(audit)
+    return max(now - made[0], timedelta(0)) if made else None
+
+
+def newest_backups(audit: Audit) -> list[datetime]:
+    """Return when the last two backups were made, the newest first."""
+    return [entry.at for entry in audit.find(AuditFilter(what=BACKUP_MADE), 2)]

@@ -22,6 +22,8 @@ from alerting.episodes.episode import Episode
 from alerting.notifications.notification import (
     Notification,
     after_failure,
+    delivered,
+    failed_once_more,
     new_message,
     retry_delay,
 )
@@ -45,6 +47,7 @@ from alerting.usecases.notification.routing import (
     ROUTES,
     language_of,
     platform_notifications,
+    redirect_critical,
     timed_notifications,
 )
 
@@ -57,7 +60,8 @@ def announce_due(platform: DeliveryPorts, now: datetime) -> int:
     notifications = _find_timed(platform, routes, now) + platform_notifications(
         platform, routes, now
     )
-    return platform.notifications.add(notifications + _heartbeats(platform, routes, now))
+    added = platform.notifications.add(notifications + _heartbeats(platform, routes, now))
+    return added + redirect_critical(platform, now)
 
 
 def _find_timed(
@@ -288,7 +292,8 @@ def _postpone(current_round: _Round, notification: Notification) -> Notification
     no attempt is counted."""
     current_round.counts.postponed += 1
     pause = retry_delay(notification.attempts + 1, notification.key)
-    return replace(notification, next_attempt_at=current_round.now + pause)
+    now = current_round.now
+    return replace(failed_once_more(notification, now), next_attempt_at=now + pause)
 
 
 def _deliver(
@@ -313,10 +318,7 @@ def _deliver(
     if failure is None:
         counts.sent += 1
         _log.info("notification sent: %s", claimed.transition, **ids)
-        sent = replace(
-            claimed, status="sent", delivered_at=current_round.now, next_attempt_at=None, error=None
-        )
-        return None, sent
+        return None, delivered(claimed, current_round.now)
     status = after_failure(claimed.attempts, failure.permanent)
     counts.failed += 1
     counts.dead += status == "dead"
@@ -324,7 +326,8 @@ def _deliver(
     again = (
         None if status == "dead" else current_round.now + retry_delay(claimed.attempts, claimed.key)
     )
-    return claimed, replace(claimed, status=status, error=failure.reason, next_attempt_at=again)
+    failed = failed_once_more(claimed, current_round.now)
+    return claimed, replace(failed, status=status, error=failure.reason, next_attempt_at=again)
 
 
 def _compose_message(
@@ -470,8 +473,7 @@ def _send_test(
     stored = new_message(
         test_message.key, channel, test_message.subject, test_message.text, now, route_name
     )
-    delivered = replace(stored, status="sent", attempts=1, delivered_at=now, next_attempt_at=None)
-    platform.notifications.add([delivered])
+    platform.notifications.add([delivered(replace(stored, attempts=1), now)])
     return "sent"
 
 
@@ -570,8 +572,8 @@ def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> 
 
 
 def _latest_sent(sent: Iterable[Notification]) -> dict[str, datetime]:
-    delivered = sorted((n.delivered_at, n.channel) for n in sent if n.delivered_at is not None)
-    return {channel: at for at, channel in delivered}
+    by_time = sorted((n.delivered_at, n.channel) for n in sent if n.delivered_at is not None)
+    return {channel: at for at, channel in by_time}
 
 
 def _channels(

@@ -362,14 +362,14 @@ def episode_without_alarm(definition: Definition, asset: str, at: datetime) -> E
     )
 
 
-def worst_of(lines: Sequence[Sparkline]) -> Sparkline | None:
-    """Return the line whose last value lies farthest beyond its limit, on the side of most; None
+def distances_beyond(lines: Mapping[str, Sparkline]) -> Mapping[str, float]:
+    """Return how far the last value of each line lies beyond its limit, on the side of most; none
     where values cannot be compared: no limits, or several units or variables."""
-    beyond = [(line.value - line.limit, line) for line in lines if line.limit is not None]
-    if not beyond or len({(line.unit, line.title) for line in lines}) > 1:
-        return None
-    side = 1 if median(distance for distance, _ in beyond) >= 0 else -1
-    return max(beyond, key=lambda pair: side * pair[0])[1]
+    beyond = {id: line.value - line.limit for id, line in lines.items() if line.limit is not None}
+    if not beyond or len({(line.unit, line.title) for line in lines.values()}) > 1:
+        return {}
+    side = 1 if median(beyond.values()) >= 0 else -1
+    return {id: side * distance for id, distance in beyond.items()}
 
 
 def _numbers(columns: ReadingColumns | None, variable: str) -> tuple[Millis, Floats]:

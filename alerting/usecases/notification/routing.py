@@ -1,7 +1,7 @@
 """Routes: the life of their documents, and the recipients of an episode's notifications. Faults of
 the platform itself are notified by the routes that ask for them, or else to the log."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -19,10 +19,12 @@ from alerting.definitions.wording.language import (
 )
 from alerting.episodes.episode import Episode
 from alerting.episodes.reconciliation import is_known_late
+from alerting.notifications.channel_faults import redirected
 from alerting.notifications.notification import Notification, new_message
 from alerting.notifications.policy import (
     LOG,
     SOON,
+    TOP,
     Cause,
     Recipient,
     Situation,
@@ -39,6 +41,7 @@ from alerting.ports import (
     PlatformAlerts,
     RoutePorts,
 )
+from alerting.usecases.definitions.faults_and_platform_alerts import FAILING
 from alerting.usecases.document_life import DocumentKind
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
 from alerting.usecases.notification.message_texts import content_message
@@ -117,14 +120,15 @@ def worse_notifications(
     existing: EpisodeChanges,
     definition: Definition,
     episode: Episode,
+    reason: str,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a severity that has just risen, to the recipients for the new
-    severity."""
+    """Return the notifications of a severity that has just risen, or, for a `reason`, of another
+    condition that keeps an episode open, to the recipients for its severity."""
     to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
-    return _compose_by_route(
-        definition, episode, existing.of_episode(episode.id), to_notify, "worse", "", now
-    )
+    cause: Cause = "renewed" if reason else "worse"
+    sent = existing.of_episode(episode.id)
+    return _compose_by_route(definition, episode, sent, to_notify, cause, reason, now)
 
 
 def change_notifications(
@@ -225,6 +229,8 @@ def correct_if_known_late(
     changes.notify(change_notifications(changes, definition, episode, "corrected", reason, as_of))
 
 
+_ByRoute = tuple[str, str | None]
+"""A channel, and the route by which it is notified."""
 _LOOK_BACK = timedelta(days=2)
 """Recipients are notified of the end of a fault up to this long after it, in case no process ran
 before."""
@@ -236,11 +242,17 @@ def platform_notifications(
     """Return a notification of each open fault, and notifications of the end of each fault to its
     recipients."""
     still_open = platform.platform_alerts.open()
-    recipients = platform_recipients(platform, routes, now) if still_open else []
+    in_force = _in_force(platform, routes, now) if still_open else []
+    working = _working(platform)
     opening = [
         _opening_message(alert, channel, route, now)
         for alert in still_open
-        for channel, route in recipients
+        for channel, route in fault_recipients(
+            in_force,
+            working,
+            of_channel=alert.kind == FAILING,
+            is_known=delivered_message(platform, [alert]) is not None,
+        )
     ]
     ended = platform.platform_alerts.resolved_since(now - _LOOK_BACK)
     return opening + _end_messages(platform.notifications, platform.channels, ended, now)
@@ -305,11 +317,44 @@ def opening_keys(channels: Mapping[str, Channel], platform_alerts: PlatformAlert
     ]
 
 
+def channel_subject(channel: str) -> str:
+    """Return the subject of faults of a channel."""
+    return f"channel {channel}"
+
+
 def platform_recipients(
-    platform: RoutePorts, routes: Sequence[Route], now: datetime
-) -> list[tuple[str, str | None]]:
-    """Return the channels to notify, with their routes. Routes in quiet hours or off shift notify
-    later."""
+    platform: DeliveryPorts, routes: Sequence[Route], now: datetime
+) -> list[_ByRoute]:
+    """Return the channels to notify, with their routes; if none of them delivers, the others as
+    well. Routes in quiet hours or off shift notify later."""
+    return fault_recipients(_in_force(platform, routes, now), _working(platform))
+
+
+def fault_recipients(
+    in_force: Sequence[_ByRoute],
+    working: Collection[str],
+    *,
+    of_channel: bool = False,
+    is_known: bool = False,
+) -> list[_ByRoute]:
+    """Return the recipients of a fault. `working`: channels that do not fail themselves.
+
+    That of a channel goes to those alone, and to all of them if no route asks for faults. Any other
+    fault goes to them, too, if no channel of the routes delivers; unless people know of it.
+    """
+    reached = [r for r in in_force if r[0] in working]
+    others: list[_ByRoute] = [(channel, None) for channel in sorted(working) if in_force]
+    if of_channel:
+        return [r for r in reached if r != (LOG, None)] or others
+    return [*in_force] if reached or is_known else [*in_force, *others]
+
+
+def _working(platform: DeliveryPorts) -> set[str]:
+    failing = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == FAILING}
+    return {channel for channel in platform.channels if channel_subject(channel) not in failing}
+
+
+def _in_force(platform: RoutePorts, routes: Sequence[Route], now: datetime) -> list[_ByRoute]:
     platform_routes = [route for route in routes if route.platform]
     if not platform_routes:
         return [(LOG, None)] if LOG in platform.channels else []
@@ -320,6 +365,23 @@ def platform_recipients(
                 channel: route.name for channel in route.channels if channel not in route_names
             }
     return list(route_names.items())
+
+
+_REDIRECT_WITHIN = timedelta(days=1)
+"""Age of the newest failure of an alarm that is still redirected, in case no process ran before."""
+
+
+def redirect_critical(platform: DeliveryPorts, now: datetime) -> int:
+    """Notify all other channels of critical alarms that no channel delivered. Return how many
+    notifications were added. Idempotent."""
+    ids = platform.notifications.undelivered_episodes(TOP, now - _REDIRECT_WITHIN)
+    if not ids:
+        return 0
+    sent = platform.notifications.of_episodes(ids)
+    episodes = platform.episodes.get_many(ids).values()
+    return platform.notifications.add(
+        [n for e in episodes for n in redirected(e, sent[e.id], platform.channels.keys(), now)]
+    )
 
 
 def _key(event: str, alert: PlatformAlert, channel: str) -> str:

@@ -1,7 +1,7 @@
 """Hand-over of a shift to the next, as lines that a page shows and a mail carries."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -16,11 +16,14 @@ from alerting.notifications.notification import new_message
 from alerting.notifications.policy import channels_of
 from alerting.operators.actions_and_mutes import MUTE_KINDS, permit
 from alerting.operators.alarm_views import (
+    Cause,
     Shift,
     ShiftHours,
+    counting_order,
     find_change,
     find_neighbours,
     find_running,
+    group_open,
     usual_hours,
 )
 from alerting.ports import AuditFilter, OperatorPorts
@@ -41,6 +44,7 @@ MOST_LISTED = 60
 NOTE_WRITTEN = template("shift note written")
 """The entry of the log that is a note: its subject names the part and the shift."""
 _MOST_READ = 500
+_NAMED = 12  # assets of a group
 _ACTED = template("{person} acted")
 _COMMENTED = template("{person} commented")
 _TOOK_OVER = template("{person} took over")
@@ -65,14 +69,16 @@ class ChosenShift:
 
 
 class Line(NamedTuple):
-    """A line in a reader's language, its times in ISO 8601; `episode`: the alarm it is about."""
+    """A line in a reader's language, its times in ISO 8601; `episode`: the alarm it is about, or
+    the first of `size` alarms of one definition."""
 
     text: str
     episode: str | None = None
+    size: int = 1
 
 
 class Section(NamedTuple):
-    """Lines of one kind. `number`: of all lines, including lines that are not listed."""
+    """Lines of one kind. `number`: of all alarms or other things, listed or not."""
 
     name: str
     title: str
@@ -154,12 +160,13 @@ def read_shift(
     read = find(open_only=True, limit=_MOST_READ, assets=chosen.assets)
     read += find(start=since, end=shift.end, limit=_MOST_READ, assets=chosen.assets)
     episodes = sorted({e.id: e for e in read}.values(), key=_urgency)
+    people = platform.accounts.shown_names()
     alarms = [e for e in episodes if not (e.backfilled or e.withdrawn) and e.raised_at < shift.end]
     still = [e for e in alarms if e.closed_at is None]
     over = [e for e in alarms if e.closed_at and (shift.has(e.raised_at) or shift.has(e.closed_at))]
     unanswered = [e for e in alarms if e.closed_at and e not in over and _is_question(e)]
-    deeds = sorted(deed for e in alarms for deed in _list_deeds(e, plant, shift, language))
-    muted = _describe_mutes(platform, plant, chosen, now, language)
+    deeds = sorted(deed for e in alarms for deed in _list_deeds(e, plant, shift, language, people))
+    muted = _describe_mutes(platform, plant, chosen, now, language, people)
     total = language.say(
         "{raised} raised, {open} open, {unanswered} not answered, {done} done",
         raised=str(sum(shift.has(e.raised_at) for e in alarms)),
@@ -169,18 +176,23 @@ def read_shift(
     )
     listed = (
         ("done", language.say("What was done"), [line for _, line in reversed(deeds)]),
-        ("open", language.say("Open"), _alarms(still, plant, language)),
-        ("notes", language.say("Notes"), _notes(platform, plant, chosen)),
+        ("open", language.say("Open"), _alarms(still, plant, language, people)),
+        ("notes", language.say("Notes"), _notes(platform, plant, chosen, people)),
         (
             "left",
             language.say("Unanswered, of earlier shifts"),
-            _alarms(unanswered, plant, language),
+            _alarms(unanswered, plant, language, people),
         ),
-        ("over", language.say("Ended in this shift"), _alarms(over, plant, language)),
+        ("over", language.say("Ended in this shift"), _alarms(over, plant, language, people)),
         ("muted", language.say("Muted"), [Line(text) for text in muted]),
     )
     return ShiftAccount(
-        now, total, [Section(n, t, lines[:MOST_LISTED], len(lines)) for n, t, lines in listed]
+        now,
+        total,
+        [
+            Section(name, title, lines[:MOST_LISTED], sum(line.size for line in lines))
+            for name, title, lines in listed
+        ],
     )
 
 
@@ -264,11 +276,13 @@ def _mail(account: ShiftAccount, shift: Shift, language: Language) -> Iterator[s
         if section.lines:
             yield from ("", language.say("{name}:", name=section.title))
             yield from (f"- {line.text}" for line in section.lines)
-        if more := section.number - len(section.lines):
+        if more := section.number - sum(line.size for line in section.lines):
             yield language.say("{number} more are not listed.", number=str(more))
 
 
-def _notes(platform: OperatorPorts, plant: KnownPlant, chosen: ChosenShift) -> list[Line]:
+def _notes(
+    platform: OperatorPorts, plant: KnownPlant, chosen: ChosenShift, people: Mapping[str, str]
+) -> list[Line]:
     """Return the notes of the part and of the whole plant; for the whole plant, the notes of all
     parts."""
     parts = [None, *([chosen.part] if chosen.part else sorted({*plant.parts.values()}))]
@@ -283,7 +297,9 @@ def _notes(platform: OperatorPorts, plant: KnownPlant, chosen: ChosenShift) -> l
     lines = []
     for note, part in entries:
         where = f" ({plant.asset_titles[part]})" if part and part != chosen.part else ""
-        lines.append(Line(f"{note.at.isoformat()} {note.actor}{where}: {note.after}"))
+        lines.append(
+            Line(f"{note.at.isoformat()} {people.get(note.actor, note.actor)}{where}: {note.after}")
+        )
     return lines
 
 
@@ -298,6 +314,7 @@ def _describe_mutes(
     chosen: ChosenShift,
     now: datetime,
     language: Language,
+    people: Mapping[str, str],
 ) -> Iterator[str]:
     mutes = mutes_between(platform, now, now + (chosen.shift.end - chosen.shift.start))
     about = {*mutes.line(chosen.part), *(chosen.assets or ())} if chosen.part else None
@@ -314,50 +331,97 @@ def _describe_mutes(
                 start=mute.since.isoformat(),
                 end=mute.end.isoformat() if has_end else language.say("returned by hand"),
                 reason=language.translate(mute.reason),
-                person=mute.actor,
+                person=people.get(mute.actor, mute.actor),
             )
 
 
-def _alarms(episodes: Sequence[Episode], plant: KnownPlant, language: Language) -> list[Line]:
-    """Return a line for each alarm: since when, who has taken it over, and its outcome."""
+def _alarms(
+    episodes: Sequence[Episode],
+    plant: KnownPlant,
+    language: Language,
+    people: Mapping[str, str],
+) -> list[Line]:
+    """Return a line for each alarm: since when, who has seen it, and its outcome; five or more of
+    one definition are one line. What is expected comes first."""
     lines = []
-    for e in episodes:
-        values = {
-            "severity": language.translate(SEVERITY_NAMES[e.severity_peak or e.severity]),
-            "title": e.title,
-            "asset": plant.asset_titles.get(e.asset, e.asset),
-        }
-        start = e.raised_at.isoformat()
-        text = (
-            language.say("{severity}: {title} on {asset}, since {since}", **values, since=start)
-            if e.closed_at is None
-            else language.say(
-                "{severity}: {title} on {asset}, {start} to {end}",
-                **values,
-                start=start,
-                end=e.closed_at.isoformat(),
-            )
-        )
-        lines.append(Line(", ".join([text, *_state(e, language)]), e.id))
+    for cause in group_open(episodes, plant.parents):
+        if cause.is_group:
+            text = _describe_group(cause, plant, language)
+            lines.append(Line(text, cause.first.id, cause.size))
+        else:
+            lines += [
+                Line(_describe_alarm(e, plant, language, people), e.id)
+                for e in sorted(cause.episodes, key=_urgency)
+            ]
     return lines
 
 
-def _state(e: Episode, language: Language) -> Iterator[str]:
-    taken_by = e.assigned_to or (e.acknowledged and e.acknowledged.actor)
-    if taken_by:
-        yield language.say("taken over by {person}", person=taken_by)
+def _describe_group(group: Cause, plant: KnownPlant, language: Language) -> str:
+    assets = {plant.asset_titles.get(e.asset, e.asset) for e in group.episodes}
+    names = sorted(assets, key=counting_order)
+    if len(names) > _NAMED:
+        more = language.say("{number} more", number=str(len(names) - _NAMED))
+        names = [*names[:_NAMED], more]
+    waiting = len(group.unacknowledged)
+    parts = [
+        language.say(
+            "{severity}: {title}, {number} alarms since {since}",
+            severity=language.translate(SEVERITY_NAMES[group.severity]),
+            title=group.first.title,
+            number=str(group.size),
+            since=min(e.raised_at for e in group.episodes).isoformat(),
+        ),
+        *([language.say("expected")] if group.phase == "expected" else []),
+        language.say("{number} not seen", number=str(waiting)) if waiting else language.say("seen"),
+    ]
+    return f"{', '.join(parts)}: {', '.join(names)}"
+
+
+def _describe_alarm(
+    e: Episode, plant: KnownPlant, language: Language, people: Mapping[str, str]
+) -> str:
+    values = {
+        "severity": language.translate(SEVERITY_NAMES[e.severity_peak or e.severity]),
+        "title": e.title,
+        "asset": plant.asset_titles.get(e.asset, e.asset),
+    }
+    start = e.raised_at.isoformat()
+    text = (
+        language.say("{severity}: {title} on {asset}, since {since}", **values, since=start)
+        if e.closed_at is None
+        else language.say(
+            "{severity}: {title} on {asset}, {start} to {end}",
+            **values,
+            start=start,
+            end=e.closed_at.isoformat(),
+        )
+    )
+    return ", ".join([text, *_state(e, language, people)])
+
+
+def _state(e: Episode, language: Language, people: Mapping[str, str]) -> Iterator[str]:
+    if e.phase == "expected" and e.valid_until is not None:
+        yield language.say("expected by {when}", when=e.valid_until.isoformat())
+    if e.assigned_to:
+        yield language.say(
+            "taken over by {person}", person=people.get(e.assigned_to, e.assigned_to)
+        )
+    elif e.acknowledged:
+        seen_by = e.acknowledged.actor
+        yield language.say("seen by {person}", person=people.get(seen_by, seen_by))
     elif e.closed_at is None:
-        yield language.say("taken over by no one")
+        yield language.say("not seen")
     if e.muted_by is not None:
         yield language.say("muted")
-    if e.outcome_record and e.outcome_record.outcome != "undetermined":
-        yield language.translate(OUTCOME_NAMES[e.outcome_record.outcome])
+    record = e.outcome_record
     verdicts = [answer.verdict for answer in e.feedback if answer.verdict is not None]
-    if _is_question(e):
-        yield language.say("not answered")
+    if record and record.outcome != "undetermined":
+        yield language.translate(OUTCOME_NAMES[record.outcome])
     elif verdicts:
         yield language.translate(VERDICT_NAMES[verdicts[-1]])
-    elif any(answer.acted for answer in e.feedback):
+    if _is_question(e):
+        yield language.say("not answered")
+    elif not verdicts and any(answer.acted for answer in e.feedback):
         yield language.say("acted")
 
 
@@ -367,7 +431,7 @@ def _is_question(e: Episode) -> bool:
 
 
 def _list_deeds(
-    e: Episode, plant: KnownPlant, shift: Shift, language: Language
+    e: Episode, plant: KnownPlant, shift: Shift, language: Language, people: Mapping[str, str]
 ) -> Iterator[tuple[datetime, Line]]:
     done: list[tuple[str, datetime, str, str | None]] = []
     for answer in e.feedback:
@@ -392,7 +456,9 @@ def _list_deeds(
     where = f"{e.title}, {plant.asset_titles.get(e.asset, e.asset)}{came}"
     for kind, at, person, words in done:
         if shift.has(at):
-            deed = language.say(kind, person=person) + (f": {words}" if words else "")
+            deed = language.say(kind, person=people.get(person, person)) + (
+                f": {words}" if words else ""
+            )
             yield at, Line(f"{at.isoformat()} {deed}; {where}", e.id)
 
 

@@ -12,7 +12,6 @@ from alerting.detection.problem_occurrences import INSIDE_PROBLEM, REASONS
 from alerting.episodes.episode import Episode, ExpectedWindow, expected_window
 from alerting.operators.actions_and_mutes import Mute, MuteMark, find_marks
 from alerting.operators.alarm_views import (
-    FLOOD_TIME,
     MOST_NORMAL,
     AlarmFlood,
     Cause,
@@ -21,8 +20,8 @@ from alerting.operators.alarm_views import (
     chain_above,
     find_flood,
     find_tile_assets,
-    group_by_cause,
     group_ended,
+    group_open,
     is_of,
     join_lone_parts,
     make_tiles,
@@ -35,9 +34,9 @@ from alerting.usecases.definitions.next_steps import champion_versions
 from alerting.usecases.definitions.versions import newest_of_target
 from alerting.usecases.episodes.mutes_and_suppression import MutesInForce, mutes_at
 from alerting.usecases.notification.episode_values import (
+    distances_beyond,
     episode_without_alarm,
     present_values,
-    worst_of,
 )
 from alerting.usecases.operators.known_plant import (
     EvaluationCoverage,
@@ -50,6 +49,7 @@ from alerting.usecases.operators.known_plant import (
 OPEN_READ = 200
 OVER_READ = 50
 _VALUES_SHOWN = 12
+_FLOOD_BEGINS = timedelta(minutes=10)  # at most before the first alarm that is still open
 _SHIFT_BACK = timedelta(hours=24)
 _EARLIER_READS = 10
 _NO_AGE = timedelta(0)
@@ -80,14 +80,13 @@ class NowFilters:
 class Now:
     """The present state of the plant.
 
-    `happening`, `expected`: causes with the alarms that followed them. `flood`: the flood that
-    lasts, `beside_flood`: causes of the alarms that happen and are not part of it. `over`: ended
-    and not acknowledged. `more_open`, `more_over`: whether there are more than were read.
-    `windows`: by the id of an episode; `values`: also by the name of an asset with a tile. `mutes`:
-    in force now. `gaps`: targets that are not evaluated, on `gap_assets` assets; `new`: definitions
-    that just came into service, with their interval; `evaluated_until`: the instant up to which the
-    other targets are evaluated. `target_count`: number of evaluated
-    targets.
+    `happening`, `expected`: groups of many alarms of one definition, and causes with the alarms
+    that followed them. `flood`: the flood that lasts. `over`: ended and not acknowledged.
+    `more_open`, `more_over`: whether there are more than were read. `windows`: by the id of an
+    episode; `values`: also by the name of an asset with a tile. `mutes`: in force now. `gaps`:
+    targets that are not evaluated, on `gap_assets` assets; `new`: definitions that just came into
+    service, with their interval; `evaluated_until`: the instant up to which the other targets are
+    evaluated. `target_count`: number of evaluated targets.
     """
 
     at: datetime
@@ -95,7 +94,6 @@ class Now:
     happening: tuple[Cause, ...]
     expected: tuple[Cause, ...]
     flood: AlarmFlood | None
-    beside_flood: tuple[Cause, ...]
     over: tuple[TargetAlarms, ...]
     gaps: tuple[Gap, ...]
     gap_assets: int
@@ -118,19 +116,6 @@ class Now:
         that the same page is the same text for a while."""
         newest = max((line.when for line in self.values.values()), default=None)
         return None if newest is None else max(self.at - newest, _NO_AGE) // _AGE_STEP * _AGE_STEP
-
-    @property
-    def worst_values(self) -> dict[str, Sparkline]:
-        """Return the worst value of each group of the flood that happens and has values, by the id
-        of its first alarm."""
-        groups = () if self.flood is None else self.flood.groups
-        values = self.values
-        worst = {
-            group.first.id: worst_of([values[e.id] for e in group.episodes if e.id in values])
-            for group in groups
-            if group.phase == "happening"
-        }
-        return {id: line for id, line in worst.items() if line is not None}
 
     @property
     def tile_groups(self) -> list[PartTiles]:
@@ -184,18 +169,15 @@ def read_now(
     claimed = [plant.latest[n] for n in without_champion(evaluated.gaps) if n in plant.latest]
     serving = champion_versions(platform.definitions, platform.decisions, claimed)
     gaps = with_champions(evaluated.gaps, serving)
-    causes = group_by_cause(shows, plant.parents)
-    flood = find_flood([*shows, *shown_over], now)
-    if flood is not None:  # an alarm that was acknowledged and has ended may be the first of it
-        start = flood.since - FLOOD_TIME
-        came = platform.episodes.find(start=start, end=flood.since, limit=OPEN_READ)
-        passing = [e for e in came if _lets_through(e, filters, plant, person, hours)]
-        flood = find_flood({e.id: e for e in (*shows, *shown_over, *passing)}.values(), now)
-    in_flood = [] if flood is None else [e for group in flood.groups for e in group.episodes]
-    ids_in_flood = {e.id for e in in_flood}
-    beside = group_by_cause((e for e in shows if e.id not in ids_in_flood), plant.parents)
+    causes = group_open(shows, plant.parents)
+    flood = find_flood(causes)
+    if flood is not None:  # an alarm that has ended may be the first of it
+        came = platform.episodes.find(start=flood.since - _FLOOD_BEGINS, limit=OPEN_READ)
+        passing = (e for e in came if _lets_through(e, filters, plant, person, hours))
+        flood = find_flood(causes, passing)
+    grouped = [e for cause in causes if cause.is_group for e in cause.episodes]
     mutes = mutes_at(platform, now)
-    leading = [cause.first for cause in (causes if flood is None else beside)[:_VALUES_SHOWN]]
+    leading = [cause.first for cause in causes[:_VALUES_SHOWN]]
     tile_assets = plant.tile_assets
     if filters.asset is not None or filters.line is not None:
         assets = {name: a for name, a in plant.assets.items() if is_part(name, filters, plant)}
@@ -211,13 +193,20 @@ def read_now(
         platform.definitions, plant, (e.definition for e in (*shows, *shown_over))
     )
     of_tiles = _stand_ins(parts, [*shows, *shown_over], definitions, plant, now)
+    values = present_values(
+        platform.readings,
+        [*leading, *grouped, *of_tiles],
+        {**{n: r.definition for n, r in plant.latest.items()}, **definitions},
+        plant.documents,
+        now,
+    )
+    causes = [_with_worst_first(cause, values) if cause.is_group else cause for cause in causes]
     return Now(
         at=now,
         parts=tuple(parts),
         happening=tuple(cause for cause in causes if cause.phase == "happening"),
         expected=tuple(cause for cause in causes if cause.phase == "expected"),
         flood=flood,
-        beside_flood=tuple(beside),
         over=tuple(group_ended(shown_over)),
         gaps=gaps,
         gap_assets=len(evaluated.unknown_by_asset),
@@ -227,19 +216,18 @@ def read_now(
         more_open=len(newest) > OPEN_READ,
         more_over=len(over) > OVER_READ,
         windows=find_windows(shows, definitions),
-        values=present_values(
-            platform.readings,
-            [*leading, *in_flood, *of_tiles],
-            {**{n: r.definition for n, r in plant.latest.items()}, **definitions},
-            plant.documents,
-            now,
-        ),
+        values=values,
         mutes=tuple(
             mute
             for mute in mutes.mutes
             if mute.phase(now) == "present" and _is_about(mute, filters, plant, mutes)
         ),
     )
+
+
+def _with_worst_first(group: Cause, values: Mapping[str, Sparkline]) -> Cause:
+    lines = {e.id: values[e.id] for e in group.episodes if e.id in values}
+    return group.order_by_distance(distances_beyond(lines))
 
 
 def _stand_ins(

@@ -68,12 +68,12 @@ from alerting.usecases.training.definition_dataset import (
     suppressed_at,
 )
 from alerting.usecases.training.due import end_run, require_not_cancelled
+from alerting.usecases.training.fitted_candidates import load_candidates
 from alerting.usecases.training.promote import PLATFORM, description, follow
 from alerting.usecases.training.run_files import (
     ACCOUNT,
     TrainingRun,
     column_types,
-    load_candidates,
     load_dataset,
     load_learning_data,
     load_model_definition,
@@ -237,17 +237,17 @@ def object_to_threshold(
     is_untested = validation is not None and not validation.problems
     first = chance if is_first else None
     by_chance = {} if first is None else first.facts
-    none_of_few = first is not None and first.missed_only_few_problems
+    finds_none = bool(validation and validation.problems and not validation.problems_found)
     unconfirmed = first is not None and first.together is not None and not first.is_confirmed
     objections: tuple[tuple[Objection, bool, Mapping[str, Any]], ...] = (
         ("last_value_serves", chosen.candidate.family in (PERSISTENCE, SEASONAL), few),
         ("finds_few", validation is not None and validation.finds_few, few),
-        ("chosen_out_of_fold", is_out_of_fold and choice.finds and not choice.is_fixed, of_rows),
-        ("none_of_few_found", none_of_few, by_chance),
         ("nothing_to_find", is_untested and not choice.finds, {}),
         ("fixed_finds_nothing", choice.is_fixed and not choice.finds, of_rows),
         ("finds_nothing", not choice.finds, of_rows),
         ("found_by_chance", unconfirmed, by_chance),
+        ("none_of_few_found", finds_none, few),
+        ("chosen_out_of_fold", is_out_of_fold and not choice.is_fixed, of_rows),
     )
     objection = next(((name, facts) for name, holds, facts in objections if holds), None)
     return decision if objection is None else add_objection(decision, *objection)
@@ -299,7 +299,7 @@ def _compare_trained(
 ) -> Proposal:
     """Compare the candidates of a kind that learns from problems, and refit a champion that
     stays."""
-    files = load_candidates(platform.runs, run.id, definition.families)
+    files, failed = load_candidates(platform.runs, run.id, definition.families)
     candidates = [candidate_from_files(stored) for stored in files.values()]
     review_refit(platform, definition, run.as_of, run.question)
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
@@ -355,6 +355,10 @@ def _compare_trained(
         dataset=profile(dataset),
         findings=tuple(dataset.findings),
         answers=dataset.answered,
+        failures=(
+            *(f"{c.family}: {failure}" for c in candidates if (failure := c.failure)),
+            *(f"{family} is left out: {fault}" for family, fault in failed.items()),
+        ),
     )
     params = {"family": chosen.candidate.family, **chosen.candidate.params} if chosen else {}
     names = ("ap", "bound", "trials", "problems") if chance is not None else ()
@@ -374,7 +378,7 @@ def _compare_estimated(
     platform: TrainingPorts, run: TrainingRun, definition: ModelDefinition
 ) -> Proposal:
     """Compare the candidates of a kind that learns from readings alone."""
-    candidates = load_candidates(platform.runs, run.id, definition.families)
+    candidates, _ = load_candidates(platform.runs, run.id, definition.families)
     accounts = {family: json.loads(files.pop(ACCOUNT)) for family, files in candidates.items()}
     models = {
         family: trained_kind_of(definition).load(files) for family, files in candidates.items()
@@ -387,11 +391,11 @@ def _compare_estimated(
     decision = lost or compared.decision
     model = compared.model or models[compared.family]
     account = accounts[compared.family]
-    noted = {"notes": tuple(account["notes"])}
+    composition = load_profile(platform.runs, run.id)
+    noted = {"notes": (*composition.notes, *account["notes"])}
     files = estimation.save(model) if compared.model else candidates[compared.family]
     tags = {**version_tags(definition.kind, model, run), "metrics_text": decision.reason}
     version = register_model(platform, definition.name, run.id, files, tags, {})
-    composition = load_profile(platform.runs, run.id)
     fitted = {"fitted_on": sorted(model.by_asset)} if isinstance(model, NormalModel) else {}
     proposal = Proposal(
         definition=run.name,

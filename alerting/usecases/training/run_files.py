@@ -28,7 +28,7 @@ from alerting.kinds.training_protocol import (
     VerdictInterval,
 )
 from alerting.learning.data.dataset import Dataset, dataset_from_files
-from alerting.learning.data.findings import describe_findings
+from alerting.learning.data.findings import Finding, describe_findings, impossible_values
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import point_in_time_view
 from alerting.learning.models.trained import TrainedModel
@@ -42,7 +42,14 @@ from alerting.ports import (
     TrainingPorts,
     TrainingRuns,
 )
-from alerting.readings.history import History, LongHistory, from_millis, millis, to_millis
+from alerting.readings.history import (
+    MOST_MEASURED,
+    History,
+    LongHistory,
+    from_millis,
+    millis,
+    to_millis,
+)
 from alerting.readings.variable_series import Labels, longest_hold
 from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
 from alerting.reporting.definition.decision_text import chance_lines, proposed_alert
@@ -107,25 +114,6 @@ def load_dataset(runs: TrainingRuns, run_id: str) -> Dataset:
             )
         )
     return dataset_from_files(files)
-
-
-def load_candidates(
-    runs: TrainingRuns, run_id: str, families: Sequence[str]
-) -> dict[str, dict[str, bytes]]:
-    """Return the files of the newest fitted candidate of every family. Raises UserError if one is
-    missing."""
-    fitted = {
-        s.tags["family"]: s.id for s in runs.searches(run_id) if s.tags.get("fitted") == "true"
-    }
-    missing = [f for f in families if f not in fitted]
-    if missing:
-        raise UserError(
-            translatable(
-                "not fitted yet: {names}; run these candidates of the training again",
-                names=", ".join(missing),
-            )
-        )
-    return {family: runs.files(run, CANDIDATE) for family, run in fitted.items()}
 
 
 def load_profile(runs: TrainingRuns, run_id: str) -> DatasetProfile:
@@ -279,6 +267,7 @@ def read_histories(
     files: dict[str, bytes] = {}
     rows = {"train": 0, "unseen": 0}
     variables = set[str]()
+    impossible: dict[str, tuple[int, float]] = {}
     read = 0
     in_pieces = estimation_of(definition).in_pieces
     for number, asset in enumerate(assets):
@@ -290,6 +279,12 @@ def read_histories(
             file.write(before.reindex(columns=list(types)))
         for name, part in _load(readings, definition, asset, period, as_of, list(types)):
             rows[name] += int(part.readings.notna().any(axis=1).sum())
+            for column in map(str, part.readings.select_dtypes(np.float64)):
+                values = part.readings[column].to_numpy()
+                wrong = values[np.abs(values) > MOST_MEASURED]
+                if len(wrong):
+                    count, _ = impossible.get(column, (0, 0.0))
+                    impossible[column] = (count + len(wrong), float(wrong[0]))
             read += part.readings.size
             length += len(part.readings)
             file.write(part.readings)
@@ -299,7 +294,11 @@ def read_histories(
             events = part.events
         files[f"readings-{number}.parquet"] = file.content()
         files[f"events-{number}.parquet"] = _to_parquet(events)
-    profile = _profile(files, period, rows, len(assets), len(variables))
+    findings = [
+        impossible_values(name, count, example)
+        for name, (count, example) in sorted(impossible.items())
+    ]
+    profile = _profile(files, period, rows, len(assets), len(variables), findings)
     document = {"assets": [asset.name for asset in assets], "period": asdict(period)}
     return {**files, _PERIOD: json.dumps(document, default=datetime.isoformat).encode()}, profile
 
@@ -376,7 +375,12 @@ def _categories_before(
 
 
 def _profile(
-    files: Files, period: NormalTime, rows: dict[str, int], assets: int, variables: int
+    files: Files,
+    period: NormalTime,
+    rows: dict[str, int],
+    assets: int,
+    variables: int,
+    findings: Sequence[Finding],
 ) -> DatasetProfile:
     digest = hashlib.sha256(
         b"".join(hashlib.sha256(files[name]).digest() for name in sorted(files))
@@ -397,7 +401,7 @@ def _profile(
         variables=variables,
         columns=0,
         dropped={},
-        notes=(),
+        notes=tuple(describe_findings(findings)),
     )
 
 

@@ -22,6 +22,7 @@ from alerting.learning.selection.decision import (
     EstimateSummary,
     Proposal,
 )
+from alerting.learning.selection.search_ceiling import SearchFailed
 from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.use_cases import id_logger
 from alerting.readings.history import duration_millis
@@ -48,6 +49,7 @@ from alerting.usecases.training.due import (
     reason_of,
     require_not_cancelled,
 )
+from alerting.usecases.training.fitted_candidates import FAILED
 from alerting.usecases.training.promote import description, promote_run
 from alerting.usecases.training.run_files import (
     ACCOUNT,
@@ -218,10 +220,12 @@ def fit(
     family: str,
     progress: Progress = silent,
     dataset: Dataset | None = None,
-) -> CandidateSummary | EstimateSummary:
+) -> CandidateSummary | EstimateSummary | None:
     """Search one family on the run's dataset, or estimate its model without one, and store the
-    candidate on a child run. Raises UserError, between two trials, once a person has cancelled the
-    training. `dataset`: the dataset of the run, if it is loaded already."""
+    candidate on a child run. Return None if every trial failed; the child run says why.
+
+    Raises UserError, between two trials, once a person has cancelled the training. `dataset`: the
+    dataset of the run, if it is loaded already."""
     run = read_run(platform.runs, run_id)
     definition = load_model_definition(platform.definitions, run)
 
@@ -264,6 +268,11 @@ def fit(
             )
         else:
             fitted = _estimate_model(platform, run, definition, family)
+    except SearchFailed as fault:
+        platform.runs.log(child, tags={FAILED: str(fault), **description(str(fault))})
+        platform.runs.finish(child, failed=True)
+        _log.warning("no candidate of %s: %s", family, fault, definition=run.name, run=run_id)
+        return None
     except BaseException:
         platform.runs.finish(child, failed=True)
         raise

@@ -8,7 +8,8 @@ from fastapi.testclient import TestClient
 
 from alerting.console.app import create_app
 from alerting.definitions.asset_documents import Asset
-from alerting.episodes.episode import ActorStamp
+from alerting.episodes.episode import ActorStamp, Feedback, OutcomeRecord
+from alerting.operators.account_rules import Account
 from alerting.ports import AuditFilter
 from tests.builders import at
 from tests.helpers.console.api import TOKENS, episode
@@ -138,6 +139,52 @@ def test_a_flood_is_folded_and_counted(browser, plant):
     assert "11 more are not listed." in mail_of(plant)
 
 
+def test_many_alarms_of_one_definition_are_one_line_below_what_is_expected(browser, plant):
+    """On the page and in the message; *taken over* is said only of an alarm that somebody took."""
+    nina = Account("nina", "operator", at(1), "ada", at(1), display_name="Nina Berg")
+    assert plant.accounts.insert(nina)
+    hot = {"definition": "press-hot", "title": "Press hot", "severity": "high"}
+    for n in range(1, 31):
+        made = episode(night(300 + n / 60), f"press-{n}", "open", **hot)
+        seen = ActorStamp("nina", at(night(310))) if n > 2 else None
+        plant.episodes.insert(replace(made, id=f"{n:024x}", acknowledged=seen))
+    soon = {"definition": "soon", "title": "Soon moist"}
+    made = episode(night(305), "oven-1", "open", **soon, is_prediction=True, valid_until=SIX)
+    plant.episodes.insert(replace(made, acknowledged=ActorStamp("nina", at(night(310)))))
+    submit(browser, "send", route="night")
+    names = ", ".join(f"press-{n}" for n in range(1, 13))
+    soon = "high: Soon moist on oven-1, since {}, expected by {}, seen by Nina Berg, not answered"
+    group = "high: Press hot, 30 alarms since {}, 2 not seen: " + names + ", 18 more"
+    taken = "on oven-2, since {}, taken over by Nina Berg, not answered"
+    said = {
+        text_of(browser.get(PAGE)): ("today 03:05", "today 06:10", "today 03:00", "today 05:10"),
+        mail_of(plant): (
+            "Wed 14 Jan 03:05",
+            "Wed 14 Jan 06:10",
+            "Wed 14 Jan 03:00",
+            "Wed 14 Jan 05:10",
+        ),
+    }
+    for text, (began, ends, hot_since, taken_since) in said.items():
+        lines = (soon.format(began, ends), group.format(hot_since), taken.format(taken_since))
+        assert lacks(text, *lines) == []
+        places = [text.index(line) for line in lines]
+        assert places == sorted(places)
+    assert lacks(text_of(browser.get(PAGE)), "Open 32") == []
+
+
+def test_an_answer_is_one_word(browser, plant):
+    said = OutcomeRecord("false_alarm", "nothing came", False, None, False, True, 1)
+    for n, (verdict, record) in enumerate((("false_alarm", said), ("false_alarm", None))):
+        made = episode(night(300 + n), "oven-1", definition=f"d-{n}", title=f"Alarm {n}")
+        answer = Feedback(made.id, verdict, None, None, None, "nina", made.closed_at)
+        plant.episodes.insert(replace(made, feedback=(answer,), outcome_record=record))
+    text = text_of(browser.get(PAGE))
+    found = [re.search(rf"Alarm {n} on oven-1, .*?\), (false alarm|\w+)", text)[1] for n in (0, 1)]
+    assert found == ["false alarm", "wrong"]
+    assert "false alarm, wrong" not in text
+
+
 def test_withdrawn_and_later_alarms_are_left_out_and_muted_ones_come_last(browser, plant):
     for number, (minute, changes) in enumerate(
         (
@@ -152,7 +199,7 @@ def test_withdrawn_and_later_alarms_are_left_out_and_muted_ones_come_last(browse
         plant.episodes.insert(replace(made, id=f"{number:024x}", **changes))
     text = text_of(browser.get(PAGE))
     assert re.findall(r"Alarm \d", text) == ["Alarm 3", "Alarm 2"]
-    said = ("taken over by ben, not answered", "4 raised, 3 open, 3 not answered, 1 done")
+    said = ("seen by ben, not answered", "4 raised, 3 open, 3 not answered, 1 done")
     assert lacks(text, *said) == []
 
 

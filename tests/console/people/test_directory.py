@@ -1,8 +1,10 @@
 """Sign-in by headers of a trusted proxy: what it may say, and nobody else."""
 
 import json
+import socket
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
@@ -82,6 +84,21 @@ def test_a_person_comes_in_with_the_role_of_their_groups_and_a_cookie_for_forms(
     assert signed.why == "by the directory"
 
 
+def test_a_directory_that_changes_the_case_of_a_name_locks_nobody_out(app, platform):
+    for user in ("Anna.Berg@plant.example", "anna.berg@plant.example", "ANNA.BERG@PLANT.EXAMPLE"):
+        signed_in(app, user=user)
+    changed = platform.audit.find(AuditFilter(what="person changed"), 9)
+    assert (platform.accounts.get("anna.berg").identity, changed) == ("Anna.Berg@plant.example", [])
+
+
+def test_a_session_of_the_directory_ends_at_a_console_without_the_directory(app, platform, wall):
+    browser = signed_in(app)
+    cookies = dict(browser.cookies)
+    alone = browser_of(app_of(platform, wall))
+    alone.cookies.update(cookies)
+    assert alone.get("/reports").status_code == 303
+
+
 def test_the_highest_role_counts_and_a_change_of_groups_with_the_next_request(app, platform):
     browser = signed_in(app)
     statuses = [browser.get("/access").status_code]
@@ -156,6 +173,9 @@ def test_nobody_is_created_unless_that_is_asked_for(platform, wall, app_by):
 
 def test_no_user_takes_over_an_account_of_somebody_else(app, platform, wall):
     person_on(platform, wall(), "anna.berg", "admin")
+    with_pin = replace(platform.accounts.get("anna.berg"), password=None, pin="hash", version=9)
+    platform.accounts.insert(replace(with_pin, id="carl"))
+    assert proxied(app, user="carl").get("/").status_code == 403
     signed_in(app, user="bo@one.example")
     statuses = [
         proxied(app, groups="it").get("/").status_code,
@@ -196,6 +216,13 @@ def test_a_faulty_document_is_refused_with_its_place(tmp_path):
         ({"user_header": "X User"}, "user_header"),
         ({"mode": 0o644}, "secret_file"),
         ({"secret": "short"}, "16 characters"),
+        ({"proxies": ["0.0.0.0/0"]}, "proxies.*admits almost every address"),
+        ({"proxies": ["10.0.0.5", "::/0"]}, "proxies.*admits almost every address"),
+        ({"groups": {"": "admin"}}, "groups.*no header can name the group ''"),
+        ({"groups": {"x,plant-it": "admin"}}, "groups.*no header can name the group 'x,plant-it'"),
+        ({"groups": {" it": "admin"}}, "groups.*no header can name the group"),
+        ({"groups_header": "X-Forwarded-User"}, "three different headers"),
+        ({"user_header": "x-alerting-proxy-SECRET"}, "three different headers"),
     ):
         with pytest.raises((DocumentRefused, UserError), match=says):
             open_directory(directory_file(tmp_path, **changes))
@@ -229,6 +256,21 @@ def small_proxy(target):
     yield server.server_port
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b" \n"])
+def test_a_line_feed_within_a_header_of_a_browser_makes_no_header_of_its_own(app_by, end):
+    head = (
+        b"GET /reports HTTP/1.1\r\nHost: x\r\nX-Alerting-Proxy-Secret: %s\r\n"
+        b"X-Forwarded-User: anna\r\nX-Theme: dark%sX-Forwarded-Groups: it\r\n\r\n"
+    )
+    with (
+        serving_thread(app_by(proxies=["127.0.0.1"]), ("127.0.0.1",)) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as client,
+    ):
+        client.sendall(head % (SECRET.encode(), end))
+        status = client.recv(65_536)[9:12]
+    assert status == (b"200" if end == b"\r\n" else b"400")
 
 
 @pytest.mark.parametrize("proxies", [["127.0.0.1"], ["192.0.2.7"], []], ids=str)

@@ -1,18 +1,20 @@
 """On a tablet that people share everyone reads, and answers only with a name and a PIN."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
 import pytest
 
 from alerting.console.gate import OPEN
+from alerting.definitions.asset_documents import Asset
 from alerting.operators.account_rules import DEVICE_SESSION_LASTS
 from alerting.ports import AuditFilter
 from alerting.usecases.access import accounts
 from alerting.usecases.access.devices_and_tokens import create_token
 from tests.helpers.console.api import episode
-from tests.helpers.console.pages import csrf_of, lacks, send_form
+from tests.helpers.console.pages import csrf_of, lacks, send_form, text_of
 from tests.helpers.console.people import (
     PASSWORD,
     app_of,
@@ -114,6 +116,25 @@ def test_each_form_asks_for_name_and_pin_and_loses_nothing_that_was_typed(tablet
         text = re.sub(r"[0-9a-f]{64}", "", page.text)  # without the mark of the session
         assert lacks(text, "9999", "4827") == ["9999", "4827"]
     assert changes_of(platform) == before
+
+
+def test_the_page_says_which_alarm_is_signed_and_nothing_of_another_form(tablet, platform):
+    platform.assets.store_assets([Asset(name="oven-1", title="Oven one")])
+    presets = {"lasting": "30m", "preset": "cleaning"}  # in the form of the card, which mutes too
+    named = f"{E.title} Oven one,"
+    seven = [replace(E, id=f"{n:024x}", definition=f"d-{n}") for n in range(7)]
+    for one in seven:
+        platform.episodes.insert(one)
+    several = {"episode": [one.id for one in seven]}
+    said = {
+        f"{PAGE}/ack": ({}, ["Seen", named], ["30m", "cleaning"]),
+        f"{PAGE}/feedback": ({"verdict": "false_alarm"}, [named, "wrong"], ["30m", "cleaning"]),
+        f"{PAGE}/mute": ({}, ["Mute", named, "30 minutes", "cleaning"], []),
+        "/acknowledge": (several, ["Seen", named, "and 2 more"], []),
+    }
+    for path, (given, shown, unsaid) in said.items():
+        card = text_of(send(tablet, path, **given, **presets).text.split('class="card narrow"')[1])
+        assert lacks(card.split("Your name")[0], *shown, *unsaid) == unsaid, path
 
 
 def test_an_engineer_has_on_a_tablet_the_rights_of_an_operator(tablet, platform, wall):

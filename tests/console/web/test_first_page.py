@@ -87,6 +87,16 @@ def test_the_first_page_says_in_one_line_that_alarms_are_off_and_an_engineer_fin
     assert lacks(page, *faults, "No route asks for faults of the platform") == []
 
 
+def test_an_operator_reads_that_messages_are_not_delivered_where_every_alarm_comes(
+    browser, platform
+):
+    log_in(browser)
+    platform.platform_alerts.report("channel failing", "channel chat", "403", at(0))
+    page = browser.get("/").text
+    said = ("Messages of some alarms are not delivered since ", "Some alarms are off")
+    assert lacks(page, *said) == ["Some alarms are off"]
+
+
 ROUTE = {"name": "engineers", "channels": ["engineer"], "platform": True}
 CALL = "call the engineer."
 

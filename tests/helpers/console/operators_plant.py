@@ -24,12 +24,12 @@ CAUSE = {
 }
 
 
-def operators_plant(stores):
-    """Return a platform with a line of twelve presses and a line of an oven, all of it normal."""
+def operators_plant(stores, presses=PRESSES):
+    """Return a platform with a line of presses and a line of an oven, all of it normal."""
     now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
     platform = platform_on(stores, [], HandClock(now))
     hot = {"temperature": Variable(unit="°C", title="Temperature")}
-    lines = (("line-1", PRESSES), ("line-2", OTHERS))
+    lines = (("line-1", presses), ("line-2", OTHERS))
     platform.assets.store_assets([Asset(name="plant", title="Biscuit plant")])
     for number, (line, names) in enumerate(lines, 1):
         of_line = {"parent": line, "variables": hot}
@@ -58,13 +58,15 @@ def operators_plant(stores):
     return platform
 
 
-def get_hot(platform, asset):
-    """Store a reading over the limit, and evaluate it; the others stay normal."""
+def get_hot(platform, *assets):
+    """Store a reading over the limit of some assets, the later ones hotter, and evaluate it; the
+    others stay normal."""
     now = datetime.now(UTC).replace(microsecond=0)
     platform.clock.instant = now
+    hot = {asset: 231.0 + n for n, asset in enumerate(assets)}
     rows = [
-        ReadingRow(one, now, {"temperature": 231.0 if one == asset else 201.0})
-        for one in (*PRESSES, *OTHERS)
+        ReadingRow(one, now, {"temperature": hot.get(one, 201.0)})
+        for one in (*PRESSES, *OTHERS, *assets)
     ]
     add_readings(platform, rows, now)
     evaluate(platform, ["too-hot"], now)
@@ -90,6 +92,21 @@ def flood(platform):
         follower = raised(PRESSES[n % 12], timedelta(seconds=80 - n), now, **follows)
         assert platform.episodes.insert(follower)
     return first
+
+
+THIRTY = tuple(f"press-{number}" for number in range(1, 31))
+
+
+def flood_of_thirty(platform):
+    """Raise an alarm on each of thirty presses at once, one that is expected, and an unrelated one
+    that is milder; the last of them is the worst."""
+    get_hot(platform, *THIRTY)
+    ends = {"is_prediction": True, "valid_until": platform.clock.now() + timedelta(minutes=25)}
+    soon = {"definition": "too-moist", "title": "Biscuits too moist", "severity": "high"}
+    slow = {"definition": "too-slow", "title": "Belt too slow", "severity": "medium"}
+    for asset, more in (("cooler", soon | ends), ("oven", slow)):
+        alarm = raised(asset, timedelta(minutes=2), platform.clock.now(), **more)
+        assert platform.episodes.insert(alarm)
 
 
 def add_past(platform, asset):

@@ -184,7 +184,8 @@ def test_fixed_dates_have_unseen_time_behind_them_or_at_their_end():
 
 def test_too_little_normal_history_is_refused_with_what_to_do():
     with pytest.raises(
-        UserError, match=r"fewer than 100 rows of normal operation .* choose another normal history"
+        UserError,
+        match=r"it has \d+ rows of normal operation, 100 are needed; choose another",
     ):
         trained_platform(DOCUMENT, readings=rows()[:100], trained=DAY)
 

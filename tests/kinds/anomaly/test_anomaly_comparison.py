@@ -50,6 +50,8 @@ TABLE = [
     (GOOD._replace(synthetic=48), GOOD, set()),  # one in twenty fewer
     (SHORT, None, {"too_little_time"}),  # a first model
     (SHORT._replace(weeks=0.5, allowed=0.5), None, set()),
+    (GOOD._replace(leads_s=()), None, {"finds_no_anomaly"}),
+    (SHORT._replace(weeks=0.5, allowed=0.5, synthetic=0), None, {"finds_no_anomaly"}),
     # normal has moved, or a fault goes on
     (GOOD, GOOD._replace(false_alarms=5), {"champion_raises_too_many"}),
 ]

@@ -197,7 +197,9 @@ def test_a_level_that_moved_waits_for_a_person_also_of_few_readings_or_of_one_gr
         return compared(data, {(): 11.0}).decision.by_person
 
     def of_recipe(recipe):
-        data = history(range(1, 21), PRESS, force=[15.0] * 20, recipe=[recipe, *[None] * 19])
+        data = history(
+            range(1, 21), PRESS, force=[15.0] * 19 + [14.0], recipe=[recipe, *[None] * 19]
+        )
         limits = {(): 21.0, ("A",): 11.0, ("B",): 21.0}
         return compared(data, limits, by=["recipe"]).decision.by_person
 

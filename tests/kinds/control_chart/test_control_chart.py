@@ -5,7 +5,9 @@ import re
 
 import pytest
 
+from alerting.definitions.faults import TrainingRefused
 from alerting.kinds.control_chart import training
+from alerting.ports import ReadingRow
 from alerting.usecases.evaluation.rounds import evaluate_past
 from alerting.usecases.explain import why
 from alerting.usecases.model_registry import load_model
@@ -46,6 +48,32 @@ def test_its_limits_are_a_registered_model_with_an_account_of_phase_one(platform
     assert fitted.run_length == 7 * DAY / EVERY
     champions = model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")
     assert champions == (1, 1)
+
+
+def flat(*values, every=EVERY):
+    """Return readings of the press over 20 days that repeat these values."""
+    minutes = range(0, TRAINED, every)
+    return [
+        ReadingRow(ASSET, at(m), {"force": values[i % len(values)]}) for i, m in enumerate(minutes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("readings", "reason"),
+    [
+        (flat(200.0), r"press-1: its [\d,]+ usable readings do not vary \(they are 200\);"),
+        (flat(200.0, 201.0, every=2 * DAY), r"press-1: it has \d+ usable readings, 30 are needed;"),
+    ],
+)
+def test_a_refusal_names_the_cause_that_it_has(readings, reason):
+    with pytest.raises(TrainingRefused, match=f"no limits of force can be learned.* {reason}"):
+        trained_platform(readings=readings)
+
+
+def test_a_first_chart_without_an_unseen_point_waits_for_a_person(monkeypatch):
+    monkeypatch.setattr(training, "_count_signals", lambda *_: training.Signals(0, 0, 0.0, 0))
+    _, decided = trained_platform()
+    assert (decided.objection, decided.waiting) == ("too_few_points", True)
 
 
 def test_a_shift_raises_one_episode_that_names_direction_and_limit(platform):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.detection.evaluation_results_and_texts import Carried
+from alerting.detection.carried_reading import Carried
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.control_chart import training
@@ -136,7 +136,8 @@ def test_an_asset_without_new_limits_keeps_those_in_service_and_is_not_counted()
         {"press-2": NARROWER, "press-3": NARROWER},
     )
     assert found.model.by_asset == {"press-1": restless, "press-2": NARROWER, "press-3": NARROWER}
-    assert "press-1: too few readings for new limits" in found.decision.reason
+    words = "press-1: it has 0 usable readings, 30 are needed; its limits in service stay."
+    assert words in found.decision.reason
     assert (found.decision.verdict, found.decision.by_person) == ("promote", False)
     rows = {row["title"]: row for row in found.decision.evidence["compared"]}
     sides = {

@@ -18,7 +18,8 @@ from alerting.usecases.explain import why
 from alerting.usecases.model_registry import load_model
 from alerting.usecases.training.compare import describe_values
 from alerting.usecases.training.definition_dataset import describe_features
-from alerting.usecases.training.run_files import load_candidates, load_dataset
+from alerting.usecases.training.fitted_candidates import load_candidates
+from alerting.usecases.training.run_files import load_dataset
 from tests.builders import at
 from tests.helpers.kind_life import (
     evaluated,
@@ -155,7 +156,7 @@ def test_the_value_test_is_of_the_candidate_whose_warnings_would_serve():
     run = trained_at(platform, "quality", TRAINED).run_id
     dataset = load_dataset(platform.runs, run)
     definition = platform.definitions.newest_revision("quality").definition
-    files = load_candidates(platform.runs, run, definition.families)
+    files, _ = load_candidates(platform.runs, run, definition.families)
     last, ridge = (candidate_from_files(stored) for stored in files.values())
     # equally good out of fold with better warnings, but it only smooths the results
     metrics = ridge.metrics | {"crps": ridge.metrics["crps"] * 1.001, "ap": ridge.ap + 0.01}

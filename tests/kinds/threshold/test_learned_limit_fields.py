@@ -146,6 +146,14 @@ def test_new_limits_wait_for_a_person_where_many_readings_lay_beyond_the_old_one
     assert TRAINING.compare(found, data, {FAMILY: champion}, champion).decision.verdict == "keep"
 
 
+def test_limits_of_a_variable_that_never_changes_wait_for_a_person():
+    found, data, model = estimated(written("above", learned(quantile=0.9)), [5.0] * 72)
+    decision = TRAINING.compare(found, data, {FAMILY: model}, None).decision
+    assert (decision.objection, decision.by_person) == ("constant", True)
+    assert "temperature of oven-1 never changes in these readings" in decision.reason
+    assert TRAINING.compare(found, data, {FAMILY: model}, model).decision.verdict == "keep"
+
+
 START = datetime(2024, 1, 1, tzinfo=UTC)
 END = datetime(2024, 1, 29, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ import pytest
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.faults import UserError
 from alerting.learning.data.dataset import build_dataset
-from alerting.learning.data.quality import leak_suspects
+from alerting.learning.data.leak_suspects import leak_suspects
 from alerting.learning.features.point_in_time import build_features
 from tests import small_models
 from tests.builders import with_quality
@@ -145,6 +145,18 @@ def test_values_outside_the_engineering_range_are_missing_for_features_and_said(
     assert_as_if_missing(history, np.where(values < 0, np.nan, values))
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("value", [1e30, -9.9e37, 3.4028235e38, -1.797e308])
+def test_numbers_that_nothing_measures_are_missing_for_features_and_said(value):
+    values = noise(SAMPLES)
+    values[::50] = value
+    history = with_column(LINE, "flow", values)
+    found = oddities(history)["impossible", "flow"]
+    assert (found.value, found.consequence) == (np.ceil(IN_TRAINING / 50), "left out")
+    assert found.message.startswith(f"flow has {found.value:.0f} values such as {value:.6g} in the")
+    assert_as_if_missing(history, np.where(values == value, np.nan, values))
+
+
 def test_samples_of_bad_quality_are_missing_and_said_with_their_share_and_uncertain_ones_are_used():
     values = noise(SAMPLES)
     qualities = np.full(SAMPLES, None, object)
@@ -201,6 +213,62 @@ def test_a_planted_variable_that_knows_the_future_is_flagged_and_nothing_else():
     assert suspects(line) == {}
 
 
+def around_problems(line, before=6, after=3):
+    """Return a mask of the samples of a line around its problems, and the number of each one."""
+    over = line.readings["moisture"].to_numpy() > 4.5
+    begins = np.flatnonzero(over & ~np.append(False, over[:-1]))
+    number = np.full(len(over), -1)
+    for k, begin in enumerate(begins):
+        number[max(begin - before, 0) : begin + after] = k
+    return number >= 0, number
+
+
+SPARSE = sluggish()
+AROUND, NUMBER = around_problems(SPARSE)
+LEAKS = {
+    "two_causes": np.where(AROUND, np.where(NUMBER % 2, "seal", "bearing"), "ok"),
+    "text_for_each": np.where(AROUND, np.char.add("order ", (NUMBER % 90).astype(str)), ""),
+    "text_or_none": np.where(AROUND, "ok", None),
+    "none_or_text": np.where(AROUND, None, "ok"),
+    "number_or_none": np.where(AROUND, noise(len(AROUND)), np.nan),
+    "none_or_number": np.where(AROUND, np.nan, noise(len(AROUND))),
+    "yes_or_no": AROUND,
+}
+
+
+def with_columns(columns):
+    line = SPARSE
+    for name, values in columns.items():
+        kind = {"b": "boolean", "f": "number"}.get(values.dtype.kind, "category")
+        shown = values.astype(object) if kind == "category" else values
+        line = with_column(line, name, shown, type=kind)
+    return line
+
+
+def test_what_is_entered_around_a_problem_is_suspect_whatever_its_type():
+    found = suspects(with_columns(LEAKS))
+    assert set(found) == set(LEAKS)
+    assert "two_causes alone nearly knows the label (column " in found["two_causes"].message
+    assert "(whether it has a value: average precision 1" in found["text_or_none"].message
+
+
+def shifts(length):
+    return np.arange(len(AROUND)) // length
+
+
+HONEST = {
+    "batch": np.char.add("batch ", shifts(60).astype(str)),
+    "shift": np.array(["early", "late", "night"])[shifts(96) % 3],
+    "round": np.where(np.arange(len(AROUND)) % 96 == 0, "round done", None),
+    "half_of_problems": np.where(AROUND & (NUMBER % 2 == 0), "hot", "cold"),
+    "half_of_times": np.where(AROUND | (shifts(15) % 19 == 0), "B", "A"),
+}
+
+
+def test_an_honest_category_is_no_suspect():
+    assert suspects(with_columns(HONEST)) == {}
+
+
 def test_a_copy_of_the_laboratorys_value_without_its_delay_is_flagged():
     line = with_moisture(sluggish(), delay=timedelta(hours=1))
     raw = line.readings["moisture"] * 2 + 1
@@ -213,9 +281,9 @@ def test_a_frequent_problem_makes_no_suspects():
     dataset = small_models.dataset(HOURS)
     label = np.ones(len(dataset.label), np.int8)
     label[::100] = 0
-    there = np.ones(len(label), np.bool_)
+    frequent = replace(dataset, label=label, part=np.full(len(label), "train", object))
     definition = small_models.definition()
-    assert leak_suspects(definition, dataset.plan, [LINE], dataset.rows, label, there) == []
+    assert leak_suspects(definition, dataset.plan, [LINE], dataset.rows, frequent) == []
 
 
 def test_a_refusal_to_learn_says_what_is_odd_about_the_data():

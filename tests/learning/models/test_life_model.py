@@ -131,15 +131,19 @@ def test_the_check_counts_by_life_and_names_what_was_wrong():
         hours + np.array([0, 0, 2 * 60 * MINUTE]),
         [7, 7, 9],
     )
-    is_calibrated, is_wrong, message = check_lives(rows, times, ENDS)
-    assert (is_calibrated, is_wrong) == (True, True)
-    assert message == (
+    seen = life_rows(np.zeros(2), np.array([2.0, 10.0]) * 60 * MINUTE, [1, 2])
+    check = check_lives(rows, times, ENDS, seen)
+    assert (check.is_calibrated, check.is_wrong) == (True, True)
+    # half of the lives that lasted longer lasted 10 h at 3 h and 2 h, 6 h at 1 h
+    assert (check.error, check.error_by_age) == (1 * 60 * MINUTE, 1.5 * 60 * MINUTE)
+    assert check.message == (
         "Remaining life: on 2 unseen lives the interval held 100 % of the time (80 % stated); its "
-        "middle is 1 h off on average. Advice to keep the part longer than planned: in 2 of 2 "
-        "lives that lasted longer than the plan, wrong in 1 of 2 lives."
+        "middle is 1 h off on average, a guess by the age alone 1 h 30 min. Advice to keep "
+        "the part longer than planned: in 2 of 2 lives that lasted longer than the plan, wrong in "
+        "1 of 2 lives."
     )
     missed = np.column_stack([np.full(3, 9e9), hours, high, keep])
-    assert not check_lives(rows, missed, ENDS)[0]
+    assert not check_lives(rows, missed, ENDS, seen).is_calibrated
 
 
 @pytest.mark.parametrize("failing", [5, 7])

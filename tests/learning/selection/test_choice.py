@@ -275,22 +275,3 @@ def test_later_problems_outweigh_no_other_refusal():
 
 
 NONE_OF_FOUR = ValidationChance(0, 4, 2, 1.0)
-
-
-def test_none_found_of_few_problems_says_nothing_against_a_model_beyond_chance():
-    rows = {
-        "few": (NONE_OF_FOUR, 0.002, True),
-        "not beyond chance": (NONE_OF_FOUR, 0.01, False),
-        "ranked high": (replace(NONE_OF_FOUR, share=0.1), 0.01, True),
-        "nine": (replace(NONE_OF_FOUR, problems=9), 0.002, True),
-        "ten": (replace(NONE_OF_FOUR, problems=10), 0.002, False),
-        "no alarm": (replace(NONE_OF_FOUR, alarms=0), 0.002, False),
-        "some found": (THREE_OF_FOUR, 0.002, False),
-        "unknown": (None, 0.002, False),
-    }
-    beyond = ChanceTest(0.5, 0.3, 16, problems=10)
-    found = {
-        name: replace(beyond, share=share, validation=validation).missed_only_few_problems
-        for name, (validation, share, _) in rows.items()
-    }
-    assert found == {name: few for name, (*_, few) in rows.items()}

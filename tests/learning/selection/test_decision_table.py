@@ -18,7 +18,7 @@ FACTS = {
     "summary": "0.8 beside 0.7",
     "acted": 9, "positive": "95%", "negative": "4%", "lost": "press-2", "moved": "It moved",
     "new": "new", "found": "Found.", "in_alarm": "30 %", "most_in_alarm": "20 %",
-    "least_allowed": 0.5, "alone": " Alone.", "on_new_assets": 7,
+    "constant": "flow", "least_allowed": 0.5, "alone": " Alone.", "on_new_assets": 7,
 }  # fmt: skip
 PERSON = "goes into service only if a person approves."
 OF_ALL = "go into service only if a person approves."
@@ -102,6 +102,15 @@ EXPECTED = {
     ),
     "too_few_points": ("provisional", True, f" Version 3 stays.Found. So it {PERSON}"),
     "too_few_points_of_first": ("provisional", False, "Found."),
+    "constant": (
+        "provisional", True,
+        "Found. flow never changes in these readings, so nothing shows what a usual value is. The "
+        f"new limits {OF_ALL}",
+    ),
+    "finds_no_anomaly": (
+        "provisional", True,
+        f"Found. It finds nothing there, so nothing shows that it ever would. It {PERSON}",
+    ),
     "fewer_problems": (
         "provisional", True,
         f"Found. It finds fewer of the problems than the one in service. It {PERSON}",
@@ -164,14 +173,13 @@ def test_a_threshold_that_finds_nothing_leaves_the_verdict_and_asks_a_person():
     assert decide({"finds_nothing": True}, {}, "It is better.").verdict == "promote"
 
 
-def test_a_first_threshold_that_finds_none_of_few_problems_serves_and_the_reason_says_so():
+def test_a_threshold_that_finds_none_of_few_problems_waits_and_the_reason_says_so():
     first = decide({"no_champion": True}, {})
     decision = add_objection(first, "none_of_few_found", {"found": 0, "problems": 4})
     assert decision.reason.endswith(
-        "In the validation period its threshold finds 0 of 4: too few problems to tell how many it "
-        "will find."
+        "But in the validation period its threshold finds 0 of 4: a person decides."
     )
-    assert (decision.verdict, decision.by_person) == ("provisional", False)
+    assert (decision.verdict, decision.by_person) == ("provisional", True)
     assert decision.evidence["none_of_few_found"] == {"found": 0, "problems": 4}
 
 

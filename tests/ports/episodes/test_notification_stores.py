@@ -8,6 +8,7 @@ import pytest
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.routes_and_sinks import parse_route, route_document
+from alerting.notifications.channel_faults import ChannelFacts, Undelivered
 from alerting.notifications.notification import new_message
 from alerting.ports import Conflict
 from alerting.usecases.data_upkeep import retain
@@ -21,6 +22,10 @@ from tests.in_memory_platform import HandClock, platform_on
 
 def old(key, **changes):
     return notice(key, 1, status="sent", delivered_at=at(1), **changes)
+
+
+def failed(key, since, last, error, **changes):
+    return notice(key, since, failing_since=at(since), failed_at=at(last), error=error, **changes)
 
 
 def on_notifications(method, *given, **named):
@@ -133,6 +138,58 @@ CLAIMS = {
         on_notifications("raised_since", "oven-1", at(1), gives=each(key=["k3"])),
         on_notifications("raised_since", "oven-1", at(0), gives=[ANY, ANY]),
         on_notifications("sent_since", at(5), gives=each(key=["new"])),
+    ],
+    "of each channel what is undelivered, and when it last delivered": [
+        on_notifications("channel_facts", at(0), gives=[]),
+        on_notifications(
+            "add",
+            [
+                DEAD,  # of an earlier version, which did not write when
+                failed("k1", 3, 3, "403", status="dead", channel="chat"),
+                failed("k2", 5, 8, "404", status="dead", channel="chat"),
+                failed("k3", 6, 9, None, status="pending", channel="chat"),
+                failed("k4", 4, 7, "500", status="failed", channel="chat"),
+                replace(old("k5"), channel="chat", delivered_at=at(4)),
+                replace(old("k6"), channel="mail", delivered_at=at(9)),
+                failed("k7", 2, 2, "550", status="dead"),
+            ],
+        ),
+        on_notifications(
+            "channel_facts",
+            at(5),
+            gives=[
+                ChannelFacts(
+                    "chat",
+                    Undelivered(1, at(5), at(8), "404"),
+                    Undelivered(2, at(4), at(9), "500"),
+                    at(4),
+                    at(4),
+                ),
+                ChannelFacts("mail", None, None, at(9)),
+            ],
+        ),
+        on_notifications(
+            "channel_facts",
+            at(1),
+            gives=[
+                having(name="chat", refused=Undelivered(2, at(3), at(8), "404")),
+                ChannelFacts("mail", Undelivered(1, at(2), at(2), "550"), None, at(9), None),
+            ],
+        ),
+    ],
+    "the episodes with a notification of a severity that failed lately": [
+        on_notifications(
+            "add",
+            [
+                failed("a:1", 2, 5, "500", status="failed", severity="critical", episode="a"),
+                failed("b:1", 2, 2, "403", status="dead", severity="critical", episode="b"),
+                failed("c:1", 5, 5, "403", status="dead", severity="high", episode="c"),
+                failed("d:1", 5, 5, "403", status="dead", severity="critical"),
+                notice("e:1", 5, severity="critical", episode="e"),
+            ],
+        ),
+        on_notifications("undelivered_episodes", "critical", at(1), gives={"a", "b"}),
+        on_notifications("undelivered_episodes", "critical", at(2), gives={"a"}),
     ],
 }
 

@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from alerting.definitions.asset_documents import Asset, Variable
+from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.ports import ReadingRow, silent
 from alerting.usecases.backtest.backtest import written_subject
 from alerting.usecases.backtest.preview import SeriesCache, preview
@@ -15,7 +15,7 @@ from alerting.usecases.definitions.revisions_and_evaluation_plan import check
 from alerting.usecases.definitions.scenarios import run_scenarios
 from alerting.usecases.document_kinds import DEFINITIONS
 from alerting.usecases.ingestion.arrived_rows import add_readings
-from tests.builders import at
+from tests.builders import at, oven, too_moist
 from tests.in_memory_platform import in_memory_platform
 
 DAYS = 4
@@ -28,6 +28,7 @@ HOT = {
     "above": 100,
     "for": "30m",
 }
+LEFT_OUT = {"variable": None, "above": None, "for": None}
 NEVER = (
     "temp comes every 1h, longer than stale_after 10m: `for: 30m` can never be fulfilled; write "
     "stale_after: 2h"
@@ -59,6 +60,18 @@ def warned(platform, **changes):
     document = {key: one for key, one in {**HOT, **changes}.items() if one is not None}
     (definition,) = check(platform, [document])
     return warnings_of(platform, definition)
+
+
+def test_a_planned_replacement_that_no_event_type_names_is_said():
+    platform = in_memory_platform()
+    platform.assets.store_assets([oven()])
+    platform.assets.put_event_types([EventType(name="failure-bearing", duration="instant")])
+    life = too_moist(problem={"event": "failure-*"}, remaining_life=True, horizon="8h")
+    said = "replaced_by: no event type is called 'replaced-*' (known event types: failure-bearing)"
+    assert said not in warned(platform, **LEFT_OUT, **life)
+    assert said in warned(platform, **LEFT_OUT, **life, replaced_by="replaced-*")
+    platform.assets.put_event_types([EventType(name="replaced-bearing", duration="instant")])
+    assert "replaced_by" not in str(warned(platform, **LEFT_OUT, **life, replaced_by="replaced-*"))
 
 
 def test_an_alert_that_can_never_be_raised_is_said_wherever_it_is_tried(hourly):

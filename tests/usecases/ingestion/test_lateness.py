@@ -20,7 +20,7 @@ def test_why_names_what_late_data_have_changed_and_what_still_waits():
     line.feed({30: 230, 33: 200}, 51)
     line.run(51)
     assert "evaluated to 2026-01-05 00:46 UTC (latency 5 min)" in facts(line, 40)
-    assert "it was found late: late data showed it at 2026-01-05 00:51 UTC" in facts(line, 31)
+    assert "it came with late readings, at 2026-01-05 00:51 UTC" in facts(line, 31)
     line.feed({32: 200}, 52)
     line.platform.arrivals.request_reprocessing([{("too-hot", "oven-1"): at(32)}])
     assert (

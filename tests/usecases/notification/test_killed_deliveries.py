@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from alerting.adapters.mongo.mongo import MongoStores
-from alerting.ports import ReadingRow
+from alerting.ports import DeliveryFailed, ReadingRow
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
@@ -37,18 +37,29 @@ def stores(real_mongod) -> Iterator[MongoStores]:
         yield opened
 
 
+class Refusing(Mailbox):
+    """A channel that refuses everything."""
+
+    def deliver(self, message):
+        raise DeliveryFailed("refused", permanent=True)
+
+
 class Plant:
-    """An oven with five alerts: two were sent and are over, three wait for a flood summary."""
+    """An oven with five alerts: two were sent and are over, three wait for a flood summary. A
+    critical one was refused by its channel, and goes to all others."""
 
     def __init__(self, uri: str, stores: MongoStores) -> None:
         self.uri = uri
         self.stores = stores
         self.mail = Mailbox("mail")
+        self.channels = [self.mail, Refusing("refuses")]
         restore(stores.database, {})
-        platform = self.platform = platform_on(stores, [self.mail], HandClock())
+        platform = self.platform = platform_on(stores, self.channels, HandClock())
         platform.assets.store_assets([oven()])
         ROUTES.apply(platform, [CROWD], "engineer", at(0))
         definitions = [too_hot(name=f"too-hot-{i}", stale_after="1d") for i in range(5)]
+        refused = {"severity": "critical", "notify": {"channels": ["refuses"]}}
+        definitions.append(too_hot(name="refused", stale_after="1d", **refused))
         apply(platform, definitions, "engineer", at(0), "test")
         for minute, value in ((1, 230.0), (DUE, 200.0)):
             add_readings(
@@ -66,7 +77,7 @@ class Plant:
     def disturbed(self, commands: Commands) -> None:
         """One delivery of a process of its own."""
         with process(self.uri, DATABASE, commands) as own:
-            deliver_due(platform_on(own, [self.mail], HandClock(at(DUE))), at(DUE))
+            deliver_due(platform_on(own, self.channels, HandClock(at(DUE))), at(DUE))
 
     def deliver(self, minute: int) -> None:
         self.platform.clock.instant = at(minute)
@@ -91,6 +102,7 @@ def expected(plant: Plant) -> set[str]:
     assert set(keys.values()) == {1}
     assert sorted(m.subject.split(":")[0] for m in plant.mail.messages) == [
         "+3 more on oven-1",
+        "CRITICAL",
         "Over",
         "Over",
     ]

@@ -12,6 +12,7 @@ from alerting.learning.selection.choice import ChanceTest, ValidationChance
 from alerting.learning.selection.decision import (
     PromotionDecision,
     decide,
+    describe_worse,
     met_condition,
     threshold_alert,
 )
@@ -35,7 +36,8 @@ ROWS = [
     (ANY, 2, 15, 0.001, VALIDATION, "finds_few", "finds_few", "Only 2 of 15 problems of the"),
     (ANY, 1, 15, 0.9, VALIDATION, "finds_few", "finds_few", "validation period is announced. An"),
     (ANY, 0, 10, 0.001, VALIDATION, "finds_few", "finds_few", " 0 of 10 problems of the"),
-    (ANY, 0, 9, 0.001, VALIDATION, None, "finds_nothing", "finds"),
+    (ANY, 0, 9, 0.001, VALIDATION, "finds_nothing", "finds_nothing", "threshold finds a"),
+    (ANY, 0, 4, 0.001, OUT_OF_FOLD, *["none_of_few_found"] * 2, "finds 0 of 4: a person"),
     (ANY, 0, 9, 0.9, VALIDATION, "finds_nothing", "finds_nothing", "threshold finds a"),
     (ANY, 1, 5, 0.9, VALIDATION, "found_by_chance", None, ""),
     (ANY, 0, 0, 1.0, OUT_OF_FOLD, None, None, "threshold was chosen on"),
@@ -48,12 +50,12 @@ ROWS = [
 ]
 
 
-def decided(row, is_first, alert=ALERT, is_fixed=False):
+def decided(row, is_first, alert=ALERT, is_fixed=False, notes=()):
     family, found, problems, share, period = row[:5]
     validation = ValidationChance(found, problems, 4, share)
     finds = found > 0 or period != VALIDATION
     threshold = ThresholdChoice(0.5, finds, "", (), period, is_fixed)
-    evidence = ChallengerEvidence(threshold, {}, {}, (), {}, (), (), validation=validation)
+    evidence = ChallengerEvidence(threshold, {}, {}, (), {}, notes, (), validation=validation)
     chosen = SimpleNamespace(candidate=SimpleNamespace(family=family), evidence=evidence)
     chance = ChanceTest(0.5, 0.3, 16, 20, share=0.02, validation=validation)
     better = PromotionDecision(verdict="promote", reason="It is better.")
@@ -88,12 +90,25 @@ def test_a_person_decides_by_what_validation_counts_and_by_the_family(row, is_fi
 
 
 def test_of_a_fixed_threshold_it_is_not_said_that_another_finds_nothing_or_that_it_was_chosen():
-    nothing = decided(ROWS[8], is_first=False, is_fixed=True)
+    nothing = decided(ROWS[9], is_first=False, is_fixed=True)
     assert (nothing.objection, nothing.by_person) == ("fixed_finds_nothing", True)
     waiting = str(explain_waiting(nothing.objection, nothing.evidence))
     assert "the threshold that the definition fixes finds no problem" in nothing.reason
     assert "the threshold that the definition fixes finds no problem" in waiting
-    assert decided(ROWS[10], is_first=False, is_fixed=True).reason == "It is better."
+    assert decided(ROWS[11], is_first=False, is_fixed=True).reason == "It is better."
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_forecast_that_is_worse_than_the_last_value_waits_although_it_warns_well(is_first):
+    decision = decided(ROWS[0], is_first, notes=tuple(describe_worse(2.5, 1.5)))
+    assert decision.waits(classifier())
+    assert decision.reason.endswith(
+        "On the test period its median is worse than the last known value: off by 2.5 on average, "
+        "that one by 1.5. So a person decides."
+    )
+    waiting = str(explain_waiting(decision.objection, decision.evidence))
+    assert "worse than the last known value" in waiting
+    assert not decided(ROWS[0], is_first, notes=tuple(describe_worse(1.5, 2.5))).by_person
 
 
 def test_the_ready_alert_stands_on_the_limit_of_the_problem_and_none_is_said_to_be_ready():

@@ -198,7 +198,8 @@ class RandomForest(ModelFamily):
                 1: total / (2 * positive),
             }
         encoding = Encoding(Dense.fit(columns, rows.matrix, scaled=False), pairs)
-        encoded = encoding.encode(rows.matrix)
+        most = np.finfo(np.float32).max  # products of pairs may lie beyond
+        encoded = np.clip(encoding.encode(rows.matrix), -most, most)
         share = params["max_features"]
         if isinstance(share, float):
             settings["max_features"] = min(max(1, int(share * encoded.shape[1])), MOST_PER_SPLIT)

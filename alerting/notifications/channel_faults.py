@@ -1,0 +1,160 @@
+"""Decides which channels do not deliver, and to which other channels a critical alarm then goes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alerting.definitions.wording.language import (
+    Value,
+    join_first,
+    translatable,
+    translatable_count,
+)
+from alerting.episodes.episode import Episode
+from alerting.notifications.notification import Notification
+from alerting.notifications.policy import LOG, TOP
+
+UNDELIVERED_FOR = timedelta(minutes=15)
+"""Time without a delivery after which a channel with waiting messages has failed."""
+_ABANDONED_AFTER = timedelta(days=1)  # after the last message to a channel without settings
+_MOST_NAMED = 3
+_NO_ALARM = ("closed", "corrected", "muted")  # messages that announce no alarm
+_ANSWER_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """Messages whose last attempt failed. `since`: the first failed attempt of any; `last`: the
+    newest one, with its `answer`."""
+
+    number: int
+    since: datetime
+    last: datetime
+    answer: str
+
+
+@dataclass(frozen=True)
+class ChannelFacts:
+    """Deliveries of a channel with undelivered messages.
+
+    `refused`: messages that are given up, since its last delivery or within `UNDELIVERED_FOR`;
+    `waiting`: messages to be tried again. `delivered_at`: its last delivery; `delivered_before`:
+    the last delivery until the newest refusal.
+    """
+
+    name: str
+    refused: Undelivered | None = None
+    waiting: Undelivered | None = None
+    delivered_at: datetime | None = None
+    delivered_before: datetime | None = None
+
+
+def why_failing(
+    facts: ChannelFacts, is_configured: bool, is_open: bool, now: datetime
+) -> str | None:
+    """Return why a channel fails, for an engineer; None if it does not, or has recovered.
+
+    A channel that refuses and accepts by turns fails until it has refused nothing for
+    `UNDELIVERED_FOR`. `is_open`: whether a fault of it is open, which a message that is sent again
+    does not end before it is delivered.
+    """
+    refused = facts.refused
+    if (
+        refused
+        and _is_after(refused.last, facts, now)
+        and (is_configured or now - refused.last < _ABANDONED_AFTER)
+    ):
+        return translatable_count(
+            "it refused {number} message since {since} ({answer}): correct the channel, test it "
+            "({test}), then send the message again ({again})",
+            "it refused {number} messages since {since} ({answer}): correct the channel, test it "
+            "({test}), then send the messages again ({again})",
+            refused.number,
+            again="alerting retry notifications",
+            **_values(facts, refused),
+        )
+    waiting = facts.waiting
+    delivered = facts.delivered_at
+    if waiting and (delivered is None or delivered <= waiting.last):
+        silent_since = max(waiting.since, delivered or waiting.since)
+        if is_open or now - silent_since >= UNDELIVERED_FOR:
+            return translatable_count(
+                "it delivered nothing since {since}, and {number} message waits ({answer}): "
+                "correct the channel or its receiver, and test it ({test})",
+                "it delivered nothing since {since}, and {number} messages wait ({answer}): "
+                "correct the channel or its receiver, and test it ({test})",
+                waiting.number,
+                **_values(facts, waiting),
+            )
+    return None
+
+
+def _is_after(refusal: datetime, facts: ChannelFacts, now: datetime) -> bool:
+    """Return whether a channel has delivered nothing since a refusal, or refuses by turns."""
+    if facts.delivered_at is None or facts.delivered_at < refusal:
+        return True
+    before = facts.delivered_before
+    by_turns = before is not None and refusal - before < UNDELIVERED_FOR
+    return by_turns and now - refusal < UNDELIVERED_FOR
+
+
+def _values(facts: ChannelFacts, undelivered: Undelivered) -> dict[str, Value]:
+    answer = undelivered.answer
+    return {
+        "since": undelivered.since.isoformat(timespec="seconds"),
+        "answer": answer if len(answer) <= _ANSWER_LENGTH else f"{answer[:_ANSWER_LENGTH]}…",
+        "test": f"alerting try {facts.name}",
+    }
+
+
+def has_failed(notification: Notification, now: datetime) -> bool:
+    """Return whether a notification is given up, or could not be delivered for long."""
+    since = notification.failing_since
+    return notification.status == "dead" or (
+        notification.is_waiting and since is not None and now - since >= UNDELIVERED_FOR
+    )
+
+
+def redirected(
+    episode: Episode,
+    notifications: Iterable[Notification],
+    channels: Collection[str],
+    now: datetime,
+) -> tuple[Notification, ...]:
+    """Return the notifications of a critical alarm to all other channels, once every channel that
+    reaches people failed; none if a person knows of it, or must not be told.
+
+    `notifications`: all of the episode so far.
+    """
+    if episode.acknowledged or episode.muted_by or episode.backfilled or episode.withdrawn:
+        return ()
+    critical = [
+        n
+        for n in notifications
+        if n.severity == TOP
+        and n.transition not in _NO_ALARM
+        and n.status not in ("muted", "dropped")
+    ]
+    to_people = [n for n in critical if n.channel != LOG] or critical
+    if not to_people or not all(has_failed(n, now) for n in to_people):
+        return ()
+    failed = sorted({n.channel for n in to_people})
+    reason = translatable(
+        "no channel of this alarm delivered it ({names})", names=join_first(failed, _MOST_NAMED)
+    )
+    return tuple(
+        Notification(
+            key=f"{episode.id}:redirected:{channel}",
+            channel=channel,
+            transition="raised",
+            reason=reason,
+            created_at=now,
+            next_attempt_at=now,
+            severity=TOP,
+            episode=episode.id,
+            asset=episode.asset,
+        )
+        for channel in sorted({*channels} - {n.channel for n in critical})
+    )
