@@ -94,6 +94,10 @@ class DatabaseDown(UserError):
     """Error: the database is not reachable, or refuses the login; the operation changed nothing."""
 
 
+class NoAnswer(DatabaseDown):
+    """Error: no server accepts a connection, or the one that did is silent."""
+
+
 class MongoStores:
     """Every store of one prepared database. `unit_of_work`: replaces transactions. `state_parts`:
     number of parts of each sixteenth of the condition states."""
@@ -320,7 +324,7 @@ def database_errors(hosts: str) -> Iterator[None]:
     try:
         yield
     except (ConnectionFailure, WTimeoutError) as error:
-        raise DatabaseDown(
+        raise NoAnswer(
             f"the database at {hosts} does not answer: start it with `alerting up`, or set "
             "ALERTING_MONGODB_URI "
             f"to a running server ({_brief(error)})"
