@@ -78,21 +78,21 @@ def relate_units(written: str | None, declared: str | None) -> UnitRelation | No
 
 @cache
 def _relate(written: str, declared: str) -> UnitRelation | None:
-    both = (written, declared)
-    turns = [bool(_ROTATION.search(unit)) for unit in both]
-    if not all(map(is_known_unit, both)) or _UNCLEAR & {*both} or turns[0] != turns[1]:
+    pair = (written, declared)
+    turns = [bool(_ROTATION.search(unit)) for unit in pair]
+    if not all(map(is_known_unit, pair)) or _UNCLEAR & {*pair} or turns[0] != turns[1]:
         return UnknownUnit(written, declared)
     import pint  # noqa: PLC0415 - takes half a second; few files state another unit
 
     registry = _registry()
     try:
-        of, into = (registry.Unit(_as_pint(unit)) for unit in both)
-        zero, one = (registry.Quantity(x, of).to(into).magnitude for x in (0.0, 1.0))
+        source, target = (registry.Unit(_as_pint(unit)) for unit in pair)
+        zero, unity = (registry.Quantity(x, source).to(target).magnitude for x in (0.0, 1.0))
     except pint.DimensionalityError:
         return OtherQuantity(written, declared)
     except (pint.PintError, TypeError, ValueError):
         return UnknownUnit(written, declared)
-    times, offset = (float(f"{number:.12g}") for number in (one - zero, zero))
+    times, offset = (float(f"{number:.12g}") for number in (unity - zero, zero))
     if (times, offset) == (1.0, 0.0):
         return None
     per = float(f"{1 / times:.12g}")

@@ -56,6 +56,7 @@ from alerting.readings.history import (
     to_millis,
 )
 from alerting.readings.variable_series import CategoryValues, category_values, labels_at
+from alerting.recommendation.variable_text import setting
 
 FILE = "learned_limits.json"
 _COLUMNS = (template("Group"), template("Readings"), template("Limit"))
@@ -99,7 +100,7 @@ class FittedLimits:
                     (
                         table.name_group(group) or "all",
                         f"{limit.readings}",
-                        "too few" if limit.limit is None else f"{limit.limit:.6g} {unit}",
+                        "too few" if limit.limit is None else setting(limit.limit, unit),
                     )
                     for group, limit in sorted(table.groups.items(), key=_position)
                 ][:_MOST_ROWS],
