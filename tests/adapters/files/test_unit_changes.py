@@ -42,7 +42,7 @@ def notes_of(path, layout):
     file = ReadingsFile(path, layout)
     profile = file.profile(lambda *_: None)
     types = {title: column.inferred() for title, column in profile.columns.items()}
-    return [note for note in notes(file, profile, types) if "(another unit?)" in note]
+    return [note for note in notes(file, profile, types) if "another unit" in note]
 
 
 REMEDY = "state another unit in the title of its column, as `mass [g]`: it is then converted"
