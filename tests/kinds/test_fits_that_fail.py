@@ -1,5 +1,5 @@
-"""An asset whose fit raises an exception is left out with its reason; without any other the training
-is refused."""
+"""An asset whose fit raises an exception is left out with its reason; without any other the
+training is refused."""
 
 import numpy as np
 import pytest

@@ -37,14 +37,18 @@ from alerting.learning.data.dataset_rows import (
     purge_length,
     readings_interval,
     require_all_parts,
-    require_both_classes,
     require_problem,
     require_strides,
     split_borders,
 )
 from alerting.learning.data.findings import Consequence, Finding, findings_from
 from alerting.learning.data.leak_suspects import leak_suspects
-from alerting.learning.data.quality import burst_findings, find_oddities, find_strays
+from alerting.learning.data.quality import (
+    burst_findings,
+    find_oddities,
+    find_strays,
+    require_both_classes,
+)
 from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
 from alerting.learning.features.lives import lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
@@ -240,9 +244,11 @@ def build_dataset(
         purge,
     )
     problems = pd.concat([a.problems for a in assets], ignore_index=True)
-    oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
+    begun = _problems_by_part(problems, borders)
+    oddities = find_oddities(definition, plan, training, begun)
     if definition.must_know is None:
-        require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
+        label = rows.label[rows.part == "train"]
+        require_both_classes(definition, label, begun["train"], len(problems), views, oddities)
     rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
     parts = [
         build_features(plan, history, rows.at[rows.asset == history.asset.name])
