@@ -6,6 +6,7 @@ import pytest
 from alerting.kinds.anomaly.detectors import (
     WEEK_MS,
     cluster_peaks,
+    fit_components,
     lasting_scores,
     threshold_for_rate,
     threshold_for_share,
@@ -15,7 +16,6 @@ from alerting.kinds.anomaly.normal_rows import NormalSpace, far_from_others
 from alerting.kinds.anomaly.scored_strides import responsible
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 from alerting.readings.variable_series import CategoryValues
-from tests.helpers.former_detectors import former_detector
 
 MINUTE = 60_000
 
@@ -97,7 +97,7 @@ def matrix(seed, rows):
 def fitted():
     normal = matrix(0, 1_000)
     space = NormalSpace.fit(normal)
-    detector = former_detector("pca", space.encode(normal))
+    detector = fit_components(space.encode(normal))
     usual, limit = np.quantile(detector.score(space.encode(normal)), [0.5, 0.99])
     return FittedDetector(PLAN, space, detector, float(usual), float(limit), 1.0, 1.0, ())
 

@@ -3,8 +3,7 @@ higher the less the row is like normal; and the threshold of that score from its
 time: for a rate of false alarms, or for a share of time in alarm.
 
 A detector is plain arrays of numbers. The same rows give the same bits, and a row's score has the
-same bits whatever the other rows are. Trainings fit the first two detectors; the others serve in
-models trained by earlier versions. Scoring needs no library of models.
+same bits whatever the other rows are. Scoring needs no library of models.
 
 Peaks over a threshold: scores above a high quantile come in clusters, whose maxima follow a
 generalized Pareto distribution (Pickands 1975; declustering by runs: Coles 2001, chapters 4 and 5).
@@ -18,7 +17,6 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from alerting.kinds.anomaly.normal_rows import Arrays, product, squared_length
 from alerting.readings.history import BoolArray, Floats, Millis
@@ -84,99 +82,12 @@ class LevelsAndSpreads:
         return scores
 
 
-@dataclass(frozen=True)
-class IsolationTrees:
-    """Isolation forest (Liu and others 2008): how few random cuts separate a row. Nodes of all
-    trees in one table.
-
-    `column`: the column that a node cuts, -1 for a leaf; `cut`: values up to this go `left`,
-    greater ones `right`; `depth`: path length of a leaf; `roots`: root node of each tree; `usual`
-    (1): path length of a random search tree.
-    """
-
-    column: Floats
-    cut: Floats
-    left: Floats
-    right: Floats
-    depth: Floats
-    roots: Floats
-    usual: Floats
-    family: ClassVar[str] = "isolation_forest"
-
-    def score(self, rows: Floats) -> Floats:
-        column = self.column.astype(np.int64)
-        lower = self.left.astype(np.int64)
-        higher = self.right.astype(np.int64)
-        every = np.arange(len(rows))
-        total = np.zeros(len(rows))
-        for root in self.roots.astype(np.int64).tolist():
-            node = np.full(len(rows), root)
-            while (inner := column[node] >= 0).any():
-                goes_left = rows[every, np.maximum(column[node], 0)] <= self.cut[node]
-                node = np.where(inner, np.where(goes_left, lower[node], higher[node]), node)
-            total += self.depth[node]
-        return np.asarray(1.0 - total / (len(self.roots) * self.usual[0]))
-
-    def check(self, width: int) -> None:
-        """Raise ValueError if a path through a tree would leave the table, use a column that a row
-        does not have, or never end at a leaf."""
-        count = len(self.column)
-        tables = (self.column, self.left, self.right, self.roots)
-        if any(len(part) != count for part in (self.cut, self.left, self.right, self.depth)):
-            raise ValueError("the trees have tables of unequal length")
-        if not all(np.isfinite(part).all() and (part == np.floor(part)).all() for part in tables):
-            raise ValueError("a node of a tree is no whole number")
-        inner = np.flatnonzero(self.column >= 0)
-        children = np.stack([self.left[inner], self.right[inner]])
-        if (children <= inner).any() or (children >= count).any() or (self.column >= width).any():
-            raise ValueError(
-                "a cut of a tree leads back, out of the tree, or to a column that is not there"
-            )
-        if not len(self.roots) or (self.roots < 0).any() or (self.roots >= count).any():
-            raise ValueError("a root lies outside of the trees")
-
-
-@dataclass(frozen=True)
-class Autoencoder:
-    """A small network that copies its input through a narrow layer: the error of the copy, in units
-    of its usual error.
-
-    Layers `into` (k x m), `middle` (m x b), `out` (b x m), `back` (m x k) with their biases; ReLU
-    between them. `usual` (k): mean squared error of each column.
-    """
-
-    into: Floats
-    into_bias: Floats
-    middle: Floats
-    middle_bias: Floats
-    out: Floats
-    out_bias: Floats
-    back: Floats
-    back_bias: Floats
-    usual: Floats
-    family: ClassVar[str] = "autoencoder"
-
-    def score(self, rows: Floats) -> Floats:
-        hidden = np.clip(rows, -_FAR, _FAR)
-        for weights, bias in (
-            (self.into, self.into_bias),
-            (self.middle, self.middle_bias),
-            (self.out, self.out_bias),
-        ):
-            hidden = np.maximum(product(hidden, weights) + bias, 0.0)
-        off = (rows - (product(hidden, self.back) + self.back_bias)) / np.sqrt(self.usual)
-        return np.asarray(np.sqrt(squared_length(off) / rows.shape[1]))
-
-
-_FAR = 6.0  # usual deviations beyond which a network has learned nothing
 DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
     {
         detector.family: detector
         for detector in (
             PrincipalComponents,
             LevelsAndSpreads,
-            IsolationTrees,
-            Autoencoder,
         )
     }
 )
@@ -368,9 +279,5 @@ def cluster_peaks(at: Millis, scores: Floats, floor: float, apart_ms: int) -> Fl
     above = np.flatnonzero(scores > floor)
     if not len(above):
         return np.empty(0)
-    return np.maximum.reduceat(scores[above], first_of_clusters(at[above], apart_ms))
-
-
-def first_of_clusters(at: Millis, apart_ms: int) -> npt.NDArray[np.int64]:
-    """Return the positions of the instants at which a new cluster begins."""
-    return np.concatenate([[0], np.flatnonzero(np.diff(at) > apart_ms) + 1]).astype(np.int64)
+    begins = np.flatnonzero(np.diff(at[above]) > apart_ms) + 1
+    return np.maximum.reduceat(scores[above], np.append(0, begins))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from alerting.kinds.anomaly.detectors import Detector, IsolationTrees, arrays_of, detector_of
+from alerting.kinds.anomaly.detectors import Detector, arrays_of, detector_of
 from alerting.kinds.anomaly.normal_rows import NormalSpace, group_rows, known_variables
 from alerting.kinds.normal_operation import NormalModel, read_header
 from alerting.learning.features.plan import FeaturePlan
@@ -295,8 +295,6 @@ def _detector(
     }
     plan = FeaturePlan.from_document(document["plan"])
     detector = detector_of(settings["family"], by_prefix["detector"])
-    if isinstance(detector, IsolationTrees):
-        detector.check(len(plan.layout))
     space = NormalSpace.from_arrays(by_prefix["space"])
     if space.floors is not None and space.floors.shape != space.centre.shape:
         raise ValueError("the floors of spreads are not those of the columns")

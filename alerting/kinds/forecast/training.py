@@ -259,7 +259,8 @@ class ForecastTraining:
             fitted = fit_rows(*arguments[:5])
             if dataset.plan.results_of and not twin.has_alarm:
                 return _shifted(fitted, _forecast_unseen(*arguments[:5]))
-            return _like_twin(twin, fitted)
+            model = replace(forecast_in(fitted), shifts=forecast_of(twin).shifts)
+            return replace(fitted, model=model)
 
         return refit(dataset, twin, definition, fit)
 
@@ -373,12 +374,6 @@ def _shifted(estimator: Estimator, unseen: ForecastsAndValues) -> Estimator:
     shifts = conformal_shifts(*unseen)
     model = replace(forecast_in(estimator), shifts=tuple(tuple(row.tolist()) for row in shifts))
     return replace(estimator, model=model)
-
-
-def _like_twin(twin: TrainedModel, estimator: Estimator) -> Estimator:
-    return replace(
-        estimator, model=replace(forecast_in(estimator), shifts=forecast_of(twin).shifts)
-    )
 
 
 @dataclass(frozen=True)

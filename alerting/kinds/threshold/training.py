@@ -20,7 +20,6 @@ from alerting.definitions.fields.condition_fields import HOUR_OF_DAY, Learned
 from alerting.definitions.threshold_limits import key_of
 from alerting.definitions.wording.language import count_in_english, template, translatable
 from alerting.detection.learned_limits import (
-    Group,
     GroupLimit,
     LearnedLimits,
     LimitTable,
@@ -104,14 +103,12 @@ class FittedLimits:
                         f"{limit.readings}",
                         "too few" if limit.limit is None else f"{limit.limit:.6g} {unit}",
                     )
-                    for group, limit in sorted(table.groups.items(), key=_position)
+                    for group, limit in sorted(
+                        table.groups.items(),  # hours by their number
+                        key=lambda item: [(len(n) if n.isdigit() else 0, n) for n in item[0]],
+                    )
                 ][:_MOST_ROWS],
             )
-
-
-def _position(item: tuple[Group, GroupLimit]) -> list[tuple[int, str]]:
-    """Return the sort key of a group: names in alphabetical order, hours by their number."""
-    return [(len(name) if name.isdigit() else 0, name) for name in item[0]]
 
 
 def _describe(variable: str, table: LimitTable) -> str:

@@ -49,7 +49,7 @@ from alerting.learning.data.quality import (
     find_strays,
     require_both_classes,
 )
-from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
+from alerting.learning.data.row_labels import EFFECTS, FeedbackLabel, describe_feedback
 from alerting.learning.features.lives import lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
@@ -255,7 +255,11 @@ def build_dataset(
         for history in views
     ]
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-    counts = _count_answers(assets, rows.effect)
+    counts = {
+        "answers": sum(a.answers for a in assets),
+        "used": sum(a.answers_used for a in assets),
+        **{name: int((rows.effect == number).sum()) for number, name in enumerate(EFFECTS, 1)},
+    }
     leaks = leak_suspects(definition, plan, training, features, rows)
     beside = {name: getattr(rows, name) for name in HASHED}
     beside["lives"] = lives_of_rows(definition.life_ends, views, rows.at, rows.asset)
@@ -396,17 +400,6 @@ def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
         np.concatenate([a.dropped for a in assets]).astype(str), return_counts=True
     )
     return dict(zip(reasons.tolist(), counts.tolist(), strict=True))
-
-
-def _count_answers(assets: Sequence[AssetRows], effect: Effects) -> dict[str, int]:
-    rows: dict[str, int] = {
-        name: int((effect == number).sum()) for number, name in enumerate(EFFECTS, start=1)
-    }
-    return {
-        "answers": sum(a.answers for a in assets),
-        "used": sum(a.answers_used for a in assets),
-        **rows,
-    }
 
 
 def _observed_seconds(

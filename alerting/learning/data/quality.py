@@ -468,12 +468,13 @@ def require_both_classes(
     elif begun:
         cause = template(
             "no row is followed by the problem: of the problems that begin in it ({begun}) none "
-            "comes within {horizon} after one of its rows; choose a longer horizon, or import the readings before them"
+            "comes within {horizon} after one of its rows; choose a longer horizon, or import the "
+            "readings before them"
         )
     elif problems:
         cause = template(
-            "no row is followed by the problem: none of the problems ({problems}) begins in it; use a longer "
-            "history, or shorter periods.validation and periods.test"
+            "no row is followed by the problem: none of the problems ({problems}) begins in it; "
+            "use a longer history, or shorter periods.validation and periods.test"
         )
     else:
         cause = template(

@@ -184,8 +184,8 @@ def test_what_cannot_be_learned_is_refused_with_what_to_do():
         "which never comes (x above 99; x from -2.73334 to 2.67155): correct it": refusal(
             asked(**state, above=99)
         ),
-        "every row is followed by the problem (x above -99; begun in it: 2; x from -2.73334 to 2.67155)": (
-            refusal(asked(**state, above=-99))
+        "(x above -99; begun in it: 2; x from -2.73334 to 2.67155): choose a shorter": refusal(
+            asked(**state, above=-99)
         ),
         "which never comes (event failure; events: 0): correct it": refusal(
             asked(event="failure"), [known]
