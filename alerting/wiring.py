@@ -170,6 +170,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         retention=settings.retention,
         latency=settings.latency,
         health_limits=settings.health_limits,
+        clock_difference=clock.difference,
         disks=lambda: list_disks(settings.home, stores.database),
         database=lambda: read_database(stores.database),
     )

@@ -73,8 +73,8 @@ def delete() -> dict[str, int]:
         deleted = retain(platform, read_instant(run_as_of(platform)))
         clean_jobs(platform)
     for swept in deleted:
-        say(f"deleted: {swept.documents} {swept.what}")
-    return {swept.what: swept.documents for swept in deleted}
+        say(f"deleted: {swept.documents} {swept.kind}")
+    return {swept.kind: swept.documents for swept in deleted}
 
 
 @task(execution_timeout=timedelta(hours=3), **BACKGROUND)

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from tests.template_branches import TAKEN, record_branches
+
 LAST_LINES = 25
 
 
@@ -11,10 +13,15 @@ class Outcomes:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        record_branches()
 
     def pytest_collection_finish(self, session) -> None:
         """Write how many tests there are."""
         self._write(tests=len(session.items))
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the branches of templates that were rendered."""
+        self._write(branches=sorted(TAKEN))
 
     def pytest_collectreport(self, report) -> None:
         """Write a file that could not be imported, or is skipped as a whole."""

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.lanes import HOLDS, ORDER
+from tests.template_branches import UNTAKEN, untaken
 
 SLOWEST = 20
 POLL_S = 0.2
@@ -38,6 +39,7 @@ class Run:
     read: int = 0
     tests: int = 0
     lines: list[dict] = field(default_factory=list)
+    branches: set[str] = field(default_factory=set)
 
     def read_news(self) -> list[dict]:
         """Return the outcomes since the last call."""
@@ -49,6 +51,7 @@ class Run:
         self.read += len(whole) + bool(whole)
         news = [json.loads(line) for line in whole.splitlines()]
         self.tests = next((line["tests"] for line in news if "tests" in line), self.tests)
+        self.branches |= {branch for line in news for branch in line.get("branches", ())}
         told = [line for line in news if "test" in line]
         self.lines += told
         return told
@@ -66,7 +69,9 @@ def main(arguments: list[str]) -> int:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="alerting-lanes-") as folder:
         runs = run_lanes(Path(folder), workers, arguments)
-        return conclude(runs, time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        untaken_code = tell_untaken(runs) if is_whole(arguments) else 0
+        return conclude(runs, seconds) or untaken_code
 
 
 def run_lanes(folder: Path, workers: int, arguments: list[str]) -> list[Run]:
@@ -139,6 +144,26 @@ def conclude(runs: list[Run], seconds: float) -> int:
         return broken[0].process.returncode
     codes = {run.process.returncode for run in runs}
     return 1 if 1 in codes else min(codes)
+
+
+def is_whole(arguments: list[str]) -> bool:
+    """Return whether all tests run, with or without those of the night."""
+    marks = [arguments[n + 1] for n, word in enumerate(arguments) if word == "-m"]
+    others = {*arguments} - {"-m", "tests", *marks}
+    return marks[-1:] in (["not night"], [""]) and not others
+
+
+def tell_untaken(runs: list[Run]) -> int:
+    """Print the branches of templates that no test rendered; return 1 if there are any. Where tests
+    were left out, such as those in a browser, nothing is said."""
+    if any(line["outcome"] == "skipped" for run in runs for line in run.lines):
+        return 0
+    missing, known = untaken(branch for run in runs for branch in run.branches)
+    for branch in missing:
+        print(f"no test renders this branch of a template: {branch}")
+    if known:
+        print(f"rendered or gone, to be deleted from {UNTAKEN.name}: {known}")
+    return int(bool(missing))
 
 
 def tell_left_out(lines: list[dict]) -> None:

@@ -12,7 +12,7 @@ from alerting.definitions.asset_documents import Asset, Variable
 UNITS = ("1", "0.1", "0.7", "2.3", "0.001", "12.5", "1000.1")
 LOWEST = -4
 HIGHEST = 12
-NO_DATA = ("hold", "hold", "alert", "ignore")
+NO_DATA = ("hold", "hold", "alert", "ignore", "clear")
 COUNTS = (
     None,
     None,
@@ -89,6 +89,9 @@ def random_case(random: Random, number: int, step: int, ticks: int) -> Case:
     document["severity"] = random.choice(("low", "medium", "high", "critical"))
     document |= _condition(random, unit, kind)
     document |= _times(random, step, kind)
+    for limits in document.get("levels", {}).values():
+        if random.random() < 0.3 and "frozen_after" not in document:
+            limits["for"] = f"{random.choice((0, 1, 3, 6)) * step // 1_000}s"
     if "counter" in document and random.random() < 0.5:
         document["rolls_over_at"] = _multiple(unit, random.choice((6, 13)))
     bounds = (None, None)
@@ -200,7 +203,7 @@ def _times(random: Random, step: int, kind: str) -> dict[str, Any]:
 
     hold = random.choice((0, 0, 1, 2, 5))
     clear_for = random.choice((0, 0, 1, 3, 5, 7))
-    no_data = random.choice(("hold", "alert") if kind == "rate" else NO_DATA)
+    no_data = random.choice(("hold", "alert", "clear") if kind == "rate" else NO_DATA)
     found: dict[str, Any] = {"for": steps(hold), "clear_for": steps(clear_for), "no_data": no_data}
     found["stale_after"] = steps(random.choice((1, 2, 3, 5, 9, 30)))
     if no_data != "ignore" and random.random() < 0.3:

@@ -68,6 +68,10 @@ class Oracle:
         text = self.document.get(name, otherwise)
         return None if text is None else int(text.removesuffix("s")) * 1_000
 
+    def hold_of(self, severity):
+        text = self.document.get("levels", {}).get(severity, {}).get("for")
+        return self.hold if text is None else int(text.removesuffix("s")) * 1_000
+
     def limit(self, given):
         if isinstance(given, dict):
             given = self.attributes[given["attribute"]]
@@ -118,6 +122,10 @@ class Oracle:
         for i, sample in enumerate(mine):
             if i and self.no_data != "ignore" and sample.at - mine[i - 1].at > self.stale_after:
                 counted = []  # a hole in the data
+                if self.no_data == "clear":
+                    sides = {
+                        s: [False] * len(conditions) for s, conditions in self.conditions.items()
+                    }
             matter = self.matter(sample, mine[: i + 1])
             number = sample.value
             if not matter and self.rate_per is not None:
@@ -248,7 +256,7 @@ class Oracle:
         since = judged[before[-1]][0].at if before else start
         missing = SEVERITIES.index(self.severity) if self.no_data == "alert" else None
         if self.no_data != "ignore" and at >= since + self.stale_after:
-            return missing
+            return -1 if self.no_data == "clear" else missing
         if not before:
             return None  # no reading yet
         sample, (matter, severity) = judged[before[-1]]
@@ -270,16 +278,18 @@ class Oracle:
         ranks = sorted(SEVERITIES.index(s) for s in possible)
         statuses = []
         holds = dict.fromkeys(ranks, False)
+        on_delays = {rank: self.hold_of(SEVERITIES[rank]) for rank in ranks}
         found = []
         for at in range(start + step, until + 1, step):
             statuses.append(self.status(at, judged, start))
             for rank in ranks:
-                wanted, long = (False, self.clear_for) if holds[rank] else (True, self.hold)
+                wanted, long = (False, self.clear_for) if holds[rank] else (True, on_delays[rank])
                 last = statuses[-(long // step + 1) :]
                 if len(last) == long // step + 1 and all(
                     s is not None and (s >= rank) is wanted for s in last
                 ):
                     holds[rank] = wanted
+                    holds[ranks[0]] |= wanted
             self.note(at, [rank for rank in ranks if holds[rank]], holds[ranks[0]], found)
         return found
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
@@ -28,7 +29,7 @@ def main() -> int:
     if len(sys.argv) != 2:
         sys.stderr.write("usage: python -m tools.sbom FILE\n")
         return 1
-    packages = {canonicalize_name(found.name): found for found in distributions()}
+    packages: dict[str, Distribution] = {canonicalize_name(d.name): d for d in distributions()}
     document = describe(packages, hash_wheels(ROOT / "wheels"), datetime.now(UTC))
     Path(sys.argv[1]).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(f"{len(document['components'])} parts in {sys.argv[1]}")
@@ -37,7 +38,7 @@ def main() -> int:
 
 def describe(
     packages: Mapping[str, Distribution], hashes: Mapping[tuple[str, str], str], at: datetime
-) -> dict:
+) -> dict[str, Any]:
     """Return the document. `hashes`: SHA-256 of wheels by name and version."""
     own = packages[OWN]
     extras = set(own.metadata.get_all("Provides-Extra", [])) - DEVELOPMENT
@@ -98,7 +99,7 @@ def named_in(requirements: Path) -> set[str]:
 
 def direct_needs(package: Distribution, extras: Iterable[str]) -> list[tuple[str, frozenset[str]]]:
     """Return what a package needs here, with the extras of each."""
-    found = []
+    found: list[tuple[str, frozenset[str]]] = []
     for text in package.requires or ():
         need = Requirement(text)
         if need.marker is None or any(need.marker.evaluate({"extra": e}) for e in ("", *extras)):
@@ -108,7 +109,7 @@ def direct_needs(package: Distribution, extras: Iterable[str]) -> list[tuple[str
 
 def hash_wheels(folder: Path) -> dict[tuple[str, str], str]:
     """Return the SHA-256 of each wheel of a folder by name and version."""
-    found = {}
+    found: dict[tuple[str, str], str] = {}
     for file in folder.glob("*.whl"):
         name, version, *_ = parse_wheel_filename(file.name)
         with file.open("rb") as content:
@@ -116,7 +117,7 @@ def hash_wheels(folder: Path) -> dict[tuple[str, str], str]:
     return found
 
 
-def _part(name: str, found: Distribution) -> dict:
+def _part(name: str, found: Distribution) -> dict[str, Any]:
     purl = _purl(name, found)
     license = _license(found)
     own = {"bom-ref": purl, "name": name, "version": found.version, "purl": purl}
@@ -127,11 +128,12 @@ def _purl(name: str, found: Distribution) -> str:
     return f"pkg:pypi/{name}@{found.version}"
 
 
-def _license(found: Distribution) -> dict | None:
+def _license(found: Distribution) -> dict[str, Any] | None:
     """Return the licence: an SPDX expression where the package has one, else the name it gives."""
-    if expression := found.metadata.get("License-Expression"):
+    metadata = found.metadata.json
+    if expression := metadata.get("license_expression"):
         return {"expression": expression}
-    given = (found.metadata.get("License") or "").strip()
+    given = str(metadata.get("license") or "").strip()
     classified = [
         text.rpartition(" :: ")[2]
         for text in found.metadata.get_all("Classifier", [])
@@ -142,7 +144,7 @@ def _license(found: Distribution) -> dict | None:
     return {"license": {"name": name}} if name else None
 
 
-def _hashes(sha256: str | None) -> dict:
+def _hashes(sha256: str | None) -> dict[str, Any]:
     return {"hashes": [{"alg": "SHA-256", "content": sha256}]} if sha256 else {}
 
 

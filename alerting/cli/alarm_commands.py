@@ -241,10 +241,10 @@ def _episode_fields(episode: Episode) -> dict[str, Any]:
     names = ("id", "asset", "severity", "raised_at", "closed_at", "model_version")
     outcome = episode.outcome_record
     return {name: getattr(episode, name) for name in names} | {
-        "value": episode.evaluation.value,
-        "threshold": episode.evaluation.threshold,
+        "value": episode.current.value,
+        "threshold": episode.current.threshold,
         "outcome": outcome.outcome if outcome else None,
-        "reason": episode.evaluation.reason,
+        "reason": episode.current.reason,
     }
 
 
@@ -405,6 +405,8 @@ def lines_of_episode(
         f"{episode.title} on {episode.asset}: {episode.phase} ({episode.severity})", "bold"
     )
     yield f"  {short(episode.raised_at)}  {episode.evaluation.reason}"
+    if episode.renewals:
+        yield f"  {short(episode.current.at)}  {episode.current.reason}"
     yield from (f"  {state}" for state in states)
     yield from (f"  why: {reason.message}" for reason in sentences.reasons(episode)[0])
     at_raise = episode.recommendation.message if episode.recommendation else None

@@ -50,6 +50,7 @@ from alerting.usecases.definitions.faults_and_platform_alerts import (
     WAITING,
 )
 from alerting.usecases.notification.routing import ROUTES, platform_recipients
+from alerting.usecases.open_faults import open_faults
 from alerting.usecases.platform_health import (
     BEHIND,
     FAILED,
@@ -61,11 +62,10 @@ from alerting.usecases.platform_health import (
     STOPPED,
     SURPLUS,
     Inventory,
-    PlatformMetrics,
-    open_faults,
-    platform_metrics,
     read_inventory,
 )
+from alerting.usecases.platform_metrics import PlatformMetrics, platform_metrics
+from alerting.usecases.scheduled_tasks import PAUSED, TASK
 from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
 from alerting.usecases.sources.status import SourceStatus, source_statuses
 
@@ -130,8 +130,10 @@ def faults(request: Request, platform: Served, _: Viewer) -> str:
 
 def _mending_page(alert: PlatformAlert, airflow: str | None) -> tuple[str, str] | None:
     """Return the page on which a fault is mended or shown, as address and text of its link."""
-    if alert.kind == LATE:
-        return (f"{airflow}/dags/{alert.subject}", _OPEN_DAG) if airflow else None
+    if alert.kind in (LATE, PAUSED, TASK):
+        several = alert.subject.endswith("*")
+        page = f"{airflow}/dags" + ("" if several else f"/{alert.subject}")
+        return (page, _OPEN_DAG) if airflow else None
     if alert.kind == DOCUMENT:
         return f"/{quote(alert.subject)}", _OPEN_DOCUMENT
     if alert.kind == LOAD:  # of one revision

@@ -15,9 +15,11 @@ from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import h11
 import uvicorn
+from cryptography.x509 import load_pem_x509_certificate
 from h11._receivebuffer import ReceiveBuffer
 from pymongo.errors import PyMongoError
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -30,11 +32,13 @@ from alerting.console.login import open_directory
 from alerting.console.plant.import_jobs import Imports
 from alerting.console.rendering import prefix_of, without_prefix
 from alerting.definitions.faults import UserError, first_line
+from alerting.local.airflow_client import scheduler_reader
 from alerting.local.parts import airflow_uri, mlflow_uri
 from alerting.ports import DeliveryFailed, Platform, PlatformAlert
 from alerting.readings.history import whole_millis
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
+from alerting.stores.database.transactions_and_leases import CONSOLE
 from alerting.usecases.access.accounts import register_services
 from alerting.usecases.definitions.faults_and_platform_alerts import DATABASE, FAILING
 from alerting.usecases.notification.delivery import deliver_due
@@ -44,7 +48,15 @@ from alerting.usecases.notification.routing import (
     platform_recipients,
     record_outage,
 )
-from alerting.usecases.platform_health import LATE, Inventory, check_platform, read_inventory
+from alerting.usecases.platform_health import (
+    LATE,
+    AskScheduler,
+    Inventory,
+    check_platform,
+    read_inventory,
+)
+from alerting.usecases.scheduled_tasks import SCHEDULED_KINDS
+from alerting.usecases.stopped_parts import PART, PARTS, check_certificate
 from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")
@@ -86,7 +98,12 @@ def serve(
             airflow=pages_of(settings, settings.airflow_uri, airflow_uri),
             mlflow=pages_of(settings, settings.mlflow_uri, mlflow_uri),
         )
-        HealthMonitor(partial(open_platform, settings), tidy=imports.tidy).start()
+        HealthMonitor(
+            partial(open_platform, settings),
+            tidy=imports.tidy,
+            certificate=partial(read_certificate_end, settings.tls_cert, public_url),
+            ask_scheduler=scheduler_reader(settings, environ),
+        ).start()
         gc.freeze()  # what is loaded stays: answers do not wait until it has been searched
         sys.setswitchinterval(_SWITCH_S)
         PunctualServer(
@@ -276,6 +293,23 @@ def _refuse_password() -> str:
     raise ValueError("the key has a password")
 
 
+def read_certificate_end(cert: Path | None, public_url: str | None) -> datetime | None:
+    """Return when the certificate of the console ends, or that of the proxy at its public address;
+    None without HTTPS, or if the proxy does not answer."""
+    parts = urlsplit(public_url or "")
+    if cert is not None:
+        pem = cert.read_bytes()
+    elif parts.scheme == "https" and parts.hostname is not None:
+        try:
+            address = (parts.hostname, parts.port or 443)
+            pem = ssl.get_server_certificate(address, timeout=_ANSWERS_WITHIN_S).encode()
+        except OSError:
+            return None
+    else:
+        return None
+    return load_pem_x509_certificate(pem).not_valid_after_utc
+
+
 class PunctualServer(uvicorn.Server):
     """Server that ends streams of live pages when a signal asks it to stop."""
 
@@ -284,7 +318,11 @@ class PunctualServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+_ANSWERS_WITHIN_S = 3.0
 EVERY_S = 60.0
+_STARTING = 10
+"""Checks after a start in which the signs of life of other parts are not looked for: they start,
+too."""
 AWAY_AFTER = timedelta(minutes=2)  # a restart of the database takes less
 _log = logging.getLogger(__name__)
 
@@ -297,11 +335,18 @@ class HealthMonitor:
         open_platform: Callable[[], AbstractContextManager[Platform]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         tidy: Callable[[datetime], None] | None = None,
+        certificate: Callable[[], datetime | None] = lambda: None,
+        ask_scheduler: AskScheduler | None = None,
     ) -> None:
-        """`tidy`: removes old files from the disk of the console, each time."""
+        """`tidy`: removes old files from the disk of the console, each time. `certificate`: returns
+        when the certificate of the console ends. `ask_scheduler`: asks Airflow, whose own tasks may
+        be what does not run."""
         self._open = open_platform
         self._now = now
         self._tidy = tidy
+        self._certificate = certificate
+        self._ask_scheduler = ask_scheduler
+        self._checks = 0
         self._platform: Platform | None = None
         self._inventory: Inventory | None = None
         self._recipients: dict[str, str | None] = {}
@@ -317,6 +362,7 @@ class HealthMonitor:
 
         def run() -> None:
             with suppress(UserError, PyMongoError), self._open() as platform:
+                platform.leases.claim(CONSOLE, CONSOLE)
                 self._inventory = read_inventory(platform)
             while not stop.wait(EVERY_S):
                 self.check()
@@ -347,8 +393,17 @@ class HealthMonitor:
             self._tidy(self._now())
         self._inventory = read_inventory(platform, self._inventory)
         # the maintenance asks the registry: MLflow's client would take 90 MiB of this process
-        faults = check_platform(platform, now, self._inventory, asks_registry=False)
-        if any(fault.kind in (LATE, FAILING) for fault in faults):
+        self._checks += 1
+        faults = check_platform(
+            platform,
+            now,
+            self._inventory,
+            asks_registry=False,
+            watched=PARTS.keys() if self._checks > _STARTING else (),
+            ask_scheduler=self._ask_scheduler,
+        )
+        check_certificate(platform.platform_alerts, "console", self._certificate(), self._now())
+        if any(f.kind in (LATE, FAILING, PART, *SCHEDULED_KINDS) for f in faults):
             deliver_due(platform, now)
 
     def _announce_outage(self, reason: str) -> None:

@@ -231,6 +231,8 @@ class Definition(CommonFields, ABC):
     starts: ClassVar[tuple[Start, ...]] = ()
     # dotted paths: one that is there gives a definition of the kind a model
     model_fields_at: ClassVar[tuple[str, ...]] = ()
+    # by path of a field of another kind: what is written here instead
+    written_instead: ClassVar[Mapping[str, str]] = {}
     # whether times in which the definition is suppressed are evaluated
     evaluates_suppressed: ClassVar[bool] = True
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from alerting.definitions.alert_definition import (
@@ -163,6 +164,14 @@ def severities(definition: Condition) -> tuple[Severity, ...]:
         {definition.severity} if definition.no_data == "alert" else set()
     )
     return tuple(s for s in SEVERITIES if s in possible)
+
+
+def level_delays(definition: Condition) -> dict[Severity, timedelta]:
+    """Return the on-delay of each level."""
+    return {
+        severity: definition.hold if limits.hold is None else limits.hold
+        for severity, limits in level_limits(definition)
+    }
 
 
 def _level(severity: Severity, limits: LevelLimits | Condition, asset: Asset) -> Level:

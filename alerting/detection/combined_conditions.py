@@ -19,9 +19,9 @@ from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import Condition, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.fields.condition_fields import Combination, Conditions
+from alerting.detection.carried_reading import Carried
 from alerting.detection.evaluation_results_and_texts import (
     MISSING,
-    Carried,
     ConditionAt,
     Fact,
     Status,
@@ -44,11 +44,12 @@ Gap = tuple[datetime, datetime]
 
 
 class _Result(NamedTuple):
-    """Truth from each of several instants on, and, where it is unknown, the fault of the data on
-    which it depends."""
+    """Truth from each of several instants on; where it is unknown, the fault of the data on which
+    it depends; and where it is true, which conditions make it so."""
 
     truth: Truths
     facts: Sequence[Fact | None]
+    causes: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def conditions_at(combination: Combination, history: History, at: datetime) -> l
 def combined_truth(combination: Combination, conditions: Sequence[ConditionAt]) -> Status:
     """Return whether a combination holds if its conditions have these results."""
     results = (
-        _Result(np.array([_STATUSES.index(condition.status)], np.int8), [condition.fact])
+        _Result(np.array([_STATUSES.index(condition.status)], np.int8), [condition.fact], [""])
         for condition in conditions
     )
     return _STATUSES[int(_combine(combination, results).truth[0])]
@@ -255,7 +256,8 @@ def _result(intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64]) 
         - 1
     )
     truth = np.array([_STATUSES.index(interval.status) for interval in intervals], np.int8)
-    return _Result(truth[position], [intervals[i].fact for i in position.tolist()])
+    at_starts = [intervals[i] for i in position.tolist()]
+    return _Result(truth[position], [i.fact for i in at_starts], [i.cause for i in at_starts])
 
 
 def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
@@ -271,27 +273,33 @@ def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
     for i in np.flatnonzero(truth == _UNKNOWN).tolist():
         causes = [member.facts[i] for member in members if member.truth[i] == _UNKNOWN]
         facts[i] = next((fact for fact in causes if fact in MISSING), causes[0])
-    return _Result(truth, facts)
+    met = [
+        "+".join(member.causes[i] for member in members if member.truth[i] > _UNKNOWN)
+        for i in range(len(truth))
+    ]
+    return _Result(truth, facts, met)
 
 
 def _intervals(
     starts: npt.NDArray[np.int64], combined: _Result, end: datetime, alert_severity: Severity | None
 ) -> Iterator[StatusInterval]:
     """Yield the intervals of the combined truth, with equal neighbours joined."""
-    runs: list[tuple[int, Status, Severity | None, Fact | None]] = []
-    for start, truth, fact in zip(
-        starts.tolist(), combined.truth.tolist(), combined.facts, strict=True
+    runs: list[tuple[int, Status, Severity | None, Fact | None, str]] = []
+    for start, truth, fact, met in zip(
+        starts.tolist(), combined.truth.tolist(), combined.facts, combined.causes, strict=True
     ):
         status = _STATUSES[truth]
         severity = None
+        cause = met if truth > _UNKNOWN else ""
         if fact in MISSING and alert_severity is not None:
             status = "triggered"
             severity = alert_severity
-        if not runs or runs[-1][1:] != (status, severity, fact):
-            runs.append((start, status, severity, fact))
+            cause = fact
+        if not runs or runs[-1][1:] != (status, severity, fact, cause):
+            runs.append((start, status, severity, fact, cause))
     stops = [*(from_millis(start) for start, *_ in runs[1:]), end]
-    for (start, status, severity, fact), stop in zip(runs, stops, strict=True):
-        yield StatusInterval(from_millis(start), stop, status, severity, fact)
+    for (start, status, severity, fact, cause), stop in zip(runs, stops, strict=True):
+        yield StatusInterval(from_millis(start), stop, status, severity, fact, cause)
 
 
 def unevaluated_intervals(

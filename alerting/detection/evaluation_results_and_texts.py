@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 from alerting.definitions.alert_definition import Condition, Problem, Severity, TrainedDefinition
 from alerting.definitions.asset_documents import Asset, EventType, Variable
 from alerting.definitions.fields.condition_fields import Combination
-from alerting.definitions.fields.problem import variable_title
-from alerting.definitions.threshold_limits import Level, levels_on, unknown_limits
+from alerting.definitions.fields.problem import count_phrase, title_in_sentence, variable_title
+from alerting.definitions.threshold_limits import Level, level_delays, levels_on, unknown_limits
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
@@ -25,7 +25,9 @@ from alerting.definitions.wording.language import (
 )
 
 Status = Literal["triggered", "clear", "unknown"]
-Fact = Literal["waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit"]
+Fact = Literal[
+    "waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit", "ended"
+]
 # what `no_data` decides about
 MISSING: tuple[Fact, ...] = ("stale", "frozen", "out_of_range", "bad_quality")
 
@@ -36,7 +38,7 @@ class Evaluation:
 
     `value` is the evaluated number (a reading, or a probability), None when unknown. `reason` is a
     sentence in plain words. `model_version` is the registry version that scored, None for threshold
-    kinds.
+    kinds. `cause`: as of `StatusInterval`, None if it is not known.
     """
 
     at: datetime
@@ -45,6 +47,10 @@ class Evaluation:
     value: float | None = None
     threshold: float | None = None
     model_version: int | None = None
+    cause: str | None = None
+
+
+UNKNOWN = "unknown"  # the cause while no condition is known to be true
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,9 @@ class StatusInterval:
     fault of the data, if any: `waiting` for the first reading, `stale` since the last, `frozen` at
     one value, `out_of_range` of the engineering range, `bad_quality` according to its source,
     `no_rate` without an earlier reading to compare with, `no_limit` where the asset does not state
-    it.
+    it, `ended`: no reading since a person ended the alarm. `cause`: while triggered, which of
+    several conditions are true, joined by `+`: a variable and a side of its limits, a fault of the
+    data, a rule; empty for a kind with a single one.
     """
 
     start: datetime
@@ -63,41 +71,10 @@ class StatusInterval:
     status: Status
     severity: Severity | None = None
     fact: Fact | None = None
+    cause: str = ""
 
 
 INSIDE = "inside"  # the side of a band
-
-
-@dataclass(frozen=True)
-class Carried:
-    """The last evaluated reading, which is carried forward until the next one.
-
-    `value`: None while no reading has come since `at`, or for a `bad` reading, which has no value.
-    `rate`: its rate of change, for definitions on rates. `beyond`: limits that it is beyond, as
-    `severity.side`. `recent`: severity ranks of the earlier readings that still count for
-    `at_least`, oldest first. `same_since`: since when the value has not changed. `memory`: a kind's
-    state from earlier readings, as plain numbers. `parts`: the last reading of each of several
-    conditions, None for a condition without one.
-    """
-
-    variable: str
-    at: datetime
-    value: float | str | None
-    rate: float | None = None
-    beyond: tuple[str, ...] = ()
-    recent: tuple[int, ...] = ()
-    same_since: datetime | None = None
-    bad: bool = False
-    memory: tuple[float, ...] = ()
-    parts: "tuple[Carried | None, ...]" = ()
-
-    def under_another_revision(self) -> "Carried":
-        """Return the carried reading without the parts that depend on the limits of the earlier
-        revision.
-
-        The count of `at_least` begins again; the side of a limit is retained.
-        """
-        return replace(self, recent=(), rate=None)
 
 
 @dataclass(frozen=True)
@@ -137,28 +114,34 @@ class ConditionAt(NamedTuple):
 
 
 def limit_message(
-    definition: Condition, asset: Asset, reading: ReadingInForce, severity: Severity | None
+    definition: Condition,
+    asset: Asset,
+    reading: ReadingInForce,
+    severity: Severity | None,
+    *,
+    lasted: bool = True,
 ) -> tuple[str, float | None]:
     """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C
-    for 3 min`."""
+    for 3 min`. `lasted`: whether it has been met for its on-delay."""
     if reading.fact is not None:
         return fact_message(definition, asset, reading.fact, reading), None
     levels = levels_on(definition, asset)
     level = next((x for x in levels if x.severity == severity), levels[0])
+    duration = _duration(definition, level.severity) if lasted else []
     learned = [in_force for in_force in reading.learned if in_force.severity == level.severity]
     numbers = {in_force.side: in_force.limit for in_force in learned}
     level = replace(
         level, above=numbers.get("above", level.above), below=numbers.get("below", level.below)
     )
     name = variable_title(definition.variable, asset.variables)
-    if isinstance(reading.value, str):
+    if isinstance(reading.value, str) and reading.evaluated is None:
         return joined(
             "",
             translatable("{name} is {value}", name=name, value=reading.value),
-            *_duration(definition),
+            *duration,
         ), None
-    number = reading.evaluated if reading.evaluated is not None else reading.value
-    if number is None:
+    number = reading.value if reading.evaluated is None else reading.evaluated
+    if number is None or isinstance(number, str):
         return translatable("{name} is not known", name=name), None
     relation, limit = _beyond_message(definition, asset, level, number)
     style = (
@@ -167,7 +150,10 @@ def limit_message(
         else f".{digits_beside(number, level.below, level.above, *(level.inside or ()))}g"
     )
     value = rated(definition, asset, number, style)
-    if definition.rate_per:
+    if definition.count_within:
+        counted = count_phrase(definition, asset.variables)
+        state = translatable("{name}: {value}", name=counted, value=value)
+    elif definition.rate_per:
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
         state = translatable("{name} is {value}", name=name, value=value)
@@ -176,7 +162,7 @@ def limit_message(
         for in_force in learned
         if in_force.limit == limit and limit is not None
     ]
-    return joined("", state, relation, *descriptions[:1], *_duration(definition)), limit
+    return joined("", state, relation, *descriptions[:1], *duration), limit
 
 
 def _beyond_message(
@@ -199,13 +185,19 @@ def _beyond_message(
 
 
 def combined_message(
-    definition: Condition, asset: Asset, conditions: Sequence[ConditionAt], is_missing: bool = False
+    definition: Condition,
+    asset: Asset,
+    conditions: Sequence[ConditionAt],
+    is_missing: bool = False,
+    *,
+    lasted: bool = True,
 ) -> str:
-    """Return which of several conditions hold, with their values, and which data are missing."""
+    """Return which of several conditions hold, with their values, and which data are missing.
+    `lasted`: whether they have held for their on-delay."""
     met = _met_messages(asset, conditions)
     sentences: list[str] = []
     if met:
-        duration = [] if is_missing else _duration(definition)
+        duration = _duration(definition) if lasted and not is_missing else []
         sentences.append(joined("", join_with_and(*met), *duration))
     if is_missing or not met:
         return joined("; ", *sentences, unknown_message(asset, conditions))
@@ -237,8 +229,8 @@ def fact_message(
     variable = asset.variables.get(definition.variable)
     name = variable_title(definition.variable, asset.variables)
     match fact:
-        case "waiting":
-            return waiting_message(name)
+        case "waiting" | "ended":
+            return translatable(_WITHOUT_READING[fact], name=name)
         case "stale":
             return stale_message(name, definition.stale_after)
         case "frozen" if definition.frozen_after is not None:
@@ -259,10 +251,16 @@ def fact_message(
                 else translatable("a limit is not known")
             )
     return (
-        bad_quality_message(name)
-        if fact == "bad_quality"
-        else translatable("no earlier reading of {name} to compare with", name=name)
+        bad_quality_message(name) if fact == "bad_quality" else _no_number_message(definition, name)
     )
+
+
+def _no_number_message(definition: Condition, name: str) -> str:
+    """Return why a rate, or a number in a time, is not known."""
+    if definition.count_within is None:
+        return translatable("no earlier reading of {name} to compare with", name=name)
+    gap = template("{name} has no readings without a gap for {duration}, in which to count")
+    return translatable(gap, name=name, duration=duration_value(definition.count_within))
 
 
 def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce | None) -> str:
@@ -285,6 +283,10 @@ def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce
 
 
 WAITING_FOR_READING = template("{name} has no reading since this alert is in service")
+_WITHOUT_READING = {
+    "waiting": WAITING_FOR_READING,
+    "ended": template("{name} has no reading since a person ended the alarm"),
+}
 NO_READING_WITHIN = template("no reading of {name} within {duration}")
 NO_READINGS_FOR_MODEL = template("no readings in the last {duration}, which the model needs")
 
@@ -316,7 +318,8 @@ def rated(
     definition: Condition, asset: Asset, value: float, style: str = "g"
 ) -> Styled | Translatable:
     """Return a value in the condition's unit: the variable's unit, for a rate per its time."""
-    number = measured(value, style, unit_of(asset, definition.variable))
+    unit = "" if definition.count_within else unit_of(asset, definition.variable)
+    number = measured(value, style, unit)
     if not definition.rate_per:
         return number
     return translatable(
@@ -324,13 +327,14 @@ def rated(
     )
 
 
-def _duration(definition: Condition) -> list[str]:
+def _duration(definition: Condition, severity: Severity | None = None) -> list[str]:
     texts: list[str] = []
     if definition.at_least:
         counts = {"number": str(definition.at_least.readings), "all": str(definition.at_least.of)}
         texts.append(translatable(" in {number} of {all} readings", **counts))
-    if definition.hold:
-        texts.append(translatable(" for {duration}", duration=duration_value(definition.hold)))
+    hold = level_delays(definition).get(severity or definition.severity, definition.hold)
+    if hold:
+        texts.append(translatable(" for {duration}", duration=duration_value(hold)))
     return texts
 
 
@@ -588,11 +592,3 @@ def _window(definition: TrainedDefinition) -> str:
     if not definition.gap:
         return translatable(" within {duration}", duration=end)
     return translatable(" in {start} to {end}", start=duration_value(definition.gap), end=end)
-
-
-def title_in_sentence(asset: Asset, variable: str) -> str:
-    """Return the title of a variable; without one its name in words."""
-    declared = asset.variables.get(variable)
-    if declared and declared.title:
-        return declared.title
-    return variable[:1].upper() + variable[1:].replace("_", " ")

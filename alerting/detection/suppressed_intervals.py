@@ -145,7 +145,7 @@ def _state_intervals(
     if state.event is not None:
         yield from _event_intervals(state, chain, end)
     elif (history := _holder(state, chain)) is not None:
-        condition = _condition(state).model_copy(update={"hold": state.hold})
+        condition = state_condition(state).model_copy(update={"hold": state.hold})
         reason = translatable(
             "{state} on {asset}",
             state=condition_phrase(condition, None, history.asset.variables),
@@ -195,10 +195,11 @@ def _holder(state: LineState, chain: Sequence[History]) -> History | None:
 def _evaluate_state(
     state: LineState, history: History, start: datetime, end: datetime
 ) -> list[StatusInterval]:
-    return evaluate_values(_condition(state), history, None, start - _MOMENT, end).intervals
+    return evaluate_values(state_condition(state), history, None, start - _MOMENT, end).intervals
 
 
-def _condition(state: LineState) -> Condition:
+def state_condition(state: LineState) -> Condition:
+    """Return the condition of a state of the line by a variable."""
     return Condition(
         variable=state.variable or "",
         equals=state.equals,
@@ -238,6 +239,6 @@ def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str |
     fact = "stale" if last.fact == "waiting" else last.fact
     return translatable(
         "{state} on {asset}",
-        state=fact_message(_condition(state), history.asset, fact, None),
+        state=fact_message(state_condition(state), history.asset, fact, None),
         asset=history.asset.title or history.asset.name,
     )

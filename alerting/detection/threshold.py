@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, get_args
 
@@ -16,10 +16,10 @@ from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import SEVERITIES, Condition, Severity
 from alerting.definitions.asset_documents import COUNTER_REACHES, Asset
 from alerting.definitions.threshold_limits import Level, levels_on, unknown_limits
+from alerting.detection.carried_reading import Carried
 from alerting.detection.evaluation_results_and_texts import (
     INSIDE,
     MISSING,
-    Carried,
     Fact,
     ReadingInForce,
     StatusInterval,
@@ -42,19 +42,22 @@ from alerting.readings.history import (
 )
 from alerting.readings.rates import Counter, rates_of_change
 from alerting.readings.variable_series import Flags, Numbers, has_value, is_text, series_of
+from alerting.readings.window_counts import changes_of, is_covered, number_within, unbroken_since
 
 Codes: TypeAlias = "npt.NDArray[np.int8]"
 """Status of each reading: a rank (0 within limits, 1 low ... 4 critical), or a code of a fact."""
 SOUND = -1
 _FIRST_FACT = 10
+_SIDE = 20  # a rank of the limits on this side of `_SIDES_OF_CODES`
+_SIDES_OF_CODES = ("above", "below", INSIDE)
 _FACTS: tuple[Fact, ...] = get_args(Fact)
-WAITING, STALE, FROZEN, OUT_OF_RANGE, BAD_QUALITY, NO_RATE, NO_LIMIT = range(
+WAITING, STALE, FROZEN, OUT_OF_RANGE, BAD_QUALITY, NO_RATE, NO_LIMIT, ENDED = range(
     _FIRST_FACT, _FIRST_FACT + len(_FACTS)
 )
 
 
 def intervals_of_codes(
-    starts: Millis, codes: Codes, end: int, alert: Severity | None
+    starts: Millis, codes: Codes, end: int, alert: Severity | None, variable: str
 ) -> list[StatusInterval]:
     """Return the interval from each instant (ms, increasing) to the next one, the last interval to
     `end`.
@@ -64,32 +67,37 @@ def intervals_of_codes(
     first = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
     bounds = [from_millis(at) for at in (*starts[first].tolist(), end)]
     runs = zip(bounds[:-1], bounds[1:], codes[first].tolist(), strict=True)
-    return [_status_interval(start, stop, code, alert) for start, stop, code in runs]
+    return [_status_interval(start, stop, code, alert, variable) for start, stop, code in runs]
 
 
 def _status_interval(
-    start: datetime, end: datetime, code: int, alert: Severity | None
+    start: datetime, end: datetime, code: int, alert: Severity | None, variable: str
 ) -> StatusInterval:
     if code == 0:
         return StatusInterval(start, end, "clear")
-    if code < _FIRST_FACT:
-        return StatusInterval(start, end, "triggered", SEVERITIES[code - 1])
+    side, rank = divmod(code, _SIDE)
+    if rank < _FIRST_FACT:
+        severity = SEVERITIES[rank - 1]
+        cause = f"{variable}.{_SIDES_OF_CODES[side]}"
+        return StatusInterval(start, end, "triggered", severity, cause=cause)
     fact = _FACTS[code - _FIRST_FACT]
     if alert is not None and fact in MISSING:
-        return StatusInterval(start, end, "triggered", alert, fact)
+        return StatusInterval(start, end, "triggered", alert, fact, fact)
     return StatusInterval(start, end, "unknown", fact=fact)
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Readings to evaluate, the carried one first. `run`: since when the value of each is
-    unchanged."""
+    """Readings to evaluate, the carried one first, and for a number of events or changes the
+    instants at which it falls. `run`: since when the value of each is unchanged; `taken`: when the
+    reading in force was taken."""
 
     ts: Millis
     raw: npt.NDArray[Any]
     evaluated: npt.NDArray[Any]
     fact: Codes
     run: Millis
+    taken: Millis
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,7 @@ class Evaluated:
         number = None if isinstance(evaluated, str) else evaluated
         limits = tuple(side.in_force(i, self.missing) for side in self.learned)
         return ReadingInForce(
-            from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact, limits
+            from_millis(int(self.rows.taken[i])), _plain(self.rows.raw[i]), number, fact, limits
         )
 
 
@@ -140,7 +148,10 @@ def counter_of(definition: Condition, asset: Asset) -> Counter | None:
 
 
 def lookback(definition: Condition, asset: Asset) -> timedelta:
-    """Return how far before the watermark readings are needed; 0 except for a rate."""
+    """Return how far before the watermark readings are needed; 0 except for a rate or a number in a
+    time."""
+    if definition.count_within is not None:
+        return definition.count_within + definition.stale_after
     if definition.rate_per is None:
         return timedelta(0)
     reach = definition.rate_per + definition.stale_after
@@ -163,7 +174,15 @@ def evaluate_values(
     """
     series = series_of(definition, history)
     return evaluate_series(
-        definition, history.asset, series.ts, series.values, carried, after, until, series.bad
+        definition,
+        history.asset,
+        series.ts,
+        series.values,
+        carried,
+        after,
+        until,
+        series.bad,
+        events=series.events,
     )
 
 
@@ -177,12 +196,14 @@ def evaluate_series(
     until: datetime,
     bad: Millis | None = None,
     learned: LearnedLimits | None = None,
+    events: Millis | None = None,
 ) -> Evaluated:
     """Evaluate readings at `ts` (ms, increasing) as `evaluate_values` does.
 
     Values are float64 (missing: NaN), or objects (missing: None) for a category. `bad`: instants
     (ms, increasing) of samples of bad quality; they are among `ts`, and missing in `values`.
-    `learned`: the learned limits in force; without them only stated limits count.
+    `learned`: the learned limits in force; without them only stated limits count. `events`: the
+    starts (ms, increasing) of the events that are counted.
     """
     bad = no_instants() if bad is None else bad
     begin = to_millis(after) + 1
@@ -193,22 +214,29 @@ def evaluate_series(
         )
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
-    present = (ts > begin - 1 - duration_millis(lookback(definition, asset))) & (ts < end)
+    reach = FAR_FUTURE if definition.count_within else duration_millis(lookback(definition, asset))
+    present = (ts > begin - 1 - reach) & (ts < end)
     # a missing value is no reading
     present &= (has_value(values) | find_members(ts, bad)) if len(bad) else has_value(values)
     rows = _rows(definition, asset, ts[present], values[present], carried, begin)
+    if definition.count_within is not None:
+        sound = has_value(values) & present & _possible(definition, asset, values)
+        rows = _counted(definition, asset, rows, ts[sound], values[sound], events, (begin, end))
     # readings that arrive when their value has already been the same for too long
     frozen = rows.ts >= rows.run + frozen_millis(definition)
     sides = learned_sides_at(definition, learned, rows.ts)
-    ranks, beyond = _ranks(
+    ranks, codes_of_sides, beyond = _ranks(
         levels_on(definition, asset),
         _without(rows.evaluated, frozen),
         frozenset(carried.beyond),
         sides,
+        _cleared_by_gap(definition, rows.taken),
     )
     rows.fact[(rows.fact == SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = NO_LIMIT
     sound = (rows.fact == SOUND) & ~frozen
     ranks, recent = _ranks_by_count(definition, rows.ts, ranks, sound, carried.recent)
+    if definition.at_least is None:  # a count says no side
+        ranks = ranks + codes_of_sides
     intervals = _status_intervals(
         definition, rows, np.where(rows.fact == SOUND, ranks, rows.fact), begin, end
     )
@@ -234,10 +262,12 @@ def _last(
 ) -> Carried:
     last = rows.evaluated[-1]
     rate = None if definition.rate_per is None or np.isnan(last) else float(last)
-    at = from_millis(int(rows.ts[-1]))
+    at = from_millis(int(rows.taken[-1]))
     since = from_millis(int(rows.run[-1]))
     bad = bool(rows.fact[-1] == BAD_QUALITY)
-    return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since, bad)
+    value = _plain(rows.raw[-1])
+    last_one = Carried(definition.variable, at, value, rate, beyond, recent, since, bad)
+    return replace(last_one, ended=True) if rows.fact[-1] == ENDED else last_one
 
 
 def _plain(value: Any) -> float | str | None:
@@ -278,8 +308,47 @@ def _rows(
     if definition.rate_per is not None:
         fact[sound & np.isnan(evaluated)] = NO_RATE
     if carried.value is None and not carried.bad:
-        fact[0] = WAITING
-    return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried))
+        fact[0] = ENDED if carried.ended else WAITING
+    return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried), ts)
+
+
+def _counted(
+    definition: Condition,
+    asset: Asset,
+    rows: _Rows,
+    heard: Millis,
+    values: npt.NDArray[Any],
+    events: Millis | None,
+    times: tuple[int, int],
+) -> _Rows:
+    """Return the rows with the number of events, or of changes of the values at `heard`, and one
+    more at each instant at which a number falls or becomes known.
+
+    Without a variable that shows that the asset is heard, the number of events is always known. A
+    number that is not known counts if it is beyond an upper limit.
+    """
+    begin, end = times
+    within = duration_millis(definition.count_within or timedelta(0))
+    longest = stale_millis(definition)
+    counted = changes_of(heard, values, longest) if events is None else events
+    since = unbroken_since(heard, longest)
+    turns = np.unique(
+        np.concatenate(([begin], rows.ts[1:], counted, counted + within, since + within))
+    )
+    at = np.append(rows.ts[0], turns[(turns >= begin) & (turns < end)])
+    base = np.searchsorted(rows.ts, at, side="right") - 1
+    number = number_within(counted, at, within)
+    fact = rows.fact[base]
+    if definition.variable:
+        limits = [level.above for level in levels_on(definition, asset) if level.above is not None]
+        least = min(limits, default=np.inf)
+        number[~is_covered(heard, since, at, within) & ~(number > least)] = np.nan
+        fact[(fact == SOUND) & np.isnan(number)] = NO_RATE
+        number[fact != SOUND] = np.nan
+    else:
+        fact[:] = SOUND
+    number[0] = np.nan  # before the times
+    return _Rows(at, rows.raw[base], number, fact, rows.run[base], rows.taken[base])
 
 
 def _possible(definition: Condition, asset: Asset, raw: npt.NDArray[Any]) -> Flags:
@@ -322,13 +391,16 @@ def _ranks(
     evaluated: npt.NDArray[Any],
     before: frozenset[str],
     learned: Sequence[LearnedSide],
-) -> tuple[Codes, tuple[str, ...]]:
-    """Return the worst rank reached by each reading, and the limits that the last one is beyond
-    (for hysteresis).
+    cleared: Flags,
+) -> tuple[Codes, Codes, tuple[str, ...]]:
+    """Return the worst rank reached by each reading, the code of its side, and the limits that the
+    last one is beyond (for hysteresis).
 
-    A learned limit that is unknown for a reading neither holds nor is over.
+    A learned limit that is unknown for a reading neither holds nor is over. `cleared`: readings
+    before which every limit was over.
     """
     ranks = np.zeros(len(evaluated), np.int8)
+    of_side = ranks.copy()
     last = []
     for level in levels:
         hit = np.zeros(len(evaluated), np.bool_)
@@ -337,11 +409,13 @@ def _ranks(
         }
         for side, met, over in _sides(level, evaluated, by_side):
             name = f"{level.severity}.{side}"
-            beyond = _lasting(met, over, name in before)
-            hit |= beyond & ~np.isnan(by_side[side]) if side in by_side else beyond
+            beyond = _lasting(met, over | (cleared & ~met), name in before)
+            beyond_now = beyond & ~np.isnan(by_side[side]) if side in by_side else beyond
+            of_side[beyond_now] = _SIDE * _SIDES_OF_CODES.index(side)
+            hit |= beyond_now
             last += [name] if beyond[-1] else []
         ranks[hit] = SEVERITIES.index(level.severity) + 1
-    return ranks, tuple(last)
+    return ranks, of_side, tuple(last)
 
 
 def _sides(
@@ -375,6 +449,22 @@ def _sides(
             (evaluated >= inside[0]) & (evaluated <= inside[1]),
             (evaluated < low) | (evaluated > high),
         )
+
+
+def _cleared_by_gap(definition: Condition, ts: Millis) -> Flags:
+    """Return a mask of the readings that come after a silence that counts as clear."""
+    if definition.no_data != "clear":
+        return np.zeros(len(ts), np.bool_)
+    return np.append(False, np.diff(ts) > stale_millis(definition))
+
+
+def limit_masks(levels: Sequence[Level], values: npt.NDArray[Any]) -> tuple[Flags, Flags]:
+    """Return which values are beyond a limit, and which are back within all of them."""
+    sides = [side for level in levels for side in _sides(level, values, {})]
+    return (
+        np.logical_or.reduce([met for _, met, _ in sides]),
+        np.logical_and.reduce([over for _, _, over in sides]),
+    )
 
 
 def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
@@ -424,7 +514,8 @@ def _ranks_by_count(
 def stale_millis(condition: Condition) -> int:
     """Return the time (ms) after which a reading no longer counts; FAR_FUTURE if it counts until
     the next one."""
-    return FAR_FUTURE if condition.no_data == "ignore" else duration_millis(condition.stale_after)
+    lasts = condition.no_data == "ignore" or not condition.variable
+    return FAR_FUTURE if lasts else duration_millis(condition.stale_after)
 
 
 def frozen_millis(condition: Condition) -> int:
@@ -441,7 +532,8 @@ def _status_intervals(
     Equal neighbours are one interval.
     """
     following = np.append(rows.ts[1:], end)
-    valid_until = np.minimum(following, rows.ts + stale_millis(definition))
+    valid_until = np.minimum(following, rows.taken + stale_millis(definition))
+    valid_until = np.where(rows.fact == ENDED, following, valid_until)
     freezes = valid_until
     if definition.frozen_after is not None:
         freezes = np.clip(rows.run + frozen_millis(definition), rows.ts, valid_until)
@@ -449,8 +541,9 @@ def _status_intervals(
     starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
     ends = np.column_stack((freezes, valid_until, following)).ravel()
     frozen = np.full(len(codes), FROZEN)
-    whole = np.column_stack((codes, frozen, np.full(len(codes), STALE))).ravel()
+    stale = np.full(len(codes), 0 if definition.no_data == "clear" else STALE)
+    whole = np.column_stack((codes, frozen, stale)).ravel()
     starts = np.maximum(starts, begin)
     lasting = ends > starts
     alert = definition.severity if definition.no_data == "alert" else None
-    return intervals_of_codes(starts[lasting], whole[lasting], end, alert)
+    return intervals_of_codes(starts[lasting], whole[lasting], end, alert, definition.variable)

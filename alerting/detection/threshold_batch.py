@@ -57,16 +57,18 @@ class BatchLimits(NamedTuple):
 def limits_of(definition: Condition, asset: Asset) -> BatchLimits | None:
     """Return the limits of a target; None for targets that must be evaluated reading by reading.
 
-    Such targets have rates, counts of readings, texts, learned limits, or limits that the asset
-    does not state.
+    Such targets have rates, numbers in a time, counts of readings, texts, learned limits, silence
+    that is clear, or limits that the asset does not state.
     """
     variable = asset.variables.get(definition.variable)
     text = variable is not None and variable.type == "category"
     if (
         definition.rate_per is not None
+        or definition.count_within is not None
         or definition.at_least is not None
         or text
         or learned_limits(definition)
+        or definition.no_data == "clear"
     ):
         return None
     if unknown_limits(definition, asset):
@@ -142,13 +144,14 @@ class Unchanged:
     forward from the end.
 
     `status`: the result that every value has, NO_VALUE without any value; between values data may
-    be missing, which is unknown. `ends`: whether the last value is still in force at the end, is
-    STALE, or a first value is still WAITING to come.
+    be missing, which is unknown, unless it `keeps_arriving`. `ends`: whether the last value is
+    still in force at the end, is STALE, or a first value is still WAITING to come.
     """
 
     status: Codes
     ends: Codes
     carried: CarriedColumns
+    keeps_arriving: Flags
 
 
 def evaluate_unchanged(
@@ -164,8 +167,9 @@ def evaluate_unchanged(
     waiting = np.isnan(carried.value)
     low = np.where(nothing, carried.value, np.fmin(carried.value, summary.low))
     high = np.where(nothing, carried.value, np.fmax(carried.value, summary.high))
+    keeps_arriving = _keeps_arriving(limits, carried, summary, begin, end)
     moves = _changes_in_time(limits, carried, summary, end) & (
-        _keeps_arriving(limits, carried, summary, begin, end) | ~limits.no_data_alerts
+        keeps_arriving | ~limits.no_data_alerts
     )
     sound = moves & (low >= limits.low) & (high <= limits.high)
     status = np.where(sound, _by_value(limits, carried, low, high), MAY_CHANGE)
@@ -179,7 +183,12 @@ def evaluate_unchanged(
     status[missing] = np.where(carried.at + limits.stale_after < begin, NO_DATA_ALERT, MAY_CHANGE)[
         missing
     ]
-    return Unchanged(status.astype(np.int8), ends.astype(np.int8), after)
+    return Unchanged(
+        status.astype(np.int8),
+        ends.astype(np.int8),
+        after,
+        keeps_arriving | (status >= NO_DATA_ALERT),
+    )
 
 
 def ending_message(

@@ -11,17 +11,18 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, get_args
 
 from alerting.definitions.alert_definition import Severity
-from alerting.definitions.wording.language import Translatable
-from alerting.detection.evaluation_results_and_texts import Evaluation
+from alerting.definitions.wording.language import Translatable, translatable
+from alerting.detection.evaluation_results_and_texts import UNKNOWN, Evaluation
 from alerting.episodes.mode_shares import ModeShare
 from alerting.episodes.remaining_life import RemainingLife
 
 PLATFORM = "platform"  # the actor of what people did not do
+_MOST_RENEWALS = 50
 Condition = Literal["open", "closed"]
 TransitionKind = Literal[
-    "raised", "severity", "revised", "happening", "closed", "feedback", "outcome", "corrected",
-    "acknowledged", "confirmed", "commented", "assigned", "muted", "unmuted", "reminder",
-    "severity_rose", "escalated", "repeated", "suppressed", "reopened", "maintenance",
+    "raised", "severity", "renewed", "revised", "happening", "closed", "feedback", "outcome",
+    "corrected", "acknowledged", "confirmed", "commented", "assigned", "muted", "unmuted",
+    "reminder", "severity_rose", "escalated", "repeated", "suppressed", "reopened", "maintenance",
 ]  # fmt: skip
 Verdict = Literal["true_alarm", "false_alarm", "unsure"]
 Phase = Literal["expected", "happening", "over"]
@@ -254,9 +255,10 @@ class Episode:
     `outcome_due_at`: when to determine the outcome (again), None when only new feedback can change
     it. `muted_by`: the mute or suppression that holds back its notifications; they follow when it
     ends. `condition_started_at`: when it would have been raised if all data had come in time; only
-    if that differs from `raised_at`. `late_data_status`: found only in late data, or refuted by
-    late data. `is_prediction`: raised before its problem, which is expected in the prediction
-    window. `contributions` and `recommendation` are those of the raise.
+    if that differs from `raised_at`. `renewals`: of each other condition that kept it open, and of
+    `unknown`, the newest evaluation, oldest first. `late_data_status`: found only in late data, or
+    refuted by late data. `is_prediction`: raised before its problem, which is expected in the
+    prediction window. `contributions` and `recommendation` are those of the raise.
 
     Predictions alone have these: `happening_at`: when the problem was known to have come, None if
     it did not come; `prediction_ended_at`: `happening_at`, or else `valid_until`; `present`:
@@ -305,6 +307,7 @@ class Episode:
     present: PresentAdvice | None = None
     modes: tuple[ModeShare, ...] = ()
     life: RemainingLife | None = None
+    renewals: tuple[Evaluation, ...] = ()
 
     def __post_init__(self) -> None:
         if self.severity_peak is None:
@@ -324,6 +327,41 @@ class Episode:
             record.outcome if record else None,
         )
         return replace(self, transitions=(*self.transitions, made), **changes)
+
+    def with_renewal(self, evaluation: Evaluation) -> "Episode":
+        """Return the episode with the evaluation of the condition that is true from here on; with a
+        transition if it is a condition that was not true before in this episode."""
+        others = [r for r in self.renewals if r.cause != evaluation.cause]
+        after = replace(self, renewals=(*others[-_MOST_RENEWALS:], evaluation))
+        if not self.is_new(evaluation.cause):
+            return after
+        now = translatable("now: {reason}", reason=evaluation.reason)
+        return after.with_transition("renewed", evaluation.at, now)
+
+    def is_new(self, cause: str | None) -> bool:
+        """Return whether a cause contains a condition that was not true before in this episode."""
+        if cause in (None, UNKNOWN) or self.evaluation.cause is None:
+            return False
+        causes = (e.cause or "" for e in (self.evaluation, *self.renewals))
+        return not set(cause.split("+")) <= {part for c in causes for part in c.split("+")}
+
+    @property
+    def current(self) -> Evaluation:
+        """Return the evaluation that states why the episode is open now; after its end that of the
+        last other condition, else that of the raise."""
+        evaluations = [self.evaluation, *(r for r in self.renewals if r.status == "triggered")]
+        if self.condition == "closed":
+            return evaluations[-1 if any(t.kind == "renewed" for t in self.transitions) else 0]
+        last = self.renewals[-1] if self.renewals else self.evaluation
+        if last.status != "unknown":
+            return last
+        reason = translatable(
+            "not known since {when}: {why}; it was: {reason}",
+            when=last.at.isoformat(),
+            why=last.reason,
+            reason=evaluations[-1].reason,
+        )
+        return replace(last, reason=reason)
 
     @property
     def phase(self) -> Phase:
@@ -421,6 +459,7 @@ def first_out(
 _OF_ITSELF: tuple[TransitionKind, ...] = (
     "closed",
     "severity",
+    "renewed",
     "revised",
     "outcome",
 )

@@ -12,11 +12,18 @@ from typing import NamedTuple, TypeAlias
 from alerting.deferred import np, npt
 from alerting.definitions.alert_definition import Severity, shard_of
 from alerting.definitions.asset_documents import VariableType
-from alerting.detection.evaluation_results_and_texts import INSIDE, Carried
+from alerting.detection.carried_reading import Carried
+from alerting.detection.evaluation_results_and_texts import (
+    INSIDE,
+    UNKNOWN,
+)
 from alerting.detection.threshold_batch import (
+    ABOVE,
+    BELOW,
     CLEAR,
+    MEETS,
+    NO_DATA_ALERT,
     NO_VALUE,
-    TRIGGERED,
     BatchLimits,
     CarriedColumns,
     Unchanged,
@@ -222,8 +229,8 @@ class LastingCondition(LastingState):
     """Part of a `ConditionState` that new readings leave unchanged while the condition is
     unchanged.
 
-    `rate`, `beyond`, `recent`, `bad`, `memory`, `parts`: fields of the carried reading (see
-    `Carried`). `text`: its value if that is a text.
+    `rate`, `beyond`, `recent`, `bad`, `memory`, `parts`, `ended`: fields of the carried reading
+    (see `Carried`). `text`: its value if that is a text.
     """
 
     rate: float | None = None
@@ -233,6 +240,7 @@ class LastingCondition(LastingState):
     bad: bool = False
     memory: tuple[float, ...] = ()
     parts: tuple[Carried | None, ...] = ()
+    ended: bool = False
 
 
 NORMAL = LastingCondition()
@@ -245,7 +253,7 @@ _COLUMNS = (
     "conditions",
     "earlier_conditions",
 )
-_OF_NUMBER = ("rate", "beyond", "recent", "bad", "memory", "parts")
+_OF_NUMBER = ("rate", "beyond", "recent", "bad", "memory", "parts", "ended")
 _LASTING = tuple(field.name for field in fields(LastingState))
 
 
@@ -430,6 +438,12 @@ def _sides(condition: LastingCondition, severities: Sequence[Severity]) -> tuple
     )
 
 
+_CAUSES = {
+    ABOVE: "{}.above", BELOW: "{}.below", MEETS: f"{{}}.{INSIDE}",
+    NO_DATA_ALERT: "stale", NO_VALUE: UNKNOWN,
+}  # fmt: skip
+
+
 def find_unchanged(
     table: ConditionTable, severities: Sequence[Sequence[Severity]], batch: Unchanged
 ) -> Flags:
@@ -437,12 +451,14 @@ def find_unchanged(
     begins to."""
     without_transition = np.array([len(of_row) == 1 for of_row in severities], np.bool_)
     normal = np.ones(len(table), np.bool_)
+    stays_open = np.zeros(len(table), np.bool_)
     for row in table.special_rows():
         without_transition[row] = _is_in_no_transition(table.conditions[row], severities[row])
         normal[row] = table.conditions[row].raised_at is None
-    stays_normal = normal & (batch.status == CLEAR)
-    stays_open = ~normal & np.isin(batch.status, TRIGGERED)
-    unchanged: Flags = without_transition & (stays_normal | stays_open | (batch.status == NO_VALUE))
+        cause = _CAUSES.get(int(batch.status[row]), "").format(table.variable[row])
+        stays_open[row] = batch.keeps_arriving[row] and table.conditions[row].cause == cause
+    stays_normal = normal & np.isin(batch.status, (CLEAR, NO_VALUE))
+    unchanged: Flags = without_transition & (stays_normal | ~normal & stays_open)
     return unchanged
 
 
@@ -452,9 +468,11 @@ def _is_in_no_transition(condition: LastingCondition, severities: Sequence[Sever
     in_transition = (
         condition.pending_since
         or condition.clearing_since
+        or condition.next_since
         or condition.recent
         or condition.text
         or condition.bad
+        or condition.ended
     )
     if in_transition or condition.rate is not None:
         return False

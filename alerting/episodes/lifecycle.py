@@ -9,14 +9,21 @@ changes). Reported misses: an operator says that an alert should have been raise
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from alerting.definitions.alert_definition import SEVERITIES, SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import joined, translatable
-from alerting.detection.evaluation_results_and_texts import Carried, Status, StatusInterval
+from alerting.detection.carried_reading import Carried
+from alerting.detection.evaluation_results_and_texts import (
+    UNKNOWN,
+    Evaluation,
+    Status,
+    StatusInterval,
+)
 from alerting.episodes.episode import Feedback, Outcome, OutcomeRecord, Verdict
 
 
@@ -39,7 +46,10 @@ class LastingState:
     `raised_at`: of the open episode. `clearing_since`: first clear instant while the episode is
     open. `last_raised_at`, `last_closed_at`: of the previous episode. `severity`: present severity
     of the open episode; `severity_peak`: its worst one; both None for models. `levels`: the
-    conditions of all severities above the least severe one, if there are several.
+    conditions of all severities above the least severe one, if there are several. `cause`: which
+    condition keeps the open episode open (see `StatusInterval`), `unknown` while none is known to;
+    None for models and before the first evaluation that knows it. `next_cause`: another one that is
+    true since `next_since`, for less than the on-delay.
 
     Only models have these: `raised_by`: the revision that raised the open episode;
     `happening_since`: when its problem was known to have come; `problem_since`: since when the
@@ -58,6 +68,9 @@ class LastingState:
     severity: Severity | None = None
     severity_peak: Severity | None = None
     levels: tuple[SeverityState, ...] = ()
+    cause: str | None = None
+    next_cause: str | None = None
+    next_since: datetime | None = None
     raised_by: int | None = None
     happening_since: datetime | None = None
     problem_since: datetime | None = None
@@ -89,16 +102,19 @@ class Step:
     `severity`: the new severity, None when closed and for models. `follows`: raise of the previous
     episode, if this one continues where that one ended. A `revised` step: another revision
     evaluates the open episode from here on. A `happening` step: the predicted problem is known to
-    have come. `prediction_ended_at`: of a happening or closed prediction.
+    have come. A `renewed` step: another condition (`cause`) is true. `evaluation`: of a severity or
+    a renewed step, from the kind. `prediction_ended_at`: of a happening or closed prediction.
     """
 
-    kind: Literal["raised", "severity", "revised", "happening", "closed"]
+    kind: Literal["raised", "severity", "renewed", "revised", "happening", "closed"]
     at: datetime
     raised_at: datetime
     reason: str
     follows: datetime | None = None
     severity: Severity | None = None
     prediction_ended_at: datetime | None = None
+    cause: str | None = None
+    evaluation: Evaluation | None = None
 
 
 def advance(
@@ -107,30 +123,36 @@ def advance(
     hold: timedelta,
     clear_for: timedelta,
     severities: Sequence[Severity] = ("medium",),
+    on_delays: Mapping[Severity, timedelta] = MappingProxyType({}),
 ) -> tuple[ConditionState, list[Step]]:
     """Advance a condition through consecutive intervals. Return the state at the end of the last
     one and the steps.
 
-    Unknown resets a pending or clearing condition and changes nothing else.
+    Unknown resets a pending or clearing condition, and an open episode is known to be unknown; it
+    changes nothing else. Another condition of an open episode has the same on-delay.
 
     `severities`: all that an interval may have, the least severe first. The condition of a severity
     is met while an interval is that severe or worse. Each of these conditions has its own on- and
-    off-delay, and the worst severity whose condition is met is the severity of the episode. Cutting
-    the same intervals at other instants gives the same steps.
+    off-delay (`on_delays`: those other than `hold`), and the worst severity whose condition is met
+    is the severity of the episode. Cutting the same intervals at other instants gives the same
+    steps.
     """
+    delays = [on_delays.get(severity, hold) for severity in severities]
     steps: list[Step] = []
     levels = {level.severity: level for level in state.levels}
     state = replace(state, levels=tuple(levels.get(s, SeverityState(s)) for s in severities[1:]))
     least = _least_severity(state, severities)
     for interval in intervals:
         is_open = state.raised_at is not None
-        if not (state.levels or (is_open and interval.status == "triggered")):
-            after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
+        if not (state.levels or state.next_since or (is_open and interval.status != "clear")):
+            after, changed_at = _advance_severity(
+                least, interval.status, interval, delays[0], clear_for
+            )
             if changed_at is None:  # most intervals: the state as a whole is made once, at the end
                 least = after
                 continue
         state = _with_least(state, least)
-        state = _advance_interval(state, interval, hold, clear_for, severities, steps)
+        state = _advance_interval(state, interval, delays, clear_for, severities, steps)
         least = _least_severity(state, severities)
     return _with_least(state, least), steps
 
@@ -146,24 +168,27 @@ def _with_least(state: ConditionState, least: SeverityState) -> ConditionState:
 def _advance_interval(
     state: ConditionState,
     interval: StatusInterval,
-    hold: timedelta,
+    delays: Sequence[timedelta],
     clear_for: timedelta,
     severities: Sequence[Severity],
     steps: list[Step],
 ) -> ConditionState:
     """Advance through one interval: first the condition itself, then within it the conditions of
-    the worse severities."""
+    the worse severities. One of these with a shorter on-delay meets the condition itself."""
     least = _least_severity(state, severities)
-    after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
+    after, changed_at = _advance_severity(least, interval.status, interval, delays[0], clear_for)
     levels = []
     changes = {}
-    for level in state.levels:
+    for level, delay in zip(state.levels, delays[1:], strict=True):
         level_after, at = _advance_severity(
-            level, _status_of(level.severity, interval, severities), interval, hold, clear_for
+            level, _status_of(level.severity, interval, severities), interval, delay, clear_for
         )
         levels.append(level_after)
         if at is not None:
             changes[level_after.severity] = at
+    if least.met_since is None and changes and min(changes.values()) < (changed_at or interval.end):
+        changed_at = min(changes.values())
+        after = SeverityState(least.severity, met_since=changed_at)
     after_state = replace(
         state,
         pending_since=after.pending_since,
@@ -174,19 +199,21 @@ def _advance_interval(
     if changed_at is not None and after.met_since is not None:
         since = state.pending_since or interval.start
         reason = translatable("the condition is met")
-        if hold:
+        if changed_at > since:
             reason = translatable("the condition has held since {since}", since=since.isoformat())
         severity = _worst({s for s, at in changes.items() if at <= changed_at}, severities)
-        steps.append(Step("raised", changed_at, changed_at, reason, severity=severity))
+        cause = interval.cause
+        steps.append(Step("raised", changed_at, changed_at, reason, None, severity, cause=cause))
         return _record_severity_changes(
-            replace(after_state, severity=severity, severity_peak=severity),
+            replace(after_state, severity=severity, severity_peak=severity, cause=cause),
             changed_at,
             severities,
             changes,
             steps,
         )
-    if state.raised_at is not None and (changes or interval.status == "triggered"):
+    if state.raised_at is not None and (changes or state.next_since or interval.status != "clear"):
         open_state = replace(after_state, raised_at=state.raised_at)
+        open_state = _advance_cause(open_state, interval, delays[0], steps)
         after_state = _record_severity_changes(
             open_state, interval.start, severities, changes, steps, closed_at=changed_at
         )
@@ -196,6 +223,24 @@ def _advance_interval(
         )
         return without_episode(replace(after_state, raised_at=state.raised_at), changed_at)
     return after_state
+
+
+def _advance_cause(
+    state: ConditionState, interval: StatusInterval, hold: timedelta, steps: list[Step]
+) -> ConditionState:
+    """Record which condition keeps the episode open: another one after its on-delay, and at once
+    that none is known to be true, or that one is again."""
+    cause = UNKNOWN if interval.status == "unknown" else interval.cause
+    if interval.status == "clear" or cause == state.cause or state.raised_at is None:
+        return replace(state, next_cause=None, next_since=None)
+    since = (state.next_since if state.next_cause == cause else None) or interval.start
+    at_once = cause == UNKNOWN or state.cause in (None, UNKNOWN)
+    due = interval.start if at_once else max(since + hold, interval.start)
+    if due >= interval.end:
+        return replace(state, next_cause=cause, next_since=since)
+    step = Step("renewed", due, state.raised_at, "", None, state.severity, cause=cause)
+    steps.append(step)
+    return replace(state, cause=cause, next_cause=None, next_since=None)
 
 
 def without_episode(state: ConditionState, closed_at: datetime) -> ConditionState:
@@ -210,10 +255,37 @@ def without_episode(state: ConditionState, closed_at: datetime) -> ConditionStat
         prediction_ended_at=None,
         severity=None,
         severity_peak=None,
+        cause=None,
+        next_cause=None,
+        next_since=None,
         levels=tuple(SeverityState(level.severity) for level in state.levels),
         last_raised_at=None if state.happening_since else state.raised_at,
         last_closed_at=closed_at,
     )
+
+
+def forget_after(state: ConditionState, at: datetime) -> ConditionState:
+    """Return a state, evaluated to a later instant, as one evaluated to `at`: without what it has
+    of later instants."""
+
+    def known(part: LastingState | SeverityState) -> dict[str, Any]:
+        return {
+            name: None
+            for name, value in vars(part).items()
+            if isinstance(value, datetime) and value > at
+        }
+
+    carried = state.carried if state.carried is not None and state.carried.at <= at else None
+    levels = tuple(replace(level, **known(level)) for level in state.levels)
+    changes: dict[str, Any] = {
+        **known(state),
+        "watermark": at,
+        "carried": carried,
+        "levels": levels,
+    }
+    if "raised_at" in changes:
+        changes |= {"severity": None, "severity_peak": None}
+    return replace(state, **changes)
 
 
 def _advance_severity(
@@ -274,7 +346,9 @@ def _record_severity_changes(
             change = translatable(
                 "{before} → {after}", before=SEVERITY_NAMES[severity], after=SEVERITY_NAMES[now]
             )
-            steps.append(Step("severity", at, state.raised_at, change, severity=now))
+            steps.append(
+                Step("severity", at, state.raised_at, change, None, now, cause=state.cause)
+            )
             peak = worse(peak, now)
         severity = now
     return replace(state, severity=severity, severity_peak=peak)

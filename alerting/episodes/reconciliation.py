@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from alerting.definitions.alert_definition import SEVERITY_NAMES, Severity
 from alerting.definitions.wording.language import joined, translatable
+from alerting.detection.evaluation_results_and_texts import Evaluation
 from alerting.episodes.episode import PLATFORM, Episode, episode_id
 from alerting.episodes.lifecycle import ConditionState, Step, worse
 
@@ -23,8 +24,9 @@ class EvaluatedEpisode:
 
     `whole`: False if it was raised before the reprocessed interval, so that its beginning was not
     evaluated again. `peak`: its worst severity, None if severities before that interval are not
-    known. `happening_at`: when the problem of a prediction was known to have come, with its
-    `reason`.
+    known. `renewals`: evaluations of other conditions, from `since` on if it is not whole; `cause`:
+    the condition that is true at the end. `happening_at`: when the problem of a prediction was
+    known to have come, with its `reason`.
     """
 
     raised_at: datetime
@@ -35,6 +37,9 @@ class EvaluatedEpisode:
     happening_at: datetime | None = None
     prediction_ended_at: datetime | None = None
     reason: str = ""
+    cause: str | None = None
+    since: datetime | None = None
+    renewals: tuple[Evaluation, ...] = ()
 
 
 class Correction(NamedTuple):
@@ -115,11 +120,17 @@ def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[Eval
             base.severity_peak,
             whole=False,
             happening_at=base.happening_since,
+            cause=base.cause,
+            since=base.watermark,
         )
     for step in steps:
+        if step.evaluation is not None:
+            evaluated = by_raise[step.raised_at]
+            renewals = (*evaluated.renewals, step.evaluation)
+            by_raise[step.raised_at] = replace(evaluated, cause=step.cause, renewals=renewals)
         if step.kind == "raised":
             by_raise[step.at] = EvaluatedEpisode(
-                step.at, severity=step.severity, peak=step.severity
+                step.at, severity=step.severity, peak=step.severity, cause=step.cause
             )
         elif step.kind == "happening":
             come = replace(by_raise[step.raised_at], happening_at=step.at, reason=step.reason)
@@ -291,6 +302,9 @@ def correct(
     ends_later = was_open and episode.closed_at is not None
     after, severity_changes = _with_severity(after, final if ends_later else evaluated)
     changes += severity_changes
+    after = _with_renewals(after, evaluated)
+    if after.current.reason != episode.current.reason:
+        changes.append(translatable("now: {reason}", reason=after.current.reason))
     after, happening_changes = _with_happening(after, evaluated)
     changes += happening_changes
     if changes:
@@ -318,6 +332,25 @@ def _with_happening(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Epis
         if evaluated.reason
         else IT_HAPPENED
     ]
+
+
+def _with_renewals(episode: Episode, evaluated: EvaluatedEpisode) -> Episode:
+    """Return the episode with what is known now of the conditions that kept it open."""
+    since = evaluated.since
+    confirmed = [
+        r
+        for r in episode.renewals
+        if r.cause == evaluated.cause or (since is not None and r.at <= since)
+    ]
+    after = replace(
+        episode, renewals=tuple(sorted(confirmed, key=lambda r: r.cause == evaluated.cause))
+    )
+    for renewal in evaluated.renewals:
+        after = after.with_renewal(renewal)
+    renewals = after.renewals
+    if episode.is_new(after.current.cause):
+        return replace(episode.with_renewal(after.current), renewals=renewals)
+    return replace(episode, renewals=renewals)
 
 
 def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episode, list[str]]:

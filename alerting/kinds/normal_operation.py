@@ -17,7 +17,11 @@ from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.fields.problem import PredictionWindow
 from alerting.definitions.wording.language import count_in_english, translatable
-from alerting.detection.evaluation_results_and_texts import Evaluation, StatusInterval
+from alerting.detection.evaluation_results_and_texts import (
+    UNKNOWN,
+    Evaluation,
+    StatusInterval,
+)
 from alerting.detection.problem_occurrences import (
     first_lookback,
     predicts,
@@ -33,6 +37,7 @@ from alerting.kinds.protocol import (
     RaiseEvidence,
     TargetEvaluation,
     VersionInterval,
+    state_for,
 )
 from alerting.kinds.training_protocol import LearningData, NormalTime, TrainingSource
 from alerting.learning.score_metrics import OpenAlarm, lead_of_first, wilson_interval
@@ -171,11 +176,11 @@ def evaluate_fitted(
         return replace(before, state=replace(before.state, watermark=part.end))
     fitted = None if model is None else model.by_asset.get(sources.asset.name)
     if version is None or fitted is None:
-        state = replace(
-            before.state, watermark=part.end, pending_since=None, clearing_since=None, carried=None
-        )
+        unknown = StatusInterval(part.start + _MOMENT, part.end + _MOMENT, "unknown")
+        rule = EpisodeRule(timedelta(0), timedelta(0), definition.severities())
+        nothing = advance_part(before, part, [unknown], rule, None)
         why = no_model if model is None else f"{too_little}; train again"
-        return replace(before, state=state, unknown=why, has_model=False)
+        return replace(nothing, unknown=why, has_model=False)
     after = evaluate(model, fitted, version)
     if model is None or not isinstance(definition, NormalDefinition) or definition.problem is None:
         return after
@@ -208,22 +213,25 @@ def advance_part(
     part: VersionInterval,
     intervals: Sequence[StatusInterval],
     rule: EpisodeRule,
-    evidence_at: Callable[[datetime], RaiseEvidence],
+    evidence_at: Callable[[datetime], RaiseEvidence] | None,
 ) -> TargetEvaluation:
     """Return the state after the intervals of a part, the steps in them, and the evidence of each
-    raise; nothing else is carried."""
-    state, steps = advance(before.state, intervals, rule.hold, rule.clear_for, rule.severities)
-    raises = dict(before.raises)
+    raise and change, None if all is unknown; nothing else is carried."""
+    state = state_for(before, part)
+    state, steps = advance(state, intervals, rule.hold, rule.clear_for, rule.severities)
+    after = replace(before, steps=[*before.steps], raises=dict(before.raises))
     for step in steps:
+        if evidence_at is None or step.kind == "closed" or step.cause == UNKNOWN:
+            after.add_step(step, part, _NO_VALUE)
+            continue
+        evidence = evidence_at(step.at)
+        made = evidence.evaluation
+        after.add_step(step, part, made.reason, made.value, made.threshold)
         if step.kind == "raised":
-            evidence = evidence_at(step.at)
-            raises[step.at] = Raise(
-                evidence.evaluation.value, model_version=part.model_version, content=evidence
+            after.raises[step.at] = Raise(
+                made.value, model_version=part.model_version, content=evidence
             )
-    after = replace(state, watermark=part.end, carried=None)
-    return replace(
-        before, state=after, steps=[*before.steps, *((step, part) for step in steps)], raises=raises
-    )
+    return replace(after, state=replace(state, watermark=part.end, carried=None))
 
 
 # false alarms: with fewer allowed in the unseen time, even a useless model mostly raises none
@@ -233,6 +241,7 @@ _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which t
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _ENOUGH = 1.1  # of the least unseen time, because some of it is not normal
 _LIKELY_ENOUGH = 1.05  # the same after fixed dates: a proposed end must reach it
+_NO_VALUE = translatable("the model gives no value")
 _UNSEEN = timedelta(days=28)  # after a period with dates: the longest unseen time
 _AT_ONCE = timedelta(days=1)
 _GAP = 10  # times the distance that nearly all values of a variable do not exceed

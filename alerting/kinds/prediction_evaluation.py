@@ -295,7 +295,6 @@ def evaluate_part(
         advanced.state,
         [*before.steps, *((step, part) for step in advanced.steps)],
         before.raises | _raises(inputs, scored, advanced.steps),
-        before.changes,
         [*before.scores, *_scored_rows(inputs, scored)],
         _unknown_at_end(before, inputs, scored),
         history=inputs.history,

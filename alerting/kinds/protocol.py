@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar, runtim
 from alerting.definitions.alert_definition import Condition, Definition, Revision, TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import translatable
+from alerting.detection.evaluation_results_and_texts import UNKNOWN, Evaluation, Status
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.detection.threshold_batch import BatchLimits
 from alerting.episodes.episode import Episode
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from alerting.deferred import pd
-    from alerting.detection.evaluation_results_and_texts import Evaluation, ReadingInForce
+    from alerting.detection.evaluation_results_and_texts import ReadingInForce
     from alerting.detection.learned_limits import LearnedLimits
     from alerting.detection.problem_occurrences import Scores
     from alerting.episodes.episode import Contribution, RecommendationResult
@@ -455,8 +456,7 @@ class ScoredRows:
 
 @dataclass(frozen=True)
 class TargetEvaluation:
-    """Result for one target: the state afterwards, the steps, the values at each raise, and why a
-    severity changed.
+    """Result for one target: the state afterwards, the steps, and the values at each raise.
 
     `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as
     evaluated. `refreshes`, `valid_until`: refreshed advice and end of the prediction window of the
@@ -467,7 +467,6 @@ class TargetEvaluation:
     state: ConditionState
     steps: list[tuple[Step, VersionInterval]] = field(default_factory=list)
     raises: dict[datetime, Raise] = field(default_factory=dict)
-    changes: dict[datetime, str] = field(default_factory=dict)
     scores: list[ScoredRows] = field(default_factory=list)
     unknown: str | None = None
     unreadable: str | None = None
@@ -477,10 +476,33 @@ class TargetEvaluation:
     valid_until: Mapping[datetime, datetime] = field(default_factory=dict)
     has_model: bool = True
 
+    def add_step(
+        self,
+        step: Step,
+        part: VersionInterval,
+        reason: str,
+        value: float | None = None,
+        limit: float | None = None,
+    ) -> None:
+        """Add a step; to a change of the severity or of the cause, add what the kind evaluated."""
+        if step.kind in ("severity", "renewed"):
+            status: Status = "unknown" if step.cause == UNKNOWN else "triggered"
+            version = part.model_version
+            made = Evaluation(step.at, status, reason, value, limit, version, step.cause)
+            step = replace(step, evaluation=made)
+        self.steps.append((step, part))
+
     def stop(self, why: str) -> TargetEvaluation:
         """Return the result of a target whose evaluation ends here, because a model is
         unreadable."""
         return replace(self, unknown=why, unreadable=why)
+
+
+def state_for(before: TargetEvaluation, part: VersionInterval) -> ConditionState:
+    """Return the state from which to evaluate a part. Another revision states anew why an open
+    episode is open."""
+    state = before.state
+    return replace(state, cause=None) if part.is_new and state.cause != UNKNOWN else state
 
 
 OUT_OF_SERVICE = translatable("the definition is not in service")

@@ -8,20 +8,22 @@ state is unknown in between, which begins `for` and `clear_for` anew.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from statistics import median_low
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from alerting.deferred import np, npt
-from alerting.definitions.alert_definition import Condition, Definition
+from alerting.definitions.alert_definition import Condition, Definition, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import format_duration
 from alerting.definitions.fields.condition_fields import Combination, Conditions
+from alerting.definitions.threshold_limits import level_delays
 from alerting.definitions.wording.language import Styled, joined, template, translatable
 from alerting.detection.threshold import frozen_millis, stale_millis
 from alerting.readings.history import FAR_FUTURE, Millis, duration_millis
 from alerting.readings.rates import rates_of_change
+from alerting.readings.window_counts import unbroken_since
 
 Times = Mapping[str, Millis]
 """The instants (ms, increasing) of the values of each variable."""
@@ -49,13 +51,14 @@ class Spans(NamedTuple):
 
 @dataclass(frozen=True)
 class Lasting:
-    """A condition on one or several variables, with the times for which it has to last (`for`) and
-    to be clear (`clear_for`)."""
+    """A condition on one or several variables, with the times for which it has to last (`for`, of
+    `levels` by severity) and to be clear (`clear_for`)."""
 
     condition: Condition | Combination
     hold: timedelta
     clear_for: timedelta
     missing_raises: bool = False
+    levels: Mapping[Severity, timedelta] = field(default_factory=dict)
 
     def leaves(self) -> list[Condition]:
         """Return the conditions of single variables."""
@@ -145,8 +148,10 @@ def lasting_condition(definition: Conditions) -> Lasting:
     """Return the condition that a definition's readings have to fulfil, with the times for which it
     must last for an alarm to begin and to end."""
     combination = definition.combination
+    levels = level_delays(definition)
+    least = min(levels.values(), default=definition.hold)
     missing = definition.no_data == "alert"
-    return Lasting(combination or definition, definition.hold, definition.clear_for, missing)
+    return Lasting(combination or definition, least, definition.clear_for, missing, levels)
 
 
 def describe_unfulfillable(lasting: Lasting, times: Times) -> Iterator[str]:
@@ -173,13 +178,11 @@ def _failures(lasting: Lasting, times: Times) -> Iterator[str]:
     if not lasting.missing_raises and _never_lasts(raises, lasting.hold):
         yield _why_not_raised(lasting, raises)
         return
-    if lasting.clear_for and _never_lasts(
-        _known_spans(lasting.condition, times), lasting.clear_for
-    ):
-        yield (
-            f"`clear_for: {format_duration(lasting.clear_for)}` can never be fulfilled, so no "
-            "alarm ends"
-        )
+    for severity, hold in lasting.levels.items():
+        if hold > lasting.hold and _never_lasts(raises, hold):
+            yield f"`levels.{severity}.for: {format_duration(hold)}` can never be fulfilled"
+    if _never_lasts(_known_spans(lasting.condition, times), lasting.clear_for):
+        yield f"{_why_not_ended(lasting)}, so no alarm ends"
 
 
 def _never_lasts(spans: Spans, needed: timedelta) -> bool:
@@ -204,6 +207,15 @@ def _why_not_raised(lasting: Lasting, raises: Spans) -> str:
         f"no rate per {format_duration(condition.rate_per or timedelta(0))} is ever known, so no "
         "alarm comes"
     )
+
+
+def _why_not_ended(lasting: Lasting) -> str:
+    if lasting.clear_for:
+        return f"`clear_for: {format_duration(lasting.clear_for)}` can never be fulfilled"
+    if isinstance(lasting.condition, Combination):
+        return "its conditions are never known at the same time"
+    within = format_duration(lasting.condition.count_within or timedelta(0))
+    return f"readings never cover `count_within: {within}` without a gap"
 
 
 def _cut_by(leaf: Condition, times: Times) -> str:
@@ -232,9 +244,9 @@ def _remedy(lasting: Lasting, times: Times) -> str:
     for factor in _LONGER:
         tried = lasting
         written = []
-        for field in ("stale_after", "frozen_after"):
-            tried, enough = tried.lengthened(field, factor, times)
-            written += [f"{field}: {format_duration(enough)}"] if enough else []
+        for name in ("stale_after", "frozen_after"):
+            tried, enough = tried.lengthened(name, factor, times)
+            written += [f"{name}: {format_duration(enough)}"] if enough else []
         if written and not list(_failures(tried, times)):
             return f"write {', '.join(written)}"
     return ""
@@ -252,7 +264,13 @@ def _known_spans(condition: Condition | Combination, times: Times, raises: bool 
 def _spans_alone(leaf: Condition, ts: Millis, raises: bool) -> Spans:
     following = np.append(ts[1:], ts[-1] + _usual(ts))
     end = np.minimum(following, ts + min(stale_millis(leaf), frozen_millis(leaf)))
+    if leaf.no_data == "clear" and not raises:
+        end = following
     is_known = np.ones(len(ts), np.bool_)
+    if leaf.count_within is not None and not raises:
+        since = unbroken_since(ts, stale_millis(leaf))
+        ts = np.maximum(ts, since + duration_millis(leaf.count_within))
+        is_known = ts < end
     if leaf.rate_per is not None:
         per = duration_millis(leaf.rate_per)
         rates = rates_of_change(ts, np.zeros(len(ts)), is_known, per, stale_millis(leaf), ())

@@ -335,7 +335,8 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
             return Fault(
                 dotted,
                 "is not a field",
-                name_hint(path[-1], _fields(document, path[:-1]), "fields here"),
+                definition_types()[document["kind"]].written_instead.get(dotted)
+                or name_hint(path[-1], _fields(document, path[:-1]), "fields here"),
             )
         case "missing":
             return Fault(dotted, MISSING)

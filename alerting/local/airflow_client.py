@@ -1,8 +1,12 @@
-"""Client of Airflow's REST API: start trainings, and follow them."""
+"""Client of Airflow's REST API: start trainings, and follow them; and read what Airflow says about
+itself: whether it runs, which DAGs are paused, and which runs failed."""
 
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +15,7 @@ from alerting.adapters.mongo.running import running
 from alerting.local import parts
 from alerting.ports import Platform
 from alerting.settings.environment import Settings
+from alerting.usecases.scheduled_tasks import PARTS, FailedRun, PartAway, SchedulerState
 from alerting.usecases.training.due import find_due_trainings
 
 PATIENCE_S = 120.0
@@ -19,6 +24,14 @@ _MOST_STARTED = 5
 POLL_S = 0.5
 TIMEOUT_S = 20.0
 UNFINISHED = ("queued", "running")
+AWAY_AFTER = timedelta(minutes=5)
+_FAILED_WITHIN = timedelta(days=2)  # a run that failed before is known already
+_MOST_DAGS = 100
+_LONGEST_LOG = 100_000  # lines
+_LONGEST_REASON = 300
+_EXECUTION_API = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
+_PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
+_PAGES = "AIRFLOW__API__BASE_URL"
 
 
 class AirflowSilent(Exception):
@@ -50,6 +63,23 @@ class AirflowClient:
     def state(self, dag_id: str, run_id: str) -> str:
         """Return the state of a run."""
         return str(self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
+
+    def read(self, path: str, **query: Any) -> Any:
+        """Return the answer to a question; an empty one if what it asks about is not there. Raises
+        AirflowSilent without an answer in time."""
+        answer = self._request("GET", path, also_done=(httpx.codes.NOT_FOUND,), params=query)
+        return answer if isinstance(answer, dict) else {}
+
+    def read_log(self, path: str, **query: Any) -> Iterator[Any]:
+        """Yield the entries of a task's log, `_LONGEST_LOG` at most. Raises
+        AirflowSilent without an answer in time."""
+        accept = {"Accept": "application/x-ndjson"}
+        try:
+            with self._http.stream("GET", f"/api/v2{path}", params=query, headers=accept) as answer:
+                lines = answer.iter_lines() if answer.is_success else ()
+                yield from map(json.loads, islice(lines, _LONGEST_LOG))
+        except (httpx.HTTPError, ValueError) as fault:
+            raise AirflowSilent(f"GET {path}: {fault}") from fault
 
     def _request(
         self, method: str, path: str, also_done: Collection[int] = (), **options: Any
@@ -106,14 +136,110 @@ def _client(settings: Settings) -> AirflowClient | None:
     """Return a client of the settings' Airflow, or of this home's; None without one."""
     if settings.airflow_uri is None and running(settings.home) is None:
         return None
+    address = settings.airflow_uri or parts.airflow_uri(settings)
+    return _signed_in(address, settings.home / "secrets" / "airflow_passwords.json")
+
+
+def _signed_in(
+    address: str, passwords: Path, patience_s: float = _SHORT_PATIENCE_S
+) -> AirflowClient | None:
+    """Return a client that signs in with a file of passwords; None if it cannot be read."""
     try:
-        passwords = json.loads(
-            (settings.home / "secrets" / "airflow_passwords.json").read_text(encoding="utf-8")
-        )
-        return AirflowClient(
-            settings.airflow_uri or parts.airflow_uri(settings),
-            passwords["admin"],
-            _SHORT_PATIENCE_S,
-        )
+        of_users = json.loads(passwords.read_text(encoding="utf-8"))
+        return AirflowClient(address, of_users["admin"], patience_s)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def scheduler_reader(
+    settings: Settings, environ: Mapping[str, str]
+) -> Callable[[Collection[str]], SchedulerState] | None:
+    """Return what asks Airflow about itself: that of the settings, of the containers, or of
+    `alerting up` on this home; None without an Airflow whose password this process may read."""
+    started = parts.airflow_uri(settings) if running(settings.home) else None
+    inside = environ.get(_EXECUTION_API, "").removesuffix("/execution/")
+    address = started or inside or settings.airflow_uri
+    passwords = environ.get(_PASSWORDS_FILE) if inside and not started else None
+    usual = settings.home / "secrets" / "airflow_passwords.json"
+    if not address or (client := _signed_in(address, Path(passwords or usual))) is None:
+        return None
+    pages = settings.airflow_uri or (started or environ.get(_PAGES, address)).rstrip("/")
+    return SchedulerReader(client, pages).read
+
+
+class SchedulerReader:
+    """Reads what Airflow says about itself. A part that is away for less than `AWAY_AFTER` is not
+    told: its restart takes less. `pages`: the address of Airflow's pages."""
+
+    def __init__(
+        self,
+        airflow: AirflowClient,
+        pages: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._airflow = airflow
+        self._pages = pages
+        self._now = now
+        self._well_at = dict.fromkeys(PARTS, now())
+        self._failed: dict[tuple[str, str], FailedRun] = {}
+
+    def read(self, suspects: Collection[str]) -> SchedulerState:
+        """Return the state now. `suspects`: DAGs of which a run failed before."""
+        try:
+            health = self._airflow.read("/monitor/health")
+            paused = self._airflow.read("/dags", paused=True, limit=_MOST_DAGS)["dags"]
+            failed = self._failed_runs(suspects)
+            self._note(PARTS[0], *(p for p in PARTS if _is_healthy(health, p)))
+            return SchedulerState(self._away(), [str(dag["dag_id"]) for dag in paused], failed)
+        except (AirflowSilent, LookupError, TypeError, ValueError):  # or another server's answer
+            return SchedulerState(self._away(), None, None)
+
+    def _note(self, *well: str) -> None:
+        self._well_at |= dict.fromkeys(well, self._now())
+
+    def _away(self) -> PartAway | None:
+        """Return the part that has been away for too long, Airflow's API first."""
+        for part, well_at in self._well_at.items():
+            if self._now() - well_at > AWAY_AFTER:
+                return PartAway(part, well_at)
+        return None
+
+    def _failed_runs(self, suspects: Collection[str]) -> list[FailedRun]:
+        """Return the failed runs that are the newest ended ones of their DAGs."""
+        after = (self._now() - _FAILED_WITHIN).isoformat()
+        query = {"state": "failed", "end_date_gte": after, "order_by": "-end_date"}
+        runs = self._airflow.read("/dags/~/dagRuns", limit=_MOST_DAGS, **query)["dag_runs"]
+        newest = []
+        for dag in dict.fromkeys([*suspects, *(str(run["dag_id"]) for run in runs)]):
+            ended = {"state": ["success", "failed"], "order_by": "-run_after", "limit": 1}
+            answer = self._airflow.read(f"/dags/{dag}/dagRuns", **ended)
+            for run in answer.get("dag_runs", ()):
+                if run["state"] == "failed":
+                    key = (dag, str(run["dag_run_id"]))
+                    if key not in self._failed:
+                        self._failed[key] = self._describe(*key)
+                    newest.append(self._failed[key])
+        self._failed = {key: run for key, run in self._failed.items() if run in newest}
+        return newest
+
+    def _describe(self, dag: str, run: str) -> FailedRun:
+        """Return a failed run with the exception of its first failed task."""
+        path = f"/dags/{dag}/dagRuns/{run}/taskInstances"
+        page = f"{self._pages}/dags/{dag}/runs/{run}"
+        tasks = self._airflow.read(path, state="failed", limit=1).get("task_instances")
+        if not tasks:
+            return FailedRun(dag, None, page)
+        task, tries, index = (tasks[0][key] for key in ("task_id", "try_number", "map_index"))
+        page += f"/tasks/{task}" + (f"/mapped/{index}" if index >= 0 else "")
+        log = self._airflow.read_log(f"{path}/{task}/logs/{tries}", map_index=index)
+        raised = [entry["error_detail"] for entry in log if entry.get("error_detail")]
+        if not raised:
+            return FailedRun(dag, None, page)
+        error = raised[-1][0]
+        return FailedRun(
+            dag, f"{error['exc_type']}: {error['exc_value']}".splitlines()[0][:300], page
+        )
+
+
+def _is_healthy(health: Mapping[str, Any], part: str) -> bool:
+    return bool(health.get(part, {}).get("status") == "healthy")

@@ -14,6 +14,7 @@ from typing import TextIO
 
 from rich.console import Console
 
+from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.adapters.mlflow.mlflow_registry import public_address
 from alerting.adapters.mongo import mongod_access
 from alerting.adapters.mongo.running import hold
@@ -175,6 +176,8 @@ def _run_with_lock(
         record_last_home(settings.home, environ)
         for folder in ("logs", "airflow", "mlflow/artifacts"):
             make_private_folder(settings.home / folder)
+        for missing in write_dag_files(settings.home):
+            screen.say(missing)
         started = parts.all_parts(settings, secrets, environ, demo)
         logs = settings.home / "logs"
         supervisor = Supervisor(started, settings.home, logs, screen.say, screen.show)

@@ -17,7 +17,9 @@ from alerting.episodes.episode import Episode, TransitionKind
 from alerting.notifications.notification import Notification, PostponedBy
 
 _RANKS: dict[Severity, int] = {severity: rank for rank, severity in enumerate(get_args(Severity))}
-Cause = Literal["raised", "worse", "happening", "closed", "corrected", "reopened", "time"]
+Cause = Literal[
+    "raised", "worse", "renewed", "happening", "closed", "corrected", "reopened", "time"
+]  # fmt: skip
 SOON = timedelta(minutes=10)
 DIGEST_AFTER = timedelta(minutes=5)
 
@@ -25,7 +27,7 @@ DIGEST_AFTER = timedelta(minutes=5)
 @dataclass(frozen=True)
 class Situation:
     """One recipient's view of an episode at `now`. `cause`: what happened; `worse`: its severity
-    rose; `time`: only time passed.
+    rose; `renewed`: another condition keeps it open; `time`: only time passed.
 
     `notifications`: all notifications of the episode so far. `recent_alerts`: how many alerts of
     this asset the recipient got within the time of its flood rule. `soon`: an episode that ended
@@ -163,6 +165,23 @@ def skip_over(s: Situation) -> Decision | None:
     return Decision("over") if s.episode.condition == "closed" else None
 
 
+def notify_of_renewal(s: Situation) -> Decision | None:
+    """Notify of another condition that keeps the episode open, once each; not beside a message of
+    the same instant or one that waits, which says it."""
+    if s.cause != "renewed":
+        return None
+    if not s.notifications or any(
+        n.channel == s.recipient.channel
+        and ((n.postponed_by is not None and n.is_waiting) or n.created_at == s.now)
+        for n in s.notifications
+    ):
+        return Decision("another message says it")
+    quiet_until = s.recipient.quiet_until
+    number = sum(t.kind == "renewed" for t in s.episode.transitions)
+    postponed_by: PostponedBy | None = "quiet" if quiet_until is not None else None
+    return Decision(s.reason, "renewed", postponed_by, quiet_until, number)
+
+
 def skip_in_quiet_hours(s: Situation) -> Decision | None:
     """No repeat and no escalation within the quiet hours."""
     return Decision("quiet hours") if s.recipient.quiet_until is not None else None
@@ -248,6 +267,7 @@ STAGES: tuple[Callable[[Situation], Decision | None], ...] = (
     notify_of_end,
     notify_of_reopening,
     skip_over,
+    notify_of_renewal,
     skip_in_quiet_hours,
     notify_of_worse,
     skip_acknowledged,

@@ -106,8 +106,9 @@ RULES: tuple[ActionRule, ...] = (
         "close", "operator", {"active": True}, {"active": False}, translatable(
             "no episode is open"
         ),
-        "ended by hand, with a reason: one that nothing evaluates, or a prediction that came true, "
-        "when no reading shows whether its problem goes on",
+        "ended by hand, with a reason: one that nothing evaluates, or of which no reading has come "
+        "for `stale_after` (15 min at least) or shows whether its problem goes on, or whose event "
+        "has no end for a day; only a further reading raises it again",
     ),
     ActionRule(
         "acknowledge", "operator", {}, {"acknowledged": True}, "",

@@ -18,7 +18,7 @@ from alerting.deferred import np
 from alerting.definitions.alert_definition import Condition, Severity
 from alerting.definitions.faults import format_duration
 from alerting.definitions.platform_limits import NO_GATE
-from alerting.definitions.threshold_limits import severities
+from alerting.definitions.threshold_limits import level_delays, severities
 from alerting.definitions.wording.language import Styled, Value, join_first, joined, translatable
 from alerting.detection.suppressed_intervals import SuppressedInterval, first_free
 from alerting.detection.threshold import evaluate_values
@@ -126,6 +126,7 @@ def replay(definition: Condition, history: History, start: datetime, end: dateti
         definition.hold,
         definition.clear_for,
         severities(definition),
+        level_delays(definition),
     )
     return steps
 

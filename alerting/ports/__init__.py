@@ -11,6 +11,7 @@ from alerting.ports.episodes import (
     AuditEntry,
     AuditFilter,
     ChangedThing,
+    ClockDifference,
     DatabaseState,
     Disk,
     Episodes,
@@ -21,6 +22,7 @@ from alerting.ports.episodes import (
     PlatformAlert,
     PlatformAlerts,
     WrongCount,
+    no_difference,
 )
 from alerting.ports.evaluation import (
     Arrival,

@@ -4,8 +4,8 @@ about the platform itself, for the audit log, and for wrong attempts to sign in.
 from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple, Protocol
 
 from alerting.definitions.alert_definition import Severity
 from alerting.episodes.episode import Alarm, Episode, Phase
@@ -204,6 +204,20 @@ class DatabaseState:
 def no_disks() -> Sequence[Disk]:
     """Return no disk, for a platform that stores nothing on this machine."""
     return ()
+
+
+class ClockDifference(NamedTuple):
+    """How far the clock of a machine is ahead of the real time `now` by which the platform works;
+    None: its clock shows the real time."""
+
+    machine: str
+    ahead: timedelta
+    now: datetime | None = None
+
+
+def no_difference() -> ClockDifference:
+    """Return no difference, for a platform whose stores have no clock of their own."""
+    return ClockDifference("", timedelta(0))
 
 
 def no_database() -> DatabaseState | None:

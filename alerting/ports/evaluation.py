@@ -274,9 +274,12 @@ class Arrivals(Protocol):
     def has_evaluated(self) -> bool:
         """Return whether an evaluation has ever begun to read. Once True, it stays True."""
 
-    def extend_evaluated_until(self, up_to: datetime) -> None:
+    def extend_evaluated_until(self, up_to: datetime) -> datetime:
         """Record the instant up to which an evaluation is about to read: rows written from now on
-        at or before it are late."""
+        at or before it are late. Return the latest instant that was recorded."""
+
+    def lower_evaluated_until(self, recorded: datetime, up_to: datetime) -> None:
+        """Replace the recorded instant by an earlier one, unless another one was recorded since."""
 
     def unfinished(self) -> Unfinished:
         """Return the arrivals that are not routed yet, oldest first, and whether any reprocessing

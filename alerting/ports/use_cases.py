@@ -36,6 +36,7 @@ from alerting.definitions.wording.clean_text import clean_line
 from alerting.definitions.wording.language import LanguageCode
 from alerting.ports.episodes import (
     Audit,
+    ClockDifference,
     DatabaseState,
     Disk,
     Episodes,
@@ -43,6 +44,7 @@ from alerting.ports.episodes import (
     Mutes,
     PlatformAlerts,
     no_database,
+    no_difference,
     no_disks,
 )
 from alerting.ports.evaluation import (
@@ -398,6 +400,7 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPo
 
     `retention`: how long documents are stored. `health_limits`: limits beyond which the platform
     raises alerts about itself. `disks`: the disks on which it stores data; `database`: its server.
+    `clock_difference`: of the clocks of this machine and of the database.
     """
 
     arrivals: MongoArrivals
@@ -407,6 +410,7 @@ class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts, SinkPorts, SeriesPo
     retention: Retention = field(default_factory=Retention)
     health_limits: HealthLimits = field(default_factory=HealthLimits)
     disks: Callable[[], Sequence[Disk]] = no_disks
+    clock_difference: Callable[[], ClockDifference] = no_difference
     database: Callable[[], DatabaseState | None] = no_database
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -31,22 +32,31 @@ from alerting.readings.history import (
 class Series(NamedTuple):
     """Readings of one variable at `ts` (ms, increasing), and instants of samples of bad quality.
 
-    A missing number is NaN, a missing category None.
+    A missing number is NaN, a missing category None. `events`: the starts of the events that the
+    condition counts, None if it counts none.
     """
 
     ts: Millis
     values: npt.NDArray[Any]
     bad: Millis
+    events: Millis | None = None
 
 
 def series_of(definition: Condition, history: History) -> Series:
-    """Return the readings of the definition's variable."""
+    """Return the readings of the definition's variable, and the events that it counts."""
+    events = None if definition.event is None else event_starts(definition.event, history)
     bad = history.doubts.bad.get(definition.variable, no_instants())
     dtype: Any = object if is_text(history.asset, definition.variable) else np.float64
     if definition.variable not in history.readings:
-        return Series(np.empty(0, np.int64), np.empty(0, dtype), bad)
+        return Series(np.empty(0, np.int64), np.empty(0, dtype), bad, events)
     ts = millis(pd.DatetimeIndex(history.readings.index))
-    return Series(ts, history.readings[definition.variable].to_numpy(dtype), bad)
+    return Series(ts, history.readings[definition.variable].to_numpy(dtype), bad, events)
+
+
+def event_starts(pattern: str, history: History) -> Millis:
+    """Return the starts (ms, increasing) of the events of a type, in which * matches any text."""
+    is_of_type = [fnmatchcase(name, pattern) for name in history.events["type"]]
+    return np.sort(millis(history.events["start"])[np.array(is_of_type, np.bool_)])
 
 
 def is_text(asset: Asset, name: str) -> bool:

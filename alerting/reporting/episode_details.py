@@ -100,7 +100,9 @@ def variable_of(definition: Definition) -> str | None:
     if definition.problem is not None:
         return next(iter(definition.problem.variables), None)
     condition = single_condition(definition)
-    return getattr(definition, "variable", None) if condition is None else condition.variable
+    return (
+        (getattr(definition, "variable", None) or None) if condition is None else condition.variable
+    )
 
 
 def _levels(definition: Definition, asset: Asset) -> tuple[ChartLevel, ...]:

@@ -46,6 +46,7 @@ STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
 _HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({
     "raised": translatable("Raised"),
     "severity": translatable("Severity"),
+    "renewed": translatable("Another reason"),
     "outcome": translatable("Outcome"),
     "corrected": translatable("Corrected"),
     "acknowledged": translatable("Acknowledged"),
@@ -82,6 +83,7 @@ MESSAGE_NAMES: Mapping[TransitionKind, str] = MappingProxyType({
     "closed": translatable("end"),
     "corrected": translatable("correction"),
     "severity_rose": translatable("worse"),
+    "renewed": translatable("another reason"),
     "escalated": translatable("escalation"),
     "repeated": translatable("reminder"),
     "reopened": translatable("open again"),
@@ -181,8 +183,9 @@ def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribu
 
 
 def headline(episode: Episode) -> str:
-    """Return the headline: the reason of the raise, of the last change of severity, or of the
-    problem that has come, with its instant, because values have changed since."""
+    """Return the headline: the reason of the raise, of the last change of severity or of the
+    condition that keeps it open, or of the problem that has come, with its instant, because values
+    have changed since."""
     came = _coming(episode)
     if episode.phase == "happening" and came is not None:
         known_at = came.at.isoformat()
@@ -191,7 +194,7 @@ def headline(episode: Episode) -> str:
         )
     changes = [t for t in episode.transitions if t.kind == "severity"]
     latest = changes[-1].cause if changes and episode.condition == "open" else ""
-    return latest or episode.evaluation.reason
+    return latest if latest and not episode.renewals else episode.current.reason
 
 
 def observed_variable(episode: Episode) -> str | None:
@@ -215,10 +218,11 @@ def _readings_in(text: Value) -> Iterator[Translatable]:
 def headline_as_of(episode: Episode) -> str:
     """Return the headline, of a reading in an open episode with the instant at which it was so."""
     reason = headline(episode)
-    if observed_variable(episode) is None or (episode.phase == "happening" and _coming(episode)):
+    states_its_instant = _coming(episode) or episode.current.status == "unknown"
+    if observed_variable(episode) is None or (episode.phase == "happening" and states_its_instant):
         return reason
     rises = [t.at for t in episode.transitions if t.kind == "severity"]
-    at = (rises or [episode.raised_at])[-1]
+    at = max(episode.current.at, *rises, episode.raised_at)
     return translatable("As of {when}: {reason}", when=at.isoformat(), reason=reason)
 
 

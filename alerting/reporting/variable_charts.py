@@ -191,8 +191,9 @@ def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tupl
 
 
 def condition_levels(definition: Condition, asset: Asset) -> tuple[ChartLevel, ...]:
-    """Return the limits on the values of a variable, the least severe first; none of a rate."""
-    if definition.rate_per or unknown_limits(definition, asset):
+    """Return the limits on the values of a variable, the least severe first; none of a rate or of a
+    number in a time."""
+    if definition.rate_per or definition.count_within or unknown_limits(definition, asset):
         return ()
     several = definition.levels is not None
     levels = []

@@ -34,7 +34,7 @@ from alerting.kinds.registry import kind_of
 from alerting.operators.actions_and_mutes import describe_mute
 from alerting.ports import Episodes, EvaluationPorts, Readings
 from alerting.readings.history import History, from_millis, has_data, millis
-from alerting.readings.variable_series import Statistics, describe_doubtful, statistics_of
+from alerting.readings.variable_series import SKEW, Statistics, describe_doubtful, statistics_of
 from alerting.reporting import phrases
 from alerting.usecases.definitions.next_steps import describe_missing_champion
 from alerting.usecases.definitions.versions import (
@@ -201,6 +201,9 @@ def _record(
             f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: "
             f"{covering.evaluation.reason}"
         )
+        if covering.renewals:
+            since = covering.current.at.isoformat()
+            lines.append(f"why it is open since {since}: {covering.current.reason}")
         sent = platform.notifications.of_episodes([covering.id])[covering.id]
         notified = [f"{n.channel} ({n.status})" for n in sent if n.transition != "closed"]
         lines.append(f"notified: {', '.join(notified)}" if notified else "no notification was sent")
@@ -233,6 +236,11 @@ def _describe_progress(platform: EvaluationPorts, explanation: Why, at: datetime
     latency = _latency(platform, explanation.definition, explanation.asset)
     behind = "" if state.watermark >= at else ", which is before this instant"
     lines = [f"evaluated to {state.watermark.isoformat()}{latency_note(latency)}{behind}"]
+    if state.watermark > platform.clock.now() + SKEW:
+        return [
+            f"the clock was ahead: it was evaluated to {state.watermark.isoformat()}, which is "
+            "after now; the next evaluation goes on from its newest reading"
+        ]
     requested = platform.arrivals.requests([explanation.definition]).get(
         (explanation.definition, explanation.asset)
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from itertools import starmap
 
 from alerting.definitions.alert_definition import (
-    SEVERITIES,
     AssetIndex,
     ModelDefinition,
     Revision,
@@ -33,40 +32,39 @@ from alerting.notifications.channel_faults import (
     why_failing,
 )
 from alerting.ports import (
+    ClockDifference,
     DecisionRecord,
     Declarations,
     Disk,
     Models,
     ModelUnavailable,
     PlanPorts,
-    PlatformAlert,
-    Readings,
     States,
     Training,
     UpkeepPorts,
+    no_difference,
 )
 from alerting.readings.history import NO_TIME, to_millis
+from alerting.readings.variable_series import SKEW
+from alerting.stores.database.transactions_and_leases import CONSOLE, STREAM
+from alerting.usecases.access.accounts import newest_backups
 from alerting.usecases.definitions.faults_and_platform_alerts import (
-    DOCUMENT,
-    DRIFTED,
+    CLOCK,
+    EVALUATION,
     FAILING,
-    FAULTY,
-    LOAD,
-    MISCALIBRATED,
-    WAITING,
     record_faults,
 )
-from alerting.usecases.definitions.next_steps import champion_versions
 from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     answering_revisions,
     list_targets,
     source_hash_of,
 )
-from alerting.usecases.ingestion.arrived_rows import count_late
-from alerting.usecases.notification.routing import (
-    DeliveredMessage,
-    channel_subject,
-    delivered_message,
+from alerting.usecases.notification.routing import channel_subject
+from alerting.usecases.scheduled_tasks import (
+    SCHEDULED_KINDS,
+    TASK,
+    SchedulerState,
+    find_stopped,
 )
 from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
 from alerting.usecases.sources.records import spoken
@@ -75,6 +73,21 @@ from alerting.usecases.sources.status import (
     SourceStatus,
     asset_freshness,
     source_statuses,
+)
+from alerting.usecases.stopped_parts import (
+    BACKUP,
+    MOST_NAMED,
+    PART,
+    PARTS,
+    UNKNOWN,
+    PlatformFault,
+    find_overdue,
+    find_stopped_parts,
+    find_unknown,
+    find_wrong_clocks,
+    read_parts,
+    subjects_checked,
+    unknown_channels,
 )
 from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
 
@@ -89,24 +102,22 @@ REFUSED = template("promotion refused")
 DISK = template("disk filling")
 REGISTRY = template("registry away")
 # The kinds of platform alerts that these facts raise and resolve.
-KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, FAILING, BEHIND, FAILED, REFUSED, DISK, REGISTRY)
-LEFT_KINDS = ("backup overdue",)
-"""Of faults that left: those still open in an existing home are resolved."""
+KINDS = (
+    *(LATE, STALE, STOPPED, LOST, SURPLUS, FAILING, BEHIND, FAILED, REFUSED, DISK, REGISTRY),
+    *(CLOCK, PART, BACKUP, UNKNOWN, *SCHEDULED_KINDS),
+)
+# The maintenance alone checks these: MLflow's client takes memory, and it delivers by its channels.
+OF_MAINTENANCE = (REGISTRY, UNKNOWN)
 REFUSALS = 3
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
-MOST_NAMED = 3
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
 # after the last row that was refused because it would declare too much
 _SURPLUS_FOR = timedelta(days=1)
 
 
-class PlatformFault(NamedTuple):
-    """A fault that an engineer must correct, in the words of a platform alert."""
-
-    kind: str
-    subject: str
-    reason: str
+AskScheduler = Callable[[Collection[str]], SchedulerState]
+"""Asks Airflow about itself, and about these DAGs, of which a run failed before."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +127,11 @@ class PlatformFacts:
     `lags`: of the most overdue definitions. `trainings`: the newest training of the present
     question of each definition; `decisions`: its last `REFUSALS`, oldest first. `declarations`: of
     each source or sender. `channels`: of those with undelivered messages; `configured`: the
-    channels with settings. `registry_fault`: why the registry of models does not answer. `is_open`:
-    kind and subject of open platform alerts.
+    channels with settings. `registry_fault`: why the registry of models does not answer. `clock`:
+    of this machine. `parts`: the time since the last sign of life of each part that should run,
+    None without any of the last day. `backups`: the last two, the newest first, in real time.
+    `unknown_channels`: by route or definition that names them. `is_open`: kind and subject of open
+    platform alerts. `streamed`: sources that the stream service reads.
     """
 
     lags: Mapping[str, DefinitionLag]
@@ -131,7 +145,13 @@ class PlatformFacts:
     channels: Sequence[ChannelFacts] = ()
     configured: Collection[str] = ()
     declarations: Mapping[str, Declarations] = field(default_factory=dict)
+    clock: ClockDifference = field(default_factory=no_difference)
+    parts: Mapping[str, timedelta | None] = field(default_factory=dict)
+    backups: Sequence[datetime] = ()
+    unknown_channels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     is_open: frozenset[tuple[str, str]] = frozenset()
+    scheduler: SchedulerState = field(default_factory=SchedulerState)
+    streamed: Collection[str] = ()
 
 
 def platform_conditions(
@@ -151,7 +171,14 @@ def platform_conditions(
         *_find_failed(facts.trainings, now),
         *_find_refused(facts.decisions),
         *_find_filling(facts, limits.disk_least),
+        *find_wrong_clocks(
+            facts.clock, [lag.lag for lag in facts.lags.values() if lag.is_ahead], now
+        ),
+        *find_stopped_parts(facts.parts),
+        *find_overdue(facts.backups, facts.clock.now or now),
+        *find_unknown(facts.unknown_channels),
         *([PlatformFault(REGISTRY, "MLflow", fault)] if fault else []),
+        *starmap(PlatformFault, find_stopped(facts.scheduler, facts.streamed)),
     ]
 
 
@@ -161,7 +188,7 @@ def _find_late(
     """Yield a fault for each cadence with late definitions: one DAG evaluates them."""
     overdue = defaultdict[timedelta, list[str]](list)
     for name, lag in sorted(lags.items(), key=lambda item: (-item[1].lag, item[0])):
-        if lag.lag > lag.every + late:
+        if lag.lag > lag.every + late and not lag.is_ahead:
             overdue[lag.every].append(name)
     for every, names in overdue.items():
         since = now - lags[names[0]].lag
@@ -327,83 +354,45 @@ def _find_filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
             yield PlatformFault(DISK, disk.name, why)
 
 
-# Kinds during which every alarm comes and its message is sent: decisions, loads, work that waits.
-_ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, DRIFTED, REFUSED, DISK, BEHIND, LOAD})
-# During these every alarm comes where the last valid revision, with its model, is in force.
-_ALARMS_STAY_IN_FORCE = frozenset({FAILED, FAULTY})
-
-
-def keeps_alarms_off(alert: PlatformAlert, in_force: Collection[str]) -> bool:
-    """Return whether an alarm cannot come, or was not told, because of a fault. `in_force`: the
-    definitions of which a valid revision, with its model if it needs one, is in force."""
-    if alert.kind in _ALARMS_STAY_IN_FORCE:
-        return alert.subject not in in_force
-    is_of_sink = alert.kind == DOCUMENT and alert.subject.startswith("sinks/")
-    return alert.kind not in _ALARMS_STAY and not is_of_sink
-
-
 def check_platform(
     platform: UpkeepPorts,
     now: datetime,
     inventory: Inventory | None = None,
     *,
     asks_registry: bool = True,
+    watched: Collection[str] = PARTS.keys(),
+    ask_scheduler: AskScheduler | None = None,
 ) -> list[PlatformFault]:
     """Raise an alert for each fault found now, resolve the alerts on faults that are over, and
-    return the faults.
+    return the faults. Show that this part of the platform runs.
 
     `inventory`: the inventory, if it was read already. `asks_registry`: whether to ask the registry
-    of models if it answers; otherwise an alert about it stays as it is.
+    of models if it answers; otherwise an alert about it stays as it is. The maintenance asks it,
+    the console does not. So do alerts about what Airflow runs, if it does not answer
+    `ask_scheduler`, or without that. `watched`: parts whose sign of life is looked for.
     """
-    facts = read_facts(platform, now, inventory, asks_registry=asks_registry)
+    if not asks_registry:
+        platform.leases.claim(CONSOLE, CONSOLE)
+    facts = read_facts(
+        platform,
+        now,
+        inventory,
+        asks_registry=asks_registry,
+        watched=watched,
+        ask_scheduler=ask_scheduler,
+    )
     faults = platform_conditions(facts, platform.health_limits, now)
-    kinds = [kind for kind in KINDS if asks_registry or kind != REGISTRY]
-    for kind in (*kinds, *LEFT_KINDS):
-        current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
-        record_faults(platform.platform_alerts, kind, current, now, lambda _: True)
+    if any(fault.subject == EVALUATION for fault in faults) or (CLOCK, EVALUATION) in facts.is_open:
+        platform.sweeps.bring_back(now)
+    is_checked = subjects_checked(platform.platform_alerts, facts.clock.machine, watched, now)
+    unasked = {*SCHEDULED_KINDS} - {*(facts.scheduler.kinds if ask_scheduler else ())}
+    unasked |= set() if asks_registry else {*OF_MAINTENANCE}
+    for kind in KINDS:
+        if kind not in unasked:
+            current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
+            may_end = is_checked.get(kind, lambda _: True)
+            record_faults(platform.platform_alerts, kind, current, now, may_end)
     return faults
-
-
-class OpenFaults(NamedTuple):
-    """Open faults of the platform, oldest first. `grave`: alarms cannot come, or were not told;
-    `quiet`: decisions and work that wait, during which every alarm comes. `message`: the delivered
-    message about all grave ones."""
-
-    grave: Sequence[PlatformAlert]
-    quiet: Sequence[PlatformAlert]
-    message: DeliveredMessage | None
-
-    @property
-    def since(self) -> datetime | None:
-        """Return when alarms began to be missing; None while every alarm comes."""
-        return self.grave[0].opened_at if self.grave else None
-
-    @property
-    def only_untold(self) -> bool:
-        """Return whether every alarm comes, and only its messages are not delivered."""
-        return all(alert.kind == FAILING for alert in self.grave)
-
-
-def open_faults(platform: UpkeepPorts) -> OpenFaults:
-    """Return the open faults, and whether people were notified of those that keep alarms off."""
-    alerts = platform.platform_alerts.open()
-    by_document = any(alert.kind in _ALARMS_STAY_IN_FORCE for alert in alerts)
-    in_force = _in_force(platform) if by_document else ()
-    grave = [alert for alert in alerts if keeps_alarms_off(alert, in_force)]
-    quiet = [alert for alert in alerts if alert not in grave]
-    return OpenFaults(grave, quiet, delivered_message(platform, grave))
-
-
-def _in_force(platform: UpkeepPorts) -> set[str]:
-    """Return the definitions that are evaluated, those by model only with a model."""
-    newest = platform.definitions.latest_revisions()
-    serving = champion_versions(platform.definitions, platform.decisions, newest)
-    return {
-        r.name
-        for r in newest
-        if r.definition.state == "active"
-        and (r.name in serving or not isinstance(r.definition, ModelDefinition))
-    }
 
 
 def read_facts(
@@ -412,13 +401,17 @@ def read_facts(
     inventory: Inventory | None = None,
     *,
     asks_registry: bool = True,
+    watched: Collection[str] = PARTS.keys(),
+    ask_scheduler: AskScheduler | None = None,
 ) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
+    is_open = frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open())
+    service = platform.leases.find(STREAM)
     inventory = inventory or read_inventory(platform)
     by_model = [r for r in inventory.active if isinstance(r.definition, ModelDefinition)]
     trained = [r.name for r in by_model]
     return PlatformFacts(
-        lags=evaluation_lags(platform.states, inventory, now),
+        lags=evaluationmeasure_lags(platform.states, inventory, now),
         readings=asset_freshness(
             platform,
             inventory.targets,
@@ -434,7 +427,17 @@ def read_facts(
         configured=platform.channels.keys(),
         declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained) if asks_registry else None,
-        is_open=frozenset((alert.kind, alert.subject) for alert in platform.platform_alerts.open()),
+        clock=platform.clock_difference(),
+        parts=read_parts(platform, watched, is_open),
+        backups=newest_backups(platform.audit),
+        unknown_channels=unknown_channels(platform, inventory.active) if asks_registry else {},
+        is_open=is_open,
+        scheduler=(
+            ask_scheduler({subject for kind, subject in is_open if kind == TASK})
+            if ask_scheduler
+            else SchedulerState()
+        ),
+        streamed=service.reads if service else (),
     )
 
 
@@ -452,8 +455,6 @@ def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:
 # Number of definitions, and of assets, with an own label: the most overdue ones, and those with the
 # oldest newest reading.
 LABELLED = 50
-COUNTED = 10_000  # largest count of open episodes, and of documents with pending notifications
-LATE_WINDOW = timedelta(hours=1)
 _ZERO = timedelta(0)
 
 
@@ -470,40 +471,14 @@ class Inventory:
 
 @dataclass(frozen=True)
 class DefinitionLag:
-    """A definition's lag: the largest lag of its assets, and its interval of evaluation."""
+    """A definition's lag: the largest lag of its assets, and its interval of evaluation.
+
+    `is_ahead`: it was evaluated, or applied, beyond now by `lag`, under a clock that was ahead.
+    """
 
     lag: timedelta
     every: timedelta
-
-
-@dataclass(frozen=True)
-class PlatformMetrics:
-    """Everything at one instant.
-
-    `definitions`: by state; a faulty definition also counts under the state of its revision in
-    force. `lag`: by definition, at most `LABELLED`. `overdue`: largest lag beyond schedule and
-    latency, of all targets. `reading_age`: by asset of a target, at most `LABELLED`;
-    `oldest_reading_age`: over all assets. `late_rows`, `too_late_rows`: rows that arrived within
-    `LATE_WINDOW`. `notifications`: pending, held, dead. `delivery_overdue`: how long the oldest
-    notification has been due.
-    """
-
-    at: datetime
-    open_episodes: Mapping[str, int]
-    definitions: Mapping[str, int]
-    targets: int
-    never_evaluated: int
-    lag: Mapping[str, DefinitionLag]
-    overdue: timedelta
-    reading_age: Mapping[str, timedelta]
-    oldest_reading_age: timedelta
-    assets_without_readings: int
-    late_rows: int
-    too_late_rows: int
-    unrouted_arrivals: int
-    notifications: Mapping[str, int]
-    delivery_overdue: timedelta
-    platform_alerts: Mapping[str, int]
+    is_ahead: bool = False
 
 
 def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inventory:
@@ -522,56 +497,14 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
     return Inventory(written, Counter(r.definition.state for r in revisions), active, targets)
 
 
-def platform_metrics(platform: UpkeepPorts, inventory: Inventory, now: datetime) -> PlatformMetrics:
-    """Measure the platform as of now. Writes nothing."""
-    open_episodes = Counter(
-        e.severity for e in platform.episodes.find(open_only=True, limit=COUNTED)
-    )
-    lags, overdue, count_never = _lags(platform.states, inventory.targets, now)
-    ages, without = _reading_ages(platform.readings, inventory.targets, now)
-    arrivals = platform.arrivals.arrived_since(now - LATE_WINDOW)
-    pending = platform.notifications.waiting(COUNTED)
-    postponed = sum(n.postponed_by is not None for n in pending)
-    due = [
-        n.next_attempt_at
-        for n in pending
-        if n.postponed_by is None and n.next_attempt_at is not None
-    ]
-    return PlatformMetrics(
-        at=now,
-        open_episodes={severity: open_episodes[severity] for severity in SEVERITIES},
-        definitions={
-            **{state: inventory.states.get(state, 0) for state in ("active", "draft", "retired")},
-            "faulty": len(platform.definitions.faulty()),
-        },
-        targets=len(inventory.targets),
-        never_evaluated=count_never,
-        lag=lags,
-        overdue=overdue,
-        reading_age=dict(sorted(ages.items(), key=lambda item: (-item[1], item[0]))[:LABELLED]),
-        oldest_reading_age=max(ages.values(), default=_ZERO),
-        assets_without_readings=without,
-        late_rows=count_late(platform, arrivals),
-        too_late_rows=sum(arrival.too_late for arrival in arrivals),
-        unrouted_arrivals=len(platform.arrivals.unfinished().arrivals),
-        notifications={
-            "pending": len(pending) - postponed,
-            "postponed": postponed,
-            "dead": len(platform.notifications.dead()),
-        },
-        delivery_overdue=max((now - at for at in due if at < now), default=_ZERO),
-        platform_alerts=Counter(alert.kind for alert in platform.platform_alerts.open()),
-    )
-
-
-def evaluation_lags(
+def evaluationmeasure_lags(
     states: States, inventory: Inventory, now: datetime
 ) -> dict[str, DefinitionLag]:
     """Return the lags of the most overdue definitions. Writes nothing."""
-    return _lags(states, inventory.targets, now)[0]
+    return measure_lags(states, inventory.targets, now)[0]
 
 
-def _lags(
+def measure_lags(
     states: States, targets: Iterable[EvaluationTarget], now: datetime
 ) -> tuple[dict[str, DefinitionLag], timedelta, int]:
     """Return the most overdue lags, the worst, and targets that were never evaluated."""
@@ -582,27 +515,19 @@ def _lags(
     instant = to_millis(now)
     for target, watermark in zip(of_all, watermarks, strict=True):
         lag = timedelta(
-            milliseconds=max(instant - (target.since if watermark == NO_TIME else watermark), 0)
+            milliseconds=instant - (target.since if watermark == NO_TIME else watermark)
         )
+        is_ahead = lag < -SKEW
+        lag = abs(lag) if is_ahead else max(lag, _ZERO)
         every = timedelta(milliseconds=target.every)
         beyond = max(lag - every - timedelta(milliseconds=target.latency), _ZERO)
         overdue[target.definition] = max(beyond, overdue.get(target.definition, _ZERO))
         largest = lags.get(target.definition)
         if largest is None or lag > largest.lag:
-            lags[target.definition] = DefinitionLag(lag, every)
+            lags[target.definition] = DefinitionLag(lag, every, is_ahead)
     named = sorted(lags, key=lambda name: (-overdue[name], -lags[name].lag, name))[:LABELLED]
     return (
         {name: lags[name] for name in named},
         max(overdue.values(), default=_ZERO),
         watermarks.count(NO_TIME),
     )
-
-
-def _reading_ages(
-    readings: Readings, targets: Iterable[EvaluationTarget], now: datetime
-) -> tuple[dict[str, timedelta], int]:
-    """Return the newest reading's age by asset of a target, and how many have none."""
-    assets = {target.asset for target in targets}
-    newest = readings.newest_readings(now, assets)
-    ages = {asset: max(now - newest[asset].ts, _ZERO) for asset in assets if asset in newest}
-    return ages, len(assets) - len(ages)

@@ -93,8 +93,8 @@ def retry_letters(plant: SinkPorts, name: str, actor: str, now: datetime) -> int
 
 
 _ALARMS: frozenset[TransitionKind] = frozenset({
-    "raised", "severity", "revised", "happening", "closed", "corrected", "reopened", "muted",
-    "unmuted", "suppressed", "maintenance",
+    "raised", "severity", "renewed", "revised", "happening", "closed", "corrected", "reopened",
+    "muted", "unmuted", "suppressed", "maintenance",
 })  # fmt: skip
 _ACKNOWLEDGEMENTS: frozenset[TransitionKind] = frozenset(
     {"acknowledged", "confirmed", "commented", "assigned", "feedback"}
@@ -171,8 +171,8 @@ def _alarm_message(
         "raised_at": _stamp(episode.raised_at),
         "closed_at": episode.closed_at and _stamp(episode.closed_at),
         "message": in_one_line(episode),
-        "value": episode.evaluation.value,
-        "limit": episode.evaluation.threshold,
+        "value": episode.current.value,
+        "limit": episode.current.threshold,
         "guidance": dict(episode.guidance),
     }
     return SinkMessage(

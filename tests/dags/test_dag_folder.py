@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from alerting.adapters.airflow import dag_files
 from alerting.adapters.airflow.dag_files import dag_folder, mark_all, training_file, write_dag_files
 from tests.dags.conftest import NOBODY_LISTENS, reader_of_dags
 
@@ -244,16 +245,37 @@ def test_a_hundred_definitions_take_milliseconds_each_in_the_file_that_a_change_
     assert all(after[file] > before[file] for file in {*files.values(), "evaluate.py"})
 
 
-def test_an_upgrade_replaces_the_files_that_changed_and_removes_those_of_another_version(folder):
-    write_dag_files(folder.home)
+def test_an_upgrade_replaces_and_removes_what_the_platform_has_written_and_nothing_else(folder):
     files = dag_folder(folder.home)
+    files.mkdir()
+    (files / "retain.py").write_text("# of a version that kept no list: dag airflow\n")
+    write_dag_files(folder.home)
+    assert not (files / "retain.py").exists()
     before = {path: path.stat().st_mtime_ns for path in files.rglob("*.py")}
-    (files / "train.py").write_text("# of an older version: dag airflow\n")
+    own = [files / "weather.py", files / "retain.py", files / "plant" / "tasks.py"]
+    own[-1].parent.mkdir()
+    for path in (*own, files / "of_older_version.py"):
+        path.write_text("# dag airflow\n")
+    with (files / ".written").open("a") as written:
+        written.write("of_older_version.py\n")
     (files / "report.py").write_text("# changed: dag airflow\n")
 
-    write_dag_files(folder.home)
+    for _ in range(2):
+        assert write_dag_files(folder.home) == []
 
     assert "changed" not in (files / "report.py").read_text()
-    after = {path: path.stat().st_mtime_ns for path in files.rglob("*.py")}
+    after = {path: path.stat().st_mtime_ns for path in files.rglob("*.py") if path not in own}
     assert after.keys() == before.keys()
     assert [path.name for path in after if after[path] != before[path]] == ["report.py"]
+    assert [path.exists() for path in own] == [True, True, True]
+
+
+def test_an_installation_without_dag_files_says_so_and_deletes_none(folder, monkeypatch):
+    write_dag_files(folder.home)
+    before = sorted(dag_folder(folder.home).rglob("*"))
+    monkeypatch.setattr(dag_files, "SOURCE", folder.home / "site-packages" / "dags")
+
+    [said] = write_dag_files(folder.home)
+
+    assert "this installation has no DAG files" in said
+    assert sorted(dag_folder(folder.home).rglob("*")) == before

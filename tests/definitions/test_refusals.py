@@ -311,7 +311,7 @@ THRESHOLDS = [
         {"frozen_after": "5m", "no_data": "ignore"},
         "frozen_after: changes nothing with no_data: ignore",
     ),
-    ({"no_data": "normal"}, "no_data: should be 'hold', 'alert' or 'ignore'"),
+    ({"no_data": "normal"}, "no_data: should be 'hold', 'alert', 'ignore' or 'clear'"),
     (
         {"assets": "oven-1"},
         "assets: should be a list, not 'oven-1' (write it in brackets: [oven-1])",

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -104,10 +105,11 @@ def test_conditions_of_several_variables_give_statuses():
         found = status_intervals(
             several(**conditions), readings(temperature, moisture), at(0), at(9)
         )
+        runs = groupby(found, key=lambda s: (s.status, s.fact))
         return [
-            ((s.start - at(0)) / timedelta(minutes=1), s.status, s.fact)
-            for s in found
-            if s.fact != "waiting"
+            ((next(run).start - at(0)) / timedelta(minutes=1), *what)
+            for what, run in runs
+            if what[1] != "waiting"
         ]
 
     assert {what: course(*row) for what, row in STATUSES.items()} == {

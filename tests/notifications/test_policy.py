@@ -56,6 +56,7 @@ def test_the_stages_read_aloud():
         "notify_of_end",
         "notify_of_reopening",
         "skip_over",
+        "notify_of_renewal",
         "skip_in_quiet_hours",
         "notify_of_worse",
         "skip_acknowledged",
@@ -70,6 +71,7 @@ ASLEEP = replace(PAGER, quiet_until=at(60))
 OVER = over(EPISODE)
 HIGH = replace(EPISODE, severity="high")
 CRITICAL = replace(EPISODE, severity="critical")
+RENEWED = EPISODE.with_transition("renewed", at(5), "now: temp is 150, above 100")
 
 
 def of_status(notices, status):
@@ -139,6 +141,33 @@ TABLE = {
         "e1:severity_rose-high:chief",
     ),
     "and not before": (situation(EPISODE, Recipient("chief"), "time", 5, TOLD), None),
+    "another condition is told, by its number": (
+        situation(RENEWED, cause="renewed", minute=5, sent=TOLD),
+        "e1:renewed:pager:1",
+    ),
+    "also who has acknowledged the first one": (
+        situation(
+            replace(RENEWED, acknowledged=ActorStamp("otto", at(1))), PAGER, "renewed", 5, TOLD
+        ),
+        "e1:renewed:pager:1",
+    ),
+    "another condition waits for the end of quiet hours": (
+        situation(RENEWED, replace(PAGER, quiet_until=at(60)), "renewed", 5, TOLD),
+        "e1:renewed:pager:1",
+    ),
+    "it is not told beside a raise that waits": (
+        situation(RENEWED, ASLEEP, "renewed", 5, HELD),
+        None,
+    ),
+    "nor beside a rise of the same round": (
+        situation(RENEWED, cause="renewed", minute=5, sent=(*TOLD, ROSE)),
+        None,
+    ),
+    "nor of an alarm that nobody was told": (situation(RENEWED, cause="renewed"), None),
+    "nor of a muted one": (
+        situation(replace(RENEWED, muted_by="s1"), cause="renewed", minute=5, sent=TOLD),
+        None,
+    ),
     "who has acknowledged it is not told again": (
         situation(ANSWERED[0], NAGGED, "time", 30, TOLD),
         None,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alerting.definitions.asset_documents import Variable
 from alerting.definitions.threshold_limits import severities
-from alerting.detection.evaluation_results_and_texts import Carried
+from alerting.detection.carried_reading import Carried
 from alerting.detection.threshold_batch import (
     LimitColumns,
     ending_message,

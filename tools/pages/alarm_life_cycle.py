@@ -22,7 +22,8 @@ _INTRODUCTION = """# Life cycle of an alarm
 Made from the table in `alerting/operators/actions_and_mutes.py` by `make docs`; do not edit.
 
 The **condition** of an episode is pending, open or closed, and is changed by readings and events; an operator can close only
-what no evaluation ends. The actions of **operators** are flags beside it; out of service hides shelved, and both hide suppressed. Names and letters are those of ISA-18.2 and IEC
+what no reading ends. An alarm that stands says why now: when another of its conditions is true (another variable, side, rule, or missing data), for as long
+as `for` says, its reason and value are renewed, and whoever was told is told once for each condition; while nothing is known it says since when, and what was known. The actions of **operators** are flags beside it; out of service hides shelved, and both hide suppressed. Names and letters are those of ISA-18.2 and IEC
 62682; the platform claims no certified compliance. What is sent in which state:
 [what is not sent, and why](notifications.md#what-is-not-sent-and-why).
 

@@ -110,12 +110,12 @@ def _sections(
     """Yield the fields that all models have, each model's own, and those that some share."""
     owners: dict[Group, list[str]] = defaultdict(list)
     for name, model in models.items():
-        rows = (row for row in _rows(model) if row[0] != "kind")
-        for _, group in groupby(rows, key=lambda row: row[0].split(".")[0]):
-            owners[tuple(group)].append(name)
+        own_rows = (row for row in _rows(model) if row[0] != "kind")
+        for _, rows in groupby(own_rows, key=lambda row: row[0].split(".")[0]):
+            owners[tuple(rows)].append(name)
     fields: dict[tuple[str, ...], list[Group]] = defaultdict(list)
-    for group, names in owners.items():
-        fields[tuple(names)].append(group)
+    for group, owning in owners.items():
+        fields[tuple(owning)].append(group)
     every = chain(*fields.pop(tuple(models)))
     yield f"{level} Every {what}\n\n{_list(every, described, f'every-{what}')}"
     for name, model in models.items():
@@ -123,10 +123,10 @@ def _sections(
         yield f"{level} {what.capitalize()} `{name}`\n\n{_first_line(model)}\n\n{own}"
     if fields:
         yield f"{level} Several {what}s\n"
-    for names, groups in fields.items():
-        listed = ", ".join(f"`{name}`" for name in names[:-1])
+    for some, groups in fields.items():
+        listed = ", ".join(f"`{name}`" for name in some[:-1])
         shared = _list(chain(*groups), described, f"several-{what}s")
-        yield f"Of {listed} and `{names[-1]}`:\n\n{shared}"
+        yield f"Of {listed} and `{some[-1]}`:\n\n{shared}"
 
 
 def _first_line(model: type[BaseModel]) -> str:
@@ -256,9 +256,8 @@ def _type(annotation: Any) -> str:
     origin = get_origin(annotation)
     arguments = get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {FromAttribute: "`{attribute: name}`", LearnedLimit: "learned"}.get(
-            annotation, "group"
-        )
+        named: dict[type, str] = {FromAttribute: "`{attribute: name}`", LearnedLimit: "learned"}
+        return named.get(annotation, "group")
     if origin is Literal:
         return "/".join(f"`{a}`" for a in arguments)
     if origin in (Union, UnionType):

@@ -54,6 +54,13 @@ PREDICT_POOL = "predict"
 EVALUATION_FILE = "evaluate.py"
 SOURCE_FILE = "ingest.py"
 SOURCE = Path(__file__).parents[3] / "dags"
+_WRITTEN = ".written"  # names of the files of the folder that the platform has written
+_FORMER = (
+    *("train.py", "retain.py", "predict.py", "backup.py", "drift.py", "evaluate_arrived.py"),
+    *("start_training.py", "alerting_tasks/approval.py", "alerting_tasks/evaluation.py"),
+    *("alerting_tasks/ingestion.py", "alerting_tasks/predictions.py", "alerting_tasks/training.py"),
+)
+"""Files that versions without the list `.written` have left in a home."""
 MARGIN_S = 2.0  # a mark is this much later than now, so that a reading under way does not hide it
 
 
@@ -62,19 +69,27 @@ def dag_folder(home: Path) -> Path:
     return home / "dags"
 
 
-def write_dag_files(home: Path) -> None:
-    """Write the DAG files of this version into the home, and remove the files of other versions.
+def write_dag_files(home: Path) -> list[str]:
+    """Write the DAG files of this version into the home, and remove those that another version has
+    written there. Return, for people, why nothing was written, if this installation has none.
     Raises UserError if the home cannot be written. Idempotent.
 
     A file that is unchanged is not written again, because Airflow would read it again.
     """
     folder = dag_folder(home)
     sources = dict(_list_files())
+    if not sources:
+        return [
+            f"this installation has no DAG files ({SOURCE} is missing): those in {folder} stay as "
+            "they are; for Airflow install the platform with its folder `dags`"
+        ]
+    written = folder / _WRITTEN
     with home_errors(home):
-        for old in [
-            path for path in folder.rglob("*.py") if path.relative_to(folder) not in sources
-        ]:
-            old.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        before = written.read_text(encoding="utf-8").splitlines() if written.exists() else _FORMER
+        for old in {*before} - {*map(str, sources)}:
+            (folder / old).unlink(missing_ok=True)
+        written.write_text("".join(f"{name}\n" for name in sources), encoding="utf-8")
         for name, source in sources.items():
             copy = folder / name
             content = source.read_bytes()
@@ -84,6 +99,7 @@ def write_dag_files(home: Path) -> None:
             draft = copy.with_suffix(".new")
             shutil.copyfile(source, draft)
             draft.replace(copy)
+    return []
 
 
 def missing_files(folder: Path) -> list[str]:

@@ -267,8 +267,13 @@ class MemoryArrivals:
     def has_evaluated(self) -> bool:
         return self._evaluated_until is not None
 
-    def extend_evaluated_until(self, up_to: datetime) -> None:
+    def extend_evaluated_until(self, up_to: datetime) -> datetime:
         self._evaluated_until = max(up_to, self._evaluated_until or up_to)
+        return self._evaluated_until
+
+    def lower_evaluated_until(self, recorded: datetime, up_to: datetime) -> None:
+        if self._evaluated_until == recorded:
+            self._evaluated_until = up_to
 
     def unfinished(self) -> Unfinished:
         return Unfinished([a for a in self._sorted() if a.routed_at is None], bool(self._requests))

@@ -4,10 +4,10 @@ the time of the demo line, which one document stores."""
 
 import atexit
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,7 +30,7 @@ from alerting import ports
 from alerting.adapters.mongo.mongod_access import TRANSACTION_LIFETIME_S
 from alerting.adapters.mongo.prepare import NotPrepared, check_prepared, prepare_database
 from alerting.definitions.faults import UserError
-from alerting.ports import DatabaseState, Disk, Platform
+from alerting.ports import ClockDifference, DatabaseState, Disk, Platform
 from alerting.readings.history import whole_millis
 from alerting.stores.assets import MongoAssets
 from alerting.stores.database.documents import (
@@ -392,7 +392,10 @@ def read_database(database: MongoDatabase) -> DatabaseState:
 
 
 _ID = "clock"
-_real_time = partial(datetime.now, UTC)
+_STORED_AND_NOW: list[Document] = [
+    {"$documents": [{"now": "$$NOW"}]},
+    {"$lookup": {"from": CLOCK, "pipeline": [{"$match": {"_id": _ID}}], "as": "stored"}},
+]
 
 
 class MongoClock:
@@ -403,23 +406,30 @@ class MongoClock:
     never goes back.
     """
 
-    def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] = _real_time) -> None:
+    def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] | None = None) -> None:
+        """`wall`: the real time, by default that of the database server, so that the clocks of
+        several machines need not agree."""
+        self._database = database
         self._clock = database[CLOCK]
         self._real = wall
 
     def now(self) -> datetime:
         """Return the time of this clock, to the millisecond."""
-        stored = self._clock.find_one({"_id": _ID})
-        wall = self._wall()
+        stored, wall = self._read()
         return wall if stored is None else _compute_clock(stored, wall)
 
     def line_speed(self) -> float | None:
         """Return seconds of the simulated line per second, 0 while the line stands; None in real
         time."""
-        stored = self._clock.find_one({"_id": _ID})
+        stored, wall = self._read()
         if stored is None:
             return None
-        return float(stored["speed"]) if self._wall() < stored["until"] else 0.0
+        return float(stored["speed"]) if wall < stored["until"] else 0.0
+
+    def difference(self) -> ClockDifference:
+        """Return how far the clock of this machine is ahead of the real time of this clock."""
+        now = self._read()[1]
+        return ClockDifference(socket.gethostname(), datetime.now(UTC) - now, now)
 
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
         """Show from now on `base` plus `speed` seconds per second of real time, and stop at the end
@@ -427,27 +437,30 @@ class MongoClock:
 
         A clock that is already after `base`, within its last lease, continues from its own time.
         """
-        stored = self._clock.find_one({"_id": _ID})
-        wall = self._wall()
+        stored, wall = self._read()
         shown = base if stored is None else max(base, _compute_clock(stored, wall))
         self._store_clock(shown, speed, wall, wall + lease)
 
     def renew(self, lease: timedelta) -> None:
         """Continue for another `lease` of real time, from the instant at which a stopped clock
         stands."""
-        stored = self._clock.find_one({"_id": _ID})
+        stored, wall = self._read()
         if stored is not None:
-            wall = self._wall()
             self._store_clock(_compute_clock(stored, wall), stored["speed"], wall, wall + lease)
 
     def freeze(self) -> None:
         """Stop at the current instant of this clock."""
-        wall = self._wall()
-        self._store_clock(self.now(), 0.0, wall, wall)
+        stored, wall = self._read()
+        shown = wall if stored is None else _compute_clock(stored, wall)
+        self._store_clock(shown, 0.0, wall, wall)
 
-    def _wall(self) -> datetime:
-        """Return the real time in the stored precision, so that a renewal does not change it."""
-        return whole_millis(self._real())
+    def _read(self) -> tuple[Document | None, datetime]:
+        """Return the stored clock, and the real time in the stored precision, so that a renewal
+        does not change it."""
+        if self._real is not None:
+            return self._clock.find_one({"_id": _ID}), whole_millis(self._real())
+        [answer] = self._database.aggregate(_STORED_AND_NOW)
+        return next(iter(answer["stored"]), None), answer["now"]
 
     def _store_clock(
         self, base: datetime, speed: float, anchored: datetime, until: datetime

@@ -69,6 +69,7 @@ from alerting.usecases.episodes.mutes_and_suppression import find_not_notified
 from alerting.usecases.episodes.stored_episodes import find_episode
 from alerting.usecases.make_reports import read_numbers, worth_sentences
 from alerting.usecases.notification.routing import ROUTES
+from alerting.usecases.open_faults import open_faults
 from alerting.usecases.operators.handover import shift_hours
 from alerting.usecases.operators.known_plant import Gap, KnownPlant, with_last_readings
 from alerting.usecases.operators.links_and_misses import NoMiss, report_miss
@@ -81,7 +82,6 @@ from alerting.usecases.operators.present_state import (
     read_earlier,
     read_now,
 )
-from alerting.usecases.platform_health import open_faults
 
 pages = APIRouter(include_in_schema=False)
 

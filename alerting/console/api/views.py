@@ -202,8 +202,8 @@ def _advice(episode: Episode) -> str | None:
 
 _SUMMARY = (
     "id definition revision kind asset title severity condition phase raised_at detected_at "
-    "happening_at prediction_ended_at closed_at evaluation.value evaluation.threshold "
-    "evaluation.reason outcome_record.outcome model_version backfilled withdrawn late_data_status "
+    "happening_at prediction_ended_at closed_at current.value current.threshold "
+    "current.reason outcome_record.outcome model_version backfilled withdrawn late_data_status "
     "condition_started_at"
 )
 _DETAILS = (

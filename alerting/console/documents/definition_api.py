@@ -364,8 +364,7 @@ PreviewEpisode = Annotated[
     ShownAs(
         "PreviewEpisode",
         "An episode that the draft would have raised; `closed_at` is null if it was still open.",
-        "asset severity raised_at closed_at evaluation.value evaluation.threshold "
-        "evaluation.reason",
+        "asset severity raised_at closed_at current.value current.threshold current.reason",
     ),
 ]
 ComparisonView = Annotated[

@@ -4,11 +4,12 @@ beside the known assets."""
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any
 
 from alerting.definitions.alert_definition import Band, FromAttribute, LevelLimits
-from alerting.definitions.asset_documents import Asset, VariableType, value_faults
+from alerting.definitions.asset_documents import Asset, EventType, VariableType, value_faults
 from alerting.definitions.faults import MISSING, Fault, format_duration, name_hint, shown
 from alerting.definitions.fields.condition_fields import (
     DEFAULTS,
@@ -21,6 +22,7 @@ from alerting.definitions.fields.problem import Problem
 from alerting.definitions.threshold_limits import (
     Level,
     learned_limits,
+    level_delays,
     level_limits,
     levels_on,
     unknown_limits,
@@ -32,13 +34,14 @@ MIDDLE = 0.5
 
 def faults_across_fields(definition: Condition) -> Iterable[Fault]:
     """Return the faults across the fields of a condition."""
-    if not definition.variable:
+    if not definition.variable and definition.event is None:
         yield Fault(
             "variable",
             MISSING,
             "write variable: and a limit, or several conditions under any: or all:",
         )
         return
+    yield from _count_faults(definition)
     yield from _condition_faults(definition)
     for name in ("outside", "inside", "clear_inside", "clear_outside"):
         band = getattr(definition, name)
@@ -65,6 +68,26 @@ def faults_across_fields(definition: Condition) -> Iterable[Fault]:
             "at_least.readings",
             f"{definition.at_least.readings} of {definition.at_least.of} readings is impossible",
         )
+
+
+_LONGEST_COUNT = timedelta(days=31)
+
+
+def _count_faults(definition: Condition) -> Iterable[Fault]:
+    within = definition.count_within
+    if within is None:
+        if definition.event is not None:
+            yield Fault("count_within", MISSING, "events are counted in a time, for example 1h")
+        return
+    if not timedelta(0) < within <= _LONGEST_COUNT:
+        yield Fault("count_within", "must be longer than 0s and at most 31d")
+    for name in ("rate_per", "counter", "rolls_over_at", "at_least", "frozen_after"):
+        if getattr(definition, name) is not None:
+            yield Fault(name, "is for values, and count_within for their number", f"remove {name}")
+    if isinstance(definition.equals, bool | str):
+        yield Fault("equals", "a number in a time is no text and not true or false", "use above:")
+    for path, _ in learned_limits(definition):
+        yield Fault(path, "a number in a time has no learned limit", "write a number")
 
 
 def _condition_faults(definition: Condition) -> Iterable[Fault]:
@@ -160,36 +183,30 @@ def _clear_outside_faults(definition: Condition, band: Band) -> Iterable[Fault]:
 
 
 def _is_disordered(
-    low: float | FromAttribute | LearnedLimit,
-    high: float | FromAttribute | LearnedLimit,
+    low: float | FromAttribute | LearnedLimit | None,
+    high: float | FromAttribute | LearnedLimit | None,
     strictly: bool = False,
 ) -> bool:
-    """Return whether numbers are in the wrong order; not for learned or assets' limits."""
+    """Return whether numbers are in the wrong order; not for learned, assets' or no limits."""
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return False
     return low > high or (strictly and low == high)
 
 
 def _nesting_faults(definition: Condition) -> Iterable[Fault]:
+    delays = level_delays(definition)
     for (less, inner), (more, outer) in pairwise(level_limits(definition)):
-        if (
-            inner.above is not None
-            and outer.above is not None
-            and _is_disordered(inner.above, outer.above, strictly=True)
-        ):
-            yield Fault(
-                f"levels.{more}.above",
-                f"{outer.above!s} must be greater than that of {less}, {inner.above!s}",
-            )
-        if (
-            inner.below is not None
-            and outer.below is not None
-            and _is_disordered(outer.below, inner.below, strictly=True)
-        ):
-            yield Fault(
-                f"levels.{more}.below",
-                f"{outer.below!s} must be less than that of {less}, {inner.below!s}",
-            )
+        is_longer = delays[more] > delays[less]
+        for side, order in (("above", "greater"), ("below", "less")):
+            before = getattr(inner, side)
+            after = getattr(outer, side)
+            low, high = (before, after) if side == "above" else (after, before)
+            if _is_disordered(low, high, strictly=not is_longer):
+                yield Fault(
+                    f"levels.{more}.{side}",
+                    f"{after!s} must be {order} than that of {less}, {before!s}",
+                    "" if low != high else "the same limit needs a longer `for` there",
+                )
 
 
 def _learned_faults(definition: Condition) -> Iterable[Fault]:
@@ -257,7 +274,9 @@ def _time_faults(definition: Condition) -> Iterable[Fault]:
                 "changes nothing with no_data: ignore",
                 "remove one of them",
             )
-        if definition.frozen_after <= definition.hold:
+        if definition.frozen_after <= max(
+            level_delays(definition).values(), default=definition.hold
+        ):
             yield Fault(
                 "frozen_after",
                 "must be longer than `for`",
@@ -265,11 +284,18 @@ def _time_faults(definition: Condition) -> Iterable[Fault]:
             )
 
 
-def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterable[Fault]:
-    """Return the faults of the evaluated variable and of the limits on each matched asset."""
+def faults_on_assets(
+    definition: Condition, targets: Sequence[Asset], event_types: Sequence[EventType] = ()
+) -> Iterable[Fault]:
+    """Return the faults of the evaluated variable, of the counted events, and of the limits on each
+    matched asset."""
     name = definition.variable
     types = {n: v.type for asset in targets for n, v in asset.variables.items()}
-    if definition.equals is None or name not in types:
+    if definition.event is not None:
+        yield from _event_faults(definition.event, event_types)
+    if definition.count_within is not None and (not name or name in types):
+        pass  # values of any type change
+    elif definition.equals is None or name not in types:
         yield from variable_faults("variable", name, types)
     elif not isinstance(definition.equals, FromAttribute):
         yield from value_faults("equals", definition.equals, name, types[name])
@@ -279,6 +305,17 @@ def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterabl
         for group in learned.by:
             if group != HOUR_OF_DAY:
                 yield from category_faults(f"{path}.learned.by", group, targets, HOUR_OF_DAY)
+
+
+def _event_faults(pattern: str, event_types: Sequence[EventType]) -> Iterable[Fault]:
+    meant = [kind for kind in event_types if fnmatchcase(kind.name, pattern)]
+    if not meant:
+        hint = name_hint(pattern, [kind.name for kind in event_types], "known event types")
+        yield Fault("event", f"no event type is called {shown(pattern)}", hint)
+    for kind in meant:
+        if kind.delay:
+            late = format_duration(kind.delay)
+            yield Fault("event", f"{shown(kind.name)} is known {late} after its start, too late")
 
 
 def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:
@@ -359,6 +396,8 @@ def _numbers(level: Level) -> str:
 
 _OF_ONE = (
     "variable",
+    "event",
+    "count_within",
     "above",
     "below",
     "clear_above_at",

@@ -129,6 +129,15 @@ class LevelLimits(Closed):
     clear_below_at: Limit | None = Field(
         None, description="After `below` it is left only at or above this value (hysteresis)."
     )
+    hold: Duration | None = Field(
+        None,
+        alias="for",
+        exclude_if=lambda hold: hold is None,
+        description=(
+            "On-delay of this severity; the definition's `for` when left out. A worse one may have "
+            "the same limit and a longer time, e.g. critical after 10m."
+        ),
+    )
 
 
 class Levels(Closed):
@@ -214,6 +223,23 @@ class Condition(Closed):
         exclude_if=lambda values: values is None,
         description="Of a counter: the number of its values, e.g. 65536.",
     )
+    event: Tag | None = Field(
+        None,
+        exclude_if=lambda event: event is None,
+        description=(
+            "With count_within: the type of the events that are counted by their starts (* matches "
+            "any text). A variable beside it shows that the asset is heard: without a reading of "
+            "it the number is unknown, otherwise no event is none."
+        ),
+    )
+    count_within: Duration | None = Field(
+        None,
+        exclude_if=lambda within: within is None,
+        description=(
+            "The limits are for a number in this time: of the events, or without event of the "
+            "changes of the variable's value. Unknown until readings cover this time."
+        ),
+    )
     at_least: AtLeast | None = Field(
         None, description="Triggered only by this many of the last readings."
     )
@@ -243,13 +269,14 @@ class Condition(Closed):
             "value counts as missing from then on."
         ),
     )
-    no_data: Literal["hold", "alert", "ignore"] = Field(
+    no_data: Literal["hold", "alert", "ignore", "clear"] = Field(
         "hold",
         description=(
             "Without usable data (missing, frozen, bad, out of range): hold: the state is "
             "unknown, which neither raises nor closes an episode; alert: that is a reason to "
             "raise; ignore: each value counts until the next one comes (for values sent only "
-            "when they change), but one of bad quality is unknown."
+            "when they change), but one of bad quality is unknown; clear: no sample for "
+            "`stale_after` is clear (for pulses, such as a 1 at each detection, never a 0)."
         ),
     )
 
@@ -302,7 +329,7 @@ class PlainLimits(Closed):
         }
         of_all = {
             "stale_after": shared.stale_after,
-            "no_data": "ignore" if shared.no_data == "ignore" else "hold",
+            "no_data": "hold" if shared.no_data == "alert" else shared.no_data,
         }
         limits: dict[str, Any] = {
             name: of_all.get(name) if value is None else value for name, value in written.items()
@@ -349,10 +376,11 @@ class MemberLimits(PlainLimits):
             "wider band (hysteresis)."
         ),
     )
-    no_data: Literal["hold", "ignore"] | None = Field(
+    no_data: Literal["hold", "ignore", "clear"] | None = Field(
         None,
         description=(
-            "hold or ignore, for this condition; the definition's when left out, hold for alert."
+            "hold, ignore or clear, for this condition; the definition's when left out, hold for "
+            "alert."
         ),
     )
 
@@ -476,7 +504,7 @@ class Conditions(Condition):
 def single_condition(definition: object) -> Condition | None:
     """Return the condition of a definition that is on one variable and has stated limits; None for
     any other definition."""
-    if not isinstance(definition, Condition) or not definition.variable:
+    if not isinstance(definition, Condition) or not definition.variable or definition.count_within:
         return None
     levels = (
         [level for level in vars(definition.levels).values() if level] if definition.levels else []

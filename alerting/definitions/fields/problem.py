@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, StrictBool
 
-from alerting.definitions.asset_documents import Closed, Line, Tag, Variable, VariableName
+from alerting.definitions.asset_documents import Asset, Closed, Line, Tag, Variable, VariableName
 from alerting.definitions.faults import Duration, format_duration
 from alerting.definitions.fields.condition_fields import (
     DEFAULTS,
@@ -288,11 +288,14 @@ def prediction_phrase(
 
 
 def condition_phrase(
-    condition: Condition, combination: Combination | None, variables: Variables
+    condition: Condition,
+    combination: Combination | None,
+    variables: Variables,
+    events: Titles = NO_TITLES,
 ) -> str:
     """Return the phrase of a definition's condition, which is on one variable or on several."""
     phrase = (
-        _limits_of(condition, variables)
+        _limits_of(condition, variables, events)
         if combination is None
         else _several(combination, variables)
     )
@@ -303,6 +306,24 @@ def variable_title(name: str | None, variables: Variables) -> str:
     """Return the title of a variable, its name without one."""
     variable = variables.get(name or "")
     return (variable.title if variable else None) or name or "?"
+
+
+def count_phrase(condition: Condition, variables: Variables, events: Titles = NO_TITLES) -> str:
+    """Return what a condition counts: `number of jam in 1 h`, `changes of Valve in 10 min`."""
+    within = Styled((condition.count_within or timedelta(0)).total_seconds(), "duration")
+    if condition.event is not None:
+        title = events.get(condition.event, condition.event)
+        return translatable("number of {event} in {duration}", event=title, duration=within)
+    name = variable_title(condition.variable, variables)
+    return translatable("changes of {variable} in {duration}", variable=name, duration=within)
+
+
+def title_in_sentence(asset: Asset, variable: str) -> str:
+    """Return the title of a variable; without one its name in words."""
+    declared = asset.variables.get(variable)
+    if declared and declared.title:
+        return declared.title
+    return variable[:1].upper() + variable[1:].replace("_", " ")
 
 
 def _lasting(phrase: str, hold: timedelta) -> str:
@@ -322,7 +343,9 @@ def _several(combination: Combination, variables: Variables) -> str:
     return (join_with_or if combination.how == "any" else join_with_and)(*parts)
 
 
-def _limits_of(written: Problem | Condition, variables: Variables) -> str:
+def _limits_of(
+    written: Problem | Condition, variables: Variables, events: Titles = NO_TITLES
+) -> str:
     name = written.variable
     declared = variables.get(name or "")
     unit = declared.unit if declared else None
@@ -332,6 +355,9 @@ def _limits_of(written: Problem | Condition, variables: Variables) -> str:
         subject = translatable(
             "change of {variable} in {duration}", variable=subject, duration=rate
         )
+    if isinstance(written, Condition) and written.count_within:
+        subject = count_phrase(written, variables, events)
+        unit = None
     if isinstance(written, Condition) and written.levels is not None:
         return translatable("{variable} beyond the limits of its severities", variable=subject)
     sides = _sides(written, subject, unit)

@@ -15,8 +15,8 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.fields.names_and_times import merge
 from alerting.definitions.fields.problem import variable_title
 from alerting.definitions.wording.language import joined, translatable
+from alerting.detection.carried_reading import Carried
 from alerting.detection.evaluation_results_and_texts import (
-    Carried,
     Evaluation,
     Status,
     StatusInterval,
@@ -30,6 +30,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.control_chart.definition import RULES, ControlChartDefinition, RuleName
 from alerting.kinds.control_chart.model import (
     LIMIT,
+    SPREAD,
     Chart,
     ChartState,
     ControlChartModel,
@@ -77,6 +78,9 @@ from alerting.reporting.variable_charts import ChartLevel, Panel
 
 _STATUSES: tuple[Status, ...] = ("clear", "triggered", "unknown")
 _CLEAR, _TRIGGERED, _UNKNOWN = range(3)
+# a triggered status is _TRIGGERED + _SIGNALS * (a bit for each signal, the last one for its side)
+_SIGNALS = len(_STATUSES)
+_NAMES = (*RULES, LIMIT, SPREAD)
 _NONE = timedelta(0)
 _WARMING_UP = translatable("too few readings in a row since the last gap")
 
@@ -288,7 +292,12 @@ class ChartRun:
             self._take(sample)
         pieces += self._in_force(since, end)
         return [
-            StatusInterval(from_millis(a), from_millis(b), _STATUSES[status])
+            StatusInterval(
+                from_millis(a),
+                from_millis(b),
+                _STATUSES[status % _SIGNALS],
+                cause=_cause_of(status),
+            )
             for a, b, status in _joined(pieces)
         ]
 
@@ -318,7 +327,7 @@ class ChartRun:
         point = self._state.add(self._chart, sample.at, sample.value)
         if point is not None:
             self.points.append(point)
-            self._status = _TRIGGERED if point.signals else _CLEAR
+            self._status = _status_of(point, self._chart.limits.centre)
         elif self._status == _UNKNOWN:
             self.reason = _WARMING_UP
 
@@ -338,6 +347,20 @@ class ChartRun:
             bad=self._value is None,
             memory=memory,
         )
+
+
+def _status_of(point: Point, centre: float) -> int:
+    if not point.signals:
+        return _CLEAR
+    bits = [name in point.signals for name in _NAMES] + [point.statistic < centre]
+    return _TRIGGERED + _SIGNALS * sum(1 << i for i, bit in enumerate(bits) if bit)
+
+
+def _cause_of(status: int) -> str:
+    """Return the signals of a status, with the side of the centre line."""
+    bits = status // _SIGNALS
+    side = "low" if bits >> len(_NAMES) else "high"
+    return "+".join(f"{name}.{side}" for i, name in enumerate(_NAMES) if bits >> i & 1)
 
 
 def _joined(pieces: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:

@@ -3,6 +3,7 @@
 import re
 
 from alerting.definitions.asset_documents import Asset
+from alerting.definitions.fields.problem import title_in_sentence
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
@@ -12,7 +13,6 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
-from alerting.detection.evaluation_results_and_texts import title_in_sentence
 from alerting.kinds.control_chart.definition import RULES, ControlChartDefinition, RuleName
 from alerting.kinds.control_chart.model import LIMIT, SPREAD, Chart, Point
 from alerting.readings.history import from_millis

@@ -1,6 +1,6 @@
 """The definition of kind `threshold`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -39,13 +39,20 @@ class ThresholdDefinition(Conditions, Definition):
     """A variable leaves its limits, or any or all of several variables leave theirs."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": [name]} for name in ("variable", "any", "all")]}
+        json_schema_extra={
+            "anyOf": [{"required": [name]} for name in ("variable", "event", "any", "all")]
+        }
     )
 
     model_fields_at: ClassVar[tuple[str, ...]] = tuple(
         f"{prefix}{side}.learned" for prefix in ("", *_GROUPS) for side in ("above", "below")
     )
 
+    written_instead: ClassVar[Mapping[str, str]] = {
+        "escalation": (
+            "write levels, e.g. levels: {low: {above: -15}, critical: {above: -15, for: 10m}}"
+        ),
+    }
     starts: ClassVar[tuple[Start, ...]] = (
         Start(
             1,
@@ -125,13 +132,17 @@ class ThresholdDefinition(Conditions, Definition):
         )
 
     def describe(self, variables: Variables, types: Titles = NO_TITLES) -> str:
-        return condition_phrase(self, self.combination, variables)
+        return condition_phrase(self, self.combination, variables, types)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        return frozenset(condition.variable for condition in self.conditions)
+        return frozenset(c.variable for c in self.conditions if c.variable)
+
+    def events_read(self) -> tuple[str, ...]:
+        return (*super().events_read(), *(() if self.event is None else (self.event,)))
 
     def delay(self, asset: Asset) -> timedelta:
-        return max(asset.delay(name) for name in self.variables_evaluated(asset))
+        names = self.variables_evaluated(asset)
+        return max((asset.delay(name) for name in names), default=timedelta(0))
 
     def severities(self) -> tuple[Severity, ...]:
         return severities(self)
@@ -151,7 +162,7 @@ class ThresholdDefinition(Conditions, Definition):
         self, targets: Sequence[Asset], event_types: Sequence[EventType]
     ) -> Iterable[Fault]:
         return (
-            faults_on_assets(self, targets)
+            faults_on_assets(self, targets, event_types)
             if self.combination is None
             else combination_faults_on(self, targets)
         )

@@ -11,8 +11,9 @@ from alerting.definitions.alert_definition import Condition, Severity
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.fields.condition_fields import Combination, Conditions
-from alerting.definitions.threshold_limits import severities
+from alerting.definitions.threshold_limits import level_delays, severities
 from alerting.definitions.wording.language import translatable
+from alerting.detection.carried_reading import Carried
 from alerting.detection.combined_conditions import (
     all_series,
     combine_carried,
@@ -25,8 +26,8 @@ from alerting.detection.combined_conditions import (
     unevaluated_intervals,
 )
 from alerting.detection.evaluation_results_and_texts import (
-    Carried,
     Evaluation,
+    ReadingInForce,
     combined_message,
     fact_message,
     limit_message,
@@ -47,6 +48,7 @@ from alerting.kinds.protocol import (
     TargetEvaluation,
     TrainedKind,
     VersionInterval,
+    state_for,
 )
 from alerting.kinds.reading_spacing import Times, describe_unfulfillable, lasting_condition
 from alerting.kinds.threshold.definition import LearnedThresholdDefinition, ThresholdDefinition
@@ -54,7 +56,7 @@ from alerting.kinds.threshold.training import LearnedLimitsModel, from_files
 from alerting.kinds.threshold.why import explain_instant
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, ModelUnavailable
-from alerting.readings.history import History, Millis, to_millis
+from alerting.readings.history import History, Millis, to_millis, with_older
 from alerting.readings.variable_series import Numbers, Series, is_text, series_of
 from alerting.reporting.variable_charts import (
     AT_RAISE,
@@ -245,19 +247,28 @@ def evaluate_threshold_interval(
         part.end,
         series.bad,
         learned,
+        series.events,
     )
     after, steps = advance(
-        before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
+        state_for(result, part),
+        evaluated.intervals,
+        definition.hold,
+        definition.clear_for,
+        severities(definition),
+        level_delays(definition),
     )
-    result.steps.extend((step, part) for step in steps)
     for step in steps:
         reading = evaluated.reading_at(step.at)
         if step.kind == "raised":
             result.raises[step.at] = Raise(
                 reading.evaluated if reading else None, reading, model_version=part.model_version
             )
-        elif step.kind == "severity" and reading is not None:
-            result.changes[step.at] = limit_message(definition, asset, reading, step.severity)[0]
+        in_force = reading or ReadingInForce(step.at, None, None, "no_limit")
+        reason, limit = limit_message(
+            definition, asset, in_force, step.severity, lasted=step.kind != "renewed"
+        )
+        value = None if in_force.fact else in_force.evaluated
+        result.add_step(step, part, reason, value, limit)
     last = evaluated.intervals[-1]
     reading = evaluated.reading_at(last.start)
     return replace(
@@ -295,18 +306,23 @@ def evaluate_combined_interval(
         combination, asset, series, before.carried, part.start, part.end, severity, learned
     )
     after, steps = advance(
-        before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
+        state_for(result, part),
+        evaluated.intervals,
+        definition.hold,
+        definition.clear_for,
+        severities(definition),
     )
-    result.steps.extend((step, part) for step in steps)
     for step in steps:
+        conditions = evaluated.conditions_at(step.at)
+        reason = combined_message(
+            definition,
+            asset,
+            conditions_that_count(combination, conditions),
+            evaluated.is_missing(step.at),
+            lasted=step.kind != "renewed",
+        )
+        result.add_step(step, part, reason)
         if step.kind == "raised":
-            conditions = evaluated.conditions_at(step.at)
-            reason = combined_message(
-                definition,
-                asset,
-                conditions_that_count(combination, conditions),
-                evaluated.is_missing(step.at),
-            )
             inputs = {
                 condition.condition.variable: None
                 if condition.reading is None
@@ -350,9 +366,9 @@ def readings_carried_into(
 def _last_value(
     condition: Condition, carried: Carried | None, sources: EvaluationSources, at: datetime
 ) -> Carried | None:
-    """Return the carried reading if it has a value or is bad, else the last recent reading before
-    `at`."""
-    if carried is not None and (carried.value is not None or carried.bad):
+    """Return the carried reading if it has a value, is bad or ended, else the last recent reading
+    before `at`."""
+    if carried is not None and (carried.value is not None or carried.bad or carried.ended):
         return carried
     asset = sources.asset
     name = condition.variable
@@ -401,9 +417,8 @@ class ThresholdKind:
                 longest_lookback(combination, asset),
                 max(leaf.stale_after for leaf in leaves),
             )
-        if asset.is_computed(
-            definition.variable
-        ):  # it is not stored, so it is read for each target by itself
+        # what is not stored is read for each target by itself
+        if asset.is_computed(definition.variable) or definition.count_within is not None:
             return Inputs(None, lookback(definition, asset), definition.stale_after)
         return Inputs(
             definition.variable,
@@ -413,7 +428,7 @@ class ThresholdKind:
         )
 
     def spacing_variables(self, definition: ThresholdDefinition, asset: Asset) -> Sequence[str]:
-        return [condition.variable for condition in definition.conditions]
+        return [*definition.variables_evaluated(asset)]
 
     def describe_spacing(self, definition: ThresholdDefinition, times: Times) -> Iterator[str]:
         return describe_unfulfillable(lasting_condition(definition), times)
@@ -457,7 +472,11 @@ class ThresholdKind:
         reason, limit = limit_message(definition, asset, reading, step.severity)
         return RaiseEvidence(
             Evaluation(step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version),
-            inputs={definition.variable: reading.value},
+            inputs={
+                definition.variable or definition.event or "": reading.evaluated
+                if definition.count_within
+                else reading.value
+            },
         )
 
     def outcome(self, definition: ThresholdDefinition, asset: Asset) -> Literal["onset", "state"]:
@@ -490,7 +509,11 @@ def _require_numbers(definition: ThresholdDefinition, asset: Asset) -> None:
     definition was checked."""
     combination = definition.combination
     for condition in (definition,) if combination is None else combination.leaves():
-        if condition.equals is None and is_text(asset, condition.variable):
+        if (
+            condition.equals is None
+            and condition.count_within is None
+            and is_text(asset, condition.variable)
+        ):
             raise UserError(
                 translatable(
                     "{name} is a category; a limit needs a number", name=shown(condition.variable)
@@ -515,15 +538,32 @@ def _evaluate_part(
         return evaluate_combined_interval(definition, combination, sources, before, part, learned)
     if learned is None:
         start = part.start - lookback(definition, sources.asset)
-        series = sources.read(definition, start, part.end)
+        series = (
+            sources.read(definition, start, part.end)
+            if definition.count_within is None
+            else _counted_series(definition, sources, start, part.end)
+        )
     else:
         series = series_of(definition, read_part(definition, sources, part))
     return evaluate_threshold_interval(definition, sources.asset, series, before, part, learned)
 
 
+def _counted_series(
+    definition: ThresholdDefinition, sources: EvaluationSources, start: datetime, end: datetime
+) -> Series:
+    """Return the readings and events of (start, end], and the value in force before, if it counts
+    until the next one."""
+    asset = sources.asset
+    history = sources.shared.load(asset, start, end, definition.variables_evaluated(asset))
+    if definition.no_data == "ignore" and definition.variable:
+        since = {definition.variable: search_from(definition, start)}
+        history = with_older(history, sources.shared.newest_values(asset, since, start))
+    return series_of(definition, history)
+
+
 def _charted(condition: Condition, asset: Asset) -> Charted:
     hold = None if condition.no_data == "ignore" else condition.stale_after
-    return Charted(condition.variable, condition_levels(condition, asset), hold)
+    return Charted(condition.variable or None, condition_levels(condition, asset), hold)
 
 
 KIND: TrainedKind[ThresholdDefinition] = ThresholdKind()

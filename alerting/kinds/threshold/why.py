@@ -9,12 +9,19 @@ import numpy as np
 
 from alerting.definitions.alert_definition import Condition
 from alerting.definitions.fields.condition_fields import Combination
+from alerting.definitions.fields.problem import count_phrase
 from alerting.definitions.revisions import definition_document
-from alerting.definitions.threshold_limits import learned_sides
+from alerting.definitions.threshold_limits import learned_sides, level_delays
 from alerting.definitions.wording.language import spoken_duration, spoken_number
+from alerting.detection.carried_reading import Carried
 from alerting.detection.combined_conditions import all_series, evaluate_combination
-from alerting.detection.evaluation_results_and_texts import Carried, ConditionAt, fact_message
+from alerting.detection.evaluation_results_and_texts import (
+    ConditionAt,
+    fact_message,
+    stale_message,
+)
 from alerting.detection.learned_limits import LearnedLimits
+from alerting.detection.threshold import evaluate_values, lookback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.protocol import Why, WhyQuestion
 from alerting.kinds.threshold.definition import ThresholdDefinition
@@ -25,7 +32,7 @@ _LONGEST_LOOK_BACK = timedelta(days=2)
 _LIMITS = (
     *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals"),
     *("levels", "rate_per", "counter", "rolls_over_at", "at_least", "clear_inside"),
-    *("clear_outside", "for", "clear_for"),
+    *("clear_outside", "event", "count_within", "for", "clear_for"),
 )
 
 
@@ -61,10 +68,11 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
         answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
         return replace(why, verdict="open", answer=answer)
     if state.pending_since is not None:
-        due = state.pending_since + definition.hold
+        hold = level_delays(definition).get(definition.severities()[0], definition.hold)
+        due = state.pending_since + hold
         answer = (
             f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must "
-            f"hold for {spoken_duration(definition.hold)}; due at {due.isoformat()}"
+            f"hold for {spoken_duration(hold)}; due at {due.isoformat()}"
         )
         return replace(
             why, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
@@ -75,11 +83,13 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
 def _describe(
     definition: ThresholdDefinition, question: WhyQuestion, learned: LearnedLimits | None
 ) -> _Described:
-    since = question.at - definition.stale_after - _LONGEST_LOOK_BACK
-    history = question.platform.readings.load(
-        question.asset, since, question.at, [definition.variable]
-    )
+    asset = question.asset
+    since = question.at - definition.stale_after - _LONGEST_LOOK_BACK - lookback(definition, asset)
+    names = definition.variables_evaluated(asset)
+    history = question.platform.readings.load(asset, since, question.at, names)
     last = _last_reading(definition, history)
+    silent_at = question.at - definition.stale_after
+    subject = definition.variable
     facts = [
         f"limits: {_limits(definition_document(definition))}",
         *_describe_sample(definition.variable, last, history),
@@ -91,7 +101,17 @@ def _describe(
     )
     facts[1:1] = [text for text, _ in limits]
     value = last[1] if last is not None and isinstance(last[1], float) else None
-    normal = f"{definition.variable} is within its limits"
+    if definition.count_within is not None:
+        subject = count_phrase(definition, asset.variables)
+        before = question.at - timedelta(milliseconds=1)
+        reading = evaluate_values(definition, history, None, before, question.at).reading_at(
+            question.at
+        )
+        value = reading.evaluated if reading else None
+        facts += [f"{subject}: {spoken_number(value)}"] if value is not None else []
+    normal = f"{subject} is within its limits"
+    if definition.no_data == "clear" and (last is None or last[0] <= silent_at):
+        normal = f"{stale_message(subject, definition.stale_after)}, which counts as clear"
     numbers = [limit for _, limit in limits if limit is not None]
     nearest = (
         None if value is None else min(numbers, key=lambda limit: abs(limit - value), default=None)
@@ -191,7 +211,8 @@ def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionS
         return stored
     at = question.at
     covering = question.covering
-    before = definition.hold + definition.clear_for + definition.stale_after + _LOOK_BACK
+    longest = max(level_delays(definition).values(), default=definition.hold)
+    before = longest + definition.clear_for + definition.stale_after + _LOOK_BACK
     begin = at - before if covering is None else min(at - before, covering.raised_at - before)
     return ConditionState(watermark=max(begin, at - before - _LONGEST_LOOK_BACK))
 

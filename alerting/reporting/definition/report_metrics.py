@@ -537,7 +537,7 @@ def _report_episode(e: Episode, m: Material) -> ReportedEpisode:
         verdict=consensus(e.feedback)[0],
         comment="; ".join(f.comment for f in e.feedback if f.comment),
         backfilled=e.backfilled,
-        evidence=e.contributions[0].message if e.contributions else e.evaluation.reason,
+        evidence=e.contributions[0].message if e.contributions else e.current.reason,
         in_alarm=m.in_alarm(e),
     )
 

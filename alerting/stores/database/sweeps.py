@@ -1,18 +1,26 @@
 """Deletion of old documents from MongoDB, in slices of bounded length."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from alerting.ports import Swept
+from alerting.readings.variable_series import SKEW
 from alerting.stores.database.documents import (
     AUDIT,
     BACKTESTS,
+    DECISIONS,
+    MUTES,
+    NOTIFICATIONS,
     PAST_EVALUATIONS,
     PLATFORM_ALERTS,
     READINGS,
     REPORTS,
+    REVISIONS,
     SCORES,
+    SINK_REVISIONS,
+    SOURCE_PROGRESS,
+    SOURCE_REVISIONS,
     Document,
     MongoCollection,
     MongoDatabase,
@@ -32,6 +40,17 @@ _LOGS: dict[Log, tuple[str, str]] = {
 """Collection, and the field with the instant by which its documents grow old."""
 
 
+_INSTANTS = (
+    (REVISIONS, "at"),
+    (DECISIONS, "at"),
+    (SOURCE_REVISIONS, "at"),
+    (SINK_REVISIONS, "at"),
+    (SOURCE_PROGRESS, "arrived_at"),
+)
+"""Collection, and the field with the instant of what happened: it lies in the past."""
+_BACK_BY = timedelta(minutes=10)
+
+
 class Sweeps:
     """Deletion of old documents. With `dry` nothing is deleted. Idempotent.
 
@@ -41,6 +60,26 @@ class Sweeps:
 
     def __init__(self, database: MongoDatabase) -> None:
         self._database = database
+
+    def bring_back(self, now: datetime) -> None:
+        """Date what was written under a clock that was ahead ten minutes before `now`, so that it
+        is in force; send what was to be sent since then; shift mutes. Idempotent."""
+        latest = to_bson(now + SKEW)
+        earlier = to_bson(now - _BACK_BY)
+        for collection, field in _INSTANTS:
+            self._database[collection].update_many(
+                {field: {"$gt": latest}}, {"$set": {field: earlier}}
+            )
+        self._database[NOTIFICATIONS].update_many(
+            {"created_at": {"$gt": latest}, "next_attempt_at": {"$gt": latest}},
+            {"$set": {"created_at": earlier, "next_attempt_at": earlier}},
+        )
+        ahead = {"$subtract": ["$made_at", to_bson(now)]}
+        moved = {
+            name: {"$subtract": [f"${name}", ahead]}
+            for name in ("since", "until", "end", "made_at")
+        }
+        self._database[MUTES].update_many({"made_at": {"$gt": latest}}, [{"$set": moved}])
 
     def readings(self, asset: str, before: datetime, *, dry: bool) -> Swept:
         """Delete from the oldest reading on, and stop at the first slice without any reading to

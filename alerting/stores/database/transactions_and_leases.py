@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import ReturnDocument
@@ -113,20 +113,24 @@ def _commit(session: ClientSession) -> None:
 LEASES = "leases"
 STREAM = "stream"
 """The lease of the stream service. That of a polled source is `source` and its name."""
+CONSOLE = "console"
+"""The lease by which the console shows that it runs."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The holder of a lease, its last renewal, and the sources that it reads."""
+    """The holder of a lease, its last renewal, the sources that it reads, and the time since the
+    renewal by the clock of the database."""
 
     holder: str
     seen_at: datetime
     reads: Sequence[str] = ()
+    silent: timedelta = timedelta(0)
 
 
 class Leases:
     """Leases by name. A lease that is not renewed for LEASE_LASTS is free, because its holder was
-    killed."""
+    killed; one of later than now too, because the clock was ahead when it was taken."""
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         self._leases = database[LEASES]
@@ -135,7 +139,8 @@ class Leases:
         """Take a lease, or renew it. Return False while another holder has it."""
         gone = {"$subtract": ["$$NOW", LEASE_LASTS.total_seconds() * 1000]}
         is_own = {"$eq": ["$holder", {"$literal": holder}]}
-        is_free = {"$or": [is_own, {"$lte": [{"$ifNull": ["$at", None]}, gone]}]}
+        after_now = {"$gt": ["$at", {"$add": ["$$NOW", LEASE_LASTS.total_seconds() * 1000]}]}
+        is_free = {"$or": [is_own, {"$lte": [{"$ifNull": ["$at", None]}, gone]}, after_now]}
         taken = {"holder": {"$literal": holder}, "at": "$$NOW", "reads": {"$literal": list(reads)}}
         change = {key: {"$cond": [is_free, new, f"${key}"]} for key, new in taken.items()}
         while True:
@@ -156,7 +161,9 @@ class Leases:
 
     def find(self, name: str) -> Lease | None:
         """Return a lease of the last day, even if it is over; None without one."""
-        lease = self._leases.find_one({"_id": name, "at": {"$type": "date"}})
+        shown = {"holder": True, "at": True, "reads": True, "now": "$$NOW"}
+        lease = self._leases.find_one({"_id": name, "at": {"$type": "date"}}, shown)
         if lease is None:
             return None
-        return Lease(str(lease["holder"]), lease["at"], lease.get("reads", ()))
+        silent = abs(lease["now"] - lease["at"])
+        return Lease(str(lease["holder"]), lease["at"], lease.get("reads", ()), silent)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pymongo import WriteConcern
+from pymongo import ReturnDocument, WriteConcern
 from pymongo.client_session import ClientSession
 
 from alerting.episodes.evaluation_plan import TargetKey
@@ -105,10 +105,20 @@ class MongoArrivals:
         self._has_evaluated = self._has_evaluated or self.evaluated_until() is not None
         return self._has_evaluated
 
-    def extend_evaluated_until(self, up_to: datetime) -> None:
+    def extend_evaluated_until(self, up_to: datetime) -> datetime:
         """Advance the instant; an earlier one changes nothing."""
         change = {"$max": {"up_to": to_bson(up_to)}}
-        upsert(lambda: self._evaluated_until.update_one({"_id": _DOCUMENT_ID}, change, upsert=True))
+        document = upsert(
+            lambda: self._evaluated_until.find_one_and_update(
+                {"_id": _DOCUMENT_ID}, change, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        )
+        return utc(document["up_to"]) if document else up_to
+
+    def lower_evaluated_until(self, recorded: datetime, up_to: datetime) -> None:
+        self._evaluated_until.update_one(
+            {"_id": _DOCUMENT_ID, "up_to": recorded}, {"$set": {"up_to": to_bson(up_to)}}
+        )
 
     @repeated
     def unfinished(self) -> Unfinished:

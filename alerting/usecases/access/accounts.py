@@ -556,5 +556,10 @@ def audit_refusals(audit: Audit, refused: Sequence[JoinedRefusals]) -> None:
 
 def backup_age(audit: Audit, now: datetime) -> timedelta | None:
     """Return the age of the newest backup; None if none is known. `now`: the real time."""
-    made = next(iter(audit.find(AuditFilter(what=BACKUP_MADE), 1)), None)
-    return None if made is None else max(now - made.at, timedelta(0))
+    made = newest_backups(audit)
+    return max(now - made[0], timedelta(0)) if made else None
+
+
+def newest_backups(audit: Audit) -> list[datetime]:
+    """Return when the last two backups were made, the newest first."""
+    return [entry.at for entry in audit.find(AuditFilter(what=BACKUP_MADE), 2)]

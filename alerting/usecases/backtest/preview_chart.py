@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 import numpy as np
 
@@ -217,7 +218,6 @@ def _join_evaluations(
         joined.raises.update(
             {at: raised_now for at, raised_now in evaluation.raises.items() if at in raised}
         )
-        joined.changes.update(evaluation.changes)
     return joined
 
 
@@ -306,7 +306,7 @@ def limits_by_variable(
     combination = definition.combination
     limits: dict[str, tuple[list[ChartLevel], timedelta]] = {}
     conditions: Iterable[Condition] = (definition,) if combination is None else combination.leaves()
-    for condition in conditions:
+    for condition in filter(attrgetter("variable"), conditions):
         levels, _ = limits.setdefault(condition.variable, ([], condition.stale_after))
         levels += condition_levels(condition, asset)
     return dict(list(limits.items())[:MOST_PANELS])

@@ -56,7 +56,11 @@ from alerting.ports import (
     PlatformAlerts,
 )
 from alerting.readings.history import Millis
-from alerting.readings.variable_series import regular_distance, value_times
+from alerting.readings.variable_series import regular_distance, rough_duration, value_times
+from alerting.usecases.definitions.impossible_alarms import (
+    describe_always_suppressed,
+    describe_impossible_alarms,
+)
 
 _MOST_MEANT = 3  # names that a title may mean
 
@@ -349,13 +353,16 @@ def _unfulfillable(
         variables = {*(needing.spacing_variables(definition, asset) if needing else ())}
         variables |= {*(problem.variables if problem else ())}
         names = sorted(variables & {*asset.variables})
-        span = platform.readings.span(asset.name, until) if names else None
-        if span is None:
-            continue
-        times = {name: _newest_times(platform, asset, name, span[1]) for name in names}
+        span = platform.readings.span(asset.name, until)
+        last = span and span[1]
+        times = {name: _newest_times(platform, asset, name, last) for name in names if last}
         sentences = [*needing.describe_spacing(definition, times)] if needing else []
         if problem:
             sentences += describe_unfulfillable(Lasting(problem, timedelta(0), timedelta(0)), times)
+        sentences = sentences or [*describe_impossible_alarms(platform, definition, asset, last)]
+        if definition.suppression and last:
+            suppression = definition.suppression
+            sentences += describe_always_suppressed(platform, suppression, asset, last)
         for sentence in sentences:
             yield joined(": ", asset.name, sentence) if len(targets) > 1 else sentence
 
@@ -379,7 +386,27 @@ DRIFTED = template("inputs drifted")
 DATABASE = template("database away")
 LOAD = template("alarm load")
 FAILING = template("channel failing")
+CLOCK = template("clock wrong")
+EVALUATION = template("evaluation")
+"""The subject of the fault that the clock was ahead of now when targets were evaluated."""
 ANSWER = " Answer: "  # what alerts of earlier versions say behind why a version waits
+
+
+def record_clock_ahead(alerts: PlatformAlerts, until: datetime, now: datetime) -> None:
+    """Open an alert: targets were evaluated, or definitions applied, up to an instant after now."""
+    reason = describe_clock_ahead(until, now)
+    record_faults(alerts, CLOCK, {EVALUATION: reason}, now, lambda _: False)
+
+
+def describe_clock_ahead(until: datetime, now: datetime) -> Translatable:
+    """Say that targets were evaluated, or definitions applied, up to an instant after now."""
+    return translatable(
+        "the clock of the database was {ahead} ahead and has gone back: alerts had been evaluated "
+        "or applied until {until}. They are evaluated again from their newest readings on, by "
+        "themselves. Synchronise this clock (NTP, hardware clock in UTC)",
+        ahead=rough_duration(until - now),
+        until=until.isoformat(timespec="seconds"),
+    )
 
 
 def record_model_faults(

@@ -26,7 +26,7 @@ from alerting.definitions.asset_documents import (
 from alerting.definitions.faults import LONGEST, MOST_FAULTS, Duration, UserError, format_duration
 from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.revisions import in_plant_zone
-from alerting.definitions.threshold_limits import severities, unknown_limits
+from alerting.definitions.threshold_limits import level_delays, severities, unknown_limits
 from alerting.definitions.wording.fault_messages import model_faults
 from alerting.definitions.wording.language import with_command
 from alerting.detection.combined_conditions import status_intervals
@@ -34,9 +34,17 @@ from alerting.detection.suppressed_intervals import SuppressedInterval, suppress
 from alerting.episodes.lifecycle import ConditionState, Step, advance
 from alerting.kinds.reading_spacing import describe_unfulfillable, lasting_condition
 from alerting.kinds.registry import parse_definition
+from alerting.kinds.value_reach import describe_impossible, describe_impossible_so_far
 from alerting.operators.alarm_load import notification_instants
 from alerting.ports import Document
-from alerting.readings.history import INDEX_DTYPE, Doubts, History, millis, with_computed
+from alerting.readings.history import (
+    INDEX_DTYPE,
+    Doubts,
+    History,
+    has_data,
+    millis,
+    with_computed,
+)
 from alerting.readings.variable_series import value_times
 
 Value = StrictBool | float | Line | None
@@ -80,12 +88,15 @@ class Scenario(Closed):
     start: Instant = Field(_EPOCH, description="Instant of the first value.")
     every: Duration = Field(timedelta(minutes=1), description="Time between two values.")
     readings: dict[str, tuple[Value, ...]] = Field(
+        default_factory=dict,
         description="Values by variable; null is missing, `bad quality` a sample that its source "
         "calls bad, "
-        "`215 x 10` ten times 215."
+        "`215 x 10` ten times 215.",
     )
     until: Duration | None = Field(
-        None, description="Length of the evaluation; up to the last value when left out."
+        None,
+        description="Length of the evaluation; up to the last value, or without readings to the "
+        "last end of an event, when left out.",
     )
     after: Duration = Field(timedelta(0), description="Start of the comparison of transitions.")
     before: Duration | None = Field(
@@ -192,15 +203,19 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     conditions: list[Condition] = (
         [definition] if combination is None else list(combination.leaves())
     )
-    history = _build_history(definition, [condition.variable for condition in conditions], scenario)
+    names = [condition.variable for condition in conditions if condition.variable]
+    history = _build_history(definition, names, scenario)
     for path, sentence in (
         fault for condition in conditions for fault in unknown_limits(condition, history.asset)
     ):
         raise UserError(
             f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:"
         )
-    values = max((len(_expand_values(v)) for v in scenario.readings.values()), default=1)
-    end = scenario.until if scenario.until is not None else (values - 1) * scenario.every
+    values = max((len(_expand_values(v)) for v in scenario.readings.values()), default=0)
+    end = scenario.until
+    if end is None:
+        ends = (event.end for event in scenario.events)
+        end = (values - 1) * scenario.every if values else max(ends, default=timedelta(0))
     before = scenario.start - _MOMENT
     intervals = status_intervals(definition, history, before, scenario.start + end)
     _, steps = advance(
@@ -209,12 +224,13 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         definition.hold,
         definition.clear_for,
         severities(definition),
+        level_delays(definition),
     )
     last = end if scenario.before is None else scenario.before
     lines = [
         _line(s.at - scenario.start, s)
         for s in steps
-        if scenario.after <= s.at - scenario.start <= last
+        if s.kind != "renewed" and scenario.after <= s.at - scenario.start <= last
     ]
     expected = [_expected_line(e, scenario) for e in scenario.expect]
     if scenario.notified is not None:
@@ -232,11 +248,13 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         ]
         lines += [f"{_clock(at)}  notified" for at in notified if scenario.after <= at <= last]
         expected += [f"{_clock(at)}  notified" for at in scenario.notified]
-    times = {
-        condition.variable: value_times(history, condition.variable) for condition in conditions
-    }
-    notes = tuple(describe_unfulfillable(lasting_condition(definition), times))
-    return ScenarioResult(scenario.title, tuple(lines), tuple(expected), notes)
+    times = {name: value_times(history, name) for name in names}
+    notes = list(describe_unfulfillable(lasting_condition(definition), times))
+    if lines != expected:
+        seen = {name: history.readings[name][has_data(history, name)].to_numpy() for name in times}
+        notes += describe_impossible(definition, history.asset)
+        notes += describe_impossible_so_far(definition, history.asset, seen)
+    return ScenarioResult(scenario.title, tuple(lines), tuple(expected), tuple(notes))
 
 
 def _refuse_too_long(scenario: Scenario) -> None:
@@ -311,9 +329,8 @@ def _build_history(definition: Definition, variables: Sequence[str], scenario: S
         for n, v in scenario.readings.items()
     }
     length = max((len(c) for c in columns.values()), default=0)
-    index = pd.DatetimeIndex(
-        [scenario.start + i * scenario.every for i in range(length)], name="ts"
-    ).tz_convert("UTC")
+    instants = [scenario.start + i * scenario.every for i in range(length)]
+    index = pd.DatetimeIndex(pd.to_datetime(instants, utc=True), name="ts")
     padded = {n: [*c, *[None] * (length - len(c))] for n, c in columns.items()}
     types = {n: object if asset.variables[n].type == "category" else "float64" for n in padded}
     frame = pd.DataFrame({n: pd.Series(v, dtype=types[n]) for n, v in padded.items()})

@@ -391,7 +391,8 @@ _LONGEST = timedelta(days=400)
 
 @dataclass(frozen=True)
 class ProblemProgress:
-    """State of a current problem, as a sentence. `is_known`: its last value is not stale."""
+    """State of a current problem, as a sentence. `is_known`: its last value is not stale, or its
+    event began within a day."""
 
     is_known: bool
     message: str
@@ -415,7 +416,8 @@ def current_progress(
     if (combination := problem.combination) is not None:
         return _last_values(platform.readings, asset, problem, combination, now)
     if problem.variable is None:
-        return ProblemProgress(True, translatable("Its event has no end yet."))
+        lasts = now - episode.happening_at < _LONGEST_EVENT
+        return ProblemProgress(lasts, translatable("Its event has no end yet."))
     return _last_value(
         platform.readings, asset, problem, problem.variable, episode.happening_at, now
     )
@@ -467,6 +469,8 @@ def _last_value(
     return ProblemProgress(True, current_value_message(problem, asset, value, at))
 
 
+# an event without an end for longer may have lost it
+_LONGEST_EVENT = timedelta(days=1)
 # in which a set-point that the model does not use must have been reported before the raise
 _BEFORE = timedelta(hours=1)
 _MOST_VARIABLES = 50

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-from alerting.definitions.alert_definition import Revision, names_asset
+from alerting.definitions.alert_definition import Definition, Revision, names_asset
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import NotFound, unknown_name
+from alerting.definitions.fields.condition_fields import Conditions
 from alerting.definitions.fields.definition_checks import ASSET_REMEDY
 from alerting.definitions.revisions import does_not_name, out_of_service
 from alerting.definitions.wording.language import translatable, with_command
@@ -314,7 +315,23 @@ def why_not_evaluated(platform: KindPorts, episode: Episode, now: datetime) -> s
     state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
     definition = revision.definition
     behind = _BEHIND + 3 * definition.schedule.every
-    return why_unknown(state, behind, now, is_bounded=definition.problem is not None)
+    why = why_unknown(state, behind, now, is_bounded=episode.is_prediction)
+    ends = closable_from(definition, state)
+    if why is not None or ends is None or now < ends:
+        return why
+    newest = state.carried.last_reading_at if state and state.carried else ends
+    return translatable("no reading has come since {when}", when=newest.isoformat())
+
+
+def closable_from(definition: Definition, state: ConditionState | None) -> datetime | None:
+    """Return from when a person may end an open alarm of a condition although it is true, if no
+    further reading comes; None for a kind that carries no reading."""
+    if state is None or state.carried is None or not isinstance(definition, Conditions):
+        return None
+    combination = definition.combination
+    conditions = (definition,) if combination is None else combination.leaves()
+    wait = max(condition.stale_after for condition in conditions)
+    return state.carried.last_reading_at + max(wait, _BEHIND + 3 * definition.schedule.every)
 
 
 def why_unknown(
@@ -335,16 +352,26 @@ def why_unknown(
 
 
 def forget_open(
-    states: States, key: TargetKey, revision: Revision | None, at: datetime, unit: Unit
+    states: States,
+    key: TargetKey,
+    revision: Revision | None,
+    at: datetime,
+    unit: Unit,
+    *,
+    by_hand: bool = False,
 ) -> None:
     """Write the state of a target without its open episode, which ends at an instant, so that a new
-    episode can be raised. Raises Conflict if an evaluation is faster."""
+    episode can be raised; `by_hand`: by a further reading only. Raises Conflict if an evaluation is
+    faster."""
     before = states.load_many([key])
     state = before.state(0)
     if state is None or state.raised_at is None:
         return
     after = before.take([0])
-    after.write_state(0, without_episode(state, at))
+    ended = without_episode(state, at)
+    if by_hand and ended.carried is not None:
+        ended = replace(ended, carried=ended.carried.after_end())
+    after.write_state(0, ended)
     every = 0 if revision is None else duration_millis(revision.definition.schedule.every)
     states.advance(before, after, unit, every)
 

@@ -132,10 +132,14 @@ def _evaluate_target(
     target = batch.targets[row]
     revision = _find_answering(inputs.versions[target.definition], run.as_of)
     asset = inputs.assets[target.asset]
-    state = batch.before.state(row) or ConditionState(watermark=from_millis(batch.starts[row]))
+    end = batch.evaluation_end(row, run.as_of)
+    start = from_millis(batch.starts[row])
+    state = batch.before.state(row) or ConditionState(watermark=start)
+    if state.watermark > end:  # evaluated beyond now: all of it is evaluated again
+        start = end
     evaluated_from = (batch.base.state(row) if batch.reprocessed[row] else None) or state
-    reprocessed = _evaluate(run, inputs, revision, asset, evaluated_from, state.watermark)
-    if reprocessed.state.watermark < state.watermark:
+    reprocessed = _evaluate(run, inputs, revision, asset, evaluated_from, start)
+    if reprocessed.state.watermark < start:
         # A model or value cannot be read. The stored request stays for the next round; without it
         # here this round evaluates the new times alone, from the state that is stored.
         run.requests.pop(target.key)
@@ -144,9 +148,7 @@ def _evaluate_target(
     if evaluated_from is not state:  # why it ended unknown is carried to the next stride
         ended = replace(reprocessed.state, unknown_reason=reprocessed.unknown)
         reprocessed = replace(reprocessed, state=ended)
-    since = _evaluate(
-        run, inputs, revision, asset, reprocessed.state, batch.evaluation_end(row, run.as_of)
-    )
+    since = _evaluate(run, inputs, revision, asset, reprocessed.state, end)
     until = _find_cut(since)
     if until is not None:
         since = _evaluate(run, inputs, revision, asset, reprocessed.state, until)

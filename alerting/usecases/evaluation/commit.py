@@ -18,7 +18,7 @@ from alerting.deferred import np
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset
 from alerting.episodes.evaluation_plan import ConditionTable
-from alerting.episodes.lifecycle import ConditionState
+from alerting.episodes.lifecycle import ConditionState, without_episode
 from alerting.kinds.protocol import Refresh, TargetEvaluation
 from alerting.ports import Conflict, EvaluationPorts, ReprocessingRequest
 from alerting.ports.use_cases import id_logger
@@ -28,6 +28,7 @@ from alerting.usecases.evaluation.compose import Composed, Composition, compose_
 from alerting.usecases.evaluation.reprocess import (
     LateUpdates,
     compose_reprocessed,
+    find_again,
     late_updates,
     make_outcomes_due,
 )
@@ -97,7 +98,7 @@ class EvaluatedTarget:
     def may_correct(self) -> bool:
         """Return whether reprocessing may differ from what is stored.
 
-        Every step changes the compared values, except severities that change and change back.
+        Every step changes the compared values, except severities and causes that change back.
         """
         if not self.is_reprocessed:
             return False
@@ -105,7 +106,7 @@ class EvaluatedTarget:
             self.evaluated_from
         ) != _condition_intervals(self.state):
             return True
-        return self.state.raised_at is not None and bool(self.state.levels)
+        return self.state.raised_at is not None and bool(self.state.levels or self.state.cause)
 
     def count_unknown(self, after: ConditionState) -> ConditionState:
         """Return the state with the reason why its end is unknown, and how many evaluations in a
@@ -126,6 +127,7 @@ def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
         state.last_closed_at,
         state.last_high_at,
         state.severity,
+        state.cause,
     )
 
 
@@ -144,15 +146,29 @@ def compose_target(
     corrected = Composed(evaluated.reprocessed.state)
     if evaluated.may_correct:
         corrected = compose_reprocessed(
-            target, evaluated.reprocessed, evaluated.since, evaluated.evaluated_from
+            target,
+            evaluated.reprocessed,
+            evaluated.since,
+            evaluated.evaluated_from,
+            evaluated.state.watermark,
         )
     live = compose_live(target, replace(evaluated.since, refreshes=evaluated.refreshes))
+    find_again(target, evaluated.since, evaluated.reprocessed.state)
     if request is not None and evaluated.may_change_outcomes:
         make_outcomes_due(
             changes, evaluated.revision, evaluated.asset, request.start, live.state.watermark
         )
+    state = live.state
+    name = evaluated.revision.name
+    if (
+        evaluated.is_reprocessed
+        and state.raised_at is not None
+        and state.happening_since is None
+        and changes.live_open(name, evaluated.asset.name) is None
+    ):
+        state = without_episode(state, state.watermark)  # a person has ended it
     return Composed(
-        evaluated.count_unknown(live.state),
+        evaluated.count_unknown(state),
         live.raised + corrected.raised,
         live.closed,
         corrected.withdrawn,

@@ -78,7 +78,7 @@ def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
         if raised_at not in evaluation.raises:
             _move_window(target, raised_at, valid_until)
     for id, steps in _steps_of_earlier(target, evaluation).items():
-        _continue_episode(target, evaluation, id, steps)
+        _continue_episode(target, id, steps)
     episodes = [
         *new_episodes(
             evaluation, target.revision, target.asset, detected_at=target.as_of, backfilled=False
@@ -153,25 +153,20 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
 
 def _continue_episode(
     target: Composition,
-    evaluation: TargetEvaluation,
     id: str,
     steps: Sequence[tuple[Step, VersionInterval]],
 ) -> None:
 
     def add_steps(episode: Episode) -> Episode:
         was_open = episode.condition == "open"
+        renewed = ""
         for step, part in steps:
-            episode = with_step(episode, step, part, evaluation)
+            before = episode
+            episode = with_step(episode, step, part)
             if was_open and step.kind == "severity":
-                target.changes.notify(
-                    worse_notifications(
-                        target.platform,
-                        target.changes,
-                        target.definition,
-                        episode,
-                        target.as_of,
-                    )
-                )
+                announce_change(target, episode)
+            if step.kind == "renewed" and episode.transitions != before.transitions:
+                renewed = episode.transitions[-1].reason
             if was_open and step.kind == "happening" and steps[-1][0].kind == "happening":
                 target.changes.notify(
                     change_notifications(
@@ -186,6 +181,8 @@ def _continue_episode(
             if was_open and episode.condition == "closed":
                 announce_end(target, episode)
                 return episode
+        if was_open and renewed:  # last, because a message on the severity says it, too
+            announce_change(target, episode, renewed)
         return episode
 
     stored_id = _stored_id(target, id)
@@ -212,6 +209,16 @@ def _move_window(target: Composition, raised_at: datetime, valid_until: datetime
     id = _stored_id(target, episode_id(target.revision.name, target.asset.name, raised_at))
     if id is not None:
         target.changes.update(id, lambda e: with_window(e, valid_until, target.as_of))
+
+
+def announce_change(target: Composition, episode: Episode, reason: str = "") -> None:
+    """Add the notifications of a severity that has risen, or, for a `reason`, of another condition
+    that keeps an episode open."""
+    target.changes.notify(
+        worse_notifications(
+            target.platform, target.changes, target.definition, episode, reason, target.as_of
+        )
+    )
 
 
 def announce_end(target: Composition, episode: Episode) -> None:
@@ -264,7 +271,7 @@ def new_episodes(
                 )
             episodes[key] = replace(raised, backfilled=backfilled)
         elif key in episodes:
-            episodes[key] = with_step(episodes[key], step, part, result)
+            episodes[key] = with_step(episodes[key], step, part)
     if not backfilled:  # past times have no operator who could follow later advice
         for raised_at, refresh in result.refreshes.items():
             if (key := episode_id(revision.name, asset.name, raised_at)) in episodes:
@@ -337,7 +344,7 @@ def _raise_episode(
         detected_at=detected_at,
         condition="open",
         closed_at=None,
-        evaluation=evidence.evaluation,
+        evaluation=replace(evidence.evaluation, cause=step.cause),
         valid_until=result.valid_until.get(step.at, window_end) if is_predicted else None,
         continues=episode_id(revision.name, asset.name, step.follows) if step.follows else None,
         model_version=at_raise.model_version,
@@ -353,15 +360,17 @@ def _raise_episode(
     )
 
 
-def with_step(
-    episode: Episode, step: Step, part: VersionInterval, result: TargetEvaluation
-) -> Episode:
+def with_step(episode: Episode, step: Step, part: VersionInterval) -> Episode:
     """Return the episode after a step. A step that the episode already contains changes nothing.
 
     A reopened episode may be closed again at the same instant.
     """
-    if step.kind != "closed" and any(
-        t.kind == step.kind and t.at == step.at for t in episode.transitions
+    made = step.evaluation
+    if made is not None and made not in episode.renewals:
+        episode = episode.with_renewal(made)
+    if step.kind == "renewed" or (
+        step.kind != "closed"
+        and any(t.kind == step.kind and t.at == step.at for t in episode.transitions)
     ):
         return episode
     if step.kind == "happening":
@@ -384,9 +393,8 @@ def with_step(
         severity = step.severity
         peak = max(severity, episode.severity_peak or severity, key=SEVERITIES.index)
         reason = step.reason
-        why = result.changes.get(step.at)
-        if why:
-            reason = translatable("{change}: {reason}", change=step.reason, reason=why)
+        if made is not None:
+            reason = translatable("{change}: {reason}", change=step.reason, reason=made.reason)
         return episode.with_transition(
             "severity", step.at, reason, severity=severity, severity_peak=peak
         )

@@ -12,16 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Literal
 
 from alerting.deferred import np
 from alerting.definitions.alert_definition import Revision
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.faults import UserError
-from alerting.definitions.wording.language import translatable
-from alerting.detection.evaluation_results_and_texts import Carried
-from alerting.episodes.episode import Episode
+from alerting.detection.carried_reading import Carried
+from alerting.episodes.episode import Episode, episode_id
 from alerting.episodes.evaluation_plan import (
     ConditionTable,
     EvaluationPlan,
@@ -29,14 +26,12 @@ from alerting.episodes.evaluation_plan import (
     TargetKey,
     smallest_latency,
 )
-from alerting.episodes.lifecycle import ConditionState, Step
+from alerting.episodes.lifecycle import ConditionState, forget_after
 from alerting.episodes.reconciliation import (
     Correction,
-    EvaluatedEpisode,
     copy_actions,
     correct,
     evaluated_episodes,
-    link_continuation,
     reconcile,
     withdraw,
 )
@@ -44,23 +39,21 @@ from alerting.kinds.protocol import TargetEvaluation
 from alerting.ports import (
     Arrivals,
     Checkpoint,
-    Conflict,
     EvaluationPorts,
     IngestionPorts,
-    OutcomePorts,
     ReprocessingRequest,
     Unit,
 )
 from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
-from alerting.readings.variable_series import Flags
+from alerting.readings.variable_series import SKEW, Flags
 from alerting.usecases.definitions.revisions_and_evaluation_plan import current_plan
 from alerting.usecases.episodes.stored_episodes import EpisodeChanges
 from alerting.usecases.evaluation.compose import (
     Composed,
     Composition,
     add_and_announce,
+    announce_change,
     announce_end,
-    close,
     new_episodes,
     with_window,
 )
@@ -72,6 +65,8 @@ _CHECKPOINTS = 48  # within the allowed lateness: every half hour for a day
 _SHORTEST = 60_000  # ms
 _TURNS = 2**32
 _MOMENT = timedelta(milliseconds=1)
+_BACK_TO = timedelta(hours=1)
+"""After now: rollups read no further, and other evaluators have announced no later instant."""
 
 
 def begin_round(
@@ -84,26 +79,37 @@ def begin_round(
     targets of all definitions.
     """
     counts = route_arrivals(platform, targets, as_of)
-    announce_evaluation(platform.arrivals, targets, as_of)
+    until = announce_evaluation(platform.arrivals, targets, as_of)
+    latest = as_of + _BACK_TO
+    if until > latest:  # by a clock that was ahead
+        watermarks = platform.states.watermarks([target.key for target in targets])
+        if max(watermarks, default=NO_TIME) <= to_millis(as_of + SKEW):
+            platform.arrivals.lower_evaluated_until(until, latest)
     return counts
 
 
 def announce_evaluation(
     arrivals: Arrivals, targets: Sequence[EvaluationTarget], as_of: datetime
-) -> None:
+) -> datetime:
     """Record up to when these targets are going to be evaluated: as_of less the smallest
-    latency."""
-    arrivals.extend_evaluated_until(as_of - timedelta(milliseconds=smallest_latency(targets)))
+    latency. Return the latest instant that was recorded."""
+    return arrivals.extend_evaluated_until(
+        as_of - timedelta(milliseconds=smallest_latency(targets))
+    )
 
 
 def base_states(
-    run: EvaluationRun, targets: Sequence[EvaluationTarget], states: ConditionTable
+    run: EvaluationRun,
+    targets: Sequence[EvaluationTarget],
+    states: ConditionTable,
+    starts: Millis,
 ) -> ConditionTable:
     """Return the states to evaluate from: present states, or earlier ones for targets to reprocess.
 
     A target whose condition has not changed carries its state of one step earlier; for the other
     targets a checkpoint is looked up. Without a checkpoint that is old enough, a target starts at
-    its beginning, if that is recent, or at its earliest checkpoint.
+    its beginning, if that is recent, or at its earliest checkpoint. Without any, a target that was
+    evaluated beyond now starts at its present state, without what that has of later instants.
     """
     base = states.take(range(len(states)))
     by_checkpoint = dict[int, datetime]()
@@ -122,8 +128,13 @@ def base_states(
             by_checkpoint[row] = request.start
     base.restore_earlier(by_earlier)
     for row, state in _past_states(run, targets, states, by_checkpoint).items():
-        if to_millis(state.watermark) < states.watermark[row]:
+        is_ahead = states.watermark[row] > starts[row]
+        before = to_millis(by_checkpoint[row]) if is_ahead else starts[row]
+        if to_millis(state.watermark) < before:
             base.write_state(row, state)
+    for row in np.flatnonzero(base.watermark > starts).tolist():
+        if (state_ahead := states.state(row)) is not None:
+            base.write_state(row, forget_after(state_ahead, by_checkpoint[row] - _MOMENT))
     # it counts rounds that ended unknown, and evaluating earlier times again is no further round
     base.unknown_count = states.unknown_count.copy()
     return base
@@ -287,26 +298,6 @@ def plan_of_round(
     return plan
 
 
-_AT_ONCE = 500
-_ATTEMPTS = 10
-_EVALUATED = (
-    "revision",
-    "severity",
-    "severity_peak",
-    "model_version",
-    "evaluation",
-    "closed_at",
-    "valid_until",
-    "is_prediction",
-    "happening_at",
-    "prediction_ended_at",
-    "contributions",
-    "recommendation",
-    "inputs",
-    "modes",
-    "guidance",
-    "life",
-)
 """The fields of an episode that another evaluation may change."""
 
 
@@ -315,10 +306,12 @@ def compose_reprocessed(
     reprocessed: TargetEvaluation,
     since: TargetEvaluation,
     base: ConditionState,
+    watermark: datetime,
 ) -> Composed:
     """Compose the episodes of a reprocessed interval.
 
-    `reprocessed`: evaluation from `base` to the old watermark; `since`: evaluation from there on.
+    `reprocessed`: evaluation from `base` to the old `watermark`, or to now if that is earlier;
+    `since`: evaluation from there on.
     First, episodes that were not found again are withdrawn, then found ones are corrected, then new
     ones are raised. The caller adds the steps of `since` afterwards.
     """
@@ -328,20 +321,56 @@ def compose_reprocessed(
     by_watermark = evaluated_episodes(base, steps)
     final = evaluated_episodes(base, [*steps, *later])
     stored = stored_episodes(
-        target.changes, (target.revision.name, target.asset.name), base.watermark, until
+        target.changes, (target.revision.name, target.asset.name), base.watermark, watermark
     )
+    of_future = [e for e in stored if e.raised_at > until and not (e.backfilled or e.withdrawn)]
+    stored = [e for e in stored if e not in of_future]
     reconciled = reconcile(stored, by_watermark, final, base.watermark)
     # in this order, because one episode at most may be open: a refuted one must close before a
     # corrected one is opened again, and that before a new one is raised
-    for episode, containing in reconciled.withdrawn:
+    for episode, containing in [*reconciled.withdrawn, *((e, None) for e in of_future)]:
         _withdraw_one(target, episode, containing)
     for correction in reconciled.corrections:
-        _correct(target, correction, reprocessed.valid_until.get(correction.evaluated.raised_at))
+        valid_until = reprocessed.valid_until.get(correction.evaluated.raised_at)
+        _correct(target, _with_cause_of_raise(target, reprocessed, correction), valid_until)
     new = _late_episodes(
         target.revision, target.asset, reprocessed, reconciled.new, until, target.as_of
     )
     raised = add_and_announce(replace(target, is_last=True), new)
-    return Composed(reprocessed.state, raised=raised, withdrawn=len(reconciled.withdrawn))
+    withdrawn = len(reconciled.withdrawn) + len(of_future)
+    return Composed(reprocessed.state, raised=raised, withdrawn=withdrawn)
+
+
+def find_again(target: Composition, since: TargetEvaluation, base: ConditionState) -> None:
+    """Correct withdrawn episodes that were raised again at the same instant: their times are
+    evaluated a second time, because the clock went back."""
+    for evaluated in evaluated_episodes(base, [step for step, _ in since.steps]):
+        stored = target.changes.get(
+            episode_id(target.revision.name, target.asset.name, evaluated.raised_at)
+        )
+        if stored is not None and stored.withdrawn:
+            valid_until = since.valid_until.get(evaluated.raised_at)
+            _correct(target, Correction(stored, evaluated, evaluated), valid_until)
+
+
+def _with_cause_of_raise(
+    target: Composition, reprocessed: TargetEvaluation, correction: Correction
+) -> Correction:
+    """Return a correction that states, as a further evaluation, the condition that is now known to
+    have been true at the raise, if that is another one."""
+    evaluated = correction.evaluated
+    before = correction.stored.evaluation.cause
+    raises = [
+        (step, part)
+        for step, part in reprocessed.steps
+        if step.kind == "raised"
+        and step.at == evaluated.raised_at
+        and before not in (None, step.cause)
+    ]
+    of_raise = replace(reprocessed, steps=raises)
+    raised = new_episodes(of_raise, target.revision, target.asset, target.as_of, backfilled=False)
+    renewals = (*(e.evaluation for e in raised.values()), *evaluated.renewals)
+    return correction._replace(evaluated=replace(evaluated, renewals=renewals))
 
 
 def stored_episodes(
@@ -389,6 +418,8 @@ def _correct(target: Composition, correction: Correction, valid_until: datetime 
             )
             return after
         if stored.condition == "open" or after.condition == "closed":
+            if stored.condition == "open" and stored.is_new(after.current.cause):
+                announce_change(target, after, reason)
             return after
         if target.changes.live_open(stored.definition, stored.asset) is not None:
             return stored  # only one may be open, so this one stays closed
@@ -432,121 +463,3 @@ def _late_episodes(
         replace(e, late_data_status="found_late" if e.raised_at <= late_from else None)
         for e in episodes
     ]
-
-
-def persist_past(
-    platform: OutcomePorts,
-    revision: Revision,
-    asset: Asset,
-    evaluation: TargetEvaluation,
-    start: datetime,
-    end: datetime,
-) -> Composed:
-    """Write the episodes of a past interval, up to 500 in one unit of work. An episode that
-    overlaps a stored one counts as the stored one.
-
-    Stored backfilled episodes that were not found again are withdrawn. No recipient is notified. An
-    episode open at `end` is closed there. Idempotent. Raises UserError if other processes keep
-    changing these episodes.
-    """
-    past_episodes = [
-        _close_at_end(e, end)
-        for e in new_episodes(
-            evaluation, revision, asset, detected_at=None, backfilled=True
-        ).values()
-    ]
-    written: list[Episode] = []
-    for attempt in range(_ATTEMPTS):
-        changes = EpisodeChanges(platform)
-        _compose_past(changes, (revision.name, asset.name), past_episodes, start, end)
-        episodes = changes.episodes
-        try:
-            for first in range(0, len(episodes), _AT_ONCE):
-                part = episodes[first : first + _AT_ONCE]
-                with platform.unit_of_work.begin(attempt) as unit:
-                    platform.episodes.write(part, unit)
-                written += part
-        except Conflict:
-            continue
-        changes.log()
-        raised = sum(e.version == 1 for e in written)
-        withdrawn = sum(e.withdrawn for e in written)
-        # an episode of the past is written with its end
-        return Composed(
-            evaluation.state,
-            raised=raised,
-            closed=raised,
-            withdrawn=withdrawn,
-            of_past=len(past_episodes),
-        )
-    raise UserError(
-        f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate "
-        "this period later"
-    )
-
-
-def _compose_past(
-    changes: EpisodeChanges,
-    key: TargetKey,
-    past_episodes: Sequence[Episode],
-    start: datetime,
-    end: datetime,
-) -> None:
-    """Add the found episodes of a past interval, and withdraw the backfilled ones that were not
-    found again.
-
-    A live episode that was found again stays as it is.
-    """
-    by_raise = {episode.raised_at: episode for episode in past_episodes}
-    stored = [
-        e
-        for e in stored_episodes(changes, key, start, end)
-        if not e.withdrawn or e.raised_at in by_raise
-    ]
-    evaluated = [
-        EvaluatedEpisode(e.raised_at, e.closed_at, happening_at=e.happening_at)
-        for e in past_episodes
-    ]
-    reconciled = reconcile(stored, evaluated, evaluated, start, backfilled=True)
-    for correction in reconciled.corrections:
-        episode = correction.stored
-        if episode.backfilled or episode.withdrawn:
-            again = by_raise[correction.evaluated.raised_at]
-            changes.update(episode.id, partial(_correct_past, evaluated=again, at=end))
-    for raised_at in sorted(reconciled.new):
-        changes.add(link_continuation(by_raise[raised_at], stored))
-    for episode, _ in reconciled.withdrawn:
-        changes.update(episode.id, partial(_withdraw_past, at=end))
-
-
-def _close_at_end(episode: Episode, end: datetime) -> Episode:
-    if episode.condition == "closed":
-        return episode
-    return close(
-        episode,
-        Step("closed", end, episode.raised_at, translatable("the evaluated past period ends here")),
-    )
-
-
-def _correct_past(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
-    """Return the stored episode with the values of the new evaluation; identity, raise and feedback
-    stay."""
-    updated = replace(
-        stored, withdrawn=False, **{name: getattr(evaluated, name) for name in _EVALUATED}
-    )
-    if updated == stored:
-        return stored
-    come = (
-        t for t in evaluated.transitions if t.kind == "happening" and t not in stored.transitions
-    )
-    updated = replace(
-        updated, transitions=(*stored.transitions, *come), outcome_due_at=evaluated.outcome_due_at
-    )
-    return updated.with_transition(
-        "corrected", at, translatable("this past period was evaluated again")
-    )
-
-
-def _withdraw_past(stored: Episode, at: datetime) -> Episode:
-    reason = translatable("not found again when this past period was evaluated again")
-    return stored.with_transition("corrected", at, reason, withdrawn=True, outcome_due_at=None)

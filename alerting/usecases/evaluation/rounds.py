@@ -48,10 +48,11 @@ from alerting.usecases.episodes.stored_episodes import (
     without_asset,
 )
 from alerting.usecases.evaluation.batch import evaluate_batch
+from alerting.usecases.evaluation.clock_ahead import go_back
+from alerting.usecases.evaluation.past_episodes import persist_past
 from alerting.usecases.evaluation.reprocess import (
     base_states,
     begin_round,
-    persist_past,
     plan_of_round,
 )
 from alerting.usecases.evaluation.target import (
@@ -166,9 +167,9 @@ def evaluate_targets(
         process.spans if process else {},
     )
     states = platform.states.load_many([target.key for target in targets])
-    full_batch = Batch(
-        targets, states, starts_of(run, targets, states), base_states(run, targets, states)
-    )
+    starts = starts_of(run, targets, states)
+    go_back(run, targets, states, starts)
+    full_batch = Batch(targets, states, starts, base_states(run, targets, states, starts))
     run.counts.latency_s = max((target.latency for target in targets), default=0) // 1000
     done = 0
     for rows in batches(targets, full_batch.starts, full_batch.evaluated_from, to_millis(as_of)):

@@ -79,11 +79,12 @@ def _change_payloads(changes: Sequence[Change]) -> list[dict[str, Any]]:
     ]
 
 
+_MOST_REASONS = 3
 _EXPLAINED = ("cause", "consequence")
 # messages on an episode that was announced before
 _LATER = ("repeated", "escalated", "unmuted", "reopened")
 # causes that the subject states already
-_SELF_EVIDENT = ("severity_rose", "repeated", "escalated", "happening")
+_SELF_EVIDENT = ("severity_rose", "renewed", "repeated", "escalated", "happening")
 _ENDS: Mapping[str, str] = {
     HORIZON_PASSED: translatable("the predicted time has passed without the problem"),
     RISK_LOW: translatable("the risk is low again, without the problem so far"),
@@ -93,6 +94,7 @@ _ENDS: Mapping[str, str] = {
 _ALERT = template("{severity}: {title} on {asset}")
 _SUBJECTS = {
     "severity_rose": template("Worse: {alert}"),
+    "renewed": template("Another reason: {alert}"),
     "repeated": template("Still open after {duration}: {alert}"),
     "escalated": template("Not acknowledged for {duration}: {alert}"),
     "reopened": template("Not over: {alert}"),
@@ -283,6 +285,11 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
     else:
         lines.append(reader.say("It was: {reason}", reason=was))
     lines += _worst(episode, reader)
+    lines += [
+        reader.say("{when}: {reason}", when=reader.clock(t.at), reason=reader.full(t.reason))
+        for t in episode.transitions
+        if t.kind == "renewed"
+    ][-_MOST_REASONS:]
     if episode.acknowledged is None:
         lines.append(reader.say("It was not acknowledged."))
     return lines
@@ -446,7 +453,7 @@ def _change_lines(episode: Episode, notification: Notification, reader: Reader) 
     risen = [t.reason for t in changes if t.severity == severity][-1:]
     if notification.transition == "severity_rose" and risen:
         lines = [reader.say("Worse: {reason}.", reason=reader.local(risen[0]))]
-    elif notification.transition == "happening":
+    elif notification.transition in ("happening", "renewed"):
         lines = [reader.full(notification.reason)]
     else:
         lines = [
@@ -456,10 +463,14 @@ def _change_lines(episode: Episode, notification: Notification, reader: Reader) 
                 else headline(episode)
             )
         ]
+    stated = f"{episode.evaluation.reason} {notification.reason}"
     if episode.condition == "closed":
         closed = reader.clock(episode.closed_at) if episode.closed_at else ""
         lines.append(reader.say("Meanwhile: over since {when}.", when=closed))
-    elif notification.transition == "raised" and episode.happening_at is not None:
+    elif notification.transition in ("raised", "renewed") and (
+        episode.happening_at is not None
+        or (severity == episode.severity and episode.renewals and headline(episode) not in stated)
+    ):
         lines.append(reader.say("Meanwhile: {reason}", reason=reader.full(headline(episode))))
     elif severity != episode.severity and changes:
         lines.append(reader.say("Meanwhile: {reason}.", reason=reader.local(changes[-1].reason)))

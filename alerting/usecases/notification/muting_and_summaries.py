@@ -531,7 +531,7 @@ def _values(episode: Episode, titles: Titles, language: Language) -> dict[str, s
         "severity": language.translate(SEVERITY_NAMES[episode.severity]).upper(),
         "title": episode.title,
         "asset": titles.get(episode.asset, episode.asset),
-        "reason": sentence(language.translate(episode.evaluation.reason)),
+        "reason": sentence(language.translate(episode.current.reason)),
     }
 
 

@@ -120,14 +120,15 @@ def worse_notifications(
     existing: EpisodeChanges,
     definition: Definition,
     episode: Episode,
+    reason: str,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a severity that has just risen, to the recipients for the new
-    severity."""
+    """Return the notifications of a severity that has just risen, or, for a `reason`, of another
+    condition that keeps an episode open, to the recipients for its severity."""
     to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
-    return _compose_by_route(
-        definition, episode, existing.of_episode(episode.id), to_notify, "worse", "", now
-    )
+    cause: Cause = "renewed" if reason else "worse"
+    sent = existing.of_episode(episode.id)
+    return _compose_by_route(definition, episode, sent, to_notify, cause, reason, now)
 
 
 def change_notifications(

@@ -136,10 +136,10 @@ def confirm(
 
 
 def close(platform: EvaluationPorts, id: str, actor: Actor, at: datetime, reason: str) -> Episode:
-    """Close by hand an alert that nothing evaluates, or one whose problem has come, when no reading
-    shows whether it goes on; notify its recipients.
+    """Close by hand an alert that nothing evaluates, or of which no reading shows whether it goes
+    on; notify its recipients. It is raised again by a further reading only.
 
-    Raises UserError without a reason, and for an alert that ends by itself.
+    Raises UserError without a reason, and for an alert whose readings end it.
     """
     if not reason.strip():
         raise UserError(translatable("say why it is over: the reason is empty"))
@@ -163,14 +163,14 @@ def close(platform: EvaluationPorts, id: str, actor: Actor, at: datetime, reason
         if episode.happening_at is None:  # its evaluation finds out that such a problem is closed
             revision = newest_of_target(platform.definitions, episode.definition)
             key = (episode.definition, episode.asset)
-            forget_open(platform.states, key, revision, at, unit)
+            forget_open(platform.states, key, revision, at, unit, by_hand=True)
 
     return _act(platform, id, "close", actor, at, end, reason, forget)
 
 
 def can_be_closed(platform: EvaluationPorts, episode: Episode, at: datetime) -> str | None:
-    """Return why a person may close an open alert: no reading tells whether it goes on. None if it
-    ends by itself."""
+    """Return why a person may close an open alert: no reading tells whether it goes on. None if
+    readings do."""
     if episode.condition != "open":
         return None
     progress = current_progress(platform, episode, at)
@@ -183,17 +183,24 @@ def _require_unknown(platform: EvaluationPorts, episode: Episode, at: datetime) 
     if can_be_closed(platform, episode, at) is not None:
         return
     progress = current_progress(platform, episode, at)
-    if progress is None:
+    if progress is not None:
         raise UserError(
             translatable(
-                "only an alert whose predicted problem has come, or that nothing evaluates, can be "
-                "closed by hand; this one ends by itself"
+                "it ends by itself with its problem, which still goes on: {what}; mute it instead",
+                what=progress.message.rstrip("."),
             )
         )
+    if episode.phase == "expected" and episode.valid_until is not None:
+        expected = template(
+            "its problem is expected, and it ends by itself at {when} unless the risk goes on; "
+            "mute it instead"
+        )
+        raise UserError(translatable(expected, when=episode.valid_until.isoformat()))
     raise UserError(
         translatable(
-            "it ends by itself with its problem, which still goes on: {what}; mute it instead",
-            what=progress.message.rstrip("."),
+            "its readings still show it, and end it when they no longer do: {reason}; mute it "
+            "instead, or end it by hand once no reading has come for a while",
+            reason=episode.current.reason,
         )
     )
 

@@ -25,6 +25,7 @@ from alerting.usecases.platform_health import (
     STOPPED,
     SURPLUS,
 )
+from alerting.usecases.scheduled_tasks import PAUSED, TASK
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, TOKENS
 from tests.helpers.console.pages import ADMIN_TOKEN, lacks, log_in, send_form
@@ -91,6 +92,15 @@ MENDED = [
     (FAILING, "channel chat", "Open the routes"),
     *((kind, f"source {BROKER['name']}", "Open the source") for kind in OF_SOURCES),
 ]
+
+
+def test_a_fault_of_what_airflow_runs_leads_there(client, platform):
+    client.app.state.airflow = "http://airflow"
+    for kind, subject in ((TASK, "retain"), (PAUSED, "train__*")):
+        platform.platform_alerts.report(kind, subject, "a reason", at(0))
+    page = client.get("/platform", headers=ADMIN).text
+    found = re.findall(r'href="([^"]+)">Open in Airflow', page)
+    assert sorted(found) == ["http://airflow/dags", "http://airflow/dags/retain"]
 
 
 def test_a_fault_that_is_mended_in_the_browser_leads_there(client, platform):

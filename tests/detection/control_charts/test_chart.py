@@ -229,8 +229,10 @@ def test_dependence_is_fitted_unless_it_is_ignored():
 
 
 def test_too_few_readings_and_a_constant_have_no_limits():
-    assert estimate(AT[:20], NOISE[:20], 600_000, residuals=False) is None
-    assert estimate(AT, np.full(2000, 3.0), 600_000, residuals=True) is None
+    few = estimate(AT[:20], NOISE[:20], 600_000, residuals=False)
+    assert few == "it has 20 usable readings, 30 are needed"
+    constant = estimate(AT, np.full(2000, 3.0), 600_000, residuals=True)
+    assert constant == "its 2000 usable readings do not vary (they are 3)"
 
 
 SIGNALS = {

@@ -72,6 +72,7 @@ def attribute(name):
 
 BAND = {"low": 190, "high": 215}
 LEVEL_PROOFS = {
+    "for": [{"above": 215}, {"above": 215, "for": "5m"}],
     "above": [{"above": 215}, {"above": 212}],
     "above.attribute": [{"above": 215}, {"above": attribute("mid")}],
     "below": [{"below": 100}, {"below": 190}],
@@ -200,6 +201,9 @@ THRESHOLD = {
        for s in SEVERITIES for k, pair in LEVEL_PROOFS.items()},
     "rate_per": [{"above": 15, "rate_per": "1m"}, {"above": 15, "rate_per": "2m"}],
     "counter": [{"above": 25, "rate_per": "3m"}, {"above": 25, "rate_per": "3m", "counter": True}],
+    "count_within": [{"above": 2, "count_within": "8m"}, {"above": 2, "count_within": "20m"}],
+    "event": [{"above": 0, "count_within": "20m"},
+    {"above": 0, "count_within": "20m", "event": "stop"}],
     "at_least.readings": [{"at_least": {"readings": 2, "of": 5}},
     {"at_least": {"readings": 4, "of": 5}}],
     "at_least.of": [{"at_least": {"readings": 2, "of": 2}}, {"at_least": {"readings": 2, "of": 7}}],

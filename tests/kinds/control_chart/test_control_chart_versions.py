@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.definitions.asset_documents import Asset, Variable
-from alerting.detection.evaluation_results_and_texts import Carried
+from alerting.detection.carried_reading import Carried
 from alerting.detection.suppressed_intervals import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState
 from alerting.kinds.control_chart import training

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.alert_definition import shard_of
-from alerting.detection.evaluation_results_and_texts import Carried
+from alerting.detection.carried_reading import Carried
 from alerting.episodes.evaluation_plan import ConditionTable
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.ports import Conflict

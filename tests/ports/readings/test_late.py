@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.asset_documents import EventType
-from alerting.detection.evaluation_results_and_texts import Carried
+from alerting.detection.carried_reading import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.ports import Checkpoint, EventRow, LatePart, ReadingRow
 from alerting.usecases.ingestion.arrived_rows import (

@@ -187,13 +187,16 @@ def test_a_prediction_of_an_event_comes_true_and_is_over_with_it():
     assert found == {name: (instants, kinds) for name, (*_, instants, kinds) in STORIES.items()}
 
 
-def test_an_event_without_an_end_goes_on_and_nobody_closes_it_by_hand():
+def test_an_event_without_an_end_goes_on_and_is_closed_by_hand_after_a_day():
     line = of_event({"event": "stop"}, range(1, 21), [("stop", 23), *range(5, 291, 15)])
     [one] = line.episodes
     progress = current_progress(line.platform, one, at(290))
     assert (one.phase, progress.is_known) == ("happening", True)
     with pytest.raises(UserError, match="Its event has no end yet"):
         operate.close(line.platform, one.id, CREW, at(290), "it runs")
+    a_day_later = at(23 + 24 * 60 + 60)
+    operate.close(line.platform, one.id, CREW, a_day_later, "its end was not recorded")
+    assert line.platform.episodes.get(one.id).closed_at == a_day_later
 
 
 # --- however it is evaluated

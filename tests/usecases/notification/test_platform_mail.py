@@ -1,6 +1,6 @@
 """Faults of the platform reach a mailbox, each once, and their ends as well: nobody has to look."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,6 +15,7 @@ from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import ROUTES
+from alerting.usecases.scheduled_tasks import FailedRun, PartAway, SchedulerState
 from tests.builders import at
 from tests.humid_line import DAY, humid_oven, learned_quickly, line
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -85,6 +86,39 @@ def test_stopped_readings_late_evaluation_a_full_disk_and_a_silent_registry_are_
     assert news(platform, NOW + 131) == [
         subject.replace("Platform", "Over: platform") for subject in found
     ]
+
+
+def test_what_airflow_does_not_run_is_announced_by_the_console_and_the_maintenance_ends_none_of_it(
+    platform,
+):
+    state = SchedulerState(None, ["evaluate__1m"], [FailedRun("retain", "KeyError: 'x'", "log")])
+    suspects = []
+
+    def ask(dags):
+        suspects.append(dags)
+        return state
+
+    monitor = HealthMonitor(lambda: nullcontext(platform), lambda: at(NOW), ask_scheduler=ask)
+
+    def checked(minute):
+        platform.clock.instant = at(minute)
+        monitor.check()
+        return sorted(subjects(platform))
+
+    stopped = [
+        "Platform: schedule paused: evaluate__1m",
+        "Platform: scheduled task failed: retain",
+    ]
+    assert checked(NOW) == stopped, "also while the maintenance, which delivers, is paused"
+    assert news(platform, NOW + 1) == []
+    state = SchedulerState(PartAway("API", at(NOW)), None, None)
+    stopped.append("Platform: scheduler away: Airflow")
+    assert checked(NOW + 5) == stopped, "what is not known stays as it was"
+    assert suspects == [set(), {"retain"}]
+    state = SchedulerState()
+    assert checked(NOW + 6) == stopped
+    over = [subject.replace("Platform", "Over: platform") for subject in stopped]
+    assert news(platform, NOW + 7) == over
 
 
 def test_an_outage_of_the_database_is_announced_by_the_console_and_recorded_when_it_is_over(

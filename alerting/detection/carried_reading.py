@@ -1,0 +1,51 @@
+"""The last evaluated reading of a target, from which its next evaluation goes on."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The last evaluated reading, which is carried forward until the next one.
+
+    `value`: None while no reading has come since `at`, or for a `bad` reading, which has no value.
+    `rate`: its rate of change, for definitions on rates. `beyond`: limits that it is beyond, as
+    `severity.side`. `recent`: severity ranks of the earlier readings that still count for
+    `at_least`, oldest first. `same_since`: since when the value has not changed. `memory`: a kind's
+    state from earlier readings, as plain numbers. `parts`: the last reading of each of several
+    conditions, None for a condition without one. `ended`: a person has ended the alarm of what came
+    before, so that nothing is known until a reading comes.
+    """
+
+    variable: str
+    at: datetime
+    value: float | str | None
+    rate: float | None = None
+    beyond: tuple[str, ...] = ()
+    recent: tuple[int, ...] = ()
+    same_since: datetime | None = None
+    bad: bool = False
+    memory: tuple[float, ...] = ()
+    parts: "tuple[Carried | None, ...]" = ()
+    ended: bool = False
+
+    @property
+    def last_reading_at(self) -> datetime:
+        """Return when the newest reading of all conditions was taken."""
+        return max(
+            (part.last_reading_at for part in self.parts if part is not None), default=self.at
+        )
+
+    def after_end(self) -> "Carried":
+        """Return it without its value, because a person has ended the alarm."""
+        parts = tuple(part and part.after_end() for part in self.parts)
+        plain = replace(self, value=None, rate=None, beyond=(), recent=(), bad=False)
+        return replace(plain, parts=parts, ended=True)
+
+    def under_another_revision(self) -> "Carried":
+        """Return the carried reading without the parts that depend on the limits of the earlier
+        revision.
+
+        The count of `at_least` begins again; the side of a limit is retained.
+        """
+        return replace(self, recent=(), rate=None)

@@ -1,0 +1,43 @@
+"""Which condition keeps an episode open, as states and episodes of earlier versions lack it."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerting.detection.evaluation_results_and_texts import Evaluation, StatusInterval
+from alerting.episodes.lifecycle import ConditionState, advance
+from alerting.stores.database.documents import from_document, to_document
+from tests.builders import at
+from tests.helpers.episodes import episode
+
+pytestmark = pytest.mark.fast
+NONE = timedelta(0)
+
+
+def hot(minute, cause="above"):
+    return Evaluation(at(minute), "triggered", f"hot at {minute}", 150.0, 100.0, cause=cause)
+
+
+def test_a_state_of_before_learns_its_cause_at_once():
+    document = to_document(ConditionState(at(1), raised_at=at(1), severity="high"))
+    new = ("cause", "next_cause", "next_since")
+    state = from_document(ConditionState, {k: v for k, v in document.items() if k not in new})
+    interval = StatusInterval(at(2), at(3), "triggered", "high", cause="above")
+    after, steps = advance(state, [interval], timedelta(minutes=9), NONE, ("high",))
+    assert [(s.kind, s.at, s.cause) for s in steps] == [("renewed", at(2), "above")]
+    assert after.cause == "above"
+
+
+def test_an_alarm_of_before_takes_its_reason_without_a_transition():
+    before = episode()
+    assert before.evaluation.cause is None
+    after = before.with_renewal(hot(2))
+    assert (after.current.reason, after.transitions) == ("hot at 2", before.transitions)
+
+
+def test_renewals_are_bounded_however_many_conditions_come_and_go():
+    found = episode(evaluation=hot(0, "stale"))
+    for minute in range(1, 300):
+        found = found.with_renewal(hot(minute, f"{minute % 200}.above"))
+    assert len(found.renewals) == 51
+    assert found.current.reason == "hot at 299"

@@ -1,0 +1,107 @@
+"""An alarm of what was taken away: a person ends it with a reason, and nothing old raises it
+again; the next reading does."""
+
+import pytest
+
+from alerting.definitions.asset_documents import Variable
+from alerting.definitions.faults import UserError
+from alerting.ports import ReadingRow
+from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
+from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.operators import operate
+from alerting.usecases.operators.operate import Actor
+from tests.builders import at, oven, too_hot
+from tests.helpers.late_line import Line, told
+
+EVE = Actor("eve", "operator")
+WHY = "the sensor is removed"
+MOIST = {"variable": "moisture", "above": 4.5}
+# how the condition is written, and what is taken away; the alarm is open since minute 1
+STANDING = {
+    "a sensor removed, silence is an alarm": ({"stale_after": "1m", "no_data": "alert"}, None),
+    "a sensor removed, its last value counts": ({"stale_after": "5m", "no_data": "ignore"}, None),
+    "a sensor removed, silence is unknown": ({"stale_after": "5m"}, None),
+    "a sensor removed, its limit is for a problem": (
+        {"stale_after": "5m", "problem": {"variable": "moisture", "above": 4}, "horizon": "1h"},
+        None,
+    ),
+    "one of several sensors removed": (
+        {
+            "variable": None, "above": None,
+            "any": [{"variable": "temperature", "above": 215, "no_data": "ignore"}, MOIST],
+        },
+        None,
+    ),
+    "a variable removed from the asset": (
+        {"stale_after": "1m", "no_data": "alert"},
+        lambda asset: asset.model_copy(
+            update={"variables": {"moisture": asset.variables["moisture"]}}
+        ),
+    ),
+    "a variable that has become a category": (
+        {"stale_after": "1m", "no_data": "alert"},
+        lambda asset: asset.model_copy(
+            update={"variables": asset.variables | {"temperature": Variable(type="category")}}
+        ),
+    ),
+    "a limit that its asset states no longer": (
+        {"above": {"attribute": "max"}, "stale_after": "9h", "no_data": "alert"},
+        lambda asset: asset.model_copy(update={"attributes": {}}),
+    ),
+}  # fmt: skip
+
+
+def standing(fields, stores=None):
+    line = Line(stores=stores)
+    line.platform.assets.store_assets([oven().model_copy(update={"attributes": {"max": 215.0}})])
+    document = {k: v for k, v in too_hot(**fields).items() if v is not None}
+    apply(line.platform, [document], "engineer", at(0.5), "test")
+    line.feed({1: 230}, 1)
+    line.run(2)
+    assert [e.condition for e in line.episodes()] == ["open"]
+    return line
+
+
+def end(line, minute):
+    (episode,) = [e for e in line.episodes() if e.condition == "open"]
+    operate.close(line.platform, episode.id, EVE, at(minute), WHY)
+
+
+@pytest.mark.parametrize("name", STANDING)
+def test_a_person_ends_what_readings_no_longer_end(name):
+    fields, change = STANDING[name]
+    line = standing(fields)
+    with pytest.raises(UserError, match="once no reading has come for a while"):
+        end(line, 2)
+    if change is not None:
+        line.platform.assets.store_assets([change(line.platform.assets.get("oven-1"))])
+    for minute in range(10, 70, 10):
+        line.run(minute)
+    end(line, 60)
+    (episode,) = line.episodes()
+    assert (episode.condition, episode.closed_at) == ("closed", at(60))
+    assert episode.outcome_record is None or episode.outcome_record.outcome == "undetermined"
+    last = episode.transitions[-1]
+    assert (last.kind, last.actor, last.reason) == ("closed", "eve", WHY)
+    [audited] = [e for e in line.platform.audit.entries if e["what"] == "close"]
+    assert (audited["actor"], audited["why"]) == ("eve", WHY)
+    for minute in range(61, 300, 7):
+        line.run(minute)
+    assert len(line.episodes()) == 1
+    assert told(line).count("closed") == 1
+    line.platform.assets.store_assets([oven().model_copy(update={"attributes": {"max": 215.0}})])
+    add_readings(line.platform, [ReadingRow("oven-1", at(300), {"temperature": 240.0})], at(300))
+    line.run(301)
+    assert [e.condition for e in line.episodes()] == ["closed", "open"]
+
+
+def test_readings_that_come_late_after_the_end_keep_no_alarm_silent(stores):
+    line = standing({"stale_after": "1m", "no_data": "alert"}, stores)
+    line.run(60)
+    end(line, 60)
+    line.run(61)
+    line.feed({40: 230}, 62)
+    line.run(62)
+    line.feed({63: 240}, 63)
+    line.run(64)
+    assert [e.condition for e in line.episodes()] == ["closed", "open"]
