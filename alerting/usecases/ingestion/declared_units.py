@@ -103,20 +103,27 @@ def sample_stored(
             for position, column in enumerate(profile.columns.values())
             if types.get(column.title) == "number" and column.name in asset.variables
         }
+        stored = readings.span(name) if columns else None
+        if stored is None:
+            continue
         before = readings.span(name, profile.first)
-        beside = [(before[1], -length)] if before else []
-        for start, width in [*beside, (profile.last, length)] if columns else []:
+        parts = [  # before the file; at its times, as if they were before it; after it
+            (before[1] if before else profile.first, -length, timedelta(0)),
+            (profile.last, -length, -length),
+            (max(profile.last, stored[0]), length, timedelta(0)),
+        ]
+        for start, width, shift in parts:
             frame = _stored_beside(readings, asset, [*columns], start, width)
             frame = frame.iloc[:: len(frame) // most + 1]
             values = np.full((len(frame), len(profile.columns)), np.nan)
             for variable in columns.keys() & {*frame.columns}:
                 relation = relations.get(name, {}).get(variable)
-                stored = frame[variable].to_numpy(np.float64)
+                numbers = frame[variable].to_numpy(np.float64)
                 values[:, columns[variable]] = (
-                    relation.revert(stored) if isinstance(relation, Conversion) else stored
+                    relation.revert(numbers) if isinstance(relation, Conversion) else numbers
                 )
             names = np.full(len(frame), name, object)
-            profile.sample.add(names, millis(pd.DatetimeIndex(frame.index)), values)
+            profile.sample.add(names, millis(pd.DatetimeIndex(frame.index + shift)), values)
 
 
 def _stored_beside(

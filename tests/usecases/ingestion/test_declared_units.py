@@ -100,11 +100,15 @@ def test_a_second_file_a_thousand_times_as_high_is_asked_about(tmp_path):
         for text in (
             hourly(200, 200, 1000),
             hourly(-200, 200, 1000),  # of before
+            hourly(-9000, 200, 1000),  # of long before
+            hourly(0, 200, 1000),  # of the same times
             hourly(200, 200),
+            hourly(0, 200),
             hourly(200, 200, 1000, "mass [g]"),
+            hourly(0, 200, 1000, "mass [g]"),
         )
     ]
-    assert [len(notes) for notes in asked] == [1, 1, 0, 0]
+    assert [len(notes) for notes in asked] == [1, 1, 1, 1, 0, 0, 0, 0]
     assert asked[0] == ["mass is 1,000 times as high from 2025-12-09 on (another unit?)"]
     assert any("`mass [g]`" in n for n in importer.check(hourly(200, 200, 1000)).understood.notes)
 
