@@ -20,14 +20,15 @@ from alerting.usecases.definitions.faults_and_platform_alerts import (
 )
 from alerting.usecases.definitions.next_steps import champion_versions
 from alerting.usecases.notification.routing import DeliveredMessage, delivered_message
-from alerting.usecases.platform_health import BEHIND, DISK, FAILED, REFUSED
+from alerting.usecases.platform_health import BEHIND, DISK, FAILED, REFUSED, REGISTRY
 from alerting.usecases.scheduled_tasks import keeps_alarms
 from alerting.usecases.stopped_parts import BACKUP, CERTIFICATE, UNKNOWN
 
-# Kinds during which every alarm comes and its message is sent: decisions, loads, work that waits.
+# Kinds during which every alarm comes and its message is sent: decisions, loads, work that waits;
+# without MLflow, models serve from their cache, and one that is not there is told by itself.
 _ALARMS_STAY = frozenset(
     {WAITING, MISCALIBRATED, DRIFTED, REFUSED, UNREPORTED, DISK, BEHIND, LOAD, CLOCK, BACKUP}
-    | {CERTIFICATE}
+    | {CERTIFICATE, REGISTRY}
 )
 _UNTOLD = frozenset({FAILING, UNKNOWN})
 # During these every alarm comes where the last valid revision, with its model, is in force.

@@ -27,7 +27,6 @@ _GRAVE = {  # an alarm cannot come, or was not told
     "source stopped": ["source lab"],
     "values lost": ["source lab"],
     "declarations refused": ["source lab"],
-    "registry away": ["MLflow"],
     "part stopped": ["console", "stream service"],
     "scheduler away": ["Airflow"],
     "schedule paused": ["evaluate__1m", "evaluate__*", "ingest__lab", "maintain"],
@@ -44,6 +43,7 @@ _QUIET = {  # decisions, loads and work that wait: every alarm comes
     "sink behind": ["sink scada"],
     "promotion refused": ["too-hot"],
     "disk filling": ["home"],
+    "registry away": ["MLflow"],  # models serve from their cache
     "clock wrong": ["host", "evaluation"],
     "backup overdue": ["MongoDB"],
     "certificate ends": ["console"],
