@@ -81,27 +81,31 @@ def relate_units(written: str | None, declared: str | None) -> UnitRelation | No
     not stated."""
     if not written or not declared:
         return None
-    both = [_HUMIDITY.sub("%", normalize_unit(unit)) for unit in (written, declared)]
-    return _relate(*both) if both[0] != both[1] else None
+    units = [_HUMIDITY.sub("%", normalize_unit(unit)) for unit in (written, declared)]
+    return _relate(*units) if units[0] != units[1] else None
 
 
 @lru_cache(10_000)
 def _relate(written: str, declared: str) -> UnitRelation | None:
-    both = (written, declared)
-    turns = [bool(_ROTATION.search(unit)) for unit in both]
-    if not all(map(is_known_unit, both)) or any(map(_UNCLEAR.search, both)) or turns[0] != turns[1]:
+    units = (written, declared)
+    turns = [bool(_ROTATION.search(unit)) for unit in units]
+    if (
+        not all(map(is_known_unit, units))
+        or any(map(_UNCLEAR.search, units))
+        or turns[0] != turns[1]
+    ):
         return UnknownUnit(written, declared)
     import pint  # noqa: PLC0415 - takes half a second; few files state another unit
 
     registry = _registry()
     try:
-        of, into = (registry.Unit(_as_pint(unit)) for unit in both)
-        zero, million = (registry.Quantity(x, of).to(into).magnitude for x in (0.0, 1e6))
+        source, target = (registry.Unit(_as_pint(unit)) for unit in units)
+        zero, million = (registry.Quantity(x, source).to(target).magnitude for x in (0.0, 1e6))
         times, offset = (float(f"{number:.12g}") for number in ((million - zero) / 1e6, zero))
         per = float(f"{1 / times:.12g}")
         is_part = per == round(per)
     except pint.DimensionalityError:  # `m` may be minutes
-        return (UnknownUnit if "m" in both else OtherQuantity)(written, declared)
+        return (UnknownUnit if "m" in units else OtherQuantity)(written, declared)
     except (pint.PintError, ArithmeticError, TypeError, ValueError):
         return UnknownUnit(written, declared)
     if (times, offset) == (1.0, 0.0):

@@ -120,7 +120,8 @@ def test_few_of_many_stored_rows_are_read_beside_a_coarse_file(tmp_path, monkeyp
         for s in range(40_000)
     )
     importer.readings(f"ts,mass\n{seconds}")
-    load, read = importer.plant.readings.load, []
+    load = importer.plant.readings.load
+    read = []
 
     def counted(*args, **options):
         history = load(*args, **options)

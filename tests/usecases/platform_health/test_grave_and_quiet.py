@@ -57,7 +57,8 @@ _REPORT = {"report": 0, "record_faults": 1, "PlatformFault": 0, "PlatformAlert":
 
 def kinds_raised():
     """Return the kinds that any call in the package raises."""
-    kinds, names = {}, set()
+    kinds = {}
+    names = set()
     for path in Path(alerting.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             match node:
