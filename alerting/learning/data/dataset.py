@@ -255,7 +255,7 @@ def build_dataset(
         for history in views
     ]
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-    counts = {
+    counts: dict[str, int] = {
         "answers": sum(a.answers for a in assets),
         "used": sum(a.answers_used for a in assets),
         **{name: int((rows.effect == number).sum()) for number, name in enumerate(EFFECTS, 1)},
