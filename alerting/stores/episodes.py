@@ -429,9 +429,8 @@ class MongoNotifications:
     def channel_facts(self, recent: datetime) -> list[ChannelFacts]:
         """Return the facts of each channel with undelivered messages; of those that are given up,
         the ones since its last delivery or since `recent`."""
-        names = sorted(
-            self._notifications.distinct("channel", {"failed_at": {"$gt": FIRST_INSTANT}})
-        )
+        undelivered = {"status": {"$in": ["dead", *WAITING]}, "failed_at": {"$gt": FIRST_INSTANT}}
+        names = sorted(self._notifications.distinct("channel", undelivered))
         return [self._channel_facts(name, recent) for name in names]
 
     def _channel_facts(self, name: str, recent: datetime) -> ChannelFacts:
