@@ -25,6 +25,7 @@ from alerting.episodes.episode import (
 )
 from alerting.notifications.channel_faults import ChannelFacts, Undelivered
 from alerting.notifications.notification import WAITING, Notification
+from alerting.notifications.policy import LOG
 from alerting.ports import Change, Conflict, Unit
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT
 from alerting.stores.database.documents import (
@@ -419,11 +420,17 @@ class MongoNotifications:
     @repeated
     def undelivered_episodes(self, severity: str, since: datetime) -> set[str]:
         """Return the episodes with a notification of this severity whose last attempt failed after
-        an instant; at most `_MOST_UNDELIVERED`, the newest."""
-        query = {"failed_at": {"$gt": since}, "severity": severity}
+        an instant, and none whose raise a channel of people has delivered; at most
+        `_MOST_UNDELIVERED`, the newest."""
+        query: Document = {"failed_at": {"$gt": since}, "severity": severity}
+        if self._notifications.find_one(query, {"_id": True}) is None:
+            return set()
+        of_people = {"status": "sent", "channel": {"$ne": LOG}, "delivered_at": {"$gt": since}}
+        raises = of_people | {"transition": "raised", "severity": severity}
+        told = self._notifications.distinct("episode", raises)
+        query["episode"] = {"$nin": [*told, None]}
         newest = self._notifications.find(query, {"episode": True}).sort("failed_at", -1)
-        ids = {document["episode"] for document in newest.limit(_MOST_UNDELIVERED)}
-        return ids - {None}
+        return {document["episode"] for document in newest.limit(_MOST_UNDELIVERED)}
 
     @repeated
     def channel_facts(self, recent: datetime) -> list[ChannelFacts]:

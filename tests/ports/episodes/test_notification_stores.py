@@ -186,6 +186,16 @@ CLAIMS = {
                 failed("c:1", 5, 5, "403", status="dead", severity="high", episode="c"),
                 failed("d:1", 5, 5, "403", status="dead", severity="critical"),
                 notice("e:1", 5, severity="critical", episode="e"),
+                failed("f:1", 5, 5, "403", status="dead", severity="critical", episode="f"),
+                replace(old("f:2", severity="critical", episode="f"), delivered_at=at(6)),
+                replace(
+                    old("b:2", severity="critical", episode="b"), channel="log", delivered_at=at(6)
+                ),
+                replace(
+                    old("a:2", severity="critical", episode="a"),
+                    transition="closed",
+                    delivered_at=at(6),
+                ),
             ],
         ),
         on_notifications("undelivered_episodes", "critical", at(1), gives={"a", "b"}),
