@@ -26,7 +26,7 @@ from alerting.usecases.notification.delivery import (
     send_test,
 )
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.platform_health import open_faults, check_platform
+from alerting.usecases.platform_health import check_platform, open_faults
 from tests.builders import at, oven, too_hot
 from tests.helpers.http_receiver import http_receiver
 from tests.helpers.mutes import mute_target
