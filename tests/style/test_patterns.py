@@ -126,8 +126,8 @@ def _called(module: ModuleType) -> Iterator[_Used]:
         for text in [texts] if isinstance(texts, str) else texts:
             if isinstance(text, str):
                 method = node.func.attr
-                is_searched, is_whole = method in _SEARCHING, method == "fullmatch"
-                yield _Used(re.compile(text, flags), where, is_searched, is_whole)
+                is_searched = method in _SEARCHING
+                yield _Used(re.compile(text, flags), where, is_searched, method == "fullmatch")
 
 
 def _patterns() -> Iterator[_Used]:
