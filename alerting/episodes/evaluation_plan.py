@@ -32,7 +32,7 @@ from alerting.episodes.lifecycle import ConditionState, LastingState, SeveritySt
 from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.variable_series import Flags, Numbers, Positions
 
-_SOURCE_HASH = re.compile(r"(\w*)/(\w*)/(\d+)(\.\d+)?(.*)")
+_SOURCE_HASH = re.compile(r"(\w*)/(\w*)/(\d++)(\.\d++)?(.*)")
 _USUAL_SAMPLING = 1000  # ms
 _VALUES_AT_ONCE = 5_000_000
 _TARGETS_OF_ONE_TASK = 1_000

@@ -175,11 +175,13 @@ class AlarmFlood:
 
 def find_flood(causes: Iterable[Cause], came: Iterable[Episode] = ()) -> AlarmFlood | None:
     """Return the flood, which lasts while five or more alarms of one definition are open; muted and
-    expected alarms do not count. `came`: further alarms; one that has ended may have come first."""
+    expected alarms do not count. `came`: the latest alarms; one that has ended may have come
+    first."""
     sounding = [c for c in causes if c.phase == "happening" and c.first.muted_by is None]
     if not any(cause.is_group for cause in sounding):
         return None
-    alarms = {e.id: e for e in came if not (e.muted_by or e.backfilled or e.withdrawn)}
+    over = (e for e in came if e.condition == "closed")
+    alarms = {e.id: e for e in over if not (e.muted_by or e.backfilled or e.withdrawn)}
     alarms |= {e.id: e for cause in sounding for e in cause.episodes}
     runs: list[list[Episode]] = []
     for e in sorted(alarms.values(), key=lambda e: e.raised_at):

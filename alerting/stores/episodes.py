@@ -25,6 +25,7 @@ from alerting.episodes.episode import (
 )
 from alerting.notifications.channel_faults import ChannelFacts, Undelivered
 from alerting.notifications.notification import WAITING, Notification
+from alerting.notifications.policy import LOG
 from alerting.ports import Change, Conflict, Unit
 from alerting.readings.history import FIRST_INSTANT, LAST_INSTANT
 from alerting.stores.database.documents import (
@@ -419,19 +420,24 @@ class MongoNotifications:
     @repeated
     def undelivered_episodes(self, severity: str, since: datetime) -> set[str]:
         """Return the episodes with a notification of this severity whose last attempt failed after
-        an instant; at most `_MOST_UNDELIVERED`, the newest."""
-        query = {"failed_at": {"$gt": since}, "severity": severity}
+        an instant, and none whose raise a channel of people has delivered; at most
+        `_MOST_UNDELIVERED`, the newest."""
+        query: Document = {"failed_at": {"$gt": since}, "severity": severity}
+        if self._notifications.find_one(query, {"_id": True}) is None:
+            return set()
+        of_people = {"status": "sent", "channel": {"$ne": LOG}, "delivered_at": {"$gt": since}}
+        raises = of_people | {"transition": "raised", "severity": severity}
+        told = self._notifications.distinct("episode", raises)
+        query["episode"] = {"$nin": [*told, None]}
         newest = self._notifications.find(query, {"episode": True}).sort("failed_at", -1)
-        ids = {document["episode"] for document in newest.limit(_MOST_UNDELIVERED)}
-        return ids - {None}
+        return {document["episode"] for document in newest.limit(_MOST_UNDELIVERED)}
 
     @repeated
     def channel_facts(self, recent: datetime) -> list[ChannelFacts]:
         """Return the facts of each channel with undelivered messages; of those that are given up,
         the ones since its last delivery or since `recent`."""
-        names = sorted(
-            self._notifications.distinct("channel", {"failed_at": {"$gt": FIRST_INSTANT}})
-        )
+        undelivered = {"status": {"$in": ["dead", *WAITING]}, "failed_at": {"$gt": FIRST_INSTANT}}
+        names = sorted(self._notifications.distinct("channel", undelivered))
         return [self._channel_facts(name, recent) for name in names]
 
     def _channel_facts(self, name: str, recent: datetime) -> ChannelFacts:

@@ -46,7 +46,9 @@ class Notifications(MemoryNotifications):
 
     def undelivered_episodes(self, severity, since):
         failed = self._chosen(lambda n: n.failed_at is not None and n.failed_at > since)
-        return {n.episode for n in failed if n.severity == severity and n.episode is not None}
+        raised = self._chosen(lambda n: n.transition == "raised" and n.severity == severity)
+        told = {n.episode for n in raised if n.status == "sent" and n.channel != "log"}
+        return {n.episode for n in failed if n.severity == severity} - told - {None}
 
     def channel_facts(self, recent):
         failed = self._chosen(lambda n: n.failed_at is not None)

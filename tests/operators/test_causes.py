@@ -141,6 +141,13 @@ def test_a_flood_names_what_came_first(name):
     assert flood.asset_count == 15
 
 
+def test_a_flood_holds_only_alarms_that_are_shown_in_it():
+    five = [hot(n, f"press-{n}") for n in range(5)]
+    apart = [raised(6, "press-6", **EXPECTED), raised(7, "press-7"), raised(8, "press-8", **OVER)]
+    flood = find_flood(group_open(five, PARENTS), [*apart, *five])
+    assert flood.alarms == flood.unacknowledged == tuple(five)
+
+
 def test_what_somebody_must_look_at_comes_first():
     seen = ActorStamp("anna", at(1))
     ordered = [

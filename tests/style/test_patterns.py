@@ -62,11 +62,13 @@ _BOUNDED = {
 
 
 class _Used(NamedTuple):
-    """A pattern; where it stands, and whether it is searched for."""
+    """A pattern; where it stands, whether it is searched for, and whether the whole text must be
+    of its form."""
 
     pattern: "re.Pattern[str]"
     where: str
     is_searched: bool = True
+    is_whole: bool = False
 
 
 def _modules() -> Iterator[ModuleType]:
@@ -105,7 +107,7 @@ def _called(module: ModuleType) -> Iterator[_Used]:
         held = _evaluate(module, node.value)
         if isinstance(held, re.Pattern) and isinstance(held.pattern, str):
             where = f"{module.__name__} {ast.unparse(node.value)}"
-            yield _Used(held, where, node.attr in _SEARCHING)
+            yield _Used(held, where, node.attr in _SEARCHING, node.attr == "fullmatch")
     for node in ast.walk(ast.parse(source)):
         is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         if not is_call or ast.unparse(node.func.value) != "re" or node.func.attr not in _METHODS:
@@ -123,12 +125,14 @@ def _called(module: ModuleType) -> Iterator[_Used]:
         )
         for text in [texts] if isinstance(texts, str) else texts:
             if isinstance(text, str):
-                is_searched = node.func.attr in _SEARCHING
-                yield _Used(re.compile(text, flags), where, is_searched)
+                method = node.func.attr
+                is_searched = method in _SEARCHING
+                yield _Used(re.compile(text, flags), where, is_searched, method == "fullmatch")
 
 
 def _patterns() -> Iterator[_Used]:
-    """Yield each pattern of the package once, searched for if any place searches for it."""
+    """Yield each pattern of the package once, searched for if any place searches for it, and
+    of a whole text if any place asks so; one of several in a variable is both."""
     found: dict[tuple[str, int], _Used] = {}
     for module in _modules():
         called = [*_called(module)]
@@ -139,15 +143,18 @@ def _patterns() -> Iterator[_Used]:
             for pair in vars(holder).items()
         ]
         called += [
-            _Used(pattern, f"{module.__name__} {name}", not isinstance(value, re.Pattern))
+            _Used(pattern, f"{module.__name__} {name}", is_one_of, is_one_of)
             for name, value in named
+            for is_one_of in [not isinstance(value, re.Pattern)]
             for pattern in _held(value)
         ]
         for used in called:
             key = used.pattern.pattern, used.pattern.flags
             first = found.setdefault(key, used)
-            is_searched = first.is_searched or used.is_searched
-            found[key] = first._replace(is_searched=is_searched)
+            found[key] = first._replace(
+                is_searched=first.is_searched or used.is_searched,
+                is_whole=first.is_whole or used.is_whole,
+            )
     yield from found.values()
 
 
@@ -256,6 +263,8 @@ def _seconds(used: _Used, text: str, times: int = 1) -> float:
                 pass
         else:
             used.pattern.match(text)
+        if used.is_whole:
+            used.pattern.fullmatch(text)
         measured.append(process_time() - began)
     return min(measured)
 
@@ -307,6 +316,11 @@ def test_no_pattern_takes_more_than_linear_time():
 )
 def test_a_pattern_that_a_text_can_hold_is_found(pattern):
     assert _slow_text(_Used(re.compile(pattern), ""))
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+", r"[+-]?(\d+\.?\d*|\.\d+)", r"(\d+)(\.\d+)?(.*)"])
+def test_a_pattern_that_is_slow_on_whole_texts_alone_is_found(pattern):
+    assert _slow_text(_Used(re.compile(pattern), "", is_searched=False, is_whole=True))
 
 
 def test_titles_are_short_enough_to_be_split():

@@ -90,7 +90,8 @@ def schema_hash() -> str:
         name: [index.document for index in of_collection] for name, of_collection in INDEXES.items()
     }
     validators = {name: _make_validator(validator) for name, validator in VALIDATORS.items()}
-    ordered = json.dumps([indexes, validators])  # unsorted: the order of an index's fields counts
+    # unsorted: the order of an index's fields counts
+    ordered = json.dumps([indexes, validators], default=str)
     return hashlib.sha256(ordered.encode()).hexdigest()[:32]
 
 

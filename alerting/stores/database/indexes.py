@@ -2,6 +2,7 @@
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from alerting.readings.history import FIRST_INSTANT
 from alerting.stores.database.documents import (
     ACCESS_TOKENS,
     ACCOUNTS,
@@ -181,7 +182,15 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("episode", ASCENDING), ("created_at", ASCENDING)]),
         IndexModel([("asset", ASCENDING), ("transition", ASCENDING), ("created_at", ASCENDING)]),
         IndexModel([("status", ASCENDING), ("channel", ASCENDING), ("delivered_at", ASCENDING)]),
-        IndexModel([("failed_at", ASCENDING), ("channel", ASCENDING)]),
+        # what is undelivered alone: sent messages have no such instant
+        IndexModel(
+            [("status", ASCENDING), ("channel", ASCENDING), ("failed_at", ASCENDING)],
+            partialFilterExpression={"failed_at": {"$gt": FIRST_INSTANT}},
+        ),
+        IndexModel(
+            [("severity", ASCENDING), ("failed_at", ASCENDING)],
+            partialFilterExpression={"failed_at": {"$gt": FIRST_INSTANT}},
+        ),
         IndexModel([("claim", ASCENDING)], sparse=True),
         IndexModel([("created_at", ASCENDING)]),
     ],

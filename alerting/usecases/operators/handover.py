@@ -363,10 +363,11 @@ def _describe_group(group: Cause, plant: KnownPlant, language: Language) -> str:
         more = language.say("{number} more", number=str(len(names) - _NAMED))
         names = [*names[:_NAMED], more]
     waiting = len(group.unacknowledged)
+    worst = max((e.severity_peak or e.severity for e in group.episodes), key=SEVERITIES.index)
     parts = [
         language.say(
             "{severity}: {title}, {number} alarms since {since}",
-            severity=language.translate(SEVERITY_NAMES[group.severity]),
+            severity=language.translate(SEVERITY_NAMES[worst]),
             title=group.first.title,
             number=str(group.size),
             since=min(e.raised_at for e in group.episodes).isoformat(),

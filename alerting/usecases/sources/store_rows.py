@@ -70,7 +70,7 @@ from alerting.usecases.sources.records import (
 if TYPE_CHECKING:
     from alerting.stores.deliveries_and_changes import SourceDeliveries
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?(\d++\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "category"}
 
 

@@ -173,6 +173,14 @@ def test_many_alarms_of_one_definition_are_one_line_below_what_is_expected(brows
     assert lacks(text_of(browser.get(PAGE)), "Open 32") == []
 
 
+def test_a_group_of_ended_alarms_has_its_worst_severity_though_it_fell(browser, plant):
+    for n in range(1, 6):
+        made = episode(night(300 + n), f"press-{n}", definition="press-hot", title="Press hot")
+        made = replace(made, severity="medium", severity_peak="critical" if n == 3 else "medium")
+        plant.episodes.insert(replace(made, id=f"{n:024x}", closed_at=at(night(310))))
+    assert lacks(text_of(browser.get(PAGE)), "critical: Press hot, 5 alarms since") == []
+
+
 def test_an_answer_is_one_word(browser, plant):
     said = OutcomeRecord("false_alarm", "nothing came", False, None, False, True, 1)
     for n, (verdict, record) in enumerate((("false_alarm", said), ("false_alarm", None))):

@@ -115,6 +115,18 @@ def test_in_a_flood_one_tap_acknowledges_the_alarms_of_an_alert(plant, browser, 
     assert kept == [3, 2, 0], "hours later, all seen: what is expected, and two lines"
 
 
+def test_a_group_says_whether_a_person_muted_it_or_it_is_suppressed(plant, browser):
+    for name, by in (("too-hot", "m1"), ("too-dry", "suppression:2026-01-05")):
+        for n, oven in enumerate(OVENS[:5]):
+            made = replace(episode(590, oven, "open", definition=name, title=name), muted_by=by)
+            plant.episodes.insert(replace(made, id=f"{name}-{n}"))
+    articles = re.findall(r"<article.*?</article>", browser.get("/").text, re.DOTALL)
+    tags = [
+        re.findall(r'<span class="tag">(\w+)</span>', a.split("</summary>")[0]) for a in articles
+    ]
+    assert sorted(tags) == [["muted"], ["suppressed"]]
+
+
 def test_who_only_reads_sees_a_flood_without_a_button(plant, browser, flood):
     log_in(browser, VIEWER_TOKEN)
     page = browser.get("/").text

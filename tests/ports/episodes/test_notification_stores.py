@@ -186,6 +186,16 @@ CLAIMS = {
                 failed("c:1", 5, 5, "403", status="dead", severity="high", episode="c"),
                 failed("d:1", 5, 5, "403", status="dead", severity="critical"),
                 notice("e:1", 5, severity="critical", episode="e"),
+                failed("f:1", 5, 5, "403", status="dead", severity="critical", episode="f"),
+                replace(old("f:2", severity="critical", episode="f"), delivered_at=at(6)),
+                replace(
+                    old("b:2", severity="critical", episode="b"), channel="log", delivered_at=at(6)
+                ),
+                replace(
+                    old("a:2", severity="critical", episode="a"),
+                    transition="closed",
+                    delivered_at=at(6),
+                ),
             ],
         ),
         on_notifications("undelivered_episodes", "critical", at(1), gives={"a", "b"}),
@@ -249,6 +259,23 @@ def test_messages_of_what_is_happening_stay_however_old_and_go_after_its_end(sto
         platform.notifications.of_episodes([one.id]),
     ) == (2, {one.id: ()})
     assert platform.episodes.get(one.id).happening_at == at(20)
+
+
+def test_messages_that_were_given_up_long_ago_cost_nothing_at_each_look(real):
+    given_up = {"status": "dead", "severity": "critical"}
+    lost = [failed(f"lost-{n}", 1, 2 + n / 300, "403", **given_up) for n in range(300)]
+    real.notifications.add([*lost, notice("sent", 3, status="sent", delivered_at=at(4))])
+    real.database.command("profile", 2)
+    try:
+        [facts] = real.notifications.channel_facts(at(500))
+        assert real.notifications.undelivered_episodes("critical", at(4)) == set()
+    finally:
+        real.database.command("profile", 0)
+    read = [one.get("keysExamined", 0) for one in real.database["system.profile"].find()]
+    real.database["system.profile"].drop()
+    assert facts.delivered_at == at(4)
+    assert len(read) > 4
+    assert sum(read) < 50
 
 
 def test_the_server_itself_refuses_a_malformed_route_and_takes_every_legal_one(real):

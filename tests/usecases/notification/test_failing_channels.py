@@ -15,6 +15,7 @@ from alerting.console.serve import HealthMonitor
 from alerting.definitions.platform_limits import HealthLimits
 from alerting.ports import DeliveryFailed, ReadingRow
 from alerting.reporting.sentences import history
+from alerting.stores import episodes
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
@@ -319,6 +320,18 @@ def test_alarms_that_are_skipped_because_their_channel_is_silent_go_to_the_other
     assert told(plant, "mail") == []
     plant.run([16])
     assert len(told(plant, "mail")) == 5
+    assert plant.doubled == []
+
+
+def test_more_alarms_than_are_looked_at_once_all_go_to_the_others(real, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(episodes, "_MOST_UNDELIVERED", 2)
+    plant = Plant(real, {"chat": always("403"), "mail": well, "log": well})
+    more = {"severity": "critical", "stale_after": "9d", "notify": {"channels": ["chat"]}}
+    documents = [too_hot(name=f"hot-{n}", **more) for n in range(4)]
+    apply(plant.platform, documents, "engineer", at(0), "test")
+    plant.feed(1)
+    plant.run(range(1, 8))
+    assert len({m.payload.get("episode") for m in plant.channel("mail").messages} - {None}) == 5
     assert plant.doubled == []
 
 
