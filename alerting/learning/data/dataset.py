@@ -237,12 +237,8 @@ def build_dataset(
     ]
     purge = purge_length(definition, plan)
     rows = join_assets(definition, assets, borders, purge)
-    require_all_parts(
-        definition,
-        rows.part[np.where(rows.part == "train", rows.fit, rows.measured)],
-        borders,
-        purge,
-    )
+    counted = np.where(rows.part == "train", rows.fit, rows.measured)
+    require_all_parts(definition, rows.part[counted], borders, purge)
     problems = pd.concat([a.problems for a in assets], ignore_index=True)
     begun = _problems_by_part(problems, borders)
     oddities = find_oddities(definition, plan, training, begun)

@@ -513,5 +513,6 @@ def _describe_seen(problem: Problem, histories: Sequence[History]) -> Iterator[s
         if values.dtype == object:
             yield translatable("{name}: {text}", name=name, text=", ".join(sorted({*values})[:3]))
         elif len(values):
-            low, high = f"{values.min():.6g}", f"{values.max():.6g}"
+            low = f"{values.min():.6g}"
+            high = f"{values.max():.6g}"
             yield translatable("{name} from {low} to {high}", name=name, low=low, high=high)

@@ -381,11 +381,11 @@ def _choose(
     """Choose and finish the challenger among the candidates that have not failed. One whose final
     fit fails joins them, with its reason; refused if no other one can serve."""
     try:
-        left = [candidate for candidate in candidates if candidate.family not in failed]
-        return training_of(definition).choose(dataset, definition, left)
+        remaining = [candidate for candidate in candidates if candidate.family not in failed]
+        return training_of(definition).choose(dataset, definition, remaining)
     except FitFailed as fault:
         failed[fault.name] = str(fault)
-        families = [candidate.family for candidate in left]
+        families = [candidate.family for candidate in remaining]
         require_comparable(definition.name, families, failed)
         chance, chosen = _choose(dataset, definition, candidates, failed)
         require_comparable(definition.name, families if chosen else (), failed)
