@@ -348,6 +348,14 @@ CONDITIONS = st.sampled_from(
             "above": None,
             "levels": {"low": {"above": 200, "clear_above_at": 100}, "critical": {"above": 212}},
         },
+        {
+            "above": None,
+            "levels": {
+                "low": {"above": 205, "below": 100, "for": "9m"},
+                "high": {"above": 215},
+                "critical": {"above": 205, "below": 0, "for": "20m"},
+            },
+        },
     ]
 )
 FIELDS = st.fixed_dictionaries(
@@ -355,7 +363,7 @@ FIELDS = st.fixed_dictionaries(
         "for": st.sampled_from(["0s", "3m", "12m"]),
         "clear_for": st.sampled_from(["0s", "4m"]),
         "stale_after": st.sampled_from(["1m", "7m", "3h"]),
-        "no_data": st.sampled_from(["hold", "alert"]),
+        "no_data": st.sampled_from(["hold", "alert", "clear"]),
     },
     optional={
         "rate_per": st.sampled_from(["1m", "5m"]),
@@ -379,7 +387,7 @@ def test_live_in_any_chunks_gives_the_episodes_of_one_batch(readings, cuts, cond
 @given(
     st.lists(st.tuples(GAPS, st.sampled_from(STATES)), min_size=5, max_size=20),
     CUTS,
-    st.sampled_from(["hold", "alert", "ignore"]),
+    st.sampled_from(["hold", "alert", "ignore", "clear"]),
     st.booleans(),
 )
 def test_states_in_any_chunks_give_the_episodes_of_one_batch(readings, cuts, policy, counted):
@@ -434,7 +442,7 @@ SEVERAL = st.sampled_from(
             "for": st.sampled_from(["0s", "3m"]),
             "clear_for": st.sampled_from(["0s", "4m"]),
             "stale_after": st.sampled_from(["2m", "7m"]),
-            "no_data": st.sampled_from(["hold", "alert", "ignore"]),
+            "no_data": st.sampled_from(["hold", "alert", "ignore", "clear"]),
         }
     ),
 )
