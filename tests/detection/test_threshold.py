@@ -348,14 +348,6 @@ CONDITIONS = st.sampled_from(
             "above": None,
             "levels": {"low": {"above": 200, "clear_above_at": 100}, "critical": {"above": 212}},
         },
-        {
-            "above": None,
-            "levels": {
-                "low": {"above": 205, "below": 100, "for": "9m"},
-                "high": {"above": 215},
-                "critical": {"above": 205, "below": 0, "for": "20m"},
-            },
-        },
     ]
 )
 FIELDS = st.fixed_dictionaries(
@@ -363,7 +355,7 @@ FIELDS = st.fixed_dictionaries(
         "for": st.sampled_from(["0s", "3m", "12m"]),
         "clear_for": st.sampled_from(["0s", "4m"]),
         "stale_after": st.sampled_from(["1m", "7m", "3h"]),
-        "no_data": st.sampled_from(["hold", "alert", "clear"]),
+        "no_data": st.sampled_from(["hold", "alert"]),
     },
     optional={
         "rate_per": st.sampled_from(["1m", "5m"]),
@@ -374,6 +366,7 @@ FIELDS = st.fixed_dictionaries(
         "frozen_after": st.sampled_from(["13m", "25m"]),
     },
 )
+TIMES = st.sampled_from(["0s", "2m", "9m", "20m"])
 STATES = ["running", "stopped", "cleaning", None, BAD]
 
 
@@ -381,6 +374,27 @@ STATES = ["running", "stopped", "cleaning", None, BAD]
 @given(READINGS, CUTS, CONDITIONS, FIELDS)
 def test_live_in_any_chunks_gives_the_episodes_of_one_batch(readings, cuts, condition, fields):
     expect_same_for_numbers(readings, cuts, condition, fields)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    READINGS,
+    CUTS,
+    st.tuples(TIMES, TIMES, TIMES),
+    st.sampled_from(["hold", "alert", "ignore", "clear"]),
+    st.sampled_from(["0s", "4m"]),
+)
+def test_severities_with_times_of_their_own_in_any_chunks_give_the_episodes_of_one_batch(
+    readings, cuts, times, policy, clear_for
+):
+    limits = {
+        "low": {"above": 205, "below": 100},
+        "high": {"above": 215},
+        "critical": {"above": 230, "below": 0},
+    }
+    levels = {name: {**limits[name], "for": t} for name, t in zip(limits, times, strict=True)}
+    fields = {"no_data": policy, "stale_after": "7m", "clear_for": clear_for}
+    expect_same_for_numbers(readings, cuts, {"above": None, "levels": levels}, fields)
 
 
 @settings(max_examples=20, deadline=None)
