@@ -27,9 +27,6 @@ from alerting.detection.evaluation_results_and_texts import (
 from alerting.episodes.episode import Feedback, Outcome, OutcomeRecord, Verdict
 
 
-NONE = timedelta(0)
-
-
 @dataclass(frozen=True)
 class SeverityState:
     """Condition of one severity above the least severe one: since when it is pending, met, or
@@ -221,7 +218,9 @@ def _advance_interval(
             for severity, delay in zip(severities, delays, strict=True)
             if _status_of(severity, interval, severities) == "triggered"
         ]
-        open_state, renewed_at = _advance_cause(open_state, interval, min(reached, default=NONE))
+        open_state, renewed_at = _advance_cause(
+            open_state, interval, min(reached, default=delays[0])
+        )
         after_state = _record_severity_changes(
             open_state, interval.start, severities, changes, steps, changed_at, renewed_at
         )
@@ -342,7 +341,8 @@ def _record_severity_changes(
     because another revision evaluates from here on. A condition that ends at the instant of the
     close is no change; it was met until then.
     """
-    if state.raised_at is None:
+    raised_at = state.raised_at
+    if raised_at is None:
         return state
     ends = {level.severity for level in state.levels if level.met_since is not None}
     severity = state.severity
@@ -352,15 +352,13 @@ def _record_severity_changes(
         if at == renewed_at:
             cause = state.next_cause
             state = replace(state, cause=cause, next_cause=None, next_since=None)
-            steps.append(Step("renewed", at, state.raised_at, "", None, severity, cause=cause))
+            steps.append(Step("renewed", at, raised_at, "", None, severity, cause=cause))
         now = _worst(ends ^ {s for s, changed in changes.items() if changed > at}, severities)
         if severity not in (None, now):
             change = translatable(
                 "{before} → {after}", before=SEVERITY_NAMES[severity], after=SEVERITY_NAMES[now]
             )
-            steps.append(
-                Step("severity", at, state.raised_at, change, None, now, cause=state.cause)
-            )
+            steps.append(Step("severity", at, raised_at, change, None, now, cause=state.cause))
             peak = worse(peak, now)
         severity = now
     return replace(state, severity=severity, severity_peak=peak)

@@ -35,15 +35,11 @@ def test_other_cuts_give_the_same_steps(runs, cuts, hold, clear_for, on_delays):
         bounds.append(bounds[-1] + length)
     whole = [
         StatusInterval(at(start), at(end), status, severity, cause=cause)
-        for (start, end), (_, (status, severity, cause)) in zip(
-            pairwise(bounds), runs, strict=True
-        )
+        for (start, end), (_, (status, severity, cause)) in zip(pairwise(bounds), runs, strict=True)
     ]
     pieces = [
         StatusInterval(at(a), at(b), status, severity, cause=cause)
-        for (start, end), (_, (status, severity, cause)) in zip(
-            pairwise(bounds), runs, strict=True
-        )
+        for (start, end), (_, (status, severity, cause)) in zip(pairwise(bounds), runs, strict=True)
         for a, b in pairwise(sorted({start, end, *(c for c in cuts if start < c < end)}))
     ]
     fixed = (hold, clear_for, ("low", "high", "critical"), on_delays)

@@ -143,7 +143,8 @@ def test_a_number_of_events_that_a_person_ended_is_not_known_until_the_next_even
 
 
 @pytest.mark.parametrize(
-    "fields", [{"stale_after": "1m", "no_data": "alert"}, {"stale_after": "1m", "no_data": "ignore"}]
+    "fields",
+    [{"stale_after": "1m", "no_data": "alert"}, {"stale_after": "1m", "no_data": "ignore"}],
 )
 def test_a_reading_of_before_the_end_that_comes_late_raises_nothing(fields):
     line = standing(fields)

@@ -210,7 +210,10 @@ def test_another_condition_that_is_worse_is_told_once():
 
 
 def test_another_condition_has_the_on_delay_of_its_severity():
-    limits = {"low": {"above": 100, "below": 20, "for": "9m"}, "critical": {"above": 200, "below": 10}}
+    limits = {
+        "low": {"above": 100, "below": 20, "for": "9m"},
+        "critical": {"above": 200, "below": 10},
+    }
     line = Line(above=None, levels=limits, stale_after="1h")
     line.feed({1: 250})
     line.run(2)
