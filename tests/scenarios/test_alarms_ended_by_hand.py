@@ -127,10 +127,11 @@ def test_a_number_of_events_that_a_person_ended_is_not_known_until_the_next_even
 
     happen(events)
     line.run(4)
+    line.run(16)
     if events:
         with pytest.raises(UserError, match="once no reading has come for a while"):
-            end(line, 8)
-    for minute in range(10, 60, 10):
+            end(line, 16.5)  # 15 min after the newest event is later
+    for minute in range(20, 60, 10):
         line.run(minute)
     end(line, 50)
     for minute in range(51, 200, 7):
