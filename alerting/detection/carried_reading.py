@@ -36,9 +36,17 @@ class Carried:
             (part.last_reading_at for part in self.parts if part is not None), default=self.at
         )
 
-    def after_end(self) -> "Carried":
-        """Return it without its value, because a person has ended the alarm."""
-        parts = tuple(part and part.after_end() for part in self.parts)
+    @property
+    def is_ended(self) -> bool:
+        """Return whether a condition waits for a reading because a person has ended the alarm."""
+        return self.ended or any(part is not None and part.is_ended for part in self.parts)
+
+    def after_end(self, at: datetime) -> "Carried":
+        """Return it without the values of readings up to an instant, at which a person has ended
+        the alarm."""
+        if not self.parts and self.at > at:
+            return self
+        parts = tuple(part and part.after_end(at) for part in self.parts)
         plain = replace(self, value=None, rate=None, beyond=(), recent=(), bad=False)
         return replace(plain, parts=parts, ended=True)
 

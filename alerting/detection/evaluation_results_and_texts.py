@@ -228,6 +228,8 @@ def fact_message(
     """Return a description of the fault of the data."""
     variable = asset.variables.get(definition.variable)
     name = variable_title(definition.variable, asset.variables)
+    if definition.count_within and not definition.variable:
+        name = count_phrase(definition, asset.variables)
     match fact:
         case "waiting" | "ended":
             return translatable(_WITHOUT_READING[fact], name=name)

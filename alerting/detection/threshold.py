@@ -324,8 +324,9 @@ def _counted(
     """Return the rows with the number of events, or of changes of the values at `heard`, and one
     more at each instant at which a number falls or becomes known.
 
-    Without a variable that shows that the asset is heard, the number of events is always known. A
-    number that is not known counts if it is beyond an upper limit.
+    Without a variable that shows that the asset is heard, an event is its reading, and the number
+    of events is known; after an alarm that a person has ended, from the next event on. A number
+    that is not known counts if it is beyond an upper limit.
     """
     begin, end = times
     within = duration_millis(definition.count_within or timedelta(0))
@@ -339,16 +340,19 @@ def _counted(
     base = np.searchsorted(rows.ts, at, side="right") - 1
     number = number_within(counted, at, within)
     fact = rows.fact[base]
+    taken = rows.taken[base]
     if definition.variable:
         limits = [level.above for level in levels_on(definition, asset) if level.above is not None]
         least = min(limits, default=np.inf)
         number[~is_covered(heard, since, at, within) & ~(number > least)] = np.nan
         fact[(fact == SOUND) & np.isnan(number)] = NO_RATE
-        number[fact != SOUND] = np.nan
     else:
-        fact[:] = SOUND
+        newest = np.append(rows.ts[0], counted)[np.searchsorted(counted, at, side="right")]
+        taken = np.maximum(newest, taken)
+        fact[(fact != ENDED) | (newest >= begin)] = SOUND
+    number[fact != SOUND] = np.nan
     number[0] = np.nan  # before the times
-    return _Rows(at, rows.raw[base], number, fact, rows.run[base], rows.taken[base])
+    return _Rows(at, rows.raw[base], number, fact, rows.run[base], taken)
 
 
 def _possible(definition: Condition, asset: Asset, raw: npt.NDArray[Any]) -> Flags:

@@ -213,9 +213,16 @@ def _advance_interval(
         )
     if state.raised_at is not None and (changes or state.next_since or interval.status != "clear"):
         open_state = replace(after_state, raised_at=state.raised_at)
-        open_state = _advance_cause(open_state, interval, delays[0], steps)
+        reached = [
+            delay
+            for severity, delay in zip(severities, delays, strict=True)
+            if _status_of(severity, interval, severities) == "triggered"
+        ]
+        open_state, renewed_at = _advance_cause(
+            open_state, interval, min(reached, default=delays[0])
+        )
         after_state = _record_severity_changes(
-            open_state, interval.start, severities, changes, steps, closed_at=changed_at
+            open_state, interval.start, severities, changes, steps, changed_at, renewed_at
         )
     if changed_at is not None and state.raised_at is not None:
         steps.append(
@@ -226,21 +233,19 @@ def _advance_interval(
 
 
 def _advance_cause(
-    state: ConditionState, interval: StatusInterval, hold: timedelta, steps: list[Step]
-) -> ConditionState:
-    """Record which condition keeps the episode open: another one after its on-delay, and at once
-    that none is known to be true, or that one is again."""
+    state: ConditionState, interval: StatusInterval, hold: timedelta
+) -> tuple[ConditionState, datetime | None]:
+    """Return the state with another condition that is true, if any, and the instant in the interval
+    from which that keeps the episode open: after its on-delay, but at once if none is known to be
+    true, or one is again."""
     cause = UNKNOWN if interval.status == "unknown" else interval.cause
-    if interval.status == "clear" or cause == state.cause or state.raised_at is None:
-        return replace(state, next_cause=None, next_since=None)
+    if interval.status == "clear" or cause == state.cause:
+        return replace(state, next_cause=None, next_since=None), None
     since = (state.next_since if state.next_cause == cause else None) or interval.start
     at_once = cause == UNKNOWN or state.cause in (None, UNKNOWN)
     due = interval.start if at_once else max(since + hold, interval.start)
-    if due >= interval.end:
-        return replace(state, next_cause=cause, next_since=since)
-    step = Step("renewed", due, state.raised_at, "", None, state.severity, cause=cause)
-    steps.append(step)
-    return replace(state, cause=cause, next_cause=None, next_since=None)
+    pending = replace(state, next_cause=cause, next_since=since)
+    return pending, due if due < interval.end else None
 
 
 def without_episode(state: ConditionState, closed_at: datetime) -> ConditionState:
@@ -327,28 +332,33 @@ def _record_severity_changes(
     changes: dict[Severity, datetime],
     steps: list[Step],
     closed_at: datetime | None = None,
+    renewed_at: datetime | None = None,
 ) -> ConditionState:
-    """Record every change of severity of an open episode from `start` on.
+    """Record every change of severity and of the cause of an open episode from `start` on.
 
-    `changes`: when a worse condition began or ended. At `start` itself the severity can differ
+    `changes`: when a worse condition began or ended; `renewed_at`: when the next cause is the
+    cause. At `start` itself the severity can differ
     because another revision evaluates from here on. A condition that ends at the instant of the
     close is no change; it was met until then.
     """
-    if state.raised_at is None:
+    raised_at = state.raised_at
+    if raised_at is None:
         return state
     ends = {level.severity for level in state.levels if level.met_since is not None}
     severity = state.severity
     peak = state.severity_peak
-    instants = {start, *(t for t in changes.values() if t > start)}
+    instants = {start, renewed_at or start, *(t for t in changes.values() if t > start)}
     for at in sorted(t for t in instants if closed_at is None or t < closed_at):
+        if at == renewed_at:
+            cause = state.next_cause
+            state = replace(state, cause=cause, next_cause=None, next_since=None)
+            steps.append(Step("renewed", at, raised_at, "", None, severity, cause=cause))
         now = _worst(ends ^ {s for s, changed in changes.items() if changed > at}, severities)
         if severity not in (None, now):
             change = translatable(
                 "{before} → {after}", before=SEVERITY_NAMES[severity], after=SEVERITY_NAMES[now]
             )
-            steps.append(
-                Step("severity", at, state.raised_at, change, None, now, cause=state.cause)
-            )
+            steps.append(Step("severity", at, raised_at, change, None, now, cause=state.cause))
             peak = worse(peak, now)
         severity = now
     return replace(state, severity=severity, severity_peak=peak)

@@ -366,6 +366,7 @@ FIELDS = st.fixed_dictionaries(
         "frozen_after": st.sampled_from(["13m", "25m"]),
     },
 )
+TIMES = st.sampled_from(["0s", "2m", "9m", "20m"])
 STATES = ["running", "stopped", "cleaning", None, BAD]
 
 
@@ -375,11 +376,32 @@ def test_live_in_any_chunks_gives_the_episodes_of_one_batch(readings, cuts, cond
     expect_same_for_numbers(readings, cuts, condition, fields)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    READINGS,
+    CUTS,
+    st.tuples(TIMES, TIMES, TIMES),
+    st.sampled_from(["hold", "alert", "ignore", "clear"]),
+    st.sampled_from(["0s", "4m"]),
+)
+def test_severities_with_times_of_their_own_in_any_chunks_give_the_episodes_of_one_batch(
+    readings, cuts, times, policy, clear_for
+):
+    limits = {
+        "low": {"above": 205, "below": 100},
+        "high": {"above": 215},
+        "critical": {"above": 230, "below": 0},
+    }
+    levels = {name: {**limits[name], "for": t} for name, t in zip(limits, times, strict=True)}
+    fields = {"no_data": policy, "stale_after": "7m", "clear_for": clear_for}
+    expect_same_for_numbers(readings, cuts, {"above": None, "levels": levels}, fields)
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.tuples(GAPS, st.sampled_from(STATES)), min_size=5, max_size=20),
     CUTS,
-    st.sampled_from(["hold", "alert", "ignore"]),
+    st.sampled_from(["hold", "alert", "ignore", "clear"]),
     st.booleans(),
 )
 def test_states_in_any_chunks_give_the_episodes_of_one_batch(readings, cuts, policy, counted):
@@ -434,7 +456,7 @@ SEVERAL = st.sampled_from(
             "for": st.sampled_from(["0s", "3m"]),
             "clear_for": st.sampled_from(["0s", "4m"]),
             "stale_after": st.sampled_from(["2m", "7m"]),
-            "no_data": st.sampled_from(["hold", "alert", "ignore"]),
+            "no_data": st.sampled_from(["hold", "alert", "ignore", "clear"]),
         }
     ),
 )

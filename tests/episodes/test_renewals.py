@@ -41,3 +41,13 @@ def test_renewals_are_bounded_however_many_conditions_come_and_go():
         found = found.with_renewal(hot(minute, f"{minute % 200}.above"))
     assert len(found.renewals) == 51
     assert found.current.reason == "hot at 299"
+
+
+def test_each_other_condition_has_its_own_on_delay():
+    state = ConditionState(watermark=at(1), raised_at=at(1), severity="high", cause="a")
+    intervals = [
+        StatusInterval(at(start), at(end), "triggered", "high", cause=cause)
+        for start, end, cause in [(2, 3, "b"), (3, 9, "c")]
+    ]
+    _, steps = advance(state, intervals, timedelta(minutes=2), NONE, ("high",))
+    assert [(s.kind, s.at, s.cause) for s in steps] == [("renewed", at(5), "c")]

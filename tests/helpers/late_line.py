@@ -18,6 +18,10 @@ LEVELS = {
     "above": None,
     "levels": {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}},
 }
+OWN_TIMES = {
+    "low": {"above": 215, "below": 205, "for": "4m"},
+    "critical": {"above": 215, "below": 202, "for": "9m"},
+}
 
 
 class Line:
@@ -72,6 +76,7 @@ class Line:
                 e.condition,
                 e.severity,
                 e.severity_peak,
+                e.current.cause if e.condition == "open" else "",
             )
             for e in self.episodes()
             if not e.withdrawn
@@ -92,6 +97,10 @@ FIELDS = st.sampled_from(
         {"at_least": {"readings": 2, "of": 4}},
         {"rate_per": "4m", "above": 10},
         {"frozen_after": "7m", "no_data": "alert"},
+        {"above": 225, "below": 210, "for": "2m", "clear_for": "3m"},
+        {"above": None, "levels": OWN_TIMES, "stale_after": "9m", "no_data": "alert"},
+        {"above": None, "levels": OWN_TIMES, "stale_after": "4m", "no_data": "clear"},
+        {"count_within": "20m", "above": 2, "stale_after": "9m"},
     ]
 )
 

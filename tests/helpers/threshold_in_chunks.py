@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from alerting.definitions.asset_documents import Variable
-from alerting.definitions.threshold_limits import severities
+from alerting.definitions.threshold_limits import level_delays, severities
 from alerting.detection.combined_conditions import (
     all_series,
     evaluate_combination,
@@ -53,7 +53,12 @@ def live(definition, data, instants):
         assert judged.intervals[0].start == at(start) + timedelta(milliseconds=1)
         assert all(a.end == b.start for a, b in pairwise(judged.intervals))
         state, steps = advance(
-            state, judged.intervals, definition.hold, definition.clear_for, severities(definition)
+            state,
+            judged.intervals,
+            definition.hold,
+            definition.clear_for,
+            severities(definition),
+            level_delays(definition),
         )
         found += [
             (

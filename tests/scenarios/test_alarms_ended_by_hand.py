@@ -3,11 +3,11 @@ again; the next reading does."""
 
 import pytest
 
-from alerting.definitions.asset_documents import Variable
+from alerting.definitions.asset_documents import EventType, Variable
 from alerting.definitions.faults import UserError
-from alerting.ports import ReadingRow
+from alerting.ports import EventRow, ReadingRow
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
-from alerting.usecases.ingestion.arrived_rows import add_readings
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.operators import operate
 from alerting.usecases.operators.operate import Actor
 from tests.builders import at, oven, too_hot
@@ -105,3 +105,73 @@ def test_readings_that_come_late_after_the_end_keep_no_alarm_silent(stores):
     line.feed({63: 240}, 63)
     line.run(64)
     assert [e.condition for e in line.episodes()] == ["closed", "open"]
+
+
+COUNTS = {
+    "many events": ({"count_within": "2h", "above": 2}, (1, 2, 3), [201, 202, 203]),
+    "no event": ({"count_within": "10m", "below": 1}, (), [201]),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_number_of_events_that_a_person_ended_is_not_known_until_the_next_event(name):
+    fields, events, later = COUNTS[name]
+    line = Line()
+    line.platform.assets.put_event_types([EventType(name="jam", duration="instant")])
+    jams = {"name": "jams", "kind": "threshold", "assets": ["oven-1"], "event": "jam", **fields}
+    apply(line.platform, [jams], "engineer", at(0), "counts")
+
+    def happen(minutes):
+        rows = [EventRow("oven-1", "jam", at(m), None, "test") for m in minutes]
+        add_events(line.platform, rows, at(max(minutes, default=0) + 0.5))
+
+    happen(events)
+    line.run(4)
+    line.run(16)
+    if events:
+        with pytest.raises(UserError, match="once no reading has come for a while"):
+            end(line, 16.5)  # 15 min after the newest event is later
+    for minute in range(20, 60, 10):
+        line.run(minute)
+    end(line, 50)
+    for minute in range(51, 200, 7):
+        line.run(minute)
+    assert [e.condition for e in line.episodes()] == ["closed"]
+    happen(later)
+    line.run(204)
+    line.run(215)
+    assert [e.condition for e in line.episodes()] == ["closed", "open"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"stale_after": "1m", "no_data": "alert"}, {"stale_after": "1m", "no_data": "ignore"}],
+)
+def test_a_reading_of_before_the_end_that_comes_late_raises_nothing(fields):
+    line = standing(fields)
+    line.run(60)
+    end(line, 60)
+    line.run(61)
+    line.feed({40: 230}, 62)
+    for minute in range(62, 120, 7):
+        line.run(minute)
+    assert [e.condition for e in line.episodes()] == ["closed"]
+    line.feed({121: 240}, 121)
+    line.run(122)
+    assert [e.condition for e in line.episodes()] == ["closed", "open"]
+
+
+def test_late_readings_of_before_the_end_keep_what_came_after_it_no_longer_than_a_round_silent():
+    line = standing({"stale_after": "1m", "no_data": "ignore"})
+    line.run(60)
+    end(line, 60)
+    line.feed({63: 240}, 63)
+    line.run(64)
+    line.feed({40: 230}, 65)
+    line.run(66)
+    line.run(67)
+    assert [e.condition for e in line.episodes() if not e.withdrawn] == ["closed", "open"]
+    line.feed({70: 200}, 70)
+    line.run(71)
+    line.run(90)
+    assert {e.condition for e in line.episodes()} == {"closed"}

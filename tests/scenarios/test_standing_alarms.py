@@ -194,3 +194,30 @@ def test_a_message_that_comes_late_says_what_is_true_meanwhile():
     end = line.mail.messages[-1]
     assert "It was: No reading" in end.text
     assert f"Now: {HOT}." in end.text
+
+
+def test_another_condition_that_is_worse_is_told_once():
+    limits = {"low": {"above": 100, "below": 20}, "critical": {"above": 200, "below": 10}}
+    line = Line(above=None, levels=limits, stale_after="1h")
+    line.feed({1: 150})
+    line.run(2)
+    line.feed({3: 5})
+    for minute in (4, 5):
+        line.run(minute)
+    (episode,) = line.episodes()
+    assert headline(episode) == "Zone 2 temperature is 5 °C, below 10 °C"
+    assert told(line) == ["raised", "severity_rose-critical"]
+
+
+def test_another_condition_has_the_on_delay_of_its_severity():
+    limits = {
+        "low": {"above": 100, "below": 20, "for": "9m"},
+        "critical": {"above": 200, "below": 10},
+    }
+    line = Line(above=None, levels=limits, stale_after="1h")
+    line.feed({1: 250})
+    line.run(2)
+    line.feed({3: 5})
+    line.run(4)
+    (episode,) = line.episodes()
+    assert headline(episode) == "Zone 2 temperature is 5 °C, below 10 °C"

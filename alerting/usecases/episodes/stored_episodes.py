@@ -370,7 +370,7 @@ def forget_open(
     after = before.take([0])
     ended = without_episode(state, at)
     if by_hand and ended.carried is not None:
-        ended = replace(ended, carried=ended.carried.after_end())
+        ended = replace(ended, carried=ended.carried.after_end(at))
     after.write_state(0, ended)
     every = 0 if revision is None else duration_millis(revision.definition.schedule.every)
     states.advance(before, after, unit, every)

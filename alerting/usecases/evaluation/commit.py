@@ -167,6 +167,12 @@ def compose_target(
         and changes.live_open(name, evaluated.asset.name) is None
     ):
         state = without_episode(state, state.watermark)  # a person has ended it
+    before = evaluated.state
+    if evaluated.is_reprocessed and state.carried and before.carried and before.carried.is_ended:
+        ended_at = before.last_closed_at or before.watermark
+        carried = state.carried.after_end(ended_at)
+        if carried.is_ended:
+            state = replace(state, carried=carried, last_closed_at=ended_at)
     return Composed(
         evaluated.count_unknown(state),
         live.raised + corrected.raised,
