@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.console.serve import HealthMonitor
+from alerting.console.serve import HealthMonitor, read_certificate_end
 from alerting.definitions.revisions import question_of
 from alerting.ports import (
     ClockDifference,
@@ -234,3 +234,24 @@ def test_a_stopped_part_that_starts_again_ends_its_fault(platform):
     check_platform(platform, at(NOW + 1), asks_registry=False)
     check_platform(platform, at(NOW + 2))
     assert platform.platform_alerts.open() == []
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_certificate_that_cannot_be_read_keeps_no_message_back(platform, tmp_path, content):
+    pem = tmp_path / "cert.pem"
+    if content:
+        pem.write_text(content)
+    stream_service(platform)
+
+    @contextmanager
+    def opened():
+        yield platform
+
+    monitor = HealthMonitor(
+        opened, lambda: at(NOW), certificate=lambda: read_certificate_end(pem, None)
+    )
+    for _ in range(11):
+        monitor.check()
+    assert [m.subject for m in platform.channels["mail"].messages] == [
+        "Platform: part stopped: stream service"
+    ]
