@@ -81,6 +81,26 @@ def test_a_message_that_was_refused_under_the_wrong_clock_is_tried_again(line):
     assert "raised" in told(line)
 
 
+def test_a_channel_that_delivered_under_the_wrong_clock_and_then_refuses_is_told(line):
+    line.live((6, {6: 230}), (NOW - 1 + AHEAD, {7: 200}))
+    assert told(line) == ["raised", "closed"]
+    go_back(line)
+
+    def refuse(message):
+        raise DeliveryFailed("403", permanent=True)
+
+    line.mail.deliver = refuse
+    line.live((NOW + 1, {NOW + 1: 230}))
+    check_platform(line.platform, at(NOW + 1))
+    assert "channel failing" in {a.kind for a in line.platform.platform_alerts.open()}
+
+
+def test_a_revision_of_the_wrong_clock_is_in_force(line):
+    apply(line.platform, [too_hot(above=240)], "ada", at(NOW - 2 + AHEAD), "test")
+    go_back(line)
+    assert line.platform.definitions.newest_revision("too-hot").at <= at(NOW)
+
+
 def test_a_maintenance_that_is_repeated_later_finds_no_wrong_clock_and_moves_nothing(line):
     line.run(NOW)
     apply(line.platform, [too_hot(above=240)], "ada", at(NOW - 2), "test")
