@@ -60,7 +60,7 @@ def platform(service: bool = False) -> Iterator["Platform"]:
     `service`: as in `open_platform`. Names the platform on standard error if neither the folder nor
     ALERTING_HOME does.
     """
-    from alerting.adapters.mongo.mongo import DatabaseDown
+    from alerting.adapters.mongo.mongo import DatabaseDown, NoAnswer
 
     settings = read_settings(os.environ)
     if (
@@ -77,10 +77,15 @@ def platform(service: bool = False) -> Iterator["Platform"]:
             yield opened
     except DatabaseDown as down:
         from alerting.adapters.mongo.embedded_mongod import LOG, cause
-        from alerting.adapters.mongo.shared_mongod import data_folder
+        from alerting.adapters.mongo.shared_mongod import data_folder, describe_silence
 
+        if settings.mongodb_uri is not None:
+            raise
+        is_silent = isinstance(down, NoAnswer)
+        if is_silent and (silence := describe_silence(settings.home)) is not None:
+            raise DatabaseDown(silence) from down
         folder = data_folder(settings.home)
-        if settings.mongodb_uri is None and (why := cause(folder / LOG, folder)) is not None:
+        if (why := cause(folder / LOG, folder)) is not None:
             raise DatabaseDown(f"the embedded database has stopped: {why}") from down
         raise
 

@@ -41,10 +41,10 @@ class CommandGroup(TyperGroup):
                 f"`{' '.join([root.info_name or 'alerting', *path])}`" for path in nearest
             )
             ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
-        name, command, rest = super().resolve_command(ctx, args)
+        name, command, further = super().resolve_command(ctx, args)
         if command is not None and not isinstance(command, TyperGroup):
-            _refuse_repeated(command.context_class(command, parent=ctx, info_name=name), rest)
-        return name, command, rest
+            _refuse_repeated(command.context_class(command, parent=ctx, info_name=name), further)
+        return name, command, further
 
 
 def _refuse_repeated(ctx: Any, args: list[str]) -> None:

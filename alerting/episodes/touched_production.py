@@ -141,19 +141,19 @@ def touched_production(
     """Return the touched production of a time in units and by lot. `history`: readings from before
     its start on; `most_lots`: of more lots the first ones, None for all."""
     made = UnitsMade(history, at)
-    units = made.between(time.start, time.end)
-    found = _find_lots(time, history, at)
+    units = made.count(time.start, time.end)
+    lot_times = _find_lots(time, history, at)
     lots = tuple(
         LotInProduction(name, since, until, number if isinstance(number, float) else None)
-        for name, begin, end in islice(zip(*found, strict=True), most_lots)
+        for name, begin, end in islice(zip(*lot_times, strict=True), most_lots)
         for since, until in [(from_millis(int(begin)), from_millis(int(end)))]
-        for number in [made.between(since, until)]
+        for number in [made.count(since, until)]
     )
     first, after, _ = condition_intervals(samples.ts, samples.is_met)
     after = np.where(after == NOT_YET, FAR_FUTURE, after)
     first, after = np.clip((first, after), to_millis(time.start), to_millis(time.end))
     bad = [
-        made.between(from_millis(begin), from_millis(end))
+        made.count(from_millis(begin), from_millis(end))
         for begin, end in zip(first.tolist(), after.tolist(), strict=True)
         if begin < end
     ]
@@ -169,8 +169,8 @@ def touched_production(
         (time.end - time.start).total_seconds(),
         float((after - first).sum()) / 1000,
         sum(numbers) if isinstance(units, float) and len(numbers) == len(bad) else None,
-        _describe(time, history.asset, units, found),
-        len(found.names) - len(lots),
+        _describe(time, history.asset, units, lot_times),
+        len(lot_times.names) - len(lots),
     )
 
 
@@ -232,7 +232,7 @@ class UnitsMade:
         self._is_whole = (added[counts] == 0) & bool(declared.counter)
         self._pause = duration_millis(longest_pause(history.asset))
 
-    def between(self, start: datetime, end: datetime) -> float | str | None:
+    def count(self, start: datetime, end: datetime) -> float | str | None:
         """Return the units made in (start, end]. Where a reading is missing, return which one; None
         if no variable counts units.
 

@@ -183,13 +183,8 @@ def advise(
 Describe: TypeAlias = "Callable[[TrainedModel, pd.DataFrame], list[str]]"
 
 
-def describe_nothing(model: TrainedModel, row: pd.DataFrame) -> list[str]:  # noqa: ARG001
-    """Return no fact."""
-    return []
-
-
 def explain_instant(
-    definition: TrainedDefinition, question: WhyQuestion, describe: Describe = describe_nothing
+    definition: TrainedDefinition, question: WhyQuestion, describe: Describe = lambda *_: []
 ) -> Why:
     """Explain the score of the last stride at an instant, with the three strongest contributions.
 

@@ -317,15 +317,6 @@ class VersionInterval:
     awaited: int | None = None
 
 
-def never_suppressed(
-    definition: Definition,  # noqa: ARG001
-    start: datetime,  # noqa: ARG001
-    end: datetime,  # noqa: ARG001
-) -> Sequence[SuppressedInterval]:
-    """Return no suppressed intervals, for any definition."""
-    return ()
-
-
 @dataclass(frozen=True)
 class EvaluationSources:
     """Sources of an evaluation on one asset. `read`: returns readings of one variable, which may
@@ -342,7 +333,7 @@ class EvaluationSources:
     read: Read
     shared: SharedInputs
     suppressed: Callable[[Definition, datetime, datetime], Sequence[SuppressedInterval]] = (
-        never_suppressed
+        lambda *_: ()
     )
 
 

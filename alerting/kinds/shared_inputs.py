@@ -98,11 +98,6 @@ class LoadedReadings:
         return len(self.history.readings) / max((self.end - self.start).total_seconds(), 1.0)
 
 
-def no_size(value: object) -> int:  # noqa: ARG001
-    """Return 0: the number of these values is bounded, not their size."""
-    return 0
-
-
 class Cache(Generic[K, T]):
     """Values by key, of a bounded number and size; emptied before a value that does not fit."""
 
@@ -112,7 +107,7 @@ class Cache(Generic[K, T]):
         self._size = 0
         self._values: dict[K, T] = {}
 
-    def get(self, key: K, compute: Callable[[], T], size_of: Callable[[T], int] = no_size) -> T:
+    def get(self, key: K, compute: Callable[[], T], size_of: Callable[[T], int] = lambda _: 0) -> T:
         """Return the value of a key; compute it if it is not in the cache."""
         if key not in self._values:
             value = compute()

@@ -212,7 +212,10 @@ def event_metrics(
         measured["median_lead_time"] = np.full(1, np.nan)
         draws["median_lead_time"] = np.full(samples, np.nan)
     return EventMetrics(
-        **{name: _or_none(values[0]) for name, values in measured.items()},
+        **{
+            name: None if np.isnan(values[0]) else float(values[0])
+            for name, values in measured.items()
+        },
         n_events=len(evaluated.is_found),
         n_found=int(evaluated.is_found.sum()),
         n_episodes=len(evaluated.in_time),
@@ -343,10 +346,6 @@ def _event_values(
                 evaluated.lead_s[evaluated.is_found], event_weight[:, evaluated.is_found]
             ),
         }
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def _confidence_intervals(

@@ -300,7 +300,12 @@ class ColumnProfile:
     def split_title(self) -> ColumnTitle:
         """Return the parts of its title, with the unit in its cells where the title names none."""
         text, unit = split_title(self.title)
-        return ColumnTitle(text, unit or (self.writing.unit if self.writing else None))
+        return ColumnTitle(text, unit or self.unit_of_cells)
+
+    @property
+    def unit_of_cells(self) -> str | None:
+        """Return the unit in which its cells are read, None where they state none."""
+        return self.writing.unit if self.writing else None
 
     def is_factor_after_all(self) -> bool:
         """Return whether the `K` behind its numbers is no unit, since other cells are plain."""

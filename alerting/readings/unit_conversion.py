@@ -18,18 +18,26 @@ from alerting.readings.foreign_columns import (
     split_title,
 )
 
-# What pint reads otherwise, or not at all; `C` may be degrees or coulombs, `K` a factor of 1,000.
+# What pint reads otherwise, or not at all
 _AS_PINT = {
-    "Nm": "N*m",
-    "kNm": "kN*m",
     "U/min": "rpm",
     "lpm": "l/min",
+    "gpm": "gallon/min",
+    "cfm": "ft**3/min",
+    "Torr": "torr",
     "kmh": "km/h",
     "1": "dimensionless",
 }
-_UNCLEAR = frozenset({"C", "F", "S", "T", "pH"})
+# `C` may be degrees or coulombs, `l/m` per minute; `kt` is a knot to pint, `rH` a henry, `Nm³` may
+# be normal cubic metres; decibels are no multiples
+_UNCLEAR = re.compile(
+    r"^S$|[lL]/m$|(?<![A-Za-z°])(?:[CFT]|[dckm]?(?:dB|pH|[rR]H|rh)|[ck]t|cd|Nm[23²³]|[sN]lpm|scfm)"
+    r"(?![A-Za-z])"
+)
 _ROTATION = re.compile(r"\b(rpm|U)\b")  # pint counts a turn in radians
-_POWER = re.compile(r"(?<=[A-Za-z])\^?(-?[23])")
+_POWER = re.compile(r"(?<=[A-Za-z])\^?(-?[123])(?![A-Za-z])")
+_TORQUE = re.compile(r"^(k?)Nm(?![A-Za-z])")
+_HUMIDITY = re.compile(r"%\s?(?:rH|RH|rh|r\.F\.)")
 
 
 class Conversion(NamedTuple):
@@ -71,32 +79,37 @@ UnitRelation = Conversion | OtherQuantity | UnknownUnit
 def relate_units(written: str | None, declared: str | None) -> UnitRelation | None:
     """Return how values in one unit become values in another; None if both are the same, or one is
     not stated."""
-    if not written or not declared or normalize_unit(written) == normalize_unit(declared):
+    if not written or not declared:
         return None
-    return _relate(normalize_unit(written), normalize_unit(declared))
+    units = [_HUMIDITY.sub("%", normalize_unit(unit)) for unit in (written, declared)]
+    return _relate(*units) if units[0] != units[1] else None
 
 
-@cache
+@lru_cache(10_000)
 def _relate(written: str, declared: str) -> UnitRelation | None:
-    both = (written, declared)
-    turns = [bool(_ROTATION.search(unit)) for unit in both]
-    if not all(map(is_known_unit, both)) or _UNCLEAR & {*both} or turns[0] != turns[1]:
+    units = (written, declared)
+    turns = [bool(_ROTATION.search(unit)) for unit in units]
+    if (
+        not all(map(is_known_unit, units))
+        or any(map(_UNCLEAR.search, units))
+        or turns[0] != turns[1]
+    ):
         return UnknownUnit(written, declared)
     import pint  # noqa: PLC0415 - takes half a second; few files state another unit
 
     registry = _registry()
     try:
-        of, into = (registry.Unit(_as_pint(unit)) for unit in both)
-        zero, one = (registry.Quantity(x, of).to(into).magnitude for x in (0.0, 1.0))
-    except pint.DimensionalityError:
-        return OtherQuantity(written, declared)
-    except (pint.PintError, TypeError, ValueError):
+        source, target = (registry.Unit(_as_pint(unit)) for unit in units)
+        zero, million = (registry.Quantity(x, source).to(target).magnitude for x in (0.0, 1e6))
+        times, offset = (float(f"{number:.12g}") for number in ((million - zero) / 1e6, zero))
+        per = float(f"{1 / times:.12g}")
+        is_part = per == round(per)
+    except pint.DimensionalityError:  # `m` may be minutes
+        return (UnknownUnit if "m" in units else OtherQuantity)(written, declared)
+    except (pint.PintError, ArithmeticError, TypeError, ValueError):
         return UnknownUnit(written, declared)
-    times, offset = (float(f"{number:.12g}") for number in (one - zero, zero))
     if (times, offset) == (1.0, 0.0):
         return None
-    per = float(f"{1 / times:.12g}")
-    is_part = per == round(per)
     return Conversion(written, declared, 1.0 if is_part else times, per if is_part else 1.0, offset)
 
 
@@ -108,7 +121,8 @@ def _registry() -> Any:
 
 
 def _as_pint(unit: str) -> str:
-    return _AS_PINT.get(unit) or _POWER.sub(r"**\1", unit)
+    plain = _TORQUE.sub(r"\1N*m", unit.replace("Ohm", "ohm"))
+    return _AS_PINT.get(unit) or _POWER.sub(r"**\1", plain)
 
 
 def title_unit(title: str) -> str | None:

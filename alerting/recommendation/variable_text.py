@@ -80,7 +80,7 @@ def usual_interval(low: float, high: float, unit_text: str | None = None) -> Sty
 
 def setting(value: float, unit_text: str | None = None) -> str:
     """Format a set-point in full, as operators enter it: `1234.5 °C`."""
-    return f"{value:.10g} {unit_text}" if unit_text else f"{value:.10g}"
+    return f"{value:.10g} {unit_text}" if unit_text and unit_text != "1" else f"{value:.10g}"
 
 
 def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:

@@ -19,8 +19,8 @@ class Fonts(NamedTuple):
 def drawable(text: str, most: int = _MOST) -> str:
     """Return a text as a picture shows it: cut to `most` letters, with `…` for what no font of this
     machine has. The description beside the picture has it whole."""
-    known = fonts().characters
-    shown = re.sub("\0+", "…", "".join(c if ord(c) in known else "\0" for c in text))
+    drawn = fonts().characters
+    shown = re.sub("\0+", "…", "".join(c if ord(c) in drawn else "\0" for c in text))
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 

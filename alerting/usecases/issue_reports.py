@@ -15,12 +15,13 @@ from alerting.definitions.alert_definition import (
 from alerting.definitions.asset_documents import Asset, EventType
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.shared_fields import ReportPeriod
-from alerting.definitions.wording.language import language, template
+from alerting.definitions.wording.language import language
 from alerting.detection.problem_occurrences import problem_delay
 from alerting.notifications.notification import new_message
 from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.use_cases import id_logger
 from alerting.reporting.periods import Period, period_before, periods_within
+from alerting.usecases.definitions.faults_and_platform_alerts import UNREPORTED
 from alerting.usecases.definitions.versions import active, require_revision
 from alerting.usecases.make_reports import (
     ComposedReport,
@@ -147,7 +148,6 @@ def due_reports(
     return list(ReportCalendar(platform, as_of).due(shard))
 
 
-FAILED = template("report failed")
 # Time from one run of the DAG to the next. A report that failed is tried again for an hour, then
 # once a day.
 RUN_EVERY = timedelta(minutes=10)
@@ -171,12 +171,12 @@ def end_old_failures(platform: ReportPorts, as_of: datetime) -> None:
     """End the faults of failed reports that are no longer made."""
     for subject, opened_at in _failures(platform).items():
         if opened_at + LOOK_BACK < as_of:
-            platform.platform_alerts.resolve(FAILED, subject, as_of)
+            platform.platform_alerts.resolve(UNREPORTED, subject, as_of)
 
 
 def _failures(platform: ReportPorts) -> dict[str, datetime]:
     """Return when each report failed that has not been made since."""
-    return {a.subject: a.opened_at for a in platform.platform_alerts.open() if a.kind == FAILED}
+    return {a.subject: a.opened_at for a in platform.platform_alerts.open() if a.kind == UNREPORTED}
 
 
 def waits_for_retry(failed_at: datetime | None, as_of: datetime) -> bool:
@@ -201,11 +201,11 @@ def _issue_all(
             _log.exception("report on %s failed", report.subject)
             why = f"{type(error).__name__}: {error}"
             reason = f"{why}; it is tried again, at least once a day"
-            platform.platform_alerts.report(FAILED, report.subject, reason, as_of)
+            platform.platform_alerts.report(UNREPORTED, report.subject, reason, as_of)
             failed.append(f"{report.subject}: {why}")
             continue
         if report.subject in failures:
-            platform.platform_alerts.resolve(FAILED, report.subject, as_of)
+            platform.platform_alerts.resolve(UNREPORTED, report.subject, as_of)
         if head is not None and not head.empty:
             made += 1
             say(f"report on {report.subject}: /reports/{head.id}")
@@ -254,7 +254,7 @@ def issue_by_hand(platform: ReportPorts, name: str, period: Period, as_of: datet
     due = DueReport(name, period)
     corrects = name in platform.reports.of_period(period.name)
     head = _issue(platform, due, as_of, corrects)
-    platform.platform_alerts.resolve(FAILED, due.subject, as_of)
+    platform.platform_alerts.resolve(UNREPORTED, due.subject, as_of)
     return head or platform.reports.of_period(period.name)[name]
 
 

@@ -15,18 +15,22 @@ from alerting.usecases.definitions.faults_and_platform_alerts import (
     FAULTY,
     LOAD,
     MISCALIBRATED,
+    UNREPORTED,
     WAITING,
 )
 from alerting.usecases.definitions.next_steps import champion_versions
 from alerting.usecases.notification.routing import DeliveredMessage, delivered_message
-from alerting.usecases.platform_health import BEHIND, DISK, FAILED, REFUSED
+from alerting.usecases.platform_health import BEHIND, DISK, FAILED, REFUSED, REGISTRY
 from alerting.usecases.scheduled_tasks import keeps_alarms
-from alerting.usecases.stopped_parts import BACKUP, CERTIFICATE
+from alerting.usecases.stopped_parts import BACKUP, CERTIFICATE, UNKNOWN
 
-# Kinds during which every alarm comes and its message is sent: decisions, loads, work that waits.
+# Kinds during which every alarm comes and its message is sent: decisions, loads, work that waits;
+# without MLflow, models serve from their cache, and one that is not there is told by itself.
 _ALARMS_STAY = frozenset(
-    {WAITING, MISCALIBRATED, DRIFTED, REFUSED, DISK, BEHIND, LOAD, CLOCK, BACKUP, CERTIFICATE}
+    {WAITING, MISCALIBRATED, DRIFTED, REFUSED, UNREPORTED, DISK, BEHIND, LOAD, CLOCK, BACKUP}
+    | {CERTIFICATE, REGISTRY}
 )
+_UNTOLD = frozenset({FAILING, UNKNOWN})
 # During these every alarm comes where the last valid revision, with its model, is in force.
 _ALARMS_STAY_IN_FORCE = frozenset({FAILED, FAULTY})
 
@@ -58,7 +62,11 @@ class OpenFaults(NamedTuple):
     @property
     def only_untold(self) -> bool:
         """Return whether every alarm comes, and only its messages are not delivered."""
-        return all(alert.kind == FAILING for alert in self.grave)
+        return all(
+            alert.kind in _UNTOLD
+            or (alert.kind == DOCUMENT and alert.subject.startswith("routes/"))
+            for alert in self.grave
+        )
 
 
 def open_faults(platform: UpkeepPorts) -> OpenFaults:

@@ -11,7 +11,7 @@ import yaml
 
 from alerting.cli import document_commands as sources
 from alerting.usecases.sources.status import SOURCES, subscribed_by_stream
-from tests.builders import at
+from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import HandClock, memory_platform
 
 pytestmark = pytest.mark.fast
@@ -99,3 +99,19 @@ def test_the_command_waits_unless_nothing_was_changed_or_a_program_asked(
         [tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option
     )
     assert ("line: subscribed" in capsys.readouterr().out) == (not option)
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_definition_waits_for_the_platform_unless_a_stream_service_runs(
+    is_streamed, platform, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(sources, "platform", lambda: nullcontext(platform))
+    monkeypatch.setattr(sources, "is_served", lambda: False)
+    platform.assets.store_assets([oven()])
+    if is_streamed:
+        platform.leases.claim("stream", "one")
+    (tmp_path / "hot.yaml").write_text(yaml.safe_dump(too_hot()))
+    sources.apply([tmp_path / "hot.yaml"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "1 of 1 changed" in printed
+    assert ("the platform does not run, so this waits" in printed) == (not is_streamed)

@@ -6,6 +6,7 @@ import pytest
 from alerting.kinds.anomaly.detectors import (
     WEEK_MS,
     cluster_peaks,
+    detector_of,
     lasting_scores,
     threshold_for_rate,
     threshold_for_share,
@@ -135,3 +136,8 @@ def test_a_window_over_a_change_is_of_no_value_alone():
     ]
     found = [over(values, ends, 10, told_apart) for values, ends, told_apart, _ in table]
     assert found == [expected for *_, expected in table]
+
+
+def test_a_detector_that_is_trained_no_more_says_what_to_do():
+    with pytest.raises(ValueError, match="no local_outliers is trained any more; train the model"):
+        detector_of("local_outliers", {})

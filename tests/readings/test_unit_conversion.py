@@ -31,6 +31,15 @@ pytestmark = pytest.mark.fast
         ("Nm", "J", 5.0, None),
         ("L/min", "l/min", 5.0, None),
         ("degC", "°C", 5.0, None),
+        ("%rH", "%", 5.0, None),
+        ("% RH", "%rH", 5.0, None),
+        ("Nm/s", "W", 5.0, None),
+        ("°C/min", "K/min", 5.0, None),
+        ("kOhm", "Ω", 5.0, 5000.0),
+        ("cfm", "m³/h", 1.0, 1.699011),
+        ("mmH2O", "Pa", 1.0, 9.80665),
+        ("s-1", "1/min", 1.0, 60.0),
+        ("mK", "°C", 293150.0, 20.0),
     ],
 )
 def test_known_units_of_one_quantity_are_converted(written, declared, value, expected):
@@ -50,5 +59,11 @@ def test_a_thousandth_is_exact_to_the_last_digit():
 def test_units_of_different_quantities_and_unknown_ones_are_never_converted():
     assert relate_units("°C", "kg") == OtherQuantity("°C", "kg")
     unknown = [("Stk", "kg"), ("C", "°C"), ("rpm", "Hz"), ("psig", "bar"), ("9**9**9", "kg")]
+    unknown += [("rH", "%"), ("dB", "1"), ("C/min", "K/min"), ("T/h", "t/h"), ("kt/h", "t/h")]
+    unknown += [("Nm³/h", "m³/h"), ("l/m", "l/min"), ("m", "min"), ("slpm", "l/min")]
+    unknown += [
+        ("Tm^9*Tm^9*Tm^9", "nm^9*nm^9*nm^9"),
+        ("nm^9*nm^9*nm^9*nm^9", "Tm^9*Tm^9*Tm^9*Tm^9"),
+    ]
     assert [relate_units(*units) for units in unknown] == [UnknownUnit(*u) for u in unknown]
     assert [relate_units(*units) for units in (("g", None), (None, "g"), ("g", "g"))] == [None] * 3

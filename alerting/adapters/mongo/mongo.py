@@ -83,7 +83,7 @@ from alerting.stores.reports import Backtests, Reports
 from alerting.stores.states import MongoCheckpoints, MongoStates
 
 TIMEOUT_S = 3.0
-_ASKED_EVERY_MS = 3000
+_ASKED_EVERY_MS = 1000
 KEYS_NOT_LOADED = 211
 """Code of the answer of a restarted server to clients of earlier connections, until it has loaded
 its keys."""
@@ -92,6 +92,10 @@ _LIFETIME = "transactionLifetimeLimitSeconds"
 
 class DatabaseDown(UserError):
     """Error: the database is not reachable, or refuses the login; the operation changed nothing."""
+
+
+class NoAnswer(DatabaseDown):
+    """Error: no server accepts a connection, or the one that did is silent."""
 
 
 class MongoStores:
@@ -200,7 +204,8 @@ def connect(uri: str, timeout: float | None = None) -> MongoClient[Document]:
             unicode_decode_error_handler=CODEC.unicode_decode_error_handler,
             serverSelectionTimeoutMS=int(timeout * 1000),
             connectTimeoutMS=int(min(timeout, TIMEOUT_S) * 1000),
-            # of a server that is silent in an operation the connection ends, however long it lasts
+            # a server that is silent for this and connectTimeoutMS ends each operation; one that
+            # answers ends none, however long it lasts
             heartbeatFrequencyMS=_ASKED_EVERY_MS,
             appname="alerting",
         )
@@ -319,7 +324,7 @@ def database_errors(hosts: str) -> Iterator[None]:
     try:
         yield
     except (ConnectionFailure, WTimeoutError) as error:
-        raise DatabaseDown(
+        raise NoAnswer(
             f"the database at {hosts} does not answer: start it with `alerting up`, or set "
             "ALERTING_MONGODB_URI "
             f"to a running server ({_brief(error)})"

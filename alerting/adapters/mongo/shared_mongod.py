@@ -66,6 +66,7 @@ def exclusive_mongod(
     """
     with _users_file(home) as users:
         _reserve(home, users, waiting, patience)
+        _port_file(home).unlink(missing_ok=True)  # of a server that was killed
         try:
             yield lambda port: _record_port(home, port)
         finally:
@@ -157,11 +158,18 @@ def _require_answer(home: Path, since: float) -> None:
     """Raise UserError if a server runs, has published its port, and has not answered since then."""
     if time.monotonic() < since + _ANSWERS_WITHIN_S or _recorded_port(home) is None:
         return
-    if server := embedded_mongod.server_in(data_folder(home)):
-        raise UserError(
-            f"the database in {home} (process {server}) does not answer: try again, or end it with "
-            f"`kill -9 {server}`, which loses nothing; its log: {data_folder(home) / 'mongod.log'}"
-        )
+    if (refusal := describe_silence(home)) is not None:
+        raise UserError(refusal)
+
+
+def describe_silence(home: Path) -> str | None:
+    """Return what to do about the server of this home that does not answer; None if none runs."""
+    if not (server := embedded_mongod.server_in(data_folder(home))):
+        return None
+    return (
+        f"the database in {home} (process {server}) does not answer: try again, or end it with "
+        f"`kill -9 {server}`, which loses nothing; its log: {data_folder(home) / 'mongod.log'}"
+    )
 
 
 def _find_or_start_server(home: Path, users: TextIO) -> int:
@@ -171,9 +179,9 @@ def _find_or_start_server(home: Path, users: TextIO) -> int:
     A server that runs and does not answer is busy or ending: a second server could not use its
     folder.
     """
+    since = time.monotonic()
     with (home / "mongod.start").open("a") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
-        since = time.monotonic()
         deadline = since + PATIENCE_S
         while (port := _current_port(home)) is None:
             _require_answer(home, since)

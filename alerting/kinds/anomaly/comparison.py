@@ -162,7 +162,7 @@ def compare_models(
     share = definition.threshold.time_in_alarm
     evidence["statistics"] = new.describe_interval(share)
     summary = _sentence(new, old, share) + "".join(
-        f" {name} has too little normal history now: it keeps its detector." for name in staying
+        f" {name} has no new detector: it keeps that in service." for name in staying
     )
     same = champion is not None and champion.hash == challenger.hash
     objections: dict[Objection, bool] = {

@@ -191,8 +191,10 @@ def arrays_of(detector: Any) -> dict[str, Floats]:
 
 
 def detector_of(family: str, arrays: Arrays) -> Detector:
-    """Return the detector of a family with these arrays. Raises KeyError or TypeError if the arrays
-    are not those of the family."""
+    """Return the detector of a family with these arrays. Raises ValueError for a family that no
+    training fits any more, and TypeError if the arrays are not those of the family."""
+    if family not in DETECTORS:
+        raise ValueError(f"no {family} is trained any more; train the model again")
     return DETECTORS[family](**arrays)
 
 

@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.definitions.faults import TrainingRefused, format_duration
-from alerting.definitions.wording.language import joined, spoken_false_alarms, translatable
+from alerting.definitions.wording.language import spoken_false_alarms, translatable
 from alerting.kinds.anomaly.comparison import compare_models
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.kinds.anomaly.detectors import (
@@ -51,7 +52,9 @@ from alerting.kinds.anomaly.normal_rows import (
 )
 from alerting.kinds.normal_operation import (
     describe_unseen,
+    fit_asset,
     measure_spacing,
+    name_reasons,
     no_readings,
     normal_time,
 )
@@ -250,7 +253,7 @@ class AnomalyTraining:
         used = 0
         for history in data.histories:
             name = history.asset.name
-            learned = _learn_detector(definition, history, data)
+            learned = fit_asset(name, partial(_learn_detector, definition, history, data))
             if isinstance(learned, str):
                 without[name] = learned
                 continue
@@ -265,13 +268,7 @@ class AnomalyTraining:
                 translatable(
                     "nothing can be learned from {start} to {end} UTC: {reasons}; choose another "
                     "normal history, or import readings",
-                    reasons=joined(
-                        "; ",
-                        *(
-                            translatable("{name}: {text}", name=name, text=why)
-                            for name, why in without.items()
-                        ),
-                    ),
+                    reasons=name_reasons(without),
                     start=f"{period.start:%Y-%m-%d %H:%M}",
                     end=f"{period.cutoff:%Y-%m-%d %H:%M}",
                 ),

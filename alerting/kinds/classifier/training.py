@@ -11,7 +11,7 @@ from alerting.learning.models.life_model import with_life
 from alerting.learning.models.mode_model import with_modes
 from alerting.learning.models.model_files import model_files, requirements_file
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.candidates import Candidate
+from alerting.learning.selection.candidates import Candidate, final_fit
 from alerting.learning.selection.challenger import finish_challenger, refit, sample_shares
 from alerting.learning.selection.choice import ChanceTest, choose
 from alerting.learning.selection.life_training import refit_life, train_life
@@ -34,7 +34,8 @@ class ClassifierTraining:
         choice = choose(dataset, definition, candidates)
         if choice.candidate is None:
             return choice.chance, None
-        model, evidence = finish_challenger(dataset, choice.candidate, definition)
+        with final_fit(choice.candidate.family):
+            model, evidence = finish_challenger(dataset, choice.candidate, definition)
         chance = replace(choice.chance, validation=evidence.validation)
         if not chance.passed:
             return chance, None

@@ -141,7 +141,12 @@ def evaluate_part(
             intervals,
             EpisodeRule(_NONE, clear_for, definition.severities()),
             lambda at: _evidence(
-                definition, sources.asset, fitted.chart, run.point_at(at), at, version
+                definition,
+                sources.asset,
+                fitted.chart,
+                next((point for point in reversed(run.points) if point.at <= to_millis(at)), None),
+                at,
+                version,
             ),
         )
         return replace(
@@ -330,10 +335,6 @@ class ChartRun:
             self._status = _status_of(point, self._chart.limits.centre)
         elif self._status == _UNKNOWN:
             self.reason = _WARMING_UP
-
-    def point_at(self, at: datetime) -> Point | None:
-        """Return the newest point at an instant; None if that point lies before this part."""
-        return next((point for point in reversed(self.points) if point.at <= to_millis(at)), None)
 
     def carried(self) -> Carried | None:
         """Return the carried reading from which the next part goes on."""

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import NamedTuple
 
@@ -26,7 +27,6 @@ from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import (
     count_in_english,
-    joined,
     spoken_share,
     translatable,
 )
@@ -50,9 +50,11 @@ from alerting.kinds.normal_operation import (
     compared_rows,
     count_found,
     describe_unseen,
+    fit_asset,
     is_too_many,
     last_break,
     measure_spacing,
+    name_reasons,
     normal_time,
     propose_end,
     select_false,
@@ -69,7 +71,15 @@ from alerting.kinds.training_protocol import (
 )
 from alerting.learning.score_metrics import poisson_interval
 from alerting.learning.selection.decision import Objection, decide
-from alerting.readings.history import History, Millis, duration_millis, has_data, millis, to_millis
+from alerting.readings.history import (
+    Floats,
+    History,
+    Millis,
+    duration_millis,
+    has_data,
+    millis,
+    to_millis,
+)
 
 _WEEK = timedelta(days=7)
 _TITLES = (
@@ -110,31 +120,24 @@ class ControlChartTraining:
     ) -> Estimated:
         period = data.period
         fitted = {
-            history.asset.name: _fit(
-                definition, chart_series(definition, history, data, period.start, period.cutoff)
-            )
-            for history in data.whole_histories
+            history.asset.name: _fit(definition, history, data) for history in data.whole_histories
         }
         charts = {name: chart for name, chart in fitted.items() if not isinstance(chart, str)}
-        without = [
-            translatable("{name}: {text}", name=name, text=why)
-            for name, why in fitted.items()
-            if isinstance(why, str)
-        ]
+        without = {name: why for name, why in fitted.items() if isinstance(why, str)}
         if not charts:
             raise TrainingRefused(
                 definition.name,
                 translatable(
                     "no limits of {variable} can be learned from {start} to {end} UTC: {reasons}; "
                     "choose another normal period, or import readings",
-                    reasons=joined("; ", *without),
+                    reasons=name_reasons(without),
                     variable=definition.variable,
                     start=f"{period.start:%Y-%m-%d %H:%M}",
                     end=f"{period.cutoff:%Y-%m-%d %H:%M}",
                 ),
             )
         notes = [note for name, chart in charts.items() for note in chart.describe(name)]
-        notes += [f"{reason}; it has no limits" for reason in without]
+        notes += [f"{name}: {why}; it has no limits" for name, why in without.items()]
         notes += describe_unseen(definition, period)
         left_out = {
             "out of control": sum(
@@ -216,13 +219,10 @@ class ControlChartTraining:
             "in_alarm": spoken_share(new.in_alarm),
             "most_in_alarm": spoken_share(MOST_IN_ALARM),
         }
-        period = data.period
         reasons = {
-            h.asset.name: _fit(
-                definition, chart_series(definition, h, data, period.start, period.cutoff)
-            )
-            for h in data.whole_histories
-            if h.asset.name in lost
+            history.asset.name: _fit(definition, history, data)
+            for history in data.whole_histories
+            if history.asset.name in lost
         }
         few = "".join(
             f" {name}: {reasons.get(name, 'it has no readings')}; its limits in service stay."
@@ -252,9 +252,17 @@ def chart_series(
     return ChartSeries(at[used], values[used])
 
 
-def _fit(definition: ControlChartDefinition, series: ChartSeries) -> FittedChart | str:
+def _fit(
+    definition: ControlChartDefinition, history: History, data: LearningData
+) -> FittedChart | str:
     """Return the chart that phase I gives for the readings of one asset, or why there is none."""
-    at, values = series
+    series = chart_series(definition, history, data, data.period.start, data.period.cutoff)
+    return fit_asset(history.asset.name, partial(_fit_series, definition, *series))
+
+
+def _fit_series(
+    definition: ControlChartDefinition, at: Millis, values: Floats
+) -> FittedChart | str:
     interval = max(1, int(np.median(np.diff(at)))) if len(at) > 1 else 1
     gap = duration_millis(definition.stale_time(timedelta(milliseconds=_GAP * interval)))
     phase_one = estimate(at, values, gap, definition.autocorrelation == "residuals")

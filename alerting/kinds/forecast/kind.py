@@ -218,7 +218,7 @@ def _interval(unit: str | None, lead: int, predicted: dict[str, float]) -> str:
     low = f"{predicted[_name(lead, 'low')]:.4g}"
     high = f"{predicted[_name(lead, 'high')]:.4g}"
     median = f"{predicted[_name(lead, 'median')]:.4g}"
-    shown = f"{median} {unit}" if unit else median
+    shown = f"{median} {unit}" if unit and unit != "1" else median
     return f"{shown} (90 %: {low} to {high})"
 
 

@@ -48,6 +48,7 @@ from alerting.learning.selection.candidates import (
     Trial,
     assemble,
     average_precision,
+    final_fit,
 )
 from alerting.learning.selection.challenger import (
     finish_challenger,
@@ -216,11 +217,12 @@ class ForecastTraining:
         train: BoolArray = np.asarray(dataset.part == "train")
 
         def fit(candidate: Candidate) -> Estimator:
-            fitted = fit_rows(dataset, candidate, definition, matrix, train)
-            if not dataset.plan.results_of:
-                return calibrated(fitted, matrix, dataset)
-            unseen = _forecast_unseen(dataset, candidate, definition, matrix, train)
-            return calibrated(fitted, matrix, dataset, unseen)
+            with final_fit(candidate.family):
+                fitted = fit_rows(dataset, candidate, definition, matrix, train)
+                if not dataset.plan.results_of:
+                    return calibrated(fitted, matrix, dataset)
+                unseen = _forecast_unseen(dataset, candidate, definition, matrix, train)
+                return calibrated(fitted, matrix, dataset, unseen)
 
         def estimate(candidate: Candidate, fitted: Estimator) -> Challenger:
             [last] = (c for c in candidates if c.family == PERSISTENCE)
@@ -235,7 +237,8 @@ class ForecastTraining:
         estimator = fit(best)
         if dataset.plan.results_of and not _has_better_values(estimate(best, estimator)):
             return chance, estimate_alone()
-        model, evidence = finish_challenger(dataset, best, definition, estimator)
+        with final_fit(best.family):
+            model, evidence = finish_challenger(dataset, best, definition, estimator)
         if dataset.plan.results_of and not evidence.events["validation"].n_found:
             return without_threshold(chance, dataset.problems_in_validation), estimate_alone()
         if (sample := sample_shares(model, dataset)) is not None:
@@ -256,7 +259,8 @@ class ForecastTraining:
             fitted = fit_rows(*arguments[:5])
             if dataset.plan.results_of and not twin.has_alarm:
                 return _shifted(fitted, _forecast_unseen(*arguments[:5]))
-            return _like_twin(twin, fitted)
+            model = replace(forecast_in(fitted), shifts=forecast_of(twin).shifts)
+            return replace(fitted, model=model)
 
         return refit(dataset, twin, definition, fit)
 
@@ -370,12 +374,6 @@ def _shifted(estimator: Estimator, unseen: ForecastsAndValues) -> Estimator:
     shifts = conformal_shifts(*unseen)
     model = replace(forecast_in(estimator), shifts=tuple(tuple(row.tolist()) for row in shifts))
     return replace(estimator, model=model)
-
-
-def _like_twin(twin: TrainedModel, estimator: Estimator) -> Estimator:
-    return replace(
-        estimator, model=replace(forecast_in(estimator), shifts=forecast_of(twin).shifts)
-    )
 
 
 @dataclass(frozen=True)

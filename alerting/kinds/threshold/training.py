@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,6 @@ from alerting.definitions.fields.condition_fields import HOUR_OF_DAY, Learned
 from alerting.definitions.threshold_limits import key_of
 from alerting.definitions.wording.language import count_in_english, template, translatable
 from alerting.detection.learned_limits import (
-    Group,
     GroupLimit,
     LearnedLimits,
     LimitTable,
@@ -31,6 +31,8 @@ from alerting.detection.suppressed_intervals import SuppressedInterval, is_cover
 from alerting.kinds.normal_operation import (
     NormalModel,
     compared_rows,
+    fit_asset,
+    name_reasons,
     read_header,
     times_of_readings,
 )
@@ -56,6 +58,7 @@ from alerting.readings.history import (
     to_millis,
 )
 from alerting.readings.variable_series import CategoryValues, category_values, labels_at
+from alerting.recommendation.variable_text import setting
 
 FILE = "learned_limits.json"
 _COLUMNS = (template("Group"), template("Readings"), template("Limit"))
@@ -99,16 +102,14 @@ class FittedLimits:
                     (
                         table.name_group(group) or "all",
                         f"{limit.readings}",
-                        "too few" if limit.limit is None else f"{limit.limit:.6g} {unit}",
+                        "too few" if limit.limit is None else setting(limit.limit, unit),
                     )
-                    for group, limit in sorted(table.groups.items(), key=_position)
+                    for group, limit in sorted(
+                        table.groups.items(),  # hours by their number
+                        key=lambda item: [(len(n) if n.isdigit() else 0, n) for n in item[0]],
+                    )
                 ][:_MOST_ROWS],
             )
-
-
-def _position(item: tuple[Group, GroupLimit]) -> list[tuple[int, str]]:
-    """Return the sort key of a group: names in alphabetical order, hours by their number."""
-    return [(len(name) if name.isdigit() else 0, name) for name in item[0]]
 
 
 def _describe(variable: str, table: LimitTable) -> str:
@@ -246,21 +247,27 @@ class LearnedLimitsTraining:
     def estimate(
         self, definition: LearnedThresholdDefinition, revision: int, family: str, data: LearningData
     ) -> Estimated:
-        fitted = {
-            history.asset.name: _fit(definition, history, data) for history in data.whole_histories
+        every = {
+            history.asset.name: fit_asset(
+                history.asset.name, partial(_fit, definition, history, data)
+            )
+            for history in data.whole_histories
         }
+        fitted = {name: limits for name, limits in every.items() if not isinstance(limits, str)}
         by_asset = {
             name: limits
             for name, limits in fitted.items()
             if any(table.answering(()) == () for table in limits.tables.values())
         }
+        failed = {name: why for name, why in every.items() if isinstance(why, str)}
         if not by_asset:
-            raise _too_few(definition, fitted, data)
+            raise _too_few(definition, fitted, data, failed)
         notes = [note for name, limits in fitted.items() for note in limits.describe(name)]
         notes += [
             f"{name}: too few readings; it has no limits"
             for name in sorted(fitted.keys() - by_asset.keys())
         ]
+        notes += [f"{name}: {why}; it has no limits" for name, why in failed.items()]
         model = LearnedLimitsModel(family, revision, data.period.cutoff, by_asset)
         used = sum(
             table.groups[()].readings
@@ -330,8 +337,7 @@ class LearnedLimitsTraining:
             {**facts, "moved": "; ".join(moved), "constant": ", ".join(constant)},
             summary,
             evidence,
-            note=f" {', '.join(sorted(staying))}: too few readings for new limits, so those in "
-            "service stay."
+            note=f" {', '.join(sorted(staying))}: no new limits, so those in service stay."
             if staying
             else "",
         )
@@ -408,8 +414,16 @@ def _used(
 
 
 def _too_few(
-    definition: LearnedThresholdDefinition, fitted: Mapping[str, FittedLimits], data: LearningData
+    definition: LearnedThresholdDefinition,
+    fitted: Mapping[str, FittedLimits],
+    data: LearningData,
+    failed: Mapping[str, str],
 ) -> TrainingRefused:
+    if failed:
+        return TrainingRefused(
+            definition.name,
+            translatable("no limit can be learned: {reasons}", reasons=name_reasons(failed)),
+        )
     most = max(
         (
             table.groups[()].readings

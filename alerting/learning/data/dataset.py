@@ -37,15 +37,19 @@ from alerting.learning.data.dataset_rows import (
     purge_length,
     readings_interval,
     require_all_parts,
-    require_both_classes,
     require_problem,
     require_strides,
     split_borders,
 )
 from alerting.learning.data.findings import Consequence, Finding, findings_from
 from alerting.learning.data.leak_suspects import leak_suspects
-from alerting.learning.data.quality import burst_findings, find_oddities, find_strays
-from alerting.learning.data.row_labels import EFFECTS, Effects, FeedbackLabel, describe_feedback
+from alerting.learning.data.quality import (
+    burst_findings,
+    find_oddities,
+    find_strays,
+    require_both_classes,
+)
+from alerting.learning.data.row_labels import EFFECTS, FeedbackLabel, describe_feedback
 from alerting.learning.features.lives import lives_of_rows
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.features.planning import (
@@ -240,18 +244,24 @@ def build_dataset(
         purge,
     )
     problems = pd.concat([a.problems for a in assets], ignore_index=True)
-    oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
+    begun = _problems_by_part(problems, borders)
+    oddities = find_oddities(definition, plan, training, begun)
     if definition.must_know is None:
-        require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
+        label = rows.label[rows.part == "train"]
+        require_both_classes(definition, label, begun["train"], len(problems), views, oddities)
     rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
     parts = [
         build_features(plan, history, rows.at[rows.asset == history.asset.name])
         for history in views
     ]
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-    counts = _count_answers(assets, rows.effect)
+    counts: dict[str, int] = {
+        "answers": sum(a.answers for a in assets),
+        "used": sum(a.answers_used for a in assets),
+        **{name: int((rows.effect == number).sum()) for number, name in enumerate(EFFECTS, 1)},
+    }
     leaks = leak_suspects(definition, plan, training, features, rows)
-    beside = {name: getattr(rows, name) for name in HASHED}
+    beside: dict[str, Any] = {name: getattr(rows, name) for name in HASHED}
     beside["lives"] = lives_of_rows(definition.life_ends, views, rows.at, rows.asset)
     return Dataset(
         definition=definition.name,
@@ -390,17 +400,6 @@ def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
         np.concatenate([a.dropped for a in assets]).astype(str), return_counts=True
     )
     return dict(zip(reasons.tolist(), counts.tolist(), strict=True))
-
-
-def _count_answers(assets: Sequence[AssetRows], effect: Effects) -> dict[str, int]:
-    rows: dict[str, int] = {
-        name: int((effect == number).sum()) for number, name in enumerate(EFFECTS, start=1)
-    }
-    return {
-        "answers": sum(a.answers for a in assets),
-        "used": sum(a.answers_used for a in assets),
-        **rows,
-    }
 
 
 def _observed_seconds(

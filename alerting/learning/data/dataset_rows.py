@@ -495,37 +495,6 @@ def _suggest(name: str, names: set[str]) -> str:
     return hint or translatable("there are none yet")
 
 
-def require_both_classes(
-    definition: TrainedDefinition,
-    label: npt.NDArray[np.int8],
-    problems: int,
-    oddities: Sequence[Finding],
-) -> None:
-    """Raise UserError, with the first oddities, if all training labels are alike."""
-    positive = int(label.sum())
-    if 0 < positive < len(label):
-        return
-    which = (
-        translatable("no row is followed by the problem")
-        if positive == 0
-        else translatable("every row is followed by the problem")
-    )
-    reason = translatable(
-        "in the training period {which} ({rows} rows, {problems} problems in all periods "
-        "together), so the model has no two classes to separate; check the problem's limit or "
-        "event, or use a history with both",
-        which=which,
-        rows=len(label),
-        problems=problems,
-    )
-    messages = [f.message for f in oddities if f.kind != "few_problems"][:3]
-    if messages:
-        reason = translatable(
-            "{reason}. Findings on the data: {findings}", reason=reason, findings=" ".join(messages)
-        )
-    raise TrainingRefused(definition.name, reason)
-
-
 def count_cells(plan: FeaturePlan) -> int:
     """Count the cells of one row: one for each column, and one for each level of a category."""
     return len(plan.columns) + sum(len(levels) for levels in plan.levels.values())

@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from alerting.deferred import pd
 from alerting.definitions.alert_definition import Problem, TrainedDefinition
-from alerting.definitions.faults import format_duration
-from alerting.definitions.wording.language import spoken_about
+from alerting.definitions.faults import TrainingRefused, format_duration
+from alerting.definitions.fields.problem import describe_problem
+from alerting.definitions.wording.language import joined, spoken_about, template, translatable
 from alerting.detection.problem_occurrences import find_problems, match_names
 from alerting.learning.data.findings import Finding, impossible_values
 from alerting.learning.features.plan import FeaturePlan, NumberSource
@@ -442,3 +443,75 @@ def _round_up(duration: timedelta) -> timedelta:
     """Return a usual duration that is not shorter."""
     day = timedelta(days=1)
     return next((usual for usual in _ROUND if usual >= duration), ceil(duration / day) * day)
+
+
+def require_both_classes(
+    definition: TrainedDefinition,
+    label: npt.NDArray[np.int8],
+    begun: int,
+    problems: int,
+    histories: Sequence[History],
+    oddities: Sequence[Finding],
+) -> None:
+    """Raise UserError, with the cause and the first oddities, if all training labels are alike.
+
+    `begun`: number of the `problems` that begin in the training period. `histories`: of all
+    periods.
+    """
+    if 0 < label.sum() < len(label):
+        return
+    if label.any():
+        cause = template(
+            "every row is followed by the problem ({problem}; begun in it: {begun}; {seen}): "
+            "choose a shorter horizon than {horizon}, or correct the problem"
+        )
+    elif begun:
+        cause = template(
+            "no row is followed by the problem: of the problems that begin in it ({begun}) none "
+            "comes within {horizon} after one of its rows; choose a longer horizon, or import the "
+            "readings before them"
+        )
+    elif problems:
+        cause = template(
+            "no row is followed by the problem: none of the problems ({problems}) begins in it; "
+            "use a longer history, or shorter periods.validation and periods.test"
+        )
+    else:
+        cause = template(
+            "no row is followed by the problem, which never comes ({problem}; {seen}): correct it, "
+            "or use a history in which it comes"
+        )
+    reason = translatable(
+        "the training period ({rows} rows) has no two classes to separate: {cause}",
+        rows=len(label),
+        cause=translatable(
+            cause,
+            problem=describe_problem(definition.problem),
+            begun=begun,
+            problems=problems,
+            horizon=format_duration(definition.gap + definition.horizon),
+            seen=joined("; ", *_describe_seen(definition.problem, histories)),
+        ),
+    )
+    messages = [f.message for f in oddities if f.kind != "few_problems"][:3]
+    if messages:
+        reason = translatable(
+            "{reason}. Findings on the data: {findings}", reason=reason, findings=" ".join(messages)
+        )
+    raise TrainingRefused(definition.name, reason)
+
+
+def _describe_seen(problem: Problem, histories: Sequence[History]) -> Iterator[str]:
+    """Yield the number of events of a problem, or the lowest and highest value of its variables; of
+    texts the first three."""
+    if problem.event:
+        events = pd.concat([history.events["type"] for history in histories])
+        number = events.isin(match_names(events, [problem.event])).sum()
+        yield translatable("events: {number}", number=int(number))
+    for name in problem.variables:
+        values = pd.concat([h.readings[name] for h in histories if name in h.readings]).dropna()
+        if values.dtype == object:
+            yield translatable("{name}: {text}", name=name, text=", ".join(sorted({*values})[:3]))
+        elif len(values):
+            low, high = f"{values.min():.6g}", f"{values.max():.6g}"
+            yield translatable("{name} from {low} to {high}", name=name, low=low, high=high)

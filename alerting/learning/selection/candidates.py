@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from alerting.definitions.faults import TrainingRefused, UserError
+from alerting.definitions.faults import TrainingRefused, UserError, name_fault
 from alerting.definitions.wording.language import joined, template, translatable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.dataset_rows import walk_forward_folds
@@ -129,6 +130,25 @@ class Candidate:
     def trials(self) -> int:
         """Return the number of parameter sets tried."""
         return len(self.tried)
+
+
+class FitFailed(UserError):
+    """The final fit of a `name`, a family or an asset, raised an exception."""
+
+    def __init__(self, name: str, fault: Exception) -> None:
+        self.name = name
+        super().__init__(translatable("its fit failed: {fault}", fault=name_fault(fault)))
+
+
+@contextmanager
+def final_fit(name: str) -> Iterator[None]:
+    """Raise FitFailed for an exception within; a refusal stays one."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as fault:
+        raise FitFailed(name, fault) from fault
 
 
 def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:

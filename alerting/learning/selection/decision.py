@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
 from alerting.definitions.faults import UserError, format_duration
@@ -147,17 +147,6 @@ class Proposal(_Frozen):
     findings: tuple[Finding, ...] = ()
     answers: str = ""
     failures: tuple[str, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_earlier_fields(cls, document: Any) -> Any:
-        """Remove the comparison with a model without feedback, which trainings of earlier versions
-        stored."""
-        return (
-            {k: v for k, v in document.items() if k != "answers_difference"}
-            if isinstance(document, dict)
-            else document
-        )
 
     def to_json(self) -> bytes:
         """Return the proposal as its file."""

@@ -207,14 +207,19 @@ def train_life(
                 hazards[family] = hazards_out_of_fold(family, seen, columns, edges, seed)
             except Exception as fault:  # the other families may do
                 failed.append(f"{family} failed ({name_fault(fault)})")
-    if not hazards:
-        return None, f"No remaining life is estimated: {', '.join(failed)}."
-    family = min(hazards, key=lambda name: loss_of(hazards[name], seen, edges))
-    levels = calibrate(hazards[family], seen, edges, ends)
-    estimator = fit_hazard(family, seen, columns, edges, seed)
-    model = LifeModel(estimator, edges, levels, ends.planned_ms)
     unseen = spread_rows(unseen, _MOST_CHECKED)
-    check = check_lives(unseen, model.times(unseen.matrix, unseen.age, ends), ends, seen)
+    for family in sorted(hazards, key=lambda name: loss_of(hazards[name], seen, edges)):
+        try:
+            levels = calibrate(hazards[family], seen, edges, ends)
+            estimator = fit_hazard(family, seen, columns, edges, seed)
+            model = LifeModel(estimator, edges, levels, ends.planned_ms)
+            times = model.times(unseen.matrix, unseen.age, ends)
+            break
+        except Exception as fault:
+            failed.append(f"{family} failed ({name_fault(fault)})")
+    else:
+        return None, f"No remaining life is estimated: {', '.join(failed)}."
+    check = check_lives(unseen, times, ends, seen)
     message = " ".join([check.message, *(f"{fault}; it is left out." for fault in failed)])
     if not check.is_calibrated:
         return None, f"{message} No remaining life is shown: it holds less often than stated."

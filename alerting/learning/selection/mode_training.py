@@ -6,7 +6,7 @@ walk-forward folds and of the validation period. The metrics of the test period 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -44,15 +44,18 @@ def train_modes(
     """Fit the modes on the training rows and test them against chance; return them, none if chance
     explains all, and sentences on how the twin's alarms of the test period would have named them.
     """
-    faults = dict[str, str]()
+    refused = list[str]()
+    fitted = dict[str, Estimator]()
+    train: BoolArray = np.asarray(dataset.part == "train")
     for name, shown in zip(definition.mode_problems, dataset.modes.T, strict=True):
         try:
-            faults[name] = _fault(dataset, definition, shown)
+            if not (why := _fault(dataset, definition, shown)):
+                fitted[name] = _fit(dataset, definition, shown, train)
         except Exception as fault:  # a mode ends no training
-            faults[name] = f"its fit failed ({name_fault(fault)})"
-    named = [name for name, fault in faults.items() if not fault]
-    refused = [f"{n} is left to the others, never named: {f}." for n, f in faults.items() if f]
-    modes = _fit_modes(dataset, definition, named, np.asarray(dataset.part == "train"))
+            why = f"its fit failed ({name_fault(fault)})"
+        if why:
+            refused.append(f"{name} is left to the others, never named: {why}.")
+    modes = _modes_of(dataset, definition, fitted, train) if fitted else ()
     return modes, [*(_describe_test(dataset, definition, twin, modes) if modes else ()), *refused]
 
 
@@ -66,18 +69,26 @@ def refit_modes(
         modes, _ = train_modes(dataset, definition, twin)
     named = [mode.name for mode in modes if mode.estimator is not None]
     until = to_millis(cutoff) - dataset.gap_ms - dataset.horizon_ms
-    return _fit_modes(dataset, definition, named, dataset.fit & (dataset.at <= until))
+    rows = dataset.fit & (dataset.at <= until)
+    fitted = {
+        name: _fit(dataset, definition, shown, rows)
+        for name, shown in zip(definition.mode_problems, dataset.modes.T, strict=True)
+        if name in named and shown[rows].any()
+    }
+    return _modes_of(dataset, definition, fitted, rows) if named else ()
 
 
-def _fit_modes(
-    dataset: Dataset, definition: TrainedDefinition, named: Collection[str], rows: BoolArray
+def _modes_of(
+    dataset: Dataset,
+    definition: TrainedDefinition,
+    fitted: Mapping[str, Estimator],
+    rows: BoolArray,
 ) -> tuple[ModeModel, ...]:
     modes = []
-    conditions = conditions_of(definition.mode_problems) if named else {}
-    for (name, condition), shown in zip(conditions.items(), dataset.modes.T, strict=bool(named)):
+    conditions = conditions_of(definition.mode_problems)
+    for (name, condition), shown in zip(conditions.items(), dataset.modes.T, strict=True):
         rate = float(np.average(shown[rows], weights=_weights(dataset, shown)[rows]))
-        estimator = _fit(dataset, definition, shown, rows) if name in named and rate else None
-        modes.append(ModeModel(name, condition, rate or 0.5 / len(rows), estimator))
+        modes.append(ModeModel(name, condition, rate or 0.5 / len(rows), fitted.get(name)))
     return tuple(modes)
 
 

@@ -228,10 +228,6 @@ class _View:
     """Share of bootstrap samples in which the challenger is better."""
     samples: int
 
-    def is_better(self, confidence: float) -> bool:
-        """Return whether the challenger is better in enough samples."""
-        return self.share_better is not None and self.share_better >= confidence
-
 
 def _decide(
     definition: TrainedDefinition,
@@ -309,7 +305,10 @@ def _verdict(
 ) -> PromotionDecision:
     promotion = definition.promotion
     period = f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
-    better = [way.is_better(promotion.confidence) for way in (left_out, *bounds.values())]
+    better = [
+        way.share_better is not None and way.share_better >= promotion.confidence
+        for way in (left_out, *bounds.values())
+    ]
     problems = count_in_english("{number} problem", "{number} problems", n_events)
     counted = " and ".join(_describe_alarms(evidence, m) for m in ("challenger", "champion"))
     summary = f"of {problems} that neither had seen ({period}) {counted}"

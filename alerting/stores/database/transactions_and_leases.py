@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import pymongo
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import (
     BulkWriteError,
+    ConnectionFailure,
     DuplicateKeyError,
     ExecutionTimeout,
     PyMongoError,
@@ -29,7 +31,8 @@ LONGEST_WRITE_MS = 3000
 ELECTION_S = 20.0
 """How long a replica set of several members may be without a primary: longer than an election."""
 _PAUSE_S = 0.05
-_COMMIT_S = 20.0
+_ABORT_S = 0.5
+_COMMIT_S = 5.0  # the driver has tried once more in it, and looked for a server
 _LONGEST_PAUSE_S = 2.0
 
 
@@ -54,15 +57,20 @@ class MongoUnitOfWork:
         Raises Conflict for an error that another attempt may avoid; an outage of the server is no
         such error.
         """
+        client = self._database.client
         try:
-            with conflicts(), self._database.client.start_session() as session:
+            with conflicts(), client.start_session() as session:
                 session.start_transaction()
-                yield MongoUnit(session)
+                try:
+                    yield MongoUnit(session)
+                except (Conflict, ConnectionFailure):
+                    if not client.nodes:
+                        with pymongo.timeout(_ABORT_S):  # else it looks for a server once more
+                            session.abort_transaction()
+                    raise
                 _commit(session)
         except Conflict as conflict:
-            cause = conflict.__cause__
-            searched = self._database.client.options.server_selection_timeout * (attempt + 1)
-            if isinstance(cause, ServerSelectionTimeoutError) and searched >= ELECTION_S:
+            if isinstance(cause := conflict.__cause__, ServerSelectionTimeoutError):
                 raise cause from None
             time.sleep(min(_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))
             raise

@@ -386,6 +386,7 @@ DRIFTED = template("inputs drifted")
 DATABASE = template("database away")
 LOAD = template("alarm load")
 FAILING = template("channel failing")
+UNREPORTED = template("report failed")
 CLOCK = template("clock wrong")
 EVALUATION = template("evaluation")
 """The subject of the fault that the clock was ahead of now when targets were evaluated."""

@@ -515,7 +515,7 @@ def _note_source(
     units = {
         columns[title].name: mapped.unit
         for title, mapped in source.variables.items()
-        if mapped.unit and title in columns
+        if mapped.unit and title in columns and not columns[title].unit_of_cells
     }
     changed = {asset.name: asset for asset in checked.assets}
     names = {columns[title].name for title in checked.types}

@@ -68,7 +68,8 @@ class RefusedRow:
 @dataclass(frozen=True)
 class MappedRows(Generic[Row]):
     """Rows of a source that can be stored, each with its number from 1, and rows that cannot.
-    `titles`: column by variable; `asset_texts` and `type_texts`: by asset and event type, its text
+    `titles`: the first column by variable; `other_titles`: by position of a row, the columns that
+    its variables have instead; `asset_texts` and `type_texts`: by asset and event type, its text
     in the rows where that is not the name. `has_ends`: whether any row has the column of ends."""
 
     rows: Sequence[tuple[int, Row]]
@@ -77,6 +78,7 @@ class MappedRows(Generic[Row]):
     asset_texts: Mapping[str, str] = field(default_factory=dict)
     type_texts: Mapping[str, str] = field(default_factory=dict)
     has_ends: bool = False
+    other_titles: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
 def map_readings(
@@ -120,11 +122,14 @@ def _map(
 ) -> MappedRows[Row]:
     rows: list[tuple[int, Row]] = []
     refused: list[RefusedRow] = []
+    others: dict[int, Mapping[str, str]] = {}
     for line, record in enumerate(records, 1):
         faults: Faults = []
         for part in mapping.messages.split(record, faults):
             try:
                 rows.append((line, read(part, faults)))
+                if mapping.other_titles:
+                    others[len(rows) - 1] = mapping.other_titles
             except RowRefused as refusal:
                 faults.append(refusal)
             except RecursionError:
@@ -138,12 +143,13 @@ def _map(
         mapping.assets.texts,
         mapping.types.texts,
         mapping.has_ends,
+        others,
     )
 
 
 class RecordMapping:
-    """The mapping of a source, applied to one record after another. `titles`: the column of each
-    variable so far.
+    """The mapping of a source, applied to one record after another. `titles`: the first column of
+    each variable so far; `other_titles`: those that the last record has instead.
 
     `units`: returns the units of existing variables; None if the columns are attributes, whose
     names contain the unit.
@@ -165,6 +171,8 @@ class RecordMapping:
         self._names: dict[str, str | None] = {}
         self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.titles: dict[str, str] = {}
+        self.other_titles: Mapping[str, str] = {}
+        self._others: dict[str, str] = {}
         self.has_ends = False
         self.messages = MessageRows(source)
         self._keys = {source.time, source.quality, *self.messages.keys} | (
@@ -179,6 +187,7 @@ class RecordMapping:
         asset = self._asset(record)
         at = self._instant(record, self._source.time)
         fields = self._fields(record)
+        self.other_titles = {}
         if self._source.quality is None and (numbers := self._known_numbers(fields)):
             return ReadingRow(asset, at, numbers)
         before = len(faults)
@@ -305,16 +314,18 @@ class RecordMapping:
                 faults.append(refusal)
         for name in repeated:
             del values[name]
-        if len(values) == len(fields) and len(self._layouts) < _MOST_LAYOUTS:
+        others = self._others.keys() & fields.keys() if self._others else ()
+        self.other_titles = {self._others[title]: title for title in others}
+        if len(values) == len(fields) and not others and len(self._layouts) < _MOST_LAYOUTS:
             self._layouts[tuple(fields)] = tuple(values)
         return values
 
     def _variable(self, title: Any) -> str | None:
         """Return the name of the variable of a column; None if the source leaves the column out."""
         if title not in self._names:
-            self._names[title] = self._new_name(title)
-            if self._names[title] is not None:
-                self.titles.setdefault(str(self._names[title]), str(title))
+            name = self._names[title] = self._new_name(title)
+            if name is not None and self.titles.setdefault(name, str(title)) != str(title):
+                self._others[title] = name
         return self._names[title]
 
     def _new_name(self, title: Any) -> str | None:
@@ -410,6 +421,7 @@ NO_NAME = {
     "asset": "{value} is not a name of an asset, which is text or a number",
     "event type": "{value} is not a name of an event type, which is text or a number",
 }
+TOO_LARGE = "{value} is too large in {declared}, in which the variable is declared"
 OTHER_QUANTITY = "{value} is in {written}, and the variable in {declared}"
 OTHER_TYPE = "{value} is not a {kind}, as which the variable is declared"
 KINDS = {

@@ -121,10 +121,10 @@ def fit_readings(
     }
     rows: list[ReadingRow] = []
     faults: list[tuple[int, RowRefused]] = []
-    for line, row in mapped.rows:
+    for number, (line, row) in enumerate(mapped.rows):
         bad: Faults = []
         try:
-            rows.append(fits[row.asset].read(row, bad))
+            rows.append(fits[row.asset].read(row, bad, mapped.other_titles.get(number, {})))
         except RowRefused as refusal:
             bad.append(refusal)
         faults += [(line, fault) for fault in bad]
@@ -191,11 +191,13 @@ class _Fit:
             else self._asset
         )
 
-    def read(self, row: ReadingRow, faults: Faults) -> ReadingRow:
-        """Return a row in the types of its variables; `faults` gets the refusals of single values.
-        Raises RowRefused, and declares nothing, if no value is left."""
+    def read(self, row: ReadingRow, faults: Faults, titles: Mapping[str, str]) -> ReadingRow:
+        """Return a row in the types and units of its variables; `faults` gets the refusals of
+        single values, `titles` are its columns that are not the first of their variables. Raises
+        RowRefused, and declares nothing, if no value is left."""
         if (
             not row.quality
+            and not titles
             and row.values.keys() <= self._numbers
             and set(map(type, row.values.values())) == {float}
         ):
@@ -209,7 +211,7 @@ class _Fit:
                 if name in row.values:
                     declared = variable or self._added.get(name) or self._asset.variables[name]
                     value = _convert(name, row.values[name], declared.type)
-                    values[name] = self._in_declared_unit(name, value)
+                    values[name] = self._in_declared_unit(name, value, titles)
             except RowRefused as refusal:
                 faults.append(refusal)
                 continue
@@ -261,20 +263,27 @@ class _Fit:
     @cached_property
     def relations(self) -> Mapping[str, UnitRelation]:
         """Return how the units that the source or its columns state relate to the declared ones."""
-        return relations_of(
-            {name: self._stated_unit(title) for name, title in self._titles.items()},
-            self._asset.variables,
-        )
+        variables = self._asset.variables
+        return self._relate({n: self._titles[n] for n in variables if n in self._titles})
 
-    def _stated_unit(self, title: str) -> str | None:
-        mapped = self._source.mapped(title)
-        return (mapped and mapped.unit) or title_unit(title)
+    def _relate(self, titles: Mapping[str, str]) -> Mapping[str, UnitRelation]:
+        units = {
+            name: (mapped and mapped.unit) or title_unit(title)
+            for name, title in titles.items()
+            for mapped in [self._source.mapped(title)]
+        }
+        return relations_of(units, self.asset().variables)
 
-    def _in_declared_unit(self, name: str, value: Scalar) -> Scalar:
-        """Return a value in the unit of its variable. Raises RowRefused for another quantity."""
-        match self.relations.get(name):
+    def _in_declared_unit(self, name: str, value: Scalar, titles: Mapping[str, str]) -> Scalar:
+        """Return a value in the unit of its variable. Raises RowRefused for another quantity, and
+        a value that is too large in the other unit."""
+        relations = self._relate({name: titles[name]}) if name in titles else self.relations
+        match relations.get(name):
             case Conversion() as conversion:
-                return float(conversion.convert(value))
+                converted = float(conversion.convert(value))
+                if not math.isfinite(converted):
+                    raise refuse_value(name, records.TOO_LARGE, value, declared=conversion.declared)
+                return converted
             case OtherQuantity(written, declared):
                 raise refuse_value(
                     name, records.OTHER_QUANTITY, value, written=written, declared=declared

@@ -2,7 +2,7 @@
 the champion."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,12 @@ from alerting.kinds.registry import estimation_of, trained_kind_of, training_of
 from alerting.kinds.training_protocol import Challenger
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.candidates import candidate_from_files
+from alerting.learning.selection.candidates import (
+    Candidate,
+    FitFailed,
+    candidate_from_files,
+    final_fit,
+)
 from alerting.learning.selection.challenger import ChallengerEvidence, compare_with_twin
 from alerting.learning.selection.choice import ChanceTest, describe_chance, name_family
 from alerting.learning.selection.decision import (
@@ -68,7 +73,7 @@ from alerting.usecases.training.definition_dataset import (
     suppressed_at,
 )
 from alerting.usecases.training.due import end_run, require_not_cancelled
-from alerting.usecases.training.fitted_candidates import load_candidates
+from alerting.usecases.training.fitted_candidates import load_candidates, require_comparable
 from alerting.usecases.training.promote import PLATFORM, description, follow
 from alerting.usecases.training.run_files import (
     ACCOUNT,
@@ -119,7 +124,8 @@ def refresh(
     if dataset.plan != champion.plan:
         dataset = dataset_at(platform, revision, definition, run.as_of, champion.plan)
     training = training_of(definition)
-    refreshed = training.refit(dataset, champion, definition)
+    with final_fit(champion.family):
+        refreshed = training.refit(dataset, champion, definition)
     if refreshed is None or refreshed.refit is None:
         return None
     of_champion = platform.models.version_tags(name, version)
@@ -302,7 +308,7 @@ def _compare_trained(
     files, failed = load_candidates(platform.runs, run.id, definition.families)
     candidates = [candidate_from_files(stored) for stored in files.values()]
     review_refit(platform, definition, run.as_of, run.question)
-    chance, chosen = training_of(definition).choose(dataset, definition, candidates)
+    chance, chosen = _choose(dataset, definition, candidates, failed)
     champion_version = _champion_of(platform.decisions, run)
     version = None
     refreshed_version = None
@@ -364,6 +370,26 @@ def _compare_trained(
     names = ("ap", "bound", "trials", "problems") if chance is not None else ()
     metrics = {f"chance_{name}": float(getattr(chance, name)) for name in names}
     return _store(platform, run, definition, proposal, params, metrics)
+
+
+def _choose(
+    dataset: Dataset,
+    definition: TrainedDefinition,
+    candidates: Sequence[Candidate],
+    failed: dict[str, str],
+) -> tuple[ChanceTest | None, Challenger | None]:
+    """Choose and finish the challenger among the candidates that have not failed. One whose final
+    fit fails joins them, with its reason; refused if no other one can serve."""
+    try:
+        left = [candidate for candidate in candidates if candidate.family not in failed]
+        return training_of(definition).choose(dataset, definition, left)
+    except FitFailed as fault:
+        failed[fault.name] = str(fault)
+        families = [candidate.family for candidate in left]
+        require_comparable(definition.name, families, failed)
+        chance, chosen = _choose(dataset, definition, candidates, failed)
+        require_comparable(definition.name, families if chosen else (), failed)
+        return chance, chosen
 
 
 def _ends_alarm(
@@ -490,7 +516,11 @@ def _register(
     evidence = chosen.evidence
     decision = _decide(platform, definition, model, champion_version, run.as_of)
     if decision.promote and definition.periods.refit == "all":
-        model = training.refit(dataset, model, definition) or model
+        try:
+            with final_fit(model.family):
+                model = training.refit(dataset, model, definition) or model
+        except FitFailed as fault:
+            decision = replace(decision, reason=_without_refit(decision, fault))
     tags = {
         **version_tags(definition.kind, model, run),
         **({} if isinstance(evidence, ValueEvidence) else {"threshold": repr(model.threshold)}),
@@ -524,7 +554,10 @@ def _refresh(
 ) -> tuple[PromotionDecision, int | None]:
     """Refit the champion, which stays; return the decision, and the new version if a refit was
     registered."""
-    refreshed = refresh(platform, run, definition, dataset, champion_version)
+    try:
+        refreshed = refresh(platform, run, definition, dataset, champion_version)
+    except FitFailed as fault:
+        return replace(compared, reason=_without_refit(compared, fault)), None
     if refreshed is None:
         return compared, None
     serving = last_promotion(platform.decisions.for_definition(run.name), run.question)
@@ -536,6 +569,10 @@ def _refresh(
     provisional = serving is not None and serving.provisional
     decision = replace(compared, verdict="refreshed", reason=reason, provisional=provisional)
     return decision, refreshed.version
+
+
+def _without_refit(decision: PromotionDecision, fault: FitFailed) -> str:
+    return f"{decision.reason} It is not fitted again on all rows: {fault}."
 
 
 def _charts(

@@ -1,6 +1,6 @@
 """The candidates that the families of a training have given."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.fields.learning import PERSISTENCE
@@ -9,6 +9,21 @@ from alerting.ports import TrainingRuns
 from alerting.usecases.training.run_files import CANDIDATE
 
 FAILED = "failed"  # tag of the run of a candidate: why every trial failed
+
+
+def require_comparable(
+    definition: str, families: Collection[str], failed: Mapping[str, str]
+) -> None:
+    """Raise TrainingRefused if no family is left beside those that failed, or not the last known
+    value."""
+    if failed and (PERSISTENCE in failed or not set(families) - failed.keys()):
+        raise TrainingRefused(
+            definition,
+            translatable(
+                "no model can be compared: {reasons}",
+                reasons="; ".join(f"{family}: {fault}" for family, fault in failed.items()),
+            ),
+        )
 
 
 def load_candidates(
@@ -27,14 +42,7 @@ def load_candidates(
         for s in searches
         if FAILED in s.tags and s.tags["family"] not in fitted
     }
-    if failed and (not fitted or PERSISTENCE in failed):
-        raise TrainingRefused(
-            runs.tags(run_id)["definition"],
-            translatable(
-                "no model can be compared: {reasons}",
-                reasons="; ".join(f"{family}: {fault}" for family, fault in failed.items()),
-            ),
-        )
+    require_comparable(runs.tags(run_id)["definition"], fitted, failed)
     missing = [f for f in families if f not in fitted and f not in failed]
     if missing:
         raise UserError(

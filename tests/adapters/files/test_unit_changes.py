@@ -45,6 +45,9 @@ def notes_of(path, layout):
     return [note for note in notes(file, profile, types) if "another unit" in note]
 
 
+REMEDY = "state another unit in the title of its column, as `mass [g]`: it is then converted"
+
+
 def test_a_change_of_unit_is_asked_about(tmp_path):
     found = {}
     for what, lines in FILES.items():
@@ -52,7 +55,7 @@ def test_a_change_of_unit_is_asked_about(tmp_path):
         path.write_text("\n".join(lines))
         found[what] = notes_of(path, Layout(asset="pump"))
     sentence = "load is 1,000 times as high from 2026-03-06 on (another unit?)"
-    assert found == {what: [sentence] for what in FILES}
+    assert found == {what: [sentence, REMEDY] for what in FILES}
 
 
 def test_the_asset_is_named_where_there_are_several(tmp_path):
@@ -60,6 +63,9 @@ def test_the_asset_is_named_where_there_are_several(tmp_path):
     lines = [f"{plain(i)},pump-{i % 3}" for i in range(ROWS)]
     path.write_text("\n".join(["ts,load,temp,asset", *lines]))
     assert sorted(notes_of(path, Layout())) == [
-        f"load of pump-{i} is 1,000 times as high from 2026-03-06 on (another unit?)"
-        for i in range(3)
+        *(
+            f"load of pump-{i} is 1,000 times as high from 2026-03-06 on (another unit?)"
+            for i in range(3)
+        ),
+        REMEDY,
     ]

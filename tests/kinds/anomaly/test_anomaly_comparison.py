@@ -161,9 +161,7 @@ def test_an_asset_that_a_challenger_lost_keeps_its_detector():
         "press-1": 9.0,
         "press-2": 8.0,
     }
-    assert (
-        "press-2 has too little normal history now: it keeps its detector." in found.decision.reason
-    )
+    assert "press-2 has no new detector: it keeps that in service." in found.decision.reason
 
 
 def test_an_asset_whose_detector_cannot_be_kept_is_named_to_a_person():

@@ -20,8 +20,9 @@ from alerting.learning.features.plan import Columns
 from alerting.learning.models import model_files
 from alerting.learning.models.life_model import with_life
 from alerting.learning.models.trained import ModelRefused, model_hash
-from alerting.learning.selection.life_training import fit_hazard, rows_of_lives
-from alerting.readings.history import from_millis
+from alerting.learning.selection import life_training
+from alerting.learning.selection.life_training import fit_hazard, rows_of_lives, train_life
+from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.definition.decision_text import unseen_lines
 from alerting.usecases.backtest.backtest import backtest, written_subject
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
@@ -194,3 +195,26 @@ def test_few_lives_refuse_the_interval_or_the_advice_and_the_alarm_stays(lives, 
 def test_faults_of_the_definition_are_named(changes, fault):
     with pytest.raises(UserError, match=re.escape(fault)):
         parse_definition(DOCUMENT | changes)
+
+
+@pytest.mark.parametrize(("broken", "is_left"), [(1, True), (2, False)])
+def test_a_family_of_lives_whose_last_fit_fails_gives_way_with_its_reason(
+    monkeypatch, broken, is_left
+):
+    def fail(*arguments):
+        calls.append(arguments)
+        if len(calls) <= broken:
+            raise ValueError("Input X contains infinity")
+        return calibrate(*arguments)
+
+    calls = []
+    calibrate = life_training.calibrate
+    platform, definition, proposal, _ = worn()
+    monkeypatch.setattr(life_training, "calibrate", fail)
+    model = ModelCache(platform).get(definition, proposal.challenger_version)
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    cutoff = to_millis(model.training_cutoff)
+    life, note = train_life(dataset, definition.life_ends, definition.learning.seed, cutoff)
+    assert note.count("failed (ValueError: Input X contains infinity)") == broken
+    assert note.startswith("No remaining life is estimated: ") != is_left
+    assert is_left or life is None

@@ -158,6 +158,14 @@ def asked(**problem):
     return definition(problem=problem)
 
 
+def one_failure(hour):
+    """Return an oven that failed once, so many hours after its first reading."""
+    begin = pd.DatetimeIndex([START + timedelta(hours=hour)]).as_unit("ms")
+    events = pd.DataFrame({"type": ["failure"], "start": begin, "end": begin})
+    types = (EventType(name="failure", duration="instant"),)
+    return replace(oven(), event_types=types, events=events)
+
+
 def test_what_cannot_be_learned_is_refused_with_what_to_do():
     known = replace(oven(), event_types=(EventType(name="failure", duration="instant"),))
     long = {"stride": "1h", "windows": ["30d"]}
@@ -173,9 +181,21 @@ def test_what_cannot_be_learned_is_refused_with_what_to_do():
         ),
         "the problem's variable dead has no value at all": refusal(asked(variable="dead", above=1)),
         "the training period has no usable row": refusal(definition(features=long)),
-        "no row is followed by the problem": refusal(asked(**state, above=99)),
-        "every row is followed by the problem": refusal(asked(**state, above=-99)),
-        "check the problem's limit": refusal(asked(**state, above=99)),
+        "which never comes (x above 99; x from -2.73334 to 2.67155): correct it": refusal(
+            asked(**state, above=99)
+        ),
+        "(x above -99; begun in it: 2; x from -2.73334 to 2.67155): choose a shorter": refusal(
+            asked(**state, above=-99)
+        ),
+        "which never comes (event failure; events: 0): correct it": refusal(
+            asked(event="failure"), [known]
+        ),
+        "none of the problems (1) begins in it; use a longer history": refusal(
+            asked(event="failure"), [one_failure(500)]
+        ),
+        "begin in it (1) none comes within 3h after one of its rows": refusal(
+            asked(event="failure"), [one_failure(1)]
+        ),
         "the horizon 30m is shorter than the stride 1h": refusal(definition(horizon="30m")),
         "lengthen horizon or shorten features.stride": refusal(definition(horizon="30m")),
     }

@@ -171,7 +171,9 @@ def test_samples_of_bad_quality_are_missing_and_said_with_their_share_and_uncert
 def test_samples_of_bad_quality_of_the_problem_make_no_label():
     values = LINE.readings["moisture"].to_numpy()
     bad = with_quality(LINE, "moisture", ["bad" if value > 4.5 else None for value in values])
-    words = r"0 problems in all periods.*moisture has 432 samples of bad quality"
+    words = (
+        r"\(moisture above 5; moisture from 3.6\d+ to 4.49\d+\).*moisture has 432 samples of bad"
+    )
     with pytest.raises(UserError, match=words):
         oddities(bad)
 

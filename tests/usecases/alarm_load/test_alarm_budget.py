@@ -141,6 +141,11 @@ def test_too_little_history_or_no_champion_says_so_and_lets_it_pass():
         ),
     )
     assert gated(platform, document())[0].action == "new"
+    of_one = plant()
+    of_one.readings.index = of_one.readings.index[-1:]
+    of_one.readings.values = of_one.readings.values[-1:]
+    [forecast] = foreseen(of_one, document())
+    assert "there are readings of 0s only, at least 1d are needed" in forecast.messages[0]
     [forecast] = foreseen(plant(), too_moist())
     assert not forecast.breaks
     assert "number of alarms unknown until trained" in forecast.messages[0]

@@ -1,11 +1,15 @@
 """A file in another unit than the variable is converted or asked about, never stored silently."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from alerting.adapters.files.readings_and_events import ReadingsFile
+from alerting.adapters.files.rows import Layout
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.definitions.sources import parse_source
+from alerting.usecases.ingestion.tables import check_readings
 from alerting.usecases.sources.store_rows import deliver
 from tests.helpers.tables import NOW, SIX, Importer
 from tests.in_memory_platform import memory_platform
@@ -56,6 +60,30 @@ def test_another_quantity_is_refused_and_an_unknown_unit_is_asked_about(tmp_path
     assert any("in Stk, the variable in kg: the same unit?" in note for note in done.notes)
 
 
+def test_a_unit_in_the_cells_counts_before_one_that_is_stated(tmp_path):
+    importer = scale(Importer(tmp_path, asset="a"))
+    file = importer.file(content("mass", "1500 g", "900.5 g"))
+    source = ReadingsFile(file, Layout(asset="a"))
+    check_readings(source, importer.plant, units={"mass": "g"}).write(now=NOW, actor="me")
+    assert [v["mass"] for v in importer.rows.values()] == [1.5, 0.9005]
+
+
+def test_a_second_import_changes_nothing_and_the_file_can_be_taken_back(tmp_path):
+    importer = scale(Importer(tmp_path, asset="a", duplicates="mean"))
+    text = content("mass [g]", 1500, 333.3) + "2015-01-01T06:01:00Z,333.5\n"
+    importer.readings(text)
+    assert [v["mass"] for v in importer.rows.values()] == [1.5, pytest.approx(0.3334)]
+    assert importer.readings(text).new == 0
+    assert importer.readings(text, take_back=True).removed == 2
+
+
+def test_no_value_becomes_infinite_by_a_conversion(tmp_path):
+    importer = scale(Importer(tmp_path, asset="a"), unit="g")
+    importer.readings(content("mass [kg]", 1.5, 2.5, "-1.5e307"))
+    values = [v["mass"] for v in importer.rows.values()]
+    assert (values[:2], all(map(math.isfinite, values))) == ([1500.0, 2500.0], True)
+
+
 def hourly(first, hours, factor=1.0, title="mass"):
     rows = (
         f"{START + timedelta(hours=first + h):%Y-%m-%dT%H:%M:%SZ},{factor * (5 + h % 7 / 10)}\n"
@@ -72,13 +100,37 @@ def test_a_second_file_a_thousand_times_as_high_is_asked_about(tmp_path):
         for text in (
             hourly(200, 200, 1000),
             hourly(-200, 200, 1000),  # of before
+            hourly(-9000, 200, 1000),  # of long before
+            hourly(0, 200, 1000),  # of the same times
             hourly(200, 200),
+            hourly(0, 200),
             hourly(200, 200, 1000, "mass [g]"),
+            hourly(0, 200, 1000, "mass [g]"),
         )
     ]
-    assert [len(notes) for notes in asked] == [1, 1, 0, 0]
+    assert [len(notes) for notes in asked] == [1, 1, 1, 1, 0, 0, 0, 0]
     assert asked[0] == ["mass is 1,000 times as high from 2025-12-09 on (another unit?)"]
     assert any("`mass [g]`" in n for n in importer.check(hourly(200, 200, 1000)).understood.notes)
+
+
+def test_few_of_many_stored_rows_are_read_beside_a_coarse_file(tmp_path, monkeypatch):
+    importer = scale(Importer(tmp_path, asset="a"))
+    seconds = "".join(
+        f"{START + timedelta(seconds=s):%Y-%m-%dT%H:%M:%SZ},{5 + s % 7 / 10}\n"
+        for s in range(40_000)
+    )
+    importer.readings(f"ts,mass\n{seconds}")
+    load = importer.plant.readings.load
+    read = []
+
+    def counted(*args, **options):
+        history = load(*args, **options)
+        read.append(len(history.readings))
+        return history
+
+    monkeypatch.setattr(importer.plant.readings, "load", counted)
+    importer.check(hourly(400, 2000))
+    assert 1000 < sum(read) < 20_000
 
 
 def sent(values, **source):
@@ -103,3 +155,13 @@ def test_messages_are_converted(source, field):
 def test_a_message_in_another_quantity_is_refused_with_its_reason():
     stored, [reason] = sent([{"mass": 20}], variables={"mass": {"unit": "°C"}})
     assert ([*stored], "is in °C, and the variable in kg" in reason) == ([], True)
+
+
+def test_each_message_is_in_the_unit_of_its_own_column():
+    titles = [{"mass [g]": 1500}, {"mass [kg]": 2.5}, {"mass": 3.5}, {"mass [g]": 4500}]
+    assert [*sent(titles)[0]] == [1.5, 2.5, 3.5, 4.5]
+
+
+def test_a_message_that_would_be_infinite_in_the_declared_unit_is_refused():
+    stored, [reason] = sent([{"mass": 1.5}, {"mass": 1e305}], variables={"mass": {"unit": "Gg"}})
+    assert ([*stored], "1e+305 is too large in kg" in reason) == ([1_500_000.0], True)

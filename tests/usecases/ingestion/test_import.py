@@ -93,6 +93,14 @@ def test_a_new_users_file_is_imported_with_the_name_of_the_asset_alone(command):
     assert json.loads(command(*words, "--json")[1])["new"] == 0
 
 
+def test_without_a_good_line_nothing_is_proposed_that_was_given(command):
+    command.file("f.csv", "ts,temp\nat three,1\nat four,2\n")
+    given = ("readings", "f.csv", "--asset", "oven-1")
+    refusals = [command(*given, *words)[2] for words in ((), ("--skip-bad",))]
+    assert ["--skip-bad" in refusal for refusal in refusals] == [True, False]
+    assert "no line of it is good" in refusals[1]
+
+
 def test_bad_lines_are_told_with_exit_code_1_or_land_in_a_rejects_file(command):
     command.file("f.csv", BAD)
     code, out, err = command("readings", "f.csv")

@@ -25,7 +25,8 @@ from alerting.usecases.notification.delivery import (
     send_test,
 )
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.platform_health import alarms_off, check_platform
+from alerting.usecases.open_faults import open_faults
+from alerting.usecases.platform_health import check_platform
 from tests.builders import at, oven, too_hot
 from tests.helpers.http_receiver import http_receiver
 from tests.helpers.mutes import mute_target
@@ -171,7 +172,7 @@ def test_no_channel_fails_silently_and_no_critical_alarm_is_lost_or_doubled(real
         assert (plant.open, plant.told_of("Over: platform").get("mail")) == ({}, kind.over)
     else:
         assert "alerting try chat" in plant.open["channel chat"]
-        off = alarms_off(plant.platform)
+        off = open_faults(plant.platform)
         assert off.since is not None and off.message.channel == "mail"
 
 
@@ -204,8 +205,8 @@ def test_without_another_channel_that_delivers_the_fault_stands_on_the_first_pag
     plant.feed(1)
     plant.run(range(1, 20))
     assert {*plant.open} == {"channel chat", "channel log"}
-    off = alarms_off(plant.platform)
-    assert (off.faults, off.message) == (2, None)
+    off = open_faults(plant.platform)
+    assert (len(off.grave), off.message) == (2, None)
 
 
 def test_the_route_for_faults_is_told_unless_its_channel_is_the_one_that_fails():

@@ -6,9 +6,12 @@ from dataclasses import replace
 import pytest
 
 from alerting.definitions.faults import TrainingRefused
+from alerting.kinds.classifier import training as classifier
+from alerting.kinds.forecast import training as forecast
 from alerting.kinds.forecast.forecasters import FORECASTERS, LEVEL
 from alerting.learning.models.families.contract import get_family
 from alerting.reporting.definition.decision_text import decision_markdown, result_lines
+from alerting.usecases.model_registry import load_model
 from tests.builders import too_moist
 from tests.helpers.learning.training import oven_platform, train_document
 
@@ -72,3 +75,56 @@ def test_a_forecaster_that_fails_is_left_out_and_a_failed_trial_of_another_is_sa
         f"ridge: 1 of 2 trials failed: {FAULT}",
         f"smoothing is left out: 1 of 1 trials failed: {FAULT}",
     )
+
+
+def break_final_fits(monkeypatch, *families):
+    def fail(*_):
+        raise ValueError("Input X contains infinity")
+
+    for family in families:
+        monkeypatch.setattr(type(get_family(family)), "fit_final", fail)
+
+
+def test_a_family_whose_final_fit_fails_gives_way_to_the_next_with_its_reason(monkeypatch):
+    break_final_fits(monkeypatch, "random_forest")
+    platform = oven_platform()
+    result = train_document(platform, too_moist(learning=LEARNING, features=FEATURES))
+    assert result.promote
+    definition = platform.definitions.newest_revision("too-moist").definition
+    assert load_model(platform, definition, 1).family == "logistic_regression"
+    assert result.failures == (f"random_forest is left out: its fit failed: {FAULT}",)
+
+
+def test_a_training_whose_every_final_fit_fails_is_refused_with_the_reasons(monkeypatch):
+    break_final_fits(monkeypatch, "random_forest", "logistic_regression")
+    with pytest.raises(TrainingRefused, match="no model can be compared: ") as refused:
+        train_document(oven_platform(), too_moist(learning=LEARNING, features=FEATURES))
+    for family in ("random_forest", "logistic_regression"):
+        assert f"{family}: its fit failed: {FAULT}" in refused.value.reason
+
+
+def test_a_forecaster_whose_final_fit_fails_gives_way_to_the_next(monkeypatch):
+    def fail(dataset, candidate, *rest):
+        if candidate.family == "ridge":
+            raise ValueError("Input X contains infinity")
+        return fit_rows(dataset, candidate, *rest)
+
+    fit_rows = forecast.fit_rows
+    monkeypatch.setattr(forecast, "fit_rows", fail)
+    learning = LEARNING | {"candidates": ["smoothing", "ridge"]}
+    problem = {"variable": "moisture", "above": 4.5}
+    result = train_document(
+        oven_platform(), too_moist(kind="forecast", problem=problem, learning=learning)
+    )
+    assert result.failures == (f"ridge is left out: its fit failed: {FAULT}",)
+
+
+def test_a_refit_that_fails_leaves_the_model_in_service_and_says_so(monkeypatch):
+    def fail(*_):
+        raise ValueError("Input X contains infinity")
+
+    monkeypatch.setattr(classifier, "refit", fail)
+    result = train_document(oven_platform(), too_moist(learning=LEARNING, features=FEATURES))
+    assert result.promote
+    said = f"It is not fitted again on all rows: its fit failed: {FAULT}."
+    assert said in result.reason

@@ -13,6 +13,7 @@ from alerting.kinds.classifier.kind import KIND
 from alerting.kinds.classifier.training import TRAINING
 from alerting.learning.models.mode_model import describe_row
 from alerting.learning.models.trained import ModelRefused
+from alerting.learning.selection import mode_training
 from alerting.ports import ReadingRow
 from alerting.readings.history import from_millis
 from alerting.usecases.backtest.backtest import backtest, named_subject
@@ -22,6 +23,7 @@ from alerting.usecases.evaluation.rounds import evaluate, evaluate_past
 from alerting.usecases.explain import why
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.make_reports import make_report
+from alerting.usecases.model_registry import load_model
 from alerting.usecases.notification.message_texts import message
 from alerting.usecases.training.run_files import load_dataset, read_proposal
 from alerting.usecases.training.training_steps import train
@@ -199,3 +201,23 @@ def test_a_model_of_other_modes_raises_alarms_without_naming_one():
     assert episode.modes == ()
     assert "probable mode" not in episode.evaluation.reason
     assert episode.guidance == {"action": "Stop it."}
+
+
+def test_a_mode_whose_fit_fails_is_left_to_the_others_with_its_reason(monkeypatch):
+    def fail(dataset, definition, shown, rows):
+        if (shown == dataset.modes[:, 0]).all():
+            raise ValueError("Input X contains infinity")
+        return fit(dataset, definition, shown, rows)
+
+    platform, proposal = units()
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    definition = platform.definitions.newest_revision(NAME).definition
+    twin = load_model(platform, definition, proposal.challenger_version)
+    fit = mode_training._fit
+    monkeypatch.setattr(mode_training, "_fault", lambda *_: "")
+    monkeypatch.setattr(mode_training, "_fit", fail)
+    modes, notes = mode_training.train_modes(dataset, definition, twin)
+    first, *others = definition.mode_problems
+    assert [mode.name for mode in modes if mode.estimator is not None] == others
+    reason = "its fit failed (ValueError: Input X contains infinity)"
+    assert f"{first} is left to the others, never named: {reason}." in notes
