@@ -113,6 +113,10 @@ def own_clock(platform):
     return replace(platform, clock_difference=lambda: ClockDifference("b", timedelta(minutes=5)))
 
 
+def clock_behind(platform):
+    return replace(platform, clock_difference=lambda: ClockDifference("b", -timedelta(minutes=5)))
+
+
 def disk(platform):
     return replace(platform, disks=lambda: [Disk("home", 1 << 30)])
 
@@ -172,6 +176,10 @@ CASES = {
     "backup": (backup, "backup overdue"),
 }
 """By the row of the page: what causes it, and the kind of its fault."""
+OF_THIS_MACHINE = {
+    "own clock": (own_clock, "clock wrong"),
+    "own clock behind": (clock_behind, "clock wrong"),
+}
 OF_THEIR_OWN = {"database": "database away", "certificate": "certificate ends", "all at once": None}
 """Rows with a test of their own below, or in tests/usecases/notification."""
 
@@ -195,9 +203,9 @@ def test_each_row_of_the_page_has_a_case_and_each_case_a_row():
     assert {name: kind if kinds[name] else None for name, kind in rows().items()} == kinds
 
 
-@pytest.mark.parametrize("name", [*CASES, "own clock"])
+@pytest.mark.parametrize("name", [*CASES, "own clock", "own clock behind"])
 def test_what_stops_is_told(platform, name):
-    cause, kind = CASES.get(name) or (own_clock, "clock wrong")
+    cause, kind = (CASES | OF_THIS_MACHINE)[name]
     stopped = cause(platform)
     stopped, state = stopped if isinstance(stopped, tuple) else (stopped, None)
     check_platform(stopped, at(NOW), ask_scheduler=state and (lambda _: state))
