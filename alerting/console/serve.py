@@ -295,19 +295,19 @@ def _refuse_password() -> str:
 
 def read_certificate_end(cert: Path | None, public_url: str | None) -> datetime | None:
     """Return when the certificate of the console ends, or that of the proxy at its public address;
-    None without HTTPS, or if the proxy does not answer."""
+    None without HTTPS, or if the proxy does not answer or the file cannot be read."""
     parts = urlsplit(public_url or "")
-    if cert is not None:
-        pem = cert.read_bytes()
-    elif parts.scheme == "https" and parts.hostname is not None:
-        try:
+    try:
+        if cert is not None:
+            pem = cert.read_bytes()
+        elif parts.scheme == "https" and parts.hostname is not None:
             address = (parts.hostname, parts.port or 443)
             pem = ssl.get_server_certificate(address, timeout=_ANSWERS_WITHIN_S).encode()
-        except OSError:
+        else:
             return None
-    else:
+        return load_pem_x509_certificate(pem).not_valid_after_utc
+    except (OSError, ValueError):
         return None
-    return load_pem_x509_certificate(pem).not_valid_after_utc
 
 
 class PunctualServer(uvicorn.Server):

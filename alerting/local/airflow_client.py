@@ -211,6 +211,8 @@ class SchedulerReader:
         runs = self._airflow.read("/dags/~/dagRuns", limit=_MOST_DAGS, **query)["dag_runs"]
         newest = []
         for dag in dict.fromkeys([*suspects, *(str(run["dag_id"]) for run in runs)]):
+            if self._airflow.read(f"/dags/{dag}").get("is_stale"):
+                continue  # its source or cadence is gone: no run follows
             ended = {"state": ["success", "failed"], "order_by": "-run_after", "limit": 1}
             answer = self._airflow.read(f"/dags/{dag}/dagRuns", **ended)
             for run in answer.get("dag_runs", ()):
@@ -232,13 +234,14 @@ class SchedulerReader:
         task, tries, index = (tasks[0][key] for key in ("task_id", "try_number", "map_index"))
         page += f"/tasks/{task}" + (f"/mapped/{index}" if index >= 0 else "")
         log = self._airflow.read_log(f"{path}/{task}/logs/{tries}", map_index=index)
-        raised = [entry["error_detail"] for entry in log if entry.get("error_detail")]
-        if not raised:
+        try:
+            error = [entry["error_detail"] for entry in log if entry.get("error_detail")][-1][0]
+            reason = f"{error['exc_type']}: {error['exc_value']}".splitlines()[0]
+        except AirflowSilent as fault:  # the log alone is away
+            reason = str(fault)
+        except (LookupError, TypeError, AttributeError):
             return FailedRun(dag, None, page)
-        error = raised[-1][0]
-        return FailedRun(
-            dag, f"{error['exc_type']}: {error['exc_value']}".splitlines()[0][:300], page
-        )
+        return FailedRun(dag, reason[:_LONGEST_REASON], page)
 
 
 def _is_healthy(health: Mapping[str, Any], part: str) -> bool:

@@ -39,6 +39,8 @@ class Airflow:
         self.log = [{"event": "began"}, {"event": "Task failed", "error_detail": RAISED}]
         self.parts = {"scheduler": "healthy", "dag_processor": "healthy"}
         self.away = False
+        self.has_logs = True
+        self.stale = []
         self.is_recent = True  # of the failed runs
         self.asked = []
 
@@ -51,6 +53,8 @@ class Airflow:
 
     def _content(self, path: str, query: httpx.QueryParams) -> str:
         if "/logs/" in path:
+            if not self.has_logs:
+                raise httpx.ReadTimeout("the worker does not answer")
             assert query["map_index"] == "3"
             return "".join(f"{json.dumps(entry)}\n" for entry in self.log)
         return json.dumps(self._found(path, query))
@@ -64,6 +68,8 @@ class Airflow:
         if path.endswith("/taskInstances"):
             return {"task_instances": [{"task_id": "delete", "try_number": 6, "map_index": 3}]}
         dag = path.split("/")[2]
+        if path == f"/dags/{dag}":
+            return {"dag_id": dag, "is_stale": dag in self.stale}
         runs = [
             {"dag_id": name, "dag_run_id": f"{name}-1", "state": state}
             for name, state in self.runs.items()
@@ -116,6 +122,27 @@ def test_a_worker_that_was_killed_leaves_no_exception_and_a_dag_that_is_gone_no_
     airflow.runs = {"retain": "failed"}
     [failed] = read(1, "gone").failed
     assert failed.reason is None
+
+
+def test_airflow_runs_although_a_log_cannot_be_read(airflow, read):
+    airflow.runs = {"retain": "failed"}
+    airflow.has_logs = False
+    assert read(1).failed is not None
+    state = read(AWAY_AFTER / timedelta(minutes=1) + 2)
+    assert state.away is None
+    assert ["does not answer" in failed.reason for failed in state.failed] == [True]
+
+
+def test_a_log_without_an_exception_in_its_error_is_no_silence_of_airflow(airflow, read):
+    airflow.log = [{"error_detail": [{}]}]
+    airflow.runs = {"retain": "failed"}
+    assert [failed.reason for failed in read(1).failed] == [None]
+
+
+def test_the_failed_run_of_a_source_or_cadence_that_is_gone_is_no_fault(airflow, read):
+    airflow.runs = {"ingest__scada": "failed", "retain": "failed"}
+    airflow.stale = ["ingest__scada"]
+    assert [failed.dag for failed in read(1, "ingest__scada").failed] == ["retain"]
 
 
 @pytest.mark.parametrize(

@@ -40,12 +40,14 @@ _LOGS: dict[Log, tuple[str, str]] = {
 """Collection, and the field with the instant by which its documents grow old."""
 
 
+_OF_MESSAGES = ("created_at", "failed_at", "failing_since", "delivered_at")
 _INSTANTS = (
     (REVISIONS, "at"),
     (DECISIONS, "at"),
     (SOURCE_REVISIONS, "at"),
     (SINK_REVISIONS, "at"),
     (SOURCE_PROGRESS, "arrived_at"),
+    *((NOTIFICATIONS, field) for field in _OF_MESSAGES),
 )
 """Collection, and the field with the instant of what happened: it lies in the past."""
 _BACK_BY = timedelta(minutes=10)
@@ -63,23 +65,33 @@ class Sweeps:
 
     def bring_back(self, now: datetime) -> None:
         """Date what was written under a clock that was ahead ten minutes before `now`, so that it
-        is in force; send what was to be sent since then; shift mutes. Idempotent."""
+        is in force; send what was to be sent since then; shift mutes, except planned ones.
+        Idempotent."""
         latest = to_bson(now + SKEW)
         earlier = to_bson(now - _BACK_BY)
-        for collection, field in _INSTANTS:
-            self._database[collection].update_many(
-                {field: {"$gt": latest}}, {"$set": {field: earlier}}
-            )
+        is_ahead: Document = {"$gt": latest}
+        waits_ahead = [
+            {"created_at": is_ahead},
+            {"failed_at": is_ahead},
+            {"status": "claimed", "next_attempt_at": {"$gt": to_bson(now + _BACK_BY)}},
+        ]
         self._database[NOTIFICATIONS].update_many(
-            {"created_at": {"$gt": latest}, "next_attempt_at": {"$gt": latest}},
-            {"$set": {"created_at": earlier, "next_attempt_at": earlier}},
+            {"next_attempt_at": is_ahead, "$or": waits_ahead},
+            {"$set": {"next_attempt_at": earlier}},
         )
-        ahead = {"$subtract": ["$made_at", to_bson(now)]}
-        moved = {
-            name: {"$subtract": [f"${name}", ahead]}
-            for name in ("since", "until", "end", "made_at")
+        for collection, field in _INSTANTS:
+            self._database[collection].update_many({field: is_ahead}, {"$set": {field: earlier}})
+        mutes = self._database[MUTES]
+        mutes.update_many({"ended_at": is_ahead}, {"$set": {"ended_at": earlier, "end": earlier}})
+        ahead = {
+            "$cond": [
+                {"$gt": ["$since", "$made_at"]},  # planned for a time that a person has named
+                0,
+                {"$subtract": ["$made_at", to_bson(now)]},
+            ]
         }
-        self._database[MUTES].update_many({"made_at": {"$gt": latest}}, [{"$set": moved}])
+        moved = {name: {"$subtract": [f"${name}", ahead]} for name in ("since", "until", "end")}
+        mutes.update_many({"made_at": is_ahead}, [{"$set": {**moved, "made_at": to_bson(now)}}])
 
     def readings(self, asset: str, before: datetime, *, dry: bool) -> Swept:
         """Delete from the oldest reading on, and stop at the first slice without any reading to

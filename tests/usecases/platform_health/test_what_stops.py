@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.console.serve import HealthMonitor
+from alerting.console.serve import HealthMonitor, read_certificate_end
 from alerting.definitions.revisions import question_of
 from alerting.ports import (
     ClockDifference,
@@ -113,6 +113,10 @@ def own_clock(platform):
     return replace(platform, clock_difference=lambda: ClockDifference("b", timedelta(minutes=5)))
 
 
+def clock_behind(platform):
+    return replace(platform, clock_difference=lambda: ClockDifference("b", -timedelta(minutes=5)))
+
+
 def disk(platform):
     return replace(platform, disks=lambda: [Disk("home", 1 << 30)])
 
@@ -172,6 +176,10 @@ CASES = {
     "backup": (backup, "backup overdue"),
 }
 """By the row of the page: what causes it, and the kind of its fault."""
+OF_THIS_MACHINE = {
+    "own clock": (own_clock, "clock wrong"),
+    "own clock behind": (clock_behind, "clock wrong"),
+}
 OF_THEIR_OWN = {"database": "database away", "certificate": "certificate ends", "all at once": None}
 """Rows with a test of their own below, or in tests/usecases/notification."""
 
@@ -195,9 +203,9 @@ def test_each_row_of_the_page_has_a_case_and_each_case_a_row():
     assert {name: kind if kinds[name] else None for name, kind in rows().items()} == kinds
 
 
-@pytest.mark.parametrize("name", [*CASES, "own clock"])
+@pytest.mark.parametrize("name", [*CASES, "own clock", "own clock behind"])
 def test_what_stops_is_told(platform, name):
-    cause, kind = CASES.get(name) or (own_clock, "clock wrong")
+    cause, kind = (CASES | OF_THIS_MACHINE)[name]
     stopped = cause(platform)
     stopped, state = stopped if isinstance(stopped, tuple) else (stopped, None)
     check_platform(stopped, at(NOW), ask_scheduler=state and (lambda _: state))
@@ -234,3 +242,24 @@ def test_a_stopped_part_that_starts_again_ends_its_fault(platform):
     check_platform(platform, at(NOW + 1), asks_registry=False)
     check_platform(platform, at(NOW + 2))
     assert platform.platform_alerts.open() == []
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_certificate_that_cannot_be_read_keeps_no_message_back(platform, tmp_path, content):
+    pem = tmp_path / "cert.pem"
+    if content:
+        pem.write_text(content)
+    stream_service(platform)
+
+    @contextmanager
+    def opened():
+        yield platform
+
+    monitor = HealthMonitor(
+        opened, lambda: at(NOW), certificate=lambda: read_certificate_end(pem, None)
+    )
+    for _ in range(11):
+        monitor.check()
+    assert [m.subject for m in platform.channels["mail"].messages] == [
+        "Platform: part stopped: stream service"
+    ]

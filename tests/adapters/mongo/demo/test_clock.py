@@ -3,6 +3,7 @@ from functools import partial
 
 import pytest
 
+from alerting.adapters.mongo import mongo
 from alerting.adapters.mongo.mongo import MongoClock
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -65,3 +66,20 @@ def test_a_frozen_clock_stands_also_when_the_wall_was_set_back(clocks):
     one.freeze()
     wall.goes_on(-3600)
     assert shown(one) == 120
+
+
+def test_the_time_is_that_of_the_database_whatever_the_clock_of_this_machine_shows(
+    real, monkeypatch
+):
+    ahead = timedelta(hours=2)
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + ahead
+
+    right = datetime.now(UTC)
+    monkeypatch.setattr(mongo, "datetime", Ahead)
+    clock = MongoClock(real.database)
+    assert abs(clock.now() - right) < timedelta(minutes=1)
+    assert abs(clock.difference().ahead - ahead) < timedelta(minutes=1)
