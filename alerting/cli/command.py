@@ -77,12 +77,12 @@ def platform(service: bool = False) -> Iterator["Platform"]:
             yield opened
     except DatabaseDown as down:
         from alerting.adapters.mongo.embedded_mongod import LOG, cause
-        from alerting.adapters.mongo.shared_mongod import data_folder, describe_silence
+        from alerting.adapters.mongo.shared_mongod import data_folder, describe_unresponsive
 
         if settings.mongodb_uri is not None:
             raise
         is_silent = isinstance(down, NoAnswer)
-        if is_silent and (silence := describe_silence(settings.home)) is not None:
+        if is_silent and (silence := describe_unresponsive(settings.home)) is not None:
             raise DatabaseDown(silence) from down
         folder = data_folder(settings.home)
         if (why := cause(folder / LOG, folder)) is not None:

@@ -380,7 +380,7 @@ def _list_definitions(p: "Platform") -> Output:
     from alerting.usecases.alarm_load.definition_overview import last_runs
     from alerting.usecases.definitions import revisions_and_evaluation_plan
     from alerting.usecases.definitions.next_steps import describe_trainings
-    from alerting.usecases.open_faults import open_faults
+    from alerting.usecases.health.open_faults import open_faults
     from alerting.usecases.training.due import end_dead_trainings
 
     revisions_and_evaluation_plan.sync(p, p.clock.now())

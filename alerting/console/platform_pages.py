@@ -49,9 +49,8 @@ from alerting.usecases.definitions.faults_and_platform_alerts import (
     UNREADABLE,
     WAITING,
 )
-from alerting.usecases.notification.routing import ROUTES, platform_recipients
-from alerting.usecases.open_faults import open_faults
-from alerting.usecases.platform_health import (
+from alerting.usecases.health.open_faults import open_faults
+from alerting.usecases.health.platform_health import (
     BEHIND,
     FAILED,
     LABELLED,
@@ -64,8 +63,9 @@ from alerting.usecases.platform_health import (
     Inventory,
     read_inventory,
 )
-from alerting.usecases.platform_metrics import PlatformMetrics, platform_metrics
-from alerting.usecases.scheduled_tasks import PAUSED, TASK
+from alerting.usecases.health.platform_metrics import PlatformMetrics, platform_metrics
+from alerting.usecases.health.scheduled_tasks import PAUSED, TASK
+from alerting.usecases.notification.routing import ROUTES, platform_recipients
 from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
 from alerting.usecases.sources.status import SourceStatus, source_statuses
 

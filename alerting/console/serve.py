@@ -41,6 +41,15 @@ from alerting.settings.logs import configure_logging
 from alerting.stores.database.transactions_and_leases import CONSOLE
 from alerting.usecases.access.accounts import register_services
 from alerting.usecases.definitions.faults_and_platform_alerts import DATABASE, FAILING
+from alerting.usecases.health.platform_health import (
+    LATE,
+    AskScheduler,
+    Inventory,
+    check_platform,
+    read_inventory,
+)
+from alerting.usecases.health.scheduled_tasks import SCHEDULED_KINDS
+from alerting.usecases.health.stopped_parts import PART, PARTS, check_certificate
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import (
     ROUTES,
@@ -48,15 +57,6 @@ from alerting.usecases.notification.routing import (
     platform_recipients,
     record_outage,
 )
-from alerting.usecases.platform_health import (
-    LATE,
-    AskScheduler,
-    Inventory,
-    check_platform,
-    read_inventory,
-)
-from alerting.usecases.scheduled_tasks import SCHEDULED_KINDS
-from alerting.usecases.stopped_parts import PART, PARTS, check_certificate
 from alerting.wiring import open_platform, plant_zone, predict_files, sink_opener, source_readers
 
 TOKENS_FILE = variable("api_tokens_file")
@@ -399,7 +399,7 @@ class HealthMonitor:
             now,
             self._inventory,
             asks_registry=False,
-            watched=PARTS.keys() if self._checks > _STARTING else (),
+            checked_parts=PARTS.keys() if self._checks > _STARTING else (),
             ask_scheduler=self._ask_scheduler,
         )
         check_certificate(platform.platform_alerts, "console", self._certificate(), self._now())

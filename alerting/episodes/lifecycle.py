@@ -273,7 +273,7 @@ def forget_after(state: ConditionState, at: datetime) -> ConditionState:
     """Return a state, evaluated to a later instant, as one evaluated to `at`: without what it has
     of later instants."""
 
-    def known(part: LastingState | SeverityState) -> dict[str, Any]:
+    def without_later(part: LastingState | SeverityState) -> dict[str, Any]:
         return {
             name: None
             for name, value in vars(part).items()
@@ -281,9 +281,9 @@ def forget_after(state: ConditionState, at: datetime) -> ConditionState:
         }
 
     carried = state.carried if state.carried is not None and state.carried.at <= at else None
-    levels = tuple(replace(level, **known(level)) for level in state.levels)
+    levels = tuple(replace(level, **without_later(level)) for level in state.levels)
     changes: dict[str, Any] = {
-        **known(state),
+        **without_later(state),
         "watermark": at,
         "carried": carried,
         "levels": levels,

@@ -16,7 +16,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.fields.problem import PredictionWindow
-from alerting.definitions.wording.language import count_in_english, joined, translatable
+from alerting.definitions.wording.language import count_in_english, translatable
 from alerting.detection.evaluation_results_and_texts import (
     UNKNOWN,
     Evaluation,
@@ -41,7 +41,6 @@ from alerting.kinds.protocol import (
 )
 from alerting.kinds.training_protocol import LearningData, NormalTime, TrainingSource
 from alerting.learning.score_metrics import OpenAlarm, lead_of_first, wilson_interval
-from alerting.learning.selection.candidates import FitFailed, final_fit
 from alerting.ports import ModelUnavailable
 from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
 from alerting.readings.variable_series import UsualDistance, declared_ms
@@ -49,22 +48,6 @@ from alerting.readings.variable_series import UsualDistance, declared_ms
 FittedT = TypeVar("FittedT")
 ModelT = TypeVar("ModelT", bound="NormalModel[Any]")
 NormalT = TypeVar("NormalT", bound=NormalDefinition)
-
-
-def fit_asset(name: str, fit: Callable[[], FittedT | str]) -> FittedT | str:
-    """Return what a fit gives for an asset, or why it gives nothing: also for an exception, so that
-    the other assets are learned."""
-    try:
-        with final_fit(name):
-            return fit()
-    except FitFailed as fault:
-        return fault.message
-
-
-def name_reasons(without: Mapping[str, str]) -> str:
-    """Return by asset why nothing is learned."""
-    reasons = (translatable("{name}: {text}", name=name, text=why) for name, why in without.items())
-    return joined("; ", *reasons)
 
 
 @dataclass(frozen=True)

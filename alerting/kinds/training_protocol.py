@@ -3,7 +3,7 @@
 Dataset, runs, registration and promotion are the same for all kinds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,9 +11,10 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from alerting.definitions.alert_definition import ModelDefinition, TrainedDefinition
 from alerting.definitions.asset_documents import Asset
+from alerting.definitions.wording.language import joined, translatable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
-from alerting.learning.selection.candidates import Candidate
+from alerting.learning.selection.candidates import Candidate, FitFailed, final_fit
 from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import PromotionDecision, ValueEvidence
@@ -22,6 +23,7 @@ from alerting.learning.selection.search_ceiling import ReadTime
 from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History, LongHistory
 
+FittedT = TypeVar("FittedT")
 T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
 
 
@@ -199,3 +201,19 @@ class Estimation(Protocol[M_contra]):
 
     def save(self, model: Any) -> Files:
         """Return the files of a model, from which the kind loads it."""
+
+
+def fit_asset(name: str, fit: Callable[[], FittedT | str]) -> FittedT | str:
+    """Return what a fit gives for an asset, or why it gives nothing: also for an exception, so that
+    the other assets are learned."""
+    try:
+        with final_fit(name):
+            return fit()
+    except FitFailed as fault:
+        return fault.message
+
+
+def name_reasons(without: Mapping[str, str]) -> str:
+    """Return by asset why nothing is learned."""
+    reasons = (translatable("{name}: {text}", name=name, text=why) for name, why in without.items())
+    return joined("; ", *reasons)

@@ -15,7 +15,7 @@ from alerting.adapters.mongo.running import running
 from alerting.local import parts
 from alerting.ports import Platform
 from alerting.settings.environment import Settings
-from alerting.usecases.scheduled_tasks import PARTS, FailedRun, PartAway, SchedulerState
+from alerting.usecases.health.scheduled_tasks import PARTS, FailedRun, PartAway, SchedulerState
 from alerting.usecases.training.due import find_due_trainings
 
 PATIENCE_S = 120.0

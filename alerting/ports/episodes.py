@@ -211,7 +211,7 @@ class ClockDifference(NamedTuple):
     None: its clock shows the real time."""
 
     machine: str
-    ahead: timedelta
+    difference: timedelta
     now: datetime | None = None
 
 

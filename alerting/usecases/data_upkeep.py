@@ -58,8 +58,8 @@ from alerting.usecases.definitions.versions import active
 from alerting.usecases.document_life import audit_edits
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.evaluation.rounds import close_orphans
+from alerting.usecases.health.platform_health import check_platform
 from alerting.usecases.notification.routing import ROUTES, correct_if_known_late, opening_keys
-from alerting.usecases.platform_health import check_platform
 from alerting.usecases.sink_delivery import SINKS, read_sinks
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.trend_samples import load_columns, samples_of

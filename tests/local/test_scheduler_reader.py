@@ -16,7 +16,7 @@ from alerting.local.airflow_client import (
     scheduler_reader,
 )
 from alerting.settings.environment import Settings
-from alerting.usecases.scheduled_tasks import PARTS, FailedRun, SchedulerState
+from alerting.usecases.health.scheduled_tasks import PARTS, FailedRun, SchedulerState
 from tests.builders import at
 
 pytestmark = pytest.mark.fast

@@ -55,12 +55,6 @@ EVALUATION_FILE = "evaluate.py"
 SOURCE_FILE = "ingest.py"
 SOURCE = Path(__file__).parents[3] / "dags"
 _WRITTEN = ".written"  # names of the files of the folder that the platform has written
-_FORMER = (
-    *("train.py", "retain.py", "predict.py", "backup.py", "drift.py", "evaluate_arrived.py"),
-    *("start_training.py", "alerting_tasks/approval.py", "alerting_tasks/evaluation.py"),
-    *("alerting_tasks/ingestion.py", "alerting_tasks/predictions.py", "alerting_tasks/training.py"),
-)
-"""Files that versions without the list `.written` have left in a home."""
 MARGIN_S = 2.0  # a mark is this much later than now, so that a reading under way does not hide it
 
 
@@ -86,7 +80,7 @@ def write_dag_files(home: Path) -> list[str]:
     written = folder / _WRITTEN
     with home_errors(home):
         folder.mkdir(parents=True, exist_ok=True)
-        before = written.read_text(encoding="utf-8").splitlines() if written.exists() else _FORMER
+        before = written.read_text(encoding="utf-8").splitlines() if written.exists() else ()
         for old in {*before} - {*map(str, sources)}:
             (folder / old).unlink(missing_ok=True)
         written.write_text("".join(f"{name}\n" for name in sources), encoding="utf-8")

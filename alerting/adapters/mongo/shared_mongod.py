@@ -158,11 +158,11 @@ def _require_answer(home: Path, since: float) -> None:
     """Raise UserError if a server runs, has published its port, and has not answered since then."""
     if time.monotonic() < since + _ANSWERS_WITHIN_S or _recorded_port(home) is None:
         return
-    if (refusal := describe_silence(home)) is not None:
+    if (refusal := describe_unresponsive(home)) is not None:
         raise UserError(refusal)
 
 
-def describe_silence(home: Path) -> str | None:
+def describe_unresponsive(home: Path) -> str | None:
     """Return what to do about the server of this home that does not answer; None if none runs."""
     if not (server := embedded_mongod.server_in(data_folder(home))):
         return None

@@ -67,9 +67,9 @@ from alerting.usecases.access.devices_and_tokens import renew_display
 from alerting.usecases.alarm_load.definition_overview import describe_work
 from alerting.usecases.episodes.mutes_and_suppression import find_not_notified
 from alerting.usecases.episodes.stored_episodes import find_episode
+from alerting.usecases.health.open_faults import open_faults
 from alerting.usecases.make_reports import read_numbers, worth_sentences
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.open_faults import open_faults
 from alerting.usecases.operators.handover import shift_hours
 from alerting.usecases.operators.known_plant import Gap, KnownPlant, with_last_readings
 from alerting.usecases.operators.links_and_misses import NoMiss, report_miss

@@ -52,9 +52,7 @@ from alerting.kinds.anomaly.normal_rows import (
 )
 from alerting.kinds.normal_operation import (
     describe_unseen,
-    fit_asset,
     measure_spacing,
-    name_reasons,
     no_readings,
     normal_time,
 )
@@ -66,6 +64,8 @@ from alerting.kinds.training_protocol import (
     LearningData,
     NormalTime,
     TrainingSource,
+    fit_asset,
+    name_reasons,
 )
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import long_view

@@ -50,11 +50,9 @@ from alerting.kinds.normal_operation import (
     compared_rows,
     count_found,
     describe_unseen,
-    fit_asset,
     is_too_many,
     last_break,
     measure_spacing,
-    name_reasons,
     normal_time,
     propose_end,
     select_false,
@@ -68,6 +66,8 @@ from alerting.kinds.training_protocol import (
     LearningData,
     NormalTime,
     TrainingSource,
+    fit_asset,
+    name_reasons,
 )
 from alerting.learning.score_metrics import poisson_interval
 from alerting.learning.selection.decision import Objection, decide

@@ -31,8 +31,6 @@ from alerting.detection.suppressed_intervals import SuppressedInterval, is_cover
 from alerting.kinds.normal_operation import (
     NormalModel,
     compared_rows,
-    fit_asset,
-    name_reasons,
     read_header,
     times_of_readings,
 )
@@ -45,6 +43,8 @@ from alerting.kinds.training_protocol import (
     NormalTime,
     NoteTable,
     TrainingSource,
+    fit_asset,
+    name_reasons,
 )
 from alerting.learning.selection.decision import decide
 from alerting.ports import Files

@@ -228,9 +228,8 @@ def build_dataset(
     plan, derived = _plan(definition, training, plan, derived)
     definition = at_stride(definition, plan)
     require_results(definition, plan, views)
-    question: Literal["onset", "state"] = (
-        "state" if any(predicts(definition, h.asset) == "state" for h in views) else "onset"
-    )
+    is_state = any(predicts(definition, h.asset) == "state" for h in views)
+    question: Literal["onset", "state"] = "state" if is_state else "onset"
     assets = [
         label_asset(definition, question, plan, h, borders, until, answers, suppressed)
         for h in views
@@ -251,11 +250,8 @@ def build_dataset(
         for history in views
     ]
     features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-    counts: dict[str, int] = {
-        "answers": sum(a.answers for a in assets),
-        "used": sum(a.answers_used for a in assets),
-        **{name: int((rows.effect == number).sum()) for number, name in enumerate(EFFECTS, 1)},
-    }
+    effects = {name: int((rows.effect == number).sum()) for number, name in enumerate(EFFECTS, 1)}
+    used = {"answers": sum(a.answers for a in assets), "used": sum(a.answers_used for a in assets)}
     leaks = leak_suspects(definition, plan, training, features, rows)
     beside: dict[str, Any] = {name: getattr(rows, name) for name in HASHED}
     beside["lives"] = lives_of_rows(definition.life_ends, views, rows.at, rows.asset)
@@ -271,7 +267,7 @@ def build_dataset(
         predicts=question,
         observed=_observed_seconds(rows.part, rows.asset, plan.stride_ms / 1000),
         counts=_count_dropped(assets) | left_out,
-        answers=counts,
+        answers=used | effects,
         findings=(
             *_derived_finding(derived),
             *find_strays([point_in_time_view(h, until) for h in histories]),
@@ -280,7 +276,7 @@ def build_dataset(
             *oddities,
             *limits,
             *leaks,
-            *_answer_finding(counts),
+            *_answer_finding(used | effects),
         ),
         horizon_ms=duration_millis(definition.window.length),
         gap_ms=duration_millis(definition.window.after),

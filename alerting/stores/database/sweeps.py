@@ -69,20 +69,24 @@ class Sweeps:
         Idempotent."""
         latest = to_bson(now + SKEW)
         earlier = to_bson(now - _BACK_BY)
-        is_ahead: Document = {"$gt": latest}
+        is_in_future: Document = {"$gt": latest}
         waits_ahead = [
-            {"created_at": is_ahead},
-            {"failed_at": is_ahead},
+            {"created_at": is_in_future},
+            {"failed_at": is_in_future},
             {"status": "claimed", "next_attempt_at": {"$gt": to_bson(now + _BACK_BY)}},
         ]
         self._database[NOTIFICATIONS].update_many(
-            {"next_attempt_at": is_ahead, "$or": waits_ahead},
+            {"next_attempt_at": is_in_future, "$or": waits_ahead},
             {"$set": {"next_attempt_at": earlier}},
         )
         for collection, field in _INSTANTS:
-            self._database[collection].update_many({field: is_ahead}, {"$set": {field: earlier}})
+            self._database[collection].update_many(
+                {field: is_in_future}, {"$set": {field: earlier}}
+            )
         mutes = self._database[MUTES]
-        mutes.update_many({"ended_at": is_ahead}, {"$set": {"ended_at": earlier, "end": earlier}})
+        mutes.update_many(
+            {"ended_at": is_in_future}, {"$set": {"ended_at": earlier, "end": earlier}}
+        )
         ahead = {
             "$cond": [
                 {"$gt": ["$since", "$made_at"]},  # planned for a time that a person has named
@@ -91,7 +95,7 @@ class Sweeps:
             ]
         }
         moved = {name: {"$subtract": [f"${name}", ahead]} for name in ("since", "until", "end")}
-        mutes.update_many({"made_at": is_ahead}, [{"$set": {**moved, "made_at": to_bson(now)}}])
+        mutes.update_many({"made_at": is_in_future}, [{"$set": {**moved, "made_at": to_bson(now)}}])
 
     def readings(self, asset: str, before: datetime, *, dry: bool) -> Swept:
         """Delete from the oldest reading on, and stop at the first slice without any reading to

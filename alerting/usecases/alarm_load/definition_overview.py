@@ -32,8 +32,8 @@ from alerting.usecases.definitions.faults_and_platform_alerts import WAITING
 from alerting.usecases.definitions.next_steps import trained_in_service, training_sentences
 from alerting.usecases.definitions.revisions_and_evaluation_plan import target_keys
 from alerting.usecases.definitions.versions import first_instant, present_answer
+from alerting.usecases.health.platform_health import is_refused
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.platform_health import is_refused
 from alerting.usecases.sources.status import SOURCES
 from alerting.usecases.training.due import newest_trainings, unfinished_training
 

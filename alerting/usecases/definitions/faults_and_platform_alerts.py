@@ -393,13 +393,13 @@ EVALUATION = template("evaluation")
 ANSWER = " Answer: "  # what alerts of earlier versions say behind why a version waits
 
 
-def record_clock_ahead(alerts: PlatformAlerts, until: datetime, now: datetime) -> None:
+def record_future_evaluation(alerts: PlatformAlerts, until: datetime, now: datetime) -> None:
     """Open an alert: targets were evaluated, or definitions applied, up to an instant after now."""
-    reason = describe_clock_ahead(until, now)
+    reason = describe_future_evaluation(until, now)
     record_faults(alerts, CLOCK, {EVALUATION: reason}, now, lambda _: False)
 
 
-def describe_clock_ahead(until: datetime, now: datetime) -> Translatable:
+def describe_future_evaluation(until: datetime, now: datetime) -> Translatable:
     """Say that targets were evaluated, or definitions applied, up to an instant after now."""
     return translatable(
         "the clock of the database was {ahead} ahead and has gone back: alerts had been evaluated "

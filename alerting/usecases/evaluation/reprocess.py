@@ -128,8 +128,8 @@ def base_states(
             by_checkpoint[row] = request.start
     base.restore_earlier(by_earlier)
     for row, state in _past_states(run, targets, states, by_checkpoint).items():
-        is_ahead = states.watermark[row] > starts[row]
-        before = to_millis(by_checkpoint[row]) if is_ahead else starts[row]
+        is_in_future = states.watermark[row] > starts[row]
+        before = to_millis(by_checkpoint[row]) if is_in_future else starts[row]
         if to_millis(state.watermark) < before:
             base.write_state(row, state)
     for row in np.flatnonzero(base.watermark > starts).tolist():

@@ -48,7 +48,7 @@ from alerting.usecases.episodes.stored_episodes import (
     without_asset,
 )
 from alerting.usecases.evaluation.batch import evaluate_batch
-from alerting.usecases.evaluation.clock_ahead import go_back
+from alerting.usecases.evaluation.future_watermarks import go_back
 from alerting.usecases.evaluation.past_episodes import persist_past
 from alerting.usecases.evaluation.reprocess import (
     base_states,

@@ -23,7 +23,7 @@ from alerting.kinds.protocol import NOT_ASKED, WITHOUT_MODEL
 from alerting.operators.alarm_views import PlantAsset, TileAssets, find_parts, find_tile_assets
 from alerting.ports import EvaluationPlans, EvaluationPorts, Readings, States
 from alerting.readings.history import NO_TIME, from_millis, to_millis
-from alerting.usecases.platform_health import read_inventory
+from alerting.usecases.health.platform_health import read_inventory
 
 _RECENT_HASH = timedelta(seconds=1)
 _SOON = timedelta(seconds=0.5)

@@ -10,7 +10,7 @@ from alerting.console.app import create_app
 from alerting.console.documents.sources_sinks_routes import SINK_STARTS
 from alerting.definitions.routes_and_sinks import SINK_KINDS, parse_sink
 from alerting.ports import ReceiverAway, SinkLetter, SinkMessage, SinkStep
-from alerting.usecases.platform_health import check_platform
+from alerting.usecases.health.platform_health import check_platform
 from alerting.usecases.sink_delivery import SINKS
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, TOKENS, expect_problem

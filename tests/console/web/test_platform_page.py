@@ -16,7 +16,7 @@ from alerting.usecases.definitions.faults_and_platform_alerts import (
     LOAD,
     UNREADABLE,
 )
-from alerting.usecases.platform_health import (
+from alerting.usecases.health.platform_health import (
     BEHIND,
     FAILED,
     LOST,
@@ -25,7 +25,7 @@ from alerting.usecases.platform_health import (
     STOPPED,
     SURPLUS,
 )
-from alerting.usecases.scheduled_tasks import PAUSED, TASK
+from alerting.usecases.health.scheduled_tasks import PAUSED, TASK
 from tests.builders import at
 from tests.helpers.console.api import ADMIN, TOKENS
 from tests.helpers.console.pages import ADMIN_TOKEN, lacks, log_in, send_form

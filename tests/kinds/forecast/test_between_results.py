@@ -16,9 +16,9 @@ from alerting.ports.plant import ReadingRow
 from alerting.readings.history import to_millis
 from alerting.usecases.explain import why
 from alerting.usecases.model_registry import load_model
-from alerting.usecases.training.compare import describe_values
 from alerting.usecases.training.definition_dataset import describe_features
 from alerting.usecases.training.fitted_candidates import load_candidates
+from alerting.usecases.training.objections import describe_values
 from alerting.usecases.training.run_files import load_dataset
 from tests.builders import at
 from tests.helpers.kind_life import (

@@ -7,9 +7,9 @@ from alerting.stores.database.transactions_and_leases import STREAM
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.arrived import ArrivedRows, PromptEvaluation
 from alerting.usecases.evaluation.rounds import evaluate
+from alerting.usecases.health.platform_health import check_platform
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
-from alerting.usecases.platform_health import check_platform
 from tests.builders import at, oven, too_hot
 from tests.helpers.late_line import Line
 from tests.in_memory_platform import HandClock, Mailbox, platform_on

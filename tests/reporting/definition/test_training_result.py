@@ -25,7 +25,7 @@ from alerting.reporting.definition.decision_text import (
     unseen_lines,
 )
 from alerting.reporting.definition.unseen_text import describe_unseen
-from alerting.usecases.training.compare import describe_values, refuse
+from alerting.usecases.training.objections import describe_values, refuse
 from alerting.usecases.training.promote import read_proposal
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal

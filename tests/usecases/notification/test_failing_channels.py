@@ -18,6 +18,8 @@ from alerting.reporting.sentences import history
 from alerting.stores import episodes
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
+from alerting.usecases.health.open_faults import open_faults
+from alerting.usecases.health.platform_health import check_platform
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import (
     deliver_due,
@@ -26,8 +28,6 @@ from alerting.usecases.notification.delivery import (
     send_test,
 )
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.open_faults import open_faults
-from alerting.usecases.platform_health import check_platform
 from tests.builders import at, oven, too_hot
 from tests.helpers.http_receiver import http_receiver
 from tests.helpers.mutes import mute_target

@@ -12,10 +12,10 @@ from alerting.ports import Disk, ModelUnavailable
 from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
+from alerting.usecases.health.scheduled_tasks import FailedRun, PartAway, SchedulerState
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.scheduled_tasks import FailedRun, PartAway, SchedulerState
 from tests.builders import at
 from tests.humid_line import DAY, humid_oven, learned_quickly, line
 from tests.in_memory_platform import Mailbox, in_memory_platform

@@ -8,8 +8,8 @@ import pytest
 import alerting
 from alerting.ports import PlatformAlert
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
-from alerting.usecases.open_faults import OpenFaults, keeps_alarms_off, open_faults
-from alerting.usecases.platform_health import KINDS
+from alerting.usecases.health.open_faults import OpenFaults, keeps_alarms_off, open_faults
+from alerting.usecases.health.platform_health import KINDS
 from tests.builders import at, oven, too_hot
 from tests.humid_line import humid_oven, learned_quickly
 from tests.in_memory_platform import in_memory_platform
@@ -107,7 +107,7 @@ def test_a_fault_is_grave_only_if_an_alarm_cannot_come_or_was_not_told(kind, sub
     ],
 )
 def test_alarms_are_not_said_to_be_off_when_only_messages_are_missing(kinds, untold):
-    assert OpenFaults([alert(*pair) for pair in kinds], (), None).only_untold == untold
+    assert OpenFaults([alert(*pair) for pair in kinds], (), None).is_only_undelivered == untold
 
 
 def test_a_failed_training_is_grave_without_a_model_and_a_faulty_document_without_a_revision():

@@ -15,13 +15,13 @@ from alerting.ports import (
     Training,
 )
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
-from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
-from alerting.usecases.platform_health import (
+from alerting.usecases.health.platform_health import (
     DefinitionLag,
     PlatformFacts,
     platform_conditions,
     read_facts,
 )
+from alerting.usecases.ingestion.arrived_rows import add_events, add_readings
 from alerting.usecases.sources.status import SOURCES, AssetFreshness
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import memory_platform

@@ -6,10 +6,10 @@ import pytest
 
 from alerting.ports import ReadingRow
 from alerting.usecases.evaluation.rounds import evaluate
+from alerting.usecases.health.platform_health import DefinitionLag, read_inventory
+from alerting.usecases.health.platform_metrics import platform_metrics
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
-from alerting.usecases.platform_health import DefinitionLag, read_inventory
-from alerting.usecases.platform_metrics import platform_metrics
 from tests.builders import at
 from tests.helpers.ovens import define, feed, oven_platform
 from tests.helpers.stores import contents

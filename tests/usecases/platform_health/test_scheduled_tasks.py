@@ -4,9 +4,9 @@ faults that say what does not happen meanwhile."""
 import pytest
 
 from alerting.definitions.platform_limits import HealthLimits
-from alerting.usecases.open_faults import open_faults
-from alerting.usecases.platform_health import PlatformFacts, platform_conditions
-from alerting.usecases.scheduled_tasks import FailedRun, PartAway, SchedulerState
+from alerting.usecases.health.open_faults import open_faults
+from alerting.usecases.health.platform_health import PlatformFacts, platform_conditions
+from alerting.usecases.health.scheduled_tasks import FailedRun, PartAway, SchedulerState
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 

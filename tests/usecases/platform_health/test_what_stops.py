@@ -23,11 +23,11 @@ from alerting.usecases.access.accounts import BACKUP_MADE
 from alerting.usecases.definitions.faults_and_platform_alerts import record_model_faults
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
+from alerting.usecases.health.platform_health import check_platform
+from alerting.usecases.health.scheduled_tasks import FailedRun, PartAway, SchedulerState
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.notification.delivery import deliver_due
 from alerting.usecases.notification.routing import ROUTES
-from alerting.usecases.platform_health import check_platform
-from alerting.usecases.scheduled_tasks import FailedRun, PartAway, SchedulerState
 from alerting.usecases.sink_delivery import SINKS
 from alerting.usecases.sources.status import SOURCES
 from tests.builders import at, oven, too_hot
@@ -193,7 +193,7 @@ def platform():
 
 
 def rows():
-    table = PAGE.read_text().split("## What stops, and who is told")[1].split("\n## ")[0]
+    table = PAGE.read_text().split("## What stops, and who hears of it")[1].split("\n## ")[0]
     found = re.findall(r"^\| ([a-z ]+) \| ([^|]+) \|", table, re.M)
     return {name: kind.strip().strip("`") for name, kind in found if name != "stops"}
 

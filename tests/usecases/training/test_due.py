@@ -11,7 +11,7 @@ from alerting.usecases.alarm_load.definition_overview import last_runs
 from alerting.usecases.definitions.next_steps import describe_trainings
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import require_revision
-from alerting.usecases.platform_health import check_platform
+from alerting.usecases.health.platform_health import check_platform
 from alerting.usecases.training.due import (
     PAUSES,
     NotDue,

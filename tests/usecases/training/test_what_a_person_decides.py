@@ -19,7 +19,7 @@ from alerting.learning.selection.decision import (
 from alerting.learning.selection.operating_point import OUT_OF_FOLD, VALIDATION, ThresholdChoice
 from alerting.reporting.definition.decision_reason import explain_waiting, summarise_decision
 from alerting.reporting.definition.decision_text import proposed_alert
-from alerting.usecases.training.compare import object_to_threshold
+from alerting.usecases.training.objections import object_to_threshold
 from tests.builders import classifier
 
 pytestmark = pytest.mark.models

@@ -7,8 +7,8 @@ from alerting.operators.actions_and_mutes import Matcher
 from alerting.ports import DeliveryFailed
 from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
+from alerting.usecases.health.platform_health import check_platform
 from alerting.usecases.operators.operate import Actor, end_mute, start_mute
-from alerting.usecases.platform_health import check_platform
 from tests.builders import at, too_hot
 from tests.helpers.late_line import Line, told
 

@@ -9,7 +9,7 @@ from alerting.episodes.evaluation_plan import ConditionTable, EvaluationPlan, Ev
 from alerting.ports import ReprocessingRequest
 from alerting.readings.history import NO_TIME, Millis, from_millis, to_millis
 from alerting.readings.variable_series import SKEW
-from alerting.usecases.definitions.faults_and_platform_alerts import record_clock_ahead
+from alerting.usecases.definitions.faults_and_platform_alerts import record_future_evaluation
 from alerting.usecases.evaluation.target import EvaluationRun
 
 _MOMENT = timedelta(milliseconds=1)
@@ -48,4 +48,4 @@ def go_back(
     if instants:
         # plans in memory have instants that are brought back
         run.platform.evaluation_plans.store_plan("", EvaluationPlan((), ()))
-        record_clock_ahead(run.platform.platform_alerts, from_millis(max(instants)), now)
+        record_future_evaluation(run.platform.platform_alerts, from_millis(max(instants)), now)

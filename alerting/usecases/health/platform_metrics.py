@@ -10,8 +10,13 @@ from datetime import datetime, timedelta
 from alerting.definitions.alert_definition import SEVERITIES
 from alerting.episodes.evaluation_plan import EvaluationTarget
 from alerting.ports import Readings, UpkeepPorts
+from alerting.usecases.health.platform_health import (
+    LABELLED,
+    DefinitionLag,
+    Inventory,
+    measure_lags,
+)
 from alerting.usecases.ingestion.arrived_rows import count_late
-from alerting.usecases.platform_health import LABELLED, DefinitionLag, Inventory, measure_lags
 
 COUNTED = 10_000  # largest count of open episodes, and of documents with pending notifications
 LATE_WINDOW = timedelta(hours=1)

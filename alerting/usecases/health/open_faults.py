@@ -19,10 +19,10 @@ from alerting.usecases.definitions.faults_and_platform_alerts import (
     WAITING,
 )
 from alerting.usecases.definitions.next_steps import champion_versions
+from alerting.usecases.health.platform_health import BEHIND, DISK, FAILED, REFUSED, REGISTRY
+from alerting.usecases.health.scheduled_tasks import keeps_alarms
+from alerting.usecases.health.stopped_parts import BACKUP, CERTIFICATE, UNKNOWN
 from alerting.usecases.notification.routing import DeliveredMessage, delivered_message
-from alerting.usecases.platform_health import BEHIND, DISK, FAILED, REFUSED, REGISTRY
-from alerting.usecases.scheduled_tasks import keeps_alarms
-from alerting.usecases.stopped_parts import BACKUP, CERTIFICATE, UNKNOWN
 
 # Kinds during which every alarm comes and its message is sent: decisions, loads, work that waits;
 # without MLflow, models serve from their cache, and one that is not there is told by itself.
@@ -30,7 +30,7 @@ _ALARMS_STAY = frozenset(
     {WAITING, MISCALIBRATED, DRIFTED, REFUSED, UNREPORTED, DISK, BEHIND, LOAD, CLOCK, BACKUP}
     | {CERTIFICATE, REGISTRY}
 )
-_UNTOLD = frozenset({FAILING, UNKNOWN})
+_ONLY_UNDELIVERED = frozenset({FAILING, UNKNOWN})
 # During these every alarm comes where the last valid revision, with its model, is in force.
 _ALARMS_STAY_IN_FORCE = frozenset({FAILED, FAULTY})
 
@@ -60,10 +60,10 @@ class OpenFaults(NamedTuple):
         return self.grave[0].opened_at if self.grave else None
 
     @property
-    def only_untold(self) -> bool:
+    def is_only_undelivered(self) -> bool:
         """Return whether every alarm comes, and only its messages are not delivered."""
         return all(
-            alert.kind in _UNTOLD
+            alert.kind in _ONLY_UNDELIVERED
             or (alert.kind == DOCUMENT and alert.subject.startswith("routes/"))
             for alert in self.grave
         )

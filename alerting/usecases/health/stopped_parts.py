@@ -17,7 +17,7 @@ from alerting.stores.database.transactions_and_leases import CONSOLE, STREAM
 from alerting.usecases.definitions.faults_and_platform_alerts import (
     CLOCK,
     EVALUATION,
-    describe_clock_ahead,
+    describe_future_evaluation,
     record_faults,
 )
 from alerting.usecases.notification.routing import ROUTES
@@ -51,7 +51,7 @@ class PlatformFault(NamedTuple):
 
 
 def find_wrong_clocks(
-    clock: ClockDifference, evaluated_ahead: Sequence[timedelta], now: datetime
+    clock: ClockDifference, future_lags: Sequence[timedelta], now: datetime
 ) -> Iterator[PlatformFault]:
     """Yield a fault of the clock of this machine, and one of evaluations beyond now."""
     machine, ahead, _ = clock
@@ -71,9 +71,9 @@ def find_wrong_clocks(
                 difference=rough_duration(-ahead),
             ),
         )
-    if evaluated_ahead:
+    if future_lags:
         yield PlatformFault(
-            CLOCK, EVALUATION, describe_clock_ahead(now + max(evaluated_ahead), now)
+            CLOCK, EVALUATION, describe_future_evaluation(now + max(future_lags), now)
         )
 
 
@@ -124,10 +124,10 @@ def find_unknown(unknown: Mapping[str, Sequence[str]]) -> Iterator[PlatformFault
 
 
 def subjects_checked(
-    alerts: PlatformAlerts, machine: str, watched: Collection[str], now: datetime
+    alerts: PlatformAlerts, machine: str, checked_parts: Collection[str], now: datetime
 ) -> dict[str, Callable[[str], bool]]:
     """Return, by kind, whether the fault of a subject may end now: not that of a part that is not
-    watched, and that of another clock than this machine's only after an hour."""
+    looked for, and that of another clock than this machine's only after an hour."""
     shown_still = {
         alert.subject
         for alert in alerts.open()
@@ -135,7 +135,9 @@ def subjects_checked(
     }
     return {
         CLOCK: lambda subject: subject not in shown_still,
-        PART: lambda subject: subject in watched or (subject == STREAM_SERVICE and bool(watched)),
+        PART: lambda subject: (
+            subject in checked_parts or (subject == STREAM_SERVICE and bool(checked_parts))
+        ),
     }
 
 
@@ -155,12 +157,12 @@ def check_certificate(
 
 
 def read_parts(
-    platform: UpkeepPorts, watched: Collection[str], is_open: Collection[tuple[str, str]]
+    platform: UpkeepPorts, checked_parts: Collection[str], is_open: Collection[tuple[str, str]]
 ) -> dict[str, timedelta | None]:
-    """Return the time since the last sign of life of each watched part that has run within a day,
+    """Return the time since the last sign of life of each of the parts that has run within a day,
     or has not come back since; of the stream service if anything needs it."""
-    leases = {name: platform.leases.find(name) for name in watched}
-    needs_stream = STREAM in watched and (
+    leases = {name: platform.leases.find(name) for name in checked_parts}
+    needs_stream = STREAM in checked_parts and (
         any(
             isinstance(source, StreamedSource) and source.state == "active"
             for source in SOURCES.read(platform)[0]

@@ -59,22 +59,13 @@ from alerting.usecases.definitions.revisions_and_evaluation_plan import (
     list_targets,
     source_hash_of,
 )
-from alerting.usecases.notification.routing import channel_subject
-from alerting.usecases.scheduled_tasks import (
+from alerting.usecases.health.scheduled_tasks import (
     SCHEDULED_KINDS,
     TASK,
     SchedulerState,
     find_stopped,
 )
-from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
-from alerting.usecases.sources.records import spoken
-from alerting.usecases.sources.status import (
-    AssetFreshness,
-    SourceStatus,
-    asset_freshness,
-    source_statuses,
-)
-from alerting.usecases.stopped_parts import (
+from alerting.usecases.health.stopped_parts import (
     BACKUP,
     MOST_NAMED,
     PART,
@@ -88,6 +79,15 @@ from alerting.usecases.stopped_parts import (
     read_parts,
     subjects_checked,
     unknown_channels,
+)
+from alerting.usecases.notification.routing import channel_subject
+from alerting.usecases.sink_delivery import SinkStatus, sink_statuses
+from alerting.usecases.sources.records import spoken
+from alerting.usecases.sources.status import (
+    AssetFreshness,
+    SourceStatus,
+    asset_freshness,
+    source_statuses,
 )
 from alerting.usecases.training.due import ABANDONED_AFTER, newest_trainings
 
@@ -172,7 +172,7 @@ def platform_conditions(
         *_find_refused(facts.decisions),
         *_find_filling(facts, limits.disk_least),
         *find_wrong_clocks(
-            facts.clock, [lag.lag for lag in facts.lags.values() if lag.is_ahead], now
+            facts.clock, [lag.lag for lag in facts.lags.values() if lag.is_in_future], now
         ),
         *find_stopped_parts(facts.parts),
         *find_overdue(facts.backups, facts.clock.now or now),
@@ -188,7 +188,7 @@ def _find_late(
     """Yield a fault for each cadence with late definitions: one DAG evaluates them."""
     overdue = defaultdict[timedelta, list[str]](list)
     for name, lag in sorted(lags.items(), key=lambda item: (-item[1].lag, item[0])):
-        if lag.lag > lag.every + late and not lag.is_ahead:
+        if lag.lag > lag.every + late and not lag.is_in_future:
             overdue[lag.every].append(name)
     for every, names in overdue.items():
         since = now - lags[names[0]].lag
@@ -360,7 +360,7 @@ def check_platform(
     inventory: Inventory | None = None,
     *,
     asks_registry: bool = True,
-    watched: Collection[str] = PARTS.keys(),
+    checked_parts: Collection[str] = PARTS.keys(),
     ask_scheduler: AskScheduler | None = None,
 ) -> list[PlatformFault]:
     """Raise an alert for each fault found now, resolve the alerts on faults that are over, and
@@ -369,7 +369,7 @@ def check_platform(
     `inventory`: the inventory, if it was read already. `asks_registry`: whether to ask the registry
     of models if it answers; otherwise an alert about it stays as it is. The maintenance asks it,
     the console does not. So do alerts about what Airflow runs, if it does not answer
-    `ask_scheduler`, or without that. `watched`: parts whose sign of life is looked for.
+    `ask_scheduler`, or without that. `checked_parts`: parts whose sign of life is looked for.
     """
     if not asks_registry:
         platform.leases.claim(CONSOLE, CONSOLE)
@@ -380,13 +380,13 @@ def check_platform(
         now,
         inventory,
         asks_registry=asks_registry,
-        watched=watched,
+        checked_parts=checked_parts,
         ask_scheduler=ask_scheduler,
     )
     faults = platform_conditions(facts, platform.health_limits, now)
     if any(fault.subject == EVALUATION for fault in faults) or (CLOCK, EVALUATION) in facts.is_open:
         platform.sweeps.bring_back(now)
-    is_checked = subjects_checked(platform.platform_alerts, facts.clock.machine, watched, now)
+    is_checked = subjects_checked(platform.platform_alerts, facts.clock.machine, checked_parts, now)
     unasked = {*SCHEDULED_KINDS} - {*(facts.scheduler.kinds if ask_scheduler else ())}
     unasked |= set() if asks_registry else {*OF_MAINTENANCE}
     for kind in KINDS:
@@ -403,7 +403,7 @@ def read_facts(
     inventory: Inventory | None = None,
     *,
     asks_registry: bool = True,
-    watched: Collection[str] = PARTS.keys(),
+    checked_parts: Collection[str] = PARTS.keys(),
     ask_scheduler: AskScheduler | None = None,
 ) -> PlatformFacts:
     """Return the facts about the platform at `now`. Writes nothing."""
@@ -430,7 +430,7 @@ def read_facts(
         declarations=platform.deliveries.declarations(),
         registry_fault=_registry_fault(platform.models, trained) if asks_registry else None,
         clock=platform.clock_difference(),
-        parts=read_parts(platform, watched, is_open),
+        parts=read_parts(platform, checked_parts, is_open),
         backups=newest_backups(platform.audit),
         unknown_channels=unknown_channels(platform, inventory.active) if asks_registry else {},
         is_open=is_open,
@@ -475,12 +475,12 @@ class Inventory:
 class DefinitionLag:
     """A definition's lag: the largest lag of its assets, and its interval of evaluation.
 
-    `is_ahead`: it was evaluated, or applied, beyond now by `lag`, under a clock that was ahead.
+    `is_in_future`: it was evaluated, or applied, beyond now by `lag`, under a clock that was ahead.
     """
 
     lag: timedelta
     every: timedelta
-    is_ahead: bool = False
+    is_in_future: bool = False
 
 
 def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inventory:
@@ -519,14 +519,14 @@ def measure_lags(
         lag = timedelta(
             milliseconds=instant - (target.since if watermark == NO_TIME else watermark)
         )
-        is_ahead = lag < -SKEW
-        lag = abs(lag) if is_ahead else max(lag, _ZERO)
+        is_in_future = lag < -SKEW
+        lag = abs(lag) if is_in_future else max(lag, _ZERO)
         every = timedelta(milliseconds=target.every)
         beyond = max(lag - every - timedelta(milliseconds=target.latency), _ZERO)
         overdue[target.definition] = max(beyond, overdue.get(target.definition, _ZERO))
         largest = lags.get(target.definition)
         if largest is None or lag > largest.lag:
-            lags[target.definition] = DefinitionLag(lag, every, is_ahead)
+            lags[target.definition] = DefinitionLag(lag, every, is_in_future)
     named = sorted(lags, key=lambda name: (-overdue[name], -lags[name].lag, name))[:LABELLED]
     return (
         {name: lags[name] for name in named},
