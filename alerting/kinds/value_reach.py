@@ -21,7 +21,7 @@ from alerting.definitions.wording.language import join_with_and, join_with_or, s
 from alerting.detection.threshold import limit_masks
 from alerting.readings.variable_series import Flags
 
-Values = Mapping[str, npt.NDArray[Any]]
+Values = Mapping[str, "npt.NDArray[Any]"]
 """Values by variable: numbers, or texts."""
 LEAST_SEEN = 3
 _MOST_NAMED = 5

@@ -36,14 +36,10 @@ def said(*words, code=0):
 SORTS = {
     "definition": [too_hot(), too_hot(kind="treshold"), {"name": "line", "kind": []}],
     "route": [NIGHT],
-    "source": [
-        *(LINE, LAB, {"name": "gateway", "kind": "http"}),
-        {"name": "line", "kind": "kafka", "topic": "x"},
-    ],
+    "source": [LINE, LAB, {"name": "gateway", "kind": "http"}],
     "sink": [
         *(BI, {"name": "bi", "kind": "sql", "url": {}}),
         {"name": "scada", "kind": "mqtt", "url": {}},
-        {"name": "line", "kind": "kafka", "sends": ["alarms"]},
     ],
 }
 

@@ -45,7 +45,6 @@ from alerting.learning.score_metrics import time_blocks
 from alerting.learning.selection.candidates import (
     Candidate,
     Fold,
-    Trial,
     assemble,
     average_precision,
     final_fit,
@@ -67,7 +66,7 @@ from alerting.learning.selection.choice import (
 )
 from alerting.learning.selection.decision import ValueEvidence, ValueTest, describe_worse
 from alerting.learning.selection.parameter_search import SearchProgress
-from alerting.learning.selection.search_ceiling import ReadTime, SearchEnd, run_trials
+from alerting.learning.selection.search_ceiling import ReadTime, SearchEnd, Trial, run_trials
 from alerting.learning.selection.shifted_labels import NOTHING_TRIED, ShiftedLabels
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, duration_millis

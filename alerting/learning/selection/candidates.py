@@ -33,6 +33,7 @@ from alerting.learning.score_metrics import (
     row_metrics,
     time_blocks,
 )
+from alerting.learning.selection.search_ceiling import Trial, describe_failed
 from alerting.readings.history import BoolArray, Floats
 
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
@@ -66,26 +67,6 @@ class Fold:
     number: int
     train: Positions
     test: Positions
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One parameter set, and its mean average precision over the completed folds.
-
-    `state`: complete; or pruned (stopped after some folds, worse than the median of the trials
-    before it); or failed, with the exception.
-    """
-
-    params: dict[str, Any]
-    ap: float
-    folds: tuple[float, ...]
-    state: str = "complete"
-
-
-def describe_failed(tried: Sequence[Trial]) -> str:
-    """Return how many trials failed, and why the first did; empty without one."""
-    faults = [trial.state for trial in tried if trial.state.startswith("failed: ")]
-    return f"{len(faults)} of {len(tried)} trials {faults[0]}" if faults else ""
 
 
 @dataclass(frozen=True)

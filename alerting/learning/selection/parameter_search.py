@@ -18,13 +18,12 @@ from alerting.learning.selection.candidates import (
     Fold,
     Positions,
     SearchSample,
-    Trial,
     assemble,
     search_sample,
     take_part,
     usable_folds,
 )
-from alerting.learning.selection.search_ceiling import ReadTime, run_trials
+from alerting.learning.selection.search_ceiling import ReadTime, Trial, run_trials
 from alerting.learning.selection.shifted_labels import NOTHING_TRIED, ShiftedLabels
 from alerting.readings.history import Floats
 

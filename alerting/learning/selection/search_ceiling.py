@@ -5,17 +5,37 @@ The ceiling is CPU time because time by the clock includes other programs: a bus
 train another model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from math import nan
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from alerting.definitions.faults import UserError, format_duration, name_fault
 from alerting.definitions.fields.learning import CLOCK_TO_CPU, Learning
-from alerting.learning.selection.candidates import Trial, describe_failed
 
 if TYPE_CHECKING:
     import optuna
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One parameter set, and its mean average precision over the completed folds.
+
+    `state`: complete; or pruned (stopped after some folds, worse than the median of the trials
+    before it); or failed, with the exception.
+    """
+
+    params: dict[str, Any]
+    ap: float
+    folds: tuple[float, ...]
+    state: str = "complete"
+
+
+def describe_failed(tried: Sequence[Trial]) -> str:
+    """Return how many trials failed, and why the first did; empty without one."""
+    faults = [trial.state for trial in tried if trial.state.startswith("failed: ")]
+    return f"{len(faults)} of {len(tried)} trials {faults[0]}" if faults else ""
 
 
 class TimeUsed(NamedTuple):

@@ -116,6 +116,7 @@ def test_a_sink_that_stands_still_is_a_fault_of_the_platform_until_it_goes_on(pl
     platform.sink_deliveries.set_fault("scada", "the broker is away", at(1))
 
     def faults(minute):
+        platform.clock.instant = at(minute)
         found = check_platform(platform, at(minute))
         return [f.reason for f in found if f.subject == "sink scada"]
 

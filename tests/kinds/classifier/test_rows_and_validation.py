@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from alerting.kinds.classifier.training import TRAINING
-from alerting.learning.selection.candidates import Trial, assemble, average_precision, usable_folds
+from alerting.learning.selection.candidates import assemble, average_precision, usable_folds
+from alerting.learning.selection.search_ceiling import Trial
 from alerting.learning.selection.shifted_labels import ShiftedLabels
 from tests import small_models
 

@@ -1,11 +1,12 @@
 import numpy as np
 
 from alerting.kinds.training_protocol import Challenger
-from alerting.learning.selection.candidates import Trial, assemble, usable_folds
+from alerting.learning.selection.candidates import assemble, usable_folds
 from alerting.learning.selection.challenger import ChallengerEvidence, training_cutoff
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.operating_point import ThresholdChoice
+from alerting.learning.selection.search_ceiling import Trial
 from alerting.learning.selection.shifted_labels import NOTHING_TRIED
 
 from .model import UsualValues, to_files

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from alerting.definitions.fields.learning import PERSISTENCE
-from alerting.learning.selection.candidates import Trial, assemble, average_precision, usable_folds
+from alerting.learning.selection.candidates import assemble, average_precision, usable_folds
 from alerting.learning.selection.choice import (
     ChanceTest,
     OnsetTest,
@@ -18,6 +18,7 @@ from alerting.learning.selection.choice import (
 )
 from alerting.learning.selection.decision import add_objection, decide
 from alerting.learning.selection.parameter_search import search_candidate
+from alerting.learning.selection.search_ceiling import Trial
 from alerting.learning.selection.shifted_labels import ShiftedLabels, placed_share
 from tests import small_models
 

@@ -14,11 +14,11 @@ from alerting.episodes.episode import Feedback
 from alerting.ports import PastEvaluation, ReadingRow
 from alerting.reporting.periods import read_period
 from alerting.usecases import make_reports
+from alerting.usecases.definitions.faults_and_platform_alerts import UNREPORTED
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.evaluation.rounds import evaluate
 from alerting.usecases.ingestion.arrived_rows import add_readings
 from alerting.usecases.issue_reports import (
-    FAILED,
     announce_reports,
     compose,
     due_reports,
@@ -178,7 +178,7 @@ def test_a_correction_is_a_new_report_by_hand_beside_the_first_and_ends_a_failur
     assert_refused(
         "2026-W02 is closed at 2026-01-12", issue_by_hand, platform, "too-hot", week, at(WEEK - 60)
     )
-    platform.platform_alerts.report(FAILED, "too-hot, 2026-W02", "no such column", CLOSED)
+    platform.platform_alerts.report(UNREPORTED, "too-hot, 2026-W02", "no such column", CLOSED)
     first = issue_by_hand(platform, "too-hot", week, CLOSED)
     assert (first.id, platform.platform_alerts.open()) == ("too-hot:2026-W02", [])
     page = platform.reports.page(first.id)
