@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from alerting.adapters.memory import platform as memory
 from alerting.adapters.memory import platform as sandbox
 from alerting.ports import DeliveryFailed, ModelUnavailable, Platform, SandboxPorts
+from alerting.usecases.data_upkeep import maintain
 from tests.builders import at
 from tests.helpers.lane_stores import lane_stores
 from tests.helpers.twins import sandbox_platform
@@ -52,6 +53,11 @@ class Mailbox:
 def memory_platform(*, backfilled=False):
     """Return an empty platform in memory."""
     return with_lane_stores(sandbox_platform(backfilled=backfilled))
+
+
+def maintain_at(platform, instant):
+    """Return what the maintenance of a platform finds whose clock shows this instant."""
+    return maintain(replace(platform, clock=HandClock(instant)), instant)
 
 
 def with_lane_stores(ports):

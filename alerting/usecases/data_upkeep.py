@@ -454,6 +454,7 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
     rolled = roll_up(platform, as_of)  # before the records of arrivals are forgotten
     read_sinks(platform, as_of)  # those written to the database begin
     longest = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
+    now = max(as_of, platform.clock.now())  # a run that is repeated, or came late
     return {
         "edited_documents": audit_edits(platform, as_of),
         "new_revisions": [f"{r.name} r{r.number}" for r in synced.new],
@@ -470,5 +471,5 @@ def maintain(platform: UpkeepPorts, as_of: datetime) -> dict[str, Any]:
         ),
         "dead_letters": len(platform.notifications.dead()),
         "faulty_routes": ROUTES.read(platform)[1],
-        "faults": [f"{fault.kind}: {fault.subject}" for fault in check_platform(platform, as_of)],
+        "faults": [f"{f.kind}: {f.subject}" for f in check_platform(platform, now)],
     }

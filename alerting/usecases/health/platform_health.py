@@ -374,7 +374,6 @@ def check_platform(
     if not asks_registry:
         platform.leases.claim(CONSOLE, CONSOLE)
     inventory = inventory or read_inventory(platform)
-    now = max(now, platform.clock.now())  # the caller's work took long, or is repeated
     facts = read_facts(
         platform,
         now,

@@ -93,4 +93,4 @@ def test_a_fault_of_the_clock_stays_for_an_hour_and_says_by_how_much(real):
         found = [a for a in line.platform.platform_alerts.open() if a.kind == "clock wrong"]
         assert len(found) == open_still, minute
     assert line.platform.platform_alerts.resolved_since(at(0))[0].opened_at == at(6)
-    assert timedelta(0) == line.platform.clock_difference().ahead
+    assert timedelta(0) == line.platform.clock_difference().difference

@@ -10,11 +10,10 @@ from alerting.definitions.asset_documents import MOST_VARIABLES, Asset, Variable
 from alerting.definitions.platform_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.sources import parse_source
 from alerting.ports import AuditFilter
-from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.ingestion.asset_import import GivenAsset, import_assets
 from alerting.usecases.sources.store_rows import deliver
 from tests.builders import at
-from tests.in_memory_platform import memory_platform
+from tests.in_memory_platform import maintain_at, memory_platform
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 GATE = parse_source({"name": "gate", "kind": "http"})
@@ -78,7 +77,7 @@ def test_source_and_all_of_them_together_have_bounds_import_of_engineer_neither_
     assert "all sources have declared 7" in of_sender[-1].refused[-1].reason
     known = deliver(platform, GATE, rows(named("old", 3)), at(9), by="gate")
     assert (known.rows, known.refused) == (0 + 3, [])
-    assert "source gate" in maintain(platform, at(10))["faults"][0]
+    assert "source gate" in maintain_at(platform, at(10))["faults"][0]
 
 
 def test_a_row_with_too_many_new_variables_is_refused_whole_and_declares_nothing():
@@ -127,10 +126,10 @@ def test_the_known_values_of_a_row_are_stored_beside_new_variables_beyond_the_bo
 def test_the_alert_names_the_source_and_ends_a_day_after_the_last_refused_row():
     platform = plant()
     deliver(platform, GATE, rows(named("a", 4)), at(0), by=None, sender="anna")
-    assert maintain(platform, at(2))["faults"] == ["declarations refused: sender anna"]
+    assert maintain_at(platform, at(2))["faults"] == ["declarations refused: sender anna"]
     reason = platform.platform_alerts.open()[0].reason
     assert reason.startswith("rows are refused, for example: 'a-3': would be a new asset")
-    assert maintain(platform, at(0) + timedelta(days=1, minutes=1))["faults"] == []
+    assert maintain_at(platform, at(0) + timedelta(days=1, minutes=1))["faults"] == []
 
 
 ACTORS = [("anna", None, "anna"), ("anna", "gate", "anna"), (None, "gate", "source gate")]

@@ -10,12 +10,11 @@ from alerting.adapters.sources.sql import SqlReader
 from alerting.definitions.platform_limits import DeclarationBounds, DeclarationLimits
 from alerting.definitions.sources import parse_source
 from alerting.ports import SourceLoss
-from alerting.usecases.data_upkeep import maintain
 from alerting.usecases.sources.poll import Readers, poll
 from alerting.usecases.sources.status import SERVICE, SOURCES, source_statuses
 from alerting.usecases.sources.store_rows import deliver
 from tests.builders import at
-from tests.in_memory_platform import memory_platform
+from tests.in_memory_platform import maintain_at, memory_platform
 
 GATE = {"name": "gate", "kind": "http", "stale_after": "10m"}
 READERS = Readers(FolderDrop(), SqlReader(resolver({})))
@@ -40,10 +39,10 @@ def test_a_source_that_the_stream_service_has_paused_raises_an_alert_until_it_is
     SOURCES.change_state(platform, "gate", "resume", "ada", at(2))
     SOURCES.change_state(platform, "gate", "pause", SERVICE, at(3))
     platform.deliveries.set_fault("gate", "10000 of its messages could not be stored")
-    assert maintain(platform, at(4))["faults"] == ["source stopped: source gate"]
+    assert maintain_at(platform, at(4))["faults"] == ["source stopped: source gate"]
     assert "could not be stored" in platform.platform_alerts.open()[0].reason
     SOURCES.change_state(platform, "gate", "resume", "ada", at(5))
-    assert maintain(platform, at(6))["faults"] == []
+    assert maintain_at(platform, at(6))["faults"] == []
 
 
 def test_values_that_are_lost_raise_an_alert_for_a_day():
@@ -52,19 +51,19 @@ def test_values_that_are_lost_raise_an_alert_for_a_day():
     platform.deliveries.record_loss(
         "gate", SourceLoss("more than 50000 values waited to be stored", 12), at(1)
     )
-    assert maintain(platform, at(2))["faults"] == ["values lost: source gate"]
+    assert maintain_at(platform, at(2))["faults"] == ["values lost: source gate"]
     reason = "values are lost (12 so far): more than 50000 values waited to be stored"
     assert platform.platform_alerts.open()[0].reason == reason
-    assert maintain(platform, at(24 * 60))["faults"] == ["values lost: source gate"]
-    assert maintain(platform, at(24 * 60 + 2))["faults"] == []
+    assert maintain_at(platform, at(24 * 60))["faults"] == ["values lost: source gate"]
+    assert maintain_at(platform, at(24 * 60 + 2))["faults"] == []
 
 
 def test_a_source_that_was_written_into_database_gets_a_revision_at_the_check_and_becomes_stale():
     platform = memory_platform()
     platform.sources.store_document(GATE)
-    maintain(platform, at(0))
+    maintain_at(platform, at(0))
     assert [revision.actor for revision in platform.sources.revisions("gate")] == ["database"]
-    assert "source stale: source gate" in maintain(platform, at(11))["faults"]
+    assert "source stale: source gate" in maintain_at(platform, at(11))["faults"]
     assert len(platform.sources.revisions("gate")) == 1
 
 
@@ -89,7 +88,7 @@ def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_ot
         "declare it first; nothing of the file is stored"
         in platform.deliveries.progress("lab").last_refused
     )
-    assert "declarations refused: source lab" in maintain(platform, at(2))["faults"]
+    assert "declarations refused: source lab" in maintain_at(platform, at(2))["faults"]
 
 
 def test_a_reading_after_now_is_told_of_with_its_distance_and_a_small_one_is_not(platform):

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alerting.adapters.files.chunks import StatedTimes
+from alerting.adapters.files.chunks import MOST_COLUMNS, StatedTimes, read_titles
 from alerting.adapters.files.heads.column_titles import ColumnLayout, Names
 from alerting.adapters.files.heads.head_lines import (
     EMPTY,
     NUMBER,
+    SEPARATORS,
     STAMP,
     TEXT,
     TEXTS,
@@ -110,6 +111,9 @@ def find_head(
     try:
         next(csv.reader([top.text], delimiter=separator), None)
     except csv.Error as error:
+        many = max(map(top.text.count, SEPARATORS)) + 1
+        if many > MOST_COLUMNS:
+            read_titles(path, [""] * many)  # which refuses so many
         raise UserError(
             f"{path!s}: line {top.number} cannot be split into titles of columns: {error!s}"
         ) from error

@@ -16,7 +16,7 @@ _MOST_LINES = 120
 _MOST_BYTES = 256 << 10
 _LEAST_LINES = 8
 _LONGEST_RECORD = 40  # lines of a record with line breaks in quotation marks
-_SEPARATORS = ",;\t|"
+SEPARATORS = ",;\t|"
 EMPTY = " "
 WORD = "w"  # for a missing value, or for a fault
 NUMBER = "n"
@@ -155,11 +155,11 @@ def choose_separator(records: Sequence[HeadLine]) -> str:
         score = typed * len(rows) / len(lines)
         return width > 1 and separates, score, as_first / len(lines), width
 
-    scores = {separator: fitness(separator) for separator in _SEPARATORS}
+    scores = {separator: fitness(separator) for separator in SEPARATORS}
     best = max(scores, key=lambda separator: scores[separator])
     if scores[best][0]:
         return best
-    return min(_SEPARATORS, key=lambda separator: sum(separator in text for text in texts))
+    return min(SEPARATORS, key=lambda separator: sum(separator in text for text in texts))
 
 
 def _outside_quotes(text: str) -> str:
