@@ -198,7 +198,7 @@ class Page:
         )
 
     def text(self):
-        return self.evaluate("document.body.innerText")
+        return self.evaluate("document.body?.innerText ?? ''")  # none while a page begins
 
     def evaluate(self, expression):
         found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
