@@ -73,7 +73,7 @@ class PartAway(NamedTuple):
 
 @dataclass(frozen=True)
 class SchedulerState:
-    """What Airflow says about itself. `paused`: ids of DAGs; it and `failed` are None if Airflow
+    """Airflow's answer about itself. `paused`: ids of DAGs; it and `failed` are None if Airflow
     did not answer."""
 
     away: PartAway | None = None

@@ -1,4 +1,4 @@
-"""What speaks against a challenger, or for its values alone, and what would help."""
+"""Objections to a challenger, why only its values serve, and what would help."""
 
 from collections.abc import Mapping
 from typing import Any
