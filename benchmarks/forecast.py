@@ -87,13 +87,11 @@ def metrology(data: Path) -> dict[str, Any]:
         for family in definition.families
     ]
     best = choose_candidate(dataset, candidates)
-    twin = calibrated(
-        fit_rows(dataset, best, definition, matrix, dataset.part == "train"), matrix, dataset
-    )
+    twin = calibrated(fit_rows(dataset, best, definition, dataset.part == "train"), dataset)
     seen = dataset.part != "test"
     test = dataset.measured_in("test")
     shifts = forecast_in(twin).shifts
-    refit = fit_rows(dataset, best, definition, matrix, seen & dataset.fit)
+    refit = fit_rows(dataset, best, definition, seen & dataset.fit)
     values = dataset.future[test, 0]
     last = matrix[test, task_of(definition, dataset.plan).last]
     peer = _peer(dataset, sensors, matrix[:, task_of(definition, dataset.plan).last], seen, test)
@@ -172,8 +170,8 @@ def _skill_of(name: str, histories: list[History]) -> dict[str, Any]:
     best = choose_candidate(dataset, candidates)
 
     def predicted(candidate: Candidate) -> Floats:
-        fitted = fit_rows(dataset, candidate, definition, matrix, dataset.part == "train")
-        return forecast_in(calibrated(fitted, matrix, dataset)).quantiles(matrix[test])
+        fitted = fit_rows(dataset, candidate, definition, dataset.part == "train")
+        return forecast_in(calibrated(fitted, dataset)).quantiles(matrix[test])
 
     losses = {
         one.family: crps(predicted(one), dataset.future[test])

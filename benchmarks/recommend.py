@@ -25,12 +25,12 @@ from sklearn.model_selection import train_test_split
 from alerting.definitions.asset_documents import Asset, Variable
 from alerting.episodes.episode import RecommendationResult
 from alerting.learning.data.dataset import Dataset
+from alerting.learning.experiment.trials import Trial
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import Candidate
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.search_ceiling import Trial
 from alerting.readings.history import History, from_millis
 from alerting.recommendation.explanation import recommend
 from benchmarks.helpers import public_data

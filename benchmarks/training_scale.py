@@ -29,7 +29,7 @@ from alerting.learning.data.dataset_rows import BYTES_PER_CELL, count_cells
 from alerting.learning.models.families.lightgbm import LightGbm
 from alerting.learning.score_metrics import evaluate_rows, time_blocks
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.parameter_search import search_candidate
+from alerting.learning.selection.classifier_search import search_candidate
 from alerting.readings.history import History
 from benchmarks.helpers.memory import peak_mib
 

@@ -13,13 +13,13 @@ from alerting.definitions.alert_definition import ModelDefinition, TrainedDefini
 from alerting.definitions.asset_documents import Asset
 from alerting.definitions.wording.language import joined, translatable
 from alerting.learning.data.dataset import Dataset
+from alerting.learning.experiment.trials import ReadTime
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import Candidate, FitFailed, final_fit
 from alerting.learning.selection.challenger import ChallengerEvidence
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import PromotionDecision, ValueEvidence
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset
-from alerting.learning.selection.search_ceiling import ReadTime
 from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History, LongHistory
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from alerting.definitions.wording.language import LanguageCode
-from alerting.learning.selection.search_ceiling import ReadTime
+from alerting.learning.experiment.trials import ReadTime
 from alerting.ports.plant import Document, Files
 
 MOST_MODEL_BYTES = 1 << 30  # of all files of one registered version

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from alerting.definitions.faults import UserError
-from alerting.learning.selection.search_ceiling import TimeUsed
+from alerting.learning.experiment.trials import TimeUsed
 from alerting.settings.environment import LOOPBACK, variable
 
 # cgroup 2, cgroup 1

@@ -13,7 +13,7 @@ import pytest
 
 from alerting.learning.selection.challenger import finish_challenger
 from alerting.learning.selection.choice import choose
-from alerting.learning.selection.parameter_search import search_candidate
+from alerting.learning.selection.classifier_search import search_candidate
 from alerting.ports import silent
 from tests import small_models
 

@@ -20,8 +20,8 @@ from alerting.learning.selection.candidates import (
     candidate_from_files,
     usable_folds,
 )
-from alerting.learning.selection.parameter_search import search_candidate
-from alerting.learning.selection.search_ceiling import SearchFailed
+from alerting.learning.selection.classifier_search import search_candidate
+from alerting.learning.experiment.trials import SearchFailed
 from tests import small_models
 from tests.helpers.learning.machine_time import time_of_trials
 from tests.helpers.learning.trained import chosen, finished

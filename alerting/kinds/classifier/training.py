@@ -14,9 +14,9 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import Candidate, final_fit
 from alerting.learning.selection.challenger import finish_challenger, refit, sample_shares
 from alerting.learning.selection.choice import ChanceTest, choose
+from alerting.learning.selection.classifier_search import search_candidate
 from alerting.learning.selection.life_training import refit_life, train_life
 from alerting.learning.selection.mode_training import refit_modes, train_modes
-from alerting.learning.selection.parameter_search import search_candidate
 from alerting.learning.selection.promotion import compare
 from alerting.ports import Files
 from alerting.readings.history import to_millis

@@ -2,10 +2,8 @@
 folds with as many results each, the columns that are compared with those at the last results, and
 the alarm that its problems cannot set."""
 
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,16 +11,12 @@ import numpy as np
 from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.forecast.definition import ForecastDefinition
-from alerting.kinds.forecast.kind import forecast_in
-from alerting.kinds.forecast.model import QUANTILES
-from alerting.kinds.forecast.verification import ForecastsAndValues
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.data.dataset_rows import walk_forward_folds
+from alerting.learning.experiment.folds import Fold, among, cut_by_results
 from alerting.learning.features.plan import AT_RESULTS, RESULTS, FeaturePlan
-from alerting.learning.models.trained import Estimator
-from alerting.learning.selection.candidates import Fold, usable_folds
+from alerting.learning.selection.candidates import usable_folds, walk_forward_folds
 from alerting.learning.selection.choice import LEAST_PROBLEMS, ChanceTest
-from alerting.readings.history import BoolArray, Floats
+from alerting.readings.history import BoolArray
 
 CHOICE_FOLDS = 5
 INTERVAL_FOLDS = 10  # fits on nearly all results, so that intervals are hardly too wide
@@ -50,14 +44,14 @@ def forecast_folds(dataset: Dataset, definition: ForecastDefinition) -> Forecast
     if definition.has_alarm:
         with suppress(UserError):
             warnings, notes = usable_folds(dataset, number)
+    has_value = dataset.has_future
     if dataset.plan.results_of:
-        values = result_folds(dataset, np.asarray(dataset.part == "train"))
+        values = result_folds(dataset, np.asarray(dataset.part == "train"), CHOICE_FOLDS)
     else:
-        has_value = np.asarray(~np.isnan(dataset.future).all(axis=1))
         values = warnings or [
-            Fold(place, train, test)
-            for place, (train, test) in enumerate(walk_forward_folds(dataset, number), start=1)
-            if has_value[train].any() and has_value[test].any()
+            fold
+            for fold in walk_forward_folds(dataset, number)
+            if has_value[fold.train].any() and has_value[fold.test].any()
         ]
     if not values:
         raise TrainingRefused(
@@ -70,41 +64,13 @@ def forecast_folds(dataset: Dataset, definition: ForecastDefinition) -> Forecast
     return ForecastFolds(values, warnings, notes)
 
 
-def result_folds(dataset: Dataset, chosen: BoolArray, number: int = CHOICE_FOLDS) -> list[Fold]:
-    """Return folds of the chosen rows with equally many values to score. Each is fitted on all
-    values before and after it but those within the purge: results are too few for walk-forward
-    folds."""
-    train = np.flatnonzero(chosen)
-    at = dataset.at[train]
-    has_value = ~np.isnan(dataset.future[train]).all(axis=1)
-    instants = np.sort(at[has_value])
-    starts = sorted({block[0] for block in np.array_split(instants, number) if len(block)})
-    folds = []
-    for place, (begin, end) in enumerate(pairwise([*starts, at.max(initial=0) + 1]), start=1):
-        apart = (at < begin - dataset.purge_ms) | (at >= end + dataset.purge_ms)
-        scored = (at >= begin) & (at < end)
-        scored &= dataset.label[train] == dataset.label_by_data[train]  # answers come to some only
-        if (apart & has_value).any():
-            folds.append(Fold(place, train[apart], train[scored]))
-    return folds
-
-
-def forecast_unseen(
-    dataset: Dataset, chosen: BoolArray, matrix: Floats, fit: Callable[[BoolArray], Estimator]
-) -> ForecastsAndValues:
-    """Return the values of each fold of the chosen rows beside the forecasts of a fit without
-    them."""
-    parts = []
-    for fold in result_folds(dataset, chosen, INTERVAL_FOLDS):
-        used = np.zeros(len(dataset.at), np.bool_)
-        used[fold.train] = True
-        rows = fold.test[~np.isnan(dataset.future[fold.test]).all(axis=1)]
-        quantiles = forecast_in(fit(used)).quantiles(matrix, rows)
-        parts.append(ForecastsAndValues(quantiles, dataset.future[rows]))
-    if not parts:
-        values = dataset.future[:0]
-        return ForecastsAndValues(np.empty((0, values.shape[1], len(QUANTILES))), values)
-    return ForecastsAndValues(*map(np.concatenate, zip(*parts, strict=True)))
+def result_folds(dataset: Dataset, chosen: BoolArray, number: int) -> list[Fold]:
+    """Return folds of the chosen rows with equally many values to score (`cut_by_results`). Rows
+    whose label an answer states are not scored, because answers come to some only."""
+    rows = np.flatnonzero(chosen)
+    by_data = dataset.label == dataset.label_by_data
+    folds = cut_by_results(dataset.at[rows], dataset.has_future[rows], dataset.purge_ms, number)
+    return [replace(f, test=f.test[by_data[f.test]]) for f in among(rows, folds)]
 
 
 def compare_with_results(plan: FeaturePlan, names: tuple[str, ...]) -> dict[str, Any]:

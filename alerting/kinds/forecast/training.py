@@ -1,32 +1,32 @@
 """Training of a forecast: a search by CRPS, calibration, and a test of the warnings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 from math import isnan
 from typing import Any
 
 import numpy as np
-import optuna
 
 from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
 from alerting.definitions.wording.language import spoken_share
 from alerting.kinds.forecast.definition import OWN_LAGS, ForecastDefinition
-from alerting.kinds.forecast.forecasters import FORECASTERS, Forecaster, Positions, Task
+from alerting.kinds.forecast.forecasters import FORECASTERS, Positions, Task
 from alerting.kinds.forecast.kind import forecast_in, forecast_of
 from alerting.kinds.forecast.model import (
     MEDIAN,
-    FittedForecast,
+    QUANTILES,
     Floats,
     conformal_shifts,
     covered,
     crps,
 )
 from alerting.kinds.forecast.result_folds import (
+    INTERVAL_FOLDS,
     compare_with_results,
     forecast_folds,
-    forecast_unseen,
+    result_folds,
     without_threshold,
 )
 from alerting.kinds.forecast.verification import (
@@ -37,6 +37,10 @@ from alerting.kinds.forecast.verification import (
 from alerting.kinds.training_protocol import Challenger, KindTraining
 from alerting.learning.data.dataset import Dataset, at_stride
 from alerting.learning.data.dataset_rows import leads_of
+from alerting.learning.experiment.chance import ShiftedLabels
+from alerting.learning.experiment.experiment import Experiment, Judged, Params, Space
+from alerting.learning.experiment.folds import Fold, merge
+from alerting.learning.experiment.trials import ReadTime
 from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, describe_window
 from alerting.learning.features.planning import LAGS_OF_RESULTS
 from alerting.learning.models.model_files import model_files
@@ -44,7 +48,6 @@ from alerting.learning.models.trained import Estimator, Platt, TrainedModel, mod
 from alerting.learning.score_metrics import time_blocks
 from alerting.learning.selection.candidates import (
     Candidate,
-    Fold,
     assemble,
     average_precision,
     final_fit,
@@ -64,10 +67,8 @@ from alerting.learning.selection.choice import (
     compare_best,
     evaluate_onset,
 )
+from alerting.learning.selection.classifier_search import SearchProgress
 from alerting.learning.selection.decision import ValueEvidence, ValueTest, describe_worse
-from alerting.learning.selection.parameter_search import SearchProgress
-from alerting.learning.selection.search_ceiling import ReadTime, SearchEnd, Trial, run_trials
-from alerting.learning.selection.shifted_labels import NOTHING_TRIED, ShiftedLabels
 from alerting.ports import Files
 from alerting.readings.history import BoolArray, duration_millis
 
@@ -84,7 +85,7 @@ def value_challenger(
 ) -> Challenger:
     """Return the model without an alarm, compared on the test period with `last`, the forecast that
     the last known value stays. Both estimators are fitted and calibrated."""
-    rows = np.flatnonzero(dataset.measured_in("test") & ~np.isnan(dataset.future).all(axis=1))
+    rows = np.flatnonzero(dataset.measured_in("test") & dataset.has_future)
     test = _test_values(dataset, definition, estimator, last, matrix, rows)
     used = (dataset.part == "train") | (dataset.part == "validation")
     train: BoolArray = np.asarray(dataset.part == "train")
@@ -179,25 +180,29 @@ class ForecastTraining:
         (`run_trials`). The risk of each trial is also scored on shifted labels, for the test
         against chance.
         """
-        search = _FamilySearch(dataset, definition, FORECASTERS[family])
-        trials = definition.learning.trials if len(search.proven) > 1 else 1
-        learning = definition.learning.model_copy(update={"trials": trials})
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(
-            sampler=optuna.samplers.TPESampler(seed=learning.seed, n_startup_trials=4)
-        )
-        first, *others = search.proven
-        for params in (first, *([dict(warm_start)] if warm_start else []), *others):
-            study.enqueue_trial(params, skip_if_exists=True)
-
-        end = run_trials(
-            study,
-            lambda trial: search.attempt(search.family.suggest(trial)),
-            learning,
+        experiment = ForecastExperiment(dataset, definition, family)
+        first, *others = experiment.proven
+        trials = definition.learning.trials if others else 1
+        before = [dict(warm_start)] if warm_start else []
+        found = experiment.search(
+            Space(experiment.family.suggest, [first, *before, *others]),
+            definition.learning.model_copy(update={"trials": trials}),
             lambda done: progress(f"trying {family}", done, trials),
             read_time,
         )
-        return search.candidate(trials, end, dict(warm_start or {}))
+        folds = experiment.cut
+        candidate = assemble(
+            family, dataset, folds.warnings, found, trials, folds.notes, dict(warm_start or {})
+        )
+        losses = [
+            crps(predicted, dataset.future[fold.test])
+            for fold, predicted in zip(folds.values, found.predicted, strict=True)
+        ]
+        return replace(
+            candidate,
+            metrics={**candidate.metrics, "crps": found.loss},
+            loss=merge(folds.values, losses, experiment.rows),
+        )
 
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
@@ -217,11 +222,11 @@ class ForecastTraining:
 
         def fit(candidate: Candidate) -> Estimator:
             with final_fit(candidate.family):
-                fitted = fit_rows(dataset, candidate, definition, matrix, train)
+                fitted = fit_rows(dataset, candidate, definition, train)
                 if not dataset.plan.results_of:
-                    return calibrated(fitted, matrix, dataset)
-                unseen = _forecast_unseen(dataset, candidate, definition, matrix, train)
-                return calibrated(fitted, matrix, dataset, unseen)
+                    return calibrated(fitted, dataset)
+                unseen = forecast_unseen(dataset, candidate, definition, train)
+                return calibrated(fitted, dataset, unseen)
 
         def estimate(candidate: Candidate, fitted: Estimator) -> Challenger:
             [last] = (c for c in candidates if c.family == PERSISTENCE)
@@ -254,10 +259,10 @@ class ForecastTraining:
         """Return the model with its parameters fitted on all mature rows, with the calibration of
         its quantiles, as its refit; values alone between results are calibrated on all of them."""
 
-        def fit(*arguments: Any) -> Estimator:
-            fitted = fit_rows(*arguments[:5])
+        def fit(rows: BoolArray) -> Estimator:
+            fitted = fit_rows(dataset, twin, definition, rows)
             if dataset.plan.results_of and not twin.has_alarm:
-                return _shifted(fitted, _forecast_unseen(*arguments[:5]))
+                return _shifted(fitted, forecast_unseen(dataset, twin, definition, rows))
             model = replace(forecast_in(fitted), shifts=forecast_of(twin).shifts)
             return replace(fitted, model=model)
 
@@ -321,47 +326,14 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
     )
 
 
-def fit_rows(
-    dataset: Dataset,
-    recipe: Candidate | TrainedModel,
-    definition: ForecastDefinition,
-    matrix: Floats,
-    rows: Any,
-) -> Estimator:
-    """Fit a recipe on the rows of the dataset's matrix that have a value ahead."""
-    used = np.flatnonzero(rows & ~np.isnan(dataset.future).all(axis=1))
-    used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
-    task = task_of(definition, dataset.plan)
-    family = FORECASTERS[recipe.family]
-    model = family.fit(
-        recipe.params, task, matrix[used], dataset.future[used], definition.learning.seed
-    )
-    return Estimator(family.name, model, task.columns, Encoding())
-
-
-def _forecast_unseen(
-    dataset: Dataset,
-    recipe: Candidate | TrainedModel,
-    definition: ForecastDefinition,
-    matrix: Floats,
-    rows: BoolArray,
-) -> ForecastsAndValues:
-    return forecast_unseen(
-        dataset, rows, matrix, lambda used: fit_rows(dataset, recipe, definition, matrix, used)
-    )
-
-
 def calibrated(
-    estimator: Estimator,
-    matrix: Floats,
-    dataset: Dataset,
-    beside: ForecastsAndValues | None = None,
+    estimator: Estimator, dataset: Dataset, beside: ForecastsAndValues | None = None
 ) -> Estimator:
     """Return a forecaster with its quantiles calibrated on the validation period. `beside`: other
     forecasts of values that they have not seen; few results need them."""
     rows = np.flatnonzero(dataset.measured_in("validation"))
     model = forecast_in(estimator)
-    quantiles = model.quantiles(matrix, rows)
+    quantiles = model.quantiles(dataset.matrix, rows)
     values = dataset.future[rows]
     if beside is not None:
         quantiles = np.concatenate([beside.quantiles, quantiles])
@@ -375,108 +347,121 @@ def _shifted(estimator: Estimator, unseen: ForecastsAndValues) -> Estimator:
     return replace(estimator, model=model)
 
 
-@dataclass(frozen=True)
-class _Tried:
-    """A trial with its results by fold: CRPS and risk of each scored row."""
+class ForecastExperiment(Experiment[Estimator]):
+    """The values ahead, by one family. Its rows without a value ahead are not fitted on.
 
-    trial: Trial
-    losses: tuple[Floats, ...]
-    risks: tuple[Floats, ...]
+    `most`: rows of a fit, in `folds`; without these a search's, on fewer rows, in those of `cut`.
+    Raises UserError if no fold has values on both sides.
+    """
 
-    @property
-    def crps(self) -> float:
-        """Return the mean CRPS over the folds."""
-        return float(np.mean([_mean(loss) for loss in self.losses]))
-
-
-class _FamilySearch:
     def __init__(
-        self, dataset: Dataset, definition: ForecastDefinition, family: Forecaster
+        self,
+        dataset: Dataset,
+        definition: ForecastDefinition,
+        family: str,
+        folds: list[Fold] | None = None,
+        most: int = _MOST_ROWS,
     ) -> None:
-        self.dataset = dataset
-        self.definition = definition
-        self.family = family
-        self.folds = forecast_folds(dataset, definition)
-        self.proven = family.results if dataset.plan.results_of else family.proven
-        self.task = task_of(definition, dataset.plan)
-        self.matrix = dataset.matrix
-        self.shifted = ShiftedLabels(dataset, self.folds.warnings, definition.learning.seed)
-        self.chance = NOTHING_TRIED
-        self.tried: list[_Tried] = []
-        self._strongest: dict[tuple[int, str], Positions] = {}
+        self.family = FORECASTERS[family]
+        self.rows = len(dataset.at)
+        self.proven = self.family.results if dataset.plan.results_of else self.family.proven
+        self._dataset = dataset
+        self._future = dataset.future
+        self._matrix = dataset.matrix
+        self._seed = definition.learning.seed
+        self._task = task_of(definition, dataset.plan)
+        self._most = most
+        self._strongest = dict[tuple[int, str], Positions]()
+        if folds is None:
+            self.cut = forecast_folds(dataset, definition)
+            self._shifted = ShiftedLabels(dataset, self.cut.warnings, self._seed)
+            self._most = max(_LEAST_TRIED, _MOST_TRIED // self._future.shape[1])
+        self.folds = self.cut.values if folds is None else folds
 
-    def attempt(self, params: Mapping[str, Any]) -> float:
-        """Fit and score one parameter set on every fold. Returns its mean CRPS."""
-        folds = self.folds
-        predicted = [self._predict(params, fold) for fold in folds.values]
-        losses = [
-            crps(quantiles, self.dataset.future[fold.test])
-            for fold, (quantiles, _) in zip(folds.values, predicted, strict=True)
-        ]
-        if folds.warnings is not folds.values:
-            predicted = [self._predict(params, fold) for fold in folds.warnings]
-        risks = [risk for _, risk in predicted]
-        aps = tuple(
-            average_precision(self.dataset, fold, risk)
-            for fold, risk in zip(folds.warnings, risks, strict=True)
-        )
-        if aps:
-            shifted = [
-                risk[np.isin(fold.test, rows)]
-                for fold, risk, rows in zip(folds.warnings, risks, self.shifted.rows, strict=True)
+    def fit(self, params: Mapping[str, Any], fold: Fold) -> Estimator:
+        used = fold.train[self._dataset.has_future[fold.train]]
+        used = used[:: max(1, -(-len(used) // self._most))]
+        rows = self._matrix[used]
+        future = self._future[used]
+        task = self._task
+        if self.family.strongest is not None and fold.number:
+            # of 100 columns the choice takes .12 of the 2.1 CPU s of a fit, of 400 .49 of 2.5
+            key = (fold.number, params["of"])
+            if key not in self._strongest:
+                chosen = self.family.strongest(params["of"], task, rows, future, self._seed)
+                self._strongest[key] = chosen
+            task = replace(task, strongest=self._strongest[key])
+        model = self.family.fit(params, task, rows, future, self._seed)
+        return Estimator(self.family.name, model, task.columns, Encoding())
+
+    def predict(self, fitted: Estimator, params: Mapping[str, Any], rows: Positions) -> Floats:
+        """Return the quantiles (rows x leads x quantiles)."""
+        return forecast_in(fitted).quantiles(self._matrix, rows)
+
+    def loss(self, predicted: Floats, rows: Positions) -> float:
+        return _mean(crps(predicted, self._future[rows]))
+
+    def judge(
+        self,
+        params: Params,
+        fitted: Sequence[Estimator],
+        predicted: Sequence[Floats],
+        losses: Sequence[float],
+    ) -> Judged:
+        """Return the average precision and the risks on the folds with warnings, which are others
+        than those with values between results."""
+        folds = self.cut.warnings
+        if folds is not self.folds:
+            fitted = [self.fit(params, fold) for fold in folds]
+            predicted = [
+                self.predict(model, params, fold.test)
+                for fold, model in zip(folds, fitted, strict=True)
             ]
-            self.chance = np.maximum(self.chance, self.shifted.evaluate(shifted))
-        trial = Trial(dict(params), float(np.mean(aps)) if aps else np.nan, aps)
-        self.tried.append(_Tried(trial, tuple(losses), tuple(risks)))
-        return self.tried[-1].crps
+        risks = [
+            sigmoid(forecast_in(model).margin_of(quantiles))
+            for model, quantiles in zip(fitted, predicted, strict=True)
+        ]
+        if not folds:
+            return Judged((), ())
+        figures = [
+            average_precision(self._dataset, *pair) for pair in zip(folds, risks, strict=True)
+        ]
+        shifted = [
+            risk[np.isin(fold.test, rows)]
+            for fold, risk, rows in zip(folds, risks, self._shifted.rows, strict=True)
+        ]
+        return Judged(tuple(figures), risks, self._shifted.evaluate(shifted))
 
-    def candidate(self, trials: int, end: SearchEnd, warm_start: dict[str, Any]) -> Candidate:
-        """Return the best trial as a candidate."""
-        best = min(self.tried, key=lambda tried: tried.crps)
-        assembled = assemble(
-            self.family.name,
-            self.dataset,
-            self.folds.warnings,
-            [*(tried.trial for tried in self.tried), *end.failed],
-            best.trial,
-            best.risks,
-            self.chance,
-            trials,
-            [*self.folds.notes, *end.describe(self.family.name, trials)],
-            warm_start,
+
+def forecast_unseen(
+    dataset: Dataset,
+    recipe: Candidate | TrainedModel,
+    definition: ForecastDefinition,
+    rows: BoolArray,
+) -> ForecastsAndValues:
+    """Return the values between results of these rows beside forecasts that have not seen them."""
+    folds = [
+        replace(fold, test=fold.test[dataset.has_future[fold.test]])
+        for fold in result_folds(dataset, rows, INTERVAL_FOLDS)
+    ]
+    scored = np.concatenate([np.empty(0, np.int64), *(fold.test for fold in folds)])
+    if not folds:
+        return ForecastsAndValues(
+            np.empty((0, dataset.future.shape[1], len(QUANTILES))), dataset.future[:0]
         )
-        loss = np.full(len(self.dataset.at), np.nan)
-        for fold, value in zip(self.folds.values, best.losses, strict=True):
-            loss[fold.test] = value
-        return replace(assembled, metrics={**assembled.metrics, "crps": best.crps}, loss=loss)
+    experiment = ForecastExperiment(dataset, definition, recipe.family, folds)
+    return ForecastsAndValues(experiment.out_of_fold(recipe.params)[scored], dataset.future[scored])
 
-    def _predict(self, params: Mapping[str, Any], fold: Fold) -> tuple[Floats, Floats]:
-        """Return the quantiles and the risk of a fold's test rows."""
-        model = self._fit(params, fold)
-        quantiles = model.quantiles(self.matrix, fold.test)
-        return quantiles, sigmoid(model.margin_of(quantiles))
 
-    def _fit(self, params: Mapping[str, Any], fold: Fold) -> FittedForecast:
-        future = self.dataset.future
-        used = fold.train[~np.isnan(future[fold.train]).all(axis=1)]
-        most = max(_LEAST_TRIED, _MOST_TRIED // future.shape[1])
-        used = used[:: max(1, -(-len(used) // most))]
-        rows = self.matrix[used]
-        task = self._task(params, fold, rows, future[used])
-        return self.family.fit(params, task, rows, future[used], self.definition.learning.seed)
-
-    def _task(self, params: Mapping[str, Any], fold: Fold, rows: Floats, future: Floats) -> Task:
-        """Return the task with the strongest columns on a fold, which are chosen only once: of 100
-        columns that takes .12 of the 2.1 CPU s of a fit, of 400 columns .49 of 2.5."""
-        if self.family.strongest is None:
-            return self.task
-        key = (id(fold), params["of"])
-        if key not in self._strongest:
-            seed = self.definition.learning.seed
-            self._strongest[key] = self.family.strongest(
-                params["of"], self.task, rows, future, seed
-            )
-        return replace(self.task, strongest=self._strongest[key])
+def fit_rows(
+    dataset: Dataset,
+    recipe: Candidate | TrainedModel,
+    definition: ForecastDefinition,
+    rows: BoolArray,
+) -> Estimator:
+    """Fit a recipe on the rows that have a value ahead."""
+    experiment = ForecastExperiment(dataset, definition, recipe.family, [])
+    return experiment.refit(recipe.params, np.flatnonzero(rows))
 
 
 def _mean(values: Floats) -> float:
@@ -539,7 +524,7 @@ def _title(candidate: Candidate) -> str:
 def _describe_test(
     estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition
 ) -> list[str]:
-    rows = np.flatnonzero(dataset.measured_in("test") & ~np.isnan(dataset.future).all(axis=1))
+    rows = np.flatnonzero(dataset.measured_in("test") & dataset.has_future)
     if not len(rows):
         return []
     model = forecast_in(estimator)

@@ -161,6 +161,11 @@ class Dataset:
         by row."""
         return Columns.from_plan(self.plan).view(self.rows)
 
+    @cached_property
+    def has_future(self) -> BoolArray:
+        """Return a mask of the rows with a value ahead."""
+        return np.asarray(~np.isnan(self.future).all(axis=1), np.bool_)
+
     def measured_in(self, part: str) -> BoolArray:
         """Return a mask of the rows of a part by which a model is measured."""
         return np.asarray(self.measured & (self.part == part))

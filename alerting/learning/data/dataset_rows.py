@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from itertools import pairwise
 from typing import Final, Literal, Protocol
 
 import numpy as np
@@ -199,26 +198,6 @@ def require_all_parts(
                     window=describe_window(purge_ms - label),
                 ),
             )
-
-
-def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positions]]:
-    """Return `n` folds inside train, each as the positions of its fitted and of its scored rows.
-
-    The train period is cut into n + 1 equal intervals. Each interval except the first is scored by
-    a fit on all earlier ones, purged as at the borders of the parts. A fold may be empty on either
-    side.
-    """
-    train = np.flatnonzero(dataset.part == "train")
-    at = dataset.at[train]
-    if not len(at):
-        return []
-    first = int(at.min()) - 1
-    last = int(at.max())
-    edges = [first + (last - first) * i // (n + 1) for i in range(n + 2)]
-    return [
-        (train[at <= begin - dataset.purge_ms], train[(at > begin) & (at <= end)])
-        for begin, end in pairwise(edges[1:])
-    ]
 
 
 PROBLEM_COLUMNS = ("asset", "start", "last", "end", "known_at", "uncounted")

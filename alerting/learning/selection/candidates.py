@@ -22,7 +22,16 @@ import numpy.typing as npt
 from alerting.definitions.faults import TrainingRefused, UserError, name_fault
 from alerting.definitions.wording.language import joined, template, translatable
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.data.dataset_rows import walk_forward_folds
+from alerting.learning.experiment.experiment import Found
+from alerting.learning.experiment.folds import (
+    Fold,
+    Positions,
+    among,
+    cut_walk_forward,
+    evenly,
+    merge,
+)
+from alerting.learning.experiment.trials import Trial, describe_failed
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.models.families.contract import STRONGEST
 from alerting.learning.models.trained import Estimator
@@ -33,7 +42,6 @@ from alerting.learning.score_metrics import (
     row_metrics,
     time_blocks,
 )
-from alerting.learning.selection.search_ceiling import Trial, describe_failed
 from alerting.readings.history import BoolArray, Floats
 
 _LEAST_SHARE = 1e-15  # a risk that differs from 0, and from 1, in a float
@@ -58,15 +66,6 @@ _SCORED = _Use(
     template("all {rows} rows it would be scored on are positive"),
     template("all {rows} rows it would be scored on are negative"),
 )
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One walk-forward fold: it is fitted on `train` and scored on `test` (positions of rows)."""
-
-    number: int
-    train: Positions
-    test: Positions
 
 
 @dataclass(frozen=True)
@@ -132,6 +131,13 @@ def final_fit(name: str) -> Iterator[None]:
         raise FitFailed(name, fault) from fault
 
 
+def walk_forward_folds(dataset: Dataset, folds: int) -> list[Fold]:
+    """Return walk-forward folds inside the training period, purged as at the borders of the
+    parts."""
+    train = np.flatnonzero(dataset.part == "train")
+    return among(train, cut_walk_forward(dataset.at[train], dataset.purge_ms, folds))
+
+
 def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     """Return the usable walk-forward folds, and a sentence on every other one.
 
@@ -142,22 +148,22 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     notes = list[str]()
     sample = search_sample(dataset)
     by_word = dataset.label != dataset.label_by_data  # metrics rest on data, not on feedback
-    for number, (train, later) in enumerate(walk_forward_folds(dataset, folds), start=1):
-        test = later[~by_word[later]]
-        fault = _fault(dataset.label[sample.select_rows(train)], _FITTED) or _fault(
-            dataset.label[sample.select_rows(test)], _SCORED
+    for cut in walk_forward_folds(dataset, folds):
+        fold = replace(cut, test=cut.test[~by_word[cut.test]])
+        fault = _fault(dataset.label[sample.select_rows(fold.train)], _FITTED) or _fault(
+            dataset.label[sample.select_rows(fold.test)], _SCORED
         )
         if fault:
             notes.append(
                 translatable(
                     "fold {number} of {folds} was left out: {fault}",
-                    number=number,
+                    number=fold.number,
                     folds=folds,
                     fault=fault,
                 )
             )
         else:
-            usable.append(Fold(number, np.asarray(train, np.int64), np.asarray(test, np.int64)))
+            usable.append(fold)
     if not usable:
         raise TrainingRefused(
             dataset.definition,
@@ -178,30 +184,26 @@ def average_precision(dataset: Dataset, fold: Fold, score: Floats) -> float:
 def assemble(
     family: str,
     dataset: Dataset,
-    folds: Sequence[Fold],
-    trials: Sequence[Trial],
-    best: Trial,
-    scores: Sequence[Floats],
-    chance: Floats,
+    folds: list[Fold],
+    found: Found,
     trials_asked: int,
     notes: Sequence[str],
-    warm_start: dict[str, Any] | None = None,
+    warm_start: dict[str, Any],
 ) -> Candidate:
-    """Assemble the candidate of one search; `scores` are those of its best trial, by fold."""
-    oof = np.full(len(dataset.label), np.nan)
-    for fold, score in zip(folds, scores, strict=True):
-        oof[fold.test] = score
+    """Assemble the candidate of one search. `folds`: those of the scores of its best trial."""
+    best = found.best or found.tried[0]
+    ended = found.end.describe(family, trials_asked) if found.end else []
     return Candidate(
         family=family,
         params=best.params,
-        oof=oof,
-        chance=chance,
-        metrics=_average_folds(dataset, folds, scores),
-        tried=tuple(trials),
+        oof=merge(folds, [*found.scores], len(dataset.label)),
+        chance=found.chance,
+        metrics=_average_folds(dataset, folds, found.scores),
+        tried=tuple(found.tried),
         trials_asked=trials_asked,
-        cut_short=len(trials) < trials_asked,
-        notes=tuple(notes),
-        warm_start=warm_start or {},
+        cut_short=len(found.tried) < trials_asked,
+        notes=(*notes, *ended),
+        warm_start=warm_start,
     )
 
 
@@ -302,7 +304,6 @@ Labels = npt.NDArray[np.int8]
 MOST_SEARCHED = 150_000  # rows, of a table with at most MOST_CELLS
 MOST_CELLS = 60_000_000  # rows times columns; a wider table is searched on fewer rows
 LEAST_SEARCHED = 20_000  # however many columns there are
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -459,13 +460,6 @@ def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
         "weighted); figures and the final fit are of all rows"
     )
     return SearchSample(selected, weight, (note,))
-
-
-def evenly(rows: Positions, count: int) -> Positions:
-    """Return `count` of the rows, as evenly spaced as possible; all where there are no more."""
-    if count >= len(rows):
-        return rows
-    return rows[(np.arange(count, dtype=np.int64) * len(rows) + len(rows) // 2) // count]
 
 
 def _share(count: int, total: int) -> str:

@@ -21,6 +21,7 @@ from alerting.definitions.wording.language import translatable
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.dataset_rows import THINNED
+from alerting.learning.experiment.chance import placed_share
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import (
@@ -62,7 +63,6 @@ from alerting.learning.selection.operating_point import (
     observe_rows,
 )
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, compare
-from alerting.learning.selection.shifted_labels import placed_share
 from alerting.readings.history import BoolArray, Floats, History, from_millis, millis
 
 ORDINARY = (0.001, 0.999)  # quantiles of the training rows between which a value counts as seen
@@ -281,7 +281,7 @@ def finish_challenger(
     if not measured.any():
         raise TrainingRefused(dataset.definition, _NO_VALIDATION)
     if estimator is None:
-        estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
+        estimator = fit_rows(dataset, candidate, definition, train, dataset.label)
     margin = _margins(estimator, matrix, validation | (dataset.part == "test"))
     folds = rows_out_of_fold(dataset, candidate, measured)
     labelled = measured if folds is None else folds
@@ -352,12 +352,12 @@ def fit_rows(
     dataset: Dataset,
     recipe: Recipe,
     definition: TrainedDefinition,
-    matrix: Floats,
     rows: npt.NDArray[np.bool_],
     label: npt.NDArray[np.int8],
 ) -> Estimator:
-    """Fit a recipe on rows of the dataset's matrix, with these labels and their weights."""
+    """Fit a recipe on rows of the dataset, with these labels and their weights."""
     limit = ColumnLimit.from_plan(dataset.plan)
+    matrix = dataset.matrix
     used = np.flatnonzero(rows)
     chosen = limit.choose(recipe.params, len(used), lambda: limit.rank_all(matrix, used, label))
     labelled = LabelledRows(take_part(matrix, used, chosen), label[used], dataset.weights(used))
@@ -488,12 +488,12 @@ def refit(
     dataset: Dataset,
     twin: TrainedModel,
     definition: TrainedDefinition,
-    fit: Callable[..., Estimator] = fit_rows,
+    fit: Callable[[BoolArray], Estimator] | None = None,
 ) -> TrainedModel | None:
     """Return the twin with a refit: its parameters fitted on all mature rows of the dataset, which
     has the twin's plan.
 
-    `fit`: the kind's fit, with the arguments of `fit_rows`. Plan, calibration and threshold are the
+    `fit`: the kind's fit of rows, if it is not `fit_rows`. Plan, calibration and threshold are the
     twin's. None if the dataset has no rows later than those from which the model has learned.
     """
     every = next(
@@ -504,8 +504,7 @@ def refit(
     cutoff = min(training_cutoff(dataset, rows), dataset.as_of)
     if cutoff <= (twin.refit or twin).training_cutoff:
         return None
-    matrix = dataset.matrix
-    estimator = fit(dataset, twin, definition, matrix, rows, dataset.label)
+    estimator = fit(rows) if fit else fit_rows(dataset, twin, definition, rows, dataset.label)
     ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, rows)
     fitted = replace(
         twin,

@@ -15,16 +15,16 @@ from alerting.definitions.fields.learning import PERSISTENCE, SEASONAL
 from alerting.definitions.wording.language import count_in_english, spoken_share
 from alerting.detection.problem_occurrences import Occurrences
 from alerting.learning.data.dataset import Dataset
+from alerting.learning.experiment.chance import ROUNDING, SHIFTS, ShiftedLabels
+from alerting.learning.experiment.folds import Fold
 from alerting.learning.score_metrics import row_metrics
 from alerting.learning.selection.candidates import (
     Candidate,
-    Fold,
     draw_fold,
     is_one_class,
     usable_folds,
 )
 from alerting.learning.selection.decision import threshold_alert
-from alerting.learning.selection.shifted_labels import ROUNDING, SHIFTS, ShiftedLabels
 from alerting.readings.history import BoolArray
 
 LEAST_PROBLEMS = 3  # in the rows that the folds score

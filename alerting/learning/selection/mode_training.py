@@ -20,13 +20,14 @@ from alerting.definitions.fields.learning import OF_MODES
 from alerting.definitions.wording.language import count_in_english
 from alerting.episodes.mode_shares import ModeAlarm, count_modes, probable_mode
 from alerting.learning.data.dataset import Dataset
+from alerting.learning.experiment.chance import placed_share
+from alerting.learning.experiment.folds import Positions
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.mode_model import ModeModel, conditions_of, describe_row
 from alerting.learning.models.trained import Estimator, TrainedModel
-from alerting.learning.selection.candidates import Positions, usable_folds
+from alerting.learning.selection.candidates import usable_folds
 from alerting.learning.selection.challenger import fit_rows, observe_part
 from alerting.learning.selection.operating_point import predicted_episodes_at
-from alerting.learning.selection.shifted_labels import placed_share
 from alerting.readings.history import BoolArray, Floats, to_millis
 
 LEAST_PROBLEMS = 3  # of a mode, on rows that its fit had not seen
@@ -99,7 +100,7 @@ def _fit(
     recipe = _Recipe(OF_MODES, get_family(OF_MODES).proven_params()[1])
     weighted = replace(dataset, weight=_weights(dataset, shown))
     used = rows & (dataset.modes.any(axis=1) | (dataset.label == 0))
-    return fit_rows(weighted, recipe, definition, dataset.matrix, used, shown.astype(np.int8))
+    return fit_rows(weighted, recipe, definition, used, shown.astype(np.int8))
 
 
 def _weights(dataset: Dataset, shown: BoolArray) -> Floats:

@@ -14,6 +14,7 @@ from alerting.definitions.alert_definition import ModelDefinition, Revision, Tra
 from alerting.definitions.faults import UserError
 from alerting.kinds.registry import estimation_of, training_of
 from alerting.learning.data.dataset import Dataset, dataset_files
+from alerting.learning.experiment.trials import SearchFailed
 from alerting.learning.features.plan import describe_window
 from alerting.learning.selection.candidates import candidate_files, candidate_from_files
 from alerting.learning.selection.decision import (
@@ -22,7 +23,6 @@ from alerting.learning.selection.decision import (
     EstimateSummary,
     Proposal,
 )
-from alerting.learning.selection.search_ceiling import SearchFailed
 from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.use_cases import id_logger
 from alerting.readings.history import duration_millis

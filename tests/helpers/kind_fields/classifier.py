@@ -21,7 +21,7 @@ from alerting.episodes.prediction_rule import (
 )
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.row_labels import FeedbackLabel
-from alerting.learning.selection.parameter_search import search_candidate
+from alerting.learning.selection.classifier_search import search_candidate
 from alerting.learning.selection.promotion import compare
 from alerting.ports import silent
 from alerting.readings.history import to_millis

@@ -1,6 +1,6 @@
 """Times that a search uses, as a machine would report them."""
 
-from alerting.learning.selection.search_ceiling import ReadTime, TimeUsed
+from alerting.learning.experiment.trials import ReadTime, TimeUsed
 
 
 def time_of_trials(cpu: float, clock: float | None = None) -> ReadTime:

@@ -8,8 +8,8 @@ import pytest
 
 from alerting.kinds.classifier.training import TRAINING
 from alerting.learning.selection.candidates import assemble, average_precision, usable_folds
-from alerting.learning.selection.search_ceiling import Trial
-from alerting.learning.selection.shifted_labels import ShiftedLabels
+from alerting.learning.experiment.trials import Trial
+from alerting.learning.experiment.chance import ShiftedLabels
 from tests import small_models
 
 pytestmark = pytest.mark.models

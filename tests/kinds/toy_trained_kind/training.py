@@ -6,8 +6,8 @@ from alerting.learning.selection.challenger import ChallengerEvidence, training_
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.operating_point import ThresholdChoice
-from alerting.learning.selection.search_ceiling import Trial
-from alerting.learning.selection.shifted_labels import NOTHING_TRIED
+from alerting.learning.experiment.trials import Trial
+from alerting.learning.experiment.chance import NOTHING_TRIED
 
 from .model import UsualValues, to_files
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from alerting.learning.selection.candidates import evenly, search_sample, usable_folds
-from alerting.learning.selection.shifted_labels import SHIFTS, ShiftedLabels, placed_share
+from alerting.learning.experiment.chance import SHIFTS, ShiftedLabels, placed_share
 
 pytestmark = pytest.mark.models
 

@@ -17,9 +17,9 @@ from alerting.learning.selection.choice import (
     find_present,
 )
 from alerting.learning.selection.decision import add_objection, decide
-from alerting.learning.selection.parameter_search import search_candidate
-from alerting.learning.selection.search_ceiling import Trial
-from alerting.learning.selection.shifted_labels import ShiftedLabels, placed_share
+from alerting.learning.selection.classifier_search import search_candidate
+from alerting.learning.experiment.trials import Trial
+from alerting.learning.experiment.chance import ShiftedLabels, placed_share
 from tests import small_models
 
 pytestmark = pytest.mark.models

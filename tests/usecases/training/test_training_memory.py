@@ -12,7 +12,7 @@ from alerting.definitions.asset_documents import Asset
 from alerting.learning.data.dataset import build_dataset, dataset_files, dataset_from_files
 from alerting.learning.data.dataset_rows import BYTES_PER_CELL, count_cells
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.parameter_search import search_candidate
+from alerting.learning.selection.classifier_search import search_candidate
 from alerting.readings.history import History
 from benchmarks.helpers.memory import peak_mib
 from tests.builders import classifier

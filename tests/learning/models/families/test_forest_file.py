@@ -13,7 +13,7 @@ from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import informative_pairs
 from alerting.learning.models.families.random_forest import FOREST, Forest
 from alerting.learning.models.trained import ModelRefused
-from alerting.learning.selection.parameter_search import search_candidate
+from alerting.learning.selection.classifier_search import search_candidate
 from tests import small_models
 
 pytestmark = pytest.mark.models

@@ -22,9 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.selection.candidates import MOST_SEARCHED, Fold, Positions, evenly
+from alerting.learning.experiment.folds import Fold, Positions, evenly
 from alerting.readings.history import Floats
 
+MOST_SCORED = 150_000  # rows of all folds
 ROUNDING = 1e-9  # equal scores reach the prevalence, but not to the last bit
 SHIFTS = 400
 PLACEMENTS = 2_000
@@ -113,7 +114,7 @@ class ShiftedLabels:
         self._folds = [
             _shift_fold(
                 dataset,
-                evenly(fold.test, ceil(len(fold.test) * min(1.0, MOST_SEARCHED / total))),
+                evenly(fold.test, ceil(len(fold.test) * min(1.0, MOST_SCORED / total))),
                 random,
             )
             for fold in folds
@@ -203,7 +204,7 @@ def placed_share(dataset: Dataset, rows: Positions, score: Floats, seed: int) ->
     score as high, because the highest scores raise the alarms; the mean before problems is compared
     with that of the other rows.
     """
-    rows = evenly(rows, min(len(rows), MOST_SEARCHED))
+    rows = evenly(rows, min(len(rows), MOST_SCORED))
     score = score[rows]
     positive = np.flatnonzero(dataset.label[rows] == 1)
     if not len(positive) or len(positive) == len(rows):

@@ -1,0 +1,170 @@
+"""One experiment: what learns from rows states its folds, how it is fitted and predicts, and its
+loss. Search, prediction out of fold and refit are the same for all.
+
+A null says what the figures are worth: those that nothing but chance reaches (`chance`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import optuna
+
+from alerting.definitions.fields.learning import Learning
+from alerting.learning.experiment.chance import NOTHING_TRIED
+from alerting.learning.experiment.folds import Fold, Positions, merge
+from alerting.learning.experiment.trials import ReadTime, SearchEnd, Trial, run_trials
+from alerting.readings.history import Floats
+
+UNPRUNED_TRIALS = 3  # trials that finish before one may be pruned for being worse than their median
+Params = dict[str, Any]
+FittedT = TypeVar("FittedT")
+
+
+class Judged(NamedTuple):
+    """A trial as a warning: average precision of each fold; scores of each fold's rows; and the
+    figures of the same fits on labels that mean nothing (`NOTHING_TRIED` without)."""
+
+    figures: tuple[float, ...]
+    scores: Sequence[Floats]
+    chance: Floats = NOTHING_TRIED
+
+
+class Space(NamedTuple):
+    """What a search tries: `proven` sets first, in this order, then what `suggest` draws. `prunes`:
+    whether a set ends early that after some folds is worse than the median of earlier sets."""
+
+    suggest: Callable[[optuna.Trial], Params]
+    proven: Sequence[Params]
+    prunes: bool = False
+
+
+@dataclass
+class Found:
+    """The result of a search. `best`: the set with the least `loss`, of equal ones the earlier;
+    `scores`, by fold, are its own. `tried`: all trials; `losses`: those of the best, by fold.
+    `chance`: the largest figure of all trials on each draw of the null."""
+
+    best: Trial | None = None
+    loss: float = np.inf
+    predicted: Sequence[Floats] = ()
+    scores: Sequence[Floats] = ()
+    chance: Floats = field(default_factory=lambda: NOTHING_TRIED)
+    tried: list[Trial] = field(default_factory=list)
+    end: SearchEnd | None = None
+
+
+class Experiment(ABC, Generic[FittedT]):
+    """Rows that are learned from, in `folds`.
+
+    A subclass has the rows; `rows` is their number. Its methods get positions among them.
+    """
+
+    folds: list[Fold]
+    rows: int
+
+    @abstractmethod
+    def fit(self, params: Mapping[str, Any], fold: Fold) -> FittedT:
+        """Fit on the rows of `fold.train`, which `fold.test` may stop early. Deterministic."""
+
+    @abstractmethod
+    def predict(self, fitted: FittedT, params: Mapping[str, Any], rows: Positions) -> Floats:
+        """Return the prediction of each of these rows."""
+
+    @abstractmethod
+    def loss(self, predicted: Floats, rows: Positions) -> float:
+        """Return the mean loss of predictions of rows; the least is best."""
+
+    def compared(self, fold: Fold) -> Positions:
+        """Return the rows on which trials are compared."""
+        return fold.test
+
+    def settle(self, params: Params, fitted: Sequence[FittedT]) -> Params:  # noqa: ARG002
+        """Return a set with the parameters that the folds decide together."""
+        return params
+
+    def judge(
+        self,
+        params: Params,  # noqa: ARG002
+        fitted: Sequence[FittedT],  # noqa: ARG002
+        predicted: Sequence[Floats],
+        losses: Sequence[float],
+    ) -> Judged:
+        """Return a trial's figures as a warning. A pruned one has the first folds alone."""
+        return Judged(tuple(-loss for loss in losses), predicted)
+
+    def refit(self, params: Mapping[str, Any], rows: Positions) -> FittedT:
+        """Fit on these rows alone."""
+        return self.fit(params, Fold(0, rows, rows[:0]))
+
+    def out_of_fold(self, params: Mapping[str, Any]) -> Floats:
+        """Return the prediction of each row by a fit that has not seen it; NaN where no fold
+        scored it."""
+        predicted = [self.predict(self.fit(params, fold), params, fold.test) for fold in self.folds]
+        return merge(self.folds, predicted, self.rows)
+
+    def search(
+        self,
+        space: Space,
+        learning: Learning,
+        report: Callable[[int], None] = lambda _: None,
+        read_time: ReadTime | None = None,
+    ) -> Found:
+        """Try `learning.trials` sets, and return the one with the least mean loss over the folds.
+
+        A seeded TPE follows the proven sets. `report` is called with the number of trials done;
+        with `read_time` the search ends at its ceiling (`run_trials`), which alone depends on time.
+        Raises SearchFailed if no trial could be fitted.
+        """
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = optuna.create_study(
+            sampler=optuna.samplers.TPESampler(seed=learning.seed, n_startup_trials=4),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS)
+            if space.prunes
+            else optuna.pruners.NopPruner(),
+        )
+        for params in space.proven:
+            study.enqueue_trial(params, skip_if_exists=True)
+        found = Found()
+        end = run_trials(
+            study, lambda trial: self._try(space, trial, found), learning, report, read_time
+        )
+        found.tried += end.failed
+        found.end = end
+        return found
+
+    def _try(self, space: Space, trial: optuna.Trial, found: Found) -> float:
+        params = space.suggest(trial)
+        fitted = list[FittedT]()
+        predicted = list[Floats]()
+        losses = list[float]()
+        settled = params
+        for fold in self.folds:
+            fitted.append(self.fit(params, fold))
+            before, settled = settled, self.settle(params, fitted)
+            first = len(predicted) if settled == before else 0
+            for i, (other, model) in enumerate(zip(self.folds, fitted, strict=False)):
+                if i >= first:
+                    rows = self.compared(other)
+                    predicted[i : i + 1] = [self.predict(model, settled, rows)]
+                    losses[i : i + 1] = [self.loss(predicted[i], rows)]
+            trial.report(float(np.mean(losses)), len(fitted))
+            if found.tried and len(fitted) < len(self.folds) and trial.should_prune():
+                break
+        loss = float(np.mean(losses))
+        judged = self.judge(settled, fitted, predicted, losses)
+        found.chance = np.maximum(found.chance, judged.chance)
+        ap = float(np.mean(judged.figures)) if judged.figures else np.nan
+        tried = Trial(settled, ap, judged.figures)
+        if len(fitted) < len(self.folds):
+            found.tried.append(replace(tried, state="pruned"))
+            raise optuna.TrialPruned
+        found.tried.append(tried)
+        if found.best is None or loss < found.loss:
+            found.best, found.loss = tried, loss
+            found.predicted, found.scores = predicted, judged.scores
+        return loss
