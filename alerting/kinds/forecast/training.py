@@ -45,7 +45,6 @@ from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, desc
 from alerting.learning.features.planning import LAGS_OF_RESULTS
 from alerting.learning.models.model_files import model_files
 from alerting.learning.models.trained import Estimator, Platt, TrainedModel, model_hash, sigmoid
-from alerting.learning.score_metrics import time_blocks
 from alerting.learning.selection.candidates import (
     Candidate,
     assemble,
@@ -135,7 +134,7 @@ def _test_values(
     quantiles = forecast_in(estimator).quantiles(matrix, rows)
     loss = crps(quantiles, future)
     persistence_loss = crps(forecast_in(last).quantiles(matrix, rows), future)
-    block = time_blocks(dataset.at[rows], dataset.asset[rows], dataset.gap_ms, dataset.horizon_ms)
+    block = dataset.time_blocks(rows)
     column = Columns.from_plan(dataset.plan).names.index(f"{name}.last")
     known_values = matrix[rows, column][:, None]
     return ValueTest(
@@ -513,8 +512,7 @@ def share_worse(dataset: Dataset, candidate: Candidate, best: Candidate) -> floa
     """Return the share of time block samples with a larger CRPS (Künsch 1989)."""
     lead = candidate.loss - best.loss
     rows = np.flatnonzero(~np.isnan(lead))
-    block = time_blocks(dataset.at[rows], dataset.asset[rows], dataset.gap_ms, dataset.horizon_ms)
-    return share_of_samples(lead[rows], block) or 0.0
+    return share_of_samples(lead[rows], dataset.time_blocks(rows)) or 0.0
 
 
 def _title(candidate: Candidate) -> str:

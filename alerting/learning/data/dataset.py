@@ -70,6 +70,7 @@ from alerting.learning.features.set_point_effects import (
     effects_from,
     estimate_effects,
 )
+from alerting.learning.score_metrics import time_blocks
 from alerting.readings.history import (
     BoolArray,
     Floats,
@@ -174,6 +175,10 @@ class Dataset:
         """Return the weights of some rows (positions or a mask); None if all are 1."""
         weight = self.weight[rows]
         return None if (weight == 1.0).all() else weight
+
+    def time_blocks(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Return the number of the block of time of each of some rows (`time_blocks`)."""
+        return time_blocks(self.at[rows], self.asset[rows], self.gap_ms, self.horizon_ms)
 
     def begin_problems(self, rows: npt.NDArray[Any]) -> BoolArray:
         """Return a mask of these rows: which ones begin a run of rows of one asset with a problem

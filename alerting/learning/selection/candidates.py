@@ -40,7 +40,6 @@ from alerting.learning.score_metrics import (
     enclosing_interval,
     percentile_interval,
     row_metrics,
-    time_blocks,
 )
 from alerting.readings.history import BoolArray, Floats
 
@@ -248,9 +247,7 @@ def _average_folds(
 
 def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
     """Return a fold's metrics in each draw of its time blocks; the same for any score."""
-    block = time_blocks(
-        dataset.at[fold.test], dataset.asset[fold.test], dataset.gap_ms, dataset.horizon_ms
-    )
+    block = dataset.time_blocks(fold.test)
     return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
 
 

@@ -40,7 +40,6 @@ from alerting.learning.score_metrics import (
     flatten_metrics,
     merge_metrics,
     reliability_with_intervals,
-    time_blocks,
 )
 from alerting.learning.selection.candidates import (
     Candidate,
@@ -88,13 +87,8 @@ def _usual(values: pd.Series, used: BoolArray | slice) -> float | str | None:
         present = values[used].dropna()
         return str(present.value_counts().index[0]) if len(present) else None
     numbers = values.to_numpy(np.float64)[used]  # thousands of columns: no Series of each part
-    numbers = np.sort(numbers[~np.isnan(numbers)])
-    middle = len(numbers) // 2
-    if not len(numbers):
-        return None
-    return float(
-        numbers[middle] if len(numbers) % 2 else (numbers[middle - 1] + numbers[middle]) / 2
-    )
+    numbers = numbers[~np.isnan(numbers)]
+    return float(np.median(numbers)) if len(numbers) else None
 
 
 def ordinary_ranges(
@@ -157,18 +151,16 @@ def sample_shares(
     of_variable = np.array(
         [[source == name for name in variables] for source in sources], np.float64
     )
-    shares = np.vstack([_scaled(model, matrix[i : i + 1]) for i in range(len(rows))]) @ of_variable
+    scaled = []  # in probability
+    for i in range(len(rows)):
+        row, base = model.estimator.contributions(matrix[i : i + 1])
+        scaled.append(row * model.calibration.slope_between(base, base + float(row.sum())))
+    shares = np.vstack(scaled) @ of_variable
     levels = _levels(dataset.plan, sources, variables)
     values = np.column_stack(
         [np.full(len(rows), np.nan) if i is None else matrix[:, i] for i in levels]
     )
     return SampledShares(variables, shares, values)
-
-
-def _scaled(model: TrainedModel, row: Floats) -> Floats:
-    """Return the contributions of each column to one score, in probability."""
-    shares, base = model.estimator.contributions(row)
-    return shares * model.calibration.slope_between(base, base + float(shares.sum()))
 
 
 def _levels(plan: FeaturePlan, sources: list[str], variables: tuple[str, ...]) -> list[int | None]:
@@ -411,34 +403,30 @@ def _evidence(
         )
         for part, rows in scored.items()
     }
+    validation = events["validation"]
+    share = placed_share(dataset, np.flatnonzero(parts["validation"]), score, seed)
     rows_of_test = scored.get("test")
     observed = None if rows_of_test is None else observe_part(definition, dataset, rows_of_test)
     return ChallengerEvidence(
         threshold=choice,
         rows={
-            part: evaluate_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed)
+            part: evaluate_rows(dataset.label[rows], score[rows], dataset.time_blocks(rows), seed)
             for part, rows in used.items()
         },
         events=events,
         reliability=reliability_with_intervals(
-            dataset.label[test], score[test], _blocks(dataset, test), seed
+            dataset.label[test], score[test], dataset.time_blocks(test), seed
         ),
         importance=importance_by_source(dataset.plan, estimator),
         notes=(*candidate.notes, *_notes(dataset, test)),
         problems_in_recovery=find_problems_in_recovery(dataset),
-        validation=_compare_with_chance(dataset, score, events["validation"], seed),
+        validation=ValidationChance(
+            validation.n_found, validation.n_events, validation.n_episodes, share
+        ),
         days=float(np.ptp(dataset.at[test])) / DAY_MS if test.any() else None,
         units=int(test.sum()) if definition.is_of_unit else None,
         test_curve=() if observed is None else count_at_each(observed, score[rows_of_test], choice),
     )
-
-
-def _compare_with_chance(
-    dataset: Dataset, score: Floats, events: EventMetrics, seed: int
-) -> ValidationChance:
-    rows = np.flatnonzero(dataset.measured_in("validation"))
-    share = placed_share(dataset, rows, score, seed)
-    return ValidationChance(events.n_found, events.n_events, events.n_episodes, share)
 
 
 def find_problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
@@ -458,10 +446,6 @@ def find_problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
         (str(asset), begin.isoformat())
         for asset, begin in zip(problems["asset"], problems["start"], strict=True)
     ]
-
-
-def _blocks(dataset: Dataset, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    return time_blocks(dataset.at[rows], dataset.asset[rows], dataset.gap_ms, dataset.horizon_ms)
 
 
 def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
