@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from alerting.kinds.classifier.training import TRAINING
-from alerting.learning.selection.candidates import assemble, average_precision, usable_folds
-from alerting.learning.experiment.trials import Trial
 from alerting.learning.experiment.chance import ShiftedLabels
+from alerting.learning.experiment.trials import Trial
+from alerting.learning.selection.candidates import assemble, average_precision, usable_folds
 from tests import small_models
 
 pytestmark = pytest.mark.models

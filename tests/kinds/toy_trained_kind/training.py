@@ -1,13 +1,13 @@
 import numpy as np
 
 from alerting.kinds.training_protocol import Challenger
+from alerting.learning.experiment.chance import NOTHING_TRIED
+from alerting.learning.experiment.trials import Trial
 from alerting.learning.selection.candidates import assemble, usable_folds
 from alerting.learning.selection.challenger import ChallengerEvidence, training_cutoff
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.operating_point import ThresholdChoice
-from alerting.learning.experiment.trials import Trial
-from alerting.learning.experiment.chance import NOTHING_TRIED
 
 from .model import UsualValues, to_files
 

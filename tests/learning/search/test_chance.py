@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from alerting.learning.selection.candidates import evenly, search_sample, usable_folds
 from alerting.learning.experiment.chance import SHIFTS, ShiftedLabels, placed_share
+from alerting.learning.selection.candidates import evenly, search_sample, usable_folds
 
 pytestmark = pytest.mark.models
 

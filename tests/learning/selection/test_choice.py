@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from alerting.definitions.fields.learning import PERSISTENCE
+from alerting.learning.experiment.chance import ShiftedLabels, placed_share
+from alerting.learning.experiment.trials import Trial
 from alerting.learning.selection.candidates import assemble, average_precision, usable_folds
 from alerting.learning.selection.choice import (
     ChanceTest,
@@ -16,10 +18,8 @@ from alerting.learning.selection.choice import (
     combine_shares,
     find_present,
 )
-from alerting.learning.selection.decision import add_objection, decide
 from alerting.learning.selection.classifier_search import search_candidate
-from alerting.learning.experiment.trials import Trial
-from alerting.learning.experiment.chance import ShiftedLabels, placed_share
+from alerting.learning.selection.decision import add_objection, decide
 from tests import small_models
 
 pytestmark = pytest.mark.models
