@@ -196,7 +196,7 @@ def assemble(
     return Candidate(
         family=family,
         params=best.params,
-        oof=merge(folds, [*found.scores], len(dataset.label)),
+        oof=merge(folds, found.scores, len(dataset.label)),
         chance=found.chance,
         metrics=_average_folds(dataset, folds, found.scores),
         tried=tuple(found.tried),
