@@ -146,15 +146,15 @@ class Experiment(ABC, Generic[FittedT]):
         )
         for params in space.proven:
             study.enqueue_trial(params, skip_if_exists=True)
-        found = Found()
+        result = Found()
         end = run_trials(
-            study, lambda trial: self._try(space, trial, found), learning, report, read_time
+            study, lambda trial: self._try(space, trial, result), learning, report, read_time
         )
-        found.tried += end.failed
-        found.end = end
-        return found
+        result.tried += end.failed
+        result.end = end
+        return result
 
-    def _try(self, space: Space, trial: optuna.Trial, found: Found) -> float:
+    def _try(self, space: Space, trial: optuna.Trial, result: Found) -> float:
         params = space.suggest(trial)
         fitted = list[FittedT]()
         predicted = list[Floats]()
@@ -164,24 +164,28 @@ class Experiment(ABC, Generic[FittedT]):
             fitted.append(self.fit(params, fold))
             before, settled = settled, self.settle(params, fitted)
             first = len(predicted) if settled == before else 0
-            for i, (other, model) in enumerate(zip(self.folds, fitted, strict=False)):
+            for i, (scored, model) in enumerate(zip(self.folds, fitted, strict=False)):
                 if i >= first:
-                    rows = self.compared(other)
+                    rows = self.compared(scored)
                     predicted[i : i + 1] = [self.predict(model, settled, rows)]
                     losses[i : i + 1] = [self.loss(predicted[i], rows)]
             trial.report(float(np.mean(losses)), len(fitted))
-            if found.tried and len(fitted) < len(self.folds) and trial.should_prune():
+            if result.tried and len(fitted) < len(self.folds) and trial.should_prune():
                 break
         loss = float(np.mean(losses))
+        if np.isnan(loss):
+            raise ValueError("its loss is not a number")
         judged = self.judge(settled, fitted, predicted, losses)
-        found.chance = np.maximum(found.chance, judged.chance)
+        result.chance = np.maximum(result.chance, judged.chance)
         ap = float(np.mean(judged.figures)) if judged.figures else np.nan
         tried = Trial(settled, ap, judged.figures)
         if len(fitted) < len(self.folds):
-            found.tried.append(replace(tried, state="pruned"))
+            result.tried.append(replace(tried, state="pruned"))
             raise optuna.TrialPruned
-        found.tried.append(tried)
-        if found.best is None or loss < found.loss:
-            found.best, found.loss = tried, loss
-            found.predicted, found.scores = predicted, judged.scores
+        result.tried.append(tried)
+        if result.best is None or loss < result.loss:
+            result.best = tried
+            result.loss = loss
+            result.predicted = predicted
+            result.scores = judged.scores
         return loss

@@ -98,7 +98,7 @@ def cut_by_interval(at: Millis, window_ms: int, number: int) -> Iterator[Fold]:
         yield Fold(place + 1, fit, unseen)
 
 
-def among(rows: Positions, folds: list[Fold]) -> list[Fold]:
+def folds_among(rows: Positions, folds: list[Fold]) -> list[Fold]:
     """Return folds that were cut of some rows as folds of all rows. `rows`: their positions."""
     return [Fold(fold.number, rows[fold.train], rows[fold.test]) for fold in folds]
 
