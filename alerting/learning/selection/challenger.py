@@ -288,6 +288,7 @@ def finish_challenger(
             candidate.params,
             np.flatnonzero(train),
             dataset.label,
+            dataset.weight,
             definition.learning.seed,
         )
     margin = _margins(estimator, matrix, validation | (dataset.part == "test"))
@@ -352,14 +353,15 @@ def fit_rows(
     params: Mapping[str, Any],
     rows: Positions,
     label: npt.NDArray[np.int8],
+    weight: Floats,
     seed: int,
 ) -> Estimator:
-    """Fit a family on these rows of the dataset, with these labels (of all rows) and the weights of
-    the rows."""
+    """Fit a family on some rows of the dataset. `label`, `weight`: of all its rows."""
     limit = ColumnLimit.from_plan(dataset.plan)
     matrix = dataset.matrix
     chosen = limit.choose(params, len(rows), lambda: limit.rank_all(matrix, rows, label))
-    labelled = LabelledRows(take_part(matrix, rows, chosen), label[rows], dataset.weights(rows))
+    weights = replace(dataset, weight=weight).weights(rows)
+    labelled = LabelledRows(take_part(matrix, rows, chosen), label[rows], weights)
     fitted = get_family(family).fit_final(params, limit.take(chosen), labelled, seed)
     return limit.widen(fitted, chosen)
 
@@ -505,8 +507,15 @@ def refit(
     if fit:
         estimator = fit(rows)
     else:
-        used = np.flatnonzero(rows)
-        estimator = fit_rows(dataset, twin.family, twin.params, used, dataset.label, seed)
+        estimator = fit_rows(
+            dataset,
+            twin.family,
+            twin.params,
+            np.flatnonzero(rows),
+            dataset.label,
+            dataset.weight,
+            seed,
+        )
     ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, rows)
     fitted = replace(
         twin,

@@ -51,14 +51,15 @@ class ModeExperiment(Experiment[Estimator]):
         self.params = get_family(OF_MODES).proven_params()[1]  # pairs of columns: causes multiply
         self.shown = shown
         self._has_mode = np.asarray(dataset.modes.any(axis=1), np.bool_)
-        self._dataset = replace(dataset, weight=_weights(dataset, shown))
+        self._dataset = dataset
+        self._weight = _weights(dataset, shown)
         self._is_known = self._has_mode | (dataset.label == 0)
         self._seed = definition.learning.seed
 
     def fit(self, params: Mapping[str, Any], fold: Fold) -> Estimator:
         rows = fold.train[self._is_known[fold.train]]
         label = self.shown.astype(np.int8)
-        return fit_rows(self._dataset, OF_MODES, params, rows, label, self._seed)
+        return fit_rows(self._dataset, OF_MODES, params, rows, label, self._weight, self._seed)
 
     def predict(self, fitted: Estimator, params: Mapping[str, Any], rows: Positions) -> Floats:
         """Return the probability of the mode."""
@@ -85,7 +86,7 @@ class ModeExperiment(Experiment[Estimator]):
     def rate(self, rows: Positions) -> float:
         """Return the share of rows with the mode ahead, as they are weighted; half a row without
         any."""
-        rate = np.average(self.shown[rows], weights=self._dataset.weight[rows])
+        rate = np.average(self.shown[rows], weights=self._weight[rows])
         return float(rate) or 0.5 / len(rows)
 
 

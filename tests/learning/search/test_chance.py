@@ -10,6 +10,7 @@ from alerting.learning.experiment.chance import (
     SHIFTS,
     ShiftedLabels,
     placed_share,
+    share_between_groups,
 )
 from alerting.learning.experiment.folds import evenly
 from alerting.learning.selection.candidates import search_sample, usable_folds
