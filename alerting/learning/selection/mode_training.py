@@ -78,10 +78,19 @@ class ModeExperiment(Experiment[Estimator]):
         among = share_between_groups(scores[rows], self.shown[rows], problem[rows])
         yield Null("it cannot be told from the other modes", among, most)
 
-    def count_problems(self, scores: Floats) -> int:
-        """Return the number of problems of this mode on scored rows."""
-        rows = self._dataset.measured & ~np.isnan(scores)
-        return len(np.unique(_number_problems(self._dataset, self.shown)[rows & self.shown]))
+    def find_fault(self) -> str:
+        """Return why the mode cannot be told from chance; empty if it can."""
+        scores = self.out_of_fold(self.params)
+        rows = self._dataset.measured & ~np.isnan(scores) & self.shown
+        problems = len(np.unique(_number_problems(self._dataset, self.shown)[rows]))
+        if problems < LEAST_PROBLEMS:
+            return count_in_english(
+                "only {number} problem of it came on rows that its fit had not seen (3 needed)",
+                "only {number} problems of it came on rows that its fit had not seen (3 needed)",
+                problems,
+            )
+        null = self.against(scores)
+        return f"{null.fault} ({problems} problems, p = {null.share:.2g})" if null else ""
 
     def rate(self, rows: Positions) -> float:
         """Return the share of rows with the mode ahead, as they are weighted; half a row without
@@ -105,7 +114,7 @@ def train_modes(
     experiments = _experiments(dataset, definition, folds)
     for name, experiment in experiments.items():
         try:
-            if not (why := _fault(experiment)):
+            if not (why := experiment.find_fault()):
                 fitted[name] = experiment.refit(experiment.params, train)
         except Exception as fault:  # a mode ends no training
             why = f"its fit failed ({name_fault(fault)})"
@@ -155,20 +164,6 @@ def _modes_of(
         ModeModel(name, conditions[name], experiment.rate(rows), fitted.get(name))
         for name, experiment in experiments.items()
     )
-
-
-def _fault(experiment: ModeExperiment) -> str:
-    """Return why a mode cannot be told from chance; empty if it can."""
-    scores = experiment.out_of_fold(experiment.params)
-    problems = experiment.count_problems(scores)
-    if problems < LEAST_PROBLEMS:
-        return count_in_english(
-            "only {number} problem of it came on rows that its fit had not seen (3 needed)",
-            "only {number} problems of it came on rows that its fit had not seen (3 needed)",
-            problems,
-        )
-    null = experiment.against(scores)
-    return f"{null.fault} ({problems} problems, p = {null.share:.2g})" if null else ""
 
 
 def _weights(dataset: Dataset, shown: BoolArray) -> Floats:

@@ -18,6 +18,7 @@ from alerting.kinds.registry import parse_definition, trained_kind_of
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.plan import Columns
 from alerting.learning.models import model_files
+from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.life_model import with_life
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.selection import life_training
@@ -222,3 +223,30 @@ def test_a_family_of_lives_whose_last_fit_fails_gives_way_with_its_reason(
     assert note.count("failed (ValueError: Input X contains infinity)") == broken
     assert note.startswith("No remaining life is estimated: ") != is_left
     assert is_left or life is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "sentence"),
+    [
+        (["lightgbm"], " lightgbm failed (ValueError: Input X contains infinity); it is left out."),
+        (
+            ["lightgbm", "logistic_regression"],
+            "No remaining life is estimated: 2 of 2 trials failed: ValueError: Input X contains",
+        ),
+    ],
+)
+def test_a_family_of_lives_that_cannot_be_fitted_is_left_out_with_its_reason(
+    monkeypatch, broken, sentence
+):
+    def fail(*_):
+        raise ValueError("Input X contains infinity")
+
+    platform, definition, proposal, _ = worn()
+    for family in broken:
+        monkeypatch.setattr(type(get_family(family)), "fit", fail)
+    model = ModelCache(platform).get(definition, proposal.challenger_version)
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    cutoff = to_millis(model.training_cutoff)
+    life, note = train_life(dataset, definition.life_ends, definition.learning, cutoff)
+    assert sentence in note
+    assert (life and life.estimator.family) == (None if broken[1:] else "logistic_regression")
