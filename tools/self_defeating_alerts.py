@@ -35,8 +35,8 @@ from alerting.learning.features.point_in_time import build_features, grid
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.score_metrics import row_metrics
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.operating_point import evaluate_threshold, observe_rows
 from alerting.learning.selection.classifier_search import search_candidate
+from alerting.learning.selection.operating_point import evaluate_threshold, observe_rows
 from alerting.ports import ReadingRow, silent
 from alerting.readings.history import History, duration_millis, from_millis, no_events, to_millis
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.learning import BUILT_IN
+from alerting.learning.experiment.trials import SearchFailed
 from alerting.learning.features.plan import ColumnPairs, Columns, Dense
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.families.lightgbm import LightGbm
@@ -21,7 +22,6 @@ from alerting.learning.selection.candidates import (
     usable_folds,
 )
 from alerting.learning.selection.classifier_search import search_candidate
-from alerting.learning.experiment.trials import SearchFailed
 from tests import small_models
 from tests.helpers.learning.machine_time import time_of_trials
 from tests.helpers.learning.trained import chosen, finished

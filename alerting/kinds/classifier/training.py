@@ -41,7 +41,7 @@ class ClassifierTraining:
             return chance, None
         if (ends := definition.life_ends) is not None:
             cutoff = to_millis(model.training_cutoff)
-            life, message = train_life(dataset, ends, definition.learning.seed, cutoff)
+            life, message = train_life(dataset, ends, definition.learning, cutoff)
             model = model if life is None else with_life(model, life)
             evidence = replace(evidence, notes=(*evidence.notes, message))
         if (sample := sample_shares(model, dataset)) is not None:

@@ -12,7 +12,7 @@ from alerting.definitions.faults import TrainingRefused, UserError
 from alerting.definitions.wording.language import translatable
 from alerting.kinds.forecast.definition import ForecastDefinition
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.experiment.folds import Fold, among, cut_by_results
+from alerting.learning.experiment.folds import Fold, cut_by_results, folds_among
 from alerting.learning.features.plan import AT_RESULTS, RESULTS, FeaturePlan
 from alerting.learning.selection.candidates import usable_folds, walk_forward_folds
 from alerting.learning.selection.choice import LEAST_PROBLEMS, ChanceTest
@@ -70,7 +70,7 @@ def result_folds(dataset: Dataset, chosen: BoolArray, number: int) -> list[Fold]
     rows = np.flatnonzero(chosen)
     by_data = dataset.label == dataset.label_by_data
     folds = cut_by_results(dataset.at[rows], dataset.has_future[rows], dataset.purge_ms, number)
-    return [replace(f, test=f.test[by_data[f.test]]) for f in among(rows, folds)]
+    return [replace(f, test=f.test[by_data[f.test]]) for f in folds_among(rows, folds)]
 
 
 def compare_with_results(plan: FeaturePlan, names: tuple[str, ...]) -> dict[str, Any]:

@@ -183,7 +183,7 @@ class ForecastTraining:
         first, *others = experiment.proven
         trials = definition.learning.trials if others else 1
         before = [dict(warm_start)] if warm_start else []
-        found = experiment.search(
+        result = experiment.search(
             Space(experiment.family.suggest, [first, *before, *others]),
             definition.learning.model_copy(update={"trials": trials}),
             lambda done: progress(f"trying {family}", done, trials),
@@ -191,15 +191,15 @@ class ForecastTraining:
         )
         folds = experiment.cut
         candidate = assemble(
-            family, dataset, folds.warnings, found, trials, folds.notes, dict(warm_start or {})
+            family, dataset, folds.warnings, result, trials, folds.notes, dict(warm_start or {})
         )
         losses = [
             crps(predicted, dataset.future[fold.test])
-            for fold, predicted in zip(folds.values, found.predicted, strict=True)
+            for fold, predicted in zip(folds.values, result.predicted, strict=True)
         ]
         return replace(
             candidate,
-            metrics={**candidate.metrics, "crps": found.loss},
+            metrics={**candidate.metrics, "crps": result.loss},
             loss=merge(folds.values, losses, experiment.rows),
         )
 

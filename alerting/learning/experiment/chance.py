@@ -16,14 +16,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.experiment.folds import Fold, Positions, evenly
-from alerting.readings.history import Floats
+from alerting.readings.history import BoolArray, Floats
 
 MOST_SCORED = 150_000  # rows of all folds
 ROUNDING = 1e-9  # equal scores reach the prevalence, but not to the last bit
@@ -247,3 +247,19 @@ def _lead(value: Floats, placed: tuple[_AssetRows, _AssetRows], offsets: Positio
     total_after = value[after.shift(offsets)].sum(axis=1)
     total_others = value.sum() - total_before - total_after
     return np.asarray(total_before / count - total_others / others, np.float64)
+
+
+def share_between_groups(score: Floats, shown: BoolArray, group: npt.NDArray[Any]) -> float:
+    """Return the probability by chance that the groups of which a row is `shown` score so high
+    beside the others (Mann and Whitney 1947); 1 without others. Each group counts once, by its
+    highest score."""
+    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - only a training measures
+
+    _, number = np.unique(group, return_inverse=True)
+    is_shown = np.bincount(number, shown) > 0
+    if is_shown.all() or not is_shown.any():
+        return 1.0
+    highest = np.full(len(is_shown), -np.inf)
+    np.maximum.at(highest, number, score)
+    parts = (highest[is_shown], highest[~is_shown])
+    return float(mannwhitneyu(*parts, alternative="greater").pvalue)

@@ -7,7 +7,7 @@ A null says what the figures are worth: those that nothing but chance reaches (`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -32,6 +32,15 @@ class Judged(NamedTuple):
     figures: tuple[float, ...]
     scores: Sequence[Floats]
     chance: Floats = NOTHING_TRIED
+
+
+class Null(NamedTuple):
+    """What may explain scores instead: the `fault` if it does; its probability (`share`) to give
+    scores so good, and the largest with which they count as explained by more (`most`)."""
+
+    fault: str
+    share: float
+    most: float
 
 
 class Space(NamedTuple):
@@ -75,27 +84,35 @@ class Experiment(ABC, Generic[FittedT]):
     def predict(self, fitted: FittedT, params: Mapping[str, Any], rows: Positions) -> Floats:
         """Return the prediction of each of these rows."""
 
-    @abstractmethod
     def loss(self, predicted: Floats, rows: Positions) -> float:
-        """Return the mean loss of predictions of rows; the least is best."""
+        """Return the mean loss of predictions of rows; the least is best. For a search alone."""
+        raise NotImplementedError
 
     def compared(self, fold: Fold) -> Positions:
         """Return the rows on which trials are compared."""
         return fold.test
 
-    def settle(self, params: Params, fitted: Sequence[FittedT]) -> Params:  # noqa: ARG002
+    def settle(self, params: Params, fitted: Sequence[FittedT]) -> Params:
         """Return a set with the parameters that the folds decide together."""
         return params
 
     def judge(
         self,
-        params: Params,  # noqa: ARG002
-        fitted: Sequence[FittedT],  # noqa: ARG002
+        params: Params,
+        fitted: Sequence[FittedT],
         predicted: Sequence[Floats],
         losses: Sequence[float],
     ) -> Judged:
         """Return a trial's figures as a warning. A pruned one has the first folds alone."""
         return Judged(tuple(-loss for loss in losses), predicted)
+
+    def nulls(self, scores: Floats) -> Iterator[Null]:
+        """Yield what may explain scores of all rows instead; NaN where no fold scored a row."""
+        yield from ()
+
+    def against(self, scores: Floats) -> Null | None:
+        """Return the first null that explains scores of all rows, None if none does."""
+        return next((null for null in self.nulls(scores) if null.share > null.most), None)
 
     def refit(self, params: Mapping[str, Any], rows: Positions) -> FittedT:
         """Fit on these rows alone."""
@@ -129,15 +146,15 @@ class Experiment(ABC, Generic[FittedT]):
         )
         for params in space.proven:
             study.enqueue_trial(params, skip_if_exists=True)
-        found = Found()
+        result = Found()
         end = run_trials(
-            study, lambda trial: self._try(space, trial, found), learning, report, read_time
+            study, lambda trial: self._try(space, trial, result), learning, report, read_time
         )
-        found.tried += end.failed
-        found.end = end
-        return found
+        result.tried += end.failed
+        result.end = end
+        return result
 
-    def _try(self, space: Space, trial: optuna.Trial, found: Found) -> float:
+    def _try(self, space: Space, trial: optuna.Trial, result: Found) -> float:
         params = space.suggest(trial)
         fitted = list[FittedT]()
         predicted = list[Floats]()
@@ -147,24 +164,28 @@ class Experiment(ABC, Generic[FittedT]):
             fitted.append(self.fit(params, fold))
             before, settled = settled, self.settle(params, fitted)
             first = len(predicted) if settled == before else 0
-            for i, (other, model) in enumerate(zip(self.folds, fitted, strict=False)):
+            for i, (scored, model) in enumerate(zip(self.folds, fitted, strict=False)):
                 if i >= first:
-                    rows = self.compared(other)
+                    rows = self.compared(scored)
                     predicted[i : i + 1] = [self.predict(model, settled, rows)]
                     losses[i : i + 1] = [self.loss(predicted[i], rows)]
             trial.report(float(np.mean(losses)), len(fitted))
-            if found.tried and len(fitted) < len(self.folds) and trial.should_prune():
+            if result.tried and len(fitted) < len(self.folds) and trial.should_prune():
                 break
         loss = float(np.mean(losses))
+        if np.isnan(loss):
+            raise ValueError("its loss is not a number")
         judged = self.judge(settled, fitted, predicted, losses)
-        found.chance = np.maximum(found.chance, judged.chance)
+        result.chance = np.maximum(result.chance, judged.chance)
         ap = float(np.mean(judged.figures)) if judged.figures else np.nan
         tried = Trial(settled, ap, judged.figures)
         if len(fitted) < len(self.folds):
-            found.tried.append(replace(tried, state="pruned"))
+            result.tried.append(replace(tried, state="pruned"))
             raise optuna.TrialPruned
-        found.tried.append(tried)
-        if found.best is None or loss < found.loss:
-            found.best, found.loss = tried, loss
-            found.predicted, found.scores = predicted, judged.scores
+        result.tried.append(tried)
+        if result.best is None or loss < result.loss:
+            result.best = tried
+            result.loss = loss
+            result.predicted = predicted
+            result.scores = judged.scores
         return loss

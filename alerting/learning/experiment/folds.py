@@ -6,7 +6,7 @@ both sides, and by short intervals of one long history.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -98,7 +98,7 @@ def cut_by_interval(at: Millis, window_ms: int, number: int) -> Iterator[Fold]:
         yield Fold(place + 1, fit, unseen)
 
 
-def among(rows: Positions, folds: list[Fold]) -> list[Fold]:
+def folds_among(rows: Positions, folds: list[Fold]) -> list[Fold]:
     """Return folds that were cut of some rows as folds of all rows. `rows`: their positions."""
     return [Fold(fold.number, rows[fold.train], rows[fold.test]) for fold in folds]
 
@@ -110,7 +110,7 @@ def evenly(rows: Positions, count: int) -> Positions:
     return rows[(np.arange(count, dtype=np.int64) * len(rows) + len(rows) // 2) // count]
 
 
-def merge(folds: list[Fold], scores: list[Any], rows: int) -> npt.NDArray[Any]:
+def merge(folds: Sequence[Fold], scores: Sequence[Any], rows: int) -> npt.NDArray[Any]:
     """Return the scores of each fold's rows as one array of all rows, NaN where no fold scored."""
     scored = [np.asarray(score, np.float64) for score in scores]
     merged = np.full((rows, *(scored[0].shape[1:] if scored else ())), np.nan)

@@ -17,6 +17,9 @@ from alerting.definitions.fields.learning import CLOCK_TO_CPU, Learning
 if TYPE_CHECKING:
     import optuna
 
+_FAULT = "fault"
+_FAILED = "failed: "
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -31,10 +34,15 @@ class Trial:
     folds: tuple[float, ...]
     state: str = "complete"
 
+    @property
+    def fault(self) -> str:
+        """Return the exception of a failed trial; empty for another one."""
+        return self.state.removeprefix(_FAILED) if self.state.startswith(_FAILED) else ""
+
 
 def describe_failed(tried: Sequence[Trial]) -> str:
     """Return how many trials failed, and why the first did; empty without one."""
-    faults = [trial.state for trial in tried if trial.state.startswith("failed: ")]
+    faults = [trial.state for trial in tried if trial.fault]
     return f"{len(faults)} of {len(tried)} trials {faults[0]}" if faults else ""
 
 
@@ -45,7 +53,6 @@ class TimeUsed(NamedTuple):
     clock: float
 
 
-_FAULT = "fault"
 ReadTime = Callable[[], TimeUsed]
 
 
@@ -104,7 +111,7 @@ def run_trials(
     )
     done = [trial for trial in study.trials if trial.state.is_finished()]
     failed = tuple(
-        Trial(trial.params, nan, (), f"failed: {trial.user_attrs[_FAULT]}")
+        Trial(trial.params, nan, (), f"{_FAILED}{trial.user_attrs[_FAULT]}")
         for trial in done
         if trial.state.name == "FAIL"
     )

@@ -26,9 +26,9 @@ from alerting.learning.experiment.experiment import Found
 from alerting.learning.experiment.folds import (
     Fold,
     Positions,
-    among,
     cut_walk_forward,
     evenly,
+    folds_among,
     merge,
 )
 from alerting.learning.experiment.trials import Trial, describe_failed
@@ -134,7 +134,7 @@ def walk_forward_folds(dataset: Dataset, folds: int) -> list[Fold]:
     """Return walk-forward folds inside the training period, purged as at the borders of the
     parts."""
     train = np.flatnonzero(dataset.part == "train")
-    return among(train, cut_walk_forward(dataset.at[train], dataset.purge_ms, folds))
+    return folds_among(train, cut_walk_forward(dataset.at[train], dataset.purge_ms, folds))
 
 
 def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
@@ -184,23 +184,23 @@ def assemble(
     family: str,
     dataset: Dataset,
     folds: list[Fold],
-    found: Found,
+    result: Found,
     trials_asked: int,
     notes: Sequence[str],
     warm_start: dict[str, Any],
 ) -> Candidate:
     """Assemble the candidate of one search. `folds`: those of the scores of its best trial."""
-    best = found.best or found.tried[0]
-    ended = found.end.describe(family, trials_asked) if found.end else []
+    best = result.best or result.tried[0]
+    ended = result.end.describe(family, trials_asked) if result.end else []
     return Candidate(
         family=family,
         params=best.params,
-        oof=merge(folds, [*found.scores], len(dataset.label)),
-        chance=found.chance,
-        metrics=_average_folds(dataset, folds, found.scores),
-        tried=tuple(found.tried),
+        oof=merge(folds, result.scores, len(dataset.label)),
+        chance=result.chance,
+        metrics=_average_folds(dataset, folds, result.scores),
+        tried=tuple(result.tried),
         trials_asked=trials_asked,
-        cut_short=len(found.tried) < trials_asked,
+        cut_short=len(result.tried) < trials_asked,
         notes=(*notes, *ended),
         warm_start=warm_start,
     )

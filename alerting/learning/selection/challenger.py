@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.dataset_rows import THINNED
 from alerting.learning.experiment.chance import placed_share
+from alerting.learning.experiment.folds import Positions
 from alerting.learning.features.plan import Columns, FeaturePlan
 from alerting.learning.models.families.contract import LabelledRows, get_family
 from alerting.learning.models.trained import (
@@ -273,7 +274,15 @@ def finish_challenger(
     if not measured.any():
         raise TrainingRefused(dataset.definition, _NO_VALIDATION)
     if estimator is None:
-        estimator = fit_rows(dataset, candidate, definition, train, dataset.label)
+        estimator = fit_rows(
+            dataset,
+            candidate.family,
+            candidate.params,
+            np.flatnonzero(train),
+            dataset.label,
+            dataset.weight,
+            definition.learning.seed,
+        )
     margin = _margins(estimator, matrix, validation | (dataset.part == "test"))
     folds = rows_out_of_fold(dataset, candidate, measured)
     labelled = measured if folds is None else folds
@@ -330,32 +339,22 @@ def _margins(estimator: Estimator, matrix: Floats, scored: BoolArray) -> Floats:
     return margin
 
 
-class Recipe(Protocol):
-    """Family and parameters to fit: of a candidate, or of a trained model."""
-
-    @property
-    def family(self) -> str: ...
-
-    @property
-    def params(self) -> Mapping[str, Any]: ...
-
-
 def fit_rows(
     dataset: Dataset,
-    recipe: Recipe,
-    definition: TrainedDefinition,
-    rows: npt.NDArray[np.bool_],
+    family: str,
+    params: Mapping[str, Any],
+    rows: Positions,
     label: npt.NDArray[np.int8],
+    weight: Floats,
+    seed: int,
 ) -> Estimator:
-    """Fit a recipe on rows of the dataset, with these labels and their weights."""
+    """Fit a family on some rows of the dataset. `label`, `weight`: of all its rows."""
     limit = ColumnLimit.from_plan(dataset.plan)
     matrix = dataset.matrix
-    used = np.flatnonzero(rows)
-    chosen = limit.choose(recipe.params, len(used), lambda: limit.rank_all(matrix, used, label))
-    labelled = LabelledRows(take_part(matrix, used, chosen), label[used], dataset.weights(used))
-    fitted = get_family(recipe.family).fit_final(
-        recipe.params, limit.take(chosen), labelled, definition.learning.seed
-    )
+    chosen = limit.choose(params, len(rows), lambda: limit.rank_all(matrix, rows, label))
+    weights = replace(dataset, weight=weight).weights(rows)
+    labelled = LabelledRows(take_part(matrix, rows, chosen), label[rows], weights)
+    fitted = get_family(family).fit_final(params, limit.take(chosen), labelled, seed)
     return limit.widen(fitted, chosen)
 
 
@@ -488,7 +487,19 @@ def refit(
     cutoff = min(training_cutoff(dataset, rows), dataset.as_of)
     if cutoff <= (twin.refit or twin).training_cutoff:
         return None
-    estimator = fit(rows) if fit else fit_rows(dataset, twin, definition, rows, dataset.label)
+    seed = definition.learning.seed
+    if fit:
+        estimator = fit(rows)
+    else:
+        estimator = fit_rows(
+            dataset,
+            twin.family,
+            twin.params,
+            np.flatnonzero(rows),
+            dataset.label,
+            dataset.weight,
+            seed,
+        )
     ranges, usual_ranges = ordinary_ranges(dataset.plan, dataset.rows, rows)
     fitted = replace(
         twin,
@@ -507,7 +518,7 @@ def refit(
             dataset.plan,
             take_levels(dataset.plan, dataset.rows, rows),
             dataset.label[rows],
-            definition.learning.seed,
+            seed,
         ),
         effects=dataset.effects,
     )

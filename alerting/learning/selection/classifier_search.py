@@ -61,7 +61,7 @@ def search_candidate(
     trials = definition.learning.trials if of_family.searched_params(of_family.defaults) else 1
     first, *others = of_family.proven_params()
     before = [{**first, **warm_start}] if warm_start else []
-    found = experiment.search(
+    result = experiment.search(
         Space(
             experiment.suggest,
             [of_family.searched_params(params) for params in (first, *before, *others)],
@@ -72,7 +72,7 @@ def search_candidate(
         read_time,
     )
     return assemble(
-        family, dataset, experiment.folds, found, trials, experiment.notes, dict(warm_start or {})
+        family, dataset, experiment.folds, result, trials, experiment.notes, dict(warm_start or {})
     )
 
 

@@ -6,8 +6,8 @@ after everything from which fit and calibration have learned.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -17,9 +17,12 @@ from scipy.stats import t
 
 from alerting.definitions.alert_definition import LifeEnds
 from alerting.definitions.faults import name_fault
-from alerting.definitions.fields.learning import BUILT_IN
+from alerting.definitions.fields.learning import BUILT_IN, Learning
 from alerting.definitions.wording.language import spoken_about, spoken_share
 from alerting.learning.data.dataset import Dataset
+from alerting.learning.experiment.experiment import Experiment, Found, Space
+from alerting.learning.experiment.folds import Fold, Positions, cut_by_group, merge
+from alerting.learning.experiment.trials import SearchFailed
 from alerting.learning.features.lives import mean_by_life
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.families.contract import LabelledRows, get_family
@@ -50,15 +53,12 @@ _MOST_ROWS = 2_500  # of all lives, evenly spread in each
 _MOST_CHECKED = 20_000
 
 
-@dataclass(frozen=True)
-class LifeRows:
-    """Rows of lives. `features`: of all rows of a dataset, never copied; `row`: positions in them.
-    `age`, `time_left` (ms), `failed`: as in `row_lives`. `life`: number of the life; `ends_at`:
-    instant (ms) of its end, or of the last reading. `is_test`: whether a row is of the test
-    period."""
+class LifeRows(NamedTuple):
+    """Rows of lives. `row`: positions among the rows of a dataset; `age`, `time_left` (ms),
+    `failed`: as in `row_lives`. `life`: number of the life; `ends_at`: instant (ms) of its end, or
+    of the last reading. `is_test`: whether a row is of the test period."""
 
-    features: Floats
-    row: Rows
+    row: Positions
     age: Floats
     time_left: Floats
     failed: BoolArray
@@ -68,13 +68,7 @@ class LifeRows:
 
     def select(self, rows: npt.NDArray[Any]) -> LifeRows:
         """Return some rows (a mask or positions)."""
-        selected = (getattr(self, part.name)[rows] for part in fields(self)[1:])
-        return LifeRows(self.features, *selected)
-
-    @property
-    def matrix(self) -> Floats:
-        """Return the features of the rows, as a copy."""
-        return self.features[self.row]
+        return LifeRows(*(part[rows] for part in self))
 
     @property
     def weight(self) -> Floats:
@@ -88,11 +82,10 @@ def rows_of_lives(dataset: Dataset) -> LifeRows:
     """Return the rows of a dataset that live evaluation would score, by their lives."""
     age, time_left, failed, number = dataset.lives.T
     _, asset = np.unique(dataset.asset.astype(str), return_inverse=True)
-    life = asset * 1_000_000 + number.astype(np.int64)
+    _, life = np.unique(np.column_stack([asset, number]), axis=0, return_inverse=True)
     is_test = np.asarray(dataset.part == "test", np.bool_)
     ends_at = dataset.at + time_left.astype(np.int64)
-    row = np.arange(len(age))
-    rows = LifeRows(dataset.matrix, row, age, time_left, failed == 1, life, ends_at, is_test)
+    rows = LifeRows(np.arange(len(age)), age, time_left, failed == 1, life, ends_at, is_test)
     return rows.select(time_left > 0)
 
 
@@ -128,28 +121,62 @@ def interval_edges(time_left: Floats, stride_ms: int) -> tuple[float, ...]:
     return tuple(np.geomspace(min(stride_ms, longest / 2), longest, _INTERVALS).tolist())
 
 
-def fit_hazard(
-    family: str, rows: LifeRows, columns: Columns, edges: tuple[float, ...], seed: int
-) -> Estimator:
-    """Fit the hazard of each interval ahead, on rows spread over all lives."""
-    rows = spread_rows(rows)
-    row, interval, ended = person_periods(rows.time_left, rows.failed, edges)
-    matrix = expand_rows(rows.matrix, rows.age, row, interval, edges)
-    weight = rows.weight[row]
-    labelled = LabelledRows(matrix, ended.astype(np.int8), weight / weight.mean())
-    recipe = get_family(family)
-    params = {**recipe.defaults, **(recipe.of_lives or {})}
-    return recipe.fit(params, life_columns(columns, len(edges)), labelled, seed)
+class LifeExperiment(Experiment[Estimator]):
+    """The hazard of each interval ahead, by a family (the parameter `family`), in folds of whole
+    lives. `matrix`: features, to which `lives.row` refers; `edges`: ends of the intervals (ms)."""
 
+    def __init__(
+        self,
+        lives: LifeRows,
+        matrix: Floats,
+        columns: Columns,
+        edges: tuple[float, ...],
+        seed: int,
+    ) -> None:
+        self.rows = len(lives.life)
+        self.folds = cut_by_group(lives.life, lives.failed, _FOLDS)
+        self._lives = lives
+        self._matrix = matrix
+        self._columns = life_columns(columns, len(edges))
+        self._edges = edges
+        self._seed = seed
 
-def loss_of(hazards: Floats, rows: LifeRows, edges: Sequence[float]) -> float:
-    """Return the log loss of the hazards on rows, in which all lives count alike."""
-    within = np.minimum(np.searchsorted(edges, rows.time_left, side="left"), len(edges) - 1)
-    reached = np.column_stack([np.zeros(len(hazards)), hazards])
-    row = np.arange(len(within))
-    before = reached[row, within]
-    ended = np.log(-np.expm1(before - reached[row, within + 1]))
-    return float(((before - np.where(rows.failed, ended, 0.0)) * rows.weight).sum())
+    def fit(self, params: Mapping[str, Any], fold: Fold) -> Estimator:
+        """Fit on rows spread over all lives of `fold.train`."""
+        lives = spread_rows(self._lives.select(fold.train))
+        row, interval, ended = person_periods(lives.time_left, lives.failed, self._edges)
+        features = self._matrix[lives.row]
+        matrix = expand_rows(features, lives.age, row, interval, self._edges)
+        weight = lives.weight[row]
+        labelled = LabelledRows(matrix, ended.astype(np.int8), weight / weight.mean())
+        family = get_family(params["family"])
+        of_lives = {**family.defaults, **(family.of_lives or {})}
+        return family.fit(of_lives, self._columns, labelled, self._seed)
+
+    def predict(self, fitted: Estimator, params: Mapping[str, Any], rows: Positions) -> Floats:
+        """Return the cumulative hazards (rows x intervals)."""
+        lives = self._lives.select(rows)
+        return hazards_of(fitted, self._edges, self._matrix[lives.row], lives.age)
+
+    def loss(self, predicted: Floats, rows: Positions) -> float:
+        """Return the log loss, summed over lives, in which all count alike."""
+        lives = self._lives.select(rows)
+        within = np.searchsorted(self._edges, lives.time_left, side="left")
+        within = np.minimum(within, len(self._edges) - 1)
+        reached = np.column_stack([np.zeros(len(rows)), predicted])
+        row = np.arange(len(rows))
+        before = reached[row, within]
+        ended = np.log(-np.expm1(before - reached[row, within + 1]))
+        return float(((before - np.where(lives.failed, ended, 0.0)) * lives.weight).sum())
+
+    def search_families(self, learning: Learning) -> Found:
+        """Try each family once. Raises SearchFailed if none could be fitted."""
+        families = [family for family in BUILT_IN if get_family(family).of_lives is not None]
+        space = Space(
+            lambda trial: {"family": trial.suggest_categorical("family", families)},
+            [{"family": family} for family in families],
+        )
+        return self.search(space, learning.model_copy(update={"trials": len(families)}))
 
 
 def level_quantile(
@@ -183,7 +210,7 @@ def keep_level(level: Floats, life: npt.NDArray[np.int64]) -> float | None:
 
 
 def train_life(
-    dataset: Dataset, ends: LifeEnds, seed: int, cutoff_ms: int
+    dataset: Dataset, ends: LifeEnds, learning: Learning, cutoff_ms: int
 ) -> tuple[LifeModel | None, str]:
     """Return the model of the remaining life, and how it did on unseen lives; without a model, why
     there is none. `cutoff_ms`: last instant from which it may learn."""
@@ -197,26 +224,29 @@ def train_life(
                 f"and {FEWEST_LIVES} are needed."
             )
     seen = spread_rows(seen, _MOST_CHECKED)
+    unseen = spread_rows(unseen, _MOST_CHECKED)
     edges = interval_edges(seen.time_left, dataset.plan.stride_ms)
     columns = Columns.from_plan(dataset.plan)
-    hazards = dict[str, Floats]()
-    failed = list[str]()
-    for family in BUILT_IN:
-        if get_family(family).of_lives is not None:
-            try:
-                hazards[family] = hazards_out_of_fold(family, seen, columns, edges, seed)
-            except Exception as fault:  # the other families may do
-                failed.append(f"{family} failed ({name_fault(fault)})")
-    unseen = spread_rows(unseen, _MOST_CHECKED)
-    for family in sorted(hazards, key=lambda name: loss_of(hazards[name], seen, edges)):
+    experiment = LifeExperiment(seen, dataset.matrix, columns, edges, learning.seed)
+    try:
+        search = experiment.search_families(learning)
+    except SearchFailed as fault:
+        return None, f"No remaining life is estimated: {fault}."
+    failed = [f"{t.params['family']} failed ({t.fault})" for t in search.tried if t.fault]
+    ranked = sorted((t for t in search.tried if not t.fault), key=lambda trial: -trial.ap)
+    for rank, trial in enumerate(ranked):
         try:
-            levels = calibrate(hazards[family], seen, edges, ends)
-            estimator = fit_hazard(family, seen, columns, edges, seed)
+            if rank:
+                hazards = experiment.out_of_fold(trial.params)
+            else:
+                hazards = merge(experiment.folds, search.predicted, experiment.rows)
+            levels = calibrate(hazards, seen, edges, ends)
+            estimator = experiment.refit(trial.params, np.arange(experiment.rows))
             model = LifeModel(estimator, edges, levels, ends.planned_ms)
-            times = model.times(unseen.matrix, unseen.age, ends)
+            times = model.times(dataset.matrix[unseen.row], unseen.age, ends)
             break
         except Exception as fault:
-            failed.append(f"{family} failed ({name_fault(fault)})")
+            failed.append(f"{trial.params['family']} failed ({name_fault(fault)})")
     else:
         return None, f"No remaining life is estimated: {', '.join(failed)}."
     check = check_lives(unseen, times, ends, seen)
@@ -234,27 +264,11 @@ def train_life(
 def refit_life(dataset: Dataset, seed: int, twin: LifeModel) -> LifeModel:
     """Return the twin's model of the remaining life fitted on all lives; intervals and levels are
     the twin's."""
-    rows = rows_of_lives(dataset)
+    lives = rows_of_lives(dataset)
     columns = Columns.from_plan(dataset.plan)
-    estimator = fit_hazard(twin.estimator.family, rows, columns, twin.edges_ms, seed)
-    return replace(twin, estimator=estimator)
-
-
-def hazards_out_of_fold(
-    family: str, rows: LifeRows, columns: Columns, edges: tuple[float, ...], seed: int
-) -> Floats:
-    """Return the cumulative hazards of each row by a model that has not seen its life. Lives that
-    failed are spread evenly over the folds."""
-    _, first, number = np.unique(rows.life, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(rows.failed[first], kind="stable"))
-    fold = rank[number] % _FOLDS
-    hazards = np.empty((len(rows.life), len(edges)))
-    for position in range(_FOLDS):
-        left_out = fold == position
-        estimator = fit_hazard(family, rows.select(~left_out), columns, edges, seed)
-        tested = rows.select(left_out)
-        hazards[left_out] = hazards_of(estimator, edges, tested.matrix, tested.age)
-    return hazards
+    experiment = LifeExperiment(lives, dataset.matrix, columns, twin.edges_ms, seed)
+    family = {"family": twin.estimator.family}
+    return replace(twin, estimator=experiment.refit(family, np.arange(experiment.rows)))
 
 
 def calibrate(

@@ -6,22 +6,23 @@ walk-forward folds and of the validation period. The metrics of the test period 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from alerting.deferred import pd
 from alerting.definitions.alert_definition import TrainedDefinition
-from alerting.definitions.faults import name_fault
+from alerting.definitions.faults import UserError, name_fault
 from alerting.definitions.fields.learning import OF_MODES
 from alerting.definitions.wording.language import count_in_english
 from alerting.episodes.mode_shares import ModeAlarm, count_modes, probable_mode
 from alerting.learning.data.dataset import Dataset
-from alerting.learning.experiment.chance import placed_share
-from alerting.learning.experiment.folds import Positions
+from alerting.learning.experiment.chance import placed_share, share_between_groups
+from alerting.learning.experiment.experiment import Experiment, Null
+from alerting.learning.experiment.folds import Fold, Positions
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.mode_model import ModeModel, conditions_of, describe_row
 from alerting.learning.models.trained import Estimator, TrainedModel
@@ -34,9 +35,68 @@ LEAST_PROBLEMS = 3  # of a mode, on rows that its fit had not seen
 MOST_BY_CHANCE = 0.05  # probability, of all modes together
 
 
-class _Recipe(NamedTuple):
-    family: str
-    params: Mapping[str, Any]
+class ModeExperiment(Experiment[Estimator]):
+    """Whether a mode comes (`shown`: of each row), fitted on the rows whose modes are known. Folds
+    without it on the side of the fit are left out."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        definition: TrainedDefinition,
+        shown: BoolArray,
+        folds: Sequence[Fold] = (),
+    ) -> None:
+        self.folds = [fold for fold in folds if shown[fold.train].any()]
+        self.rows = len(shown)
+        self.params = get_family(OF_MODES).proven_params()[1]  # pairs of columns: causes multiply
+        self.shown = shown
+        self._has_mode = np.asarray(dataset.modes.any(axis=1), np.bool_)
+        self._dataset = dataset
+        self._weight = _weights(dataset, shown)
+        self._is_known = self._has_mode | (dataset.label == 0)
+        self._seed = definition.learning.seed
+
+    def fit(self, params: Mapping[str, Any], fold: Fold) -> Estimator:
+        rows = fold.train[self._is_known[fold.train]]
+        label = self.shown.astype(np.int8)
+        return fit_rows(self._dataset, OF_MODES, params, rows, label, self._weight, self._seed)
+
+    def predict(self, fitted: Estimator, params: Mapping[str, Any], rows: Positions) -> Floats:
+        """Return the probability of the mode."""
+        return fitted.probability_of(self._dataset.matrix[rows])
+
+    def nulls(self, scores: Floats) -> Iterator[Null]:
+        """Yield that the mode is placed anywhere in time, and that it is any of the modes."""
+        dataset = self._dataset
+        most = MOST_BY_CHANCE / dataset.modes.shape[1]
+        rows = dataset.measured & ~np.isnan(scores)
+        alone = replace(dataset, label=self.shown.astype(np.int8))
+        placed = placed_share(alone, np.flatnonzero(rows), scores, self._seed)
+        yield Null("nothing announces it beyond chance", placed, most)
+        problem = _number_problems(dataset, self._has_mode)
+        rows &= self._has_mode
+        among = share_between_groups(scores[rows], self.shown[rows], problem[rows])
+        yield Null("it cannot be told from the other modes", among, most)
+
+    def find_fault(self) -> str:
+        """Return why the mode cannot be told from chance; empty if it can."""
+        scores = self.out_of_fold(self.params)
+        rows = self._dataset.measured & ~np.isnan(scores) & self.shown
+        problems = len(np.unique(_number_problems(self._dataset, self.shown)[rows]))
+        if problems < LEAST_PROBLEMS:
+            return count_in_english(
+                "only {number} problem of it came on rows that its fit had not seen (3 needed)",
+                "only {number} problems of it came on rows that its fit had not seen (3 needed)",
+                problems,
+            )
+        null = self.against(scores)
+        return f"{null.fault} ({problems} problems, p = {null.share:.2g})" if null else ""
+
+    def rate(self, rows: Positions) -> float:
+        """Return the share of rows with the mode ahead, as they are weighted; half a row without
+        any."""
+        rate = np.average(self.shown[rows], weights=self._weight[rows])
+        return float(rate) or 0.5 / len(rows)
 
 
 def train_modes(
@@ -47,16 +107,20 @@ def train_modes(
     """
     refused = list[str]()
     fitted = dict[str, Estimator]()
-    train: BoolArray = np.asarray(dataset.part == "train")
-    for name, shown in zip(definition.mode_problems, dataset.modes.T, strict=True):
+    train, validation = (np.flatnonzero(dataset.part == part) for part in ("train", "validation"))
+    folds = [Fold(definition.learning.folds + 1, train, validation)]
+    with suppress(UserError):
+        folds = [*usable_folds(dataset, definition.learning.folds)[0], *folds]
+    experiments = _experiments(dataset, definition, folds)
+    for name, experiment in experiments.items():
         try:
-            if not (why := _fault(dataset, definition, shown)):
-                fitted[name] = _fit(dataset, definition, shown, train)
+            if not (why := experiment.find_fault()):
+                fitted[name] = experiment.refit(experiment.params, train)
         except Exception as fault:  # a mode ends no training
             why = f"its fit failed ({name_fault(fault)})"
         if why:
             refused.append(f"{name} is left to the others, never named: {why}.")
-    modes = _modes_of(dataset, definition, fitted, train) if fitted else ()
+    modes = _modes_of(definition, experiments, fitted, train) if fitted else ()
     return modes, [*(_describe_test(dataset, definition, twin, modes) if modes else ()), *refused]
 
 
@@ -70,37 +134,36 @@ def refit_modes(
         modes, _ = train_modes(dataset, definition, twin)
     named = [mode.name for mode in modes if mode.estimator is not None]
     until = to_millis(cutoff) - dataset.gap_ms - dataset.horizon_ms
-    rows = dataset.fit & (dataset.at <= until)
+    rows = np.flatnonzero(dataset.fit & (dataset.at <= until))
+    experiments = _experiments(dataset, definition)
     fitted = {
-        name: _fit(dataset, definition, shown, rows)
-        for name, shown in zip(definition.mode_problems, dataset.modes.T, strict=True)
-        if name in named and shown[rows].any()
+        name: experiment.refit(experiment.params, rows)
+        for name, experiment in experiments.items()
+        if name in named and experiment.shown[rows].any()
     }
-    return _modes_of(dataset, definition, fitted, rows) if named else ()
+    return _modes_of(definition, experiments, fitted, rows) if named else ()
+
+
+def _experiments(
+    dataset: Dataset, definition: TrainedDefinition, folds: Sequence[Fold] = ()
+) -> dict[str, ModeExperiment]:
+    return {
+        name: ModeExperiment(dataset, definition, shown, folds)
+        for name, shown in zip(definition.mode_problems, dataset.modes.T, strict=True)
+    }
 
 
 def _modes_of(
-    dataset: Dataset,
     definition: TrainedDefinition,
+    experiments: Mapping[str, ModeExperiment],
     fitted: Mapping[str, Estimator],
-    rows: BoolArray,
+    rows: Positions,
 ) -> tuple[ModeModel, ...]:
-    modes = []
     conditions = conditions_of(definition.mode_problems)
-    for (name, condition), shown in zip(conditions.items(), dataset.modes.T, strict=True):
-        rate = float(np.average(shown[rows], weights=_weights(dataset, shown)[rows]))
-        modes.append(ModeModel(name, condition, rate or 0.5 / len(rows), fitted.get(name)))
-    return tuple(modes)
-
-
-def _fit(
-    dataset: Dataset, definition: TrainedDefinition, shown: BoolArray, rows: BoolArray
-) -> Estimator:
-    """Fit one mode on the rows whose modes are known, with pairs of columns: causes multiply."""
-    recipe = _Recipe(OF_MODES, get_family(OF_MODES).proven_params()[1])
-    weighted = replace(dataset, weight=_weights(dataset, shown))
-    used = rows & (dataset.modes.any(axis=1) | (dataset.label == 0))
-    return fit_rows(weighted, recipe, definition, used, shown.astype(np.int8))
+    return tuple(
+        ModeModel(name, conditions[name], experiment.rate(rows), fitted.get(name))
+        for name, experiment in experiments.items()
+    )
 
 
 def _weights(dataset: Dataset, shown: BoolArray) -> Floats:
@@ -117,60 +180,6 @@ def _number_problems(dataset: Dataset, shown: BoolArray) -> Positions:
     made; -1 without."""
     before = np.append(False, shown[:-1] & (dataset.asset[1:] == dataset.asset[:-1]))
     return np.where(shown, np.cumsum(shown & ~(before & (dataset.gap_ms >= 0))) - 1, -1)
-
-
-def _fault(dataset: Dataset, definition: TrainedDefinition, shown: BoolArray) -> str:
-    """Return why a mode cannot be told from chance; empty if it can."""
-    score = _score_unseen(dataset, definition, shown)
-    rows = dataset.measured & ~np.isnan(score)
-    problems = len(np.unique(_number_problems(dataset, shown)[rows & shown]))
-    if problems < LEAST_PROBLEMS:
-        return count_in_english(
-            "only {number} problem of it came on rows that its fit had not seen (3 needed)",
-            "only {number} problems of it came on rows that its fit had not seen (3 needed)",
-            problems,
-        )
-    alone = replace(dataset, label=shown.astype(np.int8))
-    most = MOST_BY_CHANCE / dataset.modes.shape[1]
-    alone_share = placed_share(alone, np.flatnonzero(rows), score, definition.learning.seed)
-    for fault, share in (
-        ("nothing announces it beyond chance", alone_share),
-        (
-            "it cannot be told from the other modes",
-            _share_among_problems(dataset, shown, score, rows),
-        ),
-    ):
-        if share > most:
-            return f"{fault} ({problems} problems, p = {share:.2g})"
-    return ""
-
-
-def _score_unseen(dataset: Dataset, definition: TrainedDefinition, shown: BoolArray) -> Floats:
-    """Return the probability of a mode for the rows of folds and validation, by fits that had not
-    seen them; NaN elsewhere."""
-    score = np.full(len(shown), np.nan)
-    train, validation = (np.flatnonzero(dataset.part == part) for part in ("train", "validation"))
-    folds = usable_folds(dataset, definition.learning.folds)[0]
-    for seen, unseen in [*((fold.train, fold.test) for fold in folds), (train, validation)]:
-        if shown[seen].any():
-            rows = np.isin(np.arange(len(shown)), seen)
-            estimator = _fit(dataset, definition, shown, rows)
-            score[unseen] = estimator.probability_of(dataset.matrix[unseen])
-    return score
-
-
-def _share_among_problems(
-    dataset: Dataset, shown: BoolArray, score: Floats, rows: BoolArray
-) -> float:
-    """Return the probability by chance that the problems of a mode score so high beside those of
-    the other modes (Mann and Whitney 1947); each problem counts once."""
-    from scipy.stats import mannwhitneyu  # noqa: PLC0415 - only a training measures
-
-    has_mode = np.asarray(dataset.modes.any(axis=1), np.bool_)
-    columns = {"shown": shown, "score": score, "problem": _number_problems(dataset, has_mode)}
-    problems = pd.DataFrame(columns)[rows & has_mode].groupby("problem").agg("max")
-    parts = [problems["score"][problems["shown"] == is_shown] for is_shown in (True, False)]
-    return float(mannwhitneyu(*parts, alternative="greater").pvalue) if len(parts[1]) else 1.0
 
 
 def _describe_test(

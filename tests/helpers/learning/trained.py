@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from alerting.learning.experiment.trials import Trial
 from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.selection.candidates import Candidate
 from alerting.learning.selection.challenger import ChallengerEvidence, finish_challenger
-from alerting.learning.experiment.trials import Trial
 from tests import small_models
 
 FEW = {"random_forest": {"n_estimators": 10}, "lightgbm": {"rounds": 20}}

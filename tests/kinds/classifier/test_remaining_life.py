@@ -18,10 +18,11 @@ from alerting.kinds.registry import parse_definition, trained_kind_of
 from alerting.kinds.shared_inputs import SharedInputs
 from alerting.learning.features.plan import Columns
 from alerting.learning.models import model_files
+from alerting.learning.models.families.contract import get_family
 from alerting.learning.models.life_model import with_life
 from alerting.learning.models.trained import ModelRefused, model_hash
 from alerting.learning.selection import life_training
-from alerting.learning.selection.life_training import fit_hazard, rows_of_lives, train_life
+from alerting.learning.selection.life_training import LifeExperiment, rows_of_lives, train_life
 from alerting.readings.history import from_millis, to_millis
 from alerting.reporting.definition.decision_text import unseen_lines
 from alerting.usecases.backtest.backtest import backtest, written_subject
@@ -131,13 +132,17 @@ def test_the_files_of_a_life_model_of_each_family_are_read_again(family):
     dataset = load_dataset(platform.runs, proposal.run_id)
     rows = rows_of_lives(dataset)
     columns = Columns.from_plan(dataset.plan)
-    estimator = fit_hazard(family, rows, columns, model.life.edges_ms, 0)
+    experiment = LifeExperiment(rows, dataset.matrix, columns, model.life.edges_ms, 0)
+    estimator = experiment.refit({"family": family}, np.arange(experiment.rows))
     settings = (model.estimator, model.calibration, model.threshold, model.plan)
     plain = replace(model, life=None, refit=None, hash=model_hash(*settings))
     life = replace(model.life, estimator=estimator)
     stored = model_files.model_from_files(model_files.model_files(with_life(plain, life))).life
     row = rows.select(np.arange(20))
-    times = [part.times(row.matrix, row.age, definition.life_ends) for part in (stored, life)]
+    times = [
+        part.times(dataset.matrix[row.row], row.age, definition.life_ends)
+        for part in (stored, life)
+    ]
     np.testing.assert_array_equal(*times)
 
 
@@ -214,7 +219,34 @@ def test_a_family_of_lives_whose_last_fit_fails_gives_way_with_its_reason(
     model = ModelCache(platform).get(definition, proposal.challenger_version)
     dataset = load_dataset(platform.runs, proposal.run_id)
     cutoff = to_millis(model.training_cutoff)
-    life, note = train_life(dataset, definition.life_ends, definition.learning.seed, cutoff)
+    life, note = train_life(dataset, definition.life_ends, definition.learning, cutoff)
     assert note.count("failed (ValueError: Input X contains infinity)") == broken
     assert note.startswith("No remaining life is estimated: ") != is_left
     assert is_left or life is None
+
+
+@pytest.mark.parametrize(
+    ("broken", "sentence"),
+    [
+        (["lightgbm"], " lightgbm failed (ValueError: Input X contains infinity); it is left out."),
+        (
+            ["lightgbm", "logistic_regression"],
+            "No remaining life is estimated: 2 of 2 trials failed: ValueError: Input X contains",
+        ),
+    ],
+)
+def test_a_family_of_lives_that_cannot_be_fitted_is_left_out_with_its_reason(
+    monkeypatch, broken, sentence
+):
+    def fail(*_):
+        raise ValueError("Input X contains infinity")
+
+    platform, definition, proposal, _ = worn()
+    for family in broken:
+        monkeypatch.setattr(type(get_family(family)), "fit", fail)
+    model = ModelCache(platform).get(definition, proposal.challenger_version)
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    cutoff = to_millis(model.training_cutoff)
+    life, note = train_life(dataset, definition.life_ends, definition.learning, cutoff)
+    assert sentence in note
+    assert (life and life.estimator.family) == (None if broken[1:] else "logistic_regression")

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from alerting.kinds.classifier.training import TRAINING
-from alerting.learning.selection.candidates import assemble, average_precision, usable_folds
-from alerting.learning.experiment.trials import Trial
 from alerting.learning.experiment.chance import ShiftedLabels
+from alerting.learning.experiment.experiment import Found
+from alerting.learning.experiment.trials import Trial
+from alerting.learning.selection.candidates import assemble, average_precision, usable_folds
 from tests import small_models
 
 pytestmark = pytest.mark.models
@@ -24,7 +25,9 @@ def nearly_above(data):
     chance = ShiftedLabels(data, folds, 0).evaluate(scores)
     aps = tuple(average_precision(data, fold, s) for fold, s in zip(folds, scores, strict=True))
     trial = Trial({}, float(np.mean(aps)), aps)
-    found = assemble("lightgbm", data, folds, [trial], trial, scores, chance, 1, notes)
+    found = assemble(
+        "lightgbm", data, folds, Found(trial, 0.0, scores, scores, chance, [trial]), 1, notes, {}
+    )
     return replace(found, metrics=found.metrics | {"ap": float(np.quantile(chance, 0.9))})
 
 

@@ -1,13 +1,13 @@
 import numpy as np
 
 from alerting.kinds.training_protocol import Challenger
+from alerting.learning.experiment.experiment import Found
+from alerting.learning.experiment.trials import Trial
 from alerting.learning.selection.candidates import assemble, usable_folds
 from alerting.learning.selection.challenger import ChallengerEvidence, training_cutoff
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import PromotionDecision
 from alerting.learning.selection.operating_point import ThresholdChoice
-from alerting.learning.experiment.trials import Trial
-from alerting.learning.experiment.chance import NOTHING_TRIED
 
 from .model import UsualValues, to_files
 
@@ -24,7 +24,8 @@ class UnlikeTraining:
         scores = [np.nan_to_num(score) for score in scores]
         model = fitted(dataset, definition, dataset.part == "train")
         trial = Trial({"mean": model.mean, "deviation": model.deviation}, 0.0, ())
-        return assemble(family, dataset, folds, [trial], trial, scores, NOTHING_TRIED, 1, notes)
+        result = Found(trial, 0.0, scores, scores, tried=[trial])
+        return assemble(family, dataset, folds, result, 1, notes, {})
 
     def choose(self, dataset, definition, candidates):
         (candidate,) = candidates

@@ -2,7 +2,6 @@
 
 from dataclasses import astuple, replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from alerting.learning.data.dataset_rows import (
     purge_length,
     require_all_parts,
     split_borders,
-    walk_forward_folds,
 )
 from alerting.learning.data.findings import Finding, describe_findings
 from alerting.learning.features.plan import FeaturePlan
@@ -95,21 +93,6 @@ def test_the_end_of_the_earlier_part_is_purged_and_the_test_keeps_its_whole_span
     got = assign_parts(at, split_borders(definition(), 0, 1000), 10)
     letters = "".join(part[:2] for part in got)
     assert letters == "pu" + "tr" * 2 + "pu" * 2 + "va" * 2 + "pu" * 2 + "te" * 2 + "pu"
-
-
-def test_folds_walk_forward_and_grow_inside_train_with_the_same_purge():
-    at = np.tile(np.arange(500), 2)  # two assets
-    part = np.where(at < 400, "train", "test").astype(object)
-    folds = walk_forward_folds(SimpleNamespace(at=at, part=part, purge_ms=10), 3)
-    instants = [[sorted(set(at[rows].tolist())) for rows in fold] for fold in folds]
-    assert instants == [
-        [list(range(start - 10)), list(range(start, start + 100))] for start in (100, 200, 300)
-    ]
-    assert [(len(train), len(test)) for train, test in folds] == [
-        (180, 200),
-        (380, 200),
-        (580, 200),
-    ]
 
 
 def refused_without(empty):

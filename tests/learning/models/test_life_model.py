@@ -1,6 +1,7 @@
 """Remaining lives: ends, censoring, levels and calibration with known answers."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from alerting.learning.features.lives import ages, find_lives, lives_of_rows, ro
 from alerting.learning.features.plan import Columns
 from alerting.learning.models.life_model import level_at, time_to
 from alerting.learning.selection.life_training import (
+    LifeExperiment,
     LifeRows,
     check_lives,
-    hazards_out_of_fold,
     interval_edges,
     keep_level,
     level_quantile,
     person_periods,
+    rows_of_lives,
 )
 from alerting.readings.history import to_millis
 from tests.builders import at, history
@@ -117,7 +119,7 @@ def life_rows(age, time_left, life, failed=True):
     size = len(age)
     failed = np.broadcast_to(failed, size)
     columns = np.array(age), np.array(time_left), failed, np.array(life), np.arange(size)
-    return LifeRows(np.zeros((size, 1)), np.arange(size), *columns, np.ones(size, bool))
+    return LifeRows(np.arange(size), *columns, np.ones(size, bool))
 
 
 def test_the_check_counts_by_life_and_names_what_was_wrong():
@@ -152,9 +154,17 @@ def test_each_fold_learns_from_failures_whichever_lives_failed(failing):
     time_left = np.tile([30.0, 20.0, 10.0], 8 * failing)
     rows = life_rows(40 - time_left, time_left, number, failed=number % failing == 0)
     columns = Columns(("a",), {})
-    edges = (10.0, 20.0, 30.0)
-    hazards = hazards_out_of_fold("logistic_regression", rows, columns, edges, 0)
+    experiment = LifeExperiment(rows, np.zeros((len(number), 1)), columns, (10.0, 20.0, 30.0), 0)
+    hazards = experiment.out_of_fold({"family": "logistic_regression"})
     assert (np.diff(hazards, axis=1) > 0).all()
+
+
+def test_lives_of_two_assets_are_never_one_however_many_there_are():
+    lives = np.array([[1.0, 5.0, 1.0, 1_000_000.0], [1.0, 5.0, 1.0, 0.0], [2.0, 4.0, 1.0, 0.0]])
+    asset = np.array(["a", "b", "b"], dtype=object)
+    dataset = SimpleNamespace(lives=lives, asset=asset, part=asset, at=np.arange(3))
+    number = rows_of_lives(dataset).life
+    assert [number[0] == number[1], number[1] == number[2]] == [False, True]
 
 
 def test_a_repair_is_known_before_its_failure_and_events_of_one_instant_end_one_life():

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from alerting.learning.selection.candidates import evenly, search_sample, usable_folds
-from alerting.learning.experiment.chance import SHIFTS, ShiftedLabels, placed_share
+from alerting.learning.experiment.chance import (
+    SHIFTS,
+    ShiftedLabels,
+    placed_share,
+    share_between_groups,
+)
+from alerting.learning.experiment.folds import evenly
+from alerting.learning.selection.candidates import search_sample, usable_folds
 
 pytestmark = pytest.mark.models
 
@@ -154,6 +160,17 @@ def test_an_asset_with_higher_scores_and_more_problems_is_no_evidence_of_a_forec
     random = np.random.default_rng(3)
     score = np.append(1 + random.random(count), random.random(count))
     assert share_of(both, score) > 0.05
+
+
+def test_the_groups_of_what_is_shown_are_compared_with_the_others_and_each_counts_once():
+    score = np.array([9.0, 1.0, 8.0, 7.0, 1.0, 2.0, 3.0, 3.0, 3.0])
+    shown = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0], bool)
+    group = np.array([4, 4, 5, 6, 1, 2, 3, 3, 3])
+    # the three shown are the highest of six: 1 of 20 orders
+    assert share_between_groups(score, shown, group) == pytest.approx(1 / 20)
+    assert share_between_groups(-score, shown, group) > 0.5
+    assert share_between_groups(score, np.ones(9, bool), group) == 1
+    assert share_between_groups(score, np.zeros(9, bool), group) == 1
 
 
 def rows_of(data, label):

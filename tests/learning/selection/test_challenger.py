@@ -11,8 +11,8 @@ from alerting.learning.selection.challenger import (
     finish_challenger,
     sample_shares,
 )
-from alerting.learning.selection.operating_point import OUT_OF_FOLD, VALIDATION
 from alerting.learning.selection.classifier_search import search_candidate
+from alerting.learning.selection.operating_point import OUT_OF_FOLD, VALIDATION
 from alerting.ports import silent
 from alerting.readings.history import millis
 from alerting.recommendation.explanation import explain

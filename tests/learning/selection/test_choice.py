@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from alerting.definitions.fields.learning import PERSISTENCE
+from alerting.learning.experiment.chance import ShiftedLabels, placed_share
+from alerting.learning.experiment.experiment import Found
+from alerting.learning.experiment.trials import Trial
 from alerting.learning.selection.candidates import assemble, average_precision, usable_folds
 from alerting.learning.selection.choice import (
     ChanceTest,
@@ -16,10 +19,8 @@ from alerting.learning.selection.choice import (
     combine_shares,
     find_present,
 )
-from alerting.learning.selection.decision import add_objection, decide
 from alerting.learning.selection.classifier_search import search_candidate
-from alerting.learning.experiment.trials import Trial
-from alerting.learning.experiment.chance import ShiftedLabels, placed_share
+from alerting.learning.selection.decision import add_objection, decide
 from tests import small_models
 
 pytestmark = pytest.mark.models
@@ -34,7 +35,8 @@ def scored_by(data, family, score):
     aps = tuple(average_precision(data, fold, s) for fold, s in zip(folds, scores, strict=True))
     trial = Trial({}, float(np.mean(aps)), aps)
     shifted = ShiftedLabels(data, folds, 0)
-    return assemble(family, data, folds, [trial], trial, scores, shifted.evaluate(scores), 1, notes)
+    result = Found(trial, 0.0, scores, scores, shifted.evaluate(scores), [trial])
+    return assemble(family, data, folds, result, 1, notes, {})
 
 
 def test_a_score_that_knows_something_is_chosen_and_the_sentence_has_figure_bound_and_trials(data):

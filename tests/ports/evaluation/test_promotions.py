@@ -12,8 +12,8 @@ from alerting.definitions.faults import UserError
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.models.model_files import model_files
 from alerting.learning.selection.challenger import finish_challenger
-from alerting.learning.selection.decision import PROPOSAL
 from alerting.learning.selection.classifier_search import search_candidate
+from alerting.learning.selection.decision import PROPOSAL
 from alerting.ports import ModelUnavailable, silent
 from alerting.usecases.definitions.revisions_and_evaluation_plan import apply
 from alerting.usecases.definitions.versions import champion_at, line_of_champions

@@ -204,20 +204,29 @@ def test_a_model_of_other_modes_raises_alarms_without_naming_one():
 
 
 def test_a_mode_whose_fit_fails_is_left_to_the_others_with_its_reason(monkeypatch):
-    def fail(dataset, definition, shown, rows):
-        if (shown == dataset.modes[:, 0]).all():
+    def fail(self, *arguments):
+        if (self.shown == dataset.modes[:, 0]).all():
             raise ValueError("Input X contains infinity")
-        return fit(dataset, definition, shown, rows)
+        return fit(self, *arguments)
 
     platform, proposal = units()
     dataset = load_dataset(platform.runs, proposal.run_id)
     definition = platform.definitions.newest_revision(NAME).definition
     twin = load_model(platform, definition, proposal.challenger_version)
-    fit = mode_training._fit
-    monkeypatch.setattr(mode_training, "_fault", lambda *_: "")
-    monkeypatch.setattr(mode_training, "_fit", fail)
+    fit = mode_training.ModeExperiment.fit
+    monkeypatch.setattr(mode_training.ModeExperiment, "fit", fail)
     modes, notes = mode_training.train_modes(dataset, definition, twin)
     first, *others = definition.mode_problems
-    assert [mode.name for mode in modes if mode.estimator is not None] == others
+    assert [mode.name for mode in modes if mode.estimator is not None] == others[:1]
     reason = "its fit failed (ValueError: Input X contains infinity)"
     assert f"{first} is left to the others, never named: {reason}." in notes
+
+
+def test_a_mode_that_none_of_the_fitted_rows_shows_has_the_rate_of_half_a_row():
+    platform, proposal = units()
+    dataset = load_dataset(platform.runs, proposal.run_id)
+    definition = platform.definitions.newest_revision(NAME).definition
+    experiment = mode_training.ModeExperiment(dataset, definition, dataset.modes[:, 0])
+    without = np.flatnonzero(~dataset.modes[:, 0])[:40]
+    assert experiment.rate(without) == 0.5 / 40
+    assert experiment.rate(np.append(without, np.flatnonzero(dataset.modes[:, 0])[0])) > 0.5 / 41
