@@ -11,7 +11,6 @@ from typing import TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 from numba import njit, types
-from numba.core.typing import Signature
 
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
@@ -27,7 +26,7 @@ _ROWS = types.Array(types.float64, 2, "C", readonly=True)
 _OUT = types.Array(types.float64, 2, "C")
 
 
-def _compile(signature: Signature) -> Callable[[Function], Function]:
+def _compile(signature: object) -> Callable[[Function], Function]:
     """Return a decorator that compiles a function, or loads what was compiled before.
 
     Without "fastmath", each operation is rounded as it is written.
