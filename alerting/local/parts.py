@@ -26,6 +26,12 @@ from alerting.wiring import MLFLOW_PASSWORD, mlflow_sign_in
 
 ROOT = Path(__file__).parents[2]
 PREPARE = "prepare"
+# Once on a machine, while the others start: else the first evaluation of a model would wait for it.
+_COMPILE_WINDOWS = (
+    sys.executable,
+    "-c",
+    "import os; os.nice(10); import alerting.learning.features.compiled",
+)
 _AIRFLOW_GRACE_S = 20.0  # the scheduler waits for its tasks, which report to the API
 # for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy
 # machine
@@ -159,6 +165,7 @@ def all_parts(
     filled = ("demo-past",) if demo else ()
     mlflow = ("mlflow",) if settings.mlflow_uri is None else ()
     parts = [mongod_part(settings, environ)] if database else []
+    parts.append(Part("windows", "compiling feature windows", _COMPILE_WINDOWS, environ, once=True))
     if mlflow:
         parts.append(mlflow_part(settings, environ))
     migration = airflow_migration(settings, airflow)

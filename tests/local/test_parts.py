@@ -1,5 +1,6 @@
 import json
 import os
+import subprocess
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +36,23 @@ def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
         "airflow-dags",
         "clean",
         "stream",
+        "windows",
+    }
+
+
+def test_a_start_compiles_feature_windows_for_the_evaluations_and_no_part_waits_for_it(
+    settings, secrets, tmp_path
+):
+    started = {part.name: part for part in parts.all_parts(settings, secrets, {}, True)}
+    job = started["windows"]
+    assert job.once
+    assert not job.needs
+    assert [name for name, part in started.items() if job.name in part.needs] == []
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+    subprocess.run(job.command, env={**os.environ, **cache}, check=True)
+    assert {file.name.partition("-")[0] for file in tmp_path.rglob("compiled/**/*.nbc")} == {
+        "compiled.write_newest",
+        "compiled.write_windows",
     }
 
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import groupby, pairwise
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset
 from alerting.learning.features import moments
-from alerting.learning.features.moments import Index, Moments
 from alerting.learning.features.past_results import fill_results
 from alerting.learning.features.plan import CategorySource, FeaturePlan, NumberSource
 from alerting.learning.features.planning import plan_features
@@ -29,10 +29,8 @@ from alerting.learning.features.reading_counts import (
     AssetReadings,
     ReadingInterval,
     Samples,
-    drop_old_samples,
     most_have_enough_readings,
     newest_sample,
-    newest_with_value,
     take,
 )
 from alerting.readings.history import (
@@ -165,20 +163,11 @@ def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArra
 
 
 THREADS = 4  # that fill in the columns of a large table; compiled code works without Python's lock
-# values of a table from which compiled functions gain more time than loading them takes
-LARGE = 16_000_000
-BUCKETS_AT_ONCE = 1 << 14  # the statistics of this number of buckets stay in the processor's cache
-COMPILED_AT_ONCE = 1 << 16  # rows that are sorted into buckets at once for compiled functions
+LARGE = 1_000_000  # values of a table from which threads gain more time than starting them takes
+ROWS_AT_ONCE = 1 << 15  # of readings or buckets, whose sums stay in the processor's cache
 # least length of an interval that is worked on at once, in windows: each begins with one window
 # more
 WINDOWS_AT_ONCE = 8
-_OF_MOMENTS: Mapping[str, Callable[[Moments, Floats], None]] = {
-    "mean": moments.mean,
-    "std": moments.std,
-    "min": moments.low,
-    "max": moments.high,
-    "slope": moments.slope,
-}
 __all__ = [
     "FeaturePlan",
     "build_features",
@@ -200,206 +189,99 @@ def fill_numbers(
     out: Floats,
     names: Collection[str] | None = None,
 ) -> None:
-    """Fill in the columns of these numbers (all by default), a row for each instant."""
+    """Fill in the columns of these numbers (all by default), a row for each instant.
+
+    The columns of `out` are contiguous.
+    """
     chosen = [number for number in plan.numbers if names is None or number.name in names]
-    if out.size >= LARGE and out.flags.f_contiguous:
-        _fill_compiled(plan, readings, at, out, chosen)
-        return
-    for part in _chunks(at, _chunk_span(plan, BUCKETS_AT_ONCE)):
-        interval = ReadingInterval(plan, readings, at[part])
-        for group in _groups(interval, chosen):
-            _fill_group(interval, group, out[part])
+    with ThreadPoolExecutor(THREADS) as threads:
+        each: Callable[..., Iterator[None]] = map if out.size < LARGE else threads.map
+        for part in _chunks(at, _chunk_span(plan, readings)):
+            interval = ReadingInterval(plan, readings, at[part])
+            fill = partial(_fill_group, interval, part.start, out.T)
+            for _ in each(fill, _groups(interval, chosen)):
+                pass
 
 
-def _chunk_span(plan: FeaturePlan, buckets: int) -> int:
-    return max(buckets * plan.bucket_ms, WINDOWS_AT_ONCE * plan.longest_window_ms)
-
-
-def _chunks(at: Millis, span: int) -> Iterator[slice]:
-    """Return runs of instants, each in one interval: memory stays bounded."""
-    if len(at):
-        edges = [0, *(np.flatnonzero(np.diff((at - at[0]) // span)) + 1).tolist(), len(at)]
-        yield from (slice(first, end) for first, end in pairwise(edges))
-
-
-# ---- small tables
-
-
-class _Group(NamedTuple):
-    """Numbers with the same kinds of columns whose values become known after the same delay."""
-
-    delay: int
-    numbers: Sequence[NumberSource]
-
-
-def _groups(interval: ReadingInterval, chosen: Iterable[NumberSource]) -> Iterator[_Group]:
-    def alike(number: NumberSource) -> tuple[int, bool, bool, tuple[int, ...]]:
-        only_last = number.name in interval.plan.only_last
-        lags = interval.plan.lags_of(number.name)
-        return interval.delay_ms(number.name), bool(number.sampling_ms), only_last, lags
-
-    most = max(1, BUCKETS_AT_ONCE // interval.size)
-    for (delay, *_), numbers in groupby(sorted(chosen, key=alike), alike):
-        members = list(numbers)
-        yield from (
-            _Group(delay, members[first : first + most]) for first in range(0, len(members), most)
-        )
-
-
-def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
-    plan = interval.plan
-    rows = interval.window_rows(group.delay)
-    names = [number.name for number in group.numbers]
-    values = interval.readings.matrix(names, rows.rows)
-    has_value = np.isfinite(values)
-    windows = interval.window_moments(moments.bucket_moments(rows.buckets, values, has_value))
-    index = drop_old_samples(
-        rows.times, interval.at, plan.longest_window_ms, newest_with_value(has_value, rows.until)
-    )
-    last = _newest_of_rows(values, index)
-    known_at = _newest_of_rows(rows.times.astype(np.float64), index)
-    for i, name in enumerate(names if plan.carried_forward else ()):
-        if plan.is_carried_forward(name):
-            samples = interval.readings.samples(name)
-            chosen = newest_sample(samples.times, interval.at, plan.carry_ms(name))
-            last[i] = take(samples.values, chosen)
-            known_at[i] = take(samples.times.astype(np.float64), chosen)
-    block = plan.number_blocks[names[0]]
-    first = np.array([plan.number_blocks[name].start for name in names])
-    position = block.start
-    while position < block.stop:
-        column = plan.layout[position]
-        into = first + position - block.start
-        position += 1
-        if column.aggregation == "lag":
-            lag = column.window_ms or plan.longest_window_ms
-            out.T[into] = _lagged(interval, names, lag)
-        elif column.aggregation == "last":
-            out.T[into] = last + 0.0
-        elif column.aggregation == "age":
-            out.T[into] = (interval.at - known_at) / 1000.0
-        else:
-            statistic = np.empty(windows.n.shape)
-            if column.aggregation == "missing":
-                expected = [
-                    [max(span // (number.sampling_ms or span), 1) for span in plan.windows_ms]
-                    for number in group.numbers
-                ]
-                share = windows.n / np.array(expected, np.float64)[:, :, None]
-                np.clip(1.0 - share, 0.0, 1.0, out=statistic)
-            else:
-                _OF_MOMENTS[column.aggregation](windows, statistic)
-            of_windows = np.arange(len(plan.windows_ms))
-            out.T[into[:, None] + of_windows] = statistic
-            position += len(of_windows) - 1
-
-
-def _lagged(interval: ReadingInterval, names: Sequence[str], lag: int) -> Floats:
-    lagged = np.empty((len(names), len(interval.at)))
-    for i, name in enumerate(names):
-        samples = interval.lag_samples(name, lag)
-        carry = interval.plan.carry_ms(name)
-        lagged[i] = take(samples.values, newest_sample(samples.times, interval.at - lag, carry))
-    return lagged
-
-
-def _newest_of_rows(values: Floats, index: Index) -> Floats:
-    """Return the values at these indices (variables x instants), NaN for -1."""
-    return np.where(
-        index < 0,
-        np.nan,
-        np.take_along_axis(np.atleast_2d(values), index, axis=1) if values.size else np.nan,
-    )
-
-
-# ---- large tables
-
-
-def _fill_compiled(
-    plan: FeaturePlan,
-    readings: AssetReadings,
-    at: Millis,
-    out: Floats,
-    chosen: Sequence[NumberSource],
-) -> None:
+def _chunk_span(plan: FeaturePlan, readings: AssetReadings) -> int:
+    """Return the ms of buckets that hold some ten thousand rows: memory stays bounded."""
     in_a_bucket = (
         len(readings.ts) * plan.bucket_ms // max(int(readings.ts[-1] - readings.ts[0]), 1)
         if len(readings.ts)
         else 1
     )
-    buckets = max(1, COMPILED_AT_ONCE // max(1, in_a_bucket))
-    with ThreadPoolExecutor(THREADS) as threads:
-        for part in _chunks(at, _chunk_span(plan, buckets)):
-            interval = ReadingInterval(plan, readings, at[part])
-            for delay in {interval.delay_ms(number.name) for number in chosen}:
-                interval.window_rows(delay)
-            for _ in threads.map(
-                lambda number, i=interval, first=part.start: _fill_number(i, number, first, out.T),
-                chosen,
-            ):
-                pass
+    buckets = max(1, ROWS_AT_ONCE // max(1, in_a_bucket))
+    return max(buckets * plan.bucket_ms, WINDOWS_AT_ONCE * plan.longest_window_ms)
 
 
-def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, out: Floats) -> None:
-    from alerting.learning.features import compiled  # noqa: PLC0415 - imports numba, which only large tables need
+def _chunks(at: Millis, span: int) -> Iterator[slice]:
+    """Return runs of instants, each in one interval."""
+    if len(at):
+        edges = [0, *(np.flatnonzero(np.diff((at - at[0]) // span)) + 1).tolist(), len(at)]
+        yield from (slice(first, end) for first, end in pairwise(edges))
+
+
+def _groups(
+    interval: ReadingInterval, chosen: Iterable[NumberSource]
+) -> list[Sequence[NumberSource]]:
+    """Return the numbers that are summed up together: their values become known after the same
+    delay, and they have the same kinds of columns."""
+
+    def alike(number: NumberSource) -> tuple[int, bool, bool, tuple[int, ...]]:
+        only_last = number.name in interval.plan.only_last
+        lags = interval.plan.lags_of(number.name)
+        return interval.delay_ms(number.name), bool(number.sampling_ms), only_last, lags
+
+    groups: list[Sequence[NumberSource]] = []
+    for (delay, *_), numbers in groupby(sorted(chosen, key=alike), alike):
+        members = list(numbers)
+        most = max(1, ROWS_AT_ONCE // max(interval.size, len(interval.window_rows(delay).times)))
+        groups += (members[first : first + most] for first in range(0, len(members), most))
+    return groups
+
+
+def _fill_group(
+    interval: ReadingInterval, first: int, out: Floats, numbers: Sequence[NumberSource]
+) -> None:
+    """Fill in the columns of numbers: the rows of `out` from the instant `first` on."""
+    from alerting.learning.features import compiled  # noqa: PLC0415 - imports numba, half a second
 
     plan = interval.plan
-    rows = interval.window_rows(interval.delay_ms(number.name))
-    values = interval.readings.matrix([number.name], rows.rows)[0]
-    carry = plan.carry_ms(number.name)
-    samples = Samples(rows.times, values)
-    until = rows.until
-    if plan.is_carried_forward(number.name):
-        samples = interval.readings.samples(number.name)
-        until = np.searchsorted(samples.times, interval.at, side="right")
-    steps = moments.merge_steps(interval.lengths)
-    numbers = {length: i for i, length in enumerate((1, *steps))}
-    merged = np.array(
-        [(numbers[older], numbers[newer], newer) for older, newer in steps.values()], np.int64
-    ).reshape(-1, 3)
-    block = plan.number_blocks[number.name]
-    columns = []
+    names = [number.name for number in numbers]
+    rows = interval.window_rows(interval.delay_ms(names[0]))
+    values = np.ascontiguousarray(interval.readings.matrix(names, rows.rows))
+    begins = np.array([plan.number_blocks[name].start for name in names])
+    windows = []
     expected = []
-    for position in range(block.start, block.stop):
-        column = plan.layout[position]
-        span = plan.layout[position].window_ms or plan.longest_window_ms
-        into = out[position, first : first + len(interval.at)]
+    block = plan.number_blocks[names[0]]
+    for position, column in enumerate(plan.layout[block.start : block.stop]):
+        span = column.window_ms or plan.longest_window_ms
         if column.aggregation in compiled.STATISTICS:
-            window = numbers[span // plan.bucket_ms]
-            columns.append((window, compiled.STATISTICS.index(column.aggregation), position))
-            expected.append(float(max(span // (number.sampling_ms or span), 1)))
-        elif column.aggregation == "lag":
-            lagged = interval.lag_samples(number.name, span)
-            before = interval.at - span
-            compiled.write_newest(
-                *lagged,
-                np.searchsorted(lagged.times, before, side="right"),
-                before,
-                carry,
-                False,
-                into,
-            )
-        else:
-            compiled.write_newest(
-                *samples, until, interval.at, carry, column.aggregation == "age", into
-            )
-    if columns:
-        bucket = rows.buckets.bucket
-        seconds = rows.buckets.seconds
-        where, runs = (
-            (bucket, np.stack([values, seconds], axis=1))
-            if rows.buckets.alone
-            else compiled.run_moments(bucket, seconds, values)
-        )
-        widths = merged[:, 2] * plan.bucket_ms / 1000.0
+            statistic = compiled.STATISTICS.index(column.aggregation)
+            windows.append((interval.windows[span // plan.bucket_ms], statistic, position))
+            expected.append([max(span // (number.sampling_ms or span), 1) for number in numbers])
+            continue
+        is_lag = column.aggregation == "lag"
+        at = interval.at - span if is_lag else interval.at
+        for name, row, known in zip(names, begins + position, values, strict=True):
+            samples = Samples(rows.times, known)
+            until = rows.until
+            if is_lag or plan.is_carried_forward(name):
+                samples = (
+                    interval.lag_samples(name, span) if is_lag else interval.readings.samples(name)
+                )
+                until = np.searchsorted(samples.times, at, side="right")
+            is_age = column.aggregation == "age"
+            compiled.write_newest(*samples, until, at, plan.carry_ms(name), is_age, out, row, first)
+    if windows:
         compiled.write_windows(
-            where,
-            runs,
+            *moments.sum_up(rows.buckets, values),
             interval.last,
-            merged,
-            widths,
-            np.array(columns),
-            np.array(expected),
+            interval.steps,
+            interval.steps[:, 2] * plan.bucket_ms / 1000.0,
+            np.array(windows),
+            np.array(expected, np.float64).T.copy(),
+            begins,
             out,
             first,
         )
@@ -442,7 +324,7 @@ def build_features_of_assets(
     longest window.
     """
     assets = [AssetReadings(history) for history in histories]
-    floats = np.empty((len(assets), len(plan.columns) - len(plan.levels)))
+    floats = np.empty((len(assets), len(plan.columns) - len(plan.levels)), order="F")
     joined, instants = _join(plan, assets, int(at[0]))
     fill_numbers(plan, AssetReadings(joined), instants, floats)
     return [
@@ -526,7 +408,7 @@ def build_features_many(
                 instants[some],
                 {n: [changes[i][n] for i in some] for n in sorted(names)},
             )
-            part = floats[some]
+            part = np.asfortranarray(floats[some])
             fill_numbers(plan, AssetReadings(tiled), seen, part, names)
             floats[some] = part
     codes = {name: before[name].cat.codes.to_numpy()[which] for name in plan.levels}

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 from alerting.deferred import np, npt, pd
 from alerting.definitions.wording.language import translatable
 from alerting.learning.features import moments
-from alerting.learning.features.moments import BucketRows, Index, Moments, WindowPositions
+from alerting.learning.features.moments import BucketRows, Index
 from alerting.learning.features.plan import FeaturePlan, UsualCount
 from alerting.readings.history import (
     BoolArray,
@@ -136,9 +136,9 @@ class ReadingInterval:
         self.after = int(at[0]) - plan.longest_window_ms
         self.size = (int(at[-1]) - self.after) // plan.bucket_ms
         self.last = (at - self.after) // plan.bucket_ms - 1
-        self.lengths = tuple(window // plan.bucket_ms for window in plan.windows_ms)
+        lengths = tuple(window // plan.bucket_ms for window in plan.windows_ms)
+        self.windows, self.steps = moments.merge_steps(lengths)
         self._by_delay: dict[int, WindowRows] = {}
-        self._positions: WindowPositions | None = None
 
     def delay_ms(self, name: str) -> int:
         """Return how long after its instant a value of a variable becomes known."""
@@ -154,13 +154,6 @@ class ReadingInterval:
                 rows, times, buckets, np.searchsorted(times, self.at, side="right")
             )
         return self._by_delay[delay]
-
-    def window_moments(self, buckets: Moments) -> Moments:
-        """Return the moments of the windows that end at each instant (variables x lengths x
-        instants)."""
-        if self._positions is None:
-            self._positions = moments.window_positions(self.last, self.lengths)
-        return moments.window_moments(buckets, self._positions, self.plan.bucket_ms)
 
     def lag_samples(self, name: str, lag: int) -> Samples:
         """Return the samples that are needed for the values in force one lag before each
@@ -182,18 +175,7 @@ class ReadingInterval:
 def newest_sample(times: Millis, at: Millis, span: int) -> Index:
     """Return, for each instant t, the index of the newest sample known in (t - span, t], -1 without
     any."""
-    return drop_old_samples(times, at, span, np.searchsorted(times, at, side="right") - 1)
-
-
-def newest_with_value(has_value: BoolArray, until: Index) -> Index:
-    """Return the newest of the first `until` rows that has a value, -1 without any."""
-    newest = np.maximum.accumulate(np.where(has_value, np.arange(has_value.shape[1]), -1), axis=1)
-    # before the first row: the last element
-    return np.append(newest, np.full((len(has_value), 1), -1), axis=1)[:, until - 1]
-
-
-def drop_old_samples(times: Millis, at: Millis, span: int, newest: Index) -> Index:
-    """Replace the index of a sample that was known at t - span or before by -1."""
+    newest = np.searchsorted(times, at, side="right") - 1
     if len(times):
         newest[times[newest] <= at - span] = -1
     return newest

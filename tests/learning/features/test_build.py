@@ -277,29 +277,54 @@ def test_a_long_history_worked_on_in_parts_gives_the_same_as_its_pieces():
 # ---- large tables
 
 
+def statistics(minutes, values, minute, window):
+    """The statistics of the samples of one window, each from its definition."""
+    inside = (minutes > minute - window) & (minutes <= minute) & np.isfinite(values)
+    x = values[inside].astype(np.longdouble)
+    hours = minutes[inside].astype(np.longdouble) / 60
+    found = dict.fromkeys(("mean", "std", "min", "max", "slope"), np.nan)
+    if len(x):
+        found |= {"mean": x.mean(), "min": x.min(), "max": x.max()}
+    if len(x) > 1:
+        apart = hours - hours.mean()
+        found |= {"std": x.std(ddof=1), "slope": (apart * (x - x.mean())).sum() / (apart**2).sum()}
+    return {name: float(value) for name, value in found.items()}
+
+
+@pytest.mark.parametrize("stride", [1, 10])
 @pytest.mark.parametrize("every", [1, 7])
-def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small_one(
-    monkeypatch, every
+def test_a_large_table_has_the_statistics_of_its_samples_and_the_bits_of_each_row_alone(
+    monkeypatch, every, stride
 ):
     random = np.random.default_rng(5)
     minutes = np.flatnonzero(random.random(9_000) < 0.9)
     minutes = minutes[(minutes < 3_000) | (minutes > 4_500)]  # longer than any window
-    values = random.normal(1e6, 1.0, (2, len(minutes)))
+    values = random.normal(1e3, 1.0, (2, len(minutes)))
     values[:, random.random(len(minutes)) < 0.1] = np.nan
     values[1, 2_000:2_300] = 5.0
     values[0, 100:2_000:50] = np.inf
     numbers = (NumberSource("x", MINUTE), NumberSource("y", None))
-    windows = tuple(minutes * MINUTE for minutes in (1, 7, 60, 1_300))
-    wide = FeaturePlan(MINUTE, windows, ALL, numbers, lags_ms=(30 * MINUTE,))
+    spans = [span * stride for span in (1, 7, 60, 130)]
+    windows = tuple(span * MINUTE for span in spans)
+    wide = FeaturePlan(stride * MINUTE, windows, ALL, numbers, lags_ms=(30 * MINUTE,))
     at = np.concatenate([np.arange(50, 2_500, every), np.arange(5_500, 8_990, every)])
+    at = at[at % stride == 0]
     history = recorded(minutes, asset(), x=values[0], y=values[1])
-    tables = []
-    for large in (1 << 60, 0):
-        monkeypatch.setattr(point_in_time, "LARGE", large)
-        monkeypatch.setattr(point_in_time, "COMPILED_AT_ONCE", 300)
-        monkeypatch.setattr(point_in_time, "WINDOWS_AT_ONCE", 1)
-        tables.append(bits(build_features(wide, history, START + at * MINUTE)))
-    assert tables[0] == tables[1]
+    whole = build_features(wide, history, START + at * MINUTE)
+    monkeypatch.setattr(point_in_time, "LARGE", 0)  # threads work on the numbers
+    monkeypatch.setattr(point_in_time, "ROWS_AT_ONCE", 300)
+    monkeypatch.setattr(point_in_time, "WINDOWS_AT_ONCE", 1)
+    assert bits(build_features(wide, history, START + at * MINUTE)) == bits(whole)
+    labels = [column.split(".")[-1] for column in wide.columns if column.startswith("x.mean")]
+    for position in random.integers(0, len(at), 12):
+        alone = build_features(wide, history, START + at[[position]] * MINUTE)
+        assert bits(alone) == bits(whole.iloc[[position]])
+        row = alone.iloc[0]
+        for name, of_name in zip("xy", values, strict=True):
+            for span, label in zip(spans, labels, strict=True):
+                expected = statistics(minutes, of_name, at[position], span)
+                found = {key: row[f"{name}.{key}.{label}"] for key in expected}
+                assert found == pytest.approx(expected, rel=1e-9, abs=1e-9, nan_ok=True)
 
 
 def test_what_ifs_equal_the_features_of_the_changed_history():
