@@ -20,6 +20,7 @@ from alerting.adapters.mongo import mongo, running
 from alerting.adapters.mongo.prepare import code_hash
 from alerting.adapters.receivers import egress, log
 from alerting.kinds.registry import load_kinds
+from alerting.learning.features import compiled
 from alerting.usecases import data_upkeep as maintain
 from alerting.usecases.evaluation import arrived
 from alerting.usecases.notification import delivery
