@@ -26,10 +26,7 @@ from alerting.learning.score_metrics import OpenAlarm, lead_of_first
 from alerting.learning.selection.decision import Objection, decide
 from alerting.readings.history import History, LongHistory, to_millis
 
-DefinitionT = TypeVar("DefinitionT", bound=NormalDefinition)
 EvidenceT = TypeVar("EvidenceT", bound="UnseenEvidence")
-FittedT = TypeVar("FittedT")
-HistoryT = TypeVar("HistoryT", History, LongHistory)
 ModelT = TypeVar("ModelT", bound=NormalModel[Any])
 
 MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts once, however long
@@ -137,14 +134,15 @@ def align_horizon(champion: ModelT | None, challenger: ModelT) -> ModelT | None:
 
 
 def count_unseen(
-    definition: DefinitionT,
-    model: NormalModel[FittedT],
-    histories: Iterable[HistoryT],
-    count_on: Callable[[DefinitionT, FittedT, HistoryT], EvidenceT],
+    definition: NormalDefinition,
+    model: NormalModel[Any],
+    histories: Iterable[History | LongHistory],
+    count_on: Callable[[Any, Any, Any], EvidenceT],
     nothing: EvidenceT,
 ) -> EvidenceT:
     """Return the evidence on a model, summed over its assets, beginning with `nothing`. `count_on`:
-    gives that of one asset, by the definition with the horizon that was measured for it."""
+    gives that on one asset: by the definition, with the horizon that was measured for the asset,
+    the fitted part, and the history."""
     total = nothing
     for history in histories:
         fitted = model.by_asset.get(history.asset.name)
@@ -220,25 +218,21 @@ def conclude(
     facts: Mapping[str, Any],
     accepted: str,
     evidence: UnseenEvidence,
-    statistics: str,
+    record: Mapping[str, Any],
     note: str = "",
     model: NormalModel[Any] | None = None,
 ) -> Comparison:
     """Return the decision on the challenger of a family, as `decide`.
 
     `counted`: the evidence on it, and on the champion, if there is one, on the assets that both
-    have; `evidence`: on all of its assets, with `statistics` on its rate. `model`: to register in
-    place of the challenger.
+    have; `evidence`: on all of its assets, and its `record`. `model`: to register in place of the
+    challenger.
     """
     compared = compared_rows(evidence.titles, *(one.texts for one in counted))
     shares = {
         "in_alarm": spoken_share(evidence.in_alarm),
         "most_in_alarm": spoken_share(MOST_IN_ALARM),
     }
-    record = {
-        "compared": [*compared],
-        **evidence.to_document(),
-        "statistics": statistics,
-    }
+    record = {"compared": [*compared], **record}
     decision = decide(objections, {**shares, **facts}, accepted, record, note)
     return Comparison(family, decision, evidence.metrics, model)

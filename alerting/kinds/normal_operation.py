@@ -39,7 +39,14 @@ from alerting.kinds.protocol import (
 )
 from alerting.kinds.training_protocol import LearningData, NormalTime, TrainingSource
 from alerting.ports import ModelUnavailable
-from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
+from alerting.readings.history import (
+    History,
+    Millis,
+    duration_millis,
+    from_millis,
+    millis,
+    to_millis,
+)
 from alerting.readings.variable_series import UsualDistance, declared_ms
 
 FittedT = TypeVar("FittedT")
@@ -275,28 +282,36 @@ def _learned_until(start: datetime, end: datetime) -> datetime:
     return from_millis(round(to_millis(start) + _SEEN * duration_millis(end - start)))
 
 
-class ReadingDistances:
-    """The times between values of each variable of an asset, from which a gap in all of its
-    readings is known, though its variables come at different instants."""
+class ReadingTimes:
+    """The instants of all readings of an asset, from `start` (ms) on, and the times between those
+    of each variable, from which a gap in all of its readings is known, though its variables come at
+    different instants."""
 
-    def __init__(self) -> None:
+    def __init__(self, *start: int) -> None:
+        self._pieces = [np.array(start, np.int64)]
         self._by_variable = defaultdict[str, UsualDistance](UsualDistance)
 
     def add(self, piece: History) -> None:
         """Add the next readings, which are later than those before."""
         ts = millis(piece.readings.index)
+        self._pieces.append(ts)
         for name in piece.readings:
             self._by_variable[str(name)].add(ts[piece.readings[name].notna().to_numpy()])
 
     @property
-    def merged(self) -> UsualDistance:
+    def at(self) -> Millis:
+        """Return the instants (ms)."""
+        return np.concatenate(self._pieces)
+
+    @property
+    def distances(self) -> UsualDistance:
         """Return the times between neighbouring values of one variable, of all variables."""
         return UsualDistance.merge(self._by_variable.values())
 
     @property
     def least_gap(self) -> int:
         """Return the time (ms) above which there is a gap without any reading."""
-        return _GAP * self.merged.longest(_NEARLY_ALL)
+        return _GAP * self.distances.longest(_NEARLY_ALL)
 
 
 class _QuietTime(NamedTuple):
@@ -315,24 +330,21 @@ def _quiet_after(
     end: datetime,
 ) -> _QuietTime:
     names = sorted(definition.variables_evaluated(asset) & asset.variables.keys())
-    pieces = [np.array([to_millis(start)], np.int64)]
-    distances = ReadingDistances()
+    times = ReadingTimes(to_millis(start))
     since = start
     while since < end:
         until = min(since + _AT_ONCE, end)
-        piece = source.readings.load(asset, since, until, names, with_events=False)
-        pieces.append(millis(piece.readings.index))
-        distances.add(piece)
+        times.add(source.readings.load(asset, since, until, names, with_events=False))
         since = until
-    at = np.concatenate(pieces)
-    gaps = np.flatnonzero(np.diff(at) > distances.least_gap)
+    at = times.at
+    gaps = np.flatnonzero(np.diff(at) > times.least_gap)
     ends = [int(at[gaps[0]] if len(gaps) else at[-1])]
     if definition.problem is not None:
         problem = definition.problem
         before = problem_lookback(problem) + first_lookback(problem) + problem.hold
         history = source.readings.load(asset, start - before, end, problem.variables)
         ends += [max(a, int(at[0])) for a, b in problem_intervals(problem, history) if b >= at[0]]
-    usual = distances.merged.median() or 0
+    usual = times.distances.median() or 0
     return _QuietTime(from_millis(min(ends)), timedelta(milliseconds=usual))
 
 
@@ -397,14 +409,11 @@ def last_break(definition: NormalDefinition, data: LearningData) -> datetime:
     ends = [to_millis(data.period.start)]
     normal_end = to_millis(data.period.normal_end or data.period.end)
     for history in data.histories:
-        distances = ReadingDistances()
-        pieces = [np.empty(0, np.int64)]
+        times = ReadingTimes()
         for piece in history.pieces():
-            pieces.append(millis(piece.readings.index))
-            distances.add(piece)
-        at = np.concatenate(pieces)
-        at = at[at <= normal_end]
-        ends += at[1:][np.diff(at) > distances.least_gap].tolist()[-1:]
+            times.add(piece)
+        at = times.at[times.at <= normal_end]
+        ends += at[1:][np.diff(at) > times.least_gap].tolist()[-1:]
         if definition.problem is not None:
             of_problem = history.load_all(definition.problem.variables)
             problems = problem_intervals(definition.problem, of_problem)

@@ -173,6 +173,7 @@ def compare_models(
     same = champion is not None and champion.hash == challenger.hash
     longer = "" if new.is_enough else propose_more_time(definition, data, new, champion)
     model = replace(challenger, by_asset={**challenger.by_asset, **staying})
+    statistics = new.describe_interval(definition.threshold.time_in_alarm)
     how = (
         " No problem or verdict lies in it: compared by false alarms and synthetic anomalies alone."
     )
@@ -195,7 +196,7 @@ def compare_models(
         },
         summary + ("" if new.problems else how),
         new,
-        statistics=new.describe_interval(definition.threshold.time_in_alarm),
+        {**new.to_document(), "statistics": statistics},
         model=model if staying and not same else None,
     )
 

@@ -255,13 +255,16 @@ class AnomalyTraining:
             )
         notes += [f"{name}: {why}; it has no model" for name, why in without.items()]
         notes += describe_unseen(definition, period)
-        spacing = measure_spacing(definition, data)
-        model = AnomalyModel(family, revision, period.cutoff, detectors, spacing)
-        params: dict[str, Any] = {
-            f"detector {name}": fitted.detector.family for name, fitted in detectors.items()
-        }
-        metrics = {f"normal weeks {name}": fitted.weeks for name, fitted in detectors.items()}
-        return Estimated(model, used, left_out, tuple(notes), params, metrics)
+        return Estimated(
+            AnomalyModel(
+                family, revision, period.cutoff, detectors, measure_spacing(definition, data)
+            ),
+            used,
+            left_out,
+            tuple(notes),
+            {f"detector {name}": fitted.detector.family for name, fitted in detectors.items()},
+            {f"normal weeks {name}": fitted.weeks for name, fitted in detectors.items()},
+        )
 
     def compare(
         self,

@@ -17,10 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import chi2, norm
 
 from alerting.deferred import pd
@@ -104,8 +103,19 @@ class Signals(UnseenEvidence):
         return *super().texts, str(self.unseen)
 
     def to_document(self) -> dict[str, Any]:
-        counts = {"points": self.unseen, "signals": self.false_alarms, "expected": self.allowed}
-        return counts | super().to_document()
+        """Return the counts, with the 95 % interval of the number of signals for statisticians;
+        JSON-able."""
+        low, high = poisson_interval(self.false_alarms)
+        return {
+            "points": self.unseen,
+            "signals": self.false_alarms,
+            "expected": self.allowed,
+            "statistics": (
+                f"Signals on unseen points: {self.false_alarms}, 95 % interval {low:.2g} to "
+                f"{high:.2g} (exact), {self.allowed:.2g} expected by the run length."
+            ),
+            **super().to_document(),
+        }
 
     def describe(self) -> str:
         """Describe the count in a sentence, or say how many points it needs."""
@@ -126,22 +136,6 @@ class Signals(UnseenEvidence):
             f"{verdict}: {signals} on {self.unseen:,} unseen points, where its run length "
             f"allows {self.allowed:.2g}.{problems}"
         )
-
-    @property
-    def statistics(self) -> str:
-        """Return the 95 % interval of the number of signals for statisticians."""
-        low, high = poisson_interval(self.false_alarms)
-        return (
-            f"Signals on unseen points: {self.false_alarms}, 95 % interval {low:.2g} to {high:.2g} "
-            f"(exact), {self.allowed:.2g} expected by the run length."
-        )
-
-
-class ChartSeries(NamedTuple):
-    """Readings of one asset by instant (ms)."""
-
-    at: Millis
-    values: npt.NDArray[np.float64]
 
 
 class ControlChartTraining:
@@ -259,7 +253,7 @@ class ControlChartTraining:
             },
             stays + new.describe(),
             new,
-            new.statistics,
+            new.to_document(),
             few,
             challenger if staying else None,
         )
@@ -267,30 +261,21 @@ class ControlChartTraining:
     save = staticmethod(to_files)
 
 
-def chart_series(
-    definition: ControlChartDefinition,
-    history: History,
-    data: LearningData,
-    start: datetime,
-    end: datetime,
-) -> ChartSeries:
-    """Return the readings in (start, end] with values within the engineering range, without
-    suppressed times."""
-    if definition.variable not in history.readings:
-        return ChartSeries(np.empty(0, np.int64), np.empty(0))
-    at = millis(pd.DatetimeIndex(history.readings.index))
-    values = history.readings[definition.variable].to_numpy(np.float64)
-    used = has_data(history, definition.variable) & (at > to_millis(start)) & (at <= to_millis(end))
-    used &= ~is_covered(data.suppressed.get(history.asset.name, ()), at)
-    return ChartSeries(at[used], values[used])
-
-
 def _fit(
     definition: ControlChartDefinition, history: History, data: LearningData
 ) -> FittedChart | str:
-    """Return the chart that phase I gives for the readings of one asset, or why there is none."""
-    series = chart_series(definition, history, data, data.period.start, data.period.cutoff)
-    return fit_asset(history.asset.name, partial(_fit_series, definition, *series))
+    """Return the chart that phase I gives for the readings of one asset within the engineering
+    range, without suppressed times; or why there is none."""
+    at = np.empty(0, np.int64)
+    values = np.empty(0)
+    if definition.variable in history.readings:
+        every = millis(pd.DatetimeIndex(history.readings.index))
+        used = has_data(history, definition.variable)
+        used &= (every > to_millis(data.period.start)) & (every <= to_millis(data.period.cutoff))
+        used &= ~is_covered(data.suppressed.get(history.asset.name, ()), every)
+        at = every[used]
+        values = history.readings[definition.variable].to_numpy(np.float64)[used]
+    return fit_asset(history.asset.name, partial(_fit_series, definition, at, values))
 
 
 def _fit_series(
@@ -314,8 +299,13 @@ def _fit_series(
         (_SHIFT if definition.shift is None else definition.shift) / 2,
         size,
     )
+    if size == 1:
+        chart = replace(chart, limit=limit_of(chart, run_length))
+    else:  # two charts, of means and of spreads, each with twice the run length
+        spread = spread_limits(size, 2 * run_length)
+        chart = replace(chart, limit=limit_of(chart, 2 * run_length), spread=spread)
     return FittedChart(
-        _with_limits(chart, run_length),
+        chart,
         interval,
         run_length,
         phase_one.deviation,
@@ -329,15 +319,6 @@ def _run_length(definition: ControlChartDefinition, point: timedelta) -> float:
     """Return the average run length as written; otherwise a week of points so far apart."""
     stated = definition.average_run_length
     return max(_WEEK / point, LEAST_RUN_LENGTH) if stated is None else stated
-
-
-def _with_limits(chart: Chart, run_length: float) -> Chart:
-    """Return the chart with the limits for a run length. A chart of subgroups is two charts, of
-    means and of spreads, each with twice the run length."""
-    if chart.subgroup == 1:
-        return replace(chart, limit=limit_of(chart, run_length))
-    spread = spread_limits(chart.subgroup, 2 * run_length)
-    return replace(chart, limit=limit_of(chart, 2 * run_length), spread=spread)
 
 
 def _count_signals(

@@ -293,7 +293,7 @@ def read_histories(
             _require_memory(definition, read, needed, platform.limits.memory_bytes)
             events = part.events
         files[f"readings-{number}.parquet"] = file.content()
-        files[f"events-{number}.parquet"] = _to_parquet(events)
+        files[f"events-{number}.parquet"] = events.to_parquet()
     findings = [
         impossible_values(name, count, example)
         for name, (count, example) in sorted(impossible.items())
@@ -495,12 +495,6 @@ class ReadingsWriter:
         """Return the file, which is complete then."""
         self._writer.close()
         return self._stored.getvalue()
-
-
-def _to_parquet(frame: pd.DataFrame) -> bytes:
-    stored = io.BytesIO()
-    frame.to_parquet(stored)
-    return stored.getvalue()
 
 
 def _read_events(content: bytes) -> pd.DataFrame:

@@ -181,6 +181,7 @@ def _prepare_rows(
     counts = {f"rows_{part}": rows.rows for part, rows in composition.parts.items()}
     counts["rows_purged"] = int((dataset.part == "purged").sum())
     dropped = {f"dropped_{reason}": count for reason, count in dataset.counts.items()}
+    kinds = [finding.kind for finding in dataset.findings]
     return _Prepared(
         {
             **dataset_files(dataset),
@@ -198,20 +199,14 @@ def _prepare_rows(
         metrics={
             **counts,
             **dropped,
-            **_quality_metrics(dataset),
+            **{f"quality_{kind}": float(kinds.count(kind)) for kind in kinds},
+            **{f"answers_{name}": float(count) for name, count in dataset.answers.items()},
             "positive_share": float(dataset.label[dataset.fit | dataset.measured].mean()),
             "problems": len(dataset.problems),
         },
         tags={"answers": dataset.answered} if dataset.answered else None,
         columns=column_types(dataset.plan),
     )
-
-
-def _quality_metrics(dataset: Dataset) -> dict[str, float]:
-    """Return oddities by kind, and the changes by feedback, as metrics of the run."""
-    kinds = [finding.kind for finding in dataset.findings]
-    oddities = {f"quality_{kind}": float(kinds.count(kind)) for kind in kinds}
-    return oddities | {f"answers_{name}": float(count) for name, count in dataset.answers.items()}
 
 
 def fit(
