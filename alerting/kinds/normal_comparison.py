@@ -14,7 +14,6 @@ from alerting.episodes.lifecycle import ConditionState, advance
 from alerting.kinds.normal_definition import NormalDefinition
 from alerting.kinds.normal_operation import (
     LEAST_ALLOWED,
-    EpisodeRule,
     NormalModel,
     compared_rows,
     last_break,
@@ -176,8 +175,10 @@ def count_alarms(
     normal operation, found problems up to the end of the period. `clear_for`: the off-delay by
     default.
     """
-    rule = EpisodeRule(hold, definition.off_delay(clear_for), definition.severities())
-    after, steps = advance(ConditionState(start), intervals, *rule)
+    off_delay = definition.off_delay(clear_for)
+    after, steps = advance(
+        ConditionState(start), intervals, hold, off_delay, definition.severities()
+    )
     closed = {step.raised_at: step.at for step in steps if step.kind == "closed"}
     last = max((interval.end for interval in intervals), default=after.watermark)
     raised = [

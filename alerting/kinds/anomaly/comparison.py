@@ -136,8 +136,7 @@ def share_interval(share: float, variance: float, blocks: int) -> tuple[float, f
 def compare_models(
     definition: AnomalyDefinition,
     data: LearningData,
-    family: str,
-    challenger: AnomalyModel,
+    candidates: Mapping[str, AnomalyModel],
     champion: AnomalyModel | None,
 ) -> Comparison:
     """Decide on time after the training cutoffs of both models, on the assets for which both have a
@@ -146,6 +145,7 @@ def compare_models(
     An asset with a detector in the champion alone keeps that detector if the definition still
     includes the detector's variables.
     """
+    [(family, challenger)] = candidates.items()
     champion = align_horizon(champion, challenger)
     start = max([data.period.cutoff, *([champion.training_cutoff] if champion else [])])
     staying = dict[str, FittedDetector]()

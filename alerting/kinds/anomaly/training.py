@@ -57,7 +57,6 @@ from alerting.kinds.normal_operation import (
 )
 from alerting.kinds.reading_spacing import describe_seldom
 from alerting.kinds.training_protocol import (
-    Comparison,
     Estimated,
     Estimation,
     LearningData,
@@ -266,16 +265,7 @@ class AnomalyTraining:
             {f"normal weeks {name}": fitted.weeks for name, fitted in detectors.items()},
         )
 
-    def compare(
-        self,
-        definition: AnomalyDefinition,
-        data: LearningData,
-        candidates: Mapping[str, AnomalyModel],
-        champion: AnomalyModel | None,
-    ) -> Comparison:
-        [(family, challenger)] = candidates.items()
-        return compare_models(definition, data, family, challenger, champion)
-
+    compare = staticmethod(compare_models)
     save = staticmethod(to_files)
 
 

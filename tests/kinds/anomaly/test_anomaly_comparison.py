@@ -144,8 +144,8 @@ def compared(challenger, champion, include=("*",), spacing=None, **fields):
         {"name": "x", "kind": "anomaly", "assets": ["press-*"], "include": include, **fields}
     )
     data = LearningData([*map(in_memory, histories)], {}, NormalTime(at(-DAY), at(0), at(7 * DAY)))
-    models = model(2, challenger, spacing), model(1, champion)
-    return compare_models(definition, data, "detector", *models)
+    candidates = {"detector": model(2, challenger, spacing)}
+    return compare_models(definition, data, candidates, model(1, champion))
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(0.5, "keep"), (0.500001, "provisional")])
