@@ -28,6 +28,7 @@ from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import (
     PROPOSAL,
     CandidateSummary,
+    DatasetProfile,
     PromotionDecision,
     Proposal,
     ValueEvidence,
@@ -69,19 +70,19 @@ from alerting.usecases.training.due import end_run, require_not_cancelled
 from alerting.usecases.training.fitted_candidates import load_candidates, require_comparable
 from alerting.usecases.training.objections import (
     describe_values,
-    find_value_test,
     object_to_threshold,
     refuse,
 )
 from alerting.usecases.training.promote import PLATFORM, description, follow
 from alerting.usecases.training.run_files import (
     ACCOUNT,
+    DATASET,
+    PROFILE,
     TrainingRun,
     column_types,
     load_dataset,
     load_learning_data,
     load_model_definition,
-    load_profile,
     profile,
     read_run,
     refit_tags,
@@ -234,8 +235,9 @@ def _compare_trained(
     champion_version = _champion_of(platform.decisions, run)
     version = None
     refreshed_version = None
-    values = find_value_test(chosen)
-    if chosen is not None and values is not None:
+    values = None
+    if chosen is not None and isinstance(chosen.evidence, ValueEvidence):
+        values = chosen.evidence.test
         serves = values.passed and not _ends_alarm(platform, definition, champion_version, run)
         chosen = chosen if serves else None
     if chosen is None:
@@ -339,7 +341,8 @@ def _compare_estimated(
     decision = lost or compared.decision
     model = compared.model or models[compared.family]
     account = accounts[compared.family]
-    composition = load_profile(platform.runs, run.id)
+    stored = platform.runs.files(run.id, DATASET)[PROFILE]
+    composition = DatasetProfile.model_validate_json(stored)
     noted = {"notes": (*composition.notes, *account["notes"])}
     files = estimation.save(model) if compared.model else candidates[compared.family]
     tags = {**version_tags(definition.kind, model, run), "metrics_text": decision.reason}

@@ -19,13 +19,6 @@ from alerting.learning.selection.decision import (
 from alerting.learning.selection.operating_point import VALIDATION
 
 
-def find_value_test(chosen: Challenger | None) -> ValueTest | None:
-    """Return the test of values that would serve without an alarm; None for any other model."""
-    if chosen is None or not isinstance(chosen.evidence, ValueEvidence):
-        return None
-    return chosen.evidence.test
-
-
 def object_to_threshold(
     decision: PromotionDecision,
     chance: ChanceTest | None,

@@ -93,12 +93,6 @@ def read_run(runs: TrainingRuns, run_id: str) -> TrainingRun:
     )
 
 
-def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
-    """Return the families to try in this run."""
-    run = read_run(platform.runs, run_id)
-    return list(load_model_definition(platform.definitions, run).families)
-
-
 def load_model_definition(definitions: Definitions, run: TrainingRun) -> ModelDefinition:
     """Return the definition that the run trains, in the run's revision, as it is written."""
     return require_model(require_revision(definitions, run.name, run.revision))
@@ -114,11 +108,6 @@ def load_dataset(runs: TrainingRuns, run_id: str) -> Dataset:
             )
         )
     return dataset_from_files(files)
-
-
-def load_profile(runs: TrainingRuns, run_id: str) -> DatasetProfile:
-    """Return the composition of the run's dataset."""
-    return DatasetProfile.model_validate_json(runs.files(run_id, DATASET)[PROFILE])
 
 
 def profile(dataset: Dataset) -> DatasetProfile:

@@ -57,7 +57,6 @@ from alerting.usecases.training.run_files import (
     DATASET,
     PROFILE,
     TrainingRun,
-    candidate_families,
     column_types,
     load_dataset,
     load_learning_data,
@@ -92,7 +91,7 @@ def train(
         definition = load_model_definition(platform.definitions, read_run(platform.runs, run_id))
         is_trained = isinstance(definition, TrainedDefinition)
         dataset = load_dataset(platform.runs, run_id) if is_trained else None
-        families = candidate_families(platform, run_id)
+        families = definition.families
         for done, family in enumerate(families):
             progress(f"searching {family}", done, len(families))
             fit(platform, run_id, family, progress, dataset)
