@@ -246,16 +246,16 @@ def _compare_trained(
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
         if decision.promote:
-            alert = threshold_alert(definition)
-            is_first = champion_version is None
-            decision = object_to_threshold(decision, chance, chosen, is_first, alert)
+            decision = object_to_threshold(
+                decision, chance, chosen, champion_version is None, threshold_alert(definition)
+            )
         elif champion_version is not None:
             decision, refreshed_version = _refresh(
                 platform, run, definition, dataset, champion_version, decision
             )
         if values is not None:
-            values_text = describe_values(chance, values)
-            decision = replace(decision, reason=f"{decision.reason} {values_text}")
+            reason = f"{decision.reason} {describe_values(chance, values)}"
+            decision = replace(decision, reason=reason)
     ended = {c.family: [c.trials, c.trials_asked] for c in candidates if c.cut_short}
     proposal = Proposal(
         definition=run.name,
@@ -365,8 +365,9 @@ def _compare_estimated(
         evidence={**decision.evidence, **noted, "tables": account.get("tables", []), **fitted},
         dataset=composition.model_copy(update={**noted, "dropped": account["left_out"]}),
     )
-    params = {"family": compared.family}
-    return _store(platform, run, definition, proposal, params, compared.metrics)
+    return _store(
+        platform, run, definition, proposal, {"family": compared.family}, compared.metrics
+    )
 
 
 def _store(
@@ -455,13 +456,13 @@ def _register(
             else metrics_text(evidence.summary)
         ),
     }
-    types = column_types(model.plan)
-    version = register_model(platform, run.name, run.id, training.save(model), tags, types)
-    metrics = headline_metrics(evidence.summary) | evidence.metrics
+    version = register_model(
+        platform, run.name, run.id, training.save(model), tags, column_types(model.plan)
+    )
     charts = _charts(platform, definition, evidence) if platform.runs.shown else {}
     platform.runs.log(
         run.id,
-        metrics=metrics,
+        metrics=headline_metrics(evidence.summary) | evidence.metrics,
         files={**evidence.files, **effects_file(getattr(model, "effects", None)), **charts},
         folder=EVIDENCE,
     )

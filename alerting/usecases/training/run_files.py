@@ -197,14 +197,13 @@ def last_training(
     proposal = read_proposal(runs, run_id)
     if proposal is None:
         return None
-    waiting = run_id not in decided and proposal.promote
     return {
         "run_id": run_id,
         "as_of": proposal.as_of,
         "leaderboard": proposal.leaderboard,
         "chance": chance_lines(proposal.evidence),
         "test": proposal.test,
-        "waiting": waiting,
+        "waiting": run_id not in decided and proposal.promote,
         "alert": proposed_alert(proposal.evidence),
         "labels": proposal.evidence.get("labels"),
     }
@@ -371,15 +370,13 @@ def _profile(
     variables: int,
     findings: Sequence[Finding],
 ) -> DatasetProfile:
-    digest = hashlib.sha256(
-        b"".join(hashlib.sha256(files[name]).digest() for name in sorted(files))
-    )
+    digests = (hashlib.sha256(files[name]).digest() for name in sorted(files))
     times = {
         "train": (period.start, period.cutoff),
         "unseen": (period.cutoff, period.end),
     }
     return DatasetProfile(
-        hash=digest.hexdigest(),
+        hash=hashlib.sha256(b"".join(digests)).hexdigest(),
         parts={
             n: PartProfile(rows=rows[n], positives=0, start=times[n][0], end=times[n][1])
             for n in rows

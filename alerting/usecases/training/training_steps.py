@@ -179,7 +179,6 @@ def _prepare_rows(
     composition = profile(dataset)
     counts = {f"rows_{part}": rows.rows for part, rows in composition.parts.items()}
     counts["rows_purged"] = int((dataset.part == "purged").sum())
-    dropped = {f"dropped_{reason}": count for reason, count in dataset.counts.items()}
     kinds = [finding.kind for finding in dataset.findings]
     return _Prepared(
         {
@@ -197,7 +196,7 @@ def _prepare_rows(
         },
         metrics={
             **counts,
-            **dropped,
+            **{f"dropped_{reason}": count for reason, count in dataset.counts.items()},
             **{f"quality_{kind}": float(kinds.count(kind)) for kind in kinds},
             **{f"answers_{name}": float(count) for name, count in dataset.answers.items()},
             "positive_share": float(dataset.label[dataset.fit | dataset.measured].mean()),
@@ -302,9 +301,8 @@ def _estimate_model(
         "tables": [table._asdict() for table in estimated.tables],
     }
     files = {**estimation.save(estimated.model), ACCOUNT: json.dumps(account, indent=1).encode()}
-    summary = EstimateSummary(family=family, used=estimated.used, notes=estimated.notes)
     return _Fitted(
-        summary,
+        EstimateSummary(family=family, used=estimated.used, notes=estimated.notes),
         "\n\n".join(estimated.notes),
         estimated.params,
         {**estimated.metrics, "used": float(estimated.used)},
