@@ -72,7 +72,7 @@ class UnseenEvidence:
         return self.in_alarm > MOST_IN_ALARM or is_above_rate(self.false_alarms, self.allowed)
 
     @property
-    def found(self) -> int:
+    def problems_found(self) -> int:
         """Return how many problems were found."""
         return len(self.leads_s)
 
@@ -96,7 +96,7 @@ class UnseenEvidence:
         leads = [lead for lead in self.leads_s if lead > 0]
         return {
             "problems": self.problems,
-            "found": self.found,
+            "found": self.problems_found,
             "found_while_lasting": len(delays),
             "usual_delay_s": median(delays) if delays else None,
             "usual_lead_s": median(leads) if leads else None,
@@ -108,17 +108,17 @@ class UnseenEvidence:
         if not self.problems:
             return "no problem to find"
         total = count_in_english("{number} problem", "{number} problems", self.problems)
-        whole = f"{self.found} of {total}"
-        document = self.to_document()
-        late = document["found_while_lasting"]
+        whole = f"{self.problems_found} of {total}"
+        delays = [abs(lead) for lead in self.leads_s if lead <= 0]
+        leads = [lead for lead in self.leads_s if lead > 0]
         after = ahead = ""
-        if late:
-            lasted = "while it lasted" if late == 1 else "while they lasted"
-            after = f" {lasted}, typically after {_spoken(document['usual_delay_s'])}"
-        if late < self.found:
-            ahead = f" announced, typically {_spoken(document['usual_lead_s'])} ahead"
+        if delays:
+            lasted = "while it lasted" if len(delays) == 1 else "while they lasted"
+            after = f" {lasted}, typically after {_spoken(median(delays))}"
+        if leads:
+            ahead = f" announced, typically {_spoken(median(leads))} ahead"
         if after and ahead:
-            return f"{whole} found: {late}{after}, {self.found - late}{ahead}"
+            return f"{whole} found: {len(delays)}{after}, {len(leads)}{ahead}"
         return f"{whole}{ahead}" if ahead else f"{whole} found{after}"
 
 

@@ -209,9 +209,9 @@ def list_objections(new: AnomalyEvidence, old: AnomalyEvidence | None) -> dict[O
         "lasting_alarms": new.in_alarm > MOST_IN_ALARM,
         "too_many_alarms": new.is_too_many,
         "too_little_time": not new.is_enough,
-        "fewer_problems": old is not None and new.found < old.found,
+        "fewer_problems": old is not None and new.problems_found < old.problems_found,
         "no_synthetic_time": not new.injected,
-        "finds_no_anomaly": not new.found and (new.problems > 0 or not new.synthetic),
+        "finds_no_anomaly": not new.problems_found and (new.problems > 0 or not new.synthetic),
         "fewer_synthetic": old is not None and not new.share >= old.share - _LOST,
     }
 
@@ -222,7 +222,7 @@ def _describe(
     beside = (
         ""
         if old is None
-        else f" The one in service: {old.false_alarms}, {old.found}, {old.synthetic}."
+        else f" The one in service: {old.false_alarms}, {old.problems_found}, {old.synthetic}."
     )
     alarms = count_in_english("{number} false alarm", "{number} false alarms", new.false_alarms)
     rate = new.describe_rate(definition.threshold.time_in_alarm)
