@@ -51,8 +51,8 @@ class UnseenEvidence:
     problems: int = 0
     leads_s: tuple[float, ...] = ()
 
-    def __add__(self, other: Self) -> Self:
-        sums = (getattr(self, f.name) + getattr(other, f.name) for f in fields(self))
+    def __add__(self, added: Self) -> Self:
+        sums = (getattr(self, f.name) + getattr(added, f.name) for f in fields(self))
         return type(self)(*sums)
 
     @property
@@ -195,7 +195,9 @@ def count_alarms(
             for begin, end in problems
         )
     ]
-    unseen = [one for one in problems if to_millis(start) < one[0] <= to_millis(period.end)]
+    unseen = [
+        problem for problem in problems if to_millis(start) < problem[0] <= to_millis(period.end)
+    ]
     firsts = [lead_of_first(begin, end, raised) for begin, end in unseen]
     leads = tuple(first[1] / 1000 for first in firsts if first is not None)
     return CountedAlarms(false, len(unseen), leads)
@@ -229,7 +231,7 @@ def conclude(
     have; `evidence`: on all of its assets, and its `record`. `model`: to register in place of the
     challenger.
     """
-    compared = compared_rows(evidence.titles, *(one.texts for one in counted))
+    compared = compared_rows(evidence.titles, *(side.texts for side in counted))
     shares = {
         "in_alarm": spoken_share(evidence.in_alarm),
         "most_in_alarm": spoken_share(MOST_IN_ALARM),

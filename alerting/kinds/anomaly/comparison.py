@@ -71,8 +71,8 @@ class AnomalyEvidence(UnseenEvidence):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        found = f"{self.synthetic} of {self.injected}"
-        return *super().texts, self.describe_problems(), found
+        synthetic = f"{self.synthetic} of {self.injected}"
+        return *super().texts, self.describe_problems(), synthetic
 
     @property
     def metrics(self) -> dict[str, float]:
