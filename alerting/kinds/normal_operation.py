@@ -6,17 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from math import ceil, exp, lgamma, log
-from statistics import median
+from math import ceil
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar, cast
 
 from alerting.deferred import np
 from alerting.definitions.alert_definition import Definition, ModelDefinition, Severity
 from alerting.definitions.asset_documents import Asset
-from alerting.definitions.faults import TrainingRefused, format_duration
+from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.fields.learning import Dates
-from alerting.definitions.fields.problem import PredictionWindow
-from alerting.definitions.wording.language import count_in_english, translatable
+from alerting.definitions.wording.language import translatable
 from alerting.detection.evaluation_results_and_texts import (
     UNKNOWN,
     Evaluation,
@@ -28,7 +26,7 @@ from alerting.detection.problem_occurrences import (
     problem_intervals,
     problem_lookback,
 )
-from alerting.episodes.lifecycle import ConditionState, Step, advance
+from alerting.episodes.lifecycle import Step, advance
 from alerting.kinds.normal_definition import LONGEST_MEASURED, NormalDefinition
 from alerting.kinds.protocol import (
     EvaluationSources,
@@ -40,9 +38,15 @@ from alerting.kinds.protocol import (
     state_for,
 )
 from alerting.kinds.training_protocol import LearningData, NormalTime, TrainingSource
-from alerting.learning.score_metrics import OpenAlarm, lead_of_first, wilson_interval
 from alerting.ports import ModelUnavailable
-from alerting.readings.history import History, duration_millis, from_millis, millis, to_millis
+from alerting.readings.history import (
+    History,
+    Millis,
+    duration_millis,
+    from_millis,
+    millis,
+    to_millis,
+)
 from alerting.readings.variable_series import UsualDistance, declared_ms
 
 FittedT = TypeVar("FittedT")
@@ -90,12 +94,6 @@ class NormalModel(Generic[FittedT]):
     def spacing_text(self) -> str:
         """Return the spacing for a hash of the model; empty without any."""
         return " ".join(f"{name}:{ms}" for name, ms in sorted(self.spacing_ms.items()))
-
-
-def align_horizon(champion: ModelT | None, challenger: ModelT) -> ModelT | None:
-    """Return the champion with the spacing of the challenger, so that both are compared by the same
-    horizon, and are the same if their fitted parts are."""
-    return None if champion is None else replace(champion, spacing_ms=challenger.spacing_ms)
 
 
 def measure_spacing(definition: NormalDefinition, data: LearningData) -> dict[str, int]:
@@ -236,8 +234,6 @@ def advance_part(
 
 # false alarms: with fewer allowed in the unseen time, even a useless model mostly raises none
 LEAST_ALLOWED = 0.5
-MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts once, however long
-_TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
 _ENOUGH = 1.1  # of the least unseen time, because some of it is not normal
 _LIKELY_ENOUGH = 1.05  # the same after fixed dates: a proposed end must reach it
@@ -286,28 +282,36 @@ def _learned_until(start: datetime, end: datetime) -> datetime:
     return from_millis(round(to_millis(start) + _SEEN * duration_millis(end - start)))
 
 
-class ReadingDistances:
-    """The times between values of each variable of an asset, from which a gap in all of its
-    readings is known, though its variables come at different instants."""
+class ReadingTimes:
+    """The instants of all readings of an asset, from `start` (ms) on, and the times between those
+    of each variable, from which a gap in all of its readings is known, though its variables come at
+    different instants."""
 
-    def __init__(self) -> None:
+    def __init__(self, *start: int) -> None:
+        self._pieces = [np.array(start, np.int64)]
         self._by_variable = defaultdict[str, UsualDistance](UsualDistance)
 
     def add(self, piece: History) -> None:
         """Add the next readings, which are later than those before."""
         ts = millis(piece.readings.index)
+        self._pieces.append(ts)
         for name in piece.readings:
             self._by_variable[str(name)].add(ts[piece.readings[name].notna().to_numpy()])
 
     @property
-    def merged(self) -> UsualDistance:
+    def at(self) -> Millis:
+        """Return the instants (ms)."""
+        return np.concatenate(self._pieces)
+
+    @property
+    def distances(self) -> UsualDistance:
         """Return the times between neighbouring values of one variable, of all variables."""
         return UsualDistance.merge(self._by_variable.values())
 
     @property
     def least_gap(self) -> int:
         """Return the time (ms) above which there is a gap without any reading."""
-        return _GAP * self.merged.longest(_NEARLY_ALL)
+        return _GAP * self.distances.longest(_NEARLY_ALL)
 
 
 class _QuietTime(NamedTuple):
@@ -326,24 +330,21 @@ def _quiet_after(
     end: datetime,
 ) -> _QuietTime:
     names = sorted(definition.variables_evaluated(asset) & asset.variables.keys())
-    pieces = [np.array([to_millis(start)], np.int64)]
-    distances = ReadingDistances()
+    times = ReadingTimes(to_millis(start))
     since = start
     while since < end:
         until = min(since + _AT_ONCE, end)
-        piece = source.readings.load(asset, since, until, names, with_events=False)
-        pieces.append(millis(piece.readings.index))
-        distances.add(piece)
+        times.add(source.readings.load(asset, since, until, names, with_events=False))
         since = until
-    at = np.concatenate(pieces)
-    gaps = np.flatnonzero(np.diff(at) > distances.least_gap)
+    at = times.at
+    gaps = np.flatnonzero(np.diff(at) > times.least_gap)
     ends = [int(at[gaps[0]] if len(gaps) else at[-1])]
     if definition.problem is not None:
         problem = definition.problem
         before = problem_lookback(problem) + first_lookback(problem) + problem.hold
         history = source.readings.load(asset, start - before, end, problem.variables)
         ends += [max(a, int(at[0])) for a, b in problem_intervals(problem, history) if b >= at[0]]
-    usual = distances.merged.median() or 0
+    usual = times.distances.median() or 0
     return _QuietTime(from_millis(min(ends)), timedelta(milliseconds=usual))
 
 
@@ -408,14 +409,11 @@ def last_break(definition: NormalDefinition, data: LearningData) -> datetime:
     ends = [to_millis(data.period.start)]
     normal_end = to_millis(data.period.normal_end or data.period.end)
     for history in data.histories:
-        distances = ReadingDistances()
-        pieces = [np.empty(0, np.int64)]
+        times = ReadingTimes()
         for piece in history.pieces():
-            pieces.append(millis(piece.readings.index))
-            distances.add(piece)
-        at = np.concatenate(pieces)
-        at = at[at <= normal_end]
-        ends += at[1:][np.diff(at) > distances.least_gap].tolist()[-1:]
+            times.add(piece)
+        at = times.at[times.at <= normal_end]
+        ends += at[1:][np.diff(at) > times.least_gap].tolist()[-1:]
         if definition.problem is not None:
             of_problem = history.load_all(definition.problem.variables)
             problems = problem_intervals(definition.problem, of_problem)
@@ -464,127 +462,6 @@ def propose_end(
 
 def _written(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
-
-
-def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
-    """Return whether so many false alarms are unlikely (5 %) at the allowed rate, or last too long
-    (share of normal time)."""
-    return in_alarm > MOST_IN_ALARM or (
-        false_alarms > 0 and _chance_of(false_alarms, allowed) < _TOO_MANY
-    )
-
-
-class FoundProblems(NamedTuple):
-    """The number of problems, and of each that alarms found the seconds from the alarm to its
-    beginning: above 0 if it was announced, otherwise it was found while it lasted."""
-
-    problems: int
-    leads_s: tuple[float, ...] = ()
-
-    @property
-    def detected(self) -> int:
-        """Return how many problems were found."""
-        return len(self.leads_s)
-
-    @property
-    def usual_delay_s(self) -> float | None:
-        """Return the median delay of the problems found while they lasted; None without any."""
-        delays = [abs(lead) for lead in self.leads_s if lead <= 0]
-        return median(delays) if delays else None
-
-    @property
-    def usual_lead_s(self) -> float | None:
-        """Return the median lead of the announced problems; None without any."""
-        leads = [lead for lead in self.leads_s if lead > 0]
-        return median(leads) if leads else None
-
-    def to_document(self) -> dict[str, float | None]:
-        """Return how many problems there were, and how they were found; JSON-able."""
-        return {
-            "problems": self.problems,
-            "found": self.detected,
-            "found_while_lasting": sum(lead <= 0 for lead in self.leads_s),
-            "usual_delay_s": self.usual_delay_s,
-            "usual_lead_s": self.usual_lead_s,
-        }
-
-    def describe(self) -> str:
-        """Describe how many problems were found while they lasted and after which time, and how
-        many were announced and how long ahead."""
-        if not self.problems:
-            return "no problem to find"
-        total = count_in_english("{number} problem", "{number} problems", self.problems)
-        whole = f"{self.detected} of {total}"
-        late = sum(lead <= 0 for lead in self.leads_s)
-        after = ahead = ""
-        if self.usual_delay_s is not None:
-            lasted = "while it lasted" if late == 1 else "while they lasted"
-            after = f" {lasted}, typically after {_spoken(self.usual_delay_s)}"
-        if self.usual_lead_s is not None:
-            ahead = f" announced, typically {_spoken(self.usual_lead_s)} ahead"
-        if after and ahead:
-            return f"{whole} found: {late}{after}, {self.detected - late}{ahead}"
-        return f"{whole}{ahead}" if ahead else f"{whole} found{after}"
-
-
-def _spoken(seconds: float) -> str:
-    return format_duration(timedelta(seconds=round(seconds)))
-
-
-def simulate_alarms(
-    start: datetime,
-    intervals: Sequence[StatusInterval],
-    rule: EpisodeRule,
-    window: PredictionWindow,
-) -> list[OpenAlarm]:
-    """Return the alarms that live evaluation raises after `start` for these status intervals;
-    `window`: in which a problem begins that an alarm announces."""
-    state = ConditionState(start)
-    after, steps = advance(state, intervals, rule.hold, rule.clear_for, rule.severities)
-    closed = {step.raised_at: step.at for step in steps if step.kind == "closed"}
-    last = max((interval.end for interval in intervals), default=after.watermark)
-    return [
-        OpenAlarm(*map(to_millis, (at, closed.get(at, last), at + window.until)))
-        for at in (step.at for step in steps if step.kind == "raised")
-    ]
-
-
-def select_false(
-    alarms: Sequence[OpenAlarm], problems: Sequence[tuple[int, int]]
-) -> list[OpenAlarm]:
-    """Return the alarms that were neither raised within one of these problems (start and end in ms)
-    nor announced one, as outcomes of episodes are determined."""
-    return [
-        alarm
-        for alarm in alarms
-        if not any(
-            start <= alarm.raised <= end or alarm.raised < start <= alarm.until
-            for start, end in problems
-        )
-    ]
-
-
-def count_found(problems: Sequence[tuple[int, int]], alarms: Sequence[OpenAlarm]) -> FoundProblems:
-    """Return which problems (start and end in ms) these alarms found."""
-    firsts = [lead_of_first(start, end, alarms) for start, end in problems]
-    leads = tuple(first[1] / 1000 for first in firsts if first is not None)
-    return FoundProblems(len(problems), leads)
-
-
-def share_interval(share: float, variance: float, blocks: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of time (Wilson). The `variance` between `blocks` of time
-    gives the number of independent instants."""
-    count = max(share * (1 - share) / variance if variance > 0 else 0.0, blocks, 1)
-    return wilson_interval(share * count, count)
-
-
-def _chance_of(count: int, expected: float) -> float:
-    """Return the probability of at least `count` events if `expected` are expected (Poisson)."""
-    if expected <= 0:
-        return 0.0
-    return 1.0 - sum(
-        exp(number * log(expected) - expected - lgamma(number + 1)) for number in range(count)
-    )
 
 
 def compared_rows(

@@ -32,7 +32,7 @@ def press(number):
     [
         ({"kind": "control_chart", "variable": "force"}, chart, "estimate", "it has no limits"),
         ({"kind": "threshold", **LEARNED}, limits, "estimate_limits", "it has no limits"),
-        ({"kind": "anomaly", "windows": ["10m"]}, anomaly, "score_unseen", "it has no model"),
+        ({"kind": "anomaly", "windows": ["10m"]}, anomaly, "find_threshold", "it has no model"),
     ],
 )
 def test_an_asset_whose_fit_fails_is_left_out_and_alone_refuses(

@@ -6,7 +6,9 @@ import pytest
 from alerting.detection.problem_occurrences import no_occurrences
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.prediction_rule import AlarmEnd, PredictionRule
-from alerting.kinds.normal_operation import compared_rows, is_too_many, share_interval
+from alerting.kinds.anomaly.comparison import share_interval
+from alerting.kinds.normal_comparison import UnseenEvidence
+from alerting.kinds.normal_operation import compared_rows
 from alerting.kinds.prediction_evaluation import refreshed_rows
 from alerting.kinds.protocol import (
     NO_MODEL,
@@ -105,7 +107,10 @@ FALSE_ALARMS = [
 
 
 def test_false_alarms_are_too_many_beyond_chance_or_when_they_last():
-    found = [is_too_many(*figures) for *figures, _ in FALSE_ALARMS]
+    found = [
+        UnseenEvidence(alarms, 1.0, allowed, lasting).is_too_many
+        for alarms, allowed, lasting, _ in FALSE_ALARMS
+    ]
     assert found == [expected for *_, expected in FALSE_ALARMS]
 
 

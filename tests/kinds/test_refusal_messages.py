@@ -45,7 +45,7 @@ def few_points(days_of_normal):
     end = START + days_of_normal * DAY
     period = NormalTime(START, end, end + timedelta(hours=9))
     found = Signals(0, 45, 45 / 900, 0)
-    return f"{found.describe()}{propose_end(period, found.expected)}"
+    return f"{found.describe()}{propose_end(period, found.allowed)}"
 
 
 def little_time():

@@ -18,7 +18,6 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from alerting.kinds.anomaly.normal_rows import Arrays, product, squared_length
 from alerting.readings.history import BoolArray, Floats, Millis
@@ -370,9 +369,5 @@ def cluster_peaks(at: Millis, scores: Floats, floor: float, apart_ms: int) -> Fl
     above = np.flatnonzero(scores > floor)
     if not len(above):
         return np.empty(0)
-    return np.maximum.reduceat(scores[above], first_of_clusters(at[above], apart_ms))
-
-
-def first_of_clusters(at: Millis, apart_ms: int) -> npt.NDArray[np.int64]:
-    """Return the positions of the instants at which a new cluster begins."""
-    return np.concatenate([[0], np.flatnonzero(np.diff(at) > apart_ms) + 1]).astype(np.int64)
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(at[above]) > apart_ms) + 1])
+    return np.maximum.reduceat(scores[above], begins)

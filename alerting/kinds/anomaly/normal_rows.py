@@ -211,8 +211,12 @@ def rows_of(
     usual = plan.usual
     if not usual:
         running = Windowed(*(part[normal] for part in counted))
-        paused = _paused_windows(plan, running)
         counts = usual_counts(regular_names(plan, history.head), plan.windows_ms, running)
+        # a window that usually contains a pause, such as a day on a line that stops each night
+        whole = running.whole.sum(axis=0) * 2 >= len(running.whole)
+        paused = {
+            window for window, is_whole in zip(plan.windows_ms, whole, strict=True) if not is_whole
+        }
         usual = tuple(count for count in counts if count.window_ms not in paused)
     enough = are_filled(replace(plan, usual=usual), history.head, counted)
     normal &= enough
@@ -231,13 +235,6 @@ def rows_of(
     return NormalRows(
         at, matrix, normal, confirmed, tuple(problems), left_out, enough, usual, categories
     )
-
-
-def _paused_windows(plan: FeaturePlan, running: Windowed) -> set[int]:
-    """Return the windows (ms) that usually contain a pause, such as a day on a line that stops each
-    night."""
-    whole = running.whole.sum(axis=0) * 2 >= len(running.whole)
-    return {window for window, usual in zip(plan.windows_ms, whole, strict=True) if not usual}
 
 
 def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> tuple[Floats, Windowed]:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from alerting.definitions.faults import TrainingRefused, format_duration
 from alerting.definitions.wording.language import spoken_false_alarms, translatable
@@ -58,7 +57,6 @@ from alerting.kinds.normal_operation import (
 )
 from alerting.kinds.reading_spacing import describe_seldom
 from alerting.kinds.training_protocol import (
-    Comparison,
     Estimated,
     Estimation,
     LearningData,
@@ -67,6 +65,8 @@ from alerting.kinds.training_protocol import (
     fit_asset,
     name_reasons,
 )
+from alerting.learning.experiment.experiment import Experiment
+from alerting.learning.experiment.folds import Fold, Positions, cut_by_interval
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.point_in_time import long_view
 from alerting.readings.history import (
@@ -79,60 +79,49 @@ from alerting.readings.history import (
 )
 from alerting.readings.variable_series import Labels
 
-Positions = npt.NDArray[np.int64]
+LEAST_ROWS = 100
+_MOST_ROWS = 20_000  # to which a detector is fitted
 _FOLDS = 4
+_SHOWN = 20
 _WEEK = timedelta(days=7)
-_INTERVALS = 40
 
 
-class UnseenScores(NamedTuple):
-    """Raw scores of normal rows that the fits had not seen, and the threshold that they give."""
+class _Normal(NamedTuple):
+    """A detector, and the space of each category in which it scores rows."""
 
-    scores: Floats
-    threshold: Threshold
-
-
-def score_unseen(
-    definition: AnomalyDefinition,
-    plan: FeaturePlan,
-    at: Millis,
-    matrix: Floats,
-    categories: Labels,
-) -> UnseenScores:
-    """Fit four times, each time without a quarter of the rows of normal operation, and score that
-    quarter. `at`: instants (ms); `categories`: None for rows that are compared with all others."""
-    scores = np.empty(len(at))
-    spreads = spread_columns(plan)
-    for fit, unseen in split_rows(at, plan.longest_window_ms):
-        spaces = fit_spaces(matrix[fit], categories[fit], spreads)
-        detector = fit_detector(encode(spaces, matrix[fit], categories[fit]), spreads)
-        scores[unseen] = detector.score(encode(spaces, matrix[unseen], categories[unseen]))
-    return UnseenScores(scores, find_threshold(definition, plan, at, scores))
+    spaces: Spaces
+    detector: Detector
 
 
-def split_rows(at: Millis, window_ms: int) -> Iterator[tuple[Positions, Positions]]:
-    """Split rows into short intervals, which the folds get in turn; rows within a window of a
-    fold's unseen interval are not fitted on.
+class NormalExperiment(Experiment[_Normal]):
+    """Rows of normal operation of one asset at increasing instants (ms), each in the space of its
+    category; None for rows that are compared with all others.
 
-    So every fold is fitted on all regimes of the history, and shares no reading between its fitted
-    and its unseen rows.
+    Four folds get short intervals in turn. The null of their scores is a rate of false alarms, for
+    which a threshold is chosen (`find_threshold`).
     """
-    length = max(window_ms, (int(at[-1]) - int(at[0])) // _INTERVALS + 1)
-    fold_of_row = ((at - at[0]) // length) % _FOLDS
-    for number in range(_FOLDS):
-        unseen = np.flatnonzero(fold_of_row == number)
-        if not len(unseen):
-            continue
-        nearest = at[unseen][np.clip(np.searchsorted(at[unseen], at), 0, len(unseen) - 1)]
-        before = at[unseen][
-            np.clip(np.searchsorted(at[unseen], at, side="right") - 1, 0, len(unseen) - 1)
-        ]
-        fit = np.flatnonzero(
-            (np.abs(nearest - at) >= window_ms) & (np.abs(at - before) >= window_ms)
-        )
-        if len(fit) < len(at) // 4:  # a history of few windows
-            fit = np.flatnonzero(fold_of_row != number)
-        yield fit, unseen
+
+    def __init__(self, plan: FeaturePlan, at: Millis, matrix: Floats, categories: Labels) -> None:
+        self.rows = len(at)
+        self.folds = [*cut_by_interval(at, plan.longest_window_ms, _FOLDS)]
+        self._matrix = matrix
+        self._categories = categories
+        self._spreads = spread_columns(plan)
+
+    def fit(self, params: Mapping[str, Any], fold: Fold) -> _Normal:
+        matrix = self._matrix[fold.train]
+        categories = self._categories[fold.train]
+        spaces = fit_spaces(matrix, categories, self._spreads)
+        return _Normal(spaces, fit_detector(encode(spaces, matrix, categories), self._spreads))
+
+    def predict(self, fitted: _Normal, params: Mapping[str, Any], rows: Positions) -> Floats:
+        """Return the raw score of each of these rows."""
+        encoded = encode(fitted.spaces, self._matrix[rows], self._categories[rows])
+        return fitted.detector.score(encoded)
+
+    def loss(self, predicted: Floats, rows: Positions) -> float:
+        """Return the mean raw score of rows, all of normal operation, in units of the usual one."""
+        return float(np.mean(predicted) / np.median(predicted))
 
 
 def find_threshold(
@@ -153,9 +142,6 @@ def find_threshold(
     )
 
 
-_SHOWN = 20
-
-
 def known_categories(at: Millis, categories: Labels, window_ms: int) -> frozenset[str]:
     """Return the categories with at least `LEAST_OF_CATEGORY` fitted rows in every fold, although a
     fold lacks its unseen time."""
@@ -163,7 +149,8 @@ def known_categories(at: Millis, categories: Labels, window_ms: int) -> frozense
     while learned:
         inside = are_in(categories, learned)
         labels = categories[inside]
-        fits = [Counter(labels[fit].tolist()) for fit, _ in split_rows(at[inside], window_ms)]
+        folds = cut_by_interval(at[inside], window_ms, _FOLDS)
+        fits = [Counter(labels[fold.train].tolist()) for fold in folds]
         few = {name for name in learned if any(fit[name] < LEAST_OF_CATEGORY for fit in fits)}
         if not few:
             break
@@ -216,10 +203,6 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-LEAST_ROWS = 100
-_MOST_ROWS = 20_000  # to which a detector is fitted
-
-
 class AnomalyTraining:
     """Detectors of what is unlike normal operation."""
 
@@ -236,11 +219,7 @@ class AnomalyTraining:
         if not spans or first > last:
             raise no_readings(definition, source, fields=translatable("assets and include"))
         weekly = definition.false_alarms_per_week
-
-        def count_allowed(time: timedelta, distance: timedelta) -> float:  # noqa: ARG001
-            return weekly * (time / _WEEK)
-
-        return normal_time(definition, source, first, last, count_allowed)
+        return normal_time(definition, source, first, last, lambda time, _: weekly * (time / _WEEK))
 
     def estimate(
         self, definition: AnomalyDefinition, revision: int, family: str, data: LearningData
@@ -249,7 +228,7 @@ class AnomalyTraining:
         detectors = dict[str, FittedDetector]()
         notes = list[str]()
         without = dict[str, str]()
-        left_out = dict[str, int]()
+        left_out = Counter[str]()
         used = 0
         for history in data.histories:
             name = history.asset.name
@@ -260,7 +239,7 @@ class AnomalyTraining:
             fitted, counts, rows = learned
             detectors[name] = fitted
             used = used + rows
-            left_out = {reason: left_out.get(reason, 0) + count for reason, count in counts.items()}
+            left_out.update(counts)
             notes += [f"{name}: {sentence}" for sentence in fitted.account]
         if not detectors:
             raise TrainingRefused(
@@ -275,24 +254,18 @@ class AnomalyTraining:
             )
         notes += [f"{name}: {why}; it has no model" for name, why in without.items()]
         notes += describe_unseen(definition, period)
-        spacing = measure_spacing(definition, data)
-        model = AnomalyModel(family, revision, period.cutoff, detectors, spacing)
-        params: dict[str, Any] = {
-            f"detector {name}": fitted.detector.family for name, fitted in detectors.items()
-        }
-        metrics = {f"normal weeks {name}": fitted.weeks for name, fitted in detectors.items()}
-        return Estimated(model, used, left_out, tuple(notes), params, metrics)
+        return Estimated(
+            AnomalyModel(
+                family, revision, period.cutoff, detectors, measure_spacing(definition, data)
+            ),
+            used,
+            left_out,
+            tuple(notes),
+            {f"detector {name}": fitted.detector.family for name, fitted in detectors.items()},
+            {f"normal weeks {name}": fitted.weeks for name, fitted in detectors.items()},
+        )
 
-    def compare(
-        self,
-        definition: AnomalyDefinition,
-        data: LearningData,
-        candidates: Mapping[str, AnomalyModel],
-        champion: AnomalyModel | None,
-    ) -> Comparison:
-        [(family, challenger)] = candidates.items()
-        return compare_models(definition, data, family, challenger, champion)
-
+    compare = staticmethod(compare_models)
     save = staticmethod(to_files)
 
 
@@ -337,15 +310,15 @@ def _learn_detector(
         )
     thinned = replace(plan, stride_ms=used.every * computed.stride_ms)
     nothing = np.full(len(used.at), None, object)
-    together = score_unseen(definition, thinned, used.at, used.matrix, nothing)
-    fitted, _ = _fit(plan, together, used.matrix, nothing)
+    experiment = NormalExperiment(plan, used.at, used.matrix, nothing)
+    fitted, _, together = _fit(definition, plan, thinned, used.at, experiment)
     of_each_row = together
     if definition.by is not None and learned:
         inside = are_in(used.categories, learned)
         categories = used.categories[inside]
-        matrix = used.matrix[inside]
-        of_each_row = score_unseen(definition, thinned, used.at[inside], matrix, categories)
-        detector, spaces = _fit(plan, of_each_row, matrix, categories)
+        at = used.at[inside]
+        experiment = NormalExperiment(plan, at, used.matrix[inside], categories)
+        detector, spaces, of_each_row = _fit(definition, plan, thinned, at, experiment)
         rows_of_each = Counter(categories.tolist())
         of_each = {name: spaces[name] for name in sorted(learned)}
         by = ByCategory(definition.by, replace(detector, steady=steady), of_each, rows_of_each)
@@ -357,7 +330,7 @@ def _learn_detector(
         **({f"over a change of {definition.by}": changes} if learned else {}),
         **used.left_out,
     }
-    account = _account(fitted.detector, describe_plan(plan), left_out, used, of_each_row.threshold)
+    account = _account(fitted.detector, describe_plan(plan), left_out, used, of_each_row)
     window = timedelta(milliseconds=plan.windows_ms[0])
     account += (*describe_seldom(planned.seldom, window, definition.include),)
     if strides > 1:
@@ -369,9 +342,7 @@ def _learn_detector(
     if definition.by is not None:
         share = changes / max(int(normal.sum()), 1)
         account += (
-            *describe_categories(
-                definition.by, used.categories, learned, plan, share, together.threshold
-            ),
+            *describe_categories(definition.by, used.categories, learned, plan, share, together),
         )
     return replace(fitted, account=account, steady=steady), left_out, len(used.at)
 
@@ -405,20 +376,24 @@ def _use(
 
 
 def _fit(
-    plan: FeaturePlan, unseen: UnseenScores, matrix: Floats, categories: Labels
-) -> tuple[FittedDetector, Spaces]:
-    """Fit a detector to rows, each encoded in the space of its category; return the detector and
-    these spaces."""
-    spreads = spread_columns(plan)
-    spaces = fit_spaces(matrix, categories, spreads)
-    detector = fit_detector(encode(spaces, matrix, categories), spreads)
-    usual = float(np.median(unseen.scores))
-    threshold = unseen.threshold
-    space = next(iter(spaces.values()))
+    definition: AnomalyDefinition,
+    plan: FeaturePlan,
+    thinned: FeaturePlan,
+    at: Millis,
+    experiment: NormalExperiment,
+) -> tuple[FittedDetector, Spaces, Threshold]:
+    """Fit a detector to all rows of an experiment; return it with its spaces and its threshold, by
+    the scores out of fold. `thinned`: the plan with the stride of these rows."""
+    scores = experiment.out_of_fold({})
+    threshold = find_threshold(definition, thinned, at, scores)
+    spaces, detector = experiment.refit({}, np.arange(experiment.rows))
+    usual = float(np.median(scores))
     limit = max(threshold.value, usual + 1e-9)
-    return FittedDetector(
+    space = next(iter(spaces.values()))
+    fitted = FittedDetector(
         plan, space, detector, usual, limit, threshold.weeks, threshold.expected, ()
-    ), spaces
+    )
+    return fitted, spaces, threshold
 
 
 def _account(

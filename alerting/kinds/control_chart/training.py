@@ -13,21 +13,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
-from typing import NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import chi2, norm
 
 from alerting.deferred import pd
 from alerting.definitions.faults import TrainingRefused
 from alerting.definitions.wording.language import (
     count_in_english,
-    spoken_share,
     translatable,
 )
 from alerting.detection.problem_occurrences import problem_intervals
@@ -41,22 +39,20 @@ from alerting.kinds.control_chart.model import (
     estimate,
     to_files,
 )
+from alerting.kinds.normal_comparison import (
+    MOST_IN_ALARM,
+    UnseenEvidence,
+    align_horizon,
+    conclude,
+    count_alarms,
+    count_unseen,
+    propose_more_time,
+)
 from alerting.kinds.normal_operation import (
     LEAST_ALLOWED,
-    MOST_IN_ALARM,
-    EpisodeRule,
-    FoundProblems,
-    align_horizon,
-    compared_rows,
-    count_found,
     describe_unseen,
-    is_too_many,
-    last_break,
     measure_spacing,
     normal_time,
-    propose_end,
-    select_false,
-    simulate_alarms,
     times_of_readings,
 )
 from alerting.kinds.training_protocol import (
@@ -70,7 +66,6 @@ from alerting.kinds.training_protocol import (
     name_reasons,
 )
 from alerting.learning.score_metrics import poisson_interval
-from alerting.learning.selection.decision import Objection, decide
 from alerting.readings.history import (
     Floats,
     History,
@@ -82,23 +77,65 @@ from alerting.readings.history import (
 )
 
 _WEEK = timedelta(days=7)
-_TITLES = (
-    "signals on unseen time",
-    "false alarms allowed there",
-    "unseen points in alarm",
-    "unseen points",
-)
 _GAP = 10  # usual intervals
 _SMOOTHING = 0.1
 _SHIFT = 1.0
 _MOVED = 1.0  # standard deviations of a reading by which a level has moved
 
 
-class ChartSeries(NamedTuple):
-    """Readings of one asset by instant (ms)."""
+@dataclass(frozen=True)
+class Signals(UnseenEvidence):
+    """Evidence on a chart by unseen points; its false alarms are signals that began on them.
+    `lasting`: number of points from the first to the last of each signal, added up."""
 
-    at: Millis
-    values: npt.NDArray[np.float64]
+    titles: ClassVar[tuple[str, ...]] = (
+        "signals on unseen time",
+        "false alarms allowed there",
+        "unseen points in alarm",
+        "unseen points",
+    )
+    size: ClassVar[str] = "points"
+    unseen: int = 0
+    lasting: int = 0
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return *super().texts, str(self.unseen)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the counts, with the 95 % interval of the number of signals for statisticians;
+        JSON-able."""
+        low, high = poisson_interval(self.false_alarms)
+        return {
+            "points": self.unseen,
+            "signals": self.false_alarms,
+            "expected": self.allowed,
+            "statistics": (
+                f"Signals on unseen points: {self.false_alarms}, 95 % interval {low:.2g} to "
+                f"{high:.2g} (exact), {self.allowed:.2g} expected by the run length."
+            ),
+            **super().to_document(),
+        }
+
+    def describe(self) -> str:
+        """Describe the count in a sentence, or say how many points it needs."""
+        if not self.unseen:
+            return "There is no unseen time yet on which its false alarms could be counted."
+        problems = f" {self.describe_problems()}." if self.problems else ""
+        if not self.is_enough and not self.is_too_many:
+            needed = ceil(LEAST_ALLOWED * self.unseen / self.allowed)
+            few = f"{self.unseen:,}; about {needed:,} needed"
+            return f"There are too few unseen points to count false alarms ({few}).{problems}"
+        verdict = "Its false alarms are as allowed"
+        if self.in_alarm > MOST_IN_ALARM:
+            verdict = "Its signals last too long"
+        elif self.is_too_many:
+            verdict = "It signals too often"
+        signals = count_in_english("{number} signal", "{number} signals", self.false_alarms)
+        return (
+            f"{verdict}: {signals} on {self.unseen:,} unseen points, where its run length "
+            f"allows {self.allowed:.2g}.{problems}"
+        )
 
 
 class ControlChartTraining:
@@ -180,45 +217,13 @@ class ControlChartTraining:
             common = estimated.by_asset.keys() & watched.keys()
             models = (estimated.select_assets(common), champion.select_assets(common))
             counted = [_count_signals(definition, model, data) for model in models]
-        evidence = {
-            "compared": [*compared_rows(_TITLES, *map(_texts, counted))],
-            "points": new.points,
-            "signals": new.signals,
-            "expected": new.expected,
-            "statistics": new.statistics,
-            **new.problems.to_document(),
-        }
-        metrics = {
-            "unseen points": float(new.points),
-            "false alarms": float(new.signals),
-            "false alarms allowed": new.expected,
-        }
-        objections: dict[Objection, bool] = {
-            "same_estimate": champion is not None and champion.hash == challenger.hash,
-            "moved": all_moved,
-            "lasting_signals": new.in_alarm > MOST_IN_ALARM,
-            "too_many_signals": new.is_too_many,
-            "too_few_points": not new.is_enough and (champion is not None or not new.points),
-            "too_few_points_of_first": not new.is_enough,
-        }
         stays = "".join(
             f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. "
             for text in moved.values()
         )
-        seen = None if champion is None else champion.training_cutoff
-        short = not (new.is_enough or new.is_too_many)
         longer = ""
-        if short:
-            longer = propose_end(data.period, new.expected, seen, last_break(definition, data))
-        facts = {
-            "subject": "limits are",
-            "moved": "; ".join(moved.values()),
-            "new": "newly estimated",
-            "found": f"{new.describe()}{longer}",
-            "stays": stays,
-            "in_alarm": spoken_share(new.in_alarm),
-            "most_in_alarm": spoken_share(MOST_IN_ALARM),
-        }
+        if not (new.is_enough or new.is_too_many):
+            longer = propose_more_time(definition, data, new, champion)
         reasons = {
             history.asset.name: _fit(definition, history, data)
             for history in data.whole_histories
@@ -228,36 +233,49 @@ class ControlChartTraining:
             f" {name}: {reasons.get(name, 'it has no readings')}; its limits in service stay."
             for name in lost
         )
-        decision = decide(objections, facts, stays + new.describe(), evidence, few)
-        return Comparison(family, decision, metrics, challenger if staying else None)
+        return conclude(
+            family,
+            counted,
+            {
+                "same_estimate": champion is not None and champion.hash == challenger.hash,
+                "moved": all_moved,
+                "lasting_signals": new.in_alarm > MOST_IN_ALARM,
+                "too_many_signals": new.is_too_many,
+                "too_few_points": not new.is_enough and (champion is not None or not new.unseen),
+                "too_few_points_of_first": not new.is_enough,
+            },
+            {
+                "subject": "limits are",
+                "moved": "; ".join(moved.values()),
+                "new": "newly estimated",
+                "found": f"{new.describe()}{longer}",
+                "stays": stays,
+            },
+            stays + new.describe(),
+            new,
+            new.to_document(),
+            few,
+            challenger if staying else None,
+        )
 
     save = staticmethod(to_files)
-
-
-def chart_series(
-    definition: ControlChartDefinition,
-    history: History,
-    data: LearningData,
-    start: datetime,
-    end: datetime,
-) -> ChartSeries:
-    """Return the readings in (start, end] with values within the engineering range, without
-    suppressed times."""
-    if definition.variable not in history.readings:
-        return ChartSeries(np.empty(0, np.int64), np.empty(0))
-    at = millis(pd.DatetimeIndex(history.readings.index))
-    values = history.readings[definition.variable].to_numpy(np.float64)
-    used = has_data(history, definition.variable) & (at > to_millis(start)) & (at <= to_millis(end))
-    used &= ~is_covered(data.suppressed.get(history.asset.name, ()), at)
-    return ChartSeries(at[used], values[used])
 
 
 def _fit(
     definition: ControlChartDefinition, history: History, data: LearningData
 ) -> FittedChart | str:
-    """Return the chart that phase I gives for the readings of one asset, or why there is none."""
-    series = chart_series(definition, history, data, data.period.start, data.period.cutoff)
-    return fit_asset(history.asset.name, partial(_fit_series, definition, *series))
+    """Return the chart that phase I gives for the readings of one asset within the engineering
+    range, without suppressed times; or why there is none."""
+    at = np.empty(0, np.int64)
+    values = np.empty(0)
+    if definition.variable in history.readings:
+        every = millis(pd.DatetimeIndex(history.readings.index))
+        used = has_data(history, definition.variable)
+        used &= (every > to_millis(data.period.start)) & (every <= to_millis(data.period.cutoff))
+        used &= ~is_covered(data.suppressed.get(history.asset.name, ()), every)
+        at = every[used]
+        values = history.readings[definition.variable].to_numpy(np.float64)[used]
+    return fit_asset(history.asset.name, partial(_fit_series, definition, at, values))
 
 
 def _fit_series(
@@ -281,8 +299,13 @@ def _fit_series(
         (_SHIFT if definition.shift is None else definition.shift) / 2,
         size,
     )
+    if size == 1:
+        chart = replace(chart, limit=limit_of(chart, run_length))
+    else:  # two charts, of means and of spreads, each with twice the run length
+        spread = spread_limits(size, 2 * run_length)
+        chart = replace(chart, limit=limit_of(chart, 2 * run_length), spread=spread)
     return FittedChart(
-        _with_limits(chart, run_length),
+        chart,
         interval,
         run_length,
         phase_one.deviation,
@@ -298,38 +321,13 @@ def _run_length(definition: ControlChartDefinition, point: timedelta) -> float:
     return max(_WEEK / point, LEAST_RUN_LENGTH) if stated is None else stated
 
 
-def _with_limits(chart: Chart, run_length: float) -> Chart:
-    """Return the chart with the limits for a run length. A chart of subgroups is two charts, of
-    means and of spreads, each with twice the run length."""
-    if chart.subgroup == 1:
-        return replace(chart, limit=limit_of(chart, run_length))
-    spread = spread_limits(chart.subgroup, 2 * run_length)
-    return replace(chart, limit=limit_of(chart, 2 * run_length), spread=spread)
-
-
 def _count_signals(
     definition: ControlChartDefinition, model: ControlChartModel, data: LearningData
 ) -> Signals:
     """Count the false signals on unseen readings, and the problems found, by the alarms that live
     evaluation raises there."""
-    counted = Signals(0, 0, 0.0, 0)
-    start = max(data.period.cutoff, model.training_cutoff)
-    for history in data.whole_histories:
-        fitted = model.by_asset.get(history.asset.name)
-        if fitted is not None:
-            stated = model.with_measured_horizon(definition, [history.asset])
-            of_asset = _count_on(stated, fitted, history, data, start)
-            counted = Signals(
-                counted.signals + of_asset.signals,
-                counted.points + of_asset.points,
-                counted.expected + of_asset.expected,
-                counted.lasting + of_asset.lasting,
-                FoundProblems(
-                    counted.problems.problems + of_asset.problems.problems,
-                    counted.problems.leads_s + of_asset.problems.leads_s,
-                ),
-            )
-    return counted
+    counted = partial(_count_on, data=data, start=max(data.period.cutoff, model.training_cutoff))
+    return count_unseen(definition, model, data.whole_histories, counted, Signals())
 
 
 def _count_on(
@@ -341,14 +339,12 @@ def _count_on(
 ) -> Signals:
     """Return the signals of one asset. Points within problems, and behind the end of normal
     operation, count neither for nor against the limits."""
-    end = data.period.end
-    normal_end = to_millis(data.period.normal_end or end)
+    since = to_millis(start - fitted.warm_up)
+    until = to_millis(data.period.end)
     every = find_samples(definition, history)
     muted = is_covered(
         data.suppressed.get(history.asset.name, ()), np.array([s.at for s in every], np.int64)
     )
-    since = to_millis(start - fitted.warm_up)
-    until = to_millis(end)
     samples = [
         sample
         for sample, is_muted in zip(every, muted.tolist(), strict=True)
@@ -356,22 +352,22 @@ def _count_on(
     ]
     run = ChartRun(definition, definition.variable, fitted, 0, to_millis(start), None)
     intervals = run.intervals(samples, to_millis(start) + 1, until + 1)
-    clear_for = definition.off_delay(fitted.clear_for)
-    rule = EpisodeRule(timedelta(0), clear_for, definition.severities())
-    alarms = simulate_alarms(start, intervals, rule, definition.window)
     problems = problem_intervals(definition.problem, history) if definition.problem else []
+    alarms = count_alarms(
+        definition, timedelta(0), fitted.clear_for, intervals, problems, start, data.period
+    )
     at = np.array([point.at for point in run.points], np.int64)
-    normal = (at <= normal_end) & ~touches(problems, at, 0, 0)
+    normal = (at <= to_millis(data.period.normal_end or data.period.end)) & ~touches(
+        problems, at, 0, 0
+    )
     signalling = np.array([bool(point.signals) for point in run.points], np.bool_)
-    false = [alarm for alarm in select_false(alarms, problems) if alarm.raised <= normal_end]
     lasting = 0
-    for alarm in false:
+    for alarm in alarms.false:
         ranks = np.flatnonzero(signalling & normal & (at >= alarm.raised) & (at < alarm.end))
         lasting += int(normal[ranks[0] : ranks[-1] + 1].sum()) if len(ranks) else 0
-    inside = [(a, b) for a, b in problems if to_millis(start) < a <= to_millis(end)]
     points = int(normal.sum())
-    how = count_found(inside, alarms)
-    return Signals(len(false), points, points / fitted.run_length, lasting, how)
+    allowed = points / fitted.run_length
+    return Signals(len(alarms.false), points, allowed, lasting, alarms.problems, alarms.leads_s)
 
 
 def moved_assets(
@@ -390,74 +386,7 @@ def moved_assets(
             )
 
 
-def _texts(signals: Signals) -> tuple[str, ...]:
-    return (
-        str(signals.signals),
-        f"{signals.expected:.2g}",
-        f"{signals.in_alarm:.1%}",
-        str(signals.points),
-    )
-
-
 TRAINING: Estimation[ControlChartDefinition] = ControlChartTraining()
-
-
-class Signals(NamedTuple):
-    """Signals that began on unseen points. `expected`: number of false signals allowed on average.
-
-    `lasting`: number of points from the first to the last of each signal, added up. `problems`:
-    problems in the unseen time.
-    """
-
-    signals: int
-    points: int
-    expected: float
-    lasting: int
-    problems: FoundProblems = FoundProblems(0)
-
-    @property
-    def is_enough(self) -> bool:
-        return self.expected >= LEAST_ALLOWED
-
-    def describe(self) -> str:
-        """Describe the count in a sentence, or say how many points it needs."""
-        if not self.points:
-            return "There is no unseen time yet on which its false alarms could be counted."
-        problems = f" {self.problems.describe()}." if self.problems.problems else ""
-        if not self.is_enough and not self.is_too_many:
-            needed = ceil(LEAST_ALLOWED * self.points / self.expected)
-            few = f"{self.points:,}; about {needed:,} needed"
-            return f"There are too few unseen points to count false alarms ({few}).{problems}"
-        signals = count_in_english("{number} signal", "{number} signals", self.signals)
-        return (
-            f"{self._verdict}: {signals} on {self.points:,} unseen points, where its run length "
-            f"allows {self.expected:.2g}.{problems}"
-        )
-
-    @property
-    def statistics(self) -> str:
-        """Return the 95 % interval of the number of signals for statisticians."""
-        low, high = poisson_interval(self.signals)
-        return (
-            f"Signals on unseen points: {self.signals}, 95 % interval {low:.2g} to {high:.2g} "
-            f"(exact), {self.expected:.2g} expected by the run length."
-        )
-
-    @property
-    def _verdict(self) -> str:
-        if self.in_alarm > MOST_IN_ALARM:
-            return "Its signals last too long"
-        return "It signals too often" if self.is_too_many else "Its false alarms are as allowed"
-
-    @property
-    def in_alarm(self) -> float:
-        return self.lasting / self.points if self.points else 0.0
-
-    @property
-    def is_too_many(self) -> bool:
-        return is_too_many(self.signals, self.expected, self.in_alarm)
-
-
 _LOG_LENGTHS = np.log([20, 100, 370, 1_000, 10_000, 100_000, 1_000_000])
 # by the weight of the newest point
 _EWMA: Mapping[float, Sequence[float]] = {

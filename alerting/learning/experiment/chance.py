@@ -1,5 +1,5 @@
-"""The labels of the scored rows shifted in time, by which a score is compared with chance; and the
-placements of problems among the rows of validation.
+"""What chance alone would give: the labels of the scored rows shifted in time, by which a score is
+compared with it; the placements of problems among the rows of validation; and a rate of events.
 
 Labels are shifted circularly in time within each asset and fold, so their runs and the spacing of
 problems stay while their relation to the scores is lost. Every trial is scored on the same shifts:
@@ -30,6 +30,7 @@ ROUNDING = 1e-9  # equal scores reach the prevalence, but not to the last bit
 SHIFTS = 400
 PLACEMENTS = 2_000
 NOTHING_TRIED = np.zeros(SHIFTS)  # of nothing tried
+_UNLIKELY = 0.05  # probability of so many events, below which they are too many
 _AT_ONCE = 4_000_000  # ranks that are sorted together
 Ranks = npt.NDArray[np.int32]
 
@@ -263,3 +264,11 @@ def share_between_groups(score: Floats, shown: BoolArray, group: npt.NDArray[Any
     np.maximum.at(highest, number, score)
     parts = (highest[is_shown], highest[~is_shown])
     return float(mannwhitneyu(*parts, alternative="greater").pvalue)
+
+
+def is_above_rate(count: int, expected: float) -> bool:
+    """Return whether so many events are unlikely (5 %) where `expected` are expected, and come
+    independently of each other (Poisson)."""
+    from scipy.special import pdtrc  # noqa: PLC0415 - takes 15 MB; only counts of events need it
+
+    return count > 0 and bool(pdtrc(count - 1, expected) < _UNLIKELY)

@@ -28,6 +28,7 @@ from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import (
     PROPOSAL,
     CandidateSummary,
+    DatasetProfile,
     PromotionDecision,
     Proposal,
     ValueEvidence,
@@ -69,19 +70,19 @@ from alerting.usecases.training.due import end_run, require_not_cancelled
 from alerting.usecases.training.fitted_candidates import load_candidates, require_comparable
 from alerting.usecases.training.objections import (
     describe_values,
-    find_value_test,
     object_to_threshold,
     refuse,
 )
 from alerting.usecases.training.promote import PLATFORM, description, follow
 from alerting.usecases.training.run_files import (
     ACCOUNT,
+    DATASET,
+    PROFILE,
     TrainingRun,
     column_types,
     load_dataset,
     load_learning_data,
     load_model_definition,
-    load_profile,
     profile,
     read_run,
     refit_tags,
@@ -234,8 +235,9 @@ def _compare_trained(
     champion_version = _champion_of(platform.decisions, run)
     version = None
     refreshed_version = None
-    values = find_value_test(chosen)
-    if chosen is not None and values is not None:
+    values = None
+    if chosen is not None and isinstance(chosen.evidence, ValueEvidence):
+        values = chosen.evidence.test
         serves = values.passed and not _ends_alarm(platform, definition, champion_version, run)
         chosen = chosen if serves else None
     if chosen is None:
@@ -244,16 +246,16 @@ def _compare_trained(
     else:
         version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
         if decision.promote:
-            alert = threshold_alert(definition)
-            is_first = champion_version is None
-            decision = object_to_threshold(decision, chance, chosen, is_first, alert)
+            decision = object_to_threshold(
+                decision, chance, chosen, champion_version is None, threshold_alert(definition)
+            )
         elif champion_version is not None:
             decision, refreshed_version = _refresh(
                 platform, run, definition, dataset, champion_version, decision
             )
         if values is not None:
-            values_text = describe_values(chance, values)
-            decision = replace(decision, reason=f"{decision.reason} {values_text}")
+            reason = f"{decision.reason} {describe_values(chance, values)}"
+            decision = replace(decision, reason=reason)
     ended = {c.family: [c.trials, c.trials_asked] for c in candidates if c.cut_short}
     proposal = Proposal(
         definition=run.name,
@@ -339,7 +341,8 @@ def _compare_estimated(
     decision = lost or compared.decision
     model = compared.model or models[compared.family]
     account = accounts[compared.family]
-    composition = load_profile(platform.runs, run.id)
+    stored = platform.runs.files(run.id, DATASET)[PROFILE]
+    composition = DatasetProfile.model_validate_json(stored)
     noted = {"notes": (*composition.notes, *account["notes"])}
     files = estimation.save(model) if compared.model else candidates[compared.family]
     tags = {**version_tags(definition.kind, model, run), "metrics_text": decision.reason}
@@ -362,8 +365,9 @@ def _compare_estimated(
         evidence={**decision.evidence, **noted, "tables": account.get("tables", []), **fitted},
         dataset=composition.model_copy(update={**noted, "dropped": account["left_out"]}),
     )
-    params = {"family": compared.family}
-    return _store(platform, run, definition, proposal, params, compared.metrics)
+    return _store(
+        platform, run, definition, proposal, {"family": compared.family}, compared.metrics
+    )
 
 
 def _store(
@@ -452,13 +456,13 @@ def _register(
             else metrics_text(evidence.summary)
         ),
     }
-    types = column_types(model.plan)
-    version = register_model(platform, run.name, run.id, training.save(model), tags, types)
-    metrics = headline_metrics(evidence.summary) | evidence.metrics
+    version = register_model(
+        platform, run.name, run.id, training.save(model), tags, column_types(model.plan)
+    )
     charts = _charts(platform, definition, evidence) if platform.runs.shown else {}
     platform.runs.log(
         run.id,
-        metrics=metrics,
+        metrics=headline_metrics(evidence.summary) | evidence.metrics,
         files={**evidence.files, **effects_file(getattr(model, "effects", None)), **charts},
         folder=EVIDENCE,
     )

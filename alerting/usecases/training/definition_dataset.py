@@ -209,10 +209,9 @@ def acted_windows(
 ) -> list[tuple[str, datetime, datetime]]:
     """Return asset, start and end of the outcome windows of episodes with feedback `acted` by
     as_of."""
-    answers = collect_feedback_labels(episodes.find(definition.name), definition, as_of)
     return [
         (a.asset, from_millis(a.raised), from_millis(a.ends))
-        for a in answers
+        for a in collect_feedback_labels(episodes.find(definition.name), definition, as_of)
         if a.acted is not None
     ]
 

@@ -157,7 +157,12 @@ def begin_training(
     Raises NotDue if the run was started for a question, and the definition asks another one, or the
     question has been trained since.
     """
-    question = _require_question(revision)
+    question = question_of(revision)
+    if question is None or not isinstance(revision.definition, ModelDefinition):
+        raise UserError(
+            f"{revision.name!r} is a {revision.definition.kind} definition; it has no model to "
+            "train"
+        )
     if run is not None and run.startswith(_PREFIX) and not run.startswith(f"{_PREFIX}{question}-"):
         raise NotDue(
             f"{revision.name!r} asks another question since revision {revision.number}; this run "
@@ -293,16 +298,6 @@ def ended_in_airflow(run: str, state: str) -> str:
 
 def _is_earlier(training: Training) -> bool:
     return training.alarm_rule < ALARM_RULE
-
-
-def _require_question(revision: Revision) -> str:
-    question = question_of(revision)
-    if question is None or not isinstance(revision.definition, ModelDefinition):
-        raise UserError(
-            f"{revision.name!r} is a {revision.definition.kind} definition; it has no model to "
-            "train"
-        )
-    return question
 
 
 PROBABLY_KILLED = timedelta(minutes=30)

@@ -19,13 +19,6 @@ from alerting.learning.selection.decision import (
 from alerting.learning.selection.operating_point import VALIDATION
 
 
-def find_value_test(chosen: Challenger | None) -> ValueTest | None:
-    """Return the test of values that would serve without an alarm; None for any other model."""
-    if chosen is None or not isinstance(chosen.evidence, ValueEvidence):
-        return None
-    return chosen.evidence.test
-
-
 def object_to_threshold(
     decision: PromotionDecision,
     chance: ChanceTest | None,
@@ -75,15 +68,11 @@ def refuse(chance: ChanceTest | None, values: ValueTest | None, stays: str) -> P
     """Return the decision of a training without a challenger. `stays`: on the champion."""
     tests = (describe_chance(chance), "" if values is None else values.message)
     reasons = " ".join(filter(None, tests))
-    facts = {"chance": reasons, "stays": stays, "remedy": describe_remedy(chance, values)}
-    return decide({"not_above_chance": True}, facts)
-
-
-def describe_remedy(chance: ChanceTest | None, values: ValueTest | None) -> str:
-    """Return advice on how to get a model after a training without a challenger."""
+    remedy = "" if values is None else values.remedy
     if chance is not None and not chance.passed:
-        return chance.remedy
-    return "" if values is None else values.remedy
+        remedy = chance.remedy
+    facts = {"chance": reasons, "stays": stays, "remedy": remedy}
+    return decide({"not_above_chance": True}, facts)
 
 
 def describe_values(chance: ChanceTest | None, values: ValueTest) -> str:

@@ -86,10 +86,16 @@ def promote_run(
         )
     follow(platform, decided)
     record_waiting(platform.platform_alerts, name, None, platform.clock.now())
-    outcome = {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason}
     actor = decided.actor if decided.promoted else PLATFORM
-    person = {"approved_by": None if actor == PLATFORM else actor, "waiting": False}
-    final = proposal.model_copy(update=outcome | person)
+    final = proposal.model_copy(
+        update={
+            "verdict": decided.verdict,
+            "promote": decided.promoted,
+            "reason": decided.reason,
+            "approved_by": None if actor == PLATFORM else actor,
+            "waiting": False,
+        }
+    )
     _report_run(platform.runs, run_id, final)
     _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
     return final
@@ -154,12 +160,16 @@ def _collect_evidence(proposal: Proposal) -> dict[str, Any]:
     names = () if proposal.verdict == "refreshed" else MAIN_METRICS
     expected = {name: proposal.test[name] for name in names if proposal.test.get(name) is not None}
     intervals = proposal.test.get("intervals", {})
-    bounds = {name: list(interval) for name, interval in intervals.items() if name in expected}
     counts = {name: proposal.test[name] for name in TEST_COUNTS if name in proposal.test}
-    metrics = {"expected": expected, "expected_intervals": bounds, "learned": learned}
-    metrics |= {"test": counts} if counts and names else {}
-    rule = {name: proposal.test[name] for name in _OF_RULE if name in proposal.test}
-    return metrics | rule
+    return {
+        "expected": expected,
+        "expected_intervals": {
+            name: list(interval) for name, interval in intervals.items() if name in expected
+        },
+        "learned": learned,
+        **({"test": counts} if counts and names else {}),
+        **{name: proposal.test[name] for name in _OF_RULE if name in proposal.test},
+    }
 
 
 def _keep(decisions: Decisions, proposed: DecisionRecord) -> DecisionRecord:

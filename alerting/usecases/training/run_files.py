@@ -93,12 +93,6 @@ def read_run(runs: TrainingRuns, run_id: str) -> TrainingRun:
     )
 
 
-def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
-    """Return the families to try in this run."""
-    run = read_run(platform.runs, run_id)
-    return list(load_model_definition(platform.definitions, run).families)
-
-
 def load_model_definition(definitions: Definitions, run: TrainingRun) -> ModelDefinition:
     """Return the definition that the run trains, in the run's revision, as it is written."""
     return require_model(require_revision(definitions, run.name, run.revision))
@@ -114,11 +108,6 @@ def load_dataset(runs: TrainingRuns, run_id: str) -> Dataset:
             )
         )
     return dataset_from_files(files)
-
-
-def load_profile(runs: TrainingRuns, run_id: str) -> DatasetProfile:
-    """Return the composition of the run's dataset."""
-    return DatasetProfile.model_validate_json(runs.files(run_id, DATASET)[PROFILE])
 
 
 def profile(dataset: Dataset) -> DatasetProfile:
@@ -208,14 +197,13 @@ def last_training(
     proposal = read_proposal(runs, run_id)
     if proposal is None:
         return None
-    waiting = run_id not in decided and proposal.promote
     return {
         "run_id": run_id,
         "as_of": proposal.as_of,
         "leaderboard": proposal.leaderboard,
         "chance": chance_lines(proposal.evidence),
         "test": proposal.test,
-        "waiting": waiting,
+        "waiting": run_id not in decided and proposal.promote,
         "alert": proposed_alert(proposal.evidence),
         "labels": proposal.evidence.get("labels"),
     }
@@ -293,7 +281,7 @@ def read_histories(
             _require_memory(definition, read, needed, platform.limits.memory_bytes)
             events = part.events
         files[f"readings-{number}.parquet"] = file.content()
-        files[f"events-{number}.parquet"] = _to_parquet(events)
+        files[f"events-{number}.parquet"] = events.to_parquet()
     findings = [
         impossible_values(name, count, example)
         for name, (count, example) in sorted(impossible.items())
@@ -382,15 +370,13 @@ def _profile(
     variables: int,
     findings: Sequence[Finding],
 ) -> DatasetProfile:
-    digest = hashlib.sha256(
-        b"".join(hashlib.sha256(files[name]).digest() for name in sorted(files))
-    )
+    digests = (hashlib.sha256(files[name]).digest() for name in sorted(files))
     times = {
         "train": (period.start, period.cutoff),
         "unseen": (period.cutoff, period.end),
     }
     return DatasetProfile(
-        hash=digest.hexdigest(),
+        hash=hashlib.sha256(b"".join(digests)).hexdigest(),
         parts={
             n: PartProfile(rows=rows[n], positives=0, start=times[n][0], end=times[n][1])
             for n in rows
@@ -495,12 +481,6 @@ class ReadingsWriter:
         """Return the file, which is complete then."""
         self._writer.close()
         return self._stored.getvalue()
-
-
-def _to_parquet(frame: pd.DataFrame) -> bytes:
-    stored = io.BytesIO()
-    frame.to_parquet(stored)
-    return stored.getvalue()
 
 
 def _read_events(content: bytes) -> pd.DataFrame:

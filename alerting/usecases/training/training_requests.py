@@ -1,7 +1,7 @@
 """Training runs that people start and answer. A run is named by an id, the beginning of an id, or
 the definition whose version waits."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -234,7 +234,8 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     waiting = _find_waiting(platform.platform_alerts, platform.decisions, platform.runs)
     named = [run for run, proposal in waiting.items() if text in (run, proposal.definition)]
     runs = {*waiting, *(() if named else _decided_and_open(platform))}
-    matching = named or _find_by_beginning(runs, text)
+    begins = sorted(run for run in runs if len(text) >= _LEAST_BEGINNING and run.startswith(text))
+    matching = named or [run for run in begins if run == text] or begins
     if len(matching) == 1:
         return matching[0]
     if matching:
@@ -248,12 +249,6 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     ]
     begin = f"no run begins with {shown(text)}; waiting for approval: "
     raise UserError(joined("", begin, joined("; ", *lines) or "none"))
-
-
-def _find_by_beginning(runs: Iterable[str], text: str) -> list[str]:
-    """Return the run with this id, else the runs whose id begins with the text."""
-    begins = sorted(run for run in runs if len(text) >= _LEAST_BEGINNING and run.startswith(text))
-    return [run for run in begins if run == text] or begins
 
 
 def require_none_under_way(platform: TrainingPorts, name: str) -> None:

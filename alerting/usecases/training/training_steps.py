@@ -57,7 +57,6 @@ from alerting.usecases.training.run_files import (
     DATASET,
     PROFILE,
     TrainingRun,
-    candidate_families,
     column_types,
     load_dataset,
     load_learning_data,
@@ -92,7 +91,7 @@ def train(
         definition = load_model_definition(platform.definitions, read_run(platform.runs, run_id))
         is_trained = isinstance(definition, TrainedDefinition)
         dataset = load_dataset(platform.runs, run_id) if is_trained else None
-        families = candidate_families(platform, run_id)
+        families = definition.families
         for done, family in enumerate(families):
             progress(f"searching {family}", done, len(families))
             fit(platform, run_id, family, progress, dataset)
@@ -180,7 +179,7 @@ def _prepare_rows(
     composition = profile(dataset)
     counts = {f"rows_{part}": rows.rows for part, rows in composition.parts.items()}
     counts["rows_purged"] = int((dataset.part == "purged").sum())
-    dropped = {f"dropped_{reason}": count for reason, count in dataset.counts.items()}
+    kinds = [finding.kind for finding in dataset.findings]
     return _Prepared(
         {
             **dataset_files(dataset),
@@ -197,21 +196,15 @@ def _prepare_rows(
         },
         metrics={
             **counts,
-            **dropped,
-            **_quality_metrics(dataset),
+            **{f"dropped_{reason}": count for reason, count in dataset.counts.items()},
+            **{f"quality_{kind}": float(kinds.count(kind)) for kind in kinds},
+            **{f"answers_{name}": float(count) for name, count in dataset.answers.items()},
             "positive_share": float(dataset.label[dataset.fit | dataset.measured].mean()),
             "problems": len(dataset.problems),
         },
         tags={"answers": dataset.answered} if dataset.answered else None,
         columns=column_types(dataset.plan),
     )
-
-
-def _quality_metrics(dataset: Dataset) -> dict[str, float]:
-    """Return oddities by kind, and the changes by feedback, as metrics of the run."""
-    kinds = [finding.kind for finding in dataset.findings]
-    oddities = {f"quality_{kind}": float(kinds.count(kind)) for kind in kinds}
-    return oddities | {f"answers_{name}": float(count) for name, count in dataset.answers.items()}
 
 
 def fit(
@@ -308,9 +301,8 @@ def _estimate_model(
         "tables": [table._asdict() for table in estimated.tables],
     }
     files = {**estimation.save(estimated.model), ACCOUNT: json.dumps(account, indent=1).encode()}
-    summary = EstimateSummary(family=family, used=estimated.used, notes=estimated.notes)
     return _Fitted(
-        summary,
+        EstimateSummary(family=family, used=estimated.used, notes=estimated.notes),
         "\n\n".join(estimated.notes),
         estimated.params,
         {**estimated.metrics, "used": float(estimated.used)},

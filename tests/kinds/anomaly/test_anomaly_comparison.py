@@ -1,5 +1,6 @@
 """When a new detector of anomalies may replace the one in service without a person."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -12,7 +13,7 @@ from alerting.kinds.anomaly.comparison import AnomalyEvidence, compare_models, l
 from alerting.kinds.anomaly.detectors import count_components, fit_components
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.anomaly.normal_rows import NormalSpace
-from alerting.kinds.normal_operation import FoundProblems
+from alerting.kinds.normal_comparison import UnseenEvidence
 from alerting.kinds.registry import parse_definition
 from alerting.kinds.training_protocol import LearningData, NormalTime
 from alerting.learning.features.plan import FeaturePlan, NumberSource
@@ -21,7 +22,7 @@ from tests.builders import at
 
 GOOD = AnomalyEvidence(
     false_alarms=1,
-    weeks=1.0,
+    unseen=1.0,
     allowed=1.0,
     problems=2,
     synthetic=50,
@@ -35,25 +36,25 @@ def raised(new, old):
     return {name for name, holds in list_objections(new, old).items() if holds}
 
 
-SHORT = GOOD._replace(false_alarms=0, weeks=0.02, allowed=0.02, leads_s=(), problems=0)
+SHORT = replace(GOOD, false_alarms=0, unseen=0.02, allowed=0.02, leads_s=(), problems=0)
 # evidence of a new model, of the one in service, and the objections that hold
 TABLE = [
     (GOOD, None, set()),
     (GOOD, GOOD, set()),
-    (GOOD._replace(weeks=0.0), GOOD, {"no_unseen_time"}),
-    (GOOD._replace(false_alarms=5), GOOD, {"too_many_alarms"}),
-    (GOOD._replace(alarm_weeks=0.3), GOOD, {"too_many_alarms", "lasting_alarms"}),
-    (GOOD._replace(leads_s=(-60.0,)), GOOD, {"fewer_problems"}),
-    (GOOD._replace(injected=0, synthetic=0), GOOD, {"no_synthetic_time", "fewer_synthetic"}),
-    (GOOD._replace(false_alarms=0, weeks=0.003, allowed=0.003), GOOD, {"too_little_time"}),
-    (GOOD._replace(synthetic=46), GOOD, {"fewer_synthetic"}),
-    (GOOD._replace(synthetic=48), GOOD, set()),  # one in twenty fewer
+    (replace(GOOD, unseen=0.0), GOOD, {"no_unseen_time"}),
+    (replace(GOOD, false_alarms=5), GOOD, {"too_many_alarms"}),
+    (replace(GOOD, lasting=0.3), GOOD, {"too_many_alarms", "lasting_alarms"}),
+    (replace(GOOD, leads_s=(-60.0,)), GOOD, {"fewer_problems"}),
+    (replace(GOOD, injected=0, synthetic=0), GOOD, {"no_synthetic_time", "fewer_synthetic"}),
+    (replace(GOOD, false_alarms=0, unseen=0.003, allowed=0.003), GOOD, {"too_little_time"}),
+    (replace(GOOD, synthetic=46), GOOD, {"fewer_synthetic"}),
+    (replace(GOOD, synthetic=48), GOOD, set()),  # one in twenty fewer
     (SHORT, None, {"too_little_time"}),  # a first model
-    (SHORT._replace(weeks=0.5, allowed=0.5), None, set()),
-    (GOOD._replace(leads_s=()), None, {"finds_no_anomaly"}),
-    (SHORT._replace(weeks=0.5, allowed=0.5, synthetic=0), None, {"finds_no_anomaly"}),
+    (replace(SHORT, unseen=0.5, allowed=0.5), None, set()),
+    (replace(GOOD, leads_s=()), None, {"finds_no_anomaly"}),
+    (replace(SHORT, unseen=0.5, allowed=0.5, synthetic=0), None, {"finds_no_anomaly"}),
     # normal has moved, or a fault goes on
-    (GOOD, GOOD._replace(false_alarms=5), {"champion_raises_too_many"}),
+    (GOOD, replace(GOOD, false_alarms=5), {"champion_raises_too_many"}),
 ]
 
 
@@ -82,14 +83,18 @@ HOW_FOUND = [
 
 def test_found_problems_say_after_which_time_and_how_long_ahead_of_how_many():
     assert [
-        (problems, leads, FoundProblems(problems, leads).describe())
+        (
+            problems,
+            leads,
+            UnseenEvidence(problems=problems, leads_s=leads).describe_problems(),
+        )
         for problems, leads, _ in HOW_FOUND
     ] == HOW_FOUND
 
 
 def test_the_rate_reached_is_said_beside_the_one_asked_and_its_interval_to_statisticians():
-    weekly = GOOD._replace(false_alarms=2, weeks=2.0, allowed=2.0)
-    share = GOOD._replace(alarm_weeks=0.01, variance=0.0, blocks=100)
+    weekly = replace(GOOD, false_alarms=2, unseen=2.0, allowed=2.0)
+    share = replace(GOOD, lasting=0.01, variance=0.0, blocks=100)
     assert [
         (e.describe_rate(s), e.describe_interval(s)) for e, s in ((weekly, None), (share, 0.01))
     ] == [
@@ -139,8 +144,8 @@ def compared(challenger, champion, include=("*",), spacing=None, **fields):
         {"name": "x", "kind": "anomaly", "assets": ["press-*"], "include": include, **fields}
     )
     data = LearningData([*map(in_memory, histories)], {}, NormalTime(at(-DAY), at(0), at(7 * DAY)))
-    models = model(2, challenger, spacing), model(1, champion)
-    return compare_models(definition, data, "detector", *models)
+    candidates = {"detector": model(2, challenger, spacing)}
+    return compare_models(definition, data, candidates, model(1, champion))
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(0.5, "keep"), (0.500001, "provisional")])

@@ -142,4 +142,4 @@ def test_a_training_counts_an_alarm_that_lasts_over_a_pause_once_as_live(monkeyp
     unseen = load_model(made, definition, version).training_cutoff
     evaluate_past(made, NAME, unseen, at(END), model=str(version))
     assert [e.raised_at > at(SHIFTED) for e in made.episodes.find(NAME)] == [True]
-    assert [found.signals for found in counted] == [1]
+    assert [found.false_alarms for found in counted] == [1]

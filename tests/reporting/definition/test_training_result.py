@@ -12,7 +12,6 @@ from alerting.cli.model_commands import lines_of_proposal
 from alerting.definitions.wording.language import language
 from alerting.kinds.control_chart.training import Signals
 from alerting.kinds.forecast.result_folds import without_threshold
-from alerting.kinds.normal_operation import FoundProblems
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.decision import ValueTest, add_objection, decide
 from alerting.learning.selection.operating_point import VALIDATION
@@ -68,7 +67,7 @@ def estimated(sentence):
     return decide({"too_few_points_of_first": True}, {"found": sentence})
 
 
-ONE_SIGNAL = Signals(1, 1148, 0.57, 1, FoundProblems(1, (-3600.0,))).describe()
+ONE_SIGNAL = Signals(1, 1148, 0.57, 1, 1, (-3600.0,)).describe()
 FEW_POINTS = Signals(0, 1148, 0.1, 0).describe()
 BETTER = decide({}, {}, "It is clearly better than the champion.")
 WORSE = decide({"not_better": True}, {"summary": "of 1 problem that neither had seen each found 1"})

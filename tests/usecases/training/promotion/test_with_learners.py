@@ -23,7 +23,7 @@ from alerting.usecases.operators.operate import give_feedback
 from alerting.usecases.training.compare import compare_run, review_refit
 from alerting.usecases.training.due import find_due_trainings
 from alerting.usecases.training.promote import model_history, promote_run, rollback
-from alerting.usecases.training.run_files import candidate_families, read_proposal
+from alerting.usecases.training.run_files import read_proposal
 from alerting.usecases.training.training_steps import fit, prepare, train
 from tests import small_models
 from tests.builders import at, classifier
@@ -76,7 +76,7 @@ def aliases(platform):
 def proposed(platform, as_of):
     """Everything of a training but its promotion."""
     run_id = prepare(platform, NAME, as_of)
-    for family in candidate_families(platform, run_id):
+    for family in platform.definitions.newest_revision(NAME).definition.families:
         fit(platform, run_id, family)
     return compare_run(platform, run_id)
 
