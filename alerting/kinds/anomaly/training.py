@@ -119,10 +119,6 @@ class NormalExperiment(Experiment[_Normal]):
         encoded = encode(fitted.spaces, self._matrix[rows], self._categories[rows])
         return fitted.detector.score(encoded)
 
-    def loss(self, predicted: Floats, rows: Positions) -> float:
-        """Return the mean raw score of rows, all of normal operation, in units of the usual one."""
-        return float(np.mean(predicted) / np.median(predicted))
-
 
 def find_threshold(
     definition: AnomalyDefinition, plan: FeaturePlan, at: Millis, scores: Floats
