@@ -1,7 +1,7 @@
 """Forecasters: their parameters, how they are fitted on values ahead, and how a fitted one is
 read."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -24,11 +24,7 @@ from alerting.kinds.forecast.model import (
     moved,
 )
 from alerting.learning.features.plan import Columns, Dense
-from alerting.learning.models.families.quantile_trees import (
-    PACKAGES,
-    StoredQuantileTrees,
-    fit_quantiles,
-)
+from alerting.learning.models.families.lightgbm import QuantileTrees, fit_quantiles
 from alerting.learning.models.trained import ModelRefused
 
 if TYPE_CHECKING:
@@ -124,15 +120,10 @@ class Forecaster:
                 f"model files without a readable {FILE}; train the model again"
             ) from fault
         if isinstance(model.core, Boosted):
-            texts = [files[name] for name in files if name != FILE]
-            trees = StoredQuantileTrees(texts)
+            trees = QuantileTrees(texts=[files[name] for name in files if name != FILE])
             model = replace(model, core=replace(model.core, trees=trees))
         _check(model, width, len(files) - 1)
         return model
-
-    def fitted_bytes(self, model: FittedForecast, files: Mapping[str, bytes]) -> Iterable[bytes]:
-        """Return the bytes of the fitted values as they are stored."""
-        return files.values()
 
 
 def _check(model: FittedForecast, width: int, trees: int) -> None:
@@ -407,7 +398,7 @@ FORECASTERS: Mapping[str, Forecaster] = {
                 for kind in (DIFFERENCE, LEVEL)
             ],
             _suggest_trees,
-            PACKAGES,
+            ("lightgbm",),
             _strongest_columns,
         ),
     )

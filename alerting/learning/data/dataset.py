@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from alerting.deferred import pa, pd, pq
 from alerting.definitions.alert_definition import TrainedDefinition
@@ -65,11 +66,7 @@ from alerting.learning.features.point_in_time import (
     point_in_time_view,
     without_strays,
 )
-from alerting.learning.features.set_point_effects import (
-    SetPointEffects,
-    effects_from,
-    estimate_effects,
-)
+from alerting.learning.features.set_point_effects import SetPointEffects, estimate_effects
 from alerting.readings.history import (
     BoolArray,
     Floats,
@@ -444,6 +441,7 @@ _STATED = (
 )
 _WIDE = {"future": np.float64, "modes": np.bool_, "lives": np.float64}  # a column each: name/number
 BESIDE = ("asset", "ts", "part", "label", "weight")
+_EFFECTS = TypeAdapter[SetPointEffects | None](SetPointEffects | None)
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
 
@@ -507,7 +505,8 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
         problems=pd.read_parquet(io.BytesIO(files["problems.parquet"])),
         occurrences=pd.read_parquet(io.BytesIO(files["occurrences.parquet"])),
         findings=findings_from(document["findings"]),
-        effects=effects_from(document.get("effects")),
+        # a list in JSON is a tuple here
+        effects=_EFFECTS.validate_python(document["effects"], strict=False),
     )
 
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
 
 from alerting.deferred import lightgbm, np, npt, pd
 from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.asset_documents import Asset, in_order
 from alerting.detection.problem_occurrences import find_problems
-from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.features.plan import MOST_COLUMNS, FeaturePlan, Name, Stored
 from alerting.readings.history import Floats, History, duration_millis, in_range
 
 Ints: TypeAlias = "npt.NDArray[np.int64]"
@@ -44,7 +46,7 @@ _SAME_ALWAYS = {"num_threads": 1, "deterministic": True, "force_row_wise": True,
 
 
 @dataclass(frozen=True)
-class SetPointEffects:
+class SetPointEffects(Stored):
     """Effects of set-points on the variable of the problem.
 
     `limit_side`: 1 if values above the limit are the problem, -1 if values below are. `needed`: the
@@ -53,10 +55,13 @@ class SetPointEffects:
     standard error; only set-points that moved often enough.
     """
 
-    variable: str
-    limit_side: int
-    needed: float
-    effects: Mapping[str, tuple[float, float]]
+    variable: Name
+    limit_side: Literal[-1, 1]
+    needed: Annotated[float, Field(gt=0)]
+    effects: Annotated[
+        Mapping[Name, tuple[float, Annotated[float, Field(ge=0)]]],
+        Field(min_length=1, max_length=MOST_COLUMNS),
+    ]
     limit: float
 
     def relief(self, name: str) -> float:
@@ -65,18 +70,6 @@ class SetPointEffects:
         effect, error = self.effects.get(name, (0.0, 0.0))
         least = max(abs(effect) - CERTAIN * error, 0.0)
         return -self.limit_side * float(np.copysign(least, effect)) if least else 0.0
-
-
-def effects_from(document: Mapping[str, Any] | None) -> SetPointEffects | None:
-    """Read the effects that `asdict` wrote."""
-    if document is None:
-        return None
-    effects = {
-        name: (float(effect), float(error)) for name, (effect, error) in document["effects"].items()
-    }
-    side = document["limit_side"]
-    needed = document["needed"]
-    return SetPointEffects(document["variable"], side, needed, effects, document["limit"])
 
 
 def estimate_effects(
@@ -91,7 +84,7 @@ def estimate_effects(
     ):
         return None
     levers = [n for n in _set_points(histories) if n != problem.variable]
-    side = -1 if problem.above is None else 1
+    side: Literal[-1, 1] = -1 if problem.above is None else 1
     limit = float((problem.below if problem.above is None else problem.above) or 0.0)
     beyond = [
         peak for h in histories for peak in _peaks(definition, h, problem.variable, side, limit)

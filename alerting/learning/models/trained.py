@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
-from alerting.learning.features.plan import STORED, Columns, Encoding, FeaturePlan
+from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, Stored
 from alerting.learning.features.set_point_effects import SetPointEffects
 from alerting.readings.history import Floats
 
@@ -137,10 +137,9 @@ def _round(value: float) -> float:
 
 
 @dataclass(frozen=True)
-class Platt:
+class Platt(Stored):
     """p = 1 / (1 + exp(-(slope * margin + intercept))), with slope > 0."""
 
-    __pydantic_config__ = STORED
     slope: float
     intercept: float
 
@@ -285,7 +284,7 @@ class FittedModel(Protocol):
     def importance(self) -> Floats:
         """Return the contribution of each encoded column to the model, 0 or more."""
 
-    def fitted_bytes(self) -> Iterator[bytes]:
+    def fitted_bytes(self) -> Iterable[bytes]:
         """Return the bytes of all fitted values, the same for equal models."""
 
     def files(self) -> dict[str, bytes]:
@@ -417,10 +416,9 @@ def model_hash(
     calibration: Platt,
     threshold: float,
     plan: FeaturePlan,
-    fitted: Iterable[bytes] | None = None,
     has_alarm: bool = True,
 ) -> str:
-    """Hash what decides a score or verdict, with `fitted` (default: its own) values."""
+    """Hash what decides a score or verdict."""
     settings = {
         "members": [{"family": estimator.family, **estimator.encoding.to_document()}],
         "weights": [1.0],
@@ -430,6 +428,6 @@ def model_hash(
         **({} if has_alarm else {"has_alarm": False}),  # as before where there is an alarm
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for part in estimator.model.fitted_bytes() if fitted is None else fitted:
+    for part in estimator.model.fitted_bytes():
         digest.update(part)
     return digest.hexdigest()

@@ -1,13 +1,14 @@
 """LightGBM: gradient boosted trees; on a small table the mean of three boosters with different
-seeds."""
+seeds. And quantile regression: a booster for each quantile of the same rows."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from alerting.deferred import lightgbm
 from alerting.learning.features.plan import NO_PAIRS, ColumnPairs, Columns, Encoding
@@ -24,6 +25,7 @@ from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     import optuna
+    from scipy.sparse import csc_matrix, csr_matrix
 
 MOST_ROUNDS = 300
 PATIENCE = 50
@@ -43,11 +45,32 @@ _gains: dict[bytes, Floats] = {}
 
 
 @dataclass(frozen=True)
-class BoosterMean:
+class Boosters:
+    """Fitted boosters, or their texts, which LightGBM reads at the first use, so that a model that
+    does not serve costs nothing."""
+
+    fitted: Sequence[lightgbm.Booster] = ()
+    texts: Sequence[bytes] = ()
+
+    @cached_property
+    def boosters(self) -> Sequence[lightgbm.Booster]:
+        """Return the boosters."""
+        return self.fitted or [lightgbm.Booster(model_str=t.decode("ascii")) for t in self.texts]
+
+    def fitted_bytes(self) -> Iterable[bytes]:
+        """Return the text of the trees of each booster, as it was read: another text of the trees
+        is another hash."""
+        return self.texts or [trees_text(booster).encode() for booster in self.fitted]
+
+    def files(self) -> dict[str, bytes]:
+        """Return one text file for each booster."""
+        return {f"model-{i}.txt": text for i, text in enumerate(self.fitted_bytes())}
+
+
+class BoosterMean(Boosters):
     """The mean of the margins, contributions and importance of one or several boosters."""
 
-    boosters: tuple[lightgbm.Booster, ...]
-    margin_is_probability: ClassVar[bool] = False
+    margin_is_probability = False
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds of each row; only from the first `rounds` trees, if given."""
@@ -65,14 +88,6 @@ class BoosterMean:
         ]
         return np.asarray(np.mean(gains, axis=0), np.float64)
 
-    def fitted_bytes(self) -> Iterator[bytes]:
-        """Return the text of the trees of each booster."""
-        return (trees_text(booster).encode() for booster in self.boosters)
-
-    def files(self) -> dict[str, bytes]:
-        """Return one text file for each booster."""
-        return {f"model-{i}.txt": text for i, text in enumerate(self.fitted_bytes())}
-
     @property
     def formula(self) -> Trees:
         """Return the trees."""
@@ -87,22 +102,29 @@ class BoosterMean:
         return np.asarray(total / len(self.boosters), np.float64)
 
 
-class StoredBoosterMean(BoosterMean):
-    """A `BoosterMean` from texts that LightGBM reads at the first use, so that a model that does
-    not serve costs nothing."""
-
-    def __init__(self, texts: Sequence[bytes]) -> None:
-        object.__setattr__(self, "_texts", tuple(texts))
-
-    def fitted_bytes(self) -> Iterator[bytes]:
-        """Return the texts as they were read: another text of the trees is another hash."""
-        return iter(self.__dict__["_texts"])
+class QuantileTrees(Boosters):
+    """Boosters in the order of the quantiles."""
 
     @cached_property
-    def boosters(self) -> tuple[lightgbm.Booster, ...]:
-        """Return the boosters."""
-        texts: tuple[bytes, ...] = self.__dict__["_texts"]
-        return tuple(lightgbm.Booster(model_str=text.decode("ascii")) for text in texts)
+    def columns(self) -> npt.NDArray[np.int32]:
+        """Return the positions of the columns that any tree uses."""
+        splits = [booster.feature_importance("split") for booster in self.boosters]
+        return np.flatnonzero(np.any(splits, axis=0)).astype(np.int32)
+
+    def predict(self, rows: "Floats | csr_matrix") -> Floats:
+        """Return the quantiles of each row (rows x quantiles)."""
+        threads = threads_for(rows)
+        return np.column_stack(
+            [b.predict(rows, num_threads=threads, raw_score=True) for b in self.boosters]
+        )
+
+    def contributions(self, row: Floats, number: int) -> tuple[Floats, float]:
+        """Return each column's Tree SHAP value for one quantile, and the expected value."""
+        return BoosterMean([self.boosters[number]]).contributions(row)
+
+    def importance(self, number: int) -> Floats:
+        """Return the gain of each column for one quantile."""
+        return BoosterMean([self.boosters[number]]).importance()
 
 
 class LightGbm(ModelFamily):
@@ -197,12 +219,12 @@ class LightGbm(ModelFamily):
 
     def load(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
         """Read every booster at its first use."""
-        return StoredBoosterMean(list(files.values()))
+        return BoosterMean(texts=list(files.values()))
 
     def _estimator(
         self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: ColumnPairs
     ) -> Estimator:
-        return Estimator(self.name, BoosterMean(tuple(boosters)), columns, Encoding(pairs=pairs))
+        return Estimator(self.name, BoosterMean(boosters), columns, Encoding(pairs=pairs))
 
 
 def informative_pairs(
@@ -321,6 +343,40 @@ def _boost(
         keep_training_booster=True,  # otherwise early stopping discards the trees after the best
     )
     return booster.free_dataset()
+
+
+def fit_quantiles(
+    params: Mapping[str, Any],
+    rows: "csc_matrix",
+    target: Floats,
+    categorical: Sequence[int],
+    levels: Sequence[float],
+    rounds: int,
+    seed: int,
+) -> QuantileTrees:
+    """Fit a booster for each level, on one thread: the same arguments, the same trees."""
+    data = lightgbm.Dataset(
+        rows,
+        target,
+        categorical_feature=list(categorical),
+        params={"verbosity": -1},
+        feature_name=[f"c{i}" for i in range(rows.shape[1])],
+        free_raw_data=False,
+    )
+    settings = {
+        **params,
+        "objective": "quantile",
+        "verbosity": -1,
+        "seed": seed,
+        "deterministic": True,
+        "force_col_wise": True,
+        "num_threads": 1,
+        "bagging_freq": 1,
+        "bagging_fraction": 0.7,
+    }
+    return QuantileTrees(
+        [lightgbm.train({**settings, "alpha": level}, data, rounds) for level in levels]
+    )
 
 
 FAMILY = LightGbm()
