@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from itertools import pairwise
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,7 @@ from alerting.readings.history import (
     millis,
     to_millis,
 )
+from alerting.readings.variable_series import Positions
 
 PARTS = ("train", "validation", "test")
 _PERIODS = {
@@ -59,7 +60,6 @@ _PERIODS = {
     "test": translatable("test"),
 }
 Parts = npt.NDArray[np.object_]
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -144,16 +144,10 @@ def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
     as far as the plan reaches. The recency of events is exempt, and so are earlier results of a
     value that is estimated between them.
     """
-    return _label_ms(definition, plan) + (
-        plan.longest_window_ms if plan.results_of else plan.reach_ms
-    )
-
-
-def _label_ms(definition: TrainedDefinition, plan: FeaturePlan) -> int:
-    """Return how far ahead (ms) labels and predicted values of a row reach."""
+    label = definition.gap + definition.horizon + definition.problem.hold
     if not definition.has_alarm and plan.results_of:
-        return max(duration_millis(lead) for lead in leads_of(definition, plan))
-    return duration_millis(definition.gap + definition.horizon + definition.problem.hold)
+        label = max(leads_of(definition, plan))
+    return duration_millis(label) + (plan.longest_window_ms if plan.results_of else plan.reach_ms)
 
 
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
@@ -266,12 +260,13 @@ def future_values(
     return future
 
 
-@dataclass(frozen=True)
-class AssetRows:
-    """The rows of an asset. `fit`, `measured`: as in `Labels`; `dropped`: number of instants
-    without a label, by reason."""
+@dataclass(frozen=True, kw_only=True)
+class LabelledInstants:
+    """What is known of each row by itself. `at` (ms); `fit`, `measured`: as in `Labels`;
+    `persistence`: the problem variable's last known value, higher is riskier, NaN without;
+    `future`: values of the problem's variable at the leads of the definition (rows x leads), NaN
+    where there is none; `modes`: which modes follow (rows x modes)."""
 
-    asset: str
     at: Millis
     label: npt.NDArray[np.int8]
     fit: BoolArray
@@ -279,6 +274,30 @@ class AssetRows:
     persistence: Floats
     future: Floats
     modes: BoolArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRows(LabelledInstants):
+    """The rows of all assets, by asset and then by time; every field has one value for each row.
+
+    `part`: train, validation, test, purged (only for a refit), or excluded (feedback puts its label
+    in doubt). `weight`: 1, or less where the definition sets it. `label`, `part`, `weight` include
+    the effect of operators' feedback; `label_by_data`, `part_by_data` exclude it: only rows of
+    train ever have another label.
+    """
+
+    asset: npt.NDArray[np.object_]
+    part: Parts
+    weight: Floats
+    label_by_data: npt.NDArray[np.int8]
+    part_by_data: Parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetRows(LabelledInstants):
+    """The rows of an asset. `dropped`: for each instant without a label the reason."""
+
+    asset: str
     effect: Effects
     answers: int
     answers_used: int
@@ -336,26 +355,10 @@ def label_asset(
     )
 
 
-@dataclass(frozen=True)
-class JoinedRows:
-    """The rows of all assets, by asset and then by time; every field has one value for each row.
+@dataclass(frozen=True, kw_only=True)
+class JoinedRows(DatasetRows):
+    """Rows before their features are computed, with the effect of feedback on each."""
 
-    `future` has one for each lead, `modes` for each mode. `label`, `part`, `weight` include the
-    effect of operators' feedback; `label_by_data`, `part_by_data` exclude it.
-    """
-
-    asset: npt.NDArray[np.object_]
-    at: Millis
-    label: npt.NDArray[np.int8]
-    fit: BoolArray
-    measured: BoolArray
-    part: Parts
-    weight: Floats
-    persistence: Floats
-    future: Floats
-    modes: BoolArray
-    label_by_data: npt.NDArray[np.int8]
-    part_by_data: Parts
     effect: Effects
 
     def select(self, mask: BoolArray) -> JoinedRows:
@@ -371,41 +374,33 @@ def join_assets(
     Rows from which no model learns are retained only in validation and test, where live evaluation
     is repeated.
     """
-    at = np.concatenate([rows.at for rows in assets])
-    label = np.concatenate([rows.label for rows in assets])
-    part = assign_parts(at, borders, purge)
-    fit = np.concatenate([rows.fit for rows in assets])
-    effect = _applicable(np.concatenate([rows.effect for rows in assets]), part)
+    of_all: dict[str, npt.NDArray[Any]] = {
+        name: np.concatenate([getattr(rows, name) for rows in assets])
+        for name in (*(field.name for field in fields(LabelledInstants)), "effect")
+    }
+    part = assign_parts(of_all["at"], borders, purge)
+    # A reported problem that the data do not show counts only in training. Metrics of validation
+    # and test rest on data, so its rows are excluded there, and also among the purged rows, which
+    # only a refit uses.
+    positive = np.isin(of_all["effect"], (POSITIVE, WEIGHTED))
+    effect = np.where(positive & (part != "train"), LEFT_OUT, of_all["effect"]).astype(np.int8)
+    changed: dict[str, npt.NDArray[Any]] = {
+        "label": np.where(positive & (part == "train"), 1, of_all["label"]).astype(np.int8),
+        "fit": of_all["fit"] & (effect != LEFT_OUT),
+        "part": np.where(effect == LEFT_OUT, "excluded", part).astype(object),
+        "weight": np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
+        "effect": effect,
+    }
     joined = JoinedRows(
         asset=np.repeat(
             np.array([rows.asset for rows in assets], dtype=object),
             [len(rows.at) for rows in assets],
         ),
-        at=at,
-        label=np.where((effect == POSITIVE) | (effect == WEIGHTED), 1, label).astype(np.int8),
-        fit=fit & (effect != LEFT_OUT),
-        measured=np.concatenate([rows.measured for rows in assets]),
-        part=np.where(effect == LEFT_OUT, "excluded", part).astype(object),
-        weight=np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
-        persistence=np.concatenate([rows.persistence for rows in assets]),
-        future=np.concatenate([rows.future for rows in assets]),
-        modes=np.concatenate([rows.modes for rows in assets]),
-        label_by_data=label,
+        label_by_data=of_all["label"],
         part_by_data=part,
-        effect=effect,
+        **of_all | changed,
     )
-    return joined.select(fit | (part == "validation") | (part == "test"))
-
-
-def _applicable(effect: Effects, part: Parts) -> Effects:
-    """Return the feedback effects that apply in each part.
-
-    A reported problem that the data do not show counts only in training. Metrics of validation and
-    test rest on data, so its rows are excluded there, and also among the purged rows, which only a
-    refit uses.
-    """
-    positive = (effect == POSITIVE) | (effect == WEIGHTED)
-    return np.where(positive & (part != "train"), LEFT_OUT, effect).astype(np.int8)
+    return joined.select(of_all["fit"] | (part == "validation") | (part == "test"))
 
 
 # measured: 51 to 80 at the peak of single families, for 30 columns and for 12,000

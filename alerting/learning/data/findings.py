@@ -45,12 +45,15 @@ class Finding:
 def impossible_values(variable: str, count: int, example: float, exception: str = "") -> Finding:
     """Return the finding that a variable has values that nothing measures. `exception`: where they
     count."""
-    message = (
+    return Finding(
+        "impossible",
+        variable,
+        count,
+        "left out",
         f"{variable} has {count} values such as {example:.6g} in the training period, more "
         f"than anything measures, which usually stand for no value: they are left out{exception}; "
-        "import them again with --missing, or let their source leave them out."
+        "import them again with --missing, or let their source leave them out.",
     )
-    return Finding("impossible", variable, count, "left out", message)
 
 
 NAMED = 5

@@ -56,11 +56,14 @@ def _unseen_problem(
     """Find that the model cannot be compared with persistence: the problem has several variables,
     or the model may not see them."""
     if definition.problem.combination is not None and definition.sees_problem:
-        message = (
+        yield Finding(
+            "unseen_problem",
+            None,
+            None,
+            "kept",
             "The problem has several variables: what they showed last, persistence, is no "
-            "candidate; the chosen model is compared with it."
+            "candidate; the chosen model is compared with it.",
         )
-        yield Finding("unseen_problem", None, None, "kept", message)
         return
     unseen = [
         v
@@ -74,11 +77,14 @@ def _unseen_problem(
         if definition.is_of_unit
         else "exclude or include leave it out"
     )
-    message = (
+    yield Finding(
+        "unseen_problem",
+        None,
+        None,
+        "kept",
         f"The model may not see {', '.join(unseen)} ({why}): its last known value, persistence, is "
-        "no candidate, and the model is not compared with it."
+        "no candidate, and the model is not compared with it.",
     )
-    yield Finding("unseen_problem", None, None, "kept", message)
 
 
 def _knowing_alone(
@@ -118,12 +124,15 @@ def _knowing_alone(
         score(name, "whether it has a value", has_value, -has_value)
     for source, (ap, name) in best.items():
         if ap >= KNOWS and ap - prevalence >= LIFT * (1 - prevalence):
-            message = (
+            yield Finding(
+                "leak_suspect",
+                source,
+                ap,
+                "kept",
                 f"{source} alone nearly knows the label ({name}: average precision "
                 f"{ap:.2f}): it is kept; make sure that its values are known before the problem, "
-                "set its delay, or exclude it."
+                "set its delay, or exclude it.",
             )
-            yield Finding("leak_suspect", source, ap, "kept", message)
 
 
 def _has_value(name: str, histories: Sequence[History], rows: JoinedRows) -> Floats:
@@ -191,12 +200,15 @@ def _early_copies(
         likeness = [_likeness(h, number.name, problem) for h in early if number.name != problem]
         strongest = max(likeness, default=0.0)
         if strongest >= COPIES:
-            message = (
+            yield Finding(
+                "leak_suspect",
+                number.name,
+                strongest,
+                "kept",
                 f"{number.name} moves with {problem} at the same time stamps (rank correlation "
                 f"{strongest:.2f}) but is taken as known earlier: it is kept; if both come from "
-                f"one measurement, give it the delay of {problem}, or exclude it."
+                f"one measurement, give it the delay of {problem}, or exclude it.",
             )
-            yield Finding("leak_suspect", number.name, strongest, "kept", message)
 
 
 def _likeness(history: History, name: str, problem: str) -> float:

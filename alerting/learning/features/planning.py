@@ -240,21 +240,18 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     including the problem's variable, whose known past is legitimate. Raises UserError if no
     variable is left to learn from.
     """
-    numbers, categories = _variables(definition, histories)
+    numbers, categories = find_variables(definition, histories)
     attributes = _attributes(definition, histories)
-    derived = _derive(definition, histories, numbers)
+    derived = derive_features(definition, histories, numbers)
     definition = definition if derived is None else derived.fill(definition)
-    windows = tuple(
-        sorted({duration_millis(window) for window in definition.features.windows or ()})
-    )
     features = definition.features
+    windows = tuple(sorted({duration_millis(window) for window in features.windows or ()}))
     is_present = bool(present_spacings(definition, numbers))
     aggregations = features.aggregations
     if is_present and aggregations == type(features).model_fields["aggregations"].default:
         aggregations = OF_FEW_RESULTS
     has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
-    lags = definition.features.lags
-    if lags and min(lags) <= timedelta(0):
+    if features.lags and min(features.lags) <= timedelta(0):
         raise TrainingRefused(
             definition.name,
             translatable("features.lags must be longer than 0s; write for example [1h, 24h]"),
@@ -270,7 +267,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         category_attributes=tuple(
             CategorySource(name, levels) for name, levels in attributes if levels is not None
         ),
-        lags_ms=tuple(sorted({duration_millis(lag) for lag in lags})),
+        lags_ms=tuple(sorted({duration_millis(lag) for lag in features.lags})),
         carried_forward=carried_forward_variables(
             [n.name for n in numbers if has_last] + [c.name for c in categories],
             histories,
@@ -401,23 +398,14 @@ def event_types(histories: Sequence[History]) -> set[str]:
     }
 
 
-def number_sources(
-    definition: TrainedDefinition, histories: Sequence[History]
-) -> list[NumberSource]:
-    """Return the numbers that a model of these histories may see."""
-    return _variables(definition, histories)[0]
-
-
 def derive_features(
-    definition: TrainedDefinition, histories: Sequence[History]
+    definition: TrainedDefinition,
+    histories: Sequence[History],
+    numbers: Sequence[NumberSource] | None = None,
 ) -> DerivedFeatures | None:
-    """Derive stride and windows if the definition states none; None if it states both."""
-    return _derive(definition, histories, number_sources(definition, histories))
-
-
-def _derive(
-    definition: TrainedDefinition, histories: Sequence[History], numbers: Sequence[NumberSource]
-) -> DerivedFeatures | None:
+    """Derive stride and windows if the definition states none; None if it states both. `numbers`:
+    those that the model may see, found in the histories by default."""
+    numbers = find_variables(definition, histories)[0] if numbers is None else numbers
     features = definition.features
     if any(window <= timedelta(0) for window in features.windows or ()):
         raise TrainingRefused(
@@ -459,9 +447,11 @@ def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) ->
     )
 
 
-def _variables(
+def find_variables(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> tuple[list[NumberSource], list[CategorySource]]:
+    """Return the numbers and the categories that a model of these histories may see. Raises
+    TrainingRefused if a variable is a number on one asset and a category on another."""
     numbers = []
     categories = []
     for name in candidate_variables(definition, histories):
