@@ -15,6 +15,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.learning.data.dataset_rows import JoinedRows
 from alerting.learning.data.findings import Finding
 from alerting.learning.features.plan import FeaturePlan
+from alerting.learning.score_metrics import WeightedPrecision
 from alerting.readings.history import Floats, History, duration_millis, has_data, millis
 
 KNOWS = 0.95  # average precision of a single column, from which on its variable is suspect
@@ -100,13 +101,13 @@ def _knowing_alone(
     of_train, weight = _sample(rows.label[train])
     chosen = train[of_train]
     label = rows.label[chosen]
-    if label.sum() < LEAST_POSITIVES:
+    if not LEAST_POSITIVES <= label.sum() < len(label):
         return
     prevalence = float(np.average(label, weights=weight))
     best: dict[str, tuple[float, str]] = {}
 
     def score(source: str, title: str, *scores: Floats) -> None:
-        ap = max(_precision(ranking, label, weight) for ranking in scores)
+        ap = max(WeightedPrecision(label, ranking).average(weight) for ranking in scores)
         best[source] = max(best.get(source, (0.0, "")), (ap, title))
 
     for column in plan.layout:
@@ -177,17 +178,6 @@ def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]
         chosen.append(of_class[:: max(1, -(-2 * len(of_class) // ROWS_AT_MOST))])
         weight.append(np.full(len(chosen[-1]), len(of_class) / max(len(chosen[-1]), 1)))
     return np.concatenate(chosen), np.concatenate(weight)
-
-
-def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> float:
-    """Compute the weighted average precision of a column; missing values rank lowest, equal values
-    are one step."""
-    order = np.argsort(-np.where(np.isnan(score), -np.inf, score), kind="stable")
-    ranked = np.where(np.isnan(score), -np.inf, score)[order]
-    hits = np.cumsum(label[order] * weight[order])
-    all_ = np.cumsum(weight[order])
-    steps = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-    return float((np.diff(hits[steps], prepend=0.0) / hits[-1] * hits[steps] / all_[steps]).sum())
 
 
 def _early_copies(

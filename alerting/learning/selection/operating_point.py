@@ -40,8 +40,8 @@ from alerting.learning.score_metrics import (
     problem_intervals,
 )
 from alerting.readings.history import BoolArray, Floats, Millis
+from alerting.readings.variable_series import Positions
 
-Positions = npt.NDArray[np.int64]
 MOST_THRESHOLDS = 100
 CURVE_SAMPLES = 200
 TIMES_OF_PERFECT = 2  # the time of an alarm that holds before each problem, and never else
