@@ -214,7 +214,8 @@ def rows_of(
         paused = _paused_windows(plan, running)
         counts = usual_counts(regular_names(plan, history.head), plan.windows_ms, running)
         usual = tuple(count for count in counts if count.window_ms not in paused)
-    enough = are_filled(replace(plan, usual=usual), history.head, counted)
+    names = regular_names(plan, history.head)
+    enough = are_filled(replace(plan, usual=usual), names, plan.windows_ms, counted)
     normal &= enough
     left_out = {
         "without readings": int((~is_known).sum()),

@@ -3,6 +3,7 @@ read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from alerting.kinds.forecast.model import (
     Smoothing,
     moved,
 )
-from alerting.learning.features.plan import Columns, Dense
+from alerting.learning.features.plan import Columns, Dense, median_of
 from alerting.learning.models.families.lightgbm import QuantileTrees, fit_quantiles
 from alerting.learning.models.trained import ModelRefused
 
@@ -87,8 +88,7 @@ class Task:
 
     def usual(self, matrix: Floats) -> float:
         """Return the median of the last values, which replaces a missing last value."""
-        values = matrix[~np.isnan(matrix[:, self.last]), self.last]
-        return float(np.median(values)) if len(values) else 0.0
+        return median_of(matrix[:, self.last])
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,15 @@ class Forecaster:
         return model
 
 
+# fields with a value for each lead
+_BY_LEAD: Mapping[type, Sequence[str]] = {
+    Naive: ("spread", "columns"),
+    Smoothing: ("spread", "steps"),
+    LinearForecaster: ("spread", "weights", "intercepts"),
+    Boosted: ("leads",),
+}
+
+
 def _check(model: FittedForecast, width: int, trees: int) -> None:
     """Check that the parts of a model fit together, so that no model serves that cannot predict."""
     core = model.core
@@ -133,19 +142,15 @@ def _check(model: FittedForecast, width: int, trees: int) -> None:
     last = getattr(core, "last", None)
     used = [*getattr(core, "columns", ()), *(() if last is None else (last,))]
     rows = [*getattr(core, "spread", ()), *model.shifts]
+    by_lead = [getattr(core, name) for name in _BY_LEAD[type(core)]]
     fits = (
         model.width == width
         and leads >= 1
+        and all(len(values) == leads for values in by_lead)
         and all(column < width for column in used)
         and all(len(row) == len(QUANTILES) for row in rows)
         and len(model.shifts) in (0, leads)
     )
-    if isinstance(core, Naive | Smoothing | LinearForecaster):
-        fits = fits and len(core.spread) == leads
-    if isinstance(core, Naive):
-        fits = fits and len(core.columns) == leads
-    if isinstance(core, Smoothing):
-        fits = fits and len(core.steps) == leads
     if isinstance(core, LinearForecaster):
         dense = core.dense
         positions = [
@@ -155,46 +160,40 @@ def _check(model: FittedForecast, width: int, trees: int) -> None:
         ]
         fits = (
             fits
-            and len(core.weights) == len(core.intercepts) == leads
             and all(position < width for position in positions)
             and all(len(row) == dense.width for row in core.weights)
             and len(dense.medians) == len(dense.numbers)
             and len(dense.mean) == len(dense.scale) == dense.width
         )
     if isinstance(core, Boosted):
-        fits = fits and len(core.leads) == leads and trees == len(QUANTILES)
+        fits = fits and trees == len(QUANTILES)
     if not fits:
         raise ModelRefused(f"{FILE} holds a model that is not for {width} columns")
 
 
-def _fit_persistence(
-    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+def _fit_naive(
+    columns_of: Callable[[Task], tuple[int, ...]],
+    params: Mapping[str, Any],
+    task: Task,
+    matrix: Floats,
+    future: Floats,
+    seed: int,
 ) -> FittedForecast:
-    return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
-
-
-def _fit_season(
-    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-) -> FittedForecast:
-    return task.model(_naive(task.seasonal, task, matrix, future))
-
-
-def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats) -> Naive:
-    core = Naive(columns, task.usual(matrix), ((0.0,) * len(QUANTILES),) * len(task.leads_ms))
-    return replace(core, spread=_spread(future - core.quantiles(matrix)[..., 0]))
+    """Fit the residuals of known values. `columns_of`: gives their columns, one for each lead."""
+    core = Naive(columns_of(task), task.usual(matrix), ())
+    return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
 def _fit_smoothing(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> FittedForecast:
-    none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
     steps = tuple(lead / task.step_ms for lead in task.leads_ms)
     columns = (*task.lags, task.last)
     usual = task.usual(matrix)
     every = max(1, len(matrix) // _MOST_SMOOTHED)
     some = matrix[::every]
     targets = future[::every]
-    options = [Smoothing(columns, steps, *values, usual, none) for values in _GRID]
+    options = [Smoothing(columns, steps, *values, usual, ()) for values in _GRID]
     errors = [_absolute_error(option.centre(some), targets) for option in options]
     core = options[int(np.argmin(errors))]
     return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
@@ -217,8 +216,7 @@ def _fit_ridge(
     dense = Dense.fit(task.columns, rows, scaled=True)
     target = _target(future, matrix, last, usual)
     weights, intercepts = _solve_ridge(float(params["penalty"]), dense.encode(rows), target)
-    none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
-    core = LinearForecaster(dense, weights, intercepts, last, usual, none, pairs)
+    core = LinearForecaster(dense, weights, intercepts, last, usual, (), pairs)
     return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
@@ -354,8 +352,10 @@ def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
 FORECASTERS: Mapping[str, Forecaster] = {
     forecaster.name: forecaster
     for forecaster in (
-        Forecaster(PERSISTENCE, _fit_persistence),
-        Forecaster(SEASONAL, _fit_season),
+        Forecaster(
+            PERSISTENCE, partial(_fit_naive, lambda task: (task.last,) * len(task.leads_ms))
+        ),
+        Forecaster(SEASONAL, partial(_fit_naive, lambda task: task.seasonal)),
         Forecaster("smoothing", _fit_smoothing),
         Forecaster(
             "ridge",

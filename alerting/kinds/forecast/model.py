@@ -124,15 +124,15 @@ class Naive(Stored):
     spread: Rows
 
     def quantiles(self, matrix: Floats) -> Floats:
-        return np.asarray(
-            _filled(matrix[:, self.columns], self.missing)[..., None] + np.asarray(self.spread)
-        )
+        return np.asarray(self.centre(matrix)[..., None] + np.asarray(self.spread))
+
+    def centre(self, matrix: Floats) -> Floats:
+        """Return the forecast of each row at each lead."""
+        return _filled(matrix[:, self.columns], self.missing)
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
         shares = np.zeros(row.shape[1])
-        shares[self.columns[lead]] = (
-            float(_filled(row[:, self.columns], self.missing)[0, lead]) - self.missing
-        )
+        shares[self.columns[lead]] = float(self.centre(row)[0, lead]) - self.missing
         return shares, self.missing
 
     def importance(self, width: int) -> Floats:

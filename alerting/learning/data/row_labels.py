@@ -343,7 +343,7 @@ def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
 
 
 def _where_data_decide(definition: TrainedDefinition, answer: FeedbackLabel) -> tuple[int, int]:
-    """Return a mask of the rows for which an occurrence in the data makes feedback unnecessary."""
+    """Return the interval (ms) in which an occurrence in the data makes feedback unnecessary."""
     if answer.missed is None:
         return answer.raised, answer.ends
     near = duration_millis(definition.window.length)

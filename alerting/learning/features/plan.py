@@ -438,7 +438,7 @@ class Dense(Stored):
         numbers = tuple(i for i, name in enumerate(columns.names) if name not in columns.levels)
         plain = Dense(
             numbers=numbers,
-            medians=tuple(_median(matrix[:, i]) for i in numbers),
+            medians=tuple(median_of(matrix[:, i]) for i in numbers),
             flagged=tuple(i for i in numbers if np.isnan(matrix[:, i]).any()),
             categories=tuple(
                 (i, len(columns.levels[columns.names[i]])) for i in columns.categorical
@@ -593,6 +593,7 @@ class Encoding:
         }
 
 
-def _median(values: Floats) -> float:
+def median_of(values: Floats) -> float:
+    """Return the median of the values that are not missing; 0 without any."""
     present = values[~np.isnan(values)]
     return float(np.median(present)) if len(present) else 0.0

@@ -278,7 +278,13 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
             (duration_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0
         ),
         results_of=str(definition.problem.variable) if is_present else "",
-        only_last=_only_last(definition, numbers, windows[-1]) if is_present else (),
+        # the predicted variable, and what comes less than once in the longest window
+        only_last=tuple(
+            n.name
+            for n in numbers
+            if is_present
+            and (n.name == definition.problem.variable or (n.sampling_ms or 0) > windows[-1])
+        ),
     )
     if not plan.columns:
         raise TrainingRefused(
@@ -303,27 +309,20 @@ OF_FEW_RESULTS: tuple[Aggregation, ...] = (
 LAGS_OF_RESULTS = 3  # earlier results beside the last one
 
 
-def process_spacings(numbers: Sequence[NumberSource], name: str | None) -> list[int]:
-    """Return the usual spacings (ms) of all other numbers if this one is measured seldom beside
-    them, as a laboratory value is; none otherwise."""
-    spacing = next((n.sampling_ms for n in numbers if n.name == name), None) or 0
-    others = [n.sampling_ms for n in numbers if n.name != name and n.sampling_ms]
-    process = [sampling for sampling in others if sampling * SELDOM <= spacing]
-    is_seldom = spacing >= _LEAST_SPACING_MS and 2 * len(process) > len(others)
-    return process if is_seldom else []
-
-
 def present_spacings(
     definition: TrainedDefinition, numbers: Sequence[NumberSource]
 ) -> list[timedelta]:
     """Return the sampling of the process variables if a definition predicts one value of a variable
-    that is measured seldom beside them: then its present value is estimated at each stride. Empty
-    otherwise."""
+    that is measured seldom beside them, as a laboratory value is: then its present value is
+    estimated at each stride. Empty otherwise."""
     name = definition.problem.variable
-    sampling = next((n.sampling_ms for n in numbers if n.name == name), None)
-    if not sampling or len(definition.leads(timedelta(milliseconds=sampling))) != 1:
+    spacing = next((n.sampling_ms for n in numbers if n.name == name), None)
+    if not spacing or len(definition.leads(timedelta(milliseconds=spacing))) != 1:
         return []
-    return [timedelta(milliseconds=spacing) for spacing in process_spacings(numbers, name)]
+    others = [n.sampling_ms for n in numbers if n.name != name and n.sampling_ms]
+    process = [sampling for sampling in others if sampling * SELDOM <= spacing]
+    is_seldom = spacing >= _LEAST_SPACING_MS and 2 * len(process) > len(others)
+    return [timedelta(milliseconds=sampling) for sampling in process] if is_seldom else []
 
 
 def count_results(definition: TrainedDefinition, histories: Sequence[History]) -> int:
@@ -370,17 +369,6 @@ def require_results(
         raise TrainingRefused(
             definition.name, describe_results(definition, plan.numbers, histories)
         )
-
-
-def _only_last(
-    definition: TrainedDefinition, numbers: Sequence[NumberSource], longest_ms: int
-) -> tuple[str, ...]:
-    """Return the predicted variable, and the numbers that come less than once in the longest
-    window."""
-    predicted = definition.problem.variable
-    return tuple(
-        n.name for n in numbers if n.name == predicted or (n.sampling_ms or 0) > longest_ms
-    )
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:

@@ -33,6 +33,7 @@ FOLDS = 5
 FEWEST_MOVES = 10  # blocks of time in which a set-point was moved
 CERTAIN = 1.96  # standard errors: 95 %
 PEAK = 0.9
+DIGITS = 6  # significant ones that are stored
 MOST_PROBLEMS = 0.8
 TREES = 60
 _SETTINGS = {
@@ -103,7 +104,7 @@ def estimate_effects(
     effects = _regress(rows, levers)
     needed = float(np.quantile(beyond, MOST_PROBLEMS))
     return (
-        SetPointEffects(problem.variable, side, _round(needed), effects, limit)
+        SetPointEffects(problem.variable, side, round_stored(needed), effects, limit)
         if effects and needed > 0
         else None
     )
@@ -174,7 +175,8 @@ def _rows(
 ) -> pd.DataFrame:
     """Return a row per stride: the means over the window before it; and `y`, the mean of the
     variable over the predicted time after it."""
-    length = sum(_milliseconds(h) for h in histories)
+    indices = [history.readings.index for history in histories if len(history.readings)]
+    length = sum(int((index[-1] - index[0]) / pd.Timedelta(1, "ms")) for index in indices)
     bucket = plan.stride_ms * max(1, -(-length // (plan.stride_ms * MOST_ROWS)))
     before = max(1, plan.windows_ms[0] // bucket)
     ahead = max(1, duration_millis(definition.gap + definition.horizon) // bucket)
@@ -191,11 +193,6 @@ def _rows(
         parts.append(rows)
     rows = pd.concat(parts, ignore_index=True)
     return rows[rows[["y", *levers]].notna().all(axis=1)].reset_index(drop=True)
-
-
-def _milliseconds(history: History) -> int:
-    index = history.readings.index
-    return int((index[-1] - index[0]) / pd.Timedelta(1, "ms")) if len(index) else 0
 
 
 def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -217,7 +214,7 @@ def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float
     scores = np.array([moved[block == b].T @ off[block == b] for b in range(BLOCKS)])
     error = np.sqrt(np.diag(inverse @ (scores.T @ scores) @ inverse))
     return {
-        levers[k]: (_round(float(effect[i])), _round(float(error[i])))
+        levers[k]: (round_stored(float(effect[i])), round_stored(float(error[i])))
         for i, k in enumerate(usable.tolist())
     }
 
@@ -247,5 +244,6 @@ def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:
     return residuals
 
 
-def _round(value: float) -> float:
-    return float(f"{value:.6g}")
+def round_stored(value: float) -> float:
+    """Return a number with the significant digits that are stored."""
+    return float(f"{value:.{DIGITS}g}")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from alerting.deferred import np, npt, pd
 from alerting.definitions.faults import UserError
-from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, Stored
-from alerting.learning.features.set_point_effects import SetPointEffects
+from alerting.learning.features.plan import Columns, Encoding, FeaturePlan, Stored, median_of
+from alerting.learning.features.set_point_effects import SetPointEffects, round_stored
 from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 NEAREST = 5
 MOST_NORMAL_ROWS = 2_000
 MOST_NORMAL_VALUES = 100_000
-DIGITS = 6  # significant ones that are stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +88,17 @@ def sample_normal(
     values = rows[list(columns)].to_numpy(np.float64)[normal]
     values = np.where(np.isfinite(values), values, np.nan)
     measured = [column[~np.isnan(column)] for column in values.T]
-    centre = [_round(float(np.median(column))) if len(column) else 0.0 for column in measured]
+    centre = [round_stored(median_of(column)) for column in values.T]
     scale = [
-        _round(_deviation(column, middle)) for column, middle in zip(measured, centre, strict=True)
+        round_stored(_deviation(column, middle))
+        for column, middle in zip(measured, centre, strict=True)
     ]
     empty = NormalSample(
         columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0)
     )
-    scaled = np.vectorize(_round, otypes=[np.float64])(empty._scaled(values))
+    scaled = np.vectorize(round_stored, otypes=[np.float64])(empty._scaled(values))
     nearest, _ = _tree_of(scaled).query(scaled, NEAREST + 1, p=1)  # the nearest is the row itself
-    distances = np.array([_round(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
+    distances = np.array([round_stored(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
     return NormalSample(columns, empty.centre, empty.scale, scaled, distances)
 
 
@@ -130,10 +130,6 @@ def _deviation(values: Floats, middle: float) -> float:
         if len(off)
         else 1.0
     )
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
 
 
 @dataclass(frozen=True)

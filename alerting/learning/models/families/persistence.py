@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from alerting.definitions.alert_definition import Problem
 from alerting.definitions.fields.learning import PERSISTENCE
 from alerting.detection.problem_occurrences import risk_of
-from alerting.learning.features.plan import Columns, Encoding, Stored
+from alerting.learning.features.plan import Columns, Encoding, Stored, median_of
 from alerting.learning.models.families.contract import LabelledRows, ModelFamily, Params
 from alerting.learning.models.trained import ALL_THREADS, Estimator, ModelRefused, fit_platt
 from alerting.readings.history import Floats
@@ -100,8 +100,7 @@ class Persistence(ModelFamily):
         column = 0 if params["column"] is None else columns.names.index(params["column"])
         limits = {name: params[name] for name in ("above", "below", "equals")}
         risk = risk_of(rows.matrix[:, column], **limits)
-        measured = risk[~np.isnan(risk)]
-        missing = float(np.median(measured)) if len(measured) else 0.0
+        missing = median_of(risk)
         fitted = fit_platt(np.where(np.isnan(risk), missing, risk), rows.label, rows.weight)
         width = len(columns.names)
         model = LastValue(
