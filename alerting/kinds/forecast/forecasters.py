@@ -18,7 +18,6 @@ from alerting.kinds.forecast.model import (
     QUANTILES,
     Boosted,
     FittedForecast,
-    Floats,
     LinearForecaster,
     Naive,
     Smoothing,
@@ -27,6 +26,7 @@ from alerting.kinds.forecast.model import (
 from alerting.learning.features.plan import Columns, Dense, median_of
 from alerting.learning.models.families.lightgbm import QuantileTrees, fit_quantiles
 from alerting.learning.models.trained import ModelRefused
+from alerting.readings.history import Floats
 
 if TYPE_CHECKING:
     import optuna
@@ -298,8 +298,7 @@ def _strongest_columns(
     short = fit_quantiles(
         _TO_CHOOSE, rows, values, task.columns.categorical, (0.5,), _ROUNDS_TO_CHOOSE, seed
     )
-    gains = short.importance(0)[:width]
-    return np.sort(np.argsort(-gains, kind="stable")[:_MOST_COLUMNS])
+    return np.sort(np.argsort(-short.importance(0)[:width], kind="stable")[:_MOST_COLUMNS])
 
 
 def _at_leads(

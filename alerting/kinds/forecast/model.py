@@ -17,6 +17,7 @@ from pydantic import Field
 
 from alerting.learning.features.plan import Dense, Stored
 from alerting.learning.models.trained import sigmoid
+from alerting.readings.variable_series import Positions
 
 Floats = npt.NDArray[np.float64]
 
@@ -111,7 +112,6 @@ _MOST_CELLS = 8_000_000  # of rows that are predicted together at all leads: 61 
 Row = Annotated[tuple[float, ...], Field(max_length=1_000_000)]
 Rows = Annotated[tuple[Row, ...], Field(min_length=1, max_length=MOST_LEADS)]
 Column = Annotated[int, Field(ge=0)]
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

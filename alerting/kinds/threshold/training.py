@@ -393,13 +393,12 @@ def _used(
         for verdict in data.verdicts
         if verdict.asset == history.asset.name and verdict.verdict == "true_alarm"
     )
-    intervals = [
-        SuppressedInterval(from_millis(max(start - before, 0)), from_millis(end + 1), "")
-        for start, end in problems
-    ]
     in_problem = is_covered(
         [
-            *intervals,
+            *[
+                SuppressedInterval(from_millis(max(start - before, 0)), from_millis(end + 1), "")
+                for start, end in problems
+            ],
             *(SuppressedInterval(verdict.start, verdict.end + _MOMENT, "") for verdict in of_asset),
         ],
         at,
@@ -424,25 +423,23 @@ def _too_few(
             definition.name,
             translatable("no limit can be learned: {reasons}", reasons=name_reasons(failed)),
         )
-    most = max(
-        (
-            table.groups[()].readings
-            for limits in fitted.values()
-            for table in limits.tables.values()
-        ),
-        default=0,
-    )
-    least = min(least_readings(learned.quantile) for _, learned in definition.learned)
     return TrainingRefused(
         definition.name,
         translatable(
             "too few readings to learn a limit: at most {most} on one asset from {start} to {end} "
             "UTC, {least} are needed; choose a quantile nearer to 0.5, a longer `over`, or import "
             "readings",
-            most=most,
+            most=max(
+                (
+                    table.groups[()].readings
+                    for limits in fitted.values()
+                    for table in limits.tables.values()
+                ),
+                default=0,
+            ),
             start=f"{data.period.start:%Y-%m-%d %H:%M}",
             end=f"{data.period.cutoff:%Y-%m-%d %H:%M}",
-            least=least,
+            least=min(least_readings(learned.quantile) for _, learned in definition.learned),
         ),
     )
 

@@ -549,12 +549,10 @@ def export_table(dataset: Dataset) -> pd.DataFrame:
         "weight": dataset.weight,
     }
     features = {
-        f"feature/{name}" if name in BESIDE else name: _as_text(dataset.rows[name])
+        f"feature/{name}" if name in BESIDE else name: dataset.rows[name].astype(object)
+        if name in dataset.plan.levels
+        else dataset.rows[name]
         for name in dataset.plan.columns
     }
     used = dataset.measured | ~np.isin(dataset.part, ("validation", "test"))
     return pd.DataFrame(beside | features)[used].reset_index(drop=True)
-
-
-def _as_text(values: pd.Series) -> pd.Series:
-    return values.astype(object) if isinstance(values.dtype, pd.CategoricalDtype) else values

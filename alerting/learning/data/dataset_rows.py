@@ -391,7 +391,7 @@ def join_assets(
         "weight": np.where(effect == WEIGHTED, definition.feedback.weight, 1.0),
         "effect": effect,
     }
-    joined = JoinedRows(
+    return JoinedRows(
         asset=np.repeat(
             np.array([rows.asset for rows in assets], dtype=object),
             [len(rows.at) for rows in assets],
@@ -399,8 +399,7 @@ def join_assets(
         label_by_data=of_all["label"],
         part_by_data=part,
         **of_all | changed,
-    )
-    return joined.select(of_all["fit"] | (part == "validation") | (part == "test"))
+    ).select(of_all["fit"] | (part == "validation") | (part == "test"))
 
 
 # measured: 51 to 80 at the peak of single families, for 30 columns and for 12,000
@@ -486,8 +485,7 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
 
 
 def _suggest(name: str, names: set[str]) -> str:
-    hint = name_hint(name, names, translatable("there is"))
-    return hint or translatable("there are none yet")
+    return name_hint(name, names, translatable("there is")) or translatable("there are none yet")
 
 
 def count_cells(plan: FeaturePlan) -> int:

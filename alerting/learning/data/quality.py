@@ -407,8 +407,12 @@ def _about(span_ms: int) -> str:
 # (exponential, 10 to 100 problems) fewer than 1 in 1,000 have such a step.
 LEAST = 10
 STEP = 10
-_ROUND = tuple(timedelta(minutes=n) for n in (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240))
-_ROUND += tuple(timedelta(hours=n) for n in (6, 8, 12, 24))
+_DAY = timedelta(days=1)
+# usual durations
+_ROUND = (
+    *(timedelta(minutes=n) for n in (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240)),
+    *(timedelta(hours=n) for n in (6, 8, 12, 24)),
+)
 
 
 @dataclass(frozen=True)
@@ -451,7 +455,8 @@ def find_bursts(
     longest = longest_in_burst(between) or _longest_near(between, duration_millis(near))
     if longest is None:
         return None
-    merge_within = _round_up(timedelta(milliseconds=2 * longest))
+    least = timedelta(milliseconds=2 * longest)
+    merge_within = next((usual for usual in _ROUND if usual >= least), ceil(least / _DAY) * _DAY)
     as_one = problem.model_copy(update={"merge_within": merge_within})
     return Bursts(
         problem.variable or problem.event or "problem",
@@ -477,12 +482,6 @@ def _longest_near(gaps: Millis, near: int) -> int | None:
     short = gaps[gaps <= near]
     is_most = 2 * len(short) > len(gaps) + 1 and len(short) < len(gaps)
     return int(short.max()) if is_most else None
-
-
-def _round_up(duration: timedelta) -> timedelta:
-    """Return a usual duration that is not shorter."""
-    day = timedelta(days=1)
-    return next((usual for usual in _ROUND if usual >= duration), ceil(duration / day) * day)
 
 
 def require_both_classes(

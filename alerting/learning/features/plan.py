@@ -584,12 +584,10 @@ class Encoding:
 
     def to_document(self) -> dict[str, Any]:
         """Return the encoding as plain JSON values."""
-        dense = asdict(self.dense) if self.dense else None
-        columns = None if self.columns is None else list(self.columns)
         return {
-            "dense": dense,
+            "dense": (asdict(self.dense) if self.dense else None),
             "pairs": [list(pair) for pair in self.pairs.positions],
-            "columns": columns,
+            "columns": (None if self.columns is None else list(self.columns)),
         }
 
 

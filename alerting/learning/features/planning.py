@@ -481,13 +481,12 @@ def _attributes(
     for name in dict.fromkeys(definition.features.attributes):
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]
         if not values:
-            names = sorted({a for h in histories for a in h.asset.attributes})
             raise TrainingRefused(
                 definition.name,
                 translatable(
                     "no asset has the attribute {name} of features.attributes; they have {names}",
                     name=shown(name),
-                    names=str(names),
+                    names=str(sorted({a for h in histories for a in h.asset.attributes})),
                 ),
             )
         is_category = any(isinstance(v, str) for v in values)

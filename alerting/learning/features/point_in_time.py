@@ -592,8 +592,7 @@ def _last_code(
 
 
 def _frame(plan: FeaturePlan, floats: Floats, codes: Mapping[str, Codes]) -> pd.DataFrame:
-    columns = column_index(plan.columns[: floats.shape[1]])
-    frame = pd.DataFrame(floats, columns=columns, copy=False)
+    frame = pd.DataFrame(floats, columns=column_index(plan.columns[: floats.shape[1]]), copy=False)
     for name, levels in plan.levels.items():
         frame[name] = pd.Categorical.from_codes(
             codes[name], categories=pd.Index(levels, dtype=object)

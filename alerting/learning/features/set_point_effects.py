@@ -84,7 +84,19 @@ def estimate_effects(
         or definition.is_of_unit
     ):
         return None
-    levers = [n for n in _set_points(histories) if n != problem.variable]
+    set_points = [
+        [
+            n
+            for n, v in h.asset.variables.items()
+            if v.controllable and v.type == "number" and n in h.readings
+        ]
+        for h in histories
+    ]
+    levers = [
+        name
+        for name in (set_points[0] if set_points else ())
+        if name != problem.variable and all(name in names for names in set_points)
+    ]
     side: Literal[-1, 1] = -1 if problem.above is None else 1
     limit = float((problem.below if problem.above is None else problem.above) or 0.0)
     beyond = [
@@ -107,22 +119,6 @@ def estimate_effects(
         SetPointEffects(problem.variable, side, round_stored(needed), effects, limit)
         if effects and needed > 0
         else None
-    )
-
-
-def _set_points(histories: Sequence[History]) -> list[str]:
-    by_asset = [
-        [
-            n
-            for n, v in h.asset.variables.items()
-            if v.controllable and v.type == "number" and n in h.readings
-        ]
-        for h in histories
-    ]
-    return (
-        [name for name in by_asset[0] if all(name in names for names in by_asset)]
-        if by_asset
-        else []
     )
 
 

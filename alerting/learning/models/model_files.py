@@ -313,8 +313,7 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
 
 
 def _member_document(estimator: Estimator, files: Iterable[str]) -> dict[str, Any]:
-    encoding = estimator.encoding.to_document()
-    return {"family": estimator.family, **encoding, "files": list(files)}
+    return {"family": estimator.family, **estimator.encoding.to_document(), "files": list(files)}
 
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
@@ -322,10 +321,9 @@ def requirements_file(model: TrainedModel) -> dict[str, bytes]:
     beside = [*(mode.estimator for mode in model.modes), model.life and model.life.estimator]
     families = {model.family, *(estimator.family for estimator in beside if estimator)}
     needed = (package for family in families for package in get_family(family).packages)
-    packages = sorted({"numpy", "pandas", *needed})
     return {
         "requirements.txt": "".join(
-            f"{package}=={version(package)}\n" for package in packages
+            f"{package}=={version(package)}\n" for package in sorted({"numpy", "pandas", *needed})
         ).encode()
     }
 

@@ -306,10 +306,9 @@ class Estimator:
             return np.empty(0)
         step = max(1, AT_ONCE // max(1, matrix.shape[1]))
         if len(matrix) > step:
-            parts = [
-                self.margin_of(matrix[i : i + step], rounds) for i in range(0, len(matrix), step)
-            ]
-            return np.concatenate(parts)
+            return np.concatenate(
+                [self.margin_of(matrix[i : i + step], rounds) for i in range(0, len(matrix), step)]
+            )
         return np.asarray(self.model.margin(self.encoding.encode(matrix), rounds), np.float64)
 
     def probability_of(self, matrix: Floats, rounds: int | None = None) -> Floats:

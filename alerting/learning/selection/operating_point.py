@@ -295,8 +295,7 @@ def choose_threshold(
     if goal.alarm_at is None:
         return choice
     fixed = weigh(goal.alarm_at)
-    reached = _describe_alarms(fixed.met, parts_a_week)
-    return fix_threshold(choice, _point(fixed, goal), reached)
+    return fix_threshold(choice, _point(fixed, goal), _describe_alarms(fixed.met, parts_a_week))
 
 
 def fix_threshold(
@@ -312,8 +311,7 @@ def fix_threshold(
         f"without it {spoken_threshold(choice.threshold)} would be chosen: {choice.reason}"
     )
     by_threshold = sorted(curve, key=lambda point: point["threshold"])
-    finds = bool(fixed["n_found"])
-    fixed_choice = replace(choice, threshold=threshold, finds=finds, is_fixed=True)
+    fixed_choice = replace(choice, threshold=threshold, finds=bool(fixed["n_found"]), is_fixed=True)
     return replace(fixed_choice, reason=reason, curve=(*by_threshold,))
 
 

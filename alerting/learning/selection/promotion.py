@@ -117,12 +117,11 @@ def comparison_start(
 ) -> datetime:
     """Return the start of data that neither model has seen: later `training_cutoff` + gap, horizon,
     `for` and longest window."""
-    longest = max(challenger.plan.reach_ms, champion.plan.reach_ms)
     purge = (
         definition.gap
         + definition.horizon
         + definition.problem.hold
-        + timedelta(milliseconds=longest)
+        + timedelta(milliseconds=max(challenger.plan.reach_ms, champion.plan.reach_ms))
     )
     return max(challenger.training_cutoff, champion.training_cutoff) + purge
 
@@ -207,8 +206,7 @@ def _rows_of(
     }
     acted = _is_touched(definition, at, [(s, e) for a, s, e in excluded if a == history.asset.name])
     beside = {"label": labels.label[keep], "measured": labels.measured[keep], "acted": acted}
-    rows = pd.DataFrame({"asset": history.asset.name, "at": at, **beside, **scores})
-    return rows, labels
+    return pd.DataFrame({"asset": history.asset.name, "at": at, **beside, **scores}), labels
 
 
 def _is_touched(

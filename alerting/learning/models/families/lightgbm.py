@@ -98,8 +98,7 @@ class BoosterMean(Boosters):
             np.asarray(booster.predict(encoded, num_threads=threads, **how), np.float64)
             for booster in self.boosters
         ]
-        total = sum(predictions[1:], predictions[0])
-        return np.asarray(total / len(self.boosters), np.float64)
+        return np.asarray(sum(predictions[1:], predictions[0]) / len(self.boosters), np.float64)
 
 
 class QuantileTrees(Boosters):
@@ -247,8 +246,7 @@ def informative_pairs(
     gains = _gains.get(table)
     if gains is None:
         short = {**LightGbm.defaults, "rounds": ROUNDS_FOR_PAIRS}
-        booster = _boost(short, columns, rows, seed, NO_PAIRS, threads)
-        gains = BoosterMean((booster,)).importance()
+        gains = BoosterMean((_boost(short, columns, rows, seed, NO_PAIRS, threads),)).importance()
         if len(_gains) >= MOST_TABLES:
             _gains.clear()
         _gains[table] = gains
