@@ -24,6 +24,7 @@ from alerting.kinds.forecast.model import (
     moved,
 )
 from alerting.learning.features.plan import Columns, Dense, median_of
+from alerting.learning.models.families.contract import Params
 from alerting.learning.models.families.lightgbm import QuantileTrees, fit_quantiles
 from alerting.learning.models.trained import ModelRefused
 from alerting.readings.history import Floats
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import optuna
     from scipy.sparse import csc_matrix
 
-Params = dict[str, Any]
 Positions = npt.NDArray[np.int64]
 DIFFERENCE = "difference"
 LEVEL = "level"
@@ -337,15 +337,12 @@ def _absolute_error(centre: Floats, values: Floats) -> float:
 def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
     """Return the quantiles of the residuals (rows x leads) at each lead; 0 for a lead without
     residuals."""
-    quantiles = []
-    for column in residuals.T:
-        values = column[~np.isnan(column)]
-        quantiles.append(
-            tuple(np.quantile(values, QUANTILES).tolist())
-            if len(values)
-            else (0.0,) * len(QUANTILES)
-        )
-    return tuple(quantiles)
+    return tuple(
+        tuple(np.quantile(values, QUANTILES).tolist())
+        if len(values := column[~np.isnan(column)])
+        else (0.0,) * len(QUANTILES)
+        for column in residuals.T
+    )
 
 
 FORECASTERS: Mapping[str, Forecaster] = {

@@ -42,7 +42,7 @@ from alerting.learning.data.dataset_rows import (
     require_strides,
     split_borders,
 )
-from alerting.learning.data.findings import Consequence, Finding, findings_from
+from alerting.learning.data.findings import Consequence, Finding
 from alerting.learning.data.leak_suspects import leak_suspects
 from alerting.learning.data.quality import (
     find_bursts,
@@ -486,7 +486,7 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
         **beside,
         problems=pd.read_parquet(io.BytesIO(files["problems.parquet"])),
         occurrences=pd.read_parquet(io.BytesIO(files["occurrences.parquet"])),
-        findings=findings_from(document["findings"]),
+        findings=tuple(Finding(**finding) for finding in document["findings"]),
         # a list in JSON is a tuple here
         effects=_EFFECTS.validate_python(document["effects"], strict=False),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 Consequence = Literal["left out", "kept"]
 Kind = Literal[
@@ -137,8 +137,3 @@ def _describe_group(kind: Kind, consequence: Consequence, findings: Sequence[Fin
     return _OF_SEVERAL[kind, consequence].format(
         n=len(names), names=", ".join(map(str, names[:NAMED])) + more
     )
-
-
-def findings_from(documents: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    """Return findings from stored plain JSON values."""
-    return tuple(Finding(**document) for document in documents)

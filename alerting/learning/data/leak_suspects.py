@@ -204,11 +204,10 @@ def _early_copies(
 def _likeness(history: History, name: str, problem: str) -> float:
     """Return the absolute rank correlation of two variables; 0 with too few values, and for a
     category."""
-    if name not in history.readings or problem not in history.readings:
+    readings = history.readings
+    if name not in readings or problem not in readings or readings[problem].dtype == object:
         return 0.0
-    if history.readings[problem].dtype == object:
-        return 0.0
-    pairs = history.readings[[name, problem]].astype(np.float64).dropna()
+    pairs = readings[[name, problem]].astype(np.float64).dropna()
     if len(pairs) < LEAST_VALUES or (pairs.nunique() < 2).any():
         return 0.0
     ranks = pairs.rank().to_numpy(np.float64)

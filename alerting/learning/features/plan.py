@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from itertools import combinations
+from itertools import accumulate, combinations, pairwise
 from math import gcd
 from typing import Annotated, Any, Literal
 
@@ -219,13 +219,11 @@ class FeaturePlan(Stored):
     @cached_property
     def number_blocks(self) -> dict[str, slice]:
         """Return the positions of the columns of every number."""
-        blocks = {}
-        start = 0
-        for number in self.numbers:
-            stop = start + len(self._number_columns(number))
-            blocks[number.name] = slice(start, stop)
-            start = stop
-        return blocks
+        ends = accumulate((len(self._number_columns(n)) for n in self.numbers), initial=0)
+        return {
+            number.name: slice(*ends_of)
+            for number, ends_of in zip(self.numbers, pairwise(ends), strict=True)
+        }
 
     @cached_property
     def positions_by_source(self) -> tuple[tuple[int, ...], ...]:

@@ -152,7 +152,6 @@ class LightGbm(ModelFamily):
     )
 
     def suggest(self, trial: "optuna.Trial") -> Params:
-        """Suggest one parameter set of a search."""
         return {
             "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
             "num_leaves": trial.suggest_int("num_leaves", 3, 63, log=True),
