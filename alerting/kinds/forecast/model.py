@@ -332,7 +332,7 @@ class FittedForecast(Stored):
     shifts: tuple[tuple[float, ...], ...] = ()
     margin_is_probability: ClassVar[bool] = False
 
-    def quantiles(self, matrix: Floats, rows: Positions | None = None) -> Floats:
+    def quantiles(self, matrix: Floats, rows: "Positions | None" = None) -> Floats:
         """Return the value's quantiles (rows x leads x QUANTILES), in the variable's unit.
 
         `rows`: positions of the rows that are predicted; all by default.

@@ -25,7 +25,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import predicts
-from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.learning.data.dataset_rows import (
     PARTS,
     THINNED,
@@ -183,7 +183,7 @@ def build_dataset(
     histories: Sequence[History],
     as_of: datetime,
     answers: Sequence[FeedbackLabel] = (),
-    suppressed: Mapping[str, Sequence[SuppressedInterval]] = MappingProxyType({}),
+    suppressed: IntervalsByAsset = MappingProxyType({}),
     max_rows: int | None = None,
     memory_bytes: int | None = None,
     plan: FeaturePlan | None = None,

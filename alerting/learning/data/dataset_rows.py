@@ -8,7 +8,7 @@ BYTES_PER_CELL each at the peak of a training, must fit into half of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from itertools import pairwise
@@ -23,7 +23,7 @@ from alerting.definitions.faults import TrainingRefused, format_duration, name_h
 from alerting.definitions.fields.learning import Dates
 from alerting.definitions.wording.language import translatable
 from alerting.detection.problem_occurrences import match_names, problem_samples
-from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.detection.suppressed_intervals import IntervalsByAsset
 from alerting.learning.data.findings import Finding
 from alerting.learning.data.row_labels import (
     LEFT_OUT,
@@ -314,7 +314,7 @@ def label_asset(
     borders: Borders,
     until: int,
     answers: Sequence[FeedbackLabel],
-    suppressed: Mapping[str, Sequence[SuppressedInterval]],
+    suppressed: IntervalsByAsset,
 ) -> AssetRows:
     """Label an asset's scored instants. `answers`, `suppressed`: of all assets."""
     name = history.asset.name

@@ -16,7 +16,7 @@ from alerting.definitions.alert_definition import TrainedDefinition
 from alerting.definitions.faults import format_duration
 from alerting.definitions.wording.language import count_in_english, spoken_share
 from alerting.detection.problem_occurrences import predicts
-from alerting.detection.suppressed_intervals import SuppressedInterval
+from alerting.detection.suppressed_intervals import IntervalsByAsset, SuppressedInterval
 from alerting.episodes.prediction_rule import alarm_end_of
 from alerting.learning.data.row_labels import Labels as InstantLabels
 from alerting.learning.data.row_labels import label_instants
@@ -51,7 +51,6 @@ from alerting.readings.history import (
 )
 
 ActedWindow = tuple[str, datetime, datetime]
-IntervalsByAsset = Mapping[str, Sequence[SuppressedInterval]]
 SAMPLES = 500
 DAY_MS = 86_400_000
 
