@@ -25,7 +25,7 @@ from alerting.kinds.forecast.model import (
 )
 from alerting.learning.features.plan import Columns, Dense, median_of
 from alerting.learning.models.families.contract import Params
-from alerting.learning.models.families.lightgbm import QuantileTrees, fit_quantiles
+from alerting.learning.models.families.quantile_trees import PACKAGES, QuantileTrees, fit_quantiles
 from alerting.learning.models.trained import ModelRefused
 from alerting.readings.history import Floats
 
@@ -394,7 +394,7 @@ FORECASTERS: Mapping[str, Forecaster] = {
                 for kind in (DIFFERENCE, LEVEL)
             ],
             _suggest_trees,
-            ("lightgbm",),
+            PACKAGES,
             _strongest_columns,
         ),
     )
