@@ -489,13 +489,13 @@ class TargetEvaluation:
 
 
 @contextmanager
-def confine_fault(what: str) -> Iterator[None]:
+def confine_fault(message: str) -> Iterator[None]:
     """Raise ModelUnavailable instead of any fault of the model of one target, which is then
     unknown; the round continues."""
     try:
         yield
     except Exception as fault:
-        raise ModelUnavailable(f"{what}: {first_line(fault)}") from fault
+        raise ModelUnavailable(f"{message}: {first_line(fault)}") from fault
 
 
 def state_for(before: TargetEvaluation, part: VersionInterval) -> ConditionState:
